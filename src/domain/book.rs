@@ -1,0 +1,113 @@
+//! A whole term in memory: one way to give a decision its view.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::draft::Changes;
+use super::ids::{Crn, UserName};
+use super::registration::{Registration, Standing};
+use super::section::{Credits, Place, SectionState};
+use super::term::Term;
+use super::view::TermView;
+
+/// A term as committed.
+#[derive(Debug, Clone)]
+pub struct TermBook {
+    term: Term,
+    credit_limit: Credits,
+    sections: HashMap<Crn, SectionState>,
+    students: HashMap<UserName, Vec<Registration>>,
+    lines: HashMap<Crn, BTreeMap<u64, Place>>,
+    next_place: u64,
+}
+
+impl TermBook {
+    /// A term with its sections, before anybody registered. `next_place` is the first journal position not yet used.
+    #[must_use]
+    pub fn new(
+        term: Term,
+        credit_limit: Credits,
+        sections: impl IntoIterator<Item = SectionState>,
+        next_place: u64,
+    ) -> Self {
+        let sections = sections.into_iter().map(|s| (s.section.id.crn.clone(), s)).collect();
+        Self { term, credit_limit, sections, students: HashMap::new(), lines: HashMap::new(), next_place }
+    }
+
+    /// Puts a registration that the store holds, without touching any count.
+    pub fn restore(&mut self, student: UserName, registration: Registration) {
+        if registration.standing == Standing::Waitlisted {
+            self.join(&student, &registration);
+        }
+        self.students.entry(student).or_default().push(registration);
+    }
+
+    /// Takes over what a decision changed, once it is handed to the store.
+    pub fn apply(&mut self, changes: &Changes) {
+        if let Some(term) = &changes.term {
+            self.term = term.clone();
+        }
+        for state in &changes.sections {
+            self.sections.insert(state.section.id.crn.clone(), state.clone());
+        }
+        for (student, registration) in &changes.registrations {
+            let held = self.students.entry(student.clone()).or_default();
+            let slot = held.iter_mut().find(|r| r.crn == registration.crn);
+            if let Some(old) = &slot
+                && old.standing == Standing::Waitlisted
+                && let Some(line) = self.lines.get_mut(&old.crn)
+            {
+                line.remove(&old.place);
+            }
+            match slot {
+                Some(slot) => *slot = registration.clone(),
+                None => held.push(registration.clone()),
+            }
+            if registration.standing == Standing::Waitlisted {
+                self.join(student, registration);
+            }
+        }
+    }
+
+    fn join(&mut self, student: &UserName, registration: &Registration) {
+        let line = self.lines.entry(registration.crn.clone()).or_default();
+        line.insert(registration.place, (registration.place, student.clone()));
+        self.next_place = self.next_place.max(registration.place + 1);
+    }
+
+    /// The sections, in no order.
+    pub fn sections(&self) -> impl Iterator<Item = &SectionState> {
+        self.sections.values()
+    }
+
+    /// The sections that have a line, in order of CRN.
+    #[must_use]
+    pub fn sections_with_lines(&self) -> Vec<Crn> {
+        let mut crns: Vec<_> = self.lines.iter().filter(|(_, l)| !l.is_empty()).map(|(c, _)| c.clone()).collect();
+        crns.sort_unstable();
+        crns
+    }
+}
+
+impl TermView for TermBook {
+    fn term(&self) -> &Term {
+        &self.term
+    }
+    fn credit_limit(&self) -> Credits {
+        self.credit_limit
+    }
+    fn section(&self, crn: &Crn) -> Option<&SectionState> {
+        self.sections.get(crn)
+    }
+    fn registrations(&self, student: &UserName) -> &[Registration] {
+        self.students.get(student).map_or(&[], Vec::as_slice)
+    }
+    fn waiting(&self, crn: &Crn) -> Box<dyn Iterator<Item = &Place> + '_> {
+        Box::new(self.lines.get(crn).into_iter().flat_map(BTreeMap::values))
+    }
+    fn students(&self) -> Box<dyn Iterator<Item = (&UserName, &[Registration])> + '_> {
+        Box::new(self.students.iter().map(|(s, r)| (s, r.as_slice())))
+    }
+    fn next_place(&self) -> u64 {
+        self.next_place
+    }
+}

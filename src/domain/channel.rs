@@ -1,0 +1,58 @@
+//! What a connection can subscribe to.
+
+use std::fmt;
+
+use super::ids::{SectionId, TermId};
+use super::role::Role;
+
+/// A channel of the WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The seats of a whole term.
+    Seats(TermId),
+    /// The seats of one section.
+    Section(SectionId),
+    /// The caller's own registrations.
+    Me,
+    /// The alerts that the caller may see.
+    Alerts,
+    /// The progress of one import.
+    Import(String),
+}
+
+impl Channel {
+    /// Reads a channel's name; none if there is no such channel.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.split_once(':') {
+            None if name == "me" => Some(Self::Me),
+            None if name == "alerts" => Some(Self::Alerts),
+            Some(("seats", term)) => TermId::parse(term).ok().map(Self::Seats),
+            Some(("section", id)) => SectionId::parse(id).ok().map(Self::Section),
+            Some(("import", task)) if !task.is_empty() && task.len() <= 64 => Some(Self::Import(task.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody of this role (none: a visitor) may listen.
+    #[must_use]
+    pub fn is_open_to(&self, role: Option<Role>) -> bool {
+        match self {
+            Self::Seats(_) | Self::Section(_) | Self::Alerts => true,
+            Self::Me => role.is_some(),
+            Self::Import(_) => role >= Some(Role::Staff),
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seats(term) => write!(f, "seats:{term}"),
+            Self::Section(id) => write!(f, "section:{id}"),
+            Self::Me => f.write_str("me"),
+            Self::Alerts => f.write_str("alerts"),
+            Self::Import(task) => write!(f, "import:{task}"),
+        }
+    }
+}

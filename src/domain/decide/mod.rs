@@ -1,0 +1,63 @@
+//! `decide(view, command, now)`: the one function that answers a command. It changes nothing: it says what is to be
+//! changed, and whoever called it commits that, or does not.
+//!
+//! - [`rules`]: what forbids a seat or a place, in order of precedence
+//! - [`wish`]: a student's single registration, drop, and batch
+//! - [`settle`]: free seats go to the head of the line
+//! - [`staff`]: changes of a section, of the term, and an import
+
+mod rules;
+mod settle;
+mod staff;
+mod wish;
+
+use jiff::Timestamp;
+
+use super::command::Command;
+use super::draft::{Changes, Draft};
+use super::outcome::Answer;
+use super::view::TermView;
+
+pub use staff::imported;
+
+/// What a command is answered, and what it changes.
+#[derive(Debug)]
+pub struct Decision {
+    /// The answer, to be given once the changes are durable.
+    pub answer: Answer,
+    /// The changes; none when nothing is to be written.
+    pub changes: Changes,
+}
+
+/// Decides one command against a term as committed. The same view, command and time give the same decision.
+pub fn decide<V: TermView>(view: &V, command: &Command, now: Timestamp) -> Decision {
+    let mut draft = Draft::new(view, now);
+    let answer = match command {
+        Command::Register { student, crn, waitlist } => {
+            Answer::Wish(wish::register(&mut draft, student, crn, *waitlist))
+        }
+        Command::Drop { student, crn } => Answer::Wish(wish::drop_section(&mut draft, student, crn)),
+        Command::Batch(batch) if batch.swap => match wish::swap(&mut draft, batch) {
+            Ok(results) => Answer::Batch(results),
+            // All or nothing: what the draft holds by now is thrown away.
+            Err(results) => return Decision { answer: Answer::Batch(results), changes: Changes::default() },
+        },
+        Command::Batch(batch) => Answer::Batch(wish::batch(&mut draft, batch)),
+        Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
+        Command::PutTerm(patch) => staff::put_term(&mut draft, patch),
+        Command::ApplyImport(staged) => staff::apply_import(&mut draft, staged),
+    };
+    settle::settle_all(&mut draft);
+    Decision { answer, changes: draft.into_changes() }
+}
+
+/// Gives free seats to whoever waits, in every section of the term: what a start does, so that a line is in order
+/// whatever happened before.
+pub fn settle_term<V: TermView>(view: &V, crns: &[super::ids::Crn], now: Timestamp) -> Changes {
+    let mut draft = Draft::new(view, now);
+    for crn in crns {
+        draft.unsettle(crn.clone());
+    }
+    settle::settle_all(&mut draft);
+    draft.into_changes()
+}

@@ -1,0 +1,140 @@
+//! What staff and imports change. None of it takes a seat away from anyone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::domain::command::{SectionPatch, StagedImport, StagedSection, TermPatch};
+use crate::domain::draft::Draft;
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::notice::{Notice, Reason};
+use crate::domain::outcome::{Answer, ImportTally};
+use crate::domain::registration::Standing;
+use crate::domain::section::{Section, SectionState, SectionStatus};
+use crate::domain::view::TermView;
+
+/// Changes a section's capacity, status or outside numbers. Raising capacity promotes the line.
+pub(super) fn patch_section<V: TermView>(draft: &mut Draft<'_, V>, crn: &Crn, patch: &SectionPatch) -> Answer {
+    let Some(mut state) = draft.section(crn).cloned() else { return Answer::NoSuchSection };
+    let before = state.clone();
+    let mut section = (*state.section).clone();
+    section.capacity = patch.capacity.unwrap_or(section.capacity);
+    section.waitlist_capacity = patch.waitlist_capacity.unwrap_or(section.waitlist_capacity);
+    section.status = patch.status.unwrap_or(section.status);
+    state.outside_enrolled = patch.outside_enrolled.unwrap_or(state.outside_enrolled);
+    state.outside_waitlisted = patch.outside_waitlisted.unwrap_or(state.outside_waitlisted);
+    if section != *before.section {
+        state.section = Arc::new(section);
+    }
+    if state == before {
+        return Answer::SectionChanged;
+    }
+    let status_changed = state.section.status != before.section.status;
+    let cancelled = status_changed && state.section.status == SectionStatus::Cancelled;
+    draft.put_section(state);
+    if status_changed {
+        let members = students_of(draft, &HashSet::from([crn.clone()]));
+        for (student, _, standing) in &members {
+            if cancelled {
+                draft.tell(Notice {
+                    student: student.clone(),
+                    crn: crn.clone(),
+                    standing: *standing,
+                    reason: Reason::Cancelled,
+                    at: draft.now,
+                });
+            }
+            draft.unsettle_lines_of(student);
+        }
+    }
+    Answer::SectionChanged
+}
+
+/// Makes or changes the term.
+pub(super) fn put_term<V: TermView>(draft: &mut Draft<'_, V>, patch: &TermPatch) -> Answer {
+    let mut term = draft.term().clone();
+    if let Some(title) = &patch.title {
+        term.title.clone_from(title);
+    }
+    term.starts_on = patch.starts_on.unwrap_or(term.starts_on);
+    term.ends_on = patch.ends_on.unwrap_or(term.ends_on);
+    term.opens_at = patch.opens_at.unwrap_or(term.opens_at);
+    term.closes_at = patch.closes_at.unwrap_or(term.closes_at);
+    if let Some(holidays) = &patch.holidays {
+        term.holidays.clone_from(holidays);
+    }
+    draft.term = Some(term);
+    Answer::TermChanged
+}
+
+/// Makes a staged schedule visible, comparing again what has moved since it was staged. It drops nobody, and removes
+/// no section.
+pub(super) fn apply_import<V: TermView>(draft: &mut Draft<'_, V>, staged: &StagedImport) -> Answer {
+    let mut tally = ImportTally { unchanged: staged.unchanged, ..ImportTally::default() };
+    let totals_count = staged.totals_count_while_open || !draft.term().is_open(draft.now);
+    let mut weeks_changed = HashSet::new();
+    draft.term = Some(draft.term().clone());
+    draft.generation = Some(staged.generation);
+    for new in &staged.sections {
+        let crn = &new.section.id.crn;
+        let before = draft.section(crn).cloned();
+        let after = imported(before.as_ref(), new, totals_count);
+        match &before {
+            None => tally.created += 1,
+            Some(before) if *before == after => {
+                tally.unchanged += 1;
+                continue;
+            }
+            Some(before) => {
+                tally.updated += 1;
+                if weighs_otherwise(&before.section, &after.section) {
+                    weeks_changed.insert(crn.clone());
+                }
+            }
+        }
+        draft.put_section(after);
+    }
+    if !weeks_changed.is_empty() {
+        for (student, _, _) in students_of(draft, &weeks_changed) {
+            draft.unsettle_lines_of(&student);
+        }
+    }
+    Answer::Imported(tally)
+}
+
+/// A section as it will be after an import: the file's definition, the hub's own people, the status that staff gave it,
+/// and outside numbers that explain the file's totals.
+#[must_use]
+pub fn imported(before: Option<&SectionState>, new: &StagedSection, totals_count: bool) -> SectionState {
+    let mut after = before.cloned().unwrap_or_else(|| SectionState::new(new.section.clone()));
+    let mut section = (*new.section).clone();
+    section.status = before.map_or(section.status, |b| b.section.status);
+    if before.is_none_or(|b| *b.section != section) {
+        after.section = Arc::new(section);
+    }
+    // Totals that are those of the last import say nothing new: what staff cleared since then stays cleared.
+    if let Some((enrolled, waitlisted)) = new.totals
+        && (before.is_none() || totals_count)
+        && after.file_totals != new.totals
+    {
+        after.outside_enrolled = enrolled.saturating_sub(after.enrolled);
+        after.outside_waitlisted = waitlisted.saturating_sub(after.waiting);
+        after.file_totals = new.totals;
+    }
+    after
+}
+
+/// Whether a section counts otherwise in somebody's week or credits.
+fn weighs_otherwise(before: &Section, after: &Section) -> bool {
+    before.meetings != after.meetings || before.credits != after.credits || !before.same_course(after)
+}
+
+/// Everyone who holds one of these sections.
+fn students_of<V: TermView>(draft: &Draft<'_, V>, crns: &HashSet<Crn>) -> Vec<(UserName, Crn, Standing)> {
+    draft
+        .view()
+        .students()
+        .flat_map(|(student, held)| held.iter().map(move |r| (student, r)))
+        .filter(|(_, r)| r.is_held() && crns.contains(&r.crn))
+        .map(|(student, r)| (student.clone(), r.crn.clone(), r.standing))
+        .collect()
+}

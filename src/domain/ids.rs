@@ -1,0 +1,146 @@
+//! Names, each with one door: `parse`. A value of these types is well-formed for good.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// The longest term or CRN, in bytes.
+pub const CODE_LEN_MAX: usize = 24;
+/// The longest user name, in bytes.
+pub const USER_LEN_MAX: usize = 120;
+
+/// Text that is not a name of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a well-formed {0}")]
+pub struct BadName(pub &'static str);
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// A term's id, such as `202209` or `2026-fall`: letters, digits, `.`, `_` and `-`.
+    TermId
+}
+name_type! {
+    /// A course reference number, unique within its term: letters, digits, `.` and `_`.
+    Crn
+}
+name_type! {
+    /// A user's name: 1 to 120 bytes without white space or control characters.
+    UserName
+}
+
+fn is_code(text: &str, extra: &[u8]) -> bool {
+    (1..=CODE_LEN_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b))
+}
+
+impl TermId {
+    /// Reads a term's id.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        if is_code(text, b"._-") && !text.starts_with('-') && !text.ends_with('-') {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadName("term"))
+        }
+    }
+}
+
+impl Crn {
+    /// Reads a CRN. It holds no `-`, which separates it from its term in a [`SectionId`].
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(BadName("CRN")) }
+    }
+}
+
+impl UserName {
+    /// Reads a user name as it was given: no case folding, as Plone has it.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let ok = (1..=USER_LEN_MAX).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        if ok { Ok(Self(text.into())) } else { Err(BadName("user name")) }
+    }
+}
+
+/// A section's public id, written `TERM-CRN`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SectionId {
+    /// The term that the section is in.
+    pub term: TermId,
+    /// Its number within the term.
+    pub crn: Crn,
+}
+
+impl SectionId {
+    /// Reads `TERM-CRN`; the last `-` separates.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let (term, crn) = text.rsplit_once('-').ok_or(BadName("section id"))?;
+        match (TermId::parse(term), Crn::parse(crn)) {
+            (Ok(term), Ok(crn)) => Ok(Self { term, crn }),
+            _ => Err(BadName("section id")),
+        }
+    }
+}
+
+impl fmt::Display for SectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.term, self.crn)
+    }
+}
+
+impl Serialize for SectionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_id_splits_at_its_last_hyphen() {
+        let id = SectionId::parse("2026-fall-10001").unwrap();
+        assert_eq!((id.term.as_str(), id.crn.as_str()), ("2026-fall", "10001"));
+        assert_eq!(id.to_string(), "2026-fall-10001");
+    }
+
+    #[test]
+    fn what_is_not_a_name_is_refused() {
+        for bad in ["", "-", "202209", "202209-", "-10001", "2022 09-1", "202209-1/2", "202209-é"] {
+            assert!(SectionId::parse(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["", "a b", "a\tb", "a\u{0}", &"x".repeat(121)] {
+            assert!(UserName::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(UserName::parse("josé@college.edu").is_ok());
+    }
+}

@@ -1,0 +1,151 @@
+//! When a section meets, and whether two meetings overlap.
+
+use jiff::civil::{Date, Time, Weekday};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+/// A set of weekdays; empty means "not known yet".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Days(u8);
+
+const DAY_NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+impl Days {
+    /// No day: not known yet.
+    pub const NONE: Self = Self(0);
+
+    /// A set from its bits: Monday is the lowest of seven.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 0x7f)
+    }
+    /// The bits, Monday lowest.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+    /// This set with one more day.
+    #[must_use]
+    pub fn with(self, day: Weekday) -> Self {
+        Self(self.0 | 1 << day.to_monday_zero_offset())
+    }
+    /// Whether both sets have a day in common.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+    /// Whether no day is known.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+    /// Whether `day` is in the set.
+    #[must_use]
+    pub fn contains(self, day: Weekday) -> bool {
+        self.0 & (1 << day.to_monday_zero_offset()) != 0
+    }
+    /// Reads one of `mon` … `sun`.
+    #[must_use]
+    pub fn parse_one(name: &str) -> Option<Self> {
+        let at = DAY_NAMES.iter().position(|d| *d == name)?;
+        Some(Self(1 << at))
+    }
+    /// The names, Monday first.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        DAY_NAMES.into_iter().enumerate().filter(move |(i, _)| self.0 & (1 << i) != 0).map(|(_, n)| n)
+    }
+}
+
+impl Serialize for Days {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.names())
+    }
+}
+
+/// One weekly meeting of a section, in the college's time zone. What is not known is `None`, or no days.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Meeting {
+    /// The weekdays on which it meets.
+    pub days: Days,
+    /// When it starts on each of them.
+    pub start: Option<Time>,
+    /// When it ends: after `start`, on the same day.
+    pub end: Option<Time>,
+    /// The first date of the range in which it meets.
+    pub starts_on: Option<Date>,
+    /// The last date of that range, included.
+    pub ends_on: Option<Date>,
+    /// The room, as the college writes it.
+    pub location: Option<Box<str>>,
+}
+
+impl Meeting {
+    /// Two meetings overlap when weekdays, times and date ranges all intersect. A date that is not known is
+    /// open-ended; without a weekday or a time nothing overlaps. One that starts as another ends does not overlap it.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (Some(start), Some(end), Some(other_start), Some(other_end)) =
+            (self.start, self.end, other.start, other.end)
+        else {
+            return false;
+        };
+        self.days.intersects(other.days)
+            && start < other_end
+            && other_start < end
+            && self.starts_on.unwrap_or(Date::MIN) <= other.ends_on.unwrap_or(Date::MAX)
+            && other.starts_on.unwrap_or(Date::MIN) <= self.ends_on.unwrap_or(Date::MAX)
+    }
+}
+
+fn hour_minute(time: Option<Time>) -> Option<String> {
+    time.map(|t| format!("{:02}:{:02}", t.hour(), t.minute()))
+}
+
+impl Serialize for Meeting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut s = serializer.serialize_struct("Meeting", 6)?;
+        s.serialize_field("days", &self.days)?;
+        s.serialize_field("start", &hour_minute(self.start))?;
+        s.serialize_field("end", &hour_minute(self.end))?;
+        s.serialize_field("starts_on", &self.starts_on)?;
+        s.serialize_field("ends_on", &self.ends_on)?;
+        s.serialize_field("location", &self.location)?;
+        s.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::{date, time};
+
+    fn meeting(days: u8, from: i8, to: i8, dates: Option<(Date, Date)>) -> Meeting {
+        Meeting {
+            days: Days::from_bits(days),
+            start: Some(time(from, 0, 0, 0)),
+            end: Some(time(to, 0, 0, 0)),
+            starts_on: dates.map(|d| d.0),
+            ends_on: dates.map(|d| d.1),
+            location: None,
+        }
+    }
+
+    #[test]
+    fn meetings_overlap_only_when_days_times_and_dates_all_do() {
+        let first_half = Some((date(2026, 9, 1), date(2026, 10, 15)));
+        let second_half = Some((date(2026, 10, 16), date(2026, 12, 5)));
+        let table = [
+            (meeting(0b101, 9, 11, None), meeting(0b100, 10, 12, None), true, "a shared Wednesday"),
+            (meeting(0b101, 9, 11, None), meeting(0b010, 10, 12, None), false, "other days"),
+            (meeting(0b1, 9, 10, None), meeting(0b1, 10, 11, None), false, "back to back"),
+            (meeting(0b1, 9, 11, first_half), meeting(0b1, 9, 11, second_half), false, "half-terms"),
+            (meeting(0b1, 9, 11, first_half), meeting(0b1, 9, 11, None), true, "unknown dates are open-ended"),
+            (meeting(0, 9, 11, None), meeting(0b1, 9, 11, None), false, "no day known"),
+            (Meeting { start: None, ..meeting(0b1, 9, 11, None) }, meeting(0b1, 9, 11, None), false, "no time known"),
+        ];
+        for (a, b, expected, why) in table {
+            assert_eq!(a.overlaps(&b), expected, "{why}");
+            assert_eq!(b.overlaps(&a), expected, "{why}, the other way");
+        }
+    }
+}
