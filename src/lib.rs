@@ -1,2 +1,10 @@
 //! EduHub: an actor-based hub for registration and real-time alerts in front of a college's Plone.
+//!
+//! Dependencies run one way: `domain ← ports, protocol, readmodel ← actors, adapters ← http ← app ← main`.
+
+pub mod actors;
+pub mod adapters;
 pub mod domain;
+pub mod http;
+pub mod ports;
+pub mod protocol;

@@ -78,14 +78,6 @@ impl TermBook {
     pub fn sections(&self) -> impl Iterator<Item = &SectionState> {
         self.sections.values()
     }
-
-    /// The sections that have a line, in order of CRN.
-    #[must_use]
-    pub fn sections_with_lines(&self) -> Vec<Crn> {
-        let mut crns: Vec<_> = self.lines.iter().filter(|(_, l)| !l.is_empty()).map(|(c, _)| c.clone()).collect();
-        crns.sort_unstable();
-        crns
-    }
 }
 
 impl TermView for TermBook {

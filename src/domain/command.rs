@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::ids::{Crn, UserName};
-use super::section::{Section, SectionStatus};
+use super::section::{Section, SectionState, SectionStatus};
 
 /// The most sections that one batch may add, and drop.
 pub const BATCH_LEN_MAX: usize = 50;
@@ -43,6 +43,8 @@ pub enum Command {
     PutTerm(TermPatch),
     /// A parsed and staged schedule is applied.
     ApplyImport(Arc<StagedImport>),
+    /// Free seats go to whoever waits, in every section: what a start does, whatever happened before.
+    Settle,
 }
 
 /// Several adds and drops of one student in one term.
@@ -112,4 +114,7 @@ pub struct StagedSection {
     pub section: Arc<Section>,
     /// The file's totals, (enrolled, waitlisted), if it tells any.
     pub totals: Option<(u32, u32)>,
+    /// What the staged row says, worked out from the snapshot with [`super::decide::imported`]: only what has moved
+    /// since then has to be written again when the import is applied.
+    pub staged_as: SectionState,
 }

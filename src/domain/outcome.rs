@@ -172,12 +172,14 @@ pub enum Answer {
     Batch(Vec<(Crn, WishOutcome)>),
     /// A section was changed.
     SectionChanged,
-    /// The term was changed; whether it is new.
+    /// The term was made or changed.
     TermChanged,
     /// An import was applied.
     Imported(ImportTally),
     /// There is no such section.
     NoSuchSection,
+    /// Every line was looked at.
+    Settled,
 }
 
 /// What an import changed, counted at the moment it was applied.

@@ -46,18 +46,11 @@ pub fn decide<V: TermView>(view: &V, command: &Command, now: Timestamp) -> Decis
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
         Command::PutTerm(patch) => staff::put_term(&mut draft, patch),
         Command::ApplyImport(staged) => staff::apply_import(&mut draft, staged),
+        Command::Settle => {
+            settle::unsettle_every_line(&mut draft);
+            Answer::Settled
+        }
     };
     settle::settle_all(&mut draft);
     Decision { answer, changes: draft.into_changes() }
-}
-
-/// Gives free seats to whoever waits, in every section of the term: what a start does, so that a line is in order
-/// whatever happened before.
-pub fn settle_term<V: TermView>(view: &V, crns: &[super::ids::Crn], now: Timestamp) -> Changes {
-    let mut draft = Draft::new(view, now);
-    for crn in crns {
-        draft.unsettle(crn.clone());
-    }
-    settle::settle_all(&mut draft);
-    draft.into_changes()
 }

@@ -1,5 +1,7 @@
 //! Free seats go to the head of the line: first come, first served.
 
+use std::collections::BTreeSet;
+
 use crate::domain::draft::Draft;
 use crate::domain::ids::Crn;
 use crate::domain::notice::Reason;
@@ -14,6 +16,15 @@ use super::rules::refused_by_own_week;
 pub(super) fn settle_all<V: TermView>(draft: &mut Draft<'_, V>) {
     while let Some(crn) = draft.next_unsettled() {
         settle(draft, &crn);
+    }
+}
+
+/// Puts every section that has a line on the list of those to settle.
+pub(super) fn unsettle_every_line<V: TermView>(draft: &mut Draft<'_, V>) {
+    let waiting = draft.view().students().flat_map(|(_, held)| held);
+    let lines: BTreeSet<Crn> = waiting.filter(|r| r.standing == Standing::Waitlisted).map(|r| r.crn.clone()).collect();
+    for crn in lines {
+        draft.unsettle(crn);
     }
 }
 

@@ -1,0 +1,1 @@
+//! The actors, and all that they are sent.

@@ -1,0 +1,267 @@
+//! Rows to domain values and back.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{Crn, SectionId, TermId, UserName};
+use crate::domain::meeting::{Days, Meeting};
+use crate::domain::outcome::RefusalCode;
+use crate::domain::registration::{Registration, Standing};
+use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
+use crate::domain::term::Term;
+
+/// A column that cannot be read back.
+pub(super) fn unreadable(column: usize, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
+}
+
+/// A time from its column.
+pub(super) fn time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millisecond(row.get(column)?).map_err(|e| unreadable(column, e))
+}
+
+/// A time that may be absent.
+pub(super) fn maybe_time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let ms: Option<i64> = row.get(column)?;
+    ms.map(|ms| Timestamp::from_millisecond(ms).map_err(|e| unreadable(column, e))).transpose()
+}
+
+fn json_at<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|e| unreadable(column, e))
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+}
+
+fn date_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Date>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|t| t.parse().map_err(|e: jiff::Error| unreadable(column, e))).transpose()
+}
+
+fn boxed_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> {
+    Ok(row.get::<_, Option<String>>(column)?.map(Into::into))
+}
+
+/// A meeting as its JSON column has it.
+#[derive(Serialize, Deserialize)]
+struct MeetingRow {
+    #[serde(rename = "d")]
+    days: u8,
+    #[serde(rename = "s")]
+    start: Option<Time>,
+    #[serde(rename = "e")]
+    end: Option<Time>,
+    #[serde(rename = "f")]
+    starts_on: Option<Date>,
+    #[serde(rename = "t")]
+    ends_on: Option<Date>,
+    #[serde(rename = "l")]
+    location: Option<Box<str>>,
+}
+
+fn meetings_json(meetings: &[Meeting]) -> rusqlite::Result<String> {
+    let rows: Vec<_> = meetings
+        .iter()
+        .map(|m| MeetingRow {
+            days: m.days.bits(),
+            start: m.start,
+            end: m.end,
+            starts_on: m.starts_on,
+            ends_on: m.ends_on,
+            location: m.location.clone(),
+        })
+        .collect();
+    json(&rows)
+}
+
+fn meetings_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Meeting>> {
+    let rows: Vec<MeetingRow> = json_at(row, column)?;
+    Ok(rows
+        .into_iter()
+        .map(|m| Meeting {
+            days: Days::from_bits(m.days),
+            start: m.start,
+            end: m.end,
+            starts_on: m.starts_on,
+            ends_on: m.ends_on,
+            location: m.location,
+        })
+        .collect())
+}
+
+/// The columns that [`term_at`] reads.
+pub(super) const TERM_COLUMNS: &str =
+    "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation";
+
+/// A term with the sequence of its seats and its visible generation.
+pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
+    let id: String = row.get(0)?;
+    let term = Term {
+        id: TermId::parse(&id).map_err(|e| unreadable(0, e))?,
+        title: row.get::<_, String>(1)?.into(),
+        starts_on: date_at(row, 2)?,
+        ends_on: date_at(row, 3)?,
+        opens_at: maybe_time_at(row, 4)?,
+        closes_at: maybe_time_at(row, 5)?,
+        holidays: json_at(row, 6)?,
+    };
+    Ok((term, row.get(7)?, row.get(8)?))
+}
+
+/// Writes a term, new or not.
+pub(super) fn put_term(tx: &Connection, term: &Term, seats_seq: u64, generation: u64) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO terms VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (id) DO UPDATE SET title = ?2, starts_on = ?3, ends_on = ?4, opens_at = ?5, closes_at = ?6,
+             holidays = ?7, seats_seq = ?8, generation = ?9",
+    )?
+    .execute(params![
+        term.id.as_str(),
+        term.title,
+        term.starts_on.map(|d| d.to_string()),
+        term.ends_on.map(|d| d.to_string()),
+        term.opens_at.map(Timestamp::as_millisecond),
+        term.closes_at.map(Timestamp::as_millisecond),
+        json(&term.holidays)?,
+        seats_seq,
+        generation,
+    ])?;
+    Ok(())
+}
+
+/// The columns that [`section_at`] reads, of `sections AS s` left joined with `seats AS n`.
+pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.section, s.title, s.credits, s.instructor, \
+     s.method, s.campus, s.meetings, s.capacity, s.waitlist_capacity, s.status, s.linked, s.prerequisites, \
+     s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
+     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0)";
+
+/// A section with its numbers.
+pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
+    let crn: String = row.get(0)?;
+    let status: String = row.get(12)?;
+    let linked: Vec<String> = json_at(row, 13)?;
+    let linked = linked
+        .iter()
+        .map(|id| SectionId::parse(id).map_err(|e| unreadable(13, e)))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let section = Section {
+        id: SectionId { term: term.clone(), crn: Crn::parse(&crn).map_err(|e| unreadable(0, e))? },
+        course: row.get::<_, String>(1)?.into(),
+        component: row.get::<_, String>(2)?.into(),
+        section: boxed_at(row, 3)?,
+        title: boxed_at(row, 4)?,
+        credits: Credits(row.get(5)?),
+        instructor: boxed_at(row, 6)?,
+        method: boxed_at(row, 7)?,
+        campus: boxed_at(row, 8)?,
+        meetings: meetings_at(row, 9)?,
+        capacity: row.get(10)?,
+        waitlist_capacity: row.get(11)?,
+        status: SectionStatus::parse(&status).ok_or_else(|| unreadable(12, "unknown status"))?,
+        linked,
+        prerequisites: json_at(row, 14)?,
+    };
+    let file_enrolled: Option<u32> = row.get(17)?;
+    let file_waitlisted: Option<u32> = row.get(18)?;
+    Ok(SectionState {
+        section: Arc::new(section),
+        outside_enrolled: row.get(15)?,
+        outside_waitlisted: row.get(16)?,
+        file_totals: file_enrolled.zip(file_waitlisted),
+        enrolled: row.get(19)?,
+        waiting: row.get(20)?,
+    })
+}
+
+/// Writes a section's definition under a generation.
+pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64) -> rusqlite::Result<()> {
+    let section = &state.section;
+    let linked: Vec<String> = section.linked.iter().map(ToString::to_string).collect();
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO sections VALUES
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+    )?
+    .execute(params![
+        section.id.term.as_str(),
+        section.id.crn.as_str(),
+        generation,
+        section.course,
+        section.component,
+        section.section,
+        section.title,
+        section.credits.0,
+        section.instructor,
+        section.method,
+        section.campus,
+        meetings_json(&section.meetings)?,
+        section.capacity,
+        section.waitlist_capacity,
+        section.status.as_str(),
+        json(&linked)?,
+        json(&section.prerequisites)?,
+        state.outside_enrolled,
+        state.outside_waitlisted,
+        state.file_totals.map(|t| t.0),
+        state.file_totals.map(|t| t.1),
+    ])?;
+    Ok(())
+}
+
+/// A registration with its student.
+pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Registration)> {
+    let (user, crn, standing): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let passed: Option<String> = row.get(5)?;
+    let registration = Registration {
+        crn: Crn::parse(&crn).map_err(|e| unreadable(1, e))?,
+        standing: Standing::parse(&standing).ok_or_else(|| unreadable(2, "unknown standing"))?,
+        place: row.get(3)?,
+        at: time_at(row, 4)?,
+        passed: passed.and_then(|code| RefusalCode::parse(&code)),
+    };
+    Ok((UserName::parse(&user).map_err(|e| unreadable(0, e))?, registration))
+}
+
+/// Writes a registration, new or not.
+pub(super) fn put_registration(
+    tx: &Connection,
+    term: &TermId,
+    student: &UserName,
+    registration: &Registration,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO registrations (term, user, crn, standing, place, at, passed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7",
+    )?
+    .execute(params![
+        term.as_str(),
+        student.as_str(),
+        registration.crn.as_str(),
+        registration.standing.as_str(),
+        registration.place,
+        registration.at.as_millisecond(),
+        registration.passed.map(RefusalCode::as_str),
+    ])?;
+    Ok(())
+}
+
+/// Writes the hub's own numbers of a section.
+pub(super) fn put_seats(tx: &Connection, state: &SectionState) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO seats (term, crn, enrolled, waitlisted) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4",
+    )?
+    .execute(params![
+        state.section.id.term.as_str(),
+        state.section.id.crn.as_str(),
+        state.enrolled,
+        state.waiting
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! Small traits between the hub's actors and whatever stands behind them. They speak the domain's words, and know
+//! neither actix nor SQL.
+//!
+//! - [`terms`]: a term's seats, decided and kept
+//! - [`clock`]: what time it is
+//! - [`bus`]: what is told to everyone who listens
+
+pub mod bus;
+pub mod clock;
+pub mod terms;
+
+use futures_util::future::BoxFuture;
+
+/// What a store answers, once it is durable.
+pub type StoreFuture<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Too much is waiting for the store already; nothing was tried.
+    #[error("too much is waiting for the store")]
+    Overloaded,
+    /// The store refused what was to be written; nothing of it is kept.
+    #[error("the store refused a record: {0}")]
+    Refused(String),
+    /// The commit failed, or it is not known what became of it.
+    #[error("a commit failed: {0}")]
+    CommitFailed(String),
+    /// The store is not usable until it has recovered; nothing was tried.
+    #[error("the store is not usable: {0}")]
+    Unavailable(String),
+    /// What the store holds cannot be read back.
+    #[error("the store holds what cannot be read: {0}")]
+    Corrupt(String),
+}

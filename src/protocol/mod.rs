@@ -1,0 +1,1 @@
+//! What travels: WebSocket frames both ways, close codes, the codes of problem documents.
