@@ -181,6 +181,11 @@ impl SectionState {
     pub fn open(&self) -> u32 {
         if self.section.status == SectionStatus::Open { self.seats_to_give() } else { 0 }
     }
+    /// What it counts in a student's credits: nothing once it is cancelled.
+    #[must_use]
+    pub fn counted_credits(&self) -> Credits {
+        if self.section.status == SectionStatus::Cancelled { Credits(0) } else { self.section.credits }
+    }
     /// Whether one more may wait.
     #[must_use]
     pub fn waitlist_has_room(&self) -> bool {

@@ -1,0 +1,69 @@
+//! What is committed, published for whoever reads: handlers and the broker read here and nowhere else. Registrars
+//! publish after each commit. Nobody holds a lock while reading: a snapshot is an `Arc`.
+//!
+//! - [`snapshot`]: a term's sections and their numbers at one commit
+//! - [`term_model`]: a term: its newest snapshot, and what each student holds
+
+pub mod snapshot;
+pub mod term_model;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::domain::ids::{SectionId, TermId};
+use crate::ports::terms::LoadedTerm;
+
+pub use snapshot::{Row, Snapshot};
+pub use term_model::TermModel;
+
+/// Every term as published.
+#[derive(Default)]
+pub struct ReadModel {
+    terms: ArcSwap<BTreeMap<TermId, Arc<TermModel>>>,
+    /// Held while the map is exchanged, so that two new terms do not lose each other.
+    exchange: Mutex<()>,
+}
+
+impl ReadModel {
+    /// No term yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All terms, in order of id.
+    #[must_use]
+    pub fn terms(&self) -> Arc<BTreeMap<TermId, Arc<TermModel>>> {
+        self.terms.load_full()
+    }
+
+    /// One term.
+    #[must_use]
+    pub fn term(&self, id: &TermId) -> Option<Arc<TermModel>> {
+        self.terms.load().get(id).cloned()
+    }
+
+    /// A section as published now, with the term's sequence at that commit.
+    #[must_use]
+    pub fn section(&self, id: &SectionId) -> Option<(Row, u64)> {
+        let snapshot = self.term(&id.term)?.snapshot();
+        snapshot.row(&id.crn).map(|row| (row.clone(), snapshot.seq))
+    }
+
+    /// Publishes a term as loaded, whatever was published of it before.
+    pub fn publish_loaded(&self, loaded: LoadedTerm) -> Arc<TermModel> {
+        let _one_at_a_time = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = loaded.term.id.clone();
+        if let Some(known) = self.term(&id) {
+            known.reload(loaded);
+            return known;
+        }
+        let model = Arc::new(TermModel::new(loaded));
+        let mut terms = (**self.terms.load()).clone();
+        terms.insert(id, model.clone());
+        self.terms.store(Arc::new(terms));
+        model
+    }
+}
