@@ -2,11 +2,13 @@
 //! neither actix nor SQL.
 //!
 //! - [`terms`]: a term's seats, decided and kept
+//! - [`plans`]: what students plan
 //! - [`clock`]: what time it is
 //! - [`bus`]: what is told to everyone who listens
 
 pub mod bus;
 pub mod clock;
+pub mod plans;
 pub mod terms;
 
 use futures_util::future::BoxFuture;

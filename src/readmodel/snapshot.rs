@@ -38,8 +38,6 @@ pub struct Snapshot {
     pub term: Arc<Term>,
     /// The sequence of its seats.
     pub seq: u64,
-    /// How often a definition (anything but numbers of people) has changed since the start.
-    pub definitions: u64,
     chunks: Vec<Arc<Vec<Row>>>,
     index: Arc<HashMap<Crn, u32>>,
     /// Row numbers in the order of lists: by course, section, CRN.
@@ -52,8 +50,7 @@ impl Snapshot {
     pub fn new(term: Term, seq: u64, sections: Vec<PublishedSection>) -> Self {
         let rows: Vec<Row> = sections.into_iter().map(|s| Row { state: s.state, line: s.line, seq }).collect();
         let chunks = rows.chunks(CHUNK_LEN).map(|c| Arc::new(c.to_vec())).collect();
-        let mut snapshot =
-            Self { term: Arc::new(term), seq, definitions: 0, chunks, index: Arc::default(), order: Arc::default() };
+        let mut snapshot = Self { term: Arc::new(term), seq, chunks, index: Arc::default(), order: Arc::default() };
         snapshot.reindex();
         snapshot
     }
@@ -65,9 +62,8 @@ impl Snapshot {
         next.seq = seq;
         if let Some(term) = term {
             next.term = Arc::new(term.clone());
-            next.definitions += 1;
         }
-        let (mut grown, mut redefined, mut reordered) = (false, false, false);
+        let (mut grown, mut reordered) = (false, false);
         for section in sections {
             let row = Row { state: section.state.clone(), line: section.line.clone(), seq };
             match self.index.get(&row.state.section.id.crn) {
@@ -75,7 +71,6 @@ impl Snapshot {
                     let chunk = Arc::make_mut(&mut next.chunks[*at as usize / CHUNK_LEN]);
                     let slot = &mut chunk[*at as usize % CHUNK_LEN];
                     if !Arc::ptr_eq(&slot.state.section, &row.state.section) {
-                        redefined = true;
                         reordered |= sort_key(slot) != sort_key(&row);
                     }
                     *slot = row;
@@ -88,9 +83,6 @@ impl Snapshot {
                     }
                 }
             }
-        }
-        if grown || redefined {
-            next.definitions += 1;
         }
         if grown || reordered {
             next.reindex();

@@ -26,9 +26,7 @@ impl TermModel {
 
     /// Exchanges everything. What was published from commits is in it, so no reader sees anything go back.
     pub(super) fn reload(&self, loaded: LoadedTerm) {
-        let mut snapshot = Snapshot::new(loaded.term, loaded.seats_seq, loaded.sections);
-        snapshot.definitions = self.snapshot.load().definitions + 1;
-        self.snapshot.store(Arc::new(snapshot));
+        self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seats_seq, loaded.sections)));
         for (student, held) in loaded.students {
             self.students.insert(student, held);
         }

@@ -3,6 +3,7 @@
 //! - [`open`]: the lock of the operating system, the migrations
 //! - [`writer`]: the one thread that writes
 //! - [`readers`]: connections that only read
+//! - [`plans`]: what students plan
 //! - [`alerts`]: the one sequence of alerts
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
 //!
@@ -10,6 +11,7 @@
 
 pub(crate) mod alerts;
 mod open;
+mod plans;
 mod readers;
 mod rows;
 mod terms;

@@ -1,0 +1,70 @@
+//! A section as lists show it, and its compact row of seats.
+
+use std::io::Write;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use crate::domain::section::SectionState;
+
+/// A section in JSON, as the contract's section 4 has it.
+pub struct SectionJson<'a>(pub &'a SectionState);
+
+impl Serialize for SectionJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let state = self.0;
+        let section = &state.section;
+        let mut s = serializer.serialize_struct("Section", 21)?;
+        s.serialize_field("id", &section.id)?;
+        s.serialize_field("term", &section.id.term)?;
+        s.serialize_field("crn", &section.id.crn)?;
+        s.serialize_field("course", &section.course)?;
+        s.serialize_field("component", &section.component)?;
+        s.serialize_field("section", &section.section)?;
+        s.serialize_field("title", &section.title)?;
+        s.serialize_field("credits", &section.credits)?;
+        s.serialize_field("instructor", &section.instructor)?;
+        s.serialize_field("method", &section.method)?;
+        s.serialize_field("campus", &section.campus)?;
+        s.serialize_field("meetings", &section.meetings)?;
+        s.serialize_field("capacity", &section.capacity)?;
+        s.serialize_field("enrolled", &state.enrolled_total())?;
+        s.serialize_field("open", &state.open())?;
+        s.serialize_field("waitlist_capacity", &section.waitlist_capacity)?;
+        s.serialize_field("waitlisted", &state.waitlisted_total())?;
+        s.serialize_field("status", &section.status)?;
+        s.serialize_field("linked", &section.linked)?;
+        // Seats reserved for groups come with the rule that honours them.
+        s.serialize_field("reserved", &[(); 0])?;
+        s.serialize_field("prerequisites", &section.prerequisites)?;
+        s.end()
+    }
+}
+
+/// Appends `["ID",capacity,enrolled,waitlisted,open]`. Ids hold no character that JSON would escape.
+pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState) {
+    let section = &state.section;
+    // Writing to a vector does not fail.
+    let _ = write!(
+        out,
+        "[\"{}-{}\",{},{},{},{}]",
+        section.id.term,
+        section.id.crn,
+        section.capacity,
+        state.enrolled_total(),
+        state.waitlisted_total(),
+        state.open()
+    );
+}
+
+/// Appends rows as a JSON list.
+pub fn push_seat_rows<'a>(out: &mut Vec<u8>, states: impl Iterator<Item = &'a SectionState>) {
+    out.push(b'[');
+    for (index, state) in states.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push_seat_row(out, state);
+    }
+    out.push(b']');
+}
