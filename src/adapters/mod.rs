@@ -1,6 +1,8 @@
 //! Implementations of the ports, one folder or file for each thing outside the hub. Only `app` and the command line
 //! choose between them.
 //!
+//! - [`schedule_csv`]: colleges' CSV schedules
 //! - [`sqlite`]: the embedded store
 
+pub mod schedule_csv;
 pub mod sqlite;

@@ -1,0 +1,136 @@
+//! A course's name, `SUBJECT NUMBER`, alone or with the section in one cell.
+
+/// The most characters of a course's name.
+pub(super) const COURSE_CHARS_MAX: usize = 40;
+
+/// A course, and the section if the cell carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Course {
+    pub(super) name: String,
+    pub(super) section: Option<String>,
+}
+
+/// Puts a course together from its two columns.
+pub(super) fn joined(subject: &str, number: &str) -> Result<String, String> {
+    let number: String = number.split_whitespace().collect();
+    let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
+    bounded(format!("{subject} {number}"))
+}
+
+/// Takes a cell apart: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH 151 A01`, and the packed `ACTG F001A01W` of
+/// California's colleges (a letter of the college, four characters of the number, filled up with a dot, and the section).
+/// What cannot be taken apart is the course as it stands.
+pub(super) fn apart(cell: &str) -> Result<Course, String> {
+    let words: Vec<&str> = cell.split(|c: char| c.is_whitespace() || c == '-').filter(|w| !w.is_empty()).collect();
+    let alone = |name: String| Ok(Course { name: bounded(name)?, section: None });
+    match words[..] {
+        [] => Err("the course is missing".into()),
+        [word] => match word.find(|c: char| c.is_ascii_digit()) {
+            Some(at) if at >= 2 && word[..at].bytes().all(|b| b.is_ascii_alphabetic()) => {
+                alone(format!("{} {}", &word[..at], &word[at..]))
+            }
+            _ => alone(word.to_owned()),
+        },
+        [ref subject @ .., number, section] if is_number(number) && !subject.is_empty() && is_section(section) => {
+            Ok(Course { name: bounded(format!("{} {number}", subject.join(" ")))?, section: Some(section.to_owned()) })
+        }
+        [ref subject @ .., last] => {
+            let subject = subject.join(" ");
+            match packed(last) {
+                Some((number, section)) => {
+                    Ok(Course { name: bounded(format!("{subject} {number}"))?, section: Some(section.to_owned()) })
+                }
+                None => alone(format!("{subject} {last}")),
+            }
+        }
+    }
+}
+
+fn is_number(word: &str) -> bool {
+    word.len() <= 6
+        && word.bytes().filter(u8::is_ascii_digit).count() >= 2
+        && word.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn is_section(word: &str) -> bool {
+    (1..=4).contains(&word.len())
+        && word.bytes().any(|b| b.is_ascii_digit())
+        && word.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// `F001A01W` is number `F001A` and section `01W`; `F052.01W` is `F052` and `01W`.
+fn packed(word: &str) -> Option<(&str, &str)> {
+    let bytes = word.as_bytes();
+    let alphanumeric = |b: &u8| b.is_ascii_alphanumeric();
+    let shape = (7..=8).contains(&bytes.len())
+        && bytes[0].is_ascii_alphabetic()
+        && bytes[1].is_ascii_digit()
+        && bytes[2].is_ascii_digit()
+        && alphanumeric(&bytes[3])
+        && (alphanumeric(&bytes[4]) || bytes[4] == b'.')
+        && bytes[5..].iter().all(alphanumeric);
+    shape.then(|| (word[..5].trim_end_matches('.'), &word[5..]))
+}
+
+fn bounded(name: String) -> Result<String, String> {
+    if name.chars().count() > COURSE_CHARS_MAX {
+        Err(format!("a course's name has at most {COURSE_CHARS_MAX} characters"))
+    } else {
+        Ok(name)
+    }
+}
+
+/// Whether a prerequisite reads as a course: a subject of capitals, and a number. The rest is prose.
+pub(super) fn is_course(name: &str) -> bool {
+    name.rsplit_once(' ').is_some_and(|(subject, number)| {
+        number.bytes().any(|b| b.is_ascii_digit())
+            && number.len() <= 8
+            && subject.split(' ').count() <= 2
+            && subject.len() <= 12
+            && subject.bytes().all(|b| b.is_ascii_uppercase() || b == b' ' || b == b'&')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_comes_apart_where_it_can_be() {
+        let table = [
+            ("MATH 151", "MATH 151", None),
+            ("MATH  151A", "MATH 151A", None),
+            ("MATH151", "MATH 151", None),
+            ("MATH-151", "MATH 151", None),
+            ("MATH 151 A01", "MATH 151", Some("A01")),
+            ("MATH-151-01", "MATH 151", Some("01")),
+            ("ACTG F001A01W", "ACTG F001A", Some("01W")),
+            ("ACTG F052.01W", "ACTG F052", Some("01W")),
+            ("D H F304.01", "D H F304", Some("01")),
+            ("CHEM F12AL01Z", "CHEM F12AL", Some("01Z")),
+            ("NCBS F405.MPV", "NCBS F405", Some("MPV")),
+            ("MATH F048AMVP", "MATH F048A", Some("MVP")),
+            ("ANTH F001H1HW", "ANTH F001H", Some("1HW")),
+            ("BIOL 101L", "BIOL 101L", None),
+            ("YOGA", "YOGA", None),
+            ("C S 1A", "C S 1A", None),
+        ];
+        for (cell, name, section) in table {
+            let expected = Course { name: name.into(), section: section.map(Into::into) };
+            assert_eq!(apart(cell), Ok(expected), "{cell}");
+        }
+        assert!(apart("").is_err());
+        assert!(apart(&"X".repeat(COURSE_CHARS_MAX + 1)).is_err());
+        assert_eq!(joined("D H", "F 304"), Ok("D H F304".into()));
+    }
+
+    #[test]
+    fn prose_is_not_a_course() {
+        for yes in ["MATH 151", "C S 1A", "ACTG F001A"] {
+            assert!(is_course(yes), "{yes}");
+        }
+        for no in ["MATH", "complete one of MATH 151", "a grade of C", "minimum 2"] {
+            assert!(!is_course(no), "{no}");
+        }
+    }
+}

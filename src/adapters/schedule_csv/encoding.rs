@@ -1,0 +1,148 @@
+//! Which text a file is: UTF-8 with or without a byte order mark, else Windows-1252 (WHATWG Encoding Standard), decided
+//! by one pass over it; and a reader that gives UTF-8 whatever it is.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use encoding_rs::{CoderResult, Decoder, WINDOWS_1252};
+
+/// How much is looked at at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// A decoded byte of Windows-1252 takes at most three of UTF-8.
+const DECODED_BYTES: usize = 3 * CHUNK_BYTES;
+
+const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// What a file's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// UTF-8; whether a byte order mark comes first.
+    Utf8 { bom: bool },
+    /// What Excel writes on Windows.
+    Windows1252,
+    /// Not read: two bytes a character.
+    Utf16,
+}
+
+/// Looks at the whole file once.
+pub(super) fn detect(file: &mut File) -> io::Result<Encoding> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut pending = 0; // bytes of a character that the last chunk cut
+    let mut bom = false;
+    let mut first = true;
+    let encoding = loop {
+        let got = read_full(file, &mut chunk[pending..])?;
+        let filled = pending + got;
+        if first {
+            if chunk[..filled].starts_with(&[0xFF, 0xFE]) || chunk[..filled].starts_with(&[0xFE, 0xFF]) {
+                break Encoding::Utf16;
+            }
+            bom = chunk[..filled].starts_with(UTF8_BOM);
+            first = false;
+        }
+        pending = match std::str::from_utf8(&chunk[..filled]) {
+            Ok(_) => 0,
+            Err(e) if e.error_len().is_some() => break Encoding::Windows1252,
+            Err(e) => filled - e.valid_up_to(),
+        };
+        if got == 0 {
+            break if pending == 0 { Encoding::Utf8 { bom } } else { Encoding::Windows1252 };
+        }
+        chunk.copy_within(filled - pending..filled, 0);
+    };
+    file.seek(SeekFrom::Start(0))?;
+    Ok(encoding)
+}
+
+fn read_full(file: &mut File, mut buffer: &mut [u8]) -> io::Result<usize> {
+    let mut total = 0;
+    while !buffer.is_empty() {
+        let got = file.read(buffer)?;
+        if got == 0 {
+            break;
+        }
+        total += got;
+        buffer = &mut buffer[got..];
+    }
+    Ok(total)
+}
+
+/// The file as UTF-8, without its byte order mark.
+pub(super) fn utf8(mut file: File, encoding: Encoding) -> io::Result<Box<dyn Read>> {
+    let skip = if encoding == (Encoding::Utf8 { bom: true }) { UTF8_BOM.len() as u64 } else { 0 };
+    file.seek(SeekFrom::Start(skip))?;
+    Ok(match encoding {
+        Encoding::Windows1252 => Box::new(Decoded {
+            source: BufReader::with_capacity(CHUNK_BYTES, file),
+            decoder: WINDOWS_1252.new_decoder_without_bom_handling(),
+            raw: vec![0; CHUNK_BYTES],
+            text: vec![0; DECODED_BYTES],
+            at: 0,
+            end: 0,
+            done: false,
+        }),
+        Encoding::Utf8 { .. } | Encoding::Utf16 => Box::new(file),
+    })
+}
+
+struct Decoded<R> {
+    source: R,
+    decoder: Decoder,
+    raw: Vec<u8>,
+    text: Vec<u8>,
+    at: usize,
+    end: usize,
+    done: bool,
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.end && !self.done {
+            let got = self.source.read(&mut self.raw)?;
+            self.done = got == 0;
+            let (result, _, written, _) = self.decoder.decode_to_utf8(&self.raw[..got], &mut self.text, self.done);
+            debug_assert_eq!(result, CoderResult::InputEmpty, "the output holds three bytes for each of the input");
+            (self.at, self.end) = (0, written);
+        }
+        let n = out.len().min(self.end - self.at);
+        out[..n].copy_from_slice(&self.text[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> (Encoding, String) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        let encoding = detect(&mut file).unwrap();
+        let mut text = String::new();
+        utf8(file, encoding).unwrap().read_to_string(&mut text).unwrap_or_default();
+        (encoding, text)
+    }
+
+    #[test]
+    fn text_is_utf8_with_or_without_a_mark_else_windows_1252() {
+        assert_eq!(read(b"a,b"), (Encoding::Utf8 { bom: false }, "a,b".into()));
+        assert_eq!(read(b"\xEF\xBB\xBFcaf\xC3\xA9"), (Encoding::Utf8 { bom: true }, "café".into()));
+        assert_eq!(read(b"caf\xE9 \x96 \x80"), (Encoding::Windows1252, "café – €".into()));
+        assert_eq!(read(b"").0, Encoding::Utf8 { bom: false });
+        assert_eq!(read(b"\xFF\xFEc\0r\0n\0").0, Encoding::Utf16);
+        assert_eq!(read(b"ends in half a character \xC3").0, Encoding::Windows1252);
+    }
+
+    #[test]
+    fn a_character_cut_by_a_chunk_is_still_one() {
+        let mut bytes = vec![b'x'; CHUNK_BYTES - 1];
+        bytes.extend("é".repeat(CHUNK_BYTES).as_bytes());
+        assert_eq!(read(&bytes), (Encoding::Utf8 { bom: false }, String::from_utf8(bytes.clone()).unwrap()));
+        bytes.push(0xE9);
+        assert_eq!(read(&bytes).0, Encoding::Windows1252, "one byte at the very end decides");
+    }
+}
