@@ -1,13 +1,14 @@
 //! A schedule file, as an import sees it: sections or events, and what was found wrong, line by line.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::command::StagedSection;
 use crate::domain::ids::{Crn, TermId};
+use crate::domain::section::Section;
 
 /// The most characters of a cell that a finding repeats.
 pub const FINDING_VALUE_CHARS_MAX: usize = 100;
@@ -74,6 +75,15 @@ pub struct Event {
     pub instructor: Option<String>,
     /// What it is about.
     pub description: Option<String>,
+}
+
+/// A section as a file has it.
+#[derive(Debug, Clone)]
+pub struct FileSection {
+    /// The definition.
+    pub section: Arc<Section>,
+    /// The totals (enrolled, waitlisted), if the file tells any.
+    pub totals: Option<(u32, u32)>,
 }
 
 /// How a file is to be read.
@@ -156,7 +166,7 @@ pub trait Schedule {
     /// The first `limit` conflicts, in order of line.
     fn conflicts(&self, limit: u64) -> Result<Vec<Conflict>, ScheduleError>;
     /// Walks the sections that can be taken, in order of CRN. One with a refused row is not among them.
-    fn each_section(&self, f: &mut dyn FnMut(StagedSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;
+    fn each_section(&self, f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;
     /// Whether the file has a row of this CRN, taken or refused.
     fn names(&self, crn: &Crn) -> Result<bool, ScheduleError>;
     /// Walks the events that can be taken.

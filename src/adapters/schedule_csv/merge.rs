@@ -5,10 +5,9 @@ use std::sync::Arc;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::command::StagedSection;
 use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::section::{Credits, Section, SectionStatus};
-use crate::ports::schedule::{Finding, ScheduleError, Severity};
+use crate::ports::schedule::{FileSection, Finding, ScheduleError, Severity};
 
 use super::columns::{Column, Header};
 use super::conflicts;
@@ -145,7 +144,7 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
 pub(super) fn each_section(
     scratch: &Scratch,
     term: &TermId,
-    f: &mut dyn FnMut(StagedSection) -> Result<(), ScheduleError>,
+    f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>,
 ) -> Result<(), ScheduleError> {
     let mut statement = scratch.db.prepare("SELECT crn, body FROM section ORDER BY crn")?;
     let mut rows = statement.query([])?;
@@ -157,7 +156,7 @@ pub(super) fn each_section(
     Ok(())
 }
 
-fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<StagedSection, ScheduleError> {
+fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, ScheduleError> {
     let id = |crn: &str| {
         let crn = Crn::parse(crn).map_err(|e| ScheduleError::Scratch(e.to_string()))?;
         Ok::<_, ScheduleError>(SectionId { term: term.clone(), crn })
@@ -183,5 +182,5 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<StagedSection, Sch
         linked: own.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
         prerequisites: own.prerequisites.into_iter().map(Into::into).collect(),
     };
-    Ok(StagedSection { section: Arc::new(section), totals })
+    Ok(FileSection { section: Arc::new(section), totals })
 }

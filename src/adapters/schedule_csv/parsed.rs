@@ -2,9 +2,8 @@
 
 use rusqlite::params;
 
-use crate::domain::command::StagedSection;
 use crate::domain::ids::{Crn, TermId};
-use crate::ports::schedule::{Conflict, Event, Finding, Schedule, ScheduleError, Severity};
+use crate::ports::schedule::{Conflict, Event, FileSection, Finding, Schedule, ScheduleError, Severity};
 
 use super::scratch::{Scratch, signed};
 use super::{conflicts, merge};
@@ -76,7 +75,7 @@ impl Schedule for Parsed {
     fn conflicts(&self, limit: u64) -> Result<Vec<Conflict>, ScheduleError> {
         conflicts::first(&self.scratch, limit)
     }
-    fn each_section(&self, f: &mut dyn FnMut(StagedSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError> {
+    fn each_section(&self, f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError> {
         match &self.term {
             Some(term) => merge::each_section(&self.scratch, term, f),
             None => Ok(()),

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::CsvSchedules;
-use crate::domain::command::StagedSection;
 use crate::domain::ids::{Crn, TermId};
 use crate::ports::schedule::{
-    Conflict, ConflictKind, Event, Finding, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity,
+    Conflict, ConflictKind, Event, FileSection, Finding, Schedule, ScheduleError, ScheduleOptions, ScheduleReader,
+    Severity,
 };
 
 struct Read {
@@ -38,7 +38,7 @@ impl Read {
         assert_eq!(errors.len(), 1, "{errors:?}");
         errors[0].message.clone()
     }
-    fn sections(&self) -> Vec<StagedSection> {
+    fn sections(&self) -> Vec<FileSection> {
         let mut all = Vec::new();
         let take = &mut |s| {
             all.push(s);
