@@ -1,0 +1,418 @@
+//! JSON bodies, read field by field, so that every mistake names its field: 400 `bad_request` for what is not JSON or
+//! has the wrong type, 422 `invalid` for what is out of range, unknown or missing.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::rt::time::timeout;
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::{Map, Value};
+
+use super::error::Problem;
+use crate::protocol::problem::ProblemCode;
+
+/// The most bytes of a JSON body: the largest documented one (an alert with 1,000 names) has some 50 kB.
+pub const JSON_LEN_MAX: usize = 64 * 1024;
+
+/// How long a body may take to arrive: generous for the worst line that a student has, and an end for one that never
+/// comes.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Reads a JSON object of at most [`JSON_LEN_MAX`] bytes.
+pub async fn read_json(req: &HttpRequest, payload: web::Payload) -> Result<Fields, Problem> {
+    expect_json(req)?;
+    let bytes = read_bytes(req, payload, JSON_LEN_MAX).await?;
+    Fields::parse(&bytes)
+}
+
+/// Reads a body of at most `len_max` bytes.
+pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: usize) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        Problem::new(ProblemCode::TooLarge, format!("A body of at most {} KiB is taken here.", len_max / 1024))
+            .with("bytes_max", len_max)
+    };
+    let declared = req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|n| n > len_max as u64) {
+        return Err(too_large());
+    }
+    let whole = async {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| Problem::bad_request("The body ended before it was whole."))?;
+            if bytes.len() + chunk.len() > len_max {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    };
+    let too_slow = |_| Problem::bad_request("The body took too long to arrive.");
+    timeout(BODY_WAIT_MAX, whole).await.map_err(too_slow)?
+}
+
+/// Whether a request's content type is `media_type`, whatever its parameters.
+#[must_use]
+pub fn is_of_type(req: &HttpRequest, media_type: &str) -> bool {
+    let value = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
+}
+
+fn expect_json(req: &HttpRequest) -> Result<(), Problem> {
+    let plain =
+        req.headers().get(header::CONTENT_ENCODING).is_none_or(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if is_of_type(req, "application/json") && plain {
+        Ok(())
+    } else {
+        let detail = "The body must be JSON, not compressed, with Content-Type: application/json.";
+        Err(Problem::new(ProblemCode::UnsupportedMediaType, detail))
+    }
+}
+
+/// The members of a JSON object. Each getter takes its member out; [`Fields::finish`] refuses what is left.
+#[derive(Debug)]
+pub struct Fields {
+    prefix: String,
+    members: Map<String, Value>,
+}
+
+/// Makes the three getters of a kind of value: required, optional (absent or null is none), and nullable (absent is
+/// none, null is `Some(None)`).
+macro_rules! getters {
+    ($(#[$doc:meta])* $required:ident, $optional:ident, $nullable:ident, $read:ident ($($arg:ident: $ty:ty),*) -> $out:ty) => {
+        $(#[$doc])*
+        pub fn $required(&mut self, name: &str, $($arg: $ty),*) -> Result<$out, Problem> {
+            let at = self.at(name);
+            let value = self.members.remove(name).ok_or_else(|| missing(&at))?;
+            $read(&at, value, $($arg),*)
+        }
+        $(#[$doc])*
+        ///
+        /// None when it is absent or null.
+        pub fn $optional(&mut self, name: &str, $($arg: $ty),*) -> Result<Option<$out>, Problem> {
+            Ok(self.$nullable(name, $($arg),*)?.flatten())
+        }
+        $(#[$doc])*
+        ///
+        /// None when it is absent, `Some(None)` when it is null.
+        pub fn $nullable(&mut self, name: &str, $($arg: $ty),*) -> Result<Option<Option<$out>>, Problem> {
+            let at = self.at(name);
+            match self.members.remove(name) {
+                None => Ok(None),
+                Some(Value::Null) => Ok(Some(None)),
+                Some(value) => $read(&at, value, $($arg),*).map(|v| Some(Some(v))),
+            }
+        }
+    };
+}
+
+impl Fields {
+    /// Parses a JSON object. (serde_json refuses more than 128 levels, so depth costs no stack.)
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+            let detail = if bytes.is_empty() {
+                "A JSON object is expected as the body, and it is empty.".to_owned()
+            } else {
+                format!("The body is not JSON: line {}, column {}.", error.line(), error.column())
+            };
+            Problem::bad_request(detail)
+        })?;
+        match value {
+            Value::Object(members) => Ok(Self { prefix: String::new(), members }),
+            other => Err(Problem::bad_request(format!("A JSON object is expected, not {}.", kind_of(&other)))),
+        }
+    }
+
+    fn at(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+    /// Whether the member is there, be it null.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
+    getters! {
+        /// Text; its length is counted in characters.
+        string, maybe_string, nullable_string, read_string(chars: RangeInclusive<usize>) -> String
+    }
+    getters! {
+        /// A truth value.
+        bool, maybe_bool, nullable_bool, read_bool() -> bool
+    }
+    getters! {
+        /// A whole number within a range.
+        u32, maybe_u32, nullable_u32, read_u32(range: RangeInclusive<u32>) -> u32
+    }
+    getters! {
+        /// A time (RFC 3339), kept to the millisecond.
+        timestamp, maybe_timestamp, nullable_timestamp, read_timestamp() -> Timestamp
+    }
+    getters! {
+        /// A day, `2022-09-07`.
+        date, maybe_date, nullable_date, read_date() -> Date
+    }
+    getters! {
+        /// A list of texts: how many at most, and the length of each in characters.
+        strings, maybe_strings, nullable_strings, read_strings(count_max: usize, chars: RangeInclusive<usize>) -> Vec<String>
+    }
+    getters! {
+        /// An object within the object; call its [`Fields::finish`] too.
+        object, maybe_object, nullable_object, read_object() -> Fields
+    }
+
+    /// Text that `parse` knows; `expected` says what it knows, such as "student, staff or admin".
+    pub fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
+        let at = self.at(name);
+        let value = self.members.remove(name).ok_or_else(|| missing(&at))?;
+        read_parsed(&at, value, expected, parse)
+    }
+    /// Text that `parse` knows; none when it is absent or null.
+    pub fn maybe_parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => read_parsed(&self.at(name), value, expected, parse).map(Some),
+        }
+    }
+
+    /// A list of texts that `parse` knows, none when it is absent or null: how many at most, and what it knows.
+    pub fn maybe_parsed_list<T>(
+        &mut self,
+        name: &str,
+        count_max: usize,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, Problem> {
+        let at = self.at(name);
+        match self.members.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => read_list(&at, value, count_max)?
+                .into_iter()
+                .enumerate()
+                .map(|(i, item)| read_parsed(&format!("{at}[{i}]"), item, expected, &parse))
+                .collect::<Result<_, _>>()
+                .map(Some),
+        }
+    }
+
+    /// Refuses whatever no getter has taken.
+    pub fn finish(self) -> Result<(), Problem> {
+        match self.members.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let shown: String = name.chars().take(80).collect();
+                Err(Problem::invalid(format!("{}{shown}", self.prefix), format!("There is no field {shown:?} here.")))
+            }
+        }
+    }
+}
+
+fn missing(at: &str) -> Problem {
+    Problem::invalid(at, format!("{at} is missing."))
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn wrong_type(at: &str, expected: &str, value: &Value) -> Problem {
+    Problem::bad_request(format!("{at} must be {expected}, not {}.", kind_of(value))).field(at)
+}
+
+fn read_string(at: &str, value: Value, chars: RangeInclusive<usize>) -> Result<String, Problem> {
+    let Value::String(text) = value else { return Err(wrong_type(at, "text", &value)) };
+    check_length(at, &text, &chars)?;
+    Ok(text)
+}
+
+/// Refuses text that is shorter or longer than so many characters.
+pub(super) fn check_length(at: &str, text: &str, chars: &RangeInclusive<usize>) -> Result<(), Problem> {
+    if chars.contains(&text.chars().count()) {
+        return Ok(());
+    }
+    let (least, most) = (chars.start(), chars.end());
+    Err(Problem::invalid(at, format!("{at} must have {least} to {most} characters.")))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "all readers have one shape, for the getters")]
+fn read_bool(at: &str, value: Value) -> Result<bool, Problem> {
+    value.as_bool().ok_or_else(|| wrong_type(at, "true or false", &value))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "all readers have one shape, for the getters")]
+fn read_u32(at: &str, value: Value, range: RangeInclusive<u32>) -> Result<u32, Problem> {
+    // 3.0 is a whole number too; 3.5 is of the wrong type, -1 and 1e30 are out of range.
+    let number = value.as_f64().filter(|n| n.fract() == 0.0).ok_or_else(|| wrong_type(at, "a whole number", &value))?;
+    let (least, most) = (*range.start(), *range.end());
+    if (f64::from(least)..=f64::from(most)).contains(&number) {
+        Ok(number as u32)
+    } else {
+        Err(Problem::invalid(at, format!("{at} must be {least} to {most}.")))
+    }
+}
+
+fn read_timestamp(at: &str, value: Value) -> Result<Timestamp, Problem> {
+    let Value::String(text) = value else { return Err(wrong_type(at, "a time as text", &value)) };
+    let ms = text.parse::<Timestamp>().ok().filter(|_| text.len() <= 40).map(Timestamp::as_millisecond);
+    ms.and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .ok_or_else(|| Problem::invalid(at, format!("{at} must be a time such as 2026-01-12T08:00:00-08:00.")))
+}
+
+fn read_date(at: &str, value: Value) -> Result<Date, Problem> {
+    let Value::String(text) = value else { return Err(wrong_type(at, "a day as text", &value)) };
+    // jiff reads more than days: with this length and shape it is one.
+    let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
+    date.ok_or_else(|| Problem::invalid(at, format!("{at} must be a day such as 2026-01-12.")))
+}
+
+fn read_list(at: &str, value: Value, count_max: usize) -> Result<Vec<Value>, Problem> {
+    let Value::Array(items) = value else { return Err(wrong_type(at, "a list", &value)) };
+    if items.len() > count_max {
+        return Err(Problem::invalid(at, format!("{at} may have at most {count_max} entries.")));
+    }
+    Ok(items)
+}
+
+fn read_strings(
+    at: &str,
+    value: Value,
+    count_max: usize,
+    chars: RangeInclusive<usize>,
+) -> Result<Vec<String>, Problem> {
+    let items = read_list(at, value, count_max)?;
+    items.into_iter().enumerate().map(|(i, item)| read_string(&format!("{at}[{i}]"), item, chars.clone())).collect()
+}
+
+fn read_object(at: &str, value: Value) -> Result<Fields, Problem> {
+    match value {
+        Value::Object(members) => Ok(Fields { prefix: format!("{at}."), members }),
+        other => Err(wrong_type(at, "an object", &other)),
+    }
+}
+
+fn read_parsed<T>(at: &str, value: Value, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
+    let Value::String(text) = value else { return Err(wrong_type(at, "text", &value)) };
+    parse(&text).ok_or_else(|| Problem::invalid(at, format!("{at} must be {expected}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+    use actix_web::{FromRequest, dev};
+
+    fn fields(json: &str) -> Fields {
+        Fields::parse(json.as_bytes()).unwrap()
+    }
+
+    fn told<T: std::fmt::Debug>(outcome: Result<T, Problem>) -> (u16, String) {
+        let document = outcome.unwrap_err().document();
+        (document["status"].as_u64().unwrap() as u16, document["field"].as_str().unwrap_or("").to_owned())
+    }
+
+    #[test]
+    fn each_kind_of_value_is_read() {
+        let mut f = fields(
+            r#"{"s":"é","b":true,"n":3.0,"t":"2026-01-12T08:00:00-08:00","d":"2026-01-12","l":["a","b"],
+                "o":{"x":1},"z":null,"r":"staff"}"#,
+        );
+        assert_eq!(f.string("s", 1..=1).unwrap(), "é");
+        assert!(f.bool("b").unwrap());
+        assert_eq!(f.u32("n", 0..=3).unwrap(), 3);
+        assert_eq!(f.timestamp("t").unwrap().to_string(), "2026-01-12T16:00:00Z");
+        assert_eq!(f.date("d").unwrap().to_string(), "2026-01-12");
+        assert_eq!(f.strings("l", 2, 1..=1).unwrap(), ["a", "b"]);
+        let mut inner = f.object("o").unwrap();
+        assert_eq!(inner.maybe_u32("x", 1..=1).unwrap(), Some(1));
+        inner.finish().unwrap();
+        assert_eq!(f.nullable_date("z").unwrap(), Some(None));
+        assert_eq!(f.nullable_date("absent").unwrap(), None);
+        assert_eq!(f.maybe_bool("absent").unwrap(), None);
+        assert!(f.parsed("r", "a role", crate::domain::role::Role::parse).is_ok());
+        f.finish().unwrap();
+    }
+
+    #[test]
+    fn a_wrong_type_is_400_and_a_wrong_value_422_and_both_name_the_field() {
+        let read = |json: &str, get: fn(&mut Fields) -> Result<(), Problem>| told(get(&mut fields(json)));
+        let text: fn(&mut Fields) -> _ = |f| f.string("x", 1..=3).map(drop);
+        let number: fn(&mut Fields) -> _ = |f| f.u32("x", 1..=9).map(drop);
+        let time: fn(&mut Fields) -> _ = |f| f.timestamp("x").map(drop);
+        let day: fn(&mut Fields) -> _ = |f| f.date("x").map(drop);
+        let list: fn(&mut Fields) -> _ = |f| f.strings("x", 2, 1..=2).map(drop);
+        let inner: fn(&mut Fields) -> _ = |f| f.object("x")?.bool("y").map(drop);
+        let table: [(&str, fn(&mut Fields) -> Result<(), Problem>, u16, &str); 20] = [
+            (r#"{"x":1}"#, text, 400, "x"),
+            (r#"{"x":null}"#, text, 400, "x"),
+            (r#"{}"#, text, 422, "x"),
+            (r#"{"x":""}"#, text, 422, "x"),
+            (r#"{"x":"abcd"}"#, text, 422, "x"),
+            (r#"{"x":"1"}"#, number, 400, "x"),
+            (r#"{"x":1.5}"#, number, 400, "x"),
+            (r#"{"x":-1}"#, number, 422, "x"),
+            (r#"{"x":10}"#, number, 422, "x"),
+            (r#"{"x":1e300}"#, number, 422, "x"),
+            (r#"{"x":99999999999999999999}"#, number, 422, "x"),
+            (r#"{"x":5}"#, time, 400, "x"),
+            (r#"{"x":"tomorrow"}"#, time, 422, "x"),
+            (r#"{"x":"2026-02-30"}"#, day, 422, "x"),
+            (r#"{"x":"2026-02-03T10:00:00"}"#, day, 422, "x"),
+            (r#"{"x":"a"}"#, list, 400, "x"),
+            (r#"{"x":["a","b","c"]}"#, list, 422, "x"),
+            (r#"{"x":["a",2]}"#, list, 400, "x[1]"),
+            (r#"{"x":{"y":"true"}}"#, inner, 400, "x.y"),
+            (r#"{"x":{}}"#, inner, 422, "x.y"),
+        ];
+        for (json, get, status, field) in table {
+            assert_eq!(read(json, get), (status, field.to_owned()), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_nobody_knows_is_refused_by_name() {
+        assert_eq!(told(fields(r#"{"capacty":1}"#).finish()), (422, "capacty".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused_and_depth_is_no_danger() {
+        let deep = format!("{}{}", "[".repeat(60_000), "]".repeat(4));
+        let table: [&[u8]; 7] = [b"", b"{", b"[]", b"null", b"{\"a\":\xff}", b"{\"a\":\"\\ud800\"}", deep.as_bytes()];
+        for body in table {
+            assert_eq!(told(Fields::parse(body)).0, 400, "{:?}", &body[..body.len().min(20)]);
+        }
+    }
+
+    async fn send(request: TestRequest) -> Result<Fields, Problem> {
+        let (req, mut payload): (HttpRequest, dev::Payload) = request.to_http_parts();
+        let payload = web::Payload::from_request(&req, &mut payload).await.unwrap();
+        read_json(&req, payload).await
+    }
+
+    #[actix_web::test]
+    async fn only_json_of_at_most_64_kib_is_taken() {
+        let json = ("content-type", "application/json; charset=utf-8");
+        assert!(send(TestRequest::post().insert_header(json).set_payload("{}")).await.is_ok());
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(told(send(TestRequest::post().insert_header(form).set_payload("{}")).await).0, 415);
+        assert_eq!(told(send(TestRequest::post().set_payload("{}")).await).0, 415);
+        let gzip = TestRequest::post().insert_header(json).insert_header(("content-encoding", "gzip"));
+        assert_eq!(told(send(gzip.set_payload("{}")).await).0, 415);
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(JSON_LEN_MAX));
+        assert_eq!(told(send(TestRequest::post().insert_header(json).set_payload(large)).await).0, 413);
+    }
+}

@@ -1,0 +1,356 @@
+//! Problem documents (RFC 9457): what everyone who is refused, or asks wrongly, or comes at a bad moment, reads.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError, Route, guard, web};
+use serde_json::{Map, Value, json};
+
+use crate::actors::registrar::AskError;
+use crate::domain::outcome::Refusal;
+use crate::ports::StoreError;
+use crate::protocol::problem::ProblemCode;
+
+/// The media type of a problem document.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+/// How many seconds to stay away when the hub is busy: short, since a batch takes milliseconds.
+const BUSY_RETRY_S: u32 = 1;
+/// How many seconds to stay away while the store recovers.
+const RECOVERY_RETRY_S: u32 = 2;
+
+/// A problem document with its headers. Handlers return it as their error.
+#[derive(Debug)]
+pub struct Problem {
+    code: ProblemCode,
+    detail: Cow<'static, str>,
+    members: Map<String, Value>,
+    retry_after_s: Option<u32>,
+    allow: Option<&'static str>,
+    // For the log, never for the reader.
+    cause: Option<String>,
+}
+
+impl Problem {
+    /// A problem of this code; `detail` is for the person who asked, in plain words.
+    pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after_s = matches!(code, ProblemCode::Overloaded).then_some(BUSY_RETRY_S);
+        Self { code, detail: detail.into(), members: Map::new(), retry_after_s, allow: None, cause: None }
+    }
+    /// 400: it cannot be parsed.
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemCode::BadRequest, detail)
+    }
+    /// 422: this field's value is not possible.
+    pub fn invalid(field: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemCode::Invalid, detail).field(field)
+    }
+    /// 404: there is no such thing.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemCode::NotFound, detail)
+    }
+    /// 403: the caller may not.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemCode::Forbidden, detail)
+    }
+    /// 503: busy; nothing was tried.
+    #[must_use]
+    pub fn overloaded() -> Self {
+        Self::new(ProblemCode::Overloaded, "The hub is busy just now, and nothing was done. Please try again.")
+    }
+    /// 503: whether it was kept is not known.
+    #[must_use]
+    pub fn outcome_unknown() -> Self {
+        let detail = "It is not known whether this was done. Please look at the present state before you ask again.";
+        Self::new(ProblemCode::OutcomeUnknown, detail).retry_after(RECOVERY_RETRY_S)
+    }
+    /// 500: `cause` goes to the log, with the request's id, and to nobody else.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let detail = "This is a fault of the hub, not of your request. Its X-Request-Id finds it in the hub's log.";
+        let mut problem = Self::new(ProblemCode::Internal, detail);
+        problem.cause = Some(cause.to_string());
+        problem
+    }
+    /// 429: come back after this many seconds.
+    pub fn rate_limited(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
+        Self::new(ProblemCode::RateLimited, detail).retry_after(retry_after_s)
+    }
+
+    /// Adds a member to the document.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(member.to_owned(), value.into());
+        self
+    }
+    /// Names the field that is wrong.
+    #[must_use]
+    pub fn field(self, name: impl Into<String>) -> Self {
+        self.with("field", name.into())
+    }
+    /// Says when to come back, in the header and in the document.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+    /// Keeps a cause for the log.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Its code.
+    #[must_use]
+    pub const fn code(&self) -> ProblemCode {
+        self.code
+    }
+    /// What the log should know beside the code.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+    /// The document: `type`, `title`, `status`, `code`, `detail` and the members.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let mut document = self.members.clone();
+        if let Some(seconds) = self.retry_after_s {
+            document.insert("retry_after".to_owned(), seconds.into());
+        }
+        let code = self.code.as_str();
+        document.insert("type".to_owned(), format!("/docs/problems#{code}").into());
+        document.insert("title".to_owned(), self.code.title().into());
+        document.insert("status".to_owned(), self.code.status().into());
+        document.insert("code".to_owned(), code.into());
+        document.insert("detail".to_owned(), self.detail.as_ref().into());
+        Value::Object(document)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
+        if self.code.status() == 401 {
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        response.body(self.document().to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => Self::overloaded(),
+            StoreError::Unavailable(_) => Self::overloaded().retry_after(RECOVERY_RETRY_S).caused_by(error),
+            StoreError::CommitFailed(_) => Self::outcome_unknown().caused_by(error),
+            StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded => Self::overloaded(),
+            AskError::OutcomeUnknown => Self::outcome_unknown(),
+            AskError::Failed => Self::internal(error),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let code = ProblemCode::Refused(refusal.code());
+        match refusal {
+            Refusal::RegistrationClosed { opens_at, closes_at } => {
+                let now = jiff::Timestamp::now();
+                let detail = match (opens_at, closes_at) {
+                    (None, _) => "Registration for this term has not been announced yet.",
+                    (_, Some(closes_at)) if closes_at <= now => "Registration for this term is over.",
+                    _ => "Registration for this term has not opened yet.",
+                };
+                let time = |t: Option<jiff::Timestamp>| t.map_or(Value::Null, |t| t.to_string().into());
+                Self::new(code, detail).with("opens_at", time(opens_at)).with("closes_at", time(closes_at))
+            }
+            Refusal::SectionCancelled => Self::new(code, "This section will not be taught."),
+            Refusal::SectionClosed => Self::new(code, "This section takes no new students."),
+            Refusal::AlreadyInCourse { conflicts_with, course } => {
+                let detail = format!("You have a section of {course} of this kind already: {conflicts_with}.");
+                Self::new(code, detail).with("conflicts_with", json!([conflicts_with]))
+            }
+            Refusal::TimeConflict { conflicts_with } => {
+                let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
+                let detail = format!("It meets at the same time as {}.", names.join(", "));
+                Self::new(code, detail).with("conflicts_with", json!(conflicts_with))
+            }
+            Refusal::CreditLimit { credits, wanted, limit } => {
+                let detail =
+                    format!("With it you would have {} credits, and {} are allowed.", wanted.as_f64(), limit.as_f64());
+                Self::new(code, detail)
+                    .with("credits", json!(credits))
+                    .with("credits_wanted", json!(wanted))
+                    .with("credit_limit", json!(limit))
+            }
+            Refusal::SectionFull { waitlist_open, waitlisted } => {
+                let detail = if waitlist_open {
+                    "No seat is open in this section. You can join its waitlist."
+                } else {
+                    "No seat is open in this section, and its waitlist is full."
+                };
+                Self::new(code, detail).with("waitlist_open", waitlist_open).with("waitlisted", waitlisted)
+            }
+            Refusal::WaitlistFull { waitlisted } => {
+                Self::new(code, "Neither a seat nor a place on the waitlist is open in this section.")
+                    .with("waitlisted", waitlisted)
+            }
+        }
+    }
+}
+
+/// The app's default service: no such path.
+pub async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found("There is nothing at this address."))
+}
+
+/// A resource's default service: `web::resource(…).route(…).default_service(method_not_allowed("GET, HEAD, PUT"))`.
+#[must_use]
+pub fn method_not_allowed(allow: &'static str) -> Route {
+    web::to(move || async move {
+        let mut problem = Problem::new(ProblemCode::MethodNotAllowed, format!("Only {allow} can be used here."));
+        problem.allow = Some(allow);
+        Err::<HttpResponse, Problem>(problem)
+    })
+}
+
+/// A route for GET and for HEAD, which a client may always ask where it may GET (RFC 9110, 9.3.2); actix leaves the
+/// body out by itself.
+#[must_use]
+pub fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// The problem that stands for an error answer which no handler of ours wrote: actix's own.
+#[must_use]
+pub fn of_status(status: StatusCode) -> Problem {
+    match status.as_u16() {
+        401 => Problem::new(ProblemCode::Unauthenticated, "Please sign in."),
+        403 => Problem::forbidden("This is not allowed."),
+        404 => Problem::not_found("There is nothing at this address."),
+        405 => Problem::new(ProblemCode::MethodNotAllowed, "This method cannot be used here."),
+        413 => Problem::new(ProblemCode::TooLarge, "The request is larger than what is taken here."),
+        415 => Problem::new(ProblemCode::UnsupportedMediaType, "A body in this format is not taken here."),
+        422 => Problem::new(ProblemCode::Invalid, "A value is not possible."),
+        429 => Problem::rate_limited("Please wait a moment.", BUSY_RETRY_S),
+        503 => Problem::overloaded(),
+        400..500 => Problem::bad_request("The request cannot be understood."),
+        _ => Problem::internal(format_args!("an answer of status {status}")),
+    }
+}
+
+/// A header of an answer as text, for tests.
+#[cfg(test)]
+pub(crate) fn header_of(headers: &header::HeaderMap, name: impl header::AsHeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::SectionId;
+    use actix_web::{App, test};
+
+    #[test]
+    async fn a_problem_document_has_the_members_of_the_contract() {
+        let problem = Problem::invalid("title", "Too long.");
+        assert_eq!(
+            problem.document(),
+            json!({"type": "/docs/problems#invalid", "title": "A value is not possible", "status": 422,
+                   "code": "invalid", "detail": "Too long.", "field": "title"})
+        );
+        assert_eq!(header_of(problem.error_response().headers(), header::CONTENT_TYPE), PROBLEM_JSON);
+    }
+
+    #[test]
+    async fn headers_go_with_the_codes_that_need_them() {
+        let busy = Problem::overloaded().error_response();
+        assert_eq!((busy.status().as_u16(), header_of(busy.headers(), header::RETRY_AFTER)), (503, "1"));
+        let limited = Problem::rate_limited("Wait.", 7);
+        assert_eq!(limited.document()["retry_after"], 7);
+        assert_eq!(header_of(limited.error_response().headers(), header::RETRY_AFTER), "7");
+        let stranger = Problem::new(ProblemCode::Unauthenticated, "Who?").error_response();
+        assert_eq!(header_of(stranger.headers(), header::WWW_AUTHENTICATE), "Bearer");
+    }
+
+    #[test]
+    async fn a_fault_tells_its_cause_to_the_log_only() {
+        let problem = Problem::from(StoreError::Corrupt("table people, row 7".to_owned()));
+        assert!(problem.cause().unwrap().contains("row 7"));
+        assert!(!problem.document().to_string().contains("row 7"));
+    }
+
+    #[test]
+    async fn a_refusal_carries_what_its_reader_needs() {
+        let other = SectionId::parse("202209-10002").unwrap();
+        let table: [(Refusal, &str, Value); 4] = [
+            (Refusal::TimeConflict { conflicts_with: vec![other.clone()] }, "conflicts_with", json!(["202209-10002"])),
+            (
+                Refusal::AlreadyInCourse { conflicts_with: other, course: "MATH 151".into() },
+                "conflicts_with",
+                json!(["202209-10002"]),
+            ),
+            (Refusal::SectionFull { waitlist_open: true, waitlisted: 3 }, "waitlist_open", json!(true)),
+            (
+                Refusal::RegistrationClosed {
+                    opens_at: Some("2022-09-07T15:00:00Z".parse().unwrap()),
+                    closes_at: None,
+                },
+                "opens_at",
+                json!("2022-09-07T15:00:00Z"),
+            ),
+        ];
+        for (refusal, member, value) in table {
+            let code = refusal.code().as_str();
+            let document = Problem::from(refusal).document();
+            assert_eq!((&document["status"], &document["code"]), (&json!(409), &json!(code)));
+            assert_eq!(document[member], value, "{code}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_path_and_a_wrong_method_get_documents_too() {
+        let thing = || {
+            web::resource("/thing").route(get().to(HttpResponse::Ok)).default_service(method_not_allowed("GET, HEAD"))
+        };
+        let app = test::init_service(App::new().service(thing()).default_service(web::to(not_found))).await;
+        let answer = test::call_service(&app, test::TestRequest::get().uri("/nothing").to_request()).await;
+        assert_eq!(answer.status(), 404);
+        let answer = test::call_service(&app, test::TestRequest::delete().uri("/thing").to_request()).await;
+        assert_eq!((answer.status().as_u16(), header_of(answer.headers(), header::ALLOW)), (405, "GET, HEAD"));
+        let document: Value = test::read_body_json(answer).await;
+        assert_eq!(document["code"], "method_not_allowed");
+        let answer = test::call_service(
+            &app,
+            test::TestRequest::with_uri("/thing").method(actix_web::http::Method::HEAD).to_request(),
+        )
+        .await;
+        assert_eq!(answer.status(), 200);
+    }
+}

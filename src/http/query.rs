@@ -1,0 +1,177 @@
+//! The query string and the path, read the way bodies are: 400 for what cannot be decoded or has the wrong type, 422
+//! for what is out of range, each naming the parameter. Parameters that nobody asks for are ignored.
+
+use std::ops::RangeInclusive;
+
+use actix_web::HttpRequest;
+
+use super::body::check_length;
+use super::error::Problem;
+
+/// A decoded query string.
+#[derive(Debug)]
+pub struct Query {
+    pairs: Vec<(String, String)>,
+}
+
+impl Query {
+    /// Decodes a request's query string.
+    pub fn of(req: &HttpRequest) -> Result<Self, Problem> {
+        Self::parse(req.query_string())
+    }
+
+    /// Decodes `a=b&c=d` (the URL standard's `application/x-www-form-urlencoded`, without its leniency).
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name, true).ok_or_else(|| Problem::bad_request(NOT_DECODABLE))?;
+            let value = decode(value, true).ok_or_else(|| Problem::bad_request(NOT_DECODABLE).field(name.clone()))?;
+            Ok((name, value))
+        });
+        Ok(Self { pairs: pairs.collect::<Result<_, Problem>>()? })
+    }
+
+    /// The value of a parameter; one that is given twice says two things, and is refused.
+    pub fn get(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut values = self.pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Problem::bad_request(format!("{name} is given more than once.")).field(name)),
+            (value, None) => Ok(value),
+        }
+    }
+
+    /// Text; its length is counted in characters. An empty value counts as absent.
+    pub fn string(&self, name: &str, chars: RangeInclusive<usize>) -> Result<Option<&str>, Problem> {
+        let Some(text) = self.get(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        check_length(name, text, &chars)?;
+        Ok(Some(text))
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.get(name)? {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Problem::bad_request(format!("{name} must be true or false.")).field(name)),
+        }
+    }
+
+    /// A whole number within a range.
+    pub fn u32(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>, Problem> {
+        let value = self.u64(name, u64::from(*range.start())..=u64::from(*range.end()))?;
+        Ok(value.and_then(|n| u32::try_from(n).ok()))
+    }
+
+    /// A whole number within a range.
+    pub fn u64(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.get(name)? else { return Ok(None) };
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Problem::bad_request(format!("{name} must be a whole number.")).field(name));
+        }
+        let number = text.parse().ok().filter(|n| range.contains(n));
+        let (least, most) = (range.start(), range.end());
+        number.map(Some).ok_or_else(|| Problem::invalid(name, format!("{name} must be {least} to {most}.")))
+    }
+
+    /// Text that `parse` knows; `expected` says what it knows. An empty value counts as absent.
+    pub fn parsed<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.get(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        parse(text).map(Some).ok_or_else(|| Problem::invalid(name, format!("{name} must be {expected}.")))
+    }
+}
+
+const NOT_DECODABLE: &str = "The address has a % that is not followed by two hexadecimal digits, or is not UTF-8.";
+
+/// A segment of the path, decoded: the resource's `{name}`.
+///
+/// actix decodes leniently; what is not UTF-8 is told here instead of being replaced.
+pub fn path_param(req: &HttpRequest, name: &str) -> Result<String, Problem> {
+    let bad = || Problem::bad_request(NOT_DECODABLE).field(name);
+    let path = req.uri().path();
+    if path.contains('%') {
+        decode(path, false).ok_or_else(bad)?;
+    }
+    // What actix leaves encoded are `%`, `/` and `+`, so that they do not split anew.
+    let segment = req.match_info().get(name).ok_or_else(bad)?;
+    decode(segment, false).ok_or_else(bad)
+}
+
+/// Percent-decoding that refuses what is malformed.
+fn decode(text: &str, plus_is_space: bool) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |b: Option<u8>| char::from(b?).to_digit(16);
+                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            b'+' if plus_is_space => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told<T: std::fmt::Debug>(outcome: Result<T, Problem>) -> (u16, String) {
+        let document = outcome.unwrap_err().document();
+        (document["status"].as_u64().unwrap() as u16, document["field"].as_str().unwrap_or("").to_owned())
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_read() {
+        let query = Query::parse("q=linear+alg%C3%A8bre&open=true&limit=5&term=&whatever").unwrap();
+        assert_eq!(query.string("q", 1..=50).unwrap(), Some("linear algèbre"));
+        assert_eq!(query.bool("open").unwrap(), Some(true));
+        assert_eq!(query.u32("limit", 1..=10).unwrap(), Some(5));
+        assert_eq!(query.string("term", 1..=5).unwrap(), None);
+        assert_eq!(query.bool("absent").unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_400() {
+        for bad in ["q=%", "q=%4", "q=%zz", "q=%ff", "%ff=1", "q=%+1"] {
+            assert_eq!(told(Query::parse(bad)).0, 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named() {
+        let limit = |text: &str| told(Query::parse(text).unwrap().u32("limit", 1..=10));
+        assert_eq!(limit("limit=abc"), (400, "limit".to_owned()));
+        assert_eq!(limit("limit="), (400, "limit".to_owned()));
+        assert_eq!(limit("limit=1&limit=2"), (400, "limit".to_owned()));
+        for out_of_range in ["limit=0", "limit=11", "limit=-1", "limit=99999999999999999999999"] {
+            assert_eq!(limit(out_of_range), (422, "limit".to_owned()), "{out_of_range}");
+        }
+        assert_eq!(told(Query::parse("open=1").unwrap().bool("open")), (400, "open".to_owned()));
+        assert_eq!(told(Query::parse("q=abc").unwrap().string("q", 1..=2)), (422, "q".to_owned()));
+    }
+
+    #[actix_web::test]
+    async fn a_segment_of_the_path_is_decoded_once_and_must_be_utf_8() {
+        use actix_web::{App, HttpResponse, test, web};
+        async fn echo(req: HttpRequest) -> Result<HttpResponse, Problem> {
+            Ok(HttpResponse::Ok().body(path_param(&req, "name")?))
+        }
+        let app = test::init_service(App::new().route("/users/{name}", web::get().to(echo))).await;
+        for (path, name) in [("/users/a%2Fb", "a/b"), ("/users/jos%C3%A9", "josé"), ("/users/a+b", "a+b")] {
+            let answer = test::call_and_read_body(&app, test::TestRequest::with_uri(path).to_request()).await;
+            assert_eq!(answer, name.as_bytes(), "{path}");
+        }
+        let answer = test::call_service(&app, test::TestRequest::with_uri("/users/%FF").to_request()).await;
+        assert_eq!(answer.status(), 400);
+    }
+}

@@ -1,0 +1,152 @@
+//! The codes of problem documents (RFC 9457): stable names that clients are written against.
+
+use crate::domain::outcome::RefusalCode;
+
+/// Why a request was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProblemCode {
+    /// It cannot be parsed, or a field has the wrong type.
+    BadRequest,
+    /// It needs somebody who is signed in, or came with a token that is not good.
+    Unauthenticated,
+    /// The name or the password is wrong.
+    BadCredentials,
+    /// The caller may not do this.
+    Forbidden,
+    /// There is no such thing.
+    NotFound,
+    /// The resource does not know this method.
+    MethodNotAllowed,
+    /// More bytes than are taken.
+    TooLarge,
+    /// A body in a format that is not taken here.
+    UnsupportedMediaType,
+    /// Well-formed, but out of range or unknown.
+    Invalid,
+    /// Too many requests, or too many failed sign-ins.
+    RateLimited,
+    /// The hub has a fault.
+    Internal,
+    /// The hub has more to do than it can take; nothing was tried.
+    Overloaded,
+    /// A commit failed: whether it was kept is not known.
+    OutcomeUnknown,
+    /// Another part of the swap could not be done, so nothing was.
+    SwapRefused,
+    /// The rules of registration refuse it.
+    Refused(RefusalCode),
+}
+
+impl ProblemCode {
+    /// All of them, in the order in which they are explained.
+    pub const ALL: [Self; 22] = [
+        Self::BadRequest,
+        Self::Unauthenticated,
+        Self::BadCredentials,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Invalid,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Overloaded,
+        Self::OutcomeUnknown,
+        Self::SwapRefused,
+        Self::Refused(RefusalCode::RegistrationClosed),
+        Self::Refused(RefusalCode::SectionCancelled),
+        Self::Refused(RefusalCode::SectionClosed),
+        Self::Refused(RefusalCode::AlreadyInCourse),
+        Self::Refused(RefusalCode::TimeConflict),
+        Self::Refused(RefusalCode::CreditLimit),
+        Self::Refused(RefusalCode::SectionFull),
+        Self::Refused(RefusalCode::WaitlistFull),
+    ];
+
+    /// The code's one name, `code` in the document.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::BadCredentials => "bad_credentials",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Invalid => "invalid",
+            Self::RateLimited => "rate_limited",
+            Self::Internal => "internal",
+            Self::Overloaded => "overloaded",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::SwapRefused => "swap_refused",
+            Self::Refused(code) => code.as_str(),
+        }
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthenticated | Self::BadCredentials => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::SwapRefused | Self::Refused(_) => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::Invalid => 422,
+            Self::RateLimited => 429,
+            Self::Internal => 500,
+            Self::Overloaded | Self::OutcomeUnknown => 503,
+        }
+    }
+
+    /// A short title, the same for every document of this code.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request cannot be understood",
+            Self::Unauthenticated => "Please sign in",
+            Self::BadCredentials => "Wrong user name or password",
+            Self::Forbidden => "This is not allowed",
+            Self::NotFound => "There is no such thing",
+            Self::MethodNotAllowed => "This cannot be done here",
+            Self::TooLarge => "This is too large",
+            Self::UnsupportedMediaType => "This format is not taken",
+            Self::Invalid => "A value is not possible",
+            Self::RateLimited => "Too many requests",
+            Self::Internal => "Something went wrong in the hub",
+            Self::Overloaded => "The hub is busy",
+            Self::OutcomeUnknown => "It is not known whether this was done",
+            Self::SwapRefused => "The swap was not done",
+            Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
+            Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
+            Self::Refused(RefusalCode::SectionClosed) => "The section is closed",
+            Self::Refused(RefusalCode::AlreadyInCourse) => "You are in this course already",
+            Self::Refused(RefusalCode::TimeConflict) => "The times overlap",
+            Self::Refused(RefusalCode::CreditLimit) => "Too many credits",
+            Self::Refused(RefusalCode::SectionFull) => "The section is full",
+            Self::Refused(RefusalCode::WaitlistFull) => "The waitlist is full",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_every_refusal_is_listed() {
+        let mut names: Vec<_> = ProblemCode::ALL.iter().map(|c| c.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ProblemCode::ALL.len());
+        for refusal in RefusalCode::ALL {
+            assert!(ProblemCode::ALL.contains(&ProblemCode::Refused(refusal)), "{refusal:?}");
+        }
+    }
+}
