@@ -1,0 +1,57 @@
+// Asking the hub: JSON in, JSON out, and every failure is one kind of error.
+
+import { sentence } from "./words.js";
+
+/** How long an answer may take before the page says that none came. */
+const ANSWER_MS_MAX = 20_000;
+
+/** A problem document, or the lack of an answer (`code` is `no_answer`). */
+export class Problem extends Error {
+  constructor(fields) {
+    super(sentence(fields));
+    Object.assign(this, fields);
+  }
+}
+
+/** Calls the hub. `body` is an object (sent as JSON) or a file; `ms` bounds the wait, 0 does not. */
+export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MAX } = {}) {
+  const signals = [signal, ms > 0 && AbortSignal.timeout(ms)].filter(Boolean);
+  const raw = body instanceof Blob;
+  let response, data;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: body === undefined ? {} : { "Content-Type": raw ? type : "application/json" },
+      body: body === undefined || raw ? body : JSON.stringify(body),
+      signal: signals.length ? AbortSignal.any(signals) : undefined,
+    });
+    const text = response.status === 204 ? "" : await response.text();
+    data = /json/.test(response.headers.get("Content-Type")) && text ? JSON.parse(text) : text;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Problem({ status: 0, code: "no_answer" });
+  }
+  if (response.ok) return data;
+  const problem = { retry_after: response.headers.get("Retry-After") ?? undefined, ...data, status: response.status };
+  if (response.status === 401 && problem.code !== "bad_credentials") api.signedOut();
+  throw new Problem(problem);
+}
+
+/** The verbs; `signedOut` is set by whoever shows the sign-in. */
+export const api = {
+  signedOut() {},
+  get: (path, options) => call("GET", path, options),
+  put: (path, body) => call("PUT", path, { body }),
+  post: (path, body, options) => call("POST", path, { body, ...options }),
+  patch: (path, body) => call("PATCH", path, { body }),
+  delete: (path) => call("DELETE", path),
+};
+
+/** A query string of what is given: nothing for what is empty. */
+export function query(fields) {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+/** A section's own path, its id made safe. */
+export const mine = (id) => `/api/v1/me/registrations/${encodeURIComponent(id)}`;

@@ -1,0 +1,60 @@
+// Elements without a template language: text is always text, never markup.
+
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "selected", "open", "indeterminate"]);
+
+/** Makes an element: `on…` are listeners, the rest are attributes (or properties where only those work). */
+export function h(tag, props, ...children) {
+  const el = document.createElement(tag);
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
+    else if (PROPERTIES.has(name)) el[name] = value;
+    else el.setAttribute(name, value === true ? "" : value);
+  }
+  el.append(...solid(children));
+  return el;
+}
+
+function solid(children) {
+  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+}
+
+/**
+ * Replaces what is in `el`. Focus that was inside goes to `el` itself, so that a keyboard stays where it was and a
+ * second press of Enter does not hit a button that has just appeared.
+ */
+export function put(el, ...children) {
+  const focused = el.contains(document.activeElement) && document.activeElement !== el;
+  el.replaceChildren(...solid(children));
+  if (focused) {
+    el.tabIndex = -1;
+    el.focus({ preventScroll: true });
+  }
+}
+
+/** The element with this id. */
+export const $ = (id) => document.getElementById(id);
+
+/** A button that says what it does. */
+export const button = (label, onclick, props) => h("button", { type: "button", onclick, ...props }, label);
+
+/** A labelled control. */
+export const field = (label, control, hint) =>
+  h("label", { class: "field" }, h("span", null, label), control, hint && h("small", null, hint));
+
+/** Calls `fn` once, `ms` after the last call. */
+export function later(ms, fn) {
+  let timer;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => fn(...args), ms);
+  };
+}
+
+/** A table with a caption; each row is a list of cells. */
+export function table(caption, heads, rows) {
+  return h("div", { class: "scroll" }, h("table", null,
+    h("caption", null, caption),
+    h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
+    h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell ?? "")))))));
+}

@@ -1,0 +1,161 @@
+// Importing a schedule: file, check, apply; progress comes by the live connection, or by asking where there is none.
+
+import { $, button, h, put, table } from "./dom.js";
+import { api, query } from "./api.js";
+import { count } from "./words.js";
+
+const TASK_KEY = "eduhub.import";
+/** How often the page asks when the live connection is silent. */
+const ASK_MS = 2_000;
+/** How many lines of a list are drawn; the file with all of them is beside it. */
+const LINES_MAX = 200;
+
+export class ImportDesk {
+  #live;
+  #task = null;
+  #timer = 0;
+  #options = null;
+
+  constructor(live) {
+    this.#live = live;
+    this.form = $("import-form");
+    live.on("import", (frame) => frame.task === this.#task && this.#hear(frame));
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#send(this.#read()); });
+    this.form.elements.dry_run.addEventListener("change", ({ target }) =>
+      put(this.form.querySelector("button"), target.checked ? "Check the file" : "Import the file"));
+  }
+
+  /** Shows the import that this page was left with. */
+  resume() {
+    const task = kept();
+    if (task && !this.#task) this.#follow(task);
+  }
+
+  #read() {
+    const { file, term, dry_run, map, partial, totals } = this.form.elements;
+    return { file: file.files[0], term: term.value.trim(), dry_run: dry_run.checked, map: map.value.trim(), partial: partial.checked, totals: totals.checked };
+  }
+
+  async #send({ file, ...options }) {
+    const answer = this.form.querySelector("[role=status]");
+    put(answer, `Sending ${file.name}…`);
+    try {
+      const { task } = await api.post(`/api/v1/imports${query(options)}`, file, { type: "text/csv", ms: 0 });
+      put(answer);
+      this.#options = { file, ...options };
+      this.#follow(task);
+    } catch (problem) {
+      put(answer, problem.message);
+    }
+  }
+
+  #follow(task) {
+    if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
+    this.#task = task;
+    keep(task);
+    this.#live.subscribe(`import:${task}`);
+    this.#ask();
+  }
+
+  /** Asks for the whole of it; again after a while as long as it runs and nothing is heard. */
+  async #ask() {
+    clearTimeout(this.#timer);
+    const task = this.#task;
+    try {
+      const state = await api.get(`/api/v1/imports/${encodeURIComponent(task)}`);
+      if (task === this.#task) this.#hear(state, true);
+    } catch (problem) {
+      if (task !== this.#task) return;
+      if (problem.status === 404) return this.#forget();
+      put($("task"), problem.message);
+      this.#timer = setTimeout(() => this.#ask(), ASK_MS);
+    }
+  }
+
+  #forget() {
+    this.#live.unsubscribe(`import:${this.#task}`);
+    this.#task = null;
+    keep("");
+    put($("task"));
+  }
+
+  /** A frame tells how far it is; the lists are asked for once it has ended. */
+  #hear(state, whole = false) {
+    clearTimeout(this.#timer);
+    if (state.state === "running") {
+      this.#running(state);
+      this.#timer = setTimeout(() => this.#ask(), ASK_MS);
+    } else if (whole) this.#done(state);
+    else this.#ask();
+  }
+
+  #running(state) {
+    let at = $("import-progress");
+    if (!at) {
+      put($("task"), h("h3", null, "Reading the file"), h("progress", { "aria-label": "Import" }), h("p", { id: "import-progress", role: "status" }),
+        button("Cancel the import", () => this.#cancel()));
+      at = $("import-progress");
+    }
+    put(at, `${count(state.rows ?? 0, "row")}, ${count(state.sections ?? 0, "section")} so far, ${count(state.refused ?? 0, "row")} refused.`);
+  }
+
+  async #cancel() {
+    try {
+      await api.delete(`/api/v1/imports/${encodeURIComponent(this.#task)}`);
+    } catch (problem) {
+      put($("import-progress"), problem.message);
+    }
+    this.#ask();
+  }
+
+  #done(state) {
+    const dry = state.dry_run ?? this.#options?.dry_run;
+    const verdict = {
+      done: dry ? ["good", "Checked. Nothing is changed yet."] : ["good", "Imported."],
+      failed: ["stop", "Not imported. Nothing was changed."],
+      cancelled: ["careful", "Cancelled. Nothing was changed."],
+    }[state.state] ?? ["careful", state.state];
+    const total = (name) => state[`${name}_total`] ?? state[name]?.length ?? 0;
+    const list = (name, title, heads, row, open) => state[name]?.length ? h("details", { open },
+      h("summary", null, `${title} (${total(name).toLocaleString()})`),
+      table(total(name) > LINES_MAX ? `The first ${Math.min(LINES_MAX, state[name].length)} of ${total(name).toLocaleString()}` : "", heads, state[name].slice(0, LINES_MAX).map(row))) : null;
+    const lines = [["Line", "Column", "Value", "What is wrong"], (one) => [one.line, one.column, one.value, one.message]];
+    const numbers = [["Rows", state.rows], ["Sections", state.sections], [dry ? "New" : "Created", state.created],
+      [dry ? "Would change" : "Changed", state.updated], ["Unchanged", state.unchanged], ["Refused rows", state.refused]];
+    const errors = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
+    put($("task"),
+      h("h3", { class: verdict[0], role: "status" }, verdict[1]),
+      state.message && h("p", null, state.message),
+      h("dl", null, numbers.map(([label, n]) => h("div", null, h("dt", null, label), h("dd", null, (n ?? 0).toLocaleString())))),
+      this.#apply(state, dry),
+      list("errors", "Refused lines", ...lines, true),
+      (total("errors") > 0 || state.refused > 0) && h("p", null, h("a", { href: errors, download: "" }, "Download every refused line")),
+      list("warnings", "Warnings", ...lines),
+      list("conflicts", "Conflicts of rooms and instructors", ["Kind", "Lines", "What"], (one) => [one.kind, one.lines?.join(", "), one.message]),
+      list("changes", "Changes", ["Section", "Change", "Fields"], (one) => [one.section, one.change, fields(one)]),
+      state.missing?.length ? list("missing", "In the term, but not in this file", ["Section"], (id) => [id]) : null);
+  }
+
+  /** The third step: the same file again, this time for good. */
+  #apply(state, dry) {
+    const options = this.#options;
+    if (!dry || state.state !== "done" || !options) return null;
+    const changes = (state.created ?? 0) + (state.updated ?? 0);
+    if (!changes) return h("p", null, "There is nothing to apply.");
+    return h("p", null, button(`Apply ${count(changes, "change")} from ${options.file.name}`, () => this.#send({ ...options, dry_run: false }), { class: "primary" }));
+  }
+}
+
+/** Old and new of each field, as text. */
+function fields({ fields = {} }) {
+  const text = (value) => value === null || value === undefined || value === "" ? "nothing" : typeof value === "object" ? JSON.stringify(value) : String(value);
+  return Object.entries(fields).map(([name, [from, to]]) => h("div", null, `${name}: ${text(from)} to ${text(to)}`));
+}
+
+function kept() {
+  try { return sessionStorage.getItem(TASK_KEY); } catch { return null; }
+}
+
+function keep(task) {
+  try { sessionStorage.setItem(TASK_KEY, task); } catch { /* Not kept. */ }
+}

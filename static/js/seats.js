@@ -1,0 +1,52 @@
+// The numbers of a term: read once, then kept by what the live connection says.
+
+import { api, query } from "./api.js";
+
+const numbers = ([, capacity, enrolled, waitlisted, open]) => ({ capacity, enrolled, waitlisted, open });
+
+export class Seats {
+  #live;
+  #all = new Map();
+  #term = null;
+  #seq;
+
+  /** `onchange(ids)`: the sections whose numbers are new; null for all of them. */
+  constructor(live, onchange) {
+    this.#live = live;
+    this.onchange = onchange;
+    live.on("seats", (frame) => this.#take(frame));
+    live.on("subscribed", (frame) => frame.channel === `seats:${this.#term}` && this.#take(frame));
+  }
+
+  /** Follows another term. Reading first and subscribing from there keeps the snapshot out of the socket. */
+  async follow(term) {
+    if (this.#term) this.#live.unsubscribe(`seats:${this.#term}`);
+    this.#term = term;
+    this.#all.clear();
+    this.#seq = undefined;
+    if (!term) return;
+    try {
+      const { seq, seats } = await api.get(`/api/v1/seats${query({ term })}`);
+      if (this.#term !== term) return;
+      this.#seq = seq;
+      for (const one of seats) this.#all.set(one[0], numbers(one));
+    } catch { /* Without it the subscription brings all of them. */ }
+    if (this.#term !== term) return;
+    this.#live.subscribe(`seats:${term}`, () => this.#seq === undefined ? {} : { seats_since: this.#seq });
+    this.onchange(null);
+  }
+
+  /** The newest numbers of a section, or undefined. */
+  get(id) {
+    return this.#all.get(id);
+  }
+
+  #take({ seq, seats = [] }) {
+    // A section's id says its term: what is still on its way for a term that was left does not count.
+    const ours = seats.filter(([id]) => id.slice(0, id.lastIndexOf("-")) === this.#term);
+    if (seats.length && !ours.length) return;
+    this.#seq = seq;
+    for (const one of ours) this.#all.set(one[0], numbers(one));
+    if (ours.length) this.onchange(ours.map(([id]) => id));
+  }
+}

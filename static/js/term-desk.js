@@ -1,0 +1,73 @@
+// Opening, closing and changing terms.
+
+import { $, button, h, put, table } from "./dom.js";
+import { api } from "./api.js";
+import { moment } from "./words.js";
+
+const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
+const local = (value) => value ? new Date(value).toISOString() : undefined;
+
+export class TermDesk {
+  #skew = 0;
+
+  /** `onterms(items)`: the terms as they are now. */
+  constructor(onterms) {
+    this.onterms = onterms;
+    put($("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
+    $("term-form").addEventListener("submit", (event) => this.#save(event));
+  }
+
+  async load() {
+    const { items } = await api.get("/api/v1/terms");
+    if (items[0]?.now) this.#skew = Date.parse(items[0].now) - Date.now();
+    put($("term-ids"), items.map((term) => h("option", { value: term.id }, term.title)));
+    put($("terms"), items.length
+      ? table("Only the two times decide whether registration is open.", ["Term", "Registration", "Opens", "Closes", ""], items.map((term) => this.#row(term)))
+      : h("p", { class: "none" }, "There is no term yet. Import a schedule, or add a term below."));
+    this.onterms(items);
+  }
+
+  #row(term) {
+    const now = Date.now() + this.#skew;
+    const [opens, closes] = [term.opens_at, term.closes_at].map((at) => at ? Date.parse(at) : null);
+    const open = opens !== null && opens <= now && (closes === null || now < closes);
+    const at = new Date(now).toISOString();
+    const answer = h("span", { role: "status" });
+    const change = (body) => this.#put(term.id, body, answer);
+    const press = open
+      ? button("Close now", () => change({ closes_at: at }))
+      : button("Open now", () => change({ opens_at: at, ...(closes !== null && closes <= now ? { closes_at: null } : {}) }), { class: "primary" });
+    return [h("span", null, h("strong", null, term.title || term.id), h("small", null, ` ${term.id}`)),
+      h("span", { class: open ? "good" : "" }, open ? "Open" : opens > now ? "Not open yet" : "Closed"),
+      moment(term.opens_at) || "not set", moment(term.closes_at) || "not set",
+      [press, " ", button("Change", () => this.#edit(term), { class: "quiet" }), " ", answer]];
+  }
+
+  #edit(term) {
+    const form = $("term-form");
+    const wall = (at) => at ? new Date(Date.parse(at) - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 19) : "";
+    form.elements.id.value = term.id;
+    form.elements.title.value = term.title ?? "";
+    form.elements.opens_at.value = wall(term.opens_at);
+    form.elements.closes_at.value = wall(term.closes_at);
+    form.elements.title.focus();
+  }
+
+  async #save(event) {
+    event.preventDefault();
+    const { id, title, opens_at, closes_at } = event.target.elements;
+    const body = { title: title.value.trim() || undefined, opens_at: local(opens_at.value), closes_at: local(closes_at.value) };
+    await this.#put(id.value.trim(), body, event.target.querySelector("[role=status]"));
+  }
+
+  async #put(id, body, answer) {
+    put(answer, "Saving…");
+    try {
+      await api.put(path(id), body);
+      put(answer, "Saved.");
+      await this.load();
+    } catch (problem) {
+      put(answer, problem.message);
+    }
+  }
+}

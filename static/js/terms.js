@@ -1,0 +1,104 @@
+// Terms: which one is looked at, whether it is open, and the countdown by the hub's clock.
+
+import { $, h, put } from "./dom.js";
+import { api } from "./api.js";
+import { moment, span } from "./words.js";
+
+const TERM_KEY = "eduhub.term";
+/** While a term is not open, how often the page looks whether its time has changed; drawn at random around it. */
+const LOOK_MS = 45_000;
+
+export class Terms {
+  #items = [];
+  #phase = "";
+  #chosen = remembered();
+  /** What to add to this machine's clock to have the hub's. */
+  skew = 0;
+
+  /** `onchange()`: another term, or another phase of it. */
+  constructor(select, onchange) {
+    this.select = select;
+    this.onchange = onchange;
+    select.addEventListener("change", () => {
+      this.#chosen = select.value;
+      try { localStorage.setItem(TERM_KEY, select.value); } catch { /* Not kept. */ }
+      this.#phase = "";
+      this.tick();
+    });
+    setInterval(() => this.tick(), 1000);
+    this.#look();
+  }
+
+  /** Reads the terms anew. */
+  async load() {
+    const { items } = await api.get("/api/v1/terms");
+    this.#items = items;
+    if (items[0]?.now) this.skew = Date.parse(items[0].now) - Date.now();
+    const id = this.current?.id;
+    put(this.select, items.map((term) => h("option", { value: term.id, selected: term.id === id }, term.title || term.id)));
+    this.#chosen = id;
+    this.#phase = "";
+    this.tick();
+  }
+
+  /** The chosen one, or the first that is open, or the next that opens. */
+  get current() {
+    const by = (phase) => this.#items.filter((term) => this.phase(term) === phase);
+    const soon = by("soon").sort((a, b) => Date.parse(this.window(a).opens) - Date.parse(this.window(b).opens));
+    return this.#items.find((term) => term.id === this.#chosen) ?? by("open")[0] ?? soon[0] ?? this.#items[0];
+  }
+
+  get now() {
+    return Date.now() + this.skew;
+  }
+
+  /** When registration opens and closes for whoever looks. */
+  window(term) {
+    return { opens: term.mine?.opens_at ?? term.opens_at, closes: term.mine?.closes_at ?? term.closes_at };
+  }
+
+  /** `unset`, `soon`, `open` or `over`. */
+  phase(term = this.current) {
+    const { opens, closes } = term ? this.window(term) : {};
+    if (!opens) return "unset";
+    if (this.now < Date.parse(opens)) return closes && Date.parse(closes) <= Date.parse(opens) ? "over" : "soon";
+    return closes && this.now >= Date.parse(closes) ? "over" : "open";
+  }
+
+  get open() {
+    return this.phase() === "open";
+  }
+
+  tick() {
+    const term = this.current;
+    if (!term) return put($("window"), "There is no term yet.");
+    const phase = this.phase(term);
+    const { opens, closes } = this.window(term);
+    if (phase === "soon") {
+      const left = span(Date.parse(opens) - this.now);
+      if (this.#phase === phase) $("left").textContent = left;
+      else put($("window"), "Registration opens in ", h("strong", { id: "left", role: "timer" }, left),
+        h("small", null, `${moment(opens)}. You don't need to refresh: this page opens by itself.`));
+    } else if (this.#phase !== phase) {
+      put($("window"), {
+        open: [h("strong", { class: "good" }, "Registration is open"), closes && h("small", null, `until ${moment(closes)}`)],
+        over: [h("strong", null, "Registration is closed"), h("small", null, `since ${moment(closes)}`)],
+        unset: [h("strong", null, "Registration is not open"), h("small", null, "The opening time is not set yet.")],
+      }[phase]);
+    }
+    if (this.#phase === phase) return;
+    this.#phase = phase;
+    this.onchange();
+  }
+
+  #look() {
+    setTimeout(async () => {
+      if (this.current && !this.open && !document.hidden) try { await this.load(); } catch { /* Next time. */ }
+      this.#look();
+    }, LOOK_MS * (0.7 + 0.6 * Math.random()));
+  }
+}
+
+function remembered() {
+  try { return localStorage.getItem(TERM_KEY) ?? undefined; } catch { return undefined; }
+}
