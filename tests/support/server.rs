@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -128,7 +129,8 @@ impl Home {
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    ended: Receiver<()>,
+    /// Behind a lock only so that threads may share the server.
+    ended: Mutex<Receiver<()>>,
     log: PathBuf,
     ready_after: Duration,
     printed: Vec<String>,
@@ -162,7 +164,7 @@ impl Server {
             panic!("the server was never ready ({status:?}):\n{}", tail(&log));
         };
         let address = address.parse().unwrap_or_else(|_| panic!("`{address}` is not an address"));
-        Self { child, address, ended, log, ready_after: at - started, printed }
+        Self { child, address, ended: Mutex::new(ended), log, ready_after: at - started, printed }
     }
 
     /// Where it listens.
@@ -210,7 +212,8 @@ impl Server {
     /// Asks it to end and waits until it has.
     pub fn stop(mut self) -> ExitStatus {
         self.terminate();
-        if self.ended.recv_timeout(PATIENCE).is_err() {
+        let ended = self.ended.get_mut().expect("nobody failed with it").recv_timeout(PATIENCE);
+        if ended.is_err() {
             panic!("the server did not end after SIGTERM:\n{}", tail(&self.log));
         }
         self.child.wait().expect("its end is seen")
