@@ -1,0 +1,244 @@
+//! 200 users who look and register at their own pace, while nothing else runs and while 64 MiB are imported into
+//! another term: whether background work slows anyone.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::load::{Connection, field, patiently, request};
+use crate::registrations::{TERM, cart, schedule};
+use crate::support::random::Random;
+use crate::support::server::{Home, Server};
+use crate::table::{millis, number, percentile};
+use crate::{block_on, machine, setting, table};
+
+const USERS: usize = 200;
+/// Each user asks so often: 2,000 requests a second in all, so that there is something left for the import.
+const PACE: Duration = Duration::from_millis(100);
+/// How often an import is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(100);
+/// The longest that an import may take.
+const IMPORT_MAX: Duration = Duration::from_secs(300);
+/// The size of the file: the most that the hub takes.
+const FILE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The times of the answers by kind of request.
+type Times = BTreeMap<&'static str, Vec<Duration>>;
+
+/// Prints the part.
+pub fn run() {
+    let home = Home::new();
+    let server = home.serve();
+    let staff = home.token("registrar", "staff");
+    schedule().load(&mut server.client().signed_in(&staff));
+    let tokens = home.tokens("mixed", "student", USERS);
+    let quiet = Duration::from_secs(setting("EDUHUB_BENCH_SECONDS", 6) as u64 * 2);
+    let (file, file_rows) = big_file();
+    let mut rows = Vec::new();
+    let mut imports = Vec::new();
+    rows.extend(table_rows("no import", with_users(&server, &tokens, || thread::sleep(quiet)).1));
+    for (name, dry_run) in [("dry run of 64 MiB", true), ("import of 64 MiB", false)] {
+        let (import, times) = with_users(&server, &tokens, || import(&server, &staff, &file, dry_run));
+        rows.extend(table_rows(name, times));
+        imports.push((name, import));
+    }
+    let columns = ["", "answers", "p50 ms", "p95 ms", "p99 ms", "slowest ms"];
+    table::print(&format!("{USERS} mixed users, each a request every {PACE:?}"), &columns, &rows);
+    for (name, import) in imports {
+        let Import { took, before, most, after, state } = import;
+        let mib = |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20));
+        println!(
+            "  {name}: {} in {:.1} s ({} rows, {} rows/s); server memory {} MiB before, {} at most, {} after",
+            state["state"],
+            took.as_secs_f64(),
+            number(file_rows as f64),
+            number(file_rows as f64 / took.as_secs_f64()),
+            mib(before),
+            mib(most),
+            mib(after),
+        );
+        if state["state"] != "done" {
+            println!("  {state}");
+        }
+    }
+}
+
+fn table_rows(name: &str, times: Times) -> Vec<Vec<String>> {
+    let mut all: Vec<Duration> = times.values().flatten().copied().collect();
+    let row = |name: String, times: &mut Vec<Duration>| {
+        let [p50, p95, p99, most] = [50, 95, 99, 100].map(|p| millis(percentile(times, p)));
+        vec![name, number(times.len() as f64), p50, p95, p99, most]
+    };
+    let mut rows = vec![row(name.to_owned(), &mut all)];
+    rows.extend(times.into_iter().map(|(kind, mut times)| row(format!("  {kind}"), &mut times)));
+    rows
+}
+
+/// What an import did and took.
+struct Import {
+    took: Duration,
+    before: u64,
+    most: u64,
+    after: u64,
+    state: Value,
+}
+
+/// Uploads the file and waits until its task has ended.
+fn import(server: &Server, staff: &str, file: &[u8], dry_run: bool) -> Import {
+    let (begun, before) = (Instant::now(), machine::resident_bytes(server.pid()));
+    let mut most = before;
+    let mut registrar = server.client().signed_in(staff);
+    let path = format!("/api/v1/imports?term=209901&dry_run={dry_run}");
+    let answer = registrar.call("POST", &path, &[("Content-Type", "text/csv")], file).expect("the upload is taken");
+    let task = answer.expect(202).json()["task"].as_str().expect("a task").to_owned();
+    loop {
+        most = most.max(machine::resident_bytes(server.pid()));
+        let state = registrar.get(&format!("/api/v1/imports/{task}")).expect(200).json();
+        if state["state"] != "running" || begun.elapsed() > IMPORT_MAX {
+            let after = machine::resident_bytes(server.pid());
+            let summary = ["state", "rows", "sections", "created", "refused"].map(|n| (n.to_owned(), state[n].clone()));
+            return Import { took: begun.elapsed(), before, most, after, state: summary.into_iter().collect() };
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// A schedule of 64 MiB with rows as long as those of a real one, prose included.
+fn big_file() -> (Vec<u8>, usize) {
+    let mut text = String::with_capacity(FILE_BYTES);
+    text += "crn,subject,number,section,title,credits,component,days,time,date_range,capacity,waitlist_capacity,\
+             instructor,location,restrictions\n";
+    let prose = "Must be enrolled in one of the following Programs: H&SD: Diploma Program H&SD: Prof Spec Cert \
+                 Must be enrolled in one of the following Levels: Undergraduate. Must be enrolled in one of the \
+                 following Degrees: Diploma";
+    let mut rows = 0;
+    while text.len() < FILE_BYTES - 1024 {
+        let (hour, days) = (8 + rows % 10, ["MWF", "TR", "MW", "F"][rows % 4]);
+        writeln!(
+            text,
+            "{},{},{},A{:02},Introduction to the Study of Everything,1.5,lecture,{days},{hour:02}:00-{hour:02}:50,\
+             \"Jan 11, 2099 - May 07, 2099\",{},10,Instructor {rows},Building {rows},\"{prose}\"",
+            10_000_000 + rows,
+            ["MATH", "CHEM", "HIST", "ENGL", "PHYS", "BIOL"][rows % 6],
+            100 + rows / 6 % 900,
+            rows % 100,
+            20 + rows % 200,
+        )
+        .expect("text grows");
+        rows += 1;
+    }
+    (text.into_bytes(), rows)
+}
+
+/// Runs the users while `meanwhile` runs on a thread of its own, and until it has ended.
+fn with_users<T: Send>(server: &Server, tokens: &[String], meanwhile: impl FnOnce() -> T + Send) -> (T, Times) {
+    let address = server.address();
+    thread::scope(|scope| {
+        block_on(async {
+            let (times, over) = (Rc::new(RefCell::new(Times::new())), Rc::new(Cell::new(false)));
+            let ids = Rc::new(schedule().ids());
+            let mut users = Vec::with_capacity(tokens.len());
+            for (number, token) in tokens.iter().enumerate() {
+                let connection = patiently("connecting", Connection::open(address)).await;
+                let user = User { connection, token: token.clone(), ids: ids.clone(), etag: None, held: Vec::new() };
+                users.push(tokio::task::spawn_local(user.work(number, times.clone(), over.clone())));
+            }
+            let (done, wait) = tokio::sync::oneshot::channel();
+            scope.spawn(move || drop(done.send(meanwhile())));
+            let result = wait.await.expect("the work beside the users failed");
+            over.set(true);
+            for user in users {
+                user.await.expect("a user failed");
+            }
+            (result, times.take())
+        })
+    })
+}
+
+/// One user on one connection.
+struct User {
+    connection: Connection,
+    token: String,
+    ids: Rc<Vec<String>>,
+    etag: Option<String>,
+    held: Vec<String>,
+}
+
+impl User {
+    async fn work(mut self, number: usize, times: Rc<RefCell<Times>>, over: Rc<Cell<bool>>) {
+        let mut random = Random::seeded(number as u64);
+        let mut next = Instant::now() + PACE.mul_f64(number as f64 / USERS as f64);
+        while !over.get() {
+            tokio::time::sleep_until(next.into()).await;
+            // Whoever was kept waiting for the answer before has wanted this one since its own time.
+            let late = next.elapsed() > PACE;
+            let begun = if late { next } else { Instant::now() };
+            let kind = self.ask(&mut random).await;
+            times.borrow_mut().entry(kind).or_default().push(begun.elapsed());
+            next += PACE;
+        }
+        // Whoever comes next starts with an empty week.
+        for id in std::mem::take(&mut self.held) {
+            self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), &[200]).await;
+        }
+    }
+
+    async fn ask(&mut self, random: &mut Random) -> &'static str {
+        match random.below(100) {
+            0..30 => {
+                let subject = random.pick(&["MATH", "CHEM", "HIST", "ENGL", "PHYS"]);
+                self.call("GET", &format!("/api/v1/sections?term={TERM}&subject={subject}&limit=50"), &[200]).await;
+                "sections list"
+            }
+            30..45 => {
+                self.seats().await;
+                "seats"
+            }
+            45..60 => {
+                self.call("GET", "/api/v1/alerts?active=true", &[200]).await;
+                "alerts"
+            }
+            _ => {
+                self.register(random).await;
+                "registration"
+            }
+        }
+    }
+
+    async fn seats(&mut self) {
+        let mut bytes = request("GET", &format!("/api/v1/seats?term={TERM}"), &self.token, "");
+        if let Some(etag) = &self.etag {
+            bytes.truncate(bytes.len() - 2);
+            bytes.extend(format!("If-None-Match: {etag}\r\n\r\n").into_bytes());
+        }
+        let reply = patiently("seats", self.connection.exchange(&bytes)).await;
+        assert!(matches!(reply.status, 200 | 304), "seats were answered {}", reply.status);
+        self.etag = field(reply.head, b"etag:").map(|tag| String::from_utf8_lossy(tag).into_owned());
+    }
+
+    async fn register(&mut self, random: &mut Random) {
+        if self.held.len() >= 4 {
+            let id = self.held.remove(0);
+            self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), &[200]).await;
+            return;
+        }
+        let id = self.ids[cart(random, &self.ids)[0]].clone();
+        let status = self.call("PUT", &format!("/api/v1/me/registrations/{id}"), &[200, 201, 409]).await;
+        if status == 201 {
+            self.held.push(id);
+        }
+    }
+
+    async fn call(&mut self, method: &str, path: &str, may_be: &[u16]) -> u16 {
+        let bytes = request(method, path, &self.token, "");
+        let reply = patiently(path, self.connection.exchange(&bytes)).await;
+        let (status, body) = (reply.status, String::from_utf8_lossy(reply.body));
+        assert!(may_be.contains(&status), "{method} {path} was answered {status}: {body}");
+        status
+    }
+}

@@ -1,0 +1,27 @@
+//! What every test and benchmark needs that drives the built program from outside: nothing here knows the inside.
+//!
+//! - [`server`]: a folder with a store of its own, the program's commands on it, and the running server
+//! - [`http`]: a small blocking HTTP/1.1 client, cheap enough for thousands of connections
+//! - [`socket`]: a WebSocket client that waits for a frame, with a deadline
+//! - [`schedule`]: generated schedules, and the road from a file to an open term
+//! - [`audit`]: what must hold in a term whatever was sent: nobody lost, nothing oversold, no clash
+//! - [`meeting`]: where threads wait for each other
+//! - [`random`]: seeded random numbers, so that a failure can be repeated
+//!
+//! Nobody sleeps here: whoever waits, waits for a line, a frame, an answer or an end, and not for ever.
+
+// Each test file compiles this module for itself and uses a part of it; a helper that fails ends the test, loudly.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+pub mod audit;
+pub mod http;
+pub mod meeting;
+pub mod random;
+pub mod schedule;
+pub mod server;
+pub mod socket;
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up. Generous: it is for what never comes, not for what is slow.
+pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,48 @@
+//! Seeded random numbers (SplitMix64, Steele, Lea and Flood, OOPSLA 2014): tiny, and the same on every machine.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A stream of random numbers that its seed alone decides.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// The stream of a seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).unwrap()
+    }
+
+    /// One of them.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+
+    /// True so many times in a hundred.
+    pub fn percent(&mut self, chance: usize) -> bool {
+        self.below(100) < chance
+    }
+}
+
+/// The seed of this run: another each time, or `EDUHUB_SEED`. Printed, so that a failing run can be repeated.
+pub fn seed() -> u64 {
+    let seed = std::env::var("EDUHUB_SEED").ok().map_or_else(
+        || u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()),
+        |text| text.parse().expect("EDUHUB_SEED is a number"),
+    );
+    println!("EDUHUB_SEED={seed} repeats this run");
+    seed
+}

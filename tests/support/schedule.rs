@@ -1,0 +1,168 @@
+//! Generated schedules, and the road from a file to an open term: import, wait, open.
+
+use std::fmt::Write;
+use std::thread;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::PATIENCE;
+use super::http::Client;
+
+/// The weekdays of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Days {
+    /// Monday, Wednesday, Friday.
+    Mwf,
+    /// Tuesday, Thursday.
+    Tr,
+    /// Wednesday only.
+    W,
+}
+
+impl Days {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Mwf => "MWF",
+            Self::Tr => "TR",
+            Self::W => "W",
+        }
+    }
+
+    fn meets(self, other: Self) -> bool {
+        (self == Self::Tr) == (other == Self::Tr)
+    }
+}
+
+/// One section of a generated schedule; it meets in one slot, all through the term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its CRN.
+    pub crn: String,
+    /// `SUBJECT NUMBER`.
+    pub course: String,
+    /// `lecture`, `lab`…
+    pub component: String,
+    /// Credits, as the file has them.
+    pub credits: &'static str,
+    /// The weekdays.
+    pub days: Days,
+    /// Minutes since midnight.
+    pub start: u32,
+    /// Minutes since midnight.
+    pub end: u32,
+    /// Seats.
+    pub capacity: u32,
+    /// Places on the waitlist.
+    pub waitlist: u32,
+}
+
+impl Row {
+    /// Whether a student may not hold both because of what they are or when they meet: the test's own judgement,
+    /// written without a look at the program's.
+    pub fn clashes(&self, other: &Self) -> bool {
+        self.same_course(other) || self.overlaps(other)
+    }
+
+    /// Two sections of one course and component.
+    pub fn same_course(&self, other: &Self) -> bool {
+        self.course == other.course && self.component == other.component
+    }
+
+    /// Two sections that meet at the same time.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.days.meets(other.days) && self.start < other.end && other.start < self.end
+    }
+}
+
+/// A schedule of one term.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// The term.
+    pub term: String,
+    /// Its sections.
+    pub rows: Vec<Row>,
+}
+
+impl Schedule {
+    /// The id of a section.
+    pub fn id(&self, row: &Row) -> String {
+        format!("{}-{}", self.term, row.crn)
+    }
+
+    /// The ids of all sections, in order.
+    pub fn ids(&self) -> Vec<String> {
+        self.rows.iter().map(|row| self.id(row)).collect()
+    }
+
+    /// The section of an id.
+    pub fn row(&self, id: &str) -> &Row {
+        let crn = id.strip_prefix(&self.term).and_then(|rest| rest.strip_prefix('-'));
+        self.rows.iter().find(|row| Some(row.crn.as_str()) == crn).unwrap_or_else(|| panic!("no section {id}"))
+    }
+
+    /// The file that brings it.
+    pub fn csv(&self) -> String {
+        let mut text = "term,crn,subject,number,section,title,credits,schedule_type,days,time,date_range,\
+                        capacity,waitlist_capacity,instructor,location\n"
+            .to_owned();
+        for (index, row) in self.rows.iter().enumerate() {
+            let (subject, number) = row.course.split_once(' ').expect("SUBJECT NUMBER");
+            writeln!(
+                text,
+                "{},{},{subject},{number},A{index:02},Studies in {},{},{},{},{}-{},2030-01-07..2030-05-03,{},{},\
+                 Teacher {index},Room {index}",
+                self.term,
+                row.crn,
+                row.course,
+                row.credits,
+                row.component,
+                row.days.as_str(),
+                clock(row.start),
+                clock(row.end),
+                row.capacity,
+                row.waitlist,
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    /// Imports it, waits until it is applied, and opens the term.
+    pub fn load(&self, staff: &mut Client) {
+        let task = import(staff, &self.term, self.csv().as_bytes());
+        let done = finished(staff, &task);
+        assert_eq!(done["state"], "done", "{done:#}");
+        assert_eq!(done["created"], json!(self.rows.len()), "{done:#}");
+        open(staff, &self.term);
+    }
+}
+
+fn clock(minutes: u32) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Starts an import and says its task.
+pub fn import(staff: &mut Client, term: &str, csv: &[u8]) -> String {
+    let path = format!("/api/v1/imports?term={term}&dry_run=false");
+    let answer = staff.call("POST", &path, &[("Content-Type", "text/csv")], csv).expect("the upload is taken");
+    answer.expect(202).json()["task"].as_str().expect("a task").to_owned()
+}
+
+/// Asks until a task has ended.
+pub fn finished(staff: &mut Client, task: &str) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let state = staff.get(&format!("/api/v1/imports/{task}")).expect(200).json();
+        if state["state"] != "running" {
+            return state;
+        }
+        thread::yield_now();
+    }
+    panic!("import {task} never ended");
+}
+
+/// Opens registration for a term.
+pub fn open(staff: &mut Client, term: &str) {
+    staff.put_json(&format!("/api/v1/terms/{term}"), &json!({"opens_at": "2020-01-01T00:00:00Z"})).expect(200);
+}

@@ -1,0 +1,238 @@
+//! A folder with a store of its own, the program's commands on it, and the running server.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::PATIENCE;
+use super::http::Client;
+
+/// The secret that tokens are signed with in every test.
+const SECRET: &str = "a secret of the tests, at least 32 bytes long";
+
+/// What the server prints, once it answers, before its address.
+const READY: &str = "EduHub is ready at http://";
+
+/// A store in a folder of its own, with the settings that every command on it gets. It outlives its servers.
+#[derive(Debug)]
+pub struct Home {
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+}
+
+impl Home {
+    /// An empty store, beside the build, so that it is on a disk and not in memory. Limits on the rate of requests are
+    /// off: tests ask as fast as they can.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the store");
+        let store = format!("sqlite:{}", folder.path().join("eduhub.db").display());
+        Self { folder, settings: Vec::new() }
+            .setting("server.bind", "127.0.0.1:0")
+            .setting("store.url", &store)
+            .setting("auth.secret", SECRET)
+            .setting("limits.requests_per_second", "0")
+            .setting("limits.login_per_minute", "0")
+    }
+
+    /// With a setting by its full name, such as `registration.credit_limit`, given through the environment.
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        let name = format!("EDUHUB_{}", name.replace('.', "__").to_uppercase());
+        self.settings.retain(|(other, _)| *other != name);
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
+    /// Without a setting that [`Home::new`] gives.
+    pub fn without(mut self, name: &str) -> Self {
+        let name = format!("EDUHUB_{}", name.replace('.', "__").to_uppercase());
+        self.settings.retain(|(other, _)| *other != name);
+        self
+    }
+
+    /// Where the store is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program with these arguments, in this folder, with these settings and no others.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_eduhub"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EDUHUB_")) {
+            command.env_remove(name);
+        }
+        command.args(arguments).current_dir(self.folder()).envs(self.settings.iter().cloned());
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "warn");
+        }
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().expect("the program starts")
+    }
+
+    /// One signed token of this user.
+    pub fn token(&self, user: &str, role: &str) -> String {
+        self.mint(&["token", "--subject", user, "--role", role]).remove(0)
+    }
+
+    /// Signed tokens of `count` users, who are called `prefix-00001` and so on.
+    pub fn tokens(&self, prefix: &str, role: &str, count: usize) -> Vec<String> {
+        let tokens = self.mint(&["token", "--subject", prefix, "--role", role, "--count", &count.to_string()]);
+        assert_eq!(tokens.len(), count, "`eduhub token --count {count}` printed another number of tokens");
+        tokens
+    }
+
+    fn mint(&self, arguments: &[&str]) -> Vec<String> {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "`eduhub token` failed: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("tokens are text");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// What `eduhub verify` says of the store: nothing when every count is right.
+    pub fn verify(&self) -> Result<(), String> {
+        let output = self.run(&["verify"]);
+        if output.status.success() {
+            return Ok(());
+        }
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        Err(format!("`eduhub verify` ended with {}:\n{out}{err}", output.status))
+    }
+
+    /// The server, once it answers.
+    pub fn serve(&self) -> Server {
+        self.serve_with(&["serve"])
+    }
+
+    /// The server with these arguments, once it answers.
+    pub fn serve_with(&self, arguments: &[&str]) -> Server {
+        let log = self.folder().join("server.log");
+        let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
+        Server::start(self.command(arguments), stderr, log)
+    }
+}
+
+/// A running server. It is killed, at the latest, when this goes.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    /// Behind a lock only so that threads may share the server.
+    ended: Mutex<Receiver<()>>,
+    log: PathBuf,
+    ready_after: Duration,
+    printed: Vec<String>,
+}
+
+impl Server {
+    fn start(mut command: Command, stderr: File, log: PathBuf) -> Self {
+        let started = Instant::now();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("standard output is piped");
+        let (say_ready, ready) = mpsc::channel();
+        let (say_ended, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let mut printed = Vec::new();
+            // Reads on to the end, so that the server never waits for a full pipe.
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let at = Instant::now();
+                let address =
+                    line.find(READY).map(|begin| line[begin + READY.len()..].trim_end_matches('/').to_owned());
+                printed.push(line);
+                if let Some(address) = address {
+                    let _ = say_ready.send((address, at, std::mem::take(&mut printed)));
+                }
+            }
+            let _ = say_ended.send(());
+        });
+        let Ok((address, at, printed)) = ready.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let status = child.wait();
+            panic!("the server was never ready ({status:?}):\n{}", tail(&log));
+        };
+        let address = address.parse().unwrap_or_else(|_| panic!("`{address}` is not an address"));
+        Self { child, address, ended: Mutex::new(ended), log, ready_after: at - started, printed }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// From starting the process to the line that says it is ready.
+    pub fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// What it printed up to the line that says it is ready, that line included.
+    pub fn printed(&self) -> &[String] {
+        &self.printed
+    }
+
+    /// A new connection.
+    pub fn client(&self) -> Client {
+        Client::connect(self.address).expect("the server takes connections")
+    }
+
+    /// The end of what it has logged.
+    pub fn log(&self) -> String {
+        tail(&self.log)
+    }
+
+    /// `kill -9`: whatever it was doing is cut off.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the server runs");
+        let status = self.child.wait().expect("its end is seen");
+        assert_eq!(status.signal(), Some(9), "the server had ended before it was killed:\n{}", tail(&self.log));
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the server runs");
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(mut self) -> ExitStatus {
+        self.terminate();
+        let ended = self.ended.get_mut().expect("nobody failed with it").recv_timeout(PATIENCE);
+        if ended.is_err() {
+            panic!("the server did not end after SIGTERM:\n{}", tail(&self.log));
+        }
+        self.child.wait().expect("its end is seen")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            println!("the server's log:\n{}", tail(&self.log));
+        }
+    }
+}
+
+/// The last lines of a log.
+fn tail(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    let from = bytes.len().saturating_sub(4000);
+    String::from_utf8_lossy(&bytes[from..]).into_owned()
+}

@@ -1,0 +1,136 @@
+//! A WebSocket client that waits for a frame, with a deadline.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
+
+use super::PATIENCE;
+
+/// How long one read may block before the deadline is looked at.
+const POLL: Duration = Duration::from_millis(250);
+
+/// One WebSocket, and every frame that it has seen.
+pub struct Socket {
+    socket: WebSocket<TcpStream>,
+    seen: Vec<Value>,
+}
+
+impl Socket {
+    /// Connects to `/alerts/ws`, signed in by a token when there is one.
+    pub fn connect(address: SocketAddr, token: Option<&str>) -> Self {
+        Self::connect_to(address, "/alerts/ws", token, &[])
+    }
+
+    /// Connects to a path, with header fields of one's own.
+    pub fn connect_to(address: SocketAddr, path: &str, token: Option<&str>, headers: &[(&str, &str)]) -> Self {
+        Self::try_connect(address, path, token, headers)
+            .unwrap_or_else(|status| panic!("the upgrade was refused: {status}"))
+    }
+
+    /// Connects to a path; the status when the upgrade is refused.
+    pub fn try_connect(
+        address: SocketAddr,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, u16> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server takes connections");
+        stream.set_nodelay(true).unwrap();
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        if let Some(token) = token {
+            request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        for (name, value) in headers {
+            let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        match client(request, stream) {
+            Ok((socket, _)) => {
+                socket.get_ref().set_read_timeout(Some(POLL)).unwrap();
+                Ok(Self { socket, seen: Vec::new() })
+            }
+            Err(tokio_tungstenite::tungstenite::HandshakeError::Failure(Error::Http(answer))) => {
+                Err(answer.status().as_u16())
+            }
+            Err(error) => panic!("no WebSocket: {error}"),
+        }
+    }
+
+    /// Sends a JSON text frame.
+    pub fn send(&mut self, frame: &Value) {
+        self.send_raw(Message::text(frame.to_string()));
+    }
+
+    /// Sends any message.
+    pub fn send_raw(&mut self, message: Message) {
+        self.socket.send(message).expect("the frame is taken");
+    }
+
+    /// Subscribes, and waits until each channel is.
+    pub fn subscribe(&mut self, channels: &[&str]) {
+        self.send(&json!({"type": "subscribe", "channels": channels}));
+        for channel in channels {
+            let wanted = |f: &Value| f["type"] == "subscribed" && f["channel"] == *channel;
+            self.wait_for(&format!("subscribed to {channel}"), wanted);
+        }
+    }
+
+    /// Waits for a frame that the condition holds of; frames that came before it are passed over for good.
+    pub fn wait_for(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(message) = self.next_until(deadline) {
+            let Message::Text(text) = message else {
+                assert!(!message.is_close(), "closed ({message:?}) while waiting for {what}; seen: {:#?}", self.seen);
+                continue;
+            };
+            let frame: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("not JSON ({e}): {text}"));
+            self.seen.push(frame.clone());
+            if condition(&frame) {
+                return frame;
+            }
+        }
+        panic!("waited in vain for {what}; seen: {:#?}", self.seen);
+    }
+
+    /// Waits until the other side closes: its code and reason. 1006 when it just hangs up.
+    pub fn wait_for_close(&mut self) -> (u16, String) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(message) = self.next_until(deadline) {
+            if let Message::Close(frame) = message {
+                return frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
+            }
+        }
+        panic!("waited in vain for a close; seen: {:#?}", self.seen);
+    }
+
+    /// Every JSON frame so far.
+    pub fn seen(&self) -> &[Value] {
+        &self.seen
+    }
+
+    /// The connection below, for frames that no polite client sends.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        self.socket.get_mut()
+    }
+
+    fn next_until(&mut self, deadline: Instant) -> Option<Message> {
+        while Instant::now() < deadline {
+            match self.socket.read() {
+                Ok(message) => return Some(message),
+                Err(Error::Io(e)) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => {
+                    let hung_up = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+                        code: 1006.into(),
+                        reason: error.to_string().into(),
+                    };
+                    return Some(Message::Close(Some(hung_up)));
+                }
+            }
+        }
+        None
+    }
+}
