@@ -1,7 +1,7 @@
 //! A ready answer: its bytes as they are, gzip and brotli, each made at most once, with a weak ETag for all of them.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -19,6 +19,13 @@ const INLINE_BYTES_MAX: usize = 32 * 1_024;
 const GZIP_LEVEL: u32 = 3;
 const BROTLI_QUALITY: u32 = 3;
 const BROTLI_WINDOW: u32 = 20;
+
+/// Differs from start to start: a store that was put back may count a sequence anew, and no cache may mistake it.
+#[must_use]
+pub fn start_tag() -> &'static str {
+    static TAG: OnceLock<String> = OnceLock::new();
+    TAG.get_or_init(|| format!("{:08x}", rand::random::<u32>()))
+}
 
 /// A ready answer.
 #[derive(Debug)]

@@ -133,6 +133,34 @@ impl ProblemCode {
             Self::Refused(RefusalCode::WaitlistFull) => "The waitlist is full",
         }
     }
+
+    /// What whoever meets it can do, in a sentence.
+    #[must_use]
+    pub const fn what_to_do(self) -> &'static str {
+        match self {
+            Self::BadRequest => "Correct the request; field names the part that has the wrong type.",
+            Self::Unauthenticated => "Sign in again, or send a token that is valid.",
+            Self::BadCredentials => "Check the user name and the password.",
+            Self::Forbidden => "Ask somebody with the right role, or call from the hub's own pages.",
+            Self::NotFound => "Check the address.",
+            Self::MethodNotAllowed => "Use one of the methods that Allow names.",
+            Self::TooLarge => "Send less at once.",
+            Self::UnsupportedMediaType => "Send the content type that the interface describes.",
+            Self::Invalid => "Correct the value that field names.",
+            Self::RateLimited => "Wait as long as Retry-After says.",
+            Self::Internal => "Tell the college's administrators the request id. Nothing was half done.",
+            Self::Overloaded => "Nothing was tried: ask again after Retry-After.",
+            Self::OutcomeUnknown => "Look at what you hold before you ask again.",
+            Self::SwapRefused => "Nothing was changed: the problem of the other part says why.",
+            Self::Refused(RefusalCode::RegistrationClosed) => "opens_at and closes_at say when registration is open.",
+            Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
+            Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section that conflicts_with names.",
+            Self::Refused(RefusalCode::TimeConflict) => "Swap with, or drop, the sections that conflicts_with names.",
+            Self::Refused(RefusalCode::CreditLimit) => "Drop something, or ask the registrar for a higher limit.",
+            Self::Refused(RefusalCode::SectionFull) => "Join the waitlist where waitlist_open is true.",
+            Self::Refused(RefusalCode::WaitlistFull) => "Choose another section.",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,111 @@
+//! The pages, and all that they load, from inside the binary.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
+
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use rust_embed::RustEmbed;
+
+use super::encoded::Encoded;
+use super::error::Problem;
+use super::query::path_param;
+use crate::protocol::problem::ProblemCode;
+
+#[derive(RustEmbed)]
+#[folder = "static/"]
+struct Files;
+
+/// Browsers ask each time, and are told in a few bytes that nothing changed: a new hub never meets an old page.
+const REVALIDATE: &str = "no-cache";
+
+/// Every file as a ready answer, by its path under `static/`.
+static ANSWERS: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
+    let files = Files::iter().filter_map(|path| Some((path.to_string(), Files::get(&path)?)));
+    files
+        .map(|(path, file)| {
+            let tag: String = file.metadata.sha256_hash()[..8].iter().fold(String::new(), |mut tag, byte| {
+                // Writing to a string does not fail.
+                let _ = write!(tag, "{byte:02x}");
+                tag
+            });
+            let answer = Encoded::new(&tag, media_type(&path), REVALIDATE, Bytes::from(file.data.into_owned()));
+            (path, Arc::new(answer))
+        })
+        .collect()
+});
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "svg" => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+async fn answer(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
+    let file = ANSWERS.get(path).ok_or_else(|| Problem::not_found("There is no such page."))?;
+    Ok(file.clone().respond(request).await)
+}
+
+/// `GET /`
+pub async fn student_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    answer(&request, "index.html").await
+}
+
+/// `GET /staff`
+pub async fn staff_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    answer(&request, "staff.html").await
+}
+
+/// `GET /admin`
+pub async fn admin_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    answer(&request, "admin.html").await
+}
+
+/// `GET /static/{path}`
+pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = path_param(&request, "path")?;
+    answer(&request, &path).await
+}
+
+/// `GET /api/v1/openapi.json`
+pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    answer(&request, "openapi.json").await
+}
+
+/// `GET /docs/problems`: what `type` of every problem document points to.
+pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    static PAGE: LazyLock<Arc<Encoded>> = LazyLock::new(|| {
+        let page = problems_page();
+        Arc::new(Encoded::new(env!("CARGO_PKG_VERSION"), media_type("problems.html"), REVALIDATE, page.into()))
+    });
+    Ok(PAGE.clone().respond(&request).await)
+}
+
+fn problems_page() -> String {
+    let mut rows = String::new();
+    for code in ProblemCode::ALL {
+        // Writing to a string does not fail. Titles are ours and hold nothing that HTML would read.
+        let _ = write!(
+            rows,
+            "<tr id=\"{code}\"><th scope=\"row\"><code>{code}</code></th><td>{status}</td><td>{title}</td><td>{help}</td></tr>",
+            code = code.as_str(),
+            status = code.status(),
+            title = code.title(),
+            help = code.what_to_do(),
+        );
+    }
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Problems - EduHub</title>\
+         <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main><h1>Problems</h1>\
+         <p>Every error of the interface is a problem document (RFC 9457) with one of these codes.</p>\
+         <table><thead><tr><th>Code</th><th>Status</th><th>What happened</th><th>What to do</th></tr></thead>\
+         <tbody>{rows}</tbody></table></main></body></html>"
+    )
+}
