@@ -1,7 +1,7 @@
 // What can be done with a section, where its button stands: the question, "Adding…", the answer and the next step.
 
 import { button, h, put } from "./dom.js";
-import { nth, seats as seatWords } from "./words.js";
+import { seats as seatWords, standing } from "./words.js";
 
 export class Actions {
   #sure = new Set();
@@ -29,17 +29,22 @@ export class Actions {
     if (el.dataset.key === key) return;
     el.dataset.key = key;
     put(el, user()?.role === "student" && [
-      h("span", { class: "press" }, doing ?? (held ? this.#held(id, held) : this.#free(id, kind, planned))),
-      !doing && answer && h("span", { class: `answer ${answer.tone ?? ""}`, role: "status" }, answer.text, " ", this.#next(id, answer)),
+      held && !doing && this.#standing(held, answer),
+      h("span", { class: "press" }, doing ?? (held ? !planned && this.#held(id, held) : this.#free(id, kind, planned))),
+      !held && !doing && answer && h("span", { class: `answer ${answer.tone}` }, answer.text, " ", this.#next(id, answer)),
     ]);
   }
 
-  #held(id, { status, position }) {
+  /** What is held; an answer that says more takes its place. */
+  #standing(held, answer) {
+    const tone = held.status === "enrolled" ? "good" : "careful";
+    return h("span", { class: answer?.tone ?? tone }, answer?.text ?? standing(held));
+  }
+
+  #held(id, { status }) {
     const { mine } = this.page;
-    const said = mine.answer(id) ? null : h("span", { class: status === "enrolled" ? "good" : "careful" },
-      status === "enrolled" ? "Enrolled" : `Waiting${position ? `, ${nth(position)} in line` : ""}`);
     const verb = status === "enrolled" ? "Drop" : "Leave the line";
-    if (!this.#sure.has(id)) return [said, " ", button(verb, () => this.#ask(id, true), { class: "quiet", "aria-label": `${verb} ${this.page.book.name(id)}` })];
+    if (!this.#sure.has(id)) return button(verb, () => this.#ask(id, true), { class: "quiet", "aria-label": `${verb} ${this.page.book.name(id)}` });
     return [status === "enrolled" ? "Your seat goes to somebody else. " : "Your place goes to somebody else. ",
       button(verb, () => { this.#sure.delete(id); mine.drop(id); }, { class: "danger" }), " ", button("Keep it", () => this.#ask(id, false))];
   }
@@ -54,7 +59,8 @@ export class Actions {
     const { mine, terms, plan, book } = this.page;
     const label = (verb) => ({ "aria-label": `${verb} ${book.name(id)}` });
     const offered = mine.answer(id)?.next;
-    const main = !terms.open || planned ? null
+    // The next step of an answer stands in the place of the button that was pressed.
+    const main = !terms.open || planned || ["again", "swap", "look"].includes(offered) ? null
       : kind === "open" ? button("Register", () => mine.register(id), { class: "primary", ...label("Register for") })
       : kind === "full" && offered !== "waitlist" ? button("Join the waitlist", () => mine.register(id, { waitlist: true }), label("Join the waitlist of"))
       : null;
@@ -66,15 +72,13 @@ export class Actions {
 
   #next(id, { next, with: other }) {
     const { mine, plan, book, find } = this.page;
-    const held = mine.get(id);
-    if (held) return null;
     switch (next) {
       case "waitlist": return button("Join the waitlist", () => mine.register(id, { waitlist: true }));
       case "swap": return mine.get(other) && button(`Swap with ${book.name(other)}`, () => mine.swap(id, other));
       case "others": return book.get(id) && button(`Other sections of ${book.get(id).course}`, () => find(book.get(id).course));
       case "plan": return !plan.has(id) && button("Plan it", () => plan.add(id));
       case "again": return button("Ask again", () => mine.register(id));
-      case "look": return button("Look", () => mine.load().then(() => mine.say(id)));
+      case "look": return button("Look", () => mine.load().then(() => mine.settle(id)));
       default: return null;
     }
   }

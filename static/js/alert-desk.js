@@ -29,7 +29,10 @@ export class AlertDesk {
     this.onsent = onsent;
     this.form = $("alert-form");
     const ask = later(400, () => this.reach());
-    this.form.addEventListener("input", () => { this.#preview(); ask(); });
+    this.form.addEventListener("input", ({ target }) => {
+      this.#preview();
+      if (["to", "roles", "sections", "courses", "users"].includes(target.name)) ask();
+    });
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#send(); });
     this.#preview();
   }

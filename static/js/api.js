@@ -15,7 +15,9 @@ export class Problem extends Error {
 
 /** Calls the hub. `body` is an object (sent as JSON) or a file; `ms` bounds the wait, 0 does not. */
 export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MAX } = {}) {
-  const signals = [signal, ms > 0 && AbortSignal.timeout(ms)].filter(Boolean);
+  const giveUp = new AbortController();
+  const timer = ms > 0 && setTimeout(() => giveUp.abort(), ms);
+  signal?.addEventListener("abort", () => giveUp.abort(), { once: true });
   const raw = body instanceof Blob;
   let response, data;
   try {
@@ -23,13 +25,15 @@ export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MA
       method,
       headers: body === undefined ? {} : { "Content-Type": raw ? type : "application/json" },
       body: body === undefined || raw ? body : JSON.stringify(body),
-      signal: signals.length ? AbortSignal.any(signals) : undefined,
+      signal: giveUp.signal,
     });
     const text = response.status === 204 ? "" : await response.text();
     data = /json/.test(response.headers.get("Content-Type")) && text ? JSON.parse(text) : text;
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem({ status: 0, code: "no_answer" });
+  } finally {
+    clearTimeout(timer);
   }
   if (response.ok) return data;
   const problem = { retry_after: response.headers.get("Retry-After") ?? undefined, ...data, status: response.status };

@@ -100,8 +100,7 @@ export class Catalogue {
     $("rows").append(h("li", { class: "row" },
       h("div", { class: "what" }, h("strong", null, section.course), " ", section.title),
       h("div", { class: "kind" }, [section.component, section.section].filter(Boolean).join(" "), h("small", null, ` ${section.crn}`)),
-      h("div", { class: "when" }, meetings(section).map((text) => h("div", null, text))),
-      h("div", { class: "by" }, section.instructor ?? "Instructor not named yet"),
+      h("div", { class: "when" }, meetings(section).map((text) => h("div", null, text)), h("div", null, section.instructor ?? "Instructor not named yet")),
       seats, act));
     this.#rows.set(section.id, { seats, act });
     this.redraw([section.id]);

@@ -54,7 +54,7 @@ export function later(ms, fn) {
 /** A table with a caption; each row is a list of cells. */
 export function table(caption, heads, rows) {
   return h("div", { class: "scroll" }, h("table", null,
-    h("caption", null, caption),
+    caption && h("caption", null, caption),
     h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell ?? "")))))));
 }

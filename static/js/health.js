@@ -25,8 +25,10 @@ export function readMetrics(text) {
 export class Health {
   #timer = 0;
   #since = null;
+  #running = false;
 
   run(running) {
+    this.#running = running;
     clearTimeout(this.#timer);
     if (running) this.#refresh();
   }
@@ -40,7 +42,7 @@ export class Health {
     const line = `${state.replace(/\.$/, "")}, seen since ${clock(this.#since.at)}.`;
     if ($("health").textContent !== line) put($("health"), line);
     if (metrics.ok) this.#numbers(readMetrics(metrics.text));
-    this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
+    if (this.#running) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
   }
 
   #numbers(samples) {

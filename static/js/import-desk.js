@@ -27,8 +27,10 @@ export class ImportDesk {
 
   /** Shows the import that this page was left with. */
   resume() {
-    const task = kept();
-    if (task && !this.#task) this.#follow(task);
+    const { task, dry_run } = kept();
+    if (!task || this.#task) return;
+    this.#options = { dry_run };
+    this.#follow(task);
   }
 
   #read() {
@@ -52,7 +54,7 @@ export class ImportDesk {
   #follow(task) {
     if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = task;
-    keep(task);
+    keep({ task, dry_run: this.#options.dry_run });
     this.#live.subscribe(`import:${task}`);
     this.#ask();
   }
@@ -75,7 +77,7 @@ export class ImportDesk {
   #forget() {
     this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = null;
-    keep("");
+    keep({});
     put($("task"));
   }
 
@@ -139,9 +141,10 @@ export class ImportDesk {
   /** The third step: the same file again, this time for good. */
   #apply(state, dry) {
     const options = this.#options;
-    if (!dry || state.state !== "done" || !options) return null;
+    if (!dry || state.state !== "done") return null;
     const changes = (state.created ?? 0) + (state.updated ?? 0);
     if (!changes) return h("p", null, "There is nothing to apply.");
+    if (!options?.file) return h("p", null, "To apply it, choose the file again and take the tick from Only check.");
     return h("p", null, button(`Apply ${count(changes, "change")} from ${options.file.name}`, () => this.#send({ ...options, dry_run: false }), { class: "primary" }));
   }
 }
@@ -153,9 +156,9 @@ function fields({ fields = {} }) {
 }
 
 function kept() {
-  try { return sessionStorage.getItem(TASK_KEY); } catch { return null; }
+  try { return JSON.parse(sessionStorage.getItem(TASK_KEY)) ?? {}; } catch { return {}; }
 }
 
 function keep(task) {
-  try { sessionStorage.setItem(TASK_KEY, task); } catch { /* Not kept. */ }
+  try { sessionStorage.setItem(TASK_KEY, JSON.stringify(task)); } catch { /* Not kept. */ }
 }

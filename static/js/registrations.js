@@ -1,17 +1,19 @@
 // What a student holds, what was asked, and what the hub answered. Nothing is held here before the hub said so.
 
 import { api, mine } from "./api.js";
-import { nth, refusal } from "./words.js";
+import { refusal, standing } from "./words.js";
 
 export class Registrations {
   #held = new Map();
   #doing = new Map();
   #answers = new Map();
 
-  /** `onchange(id)`: one section's standing, question or answer; null for all. `book` names sections. */
-  constructor(live, book, onchange) {
-    this.book = book;
-    this.onchange = onchange;
+  /**
+   * `onchange(id)`: one section's standing, question or answer; null for all. `say(text)` reads an answer out;
+   * `onclosed()`: the hub says that registration is closed. `book` names sections.
+   */
+  constructor(live, book, { onchange, say, onclosed }) {
+    Object.assign(this, { book, onchange, say, onclosed });
     live.on("registration", (frame) => this.#told(frame));
   }
 
@@ -51,9 +53,9 @@ export class Registrations {
     return this.#answers.get(id);
   }
 
-  say(id, answer) {
-    if (answer) this.#answers.set(id, answer);
-    else this.#answers.delete(id);
+  /** Forgets the last answer about a section. */
+  settle(id) {
+    this.#answers.delete(id);
     this.onchange(id);
   }
 
@@ -96,6 +98,7 @@ export class Registrations {
       this.#doing.delete(id);
       this.onchange(id);
     }
+    this.say(ids.map((id) => `${this.book.name(id)}: ${this.#answers.get(id)?.text ?? standing(this.#held.get(id))}`).join(" "));
     if (look) this.load().catch(() => {});
   }
 
@@ -112,12 +115,14 @@ export class Registrations {
       const known = this.#held.get(section)?.credits ?? this.book.get(section)?.credits ?? 0;
       this.#held.set(section, { section, status, position, credits: credits ?? known, at });
     }
-    const text = { enrolled: "Enrolled.", waitlisted: `Waiting${position ? `, ${nth(position)} in line` : ""}.`, dropped: "Dropped." }[status];
-    this.#answers.set(section, { text, tone: status === "waitlisted" ? "careful" : "good" });
+    // What is held is said by its standing, which stays true when the line moves on.
+    if (status === "dropped") this.#answers.set(section, { text: "Dropped.", tone: "good" });
+    else this.#answers.delete(section);
     this.onchange(section);
   }
 
   #refused(id, problem) {
+    if (problem.code === "registration_closed") this.onclosed();
     this.#answers.set(id, { tone: "stop", ...refusal(problem, this.book.name) });
     this.onchange(id);
   }
@@ -133,7 +138,10 @@ export class Registrations {
       cancelled: { text: "This section is cancelled.", tone: "stop" },
       staff: { text: "Changed by the registrar's office.", tone: "careful" },
     }[reason];
-    if (said) this.#answers.set(section, said);
+    if (said) {
+      this.#answers.set(section, said);
+      this.say(`${this.book.name(section)}: ${said.text}`);
+    }
     this.onchange(section);
     // A section this page has not seen held yet: its credits are in the list.
     if (!had && status !== "dropped") this.load().catch(() => {});

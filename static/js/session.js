@@ -17,7 +17,7 @@ export const may = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
  */
 export function start({ form, onuser }) {
   const live = new Live({ onstate: (state, heard) => showState(state, heard) });
-  let user, ending = false;
+  let user, ending = false, cleared = false;
 
   async function load() {
     let found = null;
@@ -83,6 +83,14 @@ export function start({ form, onuser }) {
     become(null, "Your sign-in has ended. Sign in again.");
   }
 
+  /** A cookie that is good for nothing keeps even a visitor out: it is cleared, once. */
+  async function visit() {
+    if (cleared) return;
+    cleared = true;
+    try { await api.post("/api/v1/logout"); } catch { /* It is dead already. */ }
+    live.restart();
+  }
+
   function header(user) {
     put($("nav"), PAGES.filter(([, , role]) => !role || may(user, role)).map(([href, label]) =>
       h("a", { href, "aria-current": href === location.pathname ? "page" : null }, label)));
@@ -99,10 +107,14 @@ export function start({ form, onuser }) {
     }[state] ?? ["careful", `Reconnecting${as}`];
     $("live").className = tone;
     put($("live"), text, state === "ended" && button("Connect again", () => live.restart(), { class: "quiet" }));
-    if (state === "signed-out") ended();
+    if (state === "signed-out") user ? ended() : visit();
+    // Ended by an administrator, or signed out in another window: then nobody is signed in here either.
+    if (state === "ended" && user) api.get("/api/v1/me").catch(() => {});
   }
 
   api.signedOut = ended;
+  // Another window may have signed somebody else in, or out.
+  live.on("welcome", (frame) => (frame.user?.username ?? frame.user ?? null) !== (user?.username ?? null) && load());
   load();
   return live;
 }

@@ -45,8 +45,14 @@ export class Sessions {
     const here = new Set(items.map((one) => one.id));
     for (const [id, row] of this.#rows) {
       if (here.has(id)) continue;
-      row.el.remove();
-      this.#rows.delete(id);
+      // Under a finger nothing moves: what is gone stays in its place until the table is left.
+      if ($("session-rows").matches(":hover, :focus-within")) {
+        if (!row.gone) put(row.end, "Gone");
+        row.gone = true;
+      } else {
+        row.el.remove();
+        this.#rows.delete(id);
+      }
     }
     for (const one of items) {
       const row = this.#rows.get(one.id) ?? this.#add(one);
@@ -64,7 +70,7 @@ export class Sessions {
     const el = h("tr", null, h("td", null, one.user ?? "visitor"), h("td", null, one.role ?? ""), h("td", null, one.ip),
       h("td", { title: since.toLocaleString() }, clock(since)), channels, queued, sent, rtt, h("td", null, browser(one.user_agent)), end);
     $("session-rows").append(el);
-    const row = { el, channels, queued, sent, rtt };
+    const row = { el, channels, queued, sent, rtt, end };
     this.#rows.set(one.id, row);
     return row;
   }

@@ -21,7 +21,11 @@ const kept = new Set();
 const live = start({ form: $("sign-in"), onuser: (who) => arrive(who) });
 const book = new Book();
 const seats = new Seats(live, (ids) => { redraw(ids); speak(ids); });
-const mine = new Registrations(live, book, (id) => redraw(id && [id]));
+const mine = new Registrations(live, book, {
+  onchange: (id) => redraw(id && [id]),
+  say: (text) => put($("spoken"), text),
+  onclosed: () => terms.load().catch(() => {}),
+});
 const plan = new Plan(book, (id) => redraw(id && [id]));
 const terms = new Terms($("term"), () => turn());
 const page = { user: () => user, terms, seats, book, mine, plan, find: (course) => catalogue.find(course), redraw: (id) => redraw([id]) };
@@ -101,10 +105,10 @@ function drawMine() {
   put($("credits"), `${count(credits, "credit")}${limit ? ` of ${limit}` : ""}`);
   const busy = planned.some((id) => mine.doing(id));
   const label = busy ? "Adding…" : `Register for ${count(wanted.length, "section")}`;
-  const key = `${label} ${terms.open} ${wanted}`;
+  const key = `${label} ${terms.open} ${wanted} ${planned.length}`;
   if ($("go").dataset.key === key) return;
   $("go").dataset.key = key;
-  put($("go"), wanted.length > 0 && button(label, () => mine.plan(wanted), { class: "primary wide", disabled: busy || !terms.open }));
+  put($("go"), planned.length > 0 && wanted.length === 0 ? h("p", { class: "none" }, "Everything planned is done.") : wanted.length > 0 && button(label, () => mine.plan(wanted), { class: "primary wide", disabled: busy || !terms.open }));
 }
 
 function fill(el, items) {

@@ -16,6 +16,12 @@ export function nth(n) {
 /** A list for people: `a`, `a and b`, `a, b and c`. */
 export const listed = (items) => items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
 
+/** What somebody holds: `Enrolled.`, `Waiting, 3rd in line.` */
+export function standing(held) {
+  if (held?.status !== "waitlisted") return held ? "Enrolled." : "";
+  return `Waiting${held.position ? `, ${nth(held.position)} in line` : ""}.`;
+}
+
 /** What a newcomer finds: words, a tone (`good`, `careful`, `stop`), and the kind of thing to do. */
 export function seats({ capacity, enrolled, waitlisted, open }, status = "open") {
   if (status === "cancelled") return { text: "Cancelled", tone: "stop", kind: "cancelled" };
