@@ -94,7 +94,8 @@ export function start({ form, onuser }) {
   function header(user) {
     put($("nav"), PAGES.filter(([, , role]) => !role || may(user, role)).map(([href, label]) =>
       h("a", { href, "aria-current": href === location.pathname ? "page" : null }, label)));
-    put($("who"), user && [h("span", null, `${user.name || user.username} (${user.role})`), button("Sign out", signOut, { class: "quiet" })]);
+    const toForm = () => setTimeout(() => form.querySelector("input")?.focus());
+    put($("who"), !user ? h("a", { href: "#term", onclick: toForm }, "Sign in") : [h("span", null, `${user.name || user.username} (${user.role})`), button("Sign out", signOut, { class: "quiet" })]);
   }
 
   function showState(state, heard) {

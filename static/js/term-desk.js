@@ -22,7 +22,7 @@ export class TermDesk {
     if (items[0]?.now) this.#skew = Date.parse(items[0].now) - Date.now();
     put($("term-ids"), items.map((term) => h("option", { value: term.id }, term.title)));
     put($("terms"), items.length
-      ? table("Only the two times decide whether registration is open.", ["Term", "Registration", "Opens", "Closes", ""], items.map((term) => this.#row(term)))
+      ? table("Only the two times decide whether registration is open.", ["Term", "Registration", "", "Opens", "Closes"], items.map((term) => this.#row(term)))
       : h("p", { class: "none" }, "There is no term yet. Import a schedule, or add a term below."));
     this.onterms(items);
   }
@@ -39,8 +39,8 @@ export class TermDesk {
       : button("Open now", () => change({ opens_at: at, ...(closes !== null && closes <= now ? { closes_at: null } : {}) }), { class: "primary" });
     return [h("span", null, h("strong", null, term.title || term.id), h("small", null, ` ${term.id}`)),
       h("span", { class: open ? "good" : "" }, open ? "Open" : opens > now ? "Not open yet" : "Closed"),
-      moment(term.opens_at) || "not set", moment(term.closes_at) || "not set",
-      [press, " ", button("Change", () => this.#edit(term), { class: "quiet" }), " ", answer]];
+      [press, " ", button("Change", () => this.#edit(term), { class: "quiet" }), " ", answer],
+      moment(term.opens_at) || "not set", moment(term.closes_at) || "not set"];
   }
 
   #edit(term) {
