@@ -8,7 +8,10 @@ export class Seats {
   #live;
   #all = new Map();
   #term = null;
+  /** Everything up to here has arrived. */
   #seq;
+  /** The position of the newest frame, which may be the first of several pieces. */
+  #last;
 
   /** `onchange(ids)`: the sections whose numbers are new; null for all of them. */
   constructor(live, onchange) {
@@ -23,7 +26,7 @@ export class Seats {
     if (this.#term) this.#live.unsubscribe(`seats:${this.#term}`);
     this.#term = term;
     this.#all.clear();
-    this.#seq = undefined;
+    this.#seq = this.#last = undefined;
     if (!term) return;
     try {
       const { seq, seats } = await api.get(`/api/v1/seats${query({ term })}`);
@@ -41,11 +44,15 @@ export class Seats {
     return this.#all.get(id);
   }
 
-  #take({ seq, seats = [] }) {
+  #take({ type, seq, seats = [] }) {
     // A section's id says its term: what is still on its way for a term that was left does not count.
     const ours = seats.filter(([id]) => id.slice(0, id.lastIndexOf("-")) === this.#term);
     if (seats.length && !ours.length) return;
-    this.#seq = seq;
+    // A snapshot comes in pieces that say the same position: it is complete when a later one arrives. A connection that
+    // breaks in between asks again from the position before.
+    if (type === "subscribed") this.#last = seq;
+    else if (seq !== this.#last) [this.#seq, this.#last] = [this.#last, seq];
+    if (!seats.length) this.#seq = seq;
     for (const one of ours) this.#all.set(one[0], numbers(one));
     if (ours.length) this.onchange(ours.map(([id]) => id));
   }
