@@ -3,9 +3,11 @@
 //!
 //! - [`terms`]: a term's seats, decided and kept
 //! - [`plans`]: what students plan
+//! - [`accounts`]: who may sign in, who was seen, and the audit trail
 //! - [`clock`]: what time it is
 //! - [`bus`]: what is told to everyone who listens
 
+pub mod accounts;
 pub mod bus;
 pub mod clock;
 pub mod plans;
