@@ -6,6 +6,7 @@ pub mod actors;
 pub mod adapters;
 pub mod domain;
 pub mod http;
+pub mod identity;
 pub mod ports;
 pub mod protocol;
 pub mod readmodel;

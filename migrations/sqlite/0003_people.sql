@@ -42,3 +42,5 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_by_user ON audit (user, id);
 CREATE INDEX audit_by_action ON audit (action, id);
+CREATE INDEX audit_by_at ON audit (at);
+CREATE INDEX audit_by_subject ON audit (subject, id);

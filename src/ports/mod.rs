@@ -4,9 +4,11 @@
 //! - [`terms`]: a term's seats, decided and kept
 //! - [`plans`]: what students plan
 //! - [`schedule`]: a schedule file, read into sections, events and findings by line
+//! - [`accounts`]: who may sign in, who was seen, and the audit trail
 //! - [`clock`]: what time it is
 //! - [`bus`]: what is told to everyone who listens
 
+pub mod accounts;
 pub mod bus;
 pub mod clock;
 pub mod plans;

@@ -4,12 +4,15 @@
 //! - [`writer`]: the one thread that writes
 //! - [`readers`]: connections that only read
 //! - [`plans`]: what students plan
+//! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`alerts`]: the one sequence of alerts
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
+mod accounts;
 pub(crate) mod alerts;
+mod audit;
 mod open;
 mod plans;
 mod readers;

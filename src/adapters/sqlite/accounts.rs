@@ -1,0 +1,140 @@
+//! Local accounts, people, dead tokens.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::ports::StoreFuture;
+use crate::ports::accounts::{Account, AccountStore, Person};
+
+use super::SqliteStore;
+use super::rows::{time_at, unreadable};
+
+fn user_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
+    UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
+}
+
+fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let role: String = row.get(2)?;
+    Ok(Account {
+        username: user_at(row, 0)?,
+        name: row.get(1)?,
+        role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
+        password_hash: row.get(3)?,
+    })
+}
+
+fn end_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO tokens_valid_from (username, valid_from) VALUES (?1, ?2)
+         ON CONFLICT (username) DO UPDATE SET valid_from = max(valid_from, excluded.valid_from)",
+    )?;
+    statement.execute(params![username.as_str(), valid_from.as_millisecond()])?;
+    Ok(())
+}
+
+impl AccountStore for SqliteStore {
+    fn account(&self, username: &UserName) -> StoreFuture<Option<Account>> {
+        let username = username.clone();
+        self.read(move |conn| {
+            conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts WHERE username = ?1")?
+                .query_row([username.as_str()], account_of)
+                .optional()
+        })
+    }
+
+    fn accounts(&self) -> StoreFuture<Vec<Account>> {
+        self.read(|conn| {
+            conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts ORDER BY username")?
+                .query_map([], account_of)?
+                .collect()
+        })
+    }
+
+    fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()> {
+        self.write(move |tx| {
+            tx.prepare_cached(
+                "INSERT INTO accounts (username, name, role, password_hash) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (username) DO UPDATE
+                 SET name = excluded.name, role = excluded.role, password_hash = excluded.password_hash",
+            )?
+            .execute(params![
+                account.username.as_str(),
+                account.name,
+                account.role.as_str(),
+                account.password_hash
+            ])?;
+            valid_from.map_or(Ok(()), |at| end_tokens(tx, &account.username, at))
+        })
+    }
+
+    fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool> {
+        let username = username.clone();
+        self.write(move |tx| {
+            let removed = tx.execute("DELETE FROM accounts WHERE username = ?1", [username.as_str()])? > 0;
+            if removed {
+                end_tokens(tx, &username, valid_from)?;
+            }
+            Ok(removed)
+        })
+    }
+
+    fn note_people(&self, people: Vec<Person>) -> StoreFuture<()> {
+        self.write(move |tx| {
+            let mut statement = tx.prepare_cached(
+                "INSERT INTO people (username, name, role, source, last_seen)
+                 VALUES (?1, ?2, ?3, CASE WHEN EXISTS (SELECT 1 FROM accounts WHERE username = ?1)
+                                     THEN 'local' ELSE 'token' END, ?4)
+                 ON CONFLICT (username) DO UPDATE
+                 SET name = excluded.name, role = excluded.role, source = excluded.source,
+                     last_seen = max(last_seen, excluded.last_seen)",
+            )?;
+            for person in &people {
+                let last_seen = person.last_seen.as_millisecond();
+                statement.execute(params![person.username.as_str(), person.name, person.role.as_str(), last_seen])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn bury_token(&self, id: Uuid, expires_at: Timestamp) -> StoreFuture<()> {
+        self.write(move |tx| {
+            tx.prepare_cached("INSERT OR IGNORE INTO dead_tokens (id, expires_at) VALUES (?1, ?2)")?
+                .execute(params![id.to_string(), expires_at.as_millisecond()])?;
+            Ok(())
+        })
+    }
+
+    fn end_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()> {
+        let username = username.clone();
+        self.write(move |tx| end_tokens(tx, &username, valid_from))
+    }
+
+    fn dead_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>> {
+        self.read(move |conn| {
+            conn.prepare_cached("SELECT id, expires_at FROM dead_tokens WHERE expires_at > ?1")?
+                .query_map([now.as_millisecond()], |row| {
+                    let id = Uuid::parse_str(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
+                    Ok((id, time_at(row, 1)?))
+                })?
+                .collect()
+        })
+    }
+
+    fn tokens_valid_from(&self) -> StoreFuture<Vec<(UserName, Timestamp)>> {
+        self.read(|conn| {
+            conn.prepare_cached("SELECT username, valid_from FROM tokens_valid_from")?
+                .query_map([], |row| Ok((user_at(row, 0)?, time_at(row, 1)?)))?
+                .collect()
+        })
+    }
+
+    fn forget_expired(&self, now: Timestamp) -> StoreFuture<()> {
+        self.write(move |tx| {
+            tx.prepare_cached("DELETE FROM dead_tokens WHERE expires_at <= ?1")?.execute([now.as_millisecond()])?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verifying one asks nobody, so 20,000 requests a
+//! second can.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+
+use super::Caller;
+
+/// The longest token that is looked at, in bytes: the longest that the hub makes has some 800.
+const TOKEN_LEN_MAX: usize = 4_096;
+/// The longest life of a token: a hundred years is "for good", and fits every calendar.
+const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+/// What a token says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    role: Role,
+    iat: i64,
+    exp: i64,
+    jti: String,
+    // Whole seconds cannot tell a token of before a change of password from the one right after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iat_ms: Option<i64>,
+}
+
+/// Why a token is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It is not a token of this hub.
+    #[error("not a token of this hub")]
+    Foreign,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// It was signed out, or the password or the role has changed since.
+    #[error("the token was signed out")]
+    SignedOut,
+}
+
+/// A new token.
+#[derive(Debug, Clone)]
+pub struct Minted {
+    /// The token itself.
+    pub token: String,
+    /// Who it makes whoever holds it.
+    pub caller: Caller,
+}
+
+/// Signs and verifies with one secret.
+pub struct Tokens {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+}
+
+impl Tokens {
+    /// With this secret, of at least [`super::secret::SECRET_LEN_MIN`] bytes.
+    #[must_use]
+    pub fn new(secret: &SecretString) -> Self {
+        let bytes = secret.expose_secret().as_bytes();
+        let mut validation = Validation::new(Algorithm::HS256);
+        // The time is compared in `verify`, by the caller's clock and to the second.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes), validation }
+    }
+
+    /// Makes a token for `user` that lives for `ttl` from `now` on. None if it cannot be signed, which no valid input
+    /// brings about.
+    #[must_use]
+    pub fn mint(
+        &self,
+        user: &UserName,
+        name: Option<&str>,
+        role: Role,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Option<Minted> {
+        let ttl_s = i64::try_from(ttl.min(TTL_MAX).as_secs()).ok()?;
+        let claims = Claims {
+            sub: user.as_str().to_owned(),
+            name: name.map(str::to_owned),
+            role,
+            iat: now.as_second(),
+            exp: now.as_second() + ttl_s,
+            jti: Uuid::now_v7().to_string(),
+            iat_ms: Some(now.as_millisecond()),
+        };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).ok()?;
+        Some(Minted { token, caller: caller_of(&claims).ok()? })
+    }
+
+    /// Reads a token. Whether it was signed out is for [`super::Identity`] to say.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, TokenError> {
+        if token.len() > TOKEN_LEN_MAX {
+            return Err(TokenError::Foreign);
+        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
+            .map_err(|_| TokenError::Foreign)?
+            .claims;
+        if claims.exp <= now.as_second() {
+            return Err(TokenError::Expired);
+        }
+        caller_of(&claims)
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
+    let user = UserName::parse(&claims.sub).map_err(|_| TokenError::Foreign)?;
+    let token_id = Uuid::parse_str(&claims.jti).map_err(|_| TokenError::Foreign)?;
+    let name = claims.name.as_deref().unwrap_or(&claims.sub).into();
+    let expires_at = Timestamp::from_second(claims.exp).map_err(|_| TokenError::Foreign)?;
+    let issued_ms = claims.iat_ms.unwrap_or_else(|| claims.iat.saturating_mul(1_000));
+    Ok(Caller { user, name, role: claims.role, token_id, issued_ms, expires_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "a secret of more than thirty-two bytes";
+
+    fn tokens(secret: &str) -> Tokens {
+        Tokens::new(&SecretString::from(secret))
+    }
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+    fn minted() -> Minted {
+        let user = UserName::parse("josé").unwrap();
+        tokens(SECRET).mint(&user, Some("José \"Pepe\""), Role::Staff, Duration::from_secs(60), at(1_000)).unwrap()
+    }
+
+    #[test]
+    fn a_token_says_who_and_until_when() {
+        let minted = minted();
+        let caller = tokens(SECRET).verify(&minted.token, at(1_059)).unwrap();
+        assert_eq!(caller, minted.caller);
+        assert_eq!((caller.user.as_str(), &*caller.name, caller.role), ("josé", "José \"Pepe\"", Role::Staff));
+        assert_eq!((caller.issued_ms, caller.expires_at), (1_000_000, at(1_060)));
+    }
+
+    #[test]
+    fn a_token_ends_at_its_second() {
+        assert_eq!(tokens(SECRET).verify(&minted().token, at(1_060)), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn what_this_hub_did_not_sign_is_foreign() {
+        let good = minted().token;
+        let (head, signature) = good.rsplit_once('.').unwrap();
+        // {"alg":"none"}
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", head.split_once('.').unwrap().1);
+        let table = [
+            String::new(),
+            "x".to_owned(),
+            "a.b.c".to_owned(),
+            head.to_owned(),
+            format!("{head}.{}", signature.chars().rev().collect::<String>()),
+            unsigned,
+            "x".repeat(TOKEN_LEN_MAX + 1),
+        ];
+        for token in table {
+            assert_eq!(tokens(SECRET).verify(&token, at(1_000)), Err(TokenError::Foreign), "{token:.40}");
+        }
+        let other = tokens("another secret of more than thirty-two bytes");
+        assert_eq!(other.verify(&good, at(1_000)), Err(TokenError::Foreign));
+    }
+
+    #[test]
+    fn a_token_for_good_can_be_made() {
+        let user = UserName::parse("robot").unwrap();
+        let minted = tokens(SECRET).mint(&user, None, Role::Admin, Duration::MAX, at(1_000)).unwrap();
+        assert!(tokens(SECRET).verify(&minted.token, at(1_000_000_000)).is_ok());
+        assert_eq!(&*minted.caller.name, "robot");
+    }
+}
