@@ -4,11 +4,12 @@
 //! - [`writer`]: the one thread that writes
 //! - [`readers`]: connections that only read
 //! - [`plans`]: what students plan
-//! - [`alerts`]: the one sequence of alerts
+//! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
+mod alert_log;
 pub(crate) mod alerts;
 mod open;
 mod plans;
