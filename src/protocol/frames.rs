@@ -112,11 +112,29 @@ fn position(fields: &mut Map<String, Value>, field: &str) -> Result<Option<u64>,
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ServerFrame<'a> {
-    Welcome { session: &'a str, user: Option<&'a str>, role: Option<&'a str>, heartbeat_s: u64, now: Timestamp, seq: u64 },
-    Live { seq: u64 },
-    Subscribed { channel: &'a str, seq: u64 },
-    Alert { seq: u64, alert: &'a Alert },
-    AlertCancelled { seq: u64, id: &'a str },
+    Welcome {
+        session: &'a str,
+        user: Option<&'a str>,
+        role: Option<&'a str>,
+        heartbeat_s: u64,
+        now: Timestamp,
+        seq: u64,
+    },
+    Live {
+        seq: u64,
+    },
+    Subscribed {
+        channel: &'a str,
+        seq: u64,
+    },
+    Alert {
+        seq: u64,
+        alert: &'a Alert,
+    },
+    AlertCancelled {
+        seq: u64,
+        id: &'a str,
+    },
     Registration {
         section: &'a SectionId,
         status: &'a str,
@@ -127,8 +145,14 @@ enum ServerFrame<'a> {
         code: Option<&'a str>,
         at: Timestamp,
     },
-    Gap { from: u64, to: u64 },
-    Error { code: &'a str, detail: &'a str },
+    Gap {
+        from: u64,
+        to: u64,
+    },
+    Error {
+        code: &'a str,
+        detail: &'a str,
+    },
     Pong,
 }
 
@@ -139,13 +163,7 @@ fn write(frame: &ServerFrame<'_>) -> ByteString {
 
 /// The first frame of every connection.
 #[must_use]
-pub fn welcome(
-    session: &str,
-    caller: Option<(&str, &str)>,
-    heartbeat_s: u64,
-    now: Timestamp,
-    seq: u64,
-) -> ByteString {
+pub fn welcome(session: &str, caller: Option<(&str, &str)>, heartbeat_s: u64, now: Timestamp, seq: u64) -> ByteString {
     let (user, role) = caller.unzip();
     write(&ServerFrame::Welcome { session, user, role, heartbeat_s, now, seq })
 }
@@ -301,7 +319,8 @@ mod tests {
     fn server_frames_begin_with_their_type() {
         let now = Timestamp::UNIX_EPOCH;
         let frame = welcome("s1", Some(("ann", "student")), 25, now, 3);
-        let rest = r#""session":"s1","user":"ann","role":"student","heartbeat_s":25,"now":"1970-01-01T00:00:00Z","seq":3}"#;
+        let rest =
+            r#""session":"s1","user":"ann","role":"student","heartbeat_s":25,"now":"1970-01-01T00:00:00Z","seq":3}"#;
         assert_eq!(frame, format!(r#"{{"type":"welcome",{rest}"#));
         assert!(welcome("s1", None, 25, now, 3).contains(r#""user":null"#));
         assert_eq!(live(4), r#"{"type":"live","seq":4}"#);

@@ -135,13 +135,7 @@ fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, Entry)> {
     Ok((seq, entry))
 }
 
-fn page(
-    tx: &Connection,
-    sql: &str,
-    reader: &Reader,
-    span: Span,
-    more: &[&dyn ToSql],
-) -> rusqlite::Result<Page> {
+fn page(tx: &Connection, sql: &str, reader: &Reader, span: Span, more: &[&dyn ToSql]) -> rusqlite::Result<Page> {
     let last = kept(tx)?.last;
     let until = span.until.unwrap_or(last).min(last);
     let since = span.since.min(until);
