@@ -22,8 +22,12 @@ CREATE TABLE alert_log (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
     alert_id  TEXT NOT NULL,
     kind      TEXT NOT NULL CHECK (kind IN ('alert', 'cancelled')),
-    at        INTEGER NOT NULL
+    at        INTEGER NOT NULL,
+    -- Whether it reaches more than those in alert_recipients: what a visitor may see is among these.
+    broad     INTEGER NOT NULL
 ) STRICT;
+
+CREATE INDEX alert_log_broad ON alert_log (seq) WHERE broad = 1;
 
 CREATE INDEX alert_log_by_alert ON alert_log (alert_id);
 

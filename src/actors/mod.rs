@@ -1,7 +1,18 @@
 //! The actors, and all that they are sent. They know the ports and the read model, never an adapter.
 //!
+//! - [`broker`]: hears what is new, and tells every relay; [`live`]: what they send each other
+//! - [`relay`]: hands frames to the sessions of one thread; `seat_watch`: which of them watch which seats
+//! - [`session`]: one connection; [`registry`]: all of them; `guarded`: what it
+//!   lets in
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
 //! - [`pool`]: finds a term's registrar, and bounds what is accepted
 
+pub mod broker;
+mod guarded;
+pub mod live;
 pub mod pool;
 pub mod registrar;
+pub mod registry;
+pub mod relay;
+mod seat_watch;
+pub mod session;

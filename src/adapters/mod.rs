@@ -3,6 +3,8 @@
 //!
 //! - [`schedule_csv`]: colleges' CSV schedules
 //! - [`sqlite`]: the embedded store
+//! - [`bus_local`]: the bus within one process
 
+pub mod bus_local;
 pub mod schedule_csv;
 pub mod sqlite;

@@ -1,6 +1,7 @@
 //! Small traits between the hub's actors and whatever stands behind them. They speak the domain's words, and know
 //! neither actix nor SQL.
 //!
+//! - [`alerts`]: the one sequence of alerts
 //! - [`terms`]: a term's seats, decided and kept
 //! - [`plans`]: what students plan
 //! - [`schedule`]: a schedule file, read into sections, events and findings by line
@@ -9,6 +10,7 @@
 //! - [`bus`]: what is told to everyone who listens
 
 pub mod accounts;
+pub mod alerts;
 pub mod bus;
 pub mod clock;
 pub mod plans;

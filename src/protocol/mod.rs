@@ -1,8 +1,13 @@
 //! What travels: WebSocket frames both ways, close codes, the codes of problem documents, and the JSON of seats and
 //! sections, which lists and frames share.
 //!
+//! - [`frames`]: what clients and the hub say to each other; [`close`]: why the hub hangs up
+//! - [`frame_guard`]: reads headers of incoming frames before anything is kept
 //! - [`problem`]: every code of a problem document, with its status and title
 //! - [`section_json`]: a section as lists show it, and its compact row of seats
 
+pub mod close;
+pub mod frame_guard;
+pub mod frames;
 pub mod problem;
 pub mod section_json;

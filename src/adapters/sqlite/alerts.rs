@@ -1,9 +1,22 @@
-//! The one sequence of alerts: what went out, in order, and to whom.
+//! The one sequence of alerts: what goes out, in order, and to whom. [`super::alert_log`] reads it.
 
-use rusqlite::{Connection, params};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::registration::Standing;
+use crate::ports::alerts::Cancelled;
+
+use super::rows::{maybe_time_at, unreadable};
+
+/// Who is enrolled (`?2`) in a course (`?1`), as the visible sections have it, in terms that have not ended on `?3`.
+pub(super) const ENROLLED_IN_COURSE: &str = "
+    SELECT r.user AS user FROM sections AS s
+    JOIN terms AS t ON t.id = s.term
+    JOIN registrations AS r ON r.term = s.term AND r.crn = s.crn AND r.standing = ?2
+    WHERE s.course = ?1 AND (t.ends_on IS NULL OR t.ends_on >= ?3)
+      AND s.generation = (SELECT max(v.generation) FROM sections AS v
+                          WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= t.generation)";
 
 /// Stores an alert's body. It is not out yet: see [`send_out`].
 pub(crate) fn put(tx: &Connection, alert: &Alert) -> rusqlite::Result<()> {
@@ -41,23 +54,100 @@ pub(crate) fn send_out(tx: &Connection, id: &str, content: &AlertContent, at_ms:
         .execute(params![id, section.0.term.as_str(), section.0.crn.as_str(), Standing::Enrolled.as_str()])?;
     }
     for course in &content.audience.courses {
-        tx.prepare_cached(
-            "INSERT OR IGNORE INTO alert_recipients (user, alert_id)
-             SELECT r.user, ?1 FROM sections AS s
-             JOIN terms AS t ON t.id = s.term AND s.generation <= t.generation
-             JOIN registrations AS r ON r.term = s.term AND r.crn = s.crn AND r.standing = ?3
-             WHERE s.course = ?2 AND (t.ends_on IS NULL OR t.ends_on >= ?4)",
-        )?
-        .execute(params![id, course, Standing::Enrolled.as_str(), date_of(at_ms)])?;
+        tx.prepare_cached(&format!(
+            "INSERT OR IGNORE INTO alert_recipients (user, alert_id) SELECT user, ?4 FROM ({ENROLLED_IN_COURSE})"
+        ))?
+        .execute(params![course, Standing::Enrolled.as_str(), date_of(at_ms), id])?;
     }
     tx.prepare_cached("UPDATE alerts SET due_at = NULL WHERE id = ?1")?.execute([id])?;
-    tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at) VALUES (?1, 'alert', ?2)")?
-        .execute(params![id, at_ms])?;
+    tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'alert', ?2, ?3)")?
+        .execute(params![id, at_ms, content.audience.all || content.audience.role_bits() != 0])?;
+    last_seq(tx)
+}
+
+fn last_seq(tx: &Connection) -> rusqlite::Result<u64> {
     u64::try_from(tx.last_insert_rowid()).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, 0))
 }
 
+/// Keeps an alert, and lets it go out unless it is scheduled for later.
+pub(super) fn post(tx: &Connection, mut alert: Alert, now: Timestamp) -> rusqlite::Result<Alert> {
+    put(tx, &alert)?;
+    if alert.content.starts_at.is_none_or(|start| start <= now) {
+        alert.seq = Some(send_out(tx, &alert.id, &alert.content, now.as_millisecond())?);
+    }
+    Ok(alert)
+}
+
+/// Cancels an alert; one that went out gets a place in the sequence for it, which reaches the same people.
+pub(super) fn cancel(tx: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<Cancelled> {
+    let now_ms = now.as_millisecond();
+    let found: Option<(bool, bool, bool)> = tx
+        .prepare_cached(
+            "SELECT cancelled_at IS NOT NULL, everyone = 1 OR roles <> 0,
+                    EXISTS (SELECT 1 FROM alert_log WHERE alert_id = id) FROM alerts WHERE id = ?1",
+        )?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((was_cancelled, is_broad, is_out)) = found else { return Ok(Cancelled::NotFound) };
+    if was_cancelled {
+        return Ok(Cancelled::Quietly);
+    }
+    tx.prepare_cached("UPDATE alerts SET cancelled_at = ?2, due_at = NULL WHERE id = ?1")?.execute((id, now_ms))?;
+    if !is_out {
+        return Ok(Cancelled::Quietly);
+    }
+    tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'cancelled', ?2, ?3)")?
+        .execute(params![id, now_ms, is_broad])?;
+    last_seq(tx).map(Cancelled::Told)
+}
+
+/// When the next scheduled alert is to go out.
+pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT min(due_at) FROM alerts WHERE due_at IS NOT NULL")?
+        .query_row([], |row| maybe_time_at(row, 0))
+}
+
+/// Lets scheduled alerts go out whose time has come, soonest first.
+pub(super) fn release_due(tx: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+    let due: Vec<(String, String)> = tx
+        .prepare_cached("SELECT id, content FROM alerts WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2")?
+        .query_map((now.as_millisecond(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, content) in &due {
+        let content: AlertContent = serde_json::from_str(content).map_err(|e| unreadable(1, e))?;
+        send_out(tx, id, &content, now.as_millisecond())?;
+    }
+    Ok(due.len())
+}
+
+/// Forgets the oldest entries up to the first that is not older than `cutoff`, so that what is kept has no holes, and
+/// alerts of which no entry is left.
+pub(super) fn forget_before(tx: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+    let forgotten: Vec<String> = tx
+        .prepare_cached(
+            "DELETE FROM alert_log WHERE seq IN (
+                 SELECT seq FROM alert_log
+                 WHERE seq < coalesce((SELECT min(seq) FROM alert_log WHERE at >= ?1), 9223372036854775807)
+                 ORDER BY seq LIMIT ?2)
+             RETURNING alert_id",
+        )?
+        .query_map((cutoff.as_millisecond(), limit), |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for id in &forgotten {
+        let is_left = tx
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM alert_log WHERE alert_id = ?1)")?
+            .query_row([id], |row| row.get::<_, bool>(0))?;
+        if !is_left {
+            tx.prepare_cached("DELETE FROM alert_recipients WHERE alert_id = ?1")?.execute([id])?;
+            tx.prepare_cached("DELETE FROM alerts WHERE id = ?1")?.execute([id])?;
+        }
+    }
+    Ok(forgotten.len())
+}
+
 /// The date (UTC) of a time, for comparing with a term's last day.
-fn date_of(at_ms: i64) -> String {
+pub(super) fn date_of(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms)
         .map(|t| jiff::tz::TimeZone::UTC.to_datetime(t).date().to_string())
         .unwrap_or_default()

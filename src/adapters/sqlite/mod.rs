@@ -6,11 +6,13 @@
 //! - [`plans`]: what students plan
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`alerts`]: the one sequence of alerts
+//! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
 mod accounts;
+mod alert_log;
 pub(crate) mod alerts;
 mod audit;
 mod open;

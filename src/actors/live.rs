@@ -1,0 +1,151 @@
+//! What the broker, the relays and the sessions share, and what they send each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+use bytestring::ByteString;
+
+use crate::domain::ids::{Crn, TermId, UserName};
+use crate::ports::alerts::{AlertStore, Entry, LogEntry, Reach};
+use crate::ports::clock::Clock;
+use crate::protocol::close::Close;
+use crate::protocol::frames;
+use crate::readmodel::ReadModel;
+
+use super::registry::Registry;
+
+/// How the live side runs.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveOptions {
+    /// Between two looks at the seats: at most one `seats` frame in this time.
+    pub seats_tick: Duration,
+    /// Between two pings of a connection; one that is silent for twice as long is given up.
+    pub heartbeat: Duration,
+    /// How long alerts are kept; none keeps them for good.
+    pub alerts_kept: Option<Duration>,
+}
+
+impl Default for LiveOptions {
+    fn default() -> Self {
+        Self { seats_tick: Duration::from_millis(50), heartbeat: Duration::from_secs(25), alerts_kept: None }
+    }
+}
+
+/// What every session, relay and the broker needs.
+pub struct Live {
+    /// Who is connected.
+    pub registry: Arc<Registry>,
+    /// The stored alerts.
+    pub alerts: Arc<dyn AlertStore>,
+    /// The published seats.
+    pub model: Arc<ReadModel>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How it runs.
+    pub options: LiveOptions,
+}
+
+/// An entry of the alerts, written once for all who get it.
+#[derive(Debug)]
+pub struct AlertFrame {
+    /// Its place in the sequence.
+    pub seq: u64,
+    /// The frame.
+    pub text: ByteString,
+    /// Who gets it.
+    pub reach: Reach,
+}
+
+impl AlertFrame {
+    pub(super) fn new(entry: LogEntry) -> Self {
+        Self { seq: entry.seq, text: entry_frame(entry.seq, &entry.entry), reach: entry.reach }
+    }
+}
+
+/// The frame of an entry.
+pub(super) fn entry_frame(seq: u64, entry: &Entry) -> ByteString {
+    match entry {
+        Entry::Alert(alert) => frames::alert(seq, alert),
+        Entry::Cancelled(id) => frames::alert_cancelled(seq, id),
+    }
+}
+
+/// The sections of a term that changed since the tick before.
+#[derive(Debug)]
+pub struct SeatsTick {
+    /// The term.
+    pub term: TermId,
+    /// Everything up to here had been told before.
+    pub from: u64,
+    /// Everything up to here has been told when this tick has; a large change takes several ticks of one `upto`.
+    pub upto: u64,
+    /// The sequence that its frame may claim: `upto` in the last of them, where it was before in the others.
+    pub seq: u64,
+    /// Each row, written.
+    pub rows: Vec<(Crn, ByteString)>,
+    /// All rows in one frame.
+    pub frame: ByteString,
+}
+
+/// What the broker sends to each relay.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum Fan {
+    /// The next entries of the alerts, in order. A relay has had everything before the first of them.
+    Alerts(Arc<[AlertFrame]>),
+    /// Seats.
+    Seats(Arc<SeatsTick>),
+    /// Frames for the `me` channel of people.
+    Personal(Arc<[(UserName, ByteString)]>),
+    /// An import's progress.
+    Import {
+        /// The task.
+        task: Arc<str>,
+        /// The frame.
+        frame: ByteString,
+    },
+    /// Close what came with this token of this user, or with any of them.
+    SignedOut {
+        /// Whose.
+        user: UserName,
+        /// The token's id; none for all.
+        token: Option<Arc<str>>,
+    },
+    /// Close one connection.
+    Close {
+        /// Its id.
+        id: uuid::Uuid,
+        /// Why.
+        close: Close,
+    },
+    /// The hub goes: tell everyone to come back later.
+    Drain,
+}
+
+/// What a relay pushes into a session's bounded queue.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum Push {
+    /// Entries of the alerts; which of them are for this session, it sees itself.
+    Alerts(Arc<[AlertFrame]>),
+    /// A frame.
+    Text(ByteString),
+    /// The answer to a `subscribe`.
+    Subscribed(Box<Subscribed>),
+    /// Time for a ping.
+    Beat,
+    /// Hang up.
+    Close(Close),
+}
+
+/// The answer to a `subscribe`, in the order of everything else that the relay sends.
+#[derive(Debug)]
+pub struct Subscribed {
+    /// Frames to send.
+    pub frames: Vec<ByteString>,
+    /// Set when `alerts` was among the channels and was not subscribed before: the place after which all alerts come.
+    pub alerts_from: Option<u64>,
+    /// Replay alerts from here.
+    pub since: Option<u64>,
+}
