@@ -38,7 +38,7 @@ impl TermBook {
         if registration.standing == Standing::Waitlisted {
             self.join(&student, &registration);
         }
-        self.students.entry(student).or_default().push(registration);
+        registration.put_among(self.students.entry(student).or_default());
     }
 
     /// Takes over what a decision changed, once it is handed to the store.
@@ -51,17 +51,13 @@ impl TermBook {
         }
         for (student, registration) in &changes.registrations {
             let held = self.students.entry(student.clone()).or_default();
-            let slot = held.iter_mut().find(|r| r.crn == registration.crn);
-            if let Some(old) = &slot
+            if let Some(old) = held.iter().find(|r| r.crn == registration.crn)
                 && old.standing == Standing::Waitlisted
                 && let Some(line) = self.lines.get_mut(&old.crn)
             {
                 line.remove(&old.place);
             }
-            match slot {
-                Some(slot) => *slot = registration.clone(),
-                None => held.push(registration.clone()),
-            }
+            registration.clone().put_among(held);
             if registration.standing == Standing::Waitlisted {
                 self.join(student, registration);
             }

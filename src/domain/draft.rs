@@ -179,10 +179,7 @@ impl<'v, V: TermView> Draft<'v, V> {
         self.changed.insert((student.clone(), registration.crn.clone()));
         let view = self.view;
         let held = self.students.entry(student.clone()).or_insert_with(|| view.registrations(student).to_vec());
-        match held.iter_mut().find(|r| r.crn == registration.crn) {
-            Some(slot) => *slot = registration,
-            None => held.push(registration),
-        }
+        registration.put_among(held);
     }
 
     /// Notes that free seats of a section may now be for somebody in its line.

@@ -54,4 +54,13 @@ impl Registration {
     pub fn is_held(&self) -> bool {
         self.standing != Standing::Dropped
     }
+
+    /// Puts it among its student's others, in the place of what it replaces. They are ordered by the beginning of
+    /// their standing, then by CRN: nothing that a store does not keep, so that a term decides alike before and after
+    /// it was loaded anew.
+    pub fn put_among(self, others: &mut Vec<Self>) {
+        others.retain(|r| r.crn != self.crn);
+        let at = others.partition_point(|r| (r.at, &r.crn) < (self.at, &self.crn));
+        others.insert(at, self);
+    }
 }

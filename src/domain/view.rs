@@ -13,7 +13,7 @@ pub trait TermView {
     fn credit_limit(&self) -> Credits;
     /// A section with its numbers.
     fn section(&self, crn: &Crn) -> Option<&SectionState>;
-    /// Everything a student holds or has dropped, oldest first.
+    /// Everything a student holds or has dropped, in the order of [`Registration::put_among`]: oldest first.
     fn registrations(&self, student: &UserName) -> &[Registration];
     /// Who waits for a section, head first.
     fn waiting(&self, crn: &Crn) -> Box<dyn Iterator<Item = &Place> + '_>;

@@ -169,7 +169,7 @@ fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRows> {
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let registrations = tx
         .prepare_cached(
-            "SELECT user, crn, standing, place, at, passed FROM registrations WHERE term = ?1 ORDER BY user, at",
+            "SELECT user, crn, standing, place, at, passed FROM registrations WHERE term = ?1 ORDER BY user, at, crn",
         )?
         .query_map([id.as_str()], rows::registration_at)?
         .collect::<rusqlite::Result<Vec<_>>>()?;

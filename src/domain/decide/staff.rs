@@ -128,13 +128,16 @@ fn weighs_otherwise(before: &Section, after: &Section) -> bool {
     before.meetings != after.meetings || before.credits != after.credits || !before.same_course(after)
 }
 
-/// Everyone who holds one of these sections.
+/// Everyone who holds one of these sections, in order of name: in the order of a hash map, one decision could come out
+/// in two ways.
 fn students_of<V: TermView>(draft: &Draft<'_, V>, crns: &HashSet<Crn>) -> Vec<(UserName, Crn, Standing)> {
-    draft
+    let mut found: Vec<_> = draft
         .view()
         .students()
         .flat_map(|(student, held)| held.iter().map(move |r| (student, r)))
         .filter(|(_, r)| r.is_held() && crns.contains(&r.crn))
         .map(|(student, r)| (student.clone(), r.crn.clone(), r.standing))
-        .collect()
+        .collect();
+    found.sort_unstable_by(|(a, x, _), (b, y, _)| (a, x).cmp(&(b, y)));
+    found
 }

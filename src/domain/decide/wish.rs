@@ -82,6 +82,16 @@ pub(super) fn batch<V: TermView>(draft: &mut Draft<'_, V>, batch: &Batch) -> Res
     results
 }
 
+/// Tells anew what has changed since it was told: a place that was held already may be a seat once the drops of its swap
+/// have made room for it.
+fn told_as_it_stands<V: TermView>(draft: &Draft<'_, V>, student: &UserName, outcome: &mut WishOutcome) {
+    let WishOutcome::Done(told) = outcome else { return };
+    let Some(now) = draft.registration(student, &told.crn) else { return };
+    if now.standing != told.standing {
+        *outcome = receipt(draft, now, true);
+    }
+}
+
 /// All of it (`Ok`) or nothing (`Err`, with the reason of each part that failed).
 pub(super) fn swap<V: TermView>(draft: &mut Draft<'_, V>, batch: &Batch) -> Result<Results, Results> {
     let student = &batch.student;
@@ -91,7 +101,11 @@ pub(super) fn swap<V: TermView>(draft: &mut Draft<'_, V>, batch: &Batch) -> Resu
     let mut results = adds;
     results.extend(drops);
     let failed = results.iter().find(|(_, outcome)| !matches!(outcome, WishOutcome::Done(_)));
-    let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else { return Ok(results) };
+    let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else {
+        settle_all(draft);
+        results.iter_mut().for_each(|(_, outcome)| told_as_it_stands(draft, student, outcome));
+        return Ok(results);
+    };
     for (_, outcome) in &mut results {
         if matches!(outcome, WishOutcome::Done(_)) {
             *outcome = WishOutcome::SwapUndone { because_of: because_of.clone() };

@@ -1,0 +1,17 @@
+//! The rules of registration as tables, one row a case: what contract section 5 promises, and section 7 of totals.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "domain/changes.rs"]
+mod changes;
+mod college;
+#[path = "domain/drops.rs"]
+mod drops;
+#[path = "domain/imports.rs"]
+mod imports;
+#[path = "domain/refusals.rs"]
+mod refusals;
+#[path = "domain/several.rs"]
+mod several;
+#[path = "domain/waitlist.rs"]
+mod waitlist;

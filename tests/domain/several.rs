@@ -1,0 +1,148 @@
+//! Several wishes at once: each for itself, or all of them or none.
+
+use eduhub::domain::command::{Batch, Command};
+use eduhub::domain::section::Credits;
+
+use crate::college::{Office, batch, capacity, contents, drop_of, heard, register, section, swap, told_each, window};
+
+fn each_for_itself(student: &str, add: &[&str], drop: &[&str]) -> Command {
+    Command::Batch(batch(student, add, drop))
+}
+
+#[test]
+fn each_wish_of_a_batch_is_granted_or_refused_for_itself_adds_told_before_drops() {
+    let mut office = Office::of([
+        section("A"),
+        section("FULL").seats(0),
+        section("B").monday(9, 11),
+        section("CLASH").monday(10, 12),
+        section("OLD"),
+    ]);
+    office.seat("ana", "OLD");
+    let answer = office.ask(&each_for_itself("ana", &["A", "FULL", "B", "CLASH", "NONE"], &["OLD", "A"]));
+    assert_eq!(
+        told_each(&answer),
+        [
+            "A: enrolled, new",
+            "FULL: section_full",
+            "B: enrolled, new",
+            "CLASH: time_conflict",
+            "NONE: not found",
+            "OLD: dropped, new",
+            "A: not found"
+        ]
+    );
+}
+
+#[test]
+fn what_a_batch_drops_makes_room_for_what_it_adds() {
+    let mut office = Office::of([section("OLD").course("MATH 151"), section("NEW").course("MATH 151")]);
+    office.seat("ana", "OLD");
+    let answer = office.ask(&each_for_itself("ana", &["NEW"], &["OLD"]));
+    assert_eq!(told_each(&answer), ["NEW: enrolled, new", "OLD: dropped, new"]);
+}
+
+#[test]
+fn a_batch_drops_even_when_its_adds_are_refused() {
+    let mut office = Office::of([section("OLD"), section("FULL").seats(0)]);
+    office.seat("ana", "OLD");
+    office.ask(&each_for_itself("ana", &["FULL"], &["OLD"]));
+    assert_eq!(office.standing("ana", "OLD"), "dropped");
+}
+
+#[test]
+fn a_seat_that_a_batch_frees_goes_to_the_line_before_the_batch_adds_anything() {
+    let mut office = Office::of([section("X"), section("Y")]);
+    office.seat("ana", "X");
+    office.place("bob", "X");
+    let decision = office.decide(&each_for_itself("ana", &["Y"], &["X"]));
+    let expected = ["ana X dropped self", "bob X enrolled promoted", "ana Y enrolled self"];
+    assert_eq!(heard(&decision.changes.notices), expected);
+}
+
+#[test]
+fn a_batch_may_take_places_in_line() {
+    let mut office = Office::of([section("X").seats(0), section("Y").seats(0)]);
+    let answer = office.ask(&Command::Batch(Batch { waitlist: true, ..batch("ana", &["X", "Y"], &[]) }));
+    assert_eq!(told_each(&answer), ["X: waitlisted 1, new", "Y: waitlisted 1, new"]);
+}
+
+#[test]
+fn a_swap_is_judged_as_if_its_drops_had_happened() {
+    let mut office = Office::limited(
+        Credits(3_000),
+        [section("OLD").course("MATH 151").monday(9, 11), section("NEW").course("MATH 151").monday(10, 12)],
+    );
+    office.seat("ana", "OLD");
+    assert_eq!(office.told(&register("ana", "NEW")), "already_in_course");
+    let answer = office.ask(&swap("ana", &["NEW"], &["OLD"]));
+    assert_eq!(told_each(&answer), ["NEW: enrolled, new", "OLD: dropped, new"]);
+}
+
+#[test]
+fn a_swap_that_fails_in_one_part_changes_nothing_at_all() {
+    let mut office = Office::of([section("OLD"), section("A"), section("FULL").seats(0)]);
+    office.seat("ana", "OLD");
+    let before = contents(&office.book);
+    let decision = office.decide(&swap("ana", &["A", "FULL"], &["OLD"]));
+    assert_eq!(
+        told_each(&decision.answer),
+        ["A: undone because of FULL", "FULL: section_full", "OLD: undone because of FULL"]
+    );
+    assert!(decision.changes.is_empty() && decision.changes.notices.is_empty());
+    assert!(contents(&office.book) == before);
+    let answer = office.ask(&swap("ana", &["A"], &["NONE"]));
+    assert_eq!(told_each(&answer), ["A: undone because of NONE", "NONE: not found"], "nor without the drop");
+    assert_eq!(office.standing("ana", "A"), "-");
+}
+
+#[test]
+fn adds_of_one_swap_are_judged_against_each_other() {
+    let mut office = Office::of([section("OLD"), section("A").monday(9, 11), section("B").monday(10, 12)]);
+    office.seat("ana", "OLD");
+    let answer = office.ask(&swap("ana", &["A", "B"], &["OLD"]));
+    assert_eq!(told_each(&answer), ["A: undone because of B", "B: time_conflict", "OLD: undone because of B"]);
+}
+
+#[test]
+fn a_swap_hands_the_seat_it_gives_up_to_the_line() {
+    let mut office = Office::of([section("OLD"), section("NEW")]);
+    office.seat("ana", "OLD");
+    office.place("bob", "OLD");
+    let decision = office.decide(&swap("ana", &["NEW"], &["OLD"]));
+    assert_eq!(
+        heard(&decision.changes.notices),
+        ["ana OLD dropped self", "ana NEW enrolled self", "bob OLD enrolled promoted"]
+    );
+}
+
+#[test]
+fn a_swap_may_be_for_nothing_held_before_and_dropped_long_ago() {
+    let mut office = Office::of([section("OLD"), section("NEW")]);
+    office.seat("ana", "OLD");
+    office.wish(&drop_of("ana", "OLD"));
+    let answer = office.ask(&swap("ana", &["NEW"], &["OLD"]));
+    assert_eq!(told_each(&answer), ["NEW: enrolled, new", "OLD: dropped, as before"]);
+}
+
+#[test]
+fn a_swap_outside_the_window_is_refused_whole() {
+    let mut office = Office::of([section("OLD"), section("NEW")]);
+    office.seat("ana", "OLD");
+    office.ask(&window(None, None));
+    let answer = office.ask(&swap("ana", &["NEW"], &["OLD"]));
+    assert_eq!(told_each(&answer), ["NEW: registration_closed", "OLD: undone because of NEW"]);
+    assert_eq!(office.standing("ana", "OLD"), "enrolled");
+}
+
+#[test]
+fn a_swap_tells_the_seat_that_its_own_drop_made_of_a_place() {
+    // Ana waits for NEW, which has a seat that only OLD keeps from her.
+    let mut office = Office::limited(Credits(3_000), [section("OLD"), section("NEW").seats(0)]);
+    office.place("ana", "NEW");
+    office.seat("ana", "OLD");
+    office.ask(&capacity("NEW", 1));
+    let answer = office.ask(&swap("ana", &["NEW"], &["OLD"]));
+    assert_eq!(office.standing("ana", "NEW"), "enrolled");
+    assert_eq!(told_each(&answer), ["NEW: enrolled, new", "OLD: dropped, new"], "what is told is what is so");
+}
