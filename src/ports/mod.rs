@@ -3,12 +3,14 @@
 //!
 //! - [`terms`]: a term's seats, decided and kept
 //! - [`plans`]: what students plan
+//! - [`imports`]: what imports keep: staged sections, tasks, events
 //! - [`schedule`]: a schedule file, read into sections, events and findings by line
 //! - [`clock`]: what time it is
 //! - [`bus`]: what is told to everyone who listens
 
 pub mod bus;
 pub mod clock;
+pub mod imports;
 pub mod plans;
 pub mod schedule;
 pub mod terms;

@@ -4,12 +4,15 @@
 //! - [`writer`]: the one thread that writes
 //! - [`readers`]: connections that only read
 //! - [`plans`]: what students plan
+//! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`]: the one sequence of alerts
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
 pub(crate) mod alerts;
+mod events;
+mod imports;
 mod open;
 mod plans;
 mod readers;
