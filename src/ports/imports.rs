@@ -91,11 +91,12 @@ pub trait ImportStore: Send + Sync {
     fn generation(&self, term: &TermId) -> StoreFuture<u64>;
     /// Writes at most [`CHUNK_LEN`] sections under a generation that is not visible yet.
     fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()>;
-    /// Takes back at most [`CHUNK_LEN`] rows of the term above its visible generation; answers whether there may be
-    /// more. Whatever was staged and never applied goes this way, before another import could make it visible.
-    fn discard_staged(&self, term: &TermId) -> StoreFuture<bool>;
-    /// Removes rows that newer generations have replaced, at most [`CHUNK_LEN`]; answers whether there may be more.
-    fn prune(&self, term: &TermId) -> StoreFuture<bool>;
+    /// Takes back at most [`CHUNK_LEN`] rows of the term above its visible generation, from the CRN `from` on (none: from
+    /// the first); answers the CRN to go on from, none at the end. Whatever was staged and never applied
+    /// goes this way, before another import could make it visible.
+    fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>>;
+    /// Removes rows that newer generations have replaced, in the same way.
+    fn prune(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>>;
 
     /// Puts a task, new or not.
     fn put_task(&self, task: KeptTask) -> StoreFuture<()>;

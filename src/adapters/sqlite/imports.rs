@@ -19,36 +19,46 @@ fn generation(connection: &Connection, term: &TermId) -> rusqlite::Result<u64> {
     Ok(found.query_row([term.as_str()], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Deletes the rows that `which` (of the term ?1 and its visible generation ?2) finds, at most a chunk.
-fn remove(store: &SqliteStore, term: &TermId, which: &'static str) -> StoreFuture<bool> {
+/// Deletes the rows that `which` (of the term ?1 and its visible generation ?2) finds from the CRN `from` on, at most a
+/// chunk. Answers the CRN to go on from.
+fn remove(
+    store: &SqliteStore,
+    term: &TermId,
+    from: Option<String>,
+    which: &'static str,
+) -> StoreFuture<Option<String>> {
     let (store, term) = (store.clone(), term.clone());
     Box::pin(async move {
         // Looking for them is a walk through the term, so it is done beside the writer.
-        let id = term.clone();
+        let (id, from) = (term.clone(), from.unwrap_or_default());
         let found: Vec<(String, u64)> = store
             .read(move |connection| {
                 let visible = generation(connection, &id)?;
-                let sql =
-                    format!("SELECT s.crn, s.generation FROM sections AS s WHERE s.term = ?1 AND {which} LIMIT ?3");
+                let sql = format!(
+                    "SELECT s.crn, s.generation FROM sections AS s WHERE s.term = ?1 AND s.crn >= ?3 AND {which}
+                     ORDER BY s.crn LIMIT ?4"
+                );
                 let mut rows = connection.prepare_cached(&sql)?;
-                let rows =
-                    rows.query_map(params![id.as_str(), visible, CHUNK_LEN], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let rows = rows
+                    .query_map(params![id.as_str(), visible, from, CHUNK_LEN], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 rows.collect()
             })
             .await?;
-        let more = found.len() == CHUNK_LEN;
-        if !found.is_empty() {
-            let remove = move |tx: &Connection| {
-                let sql = "DELETE FROM sections WHERE term = ?1 AND crn = ?2 AND generation = ?3";
-                let mut delete = tx.prepare_cached(sql)?;
-                for (crn, generation) in &found {
-                    delete.execute(params![term.as_str(), crn, generation])?;
-                }
-                Ok(())
-            };
-            store.write(remove).await?;
+        // The last CRN is looked at again: the chunk may have cut its rows, and those seen are gone by then.
+        let next = found.last().filter(|_| found.len() == CHUNK_LEN).map(|(crn, _)| crn.clone());
+        if found.is_empty() {
+            return Ok(None);
         }
-        Ok(more)
+        let remove = move |tx: &Connection| {
+            let mut delete =
+                tx.prepare_cached("DELETE FROM sections WHERE term = ?1 AND crn = ?2 AND generation = ?3")?;
+            for (crn, generation) in &found {
+                delete.execute(params![term.as_str(), crn, generation])?;
+            }
+            Ok(())
+        };
+        store.write(remove).await?;
+        Ok(next)
     })
 }
 
@@ -74,15 +84,15 @@ impl ImportStore for SqliteStore {
         self.write(move |tx| sections.iter().try_for_each(|state| put_section(tx, state, generation)))
     }
 
-    fn discard_staged(&self, term: &TermId) -> StoreFuture<bool> {
-        remove(self, term, "s.generation > ?2")
+    fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {
+        remove(self, term, from, "s.generation > ?2")
     }
 
-    fn prune(&self, term: &TermId) -> StoreFuture<bool> {
+    fn prune(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {
         let replaced =
             "s.generation < ?2 AND EXISTS (SELECT 1 FROM sections AS v WHERE v.term = s.term AND v.crn = s.crn
             AND v.generation > s.generation AND v.generation <= ?2)";
-        remove(self, term, replaced)
+        remove(self, term, from, replaced)
     }
 
     fn put_task(&self, task: KeptTask) -> StoreFuture<()> {
