@@ -9,8 +9,9 @@ use eduhub::actors::import::{ImportJobs, ImportOptions, ImportSurroundings, Subm
 use eduhub::actors::pool::RegistrarPool;
 use eduhub::actors::registrar::Surroundings;
 use eduhub::adapters::schedule_csv::CsvSchedules;
-use eduhub::adapters::sqlite::{SqliteOptions, SqliteStore};
-use eduhub::domain::command::{Command, SectionPatch, TermPatch};
+use eduhub::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection, TermPatch};
+use eduhub::domain::decide::imported;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::ports::bus::{Bus, Event};
@@ -35,6 +36,19 @@ impl Bus for Listening {
     }
 }
 
+/// Opens the store once whoever had it before has let go: the registrars of a dropped hub end on threads of their own.
+async fn opened(options: SqliteOptions) -> SqliteStore {
+    let waited = async {
+        loop {
+            match SqliteStore::open(options.clone()) {
+                Err(OpenError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+                other => return other.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waited).await.expect("the store is free in the end")
+}
+
 struct Hub {
     store: SqliteStore,
     model: Arc<ReadModel>,
@@ -46,7 +60,7 @@ struct Hub {
 impl Hub {
     async fn start(folder: &Path) -> Self {
         let path = folder.join("hub.sqlite");
-        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(18_000) }).unwrap();
+        let store = opened(SqliteOptions { path, credit_limit: Credits(18_000) }).await;
         let model = Arc::new(ReadModel::new());
         let bus = Arc::new(Listening::default());
         let around = Surroundings {
@@ -89,7 +103,6 @@ impl Hub {
                 if task["phase"] == "finished" {
                     return task;
                 }
-                tokio::task::yield_now().await;
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -324,4 +337,29 @@ async fn an_empty_upload_and_a_map_of_unknown_columns_are_not_taken() {
     let odd = hub.submit(TWO, ImportOptions { map, ..into("T1") }).await;
     assert!(matches!(odd, Err(SubmitError::Map(_))));
     assert_eq!(std::fs::read_dir(folder.path().join("imports")).unwrap().count(), 0, "no upload is left behind");
+}
+
+#[actix_web::test]
+async fn a_section_that_staff_bring_to_what_the_file_says_keeps_what_else_they_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.import(TWO, into("T1")).await;
+    let before = hub.section("T1-2").unwrap();
+    let mut section = (*before.section).clone();
+    section.capacity = 30;
+    let mut new = StagedSection { section: Arc::new(section), totals: None, staged_as: before.clone() };
+    new.staged_as = imported(Some(&before), &new, true);
+    hub.store.stage(2, vec![new.staged_as.clone()]).await.unwrap();
+    // Between staging and applying, staff do what the file would, and close the section.
+    let patch = SectionPatch { capacity: Some(30), status: Some(SectionStatus::Closed), ..SectionPatch::default() };
+    let term = TermId::parse("T1").unwrap();
+    let patch = Command::PatchSection { crn: Crn::parse("2").unwrap(), patch };
+    hub.pool.ask(&term, patch).await.unwrap().unwrap();
+    let staged = StagedImport { generation: 2, totals_count_while_open: false, sections: vec![new], unchanged: 1 };
+    hub.pool.ask(&term, Command::ApplyImport(Arc::new(staged))).await.unwrap().unwrap();
+    assert_eq!(hub.section("T1-2").unwrap().section.status, SectionStatus::Closed);
+    drop(hub);
+    let after = Hub::start(folder.path()).await;
+    let section = after.section("T1-2").unwrap().section;
+    assert_eq!((section.capacity, section.status), (30, SectionStatus::Closed), "after a restart too");
 }
