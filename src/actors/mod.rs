@@ -5,11 +5,13 @@
 //! - [`session`]: one connection; [`registry`]: all of them; `guarded`: what it
 //!   lets in
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
+//! - [`import`]: imports of schedules, one at a time
 //! - [`pool`]: finds a term's registrar, and bounds what is accepted
 
 pub mod broker;
 mod guarded;
 pub mod live;
+pub mod import;
 pub mod pool;
 pub mod registrar;
 pub mod registry;

@@ -4,6 +4,7 @@
 //! - [`alerts`]: the one sequence of alerts
 //! - [`terms`]: a term's seats, decided and kept
 //! - [`plans`]: what students plan
+//! - [`imports`]: what imports keep: staged sections, tasks, events
 //! - [`schedule`]: a schedule file, read into sections, events and findings by line
 //! - [`accounts`]: who may sign in, who was seen, and the audit trail
 //! - [`clock`]: what time it is
@@ -13,6 +14,7 @@ pub mod accounts;
 pub mod alerts;
 pub mod bus;
 pub mod clock;
+pub mod imports;
 pub mod plans;
 pub mod schedule;
 pub mod terms;

@@ -4,10 +4,12 @@
 //! - [`frames`]: what clients and the hub say to each other; [`close`]: why the hub hangs up
 //! - [`frame_guard`]: reads headers of incoming frames before anything is kept
 //! - [`problem`]: every code of a problem document, with its status and title
+//! - [`csv_text`]: cells of CSV that the hub writes
 //! - [`section_json`]: a section as lists show it, and its compact row of seats
 
 pub mod close;
 pub mod frame_guard;
 pub mod frames;
+pub mod csv_text;
 pub mod problem;
 pub mod section_json;

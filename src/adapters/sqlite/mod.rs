@@ -5,6 +5,7 @@
 //! - [`readers`]: connections that only read
 //! - [`plans`]: what students plan
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
+//! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`]: the one sequence of alerts
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
@@ -15,6 +16,8 @@ mod accounts;
 mod alert_log;
 pub(crate) mod alerts;
 mod audit;
+mod events;
+mod imports;
 mod open;
 mod plans;
 mod readers;

@@ -63,10 +63,26 @@ impl Record {
             if as_written.is_none_or(|w| !same_definition(w, state)) {
                 self.defined.insert(crn.clone());
             }
-            if before.is_none_or(|b| (b.enrolled, b.waiting) != (state.enrolled, state.waiting)) {
+            // A section without a row of numbers has nobody yet.
+            let numbers_before = before.map_or((0, 0), |b| (b.enrolled, b.waiting));
+            if numbers_before != (state.enrolled, state.waiting) {
                 self.counted.insert(crn.clone());
             }
             self.sections.insert(crn.clone(), state.clone());
+        }
+        if let Command::ApplyImport(import) = command {
+            // A staged row becomes visible even where the section no longer differs from the file: then it has moved
+            // since the row was written, and the row says what is not so.
+            for new in &import.sections {
+                let crn = &new.section.id.crn;
+                if !self.sections.contains_key(crn)
+                    && let Some(state) = book.section(crn)
+                    && !same_definition(&new.staged_as, state)
+                {
+                    self.defined.insert(crn.clone());
+                    self.sections.insert(crn.clone(), state.clone());
+                }
+            }
         }
         for notice in &changes.notices {
             let section = self.sections.get(&notice.crn).or_else(|| book.section(&notice.crn));

@@ -1,0 +1,285 @@
+//! Imports: one at a time on a thread of its own, at a lower priority than whatever answers requests; a few may wait.
+//!
+//! - [`task`]: an import as it is told
+//! - `run`: the way of one import; `compare`: what it changes in a section
+//!
+//! Promises: a task that was taken is in the store before its caller hears of it, so that one which the hub's end
+//! interrupted is `failed` after the next start. What is staged becomes visible by one command to the registrar, or is
+//! taken back; what could not be taken back is, before the next import of that term.
+
+mod compare;
+mod run;
+pub mod task;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::actors::pool::RegistrarPool;
+use crate::domain::ids::{TermId, UserName};
+use crate::ports::StoreError;
+use crate::ports::bus::Bus;
+use crate::ports::clock::Clock;
+use crate::ports::imports::{ImportStore, TaskState};
+use crate::ports::schedule::ScheduleReader;
+use crate::readmodel::ReadModel;
+
+use task::{Live, TaskReport};
+
+/// Imports that may wait behind the one under way; each holds an upload on the disk.
+pub const QUEUE_MAX: usize = 4;
+/// How much lower than the rest of the hub the thread's priority is (as `nice`).
+const NICENESS: i32 = 10;
+/// What the folders of uploads begin with.
+const UPLOAD_PREFIX: &str = "upload-";
+
+/// What imports work with.
+#[derive(Clone)]
+pub struct ImportSurroundings {
+    /// Reads files.
+    pub reader: Arc<dyn ScheduleReader>,
+    /// Keeps tasks, staged sections and events.
+    pub store: Arc<dyn ImportStore>,
+    /// Applies.
+    pub pool: Arc<RegistrarPool>,
+    /// What is compared with.
+    pub model: Arc<ReadModel>,
+    /// Who listens.
+    pub bus: Arc<dyn Bus>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where uploads and lists of errors lie: beside the store.
+    pub folder: PathBuf,
+    /// The college's time zone.
+    pub zone: TimeZone,
+}
+
+/// How an upload is to be imported.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// The term that everything goes into.
+    pub term: Option<TermId>,
+    /// Further names of columns.
+    pub map: Vec<(String, String)>,
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
+    /// Whether to go on without what is refused.
+    pub partial: bool,
+    /// Whether the file's totals count although the term is open.
+    pub totals: bool,
+}
+
+/// An upload on its way in. Dropped without being submitted, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Upload {
+    folder: TempDir,
+}
+
+impl Upload {
+    /// The file to write it to.
+    pub fn create_file(&self) -> io::Result<File> {
+        File::create(self.path())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("upload.csv")
+    }
+}
+
+/// Why an import was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Others wait already.
+    #[error("{QUEUE_MAX} imports wait already")]
+    Overloaded,
+    /// The upload holds nothing.
+    #[error("the upload is empty")]
+    Empty,
+    /// A map names columns that do not exist.
+    #[error("{0}")]
+    Map(String),
+    /// The store did not take the task.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// One import to be run.
+struct Job {
+    live: Arc<Live>,
+    upload: Upload,
+    options: ImportOptions,
+}
+
+struct Inner {
+    around: ImportSurroundings,
+    live: Mutex<HashMap<String, Arc<Live>>>,
+    stopping: AtomicBool,
+}
+
+impl Inner {
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn errors_path(&self, task: &str) -> PathBuf {
+        self.around.folder.join(format!("{task}.errors.csv"))
+    }
+}
+
+/// The imports. Dropping it stops the one under way, which changes nothing then.
+pub struct ImportJobs {
+    inner: Arc<Inner>,
+    queue: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ImportJobs {
+    /// Makes the folder, clears what an earlier process left in it, and starts the thread.
+    pub fn start(around: ImportSurroundings) -> io::Result<Self> {
+        std::fs::create_dir_all(&around.folder)?;
+        for entry in std::fs::read_dir(&around.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(UPLOAD_PREFIX) {
+                std::fs::remove_dir_all(entry.path())?;
+            }
+        }
+        let inner = Arc::new(Inner { around, live: Mutex::new(HashMap::new()), stopping: AtomicBool::new(false) });
+        let (queue, jobs) = sync_channel(QUEUE_MAX);
+        let working = inner.clone();
+        let thread =
+            std::thread::Builder::new().name("eduhub-import".to_owned()).spawn(move || serve(&working, &jobs))?;
+        Ok(Self { inner, queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Says of tasks that an earlier process left running that they failed. To be called once, before requests come.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        let around = &self.inner.around;
+        for mut task in around.store.running_tasks().await? {
+            let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
+            let now = around.clock.now();
+            body["state"] = TaskState::Failed.as_str().into();
+            body["phase"] = "finished".into();
+            body["finished_at"] = now.to_string().into();
+            body["detail"] = "The hub ended while the import was under way. Nothing was changed.".into();
+            (task.state, task.finished_at, task.body) = (TaskState::Failed, Some(now), body.to_string());
+            around.store.put_task(task).await?;
+        }
+        Ok(())
+    }
+
+    /// A place for an upload.
+    pub fn upload(&self) -> io::Result<Upload> {
+        let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.around.folder)?;
+        Ok(Upload { folder })
+    }
+
+    /// Takes an upload that was written whole, and answers the task's id.
+    pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, SubmitError> {
+        let around = &self.inner.around;
+        around.reader.check_map(&options.map).map_err(SubmitError::Map)?;
+        let bytes = std::fs::metadata(upload.path())?.len();
+        if bytes == 0 {
+            return Err(SubmitError::Empty);
+        }
+        let id = Uuid::now_v7().to_string();
+        let by = by.as_str().to_owned();
+        let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, around.clock.now());
+        (report.dry_run, report.partial) = (options.dry_run, options.partial);
+        let kept = report.kept();
+        let live = Arc::new(Live::new(report));
+        {
+            let mut all = self.inner.live();
+            if all.len() > QUEUE_MAX {
+                return Err(SubmitError::Overloaded);
+            }
+            all.insert(id.clone(), live.clone());
+        }
+        let taken = match around.store.put_task(kept).await {
+            Ok(()) => self.hand_over(Job { live, upload, options }),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = taken {
+            self.inner.live().remove(&id);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    fn hand_over(&self, job: Job) -> Result<(), SubmitError> {
+        let Some(queue) = &self.queue else { return Err(SubmitError::Overloaded) };
+        // The live tasks are bounded by the queue's length, so a full queue does not occur.
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => SubmitError::Overloaded,
+        })
+    }
+
+    /// The task as JSON; none when there is none, or it was forgotten.
+    pub async fn task(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let live = self.inner.live().get(id).cloned();
+        match live {
+            Some(live) => Ok(Some(live.report().json())),
+            None => Ok(self.inner.around.store.task(id).await?.map(|task| task.body)),
+        }
+    }
+
+    /// Cancels a task that is not done, and answers it as it stands; none when there is none.
+    pub async fn cancel(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let live = self.inner.live().get(id).cloned();
+        if let Some(live) = live {
+            live.cancel(self.inner.around.clock.now());
+        }
+        self.task(id).await
+    }
+
+    /// The file with all of a task's errors, once it has been read: the task must exist.
+    #[must_use]
+    pub fn errors_file(&self, id: &str) -> Option<PathBuf> {
+        // Only ids of our own making are ever part of a path.
+        Uuid::parse_str(id).ok()?;
+        Some(self.inner.errors_path(id)).filter(|path: &PathBuf| Path::is_file(path))
+    }
+}
+
+impl Drop for ImportJobs {
+    fn drop(&mut self) {
+        self.inner.stopping.store(true, Ordering::Release);
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the import thread panicked");
+        }
+    }
+}
+
+fn serve(inner: &Inner, jobs: &Receiver<Job>) {
+    // The operating system gives each thread a priority of its own. Where it refuses, imports only compete more.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        log::warn!("imports run at the hub's own priority: {error}");
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log::error!("imports cannot run: {error}");
+            return;
+        }
+    };
+    while let Ok(job) = jobs.recv() {
+        run::run(inner, &runtime, &job);
+        let id = job.live.report().task.clone();
+        inner.live().remove(&id);
+    }
+}
