@@ -10,8 +10,8 @@
 
 pub mod broker;
 mod guarded;
-pub mod live;
 pub mod import;
+pub mod live;
 pub mod pool;
 pub mod registrar;
 pub mod registry;

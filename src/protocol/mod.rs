@@ -8,8 +8,8 @@
 //! - [`section_json`]: a section as lists show it, and its compact row of seats
 
 pub mod close;
+pub mod csv_text;
 pub mod frame_guard;
 pub mod frames;
-pub mod csv_text;
 pub mod problem;
 pub mod section_json;

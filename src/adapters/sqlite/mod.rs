@@ -6,7 +6,6 @@
 //! - [`plans`]: what students plan
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
-//! - [`alerts`]: the one sequence of alerts
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
 //!
