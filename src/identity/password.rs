@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
 /// Passwords that may wait to be hashed: some ten seconds of one thread. Who comes after that is told to come back.
 const WAITING_MAX: usize = 512;
-/// How much the hashing threads stand back: a tenth of a core beside busy request threads, all of an idle one.
-const NICENESS: i32 = 10;
+/// How much the hashing threads stand back: a quarter of a core beside request threads that are busy without a pause
+/// (with 10 it would be a tenth, and a class that signs in would wait for most of a minute), all of an idle one.
+const NICENESS: i32 = 5;
 /// Verified in place of an account that does not exist, so that nobody learns from the time it takes whether it does.
 /// The hash of random bytes that nobody kept, with the parameters that [`hash`] uses.
 const NOBODY: &str =
