@@ -12,10 +12,11 @@ use futures_util::future::{Ready, ready};
 use super::error::Problem;
 use super::request_id::{LoggedUser, RequestId};
 use super::site::{OriginVerdict, Site};
+use crate::domain::ids::SectionId;
 use crate::domain::role::Role;
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
-use crate::identity::{Caller, Identity};
+use crate::identity::{Audit, Caller, Identity};
 use crate::ports::accounts::AuditEntry;
 use crate::ports::clock::{Clock, SystemClock};
 use crate::protocol::problem::ProblemCode;
@@ -229,21 +230,28 @@ extractor! {
     Admin(Caller), |req| at_least(req, Role::Admin)
 }
 
-/// A line for the audit trail with what the request says: who, from where, under which id. Fill in `subject`,
-/// `section` and `detail`.
-#[must_use]
-pub fn audit_entry(req: &HttpRequest, action: &str) -> AuditEntry {
-    let credentials = Credentials::of(req);
-    let caller = credentials.caller();
-    AuditEntry {
-        at: SystemClock.now(),
-        user: caller.map(|caller| caller.user.clone()),
-        role: caller.map(|caller| caller.role),
-        ip: Some(client_ip(req).to_string()),
-        action: action.to_owned(),
-        subject: None,
-        section: None,
-        detail: String::new(),
-        request_id: Some(RequestId::text_of(req)).filter(|id| !id.is_empty()),
+impl Audit {
+    /// Records, without waiting, what a request did: who asked (none for a visitor), what was done, to whom or what, in
+    /// which section, and a few words; from where and under which id the request tells.
+    pub fn record(
+        &self,
+        req: &HttpRequest,
+        caller: Option<&Caller>,
+        action: &str,
+        subject: Option<&str>,
+        section: Option<&SectionId>,
+        detail: &str,
+    ) {
+        self.append(AuditEntry {
+            at: SystemClock.now(),
+            user: caller.map(|caller| caller.user.clone()),
+            role: caller.map(|caller| caller.role),
+            ip: Some(client_ip(req).to_string()),
+            action: action.to_owned(),
+            subject: subject.map(str::to_owned),
+            section: section.cloned(),
+            detail: detail.to_owned(),
+            request_id: Some(RequestId::text_of(req)).filter(|id| !id.is_empty()),
+        });
     }
 }

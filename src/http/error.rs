@@ -8,6 +8,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use serde_json::{Map, Value, json};
 
+use super::hot::NotBuilt;
 use crate::actors::registrar::AskError;
 use crate::domain::outcome::Refusal;
 use crate::ports::StoreError;
@@ -173,6 +174,12 @@ impl From<AskError> for Problem {
             AskError::OutcomeUnknown => Self::outcome_unknown(),
             AskError::Failed => Self::internal(error),
         }
+    }
+}
+
+impl From<NotBuilt> for Problem {
+    fn from(error: NotBuilt) -> Self {
+        Self::internal(error)
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`encoded`], [`hot`]: ready answers for what everyone asks for at once
 //!
 //! Resources:
+//! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them
 //! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
 //! - [`assets`]: the pages, and all that they load
 
@@ -17,8 +18,12 @@ pub mod body;
 pub mod encoded;
 pub mod error;
 pub mod hot;
+pub mod plan;
 pub mod query;
+pub mod registrations;
 pub mod request_id;
+pub mod sections;
 pub mod session;
 pub mod site;
+pub mod terms;
 pub mod users;

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::auth::{Admin, audit_entry};
+use super::auth::Admin;
 use super::body::read_json;
 use super::error::{Problem, get, method_not_allowed};
 use super::query::{Query, path_param};
@@ -40,7 +40,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// out everywhere.
 pub async fn put_user(
     req: HttpRequest,
-    _: Admin,
+    Admin(admin): Admin,
     payload: web::Payload,
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
@@ -59,20 +59,18 @@ pub async fn put_user(
         AccountOutcome::PasswordNeeded => {
             return Err(Problem::invalid("password", "A new account needs a password."));
         }
-        AccountOutcome::Created(account) => ("user_added", account, HttpResponse::Created()),
-        AccountOutcome::Changed(account) => ("user_changed", account, HttpResponse::Ok()),
+        AccountOutcome::Created(account) => ("user.add", account, HttpResponse::Created()),
+        AccountOutcome::Changed(account) => ("user.change", account, HttpResponse::Ok()),
     };
-    let mut entry = audit_entry(&req, action);
-    entry.subject = Some(username.to_string());
-    entry.detail = format!("{role}{with_password}");
-    audit.record(entry);
+    let detail = format!("{role}{with_password}");
+    audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail);
     Ok(response.json(json!({"username": account.username, "name": account.name, "role": account.role})))
 }
 
 /// `DELETE /api/v1/admin/users/{name}`: removes a local account; its user is signed out everywhere.
 pub async fn delete_user(
     req: HttpRequest,
-    _: Admin,
+    Admin(admin): Admin,
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
@@ -81,9 +79,7 @@ pub async fn delete_user(
     if !identity.remove_account(&username).await? {
         return Err(nobody());
     }
-    let mut entry = audit_entry(&req, "user_removed");
-    entry.subject = Some(username.to_string());
-    audit.record(entry);
+    audit.record(&req, Some(&admin), "user.remove", Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -37,8 +37,8 @@ impl Audit {
         Self { store, queue, lost }
     }
 
-    /// Records a line without waiting. What a full queue cannot take goes to the log instead, and is counted.
-    pub fn record(&self, mut entry: AuditEntry) {
+    /// Takes a line without waiting. What a full queue cannot take goes to the log instead, and is counted.
+    pub fn append(&self, mut entry: AuditEntry) {
         if let Some((end, _)) = entry.detail.char_indices().nth(DETAIL_CHARS_MAX) {
             entry.detail.truncate(end);
         }

@@ -69,7 +69,7 @@ pub struct AuditEntry {
     pub role: Option<Role>,
     /// From which address.
     pub ip: Option<String>,
-    /// What was done, such as `login` or `user_removed`.
+    /// What was done, such as `login` or `user.remove`.
     pub action: String,
     /// To whom or what.
     pub subject: Option<String>,
