@@ -6,6 +6,7 @@
 //!
 //! A sweep in order of room (or person), weekday and start: only what is going on at one time is in memory.
 
+use jiff::civil::{Date, Time};
 use rusqlite::params;
 
 use crate::domain::meeting::Days;
@@ -69,9 +70,10 @@ pub(super) fn note_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), S
         Some(section) => format!("{} {section} (CRN {crn})", row.course),
         None => format!("{} (CRN {crn})", row.course),
     };
-    let minute = |t: jiff::civil::Time| i64::from(t.hour()) * 60 + i64::from(t.minute());
-    let starts_on = meeting.starts_on.map_or_else(String::new, |d| d.to_string());
-    let ends_on = meeting.ends_on.map_or_else(|| "9999".to_owned(), |d| d.to_string());
+    let minute = |t: Time| i64::from(t.hour()) * 60 + i64::from(t.minute());
+    let number_of = |d: Date| i64::from(d.year()) * 10_000 + i64::from(d.month()) * 100 + i64::from(d.day());
+    let starts_on = meeting.starts_on.map_or(i64::MIN, number_of);
+    let ends_on = meeting.ends_on.map_or(i64::MAX, number_of);
     let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?)")?;
     let everyone = persons.join("; ");
     let uses = room
@@ -105,8 +107,8 @@ struct Use {
     day: u8,
     start: i64,
     end: i64,
-    starts_on: String,
-    ends_on: String,
+    starts_on: i64,
+    ends_on: i64,
     line: i64,
     crn: String,
     label: String,

@@ -13,38 +13,62 @@ use super::{course, dates, days, text, times};
 /// The component of a file that has none.
 const COMPONENT_UNTOLD: &str = "lecture";
 
-/// A row as the scratch database keeps it.
+/// A row as the scratch database keeps it: short names, nothing for what is not known, since there may be half a
+/// million of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Row {
+    #[serde(rename = "n")]
     pub(super) line: u64,
+    #[serde(rename = "c")]
     pub(super) course: String,
+    #[serde(rename = "k")]
     pub(super) component: String,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub(super) section: Option<String>,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub(super) title: Option<String>,
     /// Thousandths.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub(super) credits: Option<u32>,
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     pub(super) instructor: Option<String>,
     /// The single persons of `instructor`.
+    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) persons: Vec<String>,
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub(super) method: Option<String>,
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub(super) campus: Option<String>,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub(super) capacity: Option<u32>,
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub(super) waitlist_capacity: Option<u32>,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub(super) enrolled: Option<u32>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub(super) waitlisted: Option<u32>,
+    #[serde(rename = "y", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) linked: Vec<String>,
+    #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) prerequisites: Vec<String>,
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub(super) meeting: Option<MeetingRow>,
 }
 
 /// A meeting as the scratch database keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct MeetingRow {
+    #[serde(rename = "d")]
     pub(super) days: u8,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub(super) start: Option<Time>,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub(super) end: Option<Time>,
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub(super) starts_on: Option<Date>,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_on: Option<Date>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(super) location: Option<String>,
 }
 

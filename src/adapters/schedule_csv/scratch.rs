@@ -20,7 +20,7 @@ CREATE TABLE row(crn TEXT, line INTEGER, body TEXT);
 CREATE INDEX row_crn ON row(crn, line);
 CREATE TABLE refused(crn TEXT, line INTEGER, PRIMARY KEY(crn, line)) WITHOUT ROWID;
 CREATE TABLE section(crn TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
-CREATE TABLE use(kind INTEGER, key TEXT, day INTEGER, start INTEGER, end INTEGER, starts_on TEXT, ends_on TEXT,
+CREATE TABLE use(kind INTEGER, key TEXT, day INTEGER, start INTEGER, end INTEGER, starts_on INTEGER, ends_on INTEGER,
   line INTEGER, crn TEXT, label TEXT, other TEXT);
 CREATE INDEX use_time ON use(kind, key, day, start, line);
 CREATE TABLE conflict(kind INTEGER, name TEXT, line_a INTEGER, line_b INTEGER, days INTEGER, start INTEGER, end INTEGER,
