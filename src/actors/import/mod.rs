@@ -23,6 +23,7 @@ use std::thread::JoinHandle;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::actors::pool::RegistrarPool;
@@ -38,6 +39,8 @@ use task::{Live, TaskReport};
 
 /// Imports that may wait behind the one under way; each holds an upload on the disk.
 pub const QUEUE_MAX: usize = 4;
+/// Uploads on the disk at once: those of imports that wait or run, and a few on their way in.
+pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
 /// How much lower than the rest of the hub the thread's priority is (as `nice`).
 const NICENESS: i32 = 10;
 /// What the folders of uploads begin with.
@@ -83,6 +86,7 @@ pub struct ImportOptions {
 #[derive(Debug)]
 pub struct Upload {
     folder: TempDir,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Upload {
@@ -100,7 +104,7 @@ impl Upload {
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// Others wait already.
-    #[error("{QUEUE_MAX} imports wait already")]
+    #[error("other imports wait already")]
     Overloaded,
     /// The upload holds nothing.
     #[error("the upload is empty")]
@@ -126,6 +130,7 @@ struct Job {
 struct Inner {
     around: ImportSurroundings,
     live: Mutex<HashMap<String, Arc<Live>>>,
+    uploads: Arc<Semaphore>,
     stopping: AtomicBool,
 }
 
@@ -156,7 +161,12 @@ impl ImportJobs {
                 std::fs::remove_dir_all(entry.path())?;
             }
         }
-        let inner = Arc::new(Inner { around, live: Mutex::new(HashMap::new()), stopping: AtomicBool::new(false) });
+        let inner = Arc::new(Inner {
+            around,
+            live: Mutex::new(HashMap::new()),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            stopping: AtomicBool::new(false),
+        });
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let working = inner.clone();
         let thread =
@@ -173,17 +183,23 @@ impl ImportJobs {
             body["state"] = TaskState::Failed.as_str().into();
             body["phase"] = "finished".into();
             body["finished_at"] = now.to_string().into();
-            body["detail"] = "The hub ended while the import was under way. Nothing was changed.".into();
+            body["message"] = "The hub ended while the import was under way. Nothing was changed.".into();
             (task.state, task.finished_at, task.body) = (TaskState::Failed, Some(now), body.to_string());
             around.store.put_task(task).await?;
         }
         Ok(())
     }
 
-    /// A place for an upload.
-    pub fn upload(&self) -> io::Result<Upload> {
+    /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
+    pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
+        self.inner.around.reader.check_map(map)
+    }
+
+    /// A place for an upload. It touches the disk: call it where that may wait.
+    pub fn upload(&self) -> Result<Upload, SubmitError> {
+        let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
         let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.around.folder)?;
-        Ok(Upload { folder })
+        Ok(Upload { folder, _place: place })
     }
 
     /// Takes an upload that was written whole, and answers the task's id.

@@ -377,13 +377,13 @@ impl Run<'_> {
                 Err(Stop::Cancelled) => TaskState::Cancelled,
                 Err(Stop::Refused) => TaskState::Failed,
                 Err(Stop::Stopping) => {
-                    report.detail =
+                    report.message =
                         Some("The hub was stopped before the import was done. Nothing was changed.".to_owned());
                     TaskState::Failed
                 }
                 Err(Stop::Failed(told, cause)) => {
                     log::error!("import {} failed: {cause}", report.task);
-                    report.detail = Some(told.to_owned());
+                    report.message = Some(told.to_owned());
                     TaskState::Failed
                 }
             };

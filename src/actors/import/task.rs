@@ -54,7 +54,7 @@ pub struct TaskReport {
     /// What it is doing.
     pub phase: Phase,
     /// Why it failed, where the errors do not say.
-    pub detail: Option<String>,
+    pub message: Option<String>,
     /// The term, once known.
     pub term: Option<TermId>,
     /// Whether it changes nothing whatever it finds.
@@ -115,7 +115,7 @@ impl TaskReport {
             task,
             state: TaskState::Running,
             phase: Phase::Queued,
-            detail: None,
+            message: None,
             term,
             dry_run: false,
             partial: false,
@@ -173,7 +173,7 @@ impl TaskReport {
     }
 
     fn copy_numbers(&mut self, of: &Self) {
-        (self.state, self.phase, self.detail) = (of.state, of.phase, of.detail.clone());
+        (self.state, self.phase, self.message) = (of.state, of.phase, of.message.clone());
         (self.dry_run, self.partial, self.events) = (of.dry_run, of.partial, of.events);
         (self.rows, self.sections, self.refused) = (of.rows, of.sections, of.refused);
         (self.created, self.updated, self.unchanged) = (of.created, of.updated, of.unchanged);

@@ -1,0 +1,308 @@
+//! Imports of schedules: an upload goes to the disk as it comes, and becomes a task.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::rt::time::timeout;
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::{Stream, StreamExt, stream};
+use serde_json::json;
+
+use crate::actors::import::{ImportJobs, ImportOptions, SubmitError, Upload};
+use crate::domain::ids::TermId;
+use crate::identity::Audit;
+use crate::protocol::problem::ProblemCode;
+
+use super::auth::{Staff, audit_entry};
+use super::body::is_of_type;
+use super::error::Problem;
+use super::query::{Query, path_param};
+
+/// The largest file, in bytes.
+pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// What a form may have beside its file: other fields, boundaries, headers.
+const FORM_EXTRA_MAX: u64 = 64 * 1024;
+/// How long the next piece of an upload may take to arrive.
+const PIECE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// What is written to the disk, or read from it, at once.
+const BLOCK_BYTES: usize = 256 * 1024;
+/// The longest `?map=`, in characters.
+const MAP_LEN_MAX: usize = 2_000;
+
+const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
+
+/// `POST /api/v1/imports?term=&dry_run=&partial=&totals=&map=`
+pub async fn start(
+    request: HttpRequest,
+    staff: Staff,
+    payload: web::Payload,
+    jobs: Data<ImportJobs>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let options = options_of(&request, &jobs)?;
+    let form = is_of_type(&request, "multipart/form-data");
+    if !form && !is_of_type(&request, "text/csv") {
+        let detail = "A schedule is sent as text/csv, or as the field `file` of a form (multipart/form-data).";
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+    }
+    if request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, "The file must not be sent compressed."));
+    }
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|n| n > FILE_LEN_MAX + if form { FORM_EXTRA_MAX } else { 0 }) {
+        return Err(too_large());
+    }
+    let making = jobs.clone();
+    let (upload, file) = on_disk(move || {
+        let upload = making.upload()?;
+        let file = upload.create_file()?;
+        Ok((upload, file))
+    })
+    .await?;
+    let mut spool = Spool { file: Some(file), block: Vec::new(), written: 0 };
+    if form {
+        spool.take_form(Multipart::new(request.headers(), payload)).await?;
+    } else {
+        spool.take(payload.map(|piece| piece.map_err(|_| cut_short()))).await?;
+    }
+    spool.finish().await?;
+    submit(&request, &staff, &jobs, &audit, upload, options).await
+}
+
+async fn submit(
+    request: &HttpRequest,
+    staff: &Staff,
+    jobs: &ImportJobs,
+    audit: &Audit,
+    upload: Upload,
+    options: ImportOptions,
+) -> Result<HttpResponse, Problem> {
+    let detail = json!({
+        "term": options.term, "dry_run": options.dry_run, "partial": options.partial, "totals": options.totals,
+    });
+    let task = jobs.submit(upload, options, &staff.0.user).await.map_err(problem)?;
+    let mut entry = audit_entry(request, "import.start");
+    entry.subject = Some(task.clone());
+    entry.detail = detail.to_string();
+    audit.record(entry);
+    let at = format!("/api/v1/imports/{task}");
+    Ok(HttpResponse::Accepted()
+        .insert_header((header::LOCATION, at))
+        .insert_header(NO_STORE)
+        .json(json!({ "task": task })))
+}
+
+/// `GET /api/v1/imports/{task}`
+pub async fn get(request: HttpRequest, _staff: Staff, jobs: Data<ImportJobs>) -> Result<HttpResponse, Problem> {
+    let task = jobs.task(&path_param(&request, "task")?).await?;
+    Ok(answer(task.ok_or_else(no_such_task)?))
+}
+
+/// `DELETE /api/v1/imports/{task}`
+pub async fn cancel(
+    request: HttpRequest,
+    _staff: Staff,
+    jobs: Data<ImportJobs>,
+    audit: Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let id = path_param(&request, "task")?;
+    let task = jobs.cancel(&id).await?.ok_or_else(no_such_task)?;
+    let mut entry = audit_entry(&request, "import.cancel");
+    entry.subject = Some(id);
+    audit.record(entry);
+    Ok(answer(task))
+}
+
+/// `GET /api/v1/imports/{task}/errors.csv`
+pub async fn errors(request: HttpRequest, _staff: Staff, jobs: Data<ImportJobs>) -> Result<HttpResponse, Problem> {
+    let id = path_param(&request, "task")?;
+    if jobs.task(&id).await?.is_none() {
+        return Err(no_such_task());
+    }
+    let path = jobs.errors_file(&id);
+    let file = on_disk(move || Ok(path.map(File::open).transpose()?)).await?;
+    let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
+    let name = HeaderValue::from_str(&name).map_err(|_| no_such_task())?;
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/csv; charset=utf-8").insert_header(NO_STORE);
+    response.insert_header((header::CONTENT_DISPOSITION, name));
+    Ok(match file {
+        Some(file) => response.streaming(Box::pin(blocks_of(file))),
+        // Nothing was found yet, or the hub ended before anything could be.
+        None => response.body("line,column,value,message\n"),
+    })
+}
+
+fn answer(task: String) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").insert_header(NO_STORE).body(task)
+}
+
+fn options_of(request: &HttpRequest, jobs: &ImportJobs) -> Result<ImportOptions, Problem> {
+    let query = Query::of(request)?;
+    let map = match query.string("map", 1..=MAP_LEN_MAX)? {
+        None => Vec::new(),
+        Some(text) => map_of(text).ok_or_else(|| {
+            Problem::invalid("map", "map must be pairs of a name in the file and a column, such as seats:capacity.")
+        })?,
+    };
+    jobs.check_map(&map).map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
+    Ok(ImportOptions {
+        term: query.parsed("term", "a term's id, such as 202209", |t| TermId::parse(t).ok())?,
+        map,
+        dry_run: query.bool("dry_run")?.unwrap_or(false),
+        partial: query.bool("partial")?.unwrap_or(false),
+        totals: query.bool("totals")?.unwrap_or(false),
+    })
+}
+
+/// `seats:capacity,desc:title`. The column has no colon, a header's name may have one.
+fn map_of(text: &str) -> Option<Vec<(String, String)>> {
+    let pairs = text.split(',').map(|pair| {
+        let (name, column) = pair.rsplit_once(':')?;
+        let (name, column) = (name.trim(), column.trim());
+        (!name.is_empty() && !column.is_empty()).then(|| (name.to_owned(), column.to_owned()))
+    });
+    pairs.collect()
+}
+
+fn too_large() -> Problem {
+    let mib = FILE_LEN_MAX / 1024 / 1024;
+    Problem::new(ProblemCode::TooLarge, format!("A schedule of at most {mib} MiB is taken."))
+        .with("bytes_max", FILE_LEN_MAX)
+}
+
+fn no_such_task() -> Problem {
+    Problem::not_found("There is no such import, or it is so old that it was forgotten.")
+}
+
+fn cut_short() -> Problem {
+    Problem::bad_request("The upload ended before it was whole.")
+}
+
+fn problem(error: SubmitError) -> Problem {
+    match error {
+        SubmitError::Overloaded => {
+            let detail = "Other imports are waiting already, and nothing was done. Please try again in a minute.";
+            Problem::new(ProblemCode::Overloaded, detail).retry_after(60)
+        }
+        SubmitError::Empty => Problem::invalid("file", "The file is empty."),
+        SubmitError::Map(wrong) => Problem::invalid("map", format!("In map: {wrong}.")),
+        SubmitError::Store(error) => error.into(),
+        SubmitError::Io(error) => Problem::internal(error),
+    }
+}
+
+/// Does what may wait for the disk on a thread that may wait.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SubmitError> + Send + 'static,
+) -> Result<T, Problem> {
+    web::block(work).await.map_err(Problem::internal)?.map_err(problem)
+}
+
+/// An upload on its way to the disk, a block at a time.
+struct Spool {
+    file: Option<File>,
+    block: Vec<u8>,
+    written: u64,
+}
+
+impl Spool {
+    /// Takes a body.
+    async fn take<S>(&mut self, mut pieces: S) -> Result<(), Problem>
+    where
+        S: Stream<Item = Result<Bytes, Problem>> + Unpin,
+    {
+        let too_slow = |_| Problem::bad_request("The upload took too long to go on.");
+        while let Some(piece) = timeout(PIECE_WAIT_MAX, pieces.next()).await.map_err(too_slow)? {
+            self.push(&piece?).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the field `file` of a form, and passes over the others.
+    async fn take_form(&mut self, mut form: Multipart) -> Result<(), Problem> {
+        let malformed = |_| Problem::bad_request("The form cannot be read: is it whole, and its boundary declared?");
+        let too_slow = |_| Problem::bad_request("The upload took too long to go on.");
+        let (mut found, mut extra) = (false, 0_u64);
+        while let Some(field) = timeout(PIECE_WAIT_MAX, form.next()).await.map_err(too_slow)? {
+            let mut field: Field = field.map_err(malformed)?;
+            let is_file = field.name() == Some("file");
+            if is_file && found {
+                return Err(Problem::bad_request("The form has more than one field `file`.").field("file"));
+            }
+            found |= is_file;
+            while let Some(piece) = timeout(PIECE_WAIT_MAX, field.next()).await.map_err(too_slow)? {
+                let piece = piece.map_err(malformed)?;
+                if is_file {
+                    self.push(&piece).await?;
+                } else {
+                    extra += piece.len() as u64;
+                    if extra > FORM_EXTRA_MAX {
+                        return Err(too_large());
+                    }
+                }
+            }
+        }
+        if found { Ok(()) } else { Err(Problem::bad_request("The form has no field `file`.").field("file")) }
+    }
+
+    async fn push(&mut self, piece: &[u8]) -> Result<(), Problem> {
+        self.written += piece.len() as u64;
+        if self.written > FILE_LEN_MAX {
+            return Err(too_large());
+        }
+        self.block.extend_from_slice(piece);
+        if self.block.len() >= BLOCK_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), Problem> {
+        let Some(mut file) = self.file.take() else { return Err(Problem::internal("an upload lost its file")) };
+        let block = std::mem::take(&mut self.block);
+        let (file, mut block) = on_disk(move || {
+            file.write_all(&block)?;
+            Ok((file, block))
+        })
+        .await?;
+        block.clear();
+        (self.file, self.block) = (Some(file), block);
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), Problem> {
+        self.flush().await
+    }
+}
+
+/// A file's blocks, read on threads that may wait.
+fn blocks_of(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    stream::try_unfold(file, |mut file| async move {
+        let read = move || {
+            let mut block = vec![0; BLOCK_BYTES];
+            let got = file.read(&mut block)?;
+            block.truncate(got);
+            Ok::<_, std::io::Error>((Bytes::from(block), file))
+        };
+        let (block, file) = web::block(read).await.map_err(std::io::Error::other)??;
+        Ok((!block.is_empty()).then_some((block, file)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::map_of;
+
+    #[test]
+    fn a_map_is_pairs_of_a_name_and_a_column() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(map_of("seats:capacity"), Some(vec![pair("seats", "capacity")]));
+        assert_eq!(map_of("a: b:title, Max Enrl:cap"), Some(vec![pair("a: b", "title"), pair("Max Enrl", "cap")]));
+        for bad in ["seats", ":capacity", "seats:", "a:b,", ""] {
+            assert_eq!(map_of(bad), None, "{bad:?}");
+        }
+    }
+}
