@@ -10,6 +10,7 @@
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them
 //! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
+//! - [`imports`]: schedules; [`events`]: one-off events
 //! - [`assets`]: the pages, and all that they load
 
 pub mod assets;
@@ -17,7 +18,9 @@ pub mod auth;
 pub mod body;
 pub mod encoded;
 pub mod error;
+pub mod events;
 pub mod hot;
+pub mod imports;
 pub mod plan;
 pub mod query;
 pub mod registrations;

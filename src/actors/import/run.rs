@@ -211,7 +211,7 @@ impl Run<'_> {
         let mut comparing = Comparing::new(snapshot.as_deref(), generation, self.job.options.totals, !dry);
         let compared = schedule.each_section(&mut |section| {
             if let Some(chunk) = comparing.add(self, section) {
-                self.stage(generation, chunk).map_err(|stop| comparing.stopped(stop))?;
+                self.stage(generation, &chunk).map_err(|stop| comparing.stopped(stop))?;
             }
             self.tell(false);
             self.look().map_err(|stop| comparing.stopped(stop))
@@ -223,7 +223,7 @@ impl Run<'_> {
         compared?;
         self.missing(schedule, snapshot.as_deref())?;
         let Some(chunk) = comparing.rest() else { return Ok(()) };
-        let applied = self.stage(generation, chunk).and_then(|()| self.apply(term, comparing.staged));
+        let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparing.staged));
         if applied.is_err() {
             self.discard(term);
         } else {
@@ -246,14 +246,14 @@ impl Run<'_> {
         Ok(self.wait(|| store.generation(term))? + 1)
     }
 
-    fn stage(&self, generation: u64, chunk: Vec<SectionState>) -> Result<(), Stop> {
+    fn stage(&self, generation: u64, chunk: &[SectionState]) -> Result<(), Stop> {
         if chunk.is_empty() {
             return Ok(());
         }
         self.look()?;
         let started = Instant::now();
         let store = self.inner.around.store.clone();
-        self.wait(|| store.stage(generation, chunk.clone()))?;
+        self.wait(|| store.stage(generation, chunk.to_vec()))?;
         std::thread::sleep(started.elapsed().min(CHUNK_PAUSE_MAX));
         Ok(())
     }
