@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eduhub::actors::import::{ImportJobs, ImportOptions, ImportSurroundings, SubmitError};
+use eduhub::actors::import::{ImportError, ImportOptions, ImportSurroundings, Imports};
 use eduhub::actors::pool::RegistrarPool;
 use eduhub::actors::registrar::Surroundings;
 use eduhub::adapters::schedule_csv::CsvSchedules;
@@ -53,7 +53,7 @@ struct Hub {
     store: SqliteStore,
     model: Arc<ReadModel>,
     pool: Arc<RegistrarPool>,
-    jobs: ImportJobs,
+    jobs: Imports,
     bus: Arc<Listening>,
 }
 
@@ -71,7 +71,7 @@ impl Hub {
         };
         let pool = Arc::new(RegistrarPool::new(around, 1, 1_000));
         pool.start(store.term_ids().await.unwrap()).await;
-        let jobs = ImportJobs::start(ImportSurroundings {
+        let jobs = Imports::start(ImportSurroundings {
             reader: Arc::new(CsvSchedules::default()),
             store: Arc::new(store.clone()),
             pool: pool.clone(),
@@ -81,12 +81,12 @@ impl Hub {
             folder: folder.join("imports"),
             zone: TimeZone::UTC,
         })
+        .await
         .unwrap();
-        jobs.recover().await.unwrap();
         Self { store, model, pool, jobs, bus }
     }
 
-    async fn submit(&self, csv: &str, options: ImportOptions) -> Result<String, SubmitError> {
+    async fn submit(&self, csv: &str, options: ImportOptions) -> Result<String, ImportError> {
         let upload = self.jobs.upload().unwrap();
         upload.create_file().unwrap().write_all(csv.as_bytes()).unwrap();
         self.jobs.submit(upload, options, &UserName::parse("staff").unwrap()).await
@@ -332,10 +332,10 @@ async fn an_older_importers_file_brings_events_and_again_changes_nothing() {
 async fn an_empty_upload_and_a_map_of_unknown_columns_are_not_taken() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
-    assert!(matches!(hub.submit("", into("T1")).await, Err(SubmitError::Empty)));
+    assert!(matches!(hub.submit("", into("T1")).await, Err(ImportError::Empty)));
     let map = vec![("seats".to_owned(), "chairs".to_owned())];
     let odd = hub.submit(TWO, ImportOptions { map, ..into("T1") }).await;
-    assert!(matches!(odd, Err(SubmitError::Map(_))));
+    assert!(matches!(odd, Err(ImportError::Map(_))));
     assert_eq!(std::fs::read_dir(folder.path().join("imports")).unwrap().count(), 0, "no upload is left behind");
 }
 

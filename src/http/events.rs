@@ -1,6 +1,6 @@
 //! One-off events.
 
-use actix_web::web::Data;
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -10,12 +10,17 @@ use serde_json::json;
 use crate::ports::imports::{EventCursor, ImportStore};
 use crate::ports::schedule::Event;
 
-use super::error::Problem;
+use super::error::{Problem, get, method_not_allowed};
 use super::query::Query;
 
 /// Events in one answer, at the most, and when nothing is said.
 const LIMIT_MAX: u32 = 5_000;
 const LIMIT_DEFAULT: u32 = 100;
+
+/// The path of events.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/api/v1/events").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")));
+}
 
 /// `GET /api/v1/events?since=&limit=`. `since` is a day, a time, or the `next` of an answer before.
 pub async fn list(

@@ -12,14 +12,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 
-use crate::actors::import::{ImportJobs, ImportOptions, SubmitError, Upload};
+use crate::actors::import::{ImportError, ImportOptions, Imports, Upload};
 use crate::domain::ids::TermId;
 use crate::identity::Audit;
 use crate::protocol::problem::ProblemCode;
 
 use super::auth::{Staff, audit_entry};
 use super::body::is_of_type;
-use super::error::Problem;
+use super::error::{Problem, method_not_allowed};
 use super::query::{Query, path_param};
 
 /// The largest file, in bytes.
@@ -35,12 +35,30 @@ const MAP_LEN_MAX: usize = 2_000;
 
 const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
 
+/// The paths of imports.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/api/v1/imports").route(web::post().to(start)).default_service(method_not_allowed("POST")),
+    )
+    .service(
+        web::resource("/api/v1/imports/{task}")
+            .route(super::error::get().to(get))
+            .route(web::delete().to(cancel))
+            .default_service(method_not_allowed("GET, HEAD, DELETE")),
+    )
+    .service(
+        web::resource("/api/v1/imports/{task}/errors.csv")
+            .route(super::error::get().to(errors))
+            .default_service(method_not_allowed("GET, HEAD")),
+    );
+}
+
 /// `POST /api/v1/imports?term=&dry_run=&partial=&totals=&map=`
 pub async fn start(
     request: HttpRequest,
     staff: Staff,
     payload: web::Payload,
-    jobs: Data<ImportJobs>,
+    jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let options = options_of(&request, &jobs)?;
@@ -77,7 +95,7 @@ pub async fn start(
 async fn submit(
     request: &HttpRequest,
     staff: &Staff,
-    jobs: &ImportJobs,
+    jobs: &Imports,
     audit: &Audit,
     upload: Upload,
     options: ImportOptions,
@@ -98,7 +116,7 @@ async fn submit(
 }
 
 /// `GET /api/v1/imports/{task}`
-pub async fn get(request: HttpRequest, _staff: Staff, jobs: Data<ImportJobs>) -> Result<HttpResponse, Problem> {
+pub async fn get(request: HttpRequest, _staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let task = jobs.task(&path_param(&request, "task")?).await?;
     Ok(answer(task.ok_or_else(no_such_task)?))
 }
@@ -107,7 +125,7 @@ pub async fn get(request: HttpRequest, _staff: Staff, jobs: Data<ImportJobs>) ->
 pub async fn cancel(
     request: HttpRequest,
     _staff: Staff,
-    jobs: Data<ImportJobs>,
+    jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
@@ -119,7 +137,7 @@ pub async fn cancel(
 }
 
 /// `GET /api/v1/imports/{task}/errors.csv`
-pub async fn errors(request: HttpRequest, _staff: Staff, jobs: Data<ImportJobs>) -> Result<HttpResponse, Problem> {
+pub async fn errors(request: HttpRequest, _staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
     if jobs.task(&id).await?.is_none() {
         return Err(no_such_task());
@@ -142,7 +160,7 @@ fn answer(task: String) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").insert_header(NO_STORE).body(task)
 }
 
-fn options_of(request: &HttpRequest, jobs: &ImportJobs) -> Result<ImportOptions, Problem> {
+fn options_of(request: &HttpRequest, jobs: &Imports) -> Result<ImportOptions, Problem> {
     let query = Query::of(request)?;
     let map = match query.string("map", 1..=MAP_LEN_MAX)? {
         None => Vec::new(),
@@ -184,22 +202,22 @@ fn cut_short() -> Problem {
     Problem::bad_request("The upload ended before it was whole.")
 }
 
-fn problem(error: SubmitError) -> Problem {
+fn problem(error: ImportError) -> Problem {
     match error {
-        SubmitError::Overloaded => {
+        ImportError::Overloaded => {
             let detail = "Other imports are waiting already, and nothing was done. Please try again in a minute.";
             Problem::new(ProblemCode::Overloaded, detail).retry_after(60)
         }
-        SubmitError::Empty => Problem::invalid("file", "The file is empty."),
-        SubmitError::Map(wrong) => Problem::invalid("map", format!("In map: {wrong}.")),
-        SubmitError::Store(error) => error.into(),
-        SubmitError::Io(error) => Problem::internal(error),
+        ImportError::Empty => Problem::invalid("file", "The file is empty."),
+        ImportError::Map(wrong) => Problem::invalid("map", format!("In map: {wrong}.")),
+        ImportError::Store(error) => error.into(),
+        ImportError::Io(error) => Problem::internal(error),
     }
 }
 
 /// Does what may wait for the disk on a thread that may wait.
 async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SubmitError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, Problem> {
     web::block(work).await.map_err(Problem::internal)?.map_err(problem)
 }

@@ -23,6 +23,10 @@ pub(super) fn change(before: Option<&SectionState>, after: &SectionState) -> Cha
     let mut changed = Map::new();
     for (name, new) in fields(after) {
         let was = old.get(&name).cloned().unwrap_or(Value::Null);
+        // A new section says what it has, not what it lacks.
+        if before.is_none() && new == json!([]) {
+            continue;
+        }
         if was != new && !NOT_COMPARED.contains(&name.as_str()) {
             changed.insert(name, json!([was, new]));
         }

@@ -100,9 +100,9 @@ impl Upload {
     }
 }
 
-/// Why an import was not taken.
+/// Why an import was not taken, or imports cannot be.
 #[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
+pub enum ImportError {
     /// Others wait already.
     #[error("other imports wait already")]
     Overloaded,
@@ -145,15 +145,16 @@ impl Inner {
 }
 
 /// The imports. Dropping it stops the one under way, which changes nothing then.
-pub struct ImportJobs {
+pub struct Imports {
     inner: Arc<Inner>,
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl ImportJobs {
-    /// Makes the folder, clears what an earlier process left in it, and starts the thread.
-    pub fn start(around: ImportSurroundings) -> io::Result<Self> {
+impl Imports {
+    /// Makes the folder, clears what an earlier process left in it, says of tasks that it left running that they
+    /// failed, and starts the thread.
+    pub async fn start(around: ImportSurroundings) -> Result<Self, ImportError> {
         std::fs::create_dir_all(&around.folder)?;
         for entry in std::fs::read_dir(&around.folder)? {
             let entry = entry?;
@@ -161,6 +162,7 @@ impl ImportJobs {
                 std::fs::remove_dir_all(entry.path())?;
             }
         }
+        recover(&around).await?;
         let inner = Arc::new(Inner {
             around,
             live: Mutex::new(HashMap::new()),
@@ -174,41 +176,25 @@ impl ImportJobs {
         Ok(Self { inner, queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Says of tasks that an earlier process left running that they failed. To be called once, before requests come.
-    pub async fn recover(&self) -> Result<(), StoreError> {
-        let around = &self.inner.around;
-        for mut task in around.store.running_tasks().await? {
-            let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
-            let now = around.clock.now();
-            body["state"] = TaskState::Failed.as_str().into();
-            body["phase"] = "finished".into();
-            body["finished_at"] = now.to_string().into();
-            body["message"] = "The hub ended while the import was under way. Nothing was changed.".into();
-            (task.state, task.finished_at, task.body) = (TaskState::Failed, Some(now), body.to_string());
-            around.store.put_task(task).await?;
-        }
-        Ok(())
-    }
-
     /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
     pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
         self.inner.around.reader.check_map(map)
     }
 
     /// A place for an upload. It touches the disk: call it where that may wait.
-    pub fn upload(&self) -> Result<Upload, SubmitError> {
-        let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
+    pub fn upload(&self) -> Result<Upload, ImportError> {
+        let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
         let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.around.folder)?;
         Ok(Upload { folder, _place: place })
     }
 
     /// Takes an upload that was written whole, and answers the task's id.
-    pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, SubmitError> {
+    pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
         let around = &self.inner.around;
-        around.reader.check_map(&options.map).map_err(SubmitError::Map)?;
+        around.reader.check_map(&options.map).map_err(ImportError::Map)?;
         let bytes = std::fs::metadata(upload.path())?.len();
         if bytes == 0 {
-            return Err(SubmitError::Empty);
+            return Err(ImportError::Empty);
         }
         let id = Uuid::now_v7().to_string();
         let by = by.as_str().to_owned();
@@ -219,7 +205,7 @@ impl ImportJobs {
         {
             let mut all = self.inner.live();
             if all.len() > QUEUE_MAX {
-                return Err(SubmitError::Overloaded);
+                return Err(ImportError::Overloaded);
             }
             all.insert(id.clone(), live.clone());
         }
@@ -234,11 +220,11 @@ impl ImportJobs {
         Ok(id)
     }
 
-    fn hand_over(&self, job: Job) -> Result<(), SubmitError> {
-        let Some(queue) = &self.queue else { return Err(SubmitError::Overloaded) };
+    fn hand_over(&self, job: Job) -> Result<(), ImportError> {
+        let Some(queue) = &self.queue else { return Err(ImportError::Overloaded) };
         // The live tasks are bounded by the queue's length, so a full queue does not occur.
         queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => SubmitError::Overloaded,
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => ImportError::Overloaded,
         })
     }
 
@@ -269,7 +255,7 @@ impl ImportJobs {
     }
 }
 
-impl Drop for ImportJobs {
+impl Drop for Imports {
     fn drop(&mut self) {
         self.inner.stopping.store(true, Ordering::Release);
         drop(self.queue.take());
@@ -279,6 +265,21 @@ impl Drop for ImportJobs {
             log::error!("the import thread panicked");
         }
     }
+}
+
+/// Tasks that an earlier process left running have failed.
+async fn recover(around: &ImportSurroundings) -> Result<(), StoreError> {
+    for mut task in around.store.running_tasks().await? {
+        let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
+        let now = around.clock.now();
+        body["state"] = TaskState::Failed.as_str().into();
+        body["phase"] = "finished".into();
+        body["finished_at"] = now.to_string().into();
+        body["message"] = "The hub ended while the import was under way. Nothing was changed.".into();
+        (task.state, task.finished_at, task.body) = (TaskState::Failed, Some(now), body.to_string());
+        around.store.put_task(task).await?;
+    }
+    Ok(())
 }
 
 fn serve(inner: &Inner, jobs: &Receiver<Job>) {

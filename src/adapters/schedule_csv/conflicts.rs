@@ -62,10 +62,11 @@ fn person_key(name: &str) -> Option<String> {
 pub(super) fn note_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), ScheduleError> {
     let Some(meeting) = &row.meeting else { return Ok(()) };
     let (Some(start), Some(end)) = (meeting.start, meeting.end) else { return Ok(()) };
-    let room = meeting.location.as_deref().and_then(room_key);
-    let mut persons: Vec<String> = row.persons.iter().filter_map(|p| person_key(p)).collect();
+    let room = meeting.location.as_deref().and_then(|l| Some((room_key(l)?, l)));
+    let mut persons: Vec<(String, &str)> =
+        row.persons.iter().filter_map(|p| Some((person_key(p)?, p.as_str()))).collect();
     persons.sort_unstable();
-    persons.dedup();
+    persons.dedup_by(|a, b| a.0 == b.0);
     let label = match &row.section {
         Some(section) => format!("{} {section} (CRN {crn})", row.course),
         None => format!("{} (CRN {crn})", row.course),
@@ -74,13 +75,14 @@ pub(super) fn note_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), S
     let number_of = |d: Date| i64::from(d.year()) * 10_000 + i64::from(d.month()) * 100 + i64::from(d.day());
     let starts_on = meeting.starts_on.map_or(i64::MIN, number_of);
     let ends_on = meeting.ends_on.map_or(i64::MAX, number_of);
-    let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?)")?;
-    let everyone = persons.join("; ");
+    let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?,?)")?;
+    let everyone = persons.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join("; ");
+    let room_name = room.as_ref().map_or("", |(key, _)| key);
     let uses = room
         .iter()
-        .map(|key| (ConflictKind::Room, key, everyone.as_str()))
-        .chain(persons.iter().map(|key| (ConflictKind::Instructor, key, room.as_deref().unwrap_or_default())));
-    for (kind, key, other) in uses {
+        .map(|(key, shown)| (ConflictKind::Room, key, shown, everyone.as_str()))
+        .chain(persons.iter().map(|(key, shown)| (ConflictKind::Instructor, key, shown, room_name)));
+    for (kind, key, shown, other) in uses {
         for day in (0..7_u8).filter(|d| meeting.days & (1 << d) != 0) {
             insert.execute(params![
                 number(kind),
@@ -93,7 +95,8 @@ pub(super) fn note_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), S
                 signed(row.line),
                 crn,
                 label,
-                other
+                other,
+                shown
             ])?;
         }
     }
@@ -114,6 +117,8 @@ struct Use {
     label: String,
     /// Who, for a room; where, for a person.
     other: String,
+    /// The room or the person as the file writes it.
+    shown: String,
 }
 
 impl Use {
@@ -130,6 +135,7 @@ impl Use {
             crn: row.get(8)?,
             label: row.get(9)?,
             other: row.get(10)?,
+            shown: row.get(11)?,
         })
     }
 
@@ -152,7 +158,7 @@ pub(super) fn sweep(
     scratch: &Scratch,
     go_on: &mut dyn FnMut() -> Result<(), ScheduleError>,
 ) -> Result<(), ScheduleError> {
-    let sql = "SELECT kind,key,day,start,end,starts_on,ends_on,line,crn,label,other FROM use INDEXED BY use_time
+    let sql = "SELECT kind,key,day,start,end,starts_on,ends_on,line,crn,label,other,shown FROM use INDEXED BY use_time
         ORDER BY kind,key,day,start,line";
     let mut statement = scratch.db.prepare(sql)?;
     let mut rows = statement.query([])?;
@@ -184,7 +190,7 @@ fn tell(scratch: &Scratch, a: &Use, b: &Use) -> Result<u64, ScheduleError> {
     let new: bool = statement.query_row(
         params![
             a.kind,
-            a.key,
+            a.shown,
             a.line,
             b.line,
             1_i64 << a.day,

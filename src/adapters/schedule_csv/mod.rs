@@ -34,6 +34,8 @@ use crate::ports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleR
 
 /// The most sections of one term.
 pub const SECTIONS_MAX: u64 = 500_000;
+/// The most one-off events of one file: they become visible in one write, for which others wait.
+pub const EVENTS_MAX: u64 = 10_000;
 /// The most errors that are told of one file; reading ends there.
 pub const ERRORS_MAX: u64 = 100_000;
 
@@ -46,11 +48,12 @@ pub struct CsvSchedules {
 impl CsvSchedules {
     /// Takes `[import.columns]`: for each column further names. Errs, in words, on a column that does not exist or a
     /// name that means two.
-    pub fn new<'c>(further: impl IntoIterator<Item = (&'c str, &'c [String])>) -> Result<Self, String> {
+    pub fn new<C: AsRef<str>, N: AsRef<[String]>>(further: impl IntoIterator<Item = (C, N)>) -> Result<Self, String> {
         let mut extra: Extra = BTreeMap::new();
         for (column, names) in further {
+            let column = column.as_ref();
             let found = Column::parse(column).ok_or_else(|| format!("there is no column {column:?}"))?;
-            for name in names {
+            for name in names.as_ref() {
                 let known = Column::parse(name).filter(|other| *other != found);
                 let before = extra.insert(columns::plain(name), found).filter(|other| *other != found);
                 if known.or(before).is_some() {

@@ -16,7 +16,7 @@ use super::guard::{Broken, Guard, Starts};
 use super::parsed::Parsed;
 use super::row::{self, Cells};
 use super::scratch::{Scratch, signed};
-use super::{ERRORS_MAX, SECTIONS_MAX, conflicts, dialect, event, merge};
+use super::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, dialect, event, merge};
 
 /// How many rows pass between two looks at the watch.
 const ROWS_BETWEEN_LOOKS: u64 = 200;
@@ -262,6 +262,10 @@ impl Reading<'_, '_> {
                 "the file has several terms, {}{more}: upload each for itself, or name one with ?term=",
                 named.join(", ")
             );
+            refuse(&mut self.parsed, header_line, message)?;
+        }
+        if self.parsed.brings_events && self.parsed.sections > EVENTS_MAX {
+            let message = format!("a file brings at most {EVENTS_MAX} events: divide it");
             refuse(&mut self.parsed, header_line, message)?;
         }
         self.look()?;

@@ -221,7 +221,7 @@ fn overlapping_rooms_and_instructors_are_told_but_not_one_class_under_two_number
         (
             ConflictKind::Instructor,
             vec![2, 4],
-            "ANN teaches both A 1 (CRN 1) and C 1 (CRN 3) on mon, wed, fri 09:00-10:00".to_owned(),
+            "Ann teaches both A 1 (CRN 1) and C 1 (CRN 3) on mon, wed, fri 09:00-10:00".to_owned(),
         ),
     ];
     assert_eq!(told, expected);
