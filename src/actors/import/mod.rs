@@ -176,6 +176,12 @@ impl Imports {
         Ok(Self { inner, queue: Some(queue), thread: Some(thread) })
     }
 
+    /// Whether none is under way or waits, and how each ended is kept (or was given up).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.inner.live().is_empty()
+    }
+
     /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
     pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
         self.inner.around.reader.check_map(map)
