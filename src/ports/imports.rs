@@ -11,7 +11,7 @@ use super::schedule::Event;
 /// Sections (or stale rows) in one small write: registrations pass between two of them.
 pub const CHUNK_LEN: usize = 200;
 /// Finished tasks that are kept, the newest.
-pub const TASKS_KEPT: usize = 50;
+pub const TASKS_KEPT: usize = 20;
 
 /// How a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

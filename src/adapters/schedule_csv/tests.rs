@@ -270,6 +270,40 @@ fn a_colleges_own_names_are_checked() {
     assert!(reader.check_map(&[("seats".into(), "chairs".into())]).is_err());
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_cell_breaks_its_reader(cell in r"[\PC]{0,12}|[0-9:apm .\-–/TWRFSUMh,]{0,16}|[A-Z]{1,4}[ \-]?[A-Z]?[0-9é.]{0,9}") {
+        let _ = super::days::days(&cell);
+        let _ = super::times::range(&cell);
+        let _ = super::times::single(&cell);
+        let _ = super::times::pair(&cell, &cell);
+        let _ = super::dates::range(&cell);
+        let _ = super::text::credits(&cell);
+        let _ = super::text::people(&cell);
+        let _ = super::text::persons(&cell);
+        if let Ok(course) = super::course::apart(&cell) {
+            super::course::is_course(&course.name);
+        }
+    }
+
+    #[test]
+    fn whatever_a_file_holds_each_row_is_taken_or_refused_with_a_reason(
+        rows in proptest::collection::vec(r#"[1-4]?,(A 1|B)?,[0-9x]{0,2},(MW|T|Q)?,(9:00-10:00|8-7|TBA)?(,|")?"#, 0..12),
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..8),
+    ) {
+        let mut file = format!("crn,course,cap,days,time\n{}\n", rows.join("\n")).into_bytes();
+        file.extend(bytes);
+        let file = read_with(&file, &options(Some("T"), &[]));
+        let lines: std::collections::BTreeSet<u64> = file.errors().iter().map(|e| e.line).collect();
+        proptest::prop_assert!(file.parsed.refused() == 0 || !lines.is_empty());
+        if !file.parsed.refused_as_a_whole() {
+            proptest::prop_assert!(lines.len() as u64 == file.parsed.refused());
+            let taken = file.sections().len() as u64;
+            proptest::prop_assert!(taken <= file.parsed.rows() - file.parsed.refused());
+        }
+    }
+}
+
 /// A real schedule, unless this machine has none.
 fn real(name: &str, options: &ScheduleOptions) -> Option<Read> {
     let folder = std::env::var_os("EDUHUB_DATA")
