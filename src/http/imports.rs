@@ -17,7 +17,7 @@ use crate::domain::ids::TermId;
 use crate::identity::Audit;
 use crate::protocol::problem::ProblemCode;
 
-use super::auth::{Staff, audit_entry};
+use super::auth::Staff;
 use super::body::is_of_type;
 use super::error::{Problem, method_not_allowed};
 use super::query::{Query, path_param};
@@ -104,10 +104,7 @@ async fn submit(
         "term": options.term, "dry_run": options.dry_run, "partial": options.partial, "totals": options.totals,
     });
     let task = jobs.submit(upload, options, &staff.0.user).await.map_err(problem)?;
-    let mut entry = audit_entry(request, "import.start");
-    entry.subject = Some(task.clone());
-    entry.detail = detail.to_string();
-    audit.record(entry);
+    audit.record(request, Some(&staff.0), "import.start", Some(&task), None, &detail.to_string());
     let at = format!("/api/v1/imports/{task}");
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, at))
@@ -124,15 +121,13 @@ pub async fn get(request: HttpRequest, _staff: Staff, jobs: Data<Imports>) -> Re
 /// `DELETE /api/v1/imports/{task}`
 pub async fn cancel(
     request: HttpRequest,
-    _staff: Staff,
+    staff: Staff,
     jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
     let task = jobs.cancel(&id).await?.ok_or_else(no_such_task)?;
-    let mut entry = audit_entry(&request, "import.cancel");
-    entry.subject = Some(id);
-    audit.record(entry);
+    audit.record(&request, Some(&staff.0), "import.cancel", Some(&id), None, "");
     Ok(answer(task))
 }
 

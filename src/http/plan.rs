@@ -36,9 +36,10 @@ pub async fn put(
     fields.finish()?;
     let mut sections: Vec<SectionId> = Vec::new();
     for text in wanted {
-        let id = SectionId::parse(&text).ok().filter(|id| model.section(id).is_some()).ok_or_else(|| {
-            Problem::invalid("sections", format!("There is no section {text}."))
-        })?;
+        let id = SectionId::parse(&text)
+            .ok()
+            .filter(|id| model.section(id).is_some())
+            .ok_or_else(|| Problem::invalid("sections", format!("There is no section {text}.")))?;
         if !sections.contains(&id) {
             sections.push(id);
         }

@@ -88,11 +88,7 @@ fn receipt_json(term: &TermId, receipt: &Receipt) -> Value {
 }
 
 /// `GET /api/v1/me/registrations`
-pub async fn list(
-    request: HttpRequest,
-    student: Student,
-    model: Data<ReadModel>,
-) -> Result<HttpResponse, Problem> {
+pub async fn list(request: HttpRequest, student: Student, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
     let wanted = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     if wanted.as_ref().is_some_and(|term| model.term(term).is_none()) {
         return Err(Problem::invalid("term", "There is no such term."));
@@ -157,9 +153,8 @@ pub async fn batch(
 fn section_ids(field: &str, texts: Option<Vec<String>>) -> Result<Vec<SectionId>, Problem> {
     let mut ids: Vec<SectionId> = Vec::new();
     for text in texts.unwrap_or_default() {
-        let id = SectionId::parse(&text).map_err(|_| {
-            Problem::invalid(field, "A section's id is TERM-CRN, such as 202209-10001.")
-        })?;
+        let id = SectionId::parse(&text)
+            .map_err(|_| Problem::invalid(field, "A section's id is TERM-CRN, such as 202209-10001."))?;
         if ids.contains(&id) {
             return Err(Problem::invalid(field, format!("{id} is named twice.")));
         }
@@ -212,9 +207,7 @@ fn wish_json(term: &TermId, crn: Crn, outcome: WishOutcome) -> (SectionId, Value
             return (SectionId { term: term.clone(), crn }, body);
         }
         WishOutcome::Refused(refusal) => Problem::from(refusal),
-        WishOutcome::NotFound => {
-            Problem::not_found("There is no such section, or you have never held it.")
-        }
+        WishOutcome::NotFound => Problem::not_found("There is no such section, or you have never held it."),
         WishOutcome::SwapUndone { because_of } => Problem::new(
             ProblemCode::SwapRefused,
             format!("Nothing was changed, because another part of the swap ({term}-{because_of}) could not be done."),

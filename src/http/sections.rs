@@ -53,8 +53,9 @@ impl Filter {
         let words = query.string("q", 0..=SEARCH_LEN_MAX)?.unwrap_or_default();
         let mut days = Days::NONE;
         for name in query.get("days")?.unwrap_or_default().split(',').map(str::trim).filter(|d| !d.is_empty()) {
-            let day = Days::parse_one(&name.to_ascii_lowercase())
-                .ok_or_else(|| unknown("days", "Days are mon, tue, wed, thu, fri, sat and sun, separated by commas."))?;
+            let day = Days::parse_one(&name.to_ascii_lowercase()).ok_or_else(|| {
+                unknown("days", "Days are mon, tue, wed, thu, fri, sat and sun, separated by commas.")
+            })?;
             days = Days::from_bits(days.bits() | day.bits());
         }
         Ok(Self {

@@ -106,7 +106,12 @@ pub async fn put(
     let detail = format!("{patch:?}");
     pool.ask_or_make(id.clone(), Command::PutTerm(patch)).await?;
     audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail);
-    let term = model.term(&id).ok_or_else(|| Problem::internal("a term was changed and not published"))?.snapshot().term.clone();
+    let term = model
+        .term(&id)
+        .ok_or_else(|| Problem::internal("a term was changed and not published"))?
+        .snapshot()
+        .term
+        .clone();
     let mut response = if known.is_some() { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(term_json(&term, clock.now())))
 }
