@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::actors::registrar::AskError;
@@ -208,7 +209,13 @@ impl Run<'_> {
         let dry = self.job.options.dry_run || refused;
         let snapshot = self.inner.around.model.term(term).map(|t| t.snapshot());
         let generation = if dry { 0 } else { self.begin(term)? };
-        let mut comparing = Comparing::new(snapshot.as_deref(), generation, self.job.options.totals, !dry);
+        let mut comparing = Comparing::new(
+            snapshot.as_deref(),
+            self.inner.around.clock.now(),
+            generation,
+            self.job.options.totals,
+            !dry,
+        );
         let compared = schedule.each_section(&mut |section| {
             if let Some(chunk) = comparing.add(self, section) {
                 self.stage(generation, &chunk).map_err(|stop| comparing.stopped(stop))?;
@@ -365,7 +372,7 @@ impl Run<'_> {
     fn finish(&mut self, outcome: Result<(), Stop>) {
         // Whoever cancelled in the last moment was told so: then it is, unless it was applied.
         let outcome = match outcome {
-            Ok(()) if self.job.live.is_cancelled() => Err(Stop::Cancelled),
+            Ok(()) if !self.job.live.commit() && self.job.live.is_cancelled() => Err(Stop::Cancelled),
             other => other,
         };
         let kept = {
@@ -416,9 +423,9 @@ struct Comparing<'s> {
 }
 
 impl<'s> Comparing<'s> {
-    fn new(snapshot: Option<&'s Snapshot>, generation: u64, totals: bool, keep: bool) -> Self {
+    fn new(snapshot: Option<&'s Snapshot>, now: Timestamp, generation: u64, totals: bool, keep: bool) -> Self {
         // The clock of the decision counts in the end; this only says what will most likely be.
-        let open = snapshot.is_some_and(|s| s.term.is_open(jiff::Timestamp::now()));
+        let open = snapshot.is_some_and(|s| s.term.is_open(now));
         let staged = StagedImport { generation, totals_count_while_open: totals, sections: Vec::new(), unchanged: 0 };
         Self { snapshot, totals_count: totals || !open, keep, chunk: Vec::new(), staged, stop: None }
     }
