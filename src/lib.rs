@@ -12,6 +12,8 @@ pub mod http;
 pub mod identity;
 pub mod logging;
 pub mod machine;
+pub mod metrics;
+pub mod observe;
 pub mod ports;
 pub mod protocol;
 pub mod readmodel;

@@ -2,6 +2,8 @@
 //!
 //! - [`assets`]: the pages, and all that they load
 //!
+//! - [`health`]: whether the hub lives, is ready, and what it measures
+//!
 //! What every resource uses:
 //! - [`error`]: problem documents, for refusals and for everything that goes wrong
 //! - [`body`]: JSON bodies, field by field; [`query`]: the query string and the path, the same way
@@ -12,6 +14,7 @@ pub mod assets;
 pub mod body;
 pub mod encoded;
 pub mod error;
+pub mod health;
 pub mod hot;
 pub mod query;
 pub mod request_id;

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -127,6 +127,8 @@ struct Inner {
     around: ImportSurroundings,
     live: Mutex<HashMap<String, Arc<Live>>>,
     stopping: AtomicBool,
+    /// Imports that ended: done, failed, cancelled.
+    finished: [AtomicU64; 3],
 }
 
 impl Inner {
@@ -156,7 +158,12 @@ impl ImportJobs {
                 std::fs::remove_dir_all(entry.path())?;
             }
         }
-        let inner = Arc::new(Inner { around, live: Mutex::new(HashMap::new()), stopping: AtomicBool::new(false) });
+        let inner = Arc::new(Inner {
+            around,
+            live: Mutex::new(HashMap::new()),
+            stopping: AtomicBool::new(false),
+            finished: Default::default(),
+        });
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let working = inner.clone();
         let thread =
@@ -178,6 +185,23 @@ impl ImportJobs {
             around.store.put_task(task).await?;
         }
         Ok(())
+    }
+
+    /// Imports that wait or are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.inner.live().len()
+    }
+
+    /// How many have ended since the start, by how.
+    #[must_use]
+    pub fn finished(&self) -> [(&'static str, u64); 3] {
+        let counts = self.inner.finished.each_ref().map(|count| count.load(Ordering::Relaxed));
+        [
+            (TaskState::Done.as_str(), counts[0]),
+            (TaskState::Failed.as_str(), counts[1]),
+            (TaskState::Cancelled.as_str(), counts[2]),
+        ]
     }
 
     /// A place for an upload.
