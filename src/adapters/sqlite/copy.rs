@@ -137,3 +137,7 @@ fn sync_folder(of: &Path) -> Result<(), CopyError> {
     let folder = of.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|f| f.sync_all()).map_err(|error| CopyError::Io { path: of.to_owned(), error })
 }
+
+#[cfg(test)]
+#[path = "copy_tests.rs"]
+mod tests;
