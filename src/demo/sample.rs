@@ -93,4 +93,27 @@ mod tests {
         }
         assert!(std::fs::read(path).unwrap() == made, "make it anew: BLESS=1 cargo test --lib sample");
     }
+    #[test]
+    fn the_importer_reads_the_sample_as_the_college_it_was_made_from() {
+        use crate::adapters::schedule_csv::CsvSchedules;
+        use crate::ports::schedule::{ScheduleOptions, ScheduleReader, Severity};
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sample.csv");
+        std::fs::write(&file, sample_schedule().unwrap()).unwrap();
+        let options = ScheduleOptions { term: None, map: Vec::new(), zone: TimeZone::UTC };
+        let read = CsvSchedules::default().read(&file, folder.path(), &options, &mut |_| true).unwrap();
+        assert_eq!((read.findings_total(Severity::Error), read.findings_total(Severity::Warning)), (0, 0));
+        assert_eq!(read.conflicts_total(), 0);
+        let mut sections = Vec::new();
+        let mut take = |section| {
+            sections.push(section);
+            Ok(())
+        };
+        read.each_section(&mut take).unwrap();
+        let (_, made) = super::super::college(SAMPLE_MADE_AT.parse().unwrap(), &TimeZone::UTC).unwrap().remove(0);
+        assert_eq!(sections.len(), made.len());
+        for (read, made) in sections.iter().zip(&made) {
+            assert_eq!((&read.section, read.totals), (&made.section, made.file_totals));
+        }
+    }
 }
