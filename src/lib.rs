@@ -4,10 +4,16 @@
 
 pub mod actors;
 pub mod adapters;
+pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod identity;
+pub mod logging;
+pub mod machine;
+pub mod metrics;
+pub mod observe;
 pub mod ports;
 pub mod protocol;
 pub mod readmodel;

@@ -6,12 +6,13 @@
 //!   lets in
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
 //! - [`import`]: imports of schedules, one at a time
-//! - [`pool`]: finds a term's registrar, and bounds what is accepted
+//! - [`pool`]: finds a term's registrar, and bounds what is accepted; [`outcomes`]: counts how it ended
 
 pub mod broker;
 mod guarded;
 pub mod import;
 pub mod live;
+pub mod outcomes;
 pub mod pool;
 pub mod registrar;
 pub mod registry;

@@ -11,6 +11,7 @@ use crate::domain::command::Command;
 use crate::domain::ids::TermId;
 use crate::readmodel::TermModel;
 
+use super::outcomes::Outcomes;
 use super::registrar::{Ask, AskError, Registrar, Reply, Surroundings};
 
 /// The registrars, spread over a few threads of their own.
@@ -23,6 +24,7 @@ pub struct RegistrarPool {
     /// has a slot of its own.)
     accepted: Arc<Semaphore>,
     accepted_max: usize,
+    outcomes: Outcomes,
 }
 
 impl RegistrarPool {
@@ -36,6 +38,7 @@ impl RegistrarPool {
             next_arbiter: Mutex::new(0),
             accepted: Arc::new(Semaphore::new(accepted_max)),
             accepted_max,
+            outcomes: Outcomes::default(),
         }
     }
 
@@ -43,6 +46,18 @@ impl RegistrarPool {
     #[must_use]
     pub fn accepted(&self) -> usize {
         self.accepted_max - self.accepted.available_permits()
+    }
+
+    /// Terms that have a registrar, loaded or not.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        self.registrars.len()
+    }
+
+    /// How what was asked has ended so far.
+    #[must_use]
+    pub fn outcomes(&self) -> &Outcomes {
+        &self.outcomes
     }
 
     /// Starts a registrar for each term of the store, and waits until all can be read.
@@ -86,6 +101,12 @@ impl RegistrarPool {
     }
 
     async fn send(&self, registrar: &Addr<Registrar>, command: Command) -> Reply {
+        let reply = self.send_uncounted(registrar, command).await;
+        self.outcomes.count(&reply);
+        reply
+    }
+
+    async fn send_uncounted(&self, registrar: &Addr<Registrar>, command: Command) -> Reply {
         let permit = self.accepted.clone().try_acquire_owned().map_err(|_| AskError::Overloaded)?;
         let (reply, answer) = oneshot::channel();
         registrar

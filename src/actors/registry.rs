@@ -180,6 +180,8 @@ pub struct Registry {
     draining: AtomicBool,
     /// Sessions that were closed because their queue was full.
     pub evicted: AtomicU64,
+    /// Frames sent to sessions that are gone.
+    frames_before: AtomicU64,
     /// Sessions that were closed because they gave no sign of life.
     pub reaped: AtomicU64,
 }
@@ -242,6 +244,7 @@ impl Registry {
     pub fn forget(&self, id: Uuid) {
         let Some((_, record)) = self.sessions.remove(&id) else { return };
         self.count.fetch_sub(1, Ordering::Relaxed);
+        self.frames_before.fetch_add(record.sent(), Ordering::Relaxed);
         self.leave_address(&record.address);
         if let Some(caller) = &record.caller {
             uncount_key(&self.users, caller.user.clone());
@@ -330,6 +333,13 @@ impl Registry {
             }
         }
         counts
+    }
+
+    /// Frames sent to everyone so far. Sessions count for themselves: a counter that all share would be fought for.
+    #[must_use]
+    pub fn frames_sent(&self) -> u64 {
+        let now: u64 = self.sessions.iter().map(|record| record.sent()).sum();
+        now + self.frames_before.load(Ordering::Relaxed)
     }
 
     /// From now on nobody is taken in.

@@ -137,6 +137,13 @@ pub struct Import {
     pub columns: BTreeMap<String, Vec<String>>,
 }
 
+impl Import {
+    /// The columns with their further names.
+    pub fn further(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.columns.iter().map(|(column, names)| (column.as_str(), names.as_slice()))
+    }
+}
+
 /// `[log]`: what is written to standard error.
 #[derive(Debug, Clone)]
 pub struct Log {

@@ -1,5 +1,9 @@
 //! HTTP: one file a resource, over the read model and the actors. Nothing here decides; nothing here speaks SQL.
 //!
+//! - [`assets`]: the pages, and all that they load
+//!
+//! - [`health`]: whether the hub lives, is ready, and what it measures
+//!
 //! What every resource uses:
 //! - [`error`]: problem documents, for refusals and for everything that goes wrong
 //! - [`body`]: JSON bodies, field by field; [`query`]: the query string and the path, the same way
@@ -19,6 +23,7 @@ pub mod body;
 pub mod encoded;
 pub mod error;
 pub mod events;
+pub mod health;
 pub mod hot;
 pub mod imports;
 pub mod plan;

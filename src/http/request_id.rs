@@ -7,11 +7,13 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, ResponseError};
 use uuid::Uuid;
 
 use super::error::{PROBLEM_JSON, Problem, of_status};
 use crate::domain::ids::UserName;
+use crate::metrics::Metrics;
 
 /// The header that carries a request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -76,6 +78,9 @@ pub async fn request_id<B: MessageBody + 'static>(
     protect(answer.headers_mut());
     if let Some(cause) = cause {
         log::error!(target: "eduhub::http", "{cause} id={id_text}");
+    }
+    if let Some(metrics) = answer.request().app_data::<Data<Metrics>>() {
+        metrics.count_request(answer.status().as_u16(), started.elapsed());
     }
     write_line(&answer, started, id_text);
     Ok(answer)

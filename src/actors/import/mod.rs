@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -132,6 +132,8 @@ struct Inner {
     live: Mutex<HashMap<String, Arc<Live>>>,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
+    /// Imports that ended: done, failed, cancelled.
+    finished: [AtomicU64; 3],
 }
 
 impl Inner {
@@ -168,6 +170,11 @@ impl Imports {
             live: Mutex::new(HashMap::new()),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             stopping: AtomicBool::new(false),
+        let inner = Arc::new(Inner {
+            around,
+            live: Mutex::new(HashMap::new()),
+            stopping: AtomicBool::new(false),
+            finished: Default::default(),
         });
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let working = inner.clone();
@@ -190,6 +197,25 @@ impl Imports {
     /// A place for an upload. It touches the disk: call it where that may wait.
     pub fn upload(&self) -> Result<Upload, ImportError> {
         let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
+    /// Imports that wait or are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.inner.live().len()
+    }
+
+    /// How many have ended since the start, by how.
+    #[must_use]
+    pub fn finished(&self) -> [(&'static str, u64); 3] {
+        let counts = self.inner.finished.each_ref().map(|count| count.load(Ordering::Relaxed));
+        [
+            (TaskState::Done.as_str(), counts[0]),
+            (TaskState::Failed.as_str(), counts[1]),
+            (TaskState::Cancelled.as_str(), counts[2]),
+        ]
+    }
+
+    /// A place for an upload.
+    pub fn upload(&self) -> io::Result<Upload> {
         let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.around.folder)?;
         Ok(Upload { folder, _place: place })
     }

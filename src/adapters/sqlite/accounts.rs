@@ -1,5 +1,7 @@
 //! Local accounts, people, dead tokens.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -10,6 +12,7 @@ use crate::ports::StoreFuture;
 use crate::ports::accounts::{Account, AccountStore, Person};
 
 use super::SqliteStore;
+use super::open::{OpenError, open_existing};
 use super::rows::{time_at, unreadable};
 
 fn user_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
@@ -35,6 +38,21 @@ fn end_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) -> ru
     Ok(())
 }
 
+/// The accounts of a store that another process may have, by name.
+///
+/// # Errors
+/// When there is no store, or it cannot be read.
+pub fn accounts_of(store: &Path) -> Result<Vec<Account>, OpenError> {
+    let connection = open_existing(store)?;
+    all(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
+}
+
+fn all(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
+    conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts ORDER BY username")?
+        .query_map([], account_of)?
+        .collect()
+}
+
 impl AccountStore for SqliteStore {
     fn account(&self, username: &UserName) -> StoreFuture<Option<Account>> {
         let username = username.clone();
@@ -46,11 +64,7 @@ impl AccountStore for SqliteStore {
     }
 
     fn accounts(&self) -> StoreFuture<Vec<Account>> {
-        self.read(|conn| {
-            conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts ORDER BY username")?
-                .query_map([], account_of)?
-                .collect()
-        })
+        self.read(all)
     }
 
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()> {

@@ -3,6 +3,7 @@
 //! - [`open`]: the lock of the operating system, the migrations
 //! - [`writer`]: the one thread that writes
 //! - [`readers`]: connections that only read
+//! - [`copy`], [`verify`], [`seed`]: what the command line does to a whole store
 //! - [`plans`]: what students plan
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
@@ -15,13 +16,16 @@ mod accounts;
 mod alert_log;
 pub(crate) mod alerts;
 mod audit;
+mod copy;
 mod events;
 mod imports;
 mod open;
 mod plans;
 mod readers;
 mod rows;
+mod seed;
 mod terms;
+mod verify;
 mod writer;
 
 use std::collections::HashMap;
@@ -35,7 +39,11 @@ use crate::domain::ids::TermId;
 use crate::domain::section::Credits;
 use crate::ports::{StoreError, StoreFuture};
 
+pub use accounts::accounts_of;
+pub use copy::{CopyError, backup, restore};
 pub use open::{OpenError, StoreLock};
+pub use seed::{Seed, SeedAccount};
+pub use verify::{Verification, verify};
 pub use writer::WriterGauge;
 
 /// Settings of the embedded store.

@@ -56,6 +56,15 @@ pub enum OpenError {
         /// The newest layout that this hub knows.
         known: usize,
     },
+    /// The file was written by an older hub, and is only to be read.
+    #[error("the store {0} was written by an older EduHub; `eduhub serve` brings it to the present layout")]
+    TooOld(PathBuf),
+    /// There is no file.
+    #[error("there is no store {0}")]
+    Absent(PathBuf),
+    /// The file is something else.
+    #[error("{0} is not a store of EduHub")]
+    Foreign(PathBuf),
 }
 
 /// The exclusive lock on a store, held by the operating system until the process ends. It lies beside the database
@@ -125,6 +134,35 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     // What the disk cannot take is better known now than at the first registration.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
     Ok(connection)
+}
+
+/// A connection that only reads a store that must be there, be ours, and have the present layout. Takes no lock: a hub
+/// may have the store.
+pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
+    if !path.is_file() {
+        return Err(OpenError::Absent(path.to_owned()));
+    }
+    let sqlite = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign(path.to_owned()),
+        _ => OpenError::Sqlite { path: path.to_owned(), error },
+    };
+    let connection = connect_reader(path).map_err(sqlite)?;
+    let ours: usize = connection
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('terms', 'sections', 'registrations')",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(sqlite)?;
+    if ours != 3 {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    match found.cmp(&MIGRATIONS.len()) {
+        std::cmp::Ordering::Less => Err(OpenError::TooOld(path.to_owned())),
+        std::cmp::Ordering::Equal => Ok(connection),
+        std::cmp::Ordering::Greater => Err(OpenError::TooNew { path: path.to_owned(), found, known: MIGRATIONS.len() }),
+    }
 }
 
 /// Settings of a connection that writes: a commit is on the disk when it returns.

@@ -159,15 +159,16 @@ fn visible_generation(tx: &Connection, term: &TermId, crn: &Crn, generation: u64
 }
 
 /// Everything the store has of a term.
-struct TermRows {
+pub(super) struct TermRows {
     term: Term,
     seats_seq: u64,
     generation: u64,
-    sections: Vec<SectionState>,
-    registrations: Vec<(UserName, Registration)>,
+    pub(super) sections: Vec<SectionState>,
+    pub(super) registrations: Vec<(UserName, Registration)>,
 }
 
-fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRows> {
+/// Reads a term; an empty, closed one when the store does not have it. Registrations come student by student.
+pub(super) fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRows> {
     let found = tx
         .prepare_cached(&format!("SELECT {} FROM terms WHERE id = ?1", rows::TERM_COLUMNS))?
         .query_row([id.as_str()], rows::term_at)

@@ -32,6 +32,8 @@ pub struct WriterGauge {
     pub commits: AtomicU64,
     /// Commits that failed.
     pub failures: AtomicU64,
+    /// How long all commits took, in microseconds.
+    pub commit_us_total: AtomicU64,
     /// How long the last commit took, in microseconds.
     pub last_commit_us: AtomicU64,
     /// Whether it waits for the disk to be usable again.
@@ -190,6 +192,7 @@ impl Journal {
                 self.connection = Some(connection);
                 self.gauge.commits.fetch_add(1, Ordering::Relaxed);
                 let us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.gauge.commit_us_total.fetch_add(us, Ordering::Relaxed);
                 self.gauge.last_commit_us.store(us, Ordering::Relaxed);
                 self.tell(jobs.into_iter().zip(results).collect());
             }

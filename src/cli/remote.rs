@@ -1,0 +1,112 @@
+//! The store, or the hub that has it. On one store only the hub writes, so a command beside it asks it over HTTP, with
+//! a token that it mints itself: whoever can read the secret may.
+
+use std::time::Duration;
+
+use awc::http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use crate::config::Config;
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::identity::secret;
+use crate::identity::token::Tokens;
+
+use super::Failure;
+
+/// Who the commands are, in the audit trail.
+const SUBJECT: &str = "eduhub-cli";
+/// How long a command's token lives: longer than the longest import takes.
+const TOKEN_TTL: Duration = Duration::from_secs(3_600);
+/// How long the hub may take to answer. It shares the machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who writes.
+pub(super) enum Access {
+    /// This process: it has the store's lock now.
+    Store(SqliteStore),
+    /// A running hub.
+    Hub(Hub),
+}
+
+/// A running hub.
+pub(super) struct Hub {
+    /// Such as `http://127.0.0.1:8000`.
+    pub(super) url: String,
+    /// Signed for the role that was asked for.
+    pub(super) token: String,
+    /// To be used on one thread.
+    pub(super) client: awc::Client,
+}
+
+/// Takes the store, or finds the hub that has it. To be called on an actix system.
+pub(super) fn access(config: &Config, role: Role) -> Result<Access, Failure> {
+    let options = SqliteOptions { path: config.store.path.clone(), credit_limit: config.registration.credit_limit };
+    match SqliteStore::open(options) {
+        Ok(store) => Ok(Access::Store(store)),
+        Err(OpenError::Locked { address: Some(url), .. }) => Ok(Access::Hub(Hub::at(config, url, role)?)),
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+impl Hub {
+    fn at(config: &Config, url: String, role: Role) -> Result<Self, Failure> {
+        let file = secret::path_beside(&config.store.path);
+        let secret = secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?;
+        let subject = UserName::parse(SUBJECT).map_err(Failure::failed)?;
+        let minted = Tokens::new(&secret).mint(&subject, None, role, TOKEN_TTL, Timestamp::now());
+        let token = minted.ok_or_else(|| Failure::failed("a token could not be signed"))?.token;
+        let client = awc::Client::builder().timeout(PATIENCE).finish();
+        Ok(Self { url, token, client })
+    }
+
+    /// Asks, and returns a good answer's body (null when it is empty).
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let sent = match body {
+            Some(body) => request.send_json(body),
+            None => request.send(),
+        };
+        let unreachable = |error: &dyn std::fmt::Display| {
+            Failure::failed(format!("the hub at {} has the store, and does not answer: {error}", self.url))
+        };
+        let mut response = sent.await.map_err(|error| unreachable(&error))?;
+        let bytes = response.body().await.map_err(|error| unreachable(&error))?;
+        let answer = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if response.status().is_success() { Ok(answer) } else { Err(refused(response.status(), &answer)) }
+    }
+}
+
+/// A problem document as a sentence.
+fn refused(status: StatusCode, problem: &Value) -> Failure {
+    let detail = problem["detail"].as_str().map_or_else(|| format!("the hub answers {status}"), str::to_owned);
+    let field = problem["field"].as_str().map(|field| format!(" ({field})")).unwrap_or_default();
+    Failure::failed(format!("{}{field}", detail.trim_end_matches('.')))
+}
+
+/// A user name as a part of a path.
+pub(super) fn path_part(text: &str) -> String {
+    let mut part = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            part.push(char::from(byte));
+        } else {
+            // RFC 3986, section 2.1.
+            part.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_part;
+
+    #[test]
+    fn a_name_keeps_its_letters_in_a_path() {
+        assert_eq!(path_part("anna.k-1_~"), "anna.k-1_~");
+        assert_eq!(path_part("josé/é@x"), "jos%C3%A9%2F%C3%A9%40x");
+    }
+}

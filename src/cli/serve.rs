@@ -1,0 +1,18 @@
+//! `serve`.
+
+use crate::config::Config;
+
+use super::{Done, Failure};
+
+/// `eduhub serve [--demo]`
+pub(super) fn run(config: Config, demo: bool) -> Done {
+    crate::logging::start(&config.log.filter);
+    if demo && !config.server.bind.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "--demo makes accounts whose passwords everybody knows: it serves on a loopback address only, \
+             and server.bind is {}",
+            config.server.bind
+        )));
+    }
+    Err(Failure::failed("not wired"))
+}

@@ -1,0 +1,158 @@
+//! `user add`, `passwd`, `list`, `remove`: local accounts, in the store or through the hub that has it.
+
+use std::sync::Arc;
+
+use awc::http::Method;
+use clap::Subcommand;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use crate::adapters::sqlite::{self, OpenError, SqliteStore};
+use crate::config::Config;
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::identity::password;
+use crate::ports::accounts::{Account, AccountStore, AuditEntry, AuditStore};
+
+use super::remote::{Access, access, path_part};
+use super::token::{role, user_name};
+use super::{Done, Failure, say};
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Makes an account; the password is asked for, or read from standard input
+    Add {
+        /// The user name, without spaces
+        name: String,
+        /// student, staff or admin
+        #[arg(long)]
+        role: String,
+        /// The name that people read; the user name unless told otherwise
+        #[arg(long, value_name = "NAME")]
+        full_name: Option<String>,
+    },
+    /// Changes a password, and signs the user out everywhere
+    Passwd {
+        /// The user name
+        name: String,
+    },
+    /// Lists the accounts
+    List,
+    /// Removes an account, and signs the user out everywhere
+    Remove {
+        /// The user name
+        name: String,
+    },
+}
+
+/// `eduhub user …`
+pub(super) fn run(config: &Config, command: &UserCommand) -> Done {
+    match command {
+        UserCommand::List => list(config),
+        UserCommand::Add { name, role: role_name, full_name } => {
+            let (username, role) = (user_name(name)?, role(role_name)?);
+            if find(config, &username)?.is_some() {
+                return Err(Failure::failed(format!("{username} has an account already; `user passwd` changes it")));
+            }
+            let name = full_name.clone().unwrap_or_else(|| name.clone());
+            let account = Account { username, name, role, password_hash: String::new() };
+            put(config, account, "user.add")
+        }
+        UserCommand::Passwd { name } => {
+            let username = user_name(name)?;
+            let account = find(config, &username)?.ok_or_else(|| nobody(&username))?;
+            put(config, account, "user.change")
+        }
+        UserCommand::Remove { name } => remove(config, &user_name(name)?),
+    }
+}
+
+fn nobody(username: &UserName) -> Failure {
+    Failure::failed(format!("there is no local account {username}"))
+}
+
+/// The accounts, read beside whoever has the store. None when there is no store yet.
+fn accounts(config: &Config) -> Result<Vec<Account>, Failure> {
+    match sqlite::accounts_of(&config.store.path) {
+        Ok(accounts) => Ok(accounts),
+        Err(OpenError::Absent(_)) => Ok(Vec::new()),
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+fn find(config: &Config, username: &UserName) -> Result<Option<Account>, Failure> {
+    Ok(accounts(config)?.into_iter().find(|account| account.username == *username))
+}
+
+fn list(config: &Config) -> Done {
+    for account in accounts(config)? {
+        say(format_args!("{}\t{}\t{}", account.username, account.role, account.name))?;
+    }
+    Ok(())
+}
+
+/// Makes an account, or gives it a new password.
+fn put(config: &Config, account: Account, action: &'static str) -> Done {
+    let secret = super::password::new_password(account.username.as_str())?;
+    let done = format!("{} ({}) can sign in", account.username, account.role);
+    on_system(async move {
+        match access(config, Role::Admin)? {
+            Access::Hub(hub) => {
+                let path = format!("/api/v1/admin/users/{}", path_part(account.username.as_str()));
+                let body = json!({ "role": account.role, "name": account.name, "password": secret.expose_secret() });
+                hub.ask(Method::PUT, &path, Some(&body)).await.map(|_| ())
+            }
+            Access::Store(store) => put_directly(&store, account, &secret, action).await,
+        }
+    })?;
+    say(done)
+}
+
+async fn put_directly(store: &SqliteStore, account: Account, secret: &SecretString, action: &str) -> Done {
+    let password_hash = password::hash(secret).map_err(Failure::failed)?;
+    let (username, role) = (account.username.clone(), account.role);
+    let account = Account { password_hash, ..account };
+    store.put_account(account, Some(Timestamp::now())).await.map_err(Failure::failed)?;
+    note(store, action, &username, format!("{role}, with a new password")).await
+}
+
+fn remove(config: &Config, username: &UserName) -> Done {
+    find(config, username)?.ok_or_else(|| nobody(username))?;
+    on_system(async {
+        match access(config, Role::Admin)? {
+            Access::Hub(hub) => {
+                let path = format!("/api/v1/admin/users/{}", path_part(username.as_str()));
+                hub.ask(Method::DELETE, &path, None).await.map(|_| ())
+            }
+            Access::Store(store) => {
+                store.remove_account(username, Timestamp::now()).await.map_err(Failure::failed)?;
+                note(&store, "user.remove", username, String::new()).await
+            }
+        }
+    })?;
+    say(format_args!("{username} has no local account any more"))
+}
+
+/// A line in the audit trail: nobody signed in did this, but somebody on the machine.
+async fn note(store: &SqliteStore, action: &str, subject: &UserName, detail: String) -> Done {
+    let trail: Arc<dyn AuditStore> = Arc::new(store.clone());
+    let entry = AuditEntry {
+        at: Timestamp::now(),
+        user: None,
+        role: None,
+        ip: None,
+        action: action.to_owned(),
+        subject: Some(subject.to_string()),
+        section: None,
+        detail,
+        request_id: None,
+    };
+    trail.append(vec![entry]).await.map_err(Failure::failed)
+}
+
+/// Runs asynchronous work to its end on a system of its own.
+fn on_system(work: impl Future<Output = Done>) -> Done {
+    actix_rt::System::new().block_on(work)
+}

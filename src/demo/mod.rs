@@ -1,0 +1,197 @@
+//! The demonstration college: made by code, the same for the same day, and known to everybody, passwords included.
+//! Only `eduhub serve --demo` loads it, and only on a loopback address.
+//!
+//! - [`courses`]: what is taught; [`calendar`]: in which terms; [`timetable`]: when, where and by whom
+//! - [`accounts`]: who can sign in
+//! - [`sample`]: the same college as a file for the importer
+
+mod accounts;
+mod calendar;
+mod courses;
+mod random;
+mod sample;
+mod timetable;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use crate::adapters::sqlite::{Seed, SqliteStore};
+use crate::domain::alert::{Alert, AlertContent, Category, Priority};
+use crate::domain::audience::Audience;
+use crate::domain::ids::{Crn, SectionId};
+use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
+use crate::domain::term::Term;
+use crate::ports::accounts::AccountStore;
+
+use courses::{COURSES, Course, Shape};
+use timetable::Timetable;
+
+pub use accounts::DemoAccount;
+pub use sample::{SAMPLE_MADE_AT, sample_schedule};
+
+/// Puts the college into the store if it is empty. Returns the demonstration accounts that the store has and whose
+/// password is still the known one.
+///
+/// # Errors
+/// When the store cannot be written or read, or the clock is in no year that has terms.
+pub async fn load_into_empty(store: &SqliteStore, now: Timestamp, zone: &TimeZone) -> anyhow::Result<Vec<DemoAccount>> {
+    let seed = Seed { terms: college(now, zone)?, accounts: accounts::seeds()?, alert: welcome(now) };
+    if store.seed(seed).await? {
+        log::info!("the store was empty: the demonstration college is loaded");
+    }
+    Ok(accounts::still_known(&store.accounts().await?))
+}
+
+/// The terms with their sections: one that is open for registration, and one that opens tomorrow.
+///
+/// # Errors
+/// When `now` is in no year that has terms.
+pub fn college(now: Timestamp, zone: &TimeZone) -> Result<Vec<(Term, Vec<SectionState>)>, jiff::Error> {
+    let [this, next] = calendar::terms(now, zone)?;
+    let (this_sections, next_sections) = (sections(&this, 1, 10_001, true), sections(&next, 2, 20_001, false));
+    Ok(vec![(this, this_sections), (next, next_sections)])
+}
+
+/// A term's sections, numbered from `first_crn` on; partly filled when registration has been `going_on`.
+fn sections(term: &Term, seed: u64, first_crn: u32, going_on: bool) -> Vec<SectionState> {
+    let (Some(starts_on), Some(ends_on)) = (term.starts_on, term.ends_on) else { return Vec::new() };
+    let mut timetable = Timetable::new(seed, starts_on, ends_on);
+    let mut made = Vec::with_capacity(320);
+    for course in &COURSES {
+        for number in 1..=course.sections {
+            for lab in [false, true] {
+                if lab && course.shape != Shape::WithLab {
+                    continue;
+                }
+                let crn = first_crn + u32::try_from(made.len()).unwrap_or(0);
+                if let Some(state) = section(term, &mut timetable, course, number, lab, crn, going_on) {
+                    made.push(state);
+                }
+            }
+        }
+    }
+    made
+}
+
+fn section(
+    term: &Term,
+    timetable: &mut Timetable,
+    course: &Course,
+    number: usize,
+    lab: bool,
+    crn: u32,
+    going_on: bool,
+) -> Option<SectionState> {
+    let placing = timetable.place(course, lab);
+    let (component, letter) = match course.shape {
+        _ if lab => ("lab", 'B'),
+        Shape::Evening => ("studio", 'S'),
+        Shape::Online => ("lecture", 'W'),
+        Shape::ToBeArranged => ("practicum", 'P'),
+        _ => ("lecture", 'A'),
+    };
+    let method = if course.shape == Shape::Online { "Online" } else { "Face-to-Face" };
+    let campus = if course.shape == Shape::Online { "Online" } else { "Main" };
+    let waitlist_capacity = if timetable.random().chance(70) { (course.seats / 4).max(3) } else { 0 };
+    let section = Section {
+        id: SectionId { term: term.id.clone(), crn: Crn::parse(&crn.to_string()).ok()? },
+        course: course.code.into(),
+        component: component.into(),
+        section: Some(format!("{letter}{number:02}").into()),
+        title: Some(course.title.into()),
+        credits: Credits(if lab { 0 } else { course.credits }),
+        instructor: placing.instructor.map(Into::into),
+        method: Some(method.into()),
+        campus: Some(campus.into()),
+        meetings: placing.meetings,
+        capacity: course.seats,
+        waitlist_capacity,
+        status: SectionStatus::Open,
+        linked: Vec::new(),
+        prerequisites: Vec::new(),
+    };
+    let mut state = SectionState::new(Arc::new(section));
+    if going_on {
+        // Seats that were taken before the hub came, as an import's totals tell them.
+        state.outside_enrolled = taken(timetable, course.seats);
+        state.file_totals = Some((state.outside_enrolled, 0));
+    }
+    Some(state)
+}
+
+/// How many seats are taken: some sections are full, some nearly, most have room.
+fn taken(timetable: &mut Timetable, seats: u32) -> u32 {
+    let random = timetable.random();
+    let at_most = usize::try_from(seats).unwrap_or(0);
+    let left = match random.below(100) {
+        0..12 => 0,
+        12..35 => 1 + random.below(3),
+        _ => at_most * (15 + random.below(70)) / 100,
+    };
+    seats.saturating_sub(u32::try_from(left).unwrap_or(0))
+}
+
+/// What everyone reads first.
+fn welcome(now: Timestamp) -> Alert {
+    Alert {
+        id: Uuid::now_v7().to_string(),
+        seq: None,
+        content: AlertContent {
+            title: "Welcome to the demonstration college".to_owned(),
+            message: "Nothing here is real: courses, people and seats are made up. Sign in as one of the \
+                      demonstration accounts, register, and watch the seats change in another window."
+                .to_owned(),
+            priority: Priority::Low,
+            category: Category::System,
+            audience: Audience::everyone(),
+            starts_at: None,
+            expires_at: None,
+            requires_ack: false,
+        },
+        source: "staff".to_owned(),
+        sender: "eduhub".to_owned(),
+        created_at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_college_is_whole_and_the_same_every_time() {
+        let now = at("2026-05-04T12:00:00Z");
+        let first = college(now, &TimeZone::UTC).unwrap();
+        assert_eq!(first, college(now, &TimeZone::UTC).unwrap());
+        for (term, sections) in &first {
+            assert!((290..=310).contains(&sections.len()), "{} has {} sections", term.id, sections.len());
+            let seats: Vec<u32> = sections.iter().map(|s| s.section.capacity).collect();
+            assert_eq!((seats.iter().min(), seats.iter().max()), (Some(&8), Some(&240)), "{}", term.id);
+            assert!(sections.iter().all(|s| s.enrolled_total() <= s.section.capacity));
+            let arranged = sections.iter().filter(|s| !s.section.meetings[0].days.is_empty()).count();
+            assert!(arranged > 250, "only {arranged} sections of {} have a time", term.id);
+        }
+    }
+
+    #[test]
+    fn no_room_and_no_instructor_is_wanted_twice() {
+        for (term, sections) in college(at("2026-05-04T12:00:00Z"), &TimeZone::UTC).unwrap() {
+            for (at, one) in sections.iter().enumerate() {
+                for other in &sections[at + 1..] {
+                    let (one, other) = (&one.section, &other.section);
+                    if one.overlaps(other) {
+                        assert_ne!(one.meetings[0].location, other.meetings[0].location, "{term:?} {one:?} {other:?}");
+                        assert_ne!(one.instructor, other.instructor, "{} and {}", one.id, other.id);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Puts sections into rooms, hours and hands, so that no room and no person is wanted twice.
+
+use std::collections::HashMap;
+
+use jiff::ToSpan;
+use jiff::civil::{Date, Time};
+
+use crate::domain::meeting::{Days, Meeting};
+
+use super::courses::{Course, FAMILY_NAMES, INITIALS, Shape};
+use super::random::Random;
+
+const MON: u8 = 1;
+const TUE: u8 = 1 << 1;
+const WED: u8 = 1 << 2;
+const THU: u8 = 1 << 3;
+const FRI: u8 = 1 << 4;
+const SAT: u8 = 1 << 5;
+
+/// Weekdays, the starting hour and minute, and the length in minutes.
+type Slot = (u8, i8, i8, i64);
+
+/// Three hours a week by day, and some in the evening.
+const TWICE_OR_THRICE: [Slot; 18] = [
+    (MON | WED | FRI, 8, 0, 50),
+    (TUE | THU, 8, 0, 80),
+    (MON | WED | FRI, 9, 0, 50),
+    (TUE | THU, 9, 30, 80),
+    (MON | WED | FRI, 10, 0, 50),
+    (TUE | THU, 11, 0, 80),
+    (MON | WED | FRI, 11, 0, 50),
+    (TUE | THU, 12, 30, 80),
+    (MON | WED | FRI, 12, 0, 50),
+    (TUE | THU, 14, 0, 80),
+    (MON | WED | FRI, 13, 0, 50),
+    (TUE | THU, 15, 30, 80),
+    (MON | WED, 14, 0, 80),
+    (MON | WED, 15, 30, 80),
+    (MON | WED, 17, 0, 80),
+    (TUE | THU, 17, 0, 80),
+    (MON | WED, 18, 30, 80),
+    (TUE | THU, 18, 30, 80),
+];
+/// Five credits: four days a week.
+const FOUR_DAYS: [Slot; 8] = [
+    (MON | TUE | WED | THU, 8, 0, 65),
+    (MON | TUE | WED | THU, 9, 30, 65),
+    (MON | TUE | WED | THU, 11, 0, 65),
+    (MON | TUE | WED | THU, 12, 30, 65),
+    (MON | TUE | WED | THU, 14, 0, 65),
+    (MON | TUE | WED | THU, 15, 30, 65),
+    (MON | WED, 18, 0, 130),
+    (TUE | THU, 18, 0, 130),
+];
+/// Three hours at once: laboratories by day.
+const LAB: [Slot; 16] = [
+    (MON, 8, 30, 170),
+    (TUE, 8, 30, 170),
+    (WED, 8, 30, 170),
+    (THU, 8, 30, 170),
+    (FRI, 8, 30, 170),
+    (MON, 11, 30, 170),
+    (TUE, 11, 30, 170),
+    (WED, 11, 30, 170),
+    (THU, 11, 30, 170),
+    (FRI, 11, 30, 170),
+    (MON, 14, 30, 170),
+    (TUE, 14, 30, 170),
+    (WED, 14, 30, 170),
+    (THU, 14, 30, 170),
+    (FRI, 14, 30, 170),
+    (WED, 18, 0, 170),
+];
+/// One long evening, or a Saturday morning.
+const EVENING: [Slot; 5] =
+    [(MON, 18, 0, 170), (TUE, 18, 0, 170), (WED, 18, 0, 170), (THU, 18, 0, 170), (SAT, 9, 0, 170)];
+
+/// Rooms with their seats, smallest first, in each kind of place.
+const CLASSROOMS: [(&str, u32); 30] = [
+    ("Adams 101", 24),
+    ("Adams 102", 24),
+    ("Adams 103", 26),
+    ("Adams 104", 26),
+    ("Adams 201", 28),
+    ("Adams 202", 30),
+    ("Adams 203", 30),
+    ("Cedar 110", 32),
+    ("Cedar 112", 32),
+    ("Cedar 114", 34),
+    ("Cedar 116", 36),
+    ("Cedar 210", 36),
+    ("Cedar 212", 36),
+    ("Cedar 214", 38),
+    ("Cedar 216", 38),
+    ("Cedar 218", 40),
+    ("Library 120", 40),
+    ("Library 121", 40),
+    ("Library 220", 45),
+    ("Library 221", 45),
+    ("Library 222", 45),
+    ("Library 223", 45),
+    ("River 100", 48),
+    ("River 105", 48),
+    ("River 200", 60),
+    ("River 205", 60),
+    ("River 210", 60),
+    ("Theatre", 90),
+    ("Main 110", 120),
+    ("Main 100", 240),
+];
+const SCIENCE: [(&str, u32); 10] = [
+    ("Science 120", 24),
+    ("Science 122", 24),
+    ("Science 124", 24),
+    ("Science 126", 24),
+    ("Science 128", 24),
+    ("Science 220", 30),
+    ("Science 222", 32),
+    ("Science 224", 32),
+    ("Science 226", 48),
+    ("Science 228", 48),
+];
+const COMPUTING: [(&str, u32); 3] = [("Cedar 310", 28), ("Cedar 312", 28), ("Cedar 314", 32)];
+const WORKSHOPS: [(&str, u32); 4] = [("Shops 10", 16), ("Shops 12", 18), ("Shops 14", 20), ("Health 130", 24)];
+
+/// Where the laboratories of a subject are.
+fn laboratories(subject: &str) -> &'static [(&'static str, u32)] {
+    match subject {
+        "CSCI" => &COMPUTING,
+        "WELD" | "CULI" | "NURS" => &WORKSHOPS,
+        _ => &SCIENCE,
+    }
+}
+
+/// One term's rooms and people, and when they are taken.
+pub(super) struct Timetable {
+    random: Random,
+    starts_on: Date,
+    ends_on: Date,
+    taken: HashMap<String, Vec<Meeting>>,
+}
+
+/// When, where and with whom.
+pub(super) struct Placing {
+    pub(super) meetings: Vec<Meeting>,
+    pub(super) instructor: Option<String>,
+}
+
+impl Timetable {
+    pub(super) fn new(seed: u64, starts_on: Date, ends_on: Date) -> Self {
+        Self { random: Random::new(seed), starts_on, ends_on, taken: HashMap::new() }
+    }
+
+    pub(super) fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// Places a section of a course; its laboratory when `lab`.
+    pub(super) fn place(&mut self, course: &Course, lab: bool) -> Placing {
+        let mut people = people_of(course.code);
+        let next = self.random.below(people.len());
+        people.rotate_left(next);
+        let dates = Meeting { starts_on: Some(self.starts_on), ends_on: Some(self.ends_on), ..Meeting::default() };
+        let slots: &[Slot] = match course.shape {
+            Shape::Online | Shape::ToBeArranged => {
+                let instructor = (course.shape == Shape::Online).then(|| self.random.pick(&people).clone());
+                return Placing { meetings: vec![dates], instructor };
+            }
+            _ if lab => &LAB,
+            Shape::Evening => &EVENING,
+            Shape::Lecture if course.credits >= 5_000 => &FOUR_DAYS,
+            _ => &TWICE_OR_THRICE,
+        };
+        let dates = if course.shape == Shape::HalfTerm { self.half() } else { dates };
+        let rooms = if lab { laboratories(subject(course.code)) } else { &CLASSROOMS };
+        let first = self.random.below(slots.len());
+        for turn in 0..slots.len() {
+            let meeting = at(&dates, slots[(first + turn) % slots.len()]);
+            people.rotate_left(1);
+            let Some(person) = people.iter().find(|person| self.is_free(person, &meeting)) else { continue };
+            let fitting = rooms.iter().filter(|(_, seats)| *seats >= course.seats);
+            if let Some((room, _)) = fitting.into_iter().find(|(room, _)| self.is_free(room, &meeting)) {
+                let meeting = Meeting { location: Some((*room).into()), ..meeting };
+                for name in [*room, person] {
+                    self.taken.entry(name.to_owned()).or_default().push(meeting.clone());
+                }
+                return Placing { meetings: vec![meeting], instructor: Some(person.clone()) };
+            }
+        }
+        // Every room and hour is taken: it is arranged later.
+        Placing { meetings: vec![dates], instructor: None }
+    }
+
+    fn is_free(&self, name: &str, meeting: &Meeting) -> bool {
+        self.taken.get(name).is_none_or(|taken| taken.iter().all(|other| !other.overlaps(meeting)))
+    }
+
+    /// The dates of the first or the second half of the term.
+    fn half(&mut self) -> Meeting {
+        let middle = self.starts_on.saturating_add(8.weeks());
+        let (starts_on, ends_on) = if self.random.chance(50) {
+            (self.starts_on, middle.saturating_sub(3.days()))
+        } else {
+            (middle, self.ends_on)
+        };
+        Meeting { starts_on: Some(starts_on), ends_on: Some(ends_on), ..Meeting::default() }
+    }
+}
+
+fn at(dates: &Meeting, (days, hour, minute, minutes): Slot) -> Meeting {
+    let start = Time::constant(hour, minute, 0, 0);
+    let end = start.saturating_add(minutes.minutes());
+    Meeting { days: Days::from_bits(days), start: Some(start), end: Some(end), ..dates.clone() }
+}
+
+/// The subject of a course.
+pub(super) fn subject(code: &str) -> &str {
+    code.split(' ').next().unwrap_or(code)
+}
+
+/// Who teaches a subject: always the same people, some eight of them.
+fn people_of(code: &str) -> Vec<String> {
+    let subject = subject(code);
+    let seed = subject.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    let mut random = Random::new(seed);
+    (0..8).map(|_| format!("{}. {}", random.pick(&INITIALS), random.pick(&FAMILY_NAMES))).collect()
+}

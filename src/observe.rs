@@ -1,0 +1,135 @@
+//! Connects what the hub counts with whoever looks: `/metrics` and `/readyz`. For `app`, which knows all the parts.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+use crate::actors::import::ImportJobs;
+use crate::actors::pool::RegistrarPool;
+use crate::actors::registry::Registry;
+use crate::adapters::bus_local::BusGauge;
+use crate::adapters::sqlite::WriterGauge;
+use crate::domain::role::Role;
+use crate::http::health::Readiness;
+use crate::metrics::Metrics;
+use crate::readmodel::ReadModel;
+
+/// The parts that are looked at.
+#[derive(Clone)]
+pub struct Observed {
+    /// The store's writer.
+    pub writer: Arc<WriterGauge>,
+    /// The registrars.
+    pub pool: Arc<RegistrarPool>,
+    /// What is published.
+    pub model: Arc<ReadModel>,
+    /// Who is connected.
+    pub registry: Arc<Registry>,
+    /// The bus.
+    pub bus: Arc<BusGauge>,
+    /// The imports.
+    pub imports: Arc<ImportJobs>,
+}
+
+/// More news than the bus takes when somebody reads them: nobody does.
+const BUS_STUCK: usize = 10_000;
+
+impl Observed {
+    /// What must be well: the store can be written, every term is loaded, the bus is read.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let (writer, bus) = (self.writer.clone(), self.bus.clone());
+        let (pool, model) = (self.pool.clone(), self.model.clone());
+        Readiness::default()
+            .with("store", move || {
+                let recovering = writer.recovering.load(Acquire);
+                if recovering { Err("it recovers from a failed commit".to_owned()) } else { Ok(()) }
+            })
+            .with("terms", move || {
+                let unread = pool.terms().saturating_sub(model.terms().len());
+                if unread > 0 { Err(format!("{unread} terms are not loaded yet")) } else { Ok(()) }
+            })
+            .with("bus", move || {
+                let queued = bus.queued.load(Relaxed);
+                if queued > BUS_STUCK { Err(format!("{queued} events wait")) } else { Ok(()) }
+            })
+    }
+
+    /// Everything that is measured.
+    ///
+    /// # Errors
+    /// When two of them have one name.
+    pub fn metrics(&self) -> prometheus::Result<Metrics> {
+        let metrics = Metrics::new()?;
+        self.watch_registrations(&metrics)?;
+        self.watch_store(&metrics)?;
+        self.watch_connections(&metrics)?;
+        let imports = self.imports.clone();
+        let read = Box::new(move || imports.finished().to_vec());
+        metrics.watch_counts("eduhub_imports_total", "Imports that ended, by how", "state", read)?;
+        let (pool, writer, bus, imports) =
+            (self.pool.clone(), self.writer.clone(), self.bus.clone(), self.imports.clone());
+        let read = Box::new(move || {
+            vec![
+                ("registrars", number(pool.accepted())),
+                ("store", number(writer.queued.load(Relaxed))),
+                ("bus", number(bus.queued.load(Relaxed))),
+                ("imports", number(imports.under_way())),
+            ]
+        });
+        metrics.watch_values("eduhub_queue_length", "What waits or is under way, by queue", "queue", read)?;
+        Ok(metrics)
+    }
+
+    fn watch_registrations(&self, metrics: &Metrics) -> prometheus::Result<()> {
+        let pool = self.pool.clone();
+        let read = Box::new(move || pool.outcomes().counts().collect());
+        metrics.watch_counts("eduhub_registrations_total", "Wishes of students, by outcome", "outcome", read)
+    }
+
+    fn watch_store(&self, metrics: &Metrics) -> prometheus::Result<()> {
+        let count = |name, help, read: fn(&WriterGauge) -> u64| {
+            let writer = self.writer.clone();
+            metrics.watch_count(name, help, move || read(&writer))
+        };
+        count("eduhub_commits_total", "Commits of the store", |w| w.commits.load(Relaxed))?;
+        count("eduhub_commits_failed_total", "Commits that failed", |w| w.failures.load(Relaxed))?;
+        count("eduhub_commit_microseconds_total", "Time spent in commits", |w| w.commit_us_total.load(Relaxed))?;
+        let writer = self.writer.clone();
+        metrics.watch_value("eduhub_commit_last_seconds", "How long the last commit took", move || {
+            std::time::Duration::from_micros(writer.last_commit_us.load(Relaxed)).as_secs_f64()
+        })?;
+        let writer = self.writer.clone();
+        metrics.watch_value("eduhub_store_recovering", "1 while the store recovers from a failed commit", move || {
+            f64::from(u8::from(writer.recovering.load(Acquire)))
+        })
+    }
+
+    fn watch_connections(&self, metrics: &Metrics) -> prometheus::Result<()> {
+        let registry = self.registry.clone();
+        let read = Box::new(move || {
+            let by_role = registry.by_role().into_iter();
+            by_role.map(|(role, count)| (role.map_or("visitor", Role::as_str), number(count))).collect()
+        });
+        metrics.watch_values("eduhub_sessions", "WebSockets that are connected, by role", "role", read)?;
+        let count = |name, help, read: fn(&Registry) -> u64| {
+            let registry = self.registry.clone();
+            metrics.watch_count(name, help, move || read(&registry))
+        };
+        count("eduhub_frames_sent_total", "Frames sent over WebSockets", Registry::frames_sent)?;
+        count("eduhub_sessions_evicted_total", "WebSockets closed because they were too slow", |r| {
+            r.evicted.load(Relaxed)
+        })?;
+        count("eduhub_sessions_reaped_total", "WebSockets closed because they gave no sign of life", |r| {
+            r.reaped.load(Relaxed)
+        })?;
+        let bus = self.bus.clone();
+        metrics
+            .watch_count("eduhub_events_lost_total", "News that the bus could not take", move || bus.lost.load(Relaxed))
+    }
+}
+
+/// A length as Prometheus has it. Exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "no queue is that long")]
+fn number(length: usize) -> f64 {
+    length as f64
+}
