@@ -13,7 +13,7 @@ use crate::protocol::close::Close;
 use crate::protocol::frames;
 use crate::readmodel::ReadModel;
 
-use super::registry::Registry;
+use super::registry::{Caller, Registry};
 
 /// How the live side runs.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,9 @@ pub struct Live {
     pub model: Arc<ReadModel>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether a caller from before is still one: neither expired nor signed out. Asked again once a session has
+    /// joined, since a sign-out may have passed by while it did.
+    pub is_alive: Box<dyn Fn(&Caller) -> bool + Send + Sync>,
     /// How it runs.
     pub options: LiveOptions,
 }
@@ -110,7 +113,7 @@ pub enum Fan {
         /// Whose.
         user: UserName,
         /// The token's id; none for all.
-        token: Option<Arc<str>>,
+        token: Option<uuid::Uuid>,
     },
     /// Close one connection.
     Close {

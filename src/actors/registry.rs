@@ -27,10 +27,14 @@ const RTT_UNKNOWN: u32 = u32::MAX;
 pub struct Caller {
     /// The user's name.
     pub user: UserName,
+    /// The name that people read.
+    pub name: Arc<str>,
     /// The role that the token gives.
     pub role: Role,
     /// The token's id, by which it is signed out.
-    pub token: Box<str>,
+    pub token_id: Uuid,
+    /// When the token was made.
+    pub issued_ms: i64,
     /// When the token ends; the connection ends with it.
     pub expires_at: Timestamp,
 }
@@ -368,7 +372,8 @@ mod tests {
 
     fn caller(user: &str) -> Option<Caller> {
         let user = UserName::parse(user).unwrap();
-        Some(Caller { user, role: Role::Student, token: "t".into(), expires_at: Timestamp::MAX })
+        let (name, token_id) = (user.as_str().into(), Uuid::nil());
+        Some(Caller { user, name, role: Role::Student, token_id, issued_ms: 0, expires_at: Timestamp::MAX })
     }
 
     fn address(last: u8) -> IpAddr {

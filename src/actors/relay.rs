@@ -176,10 +176,10 @@ impl Relay {
         self.push_to_all(pushes);
     }
 
-    fn signed_out(&mut self, user: &UserName, token: Option<&str>) {
+    fn signed_out(&mut self, user: &UserName, token: Option<Uuid>) {
         let of_token = |id: &Uuid| {
             let caller = self.sessions.get(id).and_then(|local| local.record.caller.as_ref());
-            token.is_none() || caller.map(|c| &*c.token) == token
+            token.is_none() || caller.map(|c| c.token_id) == token
         };
         let ids: Vec<Uuid> = self.users.get(user).into_iter().flatten().copied().filter(of_token).collect();
         for id in ids {
@@ -273,7 +273,7 @@ impl Handler<Fan> for Relay {
                 let ids = self.imports.get(&*task).cloned().unwrap_or_default();
                 self.push_to_all(ids.into_iter().map(|id| (id, Push::Text(frame.clone()))));
             }
-            Fan::SignedOut { user, token } => self.signed_out(&user, token.as_deref()),
+            Fan::SignedOut { user, token } => self.signed_out(&user, token),
             Fan::Close { id, close } => self.close(id, close),
             Fan::Drain => {
                 let ids: Vec<Uuid> = self.sessions.keys().copied().collect();

@@ -175,6 +175,9 @@ impl Session {
     /// The relay has taken it in, and pushes every alert after `at`.
     fn joined(&mut self, at: u64, ctx: &mut Ctx) {
         let Ok(record) = self.record.clone() else { return };
+        if record.caller.as_ref().is_some_and(|caller| !(self.live.is_alive)(caller)) {
+            return self.hang_up(Close::Unauthenticated, ctx);
+        }
         (self.alerts_from, self.alerts_to) = (at, at);
         let caller = record.caller().map(|(user, role)| (user.as_str(), role.as_str()));
         let heartbeat_s = self.live.options.heartbeat.as_secs().max(1);
