@@ -1,17 +1,24 @@
 //! HTTP: one file a resource, over the read model and the actors. Nothing here decides; nothing here speaks SQL.
 //!
-//! - [`assets`]: the pages, and all that they load
-//!
 //! What every resource uses:
 //! - [`error`]: problem documents, for refusals and for everything that goes wrong
 //! - [`body`]: JSON bodies, field by field; [`query`]: the query string and the path, the same way
 //! - [`request_id`]: the id, the log line and the safety headers of every answer
+//! - [`auth`]: who asks, and whom a handler serves; [`site`]: which origins are ours
 //! - [`encoded`], [`hot`]: ready answers for what everyone asks for at once
+//!
+//! Resources:
+//! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
+//! - [`assets`]: the pages, and all that they load
 
 pub mod assets;
+pub mod auth;
 pub mod body;
 pub mod encoded;
 pub mod error;
 pub mod hot;
 pub mod query;
 pub mod request_id;
+pub mod session;
+pub mod site;
+pub mod users;

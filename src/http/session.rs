@@ -1,0 +1,129 @@
+//! Signing in and out, who I am, and tickets for the WebSocket.
+
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, audit_entry, client_ip, foreign_origin};
+use super::body::read_json;
+use super::error::{Problem, get, method_not_allowed};
+use super::site::{OriginVerdict, Site};
+use crate::domain::ids::USER_LEN_MAX;
+use crate::identity::gate::LoginError;
+use crate::identity::{Audit, Caller, Identity};
+use crate::protocol::problem::ProblemCode;
+
+/// The longest password that is looked at, in characters.
+const PASSWORD_CHARS_MAX: usize = 1_000;
+
+/// The resources of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    let post = |path: &str| web::resource(path.to_owned()).default_service(method_not_allowed("POST"));
+    cfg.service(post("/api/v1/login").route(web::post().to(login)))
+        .service(post("/api/v1/logout").route(web::post().to(logout)))
+        .service(post("/api/v1/ws-ticket").route(web::post().to(ws_ticket)))
+        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")));
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::BadCredentials => {
+                Self::new(ProblemCode::BadCredentials, "The user name or the password is wrong.")
+            }
+            LoginError::RateLimited { retry_after_s } => {
+                Self::rate_limited("Too many sign-ins have failed. Please wait before you try again.", retry_after_s)
+            }
+            LoginError::Overloaded => Self::overloaded(),
+            LoginError::Store(error) => error.into(),
+            LoginError::Failed => Self::internal(error),
+        }
+    }
+}
+
+fn user_json(caller: &Caller) -> Value {
+    json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
+}
+
+/// `POST /api/v1/login`.
+pub async fn login(
+    req: HttpRequest,
+    payload: web::Payload,
+    identity: web::Data<Identity>,
+    site: web::Data<Site>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    // A page elsewhere must not sign its visitors in under a name of its choosing.
+    if site.origin_verdict(&req) == OriginVerdict::Foreign {
+        return Err(foreign_origin());
+    }
+    let mut fields = read_json(&req, payload).await?;
+    let username = fields.string("username", 1..=USER_LEN_MAX)?;
+    let password = SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?);
+    fields.finish()?;
+
+    let outcome = identity.login(&username, password, client_ip(&req)).await;
+    let mut entry = audit_entry(&req, "login");
+    entry.subject = Some(username);
+    let minted = match outcome {
+        Ok(minted) => minted,
+        Err(error) => {
+            if error == LoginError::BadCredentials {
+                entry.action = "login_failed".to_owned();
+                entry.detail = error.to_string();
+                audit.record(entry);
+            }
+            return Err(error.into());
+        }
+    };
+    entry.user = Some(minted.caller.user.clone());
+    entry.role = Some(minted.caller.role);
+    entry.detail = "local account".to_owned();
+    audit.record(entry);
+
+    let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
+    let cookie = session_cookie(&site, minted.token.clone()).max_age(ttl).finish();
+    Ok(HttpResponse::Ok().cookie(cookie).json(json!({
+        "token": minted.token,
+        "expires_at": minted.caller.expires_at.to_string(),
+        "user": user_json(&minted.caller),
+    })))
+}
+
+fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilder<'static> {
+    Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
+}
+
+/// `POST /api/v1/logout`: the token is dead from then on, everywhere.
+pub async fn logout(
+    req: HttpRequest,
+    SignedIn(caller): SignedIn,
+    identity: web::Data<Identity>,
+    site: web::Data<Site>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    identity.logout(&caller).await?;
+    audit.record(audit_entry(&req, "logout"));
+    let mut response = HttpResponse::NoContent();
+    if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
+        response.cookie(session_cookie(&site, String::new()).max_age(CookieDuration::ZERO).finish());
+    }
+    Ok(response.finish())
+}
+
+/// `GET /api/v1/me`.
+pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
+    HttpResponse::Ok().json(user_json(&caller))
+}
+
+/// `POST /api/v1/ws-ticket`: what a browser shows the WebSocket, once, within half a minute.
+pub async fn ws_ticket(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
+    let ticket = identity.issue_ticket(&caller).ok_or_else(Problem::overloaded)?;
+    Ok(HttpResponse::Ok().json(json!({"ticket": ticket})))
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,302 @@
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::test::{self, TestRequest};
+use actix_web::{App, Error, middleware};
+
+use super::*;
+use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::domain::section::Credits;
+use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
+use crate::http::error::{header_of, not_found};
+use crate::http::request_id::request_id;
+use crate::http::users;
+use crate::identity::gate::{AccountChange, Settings};
+use crate::ports::bus::{Bus, Event};
+use crate::ports::clock::SystemClock;
+
+const OURS: &str = "http://localhost:8000";
+
+struct Deaf;
+impl Bus for Deaf {
+    fn publish(&self, _: Event) {}
+    fn is_listening(&self, _: &UserName) -> bool {
+        false
+    }
+}
+
+/// The services behind the application, with the accounts ann (student), sam (staff) and ada (admin).
+struct Hub {
+    _folder: tempfile::TempDir,
+    identity: web::Data<Identity>,
+    audit: web::Data<Audit>,
+}
+
+impl Hub {
+    async fn start(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0) };
+        let store = SqliteStore::open(options).unwrap();
+        let secret = SecretString::from("a secret of more than thirty-two bytes");
+        let store = Arc::new(store);
+        let clock = Arc::new(SystemClock);
+        let identity = Identity::start(settings, &secret, store.clone(), Arc::new(Deaf), clock).await.unwrap();
+        for (name, role) in [("ann", Role::Student), ("sam", Role::Staff), ("ada", Role::Admin)] {
+            let (username, password) = (UserName::parse(name).unwrap(), Some(SecretString::from("correct horse")));
+            identity.put_account(AccountChange { username, role, name: None, password }).await.unwrap();
+        }
+        let audit = web::Data::new(Audit::start(store));
+        Self { _folder: folder, identity: web::Data::from(identity), audit }
+    }
+
+    async fn app(
+        &self,
+    ) -> impl Service<actix_http::Request, Response = ServiceResponse<impl MessageBody>, Error = Error> {
+        let for_whom = |path: &str| web::resource(path.to_owned());
+        test::init_service(
+            App::new()
+                .app_data(self.identity.clone())
+                .app_data(self.audit.clone())
+                .app_data(web::Data::new(Site::new(None, 8000).unwrap()))
+                .configure(routes)
+                .configure(users::routes)
+                .service(for_whom("/visitor").to(async |_: Visitor| "ok"))
+                .service(for_whom("/student").to(async |_: Student| "ok"))
+                .service(for_whom("/staff").to(async |_: Staff| "ok"))
+                .service(for_whom("/admin").to(async |_: Admin| "ok"))
+                .default_service(web::to(not_found))
+                .wrap(middleware::from_fn(identify))
+                .wrap(middleware::from_fn(request_id)),
+        )
+        .await
+    }
+
+    async fn token(&self, name: &str) -> String {
+        let login = self.identity.login(name, SecretString::from("correct horse"), [192, 0, 2, 1].into());
+        login.await.unwrap().token
+    }
+}
+
+fn bearer(request: TestRequest, token: &str) -> TestRequest {
+    request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")))
+}
+fn cookie(request: TestRequest, token: &str) -> TestRequest {
+    request.cookie(Cookie::new(SESSION_COOKIE, token.to_owned()))
+}
+
+/// The status and the body as JSON (null when it is not).
+async fn ask(
+    app: &impl Service<actix_http::Request, Response = ServiceResponse<impl MessageBody>, Error = Error>,
+    request: TestRequest,
+) -> (u16, Value) {
+    let answer = test::call_service(app, request.to_request()).await;
+    let status = answer.status().as_u16();
+    (status, serde_json::from_slice(&test::read_body(answer).await).unwrap_or(Value::Null))
+}
+
+fn login_request(password: &str) -> TestRequest {
+    TestRequest::post().uri("/api/v1/login").set_json(json!({"username": "ann", "password": password}))
+}
+
+#[actix_web::test]
+async fn a_login_gives_a_token_and_a_cookie_and_both_say_who_i_am() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let answer = test::call_service(&app, login_request("correct horse").to_request()).await;
+    assert_eq!(answer.status(), 200);
+    let set_cookie = header_of(answer.headers(), header::SET_COOKIE).to_owned();
+    for part in ["eduhub_session=", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=43200"] {
+        assert!(set_cookie.contains(part), "{part} in {set_cookie}");
+    }
+    assert!(!set_cookie.contains("Secure"));
+    let body: Value = test::read_body_json(answer).await;
+    assert_eq!(body["user"], json!({"username": "ann", "name": "ann", "role": "student"}));
+    assert!(body["expires_at"].as_str().unwrap().ends_with('Z'));
+    let token = body["token"].as_str().unwrap();
+    let me = || TestRequest::with_uri("/api/v1/me");
+    assert_eq!(ask(&app, bearer(me(), token)).await, (200, body["user"].clone()));
+    assert_eq!(ask(&app, cookie(me(), token)).await, (200, body["user"].clone()));
+}
+
+#[actix_web::test]
+async fn a_login_that_is_wrong_somehow_says_how() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let post = || TestRequest::post().uri("/api/v1/login");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let table = [
+        (login_request("wrong"), 401, "bad_credentials"),
+        (login_request("correct horse").insert_header((header::ORIGIN, "https://evil.example")), 403, "forbidden"),
+        (login_request("correct horse").insert_header((header::ORIGIN, "null")), 403, "forbidden"),
+        (post().insert_header(form).set_payload("username=ann&password=x"), 415, "unsupported_media_type"),
+        (post().set_json(json!({"username": "ann"})), 422, "invalid"),
+        (post().set_json(json!({"username": 1, "password": "x"})), 400, "bad_request"),
+        (post().set_json(json!({"username": "ann", "password": "x", "role": "admin"})), 422, "invalid"),
+        (TestRequest::with_uri("/api/v1/login"), 405, "method_not_allowed"),
+    ];
+    for (i, (request, status, code)) in table.into_iter().enumerate() {
+        let (told, body) = ask(&app, request).await;
+        assert_eq!((told, &body["code"]), (status, &json!(code)), "case {i}");
+    }
+    let ours = login_request("correct horse").insert_header((header::ORIGIN, OURS));
+    assert_eq!(ask(&app, ours).await.0, 200);
+}
+
+#[actix_web::test]
+async fn repeated_failures_are_told_to_wait() {
+    let hub = Hub::start(Settings { login_per_minute: 2, ..Settings::default() }).await;
+    let app = hub.app().await;
+    assert_eq!(ask(&app, login_request("wrong")).await.0, 401);
+    assert_eq!(ask(&app, login_request("wrong")).await.0, 401);
+    let answer = test::call_service(&app, login_request("correct horse").to_request()).await;
+    assert_eq!(answer.status(), 429);
+    assert!(header_of(answer.headers(), header::RETRY_AFTER).parse::<u32>().unwrap() > 0);
+}
+
+#[actix_web::test]
+async fn a_logout_ends_the_token_and_takes_the_cookie_back() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("ann").await;
+    let logout = cookie(TestRequest::post().uri("/api/v1/logout"), &token).insert_header((header::ORIGIN, OURS));
+    let answer = test::call_service(&app, logout.to_request()).await;
+    assert_eq!(answer.status(), 204);
+    assert!(header_of(answer.headers(), header::SET_COOKIE).contains("Max-Age=0"));
+    let (status, body) = ask(&app, bearer(TestRequest::with_uri("/api/v1/me"), &token)).await;
+    assert_eq!((status, &body["code"]), (401, &json!("unauthenticated")));
+}
+
+#[actix_web::test]
+async fn each_resource_serves_whom_it_says() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let tokens = [hub.token("ann").await, hub.token("sam").await, hub.token("ada").await];
+    let table = [
+        ("/visitor", 200, [200, 200, 200]),
+        ("/student", 401, [200, 403, 403]),
+        ("/staff", 401, [403, 200, 200]),
+        ("/admin", 401, [403, 403, 200]),
+        ("/api/v1/admin/audit", 401, [403, 403, 200]),
+    ];
+    for (path, visitor, by_role) in table {
+        assert_eq!(ask(&app, TestRequest::with_uri(path)).await.0, visitor, "{path}");
+        for (token, status) in tokens.iter().zip(by_role) {
+            assert_eq!(ask(&app, bearer(TestRequest::with_uri(path), token)).await.0, status, "{path}");
+        }
+    }
+    let stranger = test::call_service(&app, TestRequest::with_uri("/staff").to_request()).await;
+    assert_eq!(header_of(stranger.headers(), header::WWW_AUTHENTICATE), "Bearer");
+}
+
+#[actix_web::test]
+async fn a_bad_bearer_is_refused_everywhere_and_counts_over_a_good_cookie() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("sam").await;
+    for path in ["/visitor", "/staff"] {
+        assert_eq!(ask(&app, bearer(TestRequest::with_uri(path), "made.up.token")).await.0, 401, "{path}");
+        assert_eq!(ask(&app, cookie(bearer(TestRequest::with_uri(path), ""), &token)).await.0, 401, "{path}");
+    }
+    // A page must still load for somebody whose cookie has ended.
+    assert_eq!(ask(&app, cookie(TestRequest::with_uri("/visitor"), "made.up.token")).await.0, 200);
+    assert_eq!(ask(&app, cookie(TestRequest::with_uri("/staff"), "made.up.token")).await.0, 401);
+    // Another scheme is not for us.
+    let basic = TestRequest::with_uri("/staff").insert_header((header::AUTHORIZATION, "Basic YTpi"));
+    assert_eq!(ask(&app, cookie(basic, &token)).await.0, 200);
+}
+
+#[actix_web::test]
+async fn whoever_changes_something_by_cookie_comes_from_a_page_of_ours() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("sam").await;
+    let changing = || TestRequest::with_uri("/staff").method(Method::PUT);
+    let from = |request: TestRequest, origin: &'static str| request.insert_header((header::ORIGIN, origin));
+    let table = [
+        (cookie(changing(), &token), 403),
+        (from(cookie(changing(), &token), "null"), 403),
+        (from(cookie(changing(), &token), "https://evil.example"), 403),
+        (from(cookie(changing(), &token), OURS), 200),
+        (bearer(changing(), &token), 200),
+        (from(bearer(changing(), &token), "https://evil.example"), 200),
+        (cookie(TestRequest::with_uri("/staff"), &token), 200),
+    ];
+    for (i, (request, status)) in table.into_iter().enumerate() {
+        assert_eq!(ask(&app, request).await.0, status, "case {i}");
+    }
+}
+
+#[actix_web::test]
+async fn a_user_who_asks_too_often_waits_and_nobody_else_does() {
+    let hub = Hub::start(Settings { requests_per_second: 1, ..Settings::default() }).await;
+    let app = hub.app().await;
+    let (ann, sam) = (hub.token("ann").await, hub.token("sam").await);
+    let me = |token: &str| bearer(TestRequest::with_uri("/api/v1/me"), token);
+    assert_eq!(ask(&app, me(&ann)).await.0, 200);
+    assert_eq!(ask(&app, me(&ann)).await.0, 200);
+    let answer = test::call_service(&app, me(&ann).to_request()).await;
+    assert_eq!((answer.status().as_u16(), header_of(answer.headers(), header::RETRY_AFTER)), (429, "1"));
+    assert!(answer.headers().contains_key(crate::http::request_id::X_REQUEST_ID));
+    assert_eq!(ask(&app, me(&sam)).await.0, 200);
+}
+
+#[actix_web::test]
+async fn a_ticket_stands_for_its_caller_once() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("ann").await;
+    let (status, body) = ask(&app, bearer(TestRequest::post().uri("/api/v1/ws-ticket"), &token)).await;
+    assert_eq!(status, 200);
+    let ticket = body["ticket"].as_str().unwrap();
+    assert_eq!(hub.identity.redeem_ticket(ticket).unwrap().user.as_str(), "ann");
+    assert!(hub.identity.redeem_ticket(ticket).is_none());
+    assert_eq!(ask(&app, TestRequest::post().uri("/api/v1/ws-ticket")).await.0, 401);
+}
+
+#[actix_web::test]
+async fn an_admin_keeps_accounts_and_all_of_it_is_in_the_audit_trail() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let ada = hub.token("ada").await;
+    let put = |name: &str, body: Value| {
+        bearer(TestRequest::put().uri(&format!("/api/v1/admin/users/{name}")), &ada).set_json(body)
+    };
+    let table = [
+        (put("bob", json!({"role": "student"})), 422, json!("password")),
+        (put("bob", json!({"role": "student", "password": "short"})), 422, json!("password")),
+        (put("bob", json!({"role": "dean", "password": "long enough"})), 422, json!("role")),
+        (put("b%20b", json!({"role": "student", "password": "long enough"})), 422, json!("name")),
+        (put("bob", json!({"role": "student", "password": "long enough", "name": "Bob"})), 201, Value::Null),
+        (put("bob", json!({"role": "staff"})), 200, Value::Null),
+    ];
+    for (i, (request, status, field)) in table.into_iter().enumerate() {
+        let (told, body) = ask(&app, request).await;
+        assert_eq!((told, &body["field"]), (status, &field), "case {i}");
+    }
+    let delete = || bearer(TestRequest::delete().uri("/api/v1/admin/users/bob"), &ada);
+    assert_eq!(ask(&app, delete()).await.0, 204);
+    assert_eq!(ask(&app, delete()).await.0, 404);
+    assert_eq!(ask(&app, login_request("wrong")).await.0, 401);
+
+    hub.audit.flush().await;
+    let trail = |query: &str| bearer(TestRequest::with_uri(&format!("/api/v1/admin/audit{query}")), &ada);
+    let (_, bobs) = ask(&app, trail("?user=bob")).await;
+    let actions: Vec<_> = bobs["items"].as_array().unwrap().iter().map(|line| line["action"].clone()).collect();
+    assert_eq!(actions, ["user_removed", "user_changed", "user_added"]);
+    assert_eq!(bobs["items"][0]["user"], "ada");
+    assert!(bobs["items"][0]["request_id"].as_str().unwrap().len() == 36);
+    assert!(!bobs.to_string().contains("long enough"));
+
+    let (_, first) = ask(&app, trail("?limit=3&since=2020-01-01T00:00:00Z")).await;
+    assert_eq!(first["items"].as_array().unwrap().len(), 3);
+    assert_eq!(first["items"][0]["action"], "login_failed");
+    let (_, second) = ask(&app, trail(&format!("?limit=3&cursor={}", first["next"].as_str().unwrap()))).await;
+    assert_eq!((second["items"].as_array().unwrap().len(), &second["next"]), (1, &Value::Null));
+    let (_, none) = ask(&app, trail("?since=2100-01-01T00:00:00Z")).await;
+    assert_eq!(none["items"], json!([]));
+    assert_eq!(ask(&app, trail("?since=yesterday")).await.0, 422);
+}

@@ -1,0 +1,123 @@
+//! Local accounts, and the audit trail: for admins, and for the command line beside a running server.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::auth::{Admin, audit_entry};
+use super::body::read_json;
+use super::error::{Problem, get, method_not_allowed};
+use super::query::{Query, path_param};
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::identity::gate::{AccountChange, AccountOutcome};
+use crate::identity::password::PASSWORD_CHARS;
+use crate::identity::{Audit, Identity};
+use crate::ports::accounts::{AuditEntry, AuditFilter};
+
+/// The longest name that people read, in characters.
+const NAME_CHARS_MAX: usize = 200;
+/// Lines of a page of the audit trail, unless it is asked for otherwise, and at most.
+const PAGE_LEN: u32 = 100;
+const PAGE_LEN_MAX: u32 = 5_000;
+
+/// The resources of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/api/v1/admin/users/{name}")
+            .route(web::put().to(put_user))
+            .route(web::delete().to(delete_user))
+            .default_service(method_not_allowed("PUT, DELETE")),
+    )
+    .service(
+        web::resource("/api/v1/admin/audit")
+            .route(get().to(audit_trail))
+            .default_service(method_not_allowed("GET, HEAD")),
+    );
+}
+
+/// `PUT /api/v1/admin/users/{name}`: makes or changes a local account. A new password or another role signs the user
+/// out everywhere.
+pub async fn put_user(
+    req: HttpRequest,
+    _: Admin,
+    payload: web::Payload,
+    identity: web::Data<Identity>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let username = UserName::parse(&path_param(&req, "name")?)
+        .map_err(|_| Problem::invalid("name", "A user name has 1 to 120 bytes and no spaces."))?;
+    let mut fields = read_json(&req, payload).await?;
+    let role = fields.parsed("role", "student, staff or admin", Role::parse)?;
+    let name = fields.maybe_string("name", 1..=NAME_CHARS_MAX)?;
+    let password = fields.maybe_string("password", PASSWORD_CHARS)?.map(SecretString::from);
+    fields.finish()?;
+
+    let with_password = if password.is_some() { ", with a new password" } else { "" };
+    let change = AccountChange { username: username.clone(), role, name, password };
+    let (action, account, mut response) = match identity.put_account(change).await? {
+        AccountOutcome::PasswordNeeded => {
+            return Err(Problem::invalid("password", "A new account needs a password."));
+        }
+        AccountOutcome::Created(account) => ("user_added", account, HttpResponse::Created()),
+        AccountOutcome::Changed(account) => ("user_changed", account, HttpResponse::Ok()),
+    };
+    let mut entry = audit_entry(&req, action);
+    entry.subject = Some(username.to_string());
+    entry.detail = format!("{role}{with_password}");
+    audit.record(entry);
+    Ok(response.json(json!({"username": account.username, "name": account.name, "role": account.role})))
+}
+
+/// `DELETE /api/v1/admin/users/{name}`: removes a local account; its user is signed out everywhere.
+pub async fn delete_user(
+    req: HttpRequest,
+    _: Admin,
+    identity: web::Data<Identity>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let nobody = || Problem::not_found("There is no local account of this name.");
+    let username = UserName::parse(&path_param(&req, "name")?).map_err(|_| nobody())?;
+    if !identity.remove_account(&username).await? {
+        return Err(nobody());
+    }
+    let mut entry = audit_entry(&req, "user_removed");
+    entry.subject = Some(username.to_string());
+    audit.record(entry);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET /api/v1/admin/audit?user=&action=&since=&limit=&cursor=`: newest first; `next` is the `cursor` of the page
+/// after. `user` finds what somebody did, and what was done to them.
+pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&req)?;
+    let since = query.parsed("since", "a time such as 2026-01-12T08:00:00Z", |text| text.parse().ok())?;
+    let filter = AuditFilter {
+        user: query.string("user", 1..=200)?.map(str::to_owned),
+        action: query.string("action", 1..=100)?.map(str::to_owned),
+        since,
+        before: query.u64("cursor", 0..=i64::MAX as u64)?,
+        limit: query.u32("limit", 1..=PAGE_LEN_MAX)?.unwrap_or(PAGE_LEN),
+    };
+    let page = audit.page(filter).await?;
+    let items: Vec<_> = page.items.iter().map(entry_json).collect();
+    let next = page.next.map(|id| id.to_string());
+    Ok(HttpResponse::Ok().json(json!({"items": items, "next": next})))
+}
+
+fn entry_json(entry: &AuditEntry) -> Value {
+    let mut line = json!({
+        "at": entry.at.to_string(),
+        "user": entry.user,
+        "role": entry.role,
+        "ip": entry.ip,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+        "request_id": entry.request_id,
+    });
+    if let Some(section) = &entry.section {
+        line["section"] = json!(section);
+    }
+    line
+}
