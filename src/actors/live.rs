@@ -7,13 +7,14 @@ use actix::Message;
 use bytestring::ByteString;
 
 use crate::domain::ids::{Crn, TermId, UserName};
+use crate::identity::Caller;
 use crate::ports::alerts::{AlertStore, Entry, LogEntry, Reach};
 use crate::ports::clock::Clock;
 use crate::protocol::close::Close;
 use crate::protocol::frames;
 use crate::readmodel::ReadModel;
 
-use super::registry::{Caller, Registry};
+use super::registry::Registry;
 
 /// How the live side runs.
 #[derive(Debug, Clone, Copy)]

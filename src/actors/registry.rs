@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::domain::channel::Channel;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
+use crate::identity::Caller;
 use crate::protocol::close::Close;
 
 /// The longest user agent that is kept, in bytes.
@@ -21,23 +22,6 @@ const USER_AGENT_LEN_MAX: usize = 160;
 const USER_AGENTS_MAX: usize = 1_024;
 /// `rtt_ms` before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;
-
-/// Who is behind a connection.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The user's name.
-    pub user: UserName,
-    /// The name that people read.
-    pub name: Arc<str>,
-    /// The role that the token gives.
-    pub role: Role,
-    /// The token's id, by which it is signed out.
-    pub token_id: Uuid,
-    /// When the token was made.
-    pub issued_ms: i64,
-    /// When the token ends; the connection ends with it.
-    pub expires_at: Timestamp,
-}
 
 /// A connection, as its session, its relay and the admin page see it.
 #[derive(Debug)]

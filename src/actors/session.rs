@@ -24,6 +24,7 @@ use rand::RngExt as _;
 
 use crate::domain::channel::Channel;
 use crate::domain::role::Role;
+use crate::identity::Caller;
 use crate::ports::StoreError;
 use crate::ports::alerts::{Kept, Page, Reader, Span};
 use crate::protocol::close::Close;
@@ -32,7 +33,7 @@ use crate::protocol::frames::{self, ClientFrame, SNAPSHOT_PIECE_LEN_MAX};
 
 use super::guarded::{Gate, Guarded};
 use super::live::{AlertFrame, Live, Push, Subscribed, entry_frame};
-use super::registry::{Caller, SessionRecord};
+use super::registry::SessionRecord;
 use super::relay::{Join, Leave, Relay, Subscribe, Unsubscribe};
 
 /// Pushes that may wait for a session: some seconds of ticks. One more, and it is told to come back and resume.

@@ -8,17 +8,21 @@
 //! - [`encoded`], [`hot`]: ready answers for what everyone asks for at once
 //!
 //! Resources:
+//! - [`alerts`]: alerts; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
 //! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
 //! - [`assets`]: the pages, and all that they load
 
+pub mod alerts;
 pub mod assets;
 pub mod auth;
 pub mod body;
 pub mod encoded;
 pub mod error;
 pub mod hot;
+pub mod live;
 pub mod query;
 pub mod request_id;
 pub mod session;
+pub mod sessions;
 pub mod site;
 pub mod users;
