@@ -65,7 +65,7 @@ pub async fn post(
         return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer));
     }
     // Whoever is enrolled is asked of the store; everything else the connections themselves tell.
-    let is_enrolment = !audience.all && !(audience.sections.is_empty() && audience.courses.is_empty());
+    let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
     let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
     let people = match is_enrolment {
         true => live.alerts.people_in(named, now).await?,

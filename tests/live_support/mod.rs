@@ -114,6 +114,11 @@ impl Hub {
         Socket::connect_to(self.address, &format!("/alerts/ws{query}"), None, &[])
     }
 
+    #[allow(dead_code)]
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn post(&self, title: &str) -> u64 {
         self.post_to(&serde_json::json!({"all": true}), title)
     }
