@@ -7,6 +7,7 @@ use actix::Message;
 use bytestring::ByteString;
 
 use crate::domain::ids::{Crn, TermId, UserName};
+use crate::identity::Caller;
 use crate::ports::alerts::{AlertStore, Entry, LogEntry, Reach};
 use crate::ports::clock::Clock;
 use crate::protocol::close::Close;
@@ -42,6 +43,9 @@ pub struct Live {
     pub model: Arc<ReadModel>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether a caller from before is still one: neither expired nor signed out. Asked again once a session has
+    /// joined, since a sign-out may have passed by while it did.
+    pub is_alive: Box<dyn Fn(&Caller) -> bool + Send + Sync>,
     /// How it runs.
     pub options: LiveOptions,
 }
@@ -110,7 +114,7 @@ pub enum Fan {
         /// Whose.
         user: UserName,
         /// The token's id; none for all.
-        token: Option<Arc<str>>,
+        token: Option<uuid::Uuid>,
     },
     /// Close one connection.
     Close {

@@ -3,7 +3,7 @@
 //! - [`broker`]: hears what is new, and tells every relay; [`live`]: what they send each other
 //! - [`relay`]: hands frames to the sessions of one thread; `seat_watch`: which of them watch which seats
 //! - [`session`]: one connection; [`registry`]: all of them; `guarded`: what it
-//!   lets in
+//!   lets in; `resume`: where a client that comes back goes on
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
 //! - [`import`]: imports of schedules, one at a time
 //! - [`pool`]: finds a term's registrar, and bounds what is accepted; [`outcomes`]: counts how it ended
@@ -17,5 +17,6 @@ pub mod pool;
 pub mod registrar;
 pub mod registry;
 pub mod relay;
+mod resume;
 mod seat_watch;
 pub mod session;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::domain::channel::Channel;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
+use crate::identity::Caller;
 use crate::protocol::close::Close;
 
 /// The longest user agent that is kept, in bytes.
@@ -21,19 +22,6 @@ const USER_AGENT_LEN_MAX: usize = 160;
 const USER_AGENTS_MAX: usize = 1_024;
 /// `rtt_ms` before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;
-
-/// Who is behind a connection.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The user's name.
-    pub user: UserName,
-    /// The role that the token gives.
-    pub role: Role,
-    /// The token's id, by which it is signed out.
-    pub token: Box<str>,
-    /// When the token ends; the connection ends with it.
-    pub expires_at: Timestamp,
-}
 
 /// A connection, as its session, its relay and the admin page see it.
 #[derive(Debug)]
@@ -378,7 +366,8 @@ mod tests {
 
     fn caller(user: &str) -> Option<Caller> {
         let user = UserName::parse(user).unwrap();
-        Some(Caller { user, role: Role::Student, token: "t".into(), expires_at: Timestamp::MAX })
+        let (name, token_id) = (user.as_str().into(), Uuid::nil());
+        Some(Caller { user, name, role: Role::Student, token_id, issued_ms: 0, expires_at: Timestamp::MAX })
     }
 
     fn address(last: u8) -> IpAddr {

@@ -2,7 +2,7 @@
 //! not once for each connection; it delivers what the broker sends in order, and waits for nobody: a session whose
 //! bounded queue is full is told to close, and forgotten.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -41,11 +41,31 @@ struct Local {
     beat_ms: i64,
 }
 
+impl Local {
+    /// Pushes without waiting; false when the session has to go.
+    fn push(&self, message: Push, live: &Live) -> bool {
+        self.record.queue();
+        match self.session.try_send(message) {
+            Ok(()) => true,
+            Err(error) => {
+                self.record.dequeue();
+                if matches!(error, SendError::Full(_)) {
+                    live.registry.evicted.fetch_add(1, Ordering::Relaxed);
+                    self.record.condemn(Close::TooSlow);
+                }
+                false
+            }
+        }
+    }
+}
+
 /// The actor.
 pub struct Relay {
     live: Arc<Live>,
     broker: Addr<Broker>,
-    sessions: HashMap<Uuid, Local>,
+    /// In the order in which they came (ids begin with the time), which is that of their memory: going through
+    /// thousands of them in any other order costs a fifth more.
+    sessions: BTreeMap<Uuid, Local>,
     users: HashMap<UserName, Vec<Uuid>>,
     seats: SeatWatch,
     imports: HashMap<String, Vec<Uuid>>,
@@ -60,7 +80,7 @@ impl Relay {
             seats: SeatWatch::new(live.model.clone()),
             live,
             broker,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             users: HashMap::new(),
             imports: HashMap::new(),
             alerts_at: 0,
@@ -69,19 +89,7 @@ impl Relay {
 
     /// Pushes to one session; false when it has to go.
     fn push(&self, id: &Uuid, message: Push) -> bool {
-        let Some(local) = self.sessions.get(id) else { return true };
-        local.record.queue();
-        match local.session.try_send(message) {
-            Ok(()) => true,
-            Err(error) => {
-                local.record.dequeue();
-                if matches!(error, SendError::Full(_)) {
-                    self.live.registry.evicted.fetch_add(1, Ordering::Relaxed);
-                    local.record.condemn(Close::TooSlow);
-                }
-                false
-            }
-        }
+        self.sessions.get(id).is_none_or(|local| local.push(message, &self.live))
     }
 
     fn push_to_all(&mut self, ids: impl IntoIterator<Item = (Uuid, Push)>) {
@@ -153,16 +161,20 @@ impl Relay {
         }
         self.alerts_at = last.seq;
         let gets = |local: &Local| local.alerts && batch.iter().any(|f| f.reach.includes(local.record.caller()));
-        let ids: Vec<Uuid> = if batch.iter().any(|frame| frame.reach.is_broad()) {
-            self.sessions.iter().filter(|(_, local)| gets(local)).map(|(id, _)| *id).collect()
-        } else {
-            let named = batch.iter().flat_map(|frame| frame.reach.users.iter());
-            let mut ids: Vec<Uuid> = named.filter_map(|user| self.users.get(user)).flatten().copied().collect();
-            ids.sort_unstable();
-            ids.dedup();
-            ids.retain(|id| self.sessions.get(id).is_some_and(gets));
-            ids
-        };
+        if batch.iter().any(|frame| frame.reach.is_broad()) {
+            let mut gone = Vec::new();
+            for (id, local) in self.sessions.iter().filter(|(_, local)| gets(local)) {
+                if !local.push(Push::Alerts(batch.clone()), &self.live) {
+                    gone.push(*id);
+                }
+            }
+            return gone.into_iter().for_each(|id| self.forget(id));
+        }
+        let named = batch.iter().flat_map(|frame| frame.reach.users.iter());
+        let mut ids: Vec<Uuid> = named.filter_map(|user| self.users.get(user)).flatten().copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| self.sessions.get(id).is_some_and(gets));
         self.push_to_all(ids.into_iter().map(|id| (id, Push::Alerts(batch.clone()))));
     }
 
@@ -176,10 +188,10 @@ impl Relay {
         self.push_to_all(pushes);
     }
 
-    fn signed_out(&mut self, user: &UserName, token: Option<&str>) {
+    fn signed_out(&mut self, user: &UserName, token: Option<Uuid>) {
         let of_token = |id: &Uuid| {
             let caller = self.sessions.get(id).and_then(|local| local.record.caller.as_ref());
-            token.is_none() || caller.map(|c| &*c.token) == token
+            token.is_none() || caller.map(|c| c.token_id) == token
         };
         let ids: Vec<Uuid> = self.users.get(user).into_iter().flatten().copied().filter(of_token).collect();
         for id in ids {
@@ -273,7 +285,7 @@ impl Handler<Fan> for Relay {
                 let ids = self.imports.get(&*task).cloned().unwrap_or_default();
                 self.push_to_all(ids.into_iter().map(|id| (id, Push::Text(frame.clone()))));
             }
-            Fan::SignedOut { user, token } => self.signed_out(&user, token.as_deref()),
+            Fan::SignedOut { user, token } => self.signed_out(&user, token),
             Fan::Close { id, close } => self.close(id, close),
             Fan::Drain => {
                 let ids: Vec<Uuid> = self.sessions.keys().copied().collect();

@@ -1,6 +1,6 @@
 //! Which sessions of a thread watch which seats, and what each of them is sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -13,8 +13,8 @@ use crate::readmodel::ReadModel;
 
 use super::live::SeatsTick;
 
-/// Sessions, and the sequence up to which each has been told by its snapshot.
-type Watchers = HashMap<Uuid, u64>;
+/// Sessions in the order in which they came, and the sequence up to which each has been told by its snapshot.
+type Watchers = BTreeMap<Uuid, u64>;
 
 #[derive(Default)]
 struct Watched {
@@ -106,7 +106,7 @@ impl SeatWatch {
         if watched.sections.is_empty() {
             return out;
         }
-        let mut chosen: HashMap<Uuid, Vec<usize>> = HashMap::new();
+        let mut chosen: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
         for (index, (crn, _)) in tick.rows.iter().enumerate() {
             let watchers = watched.sections.get(crn).into_iter().flatten();
             for (id, _) in watchers.filter(|(id, seq)| behind(seq) && !watched.whole.contains_key(*id)) {

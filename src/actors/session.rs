@@ -24,6 +24,7 @@ use rand::RngExt as _;
 
 use crate::domain::channel::Channel;
 use crate::domain::role::Role;
+use crate::identity::Caller;
 use crate::ports::StoreError;
 use crate::ports::alerts::{Kept, Page, Reader, Span};
 use crate::protocol::close::Close;
@@ -32,8 +33,9 @@ use crate::protocol::frames::{self, ClientFrame, SNAPSHOT_PIECE_LEN_MAX};
 
 use super::guarded::{Gate, Guarded};
 use super::live::{AlertFrame, Live, Push, Subscribed, entry_frame};
-use super::registry::{Caller, SessionRecord};
+use super::registry::SessionRecord;
 use super::relay::{Join, Leave, Relay, Subscribe, Unsubscribe};
+use super::resume::Resume;
 
 /// Pushes that may wait for a session: some seconds of ticks. One more, and it is told to come back and resume.
 pub const QUEUE_LEN: usize = 64;
@@ -175,6 +177,9 @@ impl Session {
     /// The relay has taken it in, and pushes every alert after `at`.
     fn joined(&mut self, at: u64, ctx: &mut Ctx) {
         let Ok(record) = self.record.clone() else { return };
+        if record.caller.as_ref().is_some_and(|caller| !(self.live.is_alive)(caller)) {
+            return self.hang_up(Close::Unauthenticated, ctx);
+        }
         (self.alerts_from, self.alerts_to) = (at, at);
         let caller = record.caller().map(|(user, role)| (user.as_str(), role.as_str()));
         let heartbeat_s = self.live.options.heartbeat.as_secs().max(1);
@@ -379,33 +384,6 @@ impl Session {
     }
 }
 
-/// How a client's place is met.
-#[derive(Debug, PartialEq, Eq)]
-struct Resume {
-    /// What it missed and the hub has no more; or a place that the hub has not reached, and where it is.
-    gap: Option<(u64, u64)>,
-    /// Replay after this,
-    after: u64,
-    /// up to this.
-    until: u64,
-    /// The client has everything up to here already.
-    skip_to: u64,
-}
-
-impl Resume {
-    /// For a client that has everything up to `since`, in a session that gets everything after `joined`.
-    fn from(since: u64, kept: Kept, joined: u64) -> Self {
-        let oldest = kept.first.saturating_sub(1);
-        if since > kept.last {
-            Self { gap: Some((since, kept.last)), after: oldest.min(joined), until: joined, skip_to: 0 }
-        } else if since < oldest {
-            Self { gap: Some((since + 1, oldest)), after: oldest.min(joined), until: joined, skip_to: 0 }
-        } else {
-            Self { gap: None, after: since.min(joined), until: joined, skip_to: since }
-        }
-    }
-}
-
 impl Actor for Session {
     type Context = Ctx;
 
@@ -489,26 +467,5 @@ impl StreamHandler<Result<Frame, ProtocolError>> for Session {
                 self.hang_up(why, ctx);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_met_with_what_was_missed_and_a_gap_for_what_is_gone() {
-        let kept = Kept { first: 11, last: 20 };
-        let meet = |since, joined| {
-            let Resume { gap, after, until, skip_to } = Resume::from(since, kept, joined);
-            (gap, after, until, skip_to)
-        };
-        assert_eq!(meet(15, 20), (None, 15, 20, 15));
-        assert_eq!(meet(10, 20), (None, 10, 20, 10), "just what is kept");
-        assert_eq!(meet(9, 20), (Some((10, 10)), 10, 20, 0), "one is gone");
-        assert_eq!(meet(0, 20), (Some((1, 10)), 10, 20, 0));
-        assert_eq!(meet(20, 20), (None, 20, 20, 20));
-        assert_eq!(meet(20, 18), (None, 18, 18, 20), "the client has heard of what this relay has yet to bring");
-        assert_eq!(meet(25, 20), (Some((25, 20)), 10, 20, 0), "a store that was put back");
     }
 }

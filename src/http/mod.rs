@@ -15,8 +15,11 @@
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them
 //! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
 //! - [`imports`]: schedules; [`events`]: one-off events
+//! - [`alerts`]: alerts; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
+//! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
 //! - [`assets`]: the pages, and all that they load
 
+pub mod alerts;
 pub mod assets;
 pub mod auth;
 pub mod body;
@@ -27,6 +30,7 @@ pub mod health;
 pub mod hot;
 pub mod imports;
 pub mod plan;
+pub mod live;
 pub mod query;
 pub mod registrations;
 pub mod request_id;
@@ -34,4 +38,7 @@ pub mod sections;
 pub mod session;
 pub mod site;
 pub mod terms;
+pub mod session;
+pub mod sessions;
+pub mod site;
 pub mod users;

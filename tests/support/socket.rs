@@ -100,8 +100,12 @@ impl Socket {
     pub fn wait_for_close(&mut self) -> (u16, String) {
         let deadline = Instant::now() + PATIENCE;
         while let Some(message) = self.next_until(deadline) {
-            if let Message::Close(frame) = message {
-                return frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
+            match message {
+                Message::Close(frame) => {
+                    return frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
+                }
+                Message::Text(text) => self.seen.extend(serde_json::from_str::<Value>(&text)),
+                _ => {}
             }
         }
         panic!("waited in vain for a close; seen: {:#?}", self.seen);

@@ -202,3 +202,7 @@ fn people_in(connection: &Connection, audience: &Audience, now: Timestamp) -> ru
     }
     Ok(people)
 }
+
+#[cfg(test)]
+#[path = "alert_log_tests.rs"]
+mod tests;

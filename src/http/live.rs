@@ -1,0 +1,53 @@
+//! The door of the WebSocket: who comes, from which page, since when.
+
+use actix::Addr;
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::actors::live::Live;
+use crate::actors::relay::Relay;
+use crate::actors::session::{self, Opening};
+use crate::identity::Identity;
+use crate::protocol::close::Close;
+
+use super::auth::{Credentials, client_ip, foreign_origin};
+use super::error::{Problem, method_not_allowed};
+use super::query::Query;
+use super::site::{OriginVerdict, Site};
+
+/// The resources of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::resource("/alerts/ws").route(web::get().to(websocket)).default_service(method_not_allowed("GET")));
+}
+
+/// `GET /alerts/ws`. Another site's page is refused before the upgrade; whoever has a bad ticket or token, or is one too
+/// many, is upgraded and then told by a close code, the only thing that a browser's page can read.
+pub async fn websocket(
+    request: HttpRequest,
+    payload: web::Payload,
+    live: Data<Live>,
+    relay: Data<Addr<Relay>>,
+    identity: Data<Identity>,
+    site: Data<Site>,
+) -> Result<HttpResponse, Problem> {
+    if site.origin_verdict(&request) == OriginVerdict::Foreign {
+        return Err(foreign_origin());
+    }
+    let query = Query::of(&request)?;
+    let since = query.u64("since", 0..=u64::MAX)?;
+    let caller = match (query.get("ticket")?, Credentials::of(&request)) {
+        (Some(ticket), _) => identity.redeem_ticket(ticket).map(Some).ok_or(Close::Unauthenticated),
+        (None, Credentials::Good(caller, _)) => Ok(Some(caller)),
+        (None, Credentials::Bad(..)) => Err(Close::Unauthenticated),
+        (None, Credentials::None) => Ok(None),
+    };
+    let opening = Opening {
+        live: live.into_inner(),
+        relay: relay.get_ref().clone(),
+        caller,
+        address: client_ip(&request),
+        since,
+    };
+    session::open(opening, &request, payload)
+        .map_err(|_| Problem::bad_request("This address speaks WebSocket (RFC 6455): ask it for an upgrade."))
+}
