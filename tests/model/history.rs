@@ -85,7 +85,7 @@ fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
 fn any_file(sections: usize) -> impl Strategy<Value = File> {
     let numbers = proptest::sample::select(&CRNS[..]);
     let row =
-        numbers.prop_flat_map(|number| (Just(number), any_section(number), option::weighted(0.4, (0u32..4, 0u32..3))));
+        numbers.prop_flat_map(|number| (Just(number), any_section(number), option::weighted(0.5, (0u32..3, 0u32..2))));
     vec(row, 1..=sections).prop_map(|rows| {
         let once: BTreeMap<_, _> = rows.into_iter().map(|(number, s, totals)| (number, (s, totals))).collect();
         once.into_values().collect()
@@ -93,7 +93,9 @@ fn any_file(sections: usize) -> impl Strategy<Value = File> {
 }
 
 fn any_catalogue() -> impl Strategy<Value = File> {
-    Vec::from(CRNS.map(|number| any_section(number).prop_map(|s| (s, None))))
+    Vec::from(
+        CRNS.map(|number| any_section(number).prop_flat_map(|s| (Just(s), option::weighted(0.3, (0u32..3, 0u32..2))))),
+    )
 }
 
 fn any_batch() -> impl Strategy<Value = Command> {
@@ -134,17 +136,17 @@ fn any_step() -> impl Strategy<Value = Step> {
         50 => register.prop_map(Step::Ask),
         16 => drop.prop_map(Step::Ask),
         14 => any_batch().prop_map(Step::Ask),
-        9 => any_patch().prop_map(Step::Ask),
+        14 => any_patch().prop_map(Step::Ask),
         2 => any_window().prop_map(Step::Ask),
-        4 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
+        7 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
         10 => (0i64..4).prop_map(Step::Wait),
         2 => Just(Step::Restart),
     ]
 }
 
 pub(crate) fn any_history() -> impl Strategy<Value = History> {
-    let limit = prop_oneof![1 => Just(0u32), 3 => 3_000u32..9_000];
-    (limit, any_catalogue(), vec(any_step(), 1..60)).prop_map(|(credit_limit, catalogue, steps)| History {
+    let limit = prop_oneof![1 => Just(0u32), 4 => 2_000u32..7_000];
+    (limit, any_catalogue(), vec(any_step(), 10..80)).prop_map(|(credit_limit, catalogue, steps)| History {
         credit_limit,
         catalogue,
         steps,
