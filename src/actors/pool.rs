@@ -1,7 +1,7 @@
 //! Finds the registrar of a term, and bounds what is accepted.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use dashmap::DashMap;
@@ -11,7 +11,7 @@ use crate::domain::command::Command;
 use crate::domain::ids::TermId;
 use crate::readmodel::TermModel;
 
-use super::registrar::{Ask, AskError, Registrar, Reply, Surroundings};
+use super::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, Reply, Surroundings};
 
 /// The registrars, spread over a few threads of their own.
 pub struct RegistrarPool {
@@ -23,6 +23,7 @@ pub struct RegistrarPool {
     /// has a slot of its own.)
     accepted: Arc<Semaphore>,
     accepted_max: usize,
+    wait_max: Duration,
 }
 
 impl RegistrarPool {
@@ -36,7 +37,15 @@ impl RegistrarPool {
             next_arbiter: Mutex::new(0),
             accepted: Arc::new(Semaphore::new(accepted_max)),
             accepted_max,
+            wait_max: COMMAND_WAIT_MAX,
         }
+    }
+
+    /// The same pool with another bound on how long a command may wait before it is decided.
+    #[must_use]
+    pub const fn with_wait_max(mut self, wait_max: Duration) -> Self {
+        self.wait_max = wait_max;
+        self
     }
 
     /// Commands between acceptance and answer.
@@ -67,7 +76,7 @@ impl RegistrarPool {
         let arbiter = &self.arbiters[*next % self.arbiters.len()];
         *next += 1;
         let (loaded, waits) = oneshot::channel();
-        let registrar = Registrar::new(term.clone(), self.around.clone(), loaded);
+        let registrar = Registrar::new(term.clone(), self.around.clone(), self.wait_max, loaded);
         let address = Registrar::start_in_arbiter(&arbiter.handle(), move |_| registrar);
         self.registrars.insert(term, address.clone());
         (address, Some(waits))
