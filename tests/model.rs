@@ -28,7 +28,7 @@ use history::{History, Step};
 use naive::Naive;
 
 /// Histories, of some dozens of commands each: enough for a few seconds without optimisation.
-const HISTORIES: u32 = 6_000;
+const HISTORIES: u32 = 4_000;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: HISTORIES, failure_persistence: None, ..ProptestConfig::default() })]

@@ -107,7 +107,7 @@ impl Naive {
     }
 
     fn open_now(&self) -> bool {
-        self.opens.is_some_and(|o| o <= self.now) && !self.closes.is_some_and(|c| c <= self.now)
+        self.opens.is_some_and(|o| o <= self.now) && self.closes.is_none_or(|c| self.now < c)
     }
     fn class(&self, crn: &str) -> Option<&Class> {
         self.classes.iter().find(|c| c.section.id.crn.as_str() == crn)
@@ -295,8 +295,10 @@ impl Naive {
             let status = new.section.status;
             new.section = (*row.section).clone();
             new.section.status = status;
-            if row.totals.is_some() && row.totals != new.told_by_file && (old.is_none() || totals_count) {
-                let (enrolled, waitlisted) = row.totals.unwrap();
+            if let Some((enrolled, waitlisted)) = row.totals
+                && row.totals != new.told_by_file
+                && (old.is_none() || totals_count)
+            {
                 new.outside = (enrolled - enrolled.min(seats), waitlisted - waitlisted.min(line));
                 new.told_by_file = row.totals;
             }

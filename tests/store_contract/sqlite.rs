@@ -15,7 +15,7 @@ use eduhub::ports::terms::TermStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use crate::college::{minute, register, section, term_id, window};
+use crate::college::{drop_of, minute, register, section, term_id, window};
 use crate::house::{Desk, Embedded, batch, load, open_freed, wait};
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
@@ -192,6 +192,23 @@ fn a_store_that_is_not_closed_properly_has_everything_that_was_answered() {
     let loaded = load(&store);
     assert_eq!(loaded.students.len(), 1);
     assert_eq!(loaded.term.opens_at, Some(minute(3)));
+}
+
+#[test]
+fn a_decision_that_panics_is_refused_alone_and_changes_nothing() {
+    let mut desk = Desk::<Embedded>::with([section("X"), section("Y")]);
+    desk.ask(register("ana", "X"));
+    // Somebody has meddled with the numbers: as many as there are cannot leave.
+    wait(desk.store.write(|tx| tx.execute_batch("UPDATE seats SET enrolled = 0"))).unwrap();
+    let mut desk = desk.reopened();
+    let committed = desk.run(vec![register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Y")]).unwrap();
+    let words: Vec<_> = committed.answers.iter().map(|a| a.as_ref().map(|a| format!("{a:?}"))).collect();
+    assert!(words[0].as_ref().is_some_and(|w| w.contains("Enrolled")), "{words:?}");
+    assert_eq!(words[1], None);
+    assert!(words[2].as_ref().is_some_and(|w| w.contains("SectionFull")), "{words:?}");
+    let loaded = desk.reopened().loaded;
+    let ana = loaded.students.iter().find(|(who, _)| who.as_str() == "ana").unwrap();
+    assert!(ana.1[0].is_held());
 }
 
 /// Set in a child: what it works on.
