@@ -1,7 +1,7 @@
 //! Finds the registrar of a term, and bounds what is accepted.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use dashmap::DashMap;
@@ -13,6 +13,7 @@ use crate::readmodel::TermModel;
 
 use super::outcomes::Outcomes;
 use super::registrar::{Ask, AskError, Registrar, Reply, Surroundings};
+use super::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, Reply, Surroundings};
 
 /// The registrars, spread over a few threads of their own.
 pub struct RegistrarPool {
@@ -25,6 +26,7 @@ pub struct RegistrarPool {
     accepted: Arc<Semaphore>,
     accepted_max: usize,
     outcomes: Outcomes,
+    wait_max: Duration,
 }
 
 impl RegistrarPool {
@@ -39,7 +41,15 @@ impl RegistrarPool {
             accepted: Arc::new(Semaphore::new(accepted_max)),
             accepted_max,
             outcomes: Outcomes::default(),
+            wait_max: COMMAND_WAIT_MAX,
         }
+    }
+
+    /// The same pool with another bound on how long a command may wait before it is decided.
+    #[must_use]
+    pub const fn with_wait_max(mut self, wait_max: Duration) -> Self {
+        self.wait_max = wait_max;
+        self
     }
 
     /// Commands between acceptance and answer.
@@ -82,7 +92,7 @@ impl RegistrarPool {
         let arbiter = &self.arbiters[*next % self.arbiters.len()];
         *next += 1;
         let (loaded, waits) = oneshot::channel();
-        let registrar = Registrar::new(term.clone(), self.around.clone(), loaded);
+        let registrar = Registrar::new(term.clone(), self.around.clone(), self.wait_max, loaded);
         let address = Registrar::start_in_arbiter(&arbiter.handle(), move |_| registrar);
         self.registrars.insert(term, address.clone());
         (address, Some(waits))

@@ -90,19 +90,22 @@ pub struct Registrar {
     published: Option<Arc<TermModel>>,
     state: State,
     waiting: VecDeque<Ask>,
+    wait_max: Duration,
     on_loaded: Vec<Loaded>,
 }
 
 impl Registrar {
-    /// A registrar for `term`; `on_loaded` hears when it can be read.
+    /// A registrar for `term`; `on_loaded` hears when it can be read. A command that has waited longer than `wait_max` is
+    /// dropped before it is decided.
     #[must_use]
-    pub fn new(term: TermId, around: Surroundings, on_loaded: Loaded) -> Self {
+    pub fn new(term: TermId, around: Surroundings, wait_max: Duration, on_loaded: Loaded) -> Self {
         Self {
             term,
             around,
             published: None,
             state: State::Loading,
             waiting: VecDeque::new(),
+            wait_max,
             on_loaded: vec![on_loaded],
         }
     }
@@ -120,11 +123,16 @@ impl Registrar {
             }
             Err(error) => {
                 log::error!("term {} cannot be loaded yet: {error}", act.term);
-                // Nothing was tried for those who wait: they may ask again.
-                act.waiting.drain(..).for_each(|ask| answer(ask.reply, Err(AskError::Overloaded)));
-                ctx.run_later(LOAD_PAUSE, Self::load);
+                act.load_later(ctx);
             }
         }));
+    }
+
+    /// Tries again after a pause. Nothing was tried for those who wait: they may ask again.
+    fn load_later(&mut self, ctx: &mut Context<Self>) {
+        self.state = State::Loading;
+        self.waiting.drain(..).for_each(|ask| answer(ask.reply, Err(AskError::Overloaded)));
+        ctx.run_later(LOAD_PAUSE, Self::load);
     }
 
     /// Hands the next batch to the store, unless one is there already.
@@ -138,7 +146,7 @@ impl Registrar {
             && let Some(ask) = self.waiting.pop_front()
         {
             // Whoever gave up is dropped before it is decided, never after.
-            if ask.reply.is_closed() || ask.accepted.elapsed() > COMMAND_WAIT_MAX {
+            if ask.reply.is_closed() || ask.accepted.elapsed() > self.wait_max {
                 answer(ask.reply, Err(AskError::Overloaded));
                 continue;
             }
@@ -181,8 +189,13 @@ impl Registrar {
                     StoreError::Refused(_) => AskError::Failed,
                     StoreError::CommitFailed(_) | StoreError::Corrupt(_) => AskError::OutcomeUnknown,
                 };
-                asks.into_iter().for_each(|(reply, _permit)| answer(reply, Err(told)));
-                self.load(ctx);
+                if asks.is_empty() {
+                    // The first batch after a load, this actor's own: the term cannot go on as it is loaded.
+                    self.load_later(ctx);
+                } else {
+                    asks.into_iter().for_each(|(reply, _permit)| answer(reply, Err(told)));
+                    self.load(ctx);
+                }
             }
         }
     }
@@ -193,7 +206,6 @@ impl Registrar {
         let before = model.snapshot();
         model.publish(update);
         let bus = &self.around.bus;
-        let by_crn: HashMap<_, _> = update.sections.iter().map(|s| (&s.state.section.id.crn, s)).collect();
         let after = model.snapshot();
         let news: Vec<RegistrationNews> = update
             .notices
@@ -211,8 +223,9 @@ impl Registrar {
         if !news.is_empty() {
             bus.publish(Event::Registrations(news.into()));
         }
-        let moved: Vec<MovedInLine> = by_crn
-            .values()
+        let moved: Vec<MovedInLine> = update
+            .sections
+            .iter()
             .flat_map(|section| {
                 let old = before.row(&section.state.section.id.crn);
                 moved_in_line(old.map(|r| (&r.line, r.state.outside_waitlisted)), section, self.around.clock.now())
@@ -236,7 +249,8 @@ fn moved_in_line(
 ) -> Vec<MovedInLine> {
     let Some((old, old_outside)) = before else { return Vec::new() };
     let outside = after.state.outside_waitlisted;
-    if Arc::ptr_eq(old, &after.line) && old_outside == outside {
+    // Most commits leave a line as it is; that is told without looking anybody up.
+    if old_outside == outside && old.iter().map(|p| p.0).eq(after.line.iter().map(|p| p.0)) {
         return Vec::new();
     }
     let position = |outside: u32, index: usize| outside.saturating_add(u32::try_from(index + 1).unwrap_or(u32::MAX));

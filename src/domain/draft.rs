@@ -226,6 +226,12 @@ impl<'v, V: TermView> Draft<'v, V> {
     }
 }
 
+/// A number of people after one of them moved. Numbers that do not match the registrations stop the decision, which then
+/// changes nothing: going on would wrap to four billion people, and keep that.
+#[expect(
+    clippy::expect_used,
+    reason = "whoever leaves was counted; a store that says otherwise is not to be written to"
+)]
 fn moved(count: u32, was: bool, is: bool) -> u32 {
-    count + u32::from(is) - u32::from(was)
+    count.checked_sub(u32::from(was)).expect("the number of people is less than those who are there") + u32::from(is)
 }

@@ -38,7 +38,13 @@ pub enum OpenError {
         /// What the operating system says.
         error: std::io::Error,
     },
-    /// SQLite cannot use the file: read-only, not a database, a full disk.
+    /// The file may only be read.
+    #[error("the store {path} is read-only: the hub must be allowed to write to it, and to its folder")]
+    ReadOnly {
+        /// The store.
+        path: PathBuf,
+    },
+    /// SQLite cannot use the file: not a database, a full disk.
     #[error("the store {path} cannot be used: {error}")]
     Sqlite {
         /// The store.
@@ -118,11 +124,17 @@ impl StoreLock {
 pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::Sqlite { path: path.to_owned(), error };
     let mut connection = Connection::open(path).map_err(sqlite)?;
-    set_up(&connection).map_err(sqlite)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+    // Looked at before anything is set: what is refused is left as it is.
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
     if found > MIGRATIONS.len() {
         return Err(OpenError::TooNew { path: path.to_owned(), found, known: MIGRATIONS.len() });
     }
+    // SQLite opens a file that it may not write without a word, and even begins a transaction on it.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(sqlite)? {
+        return Err(OpenError::ReadOnly { path: path.to_owned() });
+    }
+    set_up(&connection).map_err(sqlite)?;
     if found < MIGRATIONS.len() {
         let tx = connection.transaction().map_err(sqlite)?;
         for migration in &MIGRATIONS[found..] {
@@ -131,8 +143,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
         tx.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sqlite)?;
         tx.commit().map_err(sqlite)?;
     }
-    // What the disk cannot take is better known now than at the first registration.
-    connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
+    // A write that changes nothing: what the disk cannot take is better known now than at the first registration.
+    connection.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sqlite)?;
     Ok(connection)
 }
 

@@ -1,6 +1,6 @@
 //! Terms in the embedded store: decided in memory, written as records, loaded anew when in doubt.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -73,9 +73,10 @@ impl Record {
         if let Command::ApplyImport(import) = command {
             // A staged row becomes visible even where the section no longer differs from the file: then it has moved
             // since the row was written, and the row says what is not so.
+            let changed: HashSet<&Crn> = changes.sections.iter().map(|s| &s.section.id.crn).collect();
             for new in &import.sections {
                 let crn = &new.section.id.crn;
-                if !self.sections.contains_key(crn)
+                if !changed.contains(crn)
                     && let Some(state) = book.section(crn)
                     && !same_definition(&new.staged_as, state)
                 {

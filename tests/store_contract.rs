@@ -1,0 +1,59 @@
+//! What every store of terms promises. One suite over the ports: a store joins it by a [`House`] of its own and one
+//! line at the end. What only one kind of store has to do stands in a file of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod college;
+#[path = "store_contract/histories.rs"]
+mod histories;
+#[path = "model/history.rs"]
+#[allow(dead_code)]
+mod history;
+#[path = "store_contract/house.rs"]
+mod house;
+#[path = "store_contract/sqlite.rs"]
+mod sqlite;
+#[path = "store_contract/suite.rs"]
+mod suite;
+
+/// The suite for one kind of store.
+macro_rules! store_contract {
+    ($name:ident, $house:ty: $($promise:ident)*) => {
+        mod $name {
+            $(#[test]
+            fn $promise() {
+                crate::suite::$promise::<$house>();
+            })*
+
+            #[test]
+            fn generated_histories_end_in_the_store_as_they_end_in_memory() {
+                crate::histories::play_all::<$house>();
+            }
+        }
+    };
+}
+
+/// Every promise of [`suite`], for each kind of store.
+macro_rules! stores {
+    ($($name:ident = $house:ty),*) => {
+        $(store_contract! { $name, $house:
+            what_was_answered_is_there_in_a_store_opened_anew
+            what_is_loaded_anew_is_what_was_published
+            a_batch_is_kept_whole_or_not_at_all
+            a_refused_batch_takes_nothing_of_another_term_with_it
+            the_sequence_of_seats_grows_by_one_a_change_and_never_goes_back
+            a_term_that_was_never_made_loads_empty_and_closed
+            a_batch_for_a_term_that_is_not_loaded_is_not_tried
+            each_command_of_a_batch_sees_what_the_ones_before_it_changed
+            staged_sections_are_invisible_until_they_are_applied
+            what_was_staged_and_never_applied_is_taken_back_before_the_next_import
+            sections_that_an_import_replaced_are_pruned_and_stay_as_they_are
+            what_moved_while_an_import_was_staged_is_kept_when_it_is_applied
+            what_moved_is_kept_too_when_somebody_registers_in_the_same_batch
+            alerts_are_stored_with_the_batch_that_they_tell_of
+            a_refused_batch_tells_nobody_anything
+        })*
+    };
+}
+
+stores!(embedded = crate::house::Embedded);
