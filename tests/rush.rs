@@ -1,7 +1,12 @@
 //! 8:00: 1,000 students, each on two connections that send conflicting requests at the same moment, on 20 hot sections.
 //! Whatever was answered to whom, afterwards nothing is oversold and nobody holds what nobody may hold.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on ends there, and prints how to repeat it"
+)]
 
 mod support;
 
