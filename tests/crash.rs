@@ -1,7 +1,12 @@
 //! A seat that was answered survives `kill -9`: concurrent students against the built program, which is killed at
 //! random moments, started again, and asked about every seat that it had acknowledged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on ends there, and prints how to repeat it"
+)]
 
 mod support;
 

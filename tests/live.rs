@@ -1,6 +1,11 @@
 //! Everyone sees it live: seats, one's own registrations and alerts, over real WebSockets of the built program.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on ends there, and prints how to repeat it"
+)]
 
 mod support;
 

@@ -112,7 +112,7 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Session {
         match message {
             Ok(ws::Message::Ping(payload)) => context.pong(&payload),
             // What a crowd takes for the answer to its hello.
-            Ok(ws::Message::Text(_)) => context.text(r#"{"type":"subscribed","channel":"all"}"#),
+            Ok(ws::Message::Text(_)) => context.text(r#"{"type":"subscribed","channel":"seats:all"}"#),
             Ok(ws::Message::Close(_)) | Err(_) => context.stop(),
             Ok(_) => {}
         }

@@ -159,7 +159,7 @@ async fn client(address: SocketAddr, upgrade: Vec<u8>, hello: &[u8], seen: &Seen
         while let Some((opcode, payload, length)) = frame(&buffer[from..filled]) {
             match opcode {
                 0x1 if payload.starts_with(br#"{"type":"alert","#) => seen.count(&seen.alerts),
-                0x1 if payload.starts_with(br#"{"type":"subscribed","#) => seen.count(&seen.subscribed),
+                0x1 if is_subscribed(payload) => seen.count(&seen.subscribed),
                 0x8 => return Err(io::Error::other(format!("closed: {:?}", String::from_utf8_lossy(payload)))),
                 0x9 => stream.write_all(&masked(0xA, payload)).await?,
                 _ => {}
@@ -188,4 +188,9 @@ fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
         short => (2, usize::from(short)),
     };
     Some((bytes[0] & 0x0F, bytes.get(head..head + length)?, head + length))
+}
+
+/// Whether a frame says that seats are subscribed, which is what each client asks for.
+fn is_subscribed(payload: &[u8]) -> bool {
+    payload.starts_with(br#"{"type":"subscribed","channel":"seats:"#)
 }

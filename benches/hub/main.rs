@@ -9,7 +9,14 @@
 //! The load is generated in this one process on one thread ([`load`], [`frames`]), which shares the machine with the
 //! server: what is printed is what both together can do. Everything stays on 127.0.0.1, and ends by itself.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
 
 mod bare;
 mod fanout;

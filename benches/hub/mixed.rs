@@ -200,7 +200,7 @@ impl User {
                 "seats"
             }
             45..60 => {
-                self.call("GET", "/api/v1/alerts?active=true", &[200]).await;
+                self.call("GET", "/api/v1/alerts?since=0&limit=50", &[200]).await;
                 "alerts"
             }
             _ => {

@@ -10,8 +10,14 @@
 //!
 //! Nobody sleeps here: whoever waits, waits for a line, a frame, an answer or an end, and not for ever.
 
-// Each test file compiles this module for itself and uses a part of it; a helper that fails ends the test, loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "each test file compiles this for itself and uses a part of it; a helper that fails ends the test, loudly"
+)]
 
 pub mod audit;
 pub mod http;
