@@ -4,6 +4,7 @@
 
 pub mod actors;
 pub mod adapters;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;

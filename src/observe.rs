@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use crate::actors::import::ImportJobs;
+use crate::actors::import::Imports;
 use crate::actors::pool::RegistrarPool;
 use crate::actors::registry::Registry;
 use crate::adapters::bus_local::BusGauge;
@@ -27,7 +27,7 @@ pub struct Observed {
     /// The bus.
     pub bus: Arc<BusGauge>,
     /// The imports.
-    pub imports: Arc<ImportJobs>,
+    pub imports: Arc<Imports>,
 }
 
 /// More news than the bus takes when somebody reads them: nobody does.

@@ -12,7 +12,6 @@ use crate::domain::ids::TermId;
 use crate::readmodel::TermModel;
 
 use super::outcomes::Outcomes;
-use super::registrar::{Ask, AskError, Registrar, Reply, Surroundings};
 use super::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, Reply, Surroundings};
 
 /// The registrars, spread over a few threads of their own.

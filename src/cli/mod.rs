@@ -1,11 +1,12 @@
 //! The command line: reads arguments and settings, does one thing, says in one sentence what went wrong.
 //! Exit status: 0 done, 1 it could not be done or the answer is no, 2 wrong usage or settings.
 //!
-//! - [`serve`]: the server
+//! - [`serve`]: the server; [`import`]: a schedule
 //! - [`store`]: `backup`, `restore`, `verify`
 //! - [`user`], [`password`]: local accounts; [`token`]: minted tokens
 //! - [`remote`]: asking a hub that runs on the same store
 
+mod import;
 mod password;
 mod remote;
 mod serve;
@@ -47,6 +48,8 @@ enum Command {
     CheckConfig,
     /// Prints every setting with its default and what it means
     DefaultConfig,
+    /// Imports a schedule
+    Import(import::ImportArguments),
     /// Local accounts
     User {
         #[command(subcommand)]
@@ -123,6 +126,7 @@ fn run(arguments: &Arguments) -> Done {
             say("the settings are good")
         }
         Command::DefaultConfig => say(default_document().trim_end()),
+        Command::Import(arguments) => import::run(&settings()?, arguments),
         Command::User { command } => user::run(&settings()?, command),
         Command::Token(token) => token::run(&settings()?, token),
         Command::Backup { file } => store::backup(&settings()?, file),

@@ -14,5 +14,6 @@ pub(super) fn run(config: Config, demo: bool) -> Done {
             config.server.bind
         )));
     }
-    Err(Failure::failed("not wired"))
+    let system = actix_rt::System::new();
+    system.block_on(crate::app::serve(config, demo)).map_err(|error| Failure::failed(format!("{error:#}")))
 }

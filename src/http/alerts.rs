@@ -19,7 +19,7 @@ use crate::ports::bus::{Bus, Event};
 use crate::protocol::problem::ProblemCode;
 use crate::readmodel::ReadModel;
 
-use super::auth::{Staff, Visitor, audit_entry};
+use super::auth::{Staff, Visitor};
 use super::body::{Fields, read_json};
 use super::error::{Problem, get, method_not_allowed};
 use super::query::{Query, path_param};
@@ -82,10 +82,8 @@ pub async fn post(
     };
     let alert = live.alerts.post(alert, now).await?;
     bus.publish(Event::AlertsStored);
-    let mut entry = audit_entry(&request, if alert.seq.is_some() { "alert_sent" } else { "alert_scheduled" });
-    entry.subject = Some(alert.id.clone());
-    entry.detail.clone_from(&alert.content.title);
-    audit.record(entry);
+    let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
+    audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);
     let mut answer = alert_json(&alert)?;
     answer["recipients_online"] = recipients_online.into();
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(answer))
@@ -207,7 +205,7 @@ fn alert_json(alert: &Alert) -> Result<Value, Problem> {
 /// `DELETE /api/v1/alerts/{id}`: whoever got it is told to take it down. A second time it does nothing.
 pub async fn cancel(
     request: HttpRequest,
-    _: Staff,
+    Staff(caller): Staff,
     live: Data<Live>,
     bus: Data<dyn Bus>,
     audit: Data<Audit>,
@@ -218,8 +216,6 @@ pub async fn cancel(
         Cancelled::Quietly => {}
         Cancelled::Told(_) => bus.publish(Event::AlertsStored),
     }
-    let mut entry = audit_entry(&request, "alert_cancelled");
-    entry.subject = Some(id);
-    audit.record(entry);
+    audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
     Ok(HttpResponse::NoContent().finish())
 }

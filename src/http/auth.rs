@@ -17,10 +17,6 @@ use crate::domain::role::Role;
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
-use crate::domain::role::Role;
-use crate::identity::limits::AddressKey;
-use crate::identity::token::TokenError;
-use crate::identity::{Caller, Identity};
 use crate::ports::accounts::AuditEntry;
 use crate::ports::clock::{Clock, SystemClock};
 use crate::protocol::problem::ProblemCode;
@@ -257,21 +253,5 @@ impl Audit {
             detail: detail.to_owned(),
             request_id: Some(RequestId::text_of(req)).filter(|id| !id.is_empty()),
         });
-/// A line for the audit trail with what the request says: who, from where, under which id. Fill in `subject`,
-/// `section` and `detail`.
-#[must_use]
-pub fn audit_entry(req: &HttpRequest, action: &str) -> AuditEntry {
-    let credentials = Credentials::of(req);
-    let caller = credentials.caller();
-    AuditEntry {
-        at: SystemClock.now(),
-        user: caller.map(|caller| caller.user.clone()),
-        role: caller.map(|caller| caller.role),
-        ip: Some(client_ip(req).to_string()),
-        action: action.to_owned(),
-        subject: None,
-        section: None,
-        detail: String::new(),
-        request_id: Some(RequestId::text_of(req)).filter(|id| !id.is_empty()),
     }
 }

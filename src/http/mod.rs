@@ -1,10 +1,7 @@
 //! HTTP: one file a resource, over the read model and the actors. Nothing here decides; nothing here speaks SQL.
 //!
-//! - [`assets`]: the pages, and all that they load
-//!
-//! - [`health`]: whether the hub lives, is ready, and what it measures
-//!
 //! What every resource uses:
+//! - [`routes`]: the table of paths
 //! - [`error`]: problem documents, for refusals and for everything that goes wrong
 //! - [`body`]: JSON bodies, field by field; [`query`]: the query string and the path, the same way
 //! - [`request_id`]: the id, the log line and the safety headers of every answer
@@ -13,10 +10,10 @@
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them
-//! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
 //! - [`imports`]: schedules; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
 //! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
+//! - [`health`]: whether the hub lives, is ready, and what it measures
 //! - [`assets`]: the pages, and all that they load
 
 pub mod alerts;
@@ -29,16 +26,15 @@ pub mod events;
 pub mod health;
 pub mod hot;
 pub mod imports;
-pub mod plan;
 pub mod live;
+pub mod plan;
 pub mod query;
 pub mod registrations;
 pub mod request_id;
+pub mod routes;
 pub mod sections;
-pub mod session;
-pub mod site;
-pub mod terms;
 pub mod session;
 pub mod sessions;
 pub mod site;
+pub mod terms;
 pub mod users;

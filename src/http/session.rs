@@ -7,7 +7,6 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, client_ip, foreign_origin};
-use super::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, audit_entry, client_ip, foreign_origin};
 use super::body::read_json;
 use super::error::{Problem, get, method_not_allowed};
 use super::site::{OriginVerdict, Site};
@@ -66,25 +65,16 @@ pub async fn login(
     fields.finish()?;
 
     let outcome = identity.login(&username, password, client_ip(&req)).await;
-    let mut entry = audit_entry(&req, "login");
-    entry.subject = Some(username);
     let minted = match outcome {
         Ok(minted) => minted,
         Err(error) => {
             if error == LoginError::BadCredentials {
                 audit.record(&req, None, "login.failed", Some(&username), None, "wrong user name or password");
-                entry.action = "login_failed".to_owned();
-                entry.detail = error.to_string();
-                audit.record(entry);
             }
             return Err(error.into());
         }
     };
     audit.record(&req, Some(&minted.caller), "login", Some(&username), None, "local account");
-    entry.user = Some(minted.caller.user.clone());
-    entry.role = Some(minted.caller.role);
-    entry.detail = "local account".to_owned();
-    audit.record(entry);
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
     let cookie = session_cookie(&site, minted.token.clone()).max_age(ttl).finish();
@@ -109,7 +99,6 @@ pub async fn logout(
 ) -> Result<HttpResponse, Problem> {
     identity.logout(&caller).await?;
     audit.record(&req, Some(&caller), "logout", None, None, "");
-    audit.record(audit_entry(&req, "logout"));
     let mut response = HttpResponse::NoContent();
     if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
         response.cookie(session_cookie(&site, String::new()).max_age(CookieDuration::ZERO).finish());

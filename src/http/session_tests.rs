@@ -287,7 +287,6 @@ async fn an_admin_keeps_accounts_and_all_of_it_is_in_the_audit_trail() {
     let (_, bobs) = ask(&app, trail("?user=bob")).await;
     let actions: Vec<_> = bobs["items"].as_array().unwrap().iter().map(|line| line["action"].clone()).collect();
     assert_eq!(actions, ["user.remove", "user.change", "user.add"]);
-    assert_eq!(actions, ["user_removed", "user_changed", "user_added"]);
     assert_eq!(bobs["items"][0]["user"], "ada");
     assert!(bobs["items"][0]["request_id"].as_str().unwrap().len() == 36);
     assert!(!bobs.to_string().contains("long enough"));
@@ -295,7 +294,6 @@ async fn an_admin_keeps_accounts_and_all_of_it_is_in_the_audit_trail() {
     let (_, first) = ask(&app, trail("?limit=3&since=2020-01-01T00:00:00Z")).await;
     assert_eq!(first["items"].as_array().unwrap().len(), 3);
     assert_eq!(first["items"][0]["action"], "login.failed");
-    assert_eq!(first["items"][0]["action"], "login_failed");
     let (_, second) = ask(&app, trail(&format!("?limit=3&cursor={}", first["next"].as_str().unwrap()))).await;
     assert_eq!((second["items"].as_array().unwrap().len(), &second["next"]), (1, &Value::Null));
     let (_, none) = ask(&app, trail("?since=2100-01-01T00:00:00Z")).await;

@@ -12,7 +12,7 @@ use crate::actors::registry::SessionRecord;
 use crate::domain::role::Role;
 use crate::identity::Audit;
 
-use super::auth::{Admin, audit_entry};
+use super::auth::Admin;
 use super::error::{Problem, get, method_not_allowed};
 use super::query::{Query, path_param};
 
@@ -92,7 +92,7 @@ fn session_json(record: &SessionRecord) -> Value {
 /// `DELETE /api/v1/admin/sessions/{id}`: the client is closed with 4003, and does not come back by itself.
 pub async fn disconnect(
     request: HttpRequest,
-    _: Admin,
+    Admin(admin): Admin,
     live: Data<Live>,
     broker: Data<Addr<Broker>>,
     audit: Data<Audit>,
@@ -101,9 +101,8 @@ pub async fn disconnect(
     let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| nobody())?;
     let record = live.registry.session(id).ok_or_else(nobody)?;
     broker.do_send(Disconnect { session: id });
-    let mut entry = audit_entry(&request, "session_disconnected");
-    entry.subject = record.caller().map(|caller| caller.0.to_string());
-    entry.detail = format!("connection {id} from {}", record.address);
-    audit.record(entry);
+    let whose = record.caller().map(|caller| caller.0.as_str());
+    let detail = format!("connection {id} from {}", record.address);
+    audit.record(&request, Some(&admin), "session.disconnect", whose, None, &detail);
     Ok(HttpResponse::NoContent().finish())
 }

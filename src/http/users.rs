@@ -5,7 +5,6 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::auth::Admin;
-use super::auth::{Admin, audit_entry};
 use super::body::read_json;
 use super::error::{Problem, get, method_not_allowed};
 use super::query::{Query, path_param};
@@ -42,7 +41,6 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 pub async fn put_user(
     req: HttpRequest,
     Admin(admin): Admin,
-    _: Admin,
     payload: web::Payload,
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
@@ -66,13 +64,6 @@ pub async fn put_user(
     };
     let detail = format!("{role}{with_password}");
     audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail);
-        AccountOutcome::Created(account) => ("user_added", account, HttpResponse::Created()),
-        AccountOutcome::Changed(account) => ("user_changed", account, HttpResponse::Ok()),
-    };
-    let mut entry = audit_entry(&req, action);
-    entry.subject = Some(username.to_string());
-    entry.detail = format!("{role}{with_password}");
-    audit.record(entry);
     Ok(response.json(json!({"username": account.username, "name": account.name, "role": account.role})))
 }
 
@@ -80,7 +71,6 @@ pub async fn put_user(
 pub async fn delete_user(
     req: HttpRequest,
     Admin(admin): Admin,
-    _: Admin,
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
@@ -90,9 +80,6 @@ pub async fn delete_user(
         return Err(nobody());
     }
     audit.record(&req, Some(&admin), "user.remove", Some(username.as_str()), None, "");
-    let mut entry = audit_entry(&req, "user_removed");
-    entry.subject = Some(username.to_string());
-    audit.record(entry);
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -170,10 +170,6 @@ impl Imports {
             live: Mutex::new(HashMap::new()),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             stopping: AtomicBool::new(false),
-        let inner = Arc::new(Inner {
-            around,
-            live: Mutex::new(HashMap::new()),
-            stopping: AtomicBool::new(false),
             finished: Default::default(),
         });
         let (queue, jobs) = sync_channel(QUEUE_MAX);
@@ -189,14 +185,6 @@ impl Imports {
         self.inner.live().is_empty()
     }
 
-    /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
-    pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
-        self.inner.around.reader.check_map(map)
-    }
-
-    /// A place for an upload. It touches the disk: call it where that may wait.
-    pub fn upload(&self) -> Result<Upload, ImportError> {
-        let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
     /// Imports that wait or are under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
@@ -214,8 +202,14 @@ impl Imports {
         ]
     }
 
-    /// A place for an upload.
-    pub fn upload(&self) -> io::Result<Upload> {
+    /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
+    pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
+        self.inner.around.reader.check_map(map)
+    }
+
+    /// A place for an upload. It touches the disk: call it where that may wait.
+    pub fn upload(&self) -> Result<Upload, ImportError> {
+        let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
         let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.around.folder)?;
         Ok(Upload { folder, _place: place })
     }

@@ -398,13 +398,14 @@ impl Run<'_> {
         };
         let (task, state) = (kept.id.clone(), kept.state.as_str());
         log::info!("import {task} is {state}");
-        if let Some(counter) = match kept.state {
+        let ended = match kept.state {
             TaskState::Running => None,
             TaskState::Done => Some(0),
             TaskState::Failed => Some(1),
             TaskState::Cancelled => Some(2),
-        } {
-            self.inner.finished[counter].fetch_add(1, Ordering::Relaxed);
+        };
+        if let Some(how) = ended {
+            self.inner.finished[how].fetch_add(1, Ordering::Relaxed);
         }
         let store = self.inner.around.store.clone();
         if self.wait(|| store.put_task(kept.clone())).is_err() {

@@ -1,0 +1,313 @@
+//! Builds everything from [`Config`], and runs it until it is told to end.
+//!
+//! [`Core`] is what a command beside HTTP needs, too: the store, the terms, imports. [`serve`] adds the live side,
+//! identity and HTTP around it.
+
+use std::any::Any;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use actix_web::dev::{Extensions, Server};
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+
+use crate::actors::broker::{Broker, DrainAll};
+use crate::actors::import::{ImportSurroundings, Imports};
+use crate::actors::live::{Live, LiveOptions};
+use crate::actors::pool::RegistrarPool;
+use crate::actors::registrar::Surroundings;
+use crate::actors::registry::{ConnectionLimits, Registry};
+use crate::actors::relay::Relay;
+use crate::adapters::bus_local::{Events, LocalBus};
+use crate::adapters::schedule_csv::CsvSchedules;
+use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::config::Config;
+use crate::demo;
+use crate::http::auth::identify;
+use crate::http::hot::HotAnswers;
+use crate::http::request_id::request_id;
+use crate::http::routes::routes;
+use crate::http::site::Site;
+use crate::http::terms::CreditLimit;
+use crate::identity::{Audit, Identity, Settings, secret};
+use crate::observe::Observed;
+use crate::ports::accounts::{AccountStore, AuditStore};
+use crate::ports::bus::Bus;
+use crate::ports::clock::{Clock, SystemClock};
+use crate::ports::imports::ImportStore;
+use crate::ports::plans::PlanStore;
+use crate::ports::terms::TermStore;
+use crate::readmodel::ReadModel;
+
+/// Connections that may wait to be accepted: at 8:00 thousands come within a second.
+const BACKLOG: u32 = 4_096;
+/// Connections that one worker accepts at a time.
+const ACCEPTING_MAX: usize = 4_096;
+/// Connections for HTTP beside the WebSockets, on each worker: when every WebSocket is taken, pages and `/healthz` still
+/// answer.
+const HTTP_CONNECTIONS: usize = 10_000;
+/// How long a connection may take to send its first request: it was opened before 8:00, to be fast.
+const FIRST_REQUEST: Duration = Duration::from_secs(60);
+/// How long a client may keep a connection open that it was told is over.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How long sent bytes may stay unacknowledged before the kernel ends a connection: a jammed one is not polled any
+/// more, so nobody inside could end it.
+const JAMMED: Duration = Duration::from_secs(30);
+
+/// The store, the terms, imports: everything but HTTP and whoever is connected.
+pub struct Core {
+    /// The embedded store.
+    pub store: SqliteStore,
+    /// What is committed.
+    pub model: Arc<ReadModel>,
+    /// Who decides.
+    pub pool: Arc<RegistrarPool>,
+    /// Who imports.
+    pub imports: Arc<Imports>,
+    /// Who is connected.
+    pub registry: Arc<Registry>,
+    /// Who is told.
+    pub bus: Arc<LocalBus>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Opens the store that the settings name.
+pub fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+    let options = SqliteOptions { path: config.store.path.clone(), credit_limit: config.registration.credit_limit };
+    Ok(SqliteStore::open(options)?)
+}
+
+impl Core {
+    /// Starts the registrars of every term, and waits until all can be read. The second part is the other end of the
+    /// bus.
+    pub async fn start(config: &Config, store: SqliteStore) -> anyhow::Result<(Self, Events)> {
+        let limits = ConnectionLimits {
+            all: config.server.max_connections,
+            per_user: config.limits.connections_per_user,
+            per_address: config.limits.connections_per_address,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let registry = Arc::new(Registry::new(limits));
+        let listening = registry.clone();
+        let (bus, events) = LocalBus::new(move |user| listening.is_listening(user));
+        let bus = Arc::new(bus);
+        let model = Arc::new(ReadModel::new());
+        let around = Surroundings {
+            store: Arc::new(store.clone()),
+            model: model.clone(),
+            bus: bus.clone(),
+            clock: clock.clone(),
+        };
+        let pool = RegistrarPool::new(around, config.registration.shards, config.registration.queue_max);
+        let pool = Arc::new(pool);
+        pool.start(store.term_ids().await.context("the terms cannot be read")?).await;
+        let imports = Imports::start(ImportSurroundings {
+            reader: Arc::new(CsvSchedules::new(config.import.further()).map_err(anyhow::Error::msg)?),
+            store: Arc::new(store.clone()),
+            pool: pool.clone(),
+            model: model.clone(),
+            bus: bus.clone(),
+            clock: clock.clone(),
+            folder: imports_folder(&config.store.path),
+            zone: config.college.timezone.clone(),
+        })
+        .await?;
+        Ok((Self { store, model, pool, imports: Arc::new(imports), registry, bus, clock }, events))
+    }
+}
+
+/// Where uploads and lists of errors lie: beside the store.
+fn imports_folder(store: &std::path::Path) -> std::path::PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".imports");
+    name.into()
+}
+
+/// What handlers share, built once.
+struct Shared {
+    core: Core,
+    identity: Arc<Identity>,
+    audit: Audit,
+    live: Arc<Live>,
+    broker: Addr<Broker>,
+}
+
+/// Runs the hub until SIGTERM or SIGINT. `say` gets the lines that whoever starts it should read.
+pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
+    crate::machine::raise_open_files(config.server.max_connections);
+    let store = open_store(&config)?;
+    let secret = secret::load_or_make(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
+    let accounts = if with_demo {
+        demo::load_into_empty(&store, SystemClock.now(), &config.college.timezone).await?
+    } else {
+        Vec::new()
+    };
+    let (core, events) = Core::start(&config, store).await?;
+    let settings = Settings {
+        session_ttl: config.auth.session_ttl,
+        login_per_minute: config.limits.login_per_minute,
+        requests_per_second: config.limits.requests_per_second,
+        ..Settings::default()
+    };
+    let people: Arc<dyn AccountStore> = Arc::new(core.store.clone());
+    let bus: Arc<dyn Bus> = core.bus.clone();
+    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone()).await?;
+    let alive = identity.clone();
+    let trail: Arc<dyn AuditStore> = Arc::new(core.store.clone());
+    let days = u64::from(config.alerts.retention_days);
+    let live = Arc::new(Live {
+        registry: core.registry.clone(),
+        alerts: Arc::new(core.store.clone()),
+        model: core.model.clone(),
+        clock: core.clock.clone(),
+        is_alive: Box::new(move |caller| alive.is_alive(caller)),
+        options: LiveOptions {
+            seats_tick: config.server.seats_tick,
+            alerts_kept: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+            ..LiveOptions::default()
+        },
+    });
+    let broker_live = live.clone();
+    let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
+    let shared = Arc::new(Shared { core, identity, audit: Audit::start(trail), live, broker });
+    run(&config, &shared, &accounts).await
+}
+
+async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccount]) -> anyhow::Result<()> {
+    let listener = std::net::TcpListener::bind(config.server.bind)
+        .and_then(|first| {
+            // Bound once to learn the port (0 lets the system choose), then again with the backlog that 8:00 needs.
+            let address = first.local_addr()?;
+            drop(first);
+            listen(address)
+        })
+        .with_context(|| format!("cannot serve on {}", config.server.bind))?;
+    let address = listener.local_addr()?;
+    let site = Site::new(config.server.public_url.as_deref(), address.port())?;
+    let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    shared.core.store.lock().announce(&format!("http://{address}")).context("the lock file cannot be written")?;
+    let server = http_server(config, shared, &site, listener)?;
+    let handle = server.handle();
+    let running = actix_rt::spawn(server);
+    greet(&url, accounts)?;
+    wait_for_signal().await?;
+    log::info!("ending: clients are told to come back, what was accepted is finished");
+    shared.broker.try_send(DrainAll).ok();
+    handle.stop(true).await;
+    running.await.context("the server ended badly")??;
+    shared.audit.flush().await;
+    log::info!("ended");
+    Ok(())
+}
+
+fn listen(address: std::net::SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+fn http_server(
+    config: &Config,
+    shared: &Arc<Shared>,
+    site: &Site,
+    listener: std::net::TcpListener,
+) -> anyhow::Result<Server> {
+    let hot = Data::new(HotAnswers::new(config.server.seats_tick));
+    let site = Data::new(site.clone());
+    let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let observed = Observed {
+        writer: shared.core.store.gauge(),
+        pool: shared.core.pool.clone(),
+        model: shared.core.model.clone(),
+        registry: shared.core.registry.clone(),
+        bus: shared.core.bus.gauge(),
+        imports: shared.core.imports.clone(),
+    };
+    let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
+    let zone = Data::new(config.college.timezone.clone());
+    let shared = shared.clone();
+    let server = HttpServer::new(move || {
+        let core = &shared.core;
+        // One relay for each worker, on the worker's own thread: what it hands over never leaves that thread.
+        let relay = Relay::new(shared.live.clone(), shared.broker.clone()).start();
+        let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
+        let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
+        let bus: Arc<dyn Bus> = core.bus.clone();
+        App::new()
+            .app_data(Data::from(core.model.clone()))
+            .app_data(Data::from(core.pool.clone()))
+            .app_data(Data::from(core.imports.clone()))
+            .app_data(Data::from(core.clock.clone()))
+            .app_data(Data::from(plans))
+            .app_data(Data::from(schedules))
+            .app_data(Data::from(bus))
+            .app_data(zone.clone())
+            .app_data(readiness.clone())
+            .app_data(metrics.clone())
+            .app_data(Data::from(shared.identity.clone()))
+            .app_data(Data::new(shared.audit.clone()))
+            .app_data(Data::from(shared.live.clone()))
+            .app_data(Data::new(shared.broker.clone()))
+            .app_data(Data::new(relay))
+            .app_data(hot.clone())
+            .app_data(site.clone())
+            .app_data(credit_limit.clone())
+            .wrap(from_fn(identify))
+            .wrap(from_fn(request_id))
+            .configure(routes)
+    })
+    .workers(workers)
+    .backlog(BACKLOG)
+    .max_connection_rate(ACCEPTING_MAX)
+    .max_connections(config.server.max_connections + HTTP_CONNECTIONS)
+    .keep_alive(config.server.keep_alive)
+    .client_request_timeout(FIRST_REQUEST)
+    .client_disconnect_timeout(GOODBYE)
+    .shutdown_timeout(config.server.drain.as_secs())
+    .disable_signals()
+    .on_connect(end_when_jammed);
+    Ok(server.listen(listener)?.run())
+}
+
+fn end_when_jammed(io: &dyn Any, _: &mut Extensions) {
+    if let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>()
+        && let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(JAMMED))
+    {
+        log::debug!("a connection cannot be bounded in time: {error}");
+    }
+}
+
+/// What whoever started the hub reads: the address, on a line by itself, and the demonstration's accounts.
+fn greet(url: &str, accounts: &[demo::DemoAccount]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if !accounts.is_empty() {
+        writeln!(out, "Demonstration accounts (role: name / password):")?;
+        for account in accounts {
+            writeln!(out, "  {:8} {} / {}", account.role.to_string() + ":", account.username, account.password)?;
+        }
+    }
+    writeln!(out, "EduHub is ready at {url}")?;
+    out.flush()
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The table of paths. Resources with a table of their own bring it along.
+
+use actix_web::Resource;
+use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
+
+use super::error::{get, method_not_allowed, not_found};
+use super::{
+    alerts, assets, events, health, imports, live, plan, registrations, sections, session, sessions, terms, users,
+};
+
+const READ: &str = "GET, HEAD";
+
+/// A path with the methods that it knows; any other is told so.
+fn path(path: &str, allow: &'static str) -> Resource {
+    resource(path.to_owned()).default_service(method_not_allowed(allow))
+}
+
+/// Every path of the hub.
+pub fn routes(app: &mut ServiceConfig) {
+    app.configure(session::routes)
+        .configure(own)
+        .configure(catalogue)
+        .configure(imports::routes)
+        .configure(events::routes)
+        .configure(alerts::routes)
+        .configure(live::routes)
+        .configure(sessions::routes)
+        .configure(users::routes)
+        .configure(health::routes)
+        .configure(pages)
+        .default_service(to(not_found));
+}
+
+fn catalogue(app: &mut ServiceConfig) {
+    app.service(path("/api/v1/terms", READ).route(get().to(terms::list)))
+        .service(path("/api/v1/terms/{id}", "PUT").route(put().to(terms::put)))
+        .service(path("/api/v1/seats", READ).route(get().to(sections::seats)))
+        .service(path("/api/v1/sections", READ).route(get().to(sections::list)))
+        .service(
+            path("/api/v1/sections/{id}", "GET, HEAD, PATCH")
+                .route(get().to(sections::one))
+                .route(patch().to(sections::patch)),
+        );
+}
+
+fn own(app: &mut ServiceConfig) {
+    app.service(
+        path("/api/v1/me/registrations/{section}", "PUT, DELETE")
+            .route(put().to(registrations::register))
+            .route(delete().to(registrations::drop_one)),
+    )
+    .service(
+        path("/api/v1/me/registrations", "GET, HEAD, POST")
+            .route(get().to(registrations::list))
+            .route(post().to(registrations::batch)),
+    )
+    .service(path("/api/v1/me/plan", "GET, HEAD, PUT").route(get().to(plan::get)).route(put().to(plan::put)))
+    .service(path("/api/v1/me/plan/register", "POST").route(post().to(plan::register)));
+}
+
+fn pages(app: &mut ServiceConfig) {
+    app.service(path("/", READ).route(get().to(assets::student_page)))
+        .service(path("/staff", READ).route(get().to(assets::staff_page)))
+        .service(path("/admin", READ).route(get().to(assets::admin_page)))
+        .service(path("/static/{path:.*}", READ).route(get().to(assets::file)))
+        .service(path("/api/v1/openapi.json", READ).route(get().to(assets::openapi)))
+        .service(path("/docs/problems", READ).route(get().to(assets::problems)));
+}
