@@ -1,5 +1,14 @@
 //! Imports over HTTP, against the built program.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::type_complexity,
+    reason = "a test may"
+)]
+
 mod support;
 
 use serde_json::{Value, json};

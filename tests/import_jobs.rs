@@ -1,5 +1,14 @@
 //! Imports against a real embedded store: what becomes visible, what is told, and what an interrupted one leaves.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::type_complexity,
+    reason = "a test may"
+)]
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,13 @@
 //! A large upload is read in little memory. In a file, and so in a process, of its own: what is measured is the process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::type_complexity,
+    reason = "a test may"
+)]
 #![cfg(target_os = "linux")]
 
 use std::fmt::Write as _;

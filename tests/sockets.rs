@@ -61,7 +61,8 @@ fn a_client_that_comes_back_gets_what_it_missed_once_and_in_order() {
         hub.post(&format!("missed {n}"));
     }
     let mut back = hub.connect("?since=5");
-    back.wait_for("live", |f| f["type"] == "live" && f["seq"] == 40);
+    // Where the replay ends and what is live begins depends on how far the relay had come; what arrives does not.
+    back.wait_for("live", |f| f["type"] == "live");
     assert_eq!(back.seen()[0]["type"], "welcome");
     for n in 0..40 {
         hub.post(&format!("live {n}"));

@@ -125,9 +125,10 @@ impl Broker {
         let before = self.told_to_all();
         let batch: Arc<[AlertFrame]> = entries.into_iter().map(AlertFrame::new).collect();
         let Some(last) = batch.last().map(|frame| frame.seq) else {
-            return if self.read_again {
-                self.read_alerts(ctx)
-            };
+            if self.read_again {
+                self.read_alerts(ctx);
+            }
+            return;
         };
         self.alerts_at = self.alerts_at.max(last);
         for link in self.links.iter_mut().filter(|link| link.alerts_at < last) {

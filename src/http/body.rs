@@ -356,6 +356,7 @@ mod tests {
         let day: fn(&mut Fields) -> _ = |f| f.date("x").map(drop);
         let list: fn(&mut Fields) -> _ = |f| f.strings("x", 2, 1..=2).map(drop);
         let inner: fn(&mut Fields) -> _ = |f| f.object("x")?.bool("y").map(drop);
+        #[expect(clippy::type_complexity, reason = "a table of body, getter, status and field")]
         let table: [(&str, fn(&mut Fields) -> Result<(), Problem>, u16, &str); 20] = [
             (r#"{"x":1}"#, text, 400, "x"),
             (r#"{"x":null}"#, text, 400, "x"),

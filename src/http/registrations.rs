@@ -189,7 +189,7 @@ pub(super) async fn run_batch(
             // What other terms have answered already stands: this part says its own trouble.
             Some(Err(error)) if !told.is_empty() => {
                 let problem = Problem::from(error).document();
-                told.extend(all.into_iter().map(|crn| wish_problem(term, crn, problem.clone())));
+                told.extend(all.into_iter().map(|crn| wish_problem(term, crn, &problem)));
                 continue;
             }
             Some(Err(error)) => return Err(error.into()),
@@ -213,10 +213,10 @@ fn wish_json(term: &TermId, crn: Crn, outcome: WishOutcome) -> (SectionId, Value
             format!("Nothing was changed, because another part of the swap ({term}-{because_of}) could not be done."),
         ),
     };
-    wish_problem(term, crn, problem.document())
+    wish_problem(term, crn, &problem.document())
 }
 
-fn wish_problem(term: &TermId, crn: Crn, problem: Value) -> (SectionId, Value) {
+fn wish_problem(term: &TermId, crn: Crn, problem: &Value) -> (SectionId, Value) {
     let id = SectionId { term: term.clone(), crn };
     let body = json!({ "section": id, "problem": problem });
     (id, body)

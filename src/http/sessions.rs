@@ -100,7 +100,7 @@ pub async fn disconnect(
     let nobody = || Problem::not_found("There is no such connection any more.");
     let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| nobody())?;
     let record = live.registry.session(id).ok_or_else(nobody)?;
-    broker.do_send(Disconnect { session: id });
+    broker.try_send(Disconnect { session: id }).map_err(|_| Problem::overloaded())?;
     let whose = record.caller().map(|caller| caller.0.as_str());
     let detail = format!("connection {id} from {}", record.address);
     audit.record(&request, Some(&admin), "session.disconnect", whose, None, &detail);

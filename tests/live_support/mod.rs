@@ -60,6 +60,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
+    #[expect(clippy::needless_pass_by_value, reason = "made in place by its callers")]
     pub(crate) fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");

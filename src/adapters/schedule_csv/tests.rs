@@ -311,7 +311,6 @@ fn real(name: &str, options: &ScheduleOptions) -> Option<Read> {
     match std::fs::read(folder.join(name)) {
         Ok(bytes) => Some(read_with(&bytes, options)),
         Err(_) => {
-            #[expect(clippy::print_stderr, reason = "a skipped test says so")]
             {
                 eprintln!("skipped: there is no {name} in {}", folder.display());
             }

@@ -55,6 +55,7 @@ impl Desk {
 }
 
 /// Each entry in short: `1 name`, or `2 -name` for a cancellation.
+#[expect(clippy::needless_pass_by_value, reason = "asked for with a page made in place")]
 fn names(page: Page) -> (Vec<String>, u64) {
     let name = |(seq, entry): &(u64, Entry)| match entry {
         Entry::Alert(alert) => {
