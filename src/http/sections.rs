@@ -229,6 +229,19 @@ pub async fn seats(
     Ok(hot.get(&question, snapshot.seq, build).await?.respond(&request).await)
 }
 
+/// What staff changed, for the audit trail.
+fn in_words(patch: &SectionPatch) -> String {
+    let numbers = [
+        ("capacity", patch.capacity),
+        ("waitlist_capacity", patch.waitlist_capacity),
+        ("outside_enrolled", patch.outside_enrolled),
+        ("outside_waitlisted", patch.outside_waitlisted),
+    ];
+    let numbers = numbers.into_iter().filter_map(|(name, value)| Some(format!("{name}: {}", value?)));
+    let status = patch.status.map(|status| format!("status: {}", status.as_str()));
+    numbers.chain(status).collect::<Vec<_>>().join(", ")
+}
+
 /// `PATCH /api/v1/sections/{id}`
 pub async fn patch(
     request: HttpRequest,
@@ -249,7 +262,7 @@ pub async fn patch(
         outside_waitlisted: fields.maybe_u32("outside_waitlisted", seats)?,
     };
     fields.finish()?;
-    let detail = format!("{patch:?}");
+    let detail = in_words(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
     let answer = pool.ask(&id.term, command).await.ok_or_else(no_such_section)??;
     if answer == Answer::NoSuchSection {

@@ -103,7 +103,7 @@ pub async fn put(
     fields.finish()?;
     let known = model.term(&id);
     in_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
-    let detail = format!("{patch:?}");
+    let detail = in_words(&patch);
     pool.ask_or_make(id.clone(), Command::PutTerm(patch)).await?;
     audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail);
     let term = model
@@ -114,6 +114,22 @@ pub async fn put(
         .clone();
     let mut response = if known.is_some() { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(term_json(&term, clock.now())))
+}
+
+/// What staff changed, for the audit trail.
+fn in_words(patch: &TermPatch) -> String {
+    fn told(name: &str, value: Option<Option<impl ToString>>) -> Option<String> {
+        Some(format!("{name}: {}", value?.map_or("none".to_owned(), |value| value.to_string())))
+    }
+    let parts = [
+        told("title", patch.title.as_ref().map(Some)),
+        told("starts_on", patch.starts_on),
+        told("ends_on", patch.ends_on),
+        told("opens_at", patch.opens_at),
+        told("closes_at", patch.closes_at),
+        told("holidays", patch.holidays.as_ref().map(|days| Some(days.len()))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// A term that would end before it starts, or close before it opens, is a slip of the hand.
