@@ -30,8 +30,8 @@ pub struct Observed {
     pub imports: Arc<Imports>,
 }
 
-/// More news than the bus takes when somebody reads them: nobody does.
-const BUS_STUCK: usize = 10_000;
+/// Events that wait only when nobody reads them: below what the bus takes at the most, or it could never be seen.
+const BUS_STUCK: usize = 2_048;
 
 impl Observed {
     /// What must be well: the store can be written, every term is loaded, the bus is read.
