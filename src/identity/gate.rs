@@ -26,6 +26,10 @@ use super::token::{Minted, TokenError, Tokens};
 
 /// Tokens that were signed out one by one and are remembered each; past this, signing out ends all of the user's.
 const DEAD_TOKENS_MAX: usize = 500_000;
+/// How often a sign-in looks whether others of the same account, at the same moment, have ended; and how many times:
+/// ten seconds in all.
+const SAME_ACCOUNT_PAUSE: Duration = Duration::from_millis(25);
+const SAME_ACCOUNT_PAUSES_MAX: u32 = 400;
 /// How often what has ended is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -109,6 +113,18 @@ pub enum AccountOutcome {
     Changed(Account),
     /// A new account needs a password.
     PasswordNeeded,
+}
+
+/// A sign-in under way; it ends when this is dropped, be it because the client went away.
+struct Attempt<'a> {
+    limits: &'a SignInLimits,
+    username: &'a str,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.limits.end(self.username);
+    }
 }
 
 /// Who is who. One for the whole hub.
@@ -204,7 +220,17 @@ impl Identity {
         let address = AddressKey::from(from);
         let now_ms = || self.clock.now().as_millisecond();
         let limited = |retry_after_s| LoginError::RateLimited { retry_after_s };
-        self.sign_ins.begin(username, address, now_ms()).map_err(limited)?;
+        let mut pauses_left = SAME_ACCOUNT_PAUSES_MAX;
+        while let Err(retry_after_s) = self.sign_ins.begin(username, address, now_ms()) {
+            // Attempts at the same moment count each other, but those that succeed give back what they took: nobody is
+            // told "too many failures" before there were any.
+            if pauses_left == 0 || !self.sign_ins.is_under_way(username) {
+                return Err(limited(retry_after_s));
+            }
+            pauses_left -= 1;
+            tokio::time::sleep(SAME_ACCOUNT_PAUSE).await;
+        }
+        let _attempt = Attempt { limits: &self.sign_ins, username };
         let outcome = self.check_password(username, password).await;
         match &outcome {
             Err(LoginError::BadCredentials) => self.sign_ins.failed(address, now_ms()),

@@ -151,6 +151,8 @@ impl<K: Hash + Eq + Clone> Failures<K> {
 #[derive(Debug)]
 pub struct SignInLimits {
     accounts: Failures<String>,
+    /// Attempts under way, by account.
+    under_way: DashMap<String, u32>,
     addresses: Failures<AddressKey>,
 }
 
@@ -159,14 +161,27 @@ impl SignInLimits {
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let addresses = Failures::new(per_minute.saturating_mul(ADDRESS_FAILURES_FACTOR));
-        Self { accounts: Failures::new(per_minute), addresses }
+        Self { accounts: Failures::new(per_minute), under_way: DashMap::new(), addresses }
     }
 
     /// Before a password is looked at. Guesses at one account at the same moment count each other; an address counts
     /// its failures only afterwards, since a whole campus may sign in from one at once.
     pub fn begin(&self, username: &str, address: AddressKey, now_ms: i64) -> Result<(), u32> {
         self.addresses.check(&address, now_ms)?;
-        self.accounts.take(&username.to_owned(), now_ms)
+        self.accounts.take(&username.to_owned(), now_ms)?;
+        *self.under_way.entry(username.to_owned()).or_insert(0) += 1;
+        Ok(())
+    }
+    /// Whether attempts of this account are under way, which may give back what they took.
+    pub fn is_under_way(&self, username: &str) -> bool {
+        self.under_way.contains_key(username)
+    }
+    /// The attempt is over, however it ended.
+    pub fn end(&self, username: &str) {
+        if let Some(mut count) = self.under_way.get_mut(username) {
+            *count = count.saturating_sub(1);
+        }
+        self.under_way.remove_if(username, |_, count| *count == 0);
     }
     /// The password was not wrong.
     pub fn give_back(&self, username: &str) {
