@@ -179,14 +179,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
 }
 
 async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccount]) -> anyhow::Result<()> {
-    let listener = std::net::TcpListener::bind(config.server.bind)
-        .and_then(|first| {
-            // Bound once to learn the port (0 lets the system choose), then again with the backlog that 8:00 needs.
-            let address = first.local_addr()?;
-            drop(first);
-            listen(address)
-        })
-        .with_context(|| format!("cannot serve on {}", config.server.bind))?;
+    let listener = listen(config.server.bind).with_context(|| format!("cannot serve on {}", config.server.bind))?;
     let address = listener.local_addr()?;
     let site = Site::new(config.server.public_url.as_deref(), address.port())?;
     let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -205,6 +198,7 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
     Ok(())
 }
 
+/// Listens with the backlog that 8:00 needs; port 0 lets the system choose.
 fn listen(address: std::net::SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

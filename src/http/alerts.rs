@@ -23,13 +23,13 @@ use super::auth::{Staff, Visitor};
 use super::body::{Fields, read_json};
 use super::error::{Problem, get, method_not_allowed};
 use super::query::{Query, path_param};
+use super::request_id::PRIVATE;
 
 /// Alerts of a list, unless it is asked for otherwise, and at most.
 const LIMIT: u32 = 100;
 const LIMIT_MAX: u32 = 5_000;
 /// The longest name of a course, in characters.
 const COURSE_CHARS_MAX: usize = 40;
-const PRIVATE: (&str, &str) = ("Cache-Control", "private, no-store");
 
 /// The resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {

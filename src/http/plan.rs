@@ -14,8 +14,7 @@ use super::body::read_json;
 use super::error::Problem;
 use super::query::Query;
 use super::registrations::{SECTION_LEN_MAX, run_batch};
-
-const PRIVATE: (&str, &str) = ("Cache-Control", "private, no-store");
+use super::request_id::PRIVATE;
 
 /// `GET /api/v1/me/plan`
 pub async fn get(student: Student, plans: Data<dyn PlanStore>) -> Result<HttpResponse, Problem> {

@@ -18,11 +18,11 @@ use super::auth::Student;
 use super::body::read_json;
 use super::error::Problem;
 use super::query::{Query, path_param};
+use super::request_id::PRIVATE;
 use super::sections::no_such_section;
 
 /// The longest section id: a term, a hyphen, a CRN.
 pub(super) const SECTION_LEN_MAX: usize = 2 * CODE_LEN_MAX + 1;
-const PRIVATE: (&str, &str) = ("Cache-Control", "private, no-store");
 
 /// `PUT /api/v1/me/registrations/{section}`
 pub async fn register(

@@ -22,6 +22,8 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
 );
+/// What a handler says of an answer that is personal.
+pub const PRIVATE: (&str, &str) = ("Cache-Control", "private, no-store");
 /// For an answer that says nothing of caching: it may be personal.
 const KEEP_NOWHERE: HeaderValue = HeaderValue::from_static("private, no-store");
 /// For an answer with an ETag that says nothing else: ask each time.
