@@ -6,6 +6,7 @@
 //!   lets in; `resume`: where a client that comes back goes on
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
 //! - [`import`]: imports of schedules, one at a time
+//! - [`plone`]: what goes between the hub and the college's Plone, beside requests
 //! - [`pool`]: finds a term's registrar, and bounds what is accepted; [`outcomes`]: counts how it ended
 
 pub mod broker;
@@ -13,6 +14,7 @@ mod guarded;
 pub mod import;
 pub mod live;
 pub mod outcomes;
+pub mod plone;
 pub mod pool;
 pub mod registrar;
 pub mod registry;

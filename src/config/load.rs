@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Config;
 use super::settings::SETTINGS;
 use super::value::{Given, Read};
+use crate::domain::plone::PloneField;
 
 /// The file that is read when none is named, if there is one.
 pub const DEFAULT_FILE: &str = "config.toml";
@@ -16,6 +17,9 @@ const PREFIX: &str = "EDUHUB_";
 
 /// The section whose keys are the importer's columns.
 const COLUMNS: &str = "import.columns";
+
+/// The section whose keys are fields of a section in Plone.
+const FIELDS: &str = "plone.fields";
 
 /// Settings that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,13 +130,25 @@ fn put(config: &mut Config, name: &str, given: &Given) -> Option<Read<()>> {
             config.import.columns.insert(column.to_owned(), names);
         }));
     }
+    if let Some(field) = name.strip_prefix(FIELDS).and_then(|rest| rest.strip_prefix('.')) {
+        let field = PloneField::parse(field)?;
+        return Some(given.text().and_then(|theirs| {
+            let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if theirs.is_empty() || !theirs.chars().all(good) {
+                return Err("must be the name of a field: letters, digits and _".to_owned());
+            }
+            config.plone.fields.insert(field, theirs);
+            Ok(())
+        }));
+    }
     SETTINGS.iter().find(|setting| setting.name == name).map(|setting| (setting.put)(config, given))
 }
 
 /// Whether a table may stand under this name.
 fn is_section(name: &str) -> bool {
     let inside = format!("{name}.");
-    name == COLUMNS || COLUMNS.starts_with(&inside) || SETTINGS.iter().any(|s| s.name.starts_with(&inside))
+    [COLUMNS, FIELDS].iter().any(|open| name == *open || open.starts_with(&inside))
+        || SETTINGS.iter().any(|s| s.name.starts_with(&inside))
 }
 
 /// A setting's name, as it is written where `told_as` was found.
@@ -192,7 +208,7 @@ mod tests {
         let document = default_document();
         assert_eq!(format!("{:?}", read(&document, &[]).unwrap()), format!("{:?}", Config::default()));
         for setting in &SETTINGS {
-            let key = setting.name.split_once('.').unwrap().1;
+            let key = setting.name.rsplit_once('.').unwrap().1;
             assert!(document.contains(&format!("\n{key} = ")), "{} has no line", setting.name);
         }
     }
@@ -214,8 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_plone_take_the_names_of_the_colleges_type() {
+        let file = "[plone.fields]\ncapacity = \"max_seats\"\n[plone.roles]\nstaff = [\"Editor\", \"group:deans\"]\n";
+        let config = read(file, &[("EDUHUB_PLONE__FIELDS__CRN", "ref")]).unwrap();
+        let name = |field| config.plone.field_name(field);
+        assert_eq!((name(PloneField::Capacity), name(PloneField::Crn)), ("max_seats", "ref"));
+        assert_eq!(name(PloneField::Roster), "roster");
+        assert_eq!(config.plone.roles.staff, ["Editor", "group:deans"]);
+        assert!(read("[plone.fields]\nseats = \"x\"\n", &[]).is_err(), "seats is not a field");
+        assert!(read("[plone.fields]\ncrn = \"a b\"\n", &[]).is_err(), "a b is not a name");
+    }
+
+    #[test]
     fn everything_wrong_is_told_at_once_by_its_full_name() {
-        let file = "colour = 1\n[server]\nbnid = \"x\"\nworkers = \"two\"\nbind = \"here\"\n[plone]\nurl = \"http://p\"\n\
+        let file = "colour = 1\n[server]\nbnid = \"x\"\nworkers = \"two\"\nbind = \"here\"\n[plone]\nurl = \"p\"\n\
                     [store]\nurl = \"postgres://db/hub\"\n[bus]\nurl = \"nats://n\"\n[auth]\nsecret = \"short\"\n";
         let problems = read(file, &[("EDUHUB_SERVER_BIND", "x"), ("EDUHUB_LIMITS__LOGIN_PER_MINUTE", "-1")]);
         let problems = problems.unwrap_err();
@@ -224,7 +252,7 @@ mod tests {
             "server.bnid is not a setting; did you mean server.bind?",
             "server.workers must be a whole number from 0 to 256",
             "server.bind \"here\" is not an address with a port",
-            "plone is not a setting",
+            "plone.url \"p\" is not the address of a site",
             "store.url PostgreSQL is not available in this version",
             "bus.url NATS is not available in this version",
             "auth.secret must have at least 32 bytes; this one has 5",

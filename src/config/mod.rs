@@ -1,11 +1,13 @@
 //! The hub's settings: defaults, then a TOML file, then the environment. Read once at start; after that a plain value
 //! that everybody may be given.
 //!
+//! - [`plone`]: what is known of the college's Plone
 //! - [`settings`]: the table of every setting: its name, what it means, how it is read and shown
 //! - [`value`]: reading one value, from TOML or from text
 //! - [`load`]: the file and the environment, and everything that is wrong with them at once
 
 mod load;
+mod plone;
 mod settings;
 mod value;
 
@@ -20,6 +22,7 @@ use secrecy::SecretString;
 use crate::domain::section::Credits;
 
 pub use load::{BadSettings, DEFAULT_FILE};
+pub use plone::Plone;
 pub use settings::{SECRET_LEN_MIN, default_document};
 
 /// All settings.
@@ -35,6 +38,8 @@ pub struct Config {
     pub bus: BusUrl,
     /// `[auth]`
     pub auth: Auth,
+    /// `[plone]`
+    pub plone: Plone,
     /// `[registration]`
     pub registration: Registration,
     /// `[limits]`

@@ -27,12 +27,14 @@ pub(super) struct Setting {
 }
 
 /// The sections in the order of `config.toml`, each with what it is about.
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("college", "Whose hub this is."),
     ("server", "Where and how it serves."),
     ("store", "Where everything is kept."),
     ("bus", "How news travel from what changes to who listens."),
     ("auth", "Sessions and tokens."),
+    ("plone", "The college's Plone. Without a url the hub is on its own."),
+    ("plone.roles", "What Plone's roles are in the hub; a group is \"group:NAME\". The highest counts."),
     ("registration", "The rules that the college chooses, and the bounds of the machinery."),
     ("limits", "How much one caller may ask. 0 is off."),
     ("alerts", "Announcements and warnings."),
@@ -46,12 +48,19 @@ const HEAD: &str = "\
 # The environment counts before the file: EDUHUB_SERVER__BIND=127.0.0.1:9000 sets bind of [server].
 ";
 
-/// The end of `config.toml`: the one section whose keys are not fixed.
+/// The end of `config.toml`: the two sections that are empty by default.
 const COLUMNS: &str = "
 # Further names that this college's schedules have for the columns of an import, each for one column:
 # capacity = [\"Max Enrl\", \"Room limit\"]
 # In the environment: EDUHUB_IMPORT__COLUMNS__CAPACITY=\"Max Enrl,Room limit\"
 [import.columns]
+
+# What the college's section type in Plone calls a field, where it is not the hub's name. The hub's names: title, term,
+# crn, course, component, section, credits, instructor, capacity, waitlist_capacity, meetings, seats_taken, waitlisted,
+# roster. Such as
+# capacity = \"max_seats\"
+# In the environment: EDUHUB_PLONE__FIELDS__CAPACITY=max_seats
+[plone.fields]
 ";
 
 /// `config.toml` with every setting at its default.
@@ -63,7 +72,7 @@ pub fn default_document() -> String {
         // Writing to a String cannot fail.
         let _ = write!(document, "\n# {about}\n[{section}]\n");
         for setting in &SETTINGS {
-            let Some((of, key)) = setting.name.split_once('.') else { continue };
+            let Some((of, key)) = setting.name.rsplit_once('.') else { continue };
             if of == section {
                 for line in setting.about.lines() {
                     let _ = writeln!(document, "# {line}");
@@ -79,8 +88,8 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Every setting but `import.columns.*`.
-pub(super) const SETTINGS: [Setting; 22] = [
+/// Every setting but `import.columns.*` and `plone.fields.*`.
+pub(super) const SETTINGS: [Setting; 40] = [
     Setting {
         name: "college.name",
         about: "The name that pages show.",
@@ -162,6 +171,116 @@ pub(super) const SETTINGS: [Setting; 22] = [
         put: |c, v| v.seconds(60..=31_536_000).map(|value| c.auth.session_ttl = value),
     },
     Setting {
+        name: "plone.url",
+        about: "The address of the site, such as \"http://127.0.0.1:8080/Plone\". Empty: no Plone.",
+        show: |c| quoted(c.plone.url.as_deref().unwrap_or_default()),
+        put: |c, v| site(v).map(|value| c.plone.url = value),
+    },
+    Setting {
+        name: "plone.username",
+        about: "The hub's own user there. A Site Administrator is enough; it need not be a Manager.",
+        show: |c| quoted(&c.plone.username),
+        put: |c, v| v.text().map(|value| c.plone.username = value),
+    },
+    Setting {
+        name: "plone.password",
+        about: "Its password. Better in the environment: EDUHUB_PLONE__PASSWORD.",
+        show: |_| quoted(""),
+        put: |c, v| v.text().map(|value| c.plone.password = value.into()),
+    },
+    Setting {
+        name: "plone.sections_path",
+        about: "The folder of the sections, from the site's root.",
+        show: |c| quoted(&c.plone.sections_path),
+        put: |c, v| folder(v).map(|value| c.plone.sections_path = value),
+    },
+    Setting {
+        name: "plone.type",
+        about: "The portal type of a section.",
+        show: |c| quoted(&c.plone.section_type),
+        put: |c, v| name(v).map(|value| c.plone.section_type = value),
+    },
+    Setting {
+        name: "plone.publish",
+        about: "The workflow transition that makes a section visible that the hub has made. Empty: it stays as Plone\n\
+                makes it.",
+        show: |c| quoted(c.plone.publish.as_deref().unwrap_or_default()),
+        put: |c, v| v.text().map(|value| c.plone.publish = Some(value).filter(|text| !text.is_empty())),
+    },
+    Setting {
+        name: "plone.write_schedules",
+        about: "Whether schedules that are imported into the hub make and change sections in Plone, too.",
+        show: |c| c.plone.write_schedules.to_string(),
+        put: |c, v| v.yes_or_no().map(|value| c.plone.write_schedules = value),
+    },
+    Setting {
+        name: "plone.pool_size",
+        about: "Connections to Plone at once. It serves on a few threads: more than some ten make nothing faster.",
+        show: |c| c.plone.pool_size.to_string(),
+        put: |c, v| v.whole(1..=100).map(|value| c.plone.pool_size = value),
+    },
+    Setting {
+        name: "plone.queue_max",
+        about: "Requests that may wait for one of these; more are told at once that Plone is busy.",
+        show: |c| c.plone.queue_max.to_string(),
+        put: |c, v| v.whole(1..=10_000).map(|value| c.plone.queue_max = value),
+    },
+    Setting {
+        name: "plone.timeout_ms",
+        about: "Milliseconds that one answer of Plone may take.",
+        show: |c| c.plone.timeout.as_millis().to_string(),
+        put: |c, v| v.milliseconds(50..=120_000).map(|value| c.plone.timeout = value),
+    },
+    Setting {
+        name: "plone.sync_s",
+        about: "Seconds between two pulls of the catalogue and the announcements.",
+        show: |c| c.plone.sync.as_secs().to_string(),
+        put: |c, v| v.seconds(1..=86_400).map(|value| c.plone.sync = value),
+    },
+    Setting {
+        name: "plone.recheck_s",
+        about: "Seconds within which it takes effect that somebody was removed in Plone, or has another role.",
+        show: |c| c.plone.recheck.as_secs().to_string(),
+        put: |c, v| v.seconds(1..=86_400).map(|value| c.plone.recheck = value),
+    },
+    Setting {
+        name: "plone.offline_login_days",
+        about: "Days after a good sign-in for which somebody can sign in while Plone does not answer; 0 is never.",
+        show: |c| c.plone.offline_login_days.to_string(),
+        put: |c, v| v.whole(0..=365).map(|value| c.plone.offline_login_days = value),
+    },
+    Setting {
+        name: "plone.proxy_url",
+        about: "An origin of its own for Plone's pages behind the hub, such as \"https://www.college.edu\". Empty: they\n\
+                are reached under /plone/ only, for reading.",
+        show: |c| quoted(c.plone.proxy_url.as_deref().unwrap_or_default()),
+        put: |c, v| origin(v).map(|value| c.plone.proxy_url = value),
+    },
+    Setting {
+        name: "plone.demo_target",
+        about: "Whether the demonstration may send its load to this Plone.",
+        show: |c| c.plone.demo_target.to_string(),
+        put: |c, v| v.yes_or_no().map(|value| c.plone.demo_target = value),
+    },
+    Setting {
+        name: "plone.roles.admin",
+        about: "Who is an admin.",
+        show: |c| list(&c.plone.roles.admin),
+        put: |c, v| v.texts().map(|value| c.plone.roles.admin = value),
+    },
+    Setting {
+        name: "plone.roles.staff",
+        about: "Who is staff.",
+        show: |c| list(&c.plone.roles.staff),
+        put: |c, v| v.texts().map(|value| c.plone.roles.staff = value),
+    },
+    Setting {
+        name: "plone.roles.student",
+        about: "Who is a student.",
+        show: |c| list(&c.plone.roles.student),
+        put: |c, v| v.texts().map(|value| c.plone.roles.student = value),
+    },
+    Setting {
         name: "registration.shards",
         about: "Threads over which the terms are spread. One term is always decided by one of them.",
         show: |c| c.registration.shards.to_string(),
@@ -217,6 +336,10 @@ pub(super) const SETTINGS: [Setting; 22] = [
     },
 ];
 
+fn list(texts: &[String]) -> String {
+    toml::Value::Array(texts.iter().map(|text| toml::Value::String(text.clone())).collect()).to_string()
+}
+
 fn name(given: &Given) -> Read<String> {
     let text = given.text()?;
     let ok = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
@@ -243,6 +366,31 @@ fn origin(given: &Given) -> Read<Option<String>> {
     match host.filter(|h| !h.is_empty() && !h.contains(['/', '?', '#', '@', ' '])) {
         Some(_) => Ok(Some(trimmed)),
         None => Err(format!("{text:?} is not an origin, such as \"https://register.college.edu\"")),
+    }
+}
+
+/// The address of a Plone site: an origin and perhaps a path.
+fn site(given: &Given) -> Read<Option<String>> {
+    let text = given.text()?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let trimmed = text.trim_end_matches('/');
+    let rest = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
+    match rest.filter(|r| !r.is_empty() && !r.starts_with('/') && !r.contains(['?', '#', '@', ' '])) {
+        Some(_) => Ok(Some(trimmed.to_owned())),
+        None => Err(format!("{text:?} is not the address of a site, such as \"http://127.0.0.1:8080/Plone\"")),
+    }
+}
+
+fn folder(given: &Given) -> Read<String> {
+    let text = given.text()?;
+    let path = text.trim_matches('/');
+    let good = |piece: &str| !piece.is_empty() && piece.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if path.split('/').all(|piece| good(piece) && piece != "." && piece != "..") {
+        Ok(format!("/{path}"))
+    } else {
+        Err(format!("{text:?} is not a folder of the site, such as \"/courses\""))
     }
 }
 

@@ -41,6 +41,16 @@ impl Given {
         number.and_then(|n| T::try_from(n).ok()).filter(|n| range.contains(n)).ok_or_else(wanted)
     }
 
+    /// Yes or no.
+    pub(super) fn yes_or_no(&self) -> Read<bool> {
+        let known = match self {
+            Self::Toml(toml::Value::Boolean(value)) => Some(*value),
+            Self::Toml(_) => None,
+            Self::Text(text) => text.trim().parse().ok(),
+        };
+        known.ok_or_else(|| "must be true or false".to_owned())
+    }
+
     /// Whole seconds within `range`.
     pub(super) fn seconds(&self, range: RangeInclusive<u32>) -> Read<Duration> {
         Ok(Duration::from_secs(self.whole(range)?.into()))

@@ -7,6 +7,8 @@
 //! - [`imports`]: what imports keep: staged sections, tasks, events
 //! - [`schedule`]: a schedule file, read into sections, events and findings by line
 //! - [`accounts`]: who may sign in, who was seen, and the audit trail
+//! - [`plone`]: what the hub asks of the college's Plone; [`outbox`]: what is still to be written there, and what it was
+//!   when it was last seen; [`members`]: who signed in by it
 //! - [`clock`]: what time it is
 //! - [`bus`]: what is told to everyone who listens
 
@@ -15,7 +17,10 @@ pub mod alerts;
 pub mod bus;
 pub mod clock;
 pub mod imports;
+pub mod members;
+pub mod outbox;
 pub mod plans;
+pub mod plone;
 pub mod schedule;
 pub mod terms;
 

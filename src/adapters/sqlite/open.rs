@@ -17,6 +17,7 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
     include_str!("../../../migrations/sqlite/0003_people.sql"),
     include_str!("../../../migrations/sqlite/0004_schedules.sql"),
+    include_str!("../../../migrations/sqlite/0005_plone.sql"),
 ];
 
 /// Why the store cannot be opened, in words for whoever starts the hub.

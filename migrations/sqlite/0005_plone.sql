@@ -1,0 +1,49 @@
+-- What is to be written to the college's Plone, what it last had, and who signed in by it.
+
+-- Each section's item in Plone, as last pulled or written.
+CREATE TABLE plone_items (
+    term      TEXT NOT NULL,
+    crn       TEXT NOT NULL,
+    uid       TEXT NOT NULL UNIQUE,
+    path      TEXT NOT NULL,
+    modified  INTEGER NOT NULL,
+    -- a JSON object: field to value
+    fields    TEXT NOT NULL,
+    deleted   INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1)),
+    PRIMARY KEY (term, crn)
+) STRICT, WITHOUT ROWID;
+
+-- Sections whose newest state is not in Plone yet.
+CREATE TABLE plone_outbox (
+    term       TEXT NOT NULL,
+    crn        TEXT NOT NULL,
+    -- counts up with each change; an entry ends only in the version that was sent
+    version    INTEGER NOT NULL,
+    queued_at  INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    next_at    INTEGER NOT NULL,
+    -- why Plone refused it for good; null while it waits to be sent
+    refused    TEXT,
+    refused_at INTEGER,
+    PRIMARY KEY (term, crn)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX plone_outbox_due ON plone_outbox (next_at) WHERE refused IS NULL;
+
+CREATE TABLE plone_notes (
+    name   TEXT PRIMARY KEY,
+    value  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE plone_members (
+    user           TEXT PRIMARY KEY,
+    name           TEXT NOT NULL,
+    role           TEXT NOT NULL CHECK (role IN ('student', 'staff', 'admin')),
+    token          TEXT,
+    password_hash  TEXT NOT NULL,
+    signed_in_at   INTEGER NOT NULL,
+    checked_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A section that Plone does not show any more is kept with everyone in it, and shown to nobody who looks for sections.
+ALTER TABLE sections ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1));

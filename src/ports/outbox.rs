@@ -1,0 +1,117 @@
+//! What is still to be written to Plone, and what each item there was when it was last pulled or written.
+//!
+//! A section is marked in the same commit as the change itself, so nothing is lost by a crash; each mark counts up a
+//! version, and an entry ends only in the version that was sent. Marking twice what has not been sent yet is one entry:
+//! what goes to Plone are absolute values, read when they are sent.
+
+use jiff::Timestamp;
+
+use crate::domain::ids::{SectionId, UserName};
+use crate::domain::plone::Fields;
+use crate::domain::registration::Standing;
+use crate::domain::section::SectionState;
+
+use super::StoreFuture;
+
+/// Entries that are listed as put aside; all are counted.
+pub const ASIDE_LISTED_MAX: u32 = 100;
+
+/// A section's item in Plone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PloneItem {
+    /// The section.
+    pub section: SectionId,
+    /// Plone's UID.
+    pub uid: String,
+    /// From the site's root, with a slash before it.
+    pub path: String,
+    /// When Plone last said that it was modified.
+    pub modified: Timestamp,
+    /// Its fields as last pulled or written.
+    pub fields: Fields,
+    /// Whether it was deleted in Plone. Nothing is written to it any more.
+    pub deleted: bool,
+}
+
+/// A line of a section's roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterLine {
+    /// Who.
+    pub user: UserName,
+    /// [`Standing::Enrolled`] or [`Standing::Waitlisted`].
+    pub standing: Standing,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Something to be written: all of it read at one moment.
+#[derive(Debug, Clone)]
+pub struct OutboxEntry {
+    /// The section.
+    pub section: SectionId,
+    /// Grows with each mark.
+    pub version: u64,
+    /// When the oldest change was made that is not in Plone.
+    pub queued_at: Timestamp,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// Its item in Plone, as far as the hub knows of one.
+    pub item: Option<PloneItem>,
+    /// The section as committed.
+    pub state: SectionState,
+    /// Who is in it: enrolled first, then the line in its order.
+    pub roster: Vec<RosterLine>,
+}
+
+/// An entry that Plone refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AsideEntry {
+    /// The section.
+    pub section: SectionId,
+    /// Plone's reason.
+    pub reason: String,
+    /// When it was put aside.
+    pub at: Timestamp,
+}
+
+/// How the outbox stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OutboxSummary {
+    /// Entries that wait to be sent.
+    pub depth: u64,
+    /// When the oldest change of these was made.
+    pub oldest_at: Option<Timestamp>,
+    /// Entries that Plone refused for good.
+    pub aside_total: u64,
+    /// The newest [`ASIDE_LISTED_MAX`] of them.
+    pub aside: Vec<AsideEntry>,
+}
+
+/// Keeps the outbox and what is known of Plone's items.
+pub trait OutboxStore: Send + Sync {
+    /// At most `limit` entries that are due, the longest waiting first, except those of `busy` (they are being sent).
+    fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32) -> StoreFuture<Vec<OutboxEntry>>;
+    /// The entry was sent in this version: `item` is what Plone has now. A newer version stays, due at `next_at`.
+    fn sent(&self, item: PloneItem, version: u64, next_at: Timestamp) -> StoreFuture<()>;
+    /// There was nothing to send, or there will never be: the entry ends in this version.
+    fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()>;
+    /// It did not work: tried again at `next_at`.
+    fn later(&self, section: &SectionId, next_at: Timestamp) -> StoreFuture<()>;
+    /// Plone refused it for good, in these words. A later change of the section tries again.
+    fn put_aside(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()>;
+    /// Marks sections: what Plone has differs from what the hub last wrote.
+    fn mark(&self, sections: Vec<SectionId>, at: Timestamp) -> StoreFuture<()>;
+    /// Sends again what was put aside: these, or all. Answers how many.
+    fn resend(&self, sections: Option<Vec<SectionId>>, at: Timestamp) -> StoreFuture<u64>;
+    /// How it stands.
+    fn summary(&self) -> StoreFuture<OutboxSummary>;
+
+    /// All items that are known, those of deleted ones included.
+    fn items(&self) -> StoreFuture<Vec<PloneItem>>;
+    /// Puts items as pulled, at most some hundreds at once.
+    fn put_items(&self, items: Vec<PloneItem>) -> StoreFuture<()>;
+    /// A note under a name, such as up to when was pulled: JSON.
+    fn note(&self, name: &str) -> StoreFuture<Option<String>>;
+    /// Keeps a note.
+    fn put_note(&self, name: &str, value: String) -> StoreFuture<()>;
+}
