@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The migrations, in order. `PRAGMA user_version` counts how many a file has had.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/sqlite/0001_terms.sql"),
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
     include_str!("../../../migrations/sqlite/0003_people.sql"),
