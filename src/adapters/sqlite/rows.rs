@@ -186,7 +186,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
     let linked: Vec<String> = section.linked.iter().map(ToString::to_string).collect();
     tx.prepare_cached(
         "INSERT OR REPLACE INTO sections VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, 0)",
     )?
     .execute(params![
         section.id.term.as_str(),
