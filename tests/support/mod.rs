@@ -4,6 +4,7 @@
 //! - [`http`]: a small blocking HTTP/1.1 client, cheap enough for thousands of connections
 //! - [`socket`]: a WebSocket client that waits for a frame, with a deadline
 //! - [`schedule`]: generated schedules, and the road from a file to an open term
+//! - [`plone`]: a real Plone of a test's own; [`tcp_relay`]: what stands between it and the hub, and can fail
 //! - [`audit`]: what must hold in a term whatever was sent: nobody lost, nothing oversold, no clash
 //! - [`meeting`]: where threads wait for each other
 //! - [`random`]: seeded random numbers, so that a failure can be repeated
@@ -22,10 +23,12 @@
 pub mod audit;
 pub mod http;
 pub mod meeting;
+pub mod plone;
 pub mod random;
 pub mod schedule;
 pub mod server;
 pub mod socket;
+pub mod tcp_relay;
 
 use std::time::Duration;
 
