@@ -36,8 +36,9 @@ if ! stamped "$home/venv/installed" "$wanted"; then
     # Begun anew rather than repaired: pip keeps its downloads, and half a package is found by nobody.
     rm -rf "$home/venv" "$home/template"
     "$python" -m venv "$home/venv"
+    # LoginLockout locks accounts after wrong passwords; no site has it on until a test does that.
     "$home/venv/bin/pip" install --quiet --no-input --disable-pip-version-check \
-        -c "$here/constraints.txt" Plone || fail "pip could not install Plone; run this again to go on"
+        -c "$here/constraints.txt" Plone Products.LoginLockout || fail "pip could not install Plone; run this again to go on"
     echo "$wanted" > "$home/venv/installed"
 fi
 
