@@ -1,5 +1,7 @@
 //! Plone behind a path, and paths that lead out of it.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use super::support::http::{Answer, Client};
@@ -67,7 +69,7 @@ fn dots_and_encoded_slashes_are_resolved_and_lead_out_of_the_site() {
     // Out of the site, into the root of Zope, although the front door leads to the site only.
     for out in ["/../../../../../..", "/courses/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e"] {
         let root = ask(plone, &format!("{DOOR}{out}"), &[]).expect(200).text();
-        assert!(!root.contains("Example College") || root.contains("Plone is up and running"), "{out}: {root}");
+        assert!(root.contains("<title>Welcome to Plone!</title>"), "{out}: {root}");
     }
     // A segment of Plone's own hosting rules changes where links lead.
     let odd = ask(plone, &format!("{DOOR}/_vh_odd/courses?b_size=1"), &json).expect(200);
@@ -77,14 +79,14 @@ fn dots_and_encoded_slashes_are_resolved_and_lead_out_of_the_site() {
 #[test]
 fn the_host_that_a_client_names_is_believed() {
     let plone = Plone::shared();
-    let answer = ask(plone, "/Plone/news?b_size=1", &[("Accept", "application/json"), ("Host", "evil.example")]);
-    // The client's first Host is ours; the second makes waitress use both or the last: never pass one on.
-    assert!(answer.status == 200 || answer.status == 400, "{answer:?}");
+    let mut client = Client::connect(plone.address()).unwrap();
+    let request = "GET /Plone/news HTTP/1.1\r\nHost: evil.example\r\nAccept: application/json\r\n\r\n";
+    client.stream().write_all(request.as_bytes()).unwrap();
+    assert_eq!(client.receive().unwrap().expect(200).json()["@id"], "http://evil.example/Plone/news");
 }
 
 #[test]
 fn a_length_with_chunks_is_taken_and_what_follows_is_a_request_of_its_own() {
-    use std::io::Write;
     let plone = Plone::shared();
     let mut client = Client::connect(plone.address()).unwrap();
     let smuggled = "POST /Plone/@login HTTP/1.1\r\nHost: plone\r\nAccept: application/json\r\nContent-Length: 4\r\n\
