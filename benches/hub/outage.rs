@@ -76,7 +76,16 @@ pub fn run() {
         ]);
     }
     let columns = [
-        "Plone", "reg. p50", "reg. p99 ms", "× healthy", "alert p99", "dashb. p99", "slowest", "MiB", "threads", "files",
+        "Plone",
+        "reg. p50",
+        "reg. p99 ms",
+        "× healthy",
+        "alert p99",
+        "dashb. p99",
+        "slowest",
+        "MiB",
+        "threads",
+        "files",
     ];
     let title = format!("{REGISTERING} students register, {} look at dashboards, staff send alerts", STUDENTS / 2);
     table::print(&title, &columns, &rows);
