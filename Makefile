@@ -3,19 +3,36 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fmt components
+.PHONY: help run test bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## builds the hub and serves the demonstration college on http://127.0.0.1:8000
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-test: components ## everything: formatting, lints, all tests
+test: components plone-template ## everything: formatting, lints, all tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
+
+plone: plone-template ## installs a real Plone into .plone/, makes its site and serves it on http://127.0.0.1:8080/Plone
+	@scripts/plone/start.sh
+
+plone-template: ## installs Plone and makes the site that tests copy, without starting it
+	@scripts/plone/install.sh
+
+stop-plone: ## stops it; what was done in it stays
+	@scripts/plone/start.sh stop
+
+run-plone: export EDUHUB_PLONE__URL = http://127.0.0.1:8080/Plone
+run-plone: export EDUHUB_PLONE__USERNAME = eduhub
+run-plone: export EDUHUB_PLONE__PASSWORD = eduhub-plone
+run-plone: export EDUHUB_STORE__URL = sqlite:var/plone.db
+run-plone: plone ## the hub in front of that Plone, on http://127.0.0.1:8000
+	$(CARGO) build --release --locked
+	target/release/eduhub serve --demo
 
 bench: ## measures the hub beside what it is compared to
 	$(CARGO) bench --locked --bench hub

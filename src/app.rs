@@ -25,6 +25,7 @@ use crate::actors::relay::Relay;
 use crate::adapters::bus_local::{Events, LocalBus};
 use crate::adapters::schedule_csv::CsvSchedules;
 use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::demo;
 use crate::http::auth::identify;
@@ -135,6 +136,8 @@ struct Shared {
     audit: Audit,
     live: Arc<Live>,
     broker: Addr<Broker>,
+    /// None without a Plone.
+    bridge: Option<Arc<Bridge>>,
 }
 
 /// Runs the hub until SIGTERM or SIGINT. `say` gets the lines that whoever starts it should read.
@@ -174,7 +177,8 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     });
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
-    let shared = Arc::new(Shared { core, identity, audit: Audit::start(trail), live, broker });
+    let bridge = Bridge::start(&config)?;
+    let shared = Arc::new(Shared { core, identity, audit: Audit::start(trail), live, broker, bridge });
     run(&config, &shared, &accounts).await
 }
 
@@ -239,6 +243,7 @@ fn http_server(
         let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
         let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
         let bus: Arc<dyn Bus> = core.bus.clone();
+        let bridge = shared.bridge.clone();
         App::new()
             .app_data(Data::from(core.model.clone()))
             .app_data(Data::from(core.pool.clone()))
@@ -258,6 +263,7 @@ fn http_server(
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
+            .configure(move |app| bridge.iter().for_each(|bridge| bridge.configure(app)))
             .wrap(from_fn(identify))
             .wrap(from_fn(request_id))
             .configure(routes)

@@ -36,3 +36,13 @@ pub fn processor_time(pid: u32) -> Duration {
     let ticks: u64 = [11, 12].map(|i: usize| fields[i].parse::<u64>().expect("ticks")).iter().sum();
     Duration::from_millis(ticks * 10)
 }
+
+/// The threads of a process.
+pub fn threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs").count()
+}
+
+/// The files and sockets that a process has open.
+pub fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs").count()
+}

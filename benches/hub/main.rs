@@ -5,6 +5,8 @@
 //! - [`registrations`]: durable registrations through HTTP, beside a request that does nothing and beside bare fsync
 //! - [`fanout`]: memory for each WebSocket and deliveries of an alert, beside [`bare`], the textbook broadcast
 //! - [`mixed`]: 200 users who read and register while a 64 MiB import runs
+//! - [`bridge`]: what the hub adds to the time of a real Plone, and what it saves
+//! - [`outage`]: registrations, alerts and dashboards with that Plone healthy and failing in each way
 //!
 //! The load is generated in this one process on one thread ([`load`], [`frames`]), which shares the machine with the
 //! server: what is printed is what both together can do. Everything stays on 127.0.0.1, and ends by itself.
@@ -19,11 +21,13 @@
 )]
 
 mod bare;
+mod bridge;
 mod fanout;
 mod frames;
 mod load;
 mod machine;
 mod mixed;
+mod outage;
 mod registrations;
 mod start;
 #[path = "../../tests/support/mod.rs"]
@@ -33,8 +37,14 @@ mod table;
 use std::future::Future;
 
 /// The parts, in the order in which they run.
-const PARTS: [(&str, fn()); 4] =
-    [("start", start::run), ("registrations", registrations::run), ("fanout", fanout::run), ("mixed", mixed::run)];
+const PARTS: [(&str, fn()); 6] = [
+    ("start", start::run),
+    ("registrations", registrations::run),
+    ("fanout", fanout::run),
+    ("mixed", mixed::run),
+    ("bridge", bridge::run),
+    ("outage", outage::run),
+];
 
 fn main() {
     // `--bench` is what cargo adds.

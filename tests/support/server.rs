@@ -231,7 +231,7 @@ impl Drop for Server {
 }
 
 /// The last lines of a log.
-fn tail(log: &Path) -> String {
+pub(super) fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let from = bytes.len().saturating_sub(4000);
     String::from_utf8_lossy(&bytes[from..]).into_owned()

@@ -1,0 +1,177 @@
+//! A morning without Plone: students register, staff send alerts and everyone looks at a dashboard, with Plone healthy
+//! and with each way in which it can fail, in one run. What should be seen: the same times, and nothing that grows.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::load::{Connection, patiently, request};
+use crate::support::bridge::{before_plone, open_terms, sign_in, wait_for_sections};
+use crate::support::plone::{Plone, STUDENTS};
+use crate::support::random::Random;
+use crate::support::server::{Home, Server};
+use crate::support::tcp_relay::{Mode, TcpRelay};
+use crate::table::{millis, number, percentile};
+use crate::{block_on, machine, setting, table};
+
+/// Students who register beside those who look at their dashboards.
+const REGISTERING: usize = 100;
+/// Each asks so often.
+const PACE: Duration = Duration::from_millis(100);
+/// Staff send an alert so often.
+const ALERT_PACE: Duration = Duration::from_millis(200);
+/// How long each state of Plone lasts.
+const SECONDS: usize = 10;
+
+type Times = BTreeMap<&'static str, Vec<Duration>>;
+
+/// Prints the part.
+pub fn run() {
+    let plone = Plone::start();
+    let relay = TcpRelay::start(plone.address());
+    let home = before_plone(Home::new(), &relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2");
+    let server = home.serve();
+    let ids = wait_for_sections(&server);
+    open_terms(&server, &home.token("opener", "staff"));
+    let crowd = Crowd {
+        students: home.tokens("outage", "student", REGISTERING),
+        members: (1..=STUDENTS / 2).map(|n| sign_in(&server, &format!("student{n}"))).collect(),
+        staff: home.token("sender", "staff"),
+        ids: Rc::new(ids),
+    };
+    let lasts = Duration::from_secs(setting("EDUHUB_BENCH_OUTAGE_SECONDS", SECONDS) as u64);
+    measure(&server, &crowd, Duration::from_secs(3));
+    let states = [
+        ("healthy", Mode::Pass),
+        ("refuses connections", Mode::Refuse),
+        ("hangs", Mode::Hang),
+        ("answers 500", Mode::Answer500),
+        ("answers garbage", Mode::Garbage),
+        ("one byte a second", Mode::Drip),
+        ("cuts bodies short", Mode::Cut),
+        ("healthy again", Mode::Pass),
+    ];
+    let mut rows = Vec::new();
+    let mut healthy = None;
+    for (name, mode) in states {
+        relay.set(mode);
+        let mut times = measure(&server, &crowd, lasts);
+        let mut of = |kind: &str, p| times.get_mut(kind).map(|t| percentile(t, p)).unwrap_or_default();
+        let [p50, p99] = [50, 99].map(|p| of("registration", p));
+        let base = *healthy.get_or_insert(p99);
+        rows.push(vec![
+            name.to_owned(),
+            millis(p50),
+            millis(p99),
+            format!("{:.2}", p99.as_secs_f64() / base.as_secs_f64()),
+            millis(of("alert", 99)),
+            millis(of("dashboard", 99)),
+            millis(of("dashboard", 100)),
+            number(machine::resident_bytes(server.pid()) as f64 / f64::from(1 << 20)),
+            number(machine::threads(server.pid()) as f64),
+            number(machine::open_files(server.pid()) as f64),
+        ]);
+    }
+    let columns = [
+        "Plone",
+        "reg. p50",
+        "reg. p99 ms",
+        "× healthy",
+        "alert p99",
+        "dashb. p99",
+        "slowest",
+        "MiB",
+        "threads",
+        "files",
+    ];
+    let title = format!("{REGISTERING} students register, {} look at dashboards, staff send alerts", STUDENTS / 2);
+    table::print(&title, &columns, &rows);
+    println!("  wanted: registrations within 1.2 times of healthy, dashboards under 50 ms, nothing that grows");
+}
+
+/// Who asks, and for what.
+struct Crowd {
+    students: Vec<String>,
+    members: Vec<String>,
+    staff: String,
+    ids: Rc<Vec<String>>,
+}
+
+fn measure(server: &Server, crowd: &Crowd, lasts: Duration) -> Times {
+    let address = server.address();
+    block_on(async {
+        let (times, over) = (Rc::new(RefCell::new(Times::new())), Rc::new(Cell::new(false)));
+        let mut work = Vec::new();
+        let people = crowd.students.iter().map(|token| (token, "registration", PACE));
+        let people = people.chain(crowd.members.iter().map(|token| (token, "dashboard", PACE)));
+        for (number, (token, kind, pace)) in people.chain([(&crowd.staff, "alert", ALERT_PACE)]).enumerate() {
+            let connection = patiently("connecting", Connection::open(address)).await;
+            let person = Person { connection, token: token.clone(), kind, pace, ids: crowd.ids.clone(), held: None };
+            work.push(tokio::task::spawn_local(person.work(number, times.clone(), over.clone())));
+        }
+        tokio::time::sleep(lasts).await;
+        over.set(true);
+        for person in work {
+            person.await.expect("somebody failed");
+        }
+        times.take()
+    })
+}
+
+/// Somebody on one connection.
+struct Person {
+    connection: Connection,
+    token: String,
+    kind: &'static str,
+    pace: Duration,
+    ids: Rc<Vec<String>>,
+    held: Option<String>,
+}
+
+impl Person {
+    async fn work(mut self, number: usize, times: Rc<RefCell<Times>>, over: Rc<Cell<bool>>) {
+        let mut random = Random::seeded(number as u64);
+        let mut next = Instant::now() + self.pace.mul_f64((number % 20) as f64 / 20.0);
+        while !over.get() {
+            tokio::time::sleep_until(next.into()).await;
+            let begun = if next.elapsed() > self.pace { next } else { Instant::now() };
+            self.ask(&mut random).await;
+            times.borrow_mut().entry(self.kind).or_default().push(begun.elapsed());
+            next += self.pace;
+        }
+        if let Some(id) = self.held.take() {
+            self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), "", &[200]).await;
+        }
+    }
+
+    async fn ask(&mut self, random: &mut Random) {
+        match (self.kind, self.held.take()) {
+            ("registration", Some(id)) => {
+                self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), "", &[200]).await;
+            }
+            ("registration", None) => {
+                let id = self.ids[random.below(self.ids.len())].clone();
+                let path = format!("/api/v1/me/registrations/{id}");
+                if self.call("PUT", &path, "", &[200, 201, 409]).await == 201 {
+                    self.held = Some(id);
+                }
+            }
+            ("dashboard", _) => drop(self.call("GET", "/api/v1/dashboard", "", &[200]).await),
+            _ => {
+                let alert = json!({"title": "Bench", "message": "Nothing has happened.", "audience": {"all": true}});
+                self.call("POST", "/api/v1/alerts", &alert.to_string(), &[201]).await;
+            }
+        }
+    }
+
+    async fn call(&mut self, method: &str, path: &str, body: &str, may_be: &[u16]) -> u16 {
+        let bytes = request(method, path, &self.token, body);
+        let reply = patiently(path, self.connection.exchange(&bytes)).await;
+        let (status, text) = (reply.status, String::from_utf8_lossy(reply.body));
+        assert!(may_be.contains(&status), "{method} {path} was answered {status}: {text}");
+        status
+    }
+}

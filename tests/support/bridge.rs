@@ -1,0 +1,58 @@
+//! The hub in front of a real Plone: its settings, and what a test waits for.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::PATIENCE;
+use super::plone::{HUB, PASSWORD, PRIVATE_SECTIONS, SECTIONS};
+use super::server::{Home, Server};
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A store whose hub stands before the Plone of this address, with the hub's own user there.
+pub fn before_plone(home: Home, url: &str) -> Home {
+    home.setting("plone.url", url).setting("plone.username", HUB).setting("plone.password", PASSWORD)
+}
+
+/// The hub's token of a member of Plone.
+pub fn sign_in(server: &Server, user: &str) -> String {
+    let who = json!({"username": user, "password": PASSWORD});
+    let answer = server.client().post_json("/api/v1/login", &who).expect(200);
+    answer.json()["token"].as_str().expect("a token").to_owned()
+}
+
+/// Waits until the condition holds; the end of the test when it never does.
+pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = holds() {
+            return value;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what} never came about");
+        thread::sleep(LOOK);
+    }
+}
+
+/// The ids of all sections that Plone shows to visitors, once the hub has them.
+pub fn wait_for_sections(server: &Server) -> Vec<String> {
+    let mut client = server.client();
+    eventually("the catalogue of Plone in the hub", || {
+        let list = client.get("/api/v1/sections?limit=5000").expect(200).json();
+        let items = list["items"].as_array().expect("a list");
+        let ids = items.iter().map(|section| section["id"].as_str().expect("an id").to_owned());
+        (items.len() == SECTIONS - PRIVATE_SECTIONS).then(|| ids.collect())
+    })
+}
+
+/// Opens every term for registration.
+pub fn open_terms(server: &Server, staff: &str) {
+    let mut client = server.client().signed_in(staff);
+    let terms = client.get("/api/v1/terms").expect(200).json();
+    for term in terms["items"].as_array().expect("a list") {
+        let path = format!("/api/v1/terms/{}", term["id"].as_str().expect("an id"));
+        client.put_json(&path, &json!({"opens_at": "2020-01-01T00:00:00Z", "closes_at": null})).expect(200);
+    }
+}

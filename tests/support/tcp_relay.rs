@@ -1,0 +1,293 @@
+//! What stands between the hub and Plone in a test, and fails on demand: a TCP relay that can be switched while it runs.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS: usize = 1024;
+/// The longest head of a request or an answer, in bytes.
+const HEAD_MAX: usize = 64 * 1024;
+/// From one byte to the next in [`Mode::Drip`].
+const DRIP: Duration = Duration::from_secs(1);
+
+/// What the relay does, from the moment it is set, with new connections and with those that are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Forwards both ways.
+    Pass,
+    /// Resets every connection.
+    Refuse,
+    /// Accepts, reads, and never answers; nothing reaches Plone, then or later.
+    Hang,
+    /// Answers every request with 500 and a traceback, as a broken Plone would. Nothing reaches Plone.
+    Answer500,
+    /// Answers every request with bytes that are no HTTP. Nothing reaches Plone.
+    Garbage,
+    /// Forwards requests, and one byte of the answer each second.
+    Drip,
+    /// Forwards requests, the answer's head and half of its body, and then ends the connection.
+    Cut,
+}
+
+/// A running relay. It ends, its connections with it, when this goes.
+#[derive(Debug)]
+pub struct TcpRelay {
+    address: SocketAddr,
+    /// Nothing means the end.
+    mode: watch::Sender<Option<Mode>>,
+    counts: Arc<Counts>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    accepted: AtomicUsize,
+    open: AtomicUsize,
+}
+
+impl TcpRelay {
+    /// A relay to `target` on a port of its own, which passes everything on.
+    pub fn start(target: SocketAddr) -> Self {
+        let (mode, seen) = watch::channel(Some(Mode::Pass));
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("it has an address");
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            // Dropping the runtime closes every connection.
+            runtime.block_on(accept(listener, target, seen, counted));
+        });
+        Self { address, mode, counts, thread: Some(thread) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of the site behind it, as the setting `[plone] url` wants it.
+    pub fn url(&self) -> String {
+        format!("http://{}/Plone", self.address)
+    }
+
+    /// From now on this.
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(Some(mode));
+    }
+
+    /// How many connections it has accepted so far.
+    pub fn accepted(&self) -> usize {
+        self.counts.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open now.
+    pub fn open(&self) -> usize {
+        self.counts.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for TcpRelay {
+    fn drop(&mut self) {
+        self.mode.send_replace(None);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted(Arc<Counts>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn accept(
+    listener: std::net::TcpListener,
+    target: SocketAddr,
+    mode: watch::Receiver<Option<Mode>>,
+    counts: Arc<Counts>,
+) {
+    let listener = TcpListener::from_std(listener).expect("a listener of this runtime");
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut ended = mode.clone();
+    loop {
+        let next = async {
+            let place = Arc::clone(&room).acquire_owned().await.expect("never closed");
+            (listener.accept().await, place)
+        };
+        let (client, place) = tokio::select! {
+            _ = ended.wait_for(Option::is_none) => return,
+            (accepted, place) = next => match accepted {
+                Ok((client, _)) => (client, place),
+                Err(_) => continue,
+            },
+        };
+        counts.accepted.fetch_add(1, Ordering::SeqCst);
+        counts.open.fetch_add(1, Ordering::SeqCst);
+        let counted = Counted(Arc::clone(&counts));
+        let mode = mode.clone();
+        tokio::spawn(async move {
+            let _ = Connection { client, server: None, target, mode }.serve().await;
+            drop((counted, place));
+        });
+    }
+}
+
+/// A client's connection, and the one to Plone when it has been needed.
+struct Connection {
+    client: TcpStream,
+    server: Option<TcpStream>,
+    target: SocketAddr,
+    mode: watch::Receiver<Option<Mode>>,
+}
+
+impl Connection {
+    /// Serves it until either side ends it. A change of mode takes the connection as it is: what is half said stays so.
+    async fn serve(mut self) -> io::Result<()> {
+        loop {
+            let Some(mode) = *self.mode.borrow_and_update() else { return Ok(()) };
+            let mut changed = self.mode.clone();
+            let goes_on = tokio::select! {
+                result = self.act(mode) => { result?; false }
+                _ = changed.changed() => true,
+            };
+            // A request that was swallowed is never answered, and never carried out later either.
+            if !goes_on || mode == Mode::Hang {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn act(&mut self, mode: Mode) -> io::Result<()> {
+        match mode {
+            Mode::Pass => {
+                self.reach().await?;
+                let Some(server) = &mut self.server else { return Ok(()) };
+                copy_bidirectional(&mut self.client, server).await.map(drop)
+            }
+            Mode::Refuse => self.reset(),
+            Mode::Hang => self.swallow().await,
+            Mode::Answer500 => {
+                let body =
+                    r#"{"type": "RuntimeError", "message": "broken", "traceback": ["File \"/opt/plone/x.py\""]}"#;
+                let head = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close";
+                self.answer(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await
+            }
+            Mode::Garbage => self.answer(b"\x16\x03\x01 this is no HTTP at all\r\n\0\xff\xfe\r\n\r\n").await,
+            Mode::Drip => self.drip().await,
+            Mode::Cut => self.cut().await,
+        }
+    }
+
+    /// Connects to Plone, or gives the client what Plone's port gives.
+    async fn reach(&mut self) -> io::Result<()> {
+        if self.server.is_none() {
+            match TcpStream::connect(self.target).await {
+                Ok(server) => self.server = Some(server),
+                Err(_) => return self.reset(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends it by a reset (RFC 9293, 3.10.7.4) rather than a polite end.
+    fn reset(&self) -> io::Result<()> {
+        socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO))?;
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+
+    async fn swallow(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        while self.client.read(&mut buffer).await? > 0 {}
+        Ok(())
+    }
+
+    /// Answers the first request with these bytes and ends.
+    async fn answer(&mut self, bytes: &[u8]) -> io::Result<()> {
+        head(&mut self.client).await?;
+        self.client.write_all(bytes).await?;
+        self.client.shutdown().await?;
+        // Until the client ends it: a socket closed with something unread would be reset, and the answer lost.
+        self.swallow().await
+    }
+
+    async fn drip(&mut self) -> io::Result<()> {
+        self.reach().await?;
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let (mut from_client, mut to_client) = self.client.split();
+        let (mut from_server, mut to_server) = server.split();
+        let requests = async {
+            tokio::io::copy(&mut from_client, &mut to_server).await?;
+            Ok::<(), io::Error>(())
+        };
+        let answers = async {
+            let mut byte = [0; 1];
+            while from_server.read(&mut byte).await? > 0 {
+                to_client.write_all(&byte).await?;
+                tokio::time::sleep(DRIP).await;
+            }
+            Ok::<(), io::Error>(())
+        };
+        // Either side's end is the end of it.
+        tokio::select! { ended = requests => ended, ended = answers => ended }
+    }
+
+    async fn cut(&mut self) -> io::Result<()> {
+        self.reach().await?;
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let (mut from_client, mut to_client) = self.client.split();
+        let (mut from_server, mut to_server) = server.split();
+        let answer = async {
+            let (head, mut body) = head(&mut from_server).await?;
+            let length = content_length(&head);
+            // A body without a length is cut in what came of it first.
+            while length.is_none_or(|length| body.len() < length) {
+                let more = from_server.read_buf(&mut body).await?;
+                if more == 0 || length.is_none() {
+                    break;
+                }
+            }
+            to_client.write_all(&head).await?;
+            to_client.write_all(&body[..body.len() / 2]).await
+        };
+        tokio::select! {
+            cut = answer => cut?,
+            ended = tokio::io::copy(&mut from_client, &mut to_server) => { ended?; }
+        }
+        self.client.shutdown().await
+    }
+}
+
+/// Reads up to the empty line: the head with it, and what came after.
+async fn head(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let mut read = Vec::new();
+    loop {
+        if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+            let rest = read.split_off(end + 4);
+            return Ok((read, rest));
+        }
+        if read.len() > HEAD_MAX || from.read_buf(&mut read).await? == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+    }
+}
+
+/// The length that a head announces for its body.
+fn content_length(head: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let line = text.lines().find_map(|line| line.strip_prefix("content-length:"))?;
+    line.trim().parse().ok()
+}
