@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use crate::domain::ids::UserName;
@@ -129,6 +129,14 @@ pub struct Told {
     pub is_personal: bool,
 }
 
+impl Told {
+    /// What a hub without Plone announces.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { kept: Kept { value: News::none(), age: Duration::ZERO, error: None }, is_personal: false }
+    }
+}
+
 /// All announcements.
 pub struct Announcements {
     visitors: Reads<(), Arc<News>>,
@@ -194,12 +202,15 @@ impl Announcements {
     }
 
     /// What a member sees: the own copy, waited for at most `own_wait` when there is none yet; otherwise what visitors
-    /// see.
+    /// see. At most `wait` in all.
     ///
     /// # Errors
     /// When there is neither.
     pub async fn for_member(&self, sign_in: &SignIn, own_wait: Duration, wait: Duration) -> Result<Told, ReadError> {
-        match self.members.get(sign_in, own_wait).await {
+        let began = Instant::now();
+        let own = self.members.get(sign_in, own_wait.min(wait)).await;
+        let wait = wait.saturating_sub(began.elapsed());
+        match own {
             Ok(Kept { value: Some(news), age, error }) => {
                 Ok(Told { kept: Kept { value: news, age, error }, is_personal: true })
             }
