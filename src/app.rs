@@ -163,7 +163,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     };
     let people: Arc<dyn AccountStore> = Arc::new(core.store.clone());
     let bus: Arc<dyn Bus> = core.bus.clone();
-    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone()).await?;
+    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone(), None).await?;
     let alive = identity.clone();
     let trail: Arc<dyn AuditStore> = Arc::new(core.store.clone());
     let days = u64::from(config.alerts.retention_days);
