@@ -66,15 +66,10 @@ pub(super) async fn told(
     own_wait: Duration,
     wait: Duration,
 ) -> Result<Told, ReadError> {
-    match caller.and_then(sign_in_by_plone) {
+    match caller.and_then(SignIn::of) {
         Some(sign_in) => announcements.for_member(&sign_in, own_wait, wait).await,
         None => announcements.for_visitors(wait).await,
     }
-}
-
-/// The caller's sign-in, if it was Plone who signed them in: a token that was minted for the same name is nobody there.
-fn sign_in_by_plone(caller: &Caller) -> Option<SignIn> {
-    Some(SignIn { user: caller.user.clone(), token: caller.token_id })
 }
 
 fn encode(news: &News, cache_control: &'static str) -> Encoded {

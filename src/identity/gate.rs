@@ -18,13 +18,13 @@ use crate::ports::bus::{Bus, Event};
 use crate::ports::clock::Clock;
 use crate::ports::plone::PloneError;
 
-use super::members::Members;
-use super::{Caller, PloneSignIn, Source};
 use super::limits::{AddressKey, RequestLimits, SignInLimits};
+use super::members::Members;
 use super::password::{HashError, Hasher};
 use super::people::People;
 use super::ticket::Tickets;
 use super::token::{TokenError, Tokens};
+use super::{Caller, PloneSignIn, Source};
 
 /// Tokens that were signed out one by one and are remembered each; past this, signing out ends all of the user's.
 const DEAD_TOKENS_MAX: usize = 500_000;

@@ -58,11 +58,7 @@ struct Accepted {
 impl Members {
     /// Asks Plone whether the password is right and, if it is, who that is; both within the configured time. The inner
     /// error: it is right, and the user has no name that could be used here.
-    async fn ask(
-        &self,
-        login: &UserName,
-        password: &SecretString,
-    ) -> Result<Result<Accepted, LoginError>, PloneError> {
+    async fn ask(&self, login: &UserName, password: &SecretString) -> Result<Result<Accepted, LoginError>, PloneError> {
         let deadline = Instant::now() + self.plone.timeout;
         let late = |_| Err(PloneError::Unavailable("not in time".to_owned()));
         let directory = &self.plone.directory;

@@ -3,19 +3,21 @@
 //! so that a hub that starts while Plone is down has it.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
-use uuid::Uuid;
 
-use crate::domain::ids::UserName;
+use crate::identity::{Caller, Source};
+use crate::ports::StoreError;
 use crate::ports::clock::Clock;
-use crate::ports::members::MemberStore;
 use crate::ports::outbox::OutboxStore;
 use crate::ports::plone::{Catalogue, ContentKind, Hit, NewsItem, PloneError, Viewer};
 
@@ -41,13 +43,26 @@ const NOTE_AT: &str = "announcements_at";
 
 /// Somebody's sign-in by Plone. Another sign-in of the same person has a copy of its own, so that a copy ends with its
 /// sign-in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SignIn {
-    /// Who.
-    pub user: UserName,
-    /// The id of the hub's token.
-    pub token: Uuid,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn(Caller);
+
+impl SignIn {
+    /// The caller's sign-in, if it was Plone who signed them in: whoever has a token of the hub's own, even one for the
+    /// same name, is nobody there.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Option<Self> {
+        (caller.source == Source::Plone).then(|| Self(caller.clone()))
+    }
 }
+
+impl Hash for SignIn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.token_id.hash(state);
+    }
+}
+
+/// Looks up somebody's token of Plone; none when there is none that is good.
+pub type TokenOf = Arc<dyn Fn(Caller) -> BoxFuture<'static, Option<Arc<SecretString>>> + Send + Sync>;
 
 /// An item, and when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,8 +125,8 @@ impl ReadItem {
 pub struct NewsSurroundings {
     /// Plone.
     pub plone: Arc<dyn Catalogue>,
-    /// Who signed in by it.
-    pub members: Arc<dyn MemberStore>,
+    /// Tokens of those who signed in by it.
+    pub token_of: TokenOf,
     /// Keeps the visitors' copy.
     pub store: Arc<dyn OutboxStore>,
     /// What time it is.
@@ -160,7 +175,7 @@ impl Announcements {
         let (public, sync) = (visitors.clone(), around.sync);
         let members = Reads::new(limits, move |sign_in: SignIn, before: Option<Option<Arc<News>>>| {
             let (around, public) = (around.clone(), public.peek(&()));
-            async move { around.read_for_member(&sign_in.user, before.flatten(), public.map(|kept| kept.value)).await }
+            async move { around.read_for_member(sign_in.0, before.flatten(), public.map(|kept| kept.value)).await }
                 .boxed()
         });
         let announcements = Arc::new(Self { visitors, members });
@@ -259,17 +274,13 @@ impl NewsSurroundings {
     /// What a member sees. Items that visitors see, too, are taken from their copy; never the other way about.
     async fn read_for_member(
         &self,
-        user: &UserName,
+        caller: Caller,
         before: Option<Arc<News>>,
         public: Option<Arc<News>>,
     ) -> Result<Option<Arc<News>>, PloneError> {
-        let member = self.members.member(user).await.map_err(|error| {
-            log::warn!("it cannot be looked up as whom {user} is known to Plone: {error}");
-            PloneError::Failed("the sign-in cannot be looked up".to_owned())
-        })?;
-        let Some(token) = member.and_then(|member| member.token) else { return Ok(None) };
+        let Some(token) = (self.token_of)(caller).await else { return Ok(None) };
         let known = |hit: &Hit| [&before, &public].into_iter().flatten().find_map(|news| news.known(hit));
-        let items = self.read(&Viewer::Member(Arc::new(token)), known, before.as_deref()).await?;
+        let items = self.read(&Viewer::Member(token), known, before.as_deref()).await?;
         Ok(Some(News::after(before.as_ref(), items)))
     }
 
@@ -318,7 +329,7 @@ impl NewsSurroundings {
     }
 
     /// Keeps the visitors' copy: the items when they differ, and each time when it was.
-    async fn keep(&self, news: &News, before: Option<&Arc<News>>) -> Result<(), crate::ports::StoreError> {
+    async fn keep(&self, news: &News, before: Option<&Arc<News>>) -> Result<(), StoreError> {
         if before.is_none_or(|before| before.version != news.version) {
             let items = serde_json::json!({ "items": news.items });
             self.store.put_note(NOTE, items.to_string()).await?;
@@ -330,7 +341,7 @@ impl NewsSurroundings {
     async fn kept(&self) -> Option<(Arc<News>, Duration)> {
         let read = async {
             let (items, at) = (self.store.note(NOTE).await?, self.store.note(NOTE_AT).await?);
-            Ok::<_, crate::ports::StoreError>(items.zip(at))
+            Ok::<_, StoreError>(items.zip(at))
         };
         let (items, at) = match read.await {
             Ok(kept) => kept?,
