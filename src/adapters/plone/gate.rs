@@ -162,7 +162,7 @@ pub(super) struct Place<'g>(&'g Gate);
 impl<'g> Place<'g> {
     fn take(gate: &'g Gate) -> Option<Self> {
         let more = |waiting| (waiting < gate.queue_max).then_some(waiting + 1);
-        gate.waiting.fetch_update(Relaxed, Relaxed, more).is_ok().then_some(Self(gate))
+        gate.waiting.fetch_update(Relaxed, Relaxed, more).is_ok().then(|| Self(gate))
     }
 }
 
