@@ -80,7 +80,11 @@ pub struct Core {
 
 /// Opens the store that the settings name.
 pub fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
-    let options = SqliteOptions { path: config.store.path.clone(), credit_limit: config.registration.credit_limit };
+    let options = SqliteOptions {
+        path: config.store.path.clone(),
+        credit_limit: config.registration.credit_limit,
+        outbox: config.plone.url.is_some(),
+    };
     Ok(SqliteStore::open(options)?)
 }
 

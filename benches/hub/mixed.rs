@@ -1,5 +1,5 @@
-//! 200 users who look and register at their own pace, while nothing else runs and while 64 MiB are imported into
-//! another term: whether background work slows anyone.
+//! 200 users who look and register at their own pace in front of a real Plone, while nothing else runs and while 64 MiB
+//! are imported into another term: whether background work slows anyone.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use serde_json::Value;
 
 use crate::load::{Connection, field, patiently, request};
 use crate::registrations::{TERM, cart, schedule};
+use crate::support::bridge::{before_plone, wait_for_sections};
+use crate::support::plone::Plone;
 use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 use crate::table::{millis, number, percentile};
@@ -32,8 +34,11 @@ type Times = BTreeMap<&'static str, Vec<Duration>>;
 
 /// Prints the part.
 pub fn run() {
-    let home = Home::new();
+    let plone = Plone::start();
+    // What is imported here is not for Plone: it would be busy with it for hours.
+    let home = before_plone(Home::new(), &plone.url()).setting("plone.write_schedules", "false");
     let server = home.serve();
+    wait_for_sections(&server);
     let staff = home.token("registrar", "staff");
     schedule().load(&mut server.client().signed_in(&staff));
     let tokens = home.tokens("mixed", "student", USERS);
@@ -190,16 +195,24 @@ impl User {
 
     async fn ask(&mut self, random: &mut Random) -> &'static str {
         match random.below(100) {
-            0..30 => {
+            0..15 => {
+                self.call("GET", "/api/v1/dashboard", &[200]).await;
+                "dashboard"
+            }
+            15..25 => {
+                self.call("GET", "/api/v1/announcements", &[200]).await;
+                "announcements"
+            }
+            25..40 => {
                 let subject = random.pick(&["MATH", "CHEM", "HIST", "ENGL", "PHYS"]);
                 self.call("GET", &format!("/api/v1/sections?term={TERM}&subject={subject}&limit=50"), &[200]).await;
                 "sections list"
             }
-            30..45 => {
+            40..50 => {
                 self.seats().await;
                 "seats"
             }
-            45..60 => {
+            50..60 => {
                 self.call("GET", "/api/v1/alerts?since=0&limit=50", &[200]).await;
                 "alerts"
             }

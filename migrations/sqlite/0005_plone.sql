@@ -22,13 +22,15 @@ CREATE TABLE plone_outbox (
     queued_at  INTEGER NOT NULL,
     attempts   INTEGER NOT NULL DEFAULT 0,
     next_at    INTEGER NOT NULL,
+    -- whether the section has no item in Plone yet: those that have one come first
+    is_new     INTEGER NOT NULL CHECK (is_new IN (0, 1)),
     -- why Plone refused it for good; null while it waits to be sent
     refused    TEXT,
     refused_at INTEGER,
     PRIMARY KEY (term, crn)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX plone_outbox_due ON plone_outbox (next_at) WHERE refused IS NULL;
+CREATE INDEX plone_outbox_due ON plone_outbox (is_new, next_at) WHERE refused IS NULL;
 
 CREATE TABLE plone_notes (
     name   TEXT PRIMARY KEY,

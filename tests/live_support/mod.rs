@@ -64,7 +64,7 @@ impl Hub {
     pub(crate) fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
-        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0) }).unwrap();
+        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap();
         let model = Arc::new(ReadModel::new());
         model.publish_loaded(term());
         let limits = ConnectionLimits { all: options.connections_max, ..Default::default() };
@@ -259,6 +259,7 @@ fn term() -> LoadedTerm {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            withdrawn: false,
         };
         PublishedSection { state: SectionState::new(Arc::new(section)), line: Arc::from([]) }
     };
