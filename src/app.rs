@@ -40,6 +40,7 @@ use crate::ports::accounts::{AccountStore, AuditStore};
 use crate::ports::bus::Bus;
 use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::imports::ImportStore;
+use crate::ports::members::MemberStore;
 use crate::ports::plans::PlanStore;
 use crate::ports::terms::TermStore;
 use crate::readmodel::ReadModel;
@@ -163,9 +164,13 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     };
     let people: Arc<dyn AccountStore> = Arc::new(core.store.clone());
     let bus: Arc<dyn Bus> = core.bus.clone();
-    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone()).await?;
-    let alive = identity.clone();
     let trail: Arc<dyn AuditStore> = Arc::new(core.store.clone());
+    let audit = Audit::start(trail);
+    let bridge = Bridge::start(&config)?;
+    let members: Arc<dyn MemberStore> = Arc::new(core.store.clone());
+    let sign_in = bridge.as_ref().map(|bridge| bridge.sign_in(&config, members, audit.clone())).transpose()?;
+    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone(), sign_in).await?;
+    let alive = identity.clone();
     let days = u64::from(config.alerts.retention_days);
     let live = Arc::new(Live {
         registry: core.registry.clone(),
@@ -181,8 +186,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     });
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
-    let bridge = Bridge::start(&config)?;
-    let shared = Arc::new(Shared { core, identity, audit: Audit::start(trail), live, broker, bridge });
+    let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await
 }
 
@@ -236,6 +240,7 @@ fn http_server(
         registry: shared.core.registry.clone(),
         bus: shared.core.bus.gauge(),
         imports: shared.core.imports.clone(),
+        identity: shared.identity.clone(),
     };
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());

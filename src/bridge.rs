@@ -7,6 +7,9 @@ use anyhow::Context as _;
 
 use crate::adapters::plone::{PloneClient, PloneOptions};
 use crate::config::Config;
+use crate::domain::ids::UserName;
+use crate::identity::{Audit, PloneSignIn};
+use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
 
 /// The hub's side of Plone.
@@ -27,6 +30,24 @@ impl Bridge {
         let Some(options) = options(config) else { return Ok(None) };
         let client = PloneClient::new(options).context("Plone cannot be asked")?;
         Ok(Some(Arc::new(Self { plone: Arc::new(client.clone()), client })))
+    }
+
+    /// What identity needs to sign members in.
+    ///
+    /// # Errors
+    /// When the hub's own user has no name that could be one.
+    pub fn sign_in(&self, config: &Config, members: Arc<dyn MemberStore>, audit: Audit) -> anyhow::Result<PloneSignIn> {
+        let plone = &config.plone;
+        Ok(PloneSignIn {
+            directory: Arc::new(self.client.clone()),
+            members,
+            audit,
+            roles: plone.roles.clone(),
+            hub_user: UserName::parse(&plone.username).context("[plone] username")?,
+            timeout: plone.timeout,
+            recheck: plone.recheck,
+            offline_login_days: plone.offline_login_days,
+        })
     }
 
     /// What handlers find of it: `Option<Data<dyn Plone>>`, none without a Plone.

@@ -4,7 +4,7 @@
 //! - [`writer`]: the one thread that writes
 //! - [`readers`]: connections that only read
 //! - [`copy`], [`verify`], [`seed`]: what the command line does to a whole store
-//! - [`plans`]: what students plan
+//! - [`plans`]: what students plan; [`members`]: who signed in by Plone
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
@@ -20,6 +20,7 @@ mod audit;
 mod copy;
 mod events;
 mod imports;
+mod members;
 mod open;
 mod outbox;
 mod plans;
