@@ -3,10 +3,10 @@
 //!
 //! - [`outbox`]: writes what is committed to Plone; `sending`: one section on its way; [`outbox_status`]: how it stands
 //! - [`wanted`]: what a section is to be in Plone, and what differs
-//! - `roster_guard`: whether students' names may be written at all
+//! - [`roster_guard`]: whether students' names may be written at all
 
 pub mod outbox;
 pub mod outbox_status;
-mod roster_guard;
+pub mod roster_guard;
 mod sending;
 pub mod wanted;

@@ -14,11 +14,10 @@ use actix::Arbiter;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::domain::ids::{SectionId, UserName};
+use crate::domain::ids::SectionId;
 use crate::identity::Audit;
 use crate::ports::StoreError;
 use crate::ports::clock::Clock;
@@ -26,7 +25,7 @@ use crate::ports::outbox::OutboxStore;
 use crate::ports::plone::Plone;
 
 use super::outbox_status::{OutboxGauge, PloneOutboxStatus};
-use super::roster_guard::{RosterGuard, SignedIn};
+use super::roster_guard::{PlainMember, RosterGuard};
 use super::sending::{Ended, Sender, backoff};
 use super::wanted::Definition;
 
@@ -75,17 +74,20 @@ pub struct OutboxSurroundings {
 #[derive(Clone)]
 pub struct PloneOutbox {
     gauge: Arc<OutboxGauge>,
-    signed_in: watch::Sender<Option<SignedIn>>,
     stop: watch::Sender<bool>,
     ended: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
 }
 
 impl PloneOutbox {
-    /// Starts the outbox on a thread of its own.
+    /// Starts the outbox on a thread of its own. `members` tells which plain member signed in last: as that one Plone is
+    /// asked what members can read.
     #[must_use]
-    pub fn start(around: OutboxSurroundings, options: OutboxOptions) -> Self {
+    pub fn start(
+        around: OutboxSurroundings,
+        options: OutboxOptions,
+        members: watch::Receiver<PlainMember>,
+    ) -> Self {
         let gauge = Arc::new(OutboxGauge::default());
-        let (signed_in, members) = watch::channel(None);
         let (stop, stopping) = watch::channel(false);
         let (say_ended, ended) = oneshot::channel();
         let guard = RosterGuard::new(around.clone(), options.clone(), gauge.clone());
@@ -98,18 +100,13 @@ impl PloneOutbox {
             // Nobody may wait for it any more.
             let _ = say_ended.send(());
         });
-        Self { gauge, signed_in, stop, ended: Arc::new(tokio::sync::Mutex::new(Some(ended))) }
+        Self { gauge, stop, ended: Arc::new(tokio::sync::Mutex::new(Some(ended))) }
     }
 
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> PloneOutboxStatus {
         self.gauge.status()
-    }
-
-    /// Hears of a student who has just signed in by Plone, and may be asked what a plain member can read.
-    pub fn member_signed_in(&self, user: &UserName, token: &Arc<SecretString>) {
-        self.signed_in.send_replace(Some(SignedIn { user: user.clone(), token: token.clone(), at: Instant::now() }));
     }
 
     /// Begins nothing any more, and waits for what is under way. What is not sent by then is sent after the next start.

@@ -2,12 +2,11 @@
 //! asking Plone as both: a visitor at each start and regularly, a member whenever one has just signed in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::plone::{FieldValue, PloneField};
@@ -24,20 +23,11 @@ use super::wanted::Names;
 const NOTE: &str = "roster_guard";
 /// Sections that are tried as each viewer: the type decides, and single items may have rights of their own.
 const SAMPLE_LEN: usize = 3;
-/// How often a member is tried again: their rights change as seldom as the type does.
-const MEMBER_PAUSE: Duration = Duration::from_secs(60);
-/// How old a sign-in may be to be used: a token that Plone no longer knows reads as a visitor's, without a word.
-const TOKEN_AGE_MAX: Duration = Duration::from_secs(600);
 /// Sections that are marked in one go, so that registrations pass between.
 const MARK_CHUNK: usize = 200;
 
-/// A member who has just signed in by Plone.
-#[derive(Debug, Clone)]
-pub(super) struct SignedIn {
-    pub(super) user: UserName,
-    pub(super) token: Arc<SecretString>,
-    pub(super) at: Instant,
-}
+/// The plain member who signed in last by Plone, and Plone's token; none yet.
+pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
 
 /// What is kept of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +47,6 @@ struct Found {
     /// Whether a visitor can read it; none before it was tried in this run.
     visitor_can_read: Option<bool>,
     kept: Kept,
-    member_tried: Option<Instant>,
 }
 
 impl Found {
@@ -123,7 +112,7 @@ impl RosterGuard {
     /// Looks, at once and again and again, until the hub ends.
     pub(super) async fn run(
         self: Arc<Self>,
-        mut members: watch::Receiver<Option<SignedIn>>,
+        mut members: watch::Receiver<PlainMember>,
         mut stopping: watch::Receiver<bool>,
     ) {
         if let Err(error) = self.recall().await {
@@ -134,9 +123,11 @@ impl RosterGuard {
             if let Err(error) = self.look(member).await {
                 log::info!("who can read rosters in Plone is not known: {error}");
             }
+            // Who signs in is waited for once; later, the newest of them is asked for at each look.
+            let waits = self.found().kept.member.is_none();
             tokio::select! {
                 () = sleep(self.options.check) => {}
-                Ok(()) = members.changed() => {}
+                Ok(()) = members.changed(), if waits => {}
                 _ = stopping.changed() => return,
             }
         }
@@ -157,24 +148,32 @@ impl RosterGuard {
         self.around.store.put_note(NOTE, kept).await
     }
 
-    /// Asks as a visitor and, where there is one and it is time, as a member; then does what follows from it.
-    async fn look(&self, member: Option<SignedIn>) -> Result<(), CheckError> {
+    /// Asks as a visitor and, where there is one, as a member; then does what follows from it.
+    async fn look(&self, member: PlainMember) -> Result<(), CheckError> {
         if let Some(can_read) = self.can_read(&Viewer::Visitor).await? {
             self.found().visitor_can_read = Some(can_read);
         }
-        if let Some(member) = member.filter(|m| m.at.elapsed() < TOKEN_AGE_MAX)
-            && self.found().member_tried.is_none_or(|at| at.elapsed() >= MEMBER_PAUSE)
-            && let Some(can_read) = self.can_read(&Viewer::Member(member.token)).await?
-        {
-            {
-                let mut found = self.found();
-                found.member_tried = Some(Instant::now());
-                found.kept.member = Some(member.user.to_string());
-                found.kept.member_can_read = can_read;
+        if let Some((user, token)) = member {
+            match self.can_read(&Viewer::Member(token)).await {
+                Ok(Some(can_read)) => self.put_member(&user, can_read).await?,
+                // A token that Plone does not know any more says nothing; the next sign-in does.
+                Ok(None) | Err(PloneError::Unauthenticated) => {}
+                Err(error) => return Err(error.into()),
             }
-            self.keep().await?;
         }
         self.follow().await
+    }
+
+    async fn put_member(&self, user: &UserName, can_read: bool) -> Result<(), StoreError> {
+        {
+            let kept = &mut self.found().kept;
+            if kept.member.as_deref() == Some(user.as_str()) && kept.member_can_read == can_read {
+                return Ok(());
+            }
+            kept.member = Some(user.to_string());
+            kept.member_can_read = can_read;
+        }
+        self.keep().await
     }
 
     /// Whether `viewer` can read the roster of sections, of some that they see; none when there is no roster to be read.
