@@ -80,6 +80,7 @@ pub fn read(fields: &Fields) -> Result<Section, BadField> {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        withdrawn: false,
     })
 }
 

@@ -259,6 +259,7 @@ fn term() -> LoadedTerm {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            withdrawn: false,
         };
         PublishedSection { state: SectionState::new(Arc::new(section)), line: Arc::from([]) }
     };
