@@ -187,7 +187,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
     if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
-        bridge.start_outbox(&config, &core.store, core.clock.clone(), audit.clone(), members);
+        bridge.start_outbox(&config, &core, audit.clone(), members);
     }
     let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await

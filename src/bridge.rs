@@ -11,12 +11,11 @@ use tokio::sync::watch;
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
 use crate::actors::plone::roster_guard::PlainMember;
 use crate::adapters::plone::{PloneClient, PloneOptions};
-use crate::adapters::sqlite::SqliteStore;
+use crate::app::Core;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::plone::PloneField;
 use crate::identity::{Audit, PloneSignIn};
-use crate::ports::clock::Clock;
 use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
 
@@ -64,14 +63,7 @@ impl Bridge {
     }
 
     /// Starts writing to Plone what is committed. `members` tells which plain member signed in last.
-    pub fn start_outbox(
-        &self,
-        config: &Config,
-        store: &SqliteStore,
-        clock: Arc<dyn Clock>,
-        audit: Audit,
-        members: watch::Receiver<PlainMember>,
-    ) {
+    pub fn start_outbox(&self, config: &Config, core: &Core, audit: Audit, members: watch::Receiver<PlainMember>) {
         let plone = &config.plone;
         let url = plone.url.as_deref().unwrap_or_default();
         let options = OutboxOptions {
@@ -80,12 +72,14 @@ impl Bridge {
             check: plone.sync,
             roster_field: format!("{url} {} {}", plone.section_type, plone.field_name(PloneField::Roster)),
         };
+        let imports = core.imports.clone();
         let around = OutboxSurroundings {
-            store: Arc::new(store.clone()),
+            store: Arc::new(core.store.clone()),
             plone: self.plone.clone(),
-            clock,
+            clock: core.clock.clone(),
             audit,
             items_known: self.items_known.clone(),
+            held: Arc::new(move || imports.is_applying()),
         };
         self.outbox.get_or_init(|| PloneOutbox::start(around, options, members));
     }
