@@ -56,7 +56,8 @@ impl From<LoginError> for Problem {
     }
 }
 
-fn user_json(caller: &Caller) -> Value {
+/// Who somebody is, as `GET /api/v1/me` says it.
+pub(super) fn user_json(caller: &Caller) -> Value {
     json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
 }
 
