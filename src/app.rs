@@ -25,6 +25,7 @@ use crate::actors::relay::Relay;
 use crate::adapters::bus_local::{Events, LocalBus};
 use crate::adapters::schedule_csv::CsvSchedules;
 use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::demo;
 use crate::http::auth::identify;
@@ -39,6 +40,7 @@ use crate::ports::accounts::{AccountStore, AuditStore};
 use crate::ports::bus::Bus;
 use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::imports::ImportStore;
+use crate::ports::members::MemberStore;
 use crate::ports::plans::PlanStore;
 use crate::ports::terms::TermStore;
 use crate::readmodel::ReadModel;
@@ -78,7 +80,11 @@ pub struct Core {
 
 /// Opens the store that the settings name.
 pub fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
-    let options = SqliteOptions { path: config.store.path.clone(), credit_limit: config.registration.credit_limit };
+    let options = SqliteOptions {
+        path: config.store.path.clone(),
+        credit_limit: config.registration.credit_limit,
+        outbox: config.plone.url.is_some(),
+    };
     Ok(SqliteStore::open(options)?)
 }
 
@@ -135,6 +141,8 @@ struct Shared {
     audit: Audit,
     live: Arc<Live>,
     broker: Addr<Broker>,
+    /// None without a Plone.
+    bridge: Option<Arc<Bridge>>,
 }
 
 /// Runs the hub until SIGTERM or SIGINT. `say` gets the lines that whoever starts it should read.
@@ -156,9 +164,13 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     };
     let people: Arc<dyn AccountStore> = Arc::new(core.store.clone());
     let bus: Arc<dyn Bus> = core.bus.clone();
-    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone()).await?;
-    let alive = identity.clone();
     let trail: Arc<dyn AuditStore> = Arc::new(core.store.clone());
+    let audit = Audit::start(trail);
+    let bridge = Bridge::start(&config)?;
+    let members: Arc<dyn MemberStore> = Arc::new(core.store.clone());
+    let sign_in = bridge.as_ref().map(|bridge| bridge.sign_in(&config, members, audit.clone())).transpose()?;
+    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone(), sign_in).await?;
+    let alive = identity.clone();
     let days = u64::from(config.alerts.retention_days);
     let live = Arc::new(Live {
         registry: core.registry.clone(),
@@ -174,7 +186,10 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     });
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
-    let shared = Arc::new(Shared { core, identity, audit: Audit::start(trail), live, broker });
+    if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
+        bridge.start_outbox(&config, &core, audit.clone(), members);
+    }
+    let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await
 }
 
@@ -191,7 +206,15 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
     wait_for_signal().await?;
     log::info!("ending: clients are told to come back, what was accepted is finished");
     shared.broker.try_send(DrainAll).ok();
-    handle.stop(true).await;
+    let bridge = async {
+        // What does not end in time is still marked in the store, and written after the next start.
+        if let Some(bridge) = &shared.bridge
+            && tokio::time::timeout(config.server.drain, bridge.stop()).await.is_err()
+        {
+            log::warn!("a write to Plone was still under way");
+        }
+    };
+    tokio::join!(handle.stop(true), bridge);
     running.await.context("the server ended badly")??;
     shared.audit.flush().await;
     log::info!("ended");
@@ -228,6 +251,7 @@ fn http_server(
         registry: shared.core.registry.clone(),
         bus: shared.core.bus.gauge(),
         imports: shared.core.imports.clone(),
+        identity: shared.identity.clone(),
     };
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
@@ -239,6 +263,7 @@ fn http_server(
         let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
         let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
         let bus: Arc<dyn Bus> = core.bus.clone();
+        let bridge = shared.bridge.clone();
         App::new()
             .app_data(Data::from(core.model.clone()))
             .app_data(Data::from(core.pool.clone()))
@@ -258,6 +283,7 @@ fn http_server(
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
+            .configure(move |app| bridge.iter().for_each(|bridge| bridge.configure(app)))
             .wrap(from_fn(identify))
             .wrap(from_fn(request_id))
             .configure(routes)

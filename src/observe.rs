@@ -10,6 +10,7 @@ use crate::adapters::bus_local::BusGauge;
 use crate::adapters::sqlite::WriterGauge;
 use crate::domain::role::Role;
 use crate::http::health::Readiness;
+use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::readmodel::ReadModel;
 
@@ -28,6 +29,8 @@ pub struct Observed {
     pub bus: Arc<BusGauge>,
     /// The imports.
     pub imports: Arc<Imports>,
+    /// Who signs in.
+    pub identity: Arc<Identity>,
 }
 
 /// Events that wait only when nobody reads them: below what the bus takes at the most, or it could never be seen.
@@ -66,14 +69,24 @@ impl Observed {
         let imports = self.imports.clone();
         let read = Box::new(move || imports.finished().to_vec());
         metrics.watch_counts("eduhub_imports_total", "Imports that ended, by how", "state", read)?;
+        let identity = self.identity.clone();
+        let read = Box::new(move || identity.rechecks().to_vec());
+        metrics.watch_counts(
+            "eduhub_plone_rechecks_total",
+            "Questions whether members are still there, by what Plone said",
+            "outcome",
+            read,
+        )?;
         let (pool, writer, bus, imports) =
             (self.pool.clone(), self.writer.clone(), self.bus.clone(), self.imports.clone());
+        let identity = self.identity.clone();
         let read = Box::new(move || {
             vec![
                 ("registrars", number(pool.accepted())),
                 ("store", number(writer.queued.load(Relaxed))),
                 ("bus", number(bus.queued.load(Relaxed))),
                 ("imports", number(imports.under_way())),
+                ("passwords", number(identity.hashes_waiting())),
             ]
         });
         metrics.watch_values("eduhub_queue_length", "What waits or is under way, by queue", "queue", read)?;

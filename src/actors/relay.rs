@@ -199,6 +199,17 @@ impl Relay {
         }
     }
 
+    fn tokens_ended(&mut self, user: &UserName) {
+        let dead = |id: &Uuid| {
+            let caller = self.sessions.get(id).and_then(|local| local.record.caller.as_ref());
+            caller.is_some_and(|caller| !(self.live.is_alive)(caller))
+        };
+        let ids: Vec<Uuid> = self.users.get(user).into_iter().flatten().copied().filter(dead).collect();
+        for id in ids {
+            self.close(id, Close::Unauthenticated);
+        }
+    }
+
     /// Pings who is due, and closes who is silent or whose token has ended.
     fn sweep(&mut self) {
         let now = self.live.clock.now();
@@ -286,6 +297,7 @@ impl Handler<Fan> for Relay {
                 self.push_to_all(ids.into_iter().map(|id| (id, Push::Text(frame.clone()))));
             }
             Fan::SignedOut { user, token } => self.signed_out(&user, token),
+            Fan::TokensEnded { user } => self.tokens_ended(&user),
             Fan::Close { id, close } => self.close(id, close),
             Fan::Drain => {
                 let ids: Vec<Uuid> = self.sessions.keys().copied().collect();

@@ -2,5 +2,13 @@
 //! by its ports only.
 //!
 //! - [`pull`]: the catalogue follows Plone
+//! - [`outbox`]: writes what is committed to Plone; `sending`: one section on its way; [`outbox_status`]: how it stands
+//! - [`wanted`]: what a section is to be in Plone, and what differs
+//! - [`roster_guard`]: whether students' names may be written at all
 
+pub mod outbox;
+pub mod outbox_status;
 pub mod pull;
+pub mod roster_guard;
+mod sending;
+pub mod wanted;

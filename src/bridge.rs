@@ -1,0 +1,119 @@
+//! The parts between the hub and the college's Plone, put together from the settings when `[plone] url` is set.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use actix_web::web::{Data, ServiceConfig};
+use anyhow::Context as _;
+
+use tokio::sync::watch;
+
+use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
+use crate::actors::plone::roster_guard::PlainMember;
+use crate::adapters::plone::{PloneClient, PloneOptions};
+use crate::app::Core;
+use crate::config::Config;
+use crate::domain::ids::UserName;
+use crate::domain::plone::PloneField;
+use crate::identity::{Audit, PloneSignIn};
+use crate::ports::members::MemberStore;
+use crate::ports::plone::Plone;
+
+/// The hub's side of Plone.
+pub struct Bridge {
+    /// Plone, as the hub asks it.
+    pub plone: Arc<dyn Plone>,
+    /// The same, with what can be seen of its connections.
+    pub client: PloneClient,
+    /// Whether every section of Plone was pulled once: before that nothing is made there.
+    pub items_known: Arc<AtomicBool>,
+    outbox: OnceLock<PloneOutbox>,
+}
+
+impl Bridge {
+    /// The bridge to the Plone of the settings; none when they name none. Nothing is sent yet: the hub starts without
+    /// Plone, too.
+    ///
+    /// # Errors
+    /// When the settings of Plone cannot be used.
+    pub fn start(config: &Config) -> anyhow::Result<Option<Arc<Self>>> {
+        let Some(options) = options(config) else { return Ok(None) };
+        let client = PloneClient::new(options).context("Plone cannot be asked")?;
+        let plone = Arc::new(client.clone());
+        let items_known = Arc::new(AtomicBool::new(true));
+        Ok(Some(Arc::new(Self { plone, client, items_known, outbox: OnceLock::new() })))
+    }
+
+    /// What identity needs to sign members in.
+    ///
+    /// # Errors
+    /// When the hub's own user has no name that could be one.
+    pub fn sign_in(&self, config: &Config, members: Arc<dyn MemberStore>, audit: Audit) -> anyhow::Result<PloneSignIn> {
+        let plone = &config.plone;
+        Ok(PloneSignIn {
+            directory: Arc::new(self.client.clone()),
+            members,
+            audit,
+            roles: plone.roles.clone(),
+            hub_user: UserName::parse(&plone.username).context("[plone] username")?,
+            timeout: plone.timeout,
+            recheck: plone.recheck,
+            offline_login_days: plone.offline_login_days,
+        })
+    }
+
+    /// Starts writing to Plone what is committed. `members` tells which plain member signed in last.
+    pub fn start_outbox(&self, config: &Config, core: &Core, audit: Audit, members: watch::Receiver<PlainMember>) {
+        let plone = &config.plone;
+        let url = plone.url.as_deref().unwrap_or_default();
+        let options = OutboxOptions {
+            write_schedules: plone.write_schedules,
+            pool_size: plone.pool_size,
+            check: plone.sync,
+            roster_field: format!("{url} {} {}", plone.section_type, plone.field_name(PloneField::Roster)),
+        };
+        let imports = core.imports.clone();
+        let around = OutboxSurroundings {
+            store: Arc::new(core.store.clone()),
+            plone: self.plone.clone(),
+            clock: core.clock.clone(),
+            audit,
+            items_known: self.items_known.clone(),
+            held: Arc::new(move || imports.is_applying()),
+        };
+        self.outbox.get_or_init(|| PloneOutbox::start(around, options, members));
+    }
+
+    /// The outbox, once it was started.
+    pub fn outbox(&self) -> Option<&PloneOutbox> {
+        self.outbox.get()
+    }
+
+    /// Finishes what is under way, and begins nothing any more.
+    pub async fn stop(&self) {
+        if let Some(outbox) = self.outbox() {
+            outbox.stop().await;
+        }
+    }
+
+    /// What handlers find of it: `Option<Data<dyn Plone>>`, none without a Plone.
+    pub fn configure(&self, app: &mut ServiceConfig) {
+        app.app_data(Data::from(self.plone.clone()));
+    }
+}
+
+fn options(config: &Config) -> Option<PloneOptions> {
+    let plone = &config.plone;
+    Some(PloneOptions {
+        url: plone.url.clone()?,
+        username: plone.username.clone(),
+        password: plone.password.clone(),
+        sections_path: plone.sections_path.clone(),
+        section_type: plone.section_type.clone(),
+        publish: plone.publish.clone(),
+        pool_size: plone.pool_size,
+        queue_max: plone.queue_max,
+        timeout: plone.timeout,
+        fields: plone.fields.clone(),
+    })
+}
