@@ -8,6 +8,8 @@
 //! - [`hosting`]: Plone behind a path, and paths that lead out of it
 //! - [`relay`]: the relay of the tests does what its modes say
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails ends, loudly")]
+
 mod support;
 
 #[path = "plone_site/answers.rs"]
@@ -27,7 +29,7 @@ use serde_json::{Value, json};
 
 use support::plone::{HUB, PASSWORD, PRIVATE_SECTIONS, Plone, SECTIONS, STUDENTS};
 
-/// Items of the fields of a section as the hub would make it.
+/// The fields of a section that is not there yet.
 fn new_section(id: &str) -> Value {
     json!({"@type": "course_section", "id": id, "title": "Test", "term": "202701", "crn": "1", "course": "TEST 1"})
 }

@@ -89,7 +89,7 @@ fn an_id_that_is_taken_is_refused_and_one_that_is_not_given_is_made_up() {
     assert_eq!((status, answer["type"].as_str()), (400, Some("BadRequest")));
     assert!(answer["message"].as_str().is_some_and(|message| message.contains("already in use")), "{answer}");
 
-    let mut nameless = item.clone();
+    let mut nameless = item;
     nameless.as_object_mut().unwrap().remove("id");
     let ids = [(); 2].map(|()| plone.request("POST", "/courses", Some(&hub), Some(&nameless)).1["id"].clone());
     assert_eq!(ids, [json!("test"), json!("test-1")]);
