@@ -186,6 +186,9 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     });
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
+    if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
+        bridge.start_outbox(&config, &core.store, core.clock.clone(), audit.clone(), members);
+    }
     let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await
 }
@@ -203,7 +206,15 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
     wait_for_signal().await?;
     log::info!("ending: clients are told to come back, what was accepted is finished");
     shared.broker.try_send(DrainAll).ok();
-    handle.stop(true).await;
+    let bridge = async {
+        // What does not end in time is still marked in the store, and written after the next start.
+        if let Some(bridge) = &shared.bridge
+            && tokio::time::timeout(config.server.drain, bridge.stop()).await.is_err()
+        {
+            log::warn!("a write to Plone was still under way");
+        }
+    };
+    tokio::join!(handle.stop(true), bridge);
     running.await.context("the server ended badly")??;
     shared.audit.flush().await;
     log::info!("ended");

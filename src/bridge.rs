@@ -1,14 +1,22 @@
 //! The parts between the hub and the college's Plone, put together from the settings when `[plone] url` is set.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context as _;
 
+use tokio::sync::watch;
+
+use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
+use crate::actors::plone::roster_guard::PlainMember;
 use crate::adapters::plone::{PloneClient, PloneOptions};
+use crate::adapters::sqlite::SqliteStore;
 use crate::config::Config;
 use crate::domain::ids::UserName;
+use crate::domain::plone::PloneField;
 use crate::identity::{Audit, PloneSignIn};
+use crate::ports::clock::Clock;
 use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
 
@@ -18,6 +26,9 @@ pub struct Bridge {
     pub plone: Arc<dyn Plone>,
     /// The same, with what can be seen of its connections.
     pub client: PloneClient,
+    /// Whether every section of Plone was pulled once: before that nothing is made there.
+    pub items_known: Arc<AtomicBool>,
+    outbox: OnceLock<PloneOutbox>,
 }
 
 impl Bridge {
@@ -29,7 +40,9 @@ impl Bridge {
     pub fn start(config: &Config) -> anyhow::Result<Option<Arc<Self>>> {
         let Some(options) = options(config) else { return Ok(None) };
         let client = PloneClient::new(options).context("Plone cannot be asked")?;
-        Ok(Some(Arc::new(Self { plone: Arc::new(client.clone()), client })))
+        let plone = Arc::new(client.clone());
+        let items_known = Arc::new(AtomicBool::new(true));
+        Ok(Some(Arc::new(Self { plone, client, items_known, outbox: OnceLock::new() })))
     }
 
     /// What identity needs to sign members in.
@@ -48,6 +61,45 @@ impl Bridge {
             recheck: plone.recheck,
             offline_login_days: plone.offline_login_days,
         })
+    }
+
+    /// Starts writing to Plone what is committed. `members` tells which plain member signed in last.
+    pub fn start_outbox(
+        &self,
+        config: &Config,
+        store: &SqliteStore,
+        clock: Arc<dyn Clock>,
+        audit: Audit,
+        members: watch::Receiver<PlainMember>,
+    ) {
+        let plone = &config.plone;
+        let url = plone.url.as_deref().unwrap_or_default();
+        let options = OutboxOptions {
+            write_schedules: plone.write_schedules,
+            pool_size: plone.pool_size,
+            check: plone.sync,
+            roster_field: format!("{url} {} {}", plone.section_type, plone.field_name(PloneField::Roster)),
+        };
+        let around = OutboxSurroundings {
+            store: Arc::new(store.clone()),
+            plone: self.plone.clone(),
+            clock,
+            audit,
+            items_known: self.items_known.clone(),
+        };
+        self.outbox.get_or_init(|| PloneOutbox::start(around, options, members));
+    }
+
+    /// The outbox, once it was started.
+    pub fn outbox(&self) -> Option<&PloneOutbox> {
+        self.outbox.get()
+    }
+
+    /// Finishes what is under way, and begins nothing any more.
+    pub async fn stop(&self) {
+        if let Some(outbox) = self.outbox() {
+            outbox.stop().await;
+        }
     }
 
     /// What handlers find of it: `Option<Data<dyn Plone>>`, none without a Plone.

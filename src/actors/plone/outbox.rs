@@ -82,11 +82,7 @@ impl PloneOutbox {
     /// Starts the outbox on a thread of its own. `members` tells which plain member signed in last: as that one Plone is
     /// asked what members can read.
     #[must_use]
-    pub fn start(
-        around: OutboxSurroundings,
-        options: OutboxOptions,
-        members: watch::Receiver<PlainMember>,
-    ) -> Self {
+    pub fn start(around: OutboxSurroundings, options: OutboxOptions, members: watch::Receiver<PlainMember>) -> Self {
         let gauge = Arc::new(OutboxGauge::default());
         let (stop, stopping) = watch::channel(false);
         let (say_ended, ended) = oneshot::channel();
