@@ -143,6 +143,7 @@ struct Shared {
     broker: Addr<Broker>,
     /// None without a Plone.
     bridge: Option<Arc<Bridge>>,
+    desk: Option<Arc<PloneDesk>>,
 }
 
 /// Runs the hub until SIGTERM or SIGINT. `say` gets the lines that whoever starts it should read.
@@ -252,6 +253,7 @@ fn http_server(
         bus: shared.core.bus.gauge(),
         imports: shared.core.imports.clone(),
         identity: shared.identity.clone(),
+        plone: shared.desk.clone(),
     };
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
@@ -263,7 +265,7 @@ fn http_server(
         let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
         let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
         let bus: Arc<dyn Bus> = core.bus.clone();
-        let bridge = shared.bridge.clone();
+        let (bridge, desk) = (shared.bridge.clone(), shared.desk.clone());
         App::new()
             .app_data(Data::from(core.model.clone()))
             .app_data(Data::from(core.pool.clone()))
