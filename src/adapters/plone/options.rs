@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use actix_web::http::Uri;
 use secrecy::SecretString;
 
 use crate::domain::plone::PloneField;
@@ -38,6 +39,20 @@ pub struct PloneOptions {
 pub struct BadPloneUrl(pub String);
 
 impl PloneOptions {
+    /// The address, without a slash at its end, once it is known that it can be used.
+    pub(super) fn checked_url(&self) -> Result<String, BadPloneUrl> {
+        let url = self.url.trim_end_matches('/');
+        if url.starts_with("https://") {
+            let words = "is https, which the hub does not speak to Plone: name Plone's own address, which is http";
+            return Err(BadPloneUrl(words.to_owned()));
+        }
+        let uri: Option<Uri> = url.parse().ok();
+        let is_good = uri.is_some_and(|uri| {
+            uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
+        });
+        if is_good { Ok(url.to_owned()) } else { Err(BadPloneUrl(format!("{url:?} is not the address of a site"))) }
+    }
+
     /// What this college's section type calls a field.
     #[must_use]
     pub fn field_name(&self, field: PloneField) -> &str {
