@@ -29,6 +29,7 @@ use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::demo;
 use crate::http::auth::identify;
+use crate::http::dashboard::LastParts;
 use crate::http::hot::HotAnswers;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
@@ -143,7 +144,6 @@ struct Shared {
     broker: Addr<Broker>,
     /// None without a Plone.
     bridge: Option<Arc<Bridge>>,
-    desk: Option<Arc<PloneDesk>>,
 }
 
 /// Runs the hub until SIGTERM or SIGINT. `say` gets the lines that whoever starts it should read.
@@ -189,6 +189,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
     if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
         bridge.start_outbox(&config, &core.store, core.clock.clone(), audit.clone(), members);
+        bridge.start_desk(&config, &core.store, core.clock.clone(), identity.clone()).await;
     }
     let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await
@@ -253,10 +254,11 @@ fn http_server(
         bus: shared.core.bus.gauge(),
         imports: shared.core.imports.clone(),
         identity: shared.identity.clone(),
-        plone: shared.desk.clone(),
+        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
     };
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
+    let last_parts = Data::new(LastParts::default());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
         let core = &shared.core;
@@ -265,7 +267,7 @@ fn http_server(
         let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
         let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
         let bus: Arc<dyn Bus> = core.bus.clone();
-        let (bridge, desk) = (shared.bridge.clone(), shared.desk.clone());
+        let bridge = shared.bridge.clone();
         App::new()
             .app_data(Data::from(core.model.clone()))
             .app_data(Data::from(core.pool.clone()))
@@ -285,6 +287,7 @@ fn http_server(
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
+            .app_data(last_parts.clone())
             .configure(move |app| bridge.iter().for_each(|bridge| bridge.configure(app)))
             .wrap(from_fn(identify))
             .wrap(from_fn(request_id))

@@ -15,6 +15,7 @@ use crate::actors::plone::announcements::Announcements;
 use crate::actors::plone::outbox::PloneOutbox;
 use crate::actors::plone::outbox_status::{PloneOutboxStatus, RosterState};
 use crate::actors::plone::reads::ReadError;
+use crate::adapters::plone::{Circuit, PloneClient};
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
 use crate::ports::clock::Clock;
@@ -28,31 +29,6 @@ use super::request_id::PRIVATE;
 
 /// How long an admin waits for a pull. One that takes longer goes on.
 const PULL_WAIT: Duration = Duration::from_secs(60);
-
-/// How the connections to Plone are.
-#[derive(Debug, Clone)]
-pub struct PoolState {
-    /// Calls that may be with Plone at once.
-    pub size: usize,
-    /// Calls that are.
-    pub in_use: usize,
-    /// Calls that may wait.
-    pub queue_max: usize,
-    /// Calls that do.
-    pub waiting: usize,
-    /// Connections that are open.
-    pub connections: usize,
-    /// `closed`, `open` or `half_open`.
-    pub circuit: &'static str,
-    /// Since when it is not closed.
-    pub opened_at: Option<Timestamp>,
-    /// Calls in a row without an answer.
-    pub failures: u32,
-    /// Calls since the start, by how they ended.
-    pub calls: Vec<(&'static str, u64)>,
-    /// The time of all that were answered.
-    pub answered_in: Duration,
-}
 
 /// How pulling went.
 #[derive(Debug, Clone, Default)]
@@ -77,12 +53,12 @@ pub trait Puller: Send + Sync {
 
 /// What admins see of Plone, and act on.
 pub struct PloneDesk {
-    /// Looks at the connections.
-    pub pool: Box<dyn Fn() -> PoolState + Send + Sync>,
+    /// Plone, of whose connections something can be seen.
+    pub client: PloneClient,
     /// The news.
     pub announcements: Arc<Announcements>,
     /// The catalogue.
-    pub puller: Arc<dyn Puller>,
+    pub puller: Option<Arc<dyn Puller>>,
     /// What writes.
     pub outbox: PloneOutbox,
     /// What is to be written.
@@ -95,7 +71,7 @@ impl PloneDesk {
     /// Whether Plone answers, as far as is known.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        (self.pool)().circuit == "closed" && self.announcements.state().1.is_none()
+        self.client.stats().circuit == Circuit::Closed && self.announcements.state().1.is_none()
     }
 }
 
@@ -133,22 +109,27 @@ pub async fn state(_: Admin, desk: Option<Data<PloneDesk>>) -> HttpResponse {
 }
 
 fn state_json(desk: &PloneDesk) -> Value {
-    let pool = (desk.pool)();
+    let pool = desk.client.stats();
+    let now = desk.clock.now();
     let outbox = desk.outbox.status();
     json!({
         "configured": true,
         "ok": desk.is_well(),
-        "circuit": { "state": pool.circuit, "opened_at": pool.opened_at, "failures": pool.failures },
+        "circuit": {
+            "state": pool.circuit.as_str(),
+            "opened_at": pool.opened_for.and_then(|long| now.checked_sub(long).ok()),
+            "failures": pool.failures,
+        },
         "pool": {
             "size": pool.size,
             "in_use": pool.in_use,
             "waiting": pool.waiting,
             "queue_max": pool.queue_max,
             "connections": pool.connections,
-            "calls": by_name(&pool.calls),
+            "calls": by_name(&pool.by_outcome()),
         },
-        "sync": pull_json(&desk.puller.state()),
-        "outbox": outbox_json(&outbox, desk.clock.now()),
+        "sync": desk.puller.as_ref().map(|puller| pull_json(&puller.state())),
+        "outbox": outbox_json(&outbox, now),
         "roster": roster_json(&outbox.roster),
         "announcements": news_json(&desk.announcements),
     })
@@ -211,7 +192,13 @@ pub async fn sync(
 ) -> Result<HttpResponse, Problem> {
     let desk = desk.ok_or_else(no_plone)?;
     audit.record(&request, Some(&caller), "plone.sync", None, None, "");
-    let both = async { tokio::join!(desk.puller.pull(), desk.announcements.renew()) };
+    let pull = async {
+        match &desk.puller {
+            Some(puller) => puller.pull().await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let both = async { tokio::join!(pull, desk.announcements.renew()) };
     let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Late)?;
     let mut counts = by_name(&sections?);
     counts.insert("announcements".to_owned(), announcements?.into());

@@ -1,11 +1,11 @@
 //! What is measured of Plone and of the way to it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::actors::plone::outbox_status::PloneOutboxStatus;
 use crate::actors::plone::reads::ReadCounts;
-use crate::http::plone_desk::{PloneDesk, PoolState};
+use crate::adapters::plone::{Circuit, PoolStats};
+use crate::http::plone_desk::{PloneDesk, Puller};
 use crate::metrics::Metrics;
 
 /// Watches all of it.
@@ -16,27 +16,27 @@ pub(super) fn watch(metrics: &Metrics, desk: &Arc<PloneDesk>) -> prometheus::Res
 }
 
 fn watch_pool(metrics: &Metrics, desk: &Arc<PloneDesk>) -> prometheus::Result<()> {
-    let value = |name, help, read: fn(&PoolState) -> f64| {
+    let value = |name, help, read: fn(&PoolStats) -> f64| {
         let desk = desk.clone();
-        metrics.watch_value(name, help, move || read(&(desk.pool)()))
+        metrics.watch_value(name, help, move || read(&desk.client.stats()))
     };
     value("eduhub_plone_in_use", "Calls that are with Plone", |pool| number(pool.in_use as u64))?;
     value("eduhub_plone_waiting", "Calls that wait for a connection to Plone", |pool| number(pool.waiting as u64))?;
     value("eduhub_plone_connections", "Open connections to Plone", |pool| number(pool.connections as u64))?;
     value("eduhub_plone_circuit", "0 when Plone is asked, 1 while it is tried, 2 while it is left alone", |pool| {
         match pool.circuit {
-            "closed" => 0.0,
-            "half_open" => 1.0,
-            _ => 2.0,
+            Circuit::Closed => 0.0,
+            Circuit::HalfOpen => 1.0,
+            Circuit::Open => 2.0,
         }
     })?;
     let pool = desk.clone();
-    let read = Box::new(move || (pool.pool)().calls);
+    let read = Box::new(move || pool.client.stats().by_outcome());
     metrics.watch_counts("eduhub_plone_requests_total", "Calls of Plone, by how they ended", "outcome", read)?;
     let pool = desk.clone();
     let help = "Time in which Plone answered, of all calls that it did";
     metrics.watch_count("eduhub_plone_answer_microseconds_total", help, move || {
-        u64::try_from((pool.pool)().answered_in.as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(pool.client.stats().answered_in.as_micros()).unwrap_or(u64::MAX)
     })
 }
 
@@ -82,14 +82,18 @@ fn watch_copies(metrics: &Metrics, desk: &Arc<PloneDesk>) -> prometheus::Result<
     metrics.watch_value("eduhub_plone_announcements_age_seconds", help, move || {
         copies.announcements.state().0.map_or(0.0, |kept| kept.age.as_secs_f64())
     })?;
-    let pull = desk.clone();
+    desk.puller.as_ref().map_or(Ok(()), |puller| watch_pull(metrics, desk, puller))
+}
+
+fn watch_pull(metrics: &Metrics, desk: &Arc<PloneDesk>, puller: &Arc<dyn Puller>) -> prometheus::Result<()> {
+    let (pull, clock) = (puller.clone(), desk.clock.clone());
     metrics.watch_value("eduhub_plone_sync_age_seconds", "Time since the catalogue was last pulled", move || {
-        let since = pull.puller.state().last_at.map(|at| pull.clock.now().duration_since(at));
-        since.map_or(0.0, |since| Duration::try_from(since).unwrap_or_default().as_secs_f64())
+        let since = pull.state().last_at.map(|at| clock.now().duration_since(at));
+        since.map_or(0.0, |since| since.as_secs_f64().max(0.0))
     })?;
-    let pull = desk.clone();
+    let pull = puller.clone();
     let read = Box::new(move || {
-        let counts = pull.puller.state().counts;
+        let counts = pull.state().counts;
         counts.into_iter().map(|(name, count)| (name, number(count))).collect()
     });
     metrics.watch_values("eduhub_plone_sync_items", "What the last pull of the catalogue brought", "what", read)
