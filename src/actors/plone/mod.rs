@@ -2,11 +2,10 @@
 //! by its ports only.
 //!
 //! - [`pull`]: the catalogue follows Plone
+//! - [`announcements`]: news, as visitors and as members see them; [`reads`]: copies of what is read of Plone
 //! - [`outbox`]: writes what is committed to Plone; `sending`: one section on its way; [`outbox_status`]: how it stands
 //! - [`wanted`]: what a section is to be in Plone, and what differs
 //! - [`roster_guard`]: whether students' names may be written at all
-//! - [`reads`]: copies of what was read of Plone, answered at once and renewed behind the answer
-//! - [`announcements`]: news, for visitors and for members apart
 
 pub mod announcements;
 pub mod outbox;
