@@ -29,6 +29,7 @@ use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::demo;
 use crate::http::auth::identify;
+use crate::http::dashboard::LastParts;
 use crate::http::hot::HotAnswers;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
@@ -150,7 +151,8 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     crate::machine::raise_open_files(config.server.max_connections);
     let store = open_store(&config)?;
     let secret = secret::load_or_make(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
-    let accounts = if with_demo {
+    // The demonstration college's accounts would shadow those of Plone, and its sections would go there.
+    let accounts = if with_demo && config.plone.url.is_none() {
         demo::load_into_empty(&store, SystemClock.now(), &config.college.timezone).await?
     } else {
         Vec::new()
@@ -186,6 +188,11 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     });
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
+    if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
+        bridge.start_pull(&config, &core, with_demo);
+        bridge.start_outbox(&config, &core, audit.clone(), members);
+        bridge.start_desk(&config, &core.store, core.clock.clone(), identity.clone()).await;
+    }
     let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await
 }
@@ -203,7 +210,15 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
     wait_for_signal().await?;
     log::info!("ending: clients are told to come back, what was accepted is finished");
     shared.broker.try_send(DrainAll).ok();
-    handle.stop(true).await;
+    let bridge = async {
+        // What does not end in time is still marked in the store, and written after the next start.
+        if let Some(bridge) = &shared.bridge
+            && tokio::time::timeout(config.server.drain, bridge.stop()).await.is_err()
+        {
+            log::warn!("a write to Plone was still under way");
+        }
+    };
+    tokio::join!(handle.stop(true), bridge);
     running.await.context("the server ended badly")??;
     shared.audit.flush().await;
     log::info!("ended");
@@ -241,9 +256,11 @@ fn http_server(
         bus: shared.core.bus.gauge(),
         imports: shared.core.imports.clone(),
         identity: shared.identity.clone(),
+        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
     };
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
+    let last_parts = Data::new(LastParts::default());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
         let core = &shared.core;
@@ -272,6 +289,7 @@ fn http_server(
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
+            .app_data(last_parts.clone())
             .configure(move |app| bridge.iter().for_each(|bridge| bridge.configure(app)))
             .wrap(from_fn(identify))
             .wrap(from_fn(request_id))

@@ -92,8 +92,8 @@ pub(super) struct Members {
     pub(super) counts: Arc<MemberCounts>,
     /// Sign-ins of this user up to this time are dead.
     ended_ms: DashMap<UserName, i64>,
-    /// The token of whoever signed in last as a student.
-    plain: watch::Sender<Option<Arc<SecretString>>>,
+    /// Whoever signed in last as a student, and Plone's token.
+    plain: watch::Sender<Option<(UserName, Arc<SecretString>)>>,
 }
 
 impl Members {
@@ -159,14 +159,14 @@ impl Members {
             && checked
             && let Some(token) = &token
         {
-            self.plain.send_replace(Some(token.text.clone()));
+            self.plain.send_replace(Some((user.clone(), token.text.clone())));
         }
         let checked_ms = if checked { now_ms } else { 0 };
         self.here.insert(user.clone(), Here { role, seen_ms: now_ms, checked_ms, token: Some(token) });
     }
 
-    /// The token of whoever signed in last as a student.
-    pub(super) fn plain(&self) -> watch::Receiver<Option<Arc<SecretString>>> {
+    /// Whoever signed in last as a student, and Plone's token.
+    pub(super) fn plain(&self) -> watch::Receiver<Option<(UserName, Arc<SecretString>)>> {
         self.plain.subscribe()
     }
 

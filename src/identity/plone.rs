@@ -221,10 +221,10 @@ impl Identity {
         }
     }
 
-    /// The token of whoever signed in last as a student by Plone: with it Plone can be asked what a plain member sees.
+    /// Whoever signed in last as a student by Plone, and the token: with it Plone can be asked what a plain member sees.
     /// None without Plone.
     #[must_use]
-    pub fn plain_member(&self) -> Option<watch::Receiver<Option<Arc<SecretString>>>> {
+    pub fn plain_member(&self) -> Option<watch::Receiver<Option<(UserName, Arc<SecretString>)>>> {
         self.members.as_ref().map(|members| members.plain())
     }
 
