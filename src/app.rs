@@ -29,6 +29,7 @@ use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::demo;
 use crate::http::auth::identify;
+use crate::http::dashboard::LastParts;
 use crate::http::hot::HotAnswers;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
@@ -188,6 +189,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
     if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
         bridge.start_outbox(&config, &core, audit.clone(), members);
+        bridge.start_desk(&config, &core.store, core.clock.clone(), identity.clone()).await;
     }
     let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await
@@ -252,9 +254,11 @@ fn http_server(
         bus: shared.core.bus.gauge(),
         imports: shared.core.imports.clone(),
         identity: shared.identity.clone(),
+        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
     };
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
+    let last_parts = Data::new(LastParts::default());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
         let core = &shared.core;
@@ -283,6 +287,7 @@ fn http_server(
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
+            .app_data(last_parts.clone())
             .configure(move |app| bridge.iter().for_each(|bridge| bridge.configure(app)))
             .wrap(from_fn(identify))
             .wrap(from_fn(request_id))

@@ -5,17 +5,21 @@ use std::sync::{Arc, OnceLock};
 
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context as _;
-
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
+use crate::actors::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
 use crate::actors::plone::roster_guard::PlainMember;
 use crate::adapters::plone::{PloneClient, PloneOptions};
+use crate::adapters::sqlite::SqliteStore;
 use crate::app::Core;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::plone::PloneField;
-use crate::identity::{Audit, PloneSignIn};
+use crate::http::plone_desk::PloneDesk;
+use crate::identity::{Audit, Identity, PloneSignIn};
+use crate::ports::clock::Clock;
 use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
 
@@ -28,6 +32,7 @@ pub struct Bridge {
     /// Whether every section of Plone was pulled once: before that nothing is made there.
     pub items_known: Arc<AtomicBool>,
     outbox: OnceLock<PloneOutbox>,
+    desk: OnceLock<Arc<PloneDesk>>,
 }
 
 impl Bridge {
@@ -41,7 +46,7 @@ impl Bridge {
         let client = PloneClient::new(options).context("Plone cannot be asked")?;
         let plone = Arc::new(client.clone());
         let items_known = Arc::new(AtomicBool::new(true));
-        Ok(Some(Arc::new(Self { plone, client, items_known, outbox: OnceLock::new() })))
+        Ok(Some(Arc::new(Self { plone, client, items_known, outbox: OnceLock::new(), desk: OnceLock::new() })))
     }
 
     /// What identity needs to sign members in.
@@ -96,9 +101,48 @@ impl Bridge {
         }
     }
 
-    /// What handlers find of it: `Option<Data<dyn Plone>>`, none without a Plone.
+    /// Starts reading the announcements, and gathers what admins see; after the outbox.
+    pub async fn start_desk(
+        &self,
+        config: &Config,
+        store: &SqliteStore,
+        clock: Arc<dyn Clock>,
+        identity: Arc<Identity>,
+    ) {
+        let Some(outbox) = self.outbox() else { return };
+        let token_of: TokenOf = Arc::new(move |caller| {
+            let identity = identity.clone();
+            async move { identity.member_token(&caller).await }.boxed()
+        });
+        let around = NewsSurroundings {
+            plone: Arc::new(self.client.clone()),
+            token_of,
+            store: Arc::new(store.clone()),
+            clock: clock.clone(),
+            sync: config.plone.sync,
+        };
+        let desk = PloneDesk {
+            client: self.client.clone(),
+            announcements: Announcements::start(around).await,
+            puller: None,
+            outbox: outbox.clone(),
+            store: Arc::new(store.clone()),
+            clock,
+        };
+        self.desk.get_or_init(|| Arc::new(desk));
+    }
+
+    /// What admins see, once it was started.
+    pub fn desk(&self) -> Option<&Arc<PloneDesk>> {
+        self.desk.get()
+    }
+
+    /// What handlers find of it: `Option<Data<dyn Plone>>` and so on, none without a Plone.
     pub fn configure(&self, app: &mut ServiceConfig) {
         app.app_data(Data::from(self.plone.clone()));
+        if let Some(desk) = self.desk() {
+            app.app_data(Data::from(desk.clone())).app_data(Data::from(desk.announcements.clone()));
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them
 //! - [`imports`]: schedules; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
-//! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer
+//! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer; [`plone_desk`]: Plone for admins
 //! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
 //! - [`health`]: whether the hub lives, is ready, and what it measures
 //! - [`assets`]: the pages, and all that they load
@@ -32,6 +32,7 @@ pub mod imports;
 mod last_good;
 pub mod live;
 pub mod plan;
+pub mod plone_desk;
 pub mod query;
 pub mod registrations;
 pub mod request_id;

@@ -5,8 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use super::error::{get, method_not_allowed, not_found};
 use super::{
-    alerts, announcements, assets, dashboard, events, health, imports, live, plan, registrations, sections, session,
-    sessions, terms, users,
+    alerts, announcements, assets, dashboard, events, health, imports, live, plan, plone_desk, registrations, sections,
+    session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -26,6 +26,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(alerts::routes)
         .configure(announcements::routes)
         .configure(dashboard::routes)
+        .configure(plone_desk::routes)
         .configure(live::routes)
         .configure(sessions::routes)
         .configure(users::routes)

@@ -47,6 +47,8 @@ export function start({ form, onuser }) {
     const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
     const answer = h("p", { role: "status", class: why ? "careful" : "" }, why);
     const press = h("button", { class: "primary" }, "Sign in");
+    const hint = h("small", null);
+    collegeAccount().then((works) => works && put(hint, "Your account of the college's Plone works here."));
     const onsubmit = async (event) => {
       event.preventDefault();
       press.disabled = true;
@@ -62,7 +64,7 @@ export function start({ form, onuser }) {
       }
     };
     return h("form", { class: "sign-in", onsubmit }, h("h2", null, "Sign in"),
-      field("User name", username), field("Password", password), press, answer);
+      field("User name", username), field("Password", password), hint, press, answer);
   }
 
   async function signOut() {
@@ -119,6 +121,11 @@ export function start({ form, onuser }) {
   load();
   return live;
 }
+
+/** Whether the college's Plone signs people in; asked once. */
+let asked;
+const collegeAccount = () => asked ??= fetch("/readyz").then((response) => response.json())
+  .then(({ plone }) => plone !== undefined && plone !== "off", () => { asked = undefined; return false; });
 
 /** A short word at the foot of the page about something that went wrong outside of any form. */
 export function note(text) {

@@ -5,6 +5,7 @@ import { Actions } from "./actions.js";
 import { Alerts } from "./alerts.js";
 import { Book } from "./book.js";
 import { Catalogue, drawSeats } from "./catalogue.js";
+import { News } from "./news.js";
 import { Plan } from "./plan.js";
 import { Registrations } from "./registrations.js";
 import { Seats } from "./seats.js";
@@ -32,6 +33,7 @@ const page = { user: () => user, terms, seats, book, mine, plan, find: (course) 
 const actions = new Actions(page);
 const catalogue = new Catalogue(page, actions);
 const alerts = new Alerts(live);
+const news = new News();
 views("find");
 // Whoever was away may have missed a change of the own week; the seats catch up by themselves.
 live.on("welcome", () => user?.role === "student" && mine.load().catch(() => {}));
@@ -39,6 +41,7 @@ live.on("welcome", () => user?.role === "student" && mine.load().catch(() => {})
 async function arrive(who) {
   user = who;
   alerts.forget();
+  news.arrive();
   mine.forget();
   plan.forget();
   kept.clear();

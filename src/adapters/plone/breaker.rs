@@ -57,11 +57,15 @@ pub(super) struct Breaker {
     failures: u32,
     /// Pauses in a row.
     pauses: u32,
+    /// Calls without an answer since the last that had one.
+    in_a_row: u32,
+    /// When it was opened first since then.
+    opened: Option<Instant>,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: State::Closed, failures: 0, pauses: 0 }
+        Self { state: State::Closed, failures: 0, pauses: 0, in_a_row: 0, opened: None }
     }
 }
 
@@ -73,6 +77,16 @@ impl Breaker {
             State::Open { until } if now < until => Circuit::Open,
             State::Open { .. } | State::Probing => Circuit::HalfOpen,
         }
+    }
+
+    /// Calls without an answer since the last that had one.
+    pub(super) const fn failures(&self) -> u32 {
+        self.in_a_row
+    }
+
+    /// For how long it has not been closed.
+    pub(super) fn opened_for(&self, now: Instant) -> Option<Duration> {
+        self.opened.map(|opened| now.saturating_duration_since(opened))
     }
 
     /// Whether a call would be let in now.
@@ -103,6 +117,7 @@ impl Breaker {
 
     /// A call got no answer; `chance` is in `0.0..1.0`. True when it opened the circuit.
     pub(super) fn failed(&mut self, now: Instant, admission: Admission, chance: f64) -> bool {
+        self.in_a_row = self.in_a_row.saturating_add(1);
         match (self.state, admission) {
             (State::Closed, _) => {
                 self.failures += 1;
@@ -117,7 +132,10 @@ impl Breaker {
         let longest = PAUSE_MIN.saturating_mul(1 << self.pauses.min(16)).min(PAUSE_MAX);
         // Between half of it and all of it, so that several hubs do not probe in step.
         let pause = longest.mul_f64(f64::midpoint(1.0, chance.clamp(0.0, 1.0)));
-        *self = Self { state: State::Open { until: now + pause }, failures: 0, pauses: self.pauses + 1 };
+        self.state = State::Open { until: now + pause };
+        self.failures = 0;
+        self.pauses += 1;
+        self.opened.get_or_insert(now);
         true
     }
 
@@ -176,7 +194,8 @@ mod tests {
 
     #[test]
     fn each_failed_probe_makes_the_pause_longer_up_to_a_bound() {
-        let mut now = Instant::now();
+        let begun = Instant::now();
+        let mut now = begun;
         let mut breaker = Breaker::default();
         opened(&mut breaker, now);
         for seconds in [1, 2, 4, 8, 15, 15, 15] {
@@ -186,6 +205,7 @@ mod tests {
             assert_eq!(breaker.admit(now), Some(Admission::Probe), "{seconds} s");
             assert!(breaker.failed(now, Admission::Probe, 1.0));
         }
+        assert_eq!((breaker.failures(), breaker.opened_for(now)), (FAILURES_MAX + 7, Some(now - begun)));
         assert_eq!(breaker.admit(now + PAUSE_MAX), Some(Admission::Probe));
         breaker.succeeded();
         opened(&mut breaker, now);

@@ -59,12 +59,24 @@ pub struct PoolStats {
     pub waiting: usize,
     /// How the circuit is.
     pub circuit: Circuit,
+    /// For how long it has not been closed.
+    pub opened_for: Option<Duration>,
+    /// Calls without an answer since the last that had one.
+    pub failures: u32,
     /// Calls so far, by [`CallOutcome::ALL`].
     pub calls: [u64; CallOutcome::ALL.len()],
     /// The time of all calls that were answered, from the gate to the answer.
     pub answered_in: Duration,
     /// Connections to Plone that are open, idle ones included.
     pub connections: usize,
+}
+
+impl PoolStats {
+    /// Calls so far, by the name of how they ended.
+    #[must_use]
+    pub fn by_outcome(&self) -> Vec<(&'static str, u64)> {
+        CallOutcome::ALL.iter().zip(self.calls).map(|(outcome, count)| (outcome.as_str(), count)).collect()
+    }
 }
 
 /// See the [module](self).
@@ -109,12 +121,19 @@ impl Gate {
 
     /// What can be seen, with so many connections.
     pub(super) fn stats(&self, connections: usize) -> PoolStats {
+        let now = Instant::now().into_std();
+        let (circuit, opened_for, failures) = {
+            let breaker = self.breaker();
+            (breaker.circuit(now), breaker.opened_for(now), breaker.failures())
+        };
         PoolStats {
             size: self.size,
             in_use: self.size.saturating_sub(self.permits.available_permits()),
             queue_max: self.queue_max,
             waiting: self.waiting.load(Relaxed),
-            circuit: self.breaker().circuit(Instant::now().into_std()),
+            circuit,
+            opened_for,
+            failures,
             calls: std::array::from_fn(|at| self.calls[at].load(Relaxed)),
             answered_in: Duration::from_micros(self.answered_us.load(Relaxed)),
             connections,
