@@ -64,6 +64,9 @@ pub(super) struct Here {
     token: Option<Option<PloneToken>>,
 }
 
+/// A plain member of Plone: the name, and Plone's token. None so far: nobody has signed in.
+pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
+
 /// What is counted.
 #[derive(Debug, Default)]
 pub struct MemberCounts {
@@ -93,7 +96,7 @@ pub(super) struct Members {
     /// Sign-ins of this user up to this time are dead.
     ended_ms: DashMap<UserName, i64>,
     /// Whoever signed in last as a student, and Plone's token.
-    plain: watch::Sender<Option<(UserName, Arc<SecretString>)>>,
+    plain: watch::Sender<PlainMember>,
 }
 
 impl Members {
@@ -166,7 +169,7 @@ impl Members {
     }
 
     /// Whoever signed in last as a student, and Plone's token.
-    pub(super) fn plain(&self) -> watch::Receiver<Option<(UserName, Arc<SecretString>)>> {
+    pub(super) fn plain(&self) -> watch::Receiver<PlainMember> {
         self.plain.subscribe()
     }
 
@@ -228,6 +231,12 @@ impl Members {
         self.end(user, now, why);
         self.counts.gone.fetch_add(1, Ordering::Relaxed);
         self.plone.members.remove_member(user, now).await
+    }
+
+    /// A local account has this name now: whoever had it by Plone is out.
+    pub(super) async fn give_way(&self, user: &UserName) -> Result<(), StoreError> {
+        let had_it = self.here.contains_key(user) || self.plone.members.member(user).await?.is_some();
+        if had_it { self.remove(user, "a local account has this name now").await } else { Ok(()) }
     }
 
     /// Ends the user's sign-ins by Plone at once.

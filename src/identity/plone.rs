@@ -15,7 +15,7 @@ use crate::ports::members::{Member, MemberStore};
 use crate::ports::plone::{Directory, PloneError, PlonePerson};
 
 use super::gate::{LoginError, SignedIn, SignedInBy};
-use super::members::{Members, PloneToken};
+use super::members::{Members, PlainMember, PloneToken};
 use super::{Audit, Caller, Identity, Source};
 
 /// The longest reason of Plone's that is passed on, in characters.
@@ -224,7 +224,7 @@ impl Identity {
     /// Whoever signed in last as a student by Plone, and the token: with it Plone can be asked what a plain member sees.
     /// None without Plone.
     #[must_use]
-    pub fn plain_member(&self) -> Option<watch::Receiver<Option<(UserName, Arc<SecretString>)>>> {
+    pub fn plain_member(&self) -> Option<watch::Receiver<PlainMember>> {
         self.members.as_ref().map(|members| members.plain())
     }
 
