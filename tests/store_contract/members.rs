@@ -49,7 +49,8 @@ pub(crate) fn a_member_comes_back_as_it_was_put<H: House>() {
 }
 
 pub(crate) fn a_member_is_found_by_the_last_login_and_by_the_user_name<H: House>() {
-    let store = H::build().open(Credits(0));
+    let house = H::build();
+    let store = house.open(Credits(0));
     let by_login = |login: &str| wait(store.member_by_login(&user(login))).unwrap().map(|m| m.username.to_string());
     wait(store.put_member(member("ann", "mail-1", 1))).unwrap();
     wait(store.put_member(member("ann", "mail-2", 2))).unwrap();
@@ -61,7 +62,8 @@ pub(crate) fn a_member_is_found_by_the_last_login_and_by_the_user_name<H: House>
 }
 
 pub(crate) fn a_hash_belongs_to_the_sign_in_that_it_was_made_of<H: House>() {
-    let store = H::build().open(Credits(0));
+    let house = H::build();
+    let store = house.open(Credits(0));
     let put_hash = |at, hash: &str| wait(store.put_hash(&user("ann"), minute(at), hash.to_owned().into())).unwrap();
     put_hash(1, "of nobody");
     assert!(wait(store.member(&user("ann"))).unwrap().is_none());
@@ -75,7 +77,8 @@ pub(crate) fn a_hash_belongs_to_the_sign_in_that_it_was_made_of<H: House>() {
 }
 
 pub(crate) fn what_is_forgotten_of_a_member_is_gone<H: House>() {
-    let store = H::build().open(Credits(0));
+    let house = H::build();
+    let store = house.open(Credits(0));
     for name in ["ann", "bob"] {
         wait(store.put_member(member(name, name, 1))).unwrap();
         wait(store.put_hash(&user(name), minute(1), "a hash".to_owned().into())).unwrap();
