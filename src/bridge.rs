@@ -71,6 +71,7 @@ impl Bridge {
             roles: plone.roles.clone(),
             hub_user: UserName::parse(&plone.username).context("[plone] username")?,
             timeout: plone.timeout,
+            at_once: (plone.pool_size / 2).max(1),
             recheck: plone.recheck,
             offline_login_days: plone.offline_login_days,
         })

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -25,6 +25,9 @@ use super::recheck;
 
 /// How exactly it is known when somebody was seen: a part of the time between two checks.
 const SEEN_PARTS: i64 = 8;
+
+/// Sign-ins that may wait for their turn to ask Plone: more than it answers within any time that people wait.
+const WAITING_MAX: usize = 1_000;
 
 /// A token of Plone: whoever has it is that member there.
 #[derive(Debug, Clone)]
@@ -93,6 +96,9 @@ pub(super) struct Members {
     /// One look at a time, so that nobody is asked about twice.
     pub(super) checking: Mutex<()>,
     pub(super) counts: Arc<MemberCounts>,
+    /// Sign-ins that may ask Plone, and that may wait for that.
+    pub(super) turns: Semaphore,
+    pub(super) queue: Semaphore,
     /// Sign-ins of this user up to this time are dead.
     ended_ms: DashMap<UserName, i64>,
     /// Whoever signed in last as a student, and Plone's token.
@@ -117,6 +123,8 @@ impl Members {
             counts: Arc::default(),
             ended_ms: ended.into_iter().map(|(user, at)| (user, at.as_millisecond())).collect(),
             plain: watch::Sender::new(None),
+            turns: Semaphore::new(plone.at_once.max(1)),
+            queue: Semaphore::new(WAITING_MAX),
             plone,
             accounts,
             bus,

@@ -150,6 +150,7 @@ impl Hub {
             roles: RoleMap { staff: vec!["Editor".to_owned(), "group:desk".to_owned()], ..RoleMap::default() },
             hub_user: user("hub"),
             timeout: Duration::from_millis(50),
+            at_once: 1,
             recheck: Duration::from_millis(u64::try_from(RECHECK_MS).unwrap()),
             offline_login_days: 7,
         };
@@ -296,6 +297,15 @@ async fn a_plone_that_never_answers_is_not_waited_for() {
     *hub.plone.hangs.lock().unwrap() = true;
     assert_eq!(hub.login("ann", "good").await.unwrap().by, SignedInBy::KnownPassword);
     assert!(matches!(hub.login("sam", "good").await, Err(LoginError::Plone(PloneError::Unavailable(_)))));
+}
+
+#[actix_web::test]
+async fn who_waits_for_a_turn_in_vain_is_known_or_told_to_come_back() {
+    let hub = Hub::start().await;
+    hub.know("ann").await;
+    let _taken = hub.identity.members.as_ref().unwrap().turns.acquire().await.unwrap();
+    assert_eq!(hub.login("ann", "good").await.unwrap().by, SignedInBy::KnownPassword);
+    assert_eq!(hub.login("sam", "good").await.unwrap_err(), LoginError::Plone(PloneError::Busy));
 }
 
 #[actix_web::test]
