@@ -99,13 +99,21 @@ impl World {
     /// Whether lists and seats have a section, which both must say alike.
     fn is_listed(&self, id: &str) -> bool {
         let mut client = self.server.client();
-        let list = client.get("/api/v1/sections?limit=5000").expect(200).json();
-        let listed = list["items"].as_array().unwrap().iter().any(|section| section["id"] == id);
         let term = id.rsplit_once('-').unwrap().0;
-        let seats = client.get(&format!("/api/v1/seats?term={term}")).expect(200).json();
-        let has_seats = seats["seats"].as_array().unwrap().iter().any(|row| row[0] == id);
-        assert_eq!(listed, has_seats, "{id}: lists and seats say the same");
-        listed
+        let mut listed = || {
+            let list = client.get("/api/v1/sections?limit=5000").expect(200).json();
+            let listed = list["items"].as_array().unwrap().iter().any(|section| section["id"] == id);
+            let seats = client.get(&format!("/api/v1/seats?term={term}"));
+            // There may be no such term yet.
+            let has_seats =
+                seats.status == 200 && seats.json()["seats"].as_array().unwrap().iter().any(|row| row[0] == id);
+            (listed, has_seats)
+        };
+        // A pull may have come between the two questions.
+        eventually("one answer of lists and seats", || {
+            let (listed, has_seats) = listed();
+            (listed == has_seats).then_some(listed)
+        })
     }
 
     /// Opens the term of Plone's sections.

@@ -74,7 +74,7 @@ fn a_deleted_section_keeps_its_students_and_is_not_made_again() {
 fn an_expired_section_is_withdrawn() {
     let world = World::settled();
     let path = world.plone.section(60);
-    world.edit(&path, &json!({"expires": "2020-01-01T00:00:00"}));
+    world.edit(&path, &json!({"effective": "2019-01-01T00:00:00", "expires": "2020-01-01T00:00:00"}));
     world.sync();
     assert!(!world.is_listed(id_at(&path)));
     world.edit(&path, &json!({"expires": Value::Null}));
