@@ -456,7 +456,7 @@ async fn a_members_token_stays_on_the_server_until_the_sign_out_or_its_end() {
     assert!(plain.borrow().is_none(), "an admin is no plain member");
     let ann = hub.know("ann").await;
     let token = hub.identity.member_token(&ann.caller).await.unwrap();
-    assert_eq!(plain.borrow().as_ref().unwrap().expose_secret(), token.expose_secret());
+    assert_eq!(plain.borrow().as_ref().unwrap().1.expose_secret(), token.expose_secret());
     assert_eq!(PloneToken::read(token.as_ref().clone()).unwrap().0, "ann");
 
     hub.restart().await;
