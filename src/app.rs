@@ -188,8 +188,8 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
     if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
-        bridge.start_outbox(&config, &core.store, core.clock.clone(), audit.clone(), members);
-        bridge.start_desk(&config, &core.store, core.clock.clone(), identity.clone()).await;
+        bridge.start_outbox(&config, &core, audit.clone(), members);
+        bridge.start_desk(&config, &core, identity.clone()).await;
     }
     let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await

@@ -12,13 +12,12 @@ use crate::actors::plone::announcements::{Announcements, NewsSurroundings, Token
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
 use crate::actors::plone::roster_guard::PlainMember;
 use crate::adapters::plone::{PloneClient, PloneOptions};
-use crate::adapters::sqlite::SqliteStore;
+use crate::app::Core;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
 use crate::identity::{Audit, Identity, PloneSignIn};
-use crate::ports::clock::Clock;
 use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
 
@@ -67,14 +66,7 @@ impl Bridge {
     }
 
     /// Starts writing to Plone what is committed. `members` tells which plain member signed in last.
-    pub fn start_outbox(
-        &self,
-        config: &Config,
-        store: &SqliteStore,
-        clock: Arc<dyn Clock>,
-        audit: Audit,
-        members: watch::Receiver<PlainMember>,
-    ) {
+    pub fn start_outbox(&self, config: &Config, core: &Core, audit: Audit, members: watch::Receiver<PlainMember>) {
         let plone = &config.plone;
         let url = plone.url.as_deref().unwrap_or_default();
         let options = OutboxOptions {
@@ -83,12 +75,14 @@ impl Bridge {
             check: plone.sync,
             roster_field: format!("{url} {} {}", plone.section_type, plone.field_name(PloneField::Roster)),
         };
+        let imports = core.imports.clone();
         let around = OutboxSurroundings {
-            store: Arc::new(store.clone()),
+            store: Arc::new(core.store.clone()),
             plone: self.plone.clone(),
-            clock,
+            clock: core.clock.clone(),
             audit,
             items_known: self.items_known.clone(),
+            held: Arc::new(move || imports.is_applying()),
         };
         self.outbox.get_or_init(|| PloneOutbox::start(around, options, members));
     }
@@ -106,13 +100,7 @@ impl Bridge {
     }
 
     /// Starts reading the announcements, and gathers what admins see; after the outbox.
-    pub async fn start_desk(
-        &self,
-        config: &Config,
-        store: &SqliteStore,
-        clock: Arc<dyn Clock>,
-        identity: Arc<Identity>,
-    ) {
+    pub async fn start_desk(&self, config: &Config, core: &Core, identity: Arc<Identity>) {
         let Some(outbox) = self.outbox() else { return };
         let token_of: TokenOf = Arc::new(move |caller| {
             let identity = identity.clone();
@@ -121,8 +109,8 @@ impl Bridge {
         let around = NewsSurroundings {
             plone: Arc::new(self.client.clone()),
             token_of,
-            store: Arc::new(store.clone()),
-            clock: clock.clone(),
+            store: Arc::new(core.store.clone()),
+            clock: core.clock.clone(),
             sync: config.plone.sync,
         };
         let desk = PloneDesk {
@@ -130,8 +118,8 @@ impl Bridge {
             announcements: Announcements::start(around).await,
             puller: None,
             outbox: outbox.clone(),
-            store: Arc::new(store.clone()),
-            clock,
+            store: Arc::new(core.store.clone()),
+            clock: core.clock.clone(),
         };
         self.desk.get_or_init(|| Arc::new(desk));
     }

@@ -235,7 +235,7 @@ impl Relay {
     /// One channel of a `subscribe`: its frames, or why not. True if it is new to the session.
     fn subscribe_one(&mut self, id: Uuid, channel: &Channel, since: Option<u64>, out: &mut Vec<ByteString>) -> bool {
         let Some(record) = self.sessions.get(&id).map(|local| local.record.clone()) else { return false };
-        if !self.seats.has(channel) {
+        if !self.seats.has(channel, record.caller()) {
             out.push(frames::error("not_found", &format!("there is no channel {channel}")));
             return false;
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -14,13 +13,15 @@ use tokio::time::timeout;
 use crate::actors::plone::announcements::Announcements;
 use crate::actors::plone::outbox::PloneOutbox;
 use crate::actors::plone::outbox_status::{PloneOutboxStatus, RosterState};
+use crate::actors::plone::pull::Puller;
+use crate::actors::plone::pull::status::PullStatus;
 use crate::actors::plone::reads::ReadError;
 use crate::adapters::plone::{Circuit, PloneClient};
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
 use crate::ports::clock::Clock;
 use crate::ports::outbox::{ASIDE_LISTED_MAX, OutboxStore};
-use crate::ports::plone::PloneError;
+use crate::protocol::problem::ProblemCode;
 
 use super::auth::Admin;
 use super::body::read_json_or_nothing;
@@ -30,27 +31,6 @@ use super::request_id::PRIVATE;
 /// How long an admin waits for a pull. One that takes longer goes on.
 const PULL_WAIT: Duration = Duration::from_secs(60);
 
-/// How pulling went.
-#[derive(Debug, Clone, Default)]
-pub struct PullState {
-    /// Whether one is under way.
-    pub running: bool,
-    /// When the last one that went well ended.
-    pub last_at: Option<Timestamp>,
-    /// Why the last one failed, if it did.
-    pub error: Option<PloneError>,
-    /// What the last one brought, by name.
-    pub counts: Vec<(&'static str, u64)>,
-}
-
-/// Who pulls the catalogue. Those who ask at once share one pull.
-pub trait Puller: Send + Sync {
-    /// How it went.
-    fn state(&self) -> PullState;
-    /// Pulls now; answers what that brought, by name.
-    fn pull(&self) -> BoxFuture<'static, Result<Vec<(&'static str, u64)>, PloneError>>;
-}
-
 /// What admins see of Plone, and act on.
 pub struct PloneDesk {
     /// Plone, of whose connections something can be seen.
@@ -58,7 +38,7 @@ pub struct PloneDesk {
     /// The news.
     pub announcements: Arc<Announcements>,
     /// The catalogue.
-    pub puller: Option<Arc<dyn Puller>>,
+    pub puller: Option<Puller>,
     /// What writes.
     pub outbox: PloneOutbox,
     /// What is to be written.
@@ -128,7 +108,7 @@ fn state_json(desk: &PloneDesk) -> Value {
             "connections": pool.connections,
             "calls": by_name(&pool.by_outcome()),
         },
-        "sync": desk.puller.as_ref().map(|puller| pull_json(&puller.state())),
+        "sync": desk.puller.as_ref().map(Puller::status),
         "outbox": outbox_json(&outbox, now),
         "roster": roster_json(&outbox.roster),
         "announcements": news_json(&desk.announcements),
@@ -137,15 +117,6 @@ fn state_json(desk: &PloneDesk) -> Value {
 
 fn by_name(counts: &[(&'static str, u64)]) -> Map<String, Value> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
-}
-
-fn pull_json(pull: &PullState) -> Value {
-    json!({
-        "running": pull.running,
-        "last_at": pull.last_at,
-        "error": pull.error.as_ref().map(plone_words),
-        "counts": by_name(&pull.counts),
-    })
 }
 
 fn outbox_json(outbox: &PloneOutboxStatus, now: Timestamp) -> Value {
@@ -194,15 +165,19 @@ pub async fn sync(
     audit.record(&request, Some(&caller), "plone.sync", None, None, "");
     let pull = async {
         match &desk.puller {
-            Some(puller) => puller.pull().await,
-            None => Ok(Vec::new()),
+            Some(puller) => puller.pull_now().await,
+            None => PullStatus::default(),
         }
     };
     let both = async { tokio::join!(pull, desk.announcements.renew()) };
-    let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Late)?;
-    let mut counts = by_name(&sections?);
-    counts.insert("announcements".to_owned(), announcements?.into());
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(counts))
+    let (pulled, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Late)?;
+    if let Some(error) = pulled.last_error {
+        let problem = Problem::new(ProblemCode::PloneUnavailable, "The catalogue could not be pulled from Plone.");
+        return Err(problem.caused_by(error));
+    }
+    let mut answer = serde_json::to_value(pulled.last).map_err(Problem::internal)?;
+    answer["announcements"] = announcements?.into();
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer))
 }
 
 /// `POST /api/v1/admin/plone/outbox/resend {sections?}`

@@ -68,6 +68,8 @@ pub struct OutboxSurroundings {
     pub audit: Audit,
     /// Whether all of Plone's sections were pulled once: before that nobody knows which are missing there.
     pub items_known: Arc<AtomicBool>,
+    /// Whether nothing is to be begun now: an import is becoming visible and is not done yet.
+    pub held: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// The outbox's handle. Cheap to clone.
@@ -189,7 +191,7 @@ impl Worker {
         // After failures one write at a time tries whether it works again.
         let flight_max = if self.failures > 0 { 1 } else { self.flight_max };
         let Some(room) = flight_max.checked_sub(under_way.len()).filter(|room| *room > 0) else { return };
-        if now < self.rest_until {
+        if now < self.rest_until || (self.around.held)() {
             return;
         }
         let due = match self.due(room).await {
@@ -200,6 +202,10 @@ impl Worker {
                 return;
             }
         };
+        if (self.around.held)() {
+            // What an import changed may be among it.
+            return;
+        }
         for entry in due {
             let (sender, section) = (self.sender.clone(), entry.section.clone());
             self.busy.insert(section.clone(), None);
