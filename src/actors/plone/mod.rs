@@ -6,8 +6,7 @@
 //! - [`outbox`]: writes what is committed to Plone; `sending`: one section on its way; [`outbox_status`]: how it stands
 //! - [`wanted`]: what a section is to be in Plone, and what differs
 //! - [`roster_guard`]: whether students' names may be written at all
-//! - [`reads`]: copies of what was read of Plone, answered at once and renewed behind the answer
-//! - [`announcements`]: news, for visitors and for members apart
+//! - [`announcements`]: news, as visitors and as members see them; [`reads`]: copies of what is read of Plone
 
 pub mod announcements;
 pub mod outbox;
