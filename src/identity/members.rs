@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -37,14 +37,16 @@ pub(super) struct PloneToken {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
-    exp: i64,
+    // A NumericDate may have a fraction.
+    exp: f64,
 }
 
 impl PloneToken {
     /// Reads a token: with the id of its user. None when it is not one.
     pub(super) fn read(text: SecretString) -> Option<(String, Self)> {
         let claims: Claims = jsonwebtoken::dangerous::insecure_decode_claims(text.expose_secret()).ok()?;
-        let expires_at = Timestamp::from_second(claims.exp).ok()?;
+        #[expect(clippy::cast_possible_truncation, reason = "a time in seconds is far from the bounds")]
+        let expires_at = Timestamp::from_second(claims.exp as i64).ok()?;
         Some((claims.sub, Self { text: Arc::new(text), expires_at }))
     }
 }
@@ -85,6 +87,8 @@ pub(super) struct Members {
     pub(super) here: DashMap<UserName, Here>,
     /// There may be somebody who was not checked for long.
     pub(super) wake: Arc<Notify>,
+    /// One look at a time, so that nobody is asked about twice.
+    pub(super) checking: Mutex<()>,
     pub(super) counts: Arc<MemberCounts>,
     /// Sign-ins of this user up to this time are dead.
     ended_ms: DashMap<UserName, i64>,
@@ -106,6 +110,7 @@ impl Members {
             hashes: Hashes::start(hasher, plone.members.clone()),
             here: DashMap::new(),
             wake: Arc::default(),
+            checking: Mutex::default(),
             counts: Arc::default(),
             ended_ms: ended.into_iter().map(|(user, at)| (user, at.as_millisecond())).collect(),
             plain: watch::Sender::new(None),

@@ -252,3 +252,7 @@ fn in_plain_words(reason: &str) -> String {
     let words: Vec<&str> = reason.split_whitespace().collect();
     words.join(" ").chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+#[path = "plone_tests.rs"]
+mod tests;

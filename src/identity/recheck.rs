@@ -56,6 +56,7 @@ pub(super) async fn keep_checking(members: Weak<Members>) {
 impl Members {
     /// Checks everybody who is due; false when Plone does not answer.
     pub(super) async fn check_due(&self) -> bool {
+        let _alone = self.checking.lock().await;
         loop {
             let due = self.due();
             let unanswered = AtomicBool::new(false);
