@@ -12,7 +12,6 @@ use crate::actors::plone::announcements::{Announcements, NewsSurroundings, Token
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
 use crate::actors::plone::roster_guard::PlainMember;
 use crate::adapters::plone::{PloneClient, PloneOptions};
-use crate::adapters::sqlite::SqliteStore;
 use crate::app::Core;
 use crate::config::Config;
 use crate::domain::ids::UserName;
