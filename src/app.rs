@@ -151,7 +151,8 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     crate::machine::raise_open_files(config.server.max_connections);
     let store = open_store(&config)?;
     let secret = secret::load_or_make(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
-    let accounts = if with_demo {
+    // The demonstration college's accounts would shadow those of Plone, and its sections would go there.
+    let accounts = if with_demo && config.plone.url.is_none() {
         demo::load_into_empty(&store, SystemClock.now(), &config.college.timezone).await?
     } else {
         Vec::new()
@@ -188,6 +189,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
     if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
+        bridge.start_pull(&config, &core, with_demo);
         bridge.start_outbox(&config, &core, audit.clone(), members);
         bridge.start_desk(&config, &core, identity.clone()).await;
     }

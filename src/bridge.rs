@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::actors::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
+use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
 use crate::actors::plone::roster_guard::PlainMember;
 use crate::adapters::plone::{PloneClient, PloneOptions};
 use crate::app::Core;
@@ -29,6 +30,7 @@ pub struct Bridge {
     pub client: PloneClient,
     /// Whether every section of Plone was pulled once: before that nothing is made there.
     pub items_known: Arc<AtomicBool>,
+    puller: OnceLock<Puller>,
     outbox: OnceLock<PloneOutbox>,
     desk: OnceLock<Arc<PloneDesk>>,
 }
@@ -43,8 +45,15 @@ impl Bridge {
         let Some(options) = options(config) else { return Ok(None) };
         let client = PloneClient::new(options).context("Plone cannot be asked")?;
         let plone = Arc::new(client.clone());
-        let items_known = Arc::new(AtomicBool::new(true));
-        Ok(Some(Arc::new(Self { plone, client, items_known, outbox: OnceLock::new(), desk: OnceLock::new() })))
+        let items_known = Arc::new(AtomicBool::new(false));
+        Ok(Some(Arc::new(Self {
+            plone,
+            client,
+            items_known,
+            puller: OnceLock::new(),
+            outbox: OnceLock::new(),
+            desk: OnceLock::new(),
+        })))
     }
 
     /// What identity needs to sign members in.
@@ -63,6 +72,21 @@ impl Bridge {
             recheck: plone.recheck,
             offline_login_days: plone.offline_login_days,
         })
+    }
+
+    /// Starts following Plone's catalogue. With `open_new_terms`, terms that it makes are open at once.
+    pub fn start_pull(&self, config: &Config, core: &Core, open_new_terms: bool) {
+        let around = PullSurroundings {
+            plone: self.plone.clone(),
+            items: Arc::new(core.store.clone()),
+            events: Arc::new(core.store.clone()),
+            pool: core.pool.clone(),
+            model: core.model.clone(),
+            clock: core.clock.clone(),
+            items_known: self.items_known.clone(),
+        };
+        let options = PullOptions { every: config.plone.sync, open_new_terms };
+        self.puller.get_or_init(|| Puller::start(around, options));
     }
 
     /// Starts writing to Plone what is committed. `members` tells which plain member signed in last.
@@ -101,7 +125,7 @@ impl Bridge {
 
     /// Starts reading the announcements, and gathers what admins see; after the outbox.
     pub async fn start_desk(&self, config: &Config, core: &Core, identity: Arc<Identity>) {
-        let Some(outbox) = self.outbox() else { return };
+        let (Some(outbox), Some(puller)) = (self.outbox(), self.puller.get()) else { return };
         let token_of: TokenOf = Arc::new(move |caller| {
             let identity = identity.clone();
             async move { identity.member_token(&caller).await }.boxed()
@@ -116,7 +140,7 @@ impl Bridge {
         let desk = PloneDesk {
             client: self.client.clone(),
             announcements: Announcements::start(around).await,
-            puller: None,
+            puller: puller.clone(),
             outbox: outbox.clone(),
             store: Arc::new(core.store.clone()),
             clock: core.clock.clone(),

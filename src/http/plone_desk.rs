@@ -13,15 +13,15 @@ use tokio::time::timeout;
 use crate::actors::plone::announcements::Announcements;
 use crate::actors::plone::outbox::PloneOutbox;
 use crate::actors::plone::outbox_status::{PloneOutboxStatus, RosterState};
-use crate::actors::plone::pull::Puller;
 use crate::actors::plone::pull::status::PullStatus;
+use crate::actors::plone::pull::{PullError, Puller};
 use crate::actors::plone::reads::ReadError;
 use crate::adapters::plone::{Circuit, PloneClient};
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
 use crate::ports::clock::Clock;
 use crate::ports::outbox::{ASIDE_LISTED_MAX, OutboxStore};
-use crate::protocol::problem::ProblemCode;
+use crate::ports::plone::PloneError;
 
 use super::auth::Admin;
 use super::body::read_json_or_nothing;
@@ -38,7 +38,7 @@ pub struct PloneDesk {
     /// The news.
     pub announcements: Arc<Announcements>,
     /// The catalogue.
-    pub puller: Option<Puller>,
+    pub puller: Puller,
     /// What writes.
     pub outbox: PloneOutbox,
     /// What is to be written.
@@ -108,7 +108,7 @@ fn state_json(desk: &PloneDesk) -> Value {
             "connections": pool.connections,
             "calls": by_name(&pool.by_outcome()),
         },
-        "sync": desk.puller.as_ref().map(Puller::status),
+        "sync": pull_json(&desk.puller.status()),
         "outbox": outbox_json(&outbox, now),
         "roster": roster_json(&outbox.roster),
         "announcements": news_json(&desk.announcements),
@@ -117,6 +117,31 @@ fn state_json(desk: &PloneDesk) -> Value {
 
 fn by_name(counts: &[(&'static str, u64)]) -> Map<String, Value> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
+}
+
+fn pull_json(pull: &PullStatus) -> Value {
+    json!({
+        "running": pull.running,
+        "last_at": pull.last_ok_at,
+        "ended_at": pull.ended_at,
+        "duration_ms": pull.duration_ms,
+        "error": pull.last_error.as_ref().map(pull_words),
+        "counts": pull.last,
+        "problems": pull.problems,
+        "problems_total": pull.problems_total,
+        "missing_fields": pull.missing_fields,
+    })
+}
+
+/// Why a pull ended before its time, in words that an admin may read.
+const fn pull_words(error: &PullError) -> &'static str {
+    match error {
+        PullError::Plone(error) => plone_words(error),
+        PullError::Restless => "Plone's list of content kept changing while it was read.",
+        PullError::TooMany => "Plone has more content of one kind than the hub takes.",
+        PullError::Store(_) => "What was pulled cannot be kept at present.",
+        PullError::Registrar(_) => "What was pulled cannot be applied at present.",
+    }
 }
 
 fn outbox_json(outbox: &PloneOutboxStatus, now: Timestamp) -> Value {
@@ -163,21 +188,19 @@ pub async fn sync(
 ) -> Result<HttpResponse, Problem> {
     let desk = desk.ok_or_else(no_plone)?;
     audit.record(&request, Some(&caller), "plone.sync", None, None, "");
-    let pull = async {
-        match &desk.puller {
-            Some(puller) => puller.pull_now().await,
-            None => PullStatus::default(),
+    let both = async { tokio::join!(desk.puller.pull_now(), desk.announcements.renew()) };
+    let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Late)?;
+    let mut counts = match sections {
+        Ok(counts) => by_name(&counts.by_name()),
+        Err(PullError::Plone(error)) => return Err(error.into()),
+        Err(PullError::Store(error)) => return Err(error.into()),
+        Err(PullError::Registrar(error)) => return Err(error.into()),
+        Err(error @ (PullError::Restless | PullError::TooMany)) => {
+            return Err(PloneError::Failed(error.to_string()).into());
         }
     };
-    let both = async { tokio::join!(pull, desk.announcements.renew()) };
-    let (pulled, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Late)?;
-    if let Some(error) = pulled.last_error {
-        let problem = Problem::new(ProblemCode::PloneUnavailable, "The catalogue could not be pulled from Plone.");
-        return Err(problem.caused_by(error));
-    }
-    let mut answer = serde_json::to_value(pulled.last).map_err(Problem::internal)?;
-    answer["announcements"] = announcements?.into();
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer))
+    counts.insert("announcements".to_owned(), announcements?.into());
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(counts))
 }
 
 /// `POST /api/v1/admin/plone/outbox/resend {sections?}`

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::actors::plone::outbox_status::PloneOutboxStatus;
-use crate::actors::plone::pull::Puller;
 use crate::actors::plone::reads::ReadCounts;
 use crate::adapters::plone::{Circuit, PoolStats};
 use crate::http::plone_desk::PloneDesk;
@@ -83,46 +82,30 @@ fn watch_copies(metrics: &Metrics, desk: &Arc<PloneDesk>) -> prometheus::Result<
     metrics.watch_value("eduhub_plone_announcements_age_seconds", help, move || {
         copies.announcements.state().0.map_or(0.0, |kept| kept.age.as_secs_f64())
     })?;
-    desk.puller.as_ref().map_or(Ok(()), |puller| watch_pull(metrics, desk, puller))
+    watch_pull(metrics, desk)
 }
 
-fn watch_pull(metrics: &Metrics, desk: &Arc<PloneDesk>, puller: &Puller) -> prometheus::Result<()> {
-    let (pull, clock) = (puller.clone(), desk.clock.clone());
-    metrics.watch_value(
-        "eduhub_plone_sync_age_seconds",
-        "Time since the catalogue was last pulled well",
-        move || {
-            let since = pull.status().last_ok_at.map(|at| clock.now().duration_since(at));
-            since.map_or(0.0, |since| since.as_secs_f64().max(0.0))
-        },
-    )?;
-    let pull = puller.clone();
-    let help = "Pulls of the catalogue that ended, by how";
+fn watch_pull(metrics: &Metrics, desk: &Arc<PloneDesk>) -> prometheus::Result<()> {
+    let pull = desk.clone();
+    metrics.watch_value("eduhub_plone_sync_age_seconds", "Time since the catalogue was last pulled", move || {
+        let since = pull.puller.status().last_ok_at.map(|at| pull.clock.now().duration_since(at));
+        since.map_or(0.0, |since| since.as_secs_f64().max(0.0))
+    })?;
+    let pull = desk.clone();
     let read = Box::new(move || {
-        let status = pull.status();
-        vec![("well", status.pulls.saturating_sub(status.failed)), ("failed", status.failed)]
+        let status = pull.puller.status();
+        vec![("good", status.pulls - status.failed), ("failed", status.failed)]
     });
-    metrics.watch_counts("eduhub_plone_pulls_total", help, "outcome", read)?;
-    let pull = puller.clone();
+    metrics.watch_counts("eduhub_plone_syncs_total", "Pulls of the catalogue, by how they ended", "outcome", read)?;
+    let pull = desk.clone();
+    let read = Box::new(move || pull.puller.status().total.happened().to_vec());
+    metrics.watch_counts("eduhub_plone_synced_total", "What pulls of the catalogue brought", "what", read)?;
+    let pull = desk.clone();
     let read = Box::new(move || {
-        let total = pull.status().total;
-        vec![
-            ("read", total.read),
-            ("created", total.created),
-            ("updated", total.updated),
-            ("withdrawn", total.withdrawn),
-            ("rewritten", total.rewritten),
-            ("events_changed", total.events_changed),
-            ("events_removed", total.events_removed),
-        ]
+        let states = pull.puller.status().last.states();
+        states.into_iter().map(|(name, count)| (name, number(count))).collect()
     });
-    metrics.watch_counts("eduhub_plone_sync_items_total", "What pulls came to, by what", "what", read)?;
-    let pull = puller.clone();
-    let read = Box::new(move || {
-        let last = pull.status().last;
-        vec![("seen", number(last.sections)), ("skipped", number(last.skipped))]
-    });
-    metrics.watch_values("eduhub_plone_sections", "Sections of Plone at the last pull", "state", read)
+    metrics.watch_values("eduhub_plone_sync_items", "Items at the last pull of the catalogue", "what", read)
 }
 
 /// A number as Prometheus has it. Exact up to 2^53.

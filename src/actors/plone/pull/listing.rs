@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::plone::{ContentKind, Hit, HitPage, Plone, PloneError, Viewer};
+use crate::ports::plone::{ContentKind, Hit, HitPage, Plone, Viewer};
+
+use super::PullError;
 
 /// Items that one pull lists whole, at a sixth of a second of Plone's time; larger catalogues are listed whole in every
 /// second, third… pull.
@@ -25,17 +27,6 @@ const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
 const TRIES: usize = 3;
 /// Plone's times are in seconds: after this long, another change bears another time.
 const SECOND_IS_OVER: Duration = Duration::from_secs(2);
-
-/// Why there is no list.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ListError {
-    #[error(transparent)]
-    Plone(#[from] PloneError),
-    #[error("the list kept changing while it was read")]
-    Restless,
-    #[error("there are more than {ITEMS_MAX} items")]
-    TooMany,
-}
 
 /// One kind of content, as visitors see it.
 pub(super) struct Listing {
@@ -55,7 +46,7 @@ impl Listing {
 
     /// Looks at Plone; with `whole` at everything. True when everything was listed: only then what is not visible is not
     /// there.
-    pub(super) async fn refresh(&mut self, plone: &Arc<dyn Plone>, whole: bool) -> Result<bool, ListError> {
+    pub(super) async fn refresh(&mut self, plone: &Arc<dyn Plone>, whole: bool) -> Result<bool, PullError> {
         if whole || self.whole_in == 0 || !self.follow(plone).await? {
             self.visible = everything(plone, &Viewer::Visitor, self.kind).await?;
             self.whole_in = self.visible.len() / (WHOLE_EACH_PULL + 1);
@@ -67,7 +58,7 @@ impl Listing {
     }
 
     /// Takes in what was modified; false when there are not as many items then as there should be.
-    async fn follow(&mut self, plone: &Arc<dyn Plone>) -> Result<bool, ListError> {
+    async fn follow(&mut self, plone: &Arc<dyn Plone>) -> Result<bool, PullError> {
         let newest = self.newest().and_then(|newest| newest.checked_sub(OVERLAP).ok());
         let Some(since) = newest else { return Ok(false) };
         for hit in pages(plone, &Viewer::Visitor, self.kind, Some(since)).await? {
@@ -136,7 +127,7 @@ pub(super) async fn everything(
     plone: &Arc<dyn Plone>,
     viewer: &Viewer,
     kind: ContentKind,
-) -> Result<HashMap<String, Hit>, ListError> {
+) -> Result<HashMap<String, Hit>, PullError> {
     let all = pages(plone, viewer, kind, None).await?;
     Ok(all.into_iter().map(|hit| (hit.uid.clone(), hit)).collect())
 }
@@ -148,16 +139,16 @@ async fn pages(
     viewer: &Viewer,
     kind: ContentKind,
     since: Option<Timestamp>,
-) -> Result<Vec<Hit>, ListError> {
+) -> Result<Vec<Hit>, PullError> {
     for _ in 0..TRIES {
         let mut hits: Vec<Hit> = Vec::new();
         let total = loop {
-            let start = u32::try_from(hits.len()).map_err(|_| ListError::TooMany)?;
+            let start = u32::try_from(hits.len()).map_err(|_| PullError::TooMany)?;
             let HitPage { items, total } = plone.search(viewer.clone(), kind, since, start).await?;
             let is_last = items.is_empty();
             hits.extend(items);
             if hits.len() > ITEMS_MAX {
-                return Err(ListError::TooMany);
+                return Err(PullError::TooMany);
             }
             if is_last || u64::try_from(hits.len()).is_ok_and(|len| len >= total) {
                 break total;
@@ -170,5 +161,5 @@ async fn pages(
             return Ok(hits);
         }
     }
-    Err(ListError::Restless)
+    Err(PullError::Restless)
 }

@@ -15,6 +15,7 @@ mod sections;
 pub mod status;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -30,9 +31,9 @@ use crate::ports::plone::{Plone, PloneError};
 use crate::readmodel::ReadModel;
 
 use events::Events;
-use listing::ListError;
+use listing::ITEMS_MAX;
 use sections::Sections;
-use status::{Board, Found, PullStatus};
+use status::{Board, Found, PullCounts, PullStatus};
 
 /// What a pull works with.
 #[derive(Clone)]
@@ -49,6 +50,8 @@ pub struct PullSurroundings {
     pub model: Arc<ReadModel>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Set once every section of Plone was pulled: before that nobody knows which are missing there.
+    pub items_known: Arc<AtomicBool>,
 }
 
 /// How is pulled.
@@ -63,24 +66,22 @@ pub struct PullOptions {
 
 /// Why a pull ended before its time. What it had applied by then stays.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum PullError {
+pub enum PullError {
+    /// Plone did not do what it was asked.
     #[error(transparent)]
     Plone(#[from] PloneError),
-    #[error("Plone's catalogue cannot be read: {0}")]
-    Listing(ListError),
+    /// A list kept changing while it was read.
+    #[error("Plone's list kept changing while it was read")]
+    Restless,
+    /// There are more items than the hub takes.
+    #[error("Plone has more than {ITEMS_MAX} items of one kind")]
+    TooMany,
+    /// The store did not keep it.
     #[error("what was pulled cannot be kept: {0}")]
     Store(#[from] StoreError),
+    /// The registrar did not apply it.
     #[error("what was pulled cannot be applied: {0}")]
     Registrar(#[from] AskError),
-}
-
-impl From<ListError> for PullError {
-    fn from(error: ListError) -> Self {
-        match error {
-            ListError::Plone(error) => Self::Plone(error),
-            other => Self::Listing(other),
-        }
-    }
 }
 
 /// What is known from one pull to the next. It can be lost: then the next pull looks at everything again.
@@ -118,14 +119,16 @@ impl Puller {
         Self { actor, board }
     }
 
-    /// Pulls, looking at everything, and answers how it stands when that is done. Whoever asks while a pull is under way
-    /// shares the next one: the present one may have passed by what was changed a moment ago.
-    pub async fn pull_now(&self) -> PullStatus {
-        // An actor that has ended with the hub answers nobody; then it stands as it stood.
-        if let Ok(done) = self.actor.send(PullNow).await {
-            let _ = done.await;
-        }
-        self.board.look()
+    /// Pulls, looking at everything, and answers what that came to. Whoever asks while a pull is under way shares the
+    /// next one: the present one may have passed by what was changed a moment ago.
+    ///
+    /// # Errors
+    /// Why the pull ended before its time.
+    pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
+        // An actor that has ended with the hub answers nobody.
+        let ended = || PullError::Registrar(AskError::Overloaded);
+        let done = self.actor.send(PullNow).await.map_err(|_| ended())?;
+        done.await.unwrap_or_else(|_| Err(ended()))
     }
 
     /// How it stands.
@@ -135,6 +138,9 @@ impl Puller {
     }
 }
 
+/// What whoever asked for a pull is told.
+type Outcome = Result<PullCounts, PullError>;
+
 /// The actor.
 struct PullActor {
     around: PullSurroundings,
@@ -143,7 +149,7 @@ struct PullActor {
     /// None while a pull is under way.
     memory: Option<Memory>,
     /// Who waits for a pull that has not begun yet.
-    waiting: Vec<oneshot::Sender<()>>,
+    waiting: Vec<oneshot::Sender<Outcome>>,
 }
 
 impl Actor for PullActor {
@@ -156,7 +162,7 @@ impl Actor for PullActor {
 }
 
 #[derive(Message)]
-#[rtype(result = "oneshot::Receiver<()>")]
+#[rtype(result = "oneshot::Receiver<Outcome>")]
 struct PullNow;
 
 impl Handler<PullNow> for PullActor {
@@ -180,8 +186,9 @@ impl PullActor {
         let waiting = std::mem::take(&mut self.waiting);
         let pulling = pull(self.around.clone(), self.options, memory, whole);
         ctx.spawn(pulling.into_actor(self).map(move |ended, act, ctx| {
+            let outcome = ended.outcome.clone().map(|()| ended.found.counts);
             act.ended(ended);
-            waiting.into_iter().for_each(|waits| drop(waits.send(())));
+            waiting.into_iter().for_each(|waits| drop(waits.send(outcome.clone())));
             if !act.waiting.is_empty() {
                 act.begin(ctx);
             }
@@ -189,16 +196,13 @@ impl PullActor {
     }
 
     fn ended(&mut self, ended: Ended) {
-        let before = self.board.look();
-        if let Err(error) = &ended.outcome
-            && before.last_error.as_deref() != Some(error.to_string().as_str())
-        {
-            log::warn!("Plone's catalogue was not pulled: {error}");
+        let (before, error) = (self.board.look().last_error, ended.outcome.err());
+        // An outage is told when it begins and when it is over, not each time in between.
+        match &error {
+            Some(error) if before.as_ref() != Some(error) => log::warn!("Plone's catalogue was not pulled: {error}"),
+            None if before.is_some() => log::info!("Plone's catalogue is pulled again"),
+            _ => {}
         }
-        if ended.outcome.is_ok() && before.last_error.is_some() {
-            log::info!("Plone's catalogue is pulled again");
-        }
-        let error = ended.outcome.err().map(|error| error.to_string());
         self.board.ended(self.around.clock.now(), ended.took, ended.found, error);
         self.memory = Some(ended.memory);
     }
@@ -217,6 +221,8 @@ async fn pull(around: PullSurroundings, options: PullOptions, mut memory: Memory
     let mut found = Found::default();
     let outcome = async {
         memory.sections.pull(&around, options, whole, &mut found).await?;
+        // The first pull of sections looks at everything.
+        around.items_known.store(true, Ordering::Release);
         memory.events.pull(&around, whole, &mut found).await
     };
     let outcome = outcome.await;

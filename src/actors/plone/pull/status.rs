@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::domain::plone::PloneField;
 
+use super::PullError;
+
 /// Problems that are listed; all are counted.
 pub const PROBLEMS_MAX: usize = 100;
 
@@ -37,6 +39,32 @@ pub struct PullCounts {
 }
 
 impl PullCounts {
+    /// What happened, by name.
+    #[must_use]
+    pub const fn happened(&self) -> [(&'static str, u64); 7] {
+        [
+            ("read", self.read),
+            ("created", self.created),
+            ("updated", self.updated),
+            ("withdrawn", self.withdrawn),
+            ("rewritten", self.rewritten),
+            ("events_changed", self.events_changed),
+            ("events_removed", self.events_removed),
+        ]
+    }
+
+    /// How things are, by name.
+    #[must_use]
+    pub const fn states(&self) -> [(&'static str, u64); 3] {
+        [("sections", self.sections), ("unchanged", self.unchanged), ("skipped", self.skipped)]
+    }
+
+    /// All of it, by name.
+    #[must_use]
+    pub fn by_name(&self) -> Vec<(&'static str, u64)> {
+        self.states().into_iter().chain(self.happened()).collect()
+    }
+
     fn add(&mut self, other: &Self) {
         self.read += other.read;
         self.created += other.created;
@@ -60,14 +88,14 @@ pub struct PullProblem {
 }
 
 /// How pulling stands.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct PullStatus {
     /// Whether one is under way.
     pub running: bool,
     /// When the last one that ended well ended.
     pub last_ok_at: Option<Timestamp>,
     /// Why the last one did not end well; none when it did.
-    pub last_error: Option<String>,
+    pub last_error: Option<PullError>,
     /// When the last one ended, well or not.
     pub ended_at: Option<Timestamp>,
     /// How long it took, in milliseconds.
@@ -76,7 +104,7 @@ pub struct PullStatus {
     pub last: PullCounts,
     /// What all of them came to since the hub started.
     pub total: PullCounts,
-    /// How many there were, and how many of them did not end well.
+    /// How many there were.
     pub pulls: u64,
     /// How many of them did not end well.
     pub failed: u64,
@@ -106,7 +134,7 @@ impl Board {
         self.lock().running = true;
     }
 
-    pub(super) fn ended(&self, at: Timestamp, took: Duration, found: Found, error: Option<String>) {
+    pub(super) fn ended(&self, at: Timestamp, took: Duration, found: Found, error: Option<PullError>) {
         let mut status = self.lock();
         status.running = false;
         status.pulls += 1;
