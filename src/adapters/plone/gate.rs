@@ -124,7 +124,7 @@ impl Gate {
         let now = Instant::now().into_std();
         let (circuit, opened_for, failures) = {
             let breaker = self.breaker();
-            (breaker.circuit(now), breaker.opened_for(now), breaker.failures())
+            (breaker.circuit(now), breaker.opened_for(now), breaker.failures_in_a_row())
         };
         PoolStats {
             size: self.size,
