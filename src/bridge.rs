@@ -11,13 +11,13 @@ use tokio::sync::watch;
 use crate::actors::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
 use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
-use crate::actors::plone::roster_guard::PlainMember;
 use crate::adapters::plone::{PloneClient, PloneOptions};
 use crate::app::Core;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
+use crate::identity::members::PlainMember;
 use crate::identity::{Audit, Identity, PloneSignIn};
 use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
@@ -69,6 +69,7 @@ impl Bridge {
             roles: plone.roles.clone(),
             hub_user: UserName::parse(&plone.username).context("[plone] username")?,
             timeout: plone.timeout,
+            at_once: (plone.pool_size / 2).max(1),
             recheck: plone.recheck,
             offline_login_days: plone.offline_login_days,
         })

@@ -281,6 +281,6 @@ async fn a_hub_with_a_wrong_password_says_so_and_does_not_hammer() {
         let error = client.section("/courses/202701-30001").await.unwrap_err();
         assert!(error.is_passing(), "whatever waits for it must not be given up: {error}");
     }
-    let attempts = plone.requests().iter().filter(|line| line.contains("@login")).count();
+    let attempts = plone.requests().iter().filter(|line| line.contains("login HTTP")).count();
     assert_eq!(attempts, 1);
 }

@@ -11,6 +11,8 @@ mod histories;
 mod history;
 #[path = "store_contract/house.rs"]
 mod house;
+#[path = "store_contract/members.rs"]
+mod members;
 #[path = "store_contract/outbox.rs"]
 mod outbox;
 #[path = "store_contract/sqlite.rs"]
@@ -35,7 +37,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Every promise of [`suite`] and [`outbox`], for each kind of store.
+/// Every promise of [`suite`], [`outbox`] and [`members`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $house:ty),*) => {
         $(store_contract! { $name, $house:
@@ -71,6 +73,12 @@ macro_rules! stores {
             marks_survive_the_end_of_the_process
             a_store_that_had_no_outbox_begins_with_everything
             what_an_import_stages_is_not_marked_before_it_is_applied;
+            members:
+            a_member_comes_back_as_it_was_put
+            a_member_is_found_by_the_last_login_and_by_the_user_name
+            a_hash_belongs_to_the_sign_in_that_it_was_made_of
+            what_is_forgotten_of_a_member_is_gone
+            the_end_of_sign_ins_outlives_the_member;
         })*
     };
 }

@@ -376,8 +376,7 @@ impl Identity {
             self.end_all(&account.username, now);
         }
         if let Some(members) = self.members.as_ref().filter(|_| present.is_none()) {
-            // Until now somebody may have had this name by Plone.
-            members.remove(&account.username, "a local account has this name now").await?;
+            members.give_way(&account.username).await?;
         }
         Ok(if present.is_some() { AccountOutcome::Changed(account) } else { AccountOutcome::Created(account) })
     }

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -25,6 +25,9 @@ use super::recheck;
 
 /// How exactly it is known when somebody was seen: a part of the time between two checks.
 const SEEN_PARTS: i64 = 8;
+
+/// Sign-ins that may wait for their turn to ask Plone: more than it answers within any time that people wait.
+const WAITING_MAX: usize = 1_000;
 
 /// A token of Plone: whoever has it is that member there.
 #[derive(Debug, Clone)]
@@ -64,6 +67,9 @@ pub(super) struct Here {
     token: Option<Option<PloneToken>>,
 }
 
+/// A plain member of Plone: the name, and Plone's token. None so far: nobody has signed in.
+pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
+
 /// What is counted.
 #[derive(Debug, Default)]
 pub struct MemberCounts {
@@ -90,10 +96,13 @@ pub(super) struct Members {
     /// One look at a time, so that nobody is asked about twice.
     pub(super) checking: Mutex<()>,
     pub(super) counts: Arc<MemberCounts>,
+    /// Sign-ins that may ask Plone, and that may wait for that.
+    pub(super) turns: Semaphore,
+    pub(super) queue: Semaphore,
     /// Sign-ins of this user up to this time are dead.
     ended_ms: DashMap<UserName, i64>,
     /// Whoever signed in last as a student, and Plone's token.
-    plain: watch::Sender<Option<(UserName, Arc<SecretString>)>>,
+    plain: watch::Sender<PlainMember>,
 }
 
 impl Members {
@@ -114,6 +123,8 @@ impl Members {
             counts: Arc::default(),
             ended_ms: ended.into_iter().map(|(user, at)| (user, at.as_millisecond())).collect(),
             plain: watch::Sender::new(None),
+            turns: Semaphore::new(plone.at_once.max(1)),
+            queue: Semaphore::new(WAITING_MAX),
             plone,
             accounts,
             bus,
@@ -166,7 +177,7 @@ impl Members {
     }
 
     /// Whoever signed in last as a student, and Plone's token.
-    pub(super) fn plain(&self) -> watch::Receiver<Option<(UserName, Arc<SecretString>)>> {
+    pub(super) fn plain(&self) -> watch::Receiver<PlainMember> {
         self.plain.subscribe()
     }
 
@@ -228,6 +239,12 @@ impl Members {
         self.end(user, now, why);
         self.counts.gone.fetch_add(1, Ordering::Relaxed);
         self.plone.members.remove_member(user, now).await
+    }
+
+    /// A local account has this name now: whoever had it by Plone is out.
+    pub(super) async fn give_way(&self, user: &UserName) -> Result<(), StoreError> {
+        let had_it = self.here.contains_key(user) || self.plone.members.member(user).await?.is_some();
+        if had_it { self.remove(user, "a local account has this name now").await } else { Ok(()) }
     }
 
     /// Ends the user's sign-ins by Plone at once.

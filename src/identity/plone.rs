@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use crate::domain::ids::UserName;
@@ -15,7 +15,7 @@ use crate::ports::members::{Member, MemberStore};
 use crate::ports::plone::{Directory, PloneError, PlonePerson};
 
 use super::gate::{LoginError, SignedIn, SignedInBy};
-use super::members::{Members, PloneToken};
+use super::members::{Members, PlainMember, PloneToken};
 use super::{Audit, Caller, Identity, Source};
 
 /// The longest reason of Plone's that is passed on, in characters.
@@ -42,6 +42,9 @@ pub struct PloneSignIn {
     pub hub_user: UserName,
     /// How long a sign-in may wait for Plone, all in all (`[plone] timeout_ms`).
     pub timeout: Duration,
+    /// Sign-ins that Plone is asked about at once: not all of its connections, so that a class that signs in stops
+    /// nothing else, and as many as it answers in time.
+    pub at_once: usize,
     /// Within what time a change in Plone takes effect (`[plone] recheck_s`).
     pub recheck: Duration,
     /// For how many days after a good sign-in the same password is taken while Plone does not answer; 0 is never.
@@ -60,6 +63,7 @@ impl Members {
     /// error: it is right, and the user has no name that could be used here.
     async fn ask(&self, login: &UserName, password: &SecretString) -> Result<Result<Accepted, LoginError>, PloneError> {
         let deadline = Instant::now() + self.plone.timeout;
+        let _turn = self.turn().await?;
         let late = |_| Err(PloneError::Unavailable("not in time".to_owned()));
         let directory = &self.plone.directory;
         let token = tokio::time::timeout_at(deadline, directory.login(login, password)).await.unwrap_or_else(late)?;
@@ -70,6 +74,13 @@ impl Members {
         let person = tokio::time::timeout_at(deadline, directory.person(&user)).await;
         let person = person.unwrap_or_else(|_| Err(PloneError::Unavailable("not in time".to_owned())));
         Ok(Ok(Accepted { user, token, person }))
+    }
+
+    /// Waits for a turn to ask Plone, at most half of the time that there is: the other half is Plone's.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, PloneError> {
+        let _place = self.queue.try_acquire().map_err(|_| PloneError::Busy)?;
+        let turn = tokio::time::timeout(self.plone.timeout / 2, self.turns.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or(PloneError::Busy)
     }
 
     /// Whether what Plone said of this member may still be relied on without asking it.
@@ -224,7 +235,7 @@ impl Identity {
     /// Whoever signed in last as a student by Plone, and the token: with it Plone can be asked what a plain member sees.
     /// None without Plone.
     #[must_use]
-    pub fn plain_member(&self) -> Option<watch::Receiver<Option<(UserName, Arc<SecretString>)>>> {
+    pub fn plain_member(&self) -> Option<watch::Receiver<PlainMember>> {
         self.members.as_ref().map(|members| members.plain())
     }
 

@@ -150,6 +150,7 @@ impl Hub {
             roles: RoleMap { staff: vec!["Editor".to_owned(), "group:desk".to_owned()], ..RoleMap::default() },
             hub_user: user("hub"),
             timeout: Duration::from_millis(50),
+            at_once: 1,
             recheck: Duration::from_millis(u64::try_from(RECHECK_MS).unwrap()),
             offline_login_days: 7,
         };
@@ -296,6 +297,15 @@ async fn a_plone_that_never_answers_is_not_waited_for() {
     *hub.plone.hangs.lock().unwrap() = true;
     assert_eq!(hub.login("ann", "good").await.unwrap().by, SignedInBy::KnownPassword);
     assert!(matches!(hub.login("sam", "good").await, Err(LoginError::Plone(PloneError::Unavailable(_)))));
+}
+
+#[actix_web::test]
+async fn who_waits_for_a_turn_in_vain_is_known_or_told_to_come_back() {
+    let hub = Hub::start().await;
+    hub.know("ann").await;
+    let _taken = hub.identity.members.as_ref().unwrap().turns.acquire().await.unwrap();
+    assert_eq!(hub.login("ann", "good").await.unwrap().by, SignedInBy::KnownPassword);
+    assert_eq!(hub.login("sam", "good").await.unwrap_err(), LoginError::Plone(PloneError::Busy));
 }
 
 #[actix_web::test]
@@ -456,7 +466,7 @@ async fn a_members_token_stays_on_the_server_until_the_sign_out_or_its_end() {
     assert!(plain.borrow().is_none(), "an admin is no plain member");
     let ann = hub.know("ann").await;
     let token = hub.identity.member_token(&ann.caller).await.unwrap();
-    assert_eq!(plain.borrow().as_ref().unwrap().expose_secret(), token.expose_secret());
+    assert_eq!(plain.borrow().as_ref().unwrap().1.expose_secret(), token.expose_secret());
     assert_eq!(PloneToken::read(token.as_ref().clone()).unwrap().0, "ann");
 
     hub.restart().await;
@@ -471,6 +481,27 @@ async fn a_members_token_stays_on_the_server_until_the_sign_out_or_its_end() {
     assert!(hub.identity.member_token(&again.caller).await.is_none());
     assert!(hub.identity.member_token(&caller).await.is_none(), "another session of the same member");
     assert!(hub.store.member(&user("ann")).await.unwrap().unwrap().token.is_none());
+}
+
+#[actix_web::test]
+async fn it_is_known_by_what_somebody_was_seen() {
+    let hub = Hub::start().await;
+    hub.local_account("desk").await;
+    hub.know("ann").await;
+    hub.login("desk", "local").await.unwrap();
+    let minted = super::super::token::Tokens::new(&SecretString::from(SECRET));
+    let minted = minted.mint(&user("robot"), None, Role::Staff, Duration::from_secs(60), hub.clock.now()).unwrap();
+    hub.identity.verify(&minted.token).unwrap();
+    let seen = || {
+        hub.store.read(|connection| {
+            let mut people = connection.prepare("SELECT username || ' ' || source FROM people ORDER BY username")?;
+            people.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+        })
+    };
+    while seen().await.unwrap().len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(seen().await.unwrap(), ["ann plone", "desk local", "robot token"]);
 }
 
 #[actix_web::test]

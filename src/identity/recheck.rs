@@ -105,7 +105,7 @@ impl Members {
     async fn check(&self, user: &UserName) -> Result<(), String> {
         let asked_at_ms = self.clock.now().as_millisecond();
         if self.accounts.account(user).await.map_err(|error| error.to_string())?.is_some() {
-            return self.remove(user, "a local account has this name now").await.map_err(|error| error.to_string());
+            return self.give_way(user).await.map_err(|error| error.to_string());
         }
         let person = self.plone.directory.person(user).await.map_err(|error| error.to_string())?;
         let role = match &person {

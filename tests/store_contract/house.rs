@@ -13,6 +13,7 @@ use eduhub::domain::section::Credits;
 use eduhub::ports::StoreError;
 use eduhub::ports::alerts::{AlertStore, Entry};
 use eduhub::ports::imports::ImportStore;
+use eduhub::ports::members::MemberStore;
 use eduhub::ports::outbox::OutboxStore;
 use eduhub::ports::terms::{Committed, LoadedTerm, TermBatch, TermStore};
 use jiff::Timestamp;
@@ -29,7 +30,7 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 /// A place where one store lives: it can be opened, closed (dropped), and opened anew.
 pub(crate) trait House {
     /// The store.
-    type Store: TermStore + ImportStore + AlertStore + OutboxStore;
+    type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore;
     /// A place without a store.
     fn build() -> Self;
     /// Opens the store, with an outbox. No other handle of it may be open.

@@ -19,13 +19,14 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
+use crate::identity::members::PlainMember;
 use crate::ports::StoreError;
 use crate::ports::clock::Clock;
 use crate::ports::outbox::OutboxStore;
 use crate::ports::plone::Plone;
 
 use super::outbox_status::{OutboxGauge, PloneOutboxStatus};
-use super::roster_guard::{PlainMember, RosterGuard};
+use super::roster_guard::RosterGuard;
 use super::sending::{Ended, Sender, backoff};
 use super::wanted::Definition;
 

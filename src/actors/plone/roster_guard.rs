@@ -3,13 +3,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::plone::{FieldValue, PloneField};
+use crate::identity::members::PlainMember;
 use crate::ports::StoreError;
 use crate::ports::accounts::AuditEntry;
 use crate::ports::outbox::PloneItem;
@@ -25,9 +25,6 @@ const NOTE: &str = "roster_guard";
 const SAMPLE_LEN: usize = 3;
 /// Sections that are marked in one go, so that registrations pass between.
 const MARK_CHUNK: usize = 200;
-
-/// The plain member who signed in last by Plone, and Plone's token; none yet.
-pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
 
 /// What is kept of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
