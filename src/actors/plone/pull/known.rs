@@ -44,10 +44,12 @@ impl Known {
 
     /// Gives a section to an item, unless another one that visitors see is that section already: its path.
     pub(super) fn claim(&mut self, uid: &str, section: &SectionId, listing: &Listing) -> Result<(), String> {
-        if let Some(other) = self.uid_of.get(section).filter(|of| *of != uid)
-            && let Some(path) = listing.path(other)
-        {
-            return Err(path.to_owned());
+        if let Some(other) = self.uid_of.get(section).filter(|of| *of != uid) {
+            if let Some(path) = listing.path(other) {
+                return Err(path.to_owned());
+            }
+            // That one is no section's any more: that nobody sees it says nothing of this section.
+            self.by_uid.remove(other);
         }
         self.uid_of.insert(section.clone(), uid.to_owned());
         Ok(())
