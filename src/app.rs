@@ -248,16 +248,7 @@ fn http_server(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let observed = Observed {
-        writer: shared.core.store.gauge(),
-        pool: shared.core.pool.clone(),
-        model: shared.core.model.clone(),
-        registry: shared.core.registry.clone(),
-        bus: shared.core.bus.gauge(),
-        imports: shared.core.imports.clone(),
-        identity: shared.identity.clone(),
-        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
-    };
+    let observed = observed(shared);
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
     let last_parts = Data::new(LastParts::default());
@@ -306,6 +297,20 @@ fn http_server(
     .disable_signals()
     .on_connect(end_when_jammed);
     Ok(server.listen(listener)?.run())
+}
+
+/// The parts that are looked at.
+fn observed(shared: &Shared) -> Observed {
+    Observed {
+        writer: shared.core.store.gauge(),
+        pool: shared.core.pool.clone(),
+        model: shared.core.model.clone(),
+        registry: shared.core.registry.clone(),
+        bus: shared.core.bus.gauge(),
+        imports: shared.core.imports.clone(),
+        identity: shared.identity.clone(),
+        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
+    }
 }
 
 fn end_when_jammed(io: &dyn Any, _: &mut Extensions) {

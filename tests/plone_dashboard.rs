@@ -1,10 +1,11 @@
 //! News and dashboards of a hub in front of a real Plone: who sees what, and a morning without Plone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails ends, loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test that fails ends, loudly")]
 
 mod support;
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -203,12 +204,16 @@ fn whatever_becomes_of_plone_dashboards_are_answered_with_the_last_copy_and_its_
             (student.get(DASHBOARD).json()["sources"]["plone"]["ok"] == true).then_some(())
         });
         relay.set(mode);
+        let mut slowest = Duration::ZERO;
         let told = eventually(&format!("{mode:?} is told"), || {
+            let asked = Instant::now();
             let answer = student.get(DASHBOARD).expect(200);
+            slowest = slowest.max(asked.elapsed());
             assert_nothing_leaks(&plone, &relay, &answer);
             assert_eq!(titles(&answer.json()["announcements"]), PUBLIC, "{mode:?}");
             (answer.json()["sources"]["plone"]["ok"] == false).then(|| answer.json())
         });
+        println!("{mode:?}: the slowest dashboard took {slowest:?}");
         assert_conforms("Dashboard", &told);
         assert!(
             told["sources"]["plone"]["age_s"].is_u64() && told["sources"]["plone"]["error"].is_string(),
