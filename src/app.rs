@@ -235,6 +235,20 @@ fn listen(address: std::net::SocketAddr) -> std::io::Result<std::net::TcpListene
     Ok(socket.into())
 }
 
+/// What is measured, and looked at for readiness.
+fn observed(shared: &Shared) -> Observed {
+    Observed {
+        writer: shared.core.store.gauge(),
+        pool: shared.core.pool.clone(),
+        model: shared.core.model.clone(),
+        registry: shared.core.registry.clone(),
+        bus: shared.core.bus.gauge(),
+        imports: shared.core.imports.clone(),
+        identity: shared.identity.clone(),
+        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
+    }
+}
+
 fn http_server(
     config: &Config,
     shared: &Arc<Shared>,

@@ -18,6 +18,8 @@ pub mod members;
 pub mod password;
 pub mod people;
 pub mod plone;
+#[cfg(test)]
+mod plone_fixture;
 mod recheck;
 pub mod secret;
 pub mod ticket;

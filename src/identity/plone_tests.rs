@@ -1,211 +1,8 @@
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicI64;
-
-use futures_util::FutureExt;
-use jiff::Timestamp;
-use serde_json::json;
-
+use super::super::plone_fixture::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
+use super::super::token::{TokenError, Tokens};
 use super::*;
-use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
-use crate::domain::section::Credits;
-use crate::identity::Settings;
-use crate::identity::gate::{AccountChange, AccountOutcome};
-use crate::identity::token::TokenError;
 use crate::ports::accounts::AuditFilter;
-use crate::ports::bus::{Bus, Event};
 use crate::ports::clock::Clock;
-use crate::ports::plone::PloneFuture;
-
-const SECRET: &str = "a secret of more than thirty-two bytes";
-const DAY_MS: i64 = 86_400_000;
-const RECHECK_MS: i64 = 60_000;
-/// How long the tokens of this directory live.
-const TOKEN_S: i64 = 12 * 3_600;
-
-/// A clock that stands where it is put.
-struct SetClock(AtomicI64);
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
-    }
-}
-
-/// A bus that remembers whose tokens ended, and of which somebody listens under some names.
-#[derive(Default)]
-struct Heard {
-    ended: Mutex<Vec<String>>,
-    connected: Mutex<Vec<&'static str>>,
-}
-impl Bus for Heard {
-    fn publish(&self, event: Event) {
-        if let Event::TokensEnded { user } = event {
-            self.ended.lock().unwrap().push(user.to_string());
-        }
-    }
-    fn is_listening(&self, user: &UserName) -> bool {
-        self.connected.lock().unwrap().contains(&user.as_str())
-    }
-}
-
-#[derive(Clone)]
-struct Entry {
-    id: &'static str,
-    password: &'static str,
-    person: Option<PlonePerson>,
-}
-
-/// What a directory says, by login name; or why it says nothing.
-struct Phonebook {
-    clock: Arc<SetClock>,
-    entries: Mutex<HashMap<String, Entry>>,
-    login_error: Mutex<Option<PloneError>>,
-    person_error: Mutex<Option<PloneError>>,
-    hangs: Mutex<bool>,
-    asked_about: Mutex<Vec<String>>,
-}
-
-impl Directory for Phonebook {
-    fn login(&self, username: &UserName, password: &SecretString) -> PloneFuture<SecretString> {
-        if *self.hangs.lock().unwrap() {
-            return futures_util::future::pending().boxed();
-        }
-        let entries = self.entries.lock().unwrap();
-        let error = self.login_error.lock().unwrap().clone();
-        let answer = match (error, entries.get(username.as_str())) {
-            (Some(error), _) => Err(error),
-            (None, Some(entry)) if entry.password == password.expose_secret() => {
-                let exp = self.clock.now().as_second() + TOKEN_S;
-                let key = jsonwebtoken::EncodingKey::from_secret(b"a key that only Plone knows");
-                let claims = json!({"sub": entry.id, "exp": exp, "fullname": ""});
-                Ok(jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap().into())
-            }
-            (None, _) => Err(PloneError::Unauthenticated),
-        };
-        futures_util::future::ready(answer).boxed()
-    }
-
-    fn person(&self, username: &UserName) -> PloneFuture<Option<PlonePerson>> {
-        self.asked_about.lock().unwrap().push(username.to_string());
-        let entries = self.entries.lock().unwrap();
-        let person = entries.values().find(|entry| entry.id == username.as_str()).and_then(|e| e.person.clone());
-        let error = self.person_error.lock().unwrap().clone();
-        futures_util::future::ready(error.map_or(Ok(person), Err)).boxed()
-    }
-}
-
-struct Hub {
-    plone: Arc<Phonebook>,
-    clock: Arc<SetClock>,
-    heard: Arc<Heard>,
-    store: SqliteStore,
-    identity: Arc<Identity>,
-    _folder: tempfile::TempDir,
-}
-
-fn user(name: &str) -> UserName {
-    UserName::parse(name).unwrap()
-}
-
-fn person(roles: &[&str], groups: &[&str]) -> PlonePerson {
-    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    PlonePerson { name: None, roles: names(roles), groups: names(groups) }
-}
-
-impl Hub {
-    /// With ann (student), sam (staff), ada (admin) and the hub's own user in Plone, all with the password `good`.
-    async fn start() -> Self {
-        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000_000)));
-        let plone = Phonebook {
-            clock: clock.clone(),
-            entries: Mutex::default(),
-            login_error: Mutex::default(),
-            person_error: Mutex::default(),
-            hangs: Mutex::default(),
-            asked_about: Mutex::default(),
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
-        let store = SqliteStore::open(options).unwrap();
-        let (plone, heard) = (Arc::new(plone), Arc::default());
-        let identity = Self::identity(&plone, &store, &heard, &clock).await;
-        let hub = Self { plone, clock, heard, store, identity, _folder: folder };
-        for (name, role) in [("ann", "Member"), ("sam", "Editor"), ("ada", "Manager"), ("hub", "Site Administrator")] {
-            hub.put(name, name, Some(person(&[role], &[])));
-        }
-        hub
-    }
-
-    async fn identity(
-        plone: &Arc<Phonebook>,
-        store: &SqliteStore,
-        heard: &Arc<Heard>,
-        clock: &Arc<SetClock>,
-    ) -> Arc<Identity> {
-        let store = Arc::new(store.clone());
-        let sign_in = PloneSignIn {
-            directory: plone.clone(),
-            members: store.clone(),
-            audit: Audit::start(store.clone()),
-            roles: RoleMap { staff: vec!["Editor".to_owned(), "group:desk".to_owned()], ..RoleMap::default() },
-            hub_user: user("hub"),
-            timeout: Duration::from_millis(50),
-            at_once: 1,
-            recheck: Duration::from_millis(u64::try_from(RECHECK_MS).unwrap()),
-            offline_login_days: 7,
-        };
-        let settings =
-            Settings { login_per_minute: 3, session_ttl: Duration::from_secs(30 * 86_400), ..Settings::default() };
-        let secret = SecretString::from(SECRET);
-        Identity::start(settings, &secret, store, heard.clone(), clock.clone(), Some(sign_in)).await.unwrap()
-    }
-
-    async fn restart(&mut self) {
-        self.identity = Self::identity(&self.plone, &self.store, &self.heard, &self.clock).await;
-    }
-
-    fn put(&self, login: &str, id: &'static str, person: Option<PlonePerson>) {
-        let entry = Entry { id, password: "good", person };
-        self.plone.entries.lock().unwrap().insert(login.to_owned(), entry);
-    }
-    fn change(&self, login: &str, change: impl FnOnce(&mut Entry)) {
-        change(self.plone.entries.lock().unwrap().get_mut(login).unwrap());
-    }
-    fn fail(&self, error: Option<PloneError>) {
-        *self.plone.login_error.lock().unwrap() = error.clone();
-        *self.plone.person_error.lock().unwrap() = error;
-    }
-    fn pass_ms(&self, ms: i64) {
-        self.clock.0.fetch_add(ms, Ordering::SeqCst);
-    }
-
-    async fn login(&self, name: &str, password: &str) -> Result<SignedIn, LoginError> {
-        self.identity.login(name, SecretString::from(password), [192, 0, 2, 1].into()).await
-    }
-    /// Signs in and waits until the password is kept.
-    async fn know(&self, name: &str) -> SignedIn {
-        let signed_in = self.login(name, "good").await.unwrap();
-        while self.identity.hashes_waiting() > 0 {
-            tokio::task::yield_now().await;
-        }
-        signed_in
-    }
-    async fn check(&self) -> bool {
-        self.identity.members.as_ref().unwrap().check_due().await
-    }
-    async fn local_account(&self, name: &str) {
-        let password = Some(SecretString::from("local"));
-        let change = AccountChange { username: user(name), role: Role::Staff, name: None, password };
-        assert!(matches!(self.identity.put_account(change).await.unwrap(), AccountOutcome::Created(_)));
-    }
-    fn ended(&self) -> Vec<String> {
-        self.heard.ended.lock().unwrap().clone()
-    }
-}
-
-fn outage() -> Option<PloneError> {
-    Some(PloneError::Unavailable("no connection".to_owned()))
-}
 
 #[actix_web::test]
 async fn plones_roles_and_groups_decide_who_somebody_is_here() {
@@ -426,7 +223,7 @@ async fn nobody_is_thrown_out_while_plone_does_not_answer() {
 #[actix_web::test]
 async fn tokens_that_were_minted_are_never_checked_with_plone() {
     let hub = Hub::start().await;
-    let tokens = super::super::token::Tokens::new(&SecretString::from(SECRET));
+    let tokens = Tokens::new(&SecretString::from(SECRET));
     let minted = tokens.mint(&user("ann"), None, Role::Admin, Duration::from_secs(86_400), hub.clock.now()).unwrap();
     assert!(hub.identity.verify(&minted.token).is_ok());
     assert!(hub.check().await);
@@ -489,7 +286,7 @@ async fn it_is_known_by_what_somebody_was_seen() {
     hub.local_account("desk").await;
     hub.know("ann").await;
     hub.login("desk", "local").await.unwrap();
-    let minted = super::super::token::Tokens::new(&SecretString::from(SECRET));
+    let minted = Tokens::new(&SecretString::from(SECRET));
     let minted = minted.mint(&user("robot"), None, Role::Staff, Duration::from_secs(60), hub.clock.now()).unwrap();
     hub.identity.verify(&minted.token).unwrap();
     let seen = || {
