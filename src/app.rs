@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::{Extensions, Server};
 use actix_web::middleware::from_fn;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 
@@ -31,6 +31,7 @@ use crate::demo;
 use crate::http::auth::identify;
 use crate::http::dashboard::LastParts;
 use crate::http::hot::HotAnswers;
+use crate::http::proxy::{PloneProxy, own_origin};
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
 use crate::http::site::Site;
@@ -146,6 +147,36 @@ struct Shared {
     bridge: Option<Arc<Bridge>>,
 }
 
+impl Shared {
+    /// What handlers of one worker find of it.
+    fn configure(&self, app: &mut ServiceConfig, proxy: Option<Data<PloneProxy>>) {
+        let core = &self.core;
+        // One relay for each worker, on the worker's own thread: what it hands over never leaves that thread.
+        let relay = Relay::new(self.live.clone(), self.broker.clone()).start();
+        let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
+        let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
+        let bus: Arc<dyn Bus> = core.bus.clone();
+        app.app_data(Data::from(core.model.clone()))
+            .app_data(Data::from(core.pool.clone()))
+            .app_data(Data::from(core.imports.clone()))
+            .app_data(Data::from(core.clock.clone()))
+            .app_data(Data::from(plans))
+            .app_data(Data::from(schedules))
+            .app_data(Data::from(bus))
+            .app_data(Data::from(self.identity.clone()))
+            .app_data(Data::new(self.audit.clone()))
+            .app_data(Data::from(self.live.clone()))
+            .app_data(Data::new(self.broker.clone()))
+            .app_data(Data::new(relay));
+        if let Some(bridge) = &self.bridge {
+            bridge.configure(app);
+        }
+        if let Some(proxy) = proxy {
+            app.app_data(proxy);
+        }
+    }
+}
+
 /// Runs the hub until SIGTERM or SIGINT. `say` gets the lines that whoever starts it should read.
 pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     crate::machine::raise_open_files(config.server.max_connections);
@@ -255,6 +286,8 @@ fn http_server(
     site: &Site,
     listener: std::net::TcpListener,
 ) -> anyhow::Result<Server> {
+    let proxy = shared.bridge.as_ref().map(|bridge| bridge.proxy(config, listener.local_addr()?.port())).transpose()?;
+    let proxy = proxy.map(Data::new);
     let hot = Data::new(HotAnswers::new(config.server.seats_tick));
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
@@ -268,35 +301,18 @@ fn http_server(
     let last_parts = Data::new(LastParts::default());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
-        let core = &shared.core;
-        // One relay for each worker, on the worker's own thread: what it hands over never leaves that thread.
-        let relay = Relay::new(shared.live.clone(), shared.broker.clone()).start();
-        let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
-        let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
-        let bus: Arc<dyn Bus> = core.bus.clone();
-        let bridge = shared.bridge.clone();
+        let (shared, proxy) = (shared.clone(), proxy.clone());
         App::new()
-            .app_data(Data::from(core.model.clone()))
-            .app_data(Data::from(core.pool.clone()))
-            .app_data(Data::from(core.imports.clone()))
-            .app_data(Data::from(core.clock.clone()))
-            .app_data(Data::from(plans))
-            .app_data(Data::from(schedules))
-            .app_data(Data::from(bus))
+            .configure(move |app| shared.configure(app, proxy))
             .app_data(zone.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
-            .app_data(Data::from(shared.identity.clone()))
-            .app_data(Data::new(shared.audit.clone()))
-            .app_data(Data::from(shared.live.clone()))
-            .app_data(Data::new(shared.broker.clone()))
-            .app_data(Data::new(relay))
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
             .app_data(last_parts.clone())
-            .configure(move |app| bridge.iter().for_each(|bridge| bridge.configure(app)))
             .wrap(from_fn(identify))
+            .wrap(from_fn(own_origin))
             .wrap(from_fn(request_id))
             .configure(routes)
     })
@@ -311,20 +327,6 @@ fn http_server(
     .disable_signals()
     .on_connect(end_when_jammed);
     Ok(server.listen(listener)?.run())
-}
-
-/// The parts that are looked at.
-fn observed(shared: &Shared) -> Observed {
-    Observed {
-        writer: shared.core.store.gauge(),
-        pool: shared.core.pool.clone(),
-        model: shared.core.model.clone(),
-        registry: shared.core.registry.clone(),
-        bus: shared.core.bus.gauge(),
-        imports: shared.core.imports.clone(),
-        identity: shared.identity.clone(),
-        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
-    }
 }
 
 fn end_when_jammed(io: &dyn Any, _: &mut Extensions) {

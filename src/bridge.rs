@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
+use crate::http::proxy::PloneProxy;
 use crate::identity::members::PlainMember;
 use crate::identity::{Audit, Identity, PloneSignIn};
 use crate::ports::members::MemberStore;
@@ -152,6 +153,15 @@ impl Bridge {
     /// What admins see, once it was started.
     pub fn desk(&self) -> Option<&Arc<PloneDesk>> {
         self.desk.get()
+    }
+
+    /// Plone behind the hub that is bound to this port.
+    ///
+    /// # Errors
+    /// When its addresses cannot be used.
+    pub fn proxy(&self, config: &Config, port: u16) -> anyhow::Result<PloneProxy> {
+        let (hub, own) = (config.server.public_url.as_deref(), config.plone.proxy_url.as_deref());
+        Ok(PloneProxy::new(self.client.clone(), hub, port, own)?)
     }
 
     /// What handlers find of it: `Option<Data<dyn Plone>>` and so on, none without a Plone.

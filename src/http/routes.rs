@@ -5,8 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use super::error::{get, method_not_allowed, not_found};
 use super::{
-    alerts, announcements, assets, dashboard, events, health, imports, live, plan, plone_desk, registrations, sections,
-    session, sessions, terms, users,
+    alerts, announcements, assets, dashboard, events, health, imports, live, plan, plone_desk, proxy, registrations,
+    sections, session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -31,6 +31,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(sessions::routes)
         .configure(users::routes)
         .configure(health::routes)
+        .configure(proxy::routes)
         .configure(pages)
         .default_service(to(not_found));
 }

@@ -80,7 +80,7 @@ impl Breaker {
     }
 
     /// Calls without an answer since the last that had one.
-    pub(super) const fn failures_in_a_row(&self) -> u32 {
+    pub(super) const fn in_a_row(&self) -> u32 {
         self.in_a_row
     }
 
@@ -205,7 +205,7 @@ mod tests {
             assert_eq!(breaker.admit(now), Some(Admission::Probe), "{seconds} s");
             assert!(breaker.failed(now, Admission::Probe, 1.0));
         }
-        assert_eq!((breaker.failures_in_a_row(), breaker.opened_for(now)), (FAILURES_MAX + 7, Some(now - begun)));
+        assert_eq!((breaker.in_a_row(), breaker.opened_for(now)), (FAILURES_MAX + 7, Some(now - begun)));
         assert_eq!(breaker.admit(now + PAUSE_MAX), Some(Admission::Probe));
         breaker.succeeded();
         opened(&mut breaker, now);

@@ -83,7 +83,7 @@ impl Inner {
         if let Some(done) = self.sent(first, deadline).await? {
             return Ok(done);
         }
-        if self.stands_for(&token, &self.options.username, deadline).await? {
+        if self.is_good(&token, deadline).await? {
             return Err(PloneError::Forbidden);
         }
         let token = self.hub_token(deadline, Some(&token)).await?;
@@ -113,7 +113,7 @@ impl Inner {
         Ok(judged)
     }
 
-    /// Whether a member's token is good, and its user still there. Plone does not end tokens: the token of somebody who
+    /// Whether a token is good, and its user still there. Plone does not end tokens: the token of somebody who
     /// was deleted still opens what it opened.
     pub(super) async fn is_good(&self, token: &Arc<SecretString>, deadline: Instant) -> Result<bool, PloneError> {
         match Claims::of(token.expose_secret()) {
@@ -148,7 +148,7 @@ impl Inner {
             if signed_in.checked_at.elapsed() < TRUSTED_FOR {
                 return Ok(signed_in.token);
             }
-            if self.stands_for(&signed_in.token, &self.options.username, deadline).await? {
+            if self.is_good(&signed_in.token, deadline).await? {
                 session.signed_in = Some(SignedIn { checked_at: Instant::now(), ..signed_in.clone() });
                 return Ok(signed_in.token);
             }

@@ -124,7 +124,7 @@ impl Gate {
         let now = Instant::now().into_std();
         let (circuit, opened_for, failures) = {
             let breaker = self.breaker();
-            (breaker.circuit(now), breaker.opened_for(now), breaker.failures_in_a_row())
+            (breaker.circuit(now), breaker.opened_for(now), breaker.in_a_row())
         };
         PoolStats {
             size: self.size,
@@ -220,6 +220,16 @@ impl Pass {
                 log::warn!("Plone does not answer, and is left alone for a moment");
                 self.gate.opened.notify_waiters();
             }
+        }
+    }
+
+    /// Nothing came in time, of a call that may have asked for more than anybody answers in time: that says something of
+    /// Plone only where it was to find out whether Plone is back.
+    pub(super) fn late(&mut self) {
+        if self.admission == Admission::Probe {
+            self.failed(CallOutcome::TimedOut);
+        } else if self.judge(CallOutcome::TimedOut) {
+            log::debug!("a proxied request was not answered in time");
         }
     }
 

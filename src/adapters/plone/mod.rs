@@ -6,6 +6,7 @@
 //! - [`breaker`], [`gate`], [`transport`], [`wire`]: how many calls at once, whether at all, and how
 //! - [`errors`]: what Plone's refusals mean; [`paths`]: paths of content; [`values`]: the values of fields, both ways;
 //!   [`html`]: HTML made safe, and as plain text
+//! - [`stream`]: requests of others, carried to Plone and back without being held
 //! - [`people`], [`catalogue`], [`writing`]: the three parts of the port
 
 mod breaker;
@@ -18,6 +19,7 @@ mod options;
 mod paths;
 mod people;
 mod session;
+mod stream;
 mod transport;
 mod values;
 mod wire;
@@ -27,3 +29,4 @@ pub use breaker::Circuit;
 pub use client::PloneClient;
 pub use gate::{CallOutcome, PoolStats};
 pub use options::{BadPloneUrl, PloneOptions};
+pub use stream::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, StreamAnswer, StreamCall, StreamError, Upload};

@@ -19,7 +19,7 @@ use awc::{Client, ClientBuilder, Connector};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::gate::{CallOutcome, Gate, Pass, PoolStats};
@@ -105,7 +105,9 @@ pub(super) struct Transport {
     pub(super) gate: Arc<Gate>,
     pub(super) url: Arc<str>,
     pool_size: usize,
-    timeout: Duration,
+    pub(super) timeout: Duration,
+    /// Places for requests of others: some of the pool is always left to the hub itself.
+    pub(super) share: Arc<Semaphore>,
     thread: ArbiterHandle,
     connections: Arc<AtomicUsize>,
 }
@@ -118,6 +120,7 @@ impl Transport {
             url: url.into(),
             pool_size,
             timeout,
+            share: Arc::new(Semaphore::new(pool_size.saturating_sub(pool_size.div_ceil(4)).max(1))),
             thread: Arbiter::new().handle(),
             connections: Arc::default(),
         }
@@ -146,14 +149,16 @@ impl Transport {
                 }
             });
         };
-        let ending = || PloneError::Unavailable("the hub is ending".to_owned());
-        if !self.thread.spawn_fn(job) {
-            return Err(ending());
-        }
+        self.on_the_thread(job)?;
         heard.await.map_err(|_| ending())?.map_err(PloneError::Unavailable)
     }
 
-    fn making(&self) -> Making {
+    /// Runs something on the thread of calls.
+    pub(super) fn on_the_thread(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PloneError> {
+        if self.thread.spawn_fn(job) { Ok(()) } else { Err(ending()) }
+    }
+
+    pub(super) fn making(&self) -> Making {
         Making { pool_size: self.pool_size, timeout: self.timeout, connections: self.connections.clone() }
     }
 }
@@ -164,17 +169,25 @@ impl Drop for Transport {
     }
 }
 
+/// The hub is ending, and its thread of calls has ended already.
+pub(super) fn ending() -> PloneError {
+    PloneError::Unavailable("the hub is ending".to_owned())
+}
+
 /// What the thread's clients are made from.
-struct Making {
+pub(super) struct Making {
     pool_size: usize,
     timeout: Duration,
     connections: Arc<AtomicUsize>,
 }
 
 impl Making {
-    fn of(&self, made: &OnceCell<Clients>) -> (Client, Client) {
-        let clients = made.get_or_init(|| Clients { pooled: self.client(), fresh: self.client() });
-        (clients.pooled.clone(), clients.fresh.clone())
+    /// The thread's clients: one that keeps connections, and one that connects anew for each request.
+    pub(super) fn clients(&self) -> (Client, Client) {
+        CLIENTS.with(|made| {
+            let clients = made.get_or_init(|| Clients { pooled: self.client(), fresh: self.client() });
+            (clients.pooled.clone(), clients.fresh.clone())
+        })
     }
 
     /// A client without awc's own ideas of time, redirects and headers: the deadline is ours, a redirect is an answer.
@@ -198,7 +211,7 @@ impl Making {
 
 /// A call on the thread of calls, up to its deadline; the error is why there is no answer.
 async fn run(making: &Making, url: &str, call: &Call, deadline: Instant, mut pass: Pass) -> Result<Answer, String> {
-    let (pooled, fresh) = CLIENTS.with(|made| making.of(made));
+    let (pooled, fresh) = making.clients();
     let failed = match timeout_at(deadline, exchange(&pooled, &fresh, url, call)).await {
         Ok(Ok((status, messages, body))) => return Ok(Answer { status, body, messages, pass }),
         Ok(Err(failure)) => failure,
