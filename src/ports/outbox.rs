@@ -114,6 +114,9 @@ pub trait OutboxStore: Send + Sync {
     fn items(&self) -> StoreFuture<Vec<PloneItem>>;
     /// Puts items as pulled, at most some hundreds at once. What waits for an item that was deleted ends.
     fn put_items(&self, items: Vec<PloneItem>) -> StoreFuture<()>;
+    /// Puts items as pulled, each beside what was kept of its section before it was read. One of which something else
+    /// is kept by now is left: what was written meanwhile is newer than what was read.
+    fn put_pulled(&self, items: Vec<(Option<PloneItem>, PloneItem)>) -> StoreFuture<()>;
     /// A note under a name, such as up to when was pulled: JSON.
     fn note(&self, name: &str) -> StoreFuture<Option<String>>;
     /// Keeps a note.

@@ -117,8 +117,7 @@ fn a_college_without_sections_has_none_and_its_events_are_followed() {
     let events = || world.server.client().get("/api/v1/events").expect(200).json()["items"].take();
     let ours = || {
         let all = events();
-        let ours = all.as_array().unwrap().iter().find(|event| event["location"] == "Dock 4").cloned();
-        ours
+        all.as_array().unwrap().iter().find(|event| event["location"] == "Dock 4").cloned()
     };
     let event = json!({
         "@type": "Event", "id": "regatta", "title": "Regatta", "start": "2031-05-01T10:00:00+00:00",

@@ -184,6 +184,22 @@ pub(crate) fn what_waits_for_a_deleted_item_ends<H: House>() {
     assert!(entry.item.unwrap().deleted);
 }
 
+pub(crate) fn what_was_written_while_a_pull_read_it_stays<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("Y"), section("NEW")]);
+    let (x, y, new) = (item(&id("X")), item(&id("Y")), item(&id("NEW")));
+    wait(desk.store.put_items(vec![x.clone(), y.clone()])).unwrap();
+    let entry = marked(&mut desk, "ana", "X");
+    let mut written = x.clone();
+    written.fields.insert(PloneField::SeatsTaken, FieldValue::Number(1));
+    wait(desk.store.sent(written.clone(), entry.version, minute(2), minute(3))).unwrap();
+    let read = |item: &PloneItem| PloneItem { modified: minute(LATE), ..item.clone() };
+    let pulled = vec![(Some(x.clone()), read(&x)), (Some(y.clone()), read(&y)), (None, new.clone()), (None, read(&y))];
+    wait(desk.store.put_pulled(pulled)).unwrap();
+    let mut items = wait(desk.store.items()).unwrap();
+    items.sort_by(|a, b| a.section.cmp(&b.section));
+    assert_eq!(items, [new, written, read(&y)]);
+}
+
 pub(crate) fn items_and_notes_come_back_as_they_were_put<H: House>() {
     let desk = clean::<H>([section("X"), section("Y")]);
     let mut x = item(&id("X"));

@@ -321,6 +321,17 @@ impl OutboxStore for SqliteStore {
         self.write(move |tx| items.iter().try_for_each(|item| plone_items::put(tx, item)))
     }
 
+    fn put_pulled(&self, items: Vec<(Option<PloneItem>, PloneItem)>) -> StoreFuture<()> {
+        self.write(move |tx| {
+            for (seen, item) in &items {
+                if plone_items::item(tx, &item.section)? == *seen {
+                    plone_items::put(tx, item)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn note(&self, name: &str) -> StoreFuture<Option<String>> {
         let name = name.to_owned();
         self.read(move |connection| note(connection, &name))

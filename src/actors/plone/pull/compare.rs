@@ -164,7 +164,7 @@ mod tests {
         let table = [
             (FieldValue::Number(2), roster.clone(), false, "as written"),
             (FieldValue::Number(7), roster.clone(), true, "a count by hand"),
-            (FieldValue::Nothing, roster.clone(), true, "a count that was emptied"),
+            (FieldValue::Nothing, roster, true, "a count that was emptied"),
             (FieldValue::Number(2), lines(&["eve enrolled"]), true, "a roster by hand"),
         ];
         for (count, lines, to_write, why) in table {

@@ -12,12 +12,15 @@ use super::listing::Listing;
 pub(super) struct Known {
     by_uid: HashMap<String, PloneItem>,
     uid_of: HashMap<SectionId, String>,
+    /// As the store had them when the pull began.
+    stored: HashMap<SectionId, PloneItem>,
 }
 
 impl Known {
     pub(super) fn new(items: Vec<PloneItem>) -> Self {
         let uid_of = items.iter().map(|item| (item.section.clone(), item.uid.clone())).collect();
-        Self { by_uid: items.into_iter().map(|item| (item.uid.clone(), item)).collect(), uid_of }
+        let stored = items.iter().map(|item| (item.section.clone(), item.clone())).collect();
+        Self { stored, by_uid: items.into_iter().map(|item| (item.uid.clone(), item)).collect(), uid_of }
     }
 
     pub(super) fn by_uid(&self, uid: &str) -> Option<&PloneItem> {
@@ -26,6 +29,11 @@ impl Known {
 
     pub(super) fn items(&self) -> impl Iterator<Item = &PloneItem> {
         self.by_uid.values()
+    }
+
+    /// An item beside what the store had of its section when the pull began.
+    pub(super) fn pulled(&self, item: PloneItem) -> (Option<PloneItem>, PloneItem) {
+        (self.stored.get(&item.section).cloned(), item)
     }
 
     /// What the item of this UID had as this section when it was last pulled or written.

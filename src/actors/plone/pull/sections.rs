@@ -5,7 +5,8 @@
 //! before its section is made: from the first commit on, the outbox knows which item it is, and makes no second one. If
 //! it ends between the two, the section is still missing, and is made by the next pull. An item whose section *changed*
 //! is put after the change is committed: if it ends between, the next pull finds that Plone and the hub agree. (The
-//! other way round, the hub's old value would look like a change made in the hub, and be written back to Plone.)
+//! other way round, the hub's old value would look like a change made in the hub, and be written back to Plone.) And an
+//! item that the outbox has written since the pull began is not put at all: it is read again by the next pull.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -45,9 +46,9 @@ pub(super) struct Sections {
 #[derive(Default)]
 struct Work {
     /// Items that are to be known before the hub's sections change.
-    before: Vec<PloneItem>,
+    before: Vec<(Option<PloneItem>, PloneItem)>,
     /// Items that are to be known afterwards.
-    after: Vec<PloneItem>,
+    after: Vec<(Option<PloneItem>, PloneItem)>,
     edits: BTreeMap<TermId, Vec<SectionEdit>>,
     /// Sections of which Plone has something otherwise that is the hub's to say.
     marks: Vec<SectionId>,
@@ -73,7 +74,7 @@ impl Work {
     /// Does it, in the order that this module promises.
     async fn apply(self, around: &PullSurroundings, options: PullOptions) -> Result<(), PullError> {
         if !self.before.is_empty() {
-            around.items.put_items(self.before).await?;
+            around.items.put_pulled(self.before).await?;
         }
         for (term, edits) in self.edits {
             if options.open_new_terms && around.model.term(&term).is_none() {
@@ -86,7 +87,7 @@ impl Work {
             }
         }
         if !self.after.is_empty() {
-            around.items.put_items(self.after).await?;
+            around.items.put_pulled(self.after).await?;
         }
         if !self.marks.is_empty() {
             around.items.mark(self.marks, around.clock.now()).await?;
@@ -206,7 +207,7 @@ impl Sections {
         }
         // A section that is no item's any more was deleted, as far as the hub can tell.
         for item in left.iter().filter(|item| !known.has(&item.section)) {
-            work.before.insert(0, left_behind(item));
+            work.before.insert(0, known.pulled(left_behind(item)));
             work.withdraw(around, &item.section, found);
         }
         work
@@ -256,7 +257,7 @@ impl Sections {
                 None => PloneItem { deleted: true, ..item.clone() },
             };
             if after != *item {
-                work.after.push(after);
+                work.after.push(known.pulled(after));
             }
         }
         work.apply(around, options).await
@@ -278,7 +279,7 @@ fn take(
             found.counts.created += 1;
             work.edit(SectionEdit { seen: None, wanted: Arc::new(section) });
             if !is_known {
-                work.before.push(item.clone());
+                work.before.push(known.pulled(item.clone()));
             }
         }
         Some((row, _)) => {
@@ -293,7 +294,7 @@ fn take(
                 work.marks.push(item.section.clone());
             }
             if !is_known {
-                work.after.push(item.clone());
+                work.after.push(known.pulled(item.clone()));
             }
         }
     }
