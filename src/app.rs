@@ -222,7 +222,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
         bridge.start_pull(&config, &core, with_demo);
         bridge.start_outbox(&config, &core, audit.clone(), members);
-        bridge.start_desk(&config, &core.store, core.clock.clone(), identity.clone()).await;
+        bridge.start_desk(&config, &core, identity.clone()).await;
     }
     let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await

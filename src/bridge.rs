@@ -12,16 +12,14 @@ use crate::actors::plone::announcements::{Announcements, NewsSurroundings, Token
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
 use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
 use crate::adapters::plone::{PloneClient, PloneOptions};
-use crate::adapters::sqlite::SqliteStore;
 use crate::app::Core;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
-use crate::identity::members::PlainMember;
 use crate::http::proxy::PloneProxy;
+use crate::identity::members::PlainMember;
 use crate::identity::{Audit, Identity, PloneSignIn};
-use crate::ports::clock::Clock;
 use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
 
@@ -128,13 +126,7 @@ impl Bridge {
     }
 
     /// Starts reading the announcements, and gathers what admins see; after the outbox.
-    pub async fn start_desk(
-        &self,
-        config: &Config,
-        store: &SqliteStore,
-        clock: Arc<dyn Clock>,
-        identity: Arc<Identity>,
-    ) {
+    pub async fn start_desk(&self, config: &Config, core: &Core, identity: Arc<Identity>) {
         let (Some(outbox), Some(puller)) = (self.outbox(), self.puller.get()) else { return };
         let token_of: TokenOf = Arc::new(move |caller| {
             let identity = identity.clone();
@@ -143,8 +135,8 @@ impl Bridge {
         let around = NewsSurroundings {
             plone: Arc::new(self.client.clone()),
             token_of,
-            store: Arc::new(store.clone()),
-            clock: clock.clone(),
+            store: Arc::new(core.store.clone()),
+            clock: core.clock.clone(),
             sync: config.plone.sync,
         };
         let desk = PloneDesk {
@@ -152,8 +144,8 @@ impl Bridge {
             announcements: Announcements::start(around).await,
             puller: puller.clone(),
             outbox: outbox.clone(),
-            store: Arc::new(store.clone()),
-            clock,
+            store: Arc::new(core.store.clone()),
+            clock: core.clock.clone(),
         };
         self.desk.get_or_init(|| Arc::new(desk));
     }

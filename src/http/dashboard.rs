@@ -79,7 +79,7 @@ pub async fn show(
     let registrations = if is_student { held_by(&model, &caller.user, None).0 } else { Vec::new() };
     let held = registrations.iter().filter_map(|held| SectionId::parse(held["section"].as_str()?).ok());
     let wanted: BTreeSet<SectionId> = held.chain(plan.value.iter().cloned()).collect();
-    let rows = wanted.iter().filter_map(|id| model.section(id));
+    let rows = wanted.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));
     let sections: Vec<Value> = rows.map(|(row, _)| json!(SectionJson(&row.state))).collect();
     let (announcements, plone) = news;
     HttpResponse::Ok().insert_header(PRIVATE).json(json!({

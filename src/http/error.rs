@@ -188,8 +188,9 @@ pub const fn plone_words(error: &PloneError) -> &'static str {
 
 impl From<PloneError> for Problem {
     fn from(error: PloneError) -> Self {
-        let problem = Self::new(ProblemCode::PloneUnavailable, plone_words(&error));
-        problem.retry_after(PLONE_RETRY_S).caused_by(error)
+        let problem = Self::new(ProblemCode::PloneUnavailable, plone_words(&error)).retry_after(PLONE_RETRY_S);
+        // An outage is logged once, where it is noticed, not with each request that meets it.
+        if error.is_passing() { problem } else { problem.caused_by(error) }
     }
 }
 

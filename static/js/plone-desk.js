@@ -2,7 +2,7 @@
 
 import { $, button, h, put, table } from "./dom.js";
 import { api } from "./api.js";
-import { clock, count, moment, span } from "./words.js";
+import { clock, count, listed, moment, span } from "./words.js";
 
 const REFRESH_MS = 5_000;
 
@@ -61,10 +61,17 @@ export class PloneDesk {
       roster && ROSTER[roster.state]?.(roster),
       sync?.last_at && `Its catalogue was last pulled at ${clock(sync.last_at)}.`,
       sync?.error && `The last pull did not work: ${sync.error}`,
+      sync?.missing_fields?.length > 0 && `Its sections have no field for ${listed(sync.missing_fields)}, so that is not exchanged.`,
       announcements && `${count(announcements.count, "announcement")}${announcements.age_s === null ? "" : `, as of ${clock(Date.now() - announcements.age_s * 1000)}`}.`,
       pool && `${pool.in_use} of ${count(pool.size, "connection")} in use${pool.waiting ? `, ${count(pool.waiting, "request")} waiting` : ""}.`,
     ].filter(Boolean).map((line) => h("li", null, line)));
+    this.#problems(sync ?? {});
     this.#aside(outbox);
+  }
+
+  #problems({ problems = [], problems_total = 0 } = {}) {
+    put($("plone-problems"), problems.length > 0 && table(`${count(problems_total, "item")} of Plone could not be taken`, ["Item", "Why"],
+      problems.map(({ path, reason }) => [path, reason])));
   }
 
   #aside(outbox) {

@@ -47,7 +47,7 @@ export function start({ form, onuser }) {
     const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
     const answer = h("p", { role: "status", class: why ? "careful" : "" }, why);
     const press = h("button", { class: "primary" }, "Sign in");
-    const hint = h("small", null);
+    const hint = h("p", { class: "none" });
     collegeAccount().then((works) => works && put(hint, "Your account of the college's Plone works here."));
     const onsubmit = async (event) => {
       event.preventDefault();

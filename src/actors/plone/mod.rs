@@ -1,6 +1,7 @@
 //! The hub's side of the college's Plone: what runs beside requests, so that no request waits for Plone. It knows Plone
 //! by its ports only.
 //!
+//! - [`announcements`]: news, as visitors and as members see them; [`reads`]: copies of what is read of Plone
 //! - [`pull`]: the catalogue follows Plone
 //! - [`announcements`]: news, as visitors and as members see them; [`reads`]: copies of what is read of Plone
 //! - [`outbox`]: writes what is committed to Plone; `sending`: one section on its way; [`outbox_status`]: how it stands
