@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::support::bridge::{before_plone, eventually, sign_in};
 use super::support::http::Client;
-use super::support::plone::{Plone, REGISTRAR};
+use super::support::plone::{DEAN, Plone};
 use super::support::server::{Home, Server};
 use super::support::tcp_relay::{Mode, TcpRelay};
 use super::{JSON, get, hub, is_sandboxed};
@@ -65,7 +65,7 @@ fn large_bodies_stream_through_both_ways() {
     let plone = Plone::start();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
     let server = home.serve();
-    let token = sign_in(&server, REGISTRAR);
+    let token = sign_in(&server, DEAN);
     let mut client = server.client().signed_in(&token);
     let before = memory(&server);
 
@@ -118,7 +118,7 @@ fn large_bodies_stream_through_both_ways() {
 fn an_upload_that_breaks_off_changes_nothing_and_frees_its_place() {
     let plone = Plone::start();
     let (server, home) = hub(&plone);
-    let token = sign_in(&server, REGISTRAR);
+    let token = sign_in(&server, DEAN);
     let body = json!({"@type": "Document", "id": "half", "title": "T"}).to_string();
     for framing in [format!("Content-Length: {}", body.len() + 10), "Transfer-Encoding: chunked".to_owned()] {
         let mut client = Client::connect(server.address()).unwrap();

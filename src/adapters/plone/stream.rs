@@ -32,7 +32,10 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
 const PACE_AFTER: Duration = Duration::from_secs(60);
 /// The slowest that a body may be, in bytes a second: slower, a few clients could take all of the pool for themselves.
 const PACE_MIN: u64 = 4 * 1024;
-/// How many times as long as an answer the beginning of an answer to a write may take: Plone works on what was uploaded.
+/// How many times as long as a call of the hub's own the beginning of an answer may take: a page that Plone renders for
+/// the first time since it was started takes several seconds.
+const READ_PATIENCE: u32 = 3;
+/// The same for a write: Plone works on what was uploaded.
 const WRITE_PATIENCE: u32 = 6;
 
 /// A piece of a body; none is its good end. When no end comes, the body broke off.
@@ -131,7 +134,7 @@ impl PloneClient {
         let pass = transport.gate.enter(deadline).await?;
         let (say, heard) = oneshot::channel();
         let is_write = !is_safe(&call.method);
-        let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { 1 };
+        let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { READ_PATIENCE };
         let host = transport.url.strip_suffix(self.site_path()).unwrap_or(&transport.url).to_owned();
         let making = transport.making();
         let carrier = Carrier { making, host, patience, pass, _share: share };
