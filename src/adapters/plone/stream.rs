@@ -172,6 +172,7 @@ struct Carrier {
 
 impl Carrier {
     async fn carry(mut self, call: StreamCall, mut say: Said) {
+        let is_upload = call.body.is_some();
         let answer = tokio::select! {
             // Whoever asked is gone.
             () = say.closed() => return,
@@ -181,9 +182,12 @@ impl Carrier {
             Ok(response) => response,
             Err(error) => {
                 match &error {
-                    StreamError::Late => self.pass.late(),
-                    StreamError::Plone(_) => self.pass.failed(CallOutcome::Failed),
-                    StreamError::BrokenOff => {}
+                    // Plone may refuse an upload by ending the connection: that is its sender's doing.
+                    StreamError::Plone(PloneError::Unavailable(_)) if !is_upload => {
+                        self.pass.failed(CallOutcome::Failed);
+                    }
+                    StreamError::Late | StreamError::Plone(PloneError::Unavailable(_)) => self.pass.late(),
+                    StreamError::Plone(_) | StreamError::BrokenOff => {}
                 }
                 // Whoever asked may be gone: then nobody needs to know.
                 drop(say.send(Err(error)));
@@ -222,7 +226,9 @@ impl Carrier {
             return self.in_time(sent, &progress).await;
         }
         match self.in_time(request(&pooled).send(), &progress).await {
-            Err(StreamError::Plone(_)) => self.in_time(request(&fresh).force_close().send(), &progress).await,
+            Err(StreamError::Plone(PloneError::Unavailable(_))) => {
+                self.in_time(request(&fresh).force_close().send(), &progress).await
+            }
             answer => answer,
         }
     }
@@ -239,6 +245,9 @@ impl Carrier {
             tokio::select! {
                 answer = &mut sent => return answer.map_err(|error| match error {
                     SendRequestError::Body(_) => StreamError::BrokenOff,
+                    SendRequestError::Url(_) | SendRequestError::Http(_) => {
+                        PloneError::Refused("the address cannot be asked for".to_owned()).into()
+                    }
                     error => PloneError::Unavailable(words_of(&error)).into(),
                 }),
                 () = sleep_until(seen + self.patience) => {

@@ -351,6 +351,7 @@ fn problem_of(error: StreamError) -> Problem {
         StreamError::Late => Problem::new(ProblemCode::PloneLate, "The college's Plone did not answer in time."),
         StreamError::BrokenOff => Problem::bad_request("The request broke off."),
         StreamError::Plone(PloneError::Busy) => Problem::overloaded(),
+        StreamError::Plone(PloneError::Refused(_)) => Problem::bad_request("This address cannot be asked for."),
         StreamError::Plone(error) => error.into(),
     }
 }
