@@ -231,6 +231,7 @@ fn http_server(
     };
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
+    let college = Data::new(config.college.clone());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
         let core = &shared.core;
@@ -248,6 +249,7 @@ fn http_server(
             .app_data(Data::from(schedules))
             .app_data(Data::from(bus))
             .app_data(zone.clone())
+            .app_data(college.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
             .app_data(Data::from(shared.identity.clone()))
