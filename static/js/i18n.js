@@ -17,7 +17,17 @@ export function t(key, args = {}) {
   let text = words[key];
   if (text === undefined) return key;
   if (typeof text === "object") text = text[args.n === 0 && text.zero ? "zero" : rules.select(args.n ?? 0)] ?? text.other;
-  return text.replace(/\{(\w+)\}/g, (_, name) => typeof args[name] === "number" ? args[name].toLocaleString(now.locale) : args[name] ?? "");
+  const filled = text.replace(/\{(\w+)\}/g, (_, name) => typeof args[name] === "number" ? number(args[name]) : args[name] ?? "");
+  // What is filled in may end as the sentence does: `p.m.`
+  return filled.replace(/([^.])\.\.(?!\.)/g, "$1.");
+}
+
+/** A number as its readers write it; small whole ones look the same everywhere, and are many. */
+function number(n) {
+  if (Number.isInteger(n) && n >= 0 && n < 1000) return String(n);
+  const key = `number ${now.locale}`;
+  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(now.locale));
+  return formats.get(key).format(n);
 }
 
 /** Whether there is a sentence of this key. */

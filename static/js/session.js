@@ -143,6 +143,16 @@ export function note(text) {
   put($("note"), h("p", null, h("span", null, text), button(t("do.close"), () => put($("note")), { class: "quiet" })));
 }
 
+/** Tells the styles how high what is stuck to the top is: nothing may hide under it. */
+export function measureTop() {
+  const tell = () => {
+    document.documentElement.style.setProperty("--urgent", `${$("urgent").offsetHeight}px`);
+    document.documentElement.style.setProperty("--head", `${document.querySelector("header").offsetHeight}px`);
+  };
+  const sizes = new ResizeObserver(tell);
+  for (const el of [$("urgent"), document.querySelector("header")]) sizes.observe(el);
+}
+
 /** Views of a page, chosen by the address after `#`; links to them are in `#views`. */
 export function views(first) {
   const show = () => {

@@ -28,7 +28,7 @@ export function standing(held, waiting) {
   if (held.status !== "waitlisted") return t("held.enrolled");
   if (!held.position) return t("held.waiting");
   const place = { nth: nth(held.position), n: waiting };
-  return waiting >= held.position ? t("held.place.of", place) : t("held.place", place);
+  return waiting > 1 && waiting >= held.position ? t("held.place.of", place) : t("held.place", place);
 }
 
 /** What a newcomer finds: words, a tone (`good`, `careful`, `stop`), and the kind of thing to do. */
@@ -48,6 +48,14 @@ export const day = (name, width = "short") =>
 
 /** `9:30 – 10:50 AM`, in the habit of the reader. */
 export function hours(start, end) {
+  const key = `${start} ${end} ${now.locale}`;
+  if (!spans.has(key)) spans.set(key, timeSpan(start, end));
+  return spans.get(key);
+}
+
+const spans = new Map();
+
+function timeSpan(start, end) {
   const [from, to] = [start, end].map((text) => text && new Date(`2000-01-01T${text}:00Z`));
   if (!from) return "";
   const clock = format({ hour: "numeric", minute: "2-digit" }, "UTC");

@@ -52,10 +52,10 @@ export class Actions {
     if (held) {
       const verb = held.status === "enrolled" ? "do.drop" : "do.leave";
       return [h("span", { class: held.status === "enrolled" ? "tag good" : "tag careful" }, icon(held.status === "enrolled" ? "check" : "clock"), standing(held, waiting)),
-        button(t(verb), () => { mine.settle(id); drops.start(id, place); }, { class: "quiet", ...labelled(verb) })];
+        button(t(verb), () => { mine.settle(id); drops.start(id, place); }, { class: "quiet", ...labelled(verb === "do.leave" ? "do.leave.long" : verb) })];
     }
     if (!user()) return kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => this.page.signInFor(id), labelled("do.plan"));
-    if (place === "term") return [h("span", { class: "tag" }, t("do.planned")), this.#icon("close", "do.unplan", id, () => { mine.settle(id); plan.remove(id); })];
+    if (place === "term") return [this.#icon("close", "do.unplan", id, () => { mine.settle(id); plan.remove(id); })];
     if (terms.phase() === "over") return null;
     if (!terms.open) return plan.has(id)
       ? button([icon("check"), t("do.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("do.planned") })
@@ -91,7 +91,7 @@ export class Actions {
   drawAnswer(el, id, place) {
     const { mine, drops, plan, user } = this.page;
     const answer = mine.answer(id);
-    const left = drops.left(id);
+    const left = drops.left(id, place);
     const shown = answer && !mine.doing(id) && (place === "term" || answer.place !== "term") ? this.said(id) : null;
     const held = mine.get(id);
     const key = [id, left, shown?.text, shown?.next, shown?.with, held?.status, plan.has(id), user()?.username, now.language].join();

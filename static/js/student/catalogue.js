@@ -6,7 +6,7 @@ import { name } from "../words.js";
 /** What the first screen needs; the hub filters it. */
 const FIRST = 60;
 /** How many come at once afterwards: few enough to be read without holding up the page. */
-const PAGE = 1000;
+const PAGE = 500;
 
 const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

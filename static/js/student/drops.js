@@ -14,10 +14,11 @@ export class Drops {
     document.addEventListener("visibilitychange", () => document.hidden && this.#leave());
   }
 
-  /** Seconds left to take it back, or undefined when none waits. */
-  left(id) {
+  /** Seconds left to take it back, or undefined when none waits, or when it was asked for in another `place`. */
+  left(id, place) {
     const one = this.#waiting.get(id);
-    return one && Math.max(1, Math.ceil((one.until - Date.now()) / 1000));
+    if (!one || (place && one.place !== place)) return undefined;
+    return Math.max(1, Math.ceil((one.until - Date.now()) / 1000));
   }
 
   start(id, place) {

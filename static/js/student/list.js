@@ -12,6 +12,9 @@ export class VirtualList {
   #spare = [];
   #extra = new Map();
   #height = ROW_PX;
+  /** Where the list begins in the page. */
+  #top = 0;
+  #unmeasured = true;
   #due = 0;
 
   /** `make()` gives a row: `{el, line, more, bind(id, index, total), draw()}`, where `more` is what can be opened. */
@@ -20,6 +23,7 @@ export class VirtualList {
     this.make = make;
     this.sizes = new ResizeObserver((entries) => this.#measure(entries));
     this.sizes.observe(el);
+    this.sizes.observe(document.body);
     addEventListener("scroll", () => this.#soon(), { passive: true });
     addEventListener("resize", () => this.#soon());
   }
@@ -33,6 +37,7 @@ export class VirtualList {
     this.#ids = ids;
     this.#extra.clear();
     for (const row of [...this.#rows.values()]) this.#release(row);
+    this.#unmeasured = true;
     this.#lay();
   }
 
@@ -77,8 +82,7 @@ export class VirtualList {
     let opened = 0;
     for (const px of this.#extra.values()) opened += px;
     this.el.style.height = `${total * this.#height + opened}px`;
-    if (!this.el.offsetParent) return;
-    const top = -this.el.getBoundingClientRect().top;
+    const top = scrollY - this.#top;
     const from = Math.max(0, Math.floor((top - opened) / this.#height) - BEYOND);
     const to = Math.min(total, Math.ceil((top + innerHeight) / this.#height) + BEYOND);
     const focused = document.activeElement?.closest("[data-index]");
@@ -88,12 +92,19 @@ export class VirtualList {
     }
     for (let index = from; index < to; index += 1) if (!this.#rows.has(this.#ids[index])) this.#take(index, total);
     for (const row of this.#rows.values()) row.el.style.transform = `translateY(${this.#offset(row.index)}px)`;
-    const any = this.#rows.values().next().value;
-    const height = any?.line.offsetHeight;
-    if (height && Math.abs(height - this.#height) > 0.5) {
-      this.#height = height;
-      this.#lay();
-    }
+    if (this.#unmeasured) this.#measureRow();
+  }
+
+  /** Asking for a size makes the browser lay out at once: only when it may be another. */
+  #measureRow() {
+    if (!this.el.offsetParent) return;
+    this.#top = this.el.getBoundingClientRect().top + scrollY;
+    const height = this.#rows.values().next().value?.line.offsetHeight;
+    if (!height) return;
+    this.#unmeasured = false;
+    if (height === this.#height) return;
+    this.#height = height;
+    this.#lay();
   }
 
   #take(index, total) {
@@ -124,6 +135,7 @@ export class VirtualList {
 
   #measure(entries) {
     for (const { target } of entries) {
+      if (target === this.el || target === document.body) this.#unmeasured = true;
       const row = target !== this.el && [...this.#rows.values()].find(({ more }) => more === target);
       if (!row) continue;
       if (target.offsetHeight) this.#extra.set(row.id, target.offsetHeight);

@@ -5,7 +5,7 @@ import { Alerts } from "../alerts.js";
 import { onLanguage, t } from "../i18n.js";
 import { drawIcons } from "../icons.js";
 import { Seats } from "../seats.js";
-import { note, start, views } from "../session.js";
+import { measureTop, note, start, views } from "../session.js";
 import { sentence, standing } from "../words.js";
 import { Actions } from "./actions.js";
 import { Catalogue } from "./catalogue.js";
@@ -26,6 +26,7 @@ let followed = null;
 let intent = null;
 
 drawIcons();
+measureTop();
 views("find");
 
 /** What the modules of this page share. */

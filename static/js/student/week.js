@@ -22,7 +22,7 @@ export function drawWeek(el, sections, held) {
   el.style.setProperty("--days", days.length);
   const label = format({ hour: "numeric" }, "UTC");
   const scale = Array.from({ length: to - from }, (_, i) => {
-    const text = label.format(new Date(Date.UTC(2000, 0, 1, from + i)));
+    const text = label.format(new Date(Date.UTC(2000, 0, 1, from + i))).replaceAll(".", "");
     // Morning or afternoon is said where it begins; between, the hour is enough.
     return h("span", null, i === 0 || from + i === 12 ? text : text.replace(/\s*[AaPp]\.?\s?[Mm]\.?$/, ""));
   });
@@ -36,7 +36,7 @@ export function drawWeek(el, sections, held) {
 
 function block({ id, from, to, start, end, lane, lanes }, section, held, clashing, first) {
   const kind = !held ? "planned" : held.status === "enrolled" ? "enrolled" : "waiting";
-  const el = h("li", { class: `block ${kind}${clashing ? " clashing" : ""}`, title: `${section.course} ${kindName(section)}, ${hours(start, end)}`, "data-id": id },
+  const el = h("li", { class: `block ${kind}${clashing ? " clashing" : ""}${lanes > 1 ? " narrow" : ""}`, title: `${section.course} ${kindName(section)}, ${hours(start, end)}`, "data-id": id },
     courseName(section.course, lanes), h("span", { class: "unseen" }, ` ${kindName(section)}, ${hours(start, end)}, ${t(`week.${kind}`)}${clashing ? `, ${t("week.clashes")}` : ""}`));
   el.style.setProperty("--at", (from - first * 60) / 60);
   el.style.setProperty("--long", (to - from) / 60);

@@ -45,7 +45,7 @@ export default {
   "seats.full": { one: "Full, {n} waiting", other: "Full, {n} waiting", zero: "Full" },
 
   "do.plan": "Plan", "do.planned": "Planned", "do.unplan": "Remove", "do.register": "Register", "do.wait": "Join waitlist",
-  "do.drop": "Drop", "do.leave": "Leave the line", "do.undo": "Undo", "do.close": "Close",
+  "do.drop": "Drop", "do.leave": "Leave", "do.leave.long": "Leave the line", "do.undo": "Undo", "do.close": "Close",
   "do.for": "{verb}: {section}",
   "doing.add": "Adding…", "doing.wait": "Joining…", "doing.drop": "Dropping…", "doing.swap": "Swapping…",
   "held.enrolled": "Enrolled", "held.waiting": "On the waitlist", "held.place": "{nth} in line",

@@ -46,7 +46,7 @@ export default {
 
   "kind.lecture": "teoría", "kind.lab": "laboratorio", "kind.tutorial": "tutoría", "kind.seminar": "seminario", "kind.discussion": "debate",
   "do.plan": "Planificar", "do.planned": "En el plan", "do.unplan": "Quitar", "do.register": "Inscribirse", "do.wait": "Lista de espera",
-  "do.drop": "Renunciar", "do.leave": "Dejar la espera", "do.undo": "Deshacer", "do.close": "Cerrar",
+  "do.drop": "Renunciar", "do.leave": "Salir", "do.leave.long": "Salir de la lista de espera", "do.undo": "Deshacer", "do.close": "Cerrar",
   "do.for": "{verb}: {section}",
   "doing.add": "Inscribiendo…", "doing.wait": "Apuntando…", "doing.drop": "Renunciando…", "doing.swap": "Cambiando…",
   "held.enrolled": "Inscrito", "held.waiting": "En lista de espera", "held.place": "{nth} en espera",
