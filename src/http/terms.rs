@@ -52,7 +52,9 @@ pub async fn list(
         })
         .collect();
     let cache = if visitor.0.is_some() { "private, no-store" } else { "no-store" };
-    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(json!({ "items": items, "college": college_json(&college) }))
+    HttpResponse::Ok()
+        .insert_header(("Cache-Control", cache))
+        .json(json!({ "items": items, "college": college_json(&college) }))
 }
 
 /// Whose terms they are, and the zone in which pages tell their times.

@@ -105,7 +105,7 @@ export class Alerts {
     const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), moment(alert.created_at),
       alert.expires_at && (over ? t("alerts.over") : t("alerts.until", { at: moment(alert.expires_at) }))].filter(Boolean).join(", ");
     return h("article", { class: `alert ${alert.priority}`, "data-version": version(alert) },
-      h("h3", null, ["high", "critical"].includes(alert.priority) && icon("warn"), closable && urgent(alert) && `${t("alerts.emergency")}: `, alert.title), h("p", null, alert.message),
+      h(closable ? "h2" : "h3", null, ["high", "critical"].includes(alert.priority) && icon("warn"), closable && urgent(alert) && `${t("alerts.emergency")}: `, alert.title), h("p", null, alert.message),
       h("footer", null, h("span", null, about),
         closable && button(t("alerts.read"), () => this.#close(alert), { class: "quiet" }),
         !closable && this.cancel && !over && button(t("alerts.take_down"), () => this.cancel(alert).then((down) => down && this.#cancel(alert.id, alert.seq)), { class: "danger" })));

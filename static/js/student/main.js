@@ -54,14 +54,10 @@ page.actions = new Actions(page);
 page.speech = new Speech(page);
 page.mine = new Mine(page, {
   onchange: (id) => changed(id && [id], true),
-  onanswer: (ids) => page.speech.say(ids.map((id) => `${page.catalogue.name(id)}: ${page.actions.said(id)?.text ?? standing(page.mine.get(id))}`).join(" ")),
+  onanswer: (ids) => page.speech.say(ids.map((id) => `${page.catalogue.name(id)}: ${page.actions.said(id)?.text ?? standing(page.mine.get(id))}`.replace(/\.?$/, ".")).join(" ")),
   onclosed: () => page.terms.load().catch(() => {}),
 });
-page.drops = new Drops(async (id, options) => {
-  await page.mine.drop(id, options);
-  // Whoever drops a section does not want it from the plan again.
-  if (!options.keepalive && !page.mine.get(id)) page.plan.remove(id);
-}, (id) => changed([id], true));
+page.drops = new Drops((id, options) => page.mine.drop(id, options), (id) => changed([id], true));
 page.plan = new Plan(page, (id) => changed(id && [id], true));
 const opening = new Opening(page);
 page.terms = new Terms($("which-term"), {

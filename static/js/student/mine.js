@@ -123,6 +123,8 @@ export class Mine {
   #granted({ section, status, position, credits, at }) {
     if (status === "dropped") {
       this.#held.delete(section);
+      // Whoever drops a section does not want it from the plan again.
+      this.page.plan.remove(section);
       this.#answers.set(section, { news: "drop.done", tone: "good", place: this.place });
       return;
     }

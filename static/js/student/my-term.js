@@ -86,7 +86,7 @@ export class MyTerm {
     }
     if (section) drawSeats(it.seats, actions.numbers(id), section.status);
     const held = this.page.mine.get(id);
-    it.el.dataset.kind = !held ? "planned" : held.status;
+    it.el.dataset.kind = held?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
     actions.draw(it.act, id, "term");
     actions.drawAnswer(it.answer, id, "term");
     return it.el;
