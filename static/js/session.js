@@ -15,9 +15,10 @@ export const may = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 
 /**
  * Starts a page: finds out who is here, opens the live connection, and calls `onuser(user | null)` now and whenever
- * that changes. `form` is where the sign-in form stands while nobody is signed in; `why()` may say what it is for.
+ * that changes. `form` is where the sign-in form stands while nobody is signed in; `why()` may say what it is for;
+ * `before()` is awaited before somebody signs out.
  */
-export function start({ form, onuser, why = () => null }) {
+export function start({ form, onuser, why = () => null, before = () => null }) {
   const live = new Live({ onstate: (state, heard) => showState(state, heard) });
   let user, ending = false, cleared = false, shown = ["reconnecting", 0];
 
@@ -69,6 +70,7 @@ export function start({ form, onuser, why = () => null }) {
 
   async function signOut() {
     try {
+      await before();
       await api.post("/api/v1/logout");
     } catch (problem) {
       if (problem.status !== 401) return note(sentence(problem));
@@ -153,17 +155,26 @@ export function measureTop() {
   for (const el of [$("urgent"), document.querySelector("header")]) sizes.observe(el);
 }
 
-/** Views of a page, chosen by the address after `#`; links to them are in `#views`. */
-export function views(first) {
+/**
+ * Views of a page, chosen by the address after `#`; links to them are in `#views`. While `oneByOne()`, each is scrolled
+ * by itself.
+ */
+export function views(first, oneByOne = () => false) {
+  const places = new Map();
+  let shown = "";
   const show = () => {
     const links = [...$("views").children];
     const chosen = links.some((link) => link.hash === location.hash) ? location.hash : `#${first}`;
+    if (chosen === shown) return;
+    places.set(shown, scrollY);
+    shown = chosen;
     for (const link of links) {
       if (link.hash === chosen) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
     for (const view of document.querySelectorAll("[data-view-name]")) view.classList.toggle("away", `#${view.dataset.viewName}` !== chosen);
     document.body.dataset.view = chosen.slice(1);
+    if (oneByOne()) scrollTo(0, places.get(chosen) ?? 0);
   };
   addEventListener("hashchange", show);
   show();

@@ -8,13 +8,8 @@ export const FEW = 5;
 /** `1 seat`, `2 seats`, in English: for the pages that have no catalogue yet. */
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
-const TAILS = { one: "st", two: "nd", few: "rd", other: "th" };
-
 /** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
-export function nth(n) {
-  if (now.language === "es") return `${n}.º`;
-  return `${n}${TAILS[new Intl.PluralRules("en", { type: "ordinal" }).select(n)]}`;
-}
+export const nth = (n) => t(`nth.${new Intl.PluralRules(now.language, { type: "ordinal" }).select(n)}`, { n });
 
 /** A list for people: `a`, `a and b`, `a, b and c`. */
 export function listed(items) {

@@ -14,6 +14,7 @@ const ADDRESS_MS = 400;
 
 export class Finder {
   #subjects = "";
+  #address = location.search;
   #say = later(700, (text) => put($("found-said"), text));
   #write = later(ADDRESS_MS, () => this.#toAddress());
 
@@ -34,7 +35,8 @@ export class Finder {
       $("filters-toggle").setAttribute("aria-expanded", open);
     });
     $("order").addEventListener("change", () => this.#changed());
-    addEventListener("popstate", () => { this.#fromAddress(); this.search(); });
+    // Another tab of the page is no other search.
+    addEventListener("popstate", () => location.search !== this.#address && (this.#fromAddress(), this.search()));
     document.addEventListener("keydown", (event) => this.#key(event));
     onLanguage(() => { this.#drawDays(); this.#drawSubjects(true); this.search({ stay: true }); });
   }
@@ -141,6 +143,7 @@ export class Finder {
   }
 
   #fromAddress() {
+    this.#address = location.search;
     const given = new URLSearchParams(location.search);
     $("q").value = given.get("q") ?? "";
     this.wanted = (given.get("subject") ?? "").toUpperCase();
@@ -156,6 +159,7 @@ export class Finder {
     const fields = { term: this.page.catalogue.term, q, subject, days: days.join(","), open: open && "true", order: order !== "course" && order };
     const given = Object.entries(fields).filter(([, value]) => value);
     history.replaceState(null, "", `${given.length ? `?${new URLSearchParams(given)}` : location.pathname}${location.hash}`);
+    this.#address = location.search;
   }
 
   /** `/` goes to the search; arrows go through the rows. */

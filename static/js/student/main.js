@@ -27,7 +27,8 @@ let intent = null;
 
 drawIcons();
 measureTop();
-views("find");
+const narrow = matchMedia("(max-width: 959px)");
+views("find", () => narrow.matches);
 
 /** What the modules of this page share. */
 const page = {
@@ -47,7 +48,7 @@ const page = {
     setTimeout(() => $("sign-in").querySelector("input")?.focus());
   },
 };
-page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why") });
+page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => page.drops.flush() });
 page.seats = new Seats(page.live, (ids) => { changed(ids); page.speech.seats(ids); });
 page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => page.finder.search({ stay: true }));
 page.actions = new Actions(page);

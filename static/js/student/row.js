@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { t, now } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
-import { date, kind, listed, meeting } from "../words.js";
+import { date, kind, listed, meeting, meetings } from "../words.js";
 
 const opened = new Set();
 
@@ -62,7 +62,7 @@ export class Row {
     const first = section.meetings?.[0] ? meeting(section.meetings[0], false) : t("section.no_time");
     const more = (section.meetings?.length ?? 0) - 1;
     this.when.textContent = more > 0 ? t("section.more_times", { first, n: more }) : first;
-    this.when.title = this.when.textContent;
+    this.when.title = meetings(section).join("; ");
     this.#open(section);
   }
 

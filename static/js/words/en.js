@@ -33,7 +33,7 @@ export default {
   "find.partly": { one: "{n} section so far", other: "{n} sections so far" },
 
   "section.unnamed": "Instructor not named yet", "section.no_time": "Time not set yet",
-  "section.more_times": { one: "{first}, and {n} more time", other: "{first}, and {n} more times" },
+  "section.more_times": "{first} +{n}",
   "section.crn": "CRN", "section.meets": "Meets", "section.instructor": "Instructor",
   "section.credits.label": "Credits", "section.how": "How and where", "section.before": "Complete first",
   "section.linked": "Taken together with", "section.dates": "{from} to {to}", "section.seats": "Seats",
@@ -44,6 +44,7 @@ export default {
   "seats.cancelled": "Cancelled", "seats.closed": "Closed", "seats.left": { one: "{n} left", other: "{n} left" },
   "seats.full": { one: "Full, {n} waiting", other: "Full, {n} waiting", zero: "Full" },
 
+  "nth.one": "{n}st", "nth.two": "{n}nd", "nth.few": "{n}rd", "nth.other": "{n}th",
   "do.plan": "Plan", "do.planned": "Planned", "do.unplan": "Remove", "do.register": "Register", "do.wait": "Join waitlist",
   "do.drop": "Drop", "do.leave": "Leave", "do.leave.long": "Leave the line", "do.undo": "Undo", "do.close": "Close",
   "do.for": "{verb}: {section}",

@@ -33,7 +33,7 @@ export default {
   "find.partly": { one: "{n} sección hasta ahora", other: "{n} secciones hasta ahora" },
 
   "section.unnamed": "Docente por anunciar", "section.no_time": "Hora por anunciar",
-  "section.more_times": { one: "{first}, y {n} hora más", other: "{first}, y {n} horas más" },
+  "section.more_times": "{first} +{n}",
   "section.crn": "CRN", "section.meets": "Clases", "section.instructor": "Docente",
   "section.credits.label": "Créditos", "section.how": "Modalidad y lugar", "section.before": "Antes hay que aprobar",
   "section.linked": "Se cursa junto con", "section.dates": "{from} a {to}", "section.seats": "Plazas",
@@ -45,6 +45,7 @@ export default {
   "seats.full": { one: "Completa, espera {n}", other: "Completa, esperan {n}", zero: "Completa" },
 
   "kind.lecture": "teoría", "kind.lab": "laboratorio", "kind.tutorial": "tutoría", "kind.seminar": "seminario", "kind.discussion": "debate",
+  "nth.other": "{n}.º",
   "do.plan": "Planificar", "do.planned": "En el plan", "do.unplan": "Quitar", "do.register": "Inscribirse", "do.wait": "Lista de espera",
   "do.drop": "Renunciar", "do.leave": "Salir", "do.leave.long": "Salir de la lista de espera", "do.undo": "Deshacer", "do.close": "Cerrar",
   "do.for": "{verb}: {section}",
