@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::{Extensions, Server};
 use actix_web::middleware::from_fn;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 
@@ -25,10 +25,13 @@ use crate::actors::relay::Relay;
 use crate::adapters::bus_local::{Events, LocalBus};
 use crate::adapters::schedule_csv::CsvSchedules;
 use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::demo;
 use crate::http::auth::identify;
+use crate::http::dashboard::LastParts;
 use crate::http::hot::HotAnswers;
+use crate::http::proxy::{PloneProxy, own_origin};
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
 use crate::http::site::Site;
@@ -39,6 +42,7 @@ use crate::ports::accounts::{AccountStore, AuditStore};
 use crate::ports::bus::Bus;
 use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::imports::ImportStore;
+use crate::ports::members::MemberStore;
 use crate::ports::plans::PlanStore;
 use crate::ports::terms::TermStore;
 use crate::readmodel::ReadModel;
@@ -78,7 +82,11 @@ pub struct Core {
 
 /// Opens the store that the settings name.
 pub fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
-    let options = SqliteOptions { path: config.store.path.clone(), credit_limit: config.registration.credit_limit };
+    let options = SqliteOptions {
+        path: config.store.path.clone(),
+        credit_limit: config.registration.credit_limit,
+        outbox: config.plone.url.is_some(),
+    };
     Ok(SqliteStore::open(options)?)
 }
 
@@ -135,6 +143,38 @@ struct Shared {
     audit: Audit,
     live: Arc<Live>,
     broker: Addr<Broker>,
+    /// None without a Plone.
+    bridge: Option<Arc<Bridge>>,
+}
+
+impl Shared {
+    /// What handlers of one worker find of it.
+    fn configure(&self, app: &mut ServiceConfig, proxy: Option<Data<PloneProxy>>) {
+        let core = &self.core;
+        // One relay for each worker, on the worker's own thread: what it hands over never leaves that thread.
+        let relay = Relay::new(self.live.clone(), self.broker.clone()).start();
+        let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
+        let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
+        let bus: Arc<dyn Bus> = core.bus.clone();
+        app.app_data(Data::from(core.model.clone()))
+            .app_data(Data::from(core.pool.clone()))
+            .app_data(Data::from(core.imports.clone()))
+            .app_data(Data::from(core.clock.clone()))
+            .app_data(Data::from(plans))
+            .app_data(Data::from(schedules))
+            .app_data(Data::from(bus))
+            .app_data(Data::from(self.identity.clone()))
+            .app_data(Data::new(self.audit.clone()))
+            .app_data(Data::from(self.live.clone()))
+            .app_data(Data::new(self.broker.clone()))
+            .app_data(Data::new(relay));
+        if let Some(bridge) = &self.bridge {
+            bridge.configure(app);
+        }
+        if let Some(proxy) = proxy {
+            app.app_data(proxy);
+        }
+    }
 }
 
 /// Runs the hub until SIGTERM or SIGINT. `say` gets the lines that whoever starts it should read.
@@ -142,7 +182,8 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     crate::machine::raise_open_files(config.server.max_connections);
     let store = open_store(&config)?;
     let secret = secret::load_or_make(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
-    let accounts = if with_demo {
+    // The demonstration college's accounts would shadow those of Plone, and its sections would go there.
+    let accounts = if with_demo && config.plone.url.is_none() {
         demo::load_into_empty(&store, SystemClock.now(), &config.college.timezone).await?
     } else {
         Vec::new()
@@ -156,9 +197,13 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     };
     let people: Arc<dyn AccountStore> = Arc::new(core.store.clone());
     let bus: Arc<dyn Bus> = core.bus.clone();
-    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone()).await?;
-    let alive = identity.clone();
     let trail: Arc<dyn AuditStore> = Arc::new(core.store.clone());
+    let audit = Audit::start(trail);
+    let bridge = Bridge::start(&config)?;
+    let members: Arc<dyn MemberStore> = Arc::new(core.store.clone());
+    let sign_in = bridge.as_ref().map(|bridge| bridge.sign_in(&config, members, audit.clone())).transpose()?;
+    let identity = Identity::start(settings, &secret, people, bus, core.clock.clone(), sign_in).await?;
+    let alive = identity.clone();
     let days = u64::from(config.alerts.retention_days);
     let live = Arc::new(Live {
         registry: core.registry.clone(),
@@ -174,7 +219,12 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     });
     let broker_live = live.clone();
     let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
-    let shared = Arc::new(Shared { core, identity, audit: Audit::start(trail), live, broker });
+    if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
+        bridge.start_pull(&config, &core, with_demo);
+        bridge.start_outbox(&config, &core, audit.clone(), members);
+        bridge.start_desk(&config, &core, identity.clone()).await;
+    }
+    let shared = Arc::new(Shared { core, identity, audit, live, broker, bridge });
     run(&config, &shared, &accounts).await
 }
 
@@ -191,7 +241,15 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
     wait_for_signal().await?;
     log::info!("ending: clients are told to come back, what was accepted is finished");
     shared.broker.try_send(DrainAll).ok();
-    handle.stop(true).await;
+    let bridge = async {
+        // What does not end in time is still marked in the store, and written after the next start.
+        if let Some(bridge) = &shared.bridge
+            && tokio::time::timeout(config.server.drain, bridge.stop()).await.is_err()
+        {
+            log::warn!("a write to Plone was still under way");
+        }
+    };
+    tokio::join!(handle.stop(true), bridge);
     running.await.context("the server ended badly")??;
     shared.audit.flush().await;
     log::info!("ended");
@@ -208,12 +266,28 @@ fn listen(address: std::net::SocketAddr) -> std::io::Result<std::net::TcpListene
     Ok(socket.into())
 }
 
+/// What is measured, and looked at for readiness.
+fn observed(shared: &Shared) -> Observed {
+    Observed {
+        writer: shared.core.store.gauge(),
+        pool: shared.core.pool.clone(),
+        model: shared.core.model.clone(),
+        registry: shared.core.registry.clone(),
+        bus: shared.core.bus.gauge(),
+        imports: shared.core.imports.clone(),
+        identity: shared.identity.clone(),
+        plone: shared.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
+    }
+}
+
 fn http_server(
     config: &Config,
     shared: &Arc<Shared>,
     site: &Site,
     listener: std::net::TcpListener,
 ) -> anyhow::Result<Server> {
+    let proxy = shared.bridge.as_ref().map(|bridge| bridge.proxy(config, listener.local_addr()?.port())).transpose()?;
+    let proxy = proxy.map(Data::new);
     let hot = Data::new(HotAnswers::new(config.server.seats_tick));
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
@@ -221,46 +295,26 @@ fn http_server(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let observed = Observed {
-        writer: shared.core.store.gauge(),
-        pool: shared.core.pool.clone(),
-        model: shared.core.model.clone(),
-        registry: shared.core.registry.clone(),
-        bus: shared.core.bus.gauge(),
-        imports: shared.core.imports.clone(),
-    };
+    let observed = observed(shared);
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
+    let last_parts = Data::new(LastParts::default());
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
-        let core = &shared.core;
-        // One relay for each worker, on the worker's own thread: what it hands over never leaves that thread.
-        let relay = Relay::new(shared.live.clone(), shared.broker.clone()).start();
-        let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
-        let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
-        let bus: Arc<dyn Bus> = core.bus.clone();
+        let (shared, proxy) = (shared.clone(), proxy.clone());
         App::new()
-            .app_data(Data::from(core.model.clone()))
-            .app_data(Data::from(core.pool.clone()))
-            .app_data(Data::from(core.imports.clone()))
-            .app_data(Data::from(core.clock.clone()))
-            .app_data(Data::from(plans))
-            .app_data(Data::from(schedules))
-            .app_data(Data::from(bus))
+            .configure(move |app| shared.configure(app, proxy))
             .app_data(zone.clone())
             .app_data(college.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
-            .app_data(Data::from(shared.identity.clone()))
-            .app_data(Data::new(shared.audit.clone()))
-            .app_data(Data::from(shared.live.clone()))
-            .app_data(Data::new(shared.broker.clone()))
-            .app_data(Data::new(relay))
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
+            .app_data(last_parts.clone())
             .wrap(from_fn(identify))
+            .wrap(from_fn(own_origin))
             .wrap(from_fn(request_id))
             .configure(routes)
     })

@@ -5,6 +5,7 @@
 pub mod actors;
 pub mod adapters;
 pub mod app;
+pub mod bridge;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -1,5 +1,7 @@
 //! Connects what the hub counts with whoever looks: `/metrics` and `/readyz`. For `app`, which knows all the parts.
 
+mod plone;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
@@ -10,6 +12,8 @@ use crate::adapters::bus_local::BusGauge;
 use crate::adapters::sqlite::WriterGauge;
 use crate::domain::role::Role;
 use crate::http::health::Readiness;
+use crate::http::plone_desk::PloneDesk;
+use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::readmodel::ReadModel;
 
@@ -28,17 +32,21 @@ pub struct Observed {
     pub bus: Arc<BusGauge>,
     /// The imports.
     pub imports: Arc<Imports>,
+    /// Who signs in.
+    pub identity: Arc<Identity>,
+    /// What there is to see of Plone; none without one.
+    pub plone: Option<Arc<PloneDesk>>,
 }
 
 /// Events that wait only when nobody reads them: below what the bus takes at the most, or it could never be seen.
 const BUS_STUCK: usize = 2_048;
 
 impl Observed {
-    /// What must be well: the store can be written, every term is loaded, the bus is read.
+    /// What must be well: the store can be written, every term is loaded, the bus is read. How Plone is, is told, too.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let (writer, bus) = (self.writer.clone(), self.bus.clone());
-        let (pool, model) = (self.pool.clone(), self.model.clone());
+        let (pool, model, plone) = (self.pool.clone(), self.model.clone(), self.plone.clone());
         Readiness::default()
             .with("store", move || {
                 let recovering = writer.recovering.load(Acquire);
@@ -52,6 +60,11 @@ impl Observed {
                 let queued = bus.queued.load(Relaxed);
                 if queued > BUS_STUCK { Err(format!("{queued} events wait")) } else { Ok(()) }
             })
+            .telling("plone", move || match &plone {
+                None => "off",
+                Some(desk) if desk.is_well() => "ok",
+                Some(_) => "unavailable",
+            })
     }
 
     /// Everything that is measured.
@@ -63,17 +76,30 @@ impl Observed {
         self.watch_registrations(&metrics)?;
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
+        if let Some(desk) = &self.plone {
+            plone::watch(&metrics, desk)?;
+        }
         let imports = self.imports.clone();
         let read = Box::new(move || imports.finished().to_vec());
         metrics.watch_counts("eduhub_imports_total", "Imports that ended, by how", "state", read)?;
+        let identity = self.identity.clone();
+        let read = Box::new(move || identity.rechecks().to_vec());
+        metrics.watch_counts(
+            "eduhub_plone_rechecks_total",
+            "Questions whether members are still there, by what Plone said",
+            "outcome",
+            read,
+        )?;
         let (pool, writer, bus, imports) =
             (self.pool.clone(), self.writer.clone(), self.bus.clone(), self.imports.clone());
+        let identity = self.identity.clone();
         let read = Box::new(move || {
             vec![
                 ("registrars", number(pool.accepted())),
                 ("store", number(writer.queued.load(Relaxed))),
                 ("bus", number(bus.queued.load(Relaxed))),
                 ("imports", number(imports.under_way())),
+                ("passwords", number(identity.hashes_waiting())),
             ]
         });
         metrics.watch_values("eduhub_queue_length", "What waits or is under way, by queue", "queue", read)?;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "domain/catalogue.rs"]
+mod catalogue;
 #[path = "domain/changes.rs"]
 mod changes;
 mod college;

@@ -69,7 +69,7 @@ struct Hub {
 impl Hub {
     async fn start(folder: &Path) -> Self {
         let path = folder.join("hub.sqlite");
-        let store = opened(SqliteOptions { path, credit_limit: Credits(18_000) }).await;
+        let store = opened(SqliteOptions { path, credit_limit: Credits(18_000), outbox: false }).await;
         let model = Arc::new(ReadModel::new());
         let bus = Arc::new(Listening::default());
         let around = Surroundings {

@@ -8,6 +8,8 @@ mod college;
 mod history;
 #[path = "model/naive.rs"]
 mod naive;
+#[path = "model/words.rs"]
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -66,7 +68,7 @@ fn play(history: History) {
         let decision = office.decide(&command);
         let expected = naive.ask(&command, office.now);
         let at = format!("step {number}, {command:?}");
-        assert_eq!(naive::answer_in_words(&decision.answer), expected.answer, "the answer to {at}");
+        assert_eq!(words::answer_in_words(&decision.answer), expected.answer, "the answer to {at}");
         assert_eq!(heard(&decision.changes.notices), expected.heard, "what is heard of {at}");
         assert_eq!(everything(&office.book), naive.everything(), "what is held after {at}");
         kept.keep(&decision.changes);

@@ -11,6 +11,10 @@ mod histories;
 mod history;
 #[path = "store_contract/house.rs"]
 mod house;
+#[path = "store_contract/members.rs"]
+mod members;
+#[path = "store_contract/outbox.rs"]
+mod outbox;
 #[path = "store_contract/sqlite.rs"]
 mod sqlite;
 #[path = "store_contract/suite.rs"]
@@ -18,12 +22,12 @@ mod suite;
 
 /// The suite for one kind of store.
 macro_rules! store_contract {
-    ($name:ident, $house:ty: $($promise:ident)*) => {
+    ($name:ident, $house:ty: $($suite:ident: $($promise:ident)*;)*) => {
         mod $name {
-            $(#[test]
+            $($(#[test]
             fn $promise() {
-                crate::suite::$promise::<$house>();
-            })*
+                crate::$suite::$promise::<$house>();
+            })*)*
 
             #[test]
             fn generated_histories_end_in_the_store_as_they_end_in_memory() {
@@ -33,10 +37,11 @@ macro_rules! store_contract {
     };
 }
 
-/// Every promise of [`suite`], for each kind of store.
+/// Every promise of [`suite`], [`outbox`] and [`members`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $house:ty),*) => {
         $(store_contract! { $name, $house:
+            suite:
             what_was_answered_is_there_in_a_store_opened_anew
             what_is_loaded_anew_is_what_was_published
             a_batch_is_kept_whole_or_not_at_all
@@ -51,7 +56,30 @@ macro_rules! stores {
             what_moved_while_an_import_was_staged_is_kept_when_it_is_applied
             what_moved_is_kept_too_when_somebody_registers_in_the_same_batch
             alerts_are_stored_with_the_batch_that_they_tell_of
-            a_refused_batch_tells_nobody_anything
+            a_refused_batch_tells_nobody_anything;
+            outbox:
+            every_section_that_a_commit_touches_is_marked_once
+            a_roster_that_changes_with_equal_numbers_is_marked
+            what_was_not_committed_is_not_marked
+            an_entry_is_read_with_what_belongs_to_it
+            an_entry_ends_only_in_the_version_that_was_sent
+            what_failed_is_due_when_its_time_comes
+            what_was_refused_waits_for_a_change_or_for_staff
+            sections_with_an_item_come_before_those_without
+            what_is_being_sent_is_not_handed_out_again
+            what_waits_for_a_deleted_item_ends
+            what_was_written_while_a_pull_read_it_stays
+            items_and_notes_come_back_as_they_were_put
+            a_section_that_does_not_exist_is_not_marked
+            marks_survive_the_end_of_the_process
+            a_store_that_had_no_outbox_begins_with_everything
+            what_an_import_stages_is_not_marked_before_it_is_applied;
+            members:
+            a_member_comes_back_as_it_was_put
+            a_member_is_found_by_the_last_login_and_by_the_user_name
+            a_hash_belongs_to_the_sign_in_that_it_was_made_of
+            what_is_forgotten_of_a_member_is_gone
+            the_end_of_sign_ins_outlives_the_member;
         })*
     };
 }

@@ -22,13 +22,15 @@ CREATE TABLE plone_outbox (
     queued_at  INTEGER NOT NULL,
     attempts   INTEGER NOT NULL DEFAULT 0,
     next_at    INTEGER NOT NULL,
+    -- whether the section has no item in Plone yet: those that have one come first
+    is_new     INTEGER NOT NULL CHECK (is_new IN (0, 1)),
     -- why Plone refused it for good; null while it waits to be sent
     refused    TEXT,
     refused_at INTEGER,
     PRIMARY KEY (term, crn)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX plone_outbox_due ON plone_outbox (next_at) WHERE refused IS NULL;
+CREATE INDEX plone_outbox_due ON plone_outbox (is_new, next_at) WHERE refused IS NULL;
 
 CREATE TABLE plone_notes (
     name   TEXT PRIMARY KEY,
@@ -37,12 +39,22 @@ CREATE TABLE plone_notes (
 
 CREATE TABLE plone_members (
     user           TEXT PRIMARY KEY,
+    -- the name that was typed at the last good sign-in; Plone may take others than its user id
+    login          TEXT NOT NULL,
     name           TEXT NOT NULL,
     role           TEXT NOT NULL CHECK (role IN ('student', 'staff', 'admin')),
     token          TEXT,
+    -- empty while it is not known
     password_hash  TEXT NOT NULL,
-    signed_in_at   INTEGER NOT NULL,
-    checked_at     INTEGER NOT NULL
+    signed_in_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX plone_members_login ON plone_members (login);
+
+-- Sign-ins by Plone up to this time are dead.
+CREATE TABLE plone_sign_ins_ended (
+    user  TEXT PRIMARY KEY,
+    at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- A section that Plone does not show any more is kept with everyone in it, and shown to nobody who looks for sections.

@@ -36,8 +36,9 @@ if ! stamped "$home/venv/installed" "$wanted"; then
     # Begun anew rather than repaired: pip keeps its downloads, and half a package is found by nobody.
     rm -rf "$home/venv" "$home/template"
     "$python" -m venv "$home/venv"
-    "$home/venv/bin/pip" install --quiet --no-input --disable-pip-version-check \
-        -c "$here/constraints.txt" Plone || fail "pip could not install Plone; run this again to go on"
+    # LoginLockout locks accounts after wrong passwords; no site has it on until a test does that.
+    "$home/venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
+        -c "$here/constraints.txt" Plone Products.LoginLockout || fail "pip could not install Plone; run this again to go on"
     echo "$wanted" > "$home/venv/installed"
 fi
 
@@ -48,7 +49,8 @@ if ! stamped "$home/template/made" "$wanted"; then
     mkdir -p "$home/making/etc" "$home/making/var/log" "$home/cache"
     sed -e "s|@INSTANCE@|$home/making|" -e "s|@CACHE@|$home/cache|" "$here/zope.conf.in" > "$home/making/etc/zope.conf"
     cp "$here/site.zcml" "$home/making/etc/site.zcml"
-    if ! "$home/venv/bin/zconsole" run "$home/making/etc/zope.conf" "$here/site.py" > "$home/making/log" 2>&1; then
+    if ! "$home/venv/bin/python" -m Zope2.utilities.zconsole run "$home/making/etc/zope.conf" "$here/site.py" \
+        > "$home/making/log" 2>&1; then
         tail -n 30 "$home/making/log" >&2
         fail "the site could not be made; the whole log is in $home/making/log"
     fi

@@ -254,9 +254,14 @@ def make_people(site):
 def make_content(site):
     workflow = getToolByName(site, "portal_workflow")
 
-    def add(container, kind, publish=True, **fields):
+    now = DateTime(datetime.now(timezone.utc).isoformat())
+
+    def add(container, kind, publish=True, effective=now, **fields):
         item = createContentInContainer(container, kind, checkConstraints=False, **fields)
         if publish:
+            # As publishing by hand does.
+            item.setEffectiveDate(effective)
+            item.reindexObject(idxs=["effective", "effectiveRange"])
             workflow.doActionFor(item, "publish")
         return item
 
@@ -271,13 +276,10 @@ def make_content(site):
     )
     image.reindexObject()
     for age, (name, title, description, text) in enumerate(NEWS):
-        item = add(
-            news, "News Item", publish=name not in PRIVATE_NEWS, id=name, title=title, description=description,
-            text=RichTextValue(text, "text/html", "text/x-html-safe"),
+        add(
+            news, "News Item", publish=name not in PRIVATE_NEWS, effective=now - 2 * age, id=name, title=title,
+            description=description, text=RichTextValue(text, "text/html", "text/x-html-safe"),
         )
-        if name not in PRIVATE_NEWS:
-            item.effective_date = DateTime(datetime.now(timezone.utc).isoformat()) - 2 * age
-            item.reindexObject(idxs=["effective", "effectiveRange"])
 
     courses = add(site, "Folder", id="courses", title="Courses")
     for index, fields in enumerate(sections(*next_term(date.today()))):

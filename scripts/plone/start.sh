@@ -11,7 +11,10 @@ url=http://127.0.0.1:$port/Plone
 fail() { echo "plone: $*" >&2; exit 1; }
 process() { cat "$instance/pid" 2>/dev/null || true; }
 # A process of this id lives, and it is Plone: ids are given again after a restart of the machine.
-running() { [ -n "$(process)" ] && ps -p "$(process)" -o args= 2>/dev/null | grep -q "$instance/etc/zope.ini"; }
+running() {
+    [ -n "$(process)" ] && kill -0 "$(process)" 2>/dev/null || return 1
+    ! command -v ps > /dev/null || ps -p "$(process)" -o args= | grep -qF "$instance/etc/zope.ini"
+}
 answers() {
     "$home/venv/bin/python" - "$url" <<'PYTHON'
 import sys, urllib.request
@@ -51,8 +54,11 @@ else
     "$home/venv/bin/python" -c "import socket; socket.create_server(('127.0.0.1', $port))" 2>/dev/null \
         || fail "something else listens on 127.0.0.1:$port"
     # In a session of its own: what ends this terminal's command does not end Plone.
-    "$home/venv/bin/python" -c 'import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])' \
-        "$home/venv/bin/runwsgi" "$instance/etc/zope.ini" > "$instance/var/log/output.log" 2>&1 < /dev/null &
+    "$home/venv/bin/python" -c '
+import os, sys
+from Zope2.Startup.serve import main
+os.setsid()
+sys.exit(main(["runwsgi", sys.argv[1]]))' "$instance/etc/zope.ini" > "$instance/var/log/output.log" 2>&1 < /dev/null &
     echo $! > "$instance/pid"
 fi
 

@@ -305,6 +305,7 @@ impl StreamHandler<Event> for Broker {
                 Ok(frame) => self.tell_all(&Fan::Import { task: task.into(), frame }),
                 Err(_) => log::error!("an import's progress is not text"),
             },
+            Event::TokensEnded { user } => self.tell_surely(&Fan::TokensEnded { user }),
             Event::SignedOut { user, token } => match token.map(|token| token.parse()).transpose() {
                 Ok(token) => self.tell_surely(&Fan::SignedOut { user, token }),
                 Err(_) => log::error!("a token's id is not a UUID"),

@@ -116,6 +116,11 @@ pub enum Fan {
         /// The token's id; none for all.
         token: Option<uuid::Uuid>,
     },
+    /// Close what came with tokens of this user that are dead by now: sign in again.
+    TokensEnded {
+        /// Whose.
+        user: UserName,
+    },
     /// Close one connection.
     Close {
         /// Its id.

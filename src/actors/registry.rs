@@ -367,7 +367,9 @@ mod tests {
     fn caller(user: &str) -> Option<Caller> {
         let user = UserName::parse(user).unwrap();
         let (name, token_id) = (user.as_str().into(), Uuid::nil());
-        Some(Caller { user, name, role: Role::Student, token_id, issued_ms: 0, expires_at: Timestamp::MAX })
+        let source = crate::identity::Source::Hub;
+        let expires_at = Timestamp::MAX;
+        Some(Caller { user, name, role: Role::Student, source, token_id, issued_ms: 0, expires_at })
     }
 
     fn address(last: u8) -> IpAddr {

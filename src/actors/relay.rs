@@ -199,6 +199,17 @@ impl Relay {
         }
     }
 
+    fn tokens_ended(&mut self, user: &UserName) {
+        let dead = |id: &Uuid| {
+            let caller = self.sessions.get(id).and_then(|local| local.record.caller.as_ref());
+            caller.is_some_and(|caller| !(self.live.is_alive)(caller))
+        };
+        let ids: Vec<Uuid> = self.users.get(user).into_iter().flatten().copied().filter(dead).collect();
+        for id in ids {
+            self.close(id, Close::Unauthenticated);
+        }
+    }
+
     /// Pings who is due, and closes who is silent or whose token has ended.
     fn sweep(&mut self) {
         let now = self.live.clock.now();
@@ -224,7 +235,7 @@ impl Relay {
     /// One channel of a `subscribe`: its frames, or why not. True if it is new to the session.
     fn subscribe_one(&mut self, id: Uuid, channel: &Channel, since: Option<u64>, out: &mut Vec<ByteString>) -> bool {
         let Some(record) = self.sessions.get(&id).map(|local| local.record.clone()) else { return false };
-        if !self.seats.has(channel) {
+        if !self.seats.has(channel, record.caller()) {
             out.push(frames::error("not_found", &format!("there is no channel {channel}")));
             return false;
         }
@@ -286,6 +297,7 @@ impl Handler<Fan> for Relay {
                 self.push_to_all(ids.into_iter().map(|id| (id, Push::Text(frame.clone()))));
             }
             Fan::SignedOut { user, token } => self.signed_out(&user, token),
+            Fan::TokensEnded { user } => self.tokens_ended(&user),
             Fan::Close { id, close } => self.close(id, close),
             Fan::Drain => {
                 let ids: Vec<Uuid> = self.sessions.keys().copied().collect();

@@ -7,7 +7,8 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use crate::domain::channel::Channel;
-use crate::domain::ids::{Crn, SectionId, TermId};
+use crate::domain::ids::{Crn, SectionId, TermId, UserName};
+use crate::domain::role::Role;
 use crate::protocol::frames;
 use crate::readmodel::ReadModel;
 
@@ -35,11 +36,12 @@ impl SeatWatch {
         Self { model, terms: HashMap::new() }
     }
 
-    /// Whether there is what a channel is about; channels that are not about seats are always there.
-    pub(super) fn has(&self, channel: &Channel) -> bool {
+    /// Whether there is, for somebody (none: a visitor), what a channel is about; channels that are not about seats are
+    /// always there.
+    pub(super) fn has(&self, channel: &Channel, who: Option<(&UserName, Role)>) -> bool {
         match channel {
             Channel::Seats(term) => self.model.term(term).is_some(),
-            Channel::Section(id) => self.model.section(id).is_some(),
+            Channel::Section(id) => self.model.section_for(id, who).is_some(),
             Channel::Me | Channel::Alerts | Channel::Import(_) => true,
         }
     }
@@ -70,7 +72,7 @@ impl SeatWatch {
             }
             _ => {
                 let (seq, pieces) = watched.snapshot.get_or_insert_with(|| {
-                    let rows = snapshot.rows().map(|row| &row.state);
+                    let rows = snapshot.listed_rows().map(|row| &row.state);
                     (snapshot.seq, frames::snapshot(channel, snapshot.seq, rows))
                 });
                 out.extend(pieces.iter().cloned());

@@ -58,7 +58,7 @@ impl LocalBus {
 impl Bus for LocalBus {
     fn publish(&self, event: Event) {
         // A sign-out is never lost: there is one for each request that signs out, so they bound themselves.
-        let must_arrive = matches!(event, Event::SignedOut { .. });
+        let must_arrive = matches!(event, Event::SignedOut { .. } | Event::TokensEnded { .. });
         if self.gauge.queued.fetch_add(1, Ordering::Relaxed) >= EVENTS_MAX && !must_arrive {
             self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
             if self.gauge.lost.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000) {

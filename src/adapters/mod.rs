@@ -4,7 +4,9 @@
 //! - [`schedule_csv`]: colleges' CSV schedules
 //! - [`sqlite`]: the embedded store
 //! - [`bus_local`]: the bus within one process
+//! - [`plone`]: the college's Plone, over HTTP
 
 pub mod bus_local;
+pub mod plone;
 pub mod schedule_csv;
 pub mod sqlite;

@@ -43,7 +43,11 @@ pub(super) struct Hub {
 
 /// Takes the store, or finds the hub that has it. To be called on an actix system.
 pub(super) fn access(config: &Config, role: Role) -> Result<Access, Failure> {
-    let options = SqliteOptions { path: config.store.path.clone(), credit_limit: config.registration.credit_limit };
+    let options = SqliteOptions {
+        path: config.store.path.clone(),
+        credit_limit: config.registration.credit_limit,
+        outbox: config.plone.url.is_some(),
+    };
     match SqliteStore::open(options) {
         Ok(store) => Ok(Access::Store(store)),
         Err(OpenError::Locked { address: Some(url), .. }) => Ok(Access::Hub(Hub::at(config, url, role)?)),

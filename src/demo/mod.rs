@@ -112,6 +112,7 @@ fn section(
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        withdrawn: false,
     };
     let mut state = SectionState::new(Arc::new(section));
     if going_on {

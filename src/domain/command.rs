@@ -43,6 +43,8 @@ pub enum Command {
     PutTerm(TermPatch),
     /// A parsed and staged schedule is applied.
     ApplyImport(Arc<StagedImport>),
+    /// The college's own catalogue has changed.
+    PutSections(Arc<[SectionEdit]>),
     /// Free seats go to whoever waits, in every section: what a start does, whatever happened before.
     Settle,
 }
@@ -92,6 +94,20 @@ pub struct TermPatch {
     pub closes_at: Option<Option<Timestamp>>,
     /// Days without teaching.
     pub holidays: Option<Vec<Date>>,
+}
+
+/// The most sections in one [`Command::PutSections`]: registrations pass between two of them.
+pub const EDITS_MAX: usize = 200;
+
+/// What becomes of one section as the college's catalogue has it now. It is a comparison by field: what differs between
+/// `seen` and `wanted` is taken over where the section still is as it was seen. Whatever somebody changed meanwhile
+/// stays.
+#[derive(Debug, Clone)]
+pub struct SectionEdit {
+    /// The section as it was when this was worked out; none: there was none, and it is made unless there is one now.
+    pub seen: Option<Arc<Section>>,
+    /// The section as it is to be.
+    pub wanted: Arc<Section>,
 }
 
 /// A schedule whose rows are in the store under `generation`, not yet visible.

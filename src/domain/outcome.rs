@@ -174,7 +174,7 @@ pub enum Answer {
     SectionChanged,
     /// The term was made or changed.
     TermChanged,
-    /// An import was applied.
+    /// An import, or what the college's catalogue says now, was applied.
     Imported(ImportTally),
     /// There is no such section.
     NoSuchSection,

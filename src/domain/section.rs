@@ -112,6 +112,9 @@ pub struct Section {
     pub linked: Vec<SectionId>,
     /// Courses that come first.
     pub prerequisites: Vec<Box<str>>,
+    /// Whether the college's catalogue does not show it (any more). It keeps everyone, takes no newcomer, and is shown
+    /// to nobody who looks for sections.
+    pub withdrawn: bool,
 }
 
 impl Section {
@@ -179,7 +182,8 @@ impl SectionState {
     /// seat is left, so what can be given is open.
     #[must_use]
     pub fn open(&self) -> u32 {
-        if self.section.status == SectionStatus::Open { self.seats_to_give() } else { 0 }
+        let takes_newcomers = self.section.status == SectionStatus::Open && !self.section.withdrawn;
+        if takes_newcomers { self.seats_to_give() } else { 0 }
     }
     /// What it counts in a student's credits: nothing once it is cancelled.
     #[must_use]

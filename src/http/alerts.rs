@@ -13,7 +13,7 @@ use crate::domain::alert::{Alert, AlertContent, Category, MESSAGE_LEN_MAX, Prior
 use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
-use crate::identity::Audit;
+use crate::identity::{Audit, Caller};
 use crate::ports::alerts::{AlertStore, Cancelled, Entry, Page, Reader, Span};
 use crate::ports::bus::{Bus, Event};
 use crate::protocol::problem::ProblemCode;
@@ -28,6 +28,8 @@ use super::request_id::PRIVATE;
 /// Alerts of a list, unless it is asked for otherwise, and at most.
 const LIMIT: u32 = 100;
 const LIMIT_MAX: u32 = 5_000;
+/// Alerts in force that a dashboard shows: more than a term has at any time.
+const IN_FORCE_MAX: usize = 500;
 /// The longest name of a course, in characters.
 const COURSE_CHARS_MAX: usize = 40;
 
@@ -181,8 +183,18 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
     } else {
         live.alerts.seen_by(reader, span).await?
     };
-    let items = page.items.iter().map(|(seq, entry)| entry_json(*seq, entry)).collect::<Result<Vec<_>, _>>()?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({"items": items, "seq": page.seq})))
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({"items": items_json(&page)?, "seq": page.seq})))
+}
+
+/// What is in force now for somebody who is signed in, oldest first: as `?active=true` lists it.
+pub(super) async fn in_force(live: &Live, caller: &Caller) -> Result<Vec<Value>, Problem> {
+    let span = Span { since: 0, until: None, limit: IN_FORCE_MAX };
+    let reader = Reader::new(Some((&caller.user, caller.role)));
+    items_json(&live.alerts.in_force(reader, span, live.clock.now()).await?)
+}
+
+fn items_json(page: &Page) -> Result<Vec<Value>, Problem> {
+    page.items.iter().map(|(seq, entry)| entry_json(*seq, entry)).collect()
 }
 
 async fn scheduled(alerts: &dyn AlertStore, limit: usize) -> Result<Page, Problem> {

@@ -29,6 +29,16 @@ pub async fn read_json(req: &HttpRequest, payload: web::Payload) -> Result<Field
     Fields::parse(&bytes)
 }
 
+/// The same where the body may be left out, whatever its content type says then: an object without members.
+pub async fn read_json_or_nothing(req: &HttpRequest, payload: web::Payload) -> Result<Fields, Problem> {
+    let bytes = read_bytes(req, payload, JSON_LEN_MAX).await?;
+    if bytes.is_empty() {
+        return Fields::parse(b"{}");
+    }
+    expect_json(req)?;
+    Fields::parse(&bytes)
+}
+
 /// Reads a body of at most `len_max` bytes.
 pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: usize) -> Result<Vec<u8>, Problem> {
     let too_large = || {

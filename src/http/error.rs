@@ -9,9 +9,11 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use serde_json::{Map, Value, json};
 
 use super::hot::NotBuilt;
+use crate::actors::plone::reads::ReadError;
 use crate::actors::registrar::AskError;
 use crate::domain::outcome::Refusal;
 use crate::ports::StoreError;
+use crate::ports::plone::PloneError;
 use crate::protocol::problem::ProblemCode;
 
 /// The media type of a problem document.
@@ -20,6 +22,8 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 const BUSY_RETRY_S: u32 = 1;
 /// How many seconds to stay away while the store recovers.
 const RECOVERY_RETRY_S: u32 = 2;
+/// How many seconds to stay away while Plone does not answer: it is tried again about as often.
+const PLONE_RETRY_S: u32 = 5;
 
 /// A problem document with its headers. Handlers return it as their error.
 #[derive(Debug)]
@@ -163,6 +167,41 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => Self::overloaded().retry_after(RECOVERY_RETRY_S).caused_by(error),
             StoreError::CommitFailed(_) => Self::outcome_unknown().caused_by(error),
             StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+/// What went wrong with Plone, in words for whoever asked: nothing of Plone's own answer.
+#[must_use]
+pub const fn plone_words(error: &PloneError) -> &'static str {
+    match error {
+        PloneError::Busy => "The hub asks the college's Plone for much at present.",
+        PloneError::Open => "The college's Plone does not answer at present.",
+        PloneError::Unavailable(_) => "The college's Plone did not answer.",
+        PloneError::Failed(_) => "The college's Plone has failed.",
+        PloneError::Unauthenticated | PloneError::Forbidden | PloneError::Locked(_) => {
+            "The college's Plone does not let the hub do this."
+        }
+        PloneError::NotFound | PloneError::Refused(_) => "The college's Plone refuses this.",
+    }
+}
+
+impl From<PloneError> for Problem {
+    fn from(error: PloneError) -> Self {
+        let problem = Self::new(ProblemCode::PloneUnavailable, plone_words(&error)).retry_after(PLONE_RETRY_S);
+        // An outage is logged once, where it is noticed, not with each request that meets it.
+        if error.is_passing() { problem } else { problem.caused_by(error) }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Failed(error) => error.into(),
+            ReadError::Late => {
+                let detail = "The college's Plone did not answer in time.";
+                Self::new(ProblemCode::PloneLate, detail).retry_after(PLONE_RETRY_S)
+            }
         }
     }
 }
@@ -311,6 +350,20 @@ mod tests {
         let problem = Problem::from(StoreError::Corrupt("table people, row 7".to_owned()));
         assert!(problem.cause().unwrap().contains("row 7"));
         assert!(!problem.document().to_string().contains("row 7"));
+    }
+
+    #[test]
+    async fn what_plone_says_goes_to_the_log_only() {
+        let cases = [
+            (Problem::from(PloneError::Failed("Traceback: KeyError at 10.0.0.7".to_owned())), 502),
+            (Problem::from(ReadError::Failed(PloneError::Unavailable("10.0.0.7:8080".to_owned()))), 502),
+            (Problem::from(ReadError::Late), 504),
+        ];
+        for (problem, status) in cases {
+            let document = problem.document();
+            assert_eq!((&document["status"], &document["code"]), (&json!(status), &json!("plone_unavailable")));
+            assert!(!document.to_string().contains("10.0.0.7"), "{document}");
+        }
     }
 
     #[test]

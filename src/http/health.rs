@@ -17,10 +17,14 @@ const NO_STORE: (actix_web::http::header::HeaderName, &str) = (CACHE_CONTROL, "n
 /// One thing that must be well for the hub to be ready. Errs in words for an operator.
 pub type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// What is told beside, without being waited for: a word.
+pub type Tell = Box<dyn Fn() -> &'static str + Send + Sync>;
+
 /// Everything that must be well.
 #[derive(Default)]
 pub struct Readiness {
     checks: Vec<(&'static str, Check)>,
+    told: Vec<(&'static str, Tell)>,
 }
 
 impl Readiness {
@@ -28,6 +32,13 @@ impl Readiness {
     #[must_use]
     pub fn with(mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.checks.push((name, Box::new(check)));
+        self
+    }
+
+    /// Adds what is told under its name, and makes nothing unready.
+    #[must_use]
+    pub fn telling(mut self, name: &'static str, tell: impl Fn() -> &'static str + Send + Sync + 'static) -> Self {
+        self.told.push((name, Box::new(tell)));
         self
     }
 }
@@ -45,7 +56,7 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header(NO_STORE).json(json!({ "ok": true }))
 }
 
-/// `GET /readyz`: `{ready, checks: {NAME: {ok, detail?}}}`; 503, with a `detail` that sums up, when not all is well.
+/// `GET /readyz`: `{ready, checks: {NAME: {ok, detail?}}, plone}`; 503, with a `detail` that sums up, when not all is well.
 pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     let mut checks = Map::new();
     let mut wrong = Vec::new();
@@ -60,6 +71,9 @@ pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
         checks.insert((*name).to_owned(), state);
     }
     let mut body = json!({ "ready": wrong.is_empty(), "checks": checks });
+    for (name, tell) in &readiness.told {
+        body[*name] = tell().into();
+    }
     let mut response = if wrong.is_empty() {
         HttpResponse::Ok()
     } else {
@@ -102,8 +116,10 @@ mod tests {
 
     #[actix_web::test]
     async fn a_hub_without_troubles_is_ready_and_measured() {
-        let (status, body) = ask(Readiness::default().with("store", || Ok(())), "/readyz").await;
-        assert_eq!((status, body.contains("\"ready\":true")), (200, true));
+        let ready = Readiness::default().with("store", || Ok(())).telling("plone", || "unavailable");
+        let (status, body) = ask(ready, "/readyz").await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &body["ready"], &body["plone"]), (200, &json!(true), &json!("unavailable")));
         let (status, text) = ask(Readiness::default(), "/metrics").await;
         assert!(status == 200 && text.contains("# TYPE eduhub_http_requests_total counter"), "{text}");
     }

@@ -37,7 +37,7 @@ pub async fn put(
     for text in wanted {
         let id = SectionId::parse(&text)
             .ok()
-            .filter(|id| model.section(id).is_some())
+            .filter(|id| model.section_for(id, Some((&student.0.user, student.0.role))).is_some())
             .ok_or_else(|| Problem::invalid("sections", format!("There is no section {text}.")))?;
         if !sections.contains(&id) {
             sections.push(id);

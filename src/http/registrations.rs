@@ -93,16 +93,26 @@ pub async fn list(request: HttpRequest, student: Student, model: Data<ReadModel>
     if wanted.as_ref().is_some_and(|term| model.term(term).is_none()) {
         return Err(Problem::invalid("term", "There is no such term."));
     }
+    let (items, credits) = held_by(&model, &student.0.user, wanted.as_ref());
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "items": items, "credits": credits })))
+}
+
+/// What a student holds, in one term or in all, and the credits of it by term.
+pub(super) fn held_by(
+    model: &ReadModel,
+    student: &UserName,
+    wanted: Option<&TermId>,
+) -> (Vec<Value>, Map<String, Value>) {
     let mut items = Vec::new();
     let mut credits = Map::new();
-    for (id, term) in model.terms().iter().filter(|(id, _)| wanted.as_ref().is_none_or(|w| w == *id)) {
-        let held = held_in(id, term, &student.0.user);
+    for (id, term) in model.terms().iter().filter(|(id, _)| wanted.is_none_or(|w| w == *id)) {
+        let held = held_in(id, term, student);
         if !held.is_empty() || wanted.is_some() {
-            credits.insert(id.to_string(), json!(term.enrolled_credits(&student.0.user)));
+            credits.insert(id.to_string(), json!(term.enrolled_credits(student)));
         }
         items.extend(held);
     }
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "items": items, "credits": credits })))
+    (items, credits)
 }
 
 /// What a student holds in one term, in the order in which it was taken.

@@ -51,6 +51,10 @@ impl RequestId {
 #[derive(Debug, Clone)]
 pub struct LoggedUser(pub UserName);
 
+/// In the extensions of a request whose answer says itself what a page may do: it is none of the hub's.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnPolicy;
+
 /// The outermost middleware: `App::new().wrap(middleware::from_fn(request_id))`.
 pub async fn request_id<B: MessageBody + 'static>(
     req: ServiceRequest,
@@ -77,7 +81,8 @@ pub async fn request_id<B: MessageBody + 'static>(
     if let Ok(value) = HeaderValue::from_str(id_text) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
-    protect(answer.headers_mut());
+    let is_ours = !answer.request().extensions().contains::<OwnPolicy>();
+    protect(answer.headers_mut(), is_ours);
     if let Some(cause) = cause {
         log::error!(target: "eduhub::http", "{cause} id={id_text}");
     }
@@ -93,13 +98,14 @@ fn is_problem(headers: &HeaderMap) -> bool {
 }
 
 /// The safety headers; what a handler has set stays.
-fn protect(headers: &mut HeaderMap) {
+fn protect(headers: &mut HeaderMap, is_ours: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(header::CACHE_CONTROL) {
         let value = if headers.contains_key(header::ETAG) { ASK_EACH_TIME } else { KEEP_NOWHERE };
         headers.insert(header::CACHE_CONTROL, value);
     }
-    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let is_page =
+        is_ours && headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     if is_page {
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {

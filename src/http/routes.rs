@@ -5,7 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use super::error::{get, method_not_allowed, not_found};
 use super::{
-    alerts, assets, events, health, imports, live, plan, registrations, sections, session, sessions, terms, users,
+    alerts, announcements, assets, dashboard, events, health, imports, live, plan, plone_desk, proxy, registrations,
+    sections, session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -23,10 +24,14 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(imports::routes)
         .configure(events::routes)
         .configure(alerts::routes)
+        .configure(announcements::routes)
+        .configure(dashboard::routes)
+        .configure(plone_desk::routes)
         .configure(live::routes)
         .configure(sessions::routes)
         .configure(users::routes)
         .configure(health::routes)
+        .configure(proxy::routes)
         .configure(pages)
         .default_service(to(not_found));
 }

@@ -71,7 +71,8 @@ impl Filter {
 
     fn takes(&self, row: &Row) -> bool {
         let section = &row.state.section;
-        (!self.open || row.state.open() > 0)
+        !section.withdrawn
+            && (!self.open || row.state.open() > 0)
             && self.subject.as_ref().is_none_or(|s| section.subject().to_uppercase() == *s)
             && (self.days.is_empty() || meets_on_all(section, self.days))
             && (self.words.is_empty() || {
@@ -186,8 +187,10 @@ fn list_json(filter: &Filter, snapshots: &[Arc<Snapshot>]) -> Bytes {
 }
 
 /// `GET /api/v1/sections/{id}`
-pub async fn one(request: HttpRequest, _visitor: Visitor, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
-    let (row, _) = find(&model, &path_param(&request, "id")?)?;
+pub async fn one(request: HttpRequest, visitor: Visitor, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
+    let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
+    let who = visitor.0.as_ref().map(|caller| (&caller.user, caller.role));
+    let (row, _) = model.section_for(&id, who).ok_or_else(no_such_section)?;
     Ok(section_response(&row))
 }
 
@@ -221,7 +224,7 @@ pub async fn seats(
     let build = move || {
         let snapshot = term.snapshot();
         let mut out = format!("{{\"seq\":{},\"seats\":", snapshot.seq).into_bytes();
-        push_seat_rows(&mut out, snapshot.rows().map(|row| &row.state));
+        push_seat_rows(&mut out, snapshot.listed_rows().map(|row| &row.state));
         out.push(b'}');
         (snapshot.seq, Encoded::new(&tag(&[snapshot]), JSON, REVALIDATE, out.into()))
     };

@@ -11,12 +11,15 @@ use super::body::read_json;
 use super::error::{Problem, get, method_not_allowed};
 use super::site::{OriginVerdict, Site};
 use crate::domain::ids::USER_LEN_MAX;
-use crate::identity::gate::LoginError;
+use crate::identity::gate::{LoginError, SignedInBy};
 use crate::identity::{Audit, Caller, Identity};
+use crate::ports::plone::PloneError;
 use crate::protocol::problem::ProblemCode;
 
 /// The longest password that is looked at, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
+/// When to try again while Plone does not answer: about as long as it takes to start.
+const PLONE_RETRY_S: u32 = 5;
 
 /// The resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -38,13 +41,29 @@ impl From<LoginError> for Problem {
             }
             LoginError::Overloaded => Self::overloaded(),
             LoginError::Store(error) => error.into(),
+            LoginError::NotHere(why) => Self::forbidden(why),
+            LoginError::Locked(reason) => Self::forbidden(format!("Plone has locked this account: {reason}")),
+            LoginError::Plone(PloneError::Busy) => Self::overloaded(),
+            LoginError::Plone(error) => Self::new(
+                ProblemCode::PloneUnavailable,
+                "The college's Plone, which checks passwords, does not answer just now. Nobody was signed in and nothing \
+                 was changed; it is safe to try again.",
+            )
+            .retry_after(PLONE_RETRY_S)
+            .caused_by(error),
             LoginError::Failed => Self::internal(error),
         }
     }
 }
 
-fn user_json(caller: &Caller) -> Value {
+/// Who somebody is, as `GET /api/v1/me` says it.
+pub(super) fn user_json(caller: &Caller) -> Value {
     json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
+}
+
+/// Whether the trail tells of it: who tried was refused, and not for want of time or room.
+fn is_failed_attempt(error: &LoginError) -> bool {
+    matches!(error, LoginError::BadCredentials | LoginError::NotHere(_) | LoginError::Locked(_))
 }
 
 /// `POST /api/v1/login`.
@@ -65,23 +84,28 @@ pub async fn login(
     fields.finish()?;
 
     let outcome = identity.login(&username, password, client_ip(&req)).await;
-    let minted = match outcome {
-        Ok(minted) => minted,
+    let signed_in = match outcome {
+        Ok(signed_in) => signed_in,
         Err(error) => {
-            if error == LoginError::BadCredentials {
-                audit.record(&req, None, "login.failed", Some(&username), None, "wrong user name or password");
+            if is_failed_attempt(&error) {
+                audit.record(&req, None, "login.failed", Some(&username), None, &error.to_string());
             }
             return Err(error.into());
         }
     };
-    audit.record(&req, Some(&minted.caller), "login", Some(&username), None, "local account");
+    let detail = match signed_in.by {
+        SignedInBy::LocalAccount => "local account",
+        SignedInBy::Plone => "Plone",
+        SignedInBy::KnownPassword => "Plone did not answer: known password",
+    };
+    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, detail);
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
-    let cookie = session_cookie(&site, minted.token.clone()).max_age(ttl).finish();
+    let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
     Ok(HttpResponse::Ok().cookie(cookie).json(json!({
-        "token": minted.token,
-        "expires_at": minted.caller.expires_at.to_string(),
-        "user": user_json(&minted.caller),
+        "token": signed_in.token,
+        "expires_at": signed_in.caller.expires_at.to_string(),
+        "user": user_json(&signed_in.caller),
     })))
 }
 

@@ -39,12 +39,12 @@ struct Hub {
 impl Hub {
     async fn start(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0) };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
         let store = SqliteStore::open(options).unwrap();
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let store = Arc::new(store);
         let clock = Arc::new(SystemClock);
-        let identity = Identity::start(settings, &secret, store.clone(), Arc::new(Deaf), clock).await.unwrap();
+        let identity = Identity::start(settings, &secret, store.clone(), Arc::new(Deaf), clock, None).await.unwrap();
         for (name, role) in [("ann", Role::Student), ("sam", Role::Staff), ("ada", Role::Admin)] {
             let (username, password) = (UserName::parse(name).unwrap(), Some(SecretString::from("correct horse")));
             identity.put_account(AccountChange { username, role, name: None, password }).await.unwrap();

@@ -16,13 +16,15 @@ use crate::ports::StoreError;
 use crate::ports::accounts::{Account, AccountStore};
 use crate::ports::bus::{Bus, Event};
 use crate::ports::clock::Clock;
+use crate::ports::plone::PloneError;
 
-use super::Caller;
 use super::limits::{AddressKey, RequestLimits, SignInLimits};
+use super::members::Members;
 use super::password::{HashError, Hasher};
 use super::people::People;
 use super::ticket::Tickets;
-use super::token::{Minted, TokenError, Tokens};
+use super::token::{TokenError, Tokens};
+use super::{Caller, PloneSignIn, Source};
 
 /// Tokens that were signed out one by one and are remembered each; past this, signing out ends all of the user's.
 const DEAD_TOKENS_MAX: usize = 500_000;
@@ -77,9 +79,40 @@ pub enum LoginError {
     /// The store cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The password is right, and nobody can be signed in: why, in words for whoever tries.
+    #[error("signed in to Plone, not here: {0}")]
+    NotHere(&'static str),
+    /// Plone has locked the account; in its own words.
+    #[error("Plone has locked the account: {0}")]
+    Locked(String),
+    /// Plone does not say whether the password is right, and no other way is known.
+    #[error(transparent)]
+    Plone(PloneError),
     /// A token could not be made.
     #[error("no token could be made")]
     Failed,
+}
+
+/// By what somebody was signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedInBy {
+    /// A local account.
+    LocalAccount,
+    /// Plone.
+    Plone,
+    /// Plone did not answer; the password is the one that it accepted last.
+    KnownPassword,
+}
+
+/// Somebody has signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The hub's token.
+    pub token: String,
+    /// Who it makes whoever holds it.
+    pub caller: Caller,
+    /// By what.
+    pub by: SignedInBy,
 }
 
 impl From<HashError> for LoginError {
@@ -118,12 +151,12 @@ pub enum AccountOutcome {
 /// A sign-in under way; it ends when this is dropped, be it because the client went away.
 struct Attempt<'a> {
     limits: &'a SignInLimits,
-    username: &'a str,
+    account: &'a str,
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.limits.end(self.username);
+        self.limits.end(self.account);
     }
 }
 
@@ -131,10 +164,12 @@ impl Drop for Attempt<'_> {
 pub struct Identity {
     settings: Settings,
     tokens: Tokens,
-    store: Arc<dyn AccountStore>,
+    pub(super) store: Arc<dyn AccountStore>,
     bus: Arc<dyn Bus>,
-    clock: Arc<dyn Clock>,
-    hasher: Hasher,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) hasher: Arc<Hasher>,
+    /// Those who come by Plone, when there is one.
+    pub(super) members: Option<Arc<Members>>,
     people: People,
     tickets: Tickets,
     requests: RequestLimits,
@@ -142,23 +177,32 @@ pub struct Identity {
     /// Tokens that were signed out, until they would have expired.
     dead: DashMap<Uuid, Timestamp>,
     /// Tokens of this user that were made up to this time are dead.
-    valid_from_ms: DashMap<UserName, i64>,
+    pub(super) valid_from_ms: DashMap<UserName, i64>,
     /// A sign-in finishes, and an account changes, one after the other: so no token made with the old password
     /// outlives the change.
-    accounts: RwLock<()>,
+    pub(super) accounts: RwLock<()>,
 }
 
 impl Identity {
-    /// Starts the service on the current runtime, with what the store remembers of tokens that ended.
+    /// Starts the service on the current runtime, with what the store remembers of tokens that ended. With `plone`, whoever
+    /// has no local account is signed in by Plone.
     pub async fn start(
         settings: Settings,
         secret: &SecretString,
         store: Arc<dyn AccountStore>,
         bus: Arc<dyn Bus>,
         clock: Arc<dyn Clock>,
+        plone: Option<PloneSignIn>,
     ) -> Result<Arc<Self>, StoreError> {
         let hasher = Hasher::start(settings.hash_threads)
             .map_err(|error| StoreError::Unavailable(format!("no thread for passwords: {error}")))?;
+        let hasher = Arc::new(hasher);
+        let members = match plone {
+            Some(plone) => {
+                Some(Members::start(plone, store.clone(), bus.clone(), clock.clone(), hasher.clone()).await?)
+            }
+            None => None,
+        };
         let dead = store.dead_tokens(clock.now()).await?.into_iter().collect();
         let valid_from = store.tokens_valid_from().await?;
         let identity = Arc::new(Self {
@@ -174,6 +218,7 @@ impl Identity {
             bus,
             clock,
             hasher,
+            members,
             dead,
         });
         tokio::spawn(keep_house(Arc::downgrade(&identity)));
@@ -196,8 +241,15 @@ impl Identity {
         let now = self.clock.now();
         let caller = self.tokens.verify(token, now)?;
         self.check_alive(&caller, now)?;
-        self.people.notice(&caller, now);
+        self.notice(&caller, now);
         Ok(caller)
+    }
+
+    fn notice(&self, caller: &Caller, now: Timestamp) {
+        self.people.notice(caller, now);
+        if let Some(members) = self.members.as_ref().filter(|_| caller.source == Source::Plone) {
+            members.notice(caller, now);
+        }
     }
 
     /// Whether a caller from before is still one: neither expired nor signed out.
@@ -212,36 +264,48 @@ impl Identity {
         }
         let ended = self.dead.contains_key(&caller.token_id);
         let old = self.valid_from_ms.get(&caller.user).is_some_and(|from| caller.issued_ms <= *from);
+        let ended = ended || caller.source == Source::Plone && self.has_ended_in_plone(caller);
         if ended || old { Err(TokenError::SignedOut) } else { Ok(()) }
     }
 
-    /// Signs in with a local account.
-    pub async fn login(&self, username: &str, password: SecretString, from: IpAddr) -> Result<Minted, LoginError> {
+    /// Nobody vouches for those who came by a Plone that the hub does not have any more.
+    fn has_ended_in_plone(&self, caller: &Caller) -> bool {
+        let Some(members) = &self.members else { return true };
+        members.ended_ms(&caller.user).is_some_and(|ended| caller.issued_ms <= ended)
+    }
+
+    /// Signs in with a local account; without one of this name, by Plone.
+    pub async fn login(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignedIn, LoginError> {
         let address = AddressKey::from(from);
+        // Plone may take a name in several spellings: they are one account's, when it comes to guessing.
+        let account = &username.to_lowercase();
         let now_ms = || self.clock.now().as_millisecond();
         let limited = |retry_after_s| LoginError::RateLimited { retry_after_s };
         let mut pauses_left = SAME_ACCOUNT_PAUSES_MAX;
-        while let Err(retry_after_s) = self.sign_ins.begin(username, address, now_ms()) {
+        while let Err(retry_after_s) = self.sign_ins.begin(account, address, now_ms()) {
             // Attempts at the same moment count each other, but those that succeed give back what they took: nobody is
             // told "too many failures" before there were any.
-            if pauses_left == 0 || !self.sign_ins.is_under_way(username) {
+            if pauses_left == 0 || !self.sign_ins.is_under_way(account) {
                 return Err(limited(retry_after_s));
             }
             pauses_left -= 1;
             tokio::time::sleep(SAME_ACCOUNT_PAUSE).await;
         }
-        let _attempt = Attempt { limits: &self.sign_ins, username };
+        let _attempt = Attempt { limits: &self.sign_ins, account };
         let outcome = self.check_password(username, password).await;
         match &outcome {
-            Err(LoginError::BadCredentials) => self.sign_ins.failed(address, now_ms()),
-            _ => self.sign_ins.give_back(username),
+            Err(LoginError::BadCredentials | LoginError::Locked(_)) => self.sign_ins.failed(address, now_ms()),
+            _ => self.sign_ins.give_back(account),
         }
         outcome
     }
 
-    async fn check_password(&self, username: &str, password: SecretString) -> Result<Minted, LoginError> {
+    async fn check_password(&self, username: &str, password: SecretString) -> Result<SignedIn, LoginError> {
         let account = match UserName::parse(username) {
-            Ok(username) => self.store.account(&username).await?,
+            Ok(username) => match (self.store.account(&username).await?, &self.members) {
+                (None, Some(members)) => return self.login_by_plone(members, username, password).await,
+                (account, _) => account,
+            },
             Err(_) => None,
         };
         let hash = account.as_ref().map(|account| account.password_hash.clone());
@@ -253,22 +317,36 @@ impl Identity {
             // It was changed while the password was looked at: the new one decides, on the next attempt.
             return Err(LoginError::BadCredentials);
         }
-        // Later than the end of all earlier tokens, even within the same millisecond.
-        let not_before = self.valid_from_ms.get(&account.username).map_or(i64::MIN, |from| *from + 1);
-        let now = self.clock.now();
-        let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);
-        let ttl = self.settings.session_ttl;
-        let minted = self.tokens.mint(&account.username, Some(&account.name), account.role, ttl, issued);
-        let minted = minted.ok_or(LoginError::Failed)?;
-        self.people.notice(&minted.caller, now);
-        Ok(minted)
+        let ended_ms = self.valid_from_ms.get(&account.username).map(|from| *from);
+        self.mint(Source::Hub, &account.username, &account.name, account.role, ended_ms, SignedInBy::LocalAccount)
     }
 
-    /// Ends a token: at once in this process, and for good once this returns.
+    /// A token that is later than the end of all earlier ones, even within the same millisecond.
+    pub(super) fn mint(
+        &self,
+        source: Source,
+        user: &UserName,
+        name: &str,
+        role: Role,
+        ended_ms: Option<i64>,
+        by: SignedInBy,
+    ) -> Result<SignedIn, LoginError> {
+        let now = self.clock.now();
+        let not_before = ended_ms.map_or(i64::MIN, |ended| ended.saturating_add(1));
+        let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);
+        let minted = self.tokens.mint_by(source, user, Some(name), role, self.settings.session_ttl, issued);
+        let minted = minted.ok_or(LoginError::Failed)?;
+        self.notice(&minted.caller, now);
+        Ok(SignedIn { token: minted.token, caller: minted.caller, by })
+    }
+
+    /// Ends a token: at once in this process, and for good once this returns. A member's token of Plone is forgotten.
     pub async fn logout(&self, caller: &Caller) -> Result<(), StoreError> {
+        self.forget_member_token(caller).await;
         if self.dead.len() >= DEAD_TOKENS_MAX {
             let now = self.clock.now();
-            self.end_all(&caller.user, now);
+            self.valid_from_ms.insert(caller.user.clone(), now.as_millisecond());
+            self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: None });
             return self.store.end_tokens(&caller.user, now).await;
         }
         self.dead.insert(caller.token_id, caller.expires_at);
@@ -297,6 +375,9 @@ impl Identity {
         if ends_tokens {
             self.end_all(&account.username, now);
         }
+        if let Some(members) = self.members.as_ref().filter(|_| present.is_none()) {
+            members.give_way(&account.username).await?;
+        }
         Ok(if present.is_some() { AccountOutcome::Changed(account) } else { AccountOutcome::Created(account) })
     }
 
@@ -313,7 +394,7 @@ impl Identity {
 
     fn end_all(&self, user: &UserName, up_to: Timestamp) {
         self.valid_from_ms.insert(user.clone(), up_to.as_millisecond());
-        self.bus.publish(Event::SignedOut { user: user.clone(), token: None });
+        self.bus.publish(Event::TokensEnded { user: user.clone() });
     }
 
     /// A ticket for a WebSocket of this caller; none when too many are about.
@@ -324,7 +405,9 @@ impl Identity {
     /// Whose ticket it is, once, if that caller is still one.
     #[must_use]
     pub fn redeem_ticket(&self, ticket: &str) -> Option<Caller> {
-        self.tickets.redeem(ticket, Instant::now()).filter(|caller| self.is_alive(caller))
+        let caller = self.tickets.redeem(ticket, Instant::now()).filter(|caller| self.is_alive(caller))?;
+        self.notice(&caller, self.clock.now());
+        Some(caller)
     }
 
     async fn forget_what_ended(&self) {

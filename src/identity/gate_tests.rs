@@ -18,8 +18,10 @@ impl Clock for SetClock {
 struct Heard(Mutex<Vec<(String, Option<String>)>>);
 impl Bus for Heard {
     fn publish(&self, event: Event) {
-        if let Event::SignedOut { user, token } = event {
-            self.0.lock().unwrap().push((user.to_string(), token));
+        match event {
+            Event::SignedOut { user, token } => self.0.lock().unwrap().push((user.to_string(), token)),
+            Event::TokensEnded { user } => self.0.lock().unwrap().push((user.to_string(), None)),
+            _ => {}
         }
     }
     fn is_listening(&self, _: &UserName) -> bool {
@@ -47,12 +49,13 @@ impl Hub {
         let path = self.folder.path().join("hub.db");
         let store = match self.store.take() {
             Some(store) => store,
-            None => SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0) }).unwrap(),
+            None => SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap(),
         };
         let settings = Settings { login_per_minute: 3, session_ttl: Duration::from_secs(60), ..Settings::default() };
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let identity =
-            Identity::start(settings, &secret, Arc::new(store.clone()), self.heard.clone(), self.clock.clone()).await;
+            Identity::start(settings, &secret, Arc::new(store.clone()), self.heard.clone(), self.clock.clone(), None)
+                .await;
         self.identity = Some(identity.unwrap());
         self.store = Some(store);
     }
@@ -64,7 +67,7 @@ impl Hub {
         let change = AccountChange { username: user(name), role, name: None, password };
         self.identity().put_account(change).await.unwrap()
     }
-    async fn login(&self, name: &str, password: &str) -> Result<Minted, LoginError> {
+    async fn login(&self, name: &str, password: &str) -> Result<SignedIn, LoginError> {
         self.identity().login(name, SecretString::from(password), [192, 0, 2, 1].into()).await
     }
     fn pass_ms(&self, ms: i64) {

@@ -2,6 +2,8 @@
 //! the stores by their traits, and nothing of actix.
 //!
 //! - [`gate`]: [`Identity`], the service that handlers, sessions and the command line ask
+//! - [`plone`]: sign-in by the college's Plone; [`members`]: who came by it and is here; [`recheck`]: whether they are
+//!   still there, in the same role; [`hashes`]: the queue of passwords that Plone has just accepted
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them
 //! - [`password`]: argon2id, on threads of its own
 //! - [`limits`]: how often somebody may ask, and may fail
@@ -10,9 +12,15 @@
 
 pub mod audit;
 pub mod gate;
+mod hashes;
 pub mod limits;
+pub mod members;
 pub mod password;
 pub mod people;
+pub mod plone;
+#[cfg(test)]
+mod plone_fixture;
+mod recheck;
 pub mod secret;
 pub mod ticket;
 pub mod token;
@@ -27,6 +35,18 @@ use crate::domain::role::Role;
 
 pub use audit::Audit;
 pub use gate::{Identity, Settings};
+pub use plone::PloneSignIn;
+
+/// By what somebody has a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The hub: a local account, or a token that was minted.
+    #[default]
+    Hub,
+    /// Plone: it ends when Plone does not know its user in this role any more.
+    Plone,
+}
 
 /// Somebody who came with a good token. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +57,8 @@ pub struct Caller {
     pub name: Arc<str>,
     /// What the token allows.
     pub role: Role,
+    /// By what it was given.
+    pub source: Source,
     /// The token's id.
     pub token_id: Uuid,
     /// When the token was made, in milliseconds since the epoch.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::domain::ids::UserName;
 use crate::ports::accounts::{AccountStore, Person};
 
-use super::Caller;
+use super::{Caller, Source};
 
 /// People that may wait to be written: more than come in the first second of a morning.
 const WAITING_MAX: usize = 20_000;
@@ -45,6 +45,7 @@ impl People {
             username: caller.user.clone(),
             name: caller.name.as_ref().to_owned(),
             role: caller.role,
+            by_plone: caller.source == Source::Plone,
             last_seen: now,
         };
         // When the queue is full, the next request of this person tries again.

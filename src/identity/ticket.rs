@@ -74,6 +74,7 @@ mod tests {
             user: UserName::parse("ann").unwrap(),
             name: "Ann".into(),
             role: Role::Student,
+            source: crate::identity::Source::Hub,
             token_id: uuid::Uuid::nil(),
             issued_ms: 0,
             expires_at: jiff::Timestamp::MAX,

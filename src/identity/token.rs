@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 
-use super::Caller;
+use super::{Caller, Source};
 
 /// The longest token that is looked at, in bytes: the longest that the hub makes has some 800.
 const TOKEN_LEN_MAX: usize = 4_096;
@@ -32,6 +32,13 @@ struct Claims {
     // Whole seconds cannot tell a token of before a change of password from the one right after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_hub")]
+    src: Source,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_hub(source: &Source) -> bool {
+    *source == Source::Hub
 }
 
 /// Why a token is not good.
@@ -77,11 +84,25 @@ impl Tokens {
         Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes), validation }
     }
 
-    /// Makes a token for `user` that lives for `ttl` from `now` on. None if it cannot be signed, which no valid input
-    /// brings about.
+    /// Makes a token of the hub's own for `user` that lives for `ttl` from `now` on. None if it cannot be signed, which
+    /// no valid input brings about.
     #[must_use]
     pub fn mint(
         &self,
+        user: &UserName,
+        name: Option<&str>,
+        role: Role,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Option<Minted> {
+        self.mint_by(Source::Hub, user, name, role, ttl, now)
+    }
+
+    /// The same, saying by what somebody has it.
+    #[must_use]
+    pub fn mint_by(
+        &self,
+        source: Source,
         user: &UserName,
         name: Option<&str>,
         role: Role,
@@ -97,6 +118,7 @@ impl Tokens {
             exp: now.as_second() + ttl_s,
             jti: Uuid::now_v7().to_string(),
             iat_ms: Some(now.as_millisecond()),
+            src: source,
         };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).ok()?;
         Some(Minted { token, caller: caller_of(&claims).ok()? })
@@ -129,7 +151,7 @@ fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
     let name = claims.name.as_deref().unwrap_or(&claims.sub).into();
     let expires_at = Timestamp::from_second(claims.exp).map_err(|_| TokenError::Foreign)?;
     let issued_ms = claims.iat_ms.unwrap_or_else(|| claims.iat.saturating_mul(1_000));
-    Ok(Caller { user, name, role: claims.role, token_id, issued_ms, expires_at })
+    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at })
 }
 
 #[cfg(test)]
@@ -183,6 +205,17 @@ mod tests {
         }
         let other = tokens("another secret of more than thirty-two bytes");
         assert_eq!(other.verify(&good, at(1_000)), Err(TokenError::Foreign));
+    }
+
+    #[test]
+    fn a_token_says_by_what_it_was_given() {
+        let user = UserName::parse("ann").unwrap();
+        for source in [Source::Hub, Source::Plone] {
+            let minted = tokens(SECRET).mint_by(source, &user, None, Role::Student, Duration::from_secs(60), at(1_000));
+            let minted = minted.unwrap();
+            assert_eq!(minted.caller.source, source);
+            assert_eq!(tokens(SECRET).verify(&minted.token, at(1_000)).unwrap().source, source);
+        }
     }
 
     #[test]

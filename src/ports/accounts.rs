@@ -30,6 +30,8 @@ pub struct Person {
     pub name: String,
     /// The role of that token.
     pub role: Role,
+    /// Whether Plone signed them in; otherwise it is a local account, or a token that was minted for somebody.
+    pub by_plone: bool,
     /// When.
     pub last_seen: Timestamp,
 }

@@ -48,12 +48,18 @@ pub enum Event {
         /// The frame, JSON text.
         frame: Bytes,
     },
-    /// Tokens of this session of a user (or all of the user's) are dead: close what came with them.
+    /// A user signed out, of this session or of all: close what came with it. Clients do not come back.
     SignedOut {
         /// Whose.
         user: UserName,
         /// The one token, by its id; none for all of them.
         token: Option<String>,
+    },
+    /// Tokens of a user ended otherwise: another role or password, nobody of this name in Plone any more. Close what
+    /// came with one that is dead by now. Clients are told to sign in again.
+    TokensEnded {
+        /// Whose.
+        user: UserName,
     },
 }
 

@@ -109,6 +109,8 @@ pub trait ImportStore: Send + Sync {
 
     /// Puts events, all or none. With `dry`, only counts.
     fn put_events(&self, events: Vec<Event>, dry: bool) -> StoreFuture<EventTally>;
+    /// Removes the events of these ids; one that is not there is passed over.
+    fn remove_events(&self, ids: Vec<String>) -> StoreFuture<()>;
     /// Events in order of start.
     fn events(&self, since: Option<EventCursor>, limit: usize) -> StoreFuture<EventPage>;
 }

@@ -51,6 +51,8 @@ pub struct OutboxEntry {
     pub section: SectionId,
     /// Grows with each mark.
     pub version: u64,
+    /// When all of this was read.
+    pub read_at: Timestamp,
     /// When the oldest change was made that is not in Plone.
     pub queued_at: Timestamp,
     /// How often it was tried in vain.
@@ -89,17 +91,19 @@ pub struct OutboxSummary {
 
 /// Keeps the outbox and what is known of Plone's items.
 pub trait OutboxStore: Send + Sync {
-    /// At most `limit` entries that are due, the longest waiting first, except those of `busy` (they are being sent).
-    fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32) -> StoreFuture<Vec<OutboxEntry>>;
-    /// The entry was sent in this version: `item` is what Plone has now. A newer version stays, due at `next_at`.
-    fn sent(&self, item: PloneItem, version: u64, next_at: Timestamp) -> StoreFuture<()>;
+    /// At most `limit` entries that are due, except those of `busy` (they are being sent): first sections that have an
+    /// item, then, with `new_ones`, those that have none yet; the longest waiting of each first.
+    fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32, new_ones: bool) -> StoreFuture<Vec<OutboxEntry>>;
+    /// The entry was sent in this version, which was read at `read_at`: `item` is what Plone has now. A newer version
+    /// stays, due at `next_at`.
+    fn sent(&self, item: PloneItem, version: u64, read_at: Timestamp, next_at: Timestamp) -> StoreFuture<()>;
     /// There was nothing to send, or there will never be: the entry ends in this version.
     fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()>;
     /// It did not work: tried again at `next_at`.
     fn later(&self, section: &SectionId, next_at: Timestamp) -> StoreFuture<()>;
     /// Plone refused it for good, in these words. A later change of the section tries again.
     fn put_aside(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()>;
-    /// Marks sections: what Plone has differs from what the hub last wrote.
+    /// Marks sections: what Plone has differs from what the hub last wrote. What the hub does not know is passed over.
     fn mark(&self, sections: Vec<SectionId>, at: Timestamp) -> StoreFuture<()>;
     /// Sends again what was put aside: these, or all. Answers how many.
     fn resend(&self, sections: Option<Vec<SectionId>>, at: Timestamp) -> StoreFuture<u64>;
@@ -108,8 +112,11 @@ pub trait OutboxStore: Send + Sync {
 
     /// All items that are known, those of deleted ones included.
     fn items(&self) -> StoreFuture<Vec<PloneItem>>;
-    /// Puts items as pulled, at most some hundreds at once.
+    /// Puts items as pulled, at most some hundreds at once. What waits for an item that was deleted ends.
     fn put_items(&self, items: Vec<PloneItem>) -> StoreFuture<()>;
+    /// Puts items as pulled, each beside what was kept of its section before it was read. One of which something else
+    /// is kept by now is left: what was written meanwhile is newer than what was read.
+    fn put_pulled(&self, items: Vec<(Option<PloneItem>, PloneItem)>) -> StoreFuture<()>;
     /// A note under a name, such as up to when was pulled: JSON.
     fn note(&self, name: &str) -> StoreFuture<Option<String>>;
     /// Keeps a note.

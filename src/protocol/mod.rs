@@ -6,10 +6,13 @@
 //! - [`problem`]: every code of a problem document, with its status and title
 //! - [`csv_text`]: cells of CSV that the hub writes
 //! - [`section_json`]: a section as lists show it, and its compact row of seats
+//! - [`plone_section`]: a section as the fields of an item in Plone; `plone_meetings`: its meetings as lines of text
 
 pub mod close;
 pub mod csv_text;
 pub mod frame_guard;
 pub mod frames;
+mod plone_meetings;
+pub mod plone_section;
 pub mod problem;
 pub mod section_json;

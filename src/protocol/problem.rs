@@ -31,6 +31,10 @@ pub enum ProblemCode {
     Overloaded,
     /// A commit failed: whether it was kept is not known.
     OutcomeUnknown,
+    /// The college's Plone does not answer, or not well, and there is no copy of what was asked for.
+    PloneUnavailable,
+    /// The same, because its answer did not come in time.
+    PloneLate,
     /// Another part of the swap could not be done, so nothing was.
     SwapRefused,
     /// The rules of registration refuse it.
@@ -38,8 +42,8 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    /// All of them, in the order in which they are explained.
-    pub const ALL: [Self; 22] = [
+    /// All of them, in the order in which they are explained; one of those that share a name.
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::BadCredentials,
@@ -53,6 +57,7 @@ impl ProblemCode {
         Self::Internal,
         Self::Overloaded,
         Self::OutcomeUnknown,
+        Self::PloneUnavailable,
         Self::SwapRefused,
         Self::Refused(RefusalCode::RegistrationClosed),
         Self::Refused(RefusalCode::SectionCancelled),
@@ -81,6 +86,7 @@ impl ProblemCode {
             Self::Internal => "internal",
             Self::Overloaded => "overloaded",
             Self::OutcomeUnknown => "outcome_unknown",
+            Self::PloneUnavailable | Self::PloneLate => "plone_unavailable",
             Self::SwapRefused => "swap_refused",
             Self::Refused(code) => code.as_str(),
         }
@@ -101,7 +107,9 @@ impl ProblemCode {
             Self::Invalid => 422,
             Self::RateLimited => 429,
             Self::Internal => 500,
+            Self::PloneUnavailable => 502,
             Self::Overloaded | Self::OutcomeUnknown => 503,
+            Self::PloneLate => 504,
         }
     }
 
@@ -122,6 +130,7 @@ impl ProblemCode {
             Self::Internal => "Something went wrong in the hub",
             Self::Overloaded => "The hub is busy",
             Self::OutcomeUnknown => "It is not known whether this was done",
+            Self::PloneUnavailable | Self::PloneLate => "The college's Plone does not answer",
             Self::SwapRefused => "The swap was not done",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
@@ -151,6 +160,7 @@ impl ProblemCode {
             Self::Internal => "Tell the college's administrators the request id. Nothing was half done.",
             Self::Overloaded => "Nothing was tried: ask again after Retry-After.",
             Self::OutcomeUnknown => "Look at what you hold before you ask again.",
+            Self::PloneUnavailable | Self::PloneLate => "Ask again later. Registration and alerts do not need Plone.",
             Self::SwapRefused => "Nothing was changed: the problem of the other part says why.",
             Self::Refused(RefusalCode::RegistrationClosed) => "opens_at and closes_at say when registration is open.",
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",

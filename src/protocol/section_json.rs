@@ -14,7 +14,7 @@ impl Serialize for SectionJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let state = self.0;
         let section = &state.section;
-        let mut s = serializer.serialize_struct("Section", 21)?;
+        let mut s = serializer.serialize_struct("Section", 22)?;
         s.serialize_field("id", &section.id)?;
         s.serialize_field("term", &section.id.term)?;
         s.serialize_field("crn", &section.id.crn)?;
@@ -37,24 +37,22 @@ impl Serialize for SectionJson<'_> {
         // Seats reserved for groups come with the rule that honours them.
         s.serialize_field("reserved", &[(); 0])?;
         s.serialize_field("prerequisites", &section.prerequisites)?;
+        s.serialize_field("withdrawn", &section.withdrawn)?;
         s.end()
     }
 }
 
-/// Appends `["ID",capacity,enrolled,waitlisted,open]`. Ids hold no character that JSON would escape.
+/// Appends `["ID",capacity,enrolled,waitlisted,open]`. Ids hold no character that JSON would escape. Of a section that
+/// is withdrawn everybody hears that it has no seats, and nothing else.
 pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState) {
     let section = &state.section;
+    let [capacity, enrolled, waitlisted, open] = match section.withdrawn {
+        true => [0; 4],
+        false => [section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open()],
+    };
+    let (term, crn) = (&section.id.term, &section.id.crn);
     // Writing to a vector does not fail.
-    let _ = write!(
-        out,
-        "[\"{}-{}\",{},{},{},{}]",
-        section.id.term,
-        section.id.crn,
-        section.capacity,
-        state.enrolled_total(),
-        state.waitlisted_total(),
-        state.open()
-    );
+    let _ = write!(out, "[\"{term}-{crn}\",{capacity},{enrolled},{waitlisted},{open}]");
 }
 
 /// Appends rows as a JSON list.

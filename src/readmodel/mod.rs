@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::domain::ids::{SectionId, TermId};
+use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::role::Role;
 use crate::ports::terms::LoadedTerm;
 
 pub use snapshot::{Row, Snapshot};
@@ -50,6 +51,18 @@ impl ReadModel {
     pub fn section(&self, id: &SectionId) -> Option<(Row, u64)> {
         let snapshot = self.term(&id.term)?.snapshot();
         snapshot.row(&id.crn).map(|row| (row.clone(), snapshot.seq))
+    }
+
+    /// A section as somebody (none: a visitor) finds it by its id. One that is withdrawn is there for staff and for
+    /// whoever holds it.
+    #[must_use]
+    pub fn section_for(&self, id: &SectionId, who: Option<(&UserName, Role)>) -> Option<(Row, u64)> {
+        let (row, seq) = self.section(id)?;
+        let found = !row.state.section.withdrawn
+            || who.is_some_and(|(user, role)| {
+                role >= Role::Staff || self.term(&id.term).is_some_and(|term| term.holds(user, &id.crn))
+            });
+        found.then_some((row, seq))
     }
 
     /// Publishes a term as loaded, whatever was published of it before.

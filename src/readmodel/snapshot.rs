@@ -125,6 +125,11 @@ impl Snapshot {
         self.chunks.iter().flat_map(|c| c.iter())
     }
 
+    /// Those that are shown to whoever looks for sections, in the order in which the term got them.
+    pub fn listed_rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows().filter(|row| !row.state.section.withdrawn)
+    }
+
     /// All sections, in the order of lists.
     pub fn rows_in_order(&self) -> impl Iterator<Item = &Row> {
         self.order.iter().map(|at| self.at(*at))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 
-use crate::domain::ids::UserName;
+use crate::domain::ids::{Crn, UserName};
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::Credits;
 use crate::ports::terms::{LoadedTerm, TermUpdate};
@@ -51,6 +51,12 @@ impl TermModel {
     #[must_use]
     pub fn registrations(&self, student: &UserName) -> Option<Arc<[Registration]>> {
         self.students.get(student).map(|held| held.value().clone())
+    }
+
+    /// Whether a student holds a seat or a place in a section.
+    #[must_use]
+    pub fn holds(&self, student: &UserName, crn: &Crn) -> bool {
+        self.registrations(student).is_some_and(|held| held.iter().any(|r| r.is_held() && r.crn == *crn))
     }
 
     /// The credits of what a student is enrolled in; cancelled sections count for nothing.

@@ -3,11 +3,14 @@
 import { $, put } from "./dom.js";
 import { Audit } from "./audit.js";
 import { Health } from "./health.js";
+import { PloneDesk } from "./plone-desk.js";
 import { Sessions } from "./sessions.js";
 import { may, start, views } from "./session.js";
 
 start({ form: $("sign-in"), onuser: (user) => arrive(user) });
-const parts = [new Health(), new Sessions(), new Audit()];
+const plone = new PloneDesk();
+const parts = [new Health(), plone, new Sessions(), new Audit()];
+$("plone-pull").addEventListener("click", () => plone.pull());
 views("sessions");
 
 function arrive(user) {

@@ -4,7 +4,7 @@ import { $, h, put, table } from "./dom.js";
 import { clock, sentence } from "./words.js";
 
 const REFRESH_MS = 5_000;
-/** How many numbers stand at the top; all of them are in their own view. */
+/** How many numbers stand at the top; all of them are in their own view, and Plone has a part of the page to itself. */
 const TOP = 8;
 
 /** Reads the Prometheus text format: `[{name, labels, value, help}]`, without the buckets of histograms. */
@@ -47,7 +47,7 @@ export class Health {
 
   #numbers(samples) {
     const ours = samples.filter((one) => one.name.startsWith("eduhub_"));
-    const plain = ours.filter((one) => !one.labels && !/_(sum|count)$/.test(one.name)).slice(0, TOP);
+    const plain = ours.filter((one) => !one.labels && !/_(sum|count)$/.test(one.name) && !one.name.startsWith("eduhub_plone_")).slice(0, TOP);
     put($("numbers"), plain.map((one) => h("div", null, h("dt", null, label(one.name)), h("dd", { title: one.help }, number(one.value)))));
     if (!$("metrics").closest(".away")) {
       put($("metrics"), table(`As of ${clock(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "What it is"],

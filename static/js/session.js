@@ -50,6 +50,8 @@ export function start({ form, onuser, why = () => null, before = () => null }) {
     const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
     const answer = h("p", { role: "status", class: said ? "careful" : "" }, said);
     const press = h("button", { class: "primary wide" }, t("sign.in"));
+    const hint = h("p", { class: "none" });
+    collegeAccount().then((works) => works && put(hint, t("sign.college")));
     const onsubmit = async (event) => {
       event.preventDefault();
       press.disabled = true;
@@ -65,7 +67,7 @@ export function start({ form, onuser, why = () => null, before = () => null }) {
       }
     };
     return h("form", { class: "sign-in", onsubmit }, h("h2", null, t("sign.in")), h("p", { class: "none why" }, why()),
-      field(t("sign.name"), username), field(t("sign.password"), password), press, answer);
+      field(t("sign.name"), username), field(t("sign.password"), password), hint, press, answer);
   }
 
   async function signOut() {
@@ -139,6 +141,11 @@ export function start({ form, onuser, why = () => null, before = () => null }) {
   load();
   return live;
 }
+
+/** Whether the college's Plone signs people in; asked once. */
+let asked;
+const collegeAccount = () => asked ??= fetch("/readyz").then((response) => response.json())
+  .then(({ plone }) => plone !== undefined && plone !== "off", () => { asked = undefined; return false; });
 
 /** A short word at the foot of the page about something that went wrong outside of any form. */
 export function note(text) {

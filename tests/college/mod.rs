@@ -70,6 +70,7 @@ pub fn section(number: &str) -> Make {
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
+        withdrawn: false,
     };
     Make(SectionState::new(Arc::new(section)))
 }

@@ -21,7 +21,7 @@ use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
-use eduhub::identity::Caller;
+use eduhub::identity::{Caller, Source};
 use eduhub::ports::alerts::AlertStore;
 use eduhub::ports::bus::{Bus, Event};
 use eduhub::ports::clock::{Clock, SystemClock};
@@ -64,7 +64,7 @@ impl Hub {
     pub(crate) fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
-        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0) }).unwrap();
+        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap();
         let model = Arc::new(ReadModel::new());
         model.publish_loaded(term());
         let limits = ConnectionLimits { all: options.connections_max, ..Default::default() };
@@ -222,6 +222,7 @@ async fn upgrade(
         Some(user) => Ok(Some(Caller {
             user: UserName::parse(user).unwrap(),
             role: get("role").and_then(Role::parse).unwrap_or(Role::Student),
+            source: Source::Hub,
             token_id: Uuid::from_u128(get("token").map_or(0, |t| t.parse().unwrap())),
             name: user.into(),
             issued_ms: 0,
@@ -258,6 +259,7 @@ fn term() -> LoadedTerm {
             status: SectionStatus::Open,
             linked: Vec::new(),
             prerequisites: Vec::new(),
+            withdrawn: false,
         };
         PublishedSection { state: SectionState::new(Arc::new(section)), line: Arc::from([]) }
     };

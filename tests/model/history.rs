@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use eduhub::domain::command::{Batch, Command, SectionPatch, TermPatch};
+use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPatch};
 use eduhub::domain::ids::Crn;
 use eduhub::domain::meeting::{Days, Meeting};
-use eduhub::domain::section::{Credits, SectionState, SectionStatus};
+use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use jiff::civil::{date, time};
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -122,6 +122,26 @@ fn any_patch() -> impl Strategy<Value = Command> {
     )
 }
 
+fn any_edits() -> impl Strategy<Value = Command> {
+    let one = proptest::sample::select(&CRNS[..]).prop_flat_map(|number| {
+        let one = move || (any_section(number), any::<bool>());
+        (one(), one(), proptest::bool::weighted(0.9), 0u8..3)
+    });
+    let edit = one.prop_map(|((seen, gone), (wanted, goes), known, same)| {
+        let withdrawn = |state: SectionState, withdrawn| Section { withdrawn, ..(*state.section).clone() };
+        let (seen, mut wanted) = (withdrawn(seen, gone), withdrawn(wanted, goes));
+        // Most edits change a field or two.
+        if same > 0 {
+            wanted = Section { withdrawn: goes, capacity: wanted.capacity, ..seen.clone() };
+        }
+        SectionEdit { seen: known.then(|| Arc::new(seen)), wanted: Arc::new(wanted) }
+    });
+    vec(edit, 1..4).prop_map(|edits| {
+        let once: BTreeMap<_, _> = edits.into_iter().map(|edit| (edit.wanted.id.clone(), edit)).collect();
+        Command::PutSections(once.into_values().collect())
+    })
+}
+
 fn any_window() -> impl Strategy<Value = Command> {
     let end = || option::weighted(0.7, option::weighted(0.8, 0i64..200).prop_map(|at| at.map(minute)));
     (prop_oneof![3 => Just(Some(Some(minute(0)))), 1 => end()], end())
@@ -138,6 +158,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         14 => any_batch().prop_map(Step::Ask),
         14 => any_patch().prop_map(Step::Ask),
         2 => any_window().prop_map(Step::Ask),
+        7 => any_edits().prop_map(Step::Ask),
         7 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
         10 => (0i64..4).prop_map(Step::Wait),
         2 => Just(Step::Restart),

@@ -5,8 +5,7 @@
 //! what it frees goes to the lines before it adds; lines are looked at in the order in which they were touched, then
 //! those of the students concerned by name; a student is told once for each reason why a seat went past.
 
-use eduhub::domain::command::{Batch, Command, SectionPatch, StagedImport};
-use eduhub::domain::outcome::{Answer, Refusal, WishOutcome};
+use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, StagedImport};
 use eduhub::domain::section::{Section, SectionStatus};
 use eduhub::domain::term::Term;
 use jiff::Timestamp;
@@ -100,6 +99,7 @@ impl Naive {
                 vec!["term changed".to_owned()]
             }
             Command::ApplyImport(import) => vec![self.import(import)],
+            Command::PutSections(edits) => vec![self.follow(edits)],
             Command::Settle => vec!["settled".to_owned()],
         };
         self.fill_seats();
@@ -136,7 +136,8 @@ impl Naive {
         class.section.capacity - taken
     }
     fn open_seats(&self, class: &Class) -> u32 {
-        if class.section.status == SectionStatus::Open { self.free(class) } else { 0 }
+        let open = class.section.status == SectionStatus::Open && !class.section.withdrawn;
+        if open { self.free(class) } else { 0 }
     }
     /// What a student holds, in the order in which it was taken.
     fn week(&self, who: &str) -> Vec<Held> {
@@ -181,6 +182,7 @@ impl Naive {
         }
         match class.section.status {
             SectionStatus::Cancelled => return "section_cancelled".to_owned(),
+            SectionStatus::Open if class.section.withdrawn => return "section_closed".to_owned(),
             SectionStatus::Closed => return "section_closed".to_owned(),
             SectionStatus::Open => {}
         }
@@ -284,17 +286,15 @@ impl Naive {
 
     fn import(&mut self, import: &StagedImport) -> String {
         let totals_count = import.totals_count_while_open || !self.open_now();
-        let (mut created, mut updated, mut unchanged) = (0, 0, import.unchanged);
-        let mut weighs_otherwise = Vec::new();
+        let mut news = Vec::new();
         for row in &import.sections {
             let crn = row.section.id.crn.as_str();
             let (seats, line) = (self.enrolled(crn), self.line(crn).len() as u32);
             let old = self.class(crn).cloned();
             let mut new =
                 old.clone().unwrap_or(Class { section: (*row.section).clone(), outside: (0, 0), told_by_file: None });
-            let status = new.section.status;
-            new.section = (*row.section).clone();
-            new.section.status = status;
+            let (status, withdrawn) = (new.section.status, new.section.withdrawn);
+            new.section = Section { status, withdrawn, ..(*row.section).clone() };
             if let Some((enrolled, waitlisted)) = row.totals
                 && row.totals != new.told_by_file
                 && (old.is_none() || totals_count)
@@ -302,6 +302,39 @@ impl Naive {
                 new.outside = (enrolled - enrolled.min(seats), waitlisted - waitlisted.min(line));
                 new.told_by_file = row.totals;
             }
+            news.push((old, new));
+        }
+        self.define(news, import.unchanged)
+    }
+
+    fn follow(&mut self, edits: &[SectionEdit]) -> String {
+        let mut news = Vec::new();
+        for edit in edits {
+            let Some(old) = self.class(edit.wanted.id.crn.as_str()).cloned() else {
+                news.push((None, Class { section: (*edit.wanted).clone(), outside: (0, 0), told_by_file: None }));
+                continue;
+            };
+            let mut new = old.clone();
+            if let Some(seen) = &edit.seen {
+                let (is, was, to) = (&mut new.section, seen, &edit.wanted);
+                pull(&mut is.course, &was.course, &to.course);
+                pull(&mut is.credits, &was.credits, &to.credits);
+                pull(&mut is.meetings, &was.meetings, &to.meetings);
+                pull(&mut is.component, &was.component, &to.component);
+                pull(&mut is.capacity, &was.capacity, &to.capacity);
+                pull(&mut is.waitlist_capacity, &was.waitlist_capacity, &to.waitlist_capacity);
+                pull(&mut is.withdrawn, &was.withdrawn, &to.withdrawn);
+            }
+            news.push((Some(old), new));
+        }
+        self.define(news, 0)
+    }
+
+    fn define(&mut self, news: Vec<(Option<Class>, Class)>, mut unchanged: u64) -> String {
+        let (mut created, mut updated) = (0, 0);
+        let mut weighs_otherwise = Vec::new();
+        for (old, new) in news {
+            let crn = new.section.id.crn.to_string();
             match &old {
                 None => created += 1,
                 Some(o)
@@ -314,13 +347,13 @@ impl Naive {
                     updated += 1;
                     let (a, b) = (&o.section, &new.section);
                     if a.meetings != b.meetings || a.credits != b.credits || !same_kind(a, b) {
-                        weighs_otherwise.push(crn.to_owned());
+                        weighs_otherwise.push(crn.clone());
                     }
                 }
             }
             self.classes.retain(|c| c.section.id != new.section.id);
             self.classes.push(new);
-            self.touch(crn);
+            self.touch(&crn);
         }
         for member in self.members(&weighs_otherwise) {
             self.touch_lines_of(&member.who);
@@ -416,6 +449,13 @@ pub(crate) fn section_in_words(crn: &str, seats: [u32; 4], status: &str, line: &
     format!("{crn} {seats:?} {status} {}", line.join(","))
 }
 
+/// Takes over what has changed from `was` to `to`, unless it is something else by now.
+fn pull<T: PartialEq + Clone>(is: &mut T, was: &T, to: &T) {
+    if was != to && is == was {
+        *is = to.clone();
+    }
+}
+
 pub(crate) fn same_kind(a: &Section, b: &Section) -> bool {
     (&a.course, &a.component) == (&b.course, &b.component)
 }
@@ -433,47 +473,4 @@ pub(crate) fn meet_at_once(a: &Section, b: &Section) -> bool {
     };
     let at_once = |day, weekday, hour| meets(a, day, weekday, hour) && meets(b, day, weekday, hour);
     (1..=30).any(|day| (0..7).any(|weekday| (0..24).any(|hour| at_once(day, weekday, hour))))
-}
-
-/// A real answer in the words of this model.
-pub(crate) fn answer_in_words(answer: &Answer) -> Vec<String> {
-    match answer {
-        Answer::Wish(outcome) => vec![outcome_in_words(outcome)],
-        Answer::Batch(results) => {
-            results.iter().map(|(crn, outcome)| format!("{crn} {}", outcome_in_words(outcome))).collect()
-        }
-        Answer::SectionChanged => vec!["section changed".to_owned()],
-        Answer::TermChanged => vec!["term changed".to_owned()],
-        Answer::Imported(t) => vec![format!("imported {} {} {}", t.created, t.updated, t.unchanged)],
-        Answer::NoSuchSection => vec!["no such section".to_owned()],
-        Answer::Settled => vec!["settled".to_owned()],
-    }
-}
-
-fn outcome_in_words(outcome: &WishOutcome) -> String {
-    match outcome {
-        WishOutcome::Done(r) => {
-            let fresh = if r.fresh { "new" } else { "as before" };
-            format!("{} {:?} {} {} {fresh}", r.standing.as_str(), r.position, r.credits.0, r.at)
-        }
-        WishOutcome::NotFound => "not found".to_owned(),
-        WishOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
-        WishOutcome::Refused(refusal) => match refusal {
-            Refusal::RegistrationClosed { opens_at, closes_at } => {
-                format!("registration_closed {opens_at:?} {closes_at:?}")
-            }
-            Refusal::SectionCancelled => "section_cancelled".to_owned(),
-            Refusal::SectionClosed => "section_closed".to_owned(),
-            Refusal::AlreadyInCourse { conflicts_with, .. } => format!("already_in_course {}", conflicts_with.crn),
-            Refusal::TimeConflict { conflicts_with } => {
-                let crns: Vec<&str> = conflicts_with.iter().map(|id| id.crn.as_str()).collect();
-                format!("time_conflict {}", crns.join(","))
-            }
-            Refusal::CreditLimit { credits, wanted, limit } => {
-                format!("credit_limit {} {} {}", credits.0, wanted.0, limit.0)
-            }
-            Refusal::SectionFull { waitlist_open, waitlisted } => format!("section_full {waitlist_open} {waitlisted}"),
-            Refusal::WaitlistFull { waitlisted } => format!("waitlist_full {waitlisted}"),
-        },
-    }
 }

@@ -13,6 +13,8 @@ use eduhub::domain::section::Credits;
 use eduhub::ports::StoreError;
 use eduhub::ports::alerts::{AlertStore, Entry};
 use eduhub::ports::imports::ImportStore;
+use eduhub::ports::members::MemberStore;
+use eduhub::ports::outbox::OutboxStore;
 use eduhub::ports::terms::{Committed, LoadedTerm, TermBatch, TermStore};
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -28,11 +30,13 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 /// A place where one store lives: it can be opened, closed (dropped), and opened anew.
 pub(crate) trait House {
     /// The store.
-    type Store: TermStore + ImportStore + AlertStore;
+    type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore;
     /// A place without a store.
     fn build() -> Self;
-    /// Opens the store. No other handle of it may be open.
+    /// Opens the store, with an outbox. No other handle of it may be open.
     fn open(&self, limit: Credits) -> Self::Store;
+    /// Opens the store as a hub without Plone does.
+    fn open_without_outbox(&self) -> Self::Store;
     /// Makes this store refuse, from now on, to write any registration in the section `BAD`.
     fn refuse_bad(&self, store: &Self::Store);
 }
@@ -46,7 +50,10 @@ impl House for Embedded {
         Self(tempfile::tempdir().unwrap())
     }
     fn open(&self, credit_limit: Credits) -> SqliteStore {
-        open_freed(&self.0.path().join("hub.sqlite"), credit_limit)
+        open_freed(&self.0.path().join("hub.sqlite"), credit_limit, true)
+    }
+    fn open_without_outbox(&self) -> SqliteStore {
+        open_freed(&self.0.path().join("hub.sqlite"), Credits(0), false)
     }
     fn refuse_bad(&self, store: &SqliteStore) {
         let trigger = "CREATE TRIGGER no_bad BEFORE INSERT ON registrations WHEN NEW.crn = 'BAD'
@@ -57,10 +64,10 @@ impl House for Embedded {
 
 /// Opens an embedded store that was closed a moment ago. A process that another test starts holds, between its fork and
 /// its exec, a copy of whatever was open, locks included: that moment is waited for.
-pub(crate) fn open_freed(path: &Path, credit_limit: Credits) -> SqliteStore {
+pub(crate) fn open_freed(path: &Path, credit_limit: Credits, outbox: bool) -> SqliteStore {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        match SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit }) {
+        match SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit, outbox }) {
             Err(OpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
             other => return other.unwrap(),
         }

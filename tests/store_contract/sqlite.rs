@@ -19,7 +19,7 @@ use crate::college::{drop_of, minute, register, section, term_id, window};
 use crate::house::{Desk, Embedded, batch, load, open_freed, wait};
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit: Credits(0) })
+    SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit: Credits(0), outbox: false })
 }
 
 fn refused(path: &Path) -> OpenError {
@@ -37,7 +37,7 @@ fn a_second_handle_on_one_store_is_told_who_has_it() {
     let error = refused(&path).to_string();
     assert!(error.contains("in use by another process (a hub at http://127.0.0.1:8123)"), "{error}");
     drop(first);
-    drop(open_freed(&path, Credits(0)));
+    drop(open_freed(&path, Credits(0), false));
 }
 
 #[test]

@@ -194,13 +194,26 @@ impl Plone {
         answer["token"].as_str().expect("a token").to_owned()
     }
 
-    /// The path of one section, by its place in the list, from 0: `/courses/202701-30001`.
+    /// The path of one published section, by its place in the list, from 0: `/courses/202701-30001`.
     pub fn section(&self, index: usize) -> String {
-        let path = format!("/@search?portal_type=course_section&sort_on=getId&b_size=1&b_start={index}");
-        let (status, answer) = self.request("GET", &path, None, None);
+        self.section_by(&format!("portal_type=course_section&review_state=published&b_start={index}"))
+    }
+
+    /// The path of the first section that a search of the hub finds.
+    pub fn section_by(&self, query: &str) -> String {
+        let hub = self.login(HUB, PASSWORD);
+        let path = format!("/@search?{query}&sort_on=getId&b_size=1");
+        let (status, answer) = self.request("GET", &path, Some(&hub), None);
         assert_eq!(status, 200, "{answer}");
-        let address = answer["items"][0]["@id"].as_str().expect("a section of this index");
+        let address = answer["items"][0]["@id"].as_str().expect("a section is found");
         address.trim_start_matches(&self.url()).to_owned()
+    }
+
+    /// Locks accounts from now on for 24 hours after three wrong passwords, by an add-on that colleges use.
+    pub fn install_lockout(&self) {
+        let root = self.login("admin", PASSWORD);
+        let (status, answer) = self.request("POST", "/@addons/Products.LoginLockout/install", Some(&root), None);
+        assert_eq!(status, 204, "{answer}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
@@ -15,10 +15,12 @@ use tokio::sync::{Semaphore, watch};
 const CONNECTIONS: usize = 1024;
 /// The longest head of a request or an answer, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
+/// Bytes that are forwarded at once.
+const CHUNK: usize = 16 * 1024;
 /// From one byte to the next in [`Mode::Drip`].
 const DRIP: Duration = Duration::from_secs(1);
 
-/// What the relay does, from the moment it is set, with new connections and with those that are open.
+/// What the relay does, from the moment it is set, with new connections and with those that it passed on until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Forwards both ways.
@@ -155,29 +157,53 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves it until either side ends it. A change of mode takes the connection as it is: what is half said stays so.
+    /// Serves it until either side ends it. A connection that was passed on goes over to a new mode as it is; any other
+    /// change ends it, so that no byte of an answer is ever missing in its middle.
     async fn serve(mut self) -> io::Result<()> {
         loop {
-            let Some(mode) = *self.mode.borrow_and_update() else { return Ok(()) };
+            let mode = *self.mode.borrow_and_update();
             let mut changed = self.mode.clone();
-            let goes_on = tokio::select! {
-                result = self.act(mode) => { result?; false }
-                _ = changed.changed() => true,
-            };
-            // A request that was swallowed is never answered, and never carried out later either.
-            if !goes_on || mode == Mode::Hang {
-                return Ok(());
+            match mode {
+                None => return Ok(()),
+                Some(Mode::Pass) if self.pass().await? => {}
+                Some(Mode::Pass) => return Ok(()),
+                Some(mode) => tokio::select! {
+                    biased;
+                    _ = changed.changed() => return Ok(()),
+                    ended = self.fail(mode) => return ended,
+                },
             }
         }
     }
 
-    async fn act(&mut self, mode: Mode) -> io::Result<()> {
-        match mode {
-            Mode::Pass => {
-                self.reach().await?;
-                let Some(server) = &mut self.server else { return Ok(()) };
-                copy_bidirectional(&mut self.client, server).await.map(drop)
+    /// Forwards both ways. True when the mode has changed, false when a side has ended it.
+    async fn pass(&mut self) -> io::Result<bool> {
+        self.reach().await?;
+        let Some(server) = &mut self.server else { return Ok(false) };
+        let mut changed = self.mode.clone();
+        let (mut request, mut answer) = (vec![0; CHUNK], vec![0; CHUNK]);
+        loop {
+            let (to, bytes) = tokio::select! {
+                biased;
+                _ = changed.changed() => return Ok(true),
+                count = self.client.read(&mut request) => (&mut *server, &request[..count?]),
+                count = server.read(&mut answer) => (&mut self.client, &answer[..count?]),
+            };
+            if bytes.is_empty() {
+                to.shutdown().await?;
+                return Ok(false);
             }
+            tokio::select! {
+                written = to.write_all(bytes) => written?,
+                // Half of it may be on its way.
+                _ = changed.changed() => return Ok(false),
+            }
+        }
+    }
+
+    async fn fail(&mut self, mode: Mode) -> io::Result<()> {
+        match mode {
+            Mode::Pass => Ok(()),
             Mode::Refuse => self.reset(),
             Mode::Hang => self.swallow().await,
             Mode::Answer500 => {
@@ -215,9 +241,20 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers the first request with these bytes and ends.
+    /// Answers the next request with these bytes and ends. What Plone still has to say to an earlier one goes before.
     async fn answer(&mut self, bytes: &[u8]) -> io::Result<()> {
-        head(&mut self.client).await?;
+        let (mut from_client, mut to_client) = self.client.split();
+        let earlier = async {
+            match &mut self.server {
+                Some(server) => tokio::io::copy(server, &mut to_client).await.map(drop),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            request = head(&mut from_client) => { request?; }
+            ended = earlier => return ended,
+        }
         self.client.write_all(bytes).await?;
         self.client.shutdown().await?;
         // Until the client ends it: a socket closed with something unread would be reset, and the answer lost.

@@ -7,8 +7,8 @@ use crate::protocol::section_json::SectionJson;
 
 use super::task::Change;
 
-/// Fields that say which section it is, or follow from others.
-const NOT_COMPARED: [&str; 5] = ["id", "term", "crn", "open", "reserved"];
+/// Fields that say which section it is, or follow from others, or are not a file's to say.
+const NOT_COMPARED: [&str; 6] = ["id", "term", "crn", "open", "reserved", "withdrawn"];
 
 fn fields(state: &SectionState) -> Map<String, Value> {
     match serde_json::to_value(SectionJson(state)) {

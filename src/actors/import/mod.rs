@@ -35,7 +35,7 @@ use crate::ports::imports::{ImportStore, TaskState};
 use crate::ports::schedule::ScheduleReader;
 use crate::readmodel::ReadModel;
 
-use task::{Live, TaskReport};
+use task::{Live, Phase, TaskReport};
 
 /// Imports that may wait behind the one under way; each holds an upload on the disk.
 pub const QUEUE_MAX: usize = 4;
@@ -189,6 +189,12 @@ impl Imports {
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.inner.live().len()
+    }
+
+    /// Whether one is becoming visible: it cannot be cancelled any more, and is not done yet.
+    #[must_use]
+    pub fn is_applying(&self) -> bool {
+        self.inner.live().values().any(|live| live.report().phase == Phase::Applying)
     }
 
     /// How many have ended since the start, by how.

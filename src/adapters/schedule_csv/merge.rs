@@ -181,6 +181,7 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         status: SectionStatus::Open,
         linked: own.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
         prerequisites: own.prerequisites.into_iter().map(Into::into).collect(),
+        withdrawn: false,
     };
     Ok(FileSection { section: Arc::new(section), totals })
 }

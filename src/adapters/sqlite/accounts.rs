@@ -99,15 +99,17 @@ impl AccountStore for SqliteStore {
         self.write(move |tx| {
             let mut statement = tx.prepare_cached(
                 "INSERT INTO people (username, name, role, source, last_seen)
-                 VALUES (?1, ?2, ?3, CASE WHEN EXISTS (SELECT 1 FROM accounts WHERE username = ?1)
-                                     THEN 'local' ELSE 'token' END, ?4)
+                 VALUES (?1, ?2, ?3, CASE WHEN ?5 THEN 'plone'
+                                     WHEN EXISTS (SELECT 1 FROM accounts WHERE username = ?1) THEN 'local'
+                                     ELSE 'token' END, ?4)
                  ON CONFLICT (username) DO UPDATE
                  SET name = excluded.name, role = excluded.role, source = excluded.source,
                      last_seen = max(last_seen, excluded.last_seen)",
             )?;
             for person in &people {
                 let last_seen = person.last_seen.as_millisecond();
-                statement.execute(params![person.username.as_str(), person.name, person.role.as_str(), last_seen])?;
+                let (name, role) = (person.username.as_str(), person.role.as_str());
+                statement.execute(params![name, person.name, role, last_seen, person.by_plone])?;
             }
             Ok(())
         })

@@ -56,6 +56,12 @@ pub(super) fn put(tx: &Connection, events: &[Event]) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Removes them.
+pub(super) fn remove(tx: &Connection, ids: &[String]) -> rusqlite::Result<()> {
+    let mut remove = tx.prepare_cached("DELETE FROM events WHERE id = ?1")?;
+    ids.iter().try_for_each(|id| remove.execute([id]).map(drop))
+}
+
 /// A page of them, in order of start.
 pub(super) fn page(connection: &Connection, since: Option<&EventCursor>, limit: usize) -> rusqlite::Result<EventPage> {
     let (at, id) = since.map_or((i64::MIN, ""), |c| (c.starts_at.as_millisecond(), c.id.as_str()));

@@ -147,6 +147,10 @@ impl ImportStore for SqliteStore {
         })
     }
 
+    fn remove_events(&self, ids: Vec<String>) -> StoreFuture<()> {
+        self.write(move |tx| events::remove(tx, &ids))
+    }
+
     fn events(&self, since: Option<EventCursor>, limit: usize) -> StoreFuture<EventPage> {
         self.read(move |connection| events::page(connection, since.as_ref(), limit))
     }

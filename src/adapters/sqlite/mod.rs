@@ -4,10 +4,11 @@
 //! - [`writer`]: the one thread that writes
 //! - [`readers`]: connections that only read
 //! - [`copy`], [`verify`], [`seed`]: what the command line does to a whole store
-//! - [`plans`]: what students plan
+//! - [`plans`]: what students plan; [`members`]: who signed in by Plone
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
+//! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had
 //! - [`terms`] (with [`rows`]): terms, sections, registrations
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
@@ -19,8 +20,11 @@ mod audit;
 mod copy;
 mod events;
 mod imports;
+mod members;
 mod open;
+mod outbox;
 mod plans;
+mod plone_items;
 mod readers;
 mod rows;
 mod seed;
@@ -53,6 +57,8 @@ pub struct SqliteOptions {
     pub path: PathBuf,
     /// The most credits a student may enrol in, in every term; 0 is no limit.
     pub credit_limit: Credits,
+    /// Whether every change of a section is marked, so that it reaches Plone.
+    pub outbox: bool,
 }
 
 /// The embedded store. Cheap to clone: all clones are one store.
@@ -75,7 +81,9 @@ impl SqliteStore {
     /// process has it.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let lock = StoreLock::take(&options.path)?;
-        let connection = open::connect(&options.path)?;
+        let mut connection = open::connect(&options.path)?;
+        outbox::begin(&mut connection, options.outbox)
+            .map_err(|error| OpenError::Sqlite { path: options.path.clone(), error })?;
         let writer = writer::Writer::start(connection, options.path.clone())?;
         let readers = readers::Readers::new(options.path.clone());
         let shelves = Mutex::new(HashMap::new());

@@ -140,7 +140,7 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seats_seq: u64, generation:
 pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.section, s.title, s.credits, s.instructor, \
      s.method, s.campus, s.meetings, s.capacity, s.waitlist_capacity, s.status, s.linked, s.prerequisites, \
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
-     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0)";
+     coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn";
 
 /// A section with its numbers.
 pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
@@ -167,6 +167,7 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
         status: SectionStatus::parse(&status).ok_or_else(|| unreadable(12, "unknown status"))?,
         linked,
         prerequisites: json_at(row, 14)?,
+        withdrawn: row.get(21)?,
     };
     let file_enrolled: Option<u32> = row.get(17)?;
     let file_waitlisted: Option<u32> = row.get(18)?;
@@ -186,7 +187,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
     let linked: Vec<String> = section.linked.iter().map(ToString::to_string).collect();
     tx.prepare_cached(
         "INSERT OR REPLACE INTO sections VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, 0)",
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
     )?
     .execute(params![
         section.id.term.as_str(),
@@ -210,6 +211,7 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         state.outside_waitlisted,
         state.file_totals.map(|t| t.0),
         state.file_totals.map(|t| t.1),
+        section.withdrawn,
     ])?;
     Ok(())
 }

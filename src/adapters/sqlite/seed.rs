@@ -9,7 +9,7 @@ use crate::domain::section::SectionState;
 use crate::domain::term::Term;
 use crate::ports::StoreFuture;
 
-use super::{SqliteStore, alerts, rows};
+use super::{SqliteStore, alerts, outbox, rows};
 
 /// What a store is to begin with.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ pub struct SeedAccount {
 impl SqliteStore {
     /// Puts `seed` into a store that has neither a term nor an account; false, and nothing done, when it has one.
     pub fn seed(&self, seed: Seed) -> StoreFuture<bool> {
+        let with_outbox = self.inner.options.outbox;
         self.write(move |tx| {
             let used: bool =
                 tx.query_row("SELECT EXISTS (SELECT 1 FROM terms) OR EXISTS (SELECT 1 FROM accounts)", [], |row| {
@@ -60,6 +61,9 @@ impl SqliteStore {
             alerts::put(tx, &seed.alert)?;
             let at_ms = seed.alert.created_at.as_millisecond();
             alerts::send_out(tx, &seed.alert.id, &seed.alert.content, at_ms)?;
+            if with_outbox {
+                outbox::mark_all(tx, seed.alert.created_at)?;
+            }
             Ok(true)
         })
     }

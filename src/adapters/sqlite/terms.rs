@@ -24,7 +24,7 @@ use crate::domain::view::TermView;
 use crate::ports::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
 use crate::ports::{StoreError, StoreFuture};
 
-use super::{SqliteStore, alerts, rows};
+use super::{SqliteStore, alerts, outbox, rows};
 
 /// A term in memory, as committed, or ahead of it by the one batch that is at the disk.
 pub(super) struct Shelf {
@@ -107,8 +107,20 @@ impl Record {
             && self.notices.is_empty()
     }
 
-    /// Writes it, in the savepoint of its batch.
-    fn write(&self, tx: &Connection, term: &Term, seats_seq: u64, generation: u64) -> rusqlite::Result<()> {
+    /// Sections that the record changes in definition, in numbers, or in who holds them.
+    fn touched(&self) -> BTreeSet<&Crn> {
+        self.sections.keys().chain(self.registrations.keys().map(|(_, crn)| crn)).collect()
+    }
+
+    /// Writes it, in the savepoint of its batch. With `mark_at`, every section that it touches is marked for Plone.
+    fn write(
+        &self,
+        tx: &Connection,
+        term: &Term,
+        seats_seq: u64,
+        generation: u64,
+        mark_at: Option<Timestamp>,
+    ) -> rusqlite::Result<()> {
         rows::put_term(tx, term, seats_seq, generation)?;
         for crn in &self.defined {
             if let Some(state) = self.sections.get(crn) {
@@ -126,6 +138,9 @@ impl Record {
         for alert in &self.alerts {
             alerts::put(tx, alert)?;
             alerts::send_out(tx, &alert.id, &alert.content, alert.created_at.as_millisecond())?;
+        }
+        if let Some(at) = mark_at {
+            outbox::mark(tx, &term.id, self.touched(), at)?;
         }
         Ok(())
     }
@@ -297,7 +312,8 @@ impl TermStore for SqliteStore {
         let update = open.update(&record);
         let (term, seq, generation) = (open.book.term().clone(), open.seats_seq, open.generation);
         drop(open);
-        let written = self.write(move |tx| record.write(tx, &term, seq, generation));
+        let mark_at = self.inner.options.outbox.then_some(batch.now);
+        let written = self.write(move |tx| record.write(tx, &term, seq, generation, mark_at));
         async move { written.await.map(|()| Committed { answers, update: Some(update) }) }.boxed()
     }
 }

@@ -4,7 +4,7 @@
 //! - [`rules`]: what forbids a seat or a place, in order of precedence
 //! - [`wish`]: a student's single registration, drop, and batch
 //! - [`settle`]: free seats go to the head of the line
-//! - [`staff`]: changes of a section, of the term, and an import
+//! - [`staff`]: changes of a section, of the term, an import, and what the catalogue says
 
 mod rules;
 mod settle;
@@ -46,6 +46,7 @@ pub fn decide<V: TermView>(view: &V, command: &Command, now: Timestamp) -> Decis
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
         Command::PutTerm(patch) => staff::put_term(&mut draft, patch),
         Command::ApplyImport(staged) => staff::apply_import(&mut draft, staged),
+        Command::PutSections(edits) => staff::put_sections(&mut draft, edits),
         Command::Settle => {
             settle::unsettle_every_line(&mut draft);
             Answer::Settled

@@ -14,6 +14,7 @@ pub(super) fn refused_to_newcomers<V: TermView>(draft: &Draft<'_, V>, section: &
         return Some(Refusal::RegistrationClosed { opens_at: term.opens_at, closes_at: term.closes_at });
     }
     match section.status {
+        SectionStatus::Open if section.withdrawn => Some(Refusal::SectionClosed),
         SectionStatus::Open => None,
         SectionStatus::Closed => Some(Refusal::SectionClosed),
         SectionStatus::Cancelled => Some(Refusal::SectionCancelled),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::domain::command::{SectionPatch, StagedImport, StagedSection, TermPatch};
+use crate::domain::command::{SectionEdit, SectionPatch, StagedImport, StagedSection, TermPatch};
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::{Notice, Reason};
@@ -69,15 +69,33 @@ pub(super) fn put_term<V: TermView>(draft: &mut Draft<'_, V>, patch: &TermPatch)
 /// Makes a staged schedule visible, comparing again what has moved since it was staged. It drops nobody, and removes
 /// no section.
 pub(super) fn apply_import<V: TermView>(draft: &mut Draft<'_, V>, staged: &StagedImport) -> Answer {
-    let mut tally = ImportTally { unchanged: staged.unchanged, ..ImportTally::default() };
     let totals_count = staged.totals_count_while_open || !draft.term().is_open(draft.now);
-    let mut weeks_changed = HashSet::new();
     draft.term = Some(draft.term().clone());
     draft.generation = Some(staged.generation);
-    for new in &staged.sections {
-        let crn = &new.section.id.crn;
+    let sections = staged.sections.iter().map(|new| &new.section.id.crn).zip(&staged.sections);
+    let mut tally = put_definitions(draft, sections, |before, new| imported(before, new, totals_count));
+    tally.unchanged += staged.unchanged;
+    Answer::Imported(tally)
+}
+
+/// Takes over what has changed in the college's catalogue. It drops nobody, and removes no section.
+pub(super) fn put_sections<V: TermView>(draft: &mut Draft<'_, V>, edits: &[SectionEdit]) -> Answer {
+    let sections = edits.iter().map(|edit| &edit.wanted.id.crn).zip(edits);
+    Answer::Imported(put_definitions(draft, sections, edited))
+}
+
+/// Gives sections the definitions that `after` works out. Whoever sits in one whose week or credits changed may have
+/// room now for what they wait for.
+fn put_definitions<'n, V: TermView, N: 'n>(
+    draft: &mut Draft<'_, V>,
+    sections: impl Iterator<Item = (&'n Crn, &'n N)>,
+    after: impl Fn(Option<&SectionState>, &N) -> SectionState,
+) -> ImportTally {
+    let mut tally = ImportTally::default();
+    let mut weeks_changed = HashSet::new();
+    for (crn, new) in sections {
         let before = draft.section(crn).cloned();
-        let after = imported(before.as_ref(), new, totals_count);
+        let after = after(before.as_ref(), new);
         match &before {
             None => tally.created += 1,
             Some(before) if *before == after => {
@@ -98,16 +116,40 @@ pub(super) fn apply_import<V: TermView>(draft: &mut Draft<'_, V>, staged: &Stage
             draft.unsettle_lines_of(&student);
         }
     }
-    Answer::Imported(tally)
+    tally
+}
+
+/// A section after an edit of the catalogue: each field that the edit changes, where nobody else has changed it since
+/// it was seen.
+fn edited(before: Option<&SectionState>, edit: &SectionEdit) -> SectionState {
+    let wanted = &edit.wanted;
+    let Some(before) = before else { return SectionState::new(wanted.clone()) };
+    // Made by somebody else meanwhile: the next look at the catalogue compares with it.
+    let Some(seen) = &edit.seen else { return before.clone() };
+    let mut section = (*before.section).clone();
+    macro_rules! take_over {
+        ($($field:ident)*) => {
+            $(if seen.$field != wanted.$field && section.$field == seen.$field {
+                section.$field.clone_from(&wanted.$field);
+            })*
+        };
+    }
+    take_over!(course component section title credits instructor meetings capacity waitlist_capacity withdrawn);
+    let mut after = before.clone();
+    if section != *before.section {
+        after.section = Arc::new(section);
+    }
+    after
 }
 
 /// A section as it will be after an import: the file's definition, the hub's own people, the status that staff gave it,
-/// and outside numbers that explain the file's totals.
+/// whether the college's catalogue shows it, and outside numbers that explain the file's totals.
 #[must_use]
 pub fn imported(before: Option<&SectionState>, new: &StagedSection, totals_count: bool) -> SectionState {
     let mut after = before.cloned().unwrap_or_else(|| SectionState::new(new.section.clone()));
     let mut section = (*new.section).clone();
     section.status = before.map_or(section.status, |b| b.section.status);
+    section.withdrawn = before.map_or(section.withdrawn, |b| b.section.withdrawn);
     if before.is_none_or(|b| *b.section != section) {
         after.section = Arc::new(section);
     }

@@ -84,6 +84,7 @@ opening.draw();
 async function arrive(who) {
   user = who;
   alerts.forget();
+  news.arrive();
   page.drops.forget();
   page.mine.forget();
   page.plan.forget();
@@ -102,7 +103,6 @@ async function arrive(who) {
     if (problem.code === "no_answer") setTimeout(() => user === who && arrive(who), 3000);
   }
   changed(null, true);
-  news.load();
 }
 
 let phase = null;

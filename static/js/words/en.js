@@ -17,6 +17,7 @@ export default {
   "sign.doing": "Signing in…", "sign.ended": "Your sign-in has ended. Sign in again.",
   "sign.for": "Sign in to plan {section}. It is added as soon as you are in.",
   "sign.why": "Everybody can look. To plan and to register, sign in.",
+  "sign.college": "Your account of the college's Plone works here.",
   "sign.not_student": "You are signed in as staff. Only students hold seats of their own.",
   "role.student": "student", "role.staff": "staff", "role.admin": "administrator",
 
@@ -107,7 +108,7 @@ export default {
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",
   "category.security": "security", "category.emergency": "emergency",
-  "news.title": "News of the college", "news.more": "Read on",
+  "news.title": "News of the college", "news.more": "Read it here", "news.old": { one: "As the college had them {n} minute ago.", other: "As the college had them {n} minutes ago." },
 
   "error.no_answer": "No answer came from the hub. Check your connection.", "error.bad_credentials": "This user name and password do not go together.",
   "error.plan": "The plan was not saved. {why}", "error.other": "The hub could not do this ({code}).",

@@ -17,6 +17,7 @@ export default {
   "sign.doing": "Iniciando sesión…", "sign.ended": "Su sesión ha terminado. Inicie sesión de nuevo.",
   "sign.for": "Inicie sesión para planificar {section}. Se añade en cuanto haya entrado.",
   "sign.why": "Mirar puede cualquiera. Para planificar e inscribirse, inicie sesión.",
+  "sign.college": "Aquí sirve su cuenta del Plone de la institución.",
   "sign.not_student": "Ha iniciado sesión como personal. Solo los estudiantes tienen plazas propias.",
   "role.student": "estudiante", "role.staff": "personal", "role.admin": "administrador",
 
@@ -108,7 +109,7 @@ export default {
   "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",
   "category.security": "seguridad", "category.emergency": "emergencia",
-  "news.title": "Noticias de la institución", "news.more": "Seguir leyendo",
+  "news.title": "Noticias de la institución", "news.more": "Leer aquí", "news.old": { one: "Como estaban hace {n} minuto.", other: "Como estaban hace {n} minutos." },
 
   "error.no_answer": "No llegó respuesta. Compruebe su conexión.", "error.bad_credentials": "El usuario y la contraseña no coinciden.",
   "error.plan": "El plan no se ha guardado. {why}", "error.other": "El sistema no pudo hacerlo ({code}).",

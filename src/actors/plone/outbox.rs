@@ -1,0 +1,243 @@
+//! The outbox: what is committed in the hub is written to the college's Plone, and nobody waits for it.
+//!
+//! A task on a thread of its own looks for sections that are due, at most [`FLIGHT_MAX`] of them under way, one write at
+//! a time and at most one in [`SECTION_PAUSE`] for each. What is written are absolute values, read when they are sent:
+//! thousands of registrations in one section are a handful of writes. The marks are in the store; all that is lost with
+//! the process is what was being sent, and that is still marked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::Arbiter;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::domain::ids::SectionId;
+use crate::identity::Audit;
+use crate::identity::members::PlainMember;
+use crate::ports::StoreError;
+use crate::ports::clock::Clock;
+use crate::ports::outbox::OutboxStore;
+use crate::ports::plone::Plone;
+
+use super::outbox_status::{OutboxGauge, PloneOutboxStatus};
+use super::roster_guard::RosterGuard;
+use super::sending::{Ended, Sender, backoff};
+use super::wanted::Definition;
+
+/// Writes under way at once: half of the usual pool, so that sign-ins and pulls pass. Plone itself does two at a time.
+pub const FLIGHT_MAX: usize = 4;
+/// The shortest time between two writes of one section: however many register, its item costs one write a second.
+pub const SECTION_PAUSE: Duration = Duration::from_secs(1);
+/// How often is looked for what is due, while nothing else happens.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+/// How often is counted what waits.
+const COUNT_PAUSE: Duration = Duration::from_secs(1);
+/// The first and the longest pause after writes that did not work at all, whatever they wrote: so long does it take at
+/// most to see that Plone is back.
+const REST_MIN: Duration = Duration::from_millis(250);
+const REST_MAX: Duration = Duration::from_secs(5);
+
+/// What the outbox is told of the settings.
+#[derive(Debug, Clone)]
+pub struct OutboxOptions {
+    /// `[plone] write_schedules`.
+    pub write_schedules: bool,
+    /// `[plone] pool_size`: one connection at least is left to others, where there are several.
+    pub pool_size: usize,
+    /// How often is looked who can read rosters.
+    pub check: Duration,
+    /// Which site and which of its fields the check was of: another one is checked anew.
+    pub roster_field: String,
+}
+
+/// What the outbox works with.
+#[derive(Clone)]
+pub struct OutboxSurroundings {
+    /// Where marks and items are kept.
+    pub store: Arc<dyn OutboxStore>,
+    /// The college's Plone.
+    pub plone: Arc<dyn Plone>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where admins read that names were taken away.
+    pub audit: Audit,
+    /// Whether all of Plone's sections were pulled once: before that nobody knows which are missing there.
+    pub items_known: Arc<AtomicBool>,
+    /// Whether nothing is to be begun now: an import is becoming visible and is not done yet.
+    pub held: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// The outbox's handle. Cheap to clone.
+#[derive(Clone)]
+pub struct PloneOutbox {
+    gauge: Arc<OutboxGauge>,
+    stop: watch::Sender<bool>,
+    ended: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
+}
+
+impl PloneOutbox {
+    /// Starts the outbox on a thread of its own. `members` tells which plain member signed in last: as that one Plone is
+    /// asked what members can read.
+    #[must_use]
+    pub fn start(around: OutboxSurroundings, options: OutboxOptions, members: watch::Receiver<PlainMember>) -> Self {
+        let gauge = Arc::new(OutboxGauge::default());
+        let (stop, stopping) = watch::channel(false);
+        let (say_ended, ended) = oneshot::channel();
+        let guard = RosterGuard::new(around.clone(), options.clone(), gauge.clone());
+        let worker = Worker::new(around, &options, gauge.clone(), guard.clone());
+        let arbiter = Arbiter::new();
+        let also_stopping = stopping.clone();
+        arbiter.spawn(guard.run(members, also_stopping));
+        arbiter.spawn(async move {
+            worker.run(stopping).await;
+            // Nobody may wait for it any more.
+            let _ = say_ended.send(());
+        });
+        Self { gauge, stop, ended: Arc::new(tokio::sync::Mutex::new(Some(ended))) }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> PloneOutboxStatus {
+        self.gauge.status()
+    }
+
+    /// Begins nothing any more, and waits for what is under way. What is not sent by then is sent after the next start.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let ended = self.ended.lock().await.take();
+        if let Some(ended) = ended {
+            // An end without a word is an end.
+            let _ = ended.await;
+        }
+    }
+}
+
+/// The task.
+struct Worker {
+    sender: Arc<Sender>,
+    around: OutboxSurroundings,
+    gauge: Arc<OutboxGauge>,
+    flight_max: usize,
+    /// Sections that are being written, and those that were a moment ago, with the time at which they may be again.
+    busy: HashMap<SectionId, Option<Instant>>,
+    /// Writes in a row that did not work.
+    failures: u32,
+    /// Nothing is begun before.
+    rest_until: Instant,
+    count_at: Instant,
+}
+
+impl Worker {
+    fn new(
+        around: OutboxSurroundings,
+        options: &OutboxOptions,
+        gauge: Arc<OutboxGauge>,
+        guard: Arc<RosterGuard>,
+    ) -> Self {
+        let definition = if options.write_schedules { Definition::Whole } else { Definition::StaffsOnly };
+        let now = Instant::now();
+        let sender = Arc::new(Sender::new(around.clone(), definition, gauge.clone(), guard));
+        let flight_max = FLIGHT_MAX.min((options.pool_size / 2).max(1));
+        let busy = HashMap::new();
+        Self { sender, around, gauge, flight_max, busy, failures: 0, rest_until: now, count_at: now }
+    }
+
+    async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+        let mut under_way: FuturesUnordered<BoxFuture<'static, (SectionId, Ended)>> = FuturesUnordered::new();
+        loop {
+            let stop = *stopping.borrow_and_update();
+            if stop && under_way.is_empty() {
+                return;
+            }
+            if !stop {
+                self.count().await;
+                self.begin(&mut under_way).await;
+            }
+            let wake = Instant::now() + LOOK_PAUSE;
+            tokio::select! {
+                Some((section, ended)) = under_way.next(), if !under_way.is_empty() => self.end(section, &ended),
+                () = sleep_until(wake) => {}
+                changed = stopping.changed(), if !stop => {
+                    // The handle is gone: nobody can stop it any more, so it ends by itself.
+                    if changed.is_err() { return; }
+                }
+            }
+            self.gauge.in_flight.store(under_way.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Counts what waits, now and then.
+    async fn count(&mut self) {
+        if Instant::now() < self.count_at {
+            return;
+        }
+        self.count_at = Instant::now() + COUNT_PAUSE;
+        match self.around.store.summary().await {
+            Ok(summary) => self.gauge.put_summary(summary),
+            Err(error) => log::warn!("what waits for Plone cannot be counted: {error}"),
+        }
+    }
+
+    /// Begins writes, as many as there is room for.
+    async fn begin(&mut self, under_way: &mut FuturesUnordered<BoxFuture<'static, (SectionId, Ended)>>) {
+        let now = Instant::now();
+        self.busy.retain(|_, until| until.is_none_or(|until| until > now));
+        // After failures one write at a time tries whether it works again.
+        let flight_max = if self.failures > 0 { 1 } else { self.flight_max };
+        let Some(room) = flight_max.checked_sub(under_way.len()).filter(|room| *room > 0) else { return };
+        if now < self.rest_until || (self.around.held)() {
+            return;
+        }
+        let due = match self.due(room).await {
+            Ok(due) => due,
+            Err(error) => {
+                log::warn!("what is to be written to Plone cannot be read: {error}");
+                self.rest_until = Instant::now() + REST_MAX;
+                return;
+            }
+        };
+        if (self.around.held)() {
+            // What an import changed may be among it.
+            return;
+        }
+        for entry in due {
+            let (sender, section) = (self.sender.clone(), entry.section.clone());
+            self.busy.insert(section.clone(), None);
+            under_way.push(Box::pin(async move { (section, sender.send(entry).await) }));
+        }
+        self.gauge.in_flight.store(under_way.len(), Ordering::Relaxed);
+    }
+
+    async fn due(&self, room: usize) -> Result<Vec<crate::ports::outbox::OutboxEntry>, StoreError> {
+        let busy: Vec<SectionId> = self.busy.keys().cloned().collect();
+        let new_ones = self.around.items_known.load(Ordering::Acquire);
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        self.around.store.due(self.around.clock.now(), busy, room, new_ones).await
+    }
+
+    fn end(&mut self, section: SectionId, ended: &Ended) {
+        let pause = match ended {
+            Ended::Nothing => None,
+            Ended::Written | Ended::Refused | Ended::Failed => Some(Instant::now() + SECTION_PAUSE),
+        };
+        match pause {
+            Some(until) => self.busy.insert(section, Some(until)),
+            None => self.busy.remove(&section),
+        };
+        match ended {
+            Ended::Nothing => {}
+            Ended::Written | Ended::Refused => (self.failures, self.rest_until) = (0, Instant::now()),
+            Ended::Failed => {
+                self.failures = self.failures.saturating_add(1);
+                self.rest_until = Instant::now() + backoff(REST_MIN, REST_MAX, self.failures);
+            }
+        }
+    }
+}

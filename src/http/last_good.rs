@@ -1,0 +1,50 @@
+//! The last good copy of a part of somebody's page, for when the store does not give it.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Copies by key; beyond the bound, the one kept longest ago goes.
+#[derive(Debug)]
+pub(super) struct LastGood<K, V> {
+    copies: Mutex<HashMap<K, (V, Instant)>>,
+    keys_max: usize,
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> LastGood<K, V> {
+    pub(super) fn new(keys_max: usize) -> Self {
+        Self { copies: Mutex::new(HashMap::new()), keys_max }
+    }
+
+    /// Keeps a copy of now.
+    pub(super) fn keep(&self, key: &K, value: V) {
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if !copies.contains_key(key) && copies.len() >= self.keys_max {
+            let oldest = copies.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
+            oldest.and_then(|oldest| copies.remove(&oldest));
+        }
+        copies.insert(key.clone(), (value, Instant::now()));
+    }
+
+    /// The copy, and its age.
+    pub(super) fn get(&self, key: &K) -> Option<(V, Duration)> {
+        let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.get(key).map(|(value, at)| (value.clone(), at.elapsed()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_copy_of_each_is_kept_and_the_oldest_goes() {
+        let kept = LastGood::new(2);
+        for (key, value) in [("ann", 1), ("ben", 2), ("ann", 3), ("cy", 4)] {
+            kept.keep(&key, value);
+        }
+        let values = ["ann", "ben", "cy"].map(|key| kept.get(&key).map(|(value, _)| value));
+        assert_eq!(values, [Some(3), None, Some(4)]);
+    }
+}

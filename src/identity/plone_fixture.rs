@@ -1,0 +1,213 @@
+//! A small Plone in memory, and a hub before it, for the tests of identity.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::gate::{AccountChange, AccountOutcome, LoginError, SignedIn};
+use super::plone::PloneSignIn;
+use super::{Audit, Identity, Settings};
+use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::domain::ids::UserName;
+use crate::domain::plone::RoleMap;
+use crate::domain::role::Role;
+use crate::domain::section::Credits;
+use crate::ports::bus::{Bus, Event};
+use crate::ports::clock::Clock;
+use crate::ports::plone::{Directory, PloneError, PloneFuture, PlonePerson};
+
+pub(super) const SECRET: &str = "a secret of more than thirty-two bytes";
+pub(super) const DAY_MS: i64 = 86_400_000;
+pub(super) const RECHECK_MS: i64 = 60_000;
+/// How long the tokens of this directory live.
+pub(super) const TOKEN_S: i64 = 12 * 3_600;
+
+/// A clock that stands where it is put.
+pub(super) struct SetClock(pub(super) AtomicI64);
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// A bus that remembers whose tokens ended, and of which somebody listens under some names.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub(super) ended: Mutex<Vec<String>>,
+    pub(super) connected: Mutex<Vec<&'static str>>,
+}
+impl Bus for Heard {
+    fn publish(&self, event: Event) {
+        if let Event::TokensEnded { user } = event {
+            self.ended.lock().unwrap().push(user.to_string());
+        }
+    }
+    fn is_listening(&self, user: &UserName) -> bool {
+        self.connected.lock().unwrap().contains(&user.as_str())
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) id: &'static str,
+    pub(super) password: &'static str,
+    pub(super) person: Option<PlonePerson>,
+}
+
+/// What a directory says, by login name; or why it says nothing.
+pub(super) struct Phonebook {
+    pub(super) clock: Arc<SetClock>,
+    pub(super) entries: Mutex<HashMap<String, Entry>>,
+    pub(super) login_error: Mutex<Option<PloneError>>,
+    pub(super) person_error: Mutex<Option<PloneError>>,
+    pub(super) hangs: Mutex<bool>,
+    pub(super) asked_about: Mutex<Vec<String>>,
+}
+
+impl Directory for Phonebook {
+    fn login(&self, username: &UserName, password: &SecretString) -> PloneFuture<SecretString> {
+        if *self.hangs.lock().unwrap() {
+            return futures_util::future::pending().boxed();
+        }
+        let entries = self.entries.lock().unwrap();
+        let error = self.login_error.lock().unwrap().clone();
+        let answer = match (error, entries.get(username.as_str())) {
+            (Some(error), _) => Err(error),
+            (None, Some(entry)) if entry.password == password.expose_secret() => {
+                let exp = self.clock.now().as_second() + TOKEN_S;
+                let key = jsonwebtoken::EncodingKey::from_secret(b"a key that only Plone knows");
+                let claims = json!({"sub": entry.id, "exp": exp, "fullname": ""});
+                Ok(jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap().into())
+            }
+            (None, _) => Err(PloneError::Unauthenticated),
+        };
+        futures_util::future::ready(answer).boxed()
+    }
+
+    fn person(&self, username: &UserName) -> PloneFuture<Option<PlonePerson>> {
+        self.asked_about.lock().unwrap().push(username.to_string());
+        let entries = self.entries.lock().unwrap();
+        let person = entries.values().find(|entry| entry.id == username.as_str()).and_then(|e| e.person.clone());
+        let error = self.person_error.lock().unwrap().clone();
+        futures_util::future::ready(error.map_or(Ok(person), Err)).boxed()
+    }
+}
+
+pub(super) struct Hub {
+    pub(super) plone: Arc<Phonebook>,
+    pub(super) clock: Arc<SetClock>,
+    pub(super) heard: Arc<Heard>,
+    pub(super) store: SqliteStore,
+    pub(super) identity: Arc<Identity>,
+    _folder: tempfile::TempDir,
+}
+
+pub(super) fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
+pub(super) fn person(roles: &[&str], groups: &[&str]) -> PlonePerson {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    PlonePerson { name: None, roles: names(roles), groups: names(groups) }
+}
+
+impl Hub {
+    /// With ann (student), sam (staff), ada (admin) and the hub's own user in Plone, all with the password `good`.
+    pub(super) async fn start() -> Self {
+        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000_000)));
+        let plone = Phonebook {
+            clock: clock.clone(),
+            entries: Mutex::default(),
+            login_error: Mutex::default(),
+            person_error: Mutex::default(),
+            hangs: Mutex::default(),
+            asked_about: Mutex::default(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
+        let store = SqliteStore::open(options).unwrap();
+        let (plone, heard) = (Arc::new(plone), Arc::default());
+        let identity = Self::identity(&plone, &store, &heard, &clock).await;
+        let hub = Self { plone, clock, heard, store, identity, _folder: folder };
+        for (name, role) in [("ann", "Member"), ("sam", "Editor"), ("ada", "Manager"), ("hub", "Site Administrator")] {
+            hub.put(name, name, Some(person(&[role], &[])));
+        }
+        hub
+    }
+
+    async fn identity(
+        plone: &Arc<Phonebook>,
+        store: &SqliteStore,
+        heard: &Arc<Heard>,
+        clock: &Arc<SetClock>,
+    ) -> Arc<Identity> {
+        let store = Arc::new(store.clone());
+        let sign_in = PloneSignIn {
+            directory: plone.clone(),
+            members: store.clone(),
+            audit: Audit::start(store.clone()),
+            roles: RoleMap { staff: vec!["Editor".to_owned(), "group:desk".to_owned()], ..RoleMap::default() },
+            hub_user: user("hub"),
+            timeout: Duration::from_millis(50),
+            at_once: 1,
+            recheck: Duration::from_millis(u64::try_from(RECHECK_MS).unwrap()),
+            offline_login_days: 7,
+        };
+        let settings =
+            Settings { login_per_minute: 3, session_ttl: Duration::from_secs(30 * 86_400), ..Settings::default() };
+        let secret = SecretString::from(SECRET);
+        Identity::start(settings, &secret, store, heard.clone(), clock.clone(), Some(sign_in)).await.unwrap()
+    }
+
+    pub(super) async fn restart(&mut self) {
+        self.identity = Self::identity(&self.plone, &self.store, &self.heard, &self.clock).await;
+    }
+
+    pub(super) fn put(&self, login: &str, id: &'static str, person: Option<PlonePerson>) {
+        let entry = Entry { id, password: "good", person };
+        self.plone.entries.lock().unwrap().insert(login.to_owned(), entry);
+    }
+    pub(super) fn change(&self, login: &str, change: impl FnOnce(&mut Entry)) {
+        change(self.plone.entries.lock().unwrap().get_mut(login).unwrap());
+    }
+    pub(super) fn fail(&self, error: Option<PloneError>) {
+        *self.plone.login_error.lock().unwrap() = error.clone();
+        *self.plone.person_error.lock().unwrap() = error;
+    }
+    pub(super) fn pass_ms(&self, ms: i64) {
+        self.clock.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub(super) async fn login(&self, name: &str, password: &str) -> Result<SignedIn, LoginError> {
+        self.identity.login(name, SecretString::from(password), [192, 0, 2, 1].into()).await
+    }
+    /// Signs in and waits until the password is kept.
+    pub(super) async fn know(&self, name: &str) -> SignedIn {
+        let signed_in = self.login(name, "good").await.unwrap();
+        while self.identity.hashes_waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+        signed_in
+    }
+    pub(super) async fn check(&self) -> bool {
+        self.identity.members.as_ref().unwrap().check_due().await
+    }
+    pub(super) async fn local_account(&self, name: &str) {
+        let password = Some(SecretString::from("local"));
+        let change = AccountChange { username: user(name), role: Role::Staff, name: None, password };
+        assert!(matches!(self.identity.put_account(change).await.unwrap(), AccountOutcome::Created(_)));
+    }
+    pub(super) fn ended(&self) -> Vec<String> {
+        self.heard.ended.lock().unwrap().clone()
+    }
+}
+
+pub(super) fn outage() -> Option<PloneError> {
+    Some(PloneError::Unavailable("no connection".to_owned()))
+}

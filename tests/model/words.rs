@@ -1,0 +1,46 @@
+//! Real answers in the words of the naive model.
+
+use eduhub::domain::outcome::{Answer, Refusal, WishOutcome};
+
+/// A real answer in the words of this model.
+pub(crate) fn answer_in_words(answer: &Answer) -> Vec<String> {
+    match answer {
+        Answer::Wish(outcome) => vec![outcome_in_words(outcome)],
+        Answer::Batch(results) => {
+            results.iter().map(|(crn, outcome)| format!("{crn} {}", outcome_in_words(outcome))).collect()
+        }
+        Answer::SectionChanged => vec!["section changed".to_owned()],
+        Answer::TermChanged => vec!["term changed".to_owned()],
+        Answer::Imported(t) => vec![format!("imported {} {} {}", t.created, t.updated, t.unchanged)],
+        Answer::NoSuchSection => vec!["no such section".to_owned()],
+        Answer::Settled => vec!["settled".to_owned()],
+    }
+}
+
+fn outcome_in_words(outcome: &WishOutcome) -> String {
+    match outcome {
+        WishOutcome::Done(r) => {
+            let fresh = if r.fresh { "new" } else { "as before" };
+            format!("{} {:?} {} {} {fresh}", r.standing.as_str(), r.position, r.credits.0, r.at)
+        }
+        WishOutcome::NotFound => "not found".to_owned(),
+        WishOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
+        WishOutcome::Refused(refusal) => match refusal {
+            Refusal::RegistrationClosed { opens_at, closes_at } => {
+                format!("registration_closed {opens_at:?} {closes_at:?}")
+            }
+            Refusal::SectionCancelled => "section_cancelled".to_owned(),
+            Refusal::SectionClosed => "section_closed".to_owned(),
+            Refusal::AlreadyInCourse { conflicts_with, .. } => format!("already_in_course {}", conflicts_with.crn),
+            Refusal::TimeConflict { conflicts_with } => {
+                let crns: Vec<&str> = conflicts_with.iter().map(|id| id.crn.as_str()).collect();
+                format!("time_conflict {}", crns.join(","))
+            }
+            Refusal::CreditLimit { credits, wanted, limit } => {
+                format!("credit_limit {} {} {}", credits.0, wanted.0, limit.0)
+            }
+            Refusal::SectionFull { waitlist_open, waitlisted } => format!("section_full {waitlist_open} {waitlisted}"),
+            Refusal::WaitlistFull { waitlisted } => format!("waitlist_full {waitlisted}"),
+        },
+    }
+}

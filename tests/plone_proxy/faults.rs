@@ -1,0 +1,141 @@
+//! The proxy behind a relay that fails, and with bodies larger than anybody would hold.
+
+use std::io::{Read as _, Write as _};
+
+use serde_json::json;
+
+use super::support::bridge::{before_plone, eventually, sign_in};
+use super::support::http::Client;
+use super::support::plone::{Plone, REGISTRAR};
+use super::support::server::{Home, Server};
+use super::support::tcp_relay::{Mode, TcpRelay};
+use super::{JSON, get, hub, is_sandboxed};
+
+/// A body that would be seen in memory.
+const LARGE: usize = 64 * 1024 * 1024;
+/// What memory may grow by while it passes.
+const GROWTH_MAX: usize = 24 * 1024 * 1024;
+
+#[test]
+fn each_fault_is_told_in_a_problem_document_and_the_hub_goes_on() {
+    let plone = Plone::shared();
+    for (mode, status) in
+        [(Mode::Refuse, 502), (Mode::Hang, 504), (Mode::Garbage, 502), (Mode::Answer500, 502), (Mode::Drip, 504)]
+    {
+        let relay = TcpRelay::start(plone.address());
+        let home = before_plone(Home::new(), &relay.url()).setting("plone.timeout_ms", "700");
+        let server = home.serve();
+        relay.set(mode);
+        let answer = get(&mut server.client(), "/plone/news", &[JSON]);
+        // The hub's own calls may have opened the circuit before.
+        assert!([status, 502].contains(&answer.status), "{mode:?}: {}", answer.text());
+        assert_eq!(answer.code(), "plone_unavailable", "{mode:?}: {}", answer.text());
+        assert!(is_sandboxed(&answer));
+        for internal in ["/opt", "broken", "127.0.0.1", "os error"] {
+            assert!(!answer.text().contains(internal), "{mode:?}: {}", answer.text());
+        }
+        assert_eq!(get(&mut server.client(), "/healthz", &[]).status, 200);
+        relay.set(Mode::Pass);
+        eventually("Plone behind the hub again", || {
+            (get(&mut server.client(), "/plone/news", &[JSON]).status == 200).then_some(())
+        });
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_short_is_seen_to_be_cut_short() {
+    let relay = TcpRelay::start(Plone::shared().address());
+    let home = before_plone(Home::new(), &relay.url());
+    let server = home.serve();
+    relay.set(Mode::Cut);
+    let cut = server.client().call("GET", "/plone/news", &[], b"");
+    // Either it broke off on the way, or before it began: never a whole answer.
+    assert!(cut.is_err() || cut.as_ref().is_ok_and(|answer| answer.status == 502), "{cut:?}");
+}
+
+/// Memory that the process has in use, in bytes.
+fn memory(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn large_bodies_stream_through_both_ways() {
+    let plone = Plone::start();
+    let home = before_plone(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
+    let server = home.serve();
+    let token = sign_in(&server, REGISTRAR);
+    let mut client = server.client().signed_in(&token);
+    let before = memory(&server);
+
+    // By TUS (https://tus.io), which Plone's REST API takes for large files: the body is the file.
+    let length = LARGE.to_string();
+    let meta = "filename bGFyZ2UuYmlu,content-type YXBwbGljYXRpb24vb2N0ZXQtc3RyZWFt,@type RmlsZQ==";
+    let creation = [JSON, ("Tus-Resumable", "1.0.0"), ("Upload-Length", length.as_str()), ("Upload-Metadata", meta)];
+    let made = client.call("POST", "/plone/news/@tus-upload", &creation, b"").unwrap();
+    assert_eq!(made.status, 201, "{}", made.text());
+    let location = made.header("location").unwrap().to_owned();
+    let path = location.strip_prefix(&format!("http://{}", server.address())).expect("a link through the hub");
+    let head = format!(
+        "PATCH {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n\
+         Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n\
+         Content-Length: {LARGE}\r\n\r\n",
+        server.address()
+    );
+    let mut upload = server.client();
+    upload.stream().write_all(head.as_bytes()).unwrap();
+    let piece = vec![b'x'; 1024 * 1024];
+    let mut most = before;
+    for _ in 0..LARGE / piece.len() {
+        upload.stream().write_all(&piece).unwrap();
+        most = most.max(memory(&server));
+    }
+    let uploaded = upload.receive().unwrap();
+    assert_eq!(uploaded.status, 204, "{}", uploaded.text());
+    let file = uploaded.header("location").unwrap().to_owned();
+    let file = file.strip_prefix(&format!("http://{}", server.address())).expect("a link through the hub").to_owned();
+
+    let mut download = server.client();
+    let request = format!(
+        "GET {file}/@@download/file HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    download.stream().write_all(request.as_bytes()).unwrap();
+    let (mut received, mut buffer) = (0, vec![0; 256 * 1024]);
+    loop {
+        let count = download.stream().read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        received += buffer[..count].iter().filter(|byte| **byte == b'x').count();
+        most = most.max(memory(&server));
+    }
+    assert!(received >= LARGE, "{received}");
+    assert!(most < before + GROWTH_MAX, "from {before} to {most}");
+}
+
+#[test]
+fn an_upload_that_breaks_off_changes_nothing_and_frees_its_place() {
+    let plone = Plone::start();
+    let (server, home) = hub(&plone);
+    let token = sign_in(&server, REGISTRAR);
+    let body = json!({"@type": "Document", "id": "half", "title": "T"}).to_string();
+    for framing in [format!("Content-Length: {}", body.len() + 10), "Transfer-Encoding: chunked".to_owned()] {
+        let mut client = Client::connect(server.address()).unwrap();
+        let request = format!(
+            "POST /plone/news HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n\
+             Content-Type: application/json\r\n{framing}\r\n\r\n"
+        );
+        let sent = if framing.contains("chunked") { format!("{:x}\r\n{body}\r\n", body.len()) } else { body.clone() };
+        client.stream().write_all((request + &sent).as_bytes()).unwrap();
+        drop(client);
+    }
+    let admin = home.token("ada", "admin");
+    let mut watch = server.client().signed_in(&admin);
+    eventually("no place of the pool is taken", || {
+        let pool = watch.get("/api/v1/admin/plone").expect(200).json();
+        (pool["pool"]["in_use"] == 0).then_some(())
+    });
+    let mut client = server.client().signed_in(&token);
+    assert_eq!(get(&mut client, "/plone/news/half", &[JSON]).status, 404);
+}

@@ -1,0 +1,264 @@
+//! What every store promises of its outbox: no change of a section is forgotten, and none is thought sent that was not.
+
+use eduhub::domain::ids::SectionId;
+use eduhub::domain::plone::{FieldValue, Fields, PloneField};
+use eduhub::ports::outbox::{OutboxEntry, OutboxStore, PloneItem};
+use eduhub::ports::terms::TermStore;
+use jiff::Timestamp;
+
+use crate::college::{capacity, crn, drop_of, id, minute, register, register_or_wait, section, swap, user};
+use crate::house::{Desk, House, wait};
+
+/// Later than everything that was marked.
+const LATE: i64 = 500;
+
+/// Everything that is due at a minute, with sections that have no item.
+fn due_at<S: OutboxStore>(store: &S, at: i64) -> Vec<OutboxEntry> {
+    wait(store.due(minute(at), Vec::new(), 100, true)).unwrap()
+}
+
+fn crns(entries: &[OutboxEntry]) -> Vec<String> {
+    let mut crns: Vec<String> = entries.iter().map(|e| e.section.crn.to_string()).collect();
+    crns.sort();
+    crns
+}
+
+fn item(of: &SectionId) -> PloneItem {
+    PloneItem {
+        section: of.clone(),
+        uid: format!("uid-{}", of.crn),
+        path: format!("/courses/{}", of.crn),
+        modified: Timestamp::from_second(1_700_000_000).unwrap(),
+        fields: Fields::from([(PloneField::SeatsTaken, FieldValue::Number(3))]),
+        deleted: false,
+    }
+}
+
+/// A desk whose import is in Plone already.
+fn clean<H: House>(sections: impl IntoIterator<Item = crate::college::Make>) -> Desk<H> {
+    let desk = Desk::<H>::with(sections);
+    for entry in due_at(&desk.store, LATE) {
+        wait(desk.store.drop_entry(&entry.section, entry.version)).unwrap();
+    }
+    assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
+    desk
+}
+
+/// Marks one section and hands out its entry.
+fn marked<H: House>(desk: &mut Desk<H>, student: &str, of: &str) -> OutboxEntry {
+    desk.ask(register(student, of));
+    let found = due_at(&desk.store, LATE).into_iter().find(|e| e.section == id(of));
+    found.expect("the section is marked")
+}
+
+pub(crate) fn every_section_that_a_commit_touches_is_marked_once<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("Y"), section("Z")]);
+    desk.run(vec![register("ana", "X"), register("bob", "X"), capacity("Y", 5)]).unwrap();
+    let due = due_at(&desk.store, LATE);
+    assert_eq!(crns(&due), ["X", "Y"]);
+    assert!(due.iter().all(|entry| entry.version == 1), "one mark for a batch");
+    desk.run(vec![drop_of("ana", "X")]).unwrap();
+    let due = due_at(&desk.store, LATE);
+    assert_eq!(due.iter().find(|e| e.section == id("X")).unwrap().version, 2);
+    assert_eq!(wait(desk.store.summary()).unwrap().depth, 2);
+}
+
+pub(crate) fn a_roster_that_changes_with_equal_numbers_is_marked<H: House>() {
+    let mut desk = clean::<H>([section("X"), section("Y")]);
+    desk.ask(register("ana", "X"));
+    let before = due_at(&desk.store, LATE).remove(0);
+    // One leaves and another comes in one batch: the numbers are what they were.
+    desk.run(vec![drop_of("ana", "X"), register("bob", "X")]).unwrap();
+    let after = due_at(&desk.store, LATE).remove(0);
+    assert_eq!(after.state.enrolled, before.state.enrolled);
+    assert_eq!(after.version, before.version + 1);
+    assert_eq!(after.roster[0].user, user("bob"));
+    // A swap touches both.
+    desk.run(vec![swap("bob", &["Y"], &["X"])]).unwrap();
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X", "Y"]);
+}
+
+pub(crate) fn what_was_not_committed_is_not_marked<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("BAD").seats(9)]);
+    desk.house.refuse_bad(&desk.store);
+    desk.run(vec![register("ana", "X"), register("bob", "BAD")]).expect_err("the store refuses it");
+    assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0]);
+}
+
+pub(crate) fn an_entry_is_read_with_what_belongs_to_it<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(2).line(5)]);
+    wait(desk.store.put_items(vec![item(&id("X"))])).unwrap();
+    for student in ["cyd", "ana", "bob", "abe"] {
+        desk.ask(register_or_wait(student, "X"));
+    }
+    let entry = due_at(&desk.store, LATE).remove(0);
+    assert_eq!((entry.state.enrolled_total(), entry.state.waitlisted_total()), (2, 2));
+    assert_eq!(entry.item, Some(item(&id("X"))));
+    assert_eq!((entry.queued_at, entry.read_at, entry.attempts), (minute(1), minute(LATE), 0));
+    let lines: Vec<_> = entry.roster.iter().map(|l| (l.user.as_str(), l.standing.as_str())).collect();
+    // At one moment, names decide; in line, only who came first.
+    let expected = [("ana", "enrolled"), ("cyd", "enrolled"), ("bob", "waitlisted"), ("abe", "waitlisted")];
+    assert_eq!(lines, expected);
+    assert!(entry.roster.iter().all(|l| l.since == minute(1)));
+}
+
+pub(crate) fn an_entry_ends_only_in_the_version_that_was_sent<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9)]);
+    let sent = marked(&mut desk, "ana", "X");
+    desk.ask(register("bob", "X"));
+    wait(desk.store.sent(item(&id("X")), sent.version, minute(2), minute(3))).unwrap();
+    let summary = wait(desk.store.summary()).unwrap();
+    assert_eq!((summary.depth, summary.oldest_at), (1, Some(minute(2))), "what is left is younger than what was sent");
+    assert_eq!(crns(&due_at(&desk.store, 2)), [""; 0], "not before its time");
+    let newer = due_at(&desk.store, 3).remove(0);
+    assert_eq!((newer.version, newer.state.enrolled, newer.roster.len()), (sent.version + 1, 2, 2));
+    wait(desk.store.drop_entry(&id("X"), sent.version)).unwrap();
+    assert_eq!(wait(desk.store.summary()).unwrap().depth, 1, "an older version ends nothing");
+    wait(desk.store.sent(item(&id("X")), newer.version, minute(4), minute(5))).unwrap();
+    assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
+}
+
+pub(crate) fn what_failed_is_due_when_its_time_comes<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9)]);
+    let entry = marked(&mut desk, "ana", "X");
+    wait(desk.store.later(&entry.section, minute(20))).unwrap();
+    assert_eq!(crns(&due_at(&desk.store, 19)), [""; 0]);
+    // A change meanwhile does not make it hurry.
+    desk.ask(register("bob", "X"));
+    assert_eq!(crns(&due_at(&desk.store, 19)), [""; 0]);
+    let again = due_at(&desk.store, 20).remove(0);
+    assert_eq!((again.attempts, again.version, again.queued_at), (1, 2, minute(1)));
+}
+
+pub(crate) fn what_was_refused_waits_for_a_change_or_for_staff<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("Y").seats(9)]);
+    for name in ["X", "Y"] {
+        let entry = marked(&mut desk, "ana", name);
+        wait(desk.store.put_aside(&entry.section, entry.version, format!("no {name}"), minute(7))).unwrap();
+    }
+    assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0]);
+    let summary = wait(desk.store.summary()).unwrap();
+    assert_eq!((summary.depth, summary.oldest_at, summary.aside_total), (0, None, 2));
+    let told: Vec<_> = summary.aside.iter().map(|e| (e.section.crn.as_str(), e.reason.as_str(), e.at)).collect();
+    assert_eq!(told, [("X", "no X", minute(7)), ("Y", "no Y", minute(7))]);
+    desk.ask(register("bob", "X"));
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"], "a change tries again");
+    assert_eq!(wait(desk.store.resend(Some(vec![id("X")]), minute(8))).unwrap(), 0, "it waits already");
+    assert_eq!(wait(desk.store.resend(None, minute(8))).unwrap(), 1);
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X", "Y"]);
+    assert_eq!(wait(desk.store.summary()).unwrap().aside_total, 0);
+    // What was refused is an old version by now.
+    let entry = due_at(&desk.store, LATE).into_iter().find(|e| e.section == id("Y")).unwrap();
+    wait(desk.store.put_aside(&id("Y"), entry.version - 1, "late".to_owned(), minute(9))).unwrap();
+    assert_eq!(wait(desk.store.summary()).unwrap().aside_total, 0);
+}
+
+pub(crate) fn sections_with_an_item_come_before_those_without<H: House>() {
+    let mut desk = clean::<H>([section("A").seats(9), section("B").seats(9), section("C").seats(9)]);
+    wait(desk.store.put_items(vec![item(&id("C"))])).unwrap();
+    desk.run(vec![register("ana", "A"), register("bob", "B")]).unwrap();
+    desk.run(vec![register("ana", "C")]).unwrap();
+    let first = wait(desk.store.due(minute(LATE), Vec::new(), 1, true)).unwrap();
+    assert_eq!(crns(&first), ["C"]);
+    assert_eq!(crns(&wait(desk.store.due(minute(LATE), Vec::new(), 9, false)).unwrap()), ["C"]);
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["A", "B", "C"]);
+    // An item that is found meanwhile: nothing is to be made any more.
+    wait(desk.store.put_items(vec![item(&id("A"))])).unwrap();
+    assert_eq!(crns(&wait(desk.store.due(minute(LATE), Vec::new(), 9, false)).unwrap()), ["A", "C"]);
+}
+
+pub(crate) fn what_is_being_sent_is_not_handed_out_again<H: House>() {
+    let mut desk = clean::<H>([section("A").seats(9), section("B").seats(9), section("C").seats(9)]);
+    desk.run(vec![register("ana", "A"), register("bob", "B"), register("cyd", "C")]).unwrap();
+    let left = wait(desk.store.due(minute(LATE), vec![id("A"), id("C")], 1, true)).unwrap();
+    assert_eq!(crns(&left), ["B"]);
+}
+
+pub(crate) fn what_waits_for_a_deleted_item_ends<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9)]);
+    marked(&mut desk, "ana", "X");
+    wait(desk.store.put_items(vec![PloneItem { deleted: true, ..item(&id("X")) }])).unwrap();
+    assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
+    // The next change is marked as any other; whoever sends it sees that the item is gone.
+    let entry = marked(&mut desk, "bob", "X");
+    assert!(entry.item.unwrap().deleted);
+}
+
+pub(crate) fn what_was_written_while_a_pull_read_it_stays<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("Y"), section("NEW")]);
+    let (x, y, new) = (item(&id("X")), item(&id("Y")), item(&id("NEW")));
+    wait(desk.store.put_items(vec![x.clone(), y.clone()])).unwrap();
+    let entry = marked(&mut desk, "ana", "X");
+    let mut written = x.clone();
+    written.fields.insert(PloneField::SeatsTaken, FieldValue::Number(1));
+    wait(desk.store.sent(written.clone(), entry.version, minute(2), minute(3))).unwrap();
+    let read = |item: &PloneItem| PloneItem { modified: minute(LATE), ..item.clone() };
+    let pulled = vec![(Some(x.clone()), read(&x)), (Some(y.clone()), read(&y)), (None, new.clone()), (None, read(&y))];
+    wait(desk.store.put_pulled(pulled)).unwrap();
+    let mut items = wait(desk.store.items()).unwrap();
+    items.sort_by(|a, b| a.section.cmp(&b.section));
+    assert_eq!(items, [new, written, read(&y)]);
+}
+
+pub(crate) fn items_and_notes_come_back_as_they_were_put<H: House>() {
+    let desk = clean::<H>([section("X"), section("Y")]);
+    let mut x = item(&id("X"));
+    x.fields.extend([
+        (PloneField::Title, FieldValue::Text("Calculus – I".to_owned())),
+        (PloneField::Instructor, FieldValue::Nothing),
+        (PloneField::Roster, FieldValue::Lines(vec!["ana enrolled 2027-01-01T00:00:00Z".to_owned()])),
+    ]);
+    wait(desk.store.put_items(vec![item(&id("Y")), x.clone()])).unwrap();
+    assert_eq!(wait(desk.store.items()).unwrap(), [x.clone(), item(&id("Y"))]);
+    // The item turned out to be another section's.
+    let moved = PloneItem { section: id("Y"), ..x };
+    wait(desk.store.put_items(vec![moved.clone()])).unwrap();
+    assert_eq!(wait(desk.store.items()).unwrap(), [moved]);
+    assert_eq!(wait(desk.store.note("pulled")).unwrap(), None);
+    for value in ["1", "2"] {
+        wait(desk.store.put_note("pulled", value.to_owned())).unwrap();
+        assert_eq!(wait(desk.store.note("pulled")).unwrap().as_deref(), Some(value));
+    }
+}
+
+pub(crate) fn a_section_that_does_not_exist_is_not_marked<H: House>() {
+    let desk = clean::<H>([section("X")]);
+    wait(desk.store.mark(vec![id("X"), id("NONE")], minute(5))).unwrap();
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"]);
+    assert_eq!(wait(desk.store.summary()).unwrap().depth, 1);
+}
+
+pub(crate) fn marks_survive_the_end_of_the_process<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
+    marked(&mut desk, "ana", "X");
+    let desk = desk.reopened();
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"], "and what was in Plone is not marked anew");
+}
+
+pub(crate) fn a_store_that_had_no_outbox_begins_with_everything<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
+    // A while without Plone: nothing is marked, and that is known afterwards.
+    drop(desk.store);
+    desk.store = desk.house.open_without_outbox();
+    desk.loaded = crate::house::load(&desk.store);
+    desk.ask(register("ana", "X"));
+    assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
+    let desk = desk.reopened();
+    // Marked now, by the machine's clock.
+    let far = Timestamp::MAX.checked_sub(jiff::SignedDuration::from_hours(48)).unwrap();
+    let due = wait(desk.store.due(far, Vec::new(), 100, true)).unwrap();
+    assert_eq!(crns(&due), ["X", "Y"]);
+    assert_eq!(wait(desk.store.term_ids()).unwrap().len(), 1);
+}
+
+pub(crate) fn what_an_import_stages_is_not_marked_before_it_is_applied<H: House>() {
+    let mut desk = clean::<H>([section("X")]);
+    let apply = desk.stage(vec![(section("X").seats(7), None), (section("NEW"), None)]);
+    assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0]);
+    wait(desk.store.mark(vec![id("NEW")], minute(2))).unwrap();
+    assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0], "it is not there yet");
+    desk.ask(apply);
+    let due = due_at(&desk.store, LATE);
+    assert_eq!(crns(&due), ["NEW", "X"]);
+    assert_eq!(due.iter().find(|e| e.section.crn == crn("X")).unwrap().state.section.capacity, 7);
+}
