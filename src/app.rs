@@ -299,12 +299,14 @@ fn http_server(
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let zone = Data::new(config.college.timezone.clone());
     let last_parts = Data::new(LastParts::default());
+    let college = Data::new(config.college.clone());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
         let (shared, proxy) = (shared.clone(), proxy.clone());
         App::new()
             .configure(move |app| shared.configure(app, proxy))
             .app_data(zone.clone())
+            .app_data(college.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
             .app_data(hot.clone())

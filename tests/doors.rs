@@ -20,6 +20,13 @@ fn ready(server: &Server, path: &str, token: Option<&str>) -> Socket {
 }
 
 #[test]
+fn pages_are_told_whose_college_it_is_and_in_which_zone_its_clocks_go() {
+    let home = Home::new().setting("college.name", "Riverside College").setting("college.timezone", "America/New_York");
+    let terms = home.serve().client().get("/api/v1/terms").expect(200).json();
+    assert_eq!(terms["college"], json!({"name": "Riverside College", "timezone": "America/New_York"}));
+}
+
+#[test]
 fn a_ticket_opens_the_door_once() {
     let home = Home::new();
     let server = home.serve();

@@ -30,7 +30,7 @@ static ANSWERS: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
                 let _ = write!(tag, "{byte:02x}");
                 tag
             });
-            let answer = Encoded::new(&tag, media_type(&path), REVALIDATE, Bytes::from(file.data.into_owned()));
+            let answer = Encoded::lasting(&tag, media_type(&path), REVALIDATE, Bytes::from(file.data.into_owned()));
             (path, Arc::new(answer))
         })
         .collect()
@@ -82,7 +82,7 @@ pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
 pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
     static PAGE: LazyLock<Arc<Encoded>> = LazyLock::new(|| {
         let page = problems_page();
-        Arc::new(Encoded::new(env!("CARGO_PKG_VERSION"), media_type("problems.html"), REVALIDATE, page.into()))
+        Arc::new(Encoded::lasting(env!("CARGO_PKG_VERSION"), media_type("problems.html"), REVALIDATE, page.into()))
     });
     Ok(PAGE.clone().respond(&request).await)
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::actors::pool::RegistrarPool;
+use crate::config::College;
 use crate::domain::command::{Command, TermPatch};
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
@@ -35,6 +36,7 @@ pub async fn list(
     model: Data<ReadModel>,
     clock: Data<dyn Clock>,
     limit: Data<CreditLimit>,
+    college: Data<College>,
 ) -> HttpResponse {
     let now = clock.now();
     let student = visitor.0.as_ref().filter(|caller| caller.role == Role::Student).map(|caller| &caller.user);
@@ -50,7 +52,14 @@ pub async fn list(
         })
         .collect();
     let cache = if visitor.0.is_some() { "private, no-store" } else { "no-store" };
-    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(json!({ "items": items }))
+    HttpResponse::Ok()
+        .insert_header(("Cache-Control", cache))
+        .json(json!({ "items": items, "college": college_json(&college) }))
+}
+
+/// Whose terms they are, and the zone in which pages tell their times.
+fn college_json(college: &College) -> Value {
+    json!({ "name": college.name, "timezone": college.timezone.iana_name().unwrap_or("UTC") })
 }
 
 fn term_json(term: &Term, now: Timestamp) -> Value {

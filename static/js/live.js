@@ -33,15 +33,19 @@ export class Live {
   #ready = false;
   #following = false;
   #since = null;
+  #fed = false;
   #channels = new Map();
   #handlers = new Map();
 
-  /** `onstate(state, heard)`: `live`, `reconnecting`, `offline`, `ended` (do not come back) or `signed-out`. */
+  /**
+   * `onstate(state, heard)`: `live`, `polling` (see `fed`), `reconnecting`, `offline`, `ended` (do not come back) or
+   * `signed-out`.
+   */
   constructor({ onstate = () => {}, path = "/alerts/ws" } = {}) {
     this.onstate = onstate;
     this.path = path;
     this.state = "reconnecting";
-    addEventListener("online", () => this.#retry(0));
+    addEventListener("online", () => this.#retry(backoff(0)));
     addEventListener("offline", () => this.#lost({}));
   }
 
@@ -59,6 +63,24 @@ export class Live {
 
   unsubscribe(channel) {
     if (this.#channels.delete(channel) && this.#ready) this.#send({ type: "unsubscribe", channels: [channel] });
+  }
+
+  /** Failed tries since the last connection that was welcomed. */
+  get failures() {
+    return this.#attempt;
+  }
+
+  /** Where the alerts go on from, or null. */
+  get position() {
+    return this.#since;
+  }
+
+  /** Somebody asked over HTTP instead, while no socket gets through; `ok`: an answer came. */
+  fed(ok) {
+    if (this.#ready || !["reconnecting", "polling", "offline"].includes(this.state)) return;
+    if (ok) this.#heard = Date.now();
+    this.#fed = ok;
+    this.#tell(ok ? "polling" : navigator.onLine ? "reconnecting" : "offline");
   }
 
   /** Connects anew as whoever is signed in now, and forgets the old position: it was somebody else's. */
@@ -91,6 +113,7 @@ export class Live {
 
   #welcome({ heartbeat_s }) {
     this.#ready = true;
+    this.#fed = false;
     this.#attempt = 0;
     for (const [channel, extra] of this.#channels) this.#join(channel, extra);
     const quiet = (heartbeat_s > 0 ? heartbeat_s : 30) * 1000;
@@ -116,7 +139,7 @@ export class Live {
     this.#drop();
     if (stay) return this.#tell("ended");
     if (signIn) return this.#tell("signed-out");
-    this.#tell(navigator.onLine ? "reconnecting" : "offline");
+    this.#tell(!navigator.onLine ? "offline" : this.#fed ? "polling" : "reconnecting");
     this.#retry(ms ?? backoff(this.#attempt++));
   }
 

@@ -39,6 +39,18 @@ export class Seats {
     this.onchange(null);
   }
 
+  /** Reads all of them once: what a page does that no socket reaches. */
+  async read() {
+    const term = this.#term;
+    if (!term) return;
+    const { seq, seats } = await api.get(`/api/v1/seats${query({ term })}`);
+    if (this.#term !== term) return;
+    const news = seats.filter(([id, ...rest]) => String(Object.values(this.#all.get(id) ?? {})) !== String(rest));
+    this.#seq = this.#last = seq;
+    for (const one of news) this.#all.set(one[0], numbers(one));
+    if (news.length) this.onchange(news.map(([id]) => id));
+  }
+
   /** The newest numbers of a section, or undefined. */
   get(id) {
     return this.#all.get(id);

@@ -2,7 +2,7 @@
 
 import { $, field, h, put } from "./dom.js";
 import { api, query } from "./api.js";
-import { drawSeats } from "./catalogue.js";
+import { drawSeats } from "./seat-cell.js";
 import { Seats } from "./seats.js";
 import { count, meetings } from "./words.js";
 

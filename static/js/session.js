@@ -1,23 +1,26 @@
-// Who is here: the sign-in form, the name in the header, signing out, and the state of the live connection.
+// Who is here: the sign-in form, the name in the header, signing out, the language, and the state of the connection.
 
 import { $, button, field, h, put } from "./dom.js";
 import { api } from "./api.js";
+import { offered, now, onLanguage, speak, t } from "./i18n.js";
 import { Live } from "./live.js";
-import { clock } from "./words.js";
+import { clock, sentence } from "./words.js";
 
-const PAGES = [["/", "Register", null], ["/staff", "Staff", "staff"], ["/admin", "Administration", "admin"]];
+const PAGES = [["/", "nav.student", null], ["/staff", "nav.staff", "staff"], ["/admin", "nav.admin", "admin"]];
 const RANK = { student: 1, staff: 2, admin: 3 };
+const NAMES = { en: "English", es: "Español" };
 
 /** Whether `user` may do what `role` may. */
 export const may = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 
 /**
  * Starts a page: finds out who is here, opens the live connection, and calls `onuser(user | null)` now and whenever
- * that changes. `form` is where the sign-in form stands while nobody is signed in.
+ * that changes. `form` is where the sign-in form stands while nobody is signed in; `why()` may say what it is for;
+ * `before()` is awaited before somebody signs out.
  */
-export function start({ form, onuser }) {
+export function start({ form, onuser, why = () => null, before = () => null }) {
   const live = new Live({ onstate: (state, heard) => showState(state, heard) });
-  let user, ending = false, cleared = false;
+  let user, ending = false, cleared = false, shown = ["reconnecting", 0];
 
   async function load() {
     let found = null;
@@ -25,16 +28,16 @@ export function start({ form, onuser }) {
       found = await api.get("/api/v1/me");
     } catch (problem) {
       if (problem.code === "no_answer") setTimeout(load, 3000);
-      if (problem.status !== 401) return note(problem.message);
+      if (problem.status !== 401) return note(sentence(problem));
     }
     become(found);
   }
 
-  function become(found, why) {
+  function become(found, said) {
     const changed = user === undefined || user?.username !== found?.username || user?.role !== found?.role;
     user = found;
     header(user);
-    put(form, user ? null : signIn(why));
+    put(form, user ? null : signIn(said));
     form.hidden = Boolean(user);
     if (changed) {
       live.restart();
@@ -42,36 +45,37 @@ export function start({ form, onuser }) {
     }
   }
 
-  function signIn(why) {
-    const username = h("input", { name: "username", autocomplete: "username", required: true, autocapitalize: "none" });
+  function signIn(said) {
+    const username = h("input", { name: "username", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false" });
     const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
-    const answer = h("p", { role: "status", class: why ? "careful" : "" }, why);
-    const press = h("button", { class: "primary" }, "Sign in");
+    const answer = h("p", { role: "status", class: said ? "careful" : "" }, said);
+    const press = h("button", { class: "primary wide" }, t("sign.in"));
     const hint = h("p", { class: "none" });
-    collegeAccount().then((works) => works && put(hint, "Your account of the college's Plone works here."));
+    collegeAccount().then((works) => works && put(hint, t("sign.college")));
     const onsubmit = async (event) => {
       event.preventDefault();
       press.disabled = true;
       answer.className = "";
-      put(answer, "Signing in…");
+      put(answer, t("sign.doing"));
       try {
         become((await api.post("/api/v1/login", { username: username.value.trim(), password: password.value })).user);
       } catch (problem) {
         answer.className = "stop";
-        put(answer, problem.message);
+        put(answer, sentence(problem));
         press.disabled = false;
         password.select();
       }
     };
-    return h("form", { class: "sign-in", onsubmit }, h("h2", null, "Sign in"),
-      field("User name", username), field("Password", password), hint, press, answer);
+    return h("form", { class: "sign-in", onsubmit }, h("h2", null, t("sign.in")), h("p", { class: "none why" }, why()),
+      field(t("sign.name"), username), field(t("sign.password"), password), hint, press, answer);
   }
 
   async function signOut() {
     try {
+      await before();
       await api.post("/api/v1/logout");
     } catch (problem) {
-      if (problem.status !== 401) return note(problem.message);
+      if (problem.status !== 401) return note(sentence(problem));
     }
     become(null);
   }
@@ -82,7 +86,7 @@ export function start({ form, onuser }) {
     ending = true;
     try { await api.post("/api/v1/logout"); } catch { /* It is dead already. */ }
     ending = false;
-    become(null, "Your sign-in has ended. Sign in again.");
+    become(null, t("sign.ended"));
   }
 
   /** A cookie that is good for nothing keeps even a visitor out: it is cleared, once. */
@@ -94,22 +98,32 @@ export function start({ form, onuser }) {
   }
 
   function header(user) {
-    put($("nav"), PAGES.filter(([, , role]) => !role || may(user, role)).map(([href, label]) =>
-      h("a", { href, "aria-current": href === location.pathname ? "page" : null }, label)));
+    const pages = PAGES.filter(([, , role]) => !role || may(user, role));
+    // One page needs no way to others.
+    put($("nav"), pages.length > 1 && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
+    $("nav").hidden = pages.length < 2;
     const toForm = () => setTimeout(() => form.querySelector("input")?.focus());
-    put($("who"), !user ? h("a", { href: "#term", onclick: toForm }, "Sign in") : [h("span", null, `${user.name || user.username} (${user.role})`), button("Sign out", signOut, { class: "quiet" })]);
+    put($("who"), !user ? h("a", { href: "#term", class: "button", onclick: toForm }, t("sign.in"))
+      : [h("span", { title: t(`role.${user.role}`) }, user.name || user.username), button(t("sign.out"), signOut, { class: "quiet" })]);
+    const other = offered.find((one) => one !== now.language);
+    if ($("language")) put($("language"), other && button(NAMES[other], () => speak(other, { chosen: true }), { class: "quiet", lang: other }));
   }
 
   function showState(state, heard) {
-    const as = heard ? `, numbers as of ${clock(heard)}` : "";
+    const repeated = shown[0] === state;
+    shown = [state, heard];
+    const as = heard ? `, ${t("live.as_of", { at: clock(heard) })}` : "";
     const [tone, text] = {
-      live: ["good", "Live"],
-      offline: ["stop", `Offline${as}`],
-      ended: ["stop", "Disconnected by an administrator"],
-      "signed-out": ["careful", "Not live"],
-    }[state] ?? ["careful", `Reconnecting${as}`];
+      live: ["good", t("live.live")],
+      polling: ["careful", t("live.polling") + as],
+      offline: ["stop", t("live.offline") + as],
+      ended: ["stop", t("live.ended")],
+      "signed-out": ["careful", t("live.signed_out")],
+    }[state] ?? ["careful", heard ? t("live.reconnecting") + as : t("live.connecting")];
     $("live").className = tone;
-    put($("live"), text, state === "ended" && button("Connect again", () => live.restart(), { class: "quiet" }));
+    $("live").dataset.state = state;
+    put($("live"), text, state === "ended" && button(t("live.again"), () => live.restart(), { class: "quiet" }));
+    if (repeated) return;
     if (state === "signed-out") user ? ended() : visit();
     // Ended by an administrator, or signed out in another window: then nobody is signed in here either.
     if (state === "ended" && user) api.get("/api/v1/me").catch(() => {});
@@ -118,6 +132,12 @@ export function start({ form, onuser }) {
   api.signedOut = ended;
   // Another window may have signed somebody else in, or out.
   live.on("welcome", (frame) => (frame.user?.username ?? frame.user ?? null) !== (user?.username ?? null) && load());
+  onLanguage(() => {
+    if (user === undefined) return;
+    header(user);
+    if (!user) put(form, signIn());
+    showState(...shown);
+  });
   load();
   return live;
 }
@@ -129,19 +149,39 @@ const collegeAccount = () => asked ??= fetch("/readyz").then((response) => respo
 
 /** A short word at the foot of the page about something that went wrong outside of any form. */
 export function note(text) {
-  put($("note"), h("p", null, text, " ", button("Close", () => put($("note")), { class: "quiet" })));
+  put($("note"), h("p", null, h("span", null, text), button(t("do.close"), () => put($("note")), { class: "quiet" })));
 }
 
-/** Views of a page, chosen by the address after `#`; links to them are in `#views`. */
-export function views(first) {
+/** Tells the styles how high what is stuck to the top is: nothing may hide under it. */
+export function measureTop() {
+  const tell = () => {
+    document.documentElement.style.setProperty("--urgent", `${$("urgent").offsetHeight}px`);
+    document.documentElement.style.setProperty("--head", `${document.querySelector("header").offsetHeight}px`);
+  };
+  const sizes = new ResizeObserver(tell);
+  for (const el of [$("urgent"), document.querySelector("header")]) sizes.observe(el);
+}
+
+/**
+ * Views of a page, chosen by the address after `#`; links to them are in `#views`. While `oneByOne()`, each is scrolled
+ * by itself.
+ */
+export function views(first, oneByOne = () => false) {
+  const places = new Map();
+  let shown = "";
   const show = () => {
     const links = [...$("views").children];
     const chosen = links.some((link) => link.hash === location.hash) ? location.hash : `#${first}`;
+    if (chosen === shown) return;
+    places.set(shown, scrollY);
+    shown = chosen;
     for (const link of links) {
       if (link.hash === chosen) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
     for (const view of document.querySelectorAll("[data-view-name]")) view.classList.toggle("away", `#${view.dataset.viewName}` !== chosen);
+    document.body.dataset.view = chosen.slice(1);
+    if (oneByOne()) scrollTo(0, places.get(chosen) ?? 0);
   };
   addEventListener("hashchange", show);
   show();

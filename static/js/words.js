@@ -1,134 +1,164 @@
-// What the pages say. Pure: no page, no network, no clock.
+// What the pages say: numbers, times and refusals as sentences of the language that is spoken.
 
-const DAYS = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
+import { format, has, now, t } from "./i18n.js";
+
 /** From this number of seats down, a section has few left. */
-const FEW = 5;
+export const FEW = 5;
 
-/** `1 seat`, `2 seats`. */
+/** `1 seat`, `2 seats`, in English: for the pages that have no catalogue yet. */
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
-/** `1st`, `2nd`, `3rd`, `4th`. */
-export function nth(n) {
-  const tail = n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th";
-  return `${n}${tail}`;
-}
+/** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
+export const nth = (n) => t(`nth.${new Intl.PluralRules(now.language, { type: "ordinal" }).select(n)}`, { n });
 
 /** A list for people: `a`, `a and b`, `a, b and c`. */
-export const listed = (items) => items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
+export function listed(items) {
+  return new Intl.ListFormat(now.locale, { type: "conjunction" }).format([...items].map(String));
+}
 
-/** What somebody holds: `Enrolled.`, `Waiting, 3rd in line.` */
-export function standing(held) {
-  if (held?.status !== "waitlisted") return held ? "Enrolled." : "";
-  return `Waiting${held.position ? `, ${nth(held.position)} in line` : ""}.`;
+/** What somebody holds: `Enrolled`, `3rd of 5 in line`. `waiting` is how many wait in all. */
+export function standing(held, waiting) {
+  if (!held) return "";
+  if (held.status === "offered") return t("held.offered");
+  if (held.status !== "waitlisted") return t("held.enrolled");
+  if (!held.position) return t("held.waiting");
+  const place = { nth: nth(held.position), n: waiting };
+  return waiting > 1 && waiting >= held.position ? t("held.place.of", place) : t("held.place", place);
 }
 
 /** What a newcomer finds: words, a tone (`good`, `careful`, `stop`), and the kind of thing to do. */
 export function seats({ capacity, enrolled, waitlisted, open }, status = "open") {
-  if (status === "cancelled") return { text: "Cancelled", tone: "stop", kind: "cancelled" };
-  if (open > 0) return { text: `${open} left`, tone: open > FEW ? "good" : "careful", kind: "open" };
+  if (status === "cancelled") return { text: t("seats.cancelled"), tone: "stop", kind: "cancelled" };
+  if (open > 0) return { text: t("seats.left", { n: open }), tone: open > FEW ? "good" : "careful", kind: "open" };
   // The live numbers carry no status: seats that are free and yet not open belong to a section that takes nobody.
-  if (status === "closed" || enrolled + waitlisted < capacity) return { text: "Closed", tone: "stop", kind: "closed" };
-  return { text: waitlisted > 0 ? `Full, ${waitlisted} waiting` : "Full", tone: "stop", kind: "full" };
+  if (status === "closed" || enrolled + waitlisted < capacity) return { text: t("seats.closed"), tone: "stop", kind: "closed" };
+  return { text: t("seats.full", { n: waitlisted }), tone: "stop", kind: "full" };
 }
 
-/** `Mon Wed 9:30 – 10:50 AM, Room 12`, in the habit of the reader's language. */
+const NUMBER = { sun: 0, mon: 1, tue: 2, wed: 3, thu: 4, fri: 5, sat: 6 };
+
+/** A weekday by its three letters, `short`, `long` or `narrow`. */
+export const day = (name, width = "short") =>
+  name in NUMBER ? format({ weekday: width }, "UTC").format(new Date(Date.UTC(2023, 0, 1 + NUMBER[name]))) : name;
+
+/** `9:30 – 10:50 AM`, in the habit of the reader. */
+export function hours(start, end) {
+  const key = `${start} ${end} ${now.locale}`;
+  if (!spans.has(key)) spans.set(key, timeSpan(start, end));
+  return spans.get(key);
+}
+
+const spans = new Map();
+
+function timeSpan(start, end) {
+  const [from, to] = [start, end].map((text) => text && new Date(`2000-01-01T${text}:00Z`));
+  if (!from) return "";
+  const clock = format({ hour: "numeric", minute: "2-digit" }, "UTC");
+  return to && to > from ? clock.formatRange(from, to) : clock.format(from);
+}
+
+/** `Mon Wed 9:30 – 10:50 AM`, with the room unless told otherwise. */
 export function meeting({ days, start, end, location }, withRoom = true) {
-  const when = [days?.map((day) => DAYS[day] ?? day).join(" "), hours(start, end)].filter(Boolean).join(" ");
-  return [when || "Time not set yet", withRoom && location].filter(Boolean).join(", ");
+  const when = [days?.map((one) => day(one)).join(" "), hours(start, end)].filter(Boolean).join(" ");
+  return [when || t("section.no_time"), withRoom && location].filter(Boolean).join(", ");
 }
 
 /** All meetings of a section. */
 export const meetings = (section, withRoom) =>
-  section.meetings?.length ? section.meetings.map((one) => meeting(one, withRoom)) : ["Time not set yet"];
+  section.meetings?.length ? section.meetings.map((one) => meeting(one, withRoom)) : [t("section.no_time")];
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-
-function hours(start, end) {
-  const [from, to] = [start, end].map((text) => text && new Date(`2000-01-01T${text}:00`));
-  if (!from) return "";
-  return to && to > from ? CLOCK.formatRange(from, to) : CLOCK.format(from);
-}
-
-/** A moment with its zone's name: `Tue, Jan 12, 8:00 AM GMT+1`. */
-export const moment = (at) => at ? new Date(at).toLocaleString(undefined, {
+/** A moment with its zone's name: `Tue, Jan 12, 8:00 AM EST`. */
+export const moment = (at) => at ? format({
   weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short",
-}) : "";
+}).format(new Date(at)) : "";
+
+/** A day without a time: `Jan 12`. */
+export const date = (text) => text ? format({ month: "short", day: "numeric" }, "UTC").format(new Date(`${text}T00:00:00Z`)) : "";
 
 /** A moment of today, to the second. */
-export const clock = (at) => new Date(at).toLocaleTimeString();
+export const clock = (at) => format({ hour: "numeric", minute: "2-digit", second: "2-digit" }).format(new Date(at));
 
-/** `2 days 3 h`, `1 h 02 min`, `4:09`. */
+/** `2 days 03:04:05`, `1:02:03`, `4:09`. */
 export function span(ms) {
   const s = Math.max(0, Math.ceil(ms / 1000));
   const two = (n) => String(n).padStart(2, "0");
-  if (s >= 86400) return `${count(Math.floor(s / 86400), "day")} ${Math.floor((s % 86400) / 3600)} h`;
-  if (s >= 3600) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`;
-  return `${Math.floor(s / 60)}:${two(s % 60)}`;
+  const clock = s >= 3600 ? `${Math.floor(s % 86400 / 3600)}:${two(Math.floor(s % 3600 / 60))}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
+  return s >= 86400 ? `${t("time.days", { n: Math.floor(s / 86400) })} ${two(Math.floor(s % 86400 / 3600))}:${two(Math.floor(s % 3600 / 60))}:${two(s % 60)}` : clock;
 }
+
+/** The kind of class in the reader's language, where its usual name is known; else as the college writes it. */
+export const kind = ({ component }) => has(`kind.${component}`) ? t(`kind.${component}`) : component ?? "";
 
 /** `MATH 151 lecture (10001)`. */
 export const name = (section, id) =>
-  section ? `${section.course} ${section.component ?? ""} (${section.crn})`.replace("  ", " ") : id;
+  section ? [section.course, kind(section), `(${section.crn})`].filter(Boolean).join(" ") : id;
 
 /**
  * Why something was refused, in a sentence, and the one next step: `{text, next?}` where `next` is `waitlist`,
- * `swap` (with `with`), `others`, `plan`, `again` or `look`. `nameOf` turns a section's id into its name.
+ * `swap` (with `with`, a list), `others`, `plan`, `again`, `look` or `sign`. `nameOf` turns a section's id into its name;
+ * `sum` and `limit` are the credits that it would have come to.
  */
-export function refusal(problem, nameOf = (id) => id) {
+export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
   const clashing = [problem.conflicts_with ?? []].flat();
+  const sections = clashing.length ? listed(clashing.map(nameOf)) : "";
+  const swap = clashing.length ? { next: "swap", with: clashing } : {};
   switch (problem.code) {
     case "registration_closed":
-      if (problem.closes_at && problem.opens_at && Date.parse(problem.opens_at) <= Date.now()) {
-        return { text: `Registration closed on ${moment(problem.closes_at)}.` };
-      }
-      return problem.opens_at
-        ? { text: `Registration opens ${moment(problem.opens_at)}.`, next: "plan" }
-        : { text: "Registration is not open for this term.", next: "plan" };
+      if (problem.closes_at && Date.parse(problem.closes_at) <= Date.now()) return { text: t("why.closed", { at: moment(problem.closes_at) }) };
+      return { text: problem.opens_at ? t("why.soon", { at: moment(problem.opens_at) }) : t("why.not_open"), next: "plan" };
     case "hold":
-      return { text: problem.detail ?? "There is a hold on your account. The registrar's office can lift it." };
+      return { text: t("why.hold") };
     case "section_cancelled":
-      return { text: "This section is cancelled and will not be taught.", next: "others" };
     case "section_closed":
-      return { text: "This section takes nobody new.", next: "others" };
+      return { text: t(`why.${problem.code}`), next: "others" };
     case "already_in_course":
-      return { text: `You already have ${listed(clashing.map(nameOf)) || "a section of this course"}.`, ...swap(clashing) };
+      return { text: sections ? t("why.already", { sections }) : t("why.already.any"), ...swap };
     case "time_conflict":
-      return { text: `Meets at the same time as ${listed(clashing.map(nameOf)) || "another of your sections"}.`, ...swap(clashing) };
+      return { text: sections ? t("why.conflict", { sections }) : t("why.conflict.any"), ...swap };
     case "credit_limit":
-      return { text: problem.detail ?? "This would take you over your credit limit. Drop something first." };
+      return { text: sum && limit ? t("why.credits", { sum, limit }) : t("why.credits.any") };
+    case "prerequisite":
+      return { text: problem.missing?.length ? t("why.prerequisite", { courses: listed(problem.missing) }) : t("why.prerequisite.any") };
+    case "linked_section_required":
+      return { text: t("why.linked"), next: "others" };
+    case "restricted":
+      return { text: t("why.restricted"), next: "others" };
     case "section_full":
-      if (!problem.waitlist_open) return { text: "Full, and nobody else can wait.", next: "others" };
-      return {
-        text: problem.waitlisted === undefined ? "Full." : `Full, ${problem.waitlisted} ahead of you on the waitlist.`,
-        next: "waitlist",
-      };
+      return problem.waitlist_open ? { text: t("why.full", { n: problem.waitlisted ?? 0 }), next: "waitlist" } : { text: t("why.full.line"), next: "others" };
     case "waitlist_full":
-      return { text: "The section and its waitlist are full.", next: "others" };
+      return { text: t("why.waitlist_full"), next: "others" };
+    case "swap_refused":
+      return { text: t("why.swap") };
     case "outcome_unknown":
-      return { text: "It is not certain whether this was saved. Look before you ask again.", next: "look" };
+      return { text: t("why.unknown"), next: "look" };
     case "no_answer":
-      return { text: "No answer came, so it may or may not be saved. Asking again is safe.", next: "again" };
+      return { text: t("why.no_answer"), next: "again" };
     case "overloaded":
     case "rate_limited":
-      return { text: `The hub is busy and changed nothing.${wait(problem)}`, next: "again" };
+      return { text: busy(problem), next: "again" };
+    case "unauthenticated":
+      return { text: t("sign.ended"), next: "sign" };
+    case "not_found":
+      return { text: t("why.gone") };
     default:
-      return { text: sentence(problem) };
+      return { text: sentence(problem), next: problem.status >= 500 ? "again" : undefined };
   }
 }
 
-const swap = (clashing) => clashing.length === 1 ? { next: "swap", with: clashing[0] } : {};
-const wait = ({ retry_after }) => retry_after > 0 ? ` Ask again in ${count(Number(retry_after), "second")}.` : "";
+const busy = ({ retry_after }) => retry_after > 0 ? t("why.busy.wait", { n: Number(retry_after) }) : t("why.busy");
 
 /** Any problem document as a sentence. */
 export function sentence(problem) {
   switch (problem.code) {
-    case "no_answer": return "No answer came from the hub. Check your connection.";
-    case "bad_credentials": return "This user name and password do not go together.";
-    case "unauthenticated": return "Your sign-in has ended. Sign in again.";
+    case "no_answer": return t("error.no_answer");
+    case "bad_credentials": return t("error.bad_credentials");
+    case "unauthenticated": return t("sign.ended");
     case "rate_limited":
-    case "overloaded": return `${problem.detail ?? "The hub is busy and changed nothing."}${wait(problem)}`;
+    case "overloaded": return busy(problem);
   }
-  const where = problem.field ? ` (${problem.field})` : "";
+  // The hub's own words are English: another language has at least a sentence and the code.
+  if (now.language !== "en") return t("error.other", { code: problem.code ?? problem.status });
   const text = problem.detail ?? problem.title ?? `The hub answered ${problem.status}`;
-  return `${text.replace(/[.\s]+$/, "")}${where && !text.includes(problem.field) ? where : ""}.`;
+  const where = problem.field && !text.includes(problem.field) ? ` (${problem.field})` : "";
+  return `${text.replace(/[.\s]+$/, "")}${where}.`;
 }

@@ -1,15 +1,17 @@
 // The plan that a student makes before registration opens.
 
-import { api } from "./api.js";
-import { note } from "./session.js";
+import { api } from "../api.js";
+import { t } from "../i18n.js";
+import { note } from "../session.js";
+import { sentence } from "../words.js";
 
 export class Plan {
   #ids = [];
   #saving = Promise.resolve();
 
   /** `onchange(id)`: one section was planned or is not any more; null for all. */
-  constructor(book, onchange) {
-    this.book = book;
+  constructor(page, onchange) {
+    this.page = page;
     this.onchange = onchange;
   }
 
@@ -20,7 +22,7 @@ export class Plan {
 
   async load() {
     this.#ids = (await api.get("/api/v1/me/plan")).sections;
-    await this.book.need(this.#ids);
+    await this.page.catalogue.need(this.#ids);
     this.onchange(null);
   }
 
@@ -37,7 +39,7 @@ export class Plan {
   }
 
   remove(id) {
-    this.#save(this.#ids.filter((other) => other !== id), id);
+    if (this.has(id)) this.#save(this.#ids.filter((other) => other !== id), id);
   }
 
   /** One write after the other, so that the last press is what is kept; a failure puts back what the hub has. */
@@ -45,7 +47,7 @@ export class Plan {
     this.#ids = ids;
     this.onchange(id);
     this.#saving = this.#saving.then(() => api.put("/api/v1/me/plan", { sections: ids })).catch((problem) => {
-      note(`The plan was not saved. ${problem.message}`);
+      note(t("error.plan", { why: sentence(problem) }));
       return this.load().catch(() => {});
     });
   }

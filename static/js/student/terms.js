@@ -1,8 +1,8 @@
-// Terms: which one is looked at, whether it is open, and the countdown by the hub's clock.
+// Terms: which one is looked at, whether it is open, and the time by the hub's clock.
 
-import { $, h, put } from "./dom.js";
-import { api } from "./api.js";
-import { moment, span } from "./words.js";
+import { h, put } from "../dom.js";
+import { api } from "../api.js";
+import { setZone } from "../i18n.js";
 
 const TERM_KEY = "eduhub.term";
 /** While a term is not open, how often the page looks whether its time has changed; drawn at random around it. */
@@ -11,29 +11,40 @@ const LOOK_MS = 45_000;
 export class Terms {
   #items = [];
   #phase = "";
-  #chosen = remembered();
+  #chosen;
   /** What to add to this machine's clock to have the hub's. */
   skew = 0;
+  loaded = false;
 
-  /** `onchange()`: another term, or another phase of it. */
-  constructor(select, onchange) {
-    this.select = select;
-    this.onchange = onchange;
+  /** `onchange()`: another term, or another phase of it; `ontick()`: each second. */
+  constructor(select, { chosen, onchange, ontick = () => {} }) {
+    Object.assign(this, { select, onchange, ontick });
+    this.#chosen = chosen ?? remembered();
     select.addEventListener("change", () => {
       this.#chosen = select.value;
       try { localStorage.setItem(TERM_KEY, select.value); } catch { /* Not kept. */ }
       this.#phase = "";
       this.tick();
     });
-    setInterval(() => this.tick(), 1000);
+    const beat = () => {
+      this.tick();
+      // On the hub's full second: the button comes when the countdown says so.
+      setTimeout(beat, 1000 - this.now % 1000);
+    };
+    beat();
     this.#look();
   }
 
   /** Reads the terms anew. */
   async load() {
-    const { items } = await api.get("/api/v1/terms");
+    const asked = Date.now();
+    const { items, college } = await api.get("/api/v1/terms");
     this.#items = items;
-    if (items[0]?.now) this.skew = Date.parse(items[0].now) - Date.now();
+    this.loaded = true;
+    this.college = college;
+    if (college?.timezone) setZone(college.timezone);
+    // The hub read its clock somewhere between the question and the answer.
+    if (items[0]?.now) this.skew = Date.parse(items[0].now) - (asked + Date.now()) / 2;
     const id = this.current?.id;
     put(this.select, items.map((term) => h("option", { value: term.id, selected: term.id === id }, term.title || term.id)));
     this.#chosen = id;
@@ -70,30 +81,16 @@ export class Terms {
   }
 
   tick() {
-    const term = this.current;
-    if (!term) return put($("window"), "There is no term yet.");
-    const phase = this.phase(term);
-    const { opens, closes } = this.window(term);
-    if (phase === "soon") {
-      const left = span(Date.parse(opens) - this.now);
-      if (this.#phase === phase) $("left").textContent = left;
-      else put($("window"), "Registration opens in ", h("strong", { id: "left", role: "timer" }, left),
-        h("small", null, `${moment(opens)}. You don't need to refresh: this page opens by itself.`));
-    } else if (this.#phase !== phase) {
-      put($("window"), {
-        open: [h("strong", { class: "good" }, "Registration is open"), closes && h("small", null, `until ${moment(closes)}`)],
-        over: [h("strong", null, "Registration is closed"), h("small", null, `since ${moment(closes)}`)],
-        unset: [h("strong", null, "Registration is not open"), h("small", null, "The opening time is not set yet.")],
-      }[phase]);
-    }
-    if (this.#phase === phase) return;
+    this.ontick();
+    const phase = this.current && this.phase();
+    if (!phase || this.#phase === phase) return;
     this.#phase = phase;
     this.onchange();
   }
 
   #look() {
     setTimeout(async () => {
-      if (this.current && !this.open && !document.hidden) try { await this.load(); } catch { /* Next time. */ }
+      if (this.loaded && !this.open && !document.hidden) try { await this.load(); } catch { /* Next time. */ }
       this.#look();
     }, LOOK_MS * (0.7 + 0.6 * Math.random()));
   }

@@ -1,7 +1,8 @@
 // The college's news, as Plone has them. Nothing on the page waits for them; text is shown as text.
 
-import { $, h, put } from "./dom.js";
-import { count, moment } from "./words.js";
+import { $, h, put } from "../dom.js";
+import { onLanguage, t } from "../i18n.js";
+import { moment } from "../words.js";
 
 const REFRESH_MS = 5 * 60_000;
 /** How long to wait before asking again after nothing came, and at first: a member's own copy may be on its way. */
@@ -9,11 +10,18 @@ const SOON_MS = 20_000;
 const ANSWER_MS_MAX = 15_000;
 /** From this age on the page says how old the news are. */
 const OLD_S = 300;
+/** How many are shown. */
+const SHOWN = 20;
 
 export class News {
   #timer = 0;
   #asked = 0;
+  #items = [];
   #shown = "";
+
+  constructor() {
+    onLanguage(() => { this.#shown = ""; this.#draw(this.#items, 0); });
+  }
 
   /** Somebody else is here: what members see may differ. */
   arrive() {
@@ -36,17 +44,18 @@ export class News {
   }
 
   #draw(items, age) {
-    $("news-view").hidden = $("news-link").hidden = items.length === 0;
-    put($("news-age"), age > OLD_S && `As the college had them ${count(Math.round(age / 60), "minute")} ago.`);
+    this.#items = items;
+    $("news").hidden = items.length === 0;
+    put($("news-age"), age > OLD_S && t("news.old", { n: Math.round(age / 60) }));
     const version = items.map((item) => `${item.id} ${item.modified_at}`).join();
     if (this.#shown === version) return;
     this.#shown = version;
-    put($("news-list"), items.map(card));
+    put($("news-list"), items.slice(0, SHOWN).map(card));
   }
 }
 
-const card = ({ title, description, text, published_at, url }) => h("article", null,
-  h("h3", null, h("a", { href: url }, title)),
+const card = ({ title, description, text, published_at, url }) => h("article", { class: "item" },
+  h("h3", null, url ? h("a", { href: url }, title) : title),
   h("small", null, moment(published_at)),
   description && h("p", null, description),
-  text && h("details", null, h("summary", null, "Read it here"), h("p", null, text)));
+  text && h("details", null, h("summary", null, t("news.more")), h("p", null, text)));

@@ -1,0 +1,131 @@
+// What can be done with a section, where its button stands, and what came of it: the answer and the one next step.
+
+import { button, h, put } from "../dom.js";
+import { now, t } from "../i18n.js";
+import { icon } from "../icons.js";
+import { listed, refusal, seats as seatWords, standing } from "../words.js";
+import { against } from "./clash.js";
+
+/** A button that has just become another one is pressed for what it was: nobody joins a waitlist by accident. */
+const SETTLED_MS = 600;
+
+export class Actions {
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** The newest numbers of a section. */
+  numbers = (id) => ({ ...this.page.catalogue.get(id), ...this.page.seats.get(id) });
+
+  kind(id) {
+    return seatWords(this.numbers(id), this.page.catalogue.get(id)?.status).kind;
+  }
+
+  /** What keeps a section from going together with what is held and planned; nothing for what is held. */
+  against(id) {
+    const { catalogue, mine } = this.page;
+    const section = catalogue.get(id);
+    if (!section || mine.get(id)) return null;
+    return against(section, this.page.week().map((other) => catalogue.get(other)));
+  }
+
+  /** Draws the button of a section into `el`, only when it would be another: a button never changes under a finger. */
+  draw(el, id, place = "row") {
+    const { mine, terms, plan, user, drops } = this.page;
+    const held = mine.get(id);
+    const [doing, kind, waits] = [mine.doing(id), this.kind(id), drops.left(id) !== undefined];
+    const waiting = this.numbers(id).waitlisted;
+    const key = [id, held?.status, held?.position, held && waiting, doing, kind, waits, terms.phase(), plan.has(id), user()?.username, user()?.role, now.language].join();
+    if (el.dataset.key === key) return;
+    const same = el.dataset.key?.split(",")[0] === id;
+    el.dataset.key = key;
+    const since = same ? performance.now() : 0;
+    put(el, this.#buttons(id, { held, doing, kind, waits, waiting, place, since }));
+  }
+
+  #buttons(id, { held, doing, kind, waits, waiting, place, since }) {
+    const { mine, terms, plan, drops, user } = this.page;
+    if (doing) return h("span", { class: "doing" }, t(doing));
+    if (user() && user().role !== "student") return null;
+    const labelled = (verb) => ({ "aria-label": t("do.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
+    if (held && waits) return button(t("do.undo"), () => drops.undo(id), labelled("do.undo"));
+    if (held) {
+      const verb = held.status === "enrolled" ? "do.drop" : "do.leave";
+      return [h("span", { class: held.status === "enrolled" ? "tag good" : "tag careful" }, icon(held.status === "enrolled" ? "check" : "clock"), standing(held, waiting)),
+        button(t(verb), () => { mine.settle(id); drops.start(id, place); }, { class: "quiet", ...labelled(verb === "do.leave" ? "do.leave.long" : verb) })];
+    }
+    if (!user()) return kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => this.page.signInFor(id), labelled("do.plan"));
+    if (place === "term") return [this.#icon("close", "do.unplan", id, () => { mine.settle(id); plan.remove(id); })];
+    if (terms.phase() === "over") return null;
+    if (!terms.open) return plan.has(id)
+      ? button([icon("check"), t("do.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("do.planned") })
+      : kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("do.plan") });
+    const settled = () => performance.now() - since > SETTLED_MS;
+    const main = kind === "open" ? button(t("do.register"), () => mine.register(id), { class: "strong", ...labelled("do.register") })
+      : kind === "full" ? button(t("do.wait"), () => mine.register(id, { waitlist: settled() }), labelled("do.wait")) : null;
+    return [main, kind !== "cancelled" && (plan.has(id)
+      ? this.#icon("keep", "do.planned", id, () => plan.remove(id), { class: "icon-only on", "aria-pressed": "true" })
+      : this.#icon("keep", "do.plan", id, () => plan.add(id), { class: "icon-only", "aria-pressed": "false" }))];
+  }
+
+  #icon(name, verb, id, onclick, props = { class: "icon-only" }) {
+    return button(icon(name), onclick, { title: t(verb), "aria-label": t("do.for", { verb: t(verb), section: this.page.catalogue.name(id) }), ...props });
+  }
+
+  /** The words of the last answer about a section: `{text, tone, next?, with?}` or null. */
+  said(id) {
+    const { mine, terms, catalogue } = this.page;
+    const answer = mine.answer(id);
+    if (!answer) return null;
+    const context = { nameOf: catalogue.name, limit: terms.current?.mine?.credit_limit };
+    if (context.limit) context.sum = mine.credits(terms.current.id) + (catalogue.get(id)?.credits ?? 0);
+    if (answer.news) {
+      const why = answer.because ? refusal(answer.because, context).text : "";
+      return { tone: answer.tone, text: t(answer.news, { why }) };
+    }
+    const waitlisted = this.numbers(id).waitlisted ?? answer.problem.waitlisted;
+    return { tone: answer.tone, ...refusal({ ...answer.problem, waitlisted }, context) };
+  }
+
+  /** Draws what came of the last question about a section, and the next step. */
+  drawAnswer(el, id, place) {
+    const { mine, drops, plan, user } = this.page;
+    const answer = mine.answer(id);
+    const left = drops.left(id, place);
+    const shown = answer && !mine.doing(id) && (place === "term" || answer.place !== "term") ? this.said(id) : null;
+    const held = mine.get(id);
+    const key = [id, left, shown?.text, shown?.next, shown?.with, held?.status, plan.has(id), user()?.username, now.language].join();
+    if (el.dataset.key === key) return;
+    el.dataset.key = key;
+    if (left !== undefined) {
+      const words = h("p", { class: "careful" }, t(held?.status === "enrolled" ? "drop.grace" : "drop.grace.line", { n: left }));
+      return put(el, words);
+    }
+    put(el, shown && [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, place))]);
+  }
+
+  #next(id, { next, with: others = [] }, place) {
+    const { mine, plan, catalogue, finder, terms } = this.page;
+    const course = catalogue.get(id)?.course;
+    const seated = catalogue.others(id).length;
+    const show = course && seated > 0 && [t("why.others", { n: seated, course }), " ", button(t("next.others", { n: seated }), () => finder.find(`${course} ${catalogue.get(id).component ?? ""}`.trim()), { class: "plain" })];
+    switch (next) {
+      case "waitlist":
+        return [button(t("next.wait", { n: this.numbers(id).waitlisted ?? 0 }), () => mine.register(id, { waitlist: true, place })), " ", show && h("small", null, show)];
+      case "swap":
+        return others.every((one) => mine.get(one)) && button([icon("swap"), t("next.swap", { sections: listed(others.map(catalogue.name)) })], () => mine.swap(id, others, place));
+      case "others":
+        return show || (course && t("why.others", { n: 0, course }));
+      case "plan":
+        return !plan.has(id) && terms.phase() !== "over" && button(t("next.plan"), () => { mine.settle(id); plan.add(id); });
+      case "again":
+        return button(t("next.again"), () => mine.register(id, { place }));
+      case "look":
+        return button(t("next.look"), () => mine.load().then(() => mine.settle(id)));
+      case "sign":
+        return button(t("next.sign"), () => this.page.signInFor(id));
+      default:
+        return null;
+    }
+  }
+}
