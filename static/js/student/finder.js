@@ -4,7 +4,7 @@ import { $, button, h, later, put } from "../dom.js";
 import { now, onLanguage, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { day, sentence } from "../words.js";
-import { VirtualList } from "./list.js";
+import { VirtualList } from "../list.js";
 import { Row } from "./row.js";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

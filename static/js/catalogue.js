@@ -1,7 +1,7 @@
 // The sections of a term: the first screen at once, the rest behind it, and the search over all of them.
 
-import { api, query } from "../api.js";
-import { name } from "../words.js";
+import { api, query } from "./api.js";
+import { name } from "./words.js";
 
 /** What the first screen needs; the hub filters it. */
 const FIRST = 60;
@@ -37,6 +37,16 @@ export class Catalogue {
   /** What people call a section. */
   name = (id) => name(this.#known.get(id), id);
 
+  /** The ids of what is here of the term, in the hub's order. */
+  get all() {
+    return this.#order;
+  }
+
+  /** Takes a section as it is now. */
+  put(section) {
+    this.#known.set(section.id, section);
+  }
+
   /** How many sections of the term are here. */
   get size() {
     return this.#order.length;
@@ -48,7 +58,7 @@ export class Catalogue {
   }
 
   /** Reads a term: first what `filter` asks for, then everything. */
-  async load(term, filter) {
+  async load(term, filter = { q: "", subject: "", days: [], open: false, order: "course" }) {
     this.#asking?.abort();
     const asking = this.#asking = new AbortController();
     const ask = (fields) => api.get(`/api/v1/sections${query({ term, ...fields })}`, { signal: asking.signal });
