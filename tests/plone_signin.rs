@@ -274,7 +274,7 @@ fn a_whole_class_at_once_is_signed_in_or_told_to_wait_and_nobody_is_called_a_lia
                     if answer.status == 200 {
                         return Some(());
                     }
-                    assert!(matches!(answer.status, 502 | 503 | 504), "{user}: {}", answer.text());
+                    assert!(matches!(answer.status, 502..=504), "{user}: {}", answer.text());
                     assert!(answer.header("retry-after").is_some(), "{user}: {}", answer.text());
                     told_to_wait.fetch_add(1, Ordering::Relaxed);
                     None

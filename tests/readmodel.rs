@@ -8,6 +8,7 @@ mod college;
 use std::collections::BTreeMap;
 
 use eduhub::domain::registration::{Registration, Standing};
+use eduhub::domain::role::Role;
 use eduhub::domain::section::{SectionState, SectionStatus};
 use eduhub::ports::terms::{LoadedTerm, PublishedSection, TermUpdate};
 use eduhub::readmodel::{ReadModel, Snapshot};
@@ -147,4 +148,35 @@ fn credits_count_what_is_enrolled_and_taught() {
     let term = ReadModel::new().publish_loaded(loaded);
     assert_eq!(term.enrolled_credits(&user("ana")).0, 4_500);
     assert_eq!(term.enrolled_credits(&user("nobody")).0, 0);
+}
+
+#[test]
+fn a_withdrawn_section_is_found_by_staff_and_by_whoever_holds_it() {
+    let model = ReadModel::new();
+    let held = Registration { crn: crn("GONE"), standing: Standing::Waitlisted, place: 1, at: minute(1), passed: None };
+    let dropped = Registration { standing: Standing::Dropped, place: 0, ..held.clone() };
+    model.publish_loaded(LoadedTerm {
+        term: term(),
+        seats_seq: 1,
+        sections: vec![published(section("GONE").with(|s| s.withdrawn = true)), published(section("HERE"))],
+        students: vec![(user("ann"), [held].into()), (user("bob"), [dropped].into())],
+    });
+    let found = |of: &str, who: Option<(&str, Role)>| {
+        let who = who.map(|(name, role)| (user(name), role));
+        model.section_for(&college::id(of), who.as_ref().map(|(user, role)| (user, *role))).is_some()
+    };
+    let table = [
+        (None, false),
+        (Some(("ann", Role::Student)), true),
+        (Some(("bob", Role::Student)), false),
+        (Some(("sam", Role::Staff)), true),
+        (Some(("ada", Role::Admin)), true),
+    ];
+    for (who, expected) in table {
+        assert_eq!(found("GONE", who), expected, "{who:?}");
+        assert!(found("HERE", who), "{who:?}");
+    }
+    let snapshot = model.term(&term_id()).unwrap().snapshot();
+    let listed: Vec<_> = snapshot.listed_rows().map(|row| row.state.section.id.crn.as_str()).collect();
+    assert_eq!(listed, ["HERE"]);
 }

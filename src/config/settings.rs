@@ -376,7 +376,12 @@ fn site(given: &Given) -> Read<Option<String>> {
         return Ok(None);
     }
     let trimmed = text.trim_end_matches('/');
-    let rest = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
+    if trimmed.starts_with("https://") {
+        return Err(format!(
+            "{text:?} is https, which the hub does not speak to Plone: name Plone's own address, over http"
+        ));
+    }
+    let rest = trimmed.strip_prefix("http://");
     match rest.filter(|r| !r.is_empty() && !r.starts_with('/') && !r.contains(['?', '#', '@', ' '])) {
         Some(_) => Ok(Some(trimmed.to_owned())),
         None => Err(format!("{text:?} is not the address of a site, such as \"http://127.0.0.1:8080/Plone\"")),

@@ -195,7 +195,9 @@ pub async fn one(request: HttpRequest, visitor: Visitor, model: Data<ReadModel>)
 }
 
 fn section_response(row: &Row) -> HttpResponse {
-    HttpResponse::Ok().insert_header(("Cache-Control", REVALIDATE)).json(SectionJson(&row.state))
+    // Who may see a section that is withdrawn is personal.
+    let cache = if row.state.section.withdrawn { "private, no-store" } else { REVALIDATE };
+    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(SectionJson(&row.state))
 }
 
 fn find(model: &ReadModel, id: &str) -> Result<(Row, SectionId), Problem> {

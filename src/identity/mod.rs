@@ -19,7 +19,7 @@ pub mod password;
 pub mod people;
 pub mod plone;
 #[cfg(test)]
-mod plone_fixture;
+mod plone_fixture_tests;
 mod recheck;
 pub mod secret;
 pub mod ticket;

@@ -1,4 +1,4 @@
-use super::super::plone_fixture::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
+use super::super::plone_fixture_tests::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
 use super::super::token::{TokenError, Tokens};
 use super::*;
 use crate::ports::accounts::AuditFilter;

@@ -223,13 +223,13 @@ impl Pass {
         }
     }
 
-    /// Nothing came in time, of a call that may have asked for more than anybody answers in time: that says something of
-    /// Plone only where it was to find out whether Plone is back.
+    /// No answer, of a call that may have asked for more than anybody could answer: that says something of Plone only
+    /// where it was to find out whether Plone is back. Otherwise strangers could close the gate to everybody.
     pub(super) fn late(&mut self) {
         if self.admission == Admission::Probe {
             self.failed(CallOutcome::TimedOut);
-        } else if self.judge(CallOutcome::TimedOut) {
-            log::debug!("a proxied request was not answered in time");
+        } else {
+            self.judge(CallOutcome::TimedOut);
         }
     }
 

@@ -32,7 +32,10 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
 const PACE_AFTER: Duration = Duration::from_secs(60);
 /// The slowest that a body may be, in bytes a second: slower, a few clients could take all of the pool for themselves.
 const PACE_MIN: u64 = 4 * 1024;
-/// How many times as long as an answer the beginning of an answer to a write may take: Plone works on what was uploaded.
+/// How many times as long as a call of the hub's own the beginning of an answer may take: a page that Plone renders for
+/// the first time since it was started takes several seconds.
+const READ_PATIENCE: u32 = 3;
+/// The same for a write: Plone works on what was uploaded.
 const WRITE_PATIENCE: u32 = 6;
 
 /// A piece of a body; none is its good end. When no end comes, the body broke off.
@@ -131,7 +134,7 @@ impl PloneClient {
         let pass = transport.gate.enter(deadline).await?;
         let (say, heard) = oneshot::channel();
         let is_write = !is_safe(&call.method);
-        let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { 1 };
+        let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { READ_PATIENCE };
         let host = transport.url.strip_suffix(self.site_path()).unwrap_or(&transport.url).to_owned();
         let making = transport.making();
         let carrier = Carrier { making, host, patience, pass, _share: share };
@@ -169,6 +172,7 @@ struct Carrier {
 
 impl Carrier {
     async fn carry(mut self, call: StreamCall, mut say: Said) {
+        let is_upload = call.body.is_some();
         let answer = tokio::select! {
             // Whoever asked is gone.
             () = say.closed() => return,
@@ -178,9 +182,12 @@ impl Carrier {
             Ok(response) => response,
             Err(error) => {
                 match &error {
-                    StreamError::Late => self.pass.late(),
-                    StreamError::Plone(_) => self.pass.failed(CallOutcome::Failed),
-                    StreamError::BrokenOff => {}
+                    // Plone may refuse an upload by ending the connection: that is its sender's doing.
+                    StreamError::Plone(PloneError::Unavailable(_)) if !is_upload => {
+                        self.pass.failed(CallOutcome::Failed);
+                    }
+                    StreamError::Late | StreamError::Plone(PloneError::Unavailable(_)) => self.pass.late(),
+                    StreamError::Plone(_) | StreamError::BrokenOff => {}
                 }
                 // Whoever asked may be gone: then nobody needs to know.
                 drop(say.send(Err(error)));
@@ -219,7 +226,9 @@ impl Carrier {
             return self.in_time(sent, &progress).await;
         }
         match self.in_time(request(&pooled).send(), &progress).await {
-            Err(StreamError::Plone(_)) => self.in_time(request(&fresh).force_close().send(), &progress).await,
+            Err(StreamError::Plone(PloneError::Unavailable(_))) => {
+                self.in_time(request(&fresh).force_close().send(), &progress).await
+            }
             answer => answer,
         }
     }
@@ -236,6 +245,9 @@ impl Carrier {
             tokio::select! {
                 answer = &mut sent => return answer.map_err(|error| match error {
                     SendRequestError::Body(_) => StreamError::BrokenOff,
+                    SendRequestError::Url(_) | SendRequestError::Http(_) => {
+                        PloneError::Refused("the address cannot be asked for".to_owned()).into()
+                    }
                     error => PloneError::Unavailable(words_of(&error)).into(),
                 }),
                 () = sleep_until(seen + self.patience) => {

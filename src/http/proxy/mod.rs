@@ -14,7 +14,7 @@ pub mod path;
 use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody, SizedStream};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::http::{Method, StatusCode, Version};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse};
@@ -139,8 +139,18 @@ async fn under_the_hub(req: HttpRequest, payload: web::Payload) -> HttpResponse 
         Some(proxy) => as_whoever_asks(&proxy, &req, payload.into_inner()).await,
         None => Err(Problem::not_found("There is nothing at this address.")),
     };
-    let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
+    let mut answer = answer.unwrap_or_else(|problem| refusal(&req, problem));
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
+    answer
+}
+
+/// What is refused before its body is read: that ends the connection, so that nothing of the body is taken for a request.
+fn refusal(req: &HttpRequest, problem: Problem) -> HttpResponse {
+    let mut answer = HttpResponse::from_error(problem);
+    let has_body = |name| req.headers().get(name).is_some_and(|value| value != "0");
+    if has_body(header::CONTENT_LENGTH) || has_body(header::TRANSFER_ENCODING) {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
     answer
 }
 
@@ -171,7 +181,7 @@ async fn as_whoever_asks(proxy: &PloneProxy, req: &HttpRequest, mut payload: Pay
         return Err(foreign_origin());
     }
     let is_personal = caller.is_some() || came_by_cookie;
-    carry(proxy, req, &mut payload, &asked, within, is_personal).await
+    Ok(carry(proxy, req, &mut payload, &asked, within, is_personal).await.unwrap_or_else(HttpResponse::from_error))
 }
 
 /// The middleware between [`super::request_id::request_id`] and [`super::auth::identify`]: what comes for Plone's own
@@ -191,7 +201,7 @@ pub async fn own_origin<B: MessageBody + 'static>(
     };
     let (req, payload) = req.into_parts();
     req.extensions_mut().insert(OwnPolicy);
-    let answer = whole(proxy, own, &req, payload).await.unwrap_or_else(HttpResponse::from_error);
+    let answer = whole(proxy, own, &req, payload).await.unwrap_or_else(|problem| refusal(&req, problem));
     Ok(ServiceResponse::new(req, answer).map_into_right_body())
 }
 
@@ -217,7 +227,7 @@ async fn whole(
     if !is_safe(req.method()) && (is_foreign || (is_personal && !is_ours)) {
         return Err(Problem::forbidden("This was not sent by a page of this site."));
     }
-    carry(proxy, req, &mut payload, &asked, within, is_personal).await
+    Ok(carry(proxy, req, &mut payload, &asked, within, is_personal).await.unwrap_or_else(HttpResponse::from_error))
 }
 
 /// Methods that change nothing (RFC 9110, 9.2.1).
@@ -341,6 +351,7 @@ fn problem_of(error: StreamError) -> Problem {
         StreamError::Late => Problem::new(ProblemCode::PloneLate, "The college's Plone did not answer in time."),
         StreamError::BrokenOff => Problem::bad_request("The request broke off."),
         StreamError::Plone(PloneError::Busy) => Problem::overloaded(),
+        StreamError::Plone(PloneError::Refused(_)) => Problem::bad_request("This address cannot be asked for."),
         StreamError::Plone(error) => error.into(),
     }
 }
