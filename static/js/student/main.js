@@ -49,8 +49,12 @@ const page = {
   },
 };
 page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => page.drops.flush() });
-page.seats = new Seats(page.live, (ids) => { changed(ids); page.speech.seats(ids); });
-page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => page.finder.search({ stay: true }));
+page.seats = new Seats(page.live, (ids) => {
+  if (ids?.some((id) => !page.catalogue.get(id))) page.catalogue.refresh();
+  changed(ids);
+  page.speech.seats(ids);
+});
+page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => page.finder.more());
 page.actions = new Actions(page);
 page.speech = new Speech(page);
 page.mine = new Mine(page, {
@@ -93,6 +97,7 @@ async function arrive(who) {
   try {
     await page.terms.load();
     put($("college"), page.terms.college?.name);
+    if (!page.terms.current) page.finder.search();
     if (user?.role === "student") {
       await Promise.all([page.mine.load(), page.plan.load()]);
       if (intent) page.plan.add(intent);
