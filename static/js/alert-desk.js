@@ -2,6 +2,7 @@
 
 import { $, h, later, put } from "./dom.js";
 import { api } from "./api.js";
+import { icon } from "./icons.js";
 import { count } from "./words.js";
 import { note } from "./session.js";
 
@@ -40,7 +41,9 @@ export class AlertDesk {
   #preview() {
     const { title, message, priority } = read(this.form);
     $("chosen").hidden = this.form.elements.to.value === "all";
-    put($("preview"), h("article", { class: `alert ${priority}` }, h("h3", null, title || "Title"), h("p", null, message || "Message")));
+    const loud = ["high", "critical"].includes(priority);
+    put($("preview"), h("article", { class: `alert ${priority}` }, h("h3", null, loud && icon("warn"), title || "Title"), h("p", null, message || "Message"),
+      h("footer", null, { low: "In the list of alerts.", medium: "In the list of alerts.", high: "A banner under the header, until it is read.", critical: "Above everything, and read out." }[priority])));
   }
 
   /** How many it would reach: asked of the hub, which sends nothing. */

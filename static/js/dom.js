@@ -55,6 +55,6 @@ export function later(ms, fn) {
 export function table(caption, heads, rows) {
   return h("div", { class: "scroll" }, h("table", null,
     caption && h("caption", null, caption),
-    h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
+    h("thead", null, h("tr", null, heads.map((head) => head ? h("th", { scope: "col" }, head) : h("td")))),
     h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell ?? "")))))));
 }

@@ -16,13 +16,44 @@ export class ImportDesk {
   #timer = 0;
   #options = null;
 
-  constructor(live) {
+  /** `onapplied()`: an import was applied. */
+  constructor(live, onapplied = () => {}) {
     this.#live = live;
+    this.onapplied = onapplied;
     this.form = $("import-form");
+    this.#step(0);
+    this.#drops();
     live.on("import", (frame) => frame.task === this.#task && this.#hear(frame));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#send(this.#read()); });
-    this.form.elements.dry_run.addEventListener("change", ({ target }) =>
-      put(this.form.querySelector("button"), target.checked ? "Check the file" : "Import the file"));
+  }
+
+  /** A file that is dropped is chosen. */
+  #drops() {
+    const [zone, { file }] = [$("drop"), this.form.elements];
+    const over = (event) => { event.preventDefault(); zone.classList.toggle("over", event.type === "dragover"); };
+    for (const type of ["dragover", "dragleave"]) zone.addEventListener(type, over);
+    zone.addEventListener("drop", (event) => {
+      over(event);
+      if (!event.dataTransfer.files.length) return;
+      file.files = event.dataTransfer.files;
+      file.dispatchEvent(new Event("change"));
+    });
+    file.addEventListener("change", () => {
+      const [chosen] = file.files;
+      put($("drop-words"), h("strong", null, chosen ? chosen.name : "Drop a file here"), chosen ? `, ${Math.max(1, Math.round(chosen.size / 1024)).toLocaleString()} kB` : ", or choose one");
+      this.#step(0);
+    });
+  }
+
+  /** Which of the three steps it is at; 3 when all are done. */
+  #step(at) {
+    // One filled button at a time: after the check it is the one that applies.
+    this.form.querySelector("button").classList.toggle("primary", at === 0);
+    [...$("steps").children].forEach((el, i) => {
+      el.className = i < at ? "done" : "";
+      if (i === at) el.setAttribute("aria-current", "step");
+      else el.removeAttribute("aria-current");
+    });
   }
 
   /** Shows the import that this page was left with. */
@@ -34,8 +65,8 @@ export class ImportDesk {
   }
 
   #read() {
-    const { file, term, dry_run, map, partial, totals } = this.form.elements;
-    return { file: file.files[0], term: term.value.trim(), dry_run: dry_run.checked, map: map.value.trim(), partial: partial.checked, totals: totals.checked };
+    const { file, term, map, partial, totals } = this.form.elements;
+    return { file: file.files[0], term: term.value.trim(), dry_run: true, map: map.value.trim(), partial: partial.checked, totals: totals.checked };
   }
 
   async #send({ file, ...options }) {
@@ -92,9 +123,10 @@ export class ImportDesk {
   }
 
   #running(state) {
+    this.#step(this.#options?.dry_run === false ? 2 : 1);
     let at = $("import-progress");
     if (!at) {
-      put($("task"), h("h3", null, "Reading the file"), h("progress", { "aria-label": "Import" }), h("p", { id: "import-progress", role: "status" }),
+      put($("task"), h("h3", null, this.#options?.dry_run === false ? "Applying the file" : "Checking the file"), h("progress", { "aria-label": "Import" }), h("p", { id: "import-progress", role: "status" }),
         button("Cancel the import", () => this.#cancel()));
       at = $("import-progress");
     }
@@ -112,10 +144,12 @@ export class ImportDesk {
 
   #done(state) {
     const dry = state.dry_run ?? this.#options?.dry_run;
+    this.#step(state.state !== "done" ? 0 : dry ? 1 : 3);
+    if (state.state === "done" && !dry) this.onapplied();
     const verdict = {
-      done: dry ? ["good", "Checked. Nothing is changed yet."] : ["good", "Imported."],
-      failed: ["stop", "Not imported. Nothing was changed."],
-      cancelled: ["careful", "Cancelled. Nothing was changed."],
+      done: dry ? ["good", "Checked. Nothing has changed yet."] : ["good", "Imported."],
+      failed: ["stop", dry ? "It cannot be applied like this. Nothing has changed." : "Not imported. Nothing has changed."],
+      cancelled: ["careful", "Cancelled. Nothing has changed."],
     }[state.state] ?? ["careful", state.state];
     const total = (name) => state[`${name}_total`] ?? state[name]?.length ?? 0;
     const list = (name, title, heads, row, open) => state[name]?.length ? h("details", { open },
@@ -126,7 +160,7 @@ export class ImportDesk {
       [dry ? "Would change" : "Changed", state.updated], ["Unchanged", state.unchanged], ["Refused rows", state.refused]];
     const errors = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
     put($("task"),
-      h("h3", { class: verdict[0], role: "status" }, verdict[1]),
+      h("div", { role: "status" }, h("h3", { class: verdict[0] }, verdict[1])),
       state.message && h("p", null, state.message),
       h("dl", null, numbers.map(([label, n]) => h("div", null, h("dt", null, label), h("dd", null, (n ?? 0).toLocaleString())))),
       this.#apply(state, dry),
@@ -134,7 +168,7 @@ export class ImportDesk {
       (total("errors") > 0 || state.refused > 0) && h("p", null, h("a", { href: errors, download: "" }, "Download every refused line")),
       list("warnings", "Warnings", ...lines),
       list("conflicts", "Conflicts of rooms and instructors", ["Kind", "Lines", "What"], (one) => [one.kind, one.lines?.join(", "), one.message]),
-      list("changes", "Changes", ["Section", "Change", "Fields"], (one) => [one.section, one.change, fields(one)]),
+      list("changes", dry ? "What would change" : "What has changed", ["Section", "Change", "From and to"], (one) => [one.section, { create: "new", update: "changed" }[one.change] ?? one.change, fields(one)], dry),
       state.missing?.length ? list("missing", "In the term, but not in this file", ["Section"], (id) => [id]) : null);
   }
 
@@ -144,7 +178,7 @@ export class ImportDesk {
     if (!dry || state.state !== "done") return null;
     const changes = (state.created ?? 0) + (state.updated ?? 0);
     if (!changes) return h("p", null, "There is nothing to apply.");
-    if (!options?.file) return h("p", null, "To apply it, choose the file again and take the tick from Only check.");
+    if (!options?.file) return h("p", null, "To apply it, choose the file again: a page that was left does not keep files.");
     return h("p", null, button(`Apply ${count(changes, "change")} from ${options.file.name}`, () => this.#send({ ...options, dry_run: false }), { class: "primary" }));
   }
 }

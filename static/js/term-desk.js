@@ -2,6 +2,7 @@
 
 import { $, button, h, put, table } from "./dom.js";
 import { api } from "./api.js";
+import { setZone } from "./i18n.js";
 import { moment } from "./words.js";
 
 const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
@@ -10,7 +11,7 @@ const local = (value) => value ? new Date(value).toISOString() : undefined;
 export class TermDesk {
   #skew = 0;
 
-  /** `onterms(items)`: the terms as they are now. */
+  /** `onterms(items)`: a term was changed here. */
   constructor(onterms) {
     this.onterms = onterms;
     put($("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
@@ -18,13 +19,13 @@ export class TermDesk {
   }
 
   async load() {
-    const { items } = await api.get("/api/v1/terms");
+    const { items, college } = await api.get("/api/v1/terms");
+    if (college?.timezone) setZone(college.timezone);
     if (items[0]?.now) this.#skew = Date.parse(items[0].now) - Date.now();
     put($("term-ids"), items.map((term) => h("option", { value: term.id }, term.title)));
     put($("terms"), items.length
       ? table("Only the two times decide whether registration is open.", ["Term", "Registration", "", "Opens", "Closes"], items.map((term) => this.#row(term)))
       : h("p", { class: "none" }, "There is no term yet. Import a schedule, or add a term below."));
-    this.onterms(items);
   }
 
   #row(term) {
@@ -66,6 +67,7 @@ export class TermDesk {
       await api.put(path(id), body);
       put(answer, "Saved.");
       await this.load();
+      this.onterms();
     } catch (problem) {
       put(answer, problem.message);
     }

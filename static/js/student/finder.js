@@ -4,7 +4,7 @@ import { $, button, h, later, put } from "../dom.js";
 import { now, onLanguage, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { day, sentence } from "../words.js";
-import { VirtualList } from "./list.js";
+import { VirtualList } from "../list.js";
 import { Row } from "./row.js";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -56,9 +56,17 @@ export class Finder {
     $("q").focus();
   }
 
+  /** More of the catalogue is here. What is new in a term that was here already is shown when it is asked for. */
+  more() {
+    const { catalogue } = this.page;
+    if (catalogue.renewed) this.#told(this.list.ids, this.filter);
+    else this.search({ stay: true });
+  }
+
   /** Shows what fits now; `stay` keeps the place in the list. */
   search({ stay = false } = {}) {
     const { catalogue } = this.page;
+    catalogue.renewed = false;
     this.#drawSubjects();
     const filter = this.filter;
     const set = [filter.subject, filter.days.length, filter.open].filter(Boolean).length;
@@ -90,7 +98,7 @@ export class Finder {
     const { catalogue } = this.page;
     const { state } = catalogue;
     const total = catalogue.isFirst(filter) ? catalogue.first.total : ids.length;
-    const stale = filter.open || filter.order === "seats";
+    const stale = filter.open || filter.order === "seats" || catalogue.renewed;
     put($("none"));
     if (state === "failed") {
       put($("none"), h("p", null, t("find.failed", { why: sentence(catalogue.problem) })), button(t("find.retry"), () => catalogue.load(catalogue.term, this.filter)));
@@ -101,7 +109,7 @@ export class Finder {
         button(t("find.reset"), () => { this.#clear(); this.#changed(); }));
     }
     const text = state === "failed" && !ids.length ? "" : t(state === "partly" && !catalogue.isFirst(filter) ? "find.partly" : "find.count", { n: total });
-    this.#tell(text, stale && ids.length > 0 && button(t("find.again"), () => this.search(), { class: "plain" }));
+    this.#tell(text, stale && (ids.length > 0 || catalogue.renewed) && button(t("find.again"), () => this.search(), { class: "plain" }));
   }
 
   #tell(text, ...more) {

@@ -8,7 +8,7 @@ import { Seats } from "../seats.js";
 import { measureTop, note, start, views } from "../session.js";
 import { sentence, standing } from "../words.js";
 import { Actions } from "./actions.js";
-import { Catalogue } from "./catalogue.js";
+import { Catalogue } from "../catalogue.js";
 import { Drops } from "./drops.js";
 import { Finder } from "./finder.js";
 import { Mine } from "./mine.js";
@@ -16,9 +16,9 @@ import { MyTerm } from "./my-term.js";
 import { News } from "./news.js";
 import { Opening } from "./opening.js";
 import { Plan } from "./plan.js";
-import { pollWithout } from "./poll.js";
+import { pollWithout } from "../poll.js";
 import { Speech } from "./speech.js";
-import { Terms } from "./terms.js";
+import { Terms } from "../terms.js";
 
 let user = null;
 let followed = null;
@@ -49,8 +49,12 @@ const page = {
   },
 };
 page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => page.drops.flush() });
-page.seats = new Seats(page.live, (ids) => { changed(ids); page.speech.seats(ids); });
-page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => page.finder.search({ stay: true }));
+page.seats = new Seats(page.live, (ids) => {
+  if (ids?.some((id) => !page.catalogue.get(id))) page.catalogue.refresh();
+  changed(ids);
+  page.speech.seats(ids);
+});
+page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => page.finder.more());
 page.actions = new Actions(page);
 page.speech = new Speech(page);
 page.mine = new Mine(page, {
@@ -93,6 +97,7 @@ async function arrive(who) {
   try {
     await page.terms.load();
     put($("college"), page.terms.college?.name);
+    if (!page.terms.current) page.finder.search();
     if (user?.role === "student") {
       await Promise.all([page.mine.load(), page.plan.load()]);
       if (intent) page.plan.add(intent);

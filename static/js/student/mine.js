@@ -67,30 +67,29 @@ export class Mine {
 
   register(id, { waitlist = false, place = "row" } = {}) {
     return this.#ask([id], waitlist ? "doing.wait" : "doing.add", place, async () =>
-      this.#granted(await api.put(`${mine(id)}${waitlist ? "?waitlist=true" : ""}`)));
+      this.#granted(await api.put(`${mine(id)}${waitlist ? "?waitlist=true" : ""}`), place));
   }
 
   /** Drops for good. `keepalive`: the page is being closed. */
   drop(id, { keepalive = false, place = "row" } = {}) {
     if (keepalive) return fetch(mine(id), { method: "DELETE", keepalive: true });
-    return this.#ask([id], "doing.drop", place, async () => this.#granted(await api.delete(mine(id))));
+    return this.#ask([id], "doing.drop", place, async () => this.#granted(await api.delete(mine(id)), place));
   }
 
   /** Takes `id` in place of `others`: all of it or nothing. */
   swap(id, others, place) {
     return this.#ask([id, ...others], "doing.swap", place, async () =>
-      this.#results(await api.post("/api/v1/me/registrations", { add: [id], drop: others, swap: true, waitlist: false })));
+      this.#results(await api.post("/api/v1/me/registrations", { add: [id], drop: others, swap: true, waitlist: false }), place));
   }
 
   /** Tries all of these in one go. */
   all(ids) {
     return this.#ask(ids, "doing.add", "term", async () =>
-      this.#results(await api.post("/api/v1/me/registrations", { add: ids, drop: [], swap: false, waitlist: false })));
+      this.#results(await api.post("/api/v1/me/registrations", { add: ids, drop: [], swap: false, waitlist: false }), "term"));
   }
 
   async #ask(ids, doing, place, act) {
     if (ids.some((id) => this.#doing.has(id))) return;
-    this.place = place;
     for (const id of ids) {
       this.#answers.delete(id);
       this.#doing.set(id, doing);
@@ -102,7 +101,7 @@ export class Mine {
       if (doing !== "doing.drop") await this.page.drops.flush();
       await act();
     } catch (problem) {
-      for (const id of ids) this.#refused(id, problem);
+      for (const id of ids) this.#refused(id, problem, place);
       look = ["no_answer", "outcome_unknown"].includes(problem.code);
     }
     for (const id of ids) {
@@ -113,19 +112,19 @@ export class Mine {
     if (look) this.load().catch(() => {});
   }
 
-  #results({ results }) {
+  #results({ results }, place) {
     for (const { section, problem, ...rest } of results) {
-      if (problem) this.#refused(section, problem);
-      else this.#granted({ section, ...rest });
+      if (problem) this.#refused(section, problem, place);
+      else this.#granted({ section, ...rest }, place);
     }
   }
 
-  #granted({ section, status, position, credits, at }) {
+  #granted({ section, status, position, credits, at }, place) {
     if (status === "dropped") {
       this.#held.delete(section);
       // Whoever drops a section does not want it from the plan again.
       this.page.plan.remove(section);
-      this.#answers.set(section, { news: "drop.done", tone: "good", place: this.place });
+      this.#answers.set(section, { news: "drop.done", tone: "good", place });
       return;
     }
     const known = this.#held.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
@@ -134,10 +133,10 @@ export class Mine {
     this.#answers.delete(section);
   }
 
-  #refused(id, problem) {
+  #refused(id, problem, place) {
     if (problem.code === "registration_closed") this.onclosed();
     // How many are ahead is what was so when it was refused; the live numbers say what is so now.
-    this.#answers.set(id, { problem: { ...problem, code: problem.code }, tone: "stop", place: this.place });
+    this.#answers.set(id, { problem: { ...problem, code: problem.code }, tone: "stop", place });
   }
 
   /** Another tab, the waitlist or the college changed something. */

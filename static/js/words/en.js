@@ -21,7 +21,7 @@ export default {
   "sign.not_student": "You are signed in as staff. Only students hold seats of their own.",
   "role.student": "student", "role.staff": "staff", "role.admin": "administrator",
 
-  "find.title": "Find sections", "find.term": "Term", "find.words": "Course, title, instructor or CRN",
+  "find.title": "Find sections", "find.term": "Term", "find.words": "Course, title, instructor, CRN",
   "find.clear": "Clear the search", "find.filters": "Filters", "find.filters.set": { one: "Filters, {n} set", other: "Filters, {n} set" },
   "find.subject": "Subject", "find.subject.all": "All subjects", "find.days": "Meets on", "find.open": "With seats only",
   "find.order": "Order", "find.order.course": "By course", "find.order.time": "By time", "find.order.seats": "Most seats first",

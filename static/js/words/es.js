@@ -21,7 +21,7 @@ export default {
   "sign.not_student": "Ha iniciado sesión como personal. Solo los estudiantes tienen plazas propias.",
   "role.student": "estudiante", "role.staff": "personal", "role.admin": "administrador",
 
-  "find.title": "Buscar secciones", "find.term": "Periodo", "find.words": "Curso, título, docente o CRN",
+  "find.title": "Buscar secciones", "find.term": "Periodo", "find.words": "Curso, título, docente, CRN",
   "find.clear": "Borrar la búsqueda", "find.filters": "Filtros", "find.filters.set": { one: "Filtros, {n} activo", other: "Filtros, {n} activos" },
   "find.subject": "Materia", "find.subject.all": "Todas las materias", "find.days": "Días de clase", "find.open": "Solo con plazas",
   "find.order": "Orden", "find.order.course": "Por curso", "find.order.time": "Por hora", "find.order.seats": "Más plazas primero",

@@ -1,8 +1,8 @@
 // Terms: which one is looked at, whether it is open, and the time by the hub's clock.
 
-import { h, put } from "../dom.js";
-import { api } from "../api.js";
-import { setZone } from "../i18n.js";
+import { h, put } from "./dom.js";
+import { api } from "./api.js";
+import { setZone } from "./i18n.js";
 
 const TERM_KEY = "eduhub.term";
 /** While a term is not open, how often the page looks whether its time has changed; drawn at random around it. */

@@ -1,7 +1,7 @@
 // The sections of a term: the first screen at once, the rest behind it, and the search over all of them.
 
-import { api, query } from "../api.js";
-import { name } from "../words.js";
+import { api, query } from "./api.js";
+import { name } from "./words.js";
 
 /** What the first screen needs; the hub filters it. */
 const FIRST = 60;
@@ -9,6 +9,8 @@ const FIRST = 60;
 const PAGE = 500;
 
 const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+/** How long after a section that is not known the term is read anew, at most: an import makes many, for everybody at once. */
+const REFRESH_MS = 20_000;
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /** What a search looks through: `math151` finds `MATH 151`, too. */
@@ -21,6 +23,9 @@ export class Catalogue {
   #order = [];
   #asked = new Map();
   #asking = null;
+  #due = 0;
+  /** What is shown may be older than what is here. */
+  renewed = false;
   term = null;
   /** `loading`, `first` (only the first screen is here), `partly`, `ready` or `failed` (with `problem`). */
   state = "loading";
@@ -37,6 +42,16 @@ export class Catalogue {
   /** What people call a section. */
   name = (id) => name(this.#known.get(id), id);
 
+  /** The ids of what is here of the term, in the hub's order. */
+  get all() {
+    return this.#order;
+  }
+
+  /** Takes a section as it is now. */
+  put(section) {
+    this.#known.set(section.id, section);
+  }
+
   /** How many sections of the term are here. */
   get size() {
     return this.#order.length;
@@ -48,7 +63,7 @@ export class Catalogue {
   }
 
   /** Reads a term: first what `filter` asks for, then everything. */
-  async load(term, filter) {
+  async load(term, filter = { q: "", subject: "", days: [], open: false, order: "course" }) {
     this.#asking?.abort();
     const asking = this.#asking = new AbortController();
     const ask = (fields) => api.get(`/api/v1/sections${query({ term, ...fields })}`, { signal: asking.signal });
@@ -74,6 +89,32 @@ export class Catalogue {
       this.problem = problem;
       this.#tell("failed");
     }
+  }
+
+  /** A section is there that was not: reads the term anew behind what is shown, once for all of them. */
+  refresh() {
+    if (this.state !== "ready") return;
+    this.#due ||= setTimeout(async () => {
+      const [term, order] = [this.term, []];
+      try {
+        for (let cursor = null; cursor !== undefined;) {
+          const { items, next } = await api.get(`/api/v1/sections${query({ term, limit: PAGE, cursor })}`);
+          if (term !== this.term) break;
+          for (const section of items) {
+            order.push(section.id);
+            this.#known.set(section.id, section);
+            this.#texts.set(section.id, searched(section));
+          }
+          cursor = next ?? undefined;
+        }
+        if (term === this.term) {
+          this.#order = order;
+          this.renewed = true;
+          this.onchange();
+        }
+      } catch { /* The next one that is not known asks again. */ }
+      this.#due = 0;
+    }, REFRESH_MS * (0.1 + 0.9 * Math.random()));
   }
 
   #tell(state) {
