@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
-use crate::domain::registration::Standing;
+use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::ports::StoreFuture;
 use crate::ports::outbox::{
@@ -12,7 +12,7 @@ use crate::ports::outbox::{
 };
 
 use super::rows::{self, time_at, unreadable};
-use super::{SqliteStore, plone_items};
+use super::{SqliteStore, plone_items, rosters};
 
 /// The note that says that every section of the store was marked once, and every change since then.
 const MARKED_NOTE: &str = "outbox_marked";
@@ -143,17 +143,12 @@ fn section_state(connection: &Connection, id: &SectionId) -> rusqlite::Result<Op
 
 /// Who is in a section: enrolled by the time of their seat, then the line in its order.
 fn roster(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterLine>> {
-    let mut held = connection.prepare_cached(
-        "SELECT user, crn, standing, place, at, passed FROM registrations
-         WHERE term = ?1 AND crn = ?2 AND standing IN ('enrolled', 'waitlisted')",
-    )?;
-    let mut held =
-        held.query_map([id.term.as_str(), id.crn.as_str()], rows::registration_at)?.collect::<Result<Vec<_>, _>>()?;
-    held.sort_by_cached_key(|(user, r)| match r.standing {
-        Standing::Enrolled => (0, r.at.as_millisecond(), user.clone()),
-        _ => (1, i64::try_from(r.place).unwrap_or(i64::MAX), user.clone()),
-    });
-    Ok(held.into_iter().map(|(user, r)| RosterLine { user, standing: r.standing, since: r.at }).collect())
+    let held = rosters::held(connection, id)?.into_iter();
+    let line = |held: rosters::Held| {
+        let Registration { standing, at, .. } = held.registration;
+        RosterLine { user: held.user, standing, since: at }
+    };
+    Ok(held.map(line).collect())
 }
 
 fn due(
