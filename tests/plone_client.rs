@@ -229,6 +229,17 @@ async fn who_can_read_a_roster_is_found_out() {
 }
 
 #[actix_rt::test]
+async fn a_roster_that_only_the_api_keeps_back_can_be_read() {
+    let plone = Plone::start_with_open_doors();
+    let client = client(&plone);
+    let path = plone.section(0);
+    for viewer in [Viewer::Visitor, member(&plone, "student1")] {
+        assert_eq!(client.can_read(viewer, &path, PloneField::Roster).await, Ok(true));
+    }
+    assert_eq!(client.can_read(Viewer::Visitor, "/courses/nothing", PloneField::Roster).await, Ok(false));
+}
+
+#[actix_rt::test]
 async fn a_401_that_means_forbidden_is_told_from_one_that_means_unknown() {
     let plone = Plone::start();
     let client = client(&plone);

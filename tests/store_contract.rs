@@ -74,7 +74,9 @@ macro_rules! stores {
             a_section_that_does_not_exist_is_not_marked
             marks_survive_the_end_of_the_process
             a_store_that_had_no_outbox_begins_with_everything
-            what_an_import_stages_is_not_marked_before_it_is_applied;
+            what_an_import_stages_is_not_marked_before_it_is_applied
+            what_an_import_changed_is_marked_bit_by_bit_after_it_is_visible
+            where_schedules_are_not_written_only_sections_with_an_item_are_marked_of_an_import;
             members:
             a_member_comes_back_as_it_was_put
             a_member_is_found_by_the_last_login_and_by_the_user_name

@@ -13,6 +13,8 @@ use crate::domain::section::SectionState;
 
 use super::StoreFuture;
 
+/// Sections of an import that are marked in one commit: a millisecond or two, for which registrations wait.
+pub const MARKED_AT_ONCE: usize = 200;
 /// Entries that are listed as put aside; all are counted.
 pub const ASIDE_LISTED_MAX: u32 = 100;
 
@@ -119,6 +121,10 @@ pub trait OutboxStore: Send + Sync {
     fn put_aside(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()>;
     /// Marks sections: what Plone has differs from what the hub last wrote. What the hub does not know is passed over.
     fn mark(&self, sections: Vec<SectionId>, at: Timestamp) -> StoreFuture<()>;
+    /// Marks the next [`MARKED_AT_ONCE`] sections of what imports made visible: an import itself only notes that its
+    /// sections are to be marked, since a large one has a hundred thousand. With `known_only`, only those that have an
+    /// item. Answers false once there was nothing to mark.
+    fn mark_imported(&self, known_only: bool, at: Timestamp) -> StoreFuture<bool>;
     /// Sends again what was put aside: these, or all. Answers how many.
     fn resend(&self, sections: Option<Vec<SectionId>>, at: Timestamp) -> StoreFuture<u64>;
     /// How it stands.

@@ -177,8 +177,8 @@ pub trait Writer: Send + Sync {
     /// one of this name is there already, that one is answered, its fields untouched: so a creation whose outcome was
     /// not known can be asked for again.
     fn create_section(&self, short_name: &str, fields: &Fields) -> PloneFuture<PloneSection>;
-    /// Whether `viewer` can read this field of the section: it is among what Plone shows of it. False for a section that
-    /// the viewer cannot see at all.
+    /// Whether `viewer` can read this field of the section: it is among what Plone shows of it, in its API or at any
+    /// other address that is known. False for a section that the viewer cannot see at all.
     fn can_read(&self, viewer: Viewer, path: &str, field: PloneField) -> PloneFuture<bool>;
 }
 

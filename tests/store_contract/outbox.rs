@@ -2,7 +2,7 @@
 
 use eduhub::domain::ids::SectionId;
 use eduhub::domain::plone::{FieldValue, Fields, PloneField};
-use eduhub::ports::outbox::{OutboxEntry, OutboxStore, PloneItem, Written};
+use eduhub::ports::outbox::{MARKED_AT_ONCE, OutboxEntry, OutboxStore, PloneItem, Written};
 use eduhub::ports::terms::TermStore;
 use jiff::Timestamp;
 
@@ -43,11 +43,17 @@ fn written(entry: &OutboxEntry, read_at: Timestamp, fields: &[(PloneField, Field
 /// A desk whose import is in Plone already.
 fn clean<H: House>(sections: impl IntoIterator<Item = crate::college::Make>) -> Desk<H> {
     let desk = Desk::<H>::with(sections);
+    mark_imported(&desk, false);
     for entry in due_at(&desk.store, LATE) {
         wait(desk.store.drop_entry(&entry.section, entry.version)).unwrap();
     }
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
     desk
+}
+
+/// Marks everything that imports made visible; answers in how many commits.
+fn mark_imported<H: House>(desk: &Desk<H>, known_only: bool) -> usize {
+    std::iter::from_fn(|| wait(desk.store.mark_imported(known_only, minute(1))).unwrap().then_some(())).count()
 }
 
 /// Marks one section and hands out its entry.
@@ -288,8 +294,52 @@ pub(crate) fn what_an_import_stages_is_not_marked_before_it_is_applied<H: House>
     assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0]);
     wait(desk.store.mark(vec![id("NEW")], minute(2))).unwrap();
     assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0], "it is not there yet");
+    assert_eq!(mark_imported(&desk, false), 0, "it is still not there");
     desk.ask(apply);
+    mark_imported(&desk, false);
     let due = due_at(&desk.store, LATE);
     assert_eq!(crns(&due), ["NEW", "X"]);
     assert_eq!(due.iter().find(|e| e.section.crn == crn("X")).unwrap().state.section.capacity, 7);
+}
+
+pub(crate) fn what_an_import_changed_is_marked_bit_by_bit_after_it_is_visible<H: House>() {
+    let names: Vec<String> = (0..MARKED_AT_ONCE + 50).map(|number| format!("S{number:04}")).collect();
+    let many = || names.iter().map(|name| (section(name).seats(7), None)).collect::<Vec<_>>();
+    let mut desk = clean::<H>([section("OLD").seats(9)]);
+    let apply = desk.stage(many());
+    // Somebody registers in the same batch.
+    desk.run(vec![apply, register("ana", "OLD"), register("ana", "S0007")]).unwrap();
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["OLD"], "the import marks nothing itself");
+    assert!(wait(desk.store.mark_imported(false, minute(1))).unwrap(), "there are more");
+    let depth = |desk: &Desk<H>| usize::try_from(wait(desk.store.summary()).unwrap().depth).unwrap();
+    assert_eq!(depth(&desk), 1 + MARKED_AT_ONCE);
+    // The rest is not forgotten by the end of the process.
+    let mut desk = desk.reopened();
+    assert_eq!(mark_imported(&desk, false), 1);
+    assert_eq!(depth(&desk), 1 + names.len());
+    assert_eq!(mark_imported(&desk, false), 0);
+
+    // Another import while one is being marked: what it changed before that place is marked, too.
+    let entries = wait(desk.store.due(minute(LATE), Vec::new(), 1_000, true)).unwrap();
+    for entry in entries {
+        wait(desk.store.drop_entry(&entry.section, entry.version)).unwrap();
+    }
+    let apply = desk.stage(names.iter().map(|name| (section(name).seats(8), None)).collect());
+    desk.ask(apply);
+    assert!(wait(desk.store.mark_imported(false, minute(1))).unwrap());
+    let first = wait(desk.store.due(minute(LATE), Vec::new(), 1, true)).unwrap().remove(0);
+    wait(desk.store.drop_entry(&first.section, first.version)).unwrap();
+    let apply = desk.stage(vec![(section(first.section.crn.as_str()).seats(9), None)]);
+    desk.ask(apply);
+    mark_imported(&desk, false);
+    assert_eq!(depth(&desk), names.len());
+}
+
+pub(crate) fn where_schedules_are_not_written_only_sections_with_an_item_are_marked_of_an_import<H: House>() {
+    let mut desk = clean::<H>([section("X"), section("Y")]);
+    wait(desk.store.put_items(vec![item(&id("X")), PloneItem { deleted: true, ..item(&id("Y")) }])).unwrap();
+    let apply = desk.stage(["X", "Y", "NEW"].map(|name| (section(name).seats(7), None)).into());
+    desk.ask(apply);
+    mark_imported(&desk, true);
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"]);
 }

@@ -41,6 +41,8 @@ const PORTS_TRIED: usize = 5;
 pub struct Plone {
     folder: TempDir,
     port: u16,
+    /// Whether rosters are shown at the addresses at which a plain Plone shows every field.
+    doors_open: bool,
     /// Nothing while it is stopped. Behind a lock so that tests may share one.
     process: Mutex<Option<Child>>,
 }
@@ -53,6 +55,15 @@ fn home() -> PathBuf {
 impl Plone {
     /// A fresh one, once it answers.
     pub fn start() -> Self {
+        Self::start_as(false)
+    }
+
+    /// One whose college has not closed the doors that scripts/plone/site.zcml closes.
+    pub fn start_with_open_doors() -> Self {
+        Self::start_as(true)
+    }
+
+    fn start_as(doors_open: bool) -> Self {
         let template = home().join("template");
         let made = template.join("made").exists() && home().join("venv/installed").exists();
         assert!(made, "there is no Plone to test with: run `make plone-template`");
@@ -60,7 +71,7 @@ impl Plone {
         fs::create_dir_all(folder.path().join("etc")).expect("a folder");
         copy(&template, &folder.path().join("var")).expect("the template can be copied");
         fs::create_dir(folder.path().join("var/log")).expect("a folder");
-        let mut plone = Self { folder, port: 0, process: Mutex::new(None) };
+        let mut plone = Self { folder, port: 0, doors_open, process: Mutex::new(None) };
         for _ in 0..PORTS_TRIED {
             plone.port = free_port();
             plone.configure();
@@ -82,6 +93,9 @@ impl Plone {
         for (template, name) in [("zope.conf.in", "zope.conf"), ("zope.ini.in", "zope.ini"), ("site.zcml", "site.zcml")]
         {
             let text = fs::read_to_string(scripts.join(template)).expect("the project has the file");
+            // What closes the doors is the end of the file, from the class on.
+            let closes = text.find("<class ").filter(|_| self.doors_open);
+            let text = closes.map_or(text.clone(), |at| format!("{}</configure>", &text[..at]));
             let text = text
                 .replace("@INSTANCE@", &self.folder.path().display().to_string())
                 .replace("@CACHE@", &home().join("cache").display().to_string())

@@ -3,7 +3,6 @@
 //!
 //! - [`announcements`]: news, as visitors and as members see them; [`reads`]: copies of what is read of Plone
 //! - [`pull`]: the catalogue follows Plone
-//! - [`announcements`]: news, as visitors and as members see them; [`reads`]: copies of what is read of Plone
 //! - [`outbox`]: writes what is committed to Plone; `sending`: one section on its way; [`outbox_status`]: how it stands
 //! - [`wanted`]: what a section is to be in Plone, and what differs
 //! - [`roster_guard`]: whether students' names may be written at all

@@ -132,6 +132,10 @@ struct Worker {
     /// Nothing is begun before.
     rest_until: Instant,
     count_at: Instant,
+    /// Whether only sections that have an item are written at all.
+    known_only: bool,
+    /// Whether an import's sections are still to be marked.
+    more_to_mark: bool,
 }
 
 impl Worker {
@@ -146,7 +150,18 @@ impl Worker {
         let sender = Arc::new(Sender::new(around.clone(), definition, gauge.clone(), guard));
         let flight_max = FLIGHT_MAX.min((options.pool_size / 2).max(1));
         let busy = HashMap::new();
-        Self { sender, around, gauge, flight_max, busy, failures: 0, rest_until: now, count_at: now }
+        Self {
+            sender,
+            around,
+            gauge,
+            flight_max,
+            busy,
+            failures: 0,
+            rest_until: now,
+            count_at: now,
+            known_only: !options.write_schedules,
+            more_to_mark: false,
+        }
     }
 
     async fn run(mut self, mut stopping: watch::Receiver<bool>) {
@@ -158,9 +173,10 @@ impl Worker {
             }
             if !stop {
                 self.count().await;
+                self.mark_imported().await;
                 self.begin(&mut under_way).await;
             }
-            let wake = Instant::now() + LOOK_PAUSE;
+            let wake = if self.more_to_mark { Instant::now() } else { Instant::now() + LOOK_PAUSE };
             tokio::select! {
                 Some((section, ended)) = under_way.next(), if !under_way.is_empty() => self.end(section, &ended),
                 () = sleep_until(wake) => {}
@@ -183,6 +199,15 @@ impl Worker {
             Ok(summary) => self.gauge.put_summary(summary),
             Err(error) => log::warn!("what waits for Plone cannot be counted: {error}"),
         }
+    }
+
+    /// Marks some of what an import changed, if any is left. Registrations pass between one time and the next.
+    async fn mark_imported(&mut self) {
+        let marked = self.around.store.mark_imported(self.known_only, self.around.clock.now()).await;
+        self.more_to_mark = marked.unwrap_or_else(|error| {
+            log::warn!("what an import changed cannot be marked for Plone: {error}");
+            false
+        });
     }
 
     /// Begins writes, as many as there is room for.

@@ -7,11 +7,12 @@
 //! - [`errors`]: what Plone's refusals mean; [`paths`]: paths of content; [`values`]: the values of fields, both ways;
 //!   [`html`]: HTML made safe, and as plain text
 //! - [`stream`]: requests of others, carried to Plone and back without being held
-//! - [`people`], [`catalogue`], [`writing`]: the three parts of the port
+//! - [`people`], [`catalogue`], [`writing`]: the three parts of the port; [`doors`]: where else a field may be read
 
 mod breaker;
 mod catalogue;
 mod client;
+mod doors;
 mod errors;
 mod gate;
 mod html;

@@ -33,6 +33,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// How the hub calls itself.
 pub(super) const AGENT: &str = concat!("EduHub/", env!("CARGO_PKG_VERSION"));
+const JSON: &str = "application/json";
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// A call of Plone's REST API.
@@ -44,15 +45,17 @@ pub(super) struct Call {
     /// JSON.
     pub(super) body: Option<Bytes>,
     pub(super) token: Option<Arc<SecretString>>,
+    /// What is asked for.
+    pub(super) accept: &'static str,
 }
 
 impl Call {
     pub(super) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: None, token: None }
+        Self { method: Method::GET, path: path.into(), body: None, token: None, accept: JSON }
     }
 
     pub(super) fn new(method: Method, path: impl Into<String>, body: &serde_json::Value) -> Self {
-        Self { method, path: path.into(), body: Some(body.to_string().into()), token: None }
+        Self { method, path: path.into(), body: Some(body.to_string().into()), token: None, accept: JSON }
     }
 
     /// Whether doing it twice is as good as doing it once. The hub's PATCHes write absolute values.
@@ -237,7 +240,7 @@ async fn exchange(pooled: &Client, fresh: &Client, url: &str, call: &Call) -> Re
 async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Result<Received, Failure> {
     let mut request = client
         .request(call.method.clone(), format!("{url}{}", call.path))
-        .insert_header((ACCEPT, "application/json"))
+        .insert_header((ACCEPT, call.accept))
         .insert_header((USER_AGENT, AGENT));
     if let Some(token) = &call.token {
         request = request.insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
@@ -250,7 +253,7 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
         request = request.force_close();
     }
     let sent = match call.body.clone() {
-        Some(body) => request.insert_header((CONTENT_TYPE, "application/json")).send_body(body),
+        Some(body) => request.insert_header((CONTENT_TYPE, JSON)).send_body(body),
         None => request.send(),
     };
     let mut response = sent.await.map_err(|error| Failure::new(words_of(&error)))?;

@@ -39,10 +39,17 @@ impl Writer for PloneClient {
             {
                 return Err(PloneError::Unauthenticated);
             }
-            match inner.ask(&viewer, Call::get(path?), deadline).await {
-                Ok(item) => Ok(item.get(inner.options.field_name(field)).is_some()),
-                Err(PloneError::Forbidden | PloneError::NotFound) => Ok(false),
-                Err(error) => Err(error),
+            let (path, name) = (path?, inner.options.field_name(field));
+            match inner.ask(&viewer, Call::get(path.as_str()), deadline).await {
+                Ok(item) if item.get(name).is_some() => return Ok(true),
+                Ok(_) | Err(PloneError::Forbidden | PloneError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+            match &viewer {
+                // Only whether there is such a field is asked for the hub itself.
+                Viewer::Hub => Ok(false),
+                Viewer::Visitor => inner.is_shown_elsewhere(None, &path, name).await,
+                Viewer::Member(token) => inner.is_shown_elsewhere(Some(token), &path, name).await,
             }
         })
     }

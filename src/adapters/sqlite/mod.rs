@@ -8,7 +8,8 @@
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
-//! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had
+//! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
+//!   imports changed goes into the outbox bit by bit
 //! - [`terms`] (with [`rows`]): terms, sections, registrations; [`rosters`]: who is in a section
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
@@ -19,6 +20,7 @@ pub(crate) mod alerts;
 mod audit;
 mod copy;
 mod events;
+mod imported;
 mod imports;
 mod members;
 mod open;

@@ -12,7 +12,7 @@ use crate::ports::outbox::{
 };
 
 use super::rows::{self, time_at, unreadable};
-use super::{SqliteStore, plone_items, rosters};
+use super::{SqliteStore, imported, plone_items, rosters};
 
 /// The note that says that every section of the store was marked once, and every change since then.
 const MARKED_NOTE: &str = "outbox_marked";
@@ -31,9 +31,19 @@ pub(super) fn mark<'s>(
     crns: impl IntoIterator<Item = &'s Crn>,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
+    mark_crns(tx, term, crns.into_iter().map(Crn::as_str), at)
+}
+
+/// Marks sections by their CRNs as the store has them.
+pub(super) fn mark_crns<'s>(
+    tx: &Connection,
+    term: &TermId,
+    crns: impl IntoIterator<Item = &'s str>,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
     let mut mark = tx.prepare_cached(MARK)?;
     for crn in crns {
-        mark.execute(params![term.as_str(), crn.as_str(), at.as_millisecond()])?;
+        mark.execute(params![term.as_str(), crn, at.as_millisecond()])?;
     }
     Ok(())
 }
@@ -69,12 +79,12 @@ pub(super) fn begin(connection: &mut Connection, wanted: bool) -> rusqlite::Resu
     tx.commit()
 }
 
-fn note(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn note(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let mut found = connection.prepare_cached("SELECT value FROM plone_notes WHERE name = ?1")?;
     found.query_row([name], |row| row.get(0)).optional()
 }
 
-fn put_note(tx: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+pub(super) fn put_note(tx: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
         "INSERT INTO plone_notes (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
     )?;
@@ -303,6 +313,15 @@ impl OutboxStore for SqliteStore {
                 }
             }
             Ok(())
+        })
+    }
+
+    fn mark_imported(&self, known_only: bool, at: Timestamp) -> StoreFuture<bool> {
+        let store = self.clone();
+        let next = self.read(move |connection| imported::next(connection, known_only));
+        Box::pin(async move {
+            let Some(next) = next.await? else { return Ok(false) };
+            store.write(move |tx| imported::mark(tx, next, at)).await.map(|()| true)
         })
     }
 

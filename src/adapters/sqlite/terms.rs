@@ -24,7 +24,7 @@ use crate::domain::view::TermView;
 use crate::ports::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
 use crate::ports::{StoreError, StoreFuture};
 
-use super::{SqliteStore, alerts, outbox, rows};
+use super::{SqliteStore, alerts, imported, outbox, rows};
 
 /// A term in memory, as committed, or ahead of it by the one batch that is at the disk.
 pub(super) struct Shelf {
@@ -39,6 +39,8 @@ struct Record {
     term: Option<Term>,
     generation: Option<u64>,
     sections: BTreeMap<Crn, SectionState>,
+    /// Sections that have a row of their own in the generation that becomes visible.
+    staged: HashSet<Crn>,
     /// Sections whose definition or outside numbers are to be written.
     defined: BTreeSet<Crn>,
     /// Sections whose own numbers of people are to be written.
@@ -71,6 +73,7 @@ impl Record {
             self.sections.insert(crn.clone(), state.clone());
         }
         if let Command::ApplyImport(import) = command {
+            self.staged.extend(import.sections.iter().map(|new| new.section.id.crn.clone()));
             // A staged row becomes visible even where the section no longer differs from the file: then it has moved
             // since the row was written, and the row says what is not so.
             let changed: HashSet<&Crn> = changes.sections.iter().map(|s| &s.section.id.crn).collect();
@@ -140,7 +143,12 @@ impl Record {
             alerts::send_out(tx, &alert.id, &alert.content, alert.created_at.as_millisecond())?;
         }
         if let Some(at) = mark_at {
-            outbox::mark(tx, &term.id, self.touched(), at)?;
+            // An import may have a hundred thousand: they are marked later, with those that it leaves as they were.
+            let others = self.touched().into_iter().filter(|crn| !self.staged.contains(*crn));
+            outbox::mark(tx, &term.id, others, at)?;
+            if let Some(generation) = self.generation.filter(|_| !self.staged.is_empty()) {
+                imported::note(tx, &term.id, generation)?;
+            }
         }
         Ok(())
     }

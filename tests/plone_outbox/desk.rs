@@ -1,0 +1,184 @@
+//! The hub in front of a real Plone, and what both say of a section.
+
+use std::sync::{Condvar, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::bridge::{before_plone, eventually};
+use crate::support::http::Client;
+use crate::support::plone::{DEAN, PASSWORD, Plone};
+use crate::support::random::Random;
+use crate::support::schedule::{Days, Row, Schedule};
+use crate::support::server::{Home, Server};
+
+/// The hub before the Plone of this address; it looks every second.
+pub fn home(url: &str) -> Home {
+    before_plone(Home::new(), url).setting("plone.sync_s", "1").setting("registration.credit_limit", "0")
+}
+
+/// Sections of one term that no student is kept from holding together.
+pub fn schedule(term: &str, sections: usize, capacity: u32, waitlist: u32) -> Schedule {
+    let row = |index: usize| {
+        let start = 60 * u32::try_from(index).unwrap();
+        Row {
+            crn: (10_001 + index).to_string(),
+            course: format!("MATH {}", 100 + index),
+            component: "lecture".into(),
+            credits: "3",
+            days: Days::Mwf,
+            start,
+            end: start + 50,
+            capacity,
+            waitlist,
+        }
+    };
+    assert!(sections <= 23, "a day has no more hours");
+    Schedule { term: term.into(), rows: (0..sections).map(row).collect() }
+}
+
+/// A connection of somebody with this role, by a minted token.
+pub fn client(home: &Home, server: &Server, user: &str, role: &str) -> Client {
+    server.client().signed_in(&home.token(user, role))
+}
+
+/// What a section's people are: enrolled, waiting, and a line for each by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People {
+    pub enrolled: u64,
+    pub waitlisted: u64,
+    pub roster: Vec<String>,
+}
+
+/// As the hub says.
+pub fn in_hub(staff: &mut Client, id: &str) -> People {
+    let section = staff.get(&format!("/api/v1/sections/{id}")).expect(200).json();
+    let roster = staff.get(&format!("/api/v1/sections/{id}/roster")).expect(200).json();
+    let line = |item: &Value| {
+        let text = |name: &str| item[name].as_str().unwrap_or_else(|| panic!("no {name}: {item}")).to_owned();
+        // To the second.
+        let since: jiff::Timestamp = text("since").parse().expect("a time");
+        let since = jiff::Timestamp::from_second(since.as_second()).unwrap();
+        format!("{} {} {since}", text("user"), text("status"))
+    };
+    let mut roster: Vec<String> = roster["items"].as_array().expect("items").iter().map(line).collect();
+    roster.sort();
+    People {
+        enrolled: section["enrolled"].as_u64().expect("a count"),
+        waitlisted: section["waitlisted"].as_u64().expect("a count"),
+        roster,
+    }
+}
+
+/// A section's item as Plone shows it to this token; none when there is none, or it is not shown.
+pub fn item(plone: &Plone, token: Option<&str>, id: &str) -> Option<Value> {
+    let (status, item) = plone.request("GET", &format!("/courses/{}", id.to_lowercase()), token, None);
+    match status {
+        200 => Some(item),
+        401 | 404 => None,
+        _ => panic!("{id}: {status} {item}"),
+    }
+}
+
+/// As Plone says; none before there is such an item.
+pub fn in_plone(plone: &Plone, token: &str, id: &str) -> Option<People> {
+    let item = item(plone, Some(token), id)?;
+    let mut roster: Vec<String> = match &item["roster"] {
+        Value::Array(lines) => lines.iter().map(|line| line.as_str().expect("a line").to_owned()).collect(),
+        Value::String(text) => text.lines().map(str::to_owned).collect(),
+        Value::Null => Vec::new(),
+        other => panic!("{id}: {other}"),
+    };
+    roster.sort();
+    let count = |name: &str| item[name].as_u64().unwrap_or_default();
+    Some(People { enrolled: count("seats_taken"), waitlisted: count("waitlisted"), roster })
+}
+
+/// A Site Administrator's token of Plone.
+pub fn dean(plone: &Plone) -> String {
+    plone.login(DEAN, PASSWORD)
+}
+
+/// Waits until Plone says of every section what the hub says, with the names or without any.
+pub fn wait_until_equal(plone: &Plone, token: &str, staff: &mut Client, ids: &[String], with_names: bool) {
+    for id in ids {
+        let mut wanted = in_hub(staff, id);
+        if !with_names {
+            wanted.roster.clear();
+        }
+        let mut last = None;
+        eventually(&format!("{wanted:?} in Plone's {id}"), || {
+            last = in_plone(plone, token, id);
+            (last.as_ref() == Some(&wanted)).then_some(())
+        });
+    }
+}
+
+/// Students who register, wait and drop at random, one request after the other.
+pub fn rush(server: &Server, tokens: &[String], ids: &[String], random: &mut Random, requests: usize) {
+    let mut students: Vec<Client> = tokens.iter().map(|token| server.client().signed_in(token)).collect();
+    for _ in 0..requests {
+        let student = random.below(students.len());
+        let path = format!("/api/v1/me/registrations/{}", random.pick(ids));
+        let answer = if random.percent(70) {
+            students[student].put(&format!("{path}?waitlist=true"))
+        } else {
+            students[student].delete(&path)
+        };
+        assert!(matches!(answer.status, 200 | 201 | 404 | 409), "{} {}", answer.status, answer.text());
+    }
+}
+
+/// What admins see of the bridge.
+pub fn bridge_state(admin: &mut Client) -> Value {
+    admin.get("/api/v1/admin/plone").expect(200).json()
+}
+
+/// Waits until admins see this of who can read rosters.
+pub fn wait_for_roster_state(admin: &mut Client, state: &str) -> Value {
+    eventually(&format!("the roster `{state}`"), || {
+        let roster = bridge_state(admin)["roster"].clone();
+        (roster["state"] == state).then_some(roster)
+    })
+}
+
+/// Changes something in Plone as a Site Administrator.
+pub fn change(plone: &Plone, token: &str, method: &str, path: &str, body: &Value) -> Value {
+    let (status, answer) = plone.request(method, path, Some(token), Some(body));
+    assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+    answer
+}
+
+/// Gives everybody who is signed in to Plone this role in the folder of the sections, or takes it away.
+pub fn share_courses(plone: &Plone, token: &str, role: &str, given: bool) {
+    let entries = json!({"entries": [{"id": "AuthenticatedUsers", "type": "group", "roles": {role: given}}]});
+    change(plone, token, "POST", "/courses/@sharing", &entries);
+}
+
+/// Places that are taken for a while.
+pub struct Places {
+    free: Mutex<usize>,
+    given_back: Condvar,
+}
+
+/// A place; it is given back when this goes.
+pub struct Place<'p>(&'p Places);
+
+impl Places {
+    pub fn of(count: usize) -> Self {
+        Self { free: Mutex::new(count), given_back: Condvar::new() }
+    }
+
+    /// Waits for a place.
+    pub fn take(&self) -> Place<'_> {
+        let free = self.given_back.wait_while(self.free.lock().unwrap(), |free| *free == 0);
+        *free.unwrap() -= 1;
+        Place(self)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap() += 1;
+        self.0.given_back.notify_one();
+    }
+}
