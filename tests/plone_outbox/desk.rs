@@ -1,5 +1,6 @@
 //! The hub in front of a real Plone, and what both say of a section.
 
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
@@ -41,6 +42,9 @@ pub fn client(home: &Home, server: &Server, user: &str, role: &str) -> Client {
     server.client().signed_in(&home.token(user, role))
 }
 
+/// Lines by section.
+pub type Rosters = BTreeMap<String, Vec<String>>;
+
 /// What a section's people are: enrolled, waiting, and a line for each by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct People {
@@ -49,23 +53,39 @@ pub struct People {
     pub roster: Vec<String>,
 }
 
-/// As the hub says.
-pub fn in_hub(staff: &mut Client, id: &str) -> People {
+/// No names anywhere.
+pub fn nobody() -> Rosters {
+    Rosters::new()
+}
+
+/// The rosters as the hub tells each of these students, by section.
+pub fn rosters(server: &Server, tokens: &[String]) -> Rosters {
+    let mut rosters = Rosters::new();
+    for token in tokens {
+        let mut student = server.client().signed_in(token);
+        let user = student.get("/api/v1/me").expect(200).json()["username"].as_str().expect("a name").to_owned();
+        let held = student.get("/api/v1/me/registrations").expect(200).json();
+        for item in held["items"].as_array().expect("a list") {
+            let text = |name: &str| item[name].as_str().unwrap_or_else(|| panic!("no {name}: {item}"));
+            // To the second.
+            let since: jiff::Timestamp = text("at").parse().expect("a time");
+            let since = jiff::Timestamp::from_second(since.as_second()).unwrap();
+            let line = format!("{user} {} {since}", text("status"));
+            rosters.entry(text("section").to_owned()).or_default().push(line);
+        }
+    }
+    rosters.values_mut().for_each(|lines| lines.sort());
+    rosters
+}
+
+/// A section as the hub says, with this roster.
+fn in_hub(staff: &mut Client, id: &str, rosters: &Rosters) -> People {
     let section = staff.get(&format!("/api/v1/sections/{id}")).expect(200).json();
-    let roster = staff.get(&format!("/api/v1/sections/{id}/roster")).expect(200).json();
-    let line = |item: &Value| {
-        let text = |name: &str| item[name].as_str().unwrap_or_else(|| panic!("no {name}: {item}")).to_owned();
-        // To the second.
-        let since: jiff::Timestamp = text("since").parse().expect("a time");
-        let since = jiff::Timestamp::from_second(since.as_second()).unwrap();
-        format!("{} {} {since}", text("user"), text("status"))
-    };
-    let mut roster: Vec<String> = roster["items"].as_array().expect("items").iter().map(line).collect();
-    roster.sort();
+    let count = |name: &str| section[name].as_u64().expect("a count");
     People {
-        enrolled: section["enrolled"].as_u64().expect("a count"),
-        waitlisted: section["waitlisted"].as_u64().expect("a count"),
-        roster,
+        enrolled: count("enrolled"),
+        waitlisted: count("waitlisted"),
+        roster: rosters.get(id).cloned().unwrap_or_default(),
     }
 }
 
@@ -98,17 +118,12 @@ pub fn dean(plone: &Plone) -> String {
     plone.login(DEAN, PASSWORD)
 }
 
-/// Waits until Plone says of every section what the hub says, with the names or without any.
-pub fn wait_until_equal(plone: &Plone, token: &str, staff: &mut Client, ids: &[String], with_names: bool) {
+/// Waits until Plone says of every section what the hub says, with these rosters: with none of them, without any name.
+pub fn wait_until_equal(plone: &Plone, token: &str, staff: &mut Client, ids: &[String], rosters: &Rosters) {
     for id in ids {
-        let mut wanted = in_hub(staff, id);
-        if !with_names {
-            wanted.roster.clear();
-        }
-        let mut last = None;
+        let wanted = in_hub(staff, id, rosters);
         eventually(&format!("{wanted:?} in Plone's {id}"), || {
-            last = in_plone(plone, token, id);
-            (last.as_ref() == Some(&wanted)).then_some(())
+            (in_plone(plone, token, id).as_ref() == Some(&wanted)).then_some(())
         });
     }
 }
