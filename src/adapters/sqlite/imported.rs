@@ -62,14 +62,14 @@ pub(super) fn next(connection: &Connection, known_only: bool) -> rusqlite::Resul
 }
 
 /// Marks them, and notes how far it came; nothing where another import has become visible since they were read.
-pub(super) fn mark(tx: &Connection, next: Next, at: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn mark(tx: &Connection, next: &Next, at: Timestamp) -> rusqlite::Result<()> {
     if outbox::note(tx, &next.name)?.as_ref() != Some(&next.value) {
         return Ok(());
     }
     outbox::mark_crns(tx, &next.term, next.wanted.iter().map(String::as_str), at)?;
     match next.crns.last() {
         Some(last) if next.crns.len() == MARKED_AT_ONCE => {
-            put(tx, &next.name, &Unmarked { after: last.clone(), ..next.unmarked })
+            put(tx, &next.name, &Unmarked { after: last.clone(), from: next.unmarked.from })
         }
         _ => tx.execute("DELETE FROM plone_notes WHERE name = ?1", [&next.name]).map(drop),
     }

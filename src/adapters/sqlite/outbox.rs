@@ -321,7 +321,7 @@ impl OutboxStore for SqliteStore {
         let next = self.read(move |connection| imported::next(connection, known_only));
         Box::pin(async move {
             let Some(next) = next.await? else { return Ok(false) };
-            store.write(move |tx| imported::mark(tx, next, at)).await.map(|()| true)
+            store.write(move |tx| imported::mark(tx, &next, at)).await.map(|()| true)
         })
     }
 
