@@ -15,6 +15,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 
+use crate::actors::acks::Acks;
 use crate::actors::broker::{Broker, DrainAll};
 use crate::actors::import::{ImportSurroundings, Imports};
 use crate::actors::live::{Live, LiveOptions};
@@ -211,6 +212,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let live = Arc::new(Live {
         registry: core.registry.clone(),
         alerts: Arc::new(core.store.clone()),
+        acks: Acks::new(Arc::new(core.store.clone())),
         model: core.model.clone(),
         clock: core.clock.clone(),
         is_alive: Box::new(move |caller| alive.is_alive(caller)),

@@ -1,4 +1,5 @@
-//! What staff and admins see of a hub at work: its numbers, what is going on, who uses it, who is in a section.
+//! What staff and admins see of a hub at work: its numbers, what is going on, who uses it, who is in a section, who has
+//! seen an alert.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -235,4 +236,61 @@ fn an_admin_finds_whoever_has_an_account_or_was_ever_here() {
         (&json!("zoe"), &Value::Null, &json!(3))
     );
     assert_eq!(admin.get(&format!("{USERS}?limit=0")).expect(422).json()["field"], "limit");
+}
+
+#[test]
+fn staff_see_who_has_seen_an_alert_and_who_has_not() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut staff = server.client().signed_in(&home.token("desk", "staff"));
+    let alert =
+        json!({"title": "Flood", "message": "Room 12 is flooded.", "audience": {"users": ["ann", "bob", "zoe"]}});
+    let sent = staff.post_json("/api/v1/alerts", &alert).expect(201).json();
+    let of = |what: &str| format!("/api/v1/alerts/{}/{what}", sent["id"].as_str().unwrap());
+    let mut ann = student(&home, &server, "ann");
+    ann.post_json(&of("ack"), &json!({})).expect(204);
+    let first = staff.get(&of("receipts")).expect(200).json();
+    assert_conforms("/api/v1/alerts/{id}/receipts", &first);
+    assert_eq!(ann.call("POST", &of("ack"), &[], b"").unwrap().status, 204);
+    let again = staff.get(&of("receipts")).expect(200).json();
+    assert_eq!(again["seen"], first["seen"], "the first time counts");
+    let mut bob = Socket::connect(server.address(), Some(&home.token("bob", "student")));
+    bob.send(&json!({"type": "ack", "id": sent["id"]}));
+    bob.send(&json!({"type": "ack", "id": "none"}));
+    // What a client says is done in its order, so what came before the refusal is kept.
+    assert_eq!(bob.wait_for("the refusal", |f| f["type"] == "error")["code"], "not_found");
+    let both = staff.get(&of("receipts")).expect(200).json();
+    let users =
+        |list: &str| -> Vec<Value> { both[list].as_array().unwrap().iter().map(|p| p["user"].clone()).collect() };
+    assert_eq!((users("seen"), users("unseen")), (vec![json!("ann"), json!("bob")], vec![json!("zoe")]));
+    let counts =
+        ["recipients", "recipients_online", "seen_total", "unseen_total"].map(|name| both[name].as_u64().unwrap());
+    assert_eq!(counts, [3, 1, 2, 1]);
+    // It is not eve's, a visitor has no name, and only staff may look.
+    let mut eve = student(&home, &server, "eve");
+    assert_eq!(eve.post_json(&of("ack"), &json!({})).expect(404).code(), "not_found");
+    assert_eq!(server.client().post_json(&of("ack"), &json!({})).expect(401).code(), "unauthenticated");
+    assert_eq!(eve.get(&of("receipts")).expect(403).code(), "forbidden");
+    assert_eq!(staff.get("/api/v1/alerts/none/receipts").expect(404).code(), "not_found");
+}
+
+#[test]
+fn an_alert_to_a_role_has_reached_everyone_of_that_role_whom_the_hub_knows() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut admin = server.client().signed_in(&home.token("root", "admin"));
+    let account = json!({"role": "student", "name": "Zoë First", "password": "correct horse battery"});
+    admin.put_json("/api/v1/admin/users/zoe", &account).expect(201);
+    let alert = json!({"title": "Exams", "message": "They begin.", "audience": {"roles": ["student"]}});
+    let sent = admin.post_json("/api/v1/alerts", &alert).expect(201).json();
+    let path = format!("/api/v1/alerts/{}/receipts", sent["id"].as_str().unwrap());
+    let told = admin.get(&path).expect(200).json();
+    assert_eq!(told["unseen"], json!([{"user": "zoe", "name": "Zoë First"}]));
+    assert_eq!((&told["recipients"], &told["recipients_online"]), (&json!(1), &json!(0)));
+    let later =
+        json!({"title": "Later", "message": "Soon.", "audience": {"all": true}, "starts_at": "2100-01-01T00:00:00Z"});
+    let waiting = admin.post_json("/api/v1/alerts", &later).expect(201).json();
+    let path = format!("/api/v1/alerts/{}", waiting["id"].as_str().unwrap());
+    assert_eq!(admin.get(&format!("{path}/receipts")).expect(200).json()["recipients"], 0);
+    assert_eq!(admin.post_json(&format!("{path}/ack"), &json!({})).expect(404).code(), "not_found");
 }

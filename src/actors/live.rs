@@ -14,6 +14,7 @@ use crate::protocol::close::Close;
 use crate::protocol::frames;
 use crate::readmodel::ReadModel;
 
+use super::acks::Acks;
 use super::registry::Registry;
 
 /// How the live side runs.
@@ -39,6 +40,8 @@ pub struct Live {
     pub registry: Arc<Registry>,
     /// The stored alerts.
     pub alerts: Arc<dyn AlertStore>,
+    /// Who has seen them.
+    pub acks: Arc<Acks>,
     /// The published seats.
     pub model: Arc<ReadModel>,
     /// The time.

@@ -4,12 +4,14 @@
 //! - [`relay`]: hands frames to the sessions of one thread; `seat_watch`: which of them watch which seats
 //! - [`session`]: one connection; [`registry`]: all of them; `guarded`: what it
 //!   lets in; `resume`: where a client that comes back goes on
+//! - [`acks`]: who has seen an alert, many in one write
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
 //! - [`import`]: imports of schedules, one at a time
 //! - [`plone`]: what goes between the hub and the college's Plone, beside requests
 //! - [`pool`]: finds a term's registrar, and bounds what is accepted; [`outcomes`]: counts how it ended, and how long it
 //!   took; [`activity`]: what of it was lately
 
+pub mod acks;
 pub mod activity;
 pub mod broker;
 mod guarded;

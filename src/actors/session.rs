@@ -26,7 +26,7 @@ use crate::domain::channel::Channel;
 use crate::domain::role::Role;
 use crate::identity::Caller;
 use crate::ports::StoreError;
-use crate::ports::alerts::{Kept, Page, Reader, Span};
+use crate::ports::alerts::{Ack, Kept, Page, Reader, Span};
 use crate::protocol::close::Close;
 use crate::protocol::frame_guard::MESSAGE_LEN_MAX;
 use crate::protocol::frames::{self, ClientFrame, SNAPSHOT_PIECE_LEN_MAX};
@@ -317,6 +317,7 @@ impl Session {
     fn hear(&mut self, text: &str, ctx: &mut Ctx) {
         match ClientFrame::parse(text) {
             Ok(ClientFrame::Ping) => self.send(frames::pong(), ctx),
+            Ok(ClientFrame::Ack { id }) => self.ack(id, ctx),
             Ok(ClientFrame::Subscribe { channels, since, seats_since }) => {
                 let channels = self.open_channels(&channels, ctx);
                 if let Ok(record) = &self.record {
@@ -333,6 +334,20 @@ impl Session {
             }
             Err(error) => self.send(frames::error(error.code, &error.detail), ctx),
         }
+    }
+
+    /// Keeps that an alert was seen. Only what is wrong is told.
+    fn ack(&self, alert: String, ctx: &mut Ctx) {
+        let Some((user, role)) = self.caller() else {
+            return self.send(frames::error("unauthenticated", "who has seen it is not known without a sign-in"), ctx);
+        };
+        let ack = Ack { alert, user: user.clone(), role, at: self.live.clock.now() };
+        let kept = self.live.acks.clone().keep(ack);
+        ctx.wait(kept.into_actor(self).map(|kept, session, ctx| match kept {
+            Ok(true) => {}
+            Ok(false) => session.send(frames::error("not_found", "there is no such alert"), ctx),
+            Err(_) => session.send(frames::error("overloaded", "too much is waiting, and nothing was kept"), ctx),
+        }));
     }
 
     /// Those of the channels that are there and open to the caller; for each other an error is sent.

@@ -12,7 +12,7 @@
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them; [`roster`]: who has
 //!   them; [`activity`]: what is going on now
 //! - [`imports`]: schedules; [`events`]: one-off events
-//! - [`alerts`]: alerts; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
+//! - [`alerts`]: alerts; [`receipts`]: who has seen them; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
 //! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer; [`plone_desk`]: Plone for admins
 //! - [`proxy`]: Plone itself, behind the hub
 //! - [`session`]: signing in and out; [`users`]: who uses the hub, local accounts, the audit trail
@@ -39,6 +39,7 @@ pub mod plan;
 pub mod plone_desk;
 pub mod proxy;
 pub mod query;
+pub mod receipts;
 pub mod registrations;
 pub mod request_id;
 pub mod roster;

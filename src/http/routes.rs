@@ -6,7 +6,7 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use super::error::{get, method_not_allowed, not_found};
 use super::{
     activity, alerts, announcements, assets, charts, dashboard, events, health, imports, live, plan, plone_desk, proxy,
-    registrations, roster, sections, session, sessions, terms, users,
+    receipts, registrations, roster, sections, session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -26,6 +26,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(imports::routes)
         .configure(events::routes)
         .configure(alerts::routes)
+        .configure(receipts::routes)
         .configure(announcements::routes)
         .configure(dashboard::routes)
         .configure(plone_desk::routes)

@@ -13,7 +13,7 @@ use crate::domain::role::Role;
 use super::StoreFuture;
 
 /// Who gets an entry, settled when the alert went out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reach {
     /// Everyone, visitors too.
     pub everyone: bool,
@@ -117,6 +117,45 @@ pub enum Cancelled {
     Told(u64),
 }
 
+/// Somebody has seen an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ack {
+    /// The alert's id.
+    pub alert: String,
+    /// Who.
+    pub user: UserName,
+    /// In which role.
+    pub role: Role,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Whether somebody has seen an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Who.
+    pub user: UserName,
+    /// The name that people read.
+    pub name: String,
+    /// When; none: not yet.
+    pub seen_at: Option<Timestamp>,
+}
+
+/// Who has seen an alert and who has not, of all whom the hub knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receipts {
+    /// Whom it reached.
+    pub reach: Reach,
+    /// Who has, first the first; as many as were wanted.
+    pub seen: Vec<Receipt>,
+    /// All who have.
+    pub seen_total: u64,
+    /// Who has not, by user name; as many as were wanted.
+    pub unseen: Vec<Receipt>,
+    /// All who have not.
+    pub unseen_total: u64,
+}
+
 /// Keeps alerts.
 pub trait AlertStore: Send + Sync {
     /// Keeps an alert, and lets it go out (it gets its `seq`) unless its `starts_at` is after `now`.
@@ -139,6 +178,10 @@ pub trait AlertStore: Send + Sync {
     fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>>;
     /// Everyone known to the hub whom an audience would reach now, and whoever it names.
     fn people_in(&self, audience: Audience, now: Timestamp) -> StoreFuture<HashSet<UserName>>;
+    /// Keeps who has seen an alert, the first time only. Of each, whether an alert of this id went out to that reader.
+    fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>>;
+    /// Who has seen an alert and who has not, at most `limit` of each; none when there is no such alert.
+    fn receipts(&self, id: &str, limit: usize) -> StoreFuture<Option<Receipts>>;
     /// Forgets entries from before `cutoff`, the oldest first and at most `limit`; how many.
     fn forget_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize>;
 }

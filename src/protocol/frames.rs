@@ -39,6 +39,11 @@ pub enum ClientFrame {
         /// Their names, not yet looked at.
         channels: Vec<String>,
     },
+    /// An alert was seen.
+    Ack {
+        /// Its id.
+        id: String,
+    },
     /// Asks for a `pong`.
     Ping,
 }
@@ -78,6 +83,7 @@ impl ClientFrame {
                 seats_since: position(&mut fields, "seats_since")?,
             },
             "unsubscribe" => Self::Unsubscribe { channels: channels(&mut fields)? },
+            "ack" => Self::Ack { id: alert_id(&mut fields)? },
             "ping" => Self::Ping,
             _ => return Err(invalid("there is no such type of frame")),
         };
@@ -97,6 +103,14 @@ fn channels(fields: &mut Map<String, Value>) -> Result<Vec<String>, FrameError> 
     }
     let name = |value| if let Value::String(name) = value { Ok(name) } else { Err(bad("a channel's name is text")) };
     list.into_iter().map(name).collect()
+}
+
+/// An alert's id, which is a UUID; whether there is one of this id is not known here.
+fn alert_id(fields: &mut Map<String, Value>) -> Result<String, FrameError> {
+    match fields.remove("id") {
+        Some(Value::String(id)) => Ok(id),
+        _ => Err(bad("'id' must be an alert's id")),
+    }
 }
 
 fn position(fields: &mut Map<String, Value>, field: &str) -> Result<Option<u64>, FrameError> {
@@ -312,6 +326,7 @@ mod tests {
             (r#"{"type":"subscribe","channels":[],"sinse":1}"#, "invalid"),
             (r#"{"type":"ping","x":1}"#, "invalid"),
             (r#"{"type":"shout"}"#, "invalid"),
+            (r#"{"type":"ack"}"#, "bad_request"),
         ];
         for (text, code) in cases {
             assert_eq!(ClientFrame::parse(text).map_err(|e| e.code), Err(code), "{text}");

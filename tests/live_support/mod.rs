@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use actix_web::{App, HttpRequest, HttpServer, web};
+use eduhub::actors::acks::Acks;
 use eduhub::actors::broker::{Broker, DrainAll};
 use eduhub::actors::live::{Live, LiveOptions};
 use eduhub::actors::registry::{ConnectionLimits, Registry};
@@ -71,6 +72,7 @@ impl Hub {
         let live = Arc::new(Live {
             registry: Arc::new(Registry::new(limits)),
             alerts: Arc::new(store.clone()),
+            acks: Acks::new(Arc::new(store.clone())),
             model,
             clock: Arc::new(SystemClock),
             is_alive: Box::new(|_| true),

@@ -11,11 +11,11 @@ use crate::domain::audience::Audience;
 use crate::domain::ids::UserName;
 use crate::domain::registration::Standing;
 use crate::ports::StoreFuture;
-use crate::ports::alerts::{AlertStore, Cancelled, Entry, Kept, LogEntry, Page, Reach, Reader, Span};
+use crate::ports::alerts::{Ack, AlertStore, Cancelled, Entry, Kept, LogEntry, Page, Reach, Reader, Receipts, Span};
 
 use super::SqliteStore;
-use super::alerts;
 use super::rows::{time_at, unreadable};
+use super::{acks, alerts};
 
 /// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
 const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at";
@@ -95,6 +95,15 @@ impl AlertStore for SqliteStore {
 
     fn people_in(&self, audience: Audience, now: Timestamp) -> StoreFuture<HashSet<UserName>> {
         self.read(move |connection| people_in(connection, &audience, now))
+    }
+
+    fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>> {
+        self.write(move |tx| acks::ack(tx, &acks))
+    }
+
+    fn receipts(&self, id: &str, limit: usize) -> StoreFuture<Option<Receipts>> {
+        let id = id.to_owned();
+        self.read(move |connection| acks::receipts(connection, &id, limit))
     }
 
     fn forget_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize> {

@@ -140,6 +140,7 @@ pub(super) fn forget_before(tx: &Connection, cutoff: Timestamp, limit: usize) ->
             .query_row([id], |row| row.get::<_, bool>(0))?;
         if !is_left {
             tx.prepare_cached("DELETE FROM alert_recipients WHERE alert_id = ?1")?.execute([id])?;
+            tx.prepare_cached("DELETE FROM alert_acks WHERE alert_id = ?1")?.execute([id])?;
             tx.prepare_cached("DELETE FROM alerts WHERE id = ?1")?.execute([id])?;
         }
     }

@@ -7,7 +7,7 @@
 //! - [`plans`]: what students plan; [`members`]: who signed in by Plone
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
-//! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
+//! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read; [`acks`]: who has seen them
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
 //!   imports changed goes into the outbox bit by bit
 //! - [`terms`] (with [`rows`]): terms, sections, registrations; [`rosters`]: who is in a section
@@ -15,6 +15,7 @@
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
 mod accounts;
+mod acks;
 mod alert_log;
 pub(crate) mod alerts;
 mod audit;

@@ -12,12 +12,13 @@ use rustix::fs::{FlockOperation, flock};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The migrations, in order. `PRAGMA user_version` counts how many a file has had.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../migrations/sqlite/0001_terms.sql"),
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
     include_str!("../../../migrations/sqlite/0003_people.sql"),
     include_str!("../../../migrations/sqlite/0004_schedules.sql"),
     include_str!("../../../migrations/sqlite/0005_plone.sql"),
+    include_str!("../../../migrations/sqlite/0006_acks.sql"),
 ];
 
 /// Why the store cannot be opened, in words for whoever starts the hub.

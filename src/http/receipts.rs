@@ -1,0 +1,60 @@
+//! Who has seen an alert.
+
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use crate::actors::live::Live;
+use crate::ports::alerts::{Ack, Receipt};
+
+use super::auth::{SignedIn, Staff};
+use super::error::{Problem, get, method_not_allowed};
+use super::query::path_param;
+use super::request_id::PRIVATE;
+
+/// People in each of the two lists; beside them are the totals.
+const LISTED_MAX: usize = 5_000;
+
+/// The resources of this file.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(
+        web::resource("/api/v1/alerts/{id}/ack").route(web::post().to(ack)).default_service(method_not_allowed("POST")),
+    )
+    .service(
+        web::resource("/api/v1/alerts/{id}/receipts")
+            .route(get().to(receipts))
+            .default_service(method_not_allowed("GET, HEAD")),
+    );
+}
+
+fn no_such_alert() -> Problem {
+    Problem::not_found("There is no such alert.")
+}
+
+/// `POST /api/v1/alerts/{id}/ack`: the caller has seen it. Once more changes nothing.
+pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Live>) -> Result<HttpResponse, Problem> {
+    let ack = Ack { alert: path_param(&request, "id")?, user: caller.user, role: caller.role, at: live.clock.now() };
+    if live.acks.clone().keep(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
+}
+
+/// `GET /api/v1/alerts/{id}/receipts`: of all whom the hub knows.
+pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Result<HttpResponse, Problem> {
+    let receipts = live.alerts.receipts(&path_param(&request, "id")?, LISTED_MAX).await?.ok_or_else(no_such_alert)?;
+    let online = live.registry.count_people(|caller| receipts.reach.includes(caller));
+    let list = |list: &[Receipt]| list.iter().map(receipt_json).collect::<Vec<_>>();
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({
+        "recipients": receipts.seen_total + receipts.unseen_total,
+        "recipients_online": online,
+        "seen_total": receipts.seen_total,
+        "unseen_total": receipts.unseen_total,
+        "seen": list(&receipts.seen),
+        "unseen": list(&receipts.unseen),
+    })))
+}
+
+fn receipt_json(receipt: &Receipt) -> Value {
+    match receipt.seen_at {
+        Some(at) => json!({ "user": receipt.user, "name": receipt.name, "at": at }),
+        None => json!({ "user": receipt.user, "name": receipt.name }),
+    }
+}
