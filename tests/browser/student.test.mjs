@@ -85,7 +85,8 @@ test("two browsers ask for one last seat: one has it, the other is told what can
   await hub.term("last", WEEK);
   const pages = await Promise.all(["student", "student2"].map((user) => open(chrome, hub, "/?term=last", { user })));
   await Promise.all(pages.map(rows(5)));
-  await Promise.all(pages.map((page) => row(page, "Physics").getByRole("button", { name: /^Register/ }).click()));
+  const buttons = await Promise.all(pages.map((page) => row(page, "Physics").getByRole("button", { name: /^Register/ }).elementHandle()));
+  await Promise.all(buttons.map((button) => button.evaluate((el) => el.click())));
   const ends = await Promise.all(pages.map(async (page) => {
     await until(page, () => document.querySelector("#lines [data-kind=enrolled]") || document.querySelector(".row .answers p.stop"));
     return await page.locator("#lines [data-kind=enrolled]").count();
