@@ -44,6 +44,7 @@ use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::imports::ImportStore;
 use crate::ports::members::MemberStore;
 use crate::ports::plans::PlanStore;
+use crate::ports::rosters::RosterStore;
 use crate::ports::terms::TermStore;
 use crate::readmodel::ReadModel;
 
@@ -155,6 +156,7 @@ impl Shared {
         let relay = Relay::new(self.live.clone(), self.broker.clone()).start();
         let plans: Arc<dyn PlanStore> = Arc::new(core.store.clone());
         let schedules: Arc<dyn ImportStore> = Arc::new(core.store.clone());
+        let rosters: Arc<dyn RosterStore> = Arc::new(core.store.clone());
         let bus: Arc<dyn Bus> = core.bus.clone();
         app.app_data(Data::from(core.model.clone()))
             .app_data(Data::from(core.pool.clone()))
@@ -162,6 +164,7 @@ impl Shared {
             .app_data(Data::from(core.clock.clone()))
             .app_data(Data::from(plans))
             .app_data(Data::from(schedules))
+            .app_data(Data::from(rosters))
             .app_data(Data::from(bus))
             .app_data(Data::from(self.identity.clone()))
             .app_data(Data::new(self.audit.clone()))
@@ -297,6 +300,9 @@ fn http_server(
     };
     let observed = observed(shared);
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
+    let charts =
+        observed.start_charts(metrics.clone().into_inner(), shared.core.bus.clone(), shared.core.clock.clone());
+    let charts = Data::from(charts);
     let zone = Data::new(config.college.timezone.clone());
     let last_parts = Data::new(LastParts::default());
     let college = Data::new(config.college.clone());
@@ -309,6 +315,7 @@ fn http_server(
             .app_data(college.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
+            .app_data(charts.clone())
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())

@@ -110,7 +110,7 @@ impl Bridge {
             items_known: self.items_known.clone(),
             held: Arc::new(move || imports.is_applying()),
         };
-        self.outbox.get_or_init(|| PloneOutbox::start(around, options, members));
+        self.outbox.get_or_init(|| PloneOutbox::start(around, &options, members));
     }
 
     /// The outbox, once it was started.

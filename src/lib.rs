@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod histogram;
 pub mod http;
 pub mod identity;
 pub mod logging;

@@ -20,6 +20,15 @@ pub fn raise_open_files(connections: usize) {
     }
 }
 
+/// The memory that this process occupies (its resident set), in bytes; none where the system does not say. See
+/// proc_pid_status(5), `VmRSS`.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1_024)
+}
+
 /// What to tell an operator whose limit of open files is too low for `connections`; none when it will do.
 fn too_few_files(allowed: Option<u64>, connections: usize) -> Option<String> {
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(FILES_APART);
@@ -33,6 +42,13 @@ fn too_few_files(allowed: Option<u64>, connections: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_to_memory_is_occupied() {
+        let Some(before) = resident_bytes() else { return };
+        let block = vec![1_u8; 64 << 20];
+        assert!(resident_bytes().unwrap() > before + (32 << 20), "{} bytes", block.len());
+    }
 
     #[test]
     fn an_operator_hears_of_too_few_files_only_when_they_are_too_few() {

@@ -1,11 +1,15 @@
 //! What Prometheus reads. Requests are counted as they are answered, with a few atomic additions; everything else is
 //! asked for when somebody reads: queues, connections and commits are counted where they happen, and only looked at
-//! here.
+//! here. [`charts`] has the numbers of the last seconds, for admins.
+
+pub mod charts;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+
+use crate::histogram::Counts;
 
 /// Bounds of the histogram of answers, in seconds: from a list out of memory to a client that is about to give up.
 const REQUEST_SECONDS: [f64; 14] =
@@ -30,6 +34,7 @@ pub struct Metrics {
     registry: Registry,
     requests: [IntCounter; CLASSES.len()],
     request_seconds: Histogram,
+    request_took: crate::histogram::Histogram,
     /// Locked while somebody reads: two readers at once would count the same step twice.
     watched: Mutex<Vec<Watched>>,
 }
@@ -50,7 +55,13 @@ impl Metrics {
         let request_seconds = Histogram::with_opts(seconds.buckets(REQUEST_SECONDS.to_vec()))?;
         registry.register(Box::new(request_seconds.clone()))?;
         let requests = CLASSES.map(|class| by_class.with_label_values(&[class]));
-        Ok(Self { registry, requests, request_seconds, watched: Mutex::new(Vec::new()) })
+        Ok(Self {
+            registry,
+            requests,
+            request_seconds,
+            request_took: Default::default(),
+            watched: Mutex::new(Vec::new()),
+        })
     }
 
     /// Counts an answered request.
@@ -59,6 +70,13 @@ impl Metrics {
             counter.inc();
         }
         self.request_seconds.observe(took.as_secs_f64());
+        self.request_took.record(took);
+    }
+
+    /// How long requests took so far, finer than Prometheus is told.
+    #[must_use]
+    pub fn request_took(&self) -> Counts {
+        self.request_took.counts()
     }
 
     /// Watches one value.

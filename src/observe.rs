@@ -1,5 +1,6 @@
-//! Connects what the hub counts with whoever looks: `/metrics` and `/readyz`. For `app`, which knows all the parts.
+//! Connects what the hub counts with whoever looks: `/metrics`, `/readyz`, the charts of admins. For `app`, which knows all the parts.
 
+mod charts;
 mod plone;
 
 use std::sync::Arc;

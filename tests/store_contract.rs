@@ -68,6 +68,7 @@ macro_rules! stores {
             sections_with_an_item_come_before_those_without
             what_is_being_sent_is_not_handed_out_again
             what_waits_for_a_deleted_item_ends
+            what_a_pull_read_while_it_was_written_stays
             what_was_written_while_a_pull_read_it_stays
             items_and_notes_come_back_as_they_were_put
             a_section_that_does_not_exist_is_not_marked

@@ -12,18 +12,19 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which modules each module may use. Dependencies run one way; `app`, `cli`, `demo` and `observe` put the parts
 /// together and may use all of them.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("domain", &[]),
+    ("histogram", &[]),
     ("config", &["domain"]),
     ("logging", &[]),
     ("machine", &[]),
-    ("metrics", &[]),
+    ("metrics", &["histogram"]),
     ("ports", &["domain"]),
     ("protocol", &["domain", "ports"]),
     ("readmodel", &["domain", "ports"]),
     ("identity", &["domain", "ports", "protocol"]),
-    ("actors", &["domain", "ports", "protocol", "readmodel", "identity"]),
-    ("adapters", &["domain", "ports", "protocol"]),
+    ("actors", &["domain", "histogram", "ports", "protocol", "readmodel", "identity"]),
+    ("adapters", &["domain", "histogram", "ports", "protocol"]),
     ("http", &["domain", "ports", "protocol", "readmodel", "identity", "actors", "adapters", "config", "metrics"]),
     ("demo", &["domain", "ports", "adapters"]),
 ];

@@ -43,10 +43,14 @@ fn reading(plone: &Plone, server: &Server, member: &str, path: &str, id: &str, r
     let bare = || Client::connect(plone.address()).expect("Plone takes connections");
     let way = |name, client, path: String| Way { name, client, path, times: Vec::new() };
     let token = plone.login(DEAN, PASSWORD);
+    // What Plone does of its own to have its links lead through the hub.
+    let hosted = format!("/VirtualHostBase/http/{}/Plone/VirtualHostRoot/_vh_plone{path}", server.address());
     let mut ways = [
         way("bare Plone, a visitor", bare(), format!("/Plone{path}")),
+        way("bare Plone by its virtual host, a visitor", bare(), hosted.clone()),
         way("through /plone/, a visitor", server.client(), format!("/plone{path}")),
         way("bare Plone, a member", bare().signed_in(&token), format!("/Plone{path}")),
+        way("bare Plone by its virtual host, a member", bare().signed_in(&token), hosted),
         way("through /plone/, a member", server.client().signed_in(member), format!("/plone{path}")),
         way("the hub's own copy of the section", server.client(), format!("/api/v1/sections/{id}")),
         way("the hub's announcements", server.client(), "/api/v1/announcements".to_owned()),
@@ -70,9 +74,10 @@ fn reading(plone: &Plone, server: &Server, member: &str, path: &str, id: &str, r
     table::print(&format!("One section, read {reads} times in turns"), &["", "p50 µs", "p95 µs", "p99 µs"], &rows);
     let added = |with: Duration, bare: Duration| with.as_secs_f64().mul_add(1e6, -bare.as_secs_f64() * 1e6);
     println!(
-        "  the hub adds {:.0} µs (a visitor) and {:.0} µs (a member) at p50; wanted: under 1,000, and kept answers under 1,000",
-        added(medians[1], medians[0]),
-        added(medians[3], medians[2]),
+        "  the hub adds {:.0} µs (a visitor) and {:.0} µs (a member) at p50 to the same request of bare Plone; wanted: \
+         under 1,000, and kept answers under 1,000",
+        added(medians[2], medians[1]),
+        added(medians[5], medians[4]),
     );
 }
 

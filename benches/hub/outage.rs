@@ -161,7 +161,10 @@ impl Person {
             }
             ("dashboard", _) => drop(self.call("GET", "/api/v1/dashboard", "", &[200]).await),
             _ => {
-                let alert = json!({"title": "Bench", "message": "Nothing has happened.", "audience": {"all": true}});
+                // Few are in force at once, as on any morning.
+                let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
+                let (title, message) = ("Bench", "Nothing has happened.");
+                let alert = json!({"title": title, "message": message, "audience": {"all": true}, "expires_at": soon.to_string()});
                 self.call("POST", "/api/v1/alerts", &alert.to_string(), &[201]).await;
             }
         }

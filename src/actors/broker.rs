@@ -4,7 +4,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytestring::ByteString;
@@ -40,6 +41,8 @@ const BACKLOG_MAX: usize = 1_024;
 /// A relay, and what it still has to be told.
 struct Link {
     relay: Addr<Relay>,
+    /// What was sent to it and has not been handed on.
+    waiting: Arc<AtomicUsize>,
     alerts_at: u64,
     backlog: VecDeque<Fan>,
 }
@@ -57,11 +60,21 @@ impl Link {
 
     fn catch_up(&mut self) {
         while let Some(fan) = self.backlog.front() {
-            if self.relay.try_send(fan.clone()).is_err() {
+            if !self.send(fan.clone()) {
                 return;
             }
             self.backlog.pop_front();
         }
+    }
+
+    /// Sends, unless its queue is full.
+    fn send(&self, fan: Fan) -> bool {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let is_sent = self.relay.try_send(fan).is_ok();
+        if !is_sent {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_sent
     }
 }
 
@@ -131,9 +144,10 @@ impl Broker {
             return;
         };
         self.alerts_at = self.alerts_at.max(last);
+        let now = Instant::now();
         for link in self.links.iter_mut().filter(|link| link.alerts_at < last) {
             // A relay that is full stays where it is, and gets the rest from the store.
-            if link.relay.try_send(Fan::Alerts(batch.clone())).is_ok() {
+            if link.send(Fan::Alerts(batch.clone(), now)) {
                 link.alerts_at = last;
             }
         }
@@ -148,6 +162,8 @@ impl Broker {
         for link in &mut self.links {
             link.catch_up();
         }
+        let waiting = self.links.iter().map(|link| link.backlog.len() + link.waiting.load(Ordering::Relaxed)).sum();
+        self.live.registry.relays_waiting.store(waiting, Ordering::Relaxed);
         if self.told_to_all() < self.alerts_at {
             self.read_alerts(ctx);
         }
@@ -165,9 +181,9 @@ impl Broker {
             }
             let Some(part) = told.parts.pop_front() else { continue };
             told.seq = part.seq;
-            let mut all_told = true;
+            let (mut all_told, now) = (true, Instant::now());
             for link in &self.links {
-                all_told &= link.relay.try_send(Fan::Seats(part.clone())).is_ok();
+                all_told &= link.send(Fan::Seats(part.clone(), now));
             }
             if !all_told {
                 // Told again with the next tick, newer rows with it; who has them already loses nothing.
@@ -215,6 +231,7 @@ impl Broker {
     /// Rare, and never to be lost: goes past the bound of the relays' queues.
     fn tell_surely(&self, fan: &Fan) {
         for link in &self.links {
+            link.waiting.fetch_add(1, Ordering::Relaxed);
             link.relay.do_send(fan.clone());
         }
     }
@@ -305,6 +322,10 @@ impl StreamHandler<Event> for Broker {
                 Ok(frame) => self.tell_all(&Fan::Import { task: task.into(), frame }),
                 Err(_) => log::error!("an import's progress is not text"),
             },
+            Event::Metrics(frame) => match ByteString::try_from(frame) {
+                Ok(frame) => self.tell_all(&Fan::Metrics(frame)),
+                Err(_) => log::error!("the numbers are not text"),
+            },
             Event::TokensEnded { user } => self.tell_surely(&Fan::TokensEnded { user }),
             Event::SignedOut { user, token } => match token.map(|token| token.parse()).transpose() {
                 Ok(token) => self.tell_surely(&Fan::SignedOut { user, token }),
@@ -320,13 +341,18 @@ impl StreamHandler<Event> for Broker {
 /// A relay is ready; answered with the place after which it is told of every alert.
 #[derive(Message)]
 #[rtype(result = "u64")]
-pub(super) struct RelayUp(pub(super) Addr<Relay>);
+pub(super) struct RelayUp {
+    pub(super) relay: Addr<Relay>,
+    /// What was sent to it and has not been handed on: the broker counts up, the relay down.
+    pub(super) waiting: Arc<AtomicUsize>,
+}
 
 impl Handler<RelayUp> for Broker {
     type Result = u64;
 
     fn handle(&mut self, up: RelayUp, _: &mut Context<Self>) -> u64 {
-        self.links.push(Link { relay: up.0, alerts_at: self.alerts_at, backlog: VecDeque::new() });
+        let RelayUp { relay, waiting } = up;
+        self.links.push(Link { relay, waiting, alerts_at: self.alerts_at, backlog: VecDeque::new() });
         self.alerts_at
     }
 }

@@ -1,7 +1,7 @@
 //! What the broker, the relays and the sessions share, and what they send each other.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Message;
 use bytestring::ByteString;
@@ -96,10 +96,11 @@ pub struct SeatsTick {
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub enum Fan {
-    /// The next entries of the alerts, in order. A relay has had everything before the first of them.
-    Alerts(Arc<[AlertFrame]>),
-    /// Seats.
-    Seats(Arc<SeatsTick>),
+    /// The next entries of the alerts, in order, told at this time. A relay has had everything before the first of
+    /// them.
+    Alerts(Arc<[AlertFrame]>, Instant),
+    /// Seats, told at this time.
+    Seats(Arc<SeatsTick>, Instant),
     /// Frames for the `me` channel of people.
     Personal(Arc<[(UserName, ByteString)]>),
     /// An import's progress.
@@ -109,6 +110,8 @@ pub enum Fan {
         /// The frame.
         frame: ByteString,
     },
+    /// The hub's numbers, for `admin`.
+    Metrics(ByteString),
     /// Close what came with this token of this user, or with any of them.
     SignedOut {
         /// Whose.

@@ -7,8 +7,10 @@
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
 //! - [`import`]: imports of schedules, one at a time
 //! - [`plone`]: what goes between the hub and the college's Plone, beside requests
-//! - [`pool`]: finds a term's registrar, and bounds what is accepted; [`outcomes`]: counts how it ended
+//! - [`pool`]: finds a term's registrar, and bounds what is accepted; [`outcomes`]: counts how it ended, and how long it
+//!   took; [`activity`]: what of it was lately
 
+pub mod activity;
 pub mod broker;
 mod guarded;
 pub mod import;

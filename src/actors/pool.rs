@@ -11,7 +11,7 @@ use crate::domain::command::Command;
 use crate::domain::ids::TermId;
 use crate::readmodel::TermModel;
 
-use super::outcomes::Outcomes;
+use super::outcomes::{Outcomes, Sent};
 use super::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, Reply, Surroundings};
 
 /// The registrars, spread over a few threads of their own.
@@ -100,18 +100,19 @@ impl RegistrarPool {
     /// Asks the registrar of a term that exists; `None` when there is no such term.
     pub async fn ask(&self, term: &TermId, command: Command) -> Option<Reply> {
         let registrar = self.registrars.get(term)?.clone();
-        Some(self.send(&registrar, command).await)
+        Some(self.send(&registrar, term, command).await)
     }
 
     /// Asks the registrar of a term that this command may make.
     pub async fn ask_or_make(&self, term: TermId, command: Command) -> Reply {
-        let (registrar, _) = self.ensure(term);
-        self.send(&registrar, command).await
+        let (registrar, _) = self.ensure(term.clone());
+        self.send(&registrar, &term, command).await
     }
 
-    async fn send(&self, registrar: &Addr<Registrar>, command: Command) -> Reply {
+    async fn send(&self, registrar: &Addr<Registrar>, term: &TermId, command: Command) -> Reply {
+        let sent = Sent::new(term, &command);
         let reply = self.send_uncounted(registrar, command).await;
-        self.outcomes.count(&reply);
+        self.outcomes.count(&sent, &reply);
         reply
     }
 

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use actix::dev::SendError;
 use actix::prelude::*;
@@ -69,6 +69,9 @@ pub struct Relay {
     users: HashMap<UserName, Vec<Uuid>>,
     seats: SeatWatch,
     imports: HashMap<String, Vec<Uuid>>,
+    admins: Vec<Uuid>,
+    /// What the broker has sent and this has not handed on.
+    waiting: Arc<AtomicUsize>,
     alerts_at: u64,
 }
 
@@ -83,6 +86,8 @@ impl Relay {
             sessions: BTreeMap::new(),
             users: HashMap::new(),
             imports: HashMap::new(),
+            admins: Vec::new(),
+            waiting: Arc::default(),
             alerts_at: 0,
         }
     }
@@ -134,6 +139,7 @@ impl Relay {
                     }
                 }
             }
+            Channel::Admin => self.admins.retain(|other| *other != id),
             Channel::Me | Channel::Alerts => {
                 if let Some(local) = self.sessions.get_mut(&id) {
                     match channel {
@@ -210,6 +216,13 @@ impl Relay {
         }
     }
 
+    /// Measures what was told at this time and has been handed on; where nobody is, there is nothing to measure.
+    fn measure(&self, told_at: Instant) {
+        if !self.sessions.is_empty() {
+            self.live.registry.fanout.record(told_at.elapsed());
+        }
+    }
+
     /// Pings who is due, and closes who is silent or whose token has ended.
     fn sweep(&mut self) {
         let now = self.live.clock.now();
@@ -252,6 +265,12 @@ impl Relay {
                 }
                 out.push(frames::subscribed(channel, self.alerts_at));
             }
+            Channel::Admin => {
+                if is_new {
+                    self.admins.push(id);
+                }
+                out.push(frames::subscribed(channel, self.alerts_at));
+            }
             Channel::Me | Channel::Alerts => {
                 if let Some(local) = self.sessions.get_mut(&id) {
                     match channel {
@@ -273,7 +292,7 @@ impl Actor for Relay {
         ctx.set_mailbox_capacity(QUEUE_LEN);
         ctx.run_interval(SWEEP, |relay, _| relay.sweep());
         // No session joins before the place is known from which this relay is told everything.
-        let up = self.broker.send(RelayUp(ctx.address()));
+        let up = self.broker.send(RelayUp { relay: ctx.address(), waiting: self.waiting.clone() });
         ctx.wait(up.into_actor(self).map(|at, relay, ctx| match at {
             Ok(at) => relay.alerts_at = at,
             Err(_) => ctx.stop(),
@@ -285,11 +304,20 @@ impl Handler<Fan> for Relay {
     type Result = ();
 
     fn handle(&mut self, fan: Fan, _: &mut Context<Self>) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         match fan {
-            Fan::Alerts(batch) => self.deliver(&batch),
-            Fan::Seats(tick) => {
+            Fan::Alerts(batch, told_at) => {
+                self.deliver(&batch);
+                self.measure(told_at);
+            }
+            Fan::Seats(tick, told_at) => {
                 let pushes = self.seats.deliver(&tick);
                 self.push_to_all(pushes.into_iter().map(|(id, frame)| (id, Push::Text(frame))));
+                self.measure(told_at);
+            }
+            Fan::Metrics(frame) => {
+                let ids = self.admins.clone();
+                self.push_to_all(ids.into_iter().map(|id| (id, Push::Text(frame.clone()))));
             }
             Fan::Personal(frames) => self.personal(&frames),
             Fan::Import { task, frame } => {

@@ -42,7 +42,7 @@ impl SeatWatch {
         match channel {
             Channel::Seats(term) => self.model.term(term).is_some(),
             Channel::Section(id) => self.model.section_for(id, who).is_some(),
-            Channel::Me | Channel::Alerts | Channel::Import(_) => true,
+            Channel::Me | Channel::Alerts | Channel::Import(_) | Channel::Admin => true,
         }
     }
 
@@ -52,7 +52,7 @@ impl SeatWatch {
         let term = match channel {
             Channel::Seats(term) => term,
             Channel::Section(section) => &section.term,
-            Channel::Me | Channel::Alerts | Channel::Import(_) => return,
+            Channel::Me | Channel::Alerts | Channel::Import(_) | Channel::Admin => return,
         };
         let Some(model) = self.model.term(term) else { return };
         let watched = self.terms.entry(term.clone()).or_default();

@@ -18,6 +18,8 @@ pub enum Channel {
     Alerts,
     /// The progress of one import.
     Import(String),
+    /// The hub's numbers, each second.
+    Admin,
 }
 
 impl Channel {
@@ -27,6 +29,7 @@ impl Channel {
         match name.split_once(':') {
             None if name == "me" => Some(Self::Me),
             None if name == "alerts" => Some(Self::Alerts),
+            None if name == "admin" => Some(Self::Admin),
             Some(("seats", term)) => TermId::parse(term).ok().map(Self::Seats),
             Some(("section", id)) => SectionId::parse(id).ok().map(Self::Section),
             Some(("import", task)) if !task.is_empty() && task.len() <= 64 => Some(Self::Import(task.to_owned())),
@@ -41,6 +44,7 @@ impl Channel {
             Self::Seats(_) | Self::Section(_) | Self::Alerts => true,
             Self::Me => role.is_some(),
             Self::Import(_) => role >= Some(Role::Staff),
+            Self::Admin => role >= Some(Role::Admin),
         }
     }
 }
@@ -52,6 +56,7 @@ impl fmt::Display for Channel {
             Self::Section(id) => write!(f, "section:{id}"),
             Self::Me => f.write_str("me"),
             Self::Alerts => f.write_str("alerts"),
+            Self::Admin => f.write_str("admin"),
             Self::Import(task) => write!(f, "import:{task}"),
         }
     }

@@ -9,20 +9,23 @@
 //! - [`encoded`], [`hot`]: ready answers for what everyone asks for at once
 //!
 //! Resources:
-//! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them
+//! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them; [`roster`]: who has
+//!   them; [`activity`]: what is going on now
 //! - [`imports`]: schedules; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
 //! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer; [`plone_desk`]: Plone for admins
 //! - [`proxy`]: Plone itself, behind the hub
-//! - [`session`]: signing in and out; [`users`]: local accounts, the audit trail
-//! - [`health`]: whether the hub lives, is ready, and what it measures
+//! - [`session`]: signing in and out; [`users`]: who uses the hub, local accounts, the audit trail
+//! - [`health`]: whether the hub lives, is ready, and what it measures; [`charts`]: the last seconds of that, for admins
 //! - [`assets`]: the pages, and all that they load
 
+pub mod activity;
 pub mod alerts;
 pub mod announcements;
 pub mod assets;
 pub mod auth;
 pub mod body;
+pub mod charts;
 pub mod dashboard;
 pub mod encoded;
 pub mod error;
@@ -38,6 +41,7 @@ pub mod proxy;
 pub mod query;
 pub mod registrations;
 pub mod request_id;
+pub mod roster;
 pub mod routes;
 pub mod sections;
 pub mod session;

@@ -5,8 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use super::error::{get, method_not_allowed, not_found};
 use super::{
-    alerts, announcements, assets, dashboard, events, health, imports, live, plan, plone_desk, proxy, registrations,
-    sections, session, sessions, terms, users,
+    activity, alerts, announcements, assets, charts, dashboard, events, health, imports, live, plan, plone_desk, proxy,
+    registrations, roster, sections, session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -21,6 +21,8 @@ pub fn routes(app: &mut ServiceConfig) {
     app.configure(session::routes)
         .configure(own)
         .configure(catalogue)
+        .configure(roster::routes)
+        .configure(activity::routes)
         .configure(imports::routes)
         .configure(events::routes)
         .configure(alerts::routes)
@@ -30,6 +32,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(live::routes)
         .configure(sessions::routes)
         .configure(users::routes)
+        .configure(charts::routes)
         .configure(health::routes)
         .configure(proxy::routes)
         .configure(pages)

@@ -1,4 +1,4 @@
-//! Local accounts, and the audit trail: for admins, and for the command line beside a running server.
+//! Who uses the hub, local accounts, and the audit trail: for admins, and for the command line beside a running server.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::SecretString;
@@ -8,22 +8,28 @@ use super::auth::Admin;
 use super::body::read_json;
 use super::error::{Problem, get, method_not_allowed};
 use super::query::{Query, path_param};
-use crate::domain::ids::UserName;
+use super::request_id::PRIVATE;
+use crate::domain::ids::{USER_LEN_MAX, UserName};
 use crate::domain::role::Role;
 use crate::identity::gate::{AccountChange, AccountOutcome};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
-use crate::ports::accounts::{AuditEntry, AuditFilter};
+use crate::ports::accounts::{AuditEntry, AuditFilter, User, UserFilter};
 
 /// The longest name that people read, in characters.
 const NAME_CHARS_MAX: usize = 200;
-/// Lines of a page of the audit trail, unless it is asked for otherwise, and at most.
+/// The longest text to search for, in characters.
+const QUERY_CHARS_MAX: usize = 120;
+/// Users, or lines of the audit trail, of a page, unless it is asked for otherwise, and at most.
 const PAGE_LEN: u32 = 100;
 const PAGE_LEN_MAX: u32 = 5_000;
 
 /// The resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
+        web::resource("/api/v1/admin/users").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")),
+    )
+    .service(
         web::resource("/api/v1/admin/users/{name}")
             .route(web::put().to(put_user))
             .route(web::delete().to(delete_user))
@@ -34,6 +40,31 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .route(get().to(audit_trail))
             .default_service(method_not_allowed("GET, HEAD")),
     );
+}
+
+/// `GET /api/v1/admin/users?q=&limit=&cursor=`: everyone with a local account and everyone who was ever here, by user
+/// name; `next` is the `cursor` of the page after.
+pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&req)?;
+    let filter = UserFilter {
+        text: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_owned),
+        after: query.string("cursor", 1..=USER_LEN_MAX)?.map(str::to_owned),
+        limit: query.u32("limit", 1..=PAGE_LEN_MAX)?.unwrap_or(PAGE_LEN) as usize,
+    };
+    let page = identity.users(filter).await?;
+    let items: Vec<_> = page.items.iter().map(user_json).collect();
+    let answer = json!({"items": items, "next": page.next, "total": page.total});
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer))
+}
+
+fn user_json(user: &User) -> Value {
+    json!({
+        "username": user.username,
+        "name": user.name,
+        "role": user.role,
+        "source": user.source.as_str(),
+        "last_seen": user.last_seen,
+    })
 }
 
 /// `PUT /api/v1/admin/users/{name}`: makes or changes a local account. A new password or another role signs the user

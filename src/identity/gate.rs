@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::ports::StoreError;
-use crate::ports::accounts::{Account, AccountStore};
+use crate::ports::accounts::{Account, AccountStore, UserFilter, UserPage};
 use crate::ports::bus::{Bus, Event};
 use crate::ports::clock::Clock;
 use crate::ports::plone::PloneError;
@@ -353,6 +353,14 @@ impl Identity {
         let token = Some(caller.token_id.to_string());
         self.bus.publish(Event::SignedOut { user: caller.user.clone(), token });
         self.store.bury_token(caller.token_id, caller.expires_at).await
+    }
+
+    /// Everyone with an account and everyone who was seen.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn users(&self, filter: UserFilter) -> Result<UserPage, StoreError> {
+        self.store.users(filter).await
     }
 
     /// Makes or changes a local account. A new password or another role ends the user's tokens.

@@ -36,6 +36,72 @@ pub struct Person {
     pub last_seen: Timestamp,
 }
 
+/// How somebody comes to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserSource {
+    /// A local account, or one that there was when they came last.
+    Local,
+    /// Plone signed them in.
+    Plone,
+    /// A token that was minted for them.
+    Token,
+}
+
+impl UserSource {
+    /// The source's one name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Plone => "plone",
+            Self::Token => "token",
+        }
+    }
+
+    /// Reads that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Local, Self::Plone, Self::Token].into_iter().find(|source| source.as_str() == text)
+    }
+}
+
+/// Somebody who may use the hub, or has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The user name.
+    pub username: UserName,
+    /// The name that people read.
+    pub name: String,
+    /// The account's role; without an account, that of the last token.
+    pub role: Role,
+    /// How they come to be known.
+    pub source: UserSource,
+    /// When they were here last, to some minutes; none for an account that was never used.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Which users are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// Part of the user name or of the name, whatever its case.
+    pub text: Option<String>,
+    /// After this user name: where the page before ended.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of users, by user name.
+#[derive(Debug, Clone, Default)]
+pub struct UserPage {
+    /// The users.
+    pub items: Vec<User>,
+    /// [`UserFilter::after`] of the next page; none when this is the last.
+    pub next: Option<String>,
+    /// How many the filter finds, on all pages.
+    pub total: u64,
+}
+
 /// Keeps accounts, people and dead tokens.
 pub trait AccountStore: Send + Sync {
     /// The account of this name.
@@ -46,6 +112,8 @@ pub trait AccountStore: Send + Sync {
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;
     /// Removes an account and ends its tokens up to `valid_from`; false when there is none.
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
+    /// Everyone with an account and everyone who was seen.
+    fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;
     /// Notes who was seen.
     fn note_people(&self, people: Vec<Person>) -> StoreFuture<()>;
     /// Ends one token; it is remembered until `expires_at`.

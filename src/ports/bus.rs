@@ -48,6 +48,8 @@ pub enum Event {
         /// The frame, JSON text.
         frame: Bytes,
     },
+    /// The hub's numbers: the frame to send to `admin`, JSON text.
+    Metrics(Bytes),
     /// A user signed out, of this session or of all: close what came with it. Clients do not come back.
     SignedOut {
         /// Whose.

@@ -3,7 +3,7 @@
 //!
 //! - [`alerts`]: the one sequence of alerts
 //! - [`terms`]: a term's seats, decided and kept
-//! - [`plans`]: what students plan
+//! - [`plans`]: what students plan; [`rosters`]: who is in a section
 //! - [`imports`]: what imports keep: staged sections, tasks, events
 //! - [`schedule`]: a schedule file, read into sections, events and findings by line
 //! - [`accounts`]: who may sign in, who was seen, and the audit trail
@@ -21,6 +21,7 @@ pub mod members;
 pub mod outbox;
 pub mod plans;
 pub mod plone;
+pub mod rosters;
 pub mod schedule;
 pub mod terms;
 

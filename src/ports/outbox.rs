@@ -65,6 +65,20 @@ pub struct OutboxEntry {
     pub roster: Vec<RosterLine>,
 }
 
+/// What was written to Plone of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The item as it was kept when the entry was read. Where something else is kept of it by now, nobody knows which
+    /// was first, the write or what was pulled: the entry stays, as one that was tried in vain, and is sent again.
+    pub seen: PloneItem,
+    /// The fields, with the values that Plone took.
+    pub fields: Fields,
+    /// The entry's version: it ends only in this one.
+    pub version: u64,
+    /// When the entry was read: what is newer was changed later.
+    pub read_at: Timestamp,
+}
+
 /// An entry that Plone refused for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AsideEntry {
@@ -94,9 +108,9 @@ pub trait OutboxStore: Send + Sync {
     /// At most `limit` entries that are due, except those of `busy` (they are being sent): first sections that have an
     /// item, then, with `new_ones`, those that have none yet; the longest waiting of each first.
     fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32, new_ones: bool) -> StoreFuture<Vec<OutboxEntry>>;
-    /// The entry was sent in this version, which was read at `read_at`: `item` is what Plone has now. A newer version
-    /// stays, due at `next_at`.
-    fn sent(&self, item: PloneItem, version: u64, read_at: Timestamp, next_at: Timestamp) -> StoreFuture<()>;
+    /// Fields were written to an item: these, of all that is kept of it, are from now on as they were written. A newer
+    /// version of the entry stays, due at `next_at`.
+    fn sent(&self, written: Written, next_at: Timestamp) -> StoreFuture<()>;
     /// There was nothing to send, or there will never be: the entry ends in this version.
     fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()>;
     /// It did not work: tried again at `next_at`.

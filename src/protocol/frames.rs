@@ -219,6 +219,12 @@ pub fn moved(news: &MovedInLine) -> ByteString {
     })
 }
 
+/// The hub's numbers, which are a JSON object already.
+#[must_use]
+pub fn metrics(numbers: &str) -> ByteString {
+    format!("{{\"type\":\"metrics\",{}", numbers.strip_prefix('{').unwrap_or("}")).into()
+}
+
 /// What the client missed and the hub has no more.
 #[must_use]
 pub fn gap(from: u64, to: u64) -> ByteString {
@@ -325,6 +331,7 @@ mod tests {
         assert!(welcome("s1", None, 25, now, 3).contains(r#""user":null"#));
         assert_eq!(live(4), r#"{"type":"live","seq":4}"#);
         assert_eq!(pong(), r#"{"type":"pong"}"#);
+        assert_eq!(metrics(r#"{"at":1}"#), r#"{"type":"metrics","at":1}"#);
         assert_eq!(gap(1, 2), r#"{"type":"gap","from":1,"to":2}"#);
         assert_eq!(subscribed(&Channel::Me, 4), r#"{"type":"subscribed","channel":"me","seq":4}"#);
         assert_eq!(alert_cancelled(4, "x"), r#"{"type":"alert_cancelled","seq":4,"id":"x"}"#);

@@ -2,7 +2,7 @@
 
 use eduhub::domain::ids::SectionId;
 use eduhub::domain::plone::{FieldValue, Fields, PloneField};
-use eduhub::ports::outbox::{OutboxEntry, OutboxStore, PloneItem};
+use eduhub::ports::outbox::{OutboxEntry, OutboxStore, PloneItem, Written};
 use eduhub::ports::terms::TermStore;
 use jiff::Timestamp;
 
@@ -32,6 +32,12 @@ fn item(of: &SectionId) -> PloneItem {
         fields: Fields::from([(PloneField::SeatsTaken, FieldValue::Number(3))]),
         deleted: false,
     }
+}
+
+/// What was written of an entry that has an item.
+fn written(entry: &OutboxEntry, read_at: Timestamp, fields: &[(PloneField, FieldValue)]) -> Written {
+    let seen = entry.item.clone().expect("it has an item");
+    Written { seen, fields: fields.iter().cloned().collect(), version: entry.version, read_at }
 }
 
 /// A desk whose import is in Plone already.
@@ -104,9 +110,10 @@ pub(crate) fn an_entry_is_read_with_what_belongs_to_it<H: House>() {
 
 pub(crate) fn an_entry_ends_only_in_the_version_that_was_sent<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9)]);
+    wait(desk.store.put_items(vec![item(&id("X"))])).unwrap();
     let sent = marked(&mut desk, "ana", "X");
     desk.ask(register("bob", "X"));
-    wait(desk.store.sent(item(&id("X")), sent.version, minute(2), minute(3))).unwrap();
+    wait(desk.store.sent(written(&sent, minute(2), &[]), minute(3))).unwrap();
     let summary = wait(desk.store.summary()).unwrap();
     assert_eq!((summary.depth, summary.oldest_at), (1, Some(minute(2))), "what is left is younger than what was sent");
     assert_eq!(crns(&due_at(&desk.store, 2)), [""; 0], "not before its time");
@@ -114,7 +121,7 @@ pub(crate) fn an_entry_ends_only_in_the_version_that_was_sent<H: House>() {
     assert_eq!((newer.version, newer.state.enrolled, newer.roster.len()), (sent.version + 1, 2, 2));
     wait(desk.store.drop_entry(&id("X"), sent.version)).unwrap();
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 1, "an older version ends nothing");
-    wait(desk.store.sent(item(&id("X")), newer.version, minute(4), minute(5))).unwrap();
+    wait(desk.store.sent(written(&newer, minute(4), &[]), minute(5))).unwrap();
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
 }
 
@@ -189,15 +196,39 @@ pub(crate) fn what_was_written_while_a_pull_read_it_stays<H: House>() {
     let (x, y, new) = (item(&id("X")), item(&id("Y")), item(&id("NEW")));
     wait(desk.store.put_items(vec![x.clone(), y.clone()])).unwrap();
     let entry = marked(&mut desk, "ana", "X");
-    let mut written = x.clone();
-    written.fields.insert(PloneField::SeatsTaken, FieldValue::Number(1));
-    wait(desk.store.sent(written.clone(), entry.version, minute(2), minute(3))).unwrap();
+    let mut sent = x.clone();
+    sent.fields.insert(PloneField::SeatsTaken, FieldValue::Number(1));
+    let fields = [(PloneField::SeatsTaken, FieldValue::Number(1))];
+    wait(desk.store.sent(written(&entry, minute(2), &fields), minute(3))).unwrap();
     let read = |item: &PloneItem| PloneItem { modified: minute(LATE), ..item.clone() };
     let pulled = vec![(Some(x.clone()), read(&x)), (Some(y.clone()), read(&y)), (None, new.clone()), (None, read(&y))];
     wait(desk.store.put_pulled(pulled)).unwrap();
     let mut items = wait(desk.store.items()).unwrap();
     items.sort_by(|a, b| a.section.cmp(&b.section));
-    assert_eq!(items, [new, written, read(&y)]);
+    assert_eq!(items, [new, sent, read(&y)]);
+}
+
+pub(crate) fn what_a_pull_read_while_it_was_written_stays<H: House>() {
+    let mut desk = clean::<H>([section("X").seats(9), section("Y").seats(9)]);
+    for name in ["X", "Y"] {
+        wait(desk.store.put_items(vec![item(&id(name))])).unwrap();
+    }
+    let (x, y) = (marked(&mut desk, "ana", "X"), marked(&mut desk, "bob", "Y"));
+    // A pull finds another title in X meanwhile, and that Y is another item.
+    let mut pulled = PloneItem { modified: minute(LATE), path: "/moved".to_owned(), ..item(&id("X")) };
+    pulled.fields.insert(PloneField::Title, FieldValue::Text("Calculus".to_owned()));
+    let other = PloneItem { uid: "uid-other".to_owned(), ..item(&id("Y")) };
+    wait(desk.store.put_items(vec![pulled.clone(), other.clone()])).unwrap();
+    let fields = [(PloneField::SeatsTaken, FieldValue::Number(1))];
+    for entry in [&x, &y] {
+        wait(desk.store.sent(written(entry, minute(2), &fields), minute(3))).unwrap();
+    }
+    pulled.fields.extend(fields);
+    assert_eq!(wait(desk.store.items()).unwrap(), [pulled, other], "only what was written is as it was written");
+    // Which of the two was first is not known: it is sent again, as what is in doubt is.
+    let again = due_at(&desk.store, LATE);
+    let again: Vec<_> = again.iter().map(|e| (e.section.crn.as_str(), e.attempts)).collect();
+    assert_eq!(again, [("X", 1), ("Y", 1)]);
 }
 
 pub(crate) fn items_and_notes_come_back_as_they_were_put<H: House>() {

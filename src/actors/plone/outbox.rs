@@ -85,12 +85,12 @@ impl PloneOutbox {
     /// Starts the outbox on a thread of its own. `members` tells which plain member signed in last: as that one Plone is
     /// asked what members can read.
     #[must_use]
-    pub fn start(around: OutboxSurroundings, options: OutboxOptions, members: watch::Receiver<PlainMember>) -> Self {
+    pub fn start(around: OutboxSurroundings, options: &OutboxOptions, members: watch::Receiver<PlainMember>) -> Self {
         let gauge = Arc::new(OutboxGauge::default());
         let (stop, stopping) = watch::channel(false);
         let (say_ended, ended) = oneshot::channel();
         let guard = RosterGuard::new(around.clone(), options.clone(), gauge.clone());
-        let worker = Worker::new(around, &options, gauge.clone(), guard.clone());
+        let worker = Worker::new(around, options, gauge.clone(), guard.clone());
         let arbiter = Arbiter::new();
         let also_stopping = stopping.clone();
         arbiter.spawn(guard.run(members, also_stopping));

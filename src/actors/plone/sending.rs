@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::plone::{FieldValue, PloneField};
+use crate::domain::plone::{FieldValue, Fields, PloneField};
 use crate::ports::StoreError;
-use crate::ports::outbox::{OutboxEntry, PloneItem};
+use crate::ports::outbox::{OutboxEntry, PloneItem, Written};
 use crate::ports::plone::PloneError;
 
 use super::outbox::{OutboxSurroundings, SECTION_PAUSE};
@@ -124,14 +124,12 @@ impl Sender {
         }
         if found.fields.is_empty() {
             if is_new {
-                return self.sent(entry, item).await;
+                return self.sent(entry, item, Fields::new()).await;
             }
             return self.nothing(entry).await;
         }
         self.around.plone.write_section(&item.path, &found.fields).await?;
-        let mut item = item;
-        item.fields.extend(found.fields);
-        self.sent(entry, item).await
+        self.sent(entry, item, found.fields).await
     }
 
     /// Makes the section in Plone. One that is there by this name already is answered as it is.
@@ -167,9 +165,10 @@ impl Sender {
         Ok(Ended::Nothing)
     }
 
-    async fn sent(&self, entry: &OutboxEntry, item: PloneItem) -> Result<Ended, Trouble> {
+    async fn sent(&self, entry: &OutboxEntry, item: PloneItem, fields: Fields) -> Result<Ended, Trouble> {
         let next_at = after(self.around.clock.now(), SECTION_PAUSE);
-        self.around.store.sent(item, entry.version, entry.read_at, next_at).await?;
+        let written = Written { seen: item, fields, version: entry.version, read_at: entry.read_at };
+        self.around.store.sent(written, next_at).await?;
         self.gauge.sent.fetch_add(1, Ordering::Relaxed);
         Ok(Ended::Written)
     }

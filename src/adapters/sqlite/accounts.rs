@@ -9,11 +9,11 @@ use uuid::Uuid;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::ports::StoreFuture;
-use crate::ports::accounts::{Account, AccountStore, Person};
+use crate::ports::accounts::{Account, AccountStore, Person, User, UserFilter, UserPage, UserSource};
 
 use super::SqliteStore;
 use super::open::{OpenError, open_existing};
-use super::rows::{time_at, unreadable};
+use super::rows::{maybe_time_at, time_at, unreadable};
 
 fn user_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
     UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
@@ -51,6 +51,54 @@ fn all(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
     conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts ORDER BY username")?
         .query_map([], account_of)?
         .collect()
+}
+
+/// Everyone with an account, and everyone who was seen; of somebody who has both, what the account says.
+const USERS: &str = "
+    SELECT a.username, a.name, a.role, 'local', p.last_seen
+    FROM accounts AS a LEFT JOIN people AS p ON p.username = a.username
+    UNION ALL
+    SELECT p.username, p.name, p.role, p.source, p.last_seen FROM people AS p
+    WHERE NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = p.username)
+    ORDER BY 1";
+
+fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
+    let (role, source): (String, String) = (row.get(2)?, row.get(3)?);
+    Ok(User {
+        username: user_at(row, 0)?,
+        name: row.get(1)?,
+        role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
+        source: UserSource::parse(&source).ok_or_else(|| unreadable(3, "not a source"))?,
+        last_seen: maybe_time_at(row, 4)?,
+    })
+}
+
+/// Looks at everyone, one after the other: SQLite knows the cases of ASCII letters only, and a college has tens of
+/// thousands of people, not millions. Only the page is kept in memory.
+fn users(conn: &Connection, filter: &UserFilter) -> rusqlite::Result<UserPage> {
+    let text = filter.text.as_ref().map(|text| text.to_lowercase());
+    let is_wanted = |user: &User| {
+        let found = |words: &str| text.as_ref().is_none_or(|text| words.to_lowercase().contains(text));
+        found(user.username.as_str()) || found(&user.name)
+    };
+    let mut page = UserPage::default();
+    let mut statement = conn.prepare_cached(USERS)?;
+    for user in statement.query_map([], user_of)? {
+        let user = user?;
+        if !is_wanted(&user) {
+            continue;
+        }
+        page.total += 1;
+        if filter.after.as_ref().is_some_and(|after| user.username.as_str() <= after.as_str()) {
+            continue;
+        }
+        if page.items.len() < filter.limit {
+            page.items.push(user);
+        } else if page.next.is_none() {
+            page.next = page.items.last().map(|last| last.username.to_string());
+        }
+    }
+    Ok(page)
 }
 
 impl AccountStore for SqliteStore {
@@ -93,6 +141,10 @@ impl AccountStore for SqliteStore {
             }
             Ok(removed)
         })
+    }
+
+    fn users(&self, filter: UserFilter) -> StoreFuture<UserPage> {
+        self.read(move |conn| users(conn, &filter))
     }
 
     fn note_people(&self, people: Vec<Person>) -> StoreFuture<()> {

@@ -9,7 +9,7 @@
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had
-//! - [`terms`] (with [`rows`]): terms, sections, registrations
+//! - [`terms`] (with [`rows`]): terms, sections, registrations; [`rosters`]: who is in a section
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
@@ -26,6 +26,7 @@ mod outbox;
 mod plans;
 mod plone_items;
 mod readers;
+mod rosters;
 mod rows;
 mod seed;
 mod terms;

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
-use crate::domain::registration::Standing;
+use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::ports::StoreFuture;
 use crate::ports::outbox::{
-    ASIDE_LISTED_MAX, AsideEntry, OutboxEntry, OutboxStore, OutboxSummary, PloneItem, RosterLine,
+    ASIDE_LISTED_MAX, AsideEntry, OutboxEntry, OutboxStore, OutboxSummary, PloneItem, RosterLine, Written,
 };
 
 use super::rows::{self, time_at, unreadable};
-use super::{SqliteStore, plone_items};
+use super::{SqliteStore, plone_items, rosters};
 
 /// The note that says that every section of the store was marked once, and every change since then.
 const MARKED_NOTE: &str = "outbox_marked";
@@ -143,17 +143,12 @@ fn section_state(connection: &Connection, id: &SectionId) -> rusqlite::Result<Op
 
 /// Who is in a section: enrolled by the time of their seat, then the line in its order.
 fn roster(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterLine>> {
-    let mut held = connection.prepare_cached(
-        "SELECT user, crn, standing, place, at, passed FROM registrations
-         WHERE term = ?1 AND crn = ?2 AND standing IN ('enrolled', 'waitlisted')",
-    )?;
-    let mut held =
-        held.query_map([id.term.as_str(), id.crn.as_str()], rows::registration_at)?.collect::<Result<Vec<_>, _>>()?;
-    held.sort_by_cached_key(|(user, r)| match r.standing {
-        Standing::Enrolled => (0, r.at.as_millisecond(), user.clone()),
-        _ => (1, i64::try_from(r.place).unwrap_or(i64::MAX), user.clone()),
-    });
-    Ok(held.into_iter().map(|(user, r)| RosterLine { user, standing: r.standing, since: r.at }).collect())
+    let held = rosters::held(connection, id)?.into_iter();
+    let line = |held: rosters::Held| {
+        let Registration { standing, at, .. } = held.registration;
+        RosterLine { user: held.user, standing, since: at }
+    };
+    Ok(held.map(line).collect())
 }
 
 fn due(
@@ -190,24 +185,30 @@ fn due(
     Ok(entries)
 }
 
-fn sent(
-    tx: &Connection,
-    item: &PloneItem,
-    version: u64,
-    read_at: Timestamp,
-    next_at: Timestamp,
-) -> rusqlite::Result<()> {
-    plone_items::put(tx, item)?;
-    let (term, crn) = (item.section.term.as_str(), item.section.crn.as_str());
-    if end(tx, &item.section, version)? {
+fn sent(tx: &Connection, written: &Written, next_at: Timestamp) -> rusqlite::Result<()> {
+    let id = &written.seen.section;
+    let kept = plone_items::item(tx, id)?;
+    let is_as_seen = kept.as_ref() == Some(&written.seen);
+    // Another item is the section's by now, and knows nothing of what was written to this one.
+    if let Some(mut item) = kept.filter(|item| item.uid == written.seen.uid) {
+        item.fields.extend(written.fields.clone());
+        plone_items::put(tx, &item)?;
+    }
+    if is_as_seen && end(tx, id, written.version)? {
         return Ok(());
     }
     // What was changed since then was changed after it was read.
     tx.prepare_cached(
-        "UPDATE plone_outbox SET attempts = 0, next_at = ?3, queued_at = max(queued_at, ?4)
+        "UPDATE plone_outbox SET attempts = ?3, next_at = ?4, queued_at = max(queued_at, ?5)
          WHERE term = ?1 AND crn = ?2 AND refused IS NULL",
     )?
-    .execute(params![term, crn, next_at.as_millisecond(), read_at.as_millisecond()])?;
+    .execute(params![
+        id.term.as_str(),
+        id.crn.as_str(),
+        u32::from(!is_as_seen),
+        next_at.as_millisecond(),
+        written.read_at.as_millisecond()
+    ])?;
     Ok(())
 }
 
@@ -261,8 +262,8 @@ impl OutboxStore for SqliteStore {
         self.read(move |connection| due(connection, now, &busy, limit, new_ones))
     }
 
-    fn sent(&self, item: PloneItem, version: u64, read_at: Timestamp, next_at: Timestamp) -> StoreFuture<()> {
-        self.write(move |tx| sent(tx, &item, version, read_at, next_at))
+    fn sent(&self, written: Written, next_at: Timestamp) -> StoreFuture<()> {
+        self.write(move |tx| sent(tx, &written, next_at))
     }
 
     fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()> {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::histogram::Histogram;
 use crate::ports::StoreError;
 
 use super::open::{OpenError, connect};
@@ -36,6 +37,8 @@ pub struct WriterGauge {
     pub commit_us_total: AtomicU64,
     /// How long the last commit took, in microseconds.
     pub last_commit_us: AtomicU64,
+    /// How long commits took, from the first job's beginning.
+    pub commit_took: Histogram,
     /// Whether it waits for the disk to be usable again.
     pub recovering: AtomicBool,
 }
@@ -191,7 +194,9 @@ impl Journal {
             Ok(results) => {
                 self.connection = Some(connection);
                 self.gauge.commits.fetch_add(1, Ordering::Relaxed);
-                let us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let took = started.elapsed();
+                self.gauge.commit_took.record(took);
+                let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.gauge.commit_us_total.fetch_add(us, Ordering::Relaxed);
                 self.gauge.last_commit_us.store(us, Ordering::Relaxed);
                 self.tell(jobs.into_iter().zip(results).collect());

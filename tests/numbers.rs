@@ -1,0 +1,238 @@
+//! What staff and admins see of a hub at work: its numbers, what is going on, who uses it, who is in a section.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use support::PATIENCE;
+use support::http::Client;
+use support::schedule::{Days, Row, Schedule};
+use support::server::{Home, Server};
+use support::socket::Socket;
+
+const METRICS: &str = "/api/v1/admin/metrics";
+const ACTIVITY: &str = "/api/v1/staff/activity";
+const USERS: &str = "/api/v1/admin/users";
+
+fn row(crn: &str, start: u32, capacity: u32, waitlist: u32) -> Row {
+    let (crn, course) = (crn.to_owned(), format!("MATH {crn}"));
+    let (component, days) = ("lecture".to_owned(), Days::Mwf);
+    Row { crn, course, component, credits: "3", days, start, end: start + 50, capacity, waitlist }
+}
+
+/// Section 101 has one seat and two places in line, section 102 has room.
+fn hub(home: &Home) -> Server {
+    let server = home.serve();
+    let rows = vec![row("101", 540, 1, 2), row("102", 660, 30, 0)];
+    let mut staff = server.client().signed_in(&home.token("desk", "staff"));
+    Schedule { term: "203001".to_owned(), rows }.load(&mut staff);
+    server
+}
+
+fn student(home: &Home, server: &Server, name: &str) -> Client {
+    server.client().signed_in(&home.token(name, "student"))
+}
+
+fn register(client: &mut Client, section: &str) -> u16 {
+    client.put(&format!("/api/v1/me/registrations/{section}?waitlist=true")).status
+}
+
+/// Asks until the answer is as it should be.
+fn eventually(client: &mut Client, path: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = client.get(path).expect(200).json();
+        if condition(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}: {answer:#}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Holds an answer against what the interface's document says of a path.
+fn assert_conforms(path: &str, answer: &Value) {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/static/openapi.json");
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone();
+    assert!(schema.is_object(), "{path} is not described");
+    let mut schema = json!({ "allOf": [schema] });
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&schema).expect("the document's schemas are schemas");
+    let errors: Vec<String> = validator.iter_errors(answer).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{path}: {}\n{answer:#}", errors.join("\n"));
+}
+
+#[test]
+fn an_admin_reads_what_the_last_seconds_were_like_and_is_told_each_second() {
+    let home = Home::new();
+    let server = hub(&home);
+    let mut admin = server.client().signed_in(&home.token("root", "admin"));
+    let mut ann = student(&home, &server, "ann");
+    assert_eq!(register(&mut ann, "203001-101"), 201);
+    assert_eq!(ann.put("/api/v1/me/registrations/203001-999").status, 404);
+    assert_eq!(student(&home, &server, "bob").put("/api/v1/me/registrations/203001-101").status, 409);
+    let seen = |n: &Value| n["registrations_per_s"].as_f64() > Some(0.0) && n["refusals_per_s"].as_f64() > Some(0.0);
+    let told = eventually(&mut admin, METRICS, "the registration and the refusal", seen);
+    assert_conforms(METRICS, &told);
+    for kind in ["request", "registration", "commit"] {
+        let of = &told["latency_ms"][kind];
+        let [p50, p95, p99] = ["p50", "p95", "p99"].map(|name| of[name].as_f64().unwrap_or(-1.0));
+        assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{kind}: {told:#}");
+    }
+    assert!(told["requests_per_s"].as_f64() > told["registrations_per_s"].as_f64(), "{told:#}");
+    assert!(told["memory_bytes"].as_u64() > Some(1 << 20), "{told:#}");
+    assert_eq!(told["plone"], json!({"ok": null, "circuit": null}));
+
+    let mut socket = Socket::connect(server.address(), Some(&home.token("root", "admin")));
+    let _visitor = Socket::connect(server.address(), None);
+    socket.subscribe(&["admin", "seats:203001"]);
+    let connected = |f: &Value| f["type"] == "metrics" && f["connections"]["visitor"] == 1;
+    let mut first = socket.wait_for("the numbers", connected);
+    assert_eq!(first["connections"], json!({"visitor": 1, "student": 0, "staff": 0, "admin": 1}));
+    // What is handed out is measured, too.
+    assert_eq!(register(&mut ann, "203001-102"), 201);
+    let fanned = |f: &Value| f["type"] == "metrics" && f["latency_ms"]["fanout"]["p99"].is_f64();
+    let later = socket.wait_for("the time of the fan-out", fanned);
+    assert!(later["at"].as_str() > first["at"].as_str(), "{later:#}");
+    first.as_object_mut().unwrap().remove("type");
+    assert_conforms(METRICS, &first);
+}
+
+#[test]
+fn the_numbers_are_for_admins() {
+    let home = Home::new();
+    let server = home.serve();
+    let staff = home.token("desk", "staff");
+    for path in [METRICS, USERS] {
+        assert_eq!(server.client().signed_in(&staff).get(path).expect(403).code(), "forbidden");
+        assert_eq!(server.client().get(path).expect(401).code(), "unauthenticated");
+    }
+    let mut socket = Socket::connect(server.address(), Some(&staff));
+    socket.send(&json!({"type": "subscribe", "channels": ["admin"]}));
+    assert_eq!(socket.wait_for("the refusal", |f| f["type"] == "error")["code"], "forbidden");
+    let student = home.token("ann", "student");
+    for path in [ACTIVITY, "/api/v1/sections/203001-101/roster"] {
+        assert_eq!(server.client().signed_in(&student).get(path).expect(403).code(), "forbidden");
+    }
+}
+
+#[test]
+fn staff_see_what_is_asked_for_and_what_is_refused() {
+    let home = Home::new();
+    let server = hub(&home);
+    let mut staff = server.client().signed_in(&home.token("desk", "staff"));
+    let nothing = staff.get(ACTIVITY).expect(200).json();
+    assert_eq!((&nothing["hottest"], &nothing["refusals"]), (&json!([]), &json!({})));
+    // One seat and two places: of four, the fourth is refused.
+    let answers: Vec<u16> = (1..=4)
+        .map(|n| {
+            let mut client = student(&home, &server, &format!("s{n}"));
+            let status = register(&mut client, "203001-101");
+            // Once more changes nothing, and is no new wish.
+            assert_eq!(register(&mut client, "203001-101"), if status == 201 { 200 } else { status });
+            status
+        })
+        .collect();
+    assert_eq!(answers, [201, 201, 201, 409]);
+    let mut eve = student(&home, &server, "eve");
+    let body = json!({"add": ["203001-102", "203001-101"], "waitlist": false});
+    eve.post_json("/api/v1/me/registrations", &body).expect(200);
+    eve.delete("/api/v1/me/registrations/203001-102").expect(200);
+    let told = staff.get(ACTIVITY).expect(200).json();
+    assert_conforms(ACTIVITY, &told);
+    let hottest = json!([
+        {"section": "203001-101", "asked": 6, "enrolled": 1, "waitlisted": 2, "refused": 3},
+        {"section": "203001-102", "asked": 1, "enrolled": 1, "waitlisted": 0, "refused": 0},
+    ]);
+    let refusals = json!({"section_full": 1, "waitlist_full": 2});
+    assert_eq!((&told["hottest"], &told["refusals"]), (&hottest, &refusals));
+    assert_eq!(told["hour"], json!({"hottest": hottest, "refusals": refusals}));
+}
+
+#[test]
+fn a_roster_is_read_by_people_and_by_spreadsheets() {
+    let home = Home::new();
+    let server = hub(&home);
+    let mut admin = server.client().signed_in(&home.token("root", "admin"));
+    let account = json!({"role": "student", "name": "=Zoë, \"the\" First", "password": "correct horse battery"});
+    admin.put_json("/api/v1/admin/users/zoe", &account).expect(201);
+    for name in ["zoe", "ann", "bob"] {
+        assert_eq!(register(&mut student(&home, &server, name), "203001-101"), 201);
+    }
+    let mut staff = server.client().signed_in(&home.token("desk", "staff"));
+    staff.patch_json("/api/v1/sections/203001-101", &json!({"outside_waitlisted": 4})).expect(200);
+    let path = "/api/v1/sections/203001-101/roster";
+    let answer = staff.get(path).expect(200);
+    assert_eq!(answer.header("cache-control"), Some("private, no-store"));
+    let roster = answer.json();
+    assert_conforms("/api/v1/sections/{id}/roster", &roster);
+    let lines: Vec<_> =
+        roster["items"].as_array().unwrap().iter().map(|i| (&i["user"], &i["status"], &i["position"])).collect();
+    let (enrolled, waitlisted) = (json!("enrolled"), json!("waitlisted"));
+    assert_eq!(
+        lines,
+        [
+            (&json!("zoe"), &enrolled, &Value::Null),
+            (&json!("ann"), &waitlisted, &json!(5)),
+            (&json!("bob"), &waitlisted, &json!(6)),
+        ]
+    );
+    assert_eq!(roster["items"][0]["name"], "=Zoë, \"the\" First");
+    let sheet = staff.call("GET", path, &[("Accept", "text/csv")], b"").unwrap().expect(200);
+    assert_eq!(sheet.header("content-type"), Some("text/csv; charset=utf-8"));
+    let since = |at: usize| roster["items"][at]["since"].as_str().unwrap().to_owned();
+    let expected = format!(
+        "user,name,status,position,since\nzoe,\"'=Zoë, \"\"the\"\" First\",enrolled,,{}\nann,ann,waitlisted,5,{}\n\
+         bob,bob,waitlisted,6,{}\n",
+        since(0),
+        since(1),
+        since(2)
+    );
+    assert_eq!(sheet.text(), expected);
+    let empty = staff.get("/api/v1/sections/203001-102/roster").expect(200).json();
+    assert_eq!(empty, json!({"items": []}));
+    assert_eq!(staff.get("/api/v1/sections/203001-999/roster").expect(404).code(), "not_found");
+}
+
+#[test]
+fn an_admin_finds_whoever_has_an_account_or_was_ever_here() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut admin = server.client().signed_in(&home.token("root", "admin"));
+    let account = json!({"role": "staff", "name": "Ángela Díaz", "password": "correct horse battery"});
+    admin.put_json("/api/v1/admin/users/adiaz", &account).expect(201);
+    student(&home, &server, "zoe").get("/api/v1/me").expect(200);
+    let written = |a: &Value| a["total"] == 3;
+    let all = eventually(&mut admin, USERS, "everyone who was seen to be written", written);
+    assert_conforms(USERS, &all);
+    assert_eq!(
+        all["items"][0],
+        json!({
+            "username": "adiaz", "name": "Ángela Díaz", "role": "staff", "source": "local", "last_seen": null
+        })
+    );
+    let told: Vec<_> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|u| (&u["username"], &u["source"], u["last_seen"].is_string()))
+        .collect();
+    let token = json!("token");
+    assert_eq!(told[1..], [(&json!("root"), &token, true), (&json!("zoe"), &token, true)]);
+    let found = admin.get(&format!("{USERS}?q=%C3%A1NGELA")).expect(200).json();
+    assert_eq!((&found["total"], &found["items"][0]["username"]), (&json!(1), &json!("adiaz")));
+    let first = admin.get(&format!("{USERS}?limit=2")).expect(200).json();
+    assert_eq!((&first["total"], &first["next"]), (&json!(3), &json!("root")));
+    let rest = admin.get(&format!("{USERS}?limit=2&cursor=root")).expect(200).json();
+    assert_eq!(
+        (&rest["items"][0]["username"], &rest["next"], &rest["total"]),
+        (&json!("zoe"), &Value::Null, &json!(3))
+    );
+    assert_eq!(admin.get(&format!("{USERS}?limit=0")).expect(422).json()["field"], "limit");
+}
