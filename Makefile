@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test browser-test pictures bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,19 @@ test: components plone-template ## everything: formatting, lints, all tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
+	@$(MAKE) --no-print-directory browser-test
+
+browser-test: ## the pages in a real Chromium: flows, and axe-core on every state
+	@command -v node >/dev/null && command -v npm >/dev/null && { [ -n "$$CHROMIUM" ] || command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
+	  || { echo 'The browser tests need Chromium, Node 20 and npm: apt-get install -y chromium nodejs npm' >&2; exit 1; }
+	$(CARGO) build --locked
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	node --test tests/browser/
+
+pictures: ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
+	$(CARGO) build --locked
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	node tests/browser/pictures.mjs
 
 plone: plone-template ## installs a real Plone into .plone/, makes its site and serves it on http://127.0.0.1:8080/Plone
 	@scripts/plone/start.sh

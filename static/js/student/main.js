@@ -20,6 +20,9 @@ import { pollWithout } from "../poll.js";
 import { Speech } from "./speech.js";
 import { Terms } from "../terms.js";
 
+/** After this another tab of the page has been shown. */
+const SHOWN_MS = 60;
+
 let user = null;
 let followed = null;
 /** What a visitor wanted to plan: done as soon as somebody is signed in. */
@@ -41,6 +44,14 @@ const page = {
   },
   /** What is planned and not held. */
   wanted: () => page.plan.inTerm(page.terms.current?.id).filter((id) => !page.mine.get(id)),
+  /** Tries all of these in one press; on a phone the answers are brought into sight. */
+  go: (ids) => {
+    if (narrow.matches) {
+      location.hash = "#term";
+      setTimeout(() => $("lines").scrollIntoView(), SHOWN_MS);
+    }
+    return page.mine.all(ids);
+  },
   signInFor: (id) => {
     intent = id;
     location.hash = "#term";

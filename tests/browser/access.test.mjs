@@ -1,0 +1,69 @@
+// Everybody can use it: axe-core finds nothing against WCAG 2.2 A and AA, on any page, in any of its states.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, until, violations } from "./support.mjs";
+
+let hub, chrome;
+before(async () => {
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term("open", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,MWF,09:30-10:20,Curie",
+    "3,CHEM 101,Chemistry,A01,lecture,4,0,2,TR,09:00-10:20,Franklin", "4,CHEM 101,Chemistry,A02,lecture,4,9,2,TR,13:00-14:20,Franklin"]);
+  await hub.term("soon", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { opensIn: 86_400 });
+  await hub.ask("staff", "PUT", "/api/v1/terms/empty", { title: "Empty" });
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["open-1", "open-2", "open-3"] });
+});
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const listed = (page) => until(page, () => document.querySelectorAll(".row").length > 0);
+const student = { user: "student" };
+const NO_SECTIONS = "const ask = fetch; window.fetch = (where, how) => String(where).includes('/sections?') ? Promise.reject(new TypeError()) : ask(where, how);";
+
+/** Name, address, how it is opened, and what is done before it is looked at. */
+const STATES = [
+  ["a visitor's list", "/?term=open", {}, listed],
+  ["planned and clashing, one opened", "/?term=open", student, async (page) => { await listed(page); await page.locator(".row .name").first().click(); await until(page, () => document.querySelector("#clashes li")); }],
+  ["a countdown", "/?term=soon", student, listed],
+  ["nothing found", "/?term=open&q=zzz", student, (page) => until(page, () => document.querySelector("#none button"))],
+  ["a term without sections", "/?term=empty", student, (page) => until(page, () => document.querySelector("#none p"))],
+  ["sections that do not arrive", "/?term=open", { script: NO_SECTIONS }, (page) => until(page, () => document.querySelector("#none button"))],
+  ["a phone, with its filters", "/?term=open", { ...student, width: 390, height: 844 }, async (page) => { await listed(page); await page.click("#filters-toggle"); }],
+  ["a phone's My term", "/?term=open#term", { ...student, width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#lines li"))],
+  ["a phone's alerts", "/?term=open#alerts", { ...student, width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#alert-list article"))],
+  ["Spanish", "/?term=open", { ...student, locale: "es" }, listed],
+  ["staff: now", "/staff#now", { user: "staff" }, (page) => until(page, () => document.querySelector("#map i"))],
+  ["staff: sections", "/staff#sections", { user: "staff" }, async (page) => { await until(page, () => document.querySelector(".srow")); await page.locator("[name=capacity]").first().fill("99"); }],
+  ["staff: import", "/staff#import", { user: "staff" }, (page) => until(page, () => document.querySelector("#which-term option"))],
+  ["staff: alerts", "/staff#alerts", { user: "staff" }, (page) => until(page, () => /Reaches/.test(document.querySelector("#reach").textContent))],
+  ["staff: terms", "/staff#terms", { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table"))],
+  ["administration: sessions", "/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
+  ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => !document.querySelector("#desk").hidden)],
+];
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const [name, where, how, ready] of STATES) {
+    test(`${name}, ${colorScheme}`, async () => {
+      const page = await open(chrome, hub, where, { ...how, colorScheme, bypassCSP: true });
+      await ready(page);
+      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(page.wrong, []);
+      await page.context().close();
+    });
+  }
+
+  test(`answers, a drop that can be taken back, a banner and an emergency, ${colorScheme}`, async () => {
+    for (const [title, priority, category] of [["Payment is due", "high", "workflow"], ["Leave now", "critical", "emergency"]]) {
+      await hub.ask("staff", "POST", "/api/v1/alerts", { title, message: "At once.", priority, category, audience: { all: true } });
+    }
+    const page = await open(chrome, hub, "/?term=open", { ...student, colorScheme, bypassCSP: true });
+    await page.click("#go");
+    await until(page, () => document.querySelector("#lines .answers button"));
+    await page.locator("#lines").getByRole("button", { name: /^Drop/ }).first().click();
+    await until(page, () => /still yours/.test(document.querySelector("#lines").textContent) && document.querySelector("#urgent article") && document.querySelector("#banners article"));
+    assert.deepEqual(await violations(page), []);
+    await page.locator("#lines").getByRole("button", { name: /^Undo/ }).click();
+    await page.context().close();
+    for (const { id } of (await hub.ask("staff", "GET", "/api/v1/alerts?active=true")).items) await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+    await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Library hours", message: "Until ten.", priority: "low", audience: { all: true } });
+  });
+}

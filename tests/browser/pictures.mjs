@@ -1,0 +1,95 @@
+// Pictures of the pages in their states, at three widths, light and dark: to look at, and for the README.
+
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { browser, Hub, open, until } from "./support.mjs";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const ALL = path.join(ROOT, "target/pictures");
+const README = path.join(ROOT, "docs/pictures");
+const SIZES = [[390, 844], [768, 1024], [1280, 800]];
+
+mkdirSync(ALL, { recursive: true });
+mkdirSync(README, { recursive: true });
+const [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+const terms = (await hub.ask("student", "GET", "/api/v1/terms")).items;
+const term = terms.find(({ opens_at }) => Date.parse(opens_at) < Date.now()).id;
+const soon = terms.find(({ opens_at }) => Date.parse(opens_at) > Date.now()).id;
+const { items } = await hub.ask("student", "GET", `/api/v1/sections?term=${term}&limit=5000`);
+const overlap = (a, b) => a.meetings.some((x) => b.meetings.some((y) => x.start && y.start && x.start < y.end && y.start < x.end && x.days.some((day) => y.days.includes(day))));
+
+/** A week as a student has it: three that go together, one that is full, one that overlaps. */
+const week = [];
+for (const section of items) {
+  const fits = section.open > 5 && section.meetings[0]?.start && section.credits > 2;
+  if (week.length < 3 && fits && !week.some((other) => other.course.split(" ")[0] === section.course.split(" ")[0] || overlap(other, section))) week.push(section);
+}
+const full = items.find((one) => one.open === 0 && one.meetings[0]?.start > "10" && !week.some((other) => other.course === one.course) && one.waitlist_capacity > 3 && !week.some((other) => overlap(other, one)));
+const clashing = items.find((one) => one.open > 5 && one.credits < 5 && !week.some((other) => other.course === one.course) && one.course !== week[1].course && overlap(one, week[1]));
+const planned = (list) => hub.ask("student", "PUT", "/api/v1/me/plan", { sections: list.map(({ id }) => id) });
+const later = (await hub.ask("student", "GET", `/api/v1/sections?term=${soon}&limit=5000`)).items;
+
+async function shoot(name, where, how, ready = async () => {}, { kept } = {}) {
+  for (const [width, height] of SIZES) {
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await open(chrome, hub, where, { ...how, width, height, colorScheme });
+      await until(page, () => document.querySelector("#live").dataset.state === "live" && !document.querySelector("#found, #sections-found")?.textContent.includes("Loading"));
+      await ready(page, width);
+      await page.mouse.move(0, 0);
+      await page.screenshot({ path: path.join(ALL, `${name}-${width}-${colorScheme}.png`) });
+      if (kept?.[0] === width && kept[1] === colorScheme) await page.screenshot({ path: path.join(README, `${name}.png`) });
+      await page.context().close();
+    }
+  }
+}
+
+const student = { user: "student" };
+await planned([...week, full, clashing, ...later.filter((_, i) => i % 70 === 5).slice(0, 4)]);
+await shoot("before", `/?term=${soon}`, student);
+await shoot("visitor", `/?term=${term}`, {});
+await shoot("ready", `/?term=${term}`, student);
+await hub.ask("student", "POST", "/api/v1/me/registrations", { add: week.map(({ id }) => id), drop: [], swap: false, waitlist: false });
+const answered = async (page) => {
+  await page.click("#go");
+  await until(page, () => document.querySelectorAll("#lines .answers button").length > 0 && !document.querySelector(".doing"));
+};
+await shoot("answers", `/?term=${term}#term`, student, answered, { kept: [390, "light"] });
+await hub.ask("student", "PUT", `/api/v1/me/registrations/${full.id}?waitlist=true`);
+await shoot("student", `/?term=${term}`, student, undefined, { kept: [1280, "light"] });
+await shoot("student-es", `/?term=${term}&q=math`, { ...student, locale: "es" });
+await shoot("opened", `/?term=${term}`, student, async (page) => page.locator(".row .name").nth(1).click());
+await shoot("nothing", `/?term=${term}&q=zzz`, student);
+const alert = (title, message, priority, category) => hub.ask("staff", "POST", "/api/v1/alerts", { title, message, priority, category, audience: { all: true } });
+await alert("Payment is due on Friday", "Places that are not paid are released on Saturday at 8:00.", "high", "workflow");
+await shoot("alerts", `/?term=${term}#alerts`, student, (page) => until(page, () => document.querySelector("#banners article")));
+await alert("Leave the Science building now", "A gas leak was found. Leave by the nearest exit and go to the parking area on 5th Street.", "critical", "emergency");
+await shoot("emergency", `/?term=${term}`, { ...student }, (page) => until(page, () => document.querySelector("#urgent article")), { kept: [390, "dark"] });
+for (const { id, priority } of (await hub.ask("staff", "GET", "/api/v1/alerts?active=true")).items) if (priority !== "low") await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+
+const staff = { user: "staff" };
+/** Seats come and go, each long enough to be told before the next. */
+const busy = async () => {
+  for (const { id } of items.filter(({ open }) => open > 0).slice(20, 32)) {
+    for (const verb of ["PUT", "DELETE"]) {
+      await hub.ask("student2", verb, `/api/v1/me/registrations/${id}`);
+      await new Promise((resolve) => setTimeout(resolve, 120));
+    }
+  }
+};
+await shoot("staff", "/staff#now", staff, async (page) => {
+  await page.selectOption("#which-term", term);
+  await until(page, () => document.querySelectorAll("#map i").length > 100);
+  await busy();
+  await until(page, () => document.querySelectorAll("#hottest li").length > 5);
+}, { kept: [1280, "light"] });
+await shoot("staff-sections", "/staff#sections", staff, (page) => until(page, () => document.querySelector(".srow")));
+await shoot("staff-alerts", "/staff#alerts", staff, async (page) => {
+  await page.fill("#alert-form [name=title]", "Leave the Science building now");
+  await page.fill("#alert-form [name=message]", "A gas leak was found. Leave by the nearest exit.");
+  await page.selectOption("#alert-form [name=priority]", "critical");
+  await until(page, () => /Reaches/.test(document.querySelector("#reach").textContent));
+});
+await shoot("staff-import", "/staff#import", staff);
+await shoot("admin", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr")));
+await chrome.close();
+await hub.end();

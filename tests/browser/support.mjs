@@ -1,0 +1,135 @@
+// What the browser tests stand on: a hub of their own, a real Chromium, and a college that is made for each test.
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
+const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
+/** How long anything that is awaited may take: generous, since a test machine may be busy. */
+export const PATIENCE_MS = 40_000;
+const PASSWORD = "eduhub-demo";
+
+const freePort = () => new Promise((resolve) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const { port } = server.address();
+    server.close(() => resolve(port));
+  });
+});
+
+/** A hub with the demonstration's accounts, on a store of its own. */
+export class Hub {
+  static async start(settings = {}) {
+    if (!existsSync(HUB)) throw new Error(`There is no hub at ${HUB}: run cargo build first.`);
+    const hub = new Hub();
+    hub.folder = mkdtempSync(path.join(tmpdir(), "eduhub-browser-"));
+    hub.port = await freePort();
+    hub.url = `http://127.0.0.1:${hub.port}`;
+    hub.settings = settings;
+    hub.tokens = new Map();
+    await hub.run();
+    return hub;
+  }
+
+  /** Starts it; again, after `stop`, with the same store and address. */
+  run() {
+    const env = {
+      ...process.env, EDUHUB_SERVER__BIND: `127.0.0.1:${this.port}`, EDUHUB_STORE__URL: `sqlite:${this.folder}/hub.db`,
+      EDUHUB_LIMITS__LOGIN_PER_MINUTE: "0", EDUHUB_LIMITS__REQUESTS_PER_SECOND: "0", EDUHUB_LOG__FILTER: "warn",
+      EDUHUB_COLLEGE__NAME: "Riverside College", EDUHUB_COLLEGE__TIMEZONE: "America/New_York", ...this.settings,
+    };
+    this.process = spawn(HUB, ["serve", "--demo"], { env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
+    return new Promise((resolve, reject) => {
+      let said = "";
+      this.process.once("exit", (code) => reject(new Error(`the hub ended with ${code}: ${said}`)));
+      this.process.stdout.on("data", (data) => {
+        said += data;
+        if (said.includes("EduHub is ready")) resolve();
+      });
+    });
+  }
+
+  stop(signal = "SIGKILL") {
+    return new Promise((resolve) => {
+      this.process.removeAllListeners("exit");
+      this.process.once("exit", resolve);
+      this.process.kill(signal);
+    });
+  }
+
+  async end() {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async token(user) {
+    if (!this.tokens.has(user)) {
+      const answer = await fetch(`${this.url}/api/v1/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username: user, password: PASSWORD }) });
+      this.tokens.set(user, (await answer.json()).token);
+    }
+    return this.tokens.get(user);
+  }
+
+  /** Asks the hub as a user: JSON in, JSON out. */
+  async ask(user, method, where, body, type = "application/json") {
+    const headers = { Authorization: `Bearer ${await this.token(user)}`, ...(body === undefined ? {} : { "Content-Type": type }) };
+    const answer = await fetch(this.url + where, { method, headers, body: body === undefined || type !== "application/json" ? body : JSON.stringify(body) });
+    const text = await answer.text();
+    return text ? JSON.parse(text) : {};
+  }
+
+  /** Makes a term of these lines of a schedule; `opensIn` is in seconds from now, negative for open. */
+  async term(id, lines, { opensIn = -60, title = id } = {}) {
+    await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
+    const csv = ["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...lines, ""].join("\n");
+    const { task } = await this.ask("staff", "POST", `/api/v1/imports?term=${id}`, csv, "text/csv");
+    for (;;) {
+      const { state, errors } = await this.ask("staff", "GET", `/api/v1/imports/${task}`);
+      if (state === "done") return id;
+      if (state !== "running") throw new Error(`the schedule is ${state}: ${JSON.stringify(errors)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** What a student holds in a term, as `CRN status`. */
+  async held(user, term) {
+    const { items } = await this.ask(user, "GET", `/api/v1/me/registrations?term=${term}`);
+    return items.map(({ section, status }) => `${section.slice(term.length + 1)} ${status}`).sort();
+  }
+}
+
+/** A browser that loads nothing but the hub's pages. */
+export async function browser() {
+  if (!CHROMIUM) throw new Error("The browser tests need Chromium: apt-get install chromium (or say in CHROMIUM where it is).");
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"] });
+}
+
+/** Opens a page as a user (none: a visitor). What goes wrong in its scripts is in `page.wrong`. */
+export async function open(chrome, hub, where, { user, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, script } = {}) {
+  const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion: "reduce" });
+  context.setDefaultTimeout(PATIENCE_MS);
+  if (script) await context.addInitScript(script);
+  if (user) await context.addCookies([{ name: "eduhub_session", value: await hub.token(user), url: hub.url, httpOnly: true, sameSite: "Lax" }]);
+  const page = await context.newPage();
+  page.wrong = [];
+  page.on("pageerror", (error) => page.wrong.push(String(error)));
+  await page.goto(hub.url + where);
+  return page;
+}
+
+/** Waits until `test` (in the page) holds. */
+export const until = (page, test, argument) => page.waitForFunction(test, argument, { timeout: PATIENCE_MS });
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core finds against WCAG 2.2 A and AA: one line for each. The page must be opened with `bypassCSP`. */
+export async function violations(page) {
+  await page.evaluate((source) => { if (!window.axe) (0, eval)(source); }, AXE);
+  const { violations: found } = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+  return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)}`));
+}
