@@ -19,8 +19,7 @@ test: components plone-template ## everything: formatting, lints, all tests
 	@$(MAKE) --no-print-directory browser-test
 
 browser-test: ## the pages in a real Chromium: flows, and axe-core on every state
-	@command -v node >/dev/null && command -v npm >/dev/null && { [ -n "$$CHROMIUM" ] || command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
-	  || { echo 'The browser tests need Chromium, Node 20 and npm: apt-get install -y chromium nodejs npm' >&2; exit 1; }
+	@scripts/browser/install.sh
 	$(CARGO) build --locked
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test tests/browser/
