@@ -191,10 +191,15 @@ fn whatever_way_plone_fails_registration_alerts_and_dashboards_go_on_and_nothing
         assert!(board["sources"]["plone"]["age_s"].is_number(), "{mode:?}: {board}");
         let ready = server.client().get("/readyz");
         assert_eq!(ready.status, 200, "{mode:?}: {}", ready.text());
-        let proxied = server.client().get("/plone/courses");
-        assert!([500, 502, 503, 504].contains(&proxied.status), "{mode:?}: {}", proxied.status);
-        for word in INSIDE {
-            assert!(!proxied.text().contains(word), "{mode:?}: {word} in {}", proxied.text());
+        match server.client().call("GET", "/plone/courses", &[], b"") {
+            Ok(proxied) => {
+                assert!([500, 502, 503, 504].contains(&proxied.status), "{mode:?}: {}", proxied.status);
+                for word in INSIDE {
+                    assert!(!proxied.text().contains(word), "{mode:?}: {word} in {}", proxied.text());
+                }
+            }
+            // What streams and breaks off breaks off on this side, too, rather than pass for whole.
+            Err(error) => assert_eq!(mode, Mode::Cut, "{error}"),
         }
         relay.set(Mode::Pass);
         eventually("a dashboard that says that Plone is back", || {
