@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::domain::ids::SectionId;
 use crate::ports::rosters::{RosterEntry, RosterStore};
 use crate::protocol::csv_text::safe_cell;
+use crate::readmodel::ReadModel;
 
 use super::auth::Staff;
 use super::error::{Problem, get, method_not_allowed};
@@ -28,8 +29,15 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 /// `GET /api/v1/sections/{id}/roster`: enrolled by the time of their seat, then the waitlist in its order.
-pub async fn roster(request: HttpRequest, _: Staff, rosters: Data<dyn RosterStore>) -> Result<HttpResponse, Problem> {
+pub async fn roster(
+    request: HttpRequest,
+    _: Staff,
+    model: Data<ReadModel>,
+    rosters: Data<dyn RosterStore>,
+) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
+    // What is not published is nobody's to see.
+    model.section(&id).ok_or_else(no_such_section)?;
     let entries = rosters.roster(&id).await?.ok_or_else(no_such_section)?;
     let mut response = HttpResponse::Ok();
     response.insert_header(PRIVATE).insert_header((VARY, "Accept"));
