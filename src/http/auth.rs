@@ -26,6 +26,10 @@ pub const SESSION_COOKIE: &str = "eduhub_session";
 /// What watches the hub is never told to wait.
 const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
+/// What a token of a sandbox is good for; the handlers of these see to it that nothing but the sandbox is looked at.
+const SANDBOX_PATHS: [&str; 4] =
+    ["/api/v1/seats", "/api/v1/me/registrations", "/api/v1/imports", "/api/v1/admin/demo/sandboxes"];
+
 /// How a token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
@@ -102,7 +106,15 @@ pub async fn identify<B: MessageBody + 'static>(
     };
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
+    let sandboxed = credentials.caller().is_some_and(|caller| caller.sandbox.is_some());
+    if sandboxed && !is_for_sandboxes(req.path()) {
+        let (req, _) = req.into_parts();
+        let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
+        return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
+    }
     let counted = match &credentials {
+        // Load is what a demonstration is for; it has bounds of its own.
+        _ if sandboxed => Ok(()),
         _ if UNLIMITED_PATHS.contains(&req.path()) => Ok(()),
         Credentials::Good(caller, _) => {
             req.extensions_mut().insert(LoggedUser(caller.user.clone()));
@@ -118,6 +130,11 @@ pub async fn identify<B: MessageBody + 'static>(
     }
     req.extensions_mut().insert(credentials);
     Ok(next.call(req).await?.map_into_left_body())
+}
+
+fn is_for_sandboxes(path: &str) -> bool {
+    let below = |begin: &&str| path.strip_prefix(*begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    SANDBOX_PATHS.iter().any(|begin| below(begin))
 }
 
 /// The address that a request comes from, see [`Site::client_ip`].
@@ -242,6 +259,10 @@ impl Audit {
         section: Option<&SectionId>,
         detail: &str,
     ) {
+        // What the made-up people of a demonstration do is nobody's deed; that there was one is told.
+        if caller.is_some_and(|caller| caller.sandbox.is_some()) && !action.starts_with("demo.") {
+            return;
+        }
         self.append(AuditEntry {
             at: SystemClock.now(),
             user: caller.map(|caller| caller.user.clone()),

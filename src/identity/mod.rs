@@ -30,7 +30,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::ids::UserName;
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
 
 pub use audit::Audit;
@@ -65,4 +65,6 @@ pub struct Caller {
     pub issued_ms: i64,
     /// When the rights of this token end.
     pub expires_at: Timestamp,
+    /// The sandbox term that the token is confined to; none: it is of the real college, and sees no sandbox.
+    pub sandbox: Option<TermId>,
 }

@@ -278,6 +278,17 @@ impl Imports {
         self.task(id).await
     }
 
+    /// Cancels what is under way or waits for a term; answers whether nothing of it is left.
+    #[must_use]
+    pub fn end_in(&self, term: &TermId) -> bool {
+        let all: Vec<_> = self.inner.live().values().cloned().collect();
+        let of_term: Vec<_> = all.into_iter().filter(|live| live.report().term.as_ref() == Some(term)).collect();
+        for live in &of_term {
+            live.cancel(self.inner.around.clock.now());
+        }
+        of_term.is_empty()
+    }
+
     /// The file with all of a task's errors, once it has been read: the task must exist.
     #[must_use]
     pub fn errors_file(&self, id: &str) -> Option<PathBuf> {
