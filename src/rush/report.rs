@@ -125,7 +125,7 @@ impl From<&Histogram> for Percentiles {
 
 /// A percentile in milliseconds; none when nothing was counted.
 pub(super) fn percentile_ms(counts: &Counts, percent: u64) -> Option<f64> {
-    counts.percentile(percent).map(|within| within.as_secs_f64() * 1_000.0)
+    counts.percentile(percent).map(|within| (within.as_secs_f64() * 10_000.0).round() / 10.0)
 }
 
 /// Students' p99 without and with work beside them.
