@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -129,6 +129,13 @@ fn a_rush_of_some_hundred_students_loses_nothing_and_leaves_no_trace() {
     let staff = home.token("registrar", "staff");
     schedule().load(&mut server.client().signed_in(&staff));
     let before = rows(&home);
+    let files = |end: &str| {
+        let entries = std::fs::read_dir(home.folder().join("eduhub.db.imports")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.ends_with(end)).collect::<BTreeSet<_>>()
+    };
+    // Not the upload of the term itself, which goes soon after it is read.
+    let files_before = files(".errors.csv");
 
     let output = rush(&home, &["--users", "300", "--seconds", "4", "--json"]);
     assert!(output.status.success(), "{}", error_of(&output));
@@ -139,8 +146,7 @@ fn a_rush_of_some_hundred_students_loses_nothing_and_leaves_no_trace() {
 
     assert_eq!(rows(&home), before, "something of the demonstration is in the store");
     assert_eq!(sandbox(&home), None);
-    let files = std::fs::read_dir(home.folder().join("eduhub.db.imports")).unwrap();
-    assert_eq!(files.count(), 0, "files of the demonstration are left");
+    assert_eq!(files(""), files_before, "files of the demonstration are left");
     let mut client = server.client().signed_in(&home.token("boss", "admin"));
     let terms = client.get("/api/v1/terms").expect(200).json();
     assert_eq!(terms["items"].as_array().unwrap().len(), 1, "{terms}");

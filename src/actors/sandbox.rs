@@ -174,14 +174,15 @@ impl Sandboxes {
         }
         self.pool.retire_sandbox(term).await;
         self.model.forget_sandbox(term);
-        if let Err(error) = self.remove(term).await {
-            log::error!("sandbox {term} is removed at the next start only: {error}");
+        match self.remove(term).await {
+            Ok(imports) => self.imports.forget_errors(&imports),
+            Err(error) => log::error!("sandbox {term} is removed at the next start only: {error}"),
         }
         *self.slot() = None;
     }
 
     /// What a busy store refuses is asked for once more, after a moment.
-    async fn remove(&self, term: &TermId) -> Result<(), StoreError> {
+    async fn remove(&self, term: &TermId) -> Result<Vec<String>, StoreError> {
         match self.store.remove_sandbox(term).await {
             Err(StoreError::Overloaded | StoreError::Unavailable(_)) => {
                 tokio::time::sleep(Duration::from_secs(1)).await;

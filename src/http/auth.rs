@@ -26,10 +26,6 @@ pub const SESSION_COOKIE: &str = "eduhub_session";
 /// What watches the hub is never told to wait.
 const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// What a token of a sandbox is good for; the handlers of these see to it that nothing but the sandbox is looked at.
-const SANDBOX_PATHS: [&str; 4] =
-    ["/api/v1/seats", "/api/v1/me/registrations", "/api/v1/imports", "/api/v1/admin/demo/sandboxes"];
-
 /// How a token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
@@ -107,7 +103,7 @@ pub async fn identify<B: MessageBody + 'static>(
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
     let sandboxed = credentials.caller().is_some_and(|caller| caller.sandbox.is_some());
-    if sandboxed && !is_for_sandboxes(req.path()) {
+    if credentials.caller().is_some_and(|caller| !caller.may_ask(req.path())) {
         let (req, _) = req.into_parts();
         let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
@@ -130,11 +126,6 @@ pub async fn identify<B: MessageBody + 'static>(
     }
     req.extensions_mut().insert(credentials);
     Ok(next.call(req).await?.map_into_left_body())
-}
-
-fn is_for_sandboxes(path: &str) -> bool {
-    let below = |begin: &&str| path.strip_prefix(*begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    SANDBOX_PATHS.iter().any(|begin| below(begin))
 }
 
 /// The address that a request comes from, see [`Site::client_ip`].

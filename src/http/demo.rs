@@ -144,24 +144,24 @@ pub async fn start(
     let seconds = fields.maybe_u32("seconds", 1..=SECONDS_MAX)?.unwrap_or(SECONDS);
     let target = fields.maybe_parsed("target", "hub, plone or both", Target::parse)?.unwrap_or(Target::Both);
     fields.finish()?;
-    let id = Uuid::now_v7().to_string();
-    let job = demos.job(&id, users, seconds, target).ok_or_else(|| Problem::internal("no token could be made"))?;
+    let task = Uuid::now_v7().to_string();
+    let job = demos.job(&task, users, seconds, target).ok_or_else(|| Problem::internal("no token could be made"))?;
     let leash = Leash::default();
     {
         // Looked at and taken in one go: of two at once, one is told to wait.
         let taken = demos.busy_s();
         let mut newest = demos.newest();
-        if taken.is_some() || newest.as_ref().is_some_and(|task| task.state == State::Running) {
+        if taken.is_some() || newest.as_ref().is_some_and(|newest| newest.state == State::Running) {
             return Err(under_way(taken.unwrap_or(BUSY_RETRY_S)));
         }
-        *newest = Some(Task::new(id.clone(), users, seconds, target));
+        *newest = Some(Task::new(task.clone(), users, seconds, target));
         *demos.leash.lock().unwrap_or_else(PoisonError::into_inner) = leash.clone();
     }
     let detail = json!({ "users": users, "seconds": seconds, "target": target }).to_string();
-    audit.record(&request, Some(&admin.0), "demo.start", Some(&id), None, &detail);
+    audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, &detail);
     actix_web::rt::spawn(follow(demos.into_inner(), job, leash));
-    let at = format!("/api/v1/admin/demo/{id}");
-    Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(json!({ "task": id })))
+    let at = format!("/api/v1/admin/demo/{task}");
+    Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(json!({ "task": task })))
 }
 
 /// Follows a run to its end, and removes its sandbox if it could not.

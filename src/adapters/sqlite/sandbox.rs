@@ -35,7 +35,7 @@ pub(super) fn forget_all(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 impl SandboxStore for SqliteStore {
-    fn remove_sandbox(&self, term: &TermId) -> StoreFuture<()> {
+    fn remove_sandbox(&self, term: &TermId) -> StoreFuture<Vec<String>> {
         if !term.is_sandbox() {
             let error = StoreError::Refused(format!("term {term} is no sandbox"));
             return futures_util::future::ready(Err(error)).boxed();
@@ -43,6 +43,13 @@ impl SandboxStore for SqliteStore {
         self.forget_shelf(term);
         let (store, term) = (self.clone(), term.clone());
         async move {
+            let id = term.clone();
+            let imports = store.read(move |connection| {
+                let mut ids =
+                    connection.prepare("SELECT id FROM import_tasks WHERE json_extract(body, '$.term') = ?1")?;
+                ids.query_map([id.as_str()], |row| row.get(0))?.collect()
+            });
+            let imports = imports.await?;
             for (table, column, key) in TABLES {
                 let sql = format!(
                     "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {column} = ?1 LIMIT ?2)"
@@ -55,7 +62,7 @@ impl SandboxStore for SqliteStore {
                     }
                 }
             }
-            Ok(())
+            Ok(imports)
         }
         .boxed()
     }
