@@ -5,8 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use super::error::{get, method_not_allowed, not_found};
 use super::{
-    activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, plan, plone_desk, proxy,
-    receipts, registrations, roster, sections, session, sessions, terms, users,
+    activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, plan, plone_desk,
+    proxy, receipts, registrations, roster, sections, session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";

@@ -79,6 +79,6 @@ impl Caller {
     pub fn may_ask(&self, path: &str) -> bool {
         let below =
             |begin: &&str| path.strip_prefix(*begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.sandbox.is_none() || SANDBOX_PATHS.iter().any(|begin| below(begin))
+        self.sandbox.is_none() || SANDBOX_PATHS.iter().any(below)
     }
 }
