@@ -19,6 +19,7 @@ use eduhub::domain::role::Role;
 use eduhub::identity::token::Tokens;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -320,6 +321,24 @@ fn what_ends_badly_says_so_by_its_status() {
     let mut told = String::new();
     running.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     assert!(told.contains("hub"), "{told}");
+    let _server = home.serve();
+    assert_eq!(sandbox(&home), None);
+}
+
+#[test]
+fn one_that_is_interrupted_removes_what_it_made_and_one_whose_hub_ends_does_not_outlive_it() {
+    let home = home();
+    let server = home.serve();
+    let mut running = home.command(&["rush", "--users", "20", "--seconds", "60"]).spawn().unwrap();
+    eventually("a sandbox", || sandbox(&home));
+    kill_process(Pid::from_child(&running), Signal::INT).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(1));
+    assert_eq!(sandbox(&home), None);
+
+    let mut admin = server.client().signed_in(&home.token("boss", "admin"));
+    start(&mut admin, &json!({"users": 20, "seconds": 60, "target": "hub"}));
+    eventually("a sandbox", || sandbox(&home));
+    assert_eq!(server.stop().code(), Some(0));
     let _server = home.serve();
     assert_eq!(sandbox(&home), None);
 }
