@@ -23,6 +23,7 @@ use crate::actors::pool::RegistrarPool;
 use crate::actors::registrar::Surroundings;
 use crate::actors::registry::{ConnectionLimits, Registry};
 use crate::actors::relay::Relay;
+use crate::actors::sandbox::Sandboxes;
 use crate::adapters::bus_local::{Events, LocalBus};
 use crate::adapters::schedule_csv::CsvSchedules;
 use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
@@ -31,6 +32,7 @@ use crate::config::Config;
 use crate::demo;
 use crate::http::auth::identify;
 use crate::http::dashboard::LastParts;
+use crate::http::demo::Demos;
 use crate::http::hot::HotAnswers;
 use crate::http::proxy::{PloneProxy, own_origin};
 use crate::http::request_id::request_id;
@@ -239,13 +241,15 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
     let site = Site::new(config.server.public_url.as_deref(), address.port())?;
     let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     shared.core.store.lock().announce(&format!("http://{address}")).context("the lock file cannot be written")?;
-    let server = http_server(config, shared, &site, listener)?;
+    let demos = Data::new(demos(config, shared, address));
+    let server = http_server(config, shared, &site, listener, demos.clone())?;
     let handle = server.handle();
     let running = actix_rt::spawn(server);
     greet(&url, accounts)?;
     wait_for_signal().await?;
     log::info!("ending: clients are told to come back, what was accepted is finished");
     shared.broker.try_send(DrainAll).ok();
+    demos.stop();
     let bridge = async {
         // What does not end in time is still marked in the store, and written after the next start.
         if let Some(bridge) = &shared.bridge
@@ -259,6 +263,21 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
     shared.audit.flush().await;
     log::info!("ended");
     Ok(())
+}
+
+/// Demonstrations against this hub, at the address where it can be reached from the machine itself.
+fn demos(config: &Config, shared: &Shared, address: std::net::SocketAddr) -> Demos {
+    let core = &shared.core;
+    let (pool, model, imports) = (core.pool.clone(), core.model.clone(), core.imports.clone());
+    let sandboxes = Sandboxes::new(pool, model, imports, Arc::new(core.store.clone()), core.clock.clone());
+    let host = match address.ip() {
+        std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let url = format!("http://{}", std::net::SocketAddr::new(host, address.port()));
+    let plone = crate::bridge::demo_target(config);
+    Demos::new(Arc::new(sandboxes), shared.identity.clone(), core.clock.clone(), url, plone)
 }
 
 /// Listens with the backlog that 8:00 needs; port 0 lets the system choose.
@@ -290,6 +309,7 @@ fn http_server(
     shared: &Arc<Shared>,
     site: &Site,
     listener: std::net::TcpListener,
+    demos: Data<Demos>,
 ) -> anyhow::Result<Server> {
     let proxy = shared.bridge.as_ref().map(|bridge| bridge.proxy(config, listener.local_addr()?.port())).transpose()?;
     let proxy = proxy.map(Data::new);
@@ -322,6 +342,7 @@ fn http_server(
             .app_data(site.clone())
             .app_data(credit_limit.clone())
             .app_data(last_parts.clone())
+            .app_data(demos.clone())
             .wrap(from_fn(identify))
             .wrap(from_fn(own_origin))
             .wrap(from_fn(request_id))

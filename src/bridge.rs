@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context as _;
 use futures_util::FutureExt;
+use secrecy::ExposeSecret;
+use serde_json::{Map, json};
 use tokio::sync::watch;
 
 use crate::actors::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
@@ -14,7 +16,7 @@ use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
 use crate::adapters::plone::{PloneClient, PloneOptions};
 use crate::app::Core;
 use crate::config::Config;
-use crate::domain::ids::UserName;
+use crate::domain::ids::{SANDBOX_PREFIX, UserName};
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
 use crate::http::proxy::PloneProxy;
@@ -22,6 +24,34 @@ use crate::identity::members::PlainMember;
 use crate::identity::{Audit, Identity, PloneSignIn};
 use crate::ports::members::MemberStore;
 use crate::ports::plone::Plone;
+use crate::rush::PloneJob;
+
+/// The Plone of the settings as a demonstration may press it; none unless they allow that.
+#[must_use]
+pub fn demo_target(config: &Config) -> Option<PloneJob> {
+    let plone = &config.plone;
+    let url = plone.url.clone().filter(|_| plone.demo_target)?;
+    let mut fields = Map::new();
+    fields.insert("@type".to_owned(), plone.section_type.clone().into());
+    fields.insert("title".to_owned(), "EduHub: a demonstration, deleted after it".into());
+    let own = [
+        // No pull takes an item of such a term for a section of the college.
+        (PloneField::Term, json!(format!("{SANDBOX_PREFIX}plone"))),
+        (PloneField::Crn, json!("1")),
+        (PloneField::Course, json!("DEMO 100")),
+        (PloneField::Capacity, json!(0)),
+    ];
+    fields.extend(own.map(|(field, value)| (plone.field_name(field).to_owned(), value)));
+    Some(PloneJob {
+        url,
+        username: plone.username.clone(),
+        password: plone.password.expose_secret().to_owned(),
+        folder: plone.sections_path.clone(),
+        fields,
+        seats_field: plone.field_name(PloneField::SeatsTaken).to_owned(),
+        capacity: 0,
+    })
+}
 
 /// The hub's side of Plone.
 pub struct Bridge {

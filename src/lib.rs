@@ -20,3 +20,4 @@ pub mod observe;
 pub mod ports;
 pub mod protocol;
 pub mod readmodel;
+pub mod rush;

@@ -12,7 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Which modules each module may use. Dependencies run one way; `app`, `cli`, `demo` and `observe` put the parts
 /// together and may use all of them.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("histogram", &[]),
     ("config", &["domain"]),
@@ -25,7 +25,11 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("identity", &["domain", "ports", "protocol"]),
     ("actors", &["domain", "histogram", "ports", "protocol", "readmodel", "identity"]),
     ("adapters", &["domain", "histogram", "ports", "protocol"]),
-    ("http", &["domain", "ports", "protocol", "readmodel", "identity", "actors", "adapters", "config", "metrics"]),
+    ("rush", &["histogram", "actors"]),
+    (
+        "http",
+        &["domain", "ports", "protocol", "readmodel", "identity", "actors", "adapters", "config", "metrics", "rush"],
+    ),
     ("demo", &["domain", "ports", "adapters"]),
 ];
 /// What puts the parts together.

@@ -8,6 +8,7 @@
 //! - [`registrar`]: owns one term; orders what is asked of it, one batch at the store at a time
 //! - [`import`]: imports of schedules, one at a time
 //! - [`plone`]: what goes between the hub and the college's Plone, beside requests
+//! - [`sandbox`]: a demonstration's own term, made for one run and removed after it
 //! - [`pool`]: finds a term's registrar, and bounds what is accepted; [`outcomes`]: counts how it ended, and how long it
 //!   took; [`activity`]: what of it was lately
 
@@ -24,5 +25,6 @@ pub mod registrar;
 pub mod registry;
 pub mod relay;
 mod resume;
+pub mod sandbox;
 mod seat_watch;
 pub mod session;

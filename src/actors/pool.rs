@@ -12,12 +12,14 @@ use crate::domain::ids::TermId;
 use crate::readmodel::TermModel;
 
 use super::outcomes::{Outcomes, Sent};
-use super::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, Reply, Surroundings};
+use super::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, Reply, Retire, Surroundings};
 
 /// The registrars, spread over a few threads of their own.
 pub struct RegistrarPool {
     around: Surroundings,
     registrars: DashMap<TermId, Addr<Registrar>>,
+    /// Those of sandboxes, apart: a command reaches one only by [`RegistrarPool::ask_within`].
+    sandboxes: DashMap<TermId, Addr<Registrar>>,
     arbiters: Vec<Arbiter>,
     next_arbiter: Mutex<usize>,
     /// One for each command between acceptance and answer. (A mailbox alone bounds nothing: each clone of an address
@@ -35,6 +37,7 @@ impl RegistrarPool {
         Self {
             around,
             registrars: DashMap::new(),
+            sandboxes: DashMap::new(),
             arbiters: (0..shards.max(1)).map(|_| Arbiter::new()).collect(),
             next_arbiter: Mutex::new(0),
             accepted: Arc::new(Semaphore::new(accepted_max)),
@@ -80,12 +83,13 @@ impl RegistrarPool {
 
     /// The registrar of a term, started when there is none; and, for a new one, what hears that it is loaded.
     fn ensure(&self, term: TermId) -> (Addr<Registrar>, Option<oneshot::Receiver<Arc<TermModel>>>) {
+        let registrars = if term.is_sandbox() { &self.sandboxes } else { &self.registrars };
         // No guard of the map is held across anything that could come back to it: starting an actor only sends.
-        if let Some(known) = self.registrars.get(&term) {
+        if let Some(known) = registrars.get(&term) {
             return (known.clone(), None);
         }
         let mut next = self.next_arbiter.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = self.registrars.get(&term) {
+        if let Some(known) = registrars.get(&term) {
             return (known.clone(), None);
         }
         let arbiter = &self.arbiters[*next % self.arbiters.len()];
@@ -93,7 +97,7 @@ impl RegistrarPool {
         let (loaded, waits) = oneshot::channel();
         let registrar = Registrar::new(term.clone(), self.around.clone(), self.wait_max, loaded);
         let address = Registrar::start_in_arbiter(&arbiter.handle(), move |_| registrar);
-        self.registrars.insert(term, address.clone());
+        registrars.insert(term, address.clone());
         (address, Some(waits))
     }
 
@@ -103,8 +107,41 @@ impl RegistrarPool {
         Some(self.send(&registrar, term, command).await)
     }
 
-    /// Asks the registrar of a term that this command may make.
+    /// The same as somebody who is confined to a sandbox (none: everybody else).
+    pub async fn ask_within(&self, sandbox: Option<&TermId>, term: &TermId, command: Command) -> Option<Reply> {
+        match sandbox {
+            None => self.ask(term, command).await,
+            // What happens in a sandbox is in no statistics.
+            Some(own) if own == term => {
+                let registrar = self.sandboxes.get(term)?.clone();
+                Some(self.send_uncounted(&registrar, command).await)
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Starts the registrar of a sandbox, and waits until it can be asked.
+    pub async fn open_sandbox(&self, term: TermId) {
+        if let (true, (_, Some(loaded))) = (term.is_sandbox(), self.ensure(term.clone())) {
+            // Only a shutdown drops the sender.
+            let _ = loaded.await;
+        }
+    }
+
+    /// Ends the registrar of a sandbox; once this returns it writes and publishes nothing any more.
+    pub async fn retire_sandbox(&self, term: &TermId) {
+        let Some((_, registrar)) = self.sandboxes.remove(term) else { return };
+        let (done, ended) = oneshot::channel();
+        if registrar.send(Retire { done }).await.is_ok() {
+            let _ = ended.await;
+        }
+    }
+
+    /// Asks the registrar of a term that this command may make. A sandbox is made in no such way.
     pub async fn ask_or_make(&self, term: TermId, command: Command) -> Reply {
+        if term.is_sandbox() {
+            return self.ask_within(Some(&term), &term, command).await.unwrap_or(Err(AskError::Failed));
+        }
         let (registrar, _) = self.ensure(term.clone());
         self.send(&registrar, &term, command).await
     }

@@ -58,6 +58,14 @@ pub struct Ask {
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
+/// Ends the registrar of a term that is to be removed: what is at the store is waited for, what waits is refused.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Retire {
+    /// Hears when the registrar has done its last.
+    pub(super) done: oneshot::Sender<()>,
+}
+
 /// Tells whoever waits that the term is loaded.
 pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 
@@ -92,6 +100,7 @@ pub struct Registrar {
     waiting: VecDeque<Ask>,
     wait_max: Duration,
     on_loaded: Vec<Loaded>,
+    retiring: Option<oneshot::Sender<()>>,
 }
 
 impl Registrar {
@@ -107,6 +116,7 @@ impl Registrar {
             waiting: VecDeque::new(),
             wait_max,
             on_loaded: vec![on_loaded],
+            retiring: None,
         }
     }
 
@@ -137,7 +147,16 @@ impl Registrar {
 
     /// Hands the next batch to the store, unless one is there already.
     fn next_batch(&mut self, ctx: &mut Context<Self>) {
-        if !matches!(self.state, State::Idle) || self.waiting.is_empty() {
+        if !matches!(self.state, State::Idle) {
+            return;
+        }
+        if let Some(done) = self.retiring.take() {
+            self.waiting.drain(..).for_each(|ask| answer(ask.reply, Err(AskError::Overloaded)));
+            let _ = done.send(());
+            ctx.stop();
+            return;
+        }
+        if self.waiting.is_empty() {
             return;
         }
         let mut commands = Vec::new();
@@ -289,6 +308,15 @@ impl Handler<Ask> for Registrar {
 
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         self.waiting.push_back(ask);
+        self.next_batch(ctx);
+    }
+}
+
+impl Handler<Retire> for Registrar {
+    type Result = ();
+
+    fn handle(&mut self, retire: Retire, ctx: &mut Self::Context) {
+        self.retiring = Some(retire.done);
         self.next_batch(ctx);
     }
 }

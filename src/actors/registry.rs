@@ -383,7 +383,7 @@ mod tests {
         let (name, token_id) = (user.as_str().into(), Uuid::nil());
         let source = crate::identity::Source::Hub;
         let expires_at = Timestamp::MAX;
-        Some(Caller { user, name, role: Role::Student, source, token_id, issued_ms: 0, expires_at })
+        Some(Caller { user, name, role: Role::Student, source, token_id, issued_ms: 0, expires_at, sandbox: None })
     }
 
     fn address(last: u8) -> IpAddr {

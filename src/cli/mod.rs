@@ -4,11 +4,13 @@
 //! - [`serve`]: the server; [`import`]: a schedule
 //! - [`store`]: `backup`, `restore`, `verify`
 //! - [`user`], [`password`]: local accounts; [`token`]: minted tokens
+//! - [`rush`]: the performance demonstration
 //! - [`remote`]: asking a hub that runs on the same store
 
 mod import;
 mod password;
 mod remote;
+mod rush;
 mod serve;
 mod store;
 mod token;
@@ -57,6 +59,8 @@ enum Command {
     },
     /// Mints signed access tokens, one a line
     Token(token::TokenArguments),
+    /// Presses a running hub with simulated students, and tells how it held
+    Rush(rush::RushArguments),
     /// Copies the store into a new file, beside a running hub or without one
     Backup {
         /// The new file
@@ -129,6 +133,8 @@ fn run(arguments: &Arguments) -> Done {
         Command::Import(arguments) => import::run(&settings()?, arguments),
         Command::User { command } => user::run(&settings()?, command),
         Command::Token(token) => token::run(&settings()?, token),
+        Command::Rush(arguments) if arguments.attached => rush::attached(),
+        Command::Rush(arguments) => rush::run(&settings()?, arguments),
         Command::Backup { file } => store::backup(&settings()?, file),
         Command::Restore { file, replace } => store::restore(&settings()?, file, *replace),
         Command::Verify => store::verify(&settings()?),

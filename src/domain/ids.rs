@@ -75,6 +75,18 @@ impl TermId {
     }
 }
 
+/// What the ids of sandbox terms begin with: terms that a demonstration makes for itself and removes. No term of the
+/// college may have such an id.
+pub const SANDBOX_PREFIX: &str = "_sandbox-";
+
+impl TermId {
+    /// Whether it is a demonstration's own: hidden from everybody else, and removed after it.
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        self.0.starts_with(SANDBOX_PREFIX)
+    }
+}
+
 impl Crn {
     /// Reads a CRN. It holds no `-`, which separates it from its term in a [`SectionId`].
     pub fn parse(text: &str) -> Result<Self, BadName> {

@@ -102,7 +102,15 @@ pub async fn identify<B: MessageBody + 'static>(
     };
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
+    let sandboxed = credentials.caller().is_some_and(|caller| caller.sandbox.is_some());
+    if credentials.caller().is_some_and(|caller| !caller.may_ask(req.path())) {
+        let (req, _) = req.into_parts();
+        let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
+        return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
+    }
     let counted = match &credentials {
+        // Load is what a demonstration is for; it has bounds of its own.
+        _ if sandboxed => Ok(()),
         _ if UNLIMITED_PATHS.contains(&req.path()) => Ok(()),
         Credentials::Good(caller, _) => {
             req.extensions_mut().insert(LoggedUser(caller.user.clone()));
@@ -242,6 +250,10 @@ impl Audit {
         section: Option<&SectionId>,
         detail: &str,
     ) {
+        // What the made-up people of a demonstration do is nobody's deed; that there was one is told.
+        if caller.is_some_and(|caller| caller.sandbox.is_some()) && !action.starts_with("demo.") {
+            return;
+        }
         self.append(AuditEntry {
             at: SystemClock.now(),
             user: caller.map(|caller| caller.user.clone()),

@@ -10,10 +10,10 @@ use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::actors::import::{ImportError, ImportOptions, Imports, Upload};
-use crate::domain::ids::TermId;
+use crate::domain::ids::{SANDBOX_PREFIX, TermId};
 use crate::identity::Audit;
 use crate::protocol::problem::ProblemCode;
 
@@ -62,6 +62,13 @@ pub async fn start(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let options = options_of(&request, &jobs)?;
+    let own = staff.0.sandbox.as_ref();
+    if options.term.as_ref().is_some_and(TermId::is_sandbox) && own != options.term.as_ref() {
+        return Err(Problem::invalid("term", "Ids that begin like this are kept for demonstrations."));
+    }
+    if own.is_some() && own != options.term.as_ref() {
+        return Err(Problem::forbidden("Staff of a demonstration import into its sandbox."));
+    }
     let form = is_of_type(&request, "multipart/form-data");
     if !form && !is_of_type(&request, "text/csv") {
         let detail = "A schedule is sent as text/csv, or as the field `file` of a form (multipart/form-data).";
@@ -113,9 +120,20 @@ async fn submit(
 }
 
 /// `GET /api/v1/imports/{task}`
-pub async fn get(request: HttpRequest, _staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
+pub async fn get(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let task = jobs.task(&path_param(&request, "task")?).await?;
-    Ok(answer(task.ok_or_else(no_such_task)?))
+    Ok(answer(task.filter(|task| is_of_their_world(&staff, task)).ok_or_else(no_such_task)?))
+}
+
+/// Whether a task is for whoever asks: a demonstration's are for the demonstration, all others for everybody else.
+fn is_of_their_world(staff: &Staff, task: &str) -> bool {
+    let own = staff.0.sandbox.as_ref();
+    if own.is_none() && !task.contains(SANDBOX_PREFIX) {
+        return true;
+    }
+    let term = serde_json::from_str(task).ok().and_then(|task: Value| Some(task["term"].as_str()?.to_owned()));
+    let sandbox = term.filter(|term| term.starts_with(SANDBOX_PREFIX));
+    sandbox.as_deref() == own.map(TermId::as_str)
 }
 
 /// `DELETE /api/v1/imports/{task}`
@@ -126,15 +144,18 @@ pub async fn cancel(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
+    if staff.0.sandbox.is_some() {
+        return Err(no_such_task());
+    }
     let task = jobs.cancel(&id).await?.ok_or_else(no_such_task)?;
     audit.record(&request, Some(&staff.0), "import.cancel", Some(&id), None, "");
     Ok(answer(task))
 }
 
 /// `GET /api/v1/imports/{task}/errors.csv`
-pub async fn errors(request: HttpRequest, _staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
+pub async fn errors(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
-    if jobs.task(&id).await?.is_none() {
+    if staff.0.sandbox.is_some() || jobs.task(&id).await?.is_none() {
         return Err(no_such_task());
     }
     let path = jobs.errors_file(&id);

@@ -14,6 +14,7 @@
 //! - [`imports`]: schedules; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`receipts`]: who has seen them; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
 //! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer; [`plone_desk`]: Plone for admins
+//! - [`demo`]: the performance demonstration
 //! - [`proxy`]: Plone itself, behind the hub
 //! - [`session`]: signing in and out; [`users`]: who uses the hub, local accounts, the audit trail
 //! - [`health`]: whether the hub lives, is ready, and what it measures; [`charts`]: the last seconds of that, for admins
@@ -27,6 +28,7 @@ pub mod auth;
 pub mod body;
 pub mod charts;
 pub mod dashboard;
+pub mod demo;
 pub mod encoded;
 pub mod error;
 pub mod events;

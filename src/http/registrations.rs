@@ -33,7 +33,8 @@ pub async fn register(
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| no_such_section())?;
     let command = Command::Register { student: student.0.user, crn: id.crn, waitlist };
-    one_wish(&pool, &id.term, command, "There is no such section.").await
+    let sandbox = student.0.sandbox.as_ref();
+    one_wish(&pool, sandbox, &id.term, command, "There is no such section.").await
 }
 
 /// `DELETE /api/v1/me/registrations/{section}`
@@ -44,7 +45,7 @@ pub async fn drop_one(
 ) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_held())?;
     let command = Command::Drop { student: student.0.user, crn: id.crn };
-    one_wish(&pool, &id.term, command, NEVER_HELD).await
+    one_wish(&pool, student.0.sandbox.as_ref(), &id.term, command, NEVER_HELD).await
 }
 
 const NEVER_HELD: &str = "You have never held a seat or a place in this section.";
@@ -55,12 +56,13 @@ fn never_held() -> Problem {
 
 async fn one_wish(
     pool: &RegistrarPool,
+    sandbox: Option<&TermId>,
     term: &TermId,
     command: Command,
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
-    match pool.ask(term, command).await.ok_or_else(not_found)?? {
+    match pool.ask_within(sandbox, term, command).await.ok_or_else(not_found)?? {
         Answer::Wish(WishOutcome::Done(receipt)) => {
             let created = receipt.fresh && receipt.standing != Standing::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -90,6 +92,9 @@ fn receipt_json(term: &TermId, receipt: &Receipt) -> Value {
 /// `GET /api/v1/me/registrations`
 pub async fn list(request: HttpRequest, student: Student, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
     let wanted = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
+    if let Some(own) = &student.0.sandbox {
+        return Ok(held_in_sandbox(&model, own, &student.0.user));
+    }
     if wanted.as_ref().is_some_and(|term| model.term(term).is_none()) {
         return Err(Problem::invalid("term", "There is no such term."));
     }
@@ -113,6 +118,12 @@ pub(super) fn held_by(
         items.extend(held);
     }
     (items, credits)
+}
+
+/// What a student of a demonstration holds.
+fn held_in_sandbox(model: &ReadModel, own: &TermId, student: &UserName) -> HttpResponse {
+    let items = model.term_within(Some(own), own).map(|term| held_in(own, &term, student));
+    HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "items": items.unwrap_or_default(), "credits": {} }))
 }
 
 /// What a student holds in one term, in the order in which it was taken.
@@ -144,6 +155,9 @@ pub async fn batch(
     payload: web::Payload,
     pool: Data<RegistrarPool>,
 ) -> Result<HttpResponse, Problem> {
+    if student.0.sandbox.is_some() {
+        return Err(Problem::forbidden("The students of a demonstration press for one section at a time."));
+    }
     let mut fields = read_json(&request, payload).await?;
     let add = section_ids("add", fields.maybe_strings("add", BATCH_LEN_MAX, 1..=SECTION_LEN_MAX)?)?;
     let drop = section_ids("drop", fields.maybe_strings("drop", BATCH_LEN_MAX, 1..=SECTION_LEN_MAX)?)?;

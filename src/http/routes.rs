@@ -5,8 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use super::error::{get, method_not_allowed, not_found};
 use super::{
-    activity, alerts, announcements, assets, charts, dashboard, events, health, imports, live, plan, plone_desk, proxy,
-    receipts, registrations, roster, sections, session, sessions, terms, users,
+    activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, plan, plone_desk,
+    proxy, receipts, registrations, roster, sections, session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -29,6 +29,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(receipts::routes)
         .configure(announcements::routes)
         .configure(dashboard::routes)
+        .configure(demo::routes)
         .configure(plone_desk::routes)
         .configure(live::routes)
         .configure(sessions::routes)

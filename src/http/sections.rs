@@ -214,13 +214,14 @@ pub(super) fn no_such_section() -> Problem {
 /// `GET /api/v1/seats?term=`
 pub async fn seats(
     request: HttpRequest,
-    _visitor: Visitor,
+    visitor: Visitor,
     model: Data<ReadModel>,
     hot: Data<HotAnswers>,
 ) -> Result<HttpResponse, Problem> {
     let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     let term = term.ok_or_else(|| unknown("term", "Say which term: ?term=…"))?;
-    let term = model.term(&term);
+    let sandbox = visitor.0.as_ref().and_then(|caller| caller.sandbox.as_ref());
+    let term = model.term_within(sandbox, &term);
     let term = term.ok_or_else(|| unknown("term", "There is no such term."))?;
     let snapshot = term.snapshot();
     let build = move || {

@@ -101,6 +101,9 @@ pub async fn put(
     let id = TermId::parse(&path_param(&request, "id")?).map_err(|_| {
         Problem::invalid("id", "A term's id has 1 to 24 letters, digits, dots, underscores or hyphens.")
     })?;
+    if id.is_sandbox() {
+        return Err(Problem::invalid("id", "Ids that begin like this are kept for demonstrations."));
+    }
     let patch = TermPatch {
         title: fields.maybe_string("title", 1..=TITLE_LEN_MAX)?.map(Into::into),
         starts_on: fields.nullable_date("starts_on")?,

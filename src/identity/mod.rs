@@ -30,12 +30,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::ids::UserName;
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
 
 pub use audit::Audit;
 pub use gate::{Identity, Settings};
 pub use plone::PloneSignIn;
+
+/// What a token of a sandbox is good for; the handlers of these see to it that nothing but the sandbox is looked at.
+const SANDBOX_PATHS: [&str; 4] =
+    ["/api/v1/seats", "/api/v1/me/registrations", "/api/v1/imports", "/api/v1/admin/demo/sandboxes"];
 
 /// By what somebody has a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -65,4 +69,16 @@ pub struct Caller {
     pub issued_ms: i64,
     /// When the rights of this token end.
     pub expires_at: Timestamp,
+    /// The sandbox term that the token is confined to; none: it is of the real college, and sees no sandbox.
+    pub sandbox: Option<TermId>,
+}
+
+impl Caller {
+    /// Whether a path is among those that the token is for: all, unless it is confined to a sandbox.
+    #[must_use]
+    pub fn may_ask(&self, path: &str) -> bool {
+        let below =
+            |begin: &&str| path.strip_prefix(*begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.sandbox.is_none() || SANDBOX_PATHS.iter().any(below)
+    }
 }

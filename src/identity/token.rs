@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::ids::UserName;
+use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
 
 use super::{Caller, Source};
@@ -34,6 +34,9 @@ struct Claims {
     iat_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "is_hub")]
     src: Source,
+    // The sandbox term of a demonstration, and nothing else, is what the token is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sandbox: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -98,6 +101,19 @@ impl Tokens {
         self.mint_by(Source::Hub, user, name, role, ttl, now)
     }
 
+    /// Makes a token that is good in this sandbox and nowhere else.
+    #[must_use]
+    pub fn mint_for_sandbox(
+        &self,
+        sandbox: &TermId,
+        user: &UserName,
+        role: Role,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Option<Minted> {
+        self.sign(Claims { sandbox: Some(sandbox.to_string()), ..claims(Source::Hub, user, None, role, ttl, now)? })
+    }
+
     /// The same, saying by what somebody has it.
     #[must_use]
     pub fn mint_by(
@@ -109,17 +125,11 @@ impl Tokens {
         ttl: Duration,
         now: Timestamp,
     ) -> Option<Minted> {
-        let ttl_s = i64::try_from(ttl.min(TTL_MAX).as_secs()).ok()?;
-        let claims = Claims {
-            sub: user.as_str().to_owned(),
-            name: name.map(str::to_owned),
-            role,
-            iat: now.as_second(),
-            exp: now.as_second() + ttl_s,
-            jti: Uuid::now_v7().to_string(),
-            iat_ms: Some(now.as_millisecond()),
-            src: source,
-        };
+        self.sign(claims(source, user, name, role, ttl, now)?)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "made for this, and used up")]
+    fn sign(&self, claims: Claims) -> Option<Minted> {
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).ok()?;
         Some(Minted { token, caller: caller_of(&claims).ok()? })
     }
@@ -145,13 +155,39 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
+fn claims(
+    source: Source,
+    user: &UserName,
+    name: Option<&str>,
+    role: Role,
+    ttl: Duration,
+    now: Timestamp,
+) -> Option<Claims> {
+    let ttl_s = i64::try_from(ttl.min(TTL_MAX).as_secs()).ok()?;
+    Some(Claims {
+        sub: user.as_str().to_owned(),
+        name: name.map(str::to_owned),
+        role,
+        iat: now.as_second(),
+        exp: now.as_second() + ttl_s,
+        jti: Uuid::now_v7().to_string(),
+        iat_ms: Some(now.as_millisecond()),
+        src: source,
+        sandbox: None,
+    })
+}
+
 fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
     let user = UserName::parse(&claims.sub).map_err(|_| TokenError::Foreign)?;
     let token_id = Uuid::parse_str(&claims.jti).map_err(|_| TokenError::Foreign)?;
     let name = claims.name.as_deref().unwrap_or(&claims.sub).into();
     let expires_at = Timestamp::from_second(claims.exp).map_err(|_| TokenError::Foreign)?;
     let issued_ms = claims.iat_ms.unwrap_or_else(|| claims.iat.saturating_mul(1_000));
-    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at })
+    let sandbox = claims.sandbox.as_deref().map(TermId::parse).transpose().map_err(|_| TokenError::Foreign)?;
+    if sandbox.as_ref().is_some_and(|term| !term.is_sandbox()) {
+        return Err(TokenError::Foreign);
+    }
+    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at, sandbox })
 }
 
 #[cfg(test)]
@@ -216,6 +252,19 @@ mod tests {
             assert_eq!(minted.caller.source, source);
             assert_eq!(tokens(SECRET).verify(&minted.token, at(1_000)).unwrap().source, source);
         }
+    }
+
+    #[test]
+    fn a_token_of_a_sandbox_says_so_and_one_of_a_real_term_is_foreign() {
+        let user = UserName::parse("ann").unwrap();
+        let mint = |term: &str| {
+            let term = TermId::parse(term).unwrap();
+            tokens(SECRET).mint_for_sandbox(&term, &user, Role::Student, Duration::from_secs(60), at(1_000))
+        };
+        let minted = mint("_sandbox-1").unwrap();
+        let caller = tokens(SECRET).verify(&minted.token, at(1_000)).unwrap();
+        assert_eq!(caller.sandbox, TermId::parse("_sandbox-1").ok());
+        assert!(mint("202209").is_none());
     }
 
     #[test]

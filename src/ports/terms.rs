@@ -87,3 +87,10 @@ pub trait TermStore: Send + Sync {
     /// next batch.
     fn run(&self, batch: TermBatch) -> StoreFuture<Committed>;
 }
+
+/// Removes what a demonstration has made. Nothing else of a term is ever removed.
+pub trait SandboxStore: Send + Sync {
+    /// Removes a sandbox term wholly: its sections, registrations, counts, and imports. Its registrar must have ended.
+    /// Answers the ids of the import tasks that were removed.
+    fn remove_sandbox(&self, term: &TermId) -> StoreFuture<Vec<String>>;
+}

@@ -23,6 +23,8 @@ pub use term_model::TermModel;
 #[derive(Default)]
 pub struct ReadModel {
     terms: ArcSwap<BTreeMap<TermId, Arc<TermModel>>>,
+    /// Terms of demonstrations, apart: nobody finds one who does not ask for it.
+    sandboxes: ArcSwap<BTreeMap<TermId, Arc<TermModel>>>,
     /// Held while the map is exchanged, so that two new terms do not lose each other.
     exchange: Mutex<()>,
 }
@@ -34,7 +36,7 @@ impl ReadModel {
         Self::default()
     }
 
-    /// All terms, in order of id.
+    /// All terms, in order of id; sandboxes are none of them.
     #[must_use]
     pub fn terms(&self) -> Arc<BTreeMap<TermId, Arc<TermModel>>> {
         self.terms.load_full()
@@ -44,6 +46,24 @@ impl ReadModel {
     #[must_use]
     pub fn term(&self, id: &TermId) -> Option<Arc<TermModel>> {
         self.terms.load().get(id).cloned()
+    }
+
+    /// One term as somebody finds it who is confined to a sandbox (none: everybody else). Nobody sees both worlds.
+    #[must_use]
+    pub fn term_within(&self, sandbox: Option<&TermId>, id: &TermId) -> Option<Arc<TermModel>> {
+        match sandbox {
+            None => self.term(id),
+            Some(own) if own == id => self.sandboxes.load().get(id).cloned(),
+            Some(_) => None,
+        }
+    }
+
+    /// Forgets a sandbox that was removed.
+    pub fn forget_sandbox(&self, id: &TermId) {
+        let _one_at_a_time = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sandboxes = (**self.sandboxes.load()).clone();
+        sandboxes.remove(id);
+        self.sandboxes.store(Arc::new(sandboxes));
     }
 
     /// A section as published now, with the term's sequence at that commit.
@@ -69,14 +89,15 @@ impl ReadModel {
     pub fn publish_loaded(&self, loaded: LoadedTerm) -> Arc<TermModel> {
         let _one_at_a_time = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
         let id = loaded.term.id.clone();
-        if let Some(known) = self.term(&id) {
+        let world = if id.is_sandbox() { &self.sandboxes } else { &self.terms };
+        if let Some(known) = world.load().get(&id).cloned() {
             known.reload(loaded);
             return known;
         }
         let model = Arc::new(TermModel::new(loaded));
-        let mut terms = (**self.terms.load()).clone();
+        let mut terms = (**world.load()).clone();
         terms.insert(id, model.clone());
-        self.terms.store(Arc::new(terms));
+        world.store(Arc::new(terms));
         model
     }
 }

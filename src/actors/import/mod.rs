@@ -43,6 +43,8 @@ pub const QUEUE_MAX: usize = 4;
 pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
 /// How much lower than the rest of the hub the thread's priority is (as `nice`).
 const NICENESS: i32 = 10;
+/// What the lists of errors end with, behind their task's id.
+const ERRORS_SUFFIX: &str = ".errors.csv";
 /// What the folders of uploads begin with.
 const UPLOAD_PREFIX: &str = "upload-";
 
@@ -142,7 +144,7 @@ impl Inner {
     }
 
     fn errors_path(&self, task: &str) -> PathBuf {
-        self.around.folder.join(format!("{task}.errors.csv"))
+        self.around.folder.join(format!("{task}{ERRORS_SUFFIX}"))
     }
 }
 
@@ -160,8 +162,13 @@ impl Imports {
         std::fs::create_dir_all(&around.folder)?;
         for entry in std::fs::read_dir(&around.folder)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(UPLOAD_PREFIX) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(UPLOAD_PREFIX) {
                 std::fs::remove_dir_all(entry.path())?;
+            } else if let Some(task) = name.strip_suffix(ERRORS_SUFFIX)
+                && around.store.task(task).await?.is_none()
+            {
+                std::fs::remove_file(entry.path())?;
             }
         }
         recover(&around).await?;
@@ -276,6 +283,25 @@ impl Imports {
             live.cancel(self.inner.around.clock.now());
         }
         self.task(id).await
+    }
+
+    /// Cancels what is under way or waits for a term; answers whether nothing of it is left.
+    #[must_use]
+    pub fn end_in(&self, term: &TermId) -> bool {
+        let all: Vec<_> = self.inner.live().values().cloned().collect();
+        let of_term: Vec<_> = all.into_iter().filter(|live| live.report().term.as_ref() == Some(term)).collect();
+        for live in &of_term {
+            live.cancel(self.inner.around.clock.now());
+        }
+        of_term.is_empty()
+    }
+
+    /// Removes the lists of errors of tasks that the store has forgotten.
+    pub fn forget_errors(&self, tasks: &[String]) {
+        for task in tasks {
+            // A task without errors to list has no such file.
+            let _ = std::fs::remove_file(self.inner.errors_path(task));
+        }
     }
 
     /// The file with all of a task's errors, once it has been read: the task must exist.

@@ -207,7 +207,12 @@ impl Run<'_> {
     /// Sections: compared with the term as published, staged in chunks, applied as one command.
     fn sections(&mut self, schedule: &dyn Schedule, term: &TermId, refused: bool) -> Result<(), Stop> {
         let dry = self.job.options.dry_run || refused;
-        let snapshot = self.inner.around.model.term(term).map(|t| t.snapshot());
+        let sandbox = Some(term).filter(|term| term.is_sandbox());
+        if sandbox.is_some() && self.job.options.term.as_ref() != sandbox {
+            let told = "Terms whose ids begin like this are kept for demonstrations. Nothing was changed.";
+            return Err(Stop::Failed(told, "the file names a sandbox".to_owned()));
+        }
+        let snapshot = self.inner.around.model.term_within(sandbox, term).map(|t| t.snapshot());
         let generation = if dry { 0 } else { self.begin(term)? };
         let mut comparing = Comparing::new(
             snapshot.as_deref(),

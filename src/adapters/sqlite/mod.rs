@@ -10,6 +10,7 @@
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read; [`acks`]: who has seen them
 //! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
 //!   imports changed goes into the outbox bit by bit
+//! - [`sandbox`]: what a demonstration made is removed
 //! - [`terms`] (with [`rows`]): terms, sections, registrations; [`rosters`]: who is in a section
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
@@ -31,6 +32,7 @@ mod plone_items;
 mod readers;
 mod rosters;
 mod rows;
+mod sandbox;
 mod seed;
 mod terms;
 mod verify;
@@ -86,7 +88,8 @@ impl SqliteStore {
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let lock = StoreLock::take(&options.path)?;
         let mut connection = open::connect(&options.path)?;
-        outbox::begin(&mut connection, options.outbox)
+        sandbox::forget_all(&mut connection)
+            .and_then(|()| outbox::begin(&mut connection, options.outbox))
             .map_err(|error| OpenError::Sqlite { path: options.path.clone(), error })?;
         let writer = writer::Writer::start(connection, options.path.clone())?;
         let readers = readers::Readers::new(options.path.clone());

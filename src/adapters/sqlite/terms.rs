@@ -88,7 +88,9 @@ impl Record {
                 }
             }
         }
-        for notice in &changes.notices {
+        // What happens in a sandbox is told to nobody.
+        let kept = if book.term().id.is_sandbox() { &[][..] } else { &changes.notices };
+        for notice in kept {
             let section = self.sections.get(&notice.crn).or_else(|| book.section(&notice.crn));
             self.alerts.extend(section.and_then(|s| kept_alert(notice, s, now)));
         }
@@ -282,6 +284,13 @@ fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl SqliteStore {
+    /// Forgets a term that is being removed; its registrar has ended.
+    pub(super) fn forget_shelf(&self, term: &TermId) {
+        self.inner.shelves.lock().unwrap_or_else(PoisonError::into_inner).remove(term);
+    }
+}
+
 impl TermStore for SqliteStore {
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         self.read(|connection| {
@@ -320,7 +329,7 @@ impl TermStore for SqliteStore {
         let update = open.update(&record);
         let (term, seq, generation) = (open.book.term().clone(), open.seats_seq, open.generation);
         drop(open);
-        let mark_at = self.inner.options.outbox.then_some(batch.now);
+        let mark_at = (self.inner.options.outbox && !batch.term.is_sandbox()).then_some(batch.now);
         let written = self.write(move |tx| record.write(tx, &term, seq, generation, mark_at));
         async move { written.await.map(|()| Committed { answers, update: Some(update) }) }.boxed()
     }

@@ -1,0 +1,240 @@
+//! `rush`: the performance demonstration from the terminal, against a hub that runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+
+use crate::actors::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
+use crate::adapters::sqlite::{OpenError, StoreLock};
+use crate::bridge::demo_target;
+use crate::config::Config;
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::http::demo::{SECONDS, USERS, sandbox_id};
+use crate::identity::secret;
+use crate::identity::token::Tokens;
+use crate::rush::report::{Row, State, Target, Task};
+use crate::rush::{Job, PloneJob, run as rush, runner};
+
+use super::{Done, Failure, say};
+
+/// How long the tokens of a run live: longer than its sandbox.
+const TOKEN_TTL: Duration = Duration::from_secs(600);
+/// Beside work that makes students wait this much longer, in per cent and in milliseconds, they were slowed.
+const SLOWED_PERCENT: f64 = 25.0;
+const SLOWED_MS: f64 = 5.0;
+
+/// What `rush` is told.
+#[derive(Debug, Args)]
+pub(super) struct RushArguments {
+    /// Simulated students
+    #[arg(long, value_name = "N", default_value_t = USERS, value_parser = clap::value_parser!(u32).range(1..=i64::from(USERS_MAX)))]
+    users: u32,
+    /// How long they press
+    #[arg(long, value_name = "N", default_value_t = SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
+    seconds: u32,
+    /// The hub; the one that runs on the store of the settings unless told otherwise
+    #[arg(long)]
+    url: Option<String>,
+    /// Prints the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Takes a job from standard input, as the hub starts it
+    #[arg(long, hide = true)]
+    pub(super) attached: bool,
+}
+
+/// `eduhub rush --attached`: needs no settings.
+pub(super) fn attached() -> Done {
+    crate::machine::raise_open_files(0);
+    runner::attached().map_err(Failure::failed)
+}
+
+/// `eduhub rush [--users N] [--seconds N] [--url URL] [--json]`
+pub(super) fn run(config: &Config, arguments: &RushArguments) -> Done {
+    crate::machine::raise_open_files(arguments.users as usize);
+    let url = match &arguments.url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => running_hub(config)?,
+    };
+    let job = job(config, arguments, url)?;
+    let stop = stop_on_signals()?;
+    let bar = bar(arguments, &job);
+    let task = rush(&job, &stop, &|task| show(&bar, task)).map_err(Failure::failed)?;
+    bar.finish_and_clear();
+    if arguments.json {
+        say(serde_json::to_string_pretty(&task).map_err(Failure::failed)?)?;
+    } else {
+        table(&task)?;
+    }
+    if task.state != State::Done {
+        return Err(Failure::failed(task.message.as_deref().unwrap_or("the run did not come to its end")));
+    }
+    match task.results.iter().find(|row| row.target == "hub").filter(|row| row.has_harm()) {
+        Some(row) => Err(Failure::failed(format!(
+            "the hub oversold {} seats and lost {}",
+            row.oversold.unwrap_or(0),
+            row.lost.unwrap_or(0)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The hub that has the store of the settings.
+fn running_hub(config: &Config) -> Result<String, Failure> {
+    let nobody = || {
+        Failure::failed(format!(
+            "no hub runs on the store {}: start one with `eduhub serve`, or name one with --url",
+            config.store.path.display()
+        ))
+    };
+    if !config.store.path.exists() {
+        return Err(nobody());
+    }
+    match StoreLock::take(&config.store.path) {
+        Err(OpenError::Locked { address: Some(url), .. }) => Ok(url),
+        Ok(_) | Err(OpenError::Locked { .. }) => Err(nobody()),
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, Failure> {
+    let file = secret::path_beside(&config.store.path);
+    let tokens = Tokens::new(&secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?);
+    let unsigned = || Failure::failed("a token could not be signed");
+    let sandbox = sandbox_id().ok_or_else(unsigned)?;
+    let mint = |name: String, role| {
+        let user = UserName::parse(&name).map_err(Failure::failed)?;
+        let minted = tokens.mint_for_sandbox(&sandbox, &user, role, TOKEN_TTL, Timestamp::now());
+        Ok::<_, Failure>(minted.ok_or_else(unsigned)?.token)
+    };
+    let capacity = hot_seats(arguments.users).into();
+    Ok(Job {
+        task: sandbox.to_string(),
+        url,
+        sandbox: sandbox.to_string(),
+        admin: mint("rush-admin".to_owned(), Role::Admin)?,
+        staff: mint("rush-staff".to_owned(), Role::Staff)?,
+        students: (1..=arguments.users)
+            .map(|n| mint(format!("rush-{n:05}"), Role::Student))
+            .collect::<Result<_, _>>()?,
+        seconds: arguments.seconds,
+        target: Target::Both,
+        plone: demo_target(config).map(|plone| PloneJob { capacity, ..plone }),
+    })
+}
+
+/// What becomes true when the keyboard interrupts, or the system asks for the end: the sandbox is removed all the same.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = stop.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+                return;
+            };
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            stopping.store(true, Ordering::Relaxed);
+        });
+    });
+    Ok(stop)
+}
+
+/// The progress; it shows itself only on a terminal.
+fn bar(arguments: &RushArguments, job: &Job) -> ProgressBar {
+    let targets = if job.plone.is_some() { 2 } else { 1 };
+    let bar = ProgressBar::new(u64::from(arguments.seconds) * targets * 1_000);
+    if let Ok(style) = ProgressStyle::with_template("{prefix:<9} {wide_bar} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn show(bar: &ProgressBar, task: &Task) {
+    bar.set_prefix(task.phase.clone());
+    let Some(row) = task.results.iter().rfind(|row| row.target == task.phase) else { return };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a bar")]
+    let ms = if row.per_s > 0.0 { (row.requests as f64 / row.per_s * 1_000.0) as u64 } else { 0 };
+    let before = if task.phase == "plone" { u64::from(task.seconds) * 1_000 } else { 0 };
+    bar.set_position(before + ms);
+    bar.set_message(format!(
+        "{} requests, {}/s, p99 {} ms, {} seats told, {} errors",
+        row.requests,
+        row.per_s,
+        ms_of(row.latency_ms.p99),
+        row.told,
+        row.errors
+    ));
+}
+
+fn ms_of(ms: Option<f64>) -> String {
+    ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"))
+}
+
+/// Prints the result for people.
+fn table(task: &Task) -> Done {
+    let header = ["", "students", "requests", "per s", "p50 ms", "p95 ms", "p99 ms", "errors", "told", "held"];
+    let header: Vec<String> = header.into_iter().chain(["oversold", "lost"]).map(str::to_owned).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(task.results.iter().map(cells)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .enumerate()
+            .map(|(at, cell)| {
+                if at == 0 {
+                    format!("{cell:<width$}", width = width(at))
+                } else {
+                    format!("{cell:>width$}", width = width(at))
+                }
+            })
+            .collect();
+        say(cells.join("  ").trim_end())?;
+    }
+    for row in &task.results {
+        if let Some(recorded) = &row.recorded {
+            say(format_args!("{}: not measured now, but {recorded}", row.target))?;
+        }
+    }
+    background(task)
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let Row { latency_ms, .. } = row;
+    vec![
+        row.target.clone(),
+        row.users.to_string(),
+        row.requests.to_string(),
+        format!("{:.0}", row.per_s),
+        ms_of(latency_ms.p50),
+        ms_of(latency_ms.p95),
+        ms_of(latency_ms.p99),
+        row.errors.to_string(),
+        row.told.to_string(),
+        known(row.held),
+        known(row.oversold),
+        known(row.lost),
+    ]
+}
+
+/// Says whether work beside the students slowed them.
+fn background(task: &Task) -> Done {
+    let Some(background) = &task.background else { return Ok(()) };
+    let (Some(without), Some(with)) = (background.p99_without_ms, background.p99_with_ms) else {
+        return say("no import ran beside the students long enough to tell");
+    };
+    let slowed = with - without > SLOWED_MS && with > without * (1.0 + SLOWED_PERCENT / 100.0);
+    let verdict = if slowed { "it slowed students" } else { "it slowed nobody" };
+    let imports = background.imports;
+    say(format_args!("{imports} imports beside them: p99 {without:.1} ms without, {with:.1} ms with: {verdict}"))
+}
