@@ -141,6 +141,7 @@ impl Sections {
         }
         for chunk in to_read.chunks(CHUNK_LEN) {
             let read = read_all(chunk, |hit| around.plone.section(&hit.path), found).await?;
+            let read = without_what_the_hub_made(read, &known, around).await?;
             self.work(read, &mut known, around, found).apply(around, options).await?;
         }
         if is_whole {
@@ -264,6 +265,20 @@ impl Sections {
         }
         work.apply(around, options).await
     }
+}
+
+/// Leaves to the next pull what the hub itself has made in Plone since this one began: what was written to it is not
+/// among what is known here, and would be taken for an edit made in Plone.
+async fn without_what_the_hub_made(
+    mut read: Vec<(Hit, PloneSection)>,
+    known: &Known,
+    around: &PullSurroundings,
+) -> Result<Vec<(Hit, PloneSection)>, PullError> {
+    if read.iter().any(|(hit, _)| known.by_uid(&hit.uid).is_none()) {
+        let made: HashSet<String> = around.items.items().await?.into_iter().map(|item| item.uid).collect();
+        read.retain(|(hit, _)| known.by_uid(&hit.uid).is_some() || !made.contains(&hit.uid));
+    }
+    Ok(read)
 }
 
 /// What is to be done about one item that can be read.
