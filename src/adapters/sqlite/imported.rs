@@ -23,6 +23,8 @@ struct Unmarked {
     from: u64,
     /// Up to this CRN it is done.
     after: String,
+    /// The newest generation that was noted: with each import the note is another one.
+    newest: u64,
 }
 
 /// Notes, in the commit that makes a generation visible, that its rows are to be marked. What an earlier one left is
@@ -31,7 +33,7 @@ pub(super) fn note(tx: &Connection, term: &TermId, generation: u64) -> rusqlite:
     let name = format!("{NOTE}{term}");
     let earlier = outbox::note(tx, &name)?.map(|value| read(&value)).transpose()?;
     let from = earlier.map_or(generation, |earlier| earlier.from.min(generation));
-    put(tx, &name, &Unmarked { from, after: String::new() })
+    put(tx, &name, &Unmarked { from, after: String::new(), newest: generation })
 }
 
 /// The next sections that are to be marked.
@@ -69,7 +71,8 @@ pub(super) fn mark(tx: &Connection, next: &Next, at: Timestamp) -> rusqlite::Res
     outbox::mark_crns(tx, &next.term, next.wanted.iter().map(String::as_str), at)?;
     match next.crns.last() {
         Some(last) if next.crns.len() == MARKED_AT_ONCE => {
-            put(tx, &next.name, &Unmarked { after: last.clone(), from: next.unmarked.from })
+            let Unmarked { from, newest, .. } = next.unmarked;
+            put(tx, &next.name, &Unmarked { after: last.clone(), from, newest })
         }
         _ => tx.execute("DELETE FROM plone_notes WHERE name = ?1", [&next.name]).map(drop),
     }
