@@ -277,7 +277,8 @@ fn an_imported_schedule_makes_and_changes_sections_and_a_cancelled_one_leaves_no
     schedule.load(&mut staff);
     let ids = schedule.ids();
     wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
-    let made = item(&plone, None, &ids[3]).expect("a visitor sees it: it is published");
+    // Made and published are two requests: a moment lies between them.
+    let made = eventually("a section that visitors see", || item(&plone, None, &ids[3]));
     assert_eq!((&made["title"], &made["capacity"]), (&json!("Studies in MATH 103"), &json!(20)), "{made:#}");
     assert_eq!((&made["course"], &made["crn"]), (&json!("MATH 103"), &json!("10004")));
     assert!(made["meetings"].as_str().unwrap().starts_with("MWF 03:00-03:50 2030-01-07..2030-05-03"), "{made:#}");
