@@ -1,21 +1,42 @@
-// The administration page: is it well, who is connected, what was done.
+// The administration page: is it well, who is connected, what was done, and the demonstration.
 
 import { $, put } from "./dom.js";
-import { Audit } from "./audit.js";
-import { Health } from "./health.js";
-import { PloneDesk } from "./plone-desk.js";
-import { Sessions } from "./sessions.js";
-import { may, start, views } from "./session.js";
+import { api } from "./api.js";
+import { Alerts } from "./alerts.js";
+import { Audit } from "./admin/audit.js";
+import { Demo } from "./admin/demo.js";
+import { Health } from "./admin/health.js";
+import { People } from "./admin/people.js";
+import { PloneDesk } from "./admin/plone-desk.js";
+import { Sessions } from "./admin/sessions.js";
+import { setZone } from "./i18n.js";
+import { may, measureTop, note, start, views } from "./session.js";
+import { sentence } from "./words.js";
 
-start({ form: $("sign-in"), onuser: (user) => arrive(user) });
+const live = start({ form: $("sign-in"), onuser: (user) => arrive(user) });
+const alerts = new Alerts(live);
 const plone = new PloneDesk();
-const parts = [new Health(), plone, new Sessions(), new Audit()];
+const parts = [new Health(live), plone, new Sessions(), new Demo(), new People(), new Audit()];
 $("plone-pull").addEventListener("click", () => plone.pull());
-views("sessions");
+measureTop();
+views("now");
 
-function arrive(user) {
+async function arrive(user) {
+  alerts.forget();
   const allowed = may(user, "admin");
   $("desk").hidden = !allowed;
   put($("refused"), user && !allowed && "This page is for administrators. Sign out, and sign in as one.");
+  if (allowed) await college();
   for (const part of parts) part.run(allowed);
+}
+
+/** The college's name, and its zone: times are told in it. */
+async function college() {
+  try {
+    const { college } = await api.get("/api/v1/terms");
+    if (college?.timezone) setZone(college.timezone);
+    put($("college"), college?.name);
+  } catch (problem) {
+    note(sentence(problem));
+  }
 }

@@ -85,7 +85,7 @@ export class Alerts {
       $("alert-count").dataset.key = key;
       put($("alert-count"), unread.length > 0 && [h("span", { "aria-hidden": "true" }, unread.length), h("span", { class: "unseen" }, ` ${t("tab.alerts.unread", { n: unread.length })}`)]);
     }
-    $("no-alerts").hidden = inForce.length > 0;
+    if ($("no-alerts")) $("no-alerts").hidden = inForce.length > 0;
   }
 
   /** Keeps the elements of what stays, so that nothing is read out twice. */

@@ -37,7 +37,7 @@ const STATES = [
   ["staff: alerts", "/staff#alerts", { user: "staff" }, (page) => until(page, () => /Reaches/.test(document.querySelector("#reach").textContent))],
   ["staff: terms", "/staff#terms", { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table"))],
   ["administration: sessions", "/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
-  ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => !document.querySelector("#desk").hidden)],
+  ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
 ];
 
 for (const colorScheme of ["light", "dark"]) {

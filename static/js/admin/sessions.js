@@ -1,8 +1,8 @@
 // Who is connected: a table that refreshes itself and that a button can be pressed in.
 
-import { $, button, h, later, put } from "./dom.js";
-import { api, query } from "./api.js";
-import { clock, count } from "./words.js";
+import { $, button, h, later, put } from "../dom.js";
+import { api, query } from "../api.js";
+import { clock, count } from "../words.js";
 
 const REFRESH_MS = 2_000;
 

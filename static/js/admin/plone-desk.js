@@ -1,8 +1,8 @@
 // How the college's Plone is, as the hub sees it: in sentences, with what an administrator can do about it.
 
-import { $, button, h, put, table } from "./dom.js";
-import { api } from "./api.js";
-import { clock, count, listed, moment, span } from "./words.js";
+import { $, button, h, put, table } from "../dom.js";
+import { api } from "../api.js";
+import { clock, count, listed, moment, span } from "../words.js";
 
 const REFRESH_MS = 5_000;
 

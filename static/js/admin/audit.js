@@ -1,8 +1,8 @@
 // What was done, by whom: the newest page first, older ones on asking.
 
-import { $, button, h, put } from "./dom.js";
-import { api, query } from "./api.js";
-import { count } from "./words.js";
+import { $, button, h, put } from "../dom.js";
+import { api, query } from "../api.js";
+import { count } from "../words.js";
 
 const PAGE = 100;
 

@@ -1,7 +1,7 @@
 // Is it well: readiness in a sentence, and the numbers that the hub counts.
 
-import { $, h, put, table } from "./dom.js";
-import { clock, sentence } from "./words.js";
+import { $, h, put, table } from "../dom.js";
+import { clock, sentence } from "../words.js";
 
 const REFRESH_MS = 5_000;
 /** How many numbers stand at the top; all of them are in their own view, and Plone has a part of the page to itself. */
