@@ -17,6 +17,7 @@ use support::server::{Home, Server};
 use support::socket::Socket;
 
 const METRICS: &str = "/api/v1/admin/metrics";
+const HISTORY: &str = "/api/v1/admin/metrics/history";
 const ACTIVITY: &str = "/api/v1/staff/activity";
 const USERS: &str = "/api/v1/admin/users";
 
@@ -103,6 +104,13 @@ fn an_admin_reads_what_the_last_seconds_were_like_and_is_told_each_second() {
     assert!(later["at"].as_str() > first["at"].as_str(), "{later:#}");
     first.as_object_mut().unwrap().remove("type");
     assert_conforms(METRICS, &first);
+
+    // A page that is opened only now has a past, too.
+    let history = admin.get(HISTORY).expect(200).json();
+    assert_conforms(HISTORY, &history);
+    let items = history["items"].as_array().unwrap();
+    assert!(items.contains(&first) && items.contains(&told), "{history:#}");
+    assert!(items.is_sorted_by_key(|item| item["at"].as_str().unwrap()), "{history:#}");
 }
 
 #[test]
@@ -110,7 +118,7 @@ fn the_numbers_are_for_admins() {
     let home = Home::new();
     let server = home.serve();
     let staff = home.token("desk", "staff");
-    for path in [METRICS, USERS] {
+    for path in [METRICS, HISTORY, USERS] {
         assert_eq!(server.client().signed_in(&staff).get(path).expect(403).code(), "forbidden");
         assert_eq!(server.client().get(path).expect(401).code(), "unauthenticated");
     }

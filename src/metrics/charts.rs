@@ -14,6 +14,9 @@ use crate::histogram::Counts;
 pub const EVERY: Duration = Duration::from_secs(1);
 /// Rates and percentiles are of so many seconds: enough of them for a percentile, few enough to see 8:00 as it comes.
 pub const WINDOW_S: usize = 10;
+/// How many seconds are kept: whoever looks up once a minute sees since when something is as it is. Each takes some
+/// 600 bytes.
+pub const KEPT_S: usize = 600;
 
 /// What is read of the hub, once a second. Counts are those since the start.
 #[derive(Debug, Clone, Default)]
@@ -122,7 +125,7 @@ struct Told<'a> {
 #[derive(Debug, Default)]
 pub struct Charts {
     recent: Mutex<VecDeque<(Instant, Reading)>>,
-    newest: Mutex<ByteString>,
+    told: Mutex<VecDeque<ByteString>>,
 }
 
 impl Charts {
@@ -138,14 +141,24 @@ impl Charts {
             // One was just put there.
             _ => ByteString::new(),
         };
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = told.clone();
+        let mut kept = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT_S {
+            kept.pop_front();
+        }
+        kept.push_back(told.clone());
         told
     }
 
     /// What is to be shown now: a JSON object, not older than a second while the hub runs.
     #[must_use]
     pub fn newest(&self) -> ByteString {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).back().cloned().unwrap_or_default()
+    }
+
+    /// What was to be shown in the last [`KEPT_S`] seconds, the oldest first: JSON objects.
+    #[must_use]
+    pub fn history(&self) -> Vec<ByteString> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -204,5 +217,19 @@ mod tests {
         let late: Vec<Value> = (5..5 + WINDOW_S as u64).map(|second| add(second, 20)).collect();
         assert_eq!(late.last().unwrap()["requests_per_s"], 0.0, "what has left the window counts");
         assert_eq!(charts.recent.lock().unwrap().len(), WINDOW_S + 1, "more is kept than is looked at");
+    }
+
+    #[test]
+    fn the_last_seconds_are_kept_in_their_order_and_no_more_of_them() {
+        let (charts, start) = (Charts::default(), Instant::now());
+        assert_eq!((charts.newest(), charts.history()), (ByteString::new(), Vec::new()));
+        let seconds = KEPT_S as u64 + 5;
+        for second in 0..seconds {
+            let at = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
+            charts.add(at, start + Duration::from_secs(second), Reading::default());
+        }
+        let history = charts.history();
+        assert_eq!((history.len(), history.last()), (KEPT_S, Some(&charts.newest())));
+        assert_eq!(parsed(&history[0])["at"], "1970-01-01T00:00:05Z");
     }
 }
