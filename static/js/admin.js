@@ -6,18 +6,22 @@ import { Alerts } from "./alerts.js";
 import { Audit } from "./admin/audit.js";
 import { Demo } from "./admin/demo.js";
 import { Health } from "./admin/health.js";
+import { Now } from "./admin/now.js";
 import { People } from "./admin/people.js";
 import { PloneDesk } from "./admin/plone-desk.js";
 import { Sessions } from "./admin/sessions.js";
 import { setZone } from "./i18n.js";
+import { pollWithout } from "./poll.js";
 import { may, measureTop, note, start, views } from "./session.js";
 import { sentence } from "./words.js";
 
 const live = start({ form: $("sign-in"), onuser: (user) => arrive(user) });
 const alerts = new Alerts(live);
 const plone = new PloneDesk();
-const parts = [new Health(live), plone, new Sessions(), new Demo(), new People(), new Audit()];
+const now = new Now(live);
+const parts = [new Health(), now, plone, new Sessions(), new Demo(), new People(), new Audit()];
 $("plone-pull").addEventListener("click", () => plone.pull());
+pollWithout(live, () => Promise.all([now.read(), alerts.read()]));
 measureTop();
 views("now");
 

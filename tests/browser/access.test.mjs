@@ -36,6 +36,8 @@ const STATES = [
   ["staff: import", "/staff#import", { user: "staff" }, (page) => until(page, () => document.querySelector("#which-term option"))],
   ["staff: alerts", "/staff#alerts", { user: "staff" }, (page) => until(page, () => /Reaches/.test(document.querySelector("#reach").textContent))],
   ["staff: terms", "/staff#terms", { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table"))],
+  ["administration: now", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
+  ["administration: all numbers", "/admin", { user: "admin" }, async (page) => { await page.click("#all-numbers summary"); await until(page, () => document.querySelector("#metrics tr")); }],
   ["administration: sessions", "/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
   ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
 ];

@@ -1,6 +1,6 @@
 // What the browser tests stand on: a hub of their own, a real Chromium, and a college that is made for each test.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
@@ -38,12 +38,12 @@ export class Hub {
 
   /** Starts it; again, after `stop`, with the same store and address. */
   run() {
-    const env = {
+    this.env = {
       ...process.env, EDUHUB_SERVER__BIND: `127.0.0.1:${this.port}`, EDUHUB_STORE__URL: `sqlite:${this.folder}/hub.db`,
       EDUHUB_LIMITS__LOGIN_PER_MINUTE: "0", EDUHUB_LIMITS__REQUESTS_PER_SECOND: "0", EDUHUB_LOG__FILTER: "warn",
       EDUHUB_COLLEGE__NAME: "Riverside College", EDUHUB_COLLEGE__TIMEZONE: "America/New_York", ...this.settings,
     };
-    this.process = spawn(HUB, ["serve", "--demo"], { env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
+    this.process = spawn(HUB, ["serve", "--demo"], { env: this.env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
       let said = "";
       this.process.once("exit", (code) => reject(new Error(`the hub ended with ${code}: ${said}`)));
@@ -73,6 +73,12 @@ export class Hub {
       this.tokens.set(user, (await answer.json()).token);
     }
     return this.tokens.get(user);
+  }
+
+  /** Makes a token for somebody who has no account here. */
+  mint(user, role) {
+    const token = execFileSync(HUB, ["token", "--subject", user, "--role", role], { env: this.env, cwd: this.folder, encoding: "utf8" });
+    this.tokens.set(user, token.trim());
   }
 
   /** Asks the hub as a user: JSON in, JSON out. */

@@ -1,11 +1,13 @@
-// Is it well: readiness in a sentence, and the numbers that the hub counts.
+// Is it well: readiness in a sentence, each part by itself, and all that the hub counts for whoever wants to see it.
 
 import { $, h, put, table } from "../dom.js";
+import { icon } from "../icons.js";
 import { clock, sentence } from "../words.js";
 
 const REFRESH_MS = 5_000;
-/** How many numbers stand at the top; all of them are in their own view, and Plone has a part of the page to itself. */
-const TOP = 8;
+
+/** The parts that `/readyz` tells of, as people call them. */
+const PARTS = { store: "Saving", terms: "Registration", bus: "Live numbers and alerts" };
 
 /** Reads the Prometheus text format: `[{name, labels, value, help}]`, without the buckets of histograms. */
 export function readMetrics(text) {
@@ -22,6 +24,18 @@ export function readMetrics(text) {
   return samples;
 }
 
+/** What readiness says: `{tone, text, parts: [{name, tone, text}]}`; `answer` is null when none came. */
+export function judge(status, answer) {
+  if (!status) return { tone: "stop", text: "The hub does not answer. Look at its machine and its log.", parts: [] };
+  const parts = Object.entries(answer?.checks ?? {}).map(([name, { ok, detail }]) =>
+    ({ name: PARTS[name] ?? name, tone: ok ? "good" : "stop", text: ok ? "well" : detail ?? "not well" }));
+  const plone = answer?.plone;
+  if (plone && plone !== "off") parts.push({ name: "Plone", tone: plone === "ok" ? "good" : "careful", text: plone === "ok" ? "well" : "does not answer" });
+  if (status !== 200) return { tone: "stop", text: `Not ready. ${sentence({ status, ...answer })}`, parts };
+  if (plone && !["off", "ok"].includes(plone)) return { tone: "careful", text: "Well, without Plone: registration and alerts go on, and what changes waits for it.", parts };
+  return { tone: "good", text: "All is well.", parts };
+}
+
 export class Health {
   #timer = 0;
   #since = null;
@@ -34,43 +48,42 @@ export class Health {
   }
 
   async #refresh() {
-    const [ready, metrics] = await Promise.all([ask("/readyz"), ask("/metrics")]);
-    const state = ready.ok ? "Well: the hub answers and takes registrations"
-      : ready.status ? `Not ready: ${sentence({ status: ready.status, ...json(ready.text) })}` : "No answer from the hub";
-    if (this.#since?.state !== state) this.#since = { state, at: Date.now() };
-    $("health").className = ready.ok ? "good" : "stop";
-    const line = `${state.replace(/\.$/, "")}, seen since ${clock(this.#since.at)}.`;
-    if ($("health").textContent !== line) put($("health"), line);
-    if (metrics.ok) this.#numbers(readMetrics(metrics.text));
+    clearTimeout(this.#timer);
+    const { status, text } = await ask("/readyz");
+    const { tone, text: state, parts } = judge(status, json(text));
+    if (this.#since !== state) {
+      // How long it had been so before this page was opened, the page does not know.
+      const since = this.#since ? `Since ${clock(Date.now())}` : `Seen so by this page since ${clock(Date.now())}`;
+      this.#since = state;
+      $("health").className = tone;
+      put($("health"), state, h("small", null, since));
+    }
+    put($("parts"), parts.map((part) => h("li", { class: part.tone }, icon(part.tone === "good" ? "check" : "warn"), `${part.name}: ${part.text}`)));
+    if ($("all-numbers").open) await this.#numbers();
     if (this.#running) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
   }
 
-  #numbers(samples) {
-    const ours = samples.filter((one) => one.name.startsWith("eduhub_"));
-    const plain = ours.filter((one) => !one.labels && !/_(sum|count)$/.test(one.name) && !one.name.startsWith("eduhub_plone_")).slice(0, TOP);
-    put($("numbers"), plain.map((one) => h("div", null, h("dt", null, label(one.name)), h("dd", { title: one.help }, number(one.value)))));
-    if (!$("metrics").closest(".away")) {
-      put($("metrics"), table(`As of ${clock(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "What it is"],
-        ours.map((one) => [one.name, one.labels, number(one.value), one.help])));
-    }
+  constructor() {
+    $("all-numbers").addEventListener("toggle", () => $("all-numbers").open && this.#numbers());
+  }
+
+  async #numbers() {
+    const { status, text } = await ask("/metrics");
+    if (status !== 200) return put($("metrics"), h("p", { class: "stop" }, "The hub does not tell its numbers just now."));
+    put($("metrics"), table(`As of ${clock(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "What it is"],
+      readMetrics(text).map((one) => [one.name, one.labels, one.value.toLocaleString(undefined, { maximumFractionDigits: 3 }), one.help])));
   }
 }
-
-const label = (name) => {
-  const words = name.replace(/^eduhub_|_total$/g, "").replaceAll("_", " ");
-  return words[0].toUpperCase() + words.slice(1);
-};
-const number = (value) => value.toLocaleString(undefined, { maximumFractionDigits: 3 });
 
 async function ask(path) {
   try {
     const response = await fetch(path, { signal: AbortSignal.timeout(REFRESH_MS) });
-    return { ok: response.ok, status: response.status, text: await response.text() };
+    return { status: response.status, text: await response.text() };
   } catch {
-    return { ok: false, status: 0, text: "" };
+    return { status: 0, text: "" };
   }
 }
 
 function json(text) {
-  try { return JSON.parse(text); } catch { return {}; }
+  try { return JSON.parse(text); } catch { return null; }
 }
