@@ -1,7 +1,6 @@
 //! Builds everything from [`Config`], and runs it until it is told to end.
 //!
-//! [`Core`] is what a command beside HTTP needs, too: the store, the terms, imports. [`serve`] adds the live side,
-//! identity and HTTP around it.
+//! [`serve`] puts the live side, identity and HTTP around the [`Core`].
 
 use std::any::Any;
 use std::io::Write as _;
@@ -17,18 +16,12 @@ use anyhow::Context as _;
 
 use crate::actors::acks::Acks;
 use crate::actors::broker::{Broker, DrainAll};
-use crate::actors::import::{ImportSurroundings, Imports};
 use crate::actors::live::{Live, LiveOptions};
-use crate::actors::pool::RegistrarPool;
-use crate::actors::registrar::Surroundings;
-use crate::actors::registry::{ConnectionLimits, Registry};
 use crate::actors::relay::Relay;
 use crate::actors::sandbox::Sandboxes;
-use crate::adapters::bus_local::{Events, LocalBus};
-use crate::adapters::schedule_csv::CsvSchedules;
-use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
 use crate::bridge::Bridge;
 use crate::config::Config;
+use crate::core::{Core, open_store};
 use crate::demo;
 use crate::http::auth::identify;
 use crate::http::dashboard::LastParts;
@@ -48,8 +41,6 @@ use crate::ports::imports::ImportStore;
 use crate::ports::members::MemberStore;
 use crate::ports::plans::PlanStore;
 use crate::ports::rosters::RosterStore;
-use crate::ports::terms::TermStore;
-use crate::readmodel::ReadModel;
 
 /// Connections that may wait to be accepted: at 8:00 thousands come within a second.
 const BACKLOG: u32 = 4_096;
@@ -65,80 +56,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// How long sent bytes may stay unacknowledged before the kernel ends a connection: a jammed one is not polled any
 /// more, so nobody inside could end it.
 const JAMMED: Duration = Duration::from_secs(30);
-
-/// The store, the terms, imports: everything but HTTP and whoever is connected.
-pub struct Core {
-    /// The embedded store.
-    pub store: SqliteStore,
-    /// What is committed.
-    pub model: Arc<ReadModel>,
-    /// Who decides.
-    pub pool: Arc<RegistrarPool>,
-    /// Who imports.
-    pub imports: Arc<Imports>,
-    /// Who is connected.
-    pub registry: Arc<Registry>,
-    /// Who is told.
-    pub bus: Arc<LocalBus>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-}
-
-/// Opens the store that the settings name.
-pub fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
-    let options = SqliteOptions {
-        path: config.store.path.clone(),
-        credit_limit: config.registration.credit_limit,
-        outbox: config.plone.url.is_some(),
-    };
-    Ok(SqliteStore::open(options)?)
-}
-
-impl Core {
-    /// Starts the registrars of every term, and waits until all can be read. The second part is the other end of the
-    /// bus.
-    pub async fn start(config: &Config, store: SqliteStore) -> anyhow::Result<(Self, Events)> {
-        let limits = ConnectionLimits {
-            all: config.server.max_connections,
-            per_user: config.limits.connections_per_user,
-            per_address: config.limits.connections_per_address,
-        };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let registry = Arc::new(Registry::new(limits));
-        let listening = registry.clone();
-        let (bus, events) = LocalBus::new(move |user| listening.is_listening(user));
-        let bus = Arc::new(bus);
-        let model = Arc::new(ReadModel::new());
-        let around = Surroundings {
-            store: Arc::new(store.clone()),
-            model: model.clone(),
-            bus: bus.clone(),
-            clock: clock.clone(),
-        };
-        let pool = RegistrarPool::new(around, config.registration.shards, config.registration.queue_max);
-        let pool = Arc::new(pool);
-        pool.start(store.term_ids().await.context("the terms cannot be read")?).await;
-        let imports = Imports::start(ImportSurroundings {
-            reader: Arc::new(CsvSchedules::new(config.import.further()).map_err(anyhow::Error::msg)?),
-            store: Arc::new(store.clone()),
-            pool: pool.clone(),
-            model: model.clone(),
-            bus: bus.clone(),
-            clock: clock.clone(),
-            folder: imports_folder(&config.store.path),
-            zone: config.college.timezone.clone(),
-        })
-        .await?;
-        Ok((Self { store, model, pool, imports: Arc::new(imports), registry, bus, clock }, events))
-    }
-}
-
-/// Where uploads and lists of errors lie: beside the store.
-fn imports_folder(store: &std::path::Path) -> std::path::PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(".imports");
-    name.into()
-}
 
 /// What handlers share, built once.
 struct Shared {

@@ -14,8 +14,8 @@ use crate::actors::plone::announcements::{Announcements, NewsSurroundings, Token
 use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
 use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
 use crate::adapters::plone::{PloneClient, PloneOptions};
-use crate::app::Core;
 use crate::config::Config;
+use crate::core::Core;
 use crate::domain::ids::{SANDBOX_PREFIX, UserName};
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;

@@ -8,6 +8,7 @@ pub mod app;
 pub mod bridge;
 pub mod cli;
 pub mod config;
+pub mod core;
 pub mod demo;
 pub mod domain;
 pub mod histogram;

@@ -33,7 +33,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("demo", &["domain", "ports", "adapters"]),
 ];
 /// What puts the parts together.
-const ON_TOP: [&str; 6] = ["app", "bridge", "cli", "observe", "main", "lib"];
+const ON_TOP: [&str; 7] = ["app", "bridge", "cli", "core", "observe", "main", "lib"];
 
 /// Files that may send to an actor whatever its mailbox holds, each with the reason.
 const DO_SEND_ALLOWED: [(&str, &str); 2] = [

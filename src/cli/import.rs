@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::actors::import::{ImportOptions, Imports};
 use crate::adapters::sqlite::SqliteStore;
-use crate::app::Core;
 use crate::config::Config;
+use crate::core::Core;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;

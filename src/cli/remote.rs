@@ -7,8 +7,9 @@ use awc::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use crate::adapters::sqlite::{OpenError, SqliteStore};
 use crate::config::Config;
+use crate::core::open_store;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::secret;
@@ -43,12 +44,7 @@ pub(super) struct Hub {
 
 /// Takes the store, or finds the hub that has it. To be called on an actix system.
 pub(super) fn access(config: &Config, role: Role) -> Result<Access, Failure> {
-    let options = SqliteOptions {
-        path: config.store.path.clone(),
-        credit_limit: config.registration.credit_limit,
-        outbox: config.plone.url.is_some(),
-    };
-    match SqliteStore::open(options) {
+    match open_store(config) {
         Ok(store) => Ok(Access::Store(store)),
         Err(OpenError::Locked { address: Some(url), .. }) => Ok(Access::Hub(Hub::at(config, url, role)?)),
         Err(error) => Err(Failure::failed(error)),
