@@ -20,8 +20,9 @@ use crate::core::Core;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
+use crate::protocol::percent;
 
-use super::remote::{Access, Hub, access, path_part};
+use super::remote::{Access, Hub, access};
 use super::{Done, Failure, say};
 
 /// How often it is asked how far the import is.
@@ -97,10 +98,10 @@ impl ImportArguments {
         let (dry_run, partial, totals) = (self.dry_run, self.partial, self.totals);
         let mut query = format!("?dry_run={dry_run}&partial={partial}&totals={totals}");
         if let Some(term) = &self.term {
-            query += &format!("&term={}", path_part(term));
+            query += &format!("&term={}", percent::piece(term));
         }
         if !self.map.is_empty() {
-            query += &format!("&map={}", path_part(&self.map.join(",")));
+            query += &format!("&map={}", percent::piece(&self.map.join(",")));
         }
         query
     }
@@ -112,7 +113,7 @@ async fn through(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<V
     let upload = hub.client.post(format!("{}{path}", hub.url)).bearer_auth(&hub.token).timeout(UPLOAD_PATIENCE);
     let taken = answer(hub, upload.content_type("text/csv").send_stream(Box::pin(blocks(file)))).await?;
     let task = taken["task"].as_str().ok_or_else(|| Failure::failed("the hub's answer names no task"))?;
-    let path = format!("/api/v1/imports/{}", path_part(task));
+    let path = format!("/api/v1/imports/{}", percent::piece(task));
     let bar = Bar::new();
     loop {
         let state = answer(hub, hub.client.get(format!("{}{path}", hub.url)).bearer_auth(&hub.token).send()).await?;

@@ -85,28 +85,3 @@ fn refused(status: StatusCode, problem: &Value) -> Failure {
     let field = problem["field"].as_str().map(|field| format!(" ({field})")).unwrap_or_default();
     Failure::failed(format!("{}{field}", detail.trim_end_matches('.')))
 }
-
-/// A user name as a part of a path.
-pub(super) fn path_part(text: &str) -> String {
-    let mut part = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            part.push(char::from(byte));
-        } else {
-            // RFC 3986, section 2.1.
-            part.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    part
-}
-
-#[cfg(test)]
-mod tests {
-    use super::path_part;
-
-    #[test]
-    fn a_name_keeps_its_letters_in_a_path() {
-        assert_eq!(path_part("anna.k-1_~"), "anna.k-1_~");
-        assert_eq!(path_part("josé/é@x"), "jos%C3%A9%2F%C3%A9%40x");
-    }
-}

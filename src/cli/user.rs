@@ -14,8 +14,9 @@ use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::password;
 use crate::ports::accounts::{Account, AccountStore, AuditEntry, AuditStore};
+use crate::protocol::percent;
 
-use super::remote::{Access, access, path_part};
+use super::remote::{Access, access};
 use super::token::{role, user_name};
 use super::{Done, Failure, say};
 
@@ -100,7 +101,7 @@ fn put(config: &Config, account: Account, action: &'static str) -> Done {
     on_system(async move {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
-                let path = format!("/api/v1/admin/users/{}", path_part(account.username.as_str()));
+                let path = format!("/api/v1/admin/users/{}", percent::piece(account.username.as_str()));
                 let body = json!({ "role": account.role, "name": account.name, "password": secret.expose_secret() });
                 hub.ask(Method::PUT, &path, Some(&body)).await.map(|_| ())
             }
@@ -123,7 +124,7 @@ fn remove(config: &Config, username: &UserName) -> Done {
     on_system(async {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
-                let path = format!("/api/v1/admin/users/{}", path_part(username.as_str()));
+                let path = format!("/api/v1/admin/users/{}", percent::piece(username.as_str()));
                 hub.ask(Method::DELETE, &path, None).await.map(|_| ())
             }
             Access::Store(store) => {

@@ -1,6 +1,5 @@
 //! Announcements: the college's news, as Plone has them.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::actors::plone::announcements::{Announcements, News, SignIn, Told};
 use crate::actors::plone::reads::ReadError;
 use crate::identity::Caller;
 use crate::ports::plone::NewsItem;
+use crate::protocol::percent;
 
 use super::auth::Visitor;
 use super::encoded::{Encoded, start_tag};
@@ -89,31 +89,6 @@ pub(super) fn item_json(item: &NewsItem) -> Value {
         "text": item.text,
         "published_at": item.published_at,
         "modified_at": item.modified,
-        "url": format!("{PLONE_PAGES}{}", encoded(&item.path)),
+        "url": format!("{PLONE_PAGES}{}", percent::path(&item.path)),
     })
-}
-
-/// A path as an address has it: whatever is not plain is percent-encoded (RFC 3986, 2.1).
-fn encoded(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_becomes_an_address() {
-        assert_eq!(encoded("/news/lot-c_2.html"), "/news/lot-c_2.html");
-        assert_eq!(encoded("/news/caf\u{e9} ?#%\"<"), "/news/caf%C3%A9%20%3F%23%25%22%3C");
-    }
 }

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use actix_web::HttpRequest;
 
+use crate::protocol::percent;
+
 use super::body::check_length;
 use super::error::Problem;
 
@@ -24,8 +26,8 @@ impl Query {
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name, true).ok_or_else(|| Problem::bad_request(NOT_DECODABLE))?;
-            let value = decode(value, true).ok_or_else(|| Problem::bad_request(NOT_DECODABLE).field(name.clone()))?;
+            let name = form_decoded(name).ok_or_else(|| Problem::bad_request(NOT_DECODABLE))?;
+            let value = form_decoded(value).ok_or_else(|| Problem::bad_request(NOT_DECODABLE).field(name.clone()))?;
             Ok((name, value))
         });
         Ok(Self { pairs: pairs.collect::<Result<_, Problem>>()? })
@@ -89,6 +91,11 @@ impl Query {
 
 const NOT_DECODABLE: &str = "The address has a % that is not followed by two hexadecimal digits, or is not UTF-8.";
 
+/// A name or a value of a form: a plus is a space.
+fn form_decoded(text: &str) -> Option<String> {
+    percent::decoded(&text.replace('+', " "), |_| true)
+}
+
 /// A segment of the path, decoded: the resource's `{name}`.
 ///
 /// actix decodes leniently; what is not UTF-8 is told here instead of being replaced.
@@ -96,29 +103,11 @@ pub fn path_param(req: &HttpRequest, name: &str) -> Result<String, Problem> {
     let bad = || Problem::bad_request(NOT_DECODABLE).field(name);
     let path = req.uri().path();
     if path.contains('%') {
-        decode(path, false).ok_or_else(bad)?;
+        percent::decoded(path, |_| true).ok_or_else(bad)?;
     }
     // What actix leaves encoded are `%`, `/` and `+`, so that they do not split anew.
     let segment = req.match_info().get(name).ok_or_else(bad)?;
-    decode(segment, false).ok_or_else(bad)
-}
-
-/// Percent-decoding that refuses what is malformed.
-fn decode(text: &str, plus_is_space: bool) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |b: Option<u8>| char::from(b?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            b'+' if plus_is_space => b' ',
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    percent::decoded(segment, |_| true).ok_or_else(bad)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::ports::plone::{
     Catalogue, ContentKind, Hit, HitPage, NewsItem, PAGE_LEN, PloneError, PloneFuture, PloneSection, Viewer,
 };
 use crate::ports::schedule::Event;
+use crate::protocol::percent;
 
 impl Catalogue for PloneClient {
     fn search(&self, viewer: Viewer, kind: ContentKind, since: Option<Timestamp>, start: u32) -> PloneFuture<HitPage> {
@@ -67,11 +68,11 @@ fn search_path(
     let mut path = format!(
         "{context}/@search?portal_type={}&{order}&b_size={PAGE_LEN}&b_start={start}\
          &metadata_fields=UID&metadata_fields=modified",
-        paths::encoded(of_type),
+        percent::piece(of_type),
     );
     if let Some(since) = since {
         let since = since.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string();
-        path += &format!("&modified.query={}&modified.range=min", paths::encoded(&since));
+        path += &format!("&modified.query={}&modified.range=min", percent::piece(&since));
     }
     Ok(path)
 }

@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::errors::{Judged, lockout};
 use super::gate::{CallOutcome, PoolStats};
 use super::options::{BadPloneUrl, PloneOptions};
-use super::paths;
 use super::session::{Claims, PAUSE_AFTER_REFUSAL, Session, SignedIn, TRUSTED_FOR};
 use super::transport::{Call, Transport};
 use crate::ports::plone::{PloneError, PloneFuture, Viewer};
+use crate::protocol::percent;
 
 /// How long a write waits, between half of it and all of it, before it is tried once more after a conflict.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(250);
@@ -124,7 +124,7 @@ impl Inner {
 
     /// Whether a token stands for this user, as Plone says: everybody may read himself, and no visitor may read anybody.
     async fn stands_for(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
-        let call = Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", paths::encoded(name))) };
+        let call = Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", percent::piece(name))) };
         match self.sent(call, deadline).await {
             Ok(answer) => Ok(answer.is_some_and(|user| user.get("id").and_then(Value::as_str) == Some(name))),
             Err(PloneError::NotFound | PloneError::Forbidden) => Ok(false),

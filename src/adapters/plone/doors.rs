@@ -10,6 +10,7 @@ use super::client::Inner;
 use super::gate::CallOutcome;
 use super::transport::Call;
 use crate::ports::plone::PloneError;
+use crate::protocol::percent;
 
 impl Inner {
     /// Whether a field of the item at this (encoded) path is shown beside the API, to the bearer of a token or to a
@@ -26,7 +27,7 @@ impl Inner {
             return Ok(true);
         }
         // One widget of the item's view, by its address.
-        let widget = format!("{path}/@@view/++widget++{}", super::paths::encoded(field));
+        let widget = format!("{path}/@@view/++widget++{}", percent::piece(field));
         Ok(self.page(token, widget).await?.is_some())
     }
 

@@ -2,6 +2,7 @@
 //! them.
 
 use crate::ports::plone::PloneError;
+use crate::protocol::percent;
 
 /// What Zope reads as something else than the name of content.
 const NOT_NAMES: [&str; 6] = ["..", ".", "VirtualHostBase", "VirtualHostRoot", "acl_users", "Control_Panel"];
@@ -18,48 +19,9 @@ pub(super) fn encode(path: &str) -> Result<String, PloneError> {
             return Err(PloneError::Refused(format!("{name:?} is not the name of content")));
         }
         encoded.push('/');
-        encode_into(name, &mut encoded);
+        encoded.extend(percent::piece(name));
     }
     Ok(encoded)
-}
-
-/// A piece of a path, or a value in a query, encoded.
-pub(super) fn encode_into(text: &str, into: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            into.push('%');
-            into.push(char::from(HEX[usize::from(byte >> 4)]));
-            into.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-}
-
-/// The same as text of its own.
-pub(super) fn encoded(text: &str) -> String {
-    let mut into = String::with_capacity(text.len() + 8);
-    encode_into(text, &mut into);
-    into
-}
-
-/// Percent-encoding undone; none for what is no UTF-8 or breaks off.
-pub(super) fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (hex, after) = rest.split_at_checked(2)?;
-        let digit = |at: usize| char::from(hex[at]).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        bytes.push(digit(0)? * 16 + digit(1)?);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// The path of a site's address: `/Plone` of `http://127.0.0.1:8080/Plone`.
@@ -76,7 +38,7 @@ pub(super) fn of_id(site_url: &str, id: &str) -> Option<String> {
     if !within.is_empty() && !within.starts_with('/') {
         return None;
     }
-    decode(within)
+    percent::decoded(within, |_| true)
 }
 
 #[cfg(test)]

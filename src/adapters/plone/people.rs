@@ -4,10 +4,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::client::PloneClient;
-use super::paths;
 use super::transport::Call;
 use crate::domain::ids::UserName;
 use crate::ports::plone::{Directory, PloneError, PloneFuture, PlonePerson, Viewer};
+use crate::protocol::percent;
 
 /// Groups of one person that are read: more than anybody is in.
 const GROUPS_MAX: usize = 1_000;
@@ -19,7 +19,7 @@ impl Directory for PloneClient {
     }
 
     fn person(&self, username: &UserName) -> PloneFuture<Option<PlonePerson>> {
-        let path = format!("/@users/{}?b_size={GROUPS_MAX}", paths::encoded(username.as_str()));
+        let path = format!("/@users/{}?b_size={GROUPS_MAX}", percent::piece(username.as_str()));
         self.run(|inner, deadline| async move {
             match inner.ask(&Viewer::Hub, Call::get(path), deadline).await {
                 Ok(user) => Ok(Some(person(&user))),

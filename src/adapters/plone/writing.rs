@@ -11,6 +11,7 @@ use super::transport::Call;
 use super::values;
 use crate::domain::plone::{Fields, PloneField};
 use crate::ports::plone::{PloneError, PloneFuture, PloneSection, Viewer, Writer};
+use crate::protocol::percent;
 
 impl Writer for PloneClient {
     fn write_section(&self, path: &str, fields: &Fields) -> PloneFuture<()> {
@@ -76,7 +77,7 @@ impl Inner {
         let Some(transition) = self.options.publish.as_deref().filter(|_| never_published(&item)) else {
             return section_of(&self.options, &item);
         };
-        let publish = format!("{path}/@workflow/{}", paths::encoded(transition));
+        let publish = format!("{path}/@workflow/{}", percent::piece(transition));
         let publish = Call::new(Method::POST, publish, &json!({}));
         match self.ask(&Viewer::Hub, publish, self.transport.deadline()).await {
             Ok(_) => {}

@@ -2,6 +2,8 @@
 //! instructions, and finds by acquisition what is above the site: whatever could lead out of the site, or could be read
 //! otherwise by the hub than by Plone, is refused here, on the path as it came.
 
+use crate::protocol::percent;
+
 use super::super::error::Problem;
 
 /// Pieces that are instructions, or the management of Zope.
@@ -67,23 +69,7 @@ fn is_trick(name: &str) -> bool {
 /// A piece of a path, decoded once as Zope does; none when decoding makes it something else than one name: a slash, a
 /// dot, a control character, another encoding.
 fn decoded(piece: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(piece.len());
-    let mut rest = piece.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (hex, after) = rest.split_at_checked(2)?;
-        let byte = u8::from_str_radix(std::str::from_utf8(hex).ok().filter(|hex| !hex.starts_with('+'))?, 16).ok()?;
-        if byte.is_ascii_control() || b"/\\.%".contains(&byte) {
-            return None;
-        }
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
+    percent::decoded(piece, |byte| !byte.is_ascii_control() && !b"/\\.%".contains(&byte))
 }
 
 /// Under the hub's origin people sign in to the hub, and to nothing else.
