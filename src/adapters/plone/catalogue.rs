@@ -148,41 +148,27 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn options() -> PloneOptions {
-        PloneOptions {
-            url: "http://127.0.0.1:8080/Plone".to_owned(),
-            username: String::new(),
-            password: String::new().into(),
-            sections_path: "/course list".to_owned(),
-            section_type: "course_section".to_owned(),
-            publish: None,
-            pool_size: 1,
-            queue_max: 1,
-            timeout: std::time::Duration::from_secs(1),
-            fields: [].into(),
-        }
-    }
-
     #[test]
     fn a_search_is_written_with_everything_encoded() {
+        let options = PloneOptions { sections_path: "/course list".to_owned(), ..PloneOptions::fixture() };
         let since = "2026-11-24T00:12:32Z".parse().ok();
         assert_eq!(
-            search_path(&options(), ContentKind::Section, since, 200).unwrap(),
+            search_path(&options, ContentKind::Section, since, 200).unwrap(),
             "/course%20list/@search?portal_type=course_section&sort_on=getId&b_size=100&b_start=200\
              &metadata_fields=UID&metadata_fields=modified\
              &modified.query=2026-11-24T00%3A12%3A32%2B00%3A00&modified.range=min"
         );
-        let news = search_path(&options(), ContentKind::News, None, 0).unwrap();
+        let news = search_path(&options, ContentKind::News, None, 0).unwrap();
         assert!(news.starts_with("/@search?portal_type=News%20Item&sort_on=effective&sort_order=descending"), "{news}");
     }
 
     #[test]
     fn a_page_of_hits_is_read_whole_or_not_at_all() {
         let hit = json!({"@id": "http://127.0.0.1:8080/Plone/courses/a", "UID": "u1", "modified": "2026-11-24T00:12:32+00:00"});
-        let page = page_of(&options(), &json!({"items": [hit], "items_total": 7})).unwrap();
+        let page = page_of(&PloneOptions::fixture(), &json!({"items": [hit], "items_total": 7})).unwrap();
         assert_eq!((page.total, page.items[0].path.as_str(), page.items[0].uid.as_str()), (7, "/courses/a", "u1"));
         for broken in [json!({}), json!({"items": []}), json!({"items": [{"UID": "x"}], "items_total": 1})] {
-            assert!(page_of(&options(), &broken).is_err(), "{broken}");
+            assert!(page_of(&PloneOptions::fixture(), &broken).is_err(), "{broken}");
         }
     }
 
@@ -204,7 +190,7 @@ mod tests {
             "modified": "2026-11-24T00:12:32+00:00", "created": "2026-11-23T00:12:32+00:00", "effective": null,
             "text": {"content-type": "text/html", "data": "<p>Hi <script>alert(1)</script><a href='b'>b</a></p>"}
         });
-        let news = news_of(&options(), &item).unwrap();
+        let news = news_of(&PloneOptions::fixture(), &item).unwrap();
         assert_eq!(news.published_at.to_string(), "2026-11-23T00:12:32Z");
         assert_eq!(news.html, "<p>Hi <a href=\"/plone/news/b\" rel=\"noopener noreferrer\">b</a></p>");
         assert_eq!(news.text, "Hi b");

@@ -59,3 +59,22 @@ impl PloneOptions {
         self.fields.get(&field).map_or(field.as_str(), String::as_str)
     }
 }
+
+#[cfg(test)]
+impl PloneOptions {
+    /// A site, for tests.
+    pub(super) fn fixture() -> Self {
+        Self {
+            url: "http://127.0.0.1:8080/Plone".to_owned(),
+            username: String::new(),
+            password: String::new().into(),
+            sections_path: "/courses".to_owned(),
+            section_type: "course_section".to_owned(),
+            publish: None,
+            pool_size: 1,
+            queue_max: 1,
+            timeout: Duration::from_secs(1),
+            fields: BTreeMap::new(),
+        }
+    }
+}

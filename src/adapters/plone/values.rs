@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_as_the_same() {
-        let options = PloneOptions { fields: [(PloneField::Capacity, "max_seats".to_owned())].into(), ..options() };
+        let options =
+            PloneOptions { fields: [(PloneField::Capacity, "max_seats".to_owned())].into(), ..PloneOptions::fixture() };
         let fields: Fields = [
             (PloneField::Credits, Number(1_500)),
             (PloneField::Capacity, Number(30)),
@@ -158,20 +159,5 @@ mod tests {
         assert_eq!(json["credits"], 1.5);
         assert_eq!(json["instructor"], Value::Null);
         assert_eq!(read(&options, &json), fields, "and no field that is not there");
-    }
-
-    fn options() -> PloneOptions {
-        PloneOptions {
-            url: "http://127.0.0.1:8080/Plone".to_owned(),
-            username: String::new(),
-            password: String::new().into(),
-            sections_path: "/courses".to_owned(),
-            section_type: "course_section".to_owned(),
-            publish: None,
-            pool_size: 1,
-            queue_max: 1,
-            timeout: std::time::Duration::from_secs(1),
-            fields: [].into(),
-        }
     }
 }
