@@ -10,7 +10,10 @@ use std::fs;
 use std::thread;
 
 use serde_json::{Value, json};
-use support::bridge::{before_plone, eventually, open_terms, sign_in, wait_for_sections};
+use support::bridge::{
+    before_plone, bridge_state, eventually, open_terms, sign_in, wait_for_roster_state, wait_for_sections,
+};
+use support::http::Client;
 use support::plone::{HUB, PASSWORD, Plone};
 use support::random::Random;
 use support::server::{Home, Server};
@@ -28,13 +31,9 @@ const STORE_READERS: usize = 8;
 /// Words that only Plone's inside has.
 const INSIDE: [&str; 4] = ["Traceback", "/Plone", "site-packages", "eyJ"];
 
-fn admin_plone(server: &Server, admin: &str) -> Value {
-    server.client().signed_in(admin).get("/api/v1/admin/plone").expect(200).json()
-}
-
-fn wait_for_an_empty_outbox(server: &Server, admin: &str) {
+fn wait_for_an_empty_outbox(admin: &mut Client) {
     eventually("an empty outbox", || {
-        let state = admin_plone(server, admin);
+        let state = bridge_state(admin);
         assert_eq!(state["outbox"]["aside_total"], 0, "{state}");
         (state["outbox"]["depth"] == 0).then_some(())
     });
@@ -115,9 +114,8 @@ fn after_ten_thousand_changes_without_plone_its_counts_and_rosters_equal_the_hub
     open_terms(&server, &admin);
     // The first plain member: from then on rosters may be written.
     sign_in(&server, "student1");
-    eventually("a roster that is known to be protected", || {
-        (admin_plone(&server, &admin)["roster"]["state"] == "protected").then_some(())
-    });
+    let head = || server.client().signed_in(&admin);
+    wait_for_roster_state(&mut head(), "protected");
 
     relay.set(Mode::Hang);
     let tokens = home.tokens("pupil", "student", STUDENTS);
@@ -135,10 +133,10 @@ fn after_ten_thousand_changes_without_plone_its_counts_and_rosters_equal_the_hub
         work.into_iter().map(|work| work.join().unwrap()).sum()
     });
     assert_eq!(changed, CHANGES);
-    assert!(admin_plone(&server, &admin)["outbox"]["depth"].as_u64().unwrap() > 0, "Plone could not be told yet");
+    assert!(bridge_state(&mut head())["outbox"]["depth"].as_u64().unwrap() > 0, "Plone could not be told yet");
 
     relay.set(Mode::Pass);
-    wait_for_an_empty_outbox(&server, &admin);
+    wait_for_an_empty_outbox(&mut head());
     let (hub, there) = (as_the_hub_has_it(&server, &tokens), as_plone_has_it(&plone, &ids));
     assert!(hub.values().any(|(_, waiting, _)| *waiting > 0), "nobody waits: the test should be harder");
     for (id, held) in &hub {
@@ -209,7 +207,7 @@ fn whatever_way_plone_fails_registration_alerts_and_dashboards_go_on_and_nothing
         let now = count_of("task", &server);
         assert!(now <= threads + STORE_READERS, "{mode:?}: {now} threads, {threads} before");
     }
-    wait_for_an_empty_outbox(&server, &admin);
+    wait_for_an_empty_outbox(&mut server.client().signed_in(&admin));
     // Connections of the pool stay, those of this test's clients close one by one.
     eventually("as many open files as before", || (count_of("fd", &server) <= files + 16).then_some(()));
 }

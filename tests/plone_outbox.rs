@@ -19,86 +19,61 @@ use std::thread;
 
 use serde_json::json;
 
-use desk::{
-    Places, bridge_state, change, client, dean, home, in_plone, item, nobody, rosters, rush, schedule, share_courses,
-    wait_for_roster_state, wait_until_equal,
-};
-use support::bridge::{eventually, sign_in};
+use desk::{Desk, Places, change, in_plone, item, nobody, rosters, rush, schedule};
+use support::bridge::{bridge_state, eventually, sign_in, wait_for_roster_state};
 use support::meeting::Meeting;
-use support::plone::{PASSWORD, Plone};
+use support::plone::{DEAN, PASSWORD, Plone};
 use support::random::{Random, seed};
 use support::schedule::{finished, import};
 use support::tcp_relay::{Mode, TcpRelay};
 
 #[test]
 fn what_students_do_reaches_plone_item_by_item_and_survives_a_kill() {
-    let plone = Plone::start();
-    let token = dean(&plone);
-    let home = home(&plone.url());
-    let mut server = home.serve();
-    let schedule = schedule("203001", 12, 4, 3);
-    let ids = schedule.ids();
-    schedule.load(&mut client(&home, &server, "registrar", "staff"));
+    let mut desk = Desk::before(Plone::start());
+    let ids = desk.open(&schedule("203001", 12, 4, 3));
     let mut random = Random::seeded(seed());
-    let tokens = home.tokens("busy", "student", 20);
+    let tokens = desk.home.tokens("busy", "student", 20);
 
-    rush(&server, &tokens, &ids, &mut random, 200);
+    rush(&desk.server, &tokens, &ids, &mut random, 200);
     // Nobody knows yet what a plain member can read: counts only.
-    wait_until_equal(&plone, &token, &mut client(&home, &server, "registrar", "staff"), &ids, &nobody());
-    let admin = || client(&home, &server, "head", "admin");
-    assert_eq!(bridge_state(&mut admin())["roster"]["state"], "unchecked");
+    desk.wait_until_equal(&ids, &nobody());
+    assert_eq!(bridge_state(&mut desk.admin())["roster"]["state"], "unchecked");
 
-    sign_in(&server, "student1");
-    wait_for_roster_state(&mut admin(), "protected");
-    wait_until_equal(
-        &plone,
-        &token,
-        &mut client(&home, &server, "registrar", "staff"),
-        &ids,
-        &rosters(&server, &tokens),
-    );
-    let everybody = plone.login("student2", PASSWORD);
+    sign_in(&desk.server, "student1");
+    wait_for_roster_state(&mut desk.admin(), "protected");
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
+    let everybody = desk.plone.login("student2", PASSWORD);
     for who in [None, Some(everybody.as_str())] {
-        let seen = item(&plone, who, &ids[0]).expect("it is published");
+        let seen = item(&desk.plone, who, &ids[0]).expect("it is published");
         assert!(seen.get("roster").is_none(), "{seen:#}");
     }
 
     // Cut off while writes are under way, three times.
     for _ in 0..3 {
-        rush(&server, &tokens, &ids, &mut random, 150);
-        server.kill();
-        server = home.serve();
+        rush(&desk.server, &tokens, &ids, &mut random, 150);
+        desk.server.kill();
+        desk.server = desk.home.serve();
     }
-    rush(&server, &tokens, &ids, &mut random, 20);
-    wait_until_equal(
-        &plone,
-        &token,
-        &mut client(&home, &server, "registrar", "staff"),
-        &ids,
-        &rosters(&server, &tokens),
-    );
-    assert_eq!(server.stop().code(), Some(0));
+    rush(&desk.server, &tokens, &ids, &mut random, 20);
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
+    assert_eq!(desk.server.stop().code(), Some(0));
 }
 
 #[test]
 fn a_thousand_changes_of_one_section_cost_a_handful_of_writes() {
-    let plone = Plone::start();
-    let token = dean(&plone);
-    let home = home(&plone.url());
-    let server = home.serve();
-    let schedule = schedule("203002", 1, 400, 50);
-    let id = &schedule.ids()[0];
-    let mut staff = client(&home, &server, "registrar", "staff");
-    schedule.load(&mut staff);
-    wait_until_equal(&plone, &token, &mut staff, &schedule.ids(), &nobody());
+    let desk = Desk::before(Plone::start());
+    let ids = desk.open(&schedule("203002", 1, 400, 50));
+    let id = &ids[0];
+    desk.wait_until_equal(&ids, &nobody());
 
-    let writes = || plone.requests().iter().filter(|line| line.contains(&format!("PATCH /Plone/courses/{id}"))).count();
+    let write = format!("PATCH /Plone/courses/{id}");
+    let writes = || desk.plone.requests().iter().filter(|line| line.contains(&write)).count();
     let before = writes();
-    let tokens = home.tokens("many", "student", 500);
+    let tokens = desk.home.tokens("many", "student", 500);
     let changes = AtomicUsize::new(0);
     thread::scope(|scope| {
         for tokens in tokens.chunks(25) {
-            let (server, id, changes) = (&server, &id, &changes);
+            let (server, id, changes) = (&desk.server, &id, &changes);
             scope.spawn(move || {
                 for (number, token) in tokens.iter().enumerate() {
                     let (mut student, path) =
@@ -116,7 +91,7 @@ fn a_thousand_changes_of_one_section_cost_a_handful_of_writes() {
             });
         }
     });
-    wait_until_equal(&plone, &token, &mut staff, &schedule.ids(), &nobody());
+    desk.wait_until_equal(&ids, &nobody());
     let cost = writes() - before;
     let changes = changes.into_inner();
     println!("{changes} changes of one section cost {cost} writes to Plone");
@@ -126,7 +101,6 @@ fn a_thousand_changes_of_one_section_cost_a_handful_of_writes() {
 #[test]
 fn names_never_go_where_a_visitor_could_read_them() {
     let plone = Plone::start();
-    let token = dean(&plone);
     let root = plone.login("admin", PASSWORD);
     // A type as one is made by hand: its fields are for whoever may view the item.
     let kind = json!({"title": "Open Section", "description": "Made by hand"});
@@ -145,20 +119,17 @@ fn names_never_go_where_a_visitor_could_read_them() {
         let field = json!({"title": title, "factory": factory, "description": "", "required": false});
         change(&plone, &root, "POST", "/@types/open_section", &field);
     }
-    let home = home(&plone.url()).setting("plone.type", "open_section");
-    let server = home.serve();
-    let schedule = schedule("203003", 4, 5, 5);
-    let (ids, mut random) = (schedule.ids(), Random::seeded(seed()));
-    let mut staff = client(&home, &server, "registrar", "staff");
-    let mut admin = client(&home, &server, "head", "admin");
-    schedule.load(&mut staff);
-    let tokens = home.tokens("open", "student", 10);
-    rush(&server, &tokens, &ids, &mut random, 40);
+    let desk = Desk::with(plone, |home| home.setting("plone.type", "open_section"));
+    let mut random = Random::seeded(seed());
+    let mut admin = desk.admin();
+    let ids = desk.open(&schedule("203003", 4, 5, 5));
+    let tokens = desk.home.tokens("open", "student", 10);
+    rush(&desk.server, &tokens, &ids, &mut random, 40);
     let roster = wait_for_roster_state(&mut admin, "readable");
     assert_eq!(roster["by"], "visitor");
-    sign_in(&server, "student1");
-    rush(&server, &tokens, &ids, &mut random, 40);
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
+    sign_in(&desk.server, "student1");
+    rush(&desk.server, &tokens, &ids, &mut random, 40);
+    desk.wait_until_equal(&ids, &nobody());
     assert_eq!(bridge_state(&mut admin)["roster"]["state"], "readable");
     // An admin can read why.
     let told = eventually("the line of the audit trail", || {
@@ -171,25 +142,21 @@ fn names_never_go_where_a_visitor_could_read_them() {
 #[test]
 fn a_protected_field_that_is_shown_at_other_doors_gets_no_names() {
     let plone = Plone::start_with_open_doors();
-    let token = dean(&plone);
     let path = plone.section(0);
     let text = plone.call("GET", &format!("{path}/manage_FTPget"), &[("Accept", "*/*")], b"").unwrap();
     assert!(text.status == 200 && text.text().contains("roster:"), "this Plone has closed its doors: {}", text.text());
     assert!(plone.request("GET", &path, None, None).1.get("roster").is_none(), "its API keeps the field back");
-    let home = home(&plone.url());
-    let server = home.serve();
-    let schedule = schedule("203009", 3, 5, 5);
-    let ids = schedule.ids();
-    let mut staff = client(&home, &server, "registrar", "staff");
-    schedule.load(&mut staff);
-    let roster = wait_for_roster_state(&mut client(&home, &server, "head", "admin"), "readable");
+    let desk = Desk::before(plone);
+    let ids = desk.open(&schedule("203009", 3, 5, 5));
+    let roster = wait_for_roster_state(&mut desk.admin(), "readable");
     assert_eq!(roster["by"], "visitor");
-    sign_in(&server, "student1");
-    rush(&server, &home.tokens("door", "student", 10), &ids, &mut Random::seeded(seed()), 60);
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
+    sign_in(&desk.server, "student1");
+    rush(&desk.server, &desk.home.tokens("door", "student", 10), &ids, &mut Random::seeded(seed()), 60);
+    desk.wait_until_equal(&ids, &nobody());
     for id in &ids {
         for door in ["manage_FTPget", "@@view/++widget++roster"] {
-            let text = plone.call("GET", &format!("/courses/{id}/{door}"), &[("Accept", "*/*")], b"").unwrap().text();
+            let address = format!("/courses/{id}/{door}");
+            let text = desk.plone.call("GET", &address, &[("Accept", "*/*")], b"").unwrap().text();
             assert!(!text.contains("door-"), "{door} of {id} shows names: {text}");
         }
     }
@@ -197,45 +164,33 @@ fn a_protected_field_that_is_shown_at_other_doors_gets_no_names() {
 
 #[test]
 fn names_are_taken_away_when_members_can_read_them_and_come_back_when_they_cannot() {
-    let plone = Plone::start();
-    let token = dean(&plone);
-    let home = home(&plone.url());
-    let server = home.serve();
-    let schedule = schedule("203004", 3, 3, 3);
-    let ids = schedule.ids();
-    let mut staff = client(&home, &server, "registrar", "staff");
-    let mut admin = client(&home, &server, "head", "admin");
-    schedule.load(&mut staff);
-    sign_in(&server, "student1");
-    let tokens = home.tokens("few", "student", 8);
-    rush(&server, &tokens, &ids, &mut Random::seeded(seed()), 40);
-    wait_until_equal(&plone, &token, &mut staff, &ids, &rosters(&server, &tokens));
+    let desk = Desk::before(Plone::start());
+    let mut admin = desk.admin();
+    let ids = desk.open(&schedule("203004", 3, 3, 3));
+    sign_in(&desk.server, "student1");
+    let tokens = desk.home.tokens("few", "student", 8);
+    rush(&desk.server, &tokens, &ids, &mut Random::seeded(seed()), 40);
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
 
-    share_courses(&plone, &token, "Editor", true);
+    desk.share_courses("Editor", true);
     assert_eq!(wait_for_roster_state(&mut admin, "readable")["by"], "student1");
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
-    share_courses(&plone, &token, "Editor", false);
+    desk.wait_until_equal(&ids, &nobody());
+    desk.share_courses("Editor", false);
     wait_for_roster_state(&mut admin, "protected");
-    wait_until_equal(&plone, &token, &mut staff, &ids, &rosters(&server, &tokens));
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
 }
 
 #[test]
 fn what_plone_refuses_for_good_is_put_aside_with_its_reason_and_sent_again_after_repair() {
-    let plone = Plone::start();
-    let token = dean(&plone);
-    let home = home(&plone.url());
-    let server = home.serve();
-    let schedule = schedule("203005", 2, 10, 5);
-    let ids = schedule.ids();
-    let mut staff = client(&home, &server, "registrar", "staff");
-    let mut admin = client(&home, &server, "head", "admin");
-    schedule.load(&mut staff);
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
-    let root = plone.login("admin", PASSWORD);
+    let desk = Desk::before(Plone::start());
+    let mut admin = desk.admin();
+    let ids = desk.open(&schedule("203005", 2, 10, 5));
+    desk.wait_until_equal(&ids, &nobody());
+    let root = desk.plone.login("admin", PASSWORD);
     // Somebody has told the type that no section has more than two people.
-    change(&plone, &root, "PATCH", "/@types/course_section/seats_taken", &json!({"maximum": 2}));
-    for token in home.tokens("late", "student", 3) {
-        server.client().signed_in(&token).put(&format!("/api/v1/me/registrations/{}", ids[0])).expect(201);
+    change(&desk.plone, &root, "PATCH", "/@types/course_section/seats_taken", &json!({"maximum": 2}));
+    for token in desk.home.tokens("late", "student", 3) {
+        desk.server.client().signed_in(&token).put(&format!("/api/v1/me/registrations/{}", ids[0])).expect(201);
     }
     let entry = eventually("the section that was put aside", || {
         let outbox = bridge_state(&mut admin)["outbox"].clone();
@@ -245,24 +200,21 @@ fn what_plone_refuses_for_good_is_put_aside_with_its_reason_and_sent_again_after
     let reason = entry["reason"].as_str().expect("a reason");
     assert!(reason.starts_with("Plone refuses it: ") && !reason.contains("Traceback"), "{reason}");
     // The others go on.
-    let other = home.token("other", "student");
-    server.client().signed_in(&other).put(&format!("/api/v1/me/registrations/{}", ids[1])).expect(201);
-    wait_until_equal(&plone, &token, &mut staff, &ids[1..], &nobody());
+    let other = desk.home.token("other", "student");
+    desk.server.client().signed_in(&other).put(&format!("/api/v1/me/registrations/{}", ids[1])).expect(201);
+    desk.wait_until_equal(&ids[1..], &nobody());
 
-    change(&plone, &root, "PATCH", "/@types/course_section/seats_taken", &json!({"maximum": 1000}));
+    change(&desk.plone, &root, "PATCH", "/@types/course_section/seats_taken", &json!({"maximum": 1000}));
     let again = admin.post_json("/api/v1/admin/plone/outbox/resend", &json!({"sections": [ids[0]]})).expect(200);
     assert_eq!(again.json()["resent"], 1);
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
+    desk.wait_until_equal(&ids, &nobody());
     eventually("nothing put aside", || (bridge_state(&mut admin)["outbox"]["aside_total"] == 0).then_some(()));
 }
 
 #[test]
 fn an_imported_schedule_makes_and_changes_sections_and_a_cancelled_one_leaves_nothing() {
-    let plone = Plone::start();
-    let token = dean(&plone);
-    let home = home(&plone.url());
-    let server = home.serve();
-    let mut staff = client(&home, &server, "registrar", "staff");
+    let desk = Desk::before(Plone::start());
+    let mut staff = desk.staff();
 
     // One of 20,000 sections, cancelled while it is read.
     let mut large = "term,crn,subject,number,capacity\n".to_owned();
@@ -274,11 +226,10 @@ fn an_imported_schedule_makes_and_changes_sections_and_a_cancelled_one_leaves_no
     assert_eq!(finished(&mut staff, &task)["state"], "cancelled");
 
     let mut schedule = schedule("203006", 6, 20, 5);
-    schedule.load(&mut staff);
-    let ids = schedule.ids();
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
+    let ids = desk.open(&schedule);
+    desk.wait_until_equal(&ids, &nobody());
     // Made and published are two requests: a moment lies between them.
-    let made = eventually("a section that visitors see", || item(&plone, None, &ids[3]));
+    let made = eventually("a section that visitors see", || item(&desk.plone, None, &ids[3]));
     assert_eq!((&made["title"], &made["capacity"]), (&json!("Studies in MATH 103"), &json!(20)), "{made:#}");
     assert_eq!((&made["course"], &made["crn"]), (&json!("MATH 103"), &json!("10004")));
     assert!(made["meetings"].as_str().unwrap().starts_with("MWF 03:00-03:50 2030-01-07..2030-05-03"), "{made:#}");
@@ -290,43 +241,42 @@ fn an_imported_schedule_makes_and_changes_sections_and_a_cancelled_one_leaves_no
     assert_eq!(finished(&mut staff, &task)["updated"], 6);
     for id in &ids {
         eventually("the capacity of the second import", || {
-            (item(&plone, Some(&token), id)?["capacity"] == 27).then_some(())
+            (item(&desk.plone, Some(&desk.token), id)?["capacity"] == 27).then_some(())
         });
     }
-    let (_, found) = plone.request("GET", "/courses/@search?SearchableText=HIST&b_size=1", Some(&token), None);
+    let (_, found) =
+        desk.plone.request("GET", "/courses/@search?SearchableText=HIST&b_size=1", Some(&desk.token), None);
     assert_eq!(found["items_total"], 0, "nothing of the cancelled import is there");
-    let (_, all) = plone.request("GET", "/courses/@search?portal_type=course_section&b_size=1", Some(&token), None);
+    let (_, all) =
+        desk.plone.request("GET", "/courses/@search?portal_type=course_section&b_size=1", Some(&desk.token), None);
     assert_eq!(all["items_total"], json!(support::plone::SECTIONS + 6));
 }
 
 #[test]
 fn while_plone_is_away_nothing_is_lost_and_nobody_knocks_all_the_time() {
     let plone = Plone::start();
-    let token = dean(&plone);
     let relay = TcpRelay::start(plone.address());
-    let home = home(&relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2");
-    let server = home.serve();
-    let schedule = schedule("203007", 10, 10, 5);
-    let ids = schedule.ids();
-    let mut staff = client(&home, &server, "registrar", "staff");
-    schedule.load(&mut staff);
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
-    let tokens = home.tokens("away", "student", 30);
+    let desk = Desk::with(plone, |home| {
+        home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2")
+    });
+    let ids = desk.open(&schedule("203007", 10, 10, 5));
+    desk.wait_until_equal(&ids, &nobody());
+    let tokens = desk.home.tokens("away", "student", 30);
     let mut random = Random::seeded(seed());
     for mode in [Mode::Refuse, Mode::Hang, Mode::Answer500, Mode::Garbage, Mode::Cut] {
         relay.set(mode);
         let before = relay.accepted();
-        rush(&server, &tokens, &ids, &mut random, 200);
+        rush(&desk.server, &tokens, &ids, &mut random, 200);
         let knocks = relay.accepted() - before;
         println!("{mode:?}: {knocks} connections while 200 requests were answered");
     }
     let waiting = eventually("what waits is counted", || {
-        let depth = bridge_state(&mut client(&home, &server, "head", "admin"))["outbox"]["depth"].as_u64()?;
+        let depth = bridge_state(&mut desk.admin())["outbox"]["depth"].as_u64()?;
         (depth > 0).then_some(depth)
     });
     assert!(waiting <= 10, "one entry a section: {waiting}");
     relay.set(Mode::Pass);
-    wait_until_equal(&plone, &token, &mut staff, &ids, &nobody());
+    desk.wait_until_equal(&ids, &nobody());
 }
 
 /// Connections to bare Plone at once: waitress takes a hundred.
@@ -339,7 +289,7 @@ const SEATS: u32 = 40;
 #[test]
 fn two_hundred_students_at_once_race_for_forty_seats_on_bare_plone_and_through_the_hub() {
     let plone = Plone::start();
-    let token = dean(&plone);
+    let token = plone.login(DEAN, PASSWORD);
 
     // Bare Plone, as a program would do it: look, and take a seat if there is one.
     let path = plone.section(0);
@@ -367,19 +317,16 @@ fn two_hundred_students_at_once_race_for_forty_seats_on_bare_plone_and_through_t
     println!("bare Plone: {told} of {STUDENTS} told yes, {counted} counted, {SEATS} seats");
     assert!(counted <= told as u64, "it counts somebody whom it has not told");
 
-    let home = home(&plone.url());
-    let server = home.serve();
-    let schedule = schedule("203008", 1, SEATS, 0);
-    let id = &schedule.ids()[0];
-    let mut staff = client(&home, &server, "registrar", "staff");
-    schedule.load(&mut staff);
-    let tokens = home.tokens("hot", "student", STUDENTS);
+    let desk = Desk::before(plone);
+    let ids = desk.open(&schedule("203008", 1, SEATS, 0));
+    let id = &ids[0];
+    let tokens = desk.home.tokens("hot", "student", STUDENTS);
     let together = Meeting::of(STUDENTS);
     let told = thread::scope(|scope| {
         let students: Vec<_> = tokens
             .iter()
             .map(|token| {
-                let mut student = server.client().signed_in(token);
+                let mut student = desk.server.client().signed_in(token);
                 let together = &together;
                 scope.spawn(move || {
                     together.wait();
@@ -390,8 +337,8 @@ fn two_hundred_students_at_once_race_for_forty_seats_on_bare_plone_and_through_t
         students.into_iter().map(|s| s.join().unwrap()).filter(|yes| *yes).count()
     });
     assert_eq!(told, SEATS as usize);
-    wait_until_equal(&plone, &token, &mut staff, &schedule.ids(), &nobody());
-    let counted = in_plone(&plone, &token, id).expect("it is there").enrolled;
+    desk.wait_until_equal(&ids, &nobody());
+    let counted = in_plone(&desk.plone, &token, id).expect("it is there").enrolled;
     println!("through the hub: {told} of {STUDENTS} told yes, {counted} counted in Plone, {SEATS} seats");
     assert_eq!(counted, u64::from(SEATS));
 }

@@ -12,9 +12,65 @@ use crate::support::random::Random;
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
 
-/// The hub before the Plone of this address; it looks every second.
-pub fn home(url: &str) -> Home {
-    before_plone(Home::new(), url).setting("plone.sync_s", "1").setting("registration.credit_limit", "0")
+/// A Plone, the hub in front of it, which looks every second, and who works at both.
+pub struct Desk {
+    pub server: Server,
+    pub home: Home,
+    /// A Site Administrator's token of Plone.
+    pub token: String,
+    pub plone: Plone,
+}
+
+impl Desk {
+    pub fn before(plone: Plone) -> Self {
+        Self::with(plone, |home| home)
+    }
+
+    /// The same with settings of its own.
+    pub fn with(plone: Plone, settings: impl FnOnce(Home) -> Home) -> Self {
+        let home = before_plone(Home::new(), &plone.url());
+        let home = settings(home.setting("plone.sync_s", "1").setting("registration.credit_limit", "0"));
+        Self { server: home.serve(), home, token: plone.login(DEAN, PASSWORD), plone }
+    }
+
+    /// A connection of the hub's staff.
+    pub fn staff(&self) -> Client {
+        self.server.client().signed_in(&self.home.token("registrar", "staff"))
+    }
+
+    /// A connection of an admin of the hub.
+    pub fn admin(&self) -> Client {
+        self.server.client().signed_in(&self.home.token("head", "admin"))
+    }
+
+    /// Imports a schedule and opens its term; the ids of its sections.
+    pub fn open(&self, schedule: &Schedule) -> Vec<String> {
+        schedule.load(&mut self.staff());
+        schedule.ids()
+    }
+
+    /// Waits until Plone says of every section what the hub says, with these rosters: with none of them, without any
+    /// name.
+    pub fn wait_until_equal(&self, ids: &[String], rosters: &Rosters) {
+        let mut staff = self.staff();
+        for id in ids {
+            let wanted = in_hub(&mut staff, id, rosters);
+            eventually(&format!("{wanted:?} in Plone's {id}"), || {
+                (in_plone(&self.plone, &self.token, id).as_ref() == Some(&wanted)).then_some(())
+            });
+        }
+    }
+
+    /// Changes something in Plone as a Site Administrator.
+    pub fn change(&self, method: &str, path: &str, body: &Value) -> Value {
+        change(&self.plone, &self.token, method, path, body)
+    }
+
+    /// Gives everybody who is signed in to Plone this role in the folder of the sections, or takes it away.
+    pub fn share_courses(&self, role: &str, given: bool) {
+        let entries = json!({"entries": [{"id": "AuthenticatedUsers", "type": "group", "roles": {role: given}}]});
+        self.change("POST", "/courses/@sharing", &entries);
+    }
 }
 
 /// Sections of one term that no student is kept from holding together.
@@ -35,11 +91,6 @@ pub fn schedule(term: &str, sections: usize, capacity: u32, waitlist: u32) -> Sc
     };
     assert!(sections <= 23, "a day has no more hours");
     Schedule { term: term.into(), rows: (0..sections).map(row).collect() }
-}
-
-/// A connection of somebody with this role, by a minted token.
-pub fn client(home: &Home, server: &Server, user: &str, role: &str) -> Client {
-    server.client().signed_in(&home.token(user, role))
 }
 
 /// Lines by section.
@@ -113,21 +164,6 @@ pub fn in_plone(plone: &Plone, token: &str, id: &str) -> Option<People> {
     Some(People { enrolled: count("seats_taken"), waitlisted: count("waitlisted"), roster })
 }
 
-/// A Site Administrator's token of Plone.
-pub fn dean(plone: &Plone) -> String {
-    plone.login(DEAN, PASSWORD)
-}
-
-/// Waits until Plone says of every section what the hub says, with these rosters: with none of them, without any name.
-pub fn wait_until_equal(plone: &Plone, token: &str, staff: &mut Client, ids: &[String], rosters: &Rosters) {
-    for id in ids {
-        let wanted = in_hub(staff, id, rosters);
-        eventually(&format!("{wanted:?} in Plone's {id}"), || {
-            (in_plone(plone, token, id).as_ref() == Some(&wanted)).then_some(())
-        });
-    }
-}
-
 /// Students who register, wait and drop at random, one request after the other.
 pub fn rush(server: &Server, tokens: &[String], ids: &[String], random: &mut Random, requests: usize) {
     let mut students: Vec<Client> = tokens.iter().map(|token| server.client().signed_in(token)).collect();
@@ -143,30 +179,11 @@ pub fn rush(server: &Server, tokens: &[String], ids: &[String], random: &mut Ran
     }
 }
 
-/// What admins see of the bridge.
-pub fn bridge_state(admin: &mut Client) -> Value {
-    admin.get("/api/v1/admin/plone").expect(200).json()
-}
-
-/// Waits until admins see this of who can read rosters.
-pub fn wait_for_roster_state(admin: &mut Client, state: &str) -> Value {
-    eventually(&format!("the roster `{state}`"), || {
-        let roster = bridge_state(admin)["roster"].clone();
-        (roster["state"] == state).then_some(roster)
-    })
-}
-
-/// Changes something in Plone as a Site Administrator.
+/// Changes something in Plone as whoever has this token.
 pub fn change(plone: &Plone, token: &str, method: &str, path: &str, body: &Value) -> Value {
     let (status, answer) = plone.request(method, path, Some(token), Some(body));
     assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
     answer
-}
-
-/// Gives everybody who is signed in to Plone this role in the folder of the sections, or takes it away.
-pub fn share_courses(plone: &Plone, token: &str, role: &str, given: bool) {
-    let entries = json!({"entries": [{"id": "AuthenticatedUsers", "type": "group", "roles": {role: given}}]});
-    change(plone, token, "POST", "/courses/@sharing", &entries);
 }
 
 /// Places that are taken for a while.

@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PATIENCE;
+use super::http::Client;
 use super::plone::{HUB, PASSWORD, PRIVATE_SECTIONS, SECTIONS};
 use super::server::{Home, Server};
 
@@ -55,4 +56,17 @@ pub fn open_terms(server: &Server, staff: &str) {
         let path = format!("/api/v1/terms/{}", term["id"].as_str().expect("an id"));
         client.put_json(&path, &json!({"opens_at": "2020-01-01T00:00:00Z", "closes_at": null})).expect(200);
     }
+}
+
+/// What admins see of the bridge.
+pub fn bridge_state(admin: &mut Client) -> Value {
+    admin.get("/api/v1/admin/plone").expect(200).json()
+}
+
+/// Waits until admins see this of who can read rosters.
+pub fn wait_for_roster_state(admin: &mut Client, state: &str) -> Value {
+    eventually(&format!("the roster `{state}`"), || {
+        let roster = bridge_state(admin)["roster"].clone();
+        (roster["state"] == state).then_some(roster)
+    })
 }
