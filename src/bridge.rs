@@ -98,7 +98,7 @@ impl Bridge {
             members,
             audit,
             roles: plone.roles.clone(),
-            hub_user: UserName::parse(&plone.username).context("[plone] username")?,
+            hub_user: UserName::parse(&plone.username).context("plone.username")?,
             timeout: plone.timeout,
             at_once: (plone.pool_size / 2).max(1),
             recheck: plone.recheck,

@@ -58,7 +58,7 @@ impl Config {
             }
         }
         loading.read_environment(environment);
-        if loading.problems.is_empty() { Ok(loading.config) } else { Err(BadSettings(loading.problems)) }
+        loading.finish().map_err(BadSettings)
     }
 }
 
@@ -108,6 +108,15 @@ impl Loading {
             let name = variable[PREFIX.len()..].to_lowercase().replace("__", ".");
             self.put(&name, &variable, &Given::Text(value));
         }
+    }
+
+    /// What was read, if nothing is wrong: first each value by itself, then one beside the other.
+    fn finish(mut self) -> Result<Config, Vec<String>> {
+        let plone = &self.config.plone;
+        if self.problems.is_empty() && plone.url.is_some() && plone.username.is_empty() {
+            self.problems.push("plone.username must name the hub's own user there, since plone.url is set".to_owned());
+        }
+        if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }
 
     /// Puts one value; `told_as` is what its author wrote.
@@ -194,7 +203,7 @@ mod tests {
         let mut loading = Loading { config: Config::default(), problems: Vec::new() };
         loading.read_document(document, "config.toml");
         loading.read_environment(environment.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))));
-        if loading.problems.is_empty() { Ok(loading.config) } else { Err(loading.problems) }
+        loading.finish()
     }
 
     #[test]
@@ -239,6 +248,21 @@ mod tests {
         assert_eq!(config.plone.roles.staff, ["Editor", "group:deans"]);
         assert!(read("[plone.fields]\nseats = \"x\"\n", &[]).is_err(), "seats is not a field");
         assert!(read("[plone.fields]\ncrn = \"a b\"\n", &[]).is_err(), "a b is not a name");
+    }
+
+    #[test]
+    fn a_hub_before_plone_has_a_name_there() {
+        let read = |document: &str| read(document, &[]).map(|config| config.plone.username);
+        assert_eq!(read("[plone]\nurl = \"http://p\"\nusername = \"hub@college.edu\"\n").unwrap(), "hub@college.edu");
+        assert_eq!(read("[plone]\nusername = \"\"\n").unwrap(), "", "without Plone there is none");
+        for (document, problem) in [
+            ("[plone]\nurl = \"http://p\"\n", "plone.username must name the hub's own user there"),
+            ("[plone]\nurl = \"http://p\"\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a user name"),
+            ("[plone]\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a user name"),
+        ] {
+            let problems = read(document).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].starts_with(problem), "{problems:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::value::{Given, Read};
 use super::{BusUrl, Config};
+use crate::domain::ids::UserName;
 
 /// The shortest secret, in bytes: what HMAC-SHA-256 asks for (RFC 7518, section 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
@@ -180,7 +181,7 @@ pub(super) const SETTINGS: [Setting; 40] = [
         name: "plone.username",
         about: "The hub's own user there. A Site Administrator is enough; it need not be a Manager.",
         show: |c| quoted(&c.plone.username),
-        put: |c, v| v.text().map(|value| c.plone.username = value),
+        put: |c, v| user(v).map(|value| c.plone.username = value),
     },
     Setting {
         name: "plone.password",
@@ -344,6 +345,16 @@ fn name(given: &Given) -> Read<String> {
     let text = given.text()?;
     let ok = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if ok { Ok(text) } else { Err("must be text of 1 to 200 characters".to_owned()) }
+}
+
+/// A user name; empty: none yet.
+fn user(given: &Given) -> Read<String> {
+    let text = given.text()?;
+    if text.is_empty() || UserName::parse(&text).is_ok() {
+        Ok(text)
+    } else {
+        Err(format!("{text:?} is not a user name"))
+    }
 }
 
 fn timezone(given: &Given) -> Read<TimeZone> {
