@@ -274,11 +274,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key's slot, from now on used last; where there is no room for another, the one used longest ago goes.
+    /// The key's slot, from now on used last; where there is no room for another, the one used longest ago goes, but
+    /// none that is being read: its read would count no more, and its copy would be for nobody.
     fn slot<'s>(&self, slots: &'s mut Slots<K, V>, key: &K) -> &'s mut Slot<V> {
         let by_key = &mut slots.by_key;
         if !by_key.contains_key(key) && by_key.len() >= self.limits.keys_max {
-            let oldest = by_key.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| key.clone());
+            let idle = by_key.iter().filter(|(_, slot)| slot.flying().is_none());
+            let oldest = idle.min_by_key(|(_, slot)| slot.used).map(|(key, _)| key.clone());
             oldest.and_then(|oldest| by_key.remove(&oldest));
         }
         let now = Instant::now();

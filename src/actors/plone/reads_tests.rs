@@ -164,6 +164,22 @@ async fn keys_and_reads_at_once_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_being_read_is_kept_and_counted_however_many_ask() {
+    let source = Source::gated();
+    let reads = source.reads();
+    for key in ["a", "b"] {
+        assert_eq!(reads.get(&key, Duration::ZERO).await, Err(ReadError::Late));
+    }
+    for key in ["c", "d", "e", "f"] {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(reads.get(&key, SOON).await, Err(ReadError::Failed(PloneError::Busy)), "{key}");
+    }
+    source.let_through(2);
+    settle().await;
+    assert_eq!(["a", "b", "f"].map(|key| reads.peek(&key).is_some()), [true, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_forgotten_while_it_was_read_stays_forgotten() {
     let source = Source::gated();
     let reads = source.reads();
