@@ -101,7 +101,7 @@ pub(super) struct Members {
     pub(super) queue: Semaphore,
     /// Sign-ins of this user up to this time are dead.
     ended_ms: DashMap<UserName, i64>,
-    /// Whoever signed in last as a student, and Plone's token.
+    /// Whoever signed in last as a student, and Plone's token; none once that one is a student no more.
     plain: watch::Sender<PlainMember>,
 }
 
@@ -251,6 +251,7 @@ impl Members {
     fn end(&self, user: &UserName, now: Timestamp, why: &str) {
         self.ended_ms.insert(user.clone(), now.as_millisecond());
         self.here.remove(user);
+        self.plain.send_if_modified(|plain| plain.take_if(|(name, _)| name == user).is_some());
         self.bus.publish(Event::TokensEnded { user: user.clone() });
         self.plone.audit.append(AuditEntry {
             at: now,

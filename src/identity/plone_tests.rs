@@ -170,12 +170,18 @@ async fn what_changes_in_plone_ends_sign_ins_of_whoever_is_here() {
     ];
     for (what, person, stays) in table {
         let mut hub = Hub::start().await;
+        let plain = hub.identity.plain_member().unwrap();
         let signed_in = hub.know("ann").await;
         hub.change("ann", |ann| ann.person = person);
         hub.pass_ms(RECHECK_MS);
         hub.identity.verify(&signed_in.token).unwrap();
         assert!(hub.check().await);
         assert_eq!(hub.ended().is_empty(), stays, "{what}");
+        assert_eq!(
+            plain.borrow().is_some(),
+            stays,
+            "{what}: whom Plone would take for more than a member tells nothing"
+        );
         hub.restart().await;
         assert_eq!(hub.identity.verify(&signed_in.token).is_ok(), stays, "{what}, after a restart");
     }
