@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::hash::Hash;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -42,7 +43,8 @@ const PEOPLE_MAX: usize = 5_000;
 /// Parts out of the store as they last were.
 pub struct LastParts {
     plans: LastGood<UserName, Vec<SectionId>>,
-    alerts: LastGood<UserName, Vec<Value>>,
+    /// By role, too: what staff may see is not for whoever was staff.
+    alerts: LastGood<(UserName, Role), Vec<Value>>,
 }
 
 impl Default for LastParts {
@@ -70,9 +72,9 @@ pub async fn show(
     let is_student = caller.role == Role::Student;
     let plan = async {
         let read = async { if is_student { Ok(plans.plan(&caller.user).await?) } else { Ok(Vec::new()) } };
-        of_store(&parts.plans, &caller.user, read).await
+        of_store(&parts.plans, caller.user.clone(), read).await
     };
-    let alerts = of_store(&parts.alerts, &caller.user, in_force(&live, &caller));
+    let alerts = of_store(&parts.alerts, (caller.user.clone(), caller.role), in_force(&live, &caller));
     let (plan, alerts, news) =
         join3(plan, alerts, news(announcements.as_ref().map(|data| data.as_ref()), &caller)).await;
 
@@ -99,20 +101,20 @@ struct Part<T> {
 }
 
 /// A part that the store has, or its last good copy.
-async fn of_store<T: Clone + Default>(
-    last: &LastGood<UserName, T>,
-    user: &UserName,
+async fn of_store<K: Eq + Hash + Clone, T: Clone + Default>(
+    last: &LastGood<K, T>,
+    key: K,
     read: impl Future<Output = Result<T, Problem>>,
 ) -> Part<T> {
     match timeout(STORE_PART_WAIT, read).await {
         Ok(Ok(value)) => {
-            last.keep(user, value.clone());
+            last.keep(&key, value.clone());
             return Part { value, late: None };
         }
         Ok(Err(problem)) => log::warn!("a part of a dashboard failed: {problem} {}", problem.cause().unwrap_or("")),
         Err(_) => log::warn!("a part of a dashboard was not read in time"),
     }
-    let (value, age) = last.get(user).unwrap_or_default();
+    let (value, age) = last.get(&key).unwrap_or_default();
     Part { value, late: Some(age) }
 }
 
