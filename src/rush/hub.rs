@@ -21,7 +21,7 @@ use super::{Job, TELL_PAUSE, Watch};
 
 /// Connections that are opened at once: a morning's students come within seconds, not within one packet.
 const CONNECTING_MAX: usize = 256;
-/// How long the hub may take to make or remove the sandbox.
+/// How long the hub may take to make or remove the sandbox, or to import into it.
 const SANDBOX_PATIENCE: Duration = Duration::from_secs(90);
 /// A pause after an answer that says the hub is busy, as a page makes one.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
@@ -348,7 +348,8 @@ async fn import_once(load: &Load, wire: &mut Wire, token: &str) -> Option<()> {
     };
     let taken = good(&wire.call(&upload).await.ok()?).ok()?;
     let path = format!("/api/v1/imports/{}", taken["task"].as_str()?);
-    loop {
+    let given_up = Instant::now() + SANDBOX_PATIENCE;
+    while Instant::now() < given_up {
         let look = Request { method: "GET", path: &path, token: Some(token), keep: true, ..Request::default() };
         let task = good(&wire.call(&look).await.ok()?).ok()?;
         match task["state"].as_str()? {
@@ -357,4 +358,5 @@ async fn import_once(load: &Load, wire: &mut Wire, token: &str) -> Option<()> {
             _ => return None,
         }
     }
+    None
 }
