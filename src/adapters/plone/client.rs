@@ -138,7 +138,7 @@ impl Inner {
         deadline: Instant,
         instead_of: Option<&Arc<SecretString>>,
     ) -> Result<Arc<SecretString>, PloneError> {
-        let _place = self.transport.gate.place().ok_or(PloneError::Busy)?;
+        let _place = self.transport.gate.place()?;
         let late = |_| PloneError::Unavailable("the hub's own sign-in takes too long".to_owned());
         let mut session = timeout_at(deadline, self.session.lock()).await.map_err(late)?;
         if let Some(signed_in) = session.signed_in.clone()

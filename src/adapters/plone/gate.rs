@@ -114,7 +114,7 @@ impl Gate {
         self.calls[outcome as usize].fetch_add(1, Relaxed);
     }
 
-    fn refused(&self, outcome: CallOutcome) -> PloneError {
+    pub(super) fn refused(&self, outcome: CallOutcome) -> PloneError {
         self.count(outcome);
         if outcome == CallOutcome::Busy { PloneError::Busy } else { PloneError::Open }
     }
@@ -140,9 +140,13 @@ impl Gate {
         }
     }
 
-    /// A place in the queue, for whoever waits for something else before it can enter; none when it is full.
-    pub(super) fn place(&self) -> Option<Place<'_>> {
-        Place::take(self)
+    /// A place in the queue, also for whoever waits for something else before it can enter.
+    pub(super) fn place(&self) -> Result<Place<'_>, PloneError> {
+        let more = |waiting| (waiting < self.queue_max).then_some(waiting + 1);
+        match self.waiting.fetch_update(Relaxed, Relaxed, more) {
+            Ok(_) => Ok(Place(self)),
+            Err(_) => Err(self.refused(CallOutcome::Busy)),
+        }
     }
 
     /// Waits for a place, up to the deadline.
@@ -156,7 +160,7 @@ impl Gate {
         let permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                let Some(_place) = Place::take(self) else { return Err(self.refused(CallOutcome::Busy)) };
+                let _place = self.place()?;
                 tokio::select! {
                     biased;
                     () = &mut opened => return Err(self.refused(CallOutcome::Open)),
@@ -177,13 +181,6 @@ impl Gate {
 
 /// A place in the queue.
 pub(super) struct Place<'g>(&'g Gate);
-
-impl<'g> Place<'g> {
-    fn take(gate: &'g Gate) -> Option<Self> {
-        let more = |waiting| (waiting < gate.queue_max).then_some(waiting + 1);
-        gate.waiting.fetch_update(Relaxed, Relaxed, more).is_ok().then(|| Self(gate))
-    }
-}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
@@ -271,6 +268,8 @@ mod tests {
         assert_eq!(gate.enter(soon()).await.unwrap_err(), PloneError::Busy);
         let stats = gate.stats(0);
         assert_eq!((stats.in_use, stats.waiting), (2, 1));
+        assert!(gate.place().is_err_and(|error| error == PloneError::Busy), "nor is there room to wait for a sign-in");
+        assert_eq!(gate.stats(0).calls[CallOutcome::Busy as usize], 2, "whoever was told so is counted");
         drop(first);
         let third = third.await.unwrap();
         assert_eq!(gate.stats(0).waiting, 0);

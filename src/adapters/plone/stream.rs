@@ -148,15 +148,11 @@ impl PloneClient {
         if let Ok(permit) = share.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let _place = self.inner.transport.gate.place().ok_or(PloneError::Busy)?;
-        let permit = timeout_at(deadline, share.acquire_owned()).await.map_err(|_| PloneError::Busy)?;
+        let gate = &self.inner.transport.gate;
+        let _place = gate.place()?;
+        let permit = timeout_at(deadline, share.acquire_owned()).await.map_err(|_| gate.refused(CallOutcome::Busy))?;
         permit.map_err(|_| ending())
     }
-}
-
-/// Methods that change nothing (RFC 9110, 9.2.1).
-fn is_safe(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
 
 type Said = oneshot::Sender<Result<StreamAnswer, StreamError>>;
