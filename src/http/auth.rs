@@ -3,7 +3,6 @@
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
@@ -156,18 +155,13 @@ fn signed_in(req: &HttpRequest) -> Result<Caller, Problem> {
         Credentials::Good(caller, Carrier::Bearer) => Ok(caller),
         Credentials::Good(caller, Carrier::Cookie) => {
             let verdict = req.app_data::<web::Data<Site>>().map(|site| site.origin_verdict(req));
-            if is_safe(req.method()) || verdict == Some(OriginVerdict::Ours) {
+            if req.method().is_safe() || verdict == Some(OriginVerdict::Ours) {
                 Ok(caller)
             } else {
                 Err(foreign_origin())
             }
         }
     }
-}
-
-/// Methods that change nothing (RFC 9110, 9.2.1).
-fn is_safe(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
 
 /// The refusal of a request that another site's page sent.

@@ -22,7 +22,7 @@ use crate::identity::Audit;
 use crate::identity::members::PlainMember;
 use crate::ports::StoreError;
 use crate::ports::clock::Clock;
-use crate::ports::outbox::OutboxStore;
+use crate::ports::outbox::{OutboxEntry, OutboxStore};
 use crate::ports::plone::Plone;
 
 use super::outbox_status::{OutboxGauge, PloneOutboxStatus};
@@ -149,13 +149,12 @@ impl Worker {
         let now = Instant::now();
         let sender = Arc::new(Sender::new(around.clone(), definition, gauge.clone(), guard));
         let flight_max = FLIGHT_MAX.min((options.pool_size / 2).max(1));
-        let busy = HashMap::new();
         Self {
             sender,
             around,
             gauge,
             flight_max,
-            busy,
+            busy: HashMap::new(),
             failures: 0,
             rest_until: now,
             count_at: now,
@@ -240,7 +239,7 @@ impl Worker {
         self.gauge.in_flight.store(under_way.len(), Ordering::Relaxed);
     }
 
-    async fn due(&self, room: usize) -> Result<Vec<crate::ports::outbox::OutboxEntry>, StoreError> {
+    async fn due(&self, room: usize) -> Result<Vec<OutboxEntry>, StoreError> {
         let busy: Vec<SectionId> = self.busy.keys().cloned().collect();
         let new_ones = self.around.items_known.load(Ordering::Acquire);
         let room = u32::try_from(room).unwrap_or(u32::MAX);
@@ -248,14 +247,11 @@ impl Worker {
     }
 
     fn end(&mut self, section: SectionId, ended: &Ended) {
-        let pause = match ended {
-            Ended::Nothing => None,
-            Ended::Written | Ended::Refused | Ended::Failed => Some(Instant::now() + SECTION_PAUSE),
-        };
-        match pause {
-            Some(until) => self.busy.insert(section, Some(until)),
-            None => self.busy.remove(&section),
-        };
+        if *ended == Ended::Nothing {
+            self.busy.remove(&section);
+            return;
+        }
+        self.busy.insert(section, Some(Instant::now() + SECTION_PAUSE));
         match ended {
             Ended::Nothing => {}
             Ended::Written | Ended::Refused => (self.failures, self.rest_until) = (0, Instant::now()),

@@ -15,7 +15,7 @@ use crate::ports::plone::PloneError;
 use super::outbox::{OutboxSurroundings, SECTION_PAUSE};
 use super::outbox_status::OutboxGauge;
 use super::roster_guard::RosterGuard;
-use super::wanted::{Definition, difference, whole};
+use super::wanted::{Definition, Names, difference, whole};
 
 /// The first and the longest pause before a section that did not work is tried again.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -137,7 +137,7 @@ impl Sender {
         let id = &entry.section;
         let short_name = format!("{}-{}", id.term, id.crn).to_lowercase();
         // Names come when it is known that the item has a field for them.
-        let fields = whole(entry, super::wanted::Names::Withheld);
+        let fields = whole(entry, Names::Withheld);
         let made = self.around.plone.create_section(&short_name, &fields).await?;
         let is_another = |field, ours: &str| match made.fields.get(&field) {
             Some(FieldValue::Text(theirs)) => theirs != ours,

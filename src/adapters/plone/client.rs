@@ -13,7 +13,7 @@ use super::errors::{Judged, lockout};
 use super::gate::{CallOutcome, PoolStats};
 use super::options::{BadPloneUrl, PloneOptions};
 use super::session::{Claims, PAUSE_AFTER_REFUSAL, Session, SignedIn, TRUSTED_FOR};
-use super::transport::{Call, Transport};
+use super::transport::{Answer, Call, Transport};
 use crate::ports::plone::{PloneError, PloneFuture, Viewer};
 use crate::protocol::percent;
 
@@ -104,13 +104,17 @@ impl Inner {
     }
 
     async fn sent_once(&self, call: Call, deadline: Instant) -> Result<Judged, PloneError> {
+        self.judged(call, deadline).await.map(|(_, judged)| judged)
+    }
+
+    async fn judged(&self, call: Call, deadline: Instant) -> Result<(Answer, Judged), PloneError> {
         let mut answer = self.transport.send(call, deadline).await?;
         let judged = Judged::of(answer.status, &answer.body);
         match &judged {
             Judged::NotPlone(_) => answer.pass.failed(CallOutcome::Failed),
             _ => answer.pass.answered(),
         }
-        Ok(judged)
+        Ok((answer, judged))
     }
 
     /// Whether a token is good, and its user still there. Plone does not end tokens: the token of somebody who
@@ -186,13 +190,7 @@ impl Inner {
         deadline: Instant,
     ) -> Result<SecretString, PloneError> {
         let body = json!({"login": username, "password": password.expose_secret()});
-        let mut answer = self.transport.send(Call::new(Method::POST, "/@login", &body), deadline).await?;
-        let judged = Judged::of(answer.status, &answer.body);
-        if let Judged::NotPlone(_) = judged {
-            answer.pass.failed(CallOutcome::Failed);
-        } else {
-            answer.pass.answered();
-        }
+        let (answer, judged) = self.judged(Call::new(Method::POST, "/@login", &body), deadline).await?;
         if let Some(words) = lockout(answer.status, &answer.body, answer.messages.as_deref()) {
             return Err(PloneError::Locked(words));
         }

@@ -133,7 +133,7 @@ impl PloneClient {
         let share = self.share(deadline).await?;
         let pass = transport.gate.enter(deadline).await?;
         let (say, heard) = oneshot::channel();
-        let is_write = !is_safe(&call.method);
+        let is_write = !call.method.is_safe();
         let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { READ_PATIENCE };
         let host = transport.url.strip_suffix(self.site_path()).unwrap_or(&transport.url).to_owned();
         let making = transport.making();
@@ -217,7 +217,7 @@ impl Carrier {
             let sent = request(&fresh).force_close().send_body(body);
             return self.in_time(sent, &progress).await;
         }
-        if !is_safe(&method) {
+        if !method.is_safe() {
             let sent = request(&fresh).force_close().send_body(Bytes::new());
             return self.in_time(sent, &progress).await;
         }

@@ -80,7 +80,7 @@ pub fn instead_of(status: StatusCode, method: &Method) -> Problem {
             _ => Problem::bad_request("Plone refuses this request."),
         };
     }
-    let detail = if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
+    let detail = if method.is_safe() {
         "The college's Plone has failed at this."
     } else {
         "The college's Plone has failed at this. Please look whether it was done before you ask again."

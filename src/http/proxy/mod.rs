@@ -177,7 +177,7 @@ async fn as_whoever_asks(proxy: &PloneProxy, req: &HttpRequest, mut payload: Pay
     };
     let came_by_cookie = asked.cookies().is_some_and(|cookies| cookies::sign_in(&cookies));
     let is_ours = req.app_data::<Data<Site>>().map(|site| site.origin_verdict(req)) == Some(OriginVerdict::Ours);
-    if came_by_cookie && !is_safe(req.method()) && !is_ours {
+    if came_by_cookie && !req.method().is_safe() && !is_ours {
         return Err(foreign_origin());
     }
     let is_personal = caller.is_some() || came_by_cookie;
@@ -224,15 +224,10 @@ async fn whole(
     let is_personal = asked.cookies().is_some_and(|cookies| cookies::sign_in(&cookies));
     let is_ours = own.site.origin_verdict(req) == OriginVerdict::Ours;
     let is_foreign = own.site.origin_verdict(req) == OriginVerdict::Foreign;
-    if !is_safe(req.method()) && (is_foreign || (is_personal && !is_ours)) {
+    if !req.method().is_safe() && (is_foreign || (is_personal && !is_ours)) {
         return Err(Problem::forbidden("This was not sent by a page of this site."));
     }
     Ok(carry(proxy, req, &mut payload, &asked, within, is_personal).await.unwrap_or_else(HttpResponse::from_error))
-}
-
-/// Methods that change nothing (RFC 9110, 9.2.1).
-fn is_safe(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
 
 /// Refuses what two servers could read in two ways (RFC 9112, 6.3 and 11.2), and what is for a proxy of another kind.
@@ -268,7 +263,7 @@ fn check_under_the_hub(req: &HttpRequest) -> Result<(), Problem> {
         return Err(Problem::forbidden("Scripts of Plone do not run here."));
     }
     let media_type = of("content-type").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !is_safe(req.method()) && FORMS.contains(&media_type.as_str()) {
+    if !req.method().is_safe() && FORMS.contains(&media_type.as_str()) {
         let detail = "Forms of Plone are not taken here, only REST: application/json and files.";
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
@@ -283,7 +278,7 @@ async fn carry(
     within: &str,
     is_personal: bool,
 ) -> Result<HttpResponse, Problem> {
-    let length = req.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length = length_of(req.headers());
     let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
     let has_body = is_chunked || length.is_some_and(|length| length > 0);
     let body = has_body.then(|| bodies::upload(payload.take(), length.filter(|_| !is_chunked)));
@@ -298,6 +293,10 @@ async fn carry(
     let (place, seen) = (asked.place, asked.seen);
     let fields = Answered { headers: &answer.headers, place, seen, site_url, is_personal }.fields();
     passed_on(req.method(), answer, fields).await
+}
+
+fn length_of(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 type Field = (header::HeaderName, HeaderValue);
@@ -318,7 +317,7 @@ async fn passed_on(method: &Method, answer: StreamAnswer, fields: Vec<Field>) ->
         let refusal = bodies::refusal(body).await.ok_or_else(|| bodies::instead_of(status, method))?;
         return Ok(response.body(refusal));
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length = length_of(&headers);
     let is_empty = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
     Ok(match length {
         _ if is_empty => response.body(()),

@@ -16,6 +16,7 @@ use crate::actors::registrar::AskError;
 use crate::domain::command::{Command, EDITS_MAX, SectionEdit, TermPatch};
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::plone::PloneField;
+use crate::domain::section::Section;
 use crate::ports::outbox::PloneItem;
 use crate::ports::plone::{ContentKind, Hit, PloneSection, Viewer};
 use crate::protocol::plone_section;
@@ -284,7 +285,7 @@ async fn without_what_the_hub_made(
 /// What is to be done about one item that can be read.
 fn take(
     item: PloneItem,
-    section: crate::domain::section::Section,
+    section: Section,
     known: &mut Known,
     around: &PullSurroundings,
     found: &mut Found,
