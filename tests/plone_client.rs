@@ -134,8 +134,8 @@ async fn what_was_modified_since_is_found() {
 
 #[actix_rt::test]
 async fn fields_that_are_written_are_read_back_as_the_same() {
-    let plone = Plone::start();
-    let client = client(&plone);
+    let plone = Plone::written();
+    let client = client(plone);
     let path = plone.section(7);
     let fields: Fields = [
         (PloneField::Title, FieldValue::Text("Écrire & lire <b>".to_owned())),
@@ -165,8 +165,8 @@ async fn fields_that_are_written_are_read_back_as_the_same() {
 
 #[actix_rt::test]
 async fn writers_that_meet_all_get_through() {
-    let plone = Plone::start();
-    let client = client(&plone);
+    let plone = Plone::written();
+    let client = client(plone);
     let path = plone.section(9);
     let fields = |seats| -> Fields {
         let line = |n| format!("student{n} enrolled 2027-01-01T08:00:00Z");
@@ -184,8 +184,8 @@ async fn writers_that_meet_all_get_through() {
 
 #[actix_rt::test]
 async fn a_section_is_made_once_and_everybody_sees_it() {
-    let plone = Plone::start();
-    let client = client(&plone);
+    let plone = Plone::written();
+    let client = client(plone);
     let fields = |title: &str| -> Fields {
         [
             (PloneField::Title, FieldValue::Text(title.to_owned())),
@@ -241,13 +241,13 @@ async fn a_roster_that_only_the_api_keeps_back_can_be_read() {
 
 #[actix_rt::test]
 async fn a_401_that_means_forbidden_is_told_from_one_that_means_unknown() {
-    let plone = Plone::start();
-    let client = client(&plone);
+    let plone = Plone::written();
+    let client = client(plone);
     let news = "/news/hidden";
     let hub = plone.login(HUB, PASSWORD);
     let body = json!({"@type": "News Item", "id": "hidden", "title": "Hidden"});
     assert_eq!(plone.request("POST", "/news", Some(&hub), Some(&body)).0, 201);
-    let student = member(&plone, "student1");
+    let student = member(plone, "student1");
     assert_eq!(client.news(student.clone(), news).await.map(drop), Err(PloneError::Forbidden));
     assert_eq!(client.news(Viewer::Visitor, news).await.map(drop), Err(PloneError::Forbidden));
     let forged = Viewer::Member(Arc::new("a.b.c".into()));
@@ -259,8 +259,8 @@ async fn a_401_that_means_forbidden_is_told_from_one_that_means_unknown() {
 
 #[actix_rt::test]
 async fn news_and_events_are_read() {
-    let plone = Plone::start();
-    let client = client(&plone);
+    let plone = Plone::written();
+    let client = client(plone);
     let hub = plone.login(HUB, PASSWORD);
     let text = "<p onclick=\"x()\">Hi <a href=\"../courses\">all</a><script>alert(1)</script></p>";
     let news = json!({"@type": "News Item", "id": "unsafe", "title": "T", "text": {"content-type": "text/html", "data": text}});

@@ -28,8 +28,10 @@ fn is_sandboxed(answer: &Answer) -> bool {
 
 /// A hub before a Plone; the folder of its store goes last.
 fn hub(plone: &Plone) -> (Server, Home) {
-    // Enough for pages that Plone renders for the first time, on a busy machine.
+    // Enough for pages that Plone renders for the first time, on a busy machine; and no sections, which the hub reads
+    // for itself.
     let home = before_plone(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
+    let home = home.setting("plone.type", "none_of_these");
     (home.serve(), home)
 }
 
@@ -80,8 +82,8 @@ fn a_visitor_reads_what_plone_shows_to_visitors_with_links_that_work() {
 
 #[test]
 fn a_member_writes_in_plone_as_himself_and_a_visitor_does_not() {
-    let plone = Plone::start();
-    let (server, _home) = hub(&plone);
+    let plone = Plone::written();
+    let (server, _home) = hub(plone);
     let dean = sign_in(&server, DEAN);
     let item = json!({"@type": "Document", "id": "by-the-dean", "title": "Written through the hub"});
     let headers = [JSON, ("Content-Type", "application/json")];
@@ -115,8 +117,8 @@ fn a_member_writes_in_plone_as_himself_and_a_visitor_does_not() {
 
 #[test]
 fn the_cookie_of_the_hub_acts_only_for_its_own_pages_and_never_reaches_plone() {
-    let plone = Plone::start();
-    let (server, home) = hub(&plone);
+    let plone = Plone::written();
+    let (server, home) = hub(plone);
     let token = sign_in(&server, DEAN);
     let cookie = format!("eduhub_session={token}");
     let origin = format!("http://{}", server.address());
@@ -168,8 +170,8 @@ fn nobody_signs_in_to_plone_past_the_limits_of_the_hub() {
 
 #[test]
 fn a_fault_of_plone_is_told_without_what_is_inside() {
-    let plone = Plone::start();
-    let (server, _home) = hub(&plone);
+    let plone = Plone::written();
+    let (server, _home) = hub(plone);
     let token = sign_in(&server, "dean");
     let mut client = server.client().signed_in(&token);
     // A KeyError inside Plone, which it answers with 503; and a query that it cannot read, with 500.

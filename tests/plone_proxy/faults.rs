@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use serde_json::json;
 
-use super::support::bridge::{before_plone, eventually, sign_in, wait_for_sections};
+use super::support::bridge::{before_plone, bridge_state, eventually, sign_in, wait_for_sections};
 use super::support::http::Client;
 use super::support::plone::{DEAN, Plone};
 use super::support::server::{Home, Server};
@@ -119,8 +119,8 @@ fn large_bodies_stream_through_both_ways() {
 
 #[test]
 fn an_upload_that_breaks_off_changes_nothing_and_frees_its_place() {
-    let plone = Plone::start();
-    let (server, home) = hub(&plone);
+    let plone = Plone::written();
+    let (server, home) = hub(plone);
     let token = sign_in(&server, DEAN);
     let body = json!({"@type": "Document", "id": "half", "title": "T"}).to_string();
     for framing in [format!("Content-Length: {}", body.len() + 10), "Transfer-Encoding: chunked".to_owned()] {
@@ -136,7 +136,7 @@ fn an_upload_that_breaks_off_changes_nothing_and_frees_its_place() {
     let admin = home.token("ada", "admin");
     let mut watch = server.client().signed_in(&admin);
     eventually("no place of the pool is taken", || {
-        let pool = watch.get("/api/v1/admin/plone").expect(200).json();
+        let pool = bridge_state(&mut watch);
         (pool["pool"]["in_use"] == 0).then_some(())
     });
     let mut client = server.client().signed_in(&token);
@@ -145,7 +145,7 @@ fn an_upload_that_breaks_off_changes_nothing_and_frees_its_place() {
 
 #[test]
 fn requests_of_others_never_take_all_of_the_pool() {
-    let plone = Plone::start();
+    let plone = Plone::written();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "2");
     let server = home.serve();
     // Uploads that never go on.
@@ -160,7 +160,7 @@ fn requests_of_others_never_take_all_of_the_pool() {
     let admin = home.token("ada", "admin");
     let mut watch = server.client().signed_in(&admin);
     eventually("one of them is with Plone", || {
-        let pool = watch.get("/api/v1/admin/plone").expect(200).json();
+        let pool = bridge_state(&mut watch);
         (pool["pool"]["in_use"].as_u64() >= Some(1)).then_some(())
     });
     sign_in(&server, DEAN);
@@ -172,8 +172,8 @@ fn requests_of_others_never_take_all_of_the_pool() {
 
 #[test]
 fn no_request_of_a_stranger_closes_the_gate_to_everybody() {
-    let plone = Plone::start();
-    let (server, _home) = hub(&plone);
+    let plone = Plone::written();
+    let (server, _home) = hub(plone);
     let long = format!("/plone/news?x={}", "y".repeat(65_500));
     for _ in 0..10 {
         let refused = get(&mut server.client(), &long, &[JSON]);

@@ -24,7 +24,7 @@ const OWN: &str = "www.college.test";
 
 #[test]
 fn the_site_works_whole_under_its_own_origin_and_the_hub_is_not_there() {
-    let plone = Plone::start();
+    let plone = Plone::written();
     let home = before_plone(Home::new(), &plone.url())
         .setting("plone.proxy_url", "http://www.college.test")
         .setting("plone.timeout_ms", "60000");

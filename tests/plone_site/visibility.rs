@@ -35,7 +35,7 @@ const DOORS: [&str; 22] = [
 
 #[test]
 fn a_roster_is_read_by_nobody_who_may_not_edit_the_section() {
-    let plone = Plone::start();
+    let plone = Plone::written();
     let hub = plone.login(HUB, PASSWORD);
     let (student, registrar) = (plone.login("student1", PASSWORD), plone.login(REGISTRAR, PASSWORD));
     let section = plone.section(5);
@@ -47,18 +47,18 @@ fn a_roster_is_read_by_nobody_who_may_not_edit_the_section() {
         for door in DOORS {
             let path = format!("{section}{}", door.replace("ID", id));
             for kind in ["application/json", "*/*"] {
-                let answer = get(&plone, &path, token, kind);
+                let answer = get(plone, &path, token, kind);
                 assert!(!answer.text().contains("zebulon"), "{path} as {kind}: {}", answer.text());
             }
         }
-        assert!(get(&plone, &section, token, "text/html").expect(200).text().contains("Seats taken"));
-        assert_eq!(found(&plone, "SearchableText=zebulon", token), 0);
+        assert!(get(plone, &section, token, "text/html").expect(200).text().contains("Seats taken"));
+        assert_eq!(found(plone, "SearchableText=zebulon", token), 0);
         assert_eq!(plone.request("PATCH", &section, token, Some(&json!({"roster": []}))).0, 401);
     }
     for token in [&hub, &registrar] {
         let (_, answer) = plone.request("GET", &section, Some(token), None);
         assert_eq!(answer["roster"], body["roster"]);
-        assert!(get(&plone, &section, Some(token), "text/html").expect(200).text().contains("zebulon"));
+        assert!(get(plone, &section, Some(token), "text/html").expect(200).text().contains("zebulon"));
     }
 }
 
@@ -86,7 +86,7 @@ fn a_private_section_is_seen_by_staff_only() {
 
 #[test]
 fn expired_and_coming_items_are_left_out_of_a_visitors_search_but_not_refused() {
-    let plone = Plone::start();
+    let plone = Plone::written();
     let hub = plone.login(HUB, PASSWORD);
     let make = |id: &str, field: &str, time: &str| {
         let mut item = new_section(id);
@@ -98,9 +98,9 @@ fn expired_and_coming_items_are_left_out_of_a_visitors_search_but_not_refused() 
     make("over", "expires", "2020-01-01T00:00:00Z");
     make("coming", "effective", "2090-01-01T00:00:00Z");
     for id in ["over", "coming"] {
-        assert_eq!(found(&plone, &format!("getId={id}"), None), 0, "{id}");
-        assert_eq!(found(&plone, &format!("getId={id}"), Some(&hub)), 1, "{id}");
-        assert_eq!(found(&plone, &format!("getId={id}&show_inactive=1"), None), 1, "{id}");
+        assert_eq!(found(plone, &format!("getId={id}"), None), 0, "{id}");
+        assert_eq!(found(plone, &format!("getId={id}"), Some(&hub)), 1, "{id}");
+        assert_eq!(found(plone, &format!("getId={id}&show_inactive=1"), None), 1, "{id}");
         assert_eq!(plone.request("GET", &format!("/courses/{id}"), None, None).0, 200, "{id}");
     }
 }

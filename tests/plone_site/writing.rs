@@ -47,28 +47,28 @@ fn catalogued(plone: &Plone, id: &str, token: &str) -> (String, String) {
 
 #[test]
 fn a_transition_and_a_patch_that_changes_nothing_leave_modified_as_it_was() {
-    let plone = Plone::start();
+    let plone = Plone::written();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(21);
     let id = section.rsplit('/').next().unwrap();
     // Made with the site, minutes or months ago.
-    let (made, _) = catalogued(&plone, id, &hub);
+    let (made, _) = catalogued(plone, id, &hub);
     for (transition, state) in [("retract", "private"), ("publish", "published"), ("reject", "private")] {
         let path = format!("{section}/@workflow/{transition}");
         let (status, answer) = plone.request("POST", &path, Some(&hub), Some(&json!({})));
         assert_eq!(status, 200, "{answer}");
-        assert_eq!(catalogued(&plone, id, &hub), (made.clone(), state.to_owned()));
+        assert_eq!(catalogued(plone, id, &hub), (made.clone(), state.to_owned()));
     }
     for (seats, modified) in [(0, false), (1, true)] {
         let (status, _) = plone.request("PATCH", &section, Some(&hub), Some(&json!({"seats_taken": seats})));
         assert_eq!(status, 204);
-        assert_eq!(catalogued(&plone, id, &hub).0 != made, modified, "{seats}");
+        assert_eq!(catalogued(plone, id, &hub).0 != made, modified, "{seats}");
     }
 }
 
 #[test]
 fn a_deleted_item_leaves_no_trace() {
-    let plone = Plone::start();
+    let plone = Plone::written();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(22);
     let id = section.rsplit('/').next().unwrap();
@@ -76,12 +76,12 @@ fn a_deleted_item_leaves_no_trace() {
         assert_eq!(plone.request("DELETE", &section, Some(&hub), None).0, status);
     }
     assert_eq!(plone.request("GET", &section, Some(&hub), None).0, 404);
-    assert_eq!(found(&plone, &format!("getId={id}"), Some(&hub)), 0);
+    assert_eq!(found(plone, &format!("getId={id}"), Some(&hub)), 0);
 }
 
 #[test]
 fn an_id_that_is_taken_is_refused_and_one_that_is_not_given_is_made_up() {
-    let plone = Plone::start();
+    let plone = Plone::written();
     let hub = plone.login(HUB, PASSWORD);
     let item = new_section("202701-1");
     assert_eq!(plone.request("POST", "/courses", Some(&hub), Some(&item)).0, 201);

@@ -82,10 +82,17 @@ impl Plone {
         panic!("Plone did not start:\n{}", plone.log());
     }
 
-    /// One that all tests of a file share: for those that change nothing that another looks at.
+    /// One that all tests of a file share: for those that change nothing that another looks at. A start costs several
+    /// seconds of a processor.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Plone> = OnceLock::new();
         SHARED.get_or_init(Self::start)
+    }
+
+    /// Another one that all tests of a file share: for those that change only what no other of them looks at.
+    pub fn written() -> &'static Self {
+        static WRITTEN: OnceLock<Plone> = OnceLock::new();
+        WRITTEN.get_or_init(Self::start)
     }
 
     fn configure(&self) {
