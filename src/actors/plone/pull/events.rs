@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::ports::plone::{ContentKind, Hit};
 
 use super::listing::Listing;
-use super::reading::{Unreadable, read_all};
+use super::reading::read_all;
 use super::status::Found;
 use super::{PullError, PullSurroundings};
 
@@ -23,7 +23,6 @@ type Noted = BTreeMap<String, Option<i64>>;
 /// What is known of events from one pull to the next.
 pub(super) struct Events {
     listing: Listing,
-    unreadable: Unreadable,
 }
 
 /// The hub's id of an event of Plone.
@@ -37,7 +36,7 @@ fn second(at: Timestamp) -> Option<i64> {
 
 impl Events {
     pub(super) fn new() -> Self {
-        Self { listing: Listing::new(ContentKind::Event), unreadable: Unreadable::default() }
+        Self { listing: Listing::new(ContentKind::Event) }
     }
 
     /// Pulls what changed.
@@ -51,16 +50,10 @@ impl Events {
         // A note that cannot be read is as good as none: everything is read again.
         let mut noted: Noted = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
         let is_whole = self.listing.refresh(&around.plone, whole).await?;
-        self.unreadable.retain_listed(&self.listing);
-        let mut to_read = Vec::new();
-        for hit in &self.listing.hits() {
-            let is_fresh = self.listing.is_fresh(hit);
-            match self.unreadable.reason(hit).filter(|_| !is_fresh) {
-                Some(reason) => found.problem(&hit.path, reason),
-                None if is_fresh || noted.get(&hit.uid) != Some(&second(hit.modified)) => to_read.push(hit.clone()),
-                None => {}
-            }
-        }
+        // One on which Plone failed is not noted, and so is read again: nobody can tell a fault that stays from one
+        // that passes.
+        let mut to_read = self.listing.hits();
+        to_read.retain(|hit| self.listing.is_fresh(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
         for chunk in to_read.chunks(CHUNK_LEN) {
             self.take(chunk, &mut noted, around, found).await?;
         }
@@ -77,20 +70,12 @@ impl Events {
         around: &PullSurroundings,
         found: &mut Found,
     ) -> Result<(), PullError> {
-        let before = found.counts.skipped;
         let read = read_all(hits, |hit| around.plone.event(&hit.path), found).await?;
-        if found.counts.skipped > before {
-            // Which of them cannot be read is known by what is missing.
-            for hit in hits.iter().filter(|hit| !read.iter().any(|(other, _)| other == *hit)) {
-                self.unreadable.put(hit, "this event cannot be read".to_owned());
-            }
-        }
         if read.is_empty() {
             return Ok(());
         }
         for (hit, _) in &read {
             self.listing.was_read(hit);
-            self.unreadable.remove(hit);
             noted.entry(hit.uid.clone()).or_insert(None);
         }
         put_note(noted, around).await?;

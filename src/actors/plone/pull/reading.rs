@@ -15,7 +15,7 @@ const READS_AT_ONCE: usize = 4;
 /// Items on which Plone fails in one pull: after that many it is Plone that is broken, and not an item.
 const FAILURES_MAX: usize = 20;
 
-/// Items of one kind that could not be taken in the state in which they were listed: they are not read again until that
+/// Sections that could not be taken in the state in which they were listed: they are not read again until that
 /// changes.
 #[derive(Default)]
 pub(super) struct Unreadable(HashMap<String, (Hit, String)>);
