@@ -18,17 +18,12 @@ mod oddities;
 #[path = "plone_pull/visibility.rs"]
 mod visibility;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use serde_json::{Value, json};
 
-use support::bridge::{before_plone, eventually, wait_for_sections};
+use support::bridge::{before_plone, bridge_state, eventually, wait_for_sections};
 use support::http::{Answer, Client};
 use support::plone::{HUB, PASSWORD, Plone};
 use support::server::{Home, Server};
-
-/// One Plone at a time: more of them on one machine answer none of them in time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A Plone, and a hub in front of it that pulls when it is told to.
 struct World {
@@ -38,13 +33,11 @@ struct World {
     /// Plone's token of the hub's user.
     token: String,
     admin: String,
-    _turn: MutexGuard<'static, ()>,
 }
 
 impl World {
     /// With these settings of the hub, and nothing awaited.
     fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let plone = Plone::start();
         let token = plone.login(HUB, PASSWORD);
         prepare(&plone, &token);
@@ -52,7 +45,7 @@ impl World {
         let home = settings.iter().fold(home, |home, (name, value)| home.setting(name, value));
         let server = home.serve();
         let admin = home.token("ada", "admin");
-        Self { server, home, plone, token, admin, _turn: turn }
+        Self { server, home, plone, token, admin }
     }
 
     /// With the catalogue of Plone in the hub, and nothing on its way any more.
@@ -76,12 +69,12 @@ impl World {
 
     /// How pulling stands.
     fn status(&self) -> Value {
-        self.admin().get("/api/v1/admin/plone").expect(200).json()["sync"].take()
+        bridge_state(&mut self.admin())["sync"].take()
     }
 
     fn wait_for_the_outbox(&self) {
         eventually("an empty outbox", || {
-            let outbox = self.admin().get("/api/v1/admin/plone").expect(200).json()["outbox"].take();
+            let outbox = bridge_state(&mut self.admin())["outbox"].take();
             (outbox["depth"] == 0 && outbox["in_flight"] == 0).then_some(())
         });
     }

@@ -73,10 +73,10 @@ fn only_what_changed_is_read_again() {
     let sync = world.sync();
     assert_eq!((read(&sync), &sync["updated"], &sync["created"]), (1, &json!(1), &json!(0)), "{sync}");
     // After a restart the hub still knows what it has pulled.
-    let World { server, home, plone, admin, token, _turn } = world;
+    let World { server, home, plone, admin, token } = world;
     assert!(server.stop().success());
     let server = home.serve();
-    let world = World { server, home, plone, token, admin, _turn };
+    let world = World { server, home, plone, token, admin };
     let sync = world.sync();
     assert_eq!((&sync["updated"], &sync["created"]), (&json!(0), &json!(0)), "{sync}");
     assert!(read(&sync) <= 1, "{sync}");
