@@ -52,6 +52,10 @@ const STATES = [
   ["administration: before a demonstration", "/admin#demo", { user: "admin", script: NO_DEMO }, (page) => until(page, () => /Who keeps/.test(document.querySelector("#demo-said").textContent))],
   ["administration: a demonstration runs", "/admin#demo", { user: "admin" }, demonstrate],
   ["administration: a demonstration has run", "/admin#demo", { user: "admin" }, async (page) => { await until(page, () => document.querySelector("#demo-said .whole")); await page.click("#demo-numbers summary"); }],
+  ["administration: people, one changed", "/admin#people", { user: "admin" }, async (page) => { await page.getByRole("button", { name: "Change student", exact: true }).click(); await page.getByRole("button", { name: "Remove the account" }).click(); await page.getByRole("button", { name: "Add an account" }).click(); }],
+  ["administration: nobody found, on a phone", "/admin#people", { user: "admin", width: 390, height: 844 }, async (page) => { await page.fill("#people [type=search]", "zzz"); await until(page, () => /Nobody's name/.test(document.querySelector("#people").textContent)); }],
+  ["administration: sessions on a phone", "/admin#sessions", { user: "admin", width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
+  ["administration: audit on a phone", "/admin#audit", { user: "admin", width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
   ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
 ];
 

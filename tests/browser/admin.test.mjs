@@ -92,3 +92,79 @@ test("a run that fails says why, and what to do", async () => {
   await until(page, () => /did not come to its end.*Plone does not let the hub's user in\. Nothing of it is left.*EduHub only/.test(document.querySelector("#demo-said").textContent));
   assert.equal(await page.isVisible("#demo > form"), true);
 });
+
+test("who is connected is told by role, found by typing, and disconnected in its place", async () => {
+  const student = await open(chrome, hub, "/", { user: "student" });
+  await until(student, () => document.querySelector("#live").dataset.state === "live");
+  const page = await desk("#sessions");
+  await until(page, () => /sessions: .*1 student\b.*administrators?/.test(document.querySelector("#session-count").textContent));
+  await page.fill("#session-filter [name=q]", "stud");
+  await until(page, () => document.querySelector("#session-count").textContent === "1 session fits.");
+  const kept = await page.locator("#session-rows tr").first().elementHandle();
+  await page.getByRole("button", { name: "Disconnect student" }).click();
+  await until(page, () => /Disconnected/.test(document.querySelector("#session-rows").textContent));
+  assert.equal(await kept.evaluate((row) => row.isConnected), true);
+  await until(student, () => /Disconnected by an administrator/.test(document.querySelector("#live").textContent));
+  await page.mouse.move(0, 0);
+  await page.fill("#session-filter [name=q]", "nobody-of-this-name");
+  await until(page, () => /No session fits/.test(document.querySelector("#session-count").textContent) && !document.querySelector("#session-rows tr"));
+});
+
+test("an account is added, changed and removed in place, each once it was asked for; its user is found by typing", async () => {
+  const page = await desk("#people");
+  await until(page, () => document.querySelectorAll("#people tbody tr").length > 0);
+  await page.getByRole("button", { name: "Add an account" }).click();
+  const add = page.getByRole("form", { name: "A new account" });
+  await add.getByLabel("User name").fill("admin");
+  await add.getByLabel("Password").fill("long-enough");
+  await add.getByRole("button", { name: "Add the account" }).click();
+  await until(page, () => /admin has an account already/.test(document.querySelector("#people .account").textContent));
+  await add.getByLabel("User name").fill("clerk");
+  await add.getByLabel("Name", { exact: true }).fill("Casey Clerk");
+  await add.getByRole("button", { name: "Add the account" }).click();
+  const row = page.getByRole("row", { name: /Casey Clerk/ });
+  await until(page, () => document.querySelectorAll("#people tbody tr").length === 1 && /Casey Clerk/.test(document.querySelector("#people tbody").textContent));
+  assert.match(await row.textContent(), /student.*never.*An account here/);
+  const clerk = async () => (await hub.ask("admin", "GET", "/api/v1/admin/users?q=clerk")).items[0];
+  await row.getByRole("button", { name: "Change clerk" }).click();
+  await page.getByLabel("Role").last().selectOption("staff");
+  await page.getByRole("button", { name: "Save" }).click();
+  await until(page, () => /Saved; signed out everywhere/.test(document.querySelector("#people tbody").textContent));
+  assert.equal((await clerk()).role, "staff");
+  await page.getByRole("button", { name: "Change clerk" }).click();
+  await page.getByRole("button", { name: "Remove the account" }).click();
+  await until(page, () => /Remove clerk\?/.test(document.querySelector("#people").textContent));
+  assert.equal((await clerk()).username, "clerk");
+  await page.getByRole("button", { name: "Remove clerk" }).click();
+  await until(page, () => /account of clerk is removed/.test(document.querySelector("#people tbody").textContent));
+  assert.equal(await clerk(), undefined);
+  await page.fill("#people [type=search]", "zzz");
+  await until(page, () => /Nobody's name has “zzz” in it/.test(document.querySelector("#people").textContent) && !document.querySelector("#people table").offsetParent);
+});
+
+test("from a person it is one press to their sessions, and to what they did", async () => {
+  const page = await desk("#people");
+  await page.getByRole("link", { name: "Actions of admin" }).click();
+  await until(page, () => document.querySelector("#audit-filter").elements.user.value === "admin" && document.querySelectorAll("#audit-rows td").length > 0
+    && document.querySelector("#audit-found").offsetParent);
+  await page.click("#views [href='#people']");
+  await page.getByRole("link", { name: "Sessions of admin" }).click();
+  await until(page, () => /fits?\.$/.test(document.querySelector("#session-count").textContent) && document.querySelector("#session-count").offsetParent);
+});
+
+test("the audit trail is searched by who, what and since when, and its details are words", async () => {
+  await quiet();
+  await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 7, seconds: 1, target: "hub" });
+  const page = await desk("#audit");
+  await until(page, () => document.querySelectorAll("#audit-rows td").length > 0);
+  await page.getByLabel("What was done").fill("ran the demonstration");
+  await page.getByRole("button", { name: "Search" }).click();
+  await until(page, () => /users: 7/.test(document.querySelector("#audit-rows tr:not(.day)")?.textContent) && !/Signed in/.test(document.querySelector("#audit-rows").textContent));
+  assert.match(await page.locator("#audit-rows tr:not(.day)").first().textContent(), /E[SD]T.*admin.*demo\.start.*seconds: 1.*target: hub/);
+  assert.match(await page.locator("#audit-rows td[data-head=Request]").first().getAttribute("title"), /^[0-9a-f-]{36}$/);
+  await page.getByLabel("Since").fill("2200-01-01T00:00");
+  await page.getByRole("button", { name: "Search" }).click();
+  await until(page, () => /Nothing fits/.test(document.querySelector("#audit-found").textContent));
+  await page.getByRole("button", { name: "Clear" }).click();
+  await until(page, () => /Signed in/.test(document.querySelector("#audit-rows").textContent));
+});
