@@ -149,7 +149,7 @@ export class Demo {
     const all = Math.max(turns.length, 1) * task.seconds;
     this.bar.value = done / all;
     const left = Math.ceil(all - done);
-    put(this.left, left ? `${count(left, "second")} of pressing left` : "Counting seats");
+    put(this.left, task.phase === "preparing" ? "" : left ? `${count(left, "second")} of pressing left` : "Counting seats");
   }
 
   #result(task) {

@@ -16,7 +16,7 @@ function svg(tag, attributes, ...children) {
 /** The next number up that people count by, and whose half is one, too. */
 export function round(n) {
   const power = 10 ** Math.floor(Math.log10(Math.max(n, 1)));
-  return [1, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((one) => one >= n);
+  return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((one) => one >= n);
 }
 
 /** Answers a second over time. */

@@ -18,7 +18,7 @@ export const pressed = (task) => ["hub", "plone"].filter((lane) => laneIsIn(task
 /** `0.6 ms`, `18 ms`, `8.9 seconds`. */
 export function time(ms) {
   if (ms === null || ms === undefined) return "";
-  if (ms >= 999.5) return `${(ms / 1000).toFixed(1)} seconds`;
+  if (ms >= 999.5) return `${(ms / 1000).toFixed(ms < 9_950 ? 1 : 0)} seconds`;
   return `${ms < 9.95 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
 }
 
