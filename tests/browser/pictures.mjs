@@ -90,9 +90,13 @@ await shoot("staff-alerts", "/staff#alerts", staff, async (page) => {
   await until(page, () => /Reaches/.test(document.querySelector("#reach").textContent));
 });
 await shoot("staff-import", "/staff#import", staff);
-await shoot("admin", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr")));
+const admin = { user: "admin" };
+await shoot("admin", "/admin", admin, (page) => until(page, () => /Well/.test(document.querySelector("#health").textContent)));
+await shoot("admin-sessions", "/admin#sessions", admin, (page) => until(page, () => document.querySelector("#session-rows tr")));
+await shoot("admin-people", "/admin#people", admin, (page) => page.getByRole("button", { name: "Change staff", exact: true }).click());
+await shoot("admin-audit", "/admin#audit", admin, (page) => until(page, () => document.querySelector("#audit-rows tr")));
 // One run is enough for all sizes: it has been watched, so its course is in the page.
-const page = await open(chrome, hub, "/admin#demo", { user: "admin" });
+const page = await open(chrome, hub, "/admin#demo", admin);
 await page.click("#demo .primary");
 await until(page, () => document.querySelector("#demo-said .whole"));
 for (const [width, height] of SIZES) {

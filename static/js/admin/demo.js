@@ -3,16 +3,13 @@
 import { $, field, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { count } from "../words.js";
-import { round, Waits } from "./demo/charts.js";
-import { Lane, seatsOfSquare } from "./demo/lane.js";
-import { beside, failed, laneIsIn, LANES, NAME, NUMBERS, outcome, phase, pressed, pressedFor, ran, rowOf } from "./demo/words.js";
+import { Drawing } from "./demo/drawing.js";
+import { failed, NAME, outcome, phase, pressed, pressedFor, ran, rowOf } from "./demo/words.js";
 
 const PATH = "/api/v1/admin/demo";
 /** How often it is asked how a run goes, and whether somebody else has begun one. */
 const RUNNING_MS = 500;
 const IDLE_MS = 3_000;
-/** Answers are counted over at least this long, in seconds: the hub tells four times a second. */
-const STEP_S = 0.2;
 /** The bounds of the hub. */
 const USERS_MAX = 10_000;
 const SECONDS_MAX = 60;
@@ -21,7 +18,7 @@ export class Demo {
   #timer = 0;
   #running = false;
   #task = null;
-  #points = {};
+  #drawing = null;
   #since = 0;
   #said = "";
   /** Whether there is a run that this page has not seen yet: it was refused because of it. */
@@ -111,11 +108,13 @@ export class Demo {
   }
 
   #draw(task) {
-    if (task.task !== this.#task?.task) this.#begin(task);
+    if (task.task !== this.#task?.task) {
+      this.#drawing = new Drawing(task);
+      put(this.drawn, this.#drawing.el);
+    }
     if (task.phase !== this.#task?.phase) this.#since = Date.now();
     this.#task = task;
     const running = task.state === "running";
-    this.#sample(task);
     this.#other = false;
     if (running) put(this.answer);
     if (running && this.form.contains(document.activeElement)) {
@@ -130,7 +129,7 @@ export class Demo {
     if (running) this.#progress(task);
     else if (task.state === "failed") this.#failed(failed(task));
     else this.#result(task);
-    this.#lanes(task);
+    this.#drawing.draw(task);
   }
 
   /** How long the target of this phase is pressed: by its answers, and by the clock before there are any. */
@@ -160,58 +159,5 @@ export class Demo {
 
   #failed({ why, next }) {
     this.#say(`${this.#task.task} failed`, h("p", { class: "result" }, "The run did not come to its end."), h("p", null, h("strong", { class: "stop" }, why), ` ${next}`));
-  }
-
-  /** Everything that is drawn, for another run. */
-  #begin(task) {
-    this.#points = { hub: [], plone: [] };
-    const lanes = LANES.filter((lane) => laneIsIn(task, lane));
-    this.lanes = lanes.map((lane) => new Lane(lane));
-    this.waits = new Waits(lanes.map((lane) => [lane, NAME[lane]]));
-    this.beside = h("p", { id: "demo-beside", hidden: true });
-    this.cells = NUMBERS.map(() => lanes.map(() => h("td")));
-    const numbers = h("table", null,
-      h("thead", null, h("tr", null, h("td"), lanes.map((lane) => h("th", { scope: "col" }, NAME[lane])))),
-      h("tbody", null, NUMBERS.map(([name], at) => h("tr", null, h("th", { scope: "row" }, name), this.cells[at]))));
-    put(this.drawn, h("div", { class: "lanes" }, this.lanes.map(({ el }) => el)),
-      h("h3", null, "How long an answer took"), this.waits.el, this.beside,
-      h("details", { id: "demo-numbers" }, h("summary", null, "The same in numbers"), h("div", { class: "scroll" }, numbers)));
-  }
-
-  /** The course in time is what was seen of it: answers since the last look, by the hub's own measure of time. */
-  #sample(task) {
-    for (const row of task.results.filter(({ recorded, target }) => !recorded && this.#points[target])) {
-      const points = this.#points[row.target];
-      // A run that had ended before this page looked has no course, only a mean.
-      if (!points.length && task.state !== "running") continue;
-      const [at, , before] = points.at(-1) ?? [0, 0, 0];
-      const now = pressedFor(row);
-      if (now - at >= STEP_S) points.push([now, Math.max(0, row.requests - before) / (now - at), row.requests]);
-    }
-  }
-
-  #lanes(task) {
-    const rows = this.lanes.map(({ lane }) => rowOf(task, lane));
-    const all = Object.values(this.#points).flat();
-    const last = Math.max(task.seconds, ...all.map(([at]) => at));
-    const scale = {
-      most: round(Math.max(10, ...all.map(([, rate]) => rate), ...rows.map((row) => row?.per_s ?? 0))),
-      seconds: last > task.seconds * 1.05 ? Math.ceil(last) : task.seconds,
-      square: seatsOfSquare(rows.filter(Boolean)),
-    };
-    this.lanes.forEach((lane, at) => {
-      lane.draw({ row: rows[at], turn: task.phase === lane.lane && task.state === "running", task, points: this.#points[lane.lane], scale });
-      this.cells.forEach((cells, line) => {
-        const text = (rows[at] && NUMBERS[line][1](rows[at])) || "not counted";
-        if (cells[at].textContent !== text) cells[at].textContent = text;
-      });
-    });
-    this.waits.draw(this.lanes.map(({ lane }, at) => [lane, rows[at]?.latency_ms]));
-    const told = beside(task);
-    this.beside.hidden = !told;
-    const text = told ? `${told.verdict ?? ""} ${told.text}` : "";
-    if (this.beside.dataset.text === text) return;
-    this.beside.dataset.text = text;
-    put(this.beside, told?.verdict && [h("strong", { class: told.slowed ? "careful" : "good" }, told.verdict), " "], told?.text);
   }
 }

@@ -69,6 +69,8 @@ export class Sessions {
 
   /** Rows stay where they are and keep their elements: who comes is added, who goes is taken out. */
   #draw(items, total, narrowed, connections) {
+    // What was looked for is read out; numbers that come and go by themselves are not.
+    $("session-count").setAttribute("aria-live", narrowed ? "polite" : "off");
     const kinds = KINDS.filter(([kind]) => connections?.[kind]).map(([kind, name]) => count(connections[kind], name));
     this.#tell(total ? `${count(total, "session")}${narrowed ? (total === 1 ? " fits" : " fit") : kinds.length ? `: ${listed(kinds)}` : ""}.`
       : narrowed ? "No session fits. Take a word or the role away." : "Nobody is connected.");
