@@ -118,8 +118,11 @@ export class Sessions {
 
   async #disconnect({ id }, end) {
     put(end, "Disconnecting…");
+    const row = this.#rows.get(id);
     try {
       await api.delete(`/api/v1/admin/sessions/${encodeURIComponent(id)}`);
+      // It is gone because of this press, and that is what stays there.
+      if (row) row.gone = true;
       put(end, "Disconnected");
     } catch (problem) {
       put(end, problem.status === 404 ? "Gone already" : problem.message);
