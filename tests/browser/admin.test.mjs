@@ -17,14 +17,14 @@ const number = (n) => n.toLocaleString("en-US");
 
 test("a demonstration is drawn while it runs, and its sentence, its lanes and its numbers are what the hub tells", async () => {
   const page = await desk("#demo");
-  await until(page, () => /Who keeps theirs/.test(document.querySelector("#demo-said").textContent));
+  await until(page, () => /Who keeps theirs/.test(document.querySelector("#demo-said")?.textContent));
   await page.getByLabel("Students, up to").fill("40");
   await page.getByLabel("Seconds").fill("2");
   await page.getByRole("button", { name: "Run it" }).click();
-  await until(page, () => /40 students press EduHub/.test(document.querySelector("#demo-said").textContent));
+  await until(page, () => /40 students press EduHub/.test(document.querySelector("#demo-said")?.textContent));
   assert.equal(await page.isVisible("#demo > form"), false);
-  await until(page, () => Number(document.querySelector(".lane.hub svg").dataset.end) > 0 && document.querySelectorAll(".lane.hub .squares .told").length > 0
-    && document.querySelector("#demo progress").value > 0);
+  await until(page, () => Number(document.querySelector(".lane.hub svg")?.dataset.end) > 0 && document.querySelectorAll(".lane.hub .squares .told").length > 0
+    && document.querySelector("#demo progress")?.value > 0);
   await whole(page);
   const task = await newest();
   const row = (target) => task.results.find((one) => one.target === target);
@@ -59,7 +59,7 @@ test("a run is picked up after a reload, by who looks at another part meanwhile,
   await until(page, () => Number(document.querySelector(".lane.hub svg")?.dataset.end) > 0);
   await page.reload();
   const other = await desk("#demo");
-  for (const one of [page, other]) await until(one, () => /40 students/.test(document.querySelector("#demo-said").textContent) && document.querySelector("#demo progress").value > 0);
+  for (const one of [page, other]) await until(one, () => /40 students/.test(document.querySelector("#demo-said")?.textContent) && document.querySelector("#demo progress")?.value > 0);
   await page.click("#views [href='#audit']");
   await whole(page);
   assert.equal(await page.isVisible("#demo-said"), false);
@@ -78,7 +78,7 @@ test("a second start while one runs is refused in words, and the one that runs i
   await page.route("**/api/v1/admin/demo", (route) => deaf && route.request().method() === "GET" ? route.abort() : route.continue());
   await hub.ask("admin", "POST", "/api/v1/admin/demo", { users: 20, seconds: 6, target: "hub" });
   await page.getByRole("button", { name: "Run it" }).click();
-  await until(page, () => /one runs at a time\. Ask again in \d+ seconds?\./.test(document.querySelector("#demo-answer").textContent));
+  await until(page, () => /one runs at a time\. Ask again in \d+ seconds?\./.test(document.querySelector("#demo-answer")?.textContent));
   deaf = false;
   await until(page, () => /20 students/.test(document.querySelector("#demo").textContent) && !document.querySelector("#demo-way").hidden);
   await whole(page);
@@ -89,7 +89,7 @@ test("a run that fails says why, and what to do", async () => {
   const page = await desk("#demo");
   const failed = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone does not let the hub's user in", users: 20, seconds: 3, target: "both", results: [], background: null };
   await page.route("**/api/v1/admin/demo", (route) => route.fulfill({ json: failed }));
-  await until(page, () => /did not come to its end.*Plone does not let the hub's user in\. Nothing of it is left.*EduHub only/.test(document.querySelector("#demo-said").textContent));
+  await until(page, () => /did not come to its end.*Plone does not let the hub's user in\. Nothing of it is left.*EduHub only/.test(document.querySelector("#demo-said")?.textContent));
   assert.equal(await page.isVisible("#demo > form"), true);
 });
 
@@ -118,25 +118,25 @@ test("an account is added, changed and removed in place, each once it was asked 
   await add.getByLabel("User name").fill("admin");
   await add.getByLabel("Password").fill("long-enough");
   await add.getByRole("button", { name: "Add the account" }).click();
-  await until(page, () => /admin has an account already/.test(document.querySelector("#people .account").textContent));
+  await until(page, () => /admin has an account already/.test(document.querySelector("#people .account")?.textContent));
   await add.getByLabel("User name").fill("clerk");
   await add.getByLabel("Name", { exact: true }).fill("Casey Clerk");
   await add.getByRole("button", { name: "Add the account" }).click();
   const row = page.getByRole("row", { name: /Casey Clerk/ });
-  await until(page, () => document.querySelectorAll("#people tbody tr").length === 1 && /Casey Clerk/.test(document.querySelector("#people tbody").textContent));
+  await until(page, () => document.querySelectorAll("#people tbody tr").length === 1 && /Casey Clerk/.test(document.querySelector("#people tbody")?.textContent));
   assert.match(await row.textContent(), /student.*never.*An account here/);
   const clerk = async () => (await hub.ask("admin", "GET", "/api/v1/admin/users?q=clerk")).items[0];
   await row.getByRole("button", { name: "Change clerk" }).click();
   await page.getByLabel("Role").last().selectOption("staff");
   await page.getByRole("button", { name: "Save" }).click();
-  await until(page, () => /Saved; signed out everywhere/.test(document.querySelector("#people tbody").textContent));
+  await until(page, () => /Saved; signed out everywhere/.test(document.querySelector("#people tbody")?.textContent));
   assert.equal((await clerk()).role, "staff");
   await page.getByRole("button", { name: "Change clerk" }).click();
   await page.getByRole("button", { name: "Remove the account" }).click();
   await until(page, () => /Remove clerk\?/.test(document.querySelector("#people").textContent));
   assert.equal((await clerk()).username, "clerk");
   await page.getByRole("button", { name: "Remove clerk" }).click();
-  await until(page, () => /account of clerk is removed/.test(document.querySelector("#people tbody").textContent));
+  await until(page, () => /account of clerk is removed/.test(document.querySelector("#people tbody")?.textContent));
   assert.equal(await clerk(), undefined);
   await page.fill("#people [type=search]", "zzz");
   await until(page, () => /Nobody's name has “zzz” in it/.test(document.querySelector("#people").textContent) && !document.querySelector("#people table").offsetParent);
