@@ -19,6 +19,16 @@ const listed = (page) => until(page, () => document.querySelectorAll(".row").len
 const student = { user: "student" };
 const NO_SECTIONS = "const ask = fetch; window.fetch = (where, how) => String(where).includes('/sections?') ? Promise.reject(new TypeError()) : ask(where, how);";
 
+const NO_DEMO = "const ask = fetch; window.fetch = (where, how) => String(where).endsWith('/demo') && how?.method !== 'POST' ? Promise.resolve(new Response('{}', { status: 404, headers: { 'Content-Type': 'application/problem+json' } })) : ask(where, how);";
+/** Starts a demonstration, once none is under way. */
+const demonstrate = async (page) => {
+  await until(page, () => document.querySelector("#demo-said .result") && !document.querySelector("#demo > form").hidden);
+  await page.fill("#demo [name=users]", "20");
+  await page.fill("#demo [name=seconds]", "4");
+  await page.click("#demo .primary");
+  await until(page, () => Number(document.querySelector(".lane.hub svg")?.dataset.end) > 0 && !document.querySelector("#demo-way").hidden);
+};
+
 /** Name, address, how it is opened, and what is done before it is looked at. */
 const STATES = [
   ["a visitor's list", "/?term=open", {}, listed],
@@ -39,6 +49,13 @@ const STATES = [
   ["administration: now", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
   ["administration: all numbers", "/admin", { user: "admin" }, async (page) => { await page.click("#all-numbers summary"); await until(page, () => document.querySelector("#metrics tr")); }],
   ["administration: sessions", "/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
+  ["administration: before a demonstration", "/admin#demo", { user: "admin", script: NO_DEMO }, (page) => until(page, () => /Who keeps/.test(document.querySelector("#demo-said")?.textContent))],
+  ["administration: a demonstration runs", "/admin#demo", { user: "admin" }, demonstrate],
+  ["administration: a demonstration has run", "/admin#demo", { user: "admin" }, async (page) => { await until(page, () => document.querySelector("#demo-said .whole")); await page.click("#demo-numbers summary"); }],
+  ["administration: people, one changed", "/admin#people", { user: "admin" }, async (page) => { await page.getByRole("button", { name: "Change student", exact: true }).click(); await page.getByRole("button", { name: "Remove the account" }).click(); await page.getByRole("button", { name: "Add an account" }).click(); }],
+  ["administration: nobody found, on a phone", "/admin#people", { user: "admin", width: 390, height: 844 }, async (page) => { await page.fill("#people [type=search]", "zzz"); await until(page, () => /Nobody's name/.test(document.querySelector("#people").textContent)); }],
+  ["administration: sessions on a phone", "/admin#sessions", { user: "admin", width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
+  ["administration: audit on a phone", "/admin#audit", { user: "admin", width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
   ["administration: audit", "/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows tr"))],
 ];
 
