@@ -1,30 +1,37 @@
 // Importing a schedule: file, check, apply; progress comes by the live connection, or by asking where there is none.
+// The page can be left at each step: what it is at is remembered in this browser.
 
-import { $, button, h, put, table } from "./dom.js";
-import { api, query } from "./api.js";
-import { count } from "./words.js";
+import { $, button, h, put } from "../dom.js";
+import { api, query } from "../api.js";
+import { sentence } from "../words.js";
+import { drawProgress } from "./import-progress.js";
+import { report } from "./import-report.js";
+import { forgetFile, keepFile, keptFile } from "./kept-file.js";
 
 const TASK_KEY = "eduhub.import";
 /** How often the page asks when the live connection is silent. */
 const ASK_MS = 2_000;
-/** How many lines of a list are drawn; the file with all of them is beside it. */
-const LINES_MAX = 200;
+const MIB = 1024 * 1024;
+const FILE_MIB_MAX = 64;
+/** What people have instead of CSV. */
+const OTHER_KINDS = /\.(xlsx?|ods|numbers|pdf|docx?|zip)$/i;
 
 export class ImportDesk {
   #live;
   #task = null;
   #timer = 0;
-  #options = null;
+  #options = {};
+  #sending = null;
 
-  /** `onapplied()`: an import was applied. */
-  constructor(live, onapplied = () => {}) {
+  /** `page`: `{nameOf(id), showTerm(id)}`; `onapplied()`: an import was applied. */
+  constructor(live, page, onapplied = () => {}) {
     this.#live = live;
-    this.onapplied = onapplied;
+    Object.assign(this, { page, onapplied });
     this.form = $("import-form");
     this.#step(0);
     this.#drops();
     live.on("import", (frame) => frame.task === this.#task && this.#hear(frame));
-    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#send(this.#read()); });
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#check(); });
   }
 
   /** A file that is dropped is chosen. */
@@ -34,21 +41,23 @@ export class ImportDesk {
     for (const type of ["dragover", "dragleave"]) zone.addEventListener(type, over);
     zone.addEventListener("drop", (event) => {
       over(event);
-      if (!event.dataTransfer.files.length) return;
+      if (!event.dataTransfer.files.length) return this.#answer("What was dropped is not a file. Drop the CSV file itself.", "stop");
       file.files = event.dataTransfer.files;
       file.dispatchEvent(new Event("change"));
     });
+    // Beside the zone a file would be opened instead of this page.
+    for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
     file.addEventListener("change", () => {
-      const [chosen] = file.files;
-      put($("drop-words"), h("strong", null, chosen ? chosen.name : "Drop a file here"), chosen ? `, ${Math.max(1, Math.round(chosen.size / 1024)).toLocaleString()} kB` : ", or choose one");
+      const [chosen, second] = file.files;
+      put($("drop-words"), h("strong", null, chosen ? chosen.name : "Drop a file here"), chosen ? `, ${size(chosen.size)}` : ", or choose one");
       this.#step(0);
+      this.#answer(second ? "Several files were chosen: only the first is taken." : wrongWith(chosen), second ? "careful" : "stop");
     });
   }
 
-  /** Which of the three steps it is at; 3 when all are done. */
+  /** Which of the three steps it is at; 3 when all are done. The form is the first. */
   #step(at) {
-    // One filled button at a time: after the check it is the one that applies.
-    this.form.querySelector("button").classList.toggle("primary", at === 0);
+    this.form.hidden = at > 0;
     [...$("steps").children].forEach((el, i) => {
       el.className = i < at ? "done" : "";
       if (i === at) el.setAttribute("aria-current", "step");
@@ -56,36 +65,50 @@ export class ImportDesk {
     });
   }
 
-  /** Shows the import that this page was left with. */
-  resume() {
-    const { task, dry_run } = kept();
+  #answer(text, tone = "") {
+    const answer = $("import-answer");
+    answer.className = tone;
+    put(answer, text);
+  }
+
+  /** Shows the import that this browser was left with. */
+  async resume() {
+    const { task, ...options } = kept();
     if (!task || this.#task) return;
-    this.#options = { dry_run };
+    this.#options = { ...options, file: await keptFile(task) };
     this.#follow(task);
   }
 
-  #read() {
+  #check() {
     const { file, term, map, partial, totals } = this.form.elements;
-    return { file: file.files[0], term: term.value.trim(), dry_run: true, map: map.value.trim(), partial: partial.checked, totals: totals.checked };
+    const wrong = wrongWith(file.files[0]);
+    if (wrong) return this.#answer(wrong, "stop");
+    this.#send({ file: file.files[0], term: term.value.trim(), dry_run: true, map: map.value.trim(), partial: partial.checked, totals: totals.checked });
   }
 
-  async #send({ file, ...options }) {
-    const answer = this.form.querySelector("[role=status]");
-    put(answer, `Sending ${file.name}…`);
+  async #send({ file, name, ...options }) {
+    this.#sending?.abort();
+    const sending = this.#sending = new AbortController();
+    this.#answer();
+    drawProgress($("task"), { phase: "sending", name: file.name, bytes_total: file.size, dry_run: options.dry_run }, () => sending.abort()).focus();
+    this.#step(options.dry_run ? 1 : 2);
     try {
-      const { task } = await api.post(`/api/v1/imports${query(options)}`, file, { type: "text/csv", ms: 0 });
-      put(answer);
-      this.#options = { file, ...options };
+      const { task } = await api.post(`/api/v1/imports${query(options)}`, file, { type: "text/csv", ms: 0, signal: sending.signal });
+      this.#options = { file, name: file.name, ...options };
+      await keepFile(task, file);
       this.#follow(task);
     } catch (problem) {
-      put(answer, problem.message);
+      this.#step(0);
+      put($("task"));
+      this.#answer(sending.signal.aborted ? "Cancelled. Nothing has changed." : sentence(problem), sending.signal.aborted ? "careful" : "stop");
     }
   }
 
   #follow(task) {
     if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = task;
-    keep({ task, dry_run: this.#options.dry_run });
+    const { file, ...options } = this.#options;
+    keep({ task, ...options });
     this.#live.subscribe(`import:${task}`);
     this.#ask();
   }
@@ -99,100 +122,82 @@ export class ImportDesk {
       if (task === this.#task) this.#hear(state, true);
     } catch (problem) {
       if (task !== this.#task) return;
-      if (problem.status === 404) return this.#forget();
-      put($("task"), problem.message);
+      if (problem.status === 404) return this.#forget("The hub no longer knows the import that was here. Choose the file again.");
+      this.#answer(sentence(problem), "stop");
       this.#timer = setTimeout(() => this.#ask(), ASK_MS);
     }
   }
 
-  #forget() {
-    this.#live.unsubscribe(`import:${this.#task}`);
+  /** Back to the first step. */
+  #forget(said) {
+    if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = null;
-    keep({});
+    this.#options = {};
+    keep(null);
+    forgetFile();
+    this.form.reset();
+    this.form.elements.file.dispatchEvent(new Event("change"));
     put($("task"));
+    this.#answer(said, "careful");
+    this.form.elements.file.focus();
   }
 
   /** A frame tells how far it is; the lists are asked for once it has ended. */
   #hear(state, whole = false) {
     clearTimeout(this.#timer);
     if (state.state === "running") {
-      this.#running(state);
+      this.#step(state.dry_run ? 1 : 2);
+      this.#answer();
+      drawProgress($("task"), { ...state, name: this.#options.name }, () => this.#cancel());
       this.#timer = setTimeout(() => this.#ask(), ASK_MS);
     } else if (whole) this.#done(state);
     else this.#ask();
-  }
-
-  #running(state) {
-    this.#step(this.#options?.dry_run === false ? 2 : 1);
-    let at = $("import-progress");
-    if (!at) {
-      put($("task"), h("h3", null, this.#options?.dry_run === false ? "Applying the file" : "Checking the file"), h("progress", { "aria-label": "Import" }), h("p", { id: "import-progress", role: "status" }),
-        button("Cancel the import", () => this.#cancel()));
-      at = $("import-progress");
-    }
-    put(at, `${count(state.rows ?? 0, "row")}, ${count(state.sections ?? 0, "section")} so far, ${count(state.refused ?? 0, "row")} refused.`);
   }
 
   async #cancel() {
     try {
       await api.delete(`/api/v1/imports/${encodeURIComponent(this.#task)}`);
     } catch (problem) {
-      put($("import-progress"), problem.message);
+      this.#answer(sentence(problem), "stop");
     }
     this.#ask();
   }
 
   #done(state) {
-    const dry = state.dry_run ?? this.#options?.dry_run;
-    this.#step(state.state !== "done" ? 0 : dry ? 1 : 3);
-    if (state.state === "done" && !dry) this.onapplied();
-    const verdict = {
-      done: dry ? ["good", "Checked. Nothing has changed yet."] : ["good", "Imported."],
-      failed: ["stop", dry ? "It cannot be applied like this. Nothing has changed." : "Not imported. Nothing has changed."],
-      cancelled: ["careful", "Cancelled. Nothing has changed."],
-    }[state.state] ?? ["careful", state.state];
-    const total = (name) => state[`${name}_total`] ?? state[name]?.length ?? 0;
-    const list = (name, title, heads, row, open) => state[name]?.length ? h("details", { open },
-      h("summary", null, `${title} (${total(name).toLocaleString()})`),
-      table(total(name) > LINES_MAX ? `The first ${Math.min(LINES_MAX, state[name].length)} of ${total(name).toLocaleString()}` : "", heads, state[name].slice(0, LINES_MAX).map(row))) : null;
-    const lines = [["Line", "Column", "Value", "What is wrong"], (one) => [one.line, one.column, one.value, one.message]];
-    const numbers = [["Rows", state.rows], ["Sections", state.sections], [dry ? "New" : "Created", state.created],
-      [dry ? "Would change" : "Changed", state.updated], ["Unchanged", state.unchanged], ["Refused rows", state.refused]];
-    const errors = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
-    put($("task"),
-      h("div", { role: "status" }, h("h3", { class: verdict[0] }, verdict[1])),
-      state.message && h("p", null, state.message),
-      h("dl", null, numbers.map(([label, n]) => h("div", null, h("dt", null, label), h("dd", null, (n ?? 0).toLocaleString())))),
-      this.#apply(state, dry),
-      list("errors", "Refused lines", ...lines, true),
-      (total("errors") > 0 || state.refused > 0) && h("p", null, h("a", { href: errors, download: "" }, "Download every refused line")),
-      list("warnings", "Warnings", ...lines),
-      list("conflicts", "Conflicts of rooms and instructors", ["Kind", "Lines", "What"], (one) => [one.kind, one.lines?.join(", "), one.message]),
-      list("changes", dry ? "What would change" : "What has changed", ["Section", "Change", "From and to"], (one) => [one.section, { create: "new", update: "changed" }[one.change] ?? one.change, fields(one)], dry),
-      state.missing?.length ? list("missing", "In the term, but not in this file", ["Section"], (id) => [id]) : null);
-  }
-
-  /** The third step: the same file again, this time for good. */
-  #apply(state, dry) {
-    const options = this.#options;
-    if (!dry || state.state !== "done") return null;
-    const changes = (state.created ?? 0) + (state.updated ?? 0);
-    if (!changes) return h("p", null, "There is nothing to apply.");
-    if (!options?.file) return h("p", null, "To apply it, choose the file again: a page that was left does not keep files.");
-    return h("p", null, button(`Apply ${count(changes, "change")} from ${options.file.name}`, () => this.#send({ ...options, dry_run: false }), { class: "primary" }));
+    const { dry_run } = state;
+    this.#answer();
+    this.#step(state.state !== "done" ? 0 : dry_run ? 1 : 3);
+    if (state.state === "done" && !dry_run) {
+      forgetFile();
+      this.onapplied();
+    }
+    const changes = state.created + state.updated;
+    const { file } = this.#options;
+    const again = button("Start over with another file", () => this.#forget(), { class: "quiet" });
+    const apply = dry_run && state.state === "done" && changes > 0;
+    if (apply && !file) this.form.hidden = false;
+    put($("task"), report({ ...state, name: this.#options.name }, this.page.nameOf, h("p", { class: "next" },
+      apply && file && button(`Apply ${changes.toLocaleString()} ${changes === 1 ? "change" : "changes"} from ${file.name}`, () => this.#send({ ...this.#options, dry_run: false }), { class: "primary" }),
+      apply && !file && h("span", null, "To apply it, choose the file again: this browser did not keep it. "),
+      !dry_run && state.state === "done" && state.term && button("Look at the sections", () => this.page.showTerm(state.term), { class: "primary" }),
+      " ", again)));
   }
 }
 
-/** Old and new of each field, as text. */
-function fields({ fields = {} }) {
-  const text = (value) => value === null || value === undefined || value === "" ? "nothing" : typeof value === "object" ? JSON.stringify(value) : String(value);
-  return Object.entries(fields).map(([name, [from, to]]) => h("div", null, `${name}: ${text(from)} to ${text(to)}`));
+const size = (bytes) => bytes < MIB ? `${Math.max(1, Math.round(bytes / 1024)).toLocaleString()} kB` : `${(bytes / MIB).toFixed(1)} MiB`;
+
+/** What the page knows to be wrong with a file before it is sent. */
+function wrongWith(file) {
+  if (!file) return "";
+  if (OTHER_KINDS.test(file.name)) return `${file.name} is not a CSV file. Save the table as CSV, and choose that.`;
+  if (file.size > FILE_MIB_MAX * MIB) return `${file.name} has ${size(file.size)}; a file may have ${FILE_MIB_MAX} MiB. Split it by term.`;
+  return file.size === 0 ? `${file.name} is empty. Choose another file.` : "";
 }
 
 function kept() {
-  try { return JSON.parse(sessionStorage.getItem(TASK_KEY)) ?? {}; } catch { return {}; }
+  try { return JSON.parse(localStorage.getItem(TASK_KEY)) ?? {}; } catch { return {}; }
 }
 
 function keep(task) {
-  try { sessionStorage.setItem(TASK_KEY, JSON.stringify(task)); } catch { /* Not kept. */ }
+  try { task ? localStorage.setItem(TASK_KEY, JSON.stringify(task)) : localStorage.removeItem(TASK_KEY); } catch { /* Not kept. */ }
 }
