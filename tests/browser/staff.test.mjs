@@ -86,7 +86,7 @@ test("a message to a section begins at its roster", async () => {
   await page.fill("#section-search [name=q]", "physics");
   await until(page, () => document.querySelectorAll(".srow").length === 1);
   await page.click(".srow .name");
-  await page.getByRole("button", { name: "Write to everyone in PHYS 101" }).click();
+  await page.getByRole("button", { name: "Write to them: everyone in PHYS 101" }).click();
   await until(page, () => document.body.dataset.view === "alerts" && document.activeElement.name === "title" && /Reaches 1 person/.test(document.querySelector("#reach").textContent));
   assert.equal(await page.inputValue("#alert-form [name=sections]"), "desk-2");
 });
@@ -104,6 +104,17 @@ test("on a phone nothing is wider than the screen, whatever is opened", async ()
     await until(page, (wanted) => document.body.dataset.view === wanted, view);
     await fits(view);
   }
+});
+
+test("what was given up before it was asked for is not asked: the sections of two terms never mix", async () => {
+  const page = await desk("#now");
+  const asked = await page.evaluate(async () => {
+    const { call } = await import("/static/js/api.js");
+    const given = new AbortController();
+    given.abort();
+    return call("GET", "/api/v1/terms", { signal: given.signal }).then(() => true, () => false);
+  });
+  assert.equal(asked, false);
 });
 
 test("a student is not let in, and is told why", async () => {
