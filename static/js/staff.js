@@ -66,7 +66,7 @@ async function arrive(user) {
   try {
     await Promise.all([termDesk.load(), terms.load()]);
     put($("college"), terms.college?.name);
-    composer.reach();
+    composer.begin();
     sent.run(true);
     imports.resume();
     now.ask();

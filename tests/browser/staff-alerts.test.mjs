@@ -36,7 +36,7 @@ test("an alert says whom it reaches before it goes out, and a student's page has
   const [reader, page] = [await student(), await desk()];
   await write(page, "Payment is due", "By Friday.");
   await page.selectOption("#alert-form [name=priority]", "high");
-  await shows(page, "#reach", "Reaches 4 people and every visitor, \\d+ of them connected now");
+  await shows(page, "#reach", "Reaches 4 people and every visitor, \\d+ of them connected\\.");
   assert.match(await page.textContent("#preview"), /Payment is due.*I have read this/);
   await send(page);
   await shows(reader, "#banners", "Payment is due");

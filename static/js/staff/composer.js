@@ -43,6 +43,12 @@ export class Composer {
     this.#draw();
   }
 
+  /** Somebody is here, and the college's zone is known. */
+  begin() {
+    this.#draw();
+    this.reach();
+  }
+
   /** Begins one to these. */
   write(audience) {
     this.form.elements.to.value = "some";
@@ -105,7 +111,7 @@ export class Composer {
     if (alert.audience) {
       try {
         const { recipients, recipients_online } = await this.#count(alert);
-        text = `Reaches ${reached(alert.audience, recipients)}, ${recipients_online.toLocaleString()} of them connected now.`;
+        text = `Reaches ${reached(alert.audience, recipients)}, ${recipients_online.toLocaleString()} of them connected.`;
       } catch (problem) {
         text = this.#why(problem);
       }

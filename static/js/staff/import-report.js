@@ -62,7 +62,7 @@ export function report(state, nameOf, next) {
   const lines = (one) => [[one.line, NAMES[one.column] ?? one.column, one.value, one.message]];
   const heads = ["Line", "Column", "Value", "What is wrong"];
   const errors = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
-  const about = [state.name, state.term && `Term ${state.term}`, count(state.rows, "row"), `by ${state.started_by}`, moment(state.finished_at)].filter(Boolean).join(", ");
+  const about = [state.name, state.term && `term ${state.term}`, count(state.rows, "row"), `by ${state.started_by}`, moment(state.finished_at)].filter(Boolean).join(", ");
   const ready = state.state === "done";
   return [
     h("div", { role: "status" }, h("h3", { class: tone, tabindex: "-1" }, said), h("p", null, sum(state))),

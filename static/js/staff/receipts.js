@@ -49,7 +49,7 @@ export class Receipts {
     const people = count(recipients, "person", "people");
     const text = asked ? `${seen.toLocaleString()} of ${people} ${seen === 1 && recipients === 1 ? "has" : "have"} said “I have read this”.` : `Reaches ${people}.`;
     if (this.words.textContent !== text) put(this.words, text);
-    const now = `${online === 1 ? "1 is connected now and has it" : `${online.toLocaleString()} are connected now and have it`}${audience.all ? ", visitors among them" : ""}.${asked ? "" : " Nobody was asked to confirm it."}`;
+    const now = `${online === 0 ? "None of them is connected now" : online === 1 ? "1 is connected now and has it" : `${online.toLocaleString()} are connected now and have it`}${audience.all && online ? ", visitors among them" : ""}.${asked ? "" : " Nobody was asked to confirm it."}`;
     if (this.online.textContent !== now) put(this.online, now);
     this.bar.hidden = this.who.hidden = !asked;
     this.fill.style.width = `${recipients ? 100 * seen / recipients : 0}%`;

@@ -20,8 +20,8 @@ export class Roster {
     this.id = id;
     this.lists = h("div", null, h("p", { class: "none" }, "Asking for the roster…"));
     this.answer = h("span", { role: "status" });
-    this.file = button("Download the roster (CSV)", () => this.#download(), { "aria-label": `Download the roster of ${name} (CSV)` });
-    this.write = button("Write to everyone in it", onwrite, { class: "quiet", "aria-label": `Write to everyone in ${name}` });
+    this.file = button("Download the roster (CSV)", () => this.#download(), { "aria-label": `Download the roster (CSV) of ${name}` });
+    this.write = button("Write to them", onwrite, { class: "quiet", "aria-label": `Write to them: everyone in ${name}` });
     this.el = h("div", { class: "roster" }, h("p", null, this.file, " ", this.write, " ", this.answer), this.lists);
     this.again = later(AGAIN_MS, () => this.el.isConnected && this.load());
   }

@@ -71,7 +71,7 @@ export class Sections {
     }
     // Rows do not move by themselves: the order is that of the last press.
     $("sort-again").hidden = !by;
-    const held = document.activeElement.closest(".srow");
+    const held = document.activeElement?.closest(".srow");
     const focused = held && this.list.ids[held.dataset.index];
     this.list.show(ids);
     if (focused) this.list.row(focused)?.head.focus({ preventScroll: true });
