@@ -274,12 +274,56 @@ fn staff_see_who_has_seen_an_alert_and_who_has_not() {
     let counts =
         ["recipients", "recipients_online", "seen_total", "unseen_total"].map(|name| both[name].as_u64().unwrap());
     assert_eq!(counts, [3, 1, 2, 1]);
+    let totals = staff.get(&format!("{}?limit=0", of("receipts"))).expect(200).json();
+    assert_eq!((&totals["seen_total"], &totals["seen"], &totals["unseen"]), (&json!(2), &json!([]), &json!([])));
     // It is not eve's, a visitor has no name, and only staff may look.
     let mut eve = student(&home, &server, "eve");
     assert_eq!(eve.post_json(&of("ack"), &json!({})).expect(404).code(), "not_found");
     assert_eq!(server.client().post_json(&of("ack"), &json!({})).expect(401).code(), "unauthenticated");
     assert_eq!(eve.get(&of("receipts")).expect(403).code(), "forbidden");
     assert_eq!(staff.get("/api/v1/alerts/none/receipts").expect(404).code(), "not_found");
+}
+
+#[test]
+fn whoever_acknowledged_an_alert_is_not_asked_again_on_another_device() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut staff = server.client().signed_in(&home.token("desk", "staff"));
+    let asks = json!({"title": "Drill", "message": "At noon.", "audience": {"all": true}, "requires_ack": true});
+    let sent = staff.post_json("/api/v1/alerts", &asks).expect(201).json();
+    let plain = json!({"title": "Library", "message": "Until ten.", "audience": {"all": true}});
+    staff.post_json("/api/v1/alerts", &plain).expect(201);
+    let mut ann = student(&home, &server, "ann");
+    let acked = |client: &mut Client| -> Vec<Value> {
+        let list = client.get("/api/v1/alerts?active=true").expect(200).json();
+        assert_conforms("/api/v1/alerts", &list);
+        list["items"].as_array().unwrap().iter().map(|alert| alert["acked"].clone()).collect()
+    };
+    assert_eq!(acked(&mut ann), [json!(false), Value::Null]);
+    ann.post_json(&format!("/api/v1/alerts/{}/ack", sent["id"].as_str().unwrap()), &json!({})).expect(204);
+    let mut phone = server.client().signed_in(&home.token("ann", "student"));
+    assert_eq!(acked(&mut phone), [json!(true), Value::Null]);
+    assert_eq!(acked(&mut server.client()), [Value::Null, Value::Null], "a visitor is nobody");
+}
+
+#[test]
+fn staff_find_what_they_sent_to_others_as_long_as_it_is_in_force() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut staff = server.client().signed_in(&home.token("desk", "staff"));
+    let alert = json!({"title": "Flood", "message": "Room 12.", "audience": {"users": ["ann"]}});
+    let sent = staff.post_json("/api/v1/alerts", &alert).expect(201).json();
+    let titles = |client: &mut Client, what: &str| -> Vec<Value> {
+        let list = client.get(&format!("/api/v1/alerts?{what}")).expect(200).json();
+        assert_conforms("/api/v1/alerts", &list);
+        list["items"].as_array().unwrap().iter().map(|alert| alert["title"].clone()).collect()
+    };
+    assert!(titles(&mut staff, "active=true").is_empty(), "it is not for the one who sent it");
+    assert_eq!(titles(&mut staff, "state=sent"), [json!("Flood")]);
+    staff.call("DELETE", &format!("/api/v1/alerts/{}", sent["id"].as_str().unwrap()), &[], b"").unwrap();
+    assert!(titles(&mut staff, "state=sent").is_empty());
+    assert_eq!(student(&home, &server, "ann").get("/api/v1/alerts?state=sent").expect(403).code(), "forbidden");
+    assert_eq!(server.client().get("/api/v1/alerts?state=sent").expect(401).code(), "unauthenticated");
 }
 
 #[test]

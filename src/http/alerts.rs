@@ -33,6 +33,25 @@ const IN_FORCE_MAX: usize = 500;
 /// The longest name of a course, in characters.
 const COURSE_CHARS_MAX: usize = 40;
 
+/// What only staff's desk lists.
+#[derive(Clone, Copy)]
+enum Desk {
+    /// What is still to go out.
+    Scheduled,
+    /// What staff sent and is in force, whoever it is for.
+    Sent,
+}
+
+impl Desk {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "scheduled" => Some(Self::Scheduled),
+            "sent" => Some(Self::Sent),
+            _ => None,
+        }
+    }
+}
+
 /// The resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
@@ -160,41 +179,68 @@ fn read_audience(mut fields: Fields, model: &ReadModel) -> Result<Audience, Prob
     Ok(audience)
 }
 
-/// `GET /api/v1/alerts?since=&limit=`, `?active=true`, `?state=scheduled`
+/// `GET /api/v1/alerts?since=&limit=`, `?active=true`, `?state=scheduled|sent`
 pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request)?;
     let since = query.u64("since", 0..=u64::MAX)?.unwrap_or(0);
     let limit = query.u32("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
     let is_active = query.bool("active")?.unwrap_or(false);
-    let is_scheduled = query.parsed("state", "scheduled", |text| (text == "scheduled").then_some(()))?.is_some();
+    let state = query.parsed("state", "scheduled or sent", Desk::parse)?;
     let span = Span { since, until: None, limit };
     let reader = Reader::new(caller.as_ref().map(|caller| (&caller.user, caller.role)));
-    let page = if is_scheduled {
-        match caller {
+    let page = if let Some(state) = state {
+        match &caller {
             None => return Err(Problem::new(ProblemCode::Unauthenticated, "Please sign in for this.")),
             Some(caller) if caller.role < Role::Staff => {
-                return Err(Problem::forbidden("Only staff see alerts that have not gone out yet."));
+                return Err(Problem::forbidden("Only staff see what was sent to others, or has not gone out yet."));
             }
             Some(_) => {}
         }
-        scheduled(&*live.alerts, limit).await?
+        match state {
+            Desk::Scheduled => scheduled(&*live.alerts, limit).await?,
+            Desk::Sent => live.alerts.sent(limit, live.clock.now()).await?,
+        }
     } else if is_active {
         live.alerts.in_force(reader, span, live.clock.now()).await?
     } else {
         live.alerts.seen_by(reader, span).await?
     };
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({"items": items_json(&page)?, "seq": page.seq})))
+    let items = items_for(&live, caller.as_ref(), &page).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({"items": items, "seq": page.seq})))
 }
 
 /// What is in force now for somebody who is signed in, oldest first: as `?active=true` lists it.
 pub(super) async fn in_force(live: &Live, caller: &Caller) -> Result<Vec<Value>, Problem> {
     let span = Span { since: 0, until: None, limit: IN_FORCE_MAX };
     let reader = Reader::new(Some((&caller.user, caller.role)));
-    items_json(&live.alerts.in_force(reader, span, live.clock.now()).await?)
+    items_for(live, Some(caller), &live.alerts.in_force(reader, span, live.clock.now()).await?).await
 }
 
-fn items_json(page: &Page) -> Result<Vec<Value>, Problem> {
-    page.items.iter().map(|(seq, entry)| entry_json(*seq, entry)).collect()
+/// A page as this caller reads it: what asks to be acknowledged says whether it was, on whichever device.
+async fn items_for(live: &Live, caller: Option<&Caller>, page: &Page) -> Result<Vec<Value>, Problem> {
+    let asking: Vec<String> = page.items.iter().filter_map(|(_, entry)| asking_id(entry).map(str::to_owned)).collect();
+    let acked = match caller {
+        Some(caller) if !asking.is_empty() => live.alerts.acked_by(caller.user.clone(), asking).await?,
+        _ => HashSet::new(),
+    };
+    let item = |(seq, entry): &(u64, Entry)| {
+        let mut item = entry_json(*seq, entry)?;
+        if caller.is_some()
+            && let Some(id) = asking_id(entry)
+        {
+            item["acked"] = acked.contains(id).into();
+        }
+        Ok(item)
+    };
+    page.items.iter().map(item).collect()
+}
+
+/// The id of an alert that asks to be acknowledged.
+fn asking_id(entry: &Entry) -> Option<&str> {
+    match entry {
+        Entry::Alert(alert) if alert.content.requires_ack => Some(&alert.id),
+        _ => None,
+    }
 }
 
 async fn scheduled(alerts: &dyn AlertStore, limit: usize) -> Result<Page, Problem> {

@@ -9,11 +9,11 @@ use crate::ports::alerts::{Ack, Receipt};
 
 use super::auth::{SignedIn, Staff};
 use super::error::{Problem, get, method_not_allowed};
-use super::query::path_param;
+use super::query::{Query, path_param};
 use super::request_id::PRIVATE;
 
 /// People in each of the two lists; beside them are the totals.
-const LISTED_MAX: usize = 5_000;
+const LISTED_MAX: u32 = 5_000;
 
 /// The resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -37,9 +37,11 @@ pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Li
     if live.acks.clone().keep(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
-/// `GET /api/v1/alerts/{id}/receipts`: of all whom the hub knows.
+/// `GET /api/v1/alerts/{id}/receipts?limit=`: of all whom the hub knows. A limit of 0 asks for the totals alone.
 pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Result<HttpResponse, Problem> {
-    let receipts = live.alerts.receipts(&path_param(&request, "id")?, LISTED_MAX).await?.ok_or_else(no_such_alert)?;
+    let limit = Query::of(&request)?.u32("limit", 0..=LISTED_MAX)?.unwrap_or(LISTED_MAX);
+    let receipts =
+        live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
     let online = live.registry.count_people(|caller| receipts.reach.includes(caller));
     let list = |list: &[Receipt]| list.iter().map(receipt_json).collect::<Vec<_>>();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({

@@ -176,10 +176,14 @@ pub trait AlertStore: Send + Sync {
     fn in_force(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page>;
     /// Alerts that are still to go out, soonest first.
     fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>>;
+    /// What staff sent and is in force at `now`, whoever it is for: the newest, oldest first.
+    fn sent(&self, limit: usize, now: Timestamp) -> StoreFuture<Page>;
     /// Everyone known to the hub whom an audience would reach now, and whoever it names.
     fn people_in(&self, audience: Audience, now: Timestamp) -> StoreFuture<HashSet<UserName>>;
     /// Keeps who has seen an alert, the first time only. Of each, whether an alert of this id went out to that reader.
     fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>>;
+    /// Of these alerts, those that a user has acknowledged.
+    fn acked_by(&self, user: UserName, alerts: Vec<String>) -> StoreFuture<HashSet<String>>;
     /// Who has seen an alert and who has not, at most `limit` of each; none when there is no such alert.
     fn receipts(&self, id: &str, limit: usize) -> StoreFuture<Option<Receipts>>;
     /// Forgets entries from before `cutoff`, the oldest first and at most `limit`; how many.

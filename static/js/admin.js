@@ -26,7 +26,7 @@ measureTop();
 views("now");
 
 async function arrive(user) {
-  alerts.forget();
+  alerts.forget(user);
   const allowed = may(user, "admin");
   $("desk").hidden = !allowed;
   put($("refused"), user && !allowed && "This page is for administrators. Sign out, and sign in as one.");

@@ -1,6 +1,7 @@
 // Alerts: a list for all of them, a banner for what is high, above everything what is critical, and what is over below.
 
 import { $, button, h, put } from "./dom.js";
+import { Acks } from "./acks.js";
 import { api } from "./api.js";
 import { now, onLanguage, t } from "./i18n.js";
 import { icon } from "./icons.js";
@@ -13,7 +14,8 @@ const READ_MAX = 500;
 const ARCHIVE_MAX = 100;
 const ARCHIVE_PAGE = 500;
 
-const urgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
+/** Whether it stands above everything. */
+export const urgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
 const version = (alert) => `${alert.id}:${alert.seq}`;
 
 export class Alerts {
@@ -22,9 +24,8 @@ export class Alerts {
   #read = new Set(remembered());
   #shown = new Map();
 
-  /** `cancel(alert)`, when given, is offered beside each alert of the list; it says whether it is down. */
-  constructor(live, { cancel } = {}) {
-    this.cancel = cancel;
+  constructor(live) {
+    this.acks = new Acks(live);
     // Everything before `live` is in the list that is asked for, everything after it comes by itself.
     live.on("live", () => this.read().catch(() => {}));
     live.on("alert", ({ alert }) => this.#put(alert));
@@ -37,8 +38,9 @@ export class Alerts {
     this.#draw();
   }
 
-  /** Somebody else is here: what the one before could see is taken down. */
-  forget() {
+  /** Somebody else is here, or nobody: what the one before could see is taken down. */
+  forget(user) {
+    this.acks.become(user?.username ?? null);
     this.#all.clear();
     this.#gone.clear();
     if ($("archive")) $("archive").open = false;
@@ -49,11 +51,6 @@ export class Alerts {
   async read() {
     const { items } = await api.get("/api/v1/alerts?active=true&limit=500");
     for (const alert of items) if (!alert.cancelled) this.#put(alert);
-  }
-
-  /** Shows one that this page has just sent, although it may be for others. */
-  show(alert) {
-    this.#put(alert);
   }
 
   #put(alert) {
@@ -74,9 +71,19 @@ export class Alerts {
     return [...this.#all.values()].filter((a) => !a.expires_at || Date.parse(a.expires_at) > time).sort((a, b) => b.seq - a.seq);
   }
 
+  /** Whether its reader has to say so, and can. */
+  #asks(alert) {
+    return alert.requires_ack && this.acks.asks;
+  }
+
+  /** What has to be confirmed is read when it was, on whichever device; the rest when it was seen in this browser. */
+  #isRead(alert) {
+    return this.#asks(alert) ? alert.acked || this.acks.has(alert.id) : this.#read.has(version(alert));
+  }
+
   #draw(anew = false) {
     const inForce = this.#inForce();
-    const unread = inForce.filter((a) => !this.#read.has(version(a)));
+    const unread = inForce.filter((a) => !this.#isRead(a));
     this.#fill("urgent", unread.filter(urgent), true, anew);
     this.#fill("banners", unread.filter((a) => a.priority === "high" && !urgent(a)), true, anew);
     this.#fill("alert-list", inForce, false, anew);
@@ -91,35 +98,47 @@ export class Alerts {
   /** Keeps the elements of what stays, so that nothing is read out twice. */
   #fill(place, alerts, closable, anew) {
     const at = $(place);
-    const key = place + alerts.map(version);
+    const stamp = (alert) => `${version(alert)} ${this.#asks(alert) && this.#isRead(alert)}`;
+    const key = place + alerts.map(stamp);
     if (!at || this.#shown.get(place) === key) return;
     this.#shown.set(place, key);
     const had = new Map(anew ? [] : [...at.children].map((el) => [el.dataset.version, el]));
-    const want = alerts.map((alert) => had.get(version(alert)) ?? this.#card(alert, closable));
+    const focused = [...at.children].find((el) => el.contains(document.activeElement));
+    const want = alerts.map((alert) => had.get(stamp(alert)) ?? this.#card(alert, closable, stamp(alert)));
     for (const el of [...at.children]) if (!want.includes(el)) el.remove();
     want.forEach((el, i) => at.children[i] !== el && at.insertBefore(el, at.children[i] ?? null));
+    if (focused && !focused.isConnected) this.#hold(want.find((el) => el.dataset.id === focused.dataset.id));
   }
 
-  #card(alert, closable) {
-    const over = alert.expires_at && Date.parse(alert.expires_at) <= Date.now();
-    const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), moment(alert.created_at),
-      alert.expires_at && (over ? t("alerts.over") : t("alerts.until", { at: moment(alert.expires_at) }))].filter(Boolean).join(", ");
-    return h("article", { class: `alert ${alert.priority}`, "data-version": version(alert) },
-      h(closable ? "h2" : "h3", null, ["high", "critical"].includes(alert.priority) && icon("warn"), closable && urgent(alert) && `${t("alerts.emergency")}: `, alert.title), h("p", null, alert.message),
-      h("footer", null, h("span", null, about),
-        closable && button(t("alerts.read"), () => this.#close(alert), { class: "quiet" }),
-        !closable && this.cancel && !over && button(t("alerts.take_down"), () => this.cancel(alert).then((down) => down && this.#cancel(alert.id, alert.seq)), { class: "danger" })));
+  /** A card that was drawn anew keeps the focus that the one before it had. */
+  #hold(el) {
+    if (!el) return;
+    el.tabIndex = -1;
+    el.focus({ preventScroll: true });
+  }
+
+  #card(alert, closable, stamp = version(alert)) {
+    const asks = this.#asks(alert);
+    const el = card(alert, closable, {
+      asks,
+      press: (closable || (asks && !this.#isRead(alert) && !over(alert))) && button(t("alerts.read"), () => this.#close(alert), { class: closable ? "quiet" : "" }),
+      said: !closable && asks && this.#isRead(alert) && t("alerts.confirmed"),
+    });
+    el.dataset.id = alert.id;
+    el.dataset.version = stamp;
+    return el;
   }
 
   #close(alert) {
+    // Staff see how many have read what was put before them, whether they asked for it or not.
+    if (alert.source !== "registration") this.acks.give(alert.id);
     this.#read.add(version(alert));
     this.#keep();
-    if (alert.requires_ack) api.post(`/api/v1/alerts/${encodeURIComponent(alert.id)}/ack`).catch(() => {});
   }
 
   /** What is only in the list is read when the list was seen; a banner stays until its button is pressed. */
   #readAll() {
-    for (const alert of this.#inForce()) if (!urgent(alert) && alert.priority !== "high") this.#read.add(version(alert));
+    for (const alert of this.#inForce()) if (!urgent(alert) && alert.priority !== "high" && !this.#asks(alert)) this.#read.add(version(alert));
     this.#keep();
   }
 
@@ -151,6 +170,22 @@ export class Alerts {
       put(at, h("p", { class: "stop" }, t("alerts.archive.failed", { why: sentence(problem) })));
     }
   }
+}
+
+const over = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= Date.now();
+
+/**
+ * An alert as it is read: in the list, or (`closable`) in its banner. `press` is its button, `said` stands there
+ * instead, `asks` whether it asks to be confirmed.
+ */
+export function card(alert, closable, { asks = false, press = null, said = null } = {}) {
+  const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), moment(alert.created_at),
+    alert.expires_at && (over(alert) ? t("alerts.over") : t("alerts.until", { at: moment(alert.expires_at) }))].filter(Boolean).join(", ");
+  return h("article", { class: `alert ${alert.priority}` },
+    h(closable ? "h2" : "h3", null, ["high", "critical"].includes(alert.priority) && icon("warn"), closable && urgent(alert) && `${t("alerts.emergency")}: `, alert.title),
+    h("p", null, alert.message),
+    asks && press && h("p", { class: "asks" }, t("alerts.asks")),
+    h("footer", null, h("span", null, about), press, said && h("strong", null, said)));
 }
 
 function remembered() {

@@ -18,6 +18,8 @@ export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MA
   const giveUp = new AbortController();
   const timer = ms > 0 && setTimeout(() => giveUp.abort(), ms);
   signal?.addEventListener("abort", () => giveUp.abort(), { once: true });
+  // One that was given up before tells nobody any more.
+  if (signal?.aborted) giveUp.abort();
   const raw = body instanceof Blob;
   let response, data;
   try {

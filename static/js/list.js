@@ -41,6 +41,11 @@ export class VirtualList {
     this.#lay();
   }
 
+  /** The row of this id, where it is drawn. */
+  row(id) {
+    return this.#rows.get(id);
+  }
+
   /** Draws anew what is in sight of these; null for all. */
   redraw(ids) {
     if (!ids) for (const row of this.#rows.values()) row.draw();

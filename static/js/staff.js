@@ -2,16 +2,17 @@
 
 import { $, put } from "./dom.js";
 import { Alerts } from "./alerts.js";
-import { AlertDesk } from "./alert-desk.js";
 import { Catalogue } from "./catalogue.js";
 import { drawIcons } from "./icons.js";
-import { ImportDesk } from "./import-desk.js";
 import { pollWithout } from "./poll.js";
 import { Seats } from "./seats.js";
 import { may, measureTop, note, start, views } from "./session.js";
+import { Composer } from "./staff/composer.js";
+import { ImportDesk } from "./staff/import.js";
 import { Now } from "./staff/now.js";
 import { Sections } from "./staff/sections.js";
-import { TermDesk } from "./term-desk.js";
+import { Sent } from "./staff/sent.js";
+import { TermDesk } from "./staff/term-desk.js";
 import { Terms } from "./terms.js";
 import { sentence } from "./words.js";
 
@@ -22,9 +23,16 @@ views("now");
 
 const page = {
   numbers: (id) => page.seats.get(id) ?? page.catalogue.get(id),
-  show: (id) => {
-    location.hash = "#sections";
-    sections.show(id);
+  nameOf: (id) => page.catalogue.name(id),
+  term: () => followed,
+  refused: () => now.refused,
+  show: (id) => go("#sections", () => sections.show(id)),
+  write: (audience) => go("#alerts", () => composer.write(audience)),
+  showTerm: async (id) => {
+    await terms.load().catch(() => {});
+    $("which-term").value = id;
+    $("which-term").dispatchEvent(new Event("change"));
+    go("#sections", () => $("section-search").elements.q.focus());
   },
 };
 const live = start({ form: $("sign-in"), onuser: (user) => arrive(user) });
@@ -33,23 +41,35 @@ page.seats = new Seats(live, (ids) => changed(ids));
 page.catalogue = new Catalogue(page.numbers, () => arrived());
 const now = new Now(page);
 const sections = new Sections(page);
-const desk = new AlertDesk((alert) => alerts.show(alert));
-const alerts = new Alerts(live, { cancel: (alert) => desk.cancel(alert) });
-const imports = new ImportDesk(live, () => reload());
+const alerts = new Alerts(live);
+const sent = new Sent(live, page.nameOf);
+const composer = new Composer(page, () => sent.read());
+const imports = new ImportDesk(live, page, () => reload());
 const termDesk = new TermDesk(() => terms.load().catch(() => {}));
 const terms = new Terms($("which-term"), { onchange: () => turn() });
+$("as-list").addEventListener("click", () => go("#sections", () => sections.fullest()));
 pollWithout(live, () => Promise.all([page.seats.read(), alerts.read()]));
 
+/** Shows another part of the page, and does the rest once it is there. */
+function go(hash, then) {
+  if (location.hash === hash) return then();
+  addEventListener("hashchange", then, { once: true });
+  location.hash = hash;
+}
+
 async function arrive(user) {
-  alerts.forget();
+  alerts.forget(user);
+  if (!may(user, "staff")) sent.run(false);
   $("desk").hidden = !may(user, "staff");
   put($("refused"), user && !may(user, "staff") && "This page is for the college's staff. Sign out, and sign in as somebody of the staff.");
   if (!may(user, "staff")) return;
   try {
     await Promise.all([termDesk.load(), terms.load()]);
     put($("college"), terms.college?.name);
-    desk.reach();
+    composer.begin();
+    sent.run(true);
     imports.resume();
+    now.ask();
     if (followed) arrived();
   } catch (problem) {
     note(sentence(problem));
@@ -68,7 +88,7 @@ function turn() {
 
 /** An import has changed the catalogue. */
 function reload() {
-  termDesk.load().catch(() => {});
+  for (const desk of [termDesk, terms]) desk.load().catch(() => {});
   if (followed) page.catalogue.load(followed);
 }
 

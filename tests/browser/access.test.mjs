@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until, violations } from "./support.mjs";
+import { browser, csvFile, Hub, open, until, violations } from "./support.mjs";
 
 let hub, chrome;
 before(async () => {
@@ -28,6 +28,31 @@ const demonstrate = async (page) => {
   await page.click("#demo .primary");
   await until(page, () => Number(document.querySelector(".lane.hub svg")?.dataset.end) > 0 && !document.querySelector("#demo-way").hidden);
 };
+const PHONE = { width: 390, height: 844 };
+/** An import that is always half done. */
+const NEVER_DONE = `const ask = fetch; window.fetch = (where, how) => /imports\\/./.test(where)
+  ? Promise.resolve(Response.json({ task: "t", state: "running", phase: "reading", dry_run: true, rows: 1000, sections: 0, refused: 2, bytes: 500000, bytes_total: 1000000 })) : ask(where, how);
+  window.WebSocket = class { send() {} close() {} };`;
+const roster = async (page) => {
+  await page.selectOption("#which-term", "open");
+  await page.fill("#section-search [name=q]", "chemistry");
+  await until(page, () => document.querySelectorAll(".srow").length === 2);
+  await page.locator(".srow .name").first().click();
+  await until(page, () => document.querySelector(".roster h4, .roster table"));
+};
+const checkFile = async (page, ...lines) => {
+  await until(page, () => document.querySelector("#which-term option"));
+  await page.setInputFiles("#import-form [name=file]", csvFile(["crn,course,title,capacity", ...lines, ""].join("\n")));
+  await page.locator("#import-form summary").click();
+  await page.fill("#import-form [name=term]", "open");
+  await page.getByRole("button", { name: "Check the file" }).click();
+};
+const emergency = async (page) => {
+  await page.fill("#alert-form [name=title]", "Leave now");
+  await page.fill("#alert-form [name=message]", "Gas in the Science building.");
+  await page.selectOption("#alert-form [name=category]", "emergency");
+  await page.getByRole("button", { name: "Send the alert" }).click();
+};
 
 /** Name, address, how it is opened, and what is done before it is looked at. */
 const STATES = [
@@ -43,7 +68,17 @@ const STATES = [
   ["Spanish", "/?term=open", { ...student, locale: "es" }, listed],
   ["staff: now", "/staff#now", { user: "staff" }, (page) => until(page, () => document.querySelector("#map i"))],
   ["staff: sections", "/staff#sections", { user: "staff" }, async (page) => { await until(page, () => document.querySelector(".srow")); await page.locator("[name=capacity]").first().fill("99"); }],
+  ["staff: now, a square of the map in focus", "/staff#now", { user: "staff" }, async (page) => { await until(page, () => document.querySelector("#map i")); await page.focus("#map [tabindex]"); }],
+  ["staff: now on a phone", "/staff#now", { user: "staff", ...PHONE }, (page) => until(page, () => document.querySelector("#map i"))],
+  ["staff: a roster", "/staff#sections", { user: "staff" }, roster],
+  ["staff: a roster on a phone", "/staff#sections", { user: "staff", ...PHONE }, roster],
   ["staff: import", "/staff#import", { user: "staff" }, (page) => until(page, () => document.querySelector("#which-term option"))],
+  ["staff: an import under way", "/staff#import", { user: "staff", script: NEVER_DONE }, async (page) => { await checkFile(page, "1,MATH 1,One,10"); await until(page, () => document.querySelector("#task progress")?.value > 0); }],
+  ["staff: what an import would change", "/staff#import", { user: "staff" }, async (page) => { await checkFile(page, "1,MATH 151,Calculus,9", "9,BIOL 1,Cells,3"); await until(page, () => document.querySelector("#task [data-part=changes]")); }],
+  ["staff: what an import would change, on a phone", "/staff#import", { user: "staff", ...PHONE }, async (page) => { await checkFile(page, "1,MATH 151,Calculus,9", "9,BIOL 1,Cells,3"); await until(page, () => document.querySelector("#task [data-part=changes]")); }],
+  ["staff: refused lines", "/staff#import", { user: "staff" }, async (page) => { await checkFile(page, "1,MATH 151,Calculus,many"); await until(page, () => document.querySelector("#task [data-part=errors]")); }],
+  ["staff: an emergency before it goes out", "/staff#alerts", { user: "staff" }, async (page) => { await emergency(page); await until(page, () => document.querySelector("#sure .danger:enabled")); }],
+  ["staff: an audience that cannot be", "/staff#alerts", { user: "staff" }, async (page) => { await page.check("[name=to][value=some]"); await page.fill("[name=sections]", "nowhere-1"); await until(page, () => document.querySelector("[aria-invalid]")); }],
   ["staff: alerts", "/staff#alerts", { user: "staff" }, (page) => until(page, () => /Reaches/.test(document.querySelector("#reach").textContent))],
   ["staff: terms", "/staff#terms", { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table"))],
   ["administration: now", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
@@ -69,6 +104,22 @@ for (const colorScheme of ["light", "dark"]) {
       await page.context().close();
     });
   }
+
+  test(`staff: what was sent, with who has read it, and what is still to go out, ${colorScheme}`, async () => {
+    const page = await open(chrome, hub, "/staff#alerts", { user: "staff", colorScheme, bypassCSP: true });
+    await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Later", message: "Soon.", audience: { all: true }, starts_at: "2099-01-01T00:00:00Z" });
+    await emergency(page);
+    await page.locator("#sure .danger:enabled").click();
+    await until(page, () => document.querySelector("#sent-list .critical") && document.querySelector("#scheduled-list article"));
+    await page.locator("#sent-list summary").first().click();
+    await until(page, () => document.querySelector(".names li"));
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+    for (const state of ["sent", "scheduled"]) {
+      for (const { id, priority } of (await hub.ask("staff", "GET", `/api/v1/alerts?state=${state}`)).items) if (priority !== "low") await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+    }
+  });
 
   test(`answers, a drop that can be taken back, a banner and an emergency, ${colorScheme}`, async () => {
     for (const [title, priority, category] of [["Payment is due", "high", "workflow"], ["Leave now", "critical", "emergency"]]) {

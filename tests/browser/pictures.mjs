@@ -2,7 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import path from "node:path";
-import { browser, Hub, open, until } from "./support.mjs";
+import { browser, csvFile, Hub, open, until } from "./support.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const ALL = path.join(ROOT, "target/pictures");
@@ -29,7 +29,11 @@ const clashing = items.find((one) => one.open > 5 && one.credits < 5 && !week.so
 const planned = (list) => hub.ask("student", "PUT", "/api/v1/me/plan", { sections: list.map(({ id }) => id) });
 const later = (await hub.ask("student", "GET", `/api/v1/sections?term=${soon}&limit=5000`)).items;
 
+/** Those whose names begin with what the command names; all of them when it names nothing. */
+const WANTED = process.argv[2] ?? "";
+
 async function shoot(name, where, how, ready = async () => {}, { kept } = {}) {
+  if (!name.startsWith(WANTED)) return;
   for (const [width, height] of SIZES) {
     for (const colorScheme of ["light", "dark"]) {
       const page = await open(chrome, hub, where, { ...how, width, height, colorScheme });
@@ -82,16 +86,66 @@ await shoot("staff", "/staff#now", staff, async (page) => {
   await busy();
   await until(page, () => document.querySelectorAll("#hottest li").length > 5);
 }, { kept: [1280, "light"] });
-await shoot("staff-sections", "/staff#sections", staff, (page) => until(page, () => document.querySelector(".srow")));
-await shoot("staff-alerts", "/staff#alerts", staff, async (page) => {
+await shoot("staff-sections", "/staff#sections", staff, async (page) => {
+  await page.selectOption("#which-term", term);
+  await page.selectOption("#section-search [name=order]", "full");
+  await until(page, () => document.querySelector(".srow") && !document.querySelector("#sort-again").hidden);
+});
+await shoot("staff-roster", "/staff#sections", staff, async (page) => {
+  await page.selectOption("#which-term", term);
+  await page.fill("#section-search [name=q]", week[0].crn);
+  await until(page, (crn) => document.querySelectorAll(".srow").length === 1 && document.querySelector(".srow").textContent.includes(crn), week[0].crn);
+  await page.click(".srow .name");
+  await until(page, () => document.querySelector(".roster table"));
+});
+const emergency = async (page) => {
   await page.fill("#alert-form [name=title]", "Leave the Science building now");
-  await page.fill("#alert-form [name=message]", "A gas leak was found. Leave by the nearest exit.");
-  await page.selectOption("#alert-form [name=priority]", "critical");
+  await page.fill("#alert-form [name=message]", "A gas leak was found. Leave by the nearest exit and go to the parking area on 5th Street.");
+  await page.selectOption("#alert-form [name=category]", "emergency");
   await until(page, () => /Reaches/.test(document.querySelector("#reach").textContent));
+};
+await shoot("staff-alerts", "/staff#alerts", staff, emergency);
+await shoot("staff-sure", "/staff#alerts", staff, async (page) => {
+  await emergency(page);
+  await page.click("#send-button");
+  await until(page, () => document.querySelector("#sure .danger:enabled"));
+  await page.locator("#sure").scrollIntoViewIfNeeded();
+});
+await shoot("staff-sent", "/staff#alerts", staff, async (page) => {
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Leave the Science building now", message: "A gas leak was found. Leave by the nearest exit.", category: "emergency", requires_ack: true, audience: { roles: ["student"] } });
+  await hub.ask("student", "POST", `/api/v1/alerts/${id}/ack`);
+  await until(page, () => /1 of \d+ people have said/.test(document.querySelector("#sent-list").textContent));
+  await page.locator("#sent-list summary").first().click();
+  await until(page, () => document.querySelector(".names li"));
+  await page.locator("#sent-title").scrollIntoViewIfNeeded();
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
 await shoot("staff-import", "/staff#import", staff);
+/** The term as it is, with some of it changed, added, left out, and two lines that cannot be read. */
+const LETTERS = { mon: "M", tue: "T", wed: "W", thu: "R", fri: "F", sat: "S", sun: "U" };
+const quoted = (cells) => cells.map((cell) => `"${cell ?? ""}"`).join(",");
+const schedule = (bad) => ["crn,course,title,section,component,credits,method,campus,waitlist_capacity,days,time,start,end,location,capacity,instructor",
+  ...items.filter(({ meetings }) => meetings.length === 1 && meetings[0].start).slice(0, 90).map((one, i) => {
+    const [{ days, start, end, starts_on, ends_on, location }] = one.meetings;
+    return quoted([one.crn, one.course, `${one.title}${i % 17 === 3 ? " for beginners" : ""}`, one.section, one.component, one.credits, one.method, one.campus, one.waitlist_capacity, days.map((day) => LETTERS[day]).join(""), `${i % 19 === 7 ? "18:00-19:20" : `${start}-${end}`}`, starts_on, ends_on, location, one.capacity + (i % 9 === 4 ? 5 : 0), i % 23 === 5 ? "A. Lovelace" : one.instructor]);
+  }),
+  quoted(["99001", "MATH 199", "Mathematics of voting", "A01", "lecture", 3, "Face-to-Face", "Main", 5, "MW", "10:00-11:20", "", "", "Cedar 116", 40, "K. Arrow"]),
+  ...(bad ? [quoted(["99002", "MATH 198", "Knots", "A01", "lecture", 3, "", "", 5, "MW", "10:00-11:20", "", "", "", "many", ""]), quoted(["99003", "MATH 197", "Games", "A01", "lecture", 3, "", "", 5, "MW", "half past nine", "", "", "", 20, ""])] : []), ""].join("\n");
+const checked = (bad) => async (page) => {
+  await page.selectOption("#which-term", term);
+  await page.setInputFiles("#import-form [name=file]", csvFile(schedule(bad), "spring-changes.csv"));
+  await page.locator("#import-form summary").click();
+  await page.fill("#import-form [name=term]", term);
+  await page.getByRole("button", { name: "Check the file" }).click();
+  await until(page, () => document.querySelector("#task .next"));
+};
+await shoot("staff-check", "/staff#import", staff, checked(false));
+await shoot("staff-refused", "/staff#import", staff, async (page) => {
+  await checked(true)(page);
+  await page.locator("#task").scrollIntoViewIfNeeded();
+});
 const admin = { user: "admin" };
-await shoot("admin", "/admin", admin, (page) => until(page, () => /Well/.test(document.querySelector("#health").textContent)));
+await shoot("admin", "/admin", admin, (page) => until(page, () => /well/.test(document.querySelector("#health").textContent)));
 await shoot("admin-sessions", "/admin#sessions", admin, (page) => until(page, () => document.querySelector("#session-rows tr")));
 await shoot("admin-people", "/admin#people", admin, (page) => page.getByRole("button", { name: "Change staff", exact: true }).click());
 await shoot("admin-audit", "/admin#audit", admin, (page) => until(page, () => document.querySelector("#audit-rows tr")));

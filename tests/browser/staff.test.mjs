@@ -1,8 +1,9 @@
-// The staff's page, as a clerk uses it.
+// The staff's page, as a clerk uses it at 8:00: what is going on, and sections changed in place.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until } from "./support.mjs";
+import { browser, Hub, open, tabTo, until } from "./support.mjs";
 
 let hub, chrome;
 before(async () => {
@@ -11,9 +12,8 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-const file = (text) => ({ name: "schedule.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
-const desk = async (where) => {
-  const page = await open(chrome, hub, `/staff${where}`, { user: "staff" });
+const desk = async (where, how = {}) => {
+  const page = await open(chrome, hub, `/staff${where}`, { user: "staff", ...how });
   await page.selectOption("#which-term", "desk");
   return page;
 };
@@ -26,6 +26,27 @@ test("the map shows every section, and the fullest change their colour as it hap
   await until(page, () => document.querySelector("#map [data-id=desk-2]").dataset.level === "5" && /PHYS 101/.test(document.querySelector("#hottest").textContent));
   await page.locator("#map [data-id=desk-2]").click();
   await until(page, () => document.querySelectorAll(".srow").length === 1 && /PHYS 101/.test(document.querySelector(".srow").textContent));
+});
+
+test("what is refused is counted in words, and the sections that refuse can be listed", async () => {
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/desk-2");
+  const page = await desk("#now");
+  await until(page, () => /The section is full/.test(document.querySelector("#refusal-list").textContent) && document.querySelector("#map [data-id=desk-2]")?.classList.contains("ring"));
+  await page.getByRole("button", { name: "The same as a list, fullest first" }).click();
+  await until(page, () => /PHYS 101/.test(document.querySelector(".srow")?.textContent));
+  await page.selectOption("#section-search [name=which]", "refused");
+  await until(page, () => document.querySelectorAll(".srow").length === 1 && /PHYS 101/.test(document.querySelector(".srow").textContent));
+});
+
+test("the map is read and pressed by keyboard alone", async () => {
+  const page = await desk("#now");
+  await until(page, () => document.querySelectorAll("#map i").length === 2);
+  await tabTo(page, "#map i");
+  assert.match(await page.getAttribute(":focus", "aria-label"), /MATH 151.*0 of 2 seats taken/);
+  await page.keyboard.press("ArrowRight");
+  await until(page, () => /PHYS 101.*Full.*1 of 1 seats taken/.test(document.activeElement.getAttribute("aria-label")));
+  await page.keyboard.press("Enter");
+  await until(page, () => document.activeElement.matches(".srow .name[aria-expanded=true]") && /PHYS 101/.test(document.activeElement.textContent));
 });
 
 test("a section's capacity is changed in place, and a cancellation asks twice", async () => {
@@ -44,34 +65,56 @@ test("a section's capacity is changed in place, and a cancellation asks twice", 
   assert.equal(await page.inputValue(".srow [name=status]"), "open");
 });
 
-test("a file is checked before it changes anything; a bad line is shown with its number, a good file is applied", async () => {
-  const page = await desk("#import");
-  await page.setInputFiles("#import-form [name=file]", file("term,crn,course,title,capacity\nfile,1,MATH 1,One,10\nfile,2,MATH 2,Two,many\n"));
-  await page.getByRole("button", { name: "Check the file" }).click();
-  await until(page, () => /cannot be applied/.test(document.querySelector("#task").textContent));
-  assert.match(await page.locator("#task table").first().textContent(), /3.*capacity.*many/);
-  await page.setInputFiles("#import-form [name=file]", file("term,crn,course,title,capacity\nfile,1,MATH 1,One,10\nfile,2,MATH 2,Two,20\n"));
-  await page.getByRole("button", { name: "Check the file" }).click();
-  await until(page, () => /Nothing has changed yet/.test(document.querySelector("#task").textContent));
-  assert.equal((await hub.ask("staff", "GET", "/api/v1/terms")).items.some(({ id }) => id === "file"), false);
-  await page.getByRole("button", { name: "Apply 2 changes from schedule.csv" }).click();
-  await until(page, () => /Imported/.test(document.querySelector("#task").textContent));
-  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections?term=file")).total, 2);
+test("a roster says who is in and who waits in which place, follows what happens, and is a file", async () => {
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/desk-2?waitlist=true");
+  const page = await desk("#sections");
+  await page.fill("#section-search [name=q]", "physics");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  await page.click(".srow .name");
+  await until(page, () => document.querySelectorAll(".roster table").length === 2);
+  const [enrolled, waiting] = await page.locator(".roster table").allTextContents();
+  assert.match(enrolled, /Enrolled: 1.*Since.*Sam Student.*student.*E[SD]T/);
+  assert.match(waiting, /Waiting: 1.*Place.*1st.*student2/);
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download the roster" }).click()]);
+  assert.match(await readFile(await file.path(), "utf8"), /^user,name,status,position,since\n[^\n]*student,[^\n]*enrolled/);
+  await hub.ask("student", "DELETE", "/api/v1/me/registrations/desk-2");
+  await until(page, () => /Enrolled: 1.*student2/.test(document.querySelector(".roster").textContent) && /Nobody is waiting/.test(document.querySelector(".roster").textContent));
 });
 
-test("an alert says whom it reaches before it goes out, and a student's page has it at once", async () => {
-  const student = await open(chrome, hub, "/?term=desk", { user: "student" });
-  await until(student, () => document.querySelector("#live").dataset.state === "live");
-  const page = await desk("#alerts");
-  await page.fill("#alert-form [name=title]", "Payment is due");
-  await page.fill("#alert-form [name=message]", "By Friday.");
-  await page.selectOption("#alert-form [name=priority]", "high");
-  await until(page, () => /Reaches .* connected now/.test(document.querySelector("#reach").textContent));
-  assert.match(await page.textContent("#preview"), /Payment is due.*until it is read/);
-  await page.getByRole("button", { name: "Send the alert" }).click();
-  await until(student, () => /Payment is due/.test(document.querySelector("#banners").textContent));
-  await page.locator("#alert-list").getByRole("button", { name: "Take it down" }).first().click();
-  await until(student, () => !/Payment is due/.test(document.querySelector("#banners").textContent));
+test("a message to a section begins at its roster", async () => {
+  const page = await desk("#sections");
+  await page.fill("#section-search [name=q]", "physics");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  await page.click(".srow .name");
+  await page.getByRole("button", { name: "Write to them: everyone in PHYS 101" }).click();
+  await until(page, () => document.body.dataset.view === "alerts" && document.activeElement.name === "title" && /Reaches 1 person/.test(document.querySelector("#reach").textContent));
+  assert.equal(await page.inputValue("#alert-form [name=sections]"), "desk-2");
+});
+
+test("on a phone nothing is wider than the screen, whatever is opened", async () => {
+  const page = await desk("#now", { width: 390, height: 844 });
+  await until(page, () => document.querySelectorAll("#map i").length === 2 && document.querySelector("#hottest li") && document.querySelector("#refusal-list tr"));
+  const fits = async (what) => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), what);
+  await fits("now");
+  await page.locator("#map [data-id=desk-2]").click();
+  await until(page, () => document.querySelector(".roster table"));
+  await fits("a roster");
+  for (const view of ["import", "alerts", "terms"]) {
+    await page.click(`#views a[href="#${view}"]`);
+    await until(page, (wanted) => document.body.dataset.view === wanted, view);
+    await fits(view);
+  }
+});
+
+test("what was given up before it was asked for is not asked: the sections of two terms never mix", async () => {
+  const page = await desk("#now");
+  const asked = await page.evaluate(async () => {
+    const { call } = await import("/static/js/api.js");
+    const given = new AbortController();
+    given.abort();
+    return call("GET", "/api/v1/terms", { signal: given.signal }).then(() => true, () => false);
+  });
+  assert.equal(asked, false);
 });
 
 test("a student is not let in, and is told why", async () => {

@@ -38,8 +38,10 @@ export class Hub {
 
   /** Starts it; again, after `stop`, with the same store and address. */
   run() {
+    // Which hub it is, is ours to know: the hub itself has no such setting.
+    const { EDUHUB_BIN: _, ...inherited } = process.env;
     this.env = {
-      ...process.env, EDUHUB_SERVER__BIND: `127.0.0.1:${this.port}`, EDUHUB_STORE__URL: `sqlite:${this.folder}/hub.db`,
+      ...inherited, EDUHUB_SERVER__BIND: `127.0.0.1:${this.port}`, EDUHUB_STORE__URL: `sqlite:${this.folder}/hub.db`,
       EDUHUB_LIMITS__LOGIN_PER_MINUTE: "0", EDUHUB_LIMITS__REQUESTS_PER_SECOND: "0", EDUHUB_LOG__FILTER: "warn",
       EDUHUB_COLLEGE__NAME: "Riverside College", EDUHUB_COLLEGE__TIMEZONE: "America/New_York", ...this.settings,
     };
@@ -130,6 +132,18 @@ export async function open(chrome, hub, where, { user, width = 1280, height = 80
 
 /** Waits until `test` (in the page) holds. */
 export const until = (page, test, argument) => page.waitForFunction(test, argument, { timeout: PATIENCE_MS });
+
+/** Presses Tab until what `selector` names has the focus: how somebody without a mouse gets there. */
+export async function tabTo(page, selector) {
+  for (let presses = 0; presses < 200; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((wanted) => document.activeElement.matches(wanted), selector)) return;
+  }
+  throw new Error(`Tab never came to ${selector}`);
+}
+
+/** A file as it is chosen. */
+export const csvFile = (text, name = "schedule.csv") => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 

@@ -1,5 +1,6 @@
 //! Who has seen an alert, and who has not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -45,6 +46,22 @@ pub(super) fn ack(tx: &Connection, acks: &[Ack]) -> rusqlite::Result<Vec<bool>> 
             Ok(kept > 0)
         })
         .collect()
+}
+
+/// Of these alerts, those that a user has acknowledged.
+pub(super) fn acked_by(
+    connection: &Connection,
+    user: &UserName,
+    alerts: Vec<String>,
+) -> rusqlite::Result<HashSet<String>> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM alert_acks WHERE alert_id = ?1 AND user = ?2")?;
+    let mut acked = HashSet::new();
+    for id in alerts {
+        if statement.exists((&id, user.as_str()))? {
+            acked.insert(id);
+        }
+    }
+    Ok(acked)
 }
 
 fn receipt_at(row: &Row<'_>) -> rusqlite::Result<Receipt> {

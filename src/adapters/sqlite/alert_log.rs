@@ -29,6 +29,13 @@ const SEEN: &str = "
     SELECT l.seq FROM alert_recipients AS r JOIN alert_log AS l ON l.alert_id = r.alert_id
     WHERE r.user = ?1 AND l.seq > ?3 AND l.seq <= ?4";
 
+/// What staff sent and is in force at `?1`; the notices that the hub writes to one student are not staff's.
+const SENT: &str = "
+    SELECT l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at FROM alerts AS a
+    JOIN alert_log AS l ON l.alert_id = a.id AND l.kind = 'alert'
+    WHERE a.source <> 'registration' AND a.cancelled_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > ?1)
+      AND NOT EXISTS (SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq)";
+
 impl AlertStore for SqliteStore {
     fn post(&self, alert: Alert, now: Timestamp) -> StoreFuture<Alert> {
         self.write(move |tx| alerts::post(tx, alert, now))
@@ -93,12 +100,29 @@ impl AlertStore for SqliteStore {
         })
     }
 
+    fn sent(&self, limit: usize, now: Timestamp) -> StoreFuture<Page> {
+        self.read(move |connection| {
+            let tx = connection.unchecked_transaction()?;
+            let sql = format!("{SENT} ORDER BY l.seq DESC LIMIT ?2");
+            let mut items: Vec<(u64, Entry)> = tx
+                .prepare_cached(&sql)?
+                .query_map(params![now.as_millisecond(), limit], entry_at)?
+                .collect::<rusqlite::Result<_>>()?;
+            items.reverse();
+            Ok(Page { items, seq: kept(&tx)?.last })
+        })
+    }
+
     fn people_in(&self, audience: Audience, now: Timestamp) -> StoreFuture<HashSet<UserName>> {
         self.read(move |connection| people_in(connection, &audience, now))
     }
 
     fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>> {
         self.write(move |tx| acks::ack(tx, &acks))
+    }
+
+    fn acked_by(&self, user: UserName, alerts: Vec<String>) -> StoreFuture<HashSet<String>> {
+        self.read(move |connection| acks::acked_by(connection, &user, alerts))
     }
 
     fn receipts(&self, id: &str, limit: usize) -> StoreFuture<Option<Receipts>> {

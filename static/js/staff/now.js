@@ -1,9 +1,10 @@
-// What is going on now: a square for each section, shaded by how full it is; what fills fastest; what is refused.
+// What is going on now: the sums, what is asked for most, what is refused, and the map of all sections.
 
 import { $, button, h, put } from "../dom.js";
 import { api } from "../api.js";
 import { drawSeats } from "../seat-cell.js";
-import { FEW } from "../words.js";
+import { sentence } from "../words.js";
+import { level, SeatMap } from "./map.js";
 
 /** How far back "now" goes. */
 const NOW_MS = 60_000;
@@ -13,55 +14,37 @@ const DRAW_MS = 1_000;
 /** How many are called hottest. */
 const HOTTEST = 10;
 
-/** How full: 0 to 3 by quarters, 4 for few left, 5 for full, `off` for what takes nobody. */
-export function level({ capacity, enrolled, waitlisted, open }, status) {
-  if (status === "cancelled" || status === "closed" || (open <= 0 && enrolled + waitlisted < capacity)) return "off";
-  if (open <= 0) return 5;
-  if (open <= FEW && enrolled > 0) return 4;
-  return enrolled === 0 ? 0 : Math.min(3, 1 + Math.floor(3 * enrolled / capacity));
-}
+/** Where the map stands under the lists, nothing that grows may move it from under a finger. */
+const stacked = matchMedia("(max-width: 1099px)");
+const aimed = () => stacked.matches && $("map").matches(":hover");
 
 export class Now {
-  #cells = new Map();
   #moves = [];
-  #refused = new Map();
   #activity = null;
-  #due = 0;
-  #asks = true;
+  #since = Date.now();
+  /** What people were refused in the last minute, by section. */
+  refused = new Map();
 
   /** `page`: `{catalogue, seats, numbers(id), show(id)}`. */
   constructor(page) {
     this.page = page;
-    const map = $("map");
-    map.addEventListener("mouseover", ({ target }) => this.#point(target.dataset.id));
-    map.addEventListener("click", ({ target }) => target.dataset.id && page.show(target.dataset.id));
+    this.map = new SeatMap(page);
     setInterval(() => this.#lists(), DRAW_MS);
-    setInterval(() => this.#ask(), ASK_MS);
+    setInterval(() => this.ask(), ASK_MS);
   }
 
-  /** Another term, or more of its sections are here. */
   lay() {
-    const { catalogue } = this.page;
-    this.#cells.clear();
-    const subjects = new Map();
-    for (const id of catalogue.all) {
-      const name = catalogue.get(id).course.split(" ")[0];
-      if (!subjects.has(name)) subjects.set(name, []);
-      subjects.get(name).push(id);
-    }
-    put($("map"), [...subjects].sort(([a], [b]) => a.localeCompare(b)).map(([name, ids]) =>
-      h("div", { class: "subject" }, h("span", { title: name }, name), h("div", { class: "cells", role: "img", "aria-label": `${name}: ${ids.length} sections` }, ids.map((id) => {
-        const cell = h("i", { "data-id": id });
-        this.#cells.set(id, cell);
-        return cell;
-      })))));
-    this.redraw(null);
+    this.map.lay();
+    this.map.sum();
     this.#lists();
   }
 
   forget() {
     this.#moves = [];
     this.#activity = null;
+    this.#since = Date.now();
+    this.refused = new Map();
+    this.map.refused(this.refused);
   }
 
   /** Seats moved: `changes` are `[id, by]`, how many more are enrolled than before. */
@@ -72,37 +55,35 @@ export class Now {
   }
 
   redraw(ids) {
-    for (const id of ids ?? this.#cells.keys()) {
-      const cell = this.#cells.get(id);
-      if (!cell) continue;
-      const is = String(level(this.page.numbers(id), this.page.catalogue.get(id)?.status));
-      if (cell.dataset.level !== is) cell.dataset.level = is;
-    }
+    this.map.redraw(ids);
   }
 
-  #point(id) {
-    const section = id && this.page.catalogue.get(id);
-    if (!section) return;
-    const { capacity, enrolled, waitlisted } = this.page.numbers(id);
-    put($("pointed"), `${this.page.catalogue.name(id)} ${section.title ?? ""}: ${enrolled} of ${capacity} seats taken${waitlisted ? `, ${waitlisted} waiting` : ""}.`);
-  }
-
-  /** What the hub counts itself; a hub that does not is asked once. */
-  async #ask() {
-    if (!this.#asks || document.hidden || $("desk").hidden) return;
+  /** What the hub counts itself. */
+  async ask() {
+    if (document.hidden || $("desk").hidden) return;
     try {
-      const told = await api.get("/api/v1/staff/activity");
-      this.#activity = told.minute ?? told;
+      this.#activity = await api.get("/api/v1/staff/activity");
+      put($("activity-failed"));
     } catch (problem) {
-      if (problem.status === 404) this.#asks = false;
+      put($("activity-failed"), `What is asked for and refused did not arrive. ${sentence(problem)}`);
+      return;
     }
-    const refused = new Map((this.#activity?.hottest ?? []).filter((one) => one.refused > 0).map((one) => [one.section, one.refused]));
-    for (const id of new Set([...refused.keys(), ...this.#refused.keys()])) this.#cells.get(id)?.classList.toggle("ring", refused.has(id));
-    this.#refused = refused;
-    $("refused-key").hidden = !refused.size;
-    const refusals = Object.entries(this.#activity?.refusals ?? {}).sort((a, b) => b[1] - a[1]);
-    $("refusals").hidden = !refusals.length;
-    put($("refusal-list"), refusals.map(([code, n]) => h("li", null, h("span", null, WHY[code] ?? code), h("strong", null, n.toLocaleString()))));
+    this.refused = new Map(this.#activity.hottest.filter((one) => one.refused > 0).map((one) => [one.section, one.refused]));
+    this.map.refused(this.refused);
+    this.map.sum();
+    $("refused-key").hidden = !this.refused.size;
+    this.#refusals();
+    this.#hot();
+  }
+
+  /** Two columns: what is refused now, and what the morning was like. */
+  #refusals() {
+    if (aimed()) return;
+    const { refusals: minute, hour } = this.#activity;
+    const codes = Object.entries(hour.refusals).sort((a, b) => (minute[b[0]] ?? 0) - (minute[a[0]] ?? 0) || b[1] - a[1]);
+    $("refusals").hidden = !codes.length;
+    $("no-refusals").hidden = codes.length > 0;
+    put($("refusal-list"), codes.map(([code, n]) => h("tr", null, h("th", { scope: "row" }, WHY[code] ?? code), h("td", null, (minute[code] ?? 0).toLocaleString()), h("td", null, n.toLocaleString()))));
   }
 
   #lists() {
@@ -121,7 +102,7 @@ export class Now {
       if (is === 4) sums.few += 1;
     }
     const taken = this.#moves.filter(({ by }) => by > 0).reduce((sum, { by }) => sum + by, 0);
-    const facts = [["Sections", sums.sections], ["Full", sums.full], ["Few seats left", sums.few], ["Seats taken", sums.taken], ["Seats left", sums.left], ["Waiting", sums.waiting], ["Taken in the last minute", taken]];
+    const facts = [["Sections", sums.sections], ["Full", sums.full], ["Few seats left", sums.few], ["Seats taken", sums.taken], ["Seats left", sums.left], ["Waiting", sums.waiting], [Date.now() - this.#since < NOW_MS ? "Taken since you came" : "Taken in the last minute", taken]];
     const text = JSON.stringify(facts);
     if ($("sums").dataset.key !== text) {
       $("sums").dataset.key = text;
@@ -130,22 +111,38 @@ export class Now {
     this.#hot();
   }
 
-  #hot() {
+  /** This term's, from the hub's count of the last minute; else of the hour; else what moved before one's eyes. */
+  #hottest() {
+    const known = (list) => list?.filter((one) => this.page.catalogue.get(one.section)).slice(0, HOTTEST) ?? [];
+    for (const [list, when] of [[this.#activity?.hottest, "minute"], [this.#activity?.hour.hottest, "hour"]]) {
+      const told = known(list);
+      if (told.length) return { when, list: told.map(({ section: id, asked, enrolled, waitlisted, refused }) => ({ id, words: [`${asked.toLocaleString()} asked`, `${enrolled.toLocaleString()} enrolled`, waitlisted && `${waitlisted.toLocaleString()} waiting`, refused && `${refused.toLocaleString()} refused`].filter(Boolean).join(", ") })) };
+    }
     const by = new Map();
     for (const { id, by: n } of this.#moves) by.set(id, (by.get(id) ?? 0) + Math.abs(n));
-    const own = [...by].sort((a, b) => b[1] - a[1]).slice(0, HOTTEST).map(([id, n]) => ({ id, words: `${n} ${n === 1 ? "change" : "changes"} in the last minute` }));
-    const told = this.#activity?.hottest?.slice(0, HOTTEST).map((one) => ({ id: one.section, words: `${one.asked} asked, ${one.enrolled} enrolled, ${one.refused} refused` }));
-    const list = told?.length ? told : own;
+    return { when: "minute", list: [...by].sort((a, b) => b[1] - a[1]).slice(0, HOTTEST).filter(([id]) => this.page.catalogue.get(id)).map(([id, n]) => ({ id, words: `${n} ${n === 1 ? "change" : "changes"}` })) };
+  }
+
+  /** What is looked at, or about to be pressed, stays where it is until it is left. */
+  #hot() {
+    const { when, list } = this.#hottest();
+    if (aimed() || ($("hottest").children.length && $("hottest").matches(":hover, :focus-within"))) return this.#draw([...$("hottest").children].map((el) => ({ id: el.dataset.id, words: list.find(({ id }) => id === el.dataset.id)?.words })));
     $("no-hot").hidden = list.length > 0;
+    const title = `Asked for most in the last ${when}`;
+    if ($("hot-title").textContent !== title) put($("hot-title"), title);
     const had = new Map([...$("hottest").children].map((el) => [el.dataset.id, el]));
-    const rows = list.filter(({ id }) => this.page.catalogue.get(id)).map(({ id, words }) => {
-      const el = had.get(id) ?? h("li", { "data-id": id }, button(this.page.catalogue.name(id), () => this.page.show(id), { class: "plain" }), h("small"), h("div", { class: "seats" }));
-      if (el.children[1].textContent !== words) put(el.children[1], words);
-      drawSeats(el.children[2], { id, ...this.page.numbers(id) }, this.page.catalogue.get(id).status);
-      return el;
-    });
+    const rows = list.map(({ id }) => had.get(id) ?? h("li", { "data-id": id }, button(this.page.catalogue.name(id), () => this.page.show(id), { class: "plain" }), h("small"), h("div", { class: "seats" })));
     for (const el of had.values()) if (!rows.includes(el)) el.remove();
     rows.forEach((el, i) => $("hottest").children[i] !== el && $("hottest").insertBefore(el, $("hottest").children[i] ?? null));
+    this.#draw(list);
+  }
+
+  #draw(list) {
+    list.forEach(({ id, words }, i) => {
+      const el = $("hottest").children[i];
+      if (words && el.children[1].textContent !== words) put(el.children[1], words);
+      if (this.page.catalogue.get(id)) drawSeats(el.children[2], { id, ...this.page.numbers(id) }, this.page.catalogue.get(id).status);
+    });
   }
 }
 

@@ -4,43 +4,77 @@ import { $, button, h, later, put } from "../dom.js";
 import { api } from "../api.js";
 import { VirtualList } from "../list.js";
 import { drawSeats } from "../seat-cell.js";
-import { kind, meetings, sentence } from "../words.js";
+import { FEW, kind, meetings, sentence } from "../words.js";
+import { Roster } from "./roster.js";
 
 const TYPING_MS = 80;
+/** Most of it first: full ones by how many wait, then by the part that is taken. */
+const ORDERS = {
+  full: ({ capacity, enrolled, waitlisted, open }) => open <= 0 ? 1 + waitlisted : capacity ? enrolled / capacity : 1,
+  waiting: ({ waitlisted }) => waitlisted,
+  left: ({ open }) => open,
+};
 const FIELDS = ["capacity", "waitlist_capacity", "status"];
 
 export class Sections {
   /** What was typed and not saved, by section: it outlives being scrolled away. */
   edits = new Map();
+  /** What is opened: it stays so when the list is drawn anew. */
+  opened = new Set();
   /** What came of the last save, by section. */
   answers = new Map();
 
-  /** `page`: `{catalogue, numbers(id)}`. */
+  /** `page`: `{catalogue, numbers(id), refused(), write(audience)}`. */
   constructor(page) {
     this.page = page;
     this.form = $("section-search");
     this.list = new VirtualList($("section-rows"), () => new SectionRow(this));
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", later(TYPING_MS, () => this.search()));
+    $("sort-again").addEventListener("click", () => this.search());
   }
 
-  /** Looks for one section. */
+  /** Looks for one section, and opens it. */
   show(id) {
     this.form.elements.q.value = this.page.catalogue.get(id)?.crn ?? "";
     this.form.elements.which.value = "";
+    this.opened.clear();
     this.search();
+    const row = this.list.row(id);
+    if (!row?.roster) row?.open();
+    row?.head.focus();
+  }
+
+  /** All of them, the fullest first. */
+  fullest() {
+    const { q, which, order } = this.form.elements;
+    [q.value, which.value, order.value] = ["", "", "full"];
+    this.search();
+    q.focus();
   }
 
   search() {
     const { catalogue, numbers } = this.page;
-    const { q, which } = this.form.elements;
+    const { q, which, order } = this.form.elements;
     const fits = {
+      few: (id) => numbers(id).open > 0 && numbers(id).open <= FEW,
+      refused: (id) => this.page.refused().has(id),
       full: (id) => numbers(id).open <= 0 && numbers(id).enrolled >= numbers(id).capacity,
       waiting: (id) => numbers(id).waitlisted > 0,
       closed: (id) => catalogue.get(id).status !== "open",
     }[which.value] ?? (() => true);
     const ids = catalogue.state === "loading" ? [] : catalogue.search({ q: q.value, subject: "", days: [], open: false, order: "course" }).filter(fits);
+    const by = ORDERS[order.value];
+    if (by) {
+      const key = new Map(ids.map((id) => [id, by(numbers(id))]));
+      ids.sort((a, b) => key.get(b) - key.get(a));
+    }
+    // Rows do not move by themselves: the order is that of the last press.
+    $("sort-again").hidden = !by;
+    const held = document.activeElement?.closest(".srow");
+    const focused = held && this.list.ids[held.dataset.index];
     this.list.show(ids);
+    if (focused) this.list.row(focused)?.head.focus({ preventScroll: true });
     const n = ids.length.toLocaleString();
     put($("sections-found"), catalogue.state === "ready" ? `${n} section${ids.length === 1 ? "" : "s"}`
       : catalogue.state === "failed" ? [sentence(catalogue.problem), " ", button("Load again", () => catalogue.load(catalogue.term), { class: "plain" })] : "Loading the sections…");
@@ -80,13 +114,15 @@ export class Sections {
   }
 }
 
+const LABELS = [["capacity", "Capacity"], ["waitlist_capacity", "Waitlist"], ["status", "Status"]];
+
 class SectionRow {
   constructor(desk) {
     this.desk = desk;
     this.course = h("strong");
     this.what = h("span", { class: "soft" });
     this.title = h("div", { class: "cut" });
-    this.head = h("button", { class: "name cut", type: "button", onclick: () => this.#open() }, this.course, " ", this.what, this.title);
+    this.head = h("button", { class: "name cut", type: "button", onclick: () => this.toggle() }, this.course, " ", this.what, this.title);
     this.when = h("div", { class: "cut" });
     this.who = h("div", { class: "cut soft" });
     this.seats = h("div", { class: "seats" });
@@ -95,16 +131,15 @@ class SectionRow {
       status: h("select", { name: "status" }, ["open", "closed", "cancelled"].map((one) => h("option", { value: one }, one))) };
     this.saving = h("div", { class: "saving", role: "status" });
     this.line = h("form", { class: "line", onsubmit: (event) => { event.preventDefault(); desk.save(this.bound); }, oninput: () => this.#typed() },
-      this.head, h("div", { class: "heads" }, this.when, this.who), this.seats, this.inputs.capacity, this.inputs.waitlist_capacity, this.inputs.status, this.saving);
+      this.head, h("div", { class: "heads" }, this.when, this.who), this.seats, ...LABELS.map(([name, label]) => h("label", null, h("span", null, label), this.inputs[name])), this.saving);
     this.more = h("div", { class: "more" });
     this.el = h("li", { class: "srow" }, this.line, this.more);
   }
 
   bind(id, index, total) {
     this.bound = id;
-    this.isOpen = false;
-    put(this.more);
-    this.head.setAttribute("aria-expanded", "false");
+    this.close();
+    if (this.desk.opened.has(id)) this.open();
     this.el.setAttribute("aria-posinset", index + 1);
     this.el.setAttribute("aria-setsize", total);
     this.key = "";
@@ -114,7 +149,7 @@ class SectionRow {
     put(this.title, section.title ?? "");
     put(this.when, meetings(section, true).join("; "));
     put(this.who, section.instructor ?? "Instructor not named yet");
-    for (const [name, label] of [["capacity", "Capacity"], ["waitlist_capacity", "Waitlist places"], ["status", "Status"]]) this.inputs[name].setAttribute("aria-label", `${label} of ${section.course} ${section.crn}`);
+    for (const [name, label] of LABELS) this.inputs[name].setAttribute("aria-label", `${label} of ${section.course} ${section.crn}`);
     this.draw();
   }
 
@@ -124,6 +159,9 @@ class SectionRow {
     const section = page.catalogue.get(id);
     const numbers = page.numbers(id);
     drawSeats(this.seats, { id, ...numbers }, section.status);
+    const moved = String(Object.values(numbers));
+    if (this.roster && this.moved !== moved) this.roster.again();
+    this.moved = moved;
     const edit = edits.get(id);
     const answer = answers.get(id);
     const key = JSON.stringify([edit, answer, ...FIELDS.map((name) => section[name])]);
@@ -147,22 +185,29 @@ class SectionRow {
     this.draw();
   }
 
-  async #open() {
-    this.isOpen = !this.isOpen;
-    this.head.setAttribute("aria-expanded", this.isOpen);
-    const { catalogue, numbers } = this.desk.page;
+  toggle() {
+    if (!this.roster) return this.open();
+    this.desk.opened.delete(this.bound);
+    this.close();
+  }
+
+  close() {
+    this.roster = null;
+    this.head.setAttribute("aria-expanded", "false");
+    put(this.more);
+  }
+
+  /** What is told of it, and its roster. */
+  open() {
+    const { catalogue, write } = this.desk.page;
     const id = this.bound;
     const section = catalogue.get(id);
-    const { enrolled, capacity, waitlisted } = numbers(id);
-    put(this.more, this.isOpen && [h("p", null, h("strong", null, section.title ?? ""), ` ${section.credits ?? 0} credits. ${enrolled} of ${capacity} seats taken, ${waitlisted} waiting.`), h("p", { class: "roster" }, "Asking for the roster…")]);
-    if (!this.isOpen) return;
-    let drawn;
-    try {
-      const { items } = await api.get(`/api/v1/sections/${encodeURIComponent(id)}/roster`);
-      drawn = items.length ? h("ol", null, items.map((one) => h("li", null, `${one.name || one.user} (${one.user}), ${one.status}${one.position ? `, ${one.position} in line` : ""}`))) : "Nobody is enrolled or waiting.";
-    } catch (problem) {
-      drawn = problem.status === 404 ? "" : sentence(problem);
-    }
-    if (this.isOpen && this.bound === id && this.more.lastChild) put(this.more.lastChild, drawn);
+    this.desk.opened.add(id);
+    this.roster = new Roster(id, catalogue.name(id), () => write({ sections: [id] }));
+    this.head.setAttribute("aria-expanded", "true");
+    const facts = [meetings(section).join("; "), section.instructor ?? "Instructor not named yet", `${section.credits ?? 0} credits`,
+      section.outside_enrolled && `${section.outside_enrolled} seats held outside the hub`].filter(Boolean);
+    put(this.more, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
+    this.roster.load();
   }
 }

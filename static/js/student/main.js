@@ -98,7 +98,7 @@ opening.draw();
 
 async function arrive(who) {
   user = who;
-  alerts.forget();
+  alerts.forget(user);
   news.arrive();
   page.drops.forget();
   page.mine.forget();

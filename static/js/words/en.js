@@ -103,7 +103,7 @@ export default {
 
   "alerts.title": "Alerts", "alerts.none": "Nothing is in force right now.", "alerts.none.do": "What the college tells you appears here at once.",
   "alerts.archive": "Earlier alerts", "alerts.archive.loading": "Loading the earlier alerts…", "alerts.archive.none": "There are no earlier alerts.", "alerts.archive.failed": "The earlier alerts did not arrive. {why}",
-  "alerts.read": "I have read this", "alerts.until": "until {at}", "alerts.take_down": "Take it down", "alerts.over": "over",
+  "alerts.read": "I have read this", "alerts.asks": "You are asked to confirm that you have read this.", "alerts.confirmed": "You have confirmed this.", "alerts.until": "until {at}", "alerts.take_down": "Take it down", "alerts.over": "over",
   "alerts.emergency": "Emergency",
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",

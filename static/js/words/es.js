@@ -104,7 +104,7 @@ export default {
 
   "alerts.title": "Avisos", "alerts.none": "Ahora no hay ninguno en vigor.", "alerts.none.do": "Lo que comunique la institución aparece aquí al momento.",
   "alerts.archive": "Avisos anteriores", "alerts.archive.loading": "Cargando los avisos anteriores…", "alerts.archive.none": "No hay avisos anteriores.", "alerts.archive.failed": "Los avisos anteriores no han llegado. {why}",
-  "alerts.read": "Leído", "alerts.until": "hasta el {at}", "alerts.take_down": "Retirar", "alerts.over": "terminado",
+  "alerts.read": "Leído", "alerts.asks": "Se le pide que confirme que lo ha leído.", "alerts.confirmed": "Lo ha confirmado.", "alerts.until": "hasta el {at}", "alerts.take_down": "Retirar", "alerts.over": "terminado",
   "alerts.emergency": "Emergencia",
   "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",

@@ -1,12 +1,13 @@
 // Opening, closing and changing terms.
 
-import { $, button, h, put, table } from "./dom.js";
-import { api } from "./api.js";
-import { setZone } from "./i18n.js";
-import { moment } from "./words.js";
+import { $, button, h, put, table } from "../dom.js";
+import { api } from "../api.js";
+import { setZone } from "../i18n.js";
+import { moment } from "../words.js";
+import { momentOf, wallOf, zoneName } from "./wall.js";
 
 const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
-const local = (value) => value ? new Date(value).toISOString() : undefined;
+const local = (value) => momentOf(value)?.toISOString();
 
 export class TermDesk {
   #skew = 0;
@@ -14,13 +15,13 @@ export class TermDesk {
   /** `onterms(items)`: a term was changed here. */
   constructor(onterms) {
     this.onterms = onterms;
-    put($("zone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
     $("term-form").addEventListener("submit", (event) => this.#save(event));
   }
 
   async load() {
     const { items, college } = await api.get("/api/v1/terms");
     if (college?.timezone) setZone(college.timezone);
+    put($("zone"), zoneName());
     if (items[0]?.now) this.#skew = Date.parse(items[0].now) - Date.now();
     put($("term-ids"), items.map((term) => h("option", { value: term.id }, term.title)));
     put($("terms"), items.length
@@ -46,11 +47,10 @@ export class TermDesk {
 
   #edit(term) {
     const form = $("term-form");
-    const wall = (at) => at ? new Date(Date.parse(at) - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 19) : "";
     form.elements.id.value = term.id;
     form.elements.title.value = term.title ?? "";
-    form.elements.opens_at.value = wall(term.opens_at);
-    form.elements.closes_at.value = wall(term.closes_at);
+    form.elements.opens_at.value = wallOf(term.opens_at);
+    form.elements.closes_at.value = wallOf(term.closes_at);
     form.elements.title.focus();
   }
 

@@ -1,0 +1,133 @@
+// Importing a schedule on the staff's page: three steps that can be left and come back to.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { browser, csvFile, Hub, open, tabTo, until } from "./support.mjs";
+
+let hub, chrome, folder;
+before(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "eduhub-file-"));
+  [hub, chrome] = await Promise.all([Hub.start(), browser()]);
+  await hub.term("desk", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,MWF,09:30-10:20,Curie", "3,CHEM 101,Chemistry,A01,lecture,4,9,3,TR,09:30-10:20,Franklin"]);
+});
+after(async () => { await chrome?.close(); await hub?.end(); rmSync(folder, { recursive: true, force: true }); });
+
+const HEADS = "term,crn,course,title,capacity";
+const desk = async () => {
+  const page = await open(chrome, hub, "/staff#import", { user: "staff" });
+  await page.selectOption("#which-term", "desk");
+  return page;
+};
+const choose = (page, ...lines) => page.setInputFiles("#import-form [name=file]", csvFile([HEADS, ...lines, ""].join("\n")));
+const check = (page) => page.getByRole("button", { name: "Check the file" }).click();
+const said = (page, words) => until(page, (source) => new RegExp(source).test(document.querySelector("#task").textContent), words);
+
+test("a file is checked before it changes anything; a bad line is shown with its number, a good file is applied", async () => {
+  const page = await desk();
+  await choose(page, "file,1,MATH 1,One,10", "file,2,MATH 2,Two,many");
+  await check(page);
+  await said(page, "cannot be applied");
+  assert.match(await page.locator("#task [data-part=errors] table").textContent(), /3.*Capacity.*many/);
+  await choose(page, "file,1,MATH 1,One,10", "file,2,MATH 2,Two,20");
+  await check(page);
+  await said(page, "Nothing has changed yet");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/terms")).items.some(({ id }) => id === "file"), false);
+  await page.getByRole("button", { name: "Apply 2 changes from schedule.csv" }).click();
+  await said(page, "Imported");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections?term=file")).total, 2);
+  await page.getByRole("button", { name: "Look at the sections" }).click();
+  await until(page, () => document.querySelector("#which-term").value === "file" && document.querySelectorAll(".srow").length === 2);
+});
+
+test("what would change is told field by field, with old and new, and what the file does not have", async () => {
+  const page = await desk();
+  await choose(page, "desk,1,MATH 151,Calculus I,40", "desk,2,PHYS 101,Mechanics,1", "desk,9,BIOL 101,Cells,25");
+  await check(page);
+  await said(page, "would add 1 section, change 2 and leave 0 as they are");
+  const changes = await page.locator("#task [data-part=changes] tbody tr").allTextContents();
+  assert.ok(changes.some((line) => /MATH 151.*Capacity240/.test(line)), changes.join("\n"));
+  assert.ok(changes.some((line) => /TitlePhysicsMechanics/.test(line)), changes.join("\n"));
+  assert.ok(changes.some((line) => /desk-9New.*BIOL 101.*Cells.*25 seats/.test(line)), changes.join("\n"));
+  assert.match(await page.textContent("#task [data-part=missing]"), /stay as they are \(1\).*CHEM 101/);
+});
+
+test("a check that was left is there again, with its file, and can be applied", async () => {
+  const page = await desk();
+  await choose(page, "desk,3,CHEM 101,Organic chemistry,9");
+  await check(page);
+  await said(page, "Nothing has changed yet");
+  await page.reload();
+  await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
+  await said(page, "Imported");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/desk-3")).title, "Organic chemistry");
+  await page.getByRole("button", { name: "Start over with another file" }).click();
+  await until(page, () => !document.querySelector("#import-form").hidden && !document.querySelector("#task").firstChild);
+  await page.reload();
+  await until(page, () => document.querySelector("#which-term option"));
+  assert.equal(await page.textContent("#task"), "");
+});
+
+test("a file is dropped; what is no CSV file is refused before it is sent", async () => {
+  const page = await desk();
+  const drop = async (name, text) => {
+    const dataTransfer = await page.evaluateHandle(([name, text]) => {
+      const carried = new DataTransfer();
+      carried.items.add(new File([text], name));
+      return carried;
+    }, [name, text]);
+    await page.dispatchEvent("#drop", "dragover", { dataTransfer });
+    assert.ok(await page.evaluate(() => document.querySelector("#drop").classList.contains("over")));
+    await page.dispatchEvent("#drop", "drop", { dataTransfer });
+  };
+  await drop("schedule.xlsx", "PK");
+  await until(page, () => /is not a CSV file/.test(document.querySelector("#import-answer").textContent));
+  await drop("autumn.csv", `${HEADS}\ndesk,1,MATH 151,Calculus I,41\n`);
+  await until(page, () => /autumn\.csv/.test(document.querySelector("#drop-words").textContent) && !document.querySelector("#import-answer").textContent);
+  await check(page);
+  await said(page, "Apply 1 change from autumn.csv");
+});
+
+test("every refused line is in a file, with its number", async () => {
+  const page = await desk();
+  await choose(page, "file,1,MATH 1,One,10", ...Array.from({ length: 40 }, (_, i) => `file,${i + 2},MATH 2,Two,many`));
+  await check(page);
+  await said(page, "40 lines are refused");
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download 40 refused lines" }).click()]);
+  const lines = (await readFile(await file.path(), "utf8")).trim().split("\n");
+  assert.equal(lines.length, 41);
+  assert.match(lines[1], /^3,\w+,many,/);
+  assert.equal(await page.locator("#task [data-part=errors] tbody tr").count(), 25);
+  await page.getByRole("button", { name: "Show 15 more" }).click();
+  assert.equal(await page.locator("#task [data-part=errors] tbody tr").count(), 40);
+});
+
+test("a large import shows how far it is, is found again when the page was left, and can be cancelled", async () => {
+  const large = path.join(folder, "large.csv");
+  writeFileSync(large, `${HEADS}\n${Array.from({ length: 800_000 }, (_, i) => `large,${i},BIG ${i % 900},Section number ${i} of a very large college,30\n`).join("")}`);
+  const page = await desk();
+  await page.setInputFiles("#import-form [name=file]", large);
+  await check(page);
+  await until(page, () => document.querySelector("#task progress")?.value > 0 && /Reading the file/.test(document.querySelector("#task").textContent));
+  await page.reload();
+  await until(page, () => document.querySelector("#task progress") && /Checking the file/.test(document.querySelector("#task").textContent));
+  assert.equal(await page.getAttribute("#steps [aria-current]", "class"), "");
+  await page.getByRole("button", { name: "Cancel the import" }).click();
+  await said(page, "Cancelled. Nothing has changed.");
+});
+
+test("an import is checked and applied by keyboard alone", async () => {
+  const page = await desk();
+  await choose(page, "keys,1,MATH 1,One,10");
+  await page.focus("#views a[href='#import']");
+  await tabTo(page, "#import-form button");
+  await page.keyboard.press("Enter");
+  await said(page, "Nothing has changed yet");
+  await tabTo(page, "#task .primary");
+  await page.keyboard.press("Enter");
+  await said(page, "Imported");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections?term=keys")).total, 1);
+});
