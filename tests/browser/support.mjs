@@ -42,6 +42,8 @@ export class Hub {
       ...process.env, EDUHUB_SERVER__BIND: `127.0.0.1:${this.port}`, EDUHUB_STORE__URL: `sqlite:${this.folder}/hub.db`,
       EDUHUB_LIMITS__LOGIN_PER_MINUTE: "0", EDUHUB_LIMITS__REQUESTS_PER_SECOND: "0", EDUHUB_LOG__FILTER: "warn",
       EDUHUB_COLLEGE__NAME: "Riverside College", EDUHUB_COLLEGE__TIMEZONE: "America/New_York", ...this.settings,
+      // It says which hub is started, and is no setting of it.
+      EDUHUB_BIN: undefined,
     };
     this.process = spawn(HUB, ["serve", "--demo"], { env: this.env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
