@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { browser, Hub, open, until } from "./support.mjs";
+import { tokens } from "./crowd.mjs";
 
 let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
@@ -131,6 +132,52 @@ test("the hub is restarted in the middle: the page says so, comes back, and has 
   await row(page, "Dibujo").getByRole("button", { name: /^Register/ }).click();
   await until(page, () => document.querySelectorAll("#lines [data-kind=enrolled]").length === 2);
   assert.deepEqual(await hub.held("student", "again"), ["1 enrolled", "5 enrolled"]);
+});
+
+test("the hub is killed in the middle of a rush: the page comes back to what the hub kept, and nobody lost a seat", async () => {
+  await hub.term("rush", ["1,MATH 151,Calculus I,A01,lecture,5,30,0,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,40,3,TR,09:30-10:20,Curie", "3,ARTS 105,Drawing,S01,studio,3,20,5,F,18:00-20:50,Goya"]);
+  const page = await open(chrome, hub, "/?term=rush", { user: "student" });
+  await rows(3)(page);
+  await row(page, "Calculus").getByRole("button", { name: /^Register/ }).click();
+  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+
+  // Sixty others want the thirty seats, a few at a time, and ask again until they are answered.
+  const [others, enrolled, refused] = [tokens(hub, 60), [], []];
+  let killed = null;
+  const want = async (token) => {
+    for (;;) {
+      try {
+        const answer = await fetch(`${hub.url}/api/v1/me/registrations/rush-1`, { method: "PUT", headers: { Authorization: `Bearer ${token}` } });
+        if (!answer.ok && answer.status !== 409) continue;
+        (answer.ok ? enrolled : refused).push(token);
+        if (enrolled.length === 10) killed = hub.stop();
+        return;
+      } catch { /* The hub is away. */ }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const lane = async () => { while (others.length) await want(others.shift()); };
+  const rush = Promise.all([lane(), lane(), lane(), lane()]);
+  await until(page, () => /Reconnecting, numbers as of/.test(document.querySelector("#live").textContent));
+  await killed;
+  await row(page, "Physics").getByRole("button", { name: /^Register/ }).click();
+  await until(page, () => /Asking again is safe/.test(document.querySelector("#rows").textContent));
+  assert.ok(others.length > 0, "the rush is not over");
+  await hub.run();
+  await row(page, "Physics").getByRole("button", { name: "Ask again" }).click();
+  await rush;
+  await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelectorAll("#lines [data-kind=enrolled]").length === 2);
+  assert.deepEqual([enrolled.length, refused.length], [29, 31]);
+
+  // What the page says is what the hub has.
+  assert.deepEqual(await hub.held("student", "rush"), ["1 enrolled", "2 enrolled"]);
+  const { items } = await hub.ask("staff", "GET", "/api/v1/sections/rush-1/roster");
+  assert.equal(items.filter(({ status }) => status === "enrolled").length, 30);
+  const { seats } = await hub.ask("student", "GET", "/api/v1/seats?term=rush");
+  const taken = seats.map(([, capacity, enrolled]) => `${enrolled} of ${capacity} seats taken`).sort();
+  assert.deepEqual(taken, ["0 of 20 seats taken", "1 of 40 seats taken", "30 of 30 seats taken"]);
+  await until(page, (taken) => String([...document.querySelectorAll(".row .seats")].map(({ title }) => title).sort()) === String(taken), taken);
+  assert.deepEqual(page.wrong, []);
 });
 
 test("where no WebSocket gets through, the page asks, and says that it does", async () => {

@@ -9,7 +9,8 @@ import path from "node:path";
 import { chromium } from "playwright-core";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
+/** The hub that is tried. */
+export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
 /** How long anything that is awaited may take: generous, since a test machine may be busy. */
 export const PATIENCE_MS = 40_000;
@@ -118,8 +119,8 @@ export async function browser() {
 }
 
 /** Opens a page as a user (none: a visitor). What goes wrong in its scripts is in `page.wrong`. */
-export async function open(chrome, hub, where, { user, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, script } = {}) {
-  const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion: "reduce" });
+export async function open(chrome, hub, where, { user, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", script } = {}) {
+  const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion });
   context.setDefaultTimeout(PATIENCE_MS);
   if (script) await context.addInitScript(script);
   if (user) await context.addCookies([{ name: "eduhub_session", value: await hub.token(user), url: hub.url, httpOnly: true, sameSite: "Lax" }]);
