@@ -31,16 +31,17 @@ export class Actions {
     const { mine, terms, plan, drops, numbers } = this.page;
     const held = mine.get(id);
     const [doing, kind, waits] = [mine.doing(id), this.kind(id), drops.left(id) !== undefined];
-    const waiting = numbers(id).waitlisted;
-    const key = [id, held?.status, held?.position, held && waiting, doing, kind, waits, terms.phase(), plan.has(id), now.language].join();
+    const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
+    const line = kind !== "full" ? "" : !places ? "wait.none" : waiting >= places ? "wait.full" : "open";
+    const key = [id, held?.status, held?.position, held && waiting, doing, kind, line, waits, terms.phase(), plan.has(id), now.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
     const since = same ? performance.now() : 0;
-    put(el, this.#buttons(id, { held, doing, kind, waits, waiting, place, since }));
+    put(el, this.#buttons(id, { held, doing, kind, line, waits, waiting, place, since }));
   }
 
-  #buttons(id, { held, doing, kind, waits, waiting, place, since }) {
+  #buttons(id, { held, doing, kind, line, waits, waiting, place, since }) {
     const { mine, terms, plan, drops } = this.page;
     if (doing) return h("span", { class: "doing" }, t(doing));
     const labelled = (verb) => ({ "aria-label": t("do.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
@@ -57,6 +58,7 @@ export class Actions {
       : kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("do.plan") });
     const settled = () => performance.now() - since > SETTLED_MS;
     const main = kind === "open" ? button(t("do.register"), () => mine.register(id), { class: "strong", ...labelled("do.register") })
+      : line && line !== "open" ? h("span", { class: "tag none" }, t(line))
       : kind === "full" ? button(t("do.wait"), () => mine.register(id, { waitlist: settled() }), labelled("do.wait")) : null;
     return [main, kind !== "cancelled" && (plan.has(id)
       ? this.#icon("keep", "do.planned", id, () => plan.remove(id), { class: "icon-only on", "aria-pressed": "true" })
