@@ -78,7 +78,8 @@ export class MyTerm {
     if (!it || it.section !== section) {
       const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), answer: h("div", { class: "answers" }) };
       const el = h("li", { class: "mine-line" },
-        h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, kind(section)].filter(Boolean).join(" "))),
+        h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, kind(section)].filter(Boolean).join(" ")),
+          h("span", { class: "on-paper" }, `, ${t("week.planned")}`)),
         h("div", { class: "title" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetings(section, true).map((text) => h("div", null, text)) : ""),
         parts.seats, parts.act, parts.answer);
       this.#lines.set(id, it = { ...parts, el, section });
