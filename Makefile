@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser-test pictures bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test browser-test pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ run-plone: plone ## the hub in front of that Plone, on http://127.0.0.1:8000
 
 bench: ## measures the hub beside what it is compared to
 	$(CARGO) bench --locked --bench hub
+
+page-bench: ## measures the student's page while 500 of 3,465 sections change each second, for SECONDS=300
+	@scripts/browser/install.sh
+	$(CARGO) build --locked
+	npm ci --prefix tests/browser --no-audit --no-fund --silent
+	node tests/browser/page-bench.mjs
 
 fmt: ## formats the sources
 	$(CARGO) fmt --all

@@ -182,7 +182,12 @@ fn list_json(filter: &Filter, snapshots: &[Arc<Snapshot>]) -> Bytes {
         given += 1;
         last = Some(id.to_string());
     }
-    out.extend_from_slice(format!("],\"next\":{},\"total\":{total}}}", json!(next)).as_bytes());
+    out.extend_from_slice(format!("],\"next\":{},\"total\":{total}", json!(next)).as_bytes());
+    // Whoever listens to the seats of the term from here on needs no snapshot of them.
+    if let (Some(_), [one]) = (&filter.term, snapshots) {
+        out.extend_from_slice(format!(",\"seq\":{}", one.seq).as_bytes());
+    }
+    out.push(b'}');
     out.into()
 }
 

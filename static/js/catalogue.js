@@ -71,19 +71,22 @@ export class Catalogue {
     this.#order = [];
     this.#tell("loading");
     try {
-      const { q, open, days } = filter;
-      const first = await ask({ q, subject: filter.subject, open: open && "true", days: days.join(","), limit: FIRST });
-      this.#keep(first.items, false);
+      const { q, subject, open, days } = filter;
+      const first = await ask({ q, subject, open: open && "true", days: days.join(","), limit: FIRST });
+      // What nobody has narrowed down is the beginning of the whole term.
+      const whole = !q && !subject && !open && !days.length;
+      this.#keep(first.items, whole);
       this.first = { ...first, of: JSON.stringify(filter) };
       this.#tell("first");
-      for (let cursor = null; cursor !== undefined;) {
+      for (let cursor = whole ? first.next ?? undefined : null; cursor !== undefined;) {
         // What was pressed meanwhile comes first.
         await new Promise((resolve) => setTimeout(resolve));
         const { items, next } = await ask({ limit: PAGE, cursor });
         this.#keep(items, true);
         cursor = next ?? undefined;
-        this.#tell(cursor ? "partly" : "ready");
+        if (cursor) this.#tell("partly");
       }
+      this.#tell("ready");
     } catch (problem) {
       if (asking.signal.aborted) return;
       this.problem = problem;

@@ -37,7 +37,7 @@ export class VirtualList {
     this.#ids = ids;
     this.#extra.clear();
     for (const row of [...this.#rows.values()]) this.#release(row);
-    this.#unmeasured = true;
+    // What moves the list or makes its rows higher changes a size that is watched: it is not asked for here.
     this.#lay();
   }
 

@@ -21,18 +21,22 @@ export class Seats {
     live.on("subscribed", (frame) => frame.channel === `seats:${this.#term}` && this.#take(frame));
   }
 
-  /** Follows another term. Reading first and subscribing from there keeps the snapshot out of the socket. */
-  async follow(term) {
+  /**
+   * Follows another term from `seq` on, where the numbers are known up to there. Without it they are read first:
+   * subscribing from what was read keeps the snapshot out of the socket.
+   */
+  async follow(term, seq) {
     if (this.#term) this.#live.unsubscribe(`seats:${this.#term}`);
     this.#term = term;
     this.#all.clear();
-    this.#seq = this.#last = undefined;
+    this.#seq = seq;
+    this.#last = undefined;
     if (!term) return;
-    try {
-      const { seq, seats } = await api.get(`/api/v1/seats${query({ term })}`);
+    if (seq === undefined) try {
+      const read = await api.get(`/api/v1/seats${query({ term })}`);
       if (this.#term !== term) return;
-      this.#seq = seq;
-      for (const one of seats) this.#all.set(one[0], numbers(one));
+      this.#seq = read.seq;
+      for (const one of read.seats) this.#all.set(one[0], numbers(one));
     } catch { /* Without it the subscription brings all of them. */ }
     if (this.#term !== term) return;
     this.#live.subscribe(`seats:${term}`, () => this.#seq === undefined ? {} : { seats_since: this.#seq });

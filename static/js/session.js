@@ -16,10 +16,10 @@ export const may = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 /**
  * Starts a page: finds out who is here, opens the live connection, and calls `onuser(user | null)` now and whenever
  * that changes. `form` is where the sign-in form stands while nobody is signed in; `why()` may say what it is for;
- * `before()` is awaited before somebody signs out.
+ * `before()` is awaited before somebody signs out; `onstate()` hears of each new state of the connection.
  */
-export function start({ form, onuser, why = () => null, before = () => null }) {
-  const live = new Live({ onstate: (state, heard) => showState(state, heard) });
+export function start({ form, onuser, why = () => null, before = () => null, onstate = () => null }) {
+  const live = new Live({ onstate: (state, heard) => { showState(state, heard); onstate(); } });
   let user, ending = false, cleared = false, shown = ["reconnecting", 0];
 
   async function load() {

@@ -41,6 +41,15 @@ const NUMBER = { sun: 0, mon: 1, tue: 2, wed: 3, thu: 4, fri: 5, sat: 6 };
 export const day = (name, width = "short") =>
   name in NUMBER ? format({ weekday: width }, "UTC").format(new Date(Date.UTC(2023, 0, 1 + NUMBER[name]))) : name;
 
+const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/** `Mon Wed Fri`; four or more in a row are `Mon–Fri`. */
+function weekdays(days) {
+  const at = days.map((one) => WEEK.indexOf(one));
+  const inARow = days.length > 3 && at.every((n, i) => n >= 0 && n === at[0] + i);
+  return inARow ? `${day(days[0])}–${day(days.at(-1))}` : days.map((one) => day(one)).join(" ");
+}
+
 /** `9:30 – 10:50 AM`, in the habit of the reader. */
 export function hours(start, end) {
   const key = `${start} ${end} ${now.locale}`;
@@ -59,7 +68,7 @@ function timeSpan(start, end) {
 
 /** `Mon Wed 9:30 – 10:50 AM`, with the room unless told otherwise. */
 export function meeting({ days, start, end, location }, withRoom = true) {
-  const when = [days?.map((one) => day(one)).join(" "), hours(start, end)].filter(Boolean).join(" ");
+  const when = [weekdays(days ?? []), hours(start, end)].filter(Boolean).join(" ");
   return [when || t("section.no_time"), withRoom && location].filter(Boolean).join(", ");
 }
 

@@ -8,10 +8,13 @@ let hub, chrome;
 before(async () => {
   [hub, chrome] = await Promise.all([Hub.start(), browser()]);
   await hub.term("open", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,MWF,09:30-10:20,Curie",
-    "3,CHEM 101,Chemistry,A01,lecture,4,0,2,TR,09:00-10:20,Franklin", "4,CHEM 101,Chemistry,A02,lecture,4,9,2,TR,13:00-14:20,Franklin"]);
+    "3,CHEM 101,Chemistry,A01,lecture,4,0,2,TR,09:00-10:20,Franklin", "4,CHEM 101,Chemistry,A02,lecture,4,9,2,TR,13:00-14:20,Franklin", "5,ARTS 105,Drawing,S01,studio,3,0,1,F,18:00-20:50,Goya"]);
   await hub.term("soon", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { opensIn: 86_400 });
   await hub.ask("staff", "PUT", "/api/v1/terms/empty", { title: "Empty" });
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["open-1", "open-2", "open-3"] });
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/open-1");
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/open-5?waitlist=true");
+  await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Parking is free today", message: "Until noon.", priority: "low", audience: { all: true }, expires_at: new Date(Date.now() + 1500).toISOString() });
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
@@ -65,6 +68,39 @@ const STATES = [
   ["a phone, with its filters", "/?term=open", { ...student, width: 390, height: 844 }, async (page) => { await listed(page); await page.click("#filters-toggle"); }],
   ["a phone's My term", "/?term=open#term", { ...student, width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#lines li"))],
   ["a phone's alerts", "/?term=open#alerts", { ...student, width: 390, height: 844 }, (page) => until(page, () => document.querySelector("#alert-list article"))],
+  ["a sign-in that was refused", "/?term=open", {}, async (page) => {
+    await listed(page);
+    await page.locator(".row").first().getByRole("button", { name: /^Plan/ }).click();
+    await page.fill("[name=username]", "student");
+    await page.fill("[name=password]", "not this");
+    await page.keyboard.press("Enter");
+    await until(page, () => /do not go together/.test(document.querySelector("#sign-in").textContent));
+  }],
+  ["a swap that is offered", "/?term=open", { user: "student2" }, async (page) => {
+    await listed(page);
+    await page.locator(".row", { hasText: "Physics" }).getByRole("button", { name: /^Register/ }).click();
+    await until(page, () => [...document.querySelectorAll(".row .answers button")].some((one) => /Swap with MATH 151/.test(one.textContent)));
+  }],
+  ["a waitlist that is full", "/?term=open&q=draw", student, (page) => until(page, () => /Waitlist full/.test(document.querySelector(".row .act")?.textContent))],
+  ["offline", "/?term=open", student, async (page) => {
+    await listed(page);
+    await page.context().setOffline(true);
+    await until(page, () => /Offline/.test(document.querySelector("#live").textContent) && document.querySelectorAll(".row").length > 0);
+  }],
+  ["earlier alerts", "/?term=open#alerts", student, async (page) => {
+    await page.locator("#archive summary").click();
+    await until(page, () => /Parking is free/.test(document.querySelector("#archive-list").textContent));
+  }],
+  ["forced colours, a week that clashes", "/?term=open", student, async (page) => {
+    await page.emulateMedia({ forcedColors: "active" });
+    await listed(page);
+    await until(page, () => document.querySelector("#clashes li"));
+  }],
+  ["the schedule as it is printed", "/?term=open", student, async (page) => {
+    await listed(page);
+    await until(page, () => document.querySelector("#lines li"));
+    await page.emulateMedia({ media: "print", colorScheme: "light" });
+  }],
   ["Spanish", "/?term=open", { ...student, locale: "es" }, listed],
   ["staff: now", "/staff#now", { user: "staff" }, (page) => until(page, () => document.querySelector("#map i"))],
   ["staff: sections", "/staff#sections", { user: "staff" }, async (page) => { await until(page, () => document.querySelector(".srow")); await page.locator("[name=capacity]").first().fill("99"); }],

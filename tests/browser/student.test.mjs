@@ -3,6 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { browser, Hub, open, until } from "./support.mjs";
+import { tokens } from "./crowd.mjs";
+import EN from "../../static/js/words/en.js";
+import ES from "../../static/js/words/es.js";
+
+const SPANISH = new Set(Object.values(ES).flatMap((one) => typeof one === "string" ? [one] : Object.values(one)));
 
 let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
@@ -133,6 +138,52 @@ test("the hub is restarted in the middle: the page says so, comes back, and has 
   assert.deepEqual(await hub.held("student", "again"), ["1 enrolled", "5 enrolled"]);
 });
 
+test("the hub is killed in the middle of a rush: the page comes back to what the hub kept, and nobody lost a seat", async () => {
+  await hub.term("rush", ["1,MATH 151,Calculus I,A01,lecture,5,30,0,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,40,3,TR,09:30-10:20,Curie", "3,ARTS 105,Drawing,S01,studio,3,20,5,F,18:00-20:50,Goya"]);
+  const page = await open(chrome, hub, "/?term=rush", { user: "student" });
+  await rows(3)(page);
+  await row(page, "Calculus").getByRole("button", { name: /^Register/ }).click();
+  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+
+  // Sixty others want the thirty seats, a few at a time, and ask again until they are answered.
+  const [others, enrolled, refused] = [tokens(hub, 60), [], []];
+  let killed = null;
+  const want = async (token) => {
+    for (;;) {
+      try {
+        const answer = await fetch(`${hub.url}/api/v1/me/registrations/rush-1`, { method: "PUT", headers: { Authorization: `Bearer ${token}` } });
+        if (!answer.ok && answer.status !== 409) continue;
+        (answer.ok ? enrolled : refused).push(token);
+        if (enrolled.length === 10) killed = hub.stop();
+        return;
+      } catch { /* The hub is away. */ }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const lane = async () => { while (others.length) await want(others.shift()); };
+  const rush = Promise.all([lane(), lane(), lane(), lane()]);
+  await until(page, () => /Reconnecting, numbers as of/.test(document.querySelector("#live").textContent));
+  await killed;
+  await row(page, "Physics").getByRole("button", { name: /^Register/ }).click();
+  await until(page, () => /Asking again is safe/.test(document.querySelector("#rows").textContent));
+  assert.ok(others.length > 0, "the rush is not over");
+  await hub.run();
+  await row(page, "Physics").getByRole("button", { name: "Ask again" }).click();
+  await rush;
+  await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelectorAll("#lines [data-kind=enrolled]").length === 2);
+  assert.deepEqual([enrolled.length, refused.length], [29, 31]);
+
+  // What the page says is what the hub has.
+  assert.deepEqual(await hub.held("student", "rush"), ["1 enrolled", "2 enrolled"]);
+  const { items } = await hub.ask("staff", "GET", "/api/v1/sections/rush-1/roster");
+  assert.equal(items.filter(({ status }) => status === "enrolled").length, 30);
+  const { seats } = await hub.ask("student", "GET", "/api/v1/seats?term=rush");
+  const taken = seats.map(([, capacity, enrolled]) => `${enrolled} of ${capacity} seats taken`).sort();
+  assert.deepEqual(taken, ["0 of 20 seats taken", "1 of 40 seats taken", "30 of 30 seats taken"]);
+  await until(page, (taken) => String([...document.querySelectorAll(".row .seats")].map(({ title }) => title).sort()) === String(taken), taken);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("where no WebSocket gets through, the page asks, and says that it does", async () => {
   await hub.term("poll", WEEK);
   const page = await open(chrome, hub, "/?term=poll", { user: "student", script: "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: '' })); } close() {} };" });
@@ -160,6 +211,40 @@ test("everything can be done with the keyboard", async () => {
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await until(page, () => /Your seat is still yours/.test(document.querySelector(".row").textContent));
+  await page.keyboard.press("Tab");
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /^Undo/);
+  await page.keyboard.press("Enter");
+  await until(page, () => /Enrolled/.test(document.querySelector(".row .act").textContent));
+
+  // A refusal, and its next step.
+  await page.keyboard.press("/");
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.type("physics");
+  await until(page, () => document.querySelector(".row .course")?.textContent === "PHYS 101");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await until(page, () => /Overlaps MATH 151/.test(document.querySelector(".row .answers").textContent));
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  for (let tabs = 0; !/^Swap/.test(await focused()) && tabs < 5; tabs += 1) await page.keyboard.press("Tab");
+  assert.match(await focused(), /^Swap with MATH 151/);
+  await page.keyboard.press("Enter");
+  await until(page, () => /Enrolled/.test(document.querySelector(".row .act").textContent));
+  assert.deepEqual(await hub.held("student", "keys"), ["2 enrolled"]);
+});
+
+test("on a phone one press takes all that is planned, and the answers come into sight", async () => {
+  await hub.term("thumb", WEEK);
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["thumb-1", "thumb-2", "thumb-4"] });
+  const page = await open(chrome, hub, "/?term=thumb", { user: "student", width: 390, height: 700 });
+  await rows(5)(page);
+  await page.getByRole("button", { name: "Register for 3 sections" }).click();
+  await until(page, () => document.querySelectorAll("#lines [data-kind=enrolled]").length === 2 && /Overlaps MATH 151/.test(document.querySelector("#lines").textContent));
+  await until(page, () => {
+    const [first, bar] = ["#lines > li", "#views"].map((at) => document.querySelector(at).getBoundingClientRect());
+    return document.body.dataset.view === "term" && first.top >= 0 && first.bottom < bar.top;
+  });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
 });
 
 test("on a phone there are three tabs, nothing is wider than 320 pixels, and each tab keeps its place", async () => {
@@ -179,15 +264,45 @@ test("on a phone there are three tabs, nothing is wider than 320 pixels, and eac
   await until(page, () => scrollY > 19_000);
 });
 
+/** What is said in English and not in Spanish, of all that the page says in words, labels and hints. */
+const english = async (page) => {
+  const only = Object.values(EN).flatMap((one) => typeof one === "string" ? [one] : Object.values(one)).filter((one) => !one.includes("{") && !SPANISH.has(one));
+  const said = await page.evaluate(() => {
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [document.title];
+    while (walk.nextNode()) if (!walk.currentNode.parentElement.closest("body [lang], noscript")) found.push(walk.currentNode.data);
+    for (const el of document.querySelectorAll("[aria-label], [placeholder], [title]")) found.push(el.ariaLabel, el.placeholder, el.title);
+    return found.filter(Boolean).map((one) => one.trim());
+  });
+  return said.filter((one) => only.includes(one));
+};
+
 test("in Spanish, everything is in Spanish; the switch is remembered", async () => {
   await hub.term("es", WEEK);
+  await hub.ask("staff", "PATCH", "/api/v1/sections/es-2", { capacity: 0 });
   const page = await open(chrome, hub, "/?term=es&q=basico", { user: "student", locale: "es-MX" });
   await rows(1)(page);
   assert.equal(await page.evaluate(() => document.documentElement.lang), "es");
   await page.getByRole("button", { name: /^Inscribirse: ARTS 105/ }).click();
   await until(page, () => /Inscrito/.test(document.querySelector("#lines").textContent));
+  await page.fill("#q", "");
+  await rows(5)(page);
+  await row(page, "Physics").getByRole("button", { name: /^Lista de espera/ }).click();
+  await row(page, "Calculus").locator(".name").click();
+  await row(page, "Calculus").getByRole("button", { name: /^Inscribirse/ }).click();
+  await until(page, () => /Coincide con PHYS 101/.test(document.querySelector("#rows .answers .stop")?.textContent) && /1\.º en espera/.test(document.querySelector("#lines").textContent));
+  await line(page, "ARTS 105").getByRole("button", { name: /^Renunciar/ }).click();
+  await until(page, () => /Deshacer/.test(document.querySelector("#lines").textContent));
+  assert.deepEqual(await english(page), []);
+  await line(page, "ARTS 105").getByRole("button", { name: /^Deshacer/ }).click();
+  await page.locator("#views a", { hasText: "Avisos" }).click();
+  await page.locator("#archive summary").click();
+  await until(page, () => document.querySelector("#archive-list").childElementCount > 0 && !/Cargando/.test(document.querySelector("#archive-list").textContent));
+  assert.deepEqual(await english(page), []);
+  await page.locator("#views a", { hasText: "Mi periodo" }).click();
   await page.getByRole("button", { name: "English" }).click();
   await until(page, () => /Enrolled/.test(document.querySelector("#lines").textContent) && document.documentElement.lang === "en");
+  assert.ok((await english(page)).length > 5, "what is looked for can be found");
   await page.reload();
   await until(page, () => /Registration is open/.test(document.querySelector("#opening").textContent));
 });
@@ -206,6 +321,22 @@ test("an emergency stands above everything, is an alert to a screen reader, and 
   await until(page, () => /Leave the Science/.test(document.querySelector("#alert-list").textContent));
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
   await until(page, () => !/Leave the Science/.test(document.querySelector("#alert-list").textContent));
+});
+
+test("a part of the page that did not arrive as somebody signed in is asked for again", async () => {
+  await hub.term("part", WEEK);
+  const page = await open(chrome, hub, "/?term=part");
+  await rows(5)(page);
+  await page.route("**/student/own.js", (route) => route.abort());
+  await page.fill("[name=username]", "student2");
+  await page.fill("[name=password]", "eduhub-demo");
+  await page.keyboard.press("Enter");
+  await until(page, () => /No answer came/.test(document.querySelector("#note").textContent));
+  assert.equal(await row(page, "Calculus").getByRole("button", { name: /^Register/ }).count(), 0, "what is held is not known yet");
+  await page.unroute("**/student/own.js");
+  await row(page, "Calculus").getByRole("button", { name: /^Register/ }).click();
+  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+  assert.deepEqual(await hub.held("student2", "part"), ["1 enrolled"]);
 });
 
 test("a visitor who wants to plan signs in where they are, and has it planned", async () => {

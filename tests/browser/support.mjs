@@ -9,7 +9,8 @@ import path from "node:path";
 import { chromium } from "playwright-core";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
+/** The hub that is tried. */
+export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
 /** How long anything that is awaited may take: generous, since a test machine may be busy. */
 export const PATIENCE_MS = 40_000;
@@ -44,6 +45,8 @@ export class Hub {
       ...inherited, EDUHUB_SERVER__BIND: `127.0.0.1:${this.port}`, EDUHUB_STORE__URL: `sqlite:${this.folder}/hub.db`,
       EDUHUB_LIMITS__LOGIN_PER_MINUTE: "0", EDUHUB_LIMITS__REQUESTS_PER_SECOND: "0", EDUHUB_LOG__FILTER: "warn",
       EDUHUB_COLLEGE__NAME: "Riverside College", EDUHUB_COLLEGE__TIMEZONE: "America/New_York", ...this.settings,
+      // It says which hub is started, and is no setting of it.
+      EDUHUB_BIN: undefined,
     };
     this.process = spawn(HUB, ["serve", "--demo"], { env: this.env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
@@ -118,8 +121,8 @@ export async function browser() {
 }
 
 /** Opens a page as a user (none: a visitor). What goes wrong in its scripts is in `page.wrong`. */
-export async function open(chrome, hub, where, { user, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, script } = {}) {
-  const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion: "reduce" });
+export async function open(chrome, hub, where, { user, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", script } = {}) {
+  const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion });
   context.setDefaultTimeout(PATIENCE_MS);
   if (script) await context.addInitScript(script);
   if (user) await context.addCookies([{ name: "eduhub_session", value: await hub.token(user), url: hub.url, httpOnly: true, sameSite: "Lax" }]);

@@ -14,11 +14,8 @@ export class Actions {
     this.page = page;
   }
 
-  /** The newest numbers of a section. */
-  numbers = (id) => ({ ...this.page.catalogue.get(id), ...this.page.seats.get(id) });
-
   kind(id) {
-    return seatWords(this.numbers(id), this.page.catalogue.get(id)?.status).kind;
+    return seatWords(this.page.numbers(id), this.page.catalogue.get(id)?.status).kind;
   }
 
   /** What keeps a section from going together with what is held and planned; nothing for what is held. */
@@ -26,27 +23,27 @@ export class Actions {
     const { catalogue, mine } = this.page;
     const section = catalogue.get(id);
     if (!section || mine.get(id)) return null;
-    return against(section, this.page.week().map((other) => catalogue.get(other)));
+    return against(section, this.page.own.week().map((other) => catalogue.get(other)));
   }
 
   /** Draws the button of a section into `el`, only when it would be another: a button never changes under a finger. */
   draw(el, id, place = "row") {
-    const { mine, terms, plan, user, drops } = this.page;
+    const { mine, terms, plan, drops, numbers } = this.page;
     const held = mine.get(id);
     const [doing, kind, waits] = [mine.doing(id), this.kind(id), drops.left(id) !== undefined];
-    const waiting = this.numbers(id).waitlisted;
-    const key = [id, held?.status, held?.position, held && waiting, doing, kind, waits, terms.phase(), plan.has(id), user()?.username, user()?.role, now.language].join();
+    const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
+    const line = kind !== "full" ? "" : !places ? "wait.none" : waiting >= places ? "wait.full" : "open";
+    const key = [id, held?.status, held?.position, held && waiting, doing, kind, line, waits, terms.phase(), plan.has(id), now.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
     const since = same ? performance.now() : 0;
-    put(el, this.#buttons(id, { held, doing, kind, waits, waiting, place, since }));
+    put(el, this.#buttons(id, { held, doing, kind, line, waits, waiting, place, since }));
   }
 
-  #buttons(id, { held, doing, kind, waits, waiting, place, since }) {
-    const { mine, terms, plan, drops, user } = this.page;
+  #buttons(id, { held, doing, kind, line, waits, waiting, place, since }) {
+    const { mine, terms, plan, drops } = this.page;
     if (doing) return h("span", { class: "doing" }, t(doing));
-    if (user() && user().role !== "student") return null;
     const labelled = (verb) => ({ "aria-label": t("do.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
     if (held && waits) return button(t("do.undo"), () => drops.undo(id), labelled("do.undo"));
     if (held) {
@@ -54,7 +51,6 @@ export class Actions {
       return [h("span", { class: held.status === "enrolled" ? "tag good" : "tag careful" }, icon(held.status === "enrolled" ? "check" : "clock"), standing(held, waiting)),
         button(t(verb), () => { mine.settle(id); drops.start(id, place); }, { class: "quiet", ...labelled(verb === "do.leave" ? "do.leave.long" : verb) })];
     }
-    if (!user()) return kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => this.page.signInFor(id), labelled("do.plan"));
     if (place === "term") return [this.#icon("close", "do.unplan", id, () => { mine.settle(id); plan.remove(id); })];
     if (terms.phase() === "over") return null;
     if (!terms.open) return plan.has(id)
@@ -62,6 +58,7 @@ export class Actions {
       : kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("do.plan") });
     const settled = () => performance.now() - since > SETTLED_MS;
     const main = kind === "open" ? button(t("do.register"), () => mine.register(id), { class: "strong", ...labelled("do.register") })
+      : line && line !== "open" ? h("span", { class: "tag none" }, t(line))
       : kind === "full" ? button(t("do.wait"), () => mine.register(id, { waitlist: settled() }), labelled("do.wait")) : null;
     return [main, kind !== "cancelled" && (plan.has(id)
       ? this.#icon("keep", "do.planned", id, () => plan.remove(id), { class: "icon-only on", "aria-pressed": "true" })
@@ -83,18 +80,18 @@ export class Actions {
       const why = answer.because ? refusal(answer.because, context).text : "";
       return { tone: answer.tone, text: t(answer.news, { why }) };
     }
-    const waitlisted = this.numbers(id).waitlisted ?? answer.problem.waitlisted;
+    const waitlisted = this.page.numbers(id).waitlisted ?? answer.problem.waitlisted;
     return { tone: answer.tone, ...refusal({ ...answer.problem, waitlisted }, context) };
   }
 
   /** Draws what came of the last question about a section, and the next step. */
   drawAnswer(el, id, place) {
-    const { mine, drops, plan, user } = this.page;
+    const { mine, drops, plan } = this.page;
     const answer = mine.answer(id);
     const left = drops.left(id, place);
     const shown = answer && !mine.doing(id) && (place === "term" || answer.place !== "term") ? this.said(id) : null;
     const held = mine.get(id);
-    const key = [id, left, shown?.text, shown?.next, shown?.with, held?.status, plan.has(id), user()?.username, now.language].join();
+    const key = [id, left, shown?.text, shown?.next, shown?.with, held?.status, plan.has(id), now.language].join();
     if (el.dataset.key === key) return;
     el.dataset.key = key;
     if (left !== undefined) {
@@ -111,7 +108,7 @@ export class Actions {
     const show = course && seated > 0 && [t("why.others", { n: seated, course }), " ", button(t("next.others", { n: seated }), () => finder.find(`${course} ${catalogue.get(id).component ?? ""}`.trim()), { class: "plain" })];
     switch (next) {
       case "waitlist":
-        return [button(t("next.wait", { n: this.numbers(id).waitlisted ?? 0 }), () => mine.register(id, { waitlist: true, place })), " ", show && h("small", null, show)];
+        return [button(t("next.wait", { n: this.page.numbers(id).waitlisted ?? 0 }), () => mine.register(id, { waitlist: true, place })), " ", show && h("small", null, show)];
       case "swap":
         return others.every((one) => mine.get(one)) && button([icon("swap"), t("next.swap", { sections: listed(others.map(catalogue.name)) })], () => mine.swap(id, others, place));
       case "others":

@@ -70,14 +70,14 @@ export class Finder {
     this.#drawSubjects();
     const filter = this.filter;
     const set = [filter.subject, filter.days.length, filter.open].filter(Boolean).length;
-    put($("filters-toggle"), icon("filter"), h("span", null, set ? t("find.filters.set", { n: set }) : t("find.filters")));
+    this.#tellFilters(set);
     $("clear").hidden = !filter.q;
     if (!catalogue.term || catalogue.state === "loading") {
       this.#tell(catalogue.term || !this.page.terms.loaded ? t("find.loading") : "");
       return this.list.show([]);
     }
     const ids = catalogue.state === "failed" && !catalogue.size ? [] : catalogue.search(filter);
-    if (!stay || String(ids) !== String(this.list.ids)) this.#show(ids, stay);
+    if (!stay || ids.length !== this.list.ids.length || ids.some((id, i) => id !== this.list.ids[i])) this.#show(ids, stay);
     else this.list.redraw(null);
     this.#told(ids, filter);
   }
@@ -86,12 +86,20 @@ export class Finder {
     this.list.redraw(ids);
   }
 
+  #tellFilters(set) {
+    const key = `${set} ${now.language}`;
+    if ($("filters-toggle").dataset.key === key) return;
+    $("filters-toggle").dataset.key = key;
+    put($("filters-toggle"), icon("filter"), h("span", null, set ? t("find.filters.set", { n: set }) : t("find.filters")));
+  }
+
   #show(ids, stay) {
-    const top = $("rows").getBoundingClientRect().top;
-    const edge = $("tools").getBoundingClientRect().bottom;
+    // Asked for before anything is changed: afterwards the browser would have to lay out at once.
+    const top = stay ? 0 : $("rows").getBoundingClientRect().top;
+    const edge = stay ? 0 : $("tools").getBoundingClientRect().bottom;
     this.list.show(ids);
     // Another question begins at its first answer.
-    if (!stay && top < edge) scrollBy(0, top - edge);
+    if (top < edge) scrollBy(0, top - edge);
   }
 
   #told(ids, filter) {

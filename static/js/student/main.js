@@ -2,28 +2,25 @@
 
 import { $, put } from "../dom.js";
 import { Alerts } from "../alerts.js";
+import { Problem } from "../api.js";
 import { onLanguage, t } from "../i18n.js";
 import { drawIcons } from "../icons.js";
 import { Seats } from "../seats.js";
 import { measureTop, note, start, views } from "../session.js";
-import { sentence, standing } from "../words.js";
-import { Actions } from "./actions.js";
+import { sentence } from "../words.js";
 import { Catalogue } from "../catalogue.js";
-import { Drops } from "./drops.js";
 import { Finder } from "./finder.js";
-import { Mine } from "./mine.js";
-import { MyTerm } from "./my-term.js";
-import { News } from "./news.js";
 import { Opening } from "./opening.js";
-import { Plan } from "./plan.js";
-import { pollWithout } from "../poll.js";
-import { Speech } from "./speech.js";
 import { Terms } from "../terms.js";
 
-/** After this another tab of the page has been shown. */
-const SHOWN_MS = 60;
+const STUDENT_KEY = "eduhub.student";
+/** Before an answer that did not come is asked for again. */
+const AGAIN_MS = 3000;
 
-let user = null;
+/** Who is here: undefined until the hub has said so, null for a visitor. */
+let user;
+/** What a student has; it stays loaded when that student leaves. */
+let own = null;
 let followed = null;
 /** What a visitor wanted to plan: done as soon as somebody is signed in. */
 let intent = null;
@@ -33,25 +30,18 @@ measureTop();
 const narrow = matchMedia("(max-width: 959px)");
 views("find", () => narrow.matches);
 
-/** What the modules of this page share. */
+/** What the modules of this page share. Own adds what only a student needs. */
 const page = {
+  narrow,
   user: () => user,
-  /** What is in the week of this term: held, then planned. */
-  week: () => {
-    const term = page.terms.current?.id;
-    const held = page.mine.inTerm(term).map(({ section }) => section);
-    return [...held, ...page.plan.inTerm(term).filter((id) => !held.includes(id))];
+  /** What a student has, while one is here. */
+  get own() {
+    return user?.role === "student" ? own : null;
   },
-  /** What is planned and not held. */
-  wanted: () => page.plan.inTerm(page.terms.current?.id).filter((id) => !page.mine.get(id)),
-  /** Tries all of these in one press; on a phone the answers are brought into sight. */
-  go: (ids) => {
-    if (narrow.matches) {
-      location.hash = "#term";
-      setTimeout(() => $("lines").scrollIntoView(), SHOWN_MS);
-    }
-    return page.mine.all(ids);
-  },
+  /** The newest numbers of a section. */
+  numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id) }),
+  /** Read out: an answer, or another thing that somebody waits for. */
+  say: (text) => put($("spoken"), text),
   signInFor: (id) => {
     intent = id;
     location.hash = "#term";
@@ -59,66 +49,83 @@ const page = {
     setTimeout(() => $("sign-in").querySelector("input")?.focus());
   },
 };
-page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => page.drops.flush() });
+page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => page.drops?.flush(), onstate: () => ask() });
 page.seats = new Seats(page.live, (ids) => {
   if (ids?.some((id) => !page.catalogue.get(id))) page.catalogue.refresh();
   changed(ids);
-  page.speech.seats(ids);
+  page.own?.speech.seats(ids);
 });
-page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => page.finder.more());
-page.actions = new Actions(page);
-page.speech = new Speech(page);
-page.mine = new Mine(page, {
-  onchange: (id) => changed(id && [id], true),
-  onanswer: (ids) => page.speech.say(ids.map((id) => `${page.catalogue.name(id)}: ${page.actions.said(id)?.text ?? standing(page.mine.get(id))}`.replace(/\.?$/, ".")).join(" ")),
-  onclosed: () => page.terms.load().catch(() => {}),
+page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => {
+  follow();
+  page.finder.more();
 });
-page.drops = new Drops((id, options) => page.mine.drop(id, options), (id) => changed([id], true));
-page.plan = new Plan(page, (id) => changed(id && [id], true));
 const opening = new Opening(page);
 page.terms = new Terms($("which-term"), {
   chosen: new URLSearchParams(location.search).get("term") ?? undefined,
   onchange: () => turn(),
   ontick: () => opening.tick(),
 });
-const myTerm = new MyTerm(page);
 page.finder = new Finder(page);
 const alerts = new Alerts(page.live);
-const news = new News();
 
 // Whoever was away may have missed a change of the own week; the seats catch up by themselves.
-page.live.on("welcome", () => user?.role === "student" && page.mine.load().catch(() => {}));
-pollWithout(page.live, async () => {
-  await Promise.all([page.seats.read(), alerts.read()]);
-  if (user?.role === "student") await page.mine.load();
-});
+page.live.on("welcome", () => page.own && page.mine.load().catch(() => {}));
 onLanguage(() => changed(null, true));
 page.finder.search();
 opening.draw();
 
+// What is not in the first view comes when it is needed: a student's own things as soon as one is expected, the
+// college's news when the alerts are looked at.
+try { if (localStorage.getItem(STUDENT_KEY)) part("./own.js").catch(() => {}); } catch { /* Nothing is remembered. */ }
+$("sign-in").addEventListener("focusin", () => part("./own.js").catch(() => {}), { once: true });
+let news = null;
+const showNews = () => {
+  if (location.hash !== "#alerts" || user === undefined) return;
+  news ??= part("./news.js").then(({ News }) => new News()).catch(() => (news = null));
+};
+addEventListener("hashchange", showNews);
+
+/** Behind some proxies no WebSocket gets through: then the page asks. */
+let asking = null;
+function ask() {
+  if (!page.live?.failures) return;
+  asking ??= part("../poll.js").then(({ pollWithout }) => pollWithout(page.live, () =>
+    Promise.all([page.seats.read(), alerts.read(), page.own && page.mine.load()]))).catch(() => (asking = null));
+}
+
+/** A part of the page; one that does not arrive is an answer that did not come. */
+function part(where) {
+  return import(where).catch(() => { throw new Problem({ status: 0, code: "no_answer" }); });
+}
+
 async function arrive(who) {
   user = who;
   alerts.forget(user);
-  news.arrive();
-  page.drops.forget();
-  page.mine.forget();
-  page.plan.forget();
-  myTerm.forget();
-  put($("not-student"), user && user.role !== "student" && t("sign.not_student"));
+  own?.forget();
+  if (news) news.then((shown) => shown?.load());
+  else showNews();
+  const student = user?.role === "student";
+  $("mine").hidden = !student;
+  put($("not-student"), user && !student && t("sign.not_student"));
+  try { localStorage.setItem(STUDENT_KEY, student ? "1" : ""); } catch { /* Not remembered. */ }
   try {
-    await page.terms.load();
+    await Promise.all([page.terms.load(), student && ours()]);
     put($("college"), page.terms.college?.name);
     if (!page.terms.current) page.finder.search();
-    if (user?.role === "student") {
-      await Promise.all([page.mine.load(), page.plan.load()]);
-      if (intent) page.plan.add(intent);
-      intent = null;
-    }
   } catch (problem) {
     note(sentence(problem));
-    if (problem.code === "no_answer") setTimeout(() => user === who && arrive(who), 3000);
+    if (problem.code === "no_answer") setTimeout(() => user === who && arrive(who), AGAIN_MS);
   }
   changed(null, true);
+}
+
+/** Reads what the student who is here has. */
+async function ours() {
+  const { Own } = await part("./own.js");
+  own ??= new Own(page, changed);
+  await own.load();
+  if (intent) page.plan.add(intent);
+  intent = null;
 }
 
 let phase = null;
@@ -126,27 +133,32 @@ let phase = null;
 /** Another term, or another phase of this one. */
 function turn() {
   const term = page.terms.current.id;
-  if (phase === "soon" && page.terms.open && followed === term) page.speech.say(t("term.opened"));
+  if (phase === "soon" && page.terms.open && page.catalogue.term === term) page.say(t("term.opened"));
   phase = page.terms.phase();
-  if (followed !== term) {
-    followed = term;
-    phase = page.terms.phase();
-    myTerm.forget();
-    page.seats.follow(term);
+  if (page.catalogue.term !== term) {
+    page.own?.turn();
     page.catalogue.load(term, page.finder.filter);
   }
   changed(null, true);
 }
 
+/** The seats go on from where the first sections of a term have them. */
+function follow() {
+  const { term, state, first } = page.catalogue;
+  if (followed === term || state === "loading") return;
+  followed = term;
+  page.seats.follow(term, state === "failed" ? undefined : first.seq);
+}
+
 let due = 0;
 let dueIds = new Set();
-let dueMine = false;
+let dueOwn = false;
 
-/** Draws anew what may have changed, once for each picture; null is everything. `own`: what is held or planned, too. */
-function changed(ids, own = false) {
+/** Draws anew what may have changed, once for each picture; null is everything. `mine`: what is held or planned, too. */
+function changed(ids, mine = false) {
   if (ids === null || dueIds === null) dueIds = null;
   else for (const id of ids) dueIds.add(id);
-  dueMine ||= own || ids === null || ids.some((id) => page.plan.has(id) || page.mine.get(id));
+  dueOwn ||= mine || ids === null || ids.some((id) => page.own?.has(id));
   due ||= document.hidden ? setTimeout(draw, 200) : requestAnimationFrame(draw);
 }
 
@@ -154,10 +166,10 @@ function draw() {
   const ids = dueIds;
   [due, dueIds] = [0, new Set()];
   // What cannot go together with the week is said in other rows, too.
-  page.finder.redraw(dueMine ? null : ids);
-  if (dueMine) {
+  page.finder.redraw(dueOwn ? null : ids);
+  if (dueOwn) {
     opening.draw();
-    myTerm.draw();
+    page.own?.draw();
   }
-  dueMine = false;
+  dueOwn = false;
 }

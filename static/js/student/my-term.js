@@ -28,8 +28,7 @@ export class MyTerm {
   draw() {
     const { page } = this;
     const term = page.terms.current;
-    const student = page.user()?.role === "student";
-    $("mine").hidden = !student || !term;
+    $("mine").hidden = !term;
     if ($("mine").hidden) return;
     const ids = this.#shown(term.id);
     fill($("lines"), ids.map((id) => this.#line(id)));
@@ -43,15 +42,15 @@ export class MyTerm {
   /** Lines keep their places while the page is open; what was just answered stays until its answer is settled. */
   #shown(term) {
     const { page } = this;
-    const now = page.week();
+    const now = page.own.week();
     const kept = this.#order.filter((id) => now.includes(id) || page.mine.answer(id)?.news === "drop.done");
     this.#order = [...kept.filter((id) => id.startsWith(`${term}-`)), ...now.filter((id) => !kept.includes(id))];
     return this.#order;
   }
 
   #drawWeek() {
-    const { catalogue, mine, week } = this.page;
-    const sections = week().map((id) => catalogue.get(id)).filter((one) => one && one.status !== "cancelled");
+    const { catalogue, mine, own } = this.page;
+    const sections = own.week().map((id) => catalogue.get(id)).filter((one) => one && one.status !== "cancelled");
     const key = `${sections.map(({ id }) => `${id} ${mine.get(id)?.status}`)} ${now.language}`;
     if (this.#week === key) return;
     this.#week = key;
@@ -62,10 +61,10 @@ export class MyTerm {
   }
 
   #drawCredits(term) {
-    const { catalogue, mine, wanted } = this.page;
+    const { catalogue, mine } = this.page;
     const limit = term.mine?.credit_limit;
     const own = mine.credits(term.id);
-    const all = own + wanted().reduce((sum, id) => sum + (catalogue.get(id)?.credits ?? 0), 0);
+    const all = own + this.page.own.wanted().reduce((sum, id) => sum + (catalogue.get(id)?.credits ?? 0), 0);
     const text = limit ? t("mine.credits", { n: own, limit }) : t("mine.credits.free", { n: own });
     const over = limit && all > limit;
     put($("credits"), text, all !== own && h("span", { class: over ? "careful" : null }, `, ${t("mine.credits.plan", { n: all })}`));
@@ -73,18 +72,19 @@ export class MyTerm {
   }
 
   #line(id) {
-    const { catalogue, actions } = this.page;
+    const { catalogue, actions, numbers } = this.page;
     const section = catalogue.get(id);
     let it = this.#lines.get(id);
     if (!it || it.section !== section) {
       const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), answer: h("div", { class: "answers" }) };
       const el = h("li", { class: "mine-line" },
-        h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, kind(section)].filter(Boolean).join(" "))),
+        h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, kind(section)].filter(Boolean).join(" ")),
+          h("span", { class: "on-paper" }, `, ${t("week.planned")}`)),
         h("div", { class: "title" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetings(section, true).map((text) => h("div", null, text)) : ""),
         parts.seats, parts.act, parts.answer);
       this.#lines.set(id, it = { ...parts, el, section });
     }
-    if (section) drawSeats(it.seats, actions.numbers(id), section.status);
+    if (section) drawSeats(it.seats, numbers(id), section.status);
     const held = this.page.mine.get(id);
     it.el.dataset.kind = held?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
     actions.draw(it.act, id, "term");

@@ -21,14 +21,11 @@ export class News {
 
   constructor() {
     onLanguage(() => { this.#shown = ""; this.#draw(this.#items, 0); });
+    this.load();
   }
 
-  /** Somebody else is here: what members see may differ. */
-  arrive() {
-    this.#load(SOON_MS);
-  }
-
-  async #load(next) {
+  /** Asks for them; anew, when somebody else is here: what members see may differ. */
+  async load(next = SOON_MS) {
     clearTimeout(this.#timer);
     const asked = ++this.#asked;
     try {
@@ -40,7 +37,7 @@ export class News {
       // What is shown stays; without anything to show there is no such part of the page.
       next = SOON_MS;
     }
-    if (asked === this.#asked) this.#timer = setTimeout(() => this.#load(REFRESH_MS), next);
+    if (asked === this.#asked) this.#timer = setTimeout(() => this.load(REFRESH_MS), next);
   }
 
   #draw(items, age) {

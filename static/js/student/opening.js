@@ -24,15 +24,15 @@ export class Opening {
 
   /** What stands here now: a countdown, the button, or why there is none. */
   draw() {
-    const { terms, user, mine } = this.page;
+    const { terms, own, mine, plan } = this.page;
     const term = terms.current;
-    const student = user()?.role === "student";
-    const wanted = student ? this.page.wanted() : [];
-    const busy = this.page.week().filter((id) => mine.doing(id)).length;
+    const student = Boolean(own);
+    const wanted = own?.wanted() ?? [];
+    const busy = own?.week().filter((id) => mine.doing(id)).length ?? 0;
     const phase = term ? terms.phase(term) : terms.loaded ? "none" : "loading";
     const window = term ? terms.window(term) : {};
-    const planned = student && term ? this.page.plan.inTerm(term.id).length : 0;
-    const key = JSON.stringify([phase, term?.id, term?.title, window, wanted, busy, planned, student, user()?.username, now.language]);
+    const planned = student && term ? plan.inTerm(term.id).length : 0;
+    const key = JSON.stringify([phase, term?.id, term?.title, window, wanted, busy, planned, student, now.language]);
     if (this.#key === key) return;
     this.#key = key;
     const at = $("opening");
@@ -55,7 +55,7 @@ export class Opening {
     const until = window.closes && h("p", { class: "none when-long" }, t("term.until", { at: moment(window.closes) }));
     const state = h("p", { class: "state" }, h("strong", { class: "good" }, t("term.open")));
     if (busy > 1) return [button(t("term.going", { n: busy }), () => {}, { class: "primary wide", disabled: true }), until];
-    if (wanted.length) return [button(t("term.go", { n: wanted.length }), () => this.page.go(wanted), { class: "primary wide", id: "go" }), h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
+    if (wanted.length) return [button(t("term.go", { n: wanted.length }), () => this.page.own.go(wanted), { class: "primary wide", id: "go" }), h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
     return [state, until, student && h("p", { class: "none when-long" }, t(planned ? "term.done" : "term.nothing"))];
   }
 

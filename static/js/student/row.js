@@ -37,7 +37,7 @@ export class Row {
   }
 
   draw() {
-    const { catalogue, actions } = this.page;
+    const { catalogue, numbers, own, actions } = this.page;
     const id = this.bound;
     const section = catalogue.get(id);
     if (!section) return;
@@ -47,8 +47,9 @@ export class Row {
       this.against = undefined;
       this.#fix(section);
     }
-    this.#warn(section, actions.against(id));
-    drawSeats(this.seats, actions.numbers(id), section.status);
+    drawSeats(this.seats, numbers(id), section.status);
+    this.#warn(section, own && actions.against(id));
+    if (!own) return this.#visit(section);
     actions.draw(this.act, id);
     actions.drawAnswer(this.answer, id, "row");
   }
@@ -77,6 +78,18 @@ export class Row {
     });
     this.who.title = words ?? section.instructor ?? "";
     put(this.who, found ? [icon("warn"), words] : section.instructor ?? t("section.unnamed"));
+  }
+
+  /** Whoever is not a student has nothing to do here; a visitor who wants to plan signs in. */
+  #visit({ id, status }) {
+    const { user, catalogue, signInFor } = this.page;
+    const visitor = user() === null && status !== "cancelled";
+    const key = `visit ${id} ${visitor} ${now.language}`;
+    if (this.act.dataset.key === key) return;
+    this.act.dataset.key = key;
+    this.answer.dataset.key = "";
+    put(this.answer);
+    put(this.act, visitor && button([icon("plus"), t("do.plan")], () => signInFor(id), { "aria-label": t("do.for", { verb: t("do.plan"), section: catalogue.name(id) }) }));
   }
 
   #toggle() {

@@ -46,7 +46,7 @@ export default {
   "seats.full": { one: "Full, {n} waiting", other: "Full, {n} waiting", zero: "Full" },
 
   "nth.one": "{n}st", "nth.two": "{n}nd", "nth.few": "{n}rd", "nth.other": "{n}th",
-  "do.plan": "Plan", "do.planned": "Planned", "do.unplan": "Remove", "do.register": "Register", "do.wait": "Join waitlist",
+  "do.plan": "Plan", "do.planned": "Planned", "do.unplan": "Remove", "do.register": "Register", "do.wait": "Join waitlist", "wait.none": "No waitlist", "wait.full": "Waitlist full",
   "do.drop": "Drop", "do.leave": "Leave", "do.leave.long": "Leave the line", "do.undo": "Undo", "do.close": "Close",
   "do.for": "{verb}: {section}",
   "doing.add": "Adding…", "doing.wait": "Joining…", "doing.drop": "Dropping…", "doing.swap": "Swapping…",
@@ -110,7 +110,7 @@ export default {
   "category.security": "security", "category.emergency": "emergency",
   "news.title": "News of the college", "news.more": "Read it here", "news.old": { one: "As the college had them {n} minute ago.", other: "As the college had them {n} minutes ago." },
 
-  "error.no_answer": "No answer came from the hub. Check your connection.", "error.bad_credentials": "This user name and password do not go together.",
+  "error.no_answer": "No answer came from the hub. Check your connection.", "error.bad_credentials": "This user name and password do not go together. Check both.",
   "error.plan": "The plan was not saved. {why}", "error.other": "The hub could not do this ({code}).",
   "time.days": { one: "{n} day", other: "{n} days" },
   "said.now": "Now {list}.", "said.waiting": "{section}: {text}",

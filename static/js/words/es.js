@@ -47,7 +47,7 @@ export default {
 
   "kind.lecture": "teoría", "kind.lab": "laboratorio", "kind.tutorial": "tutoría", "kind.seminar": "seminario", "kind.discussion": "debate",
   "nth.other": "{n}.º",
-  "do.plan": "Planificar", "do.planned": "En el plan", "do.unplan": "Quitar", "do.register": "Inscribirse", "do.wait": "Lista de espera",
+  "do.plan": "Planificar", "do.planned": "En el plan", "do.unplan": "Quitar", "do.register": "Inscribirse", "do.wait": "Lista de espera", "wait.none": "Sin lista de espera", "wait.full": "Lista completa",
   "do.drop": "Renunciar", "do.leave": "Salir", "do.leave.long": "Salir de la lista de espera", "do.undo": "Deshacer", "do.close": "Cerrar",
   "do.for": "{verb}: {section}",
   "doing.add": "Inscribiendo…", "doing.wait": "Apuntando…", "doing.drop": "Renunciando…", "doing.swap": "Cambiando…",
@@ -111,7 +111,7 @@ export default {
   "category.security": "seguridad", "category.emergency": "emergencia",
   "news.title": "Noticias de la institución", "news.more": "Leer aquí", "news.old": { one: "Como estaban hace {n} minuto.", other: "Como estaban hace {n} minutos." },
 
-  "error.no_answer": "No llegó respuesta. Compruebe su conexión.", "error.bad_credentials": "El usuario y la contraseña no coinciden.",
+  "error.no_answer": "No llegó respuesta. Compruebe su conexión.", "error.bad_credentials": "El usuario y la contraseña no coinciden. Compruebe ambos.",
   "error.plan": "El plan no se ha guardado. {why}", "error.other": "El sistema no pudo hacerlo ({code}).",
   "time.days": { one: "{n} día", other: "{n} días" },
   "said.now": "Ahora {list}.", "said.waiting": "{section}: {text}",
