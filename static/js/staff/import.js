@@ -4,6 +4,7 @@
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { sentence } from "../words.js";
+import { size, wrongWith } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
 import { report } from "./import-report.js";
 import { forgetFile, keepFile, keptFile } from "./kept-file.js";
@@ -11,10 +12,6 @@ import { forgetFile, keepFile, keptFile } from "./kept-file.js";
 const TASK_KEY = "eduhub.import";
 /** How often the page asks when the live connection is silent. */
 const ASK_MS = 2_000;
-const MIB = 1024 * 1024;
-const FILE_MIB_MAX = 64;
-/** What people have instead of CSV. */
-const OTHER_KINDS = /\.(xlsx?|ods|numbers|pdf|docx?|zip)$/i;
 
 export class ImportDesk {
   #live;
@@ -182,16 +179,6 @@ export class ImportDesk {
       !dry_run && state.state === "done" && state.term && button("Look at the sections", () => this.page.showTerm(state.term), { class: "primary" }),
       " ", again)));
   }
-}
-
-const size = (bytes) => bytes < MIB ? `${Math.max(1, Math.round(bytes / 1024)).toLocaleString()} kB` : `${(bytes / MIB).toFixed(1)} MiB`;
-
-/** What the page knows to be wrong with a file before it is sent. */
-function wrongWith(file) {
-  if (!file) return "";
-  if (OTHER_KINDS.test(file.name)) return `${file.name} is not a CSV file. Save the table as CSV, and choose that.`;
-  if (file.size > FILE_MIB_MAX * MIB) return `${file.name} has ${size(file.size)}; a file may have ${FILE_MIB_MAX} MiB. Split it by term.`;
-  return file.size === 0 ? `${file.name} is empty. Choose another file.` : "";
 }
 
 function kept() {
