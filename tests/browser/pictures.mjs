@@ -150,16 +150,18 @@ await shoot("admin-sessions", "/admin#sessions", admin, (page) => until(page, ()
 await shoot("admin-people", "/admin#people", admin, (page) => page.getByRole("button", { name: "Change staff", exact: true }).click());
 await shoot("admin-audit", "/admin#audit", admin, (page) => until(page, () => document.querySelector("#audit-rows tr")));
 // One run is enough for all sizes: it has been watched, so its course is in the page.
-const page = await open(chrome, hub, "/admin#demo", admin);
-await page.click("#demo .primary");
-await until(page, () => document.querySelector("#demo-said .whole"));
-for (const [width, height] of SIZES) {
-  for (const colorScheme of ["light", "dark"]) {
-    await page.setViewportSize({ width, height });
-    await page.emulateMedia({ colorScheme });
-    await page.mouse.move(0, 0);
-    await page.screenshot({ path: path.join(ALL, `admin-demo-${width}-${colorScheme}.png`), fullPage: true });
-    if (width === 1280 && colorScheme === "light") await page.screenshot({ path: path.join(README, "demo.png"), fullPage: true });
+if ("admin-demo".startsWith(WANTED)) {
+  const page = await open(chrome, hub, "/admin#demo", admin);
+  await page.click("#demo .primary");
+  await until(page, () => document.querySelector("#demo-said .whole"));
+  for (const [width, height] of SIZES) {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme });
+      await page.mouse.move(0, 0);
+      await page.screenshot({ path: path.join(ALL, `admin-demo-${width}-${colorScheme}.png`), fullPage: true });
+      if (width === 1280 && colorScheme === "light") await page.screenshot({ path: path.join(README, "demo.png"), fullPage: true });
+    }
   }
 }
 await chrome.close();

@@ -92,7 +92,7 @@ function known(text) {
 }
 
 /** A long machine's name by its end, where it differs from others; the whole is in the title. */
-const shortened = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `…${text.slice(-8)}` : text;
+const shortened = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `…\u2060${text.slice(-8)}` : text;
 
 /** What the hub adds: a sentence, or names and values, which are written as such. */
 function details(detail) {

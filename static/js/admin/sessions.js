@@ -11,7 +11,7 @@ const FIRST = 100;
 const ALL = 5_000;
 const DAY_MS = 86_400_000;
 const KINDS = [["student", "student"], ["staff", "staff member"], ["admin", "administrator"], ["visitor", "visitor"]];
-const COLUMNS = ["Who", "From", "Since", "Round trip", "Waiting to be sent", "Sent", "Listens to"];
+const COLUMNS = ["Who", "From", "Since", "Round trip", "Queued", "Sent", "Listens to"];
 
 export class Sessions {
   #rows = new Map();

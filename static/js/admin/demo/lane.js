@@ -32,7 +32,7 @@ export class Lane {
 
   /** `row` is what the hub tells; `turn` is whether it is pressed now; `scale` is the same for all lanes. */
   draw({ row, turn, task, points, scale }) {
-    const about = row?.recorded ? `${count(row.users, "student")}. Not pressed now, but ${row.recorded.replace(/(\d) (?=s\b)/g, "$1\u00a0")}.`
+    const about = row?.recorded ? `${count(row.users, "student")}. Not pressed now, but ${row.recorded.replace(/(\d) (?=s\b)/g, "$1\u00a0").replace(/(\d)-(?=\d)/g, "$1\u2011")}.`
       : row ? `${count(row.users, "student")}, each on a connection of their own.`
         : task.state !== "running" ? "It was not pressed." : turn ? "The first answers are awaited." : task.phase === "preparing" ? "Not pressed yet." : "Its turn comes next.";
     if (this.about.textContent !== about) this.about.textContent = about;
