@@ -10,9 +10,6 @@ import { moment, sentence } from "./words.js";
 const READ_KEY = "eduhub.read";
 /** How many read alerts are remembered. */
 const READ_MAX = 500;
-/** How many of those that are over are shown, the newest first; they are asked for in pages. */
-const ARCHIVE_MAX = 100;
-const ARCHIVE_PAGE = 500;
 
 /** Whether it stands above everything. */
 export const urgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
@@ -148,23 +145,13 @@ export class Alerts {
     this.#draw();
   }
 
-  /** What is over: all that was sent, without what is in force. */
+  /** What is over, read when somebody wants to see it. */
   async #archive() {
     const at = $("archive-list");
     put(at, h("p", { class: "none" }, t("alerts.archive.loading")));
     try {
-      const found = new Map();
-      for (let since = 0; ;) {
-        const { items, seq } = await api.get(`/api/v1/alerts?since=${since}&limit=${ARCHIVE_PAGE}`);
-        for (const item of items) {
-          if (item.cancelled) found.delete(item.id);
-          else found.set(item.id, item);
-        }
-        if (items.length < ARCHIVE_PAGE) break;
-        since = seq;
-      }
-      const current = new Set(this.#inForce().map(({ id }) => id));
-      const over = [...found.values()].filter(({ id }) => !current.has(id)).sort((a, b) => b.seq - a.seq).slice(0, ARCHIVE_MAX);
+      const { earlier } = await import("./archive.js").catch(() => { throw { code: "no_answer" }; });
+      const over = await earlier(() => this.#inForce());
       put(at, over.length ? over.map((alert) => this.#card(alert, false)) : h("p", { class: "none" }, t("alerts.archive.none")));
     } catch (problem) {
       put(at, h("p", { class: "stop" }, t("alerts.archive.failed", { why: sentence(problem) })));

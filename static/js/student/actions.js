@@ -3,7 +3,8 @@
 import { button, h, put } from "../dom.js";
 import { now, t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { listed, refusal, seats as seatWords, standing } from "../words.js";
+import { listed, seats as seatWords } from "../words.js";
+import { refusal, standing } from "./answers.js";
 import { against } from "./clash.js";
 
 /** A button that has just become another one is pressed for what it was: nobody joins a waitlist by accident. */

@@ -2,8 +2,8 @@
 
 import { $ } from "../dom.js";
 import { onLanguage } from "../i18n.js";
-import { standing } from "../words.js";
 import { Actions } from "./actions.js";
+import { standing } from "./answers.js";
 import { Drops } from "./drops.js";
 import { Mine } from "./mine.js";
 import { MyTerm } from "./my-term.js";
