@@ -8,6 +8,9 @@ export const FEW = 5;
 /** `1 seat`, `2 seats`, in English: for the pages that have no catalogue yet. */
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
+/** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
+export const nth = (n) => t(`nth.${new Intl.PluralRules(now.language, { type: "ordinal" }).select(n)}`, { n });
+
 /** A list for people: `a`, `a and b`, `a, b and c`. */
 export function listed(items) {
   return new Intl.ListFormat(now.locale, { type: "conjunction" }).format([...items].map(String));

@@ -128,13 +128,19 @@ export async function open(chrome, hub, where, { user, width = 1280, height = 80
   if (user) await context.addCookies([{ name: "eduhub_session", value: await hub.token(user), url: hub.url, httpOnly: true, sameSite: "Lax" }]);
   const page = await context.newPage();
   page.wrong = [];
-  page.on("pageerror", (error) => page.wrong.push(String(error)));
+  page.broken = new Promise((_, reject) => page.on("pageerror", (error) => {
+    page.wrong.push(String(error));
+    reject(new Error(`a script of the page failed: ${error.stack || error}`));
+  }));
+  // Whoever waits for something hears of it; nobody has to.
+  page.broken.catch(() => {});
   await page.goto(hub.url + where);
   return page;
 }
 
-/** Waits until `test` (in the page) holds. */
-export const until = (page, test, argument) => page.waitForFunction(test, argument, { timeout: PATIENCE_MS });
+/** Waits until `test` (in the page) holds; not any longer once one of the page's scripts has failed. */
+export const until = (page, test, argument) =>
+  Promise.race([page.waitForFunction(test, argument, { timeout: PATIENCE_MS }), ...(page.broken ? [page.broken] : [])]);
 
 /** Presses Tab until what `selector` names has the focus: how somebody without a mouse gets there. */
 export async function tabTo(page, selector) {

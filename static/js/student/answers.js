@@ -1,10 +1,7 @@
 // What a student is told: a standing, or a refusal and the one next step, as sentences of the language that is spoken.
 
-import { now, t } from "../i18n.js";
-import { busy, listed, moment, sentence } from "../words.js";
-
-/** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
-export const nth = (n) => t(`nth.${new Intl.PluralRules(now.language, { type: "ordinal" }).select(n)}`, { n });
+import { t } from "../i18n.js";
+import { busy, listed, moment, nth, sentence } from "../words.js";
 
 /** What somebody holds: `Enrolled`, `3rd of 5 in line`. `waiting` is how many wait in all. */
 export function standing(held, waiting) {

@@ -1,0 +1,32 @@
+// The modules of the pages fit together: a browser loads none of a page whose modules ask for what is not there.
+
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+
+const folder = path.resolve(import.meta.dirname, "../../static/js");
+const files = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".js")).map((name) => path.join(folder, name));
+const source = (file) => readFileSync(file, "utf8");
+const names = (list) => list.split(",").map((one) => one.trim()).filter(Boolean);
+const exported = (file) => [
+  ...[...source(file).matchAll(/^export (?:async )?(?:function\*?|class|const|let) ([\w$]+)/gm)].map(([, name]) => name),
+  ...[...source(file).matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list]) => names(list).map((one) => one.split(" as ").at(-1))),
+];
+
+for (const file of files) {
+  test(`${path.relative(folder, file)} asks for what is there, and uses it`, () => {
+    const text = source(file);
+    for (const [whole, list, where] of text.matchAll(/^import \{([^}]*)\} from "([^"]+)";$/gm)) {
+      const from = path.resolve(path.dirname(file), where);
+      assert.ok(existsSync(from), `there is no ${where}`);
+      for (const one of names(list)) {
+        const [name, as = name] = one.split(" as ");
+        assert.ok(exported(from).includes(name), `${where} has no ${name}`);
+        const used = new RegExp(`(?<![\\w$.])${as.replace("$", "\\$")}(?![\\w$])`);
+        assert.match(text.replace(whole, ""), used, `${as} is not used`);
+      }
+    }
+    for (const [, where] of text.matchAll(/import\("([^"]+)"\)/g)) assert.ok(existsSync(path.resolve(path.dirname(file), where)), `there is no ${where}`);
+  });
+}
