@@ -22,7 +22,7 @@ browser-test: ## the pages in a real Chromium: flows, and axe-core on every stat
 	@scripts/browser/install.sh
 	$(CARGO) build --locked
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
-	node --test tests/browser/
+	node --test --test-concurrency=2 tests/browser/*.test.mjs
 
 pictures: ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
 	$(CARGO) build --locked

@@ -206,7 +206,7 @@ test("everything can be done with the keyboard", async () => {
   await page.keyboard.press("Tab");
   assert.match(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), /^Register: MATH 151/);
   await page.keyboard.press("Enter");
-  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+  await until(page, () => document.querySelector("#lines [data-kind=enrolled]") && /Drop/.test(document.querySelector(".row .act").textContent));
   assert.ok(await page.evaluate(() => document.querySelector(".row .act").contains(document.activeElement)), "the focus stays where it was");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
