@@ -11,7 +11,8 @@ use serde_json::{Map, json};
 use tokio::sync::watch;
 
 use crate::actors::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
-use crate::actors::plone::outbox::{OutboxOptions, OutboxSurroundings, PloneOutbox};
+use crate::actors::plone::outbox::PloneOutbox;
+use crate::actors::plone::outbox_around::{OutboxOptions, OutboxSurroundings};
 use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
 use crate::adapters::plone::{PloneClient, PloneOptions};
 use crate::config::Config;

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Arbiter;
@@ -18,13 +18,11 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::ids::SectionId;
-use crate::identity::Audit;
 use crate::identity::members::PlainMember;
 use crate::ports::StoreError;
-use crate::ports::clock::Clock;
-use crate::ports::outbox::{OutboxEntry, OutboxStore};
-use crate::ports::plone::Plone;
+use crate::ports::outbox::OutboxEntry;
 
+use super::outbox_around::{OutboxOptions, OutboxSurroundings, SECTION_PAUSE};
 use super::outbox_status::{OutboxGauge, PloneOutboxStatus};
 use super::roster_guard::RosterGuard;
 use super::sending::{Ended, Sender, backoff};
@@ -32,8 +30,6 @@ use super::wanted::Definition;
 
 /// Writes under way at once: half of the usual pool, so that sign-ins and pulls pass. Plone itself does two at a time.
 pub const FLIGHT_MAX: usize = 4;
-/// The shortest time between two writes of one section: however many register, its item costs one write a second.
-pub const SECTION_PAUSE: Duration = Duration::from_secs(1);
 /// How often is looked for what is due, while nothing else happens.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// How often is counted what waits.
@@ -42,36 +38,6 @@ const COUNT_PAUSE: Duration = Duration::from_secs(1);
 /// most to see that Plone is back.
 const REST_MIN: Duration = Duration::from_millis(250);
 const REST_MAX: Duration = Duration::from_secs(5);
-
-/// What the outbox is told of the settings.
-#[derive(Debug, Clone)]
-pub struct OutboxOptions {
-    /// `[plone] write_schedules`.
-    pub write_schedules: bool,
-    /// `[plone] pool_size`: one connection at least is left to others, where there are several.
-    pub pool_size: usize,
-    /// How often is looked who can read rosters.
-    pub check: Duration,
-    /// Which site and which of its fields the check was of: another one is checked anew.
-    pub roster_field: String,
-}
-
-/// What the outbox works with.
-#[derive(Clone)]
-pub struct OutboxSurroundings {
-    /// Where marks and items are kept.
-    pub store: Arc<dyn OutboxStore>,
-    /// The college's Plone.
-    pub plone: Arc<dyn Plone>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-    /// Where admins read that names were taken away.
-    pub audit: Audit,
-    /// Whether all of Plone's sections were pulled once: before that nobody knows which are missing there.
-    pub items_known: Arc<AtomicBool>,
-    /// Whether nothing is to be begun now: an import is becoming visible and is not done yet.
-    pub held: Arc<dyn Fn() -> bool + Send + Sync>,
-}
 
 /// The outbox's handle. Cheap to clone.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use crate::ports::accounts::AuditEntry;
 use crate::ports::outbox::PloneItem;
 use crate::ports::plone::{ContentKind, PloneError, Viewer};
 
-use super::outbox::{OutboxOptions, OutboxSurroundings};
+use super::outbox_around::{OutboxOptions, OutboxSurroundings};
 use super::outbox_status::{OutboxGauge, RosterState};
 use super::wanted::Names;
 

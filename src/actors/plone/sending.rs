@@ -12,7 +12,7 @@ use crate::ports::StoreError;
 use crate::ports::outbox::{OutboxEntry, PloneItem, Written};
 use crate::ports::plone::PloneError;
 
-use super::outbox::{OutboxSurroundings, SECTION_PAUSE};
+use super::outbox_around::{OutboxSurroundings, SECTION_PAUSE};
 use super::outbox_status::OutboxGauge;
 use super::roster_guard::RosterGuard;
 use super::wanted::{Definition, Names, difference, whole};

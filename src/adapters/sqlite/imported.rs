@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::TermId;
 use crate::ports::outbox::MARKED_AT_ONCE;
 
-use super::outbox;
+use super::marks;
 use super::rows::unreadable;
 
 /// Before the term in the name of the note that says what of it is still to be marked.
@@ -31,7 +31,7 @@ struct Unmarked {
 /// still to be marked, too, and all of it from the beginning: marking twice is as good as once.
 pub(super) fn note(tx: &Connection, term: &TermId, generation: u64) -> rusqlite::Result<()> {
     let name = format!("{NOTE}{term}");
-    let earlier = outbox::note(tx, &name)?.map(|value| read(&value)).transpose()?;
+    let earlier = marks::note(tx, &name)?.map(|value| read(&value)).transpose()?;
     let from = earlier.map_or(generation, |earlier| earlier.from.min(generation));
     put(tx, &name, &Unmarked { from, after: String::new(), newest: generation })
 }
@@ -65,10 +65,10 @@ pub(super) fn next(connection: &Connection, known_only: bool) -> rusqlite::Resul
 
 /// Marks them, and notes how far it came; nothing where another import has become visible since they were read.
 pub(super) fn mark(tx: &Connection, next: &Next, at: Timestamp) -> rusqlite::Result<()> {
-    if outbox::note(tx, &next.name)?.as_ref() != Some(&next.value) {
+    if marks::note(tx, &next.name)?.as_ref() != Some(&next.value) {
         return Ok(());
     }
-    outbox::mark_crns(tx, &next.term, next.wanted.iter().map(String::as_str), at)?;
+    marks::mark_crns(tx, &next.term, next.wanted.iter().map(String::as_str), at)?;
     match next.crns.last() {
         Some(last) if next.crns.len() == MARKED_AT_ONCE => {
             let Unmarked { from, newest, .. } = next.unmarked;
@@ -109,5 +109,5 @@ fn read(value: &str) -> rusqlite::Result<Unmarked> {
 
 fn put(tx: &Connection, name: &str, unmarked: &Unmarked) -> rusqlite::Result<()> {
     let value = serde_json::to_string(unmarked).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-    outbox::put_note(tx, name, &value)
+    marks::put_note(tx, name, &value)
 }

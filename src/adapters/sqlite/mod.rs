@@ -8,7 +8,7 @@
 //! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
 //! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read; [`acks`]: who has seen them
-//! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
+//! - [`marks`], [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
 //!   imports changed goes into the outbox bit by bit
 //! - [`sandbox`]: what a demonstration made is removed
 //! - [`terms`] (with [`rows`]): terms, sections, registrations; [`rosters`]: who is in a section
@@ -24,6 +24,7 @@ mod copy;
 mod events;
 mod imported;
 mod imports;
+mod marks;
 mod members;
 mod open;
 mod outbox;
@@ -89,7 +90,7 @@ impl SqliteStore {
         let lock = StoreLock::take(&options.path)?;
         let mut connection = open::connect(&options.path)?;
         sandbox::forget_all(&mut connection)
-            .and_then(|()| outbox::begin(&mut connection, options.outbox))
+            .and_then(|()| marks::begin(&mut connection, options.outbox))
             .map_err(|error| OpenError::Sqlite { path: options.path.clone(), error })?;
         let writer = writer::Writer::start(connection, options.path.clone())?;
         let readers = readers::Readers::new(options.path.clone());

@@ -5,8 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::domain::ids::SectionId;
 use crate::ports::outbox::PloneItem;
 
-use super::outbox::section_id_at;
-use super::rows::{time_at, unreadable};
+use super::rows::{section_id_at, time_at, unreadable};
 
 const COLUMNS: &str = "term, crn, uid, path, modified, fields, deleted";
 

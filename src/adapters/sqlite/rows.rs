@@ -267,3 +267,12 @@ pub(super) fn put_seats(tx: &Connection, state: &SectionState) -> rusqlite::Resu
     ])?;
     Ok(())
 }
+
+/// A section by its term and its CRN, in this column and the next.
+pub(super) fn section_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SectionId> {
+    let (term, crn): (String, String) = (row.get(column)?, row.get(column + 1)?);
+    Ok(SectionId {
+        term: TermId::parse(&term).map_err(|e| unreadable(column, e))?,
+        crn: Crn::parse(&crn).map_err(|e| unreadable(column + 1, e))?,
+    })
+}

@@ -9,7 +9,7 @@ use crate::domain::section::SectionState;
 use crate::domain::term::Term;
 use crate::ports::StoreFuture;
 
-use super::{SqliteStore, alerts, outbox, rows};
+use super::{SqliteStore, alerts, marks, rows};
 
 /// What a store is to begin with.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ impl SqliteStore {
             let at_ms = seed.alert.created_at.as_millisecond();
             alerts::send_out(tx, &seed.alert.id, &seed.alert.content, at_ms)?;
             if with_outbox {
-                outbox::mark_all(tx, seed.alert.created_at)?;
+                marks::mark_all(tx, seed.alert.created_at)?;
             }
             Ok(true)
         })

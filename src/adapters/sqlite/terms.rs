@@ -24,7 +24,7 @@ use crate::domain::view::TermView;
 use crate::ports::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
 use crate::ports::{StoreError, StoreFuture};
 
-use super::{SqliteStore, alerts, imported, outbox, rows};
+use super::{SqliteStore, alerts, imported, marks, rows};
 
 /// A term in memory, as committed, or ahead of it by the one batch that is at the disk.
 pub(super) struct Shelf {
@@ -147,7 +147,7 @@ impl Record {
         if let Some(at) = mark_at {
             // An import may have a hundred thousand: they are marked later, with those that it leaves as they were.
             let others = self.touched().into_iter().filter(|crn| !self.staged.contains(*crn));
-            outbox::mark(tx, &term.id, others, at)?;
+            marks::mark(tx, &term.id, others, at)?;
             if let Some(generation) = self.generation.filter(|_| !self.staged.is_empty()) {
                 imported::note(tx, &term.id, generation)?;
             }
