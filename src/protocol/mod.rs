@@ -6,7 +6,8 @@
 //! - [`problem`]: every code of a problem document, with its status and title
 //! - [`csv_text`]: cells of CSV that the hub writes; [`percent`]: percent-encoding, both ways
 //! - [`section_json`]: a section as lists show it, and its compact row of seats
-//! - [`plone_section`]: a section as the fields of an item in Plone; `plone_meetings`: its meetings as lines of text
+//! - [`plone_section`]: a section as the fields of an item in Plone; `plone_meetings`: its meetings as lines of text;
+//!   `plone_text`: how people write
 
 pub mod close;
 pub mod csv_text;
@@ -15,5 +16,6 @@ pub mod frames;
 pub mod percent;
 mod plone_meetings;
 pub mod plone_section;
+mod plone_text;
 pub mod problem;
 pub mod section_json;

@@ -8,7 +8,7 @@ use jiff::civil::{Date, Time};
 
 use crate::domain::meeting::{Days, Meeting};
 
-use super::plone_section::{cut, is_unknown, one_line};
+use super::plone_text::{cut, is_unknown, one_line};
 
 /// The letters of the days, Monday first.
 const LETTERS: [char; 7] = ['M', 'T', 'W', 'R', 'F', 'S', 'U'];

@@ -9,6 +9,7 @@ use crate::domain::plone::{FieldValue, Fields, PloneField};
 use crate::domain::section::{Credits, Section, SectionStatus};
 
 use super::plone_meetings;
+use super::plone_text::{cut, is_unknown, one_line};
 
 /// The most characters of a text of a section's own, as for imports.
 const TEXT_CHARS_MAX: usize = 1_000;
@@ -18,8 +19,6 @@ const COURSE_CHARS_MAX: usize = 40;
 const PEOPLE_MAX: u32 = 100_000;
 /// The kind of class where Plone tells none.
 const COMPONENT_UNTOLD: &str = "lecture";
-/// What says "not known yet".
-const UNKNOWN: [&str; 8] = ["tba", "tbd", "arr", "arranged", "n/a", "na", "-", "--"];
 
 /// A field of an item that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,16 +110,6 @@ pub fn take_field(section: &mut Section, field: PloneField, from: &Section) {
     }
 }
 
-/// Whether a trimmed text says nothing yet.
-pub(super) fn is_unknown(text: &str) -> bool {
-    text.is_empty() || UNKNOWN.iter().any(|unknown| text.eq_ignore_ascii_case(unknown))
-}
-
-/// White space, line breaks too, as single blanks.
-pub(super) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 struct Reader<'f>(&'f Fields);
 
 impl Reader<'_> {
@@ -204,11 +193,6 @@ impl Reader<'_> {
 
 fn bad(field: PloneField, message: impl Into<String>) -> BadField {
     BadField { field, message: message.into() }
-}
-
-/// What a message repeats of a text.
-pub(super) fn cut(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 #[cfg(test)]
