@@ -35,8 +35,12 @@ export function put(el, ...children) {
 /** The element with this id. */
 export const $ = (id) => document.getElementById(id);
 
-/** A button that says what it does. */
-export const button = (label, onclick, props) => h("button", { type: "button", onclick, ...props }, label);
+/**
+ * A button that says what it does. The second half of a double click is no press of its own: what stands there by then
+ * may be another button, such as Drop where Register was.
+ */
+export const button = (label, onclick, props) =>
+  h("button", { type: "button", onclick: (event) => event.detail > 1 || onclick(event), ...props }, label);
 
 /** A labelled control. */
 export const field = (label, control, hint) =>

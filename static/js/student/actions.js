@@ -3,7 +3,8 @@
 import { button, h, put } from "../dom.js";
 import { now, t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { listed, seats as seatWords } from "../words.js";
+import { note } from "../session.js";
+import { listed, seats as seatWords, sentence } from "../words.js";
 import { refusal, standing } from "./answers.js";
 import { against } from "./clash.js";
 
@@ -38,8 +39,11 @@ export class Actions {
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
-    const since = same ? performance.now() : 0;
-    put(el, this.#buttons(id, { held, doing, kind, line, waits, waiting, place, since }));
+    // Only where one could register a moment ago can a press be meant for that.
+    if (kind === "open" || !same) el.dataset.full = -Infinity;
+    else if (el.dataset.could) el.dataset.full = performance.now();
+    el.dataset.could = kind === "open" && !held && terms.open ? "1" : "";
+    put(el, this.#buttons(id, { held, doing, kind, line, waits, waiting, place, since: Number(el.dataset.full) }));
   }
 
   #buttons(id, { held, doing, kind, line, waits, waiting, place, since }) {
@@ -119,7 +123,7 @@ export class Actions {
       case "again":
         return button(t("next.again"), () => mine.register(id, { place }));
       case "look":
-        return button(t("next.look"), () => mine.load().then(() => mine.settle(id)));
+        return button(t("next.look"), () => mine.load().then(() => mine.settle(id), (problem) => note(sentence(problem))));
       case "sign":
         return button(t("next.sign"), () => this.page.signInFor(id));
       default:

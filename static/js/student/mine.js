@@ -8,6 +8,12 @@ export class Mine {
   #held = new Map();
   #doing = new Map();
   #answers = new Map();
+  /** Of each section, the last that was answered or told: the hub's time of it, and which piece of news it was. */
+  #told = new Map();
+  #news = 0;
+  /** Readings of all that is held: how many were asked for, and the newest that was taken. */
+  #asked = 0;
+  #taken = 0;
 
   /**
    * `page`: see main.js. `onchange(id)`: one section's standing, question or answer; null for all. `onanswer(ids)`: the
@@ -15,7 +21,7 @@ export class Mine {
    */
   constructor(page, { onchange, onanswer, onclosed }) {
     Object.assign(this, { page, onchange, onanswer, onclosed });
-    page.live.on("registration", (frame) => this.#told(frame));
+    page.live.on("registration", (frame) => this.#hear(frame));
   }
 
   /** Forgets whoever was here. */
@@ -23,12 +29,23 @@ export class Mine {
     this.#held.clear();
     this.#doing.clear();
     this.#answers.clear();
+    this.#told.clear();
     this.onchange(null);
   }
 
+  /** Reads all that is held. What was answered or told while that was on its way is newer, and stays. */
   async load() {
+    const [user, before, turn] = [this.page.user(), this.#news, this.#asked += 1];
     const { items } = await api.get("/api/v1/me/registrations");
-    this.#held = new Map(items.map((one) => [one.section, one]));
+    if (this.page.user() !== user || turn < this.#taken) return;
+    this.#taken = turn;
+    const read = new Map(items.map((one) => [one.section, one]));
+    for (const [section, { news }] of this.#told) {
+      if (news <= before) continue;
+      if (this.#held.has(section)) read.set(section, this.#held.get(section));
+      else read.delete(section);
+    }
+    this.#held = read;
     await this.page.catalogue.need([...this.#held.keys()]);
     this.onchange(null);
   }
@@ -119,16 +136,23 @@ export class Mine {
     }
   }
 
-  #granted({ section, status, position, credits, at }, place) {
-    if (status === "dropped") {
-      this.#held.delete(section);
+  /** Takes a section's standing as the hub has just said it: over two ways, so that an older word may come last. */
+  #stand(section, { status, position, credits, at }) {
+    if (Date.parse(at) < Date.parse(this.#told.get(section)?.at)) return this.load().catch(() => {});
+    this.#told.set(section, { at, news: this.#news += 1 });
+    if (status === "dropped") return this.#held.delete(section);
+    const known = this.#held.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
+    this.#held.set(section, { section, status, position, credits: credits ?? known, at });
+  }
+
+  #granted({ section, ...standing }, place) {
+    this.#stand(section, standing);
+    if (standing.status === "dropped") {
       // Whoever drops a section does not want it from the plan again.
       this.page.plan.remove(section);
       this.#answers.set(section, { news: "drop.done", tone: "good", place });
       return;
     }
-    const known = this.#held.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
-    this.#held.set(section, { section, status, position, credits: credits ?? known, at });
     // What is held is said by its standing, which stays true when the line moves on.
     this.#answers.delete(section);
   }
@@ -140,10 +164,9 @@ export class Mine {
   }
 
   /** Another tab, the waitlist or the college changed something. */
-  #told({ section, status, position, reason, code, at }) {
+  #hear({ section, status, position, reason, code, at }) {
     const had = this.#held.get(section);
-    if (status === "dropped") this.#held.delete(section);
-    else if (had) this.#held.set(section, { ...had, status, position: position ?? (status === had.status ? had.position : undefined), at });
+    this.#stand(section, { status, position: position ?? (status === had?.status ? had.position : undefined), at });
     const tones = { promoted: "good", passed_over: "careful", cancelled: "stop", staff: "careful" };
     if (tones[reason]) {
       this.#answers.set(section, { news: `news.${reason}`, tone: tones[reason], because: code && { code }, place: "both" });
