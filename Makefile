@@ -1,6 +1,9 @@
 # What can be done with EduHub from a fresh clone. `make` alone lists it.
 
 CARGO ?= cargo
+# The hub that the tests of the pages start: built with the features that the other tests need, or all that it stands
+# on would be built a second time.
+BUILD_HUB = $(CARGO) build --locked --bin eduhub --test rush
 
 .DEFAULT_GOAL := help
 .PHONY: help run test browser-test pictures bench page-bench fmt components plone plone-template stop-plone run-plone
@@ -20,12 +23,12 @@ test: components plone-template ## everything: formatting, lints, all tests
 
 browser-test: ## the pages in a real Chromium: flows, and axe-core on every state
 	@scripts/browser/install.sh
-	$(CARGO) build --locked
+	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test --test-concurrency=2 tests/browser/*.test.mjs
 
 pictures: ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
-	$(CARGO) build --locked
+	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node tests/browser/pictures.mjs
 
@@ -51,7 +54,7 @@ bench: ## measures the hub beside what it is compared to
 
 page-bench: ## measures the student's page while 500 of 3,465 sections change each second, for SECONDS=300
 	@scripts/browser/install.sh
-	$(CARGO) build --locked
+	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node tests/browser/page-bench.mjs
 
