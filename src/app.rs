@@ -138,6 +138,7 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
         options: LiveOptions {
             seats_tick: config.server.seats_tick,
             alerts_kept: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+            zone: config.college.timezone.clone(),
             ..LiveOptions::default()
         },
     });
@@ -175,9 +176,17 @@ async fn run(config: &Config, shared: &Arc<Shared>, accounts: &[demo::DemoAccoun
             log::warn!("a write to Plone was still under way");
         }
     };
-    tokio::join!(handle.stop(true), bridge);
+    let imports = async {
+        // What is still being applied then is found out at the next start.
+        if tokio::time::timeout(config.server.drain, shared.core.imports.stop()).await.is_err() {
+            log::warn!("an import was still under way");
+        }
+    };
+    tokio::join!(handle.stop(true), bridge, imports);
     running.await.context("the server ended badly")??;
-    shared.audit.flush().await;
+    if tokio::time::timeout(config.server.drain, shared.audit.flush()).await.is_err() {
+        log::warn!("the last entries of the audit could not be kept");
+    }
     log::info!("ended");
     Ok(())
 }

@@ -21,11 +21,11 @@ use eduhub::adapters::schedule_csv::CsvSchedules;
 use eduhub::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection, TermPatch};
 use eduhub::domain::decide::imported;
-use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
+use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TermId, UserName};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::ports::bus::{Bus, Event};
 use eduhub::ports::clock::SystemClock;
-use eduhub::ports::imports::{ImportStore, KeptTask, TaskState};
+use eduhub::ports::imports::{ImportStore, KeptTask, TASKS_KEPT, TaskState};
 use eduhub::ports::terms::TermStore;
 use eduhub::readmodel::ReadModel;
 use jiff::tz::TimeZone;
@@ -269,15 +269,8 @@ async fn what_an_interrupted_import_left_behind_never_becomes_visible() {
     hub.store.stage(2, vec![stale, extra]).await.unwrap();
     let body = hub.store.task("x").await.unwrap();
     assert!(body.is_none());
-    let now = jiff::Timestamp::from_second(1_700_000_000).unwrap();
-    let running = KeptTask {
-        id: "x".into(),
-        state: TaskState::Running,
-        started_at: now,
-        finished_at: None,
-        body: r#"{"task":"x","state":"running"}"#.into(),
-    };
-    hub.store.put_task(running).await.unwrap();
+    let running = serde_json::json!({"task": "x", "state": "running"});
+    hub.store.put_task(kept("x", TaskState::Running, 1_700_000_000, &running)).await.unwrap();
     drop(hub);
     let hub = Hub::start(folder.path()).await;
     assert_eq!(hub.task("x").await["state"], "failed");
@@ -288,6 +281,73 @@ async fn what_an_interrupted_import_left_behind_never_becomes_visible() {
     assert_eq!(hub.section("T1-1").unwrap().section.capacity, 11);
     assert_eq!(hub.section("T1-2").unwrap().section.capacity, 20);
     assert!(hub.section("T1-9").is_none());
+}
+
+/// A task as a hub leaves it that ends while it runs, or after.
+fn kept(id: &str, state: TaskState, second: i64, body: &Value) -> KeptTask {
+    let at = jiff::Timestamp::from_second(second).unwrap();
+    let finished_at = (state != TaskState::Running).then_some(at);
+    KeptTask { id: id.into(), state, started_at: at, finished_at, body: body.to_string() }
+}
+
+#[actix_web::test]
+async fn the_next_start_finds_out_whether_what_was_being_applied_became_visible() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.import(TWO, into("T1")).await;
+    for (id, term, generation) in [("applied", "T1", 1), ("not-applied", "T1", 2), ("no-term", "T2", 1)] {
+        let body = serde_json::json!({"task": id, "state": "running", "term": term, "applying": generation});
+        hub.store.put_task(kept(id, TaskState::Running, 1_700_000_000, &body)).await.unwrap();
+    }
+    drop(hub);
+    let hub = Hub::start(folder.path()).await;
+    let told = async |id: &str| {
+        let task = hub.task(id).await;
+        assert_eq!((&task["phase"], task.get("applying")), (&"finished".into(), None), "{task}");
+        (task["state"].as_str().unwrap().to_owned(), task["message"].as_str().unwrap().to_owned())
+    };
+    let (state, message) = told("applied").await;
+    assert_eq!(state, "done");
+    assert!(message.contains("applied whole"), "{message}");
+    for id in ["not-applied", "no-term"] {
+        let (state, message) = told(id).await;
+        assert_eq!(state, "failed");
+        assert!(message.contains("Nothing was changed"), "{message}");
+    }
+}
+
+#[actix_web::test]
+async fn a_hub_that_stops_ends_its_imports_changes_nothing_and_takes_none_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    let rows: String = (0..60_000).map(|i| format!("{i},A {i},5,M,9:00-10:00\n")).collect();
+    let long = hub.submit(&format!("crn,course,cap,days,time\n{rows}"), into("T1")).await.unwrap();
+    let waiting = hub.submit(TWO, into("T2")).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), hub.jobs.stop()).await.expect("it stops");
+    for (id, term) in [(long, "T1"), (waiting, "T2")] {
+        let task: Value = serde_json::from_str(&hub.store.task(&id).await.unwrap().unwrap().body).unwrap();
+        assert_eq!(task["state"], "failed", "{task}");
+        assert!(task["message"].as_str().unwrap().contains("stopped"), "{task}");
+        assert!(hub.model.term(&TermId::parse(term).unwrap()).is_none());
+    }
+    assert!(matches!(hub.submit(TWO, into("T1")).await, Err(ImportError::Overloaded)));
+}
+
+#[actix_web::test]
+async fn imports_of_demonstrations_do_not_displace_those_of_staff() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    let of_term = |term: &str| serde_json::json!({"state": "done", "term": term});
+    hub.store.put_task(kept("staff", TaskState::Done, 1, &of_term("T1"))).await.unwrap();
+    for i in (2..).take(TASKS_KEPT) {
+        let sandbox = of_term(&format!("{SANDBOX_PREFIX}{i}"));
+        hub.store.put_task(kept(&format!("demo-{i}"), TaskState::Done, i, &sandbox)).await.unwrap();
+    }
+    assert_eq!(hub.store.forget_old_tasks().await.unwrap(), Vec::<String>::new());
+    for i in (2..).take(TASKS_KEPT) {
+        hub.store.put_task(kept(&format!("later-{i}"), TaskState::Done, i, &of_term("T1"))).await.unwrap();
+    }
+    assert_eq!(hub.store.forget_old_tasks().await.unwrap(), ["staff"], "the oldest of the college's goes");
 }
 
 #[actix_web::test]

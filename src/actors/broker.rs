@@ -202,7 +202,7 @@ impl Broker {
             if !due.is_ok_and(|due| due.is_some_and(|at| at <= now)) {
                 return;
             }
-            let release = broker.live.alerts.release_due(now, DUE_PER_LOOK);
+            let release = broker.live.alerts.release_due(broker.live.local(now), DUE_PER_LOOK);
             ctx.spawn(release.into_actor(broker).map(|released, broker, ctx| match released {
                 Ok(_) => broker.read_alerts(ctx),
                 Err(error) => log::warn!("scheduled alerts cannot go out now: {error}"),

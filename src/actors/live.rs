@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use actix::Message;
 use bytestring::ByteString;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::identity::Caller;
@@ -18,7 +20,7 @@ use super::acks::Acks;
 use super::registry::Registry;
 
 /// How the live side runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LiveOptions {
     /// Between two looks at the seats: at most one `seats` frame in this time.
     pub seats_tick: Duration,
@@ -26,11 +28,18 @@ pub struct LiveOptions {
     pub heartbeat: Duration,
     /// How long alerts are kept; none keeps them for good.
     pub alerts_kept: Option<Duration>,
+    /// The college's time zone: its date says which terms have ended.
+    pub zone: TimeZone,
 }
 
 impl Default for LiveOptions {
     fn default() -> Self {
-        Self { seats_tick: Duration::from_millis(50), heartbeat: Duration::from_secs(25), alerts_kept: None }
+        Self {
+            seats_tick: Duration::from_millis(50),
+            heartbeat: Duration::from_secs(25),
+            alerts_kept: None,
+            zone: TimeZone::UTC,
+        }
     }
 }
 
@@ -51,6 +60,14 @@ pub struct Live {
     pub is_alive: Box<dyn Fn(&Caller) -> bool + Send + Sync>,
     /// How it runs.
     pub options: LiveOptions,
+}
+
+impl Live {
+    /// A time where the college is.
+    #[must_use]
+    pub fn local(&self, at: Timestamp) -> ZonedDateTime {
+        at.to_zoned_datetime(self.options.zone.clone())
+    }
 }
 
 /// An entry of the alerts, written once for all who get it.

@@ -339,6 +339,11 @@ impl Registry {
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
+
+    /// Whether nobody is taken in any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
 }
 
 /// Whose connections are counted together; none is visitors.

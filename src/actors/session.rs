@@ -180,6 +180,10 @@ impl Session {
         if record.caller.as_ref().is_some_and(|caller| !(self.live.is_alive)(caller)) {
             return self.hang_up(Close::Unauthenticated, ctx);
         }
+        if self.live.registry.is_draining() {
+            // It joined after all who were there had been told to go.
+            return self.hang_up(Close::Restarting, ctx);
+        }
         (self.alerts_from, self.alerts_to) = (at, at);
         let caller = record.caller().map(|(user, role)| (user.as_str(), role.as_str()));
         let heartbeat_s = self.live.options.heartbeat.as_secs().max(1);

@@ -81,7 +81,7 @@ pub async fn post(
     let content = read_content(read_json(&request, payload).await?, &live.model, now)?;
     let audience = &content.audience;
     if is_dry {
-        let people = live.alerts.people_in(audience.clone(), now).await?;
+        let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
         let answer = json!({"recipients": people.len(), "recipients_online": online(&live, audience, &people)});
         return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer));
     }
@@ -89,7 +89,7 @@ pub async fn post(
     let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
     let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
     let people = match is_enrolment {
-        true => live.alerts.people_in(named, now).await?,
+        true => live.alerts.people_in(named, live.local(now)).await?,
         false => audience.users.iter().map(|user| user.0.clone()).collect(),
     };
     let recipients_online = online(&live, audience, &people);
@@ -101,7 +101,7 @@ pub async fn post(
         sender: caller.user.to_string(),
         created_at: now,
     };
-    let alert = live.alerts.post(alert, now).await?;
+    let alert = live.alerts.post(alert, live.local(now)).await?;
     bus.publish(Event::AlertsStored);
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
     audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::alert::Alert;
 use crate::domain::audience::Audience;
@@ -158,14 +158,16 @@ pub struct Receipts {
 
 /// Keeps alerts.
 pub trait AlertStore: Send + Sync {
-    /// Keeps an alert, and lets it go out (it gets its `seq`) unless its `starts_at` is after `now`.
-    fn post(&self, alert: Alert, now: Timestamp) -> StoreFuture<Alert>;
+    /// Keeps an alert, and lets it go out (it gets its `seq`) unless its `starts_at` is after `now`. The college's date
+    /// says which terms have ended.
+    fn post(&self, alert: Alert, now: ZonedDateTime) -> StoreFuture<Alert>;
     /// Cancels an alert.
     fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<Cancelled>;
     /// When the next scheduled alert is to go out.
     fn next_due(&self) -> StoreFuture<Option<Timestamp>>;
-    /// Lets scheduled alerts go out whose time has come, at most `limit`; how many did.
-    fn release_due(&self, now: Timestamp, limit: usize) -> StoreFuture<usize>;
+    /// Lets scheduled alerts go out whose time has come, at most `limit`; how many did. What has expired by now goes out
+    /// no more, and counts as cancelled.
+    fn release_due(&self, now: ZonedDateTime, limit: usize) -> StoreFuture<usize>;
     /// What the sequence holds.
     fn kept(&self) -> StoreFuture<Kept>;
     /// The entries after `seq` with those who get them, for whoever hands them out.
@@ -179,7 +181,7 @@ pub trait AlertStore: Send + Sync {
     /// What staff sent and is in force at `now`, whoever it is for: the newest, oldest first.
     fn sent(&self, limit: usize, now: Timestamp) -> StoreFuture<Page>;
     /// Everyone known to the hub whom an audience would reach now, and whoever it names.
-    fn people_in(&self, audience: Audience, now: Timestamp) -> StoreFuture<HashSet<UserName>>;
+    fn people_in(&self, audience: Audience, now: ZonedDateTime) -> StoreFuture<HashSet<UserName>>;
     /// Keeps who has seen an alert, the first time only. Of each, whether an alert of this id went out to that reader.
     fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>>;
     /// Of these alerts, those that a user has acknowledged.

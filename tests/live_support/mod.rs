@@ -30,6 +30,7 @@ use eduhub::ports::terms::{LoadedTerm, PublishedSection, TermUpdate};
 use eduhub::protocol::close::Close;
 use eduhub::readmodel::ReadModel;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -79,7 +80,7 @@ impl Hub {
             options: LiveOptions {
                 seats_tick: Duration::from_millis(5),
                 heartbeat: options.heartbeat,
-                alerts_kept: None,
+                ..LiveOptions::default()
             },
         });
         let registry = live.registry.clone();
@@ -141,7 +142,7 @@ impl Hub {
         let id = Uuid::now_v7().to_string();
         let (source, sender) = ("staff".to_owned(), "test".to_owned());
         let alert = Alert { id, seq: None, content, source, sender, created_at: now };
-        let alert = self.runtime.block_on(self.store.post(alert, now)).unwrap();
+        let alert = self.runtime.block_on(self.store.post(alert, now.to_zoned_datetime(TimeZone::UTC))).unwrap();
         self.bus.publish(Event::AlertsStored);
         alert.seq.unwrap()
     }

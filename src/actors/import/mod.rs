@@ -1,11 +1,12 @@
 //! Imports: one at a time on a thread of its own, at a lower priority than whatever answers requests; a few may wait.
 //!
 //! - [`task`]: an import as it is told
-//! - `run`: the way of one import; `compare`: what it changes in a section
+//! - `run`: the way of one import; `compare`: what it changes
 //!
 //! Promises: a task that was taken is in the store before its caller hears of it, so that one which the hub's end
-//! interrupted is `failed` after the next start. What is staged becomes visible by one command to the registrar, or is
-//! taken back; what could not be taken back is, before the next import of that term.
+//! interrupted is `failed` after the next start, or `done` where the term says that it was applied. What is staged
+//! becomes visible by one command to the registrar, or is taken back; what could not be taken back is, before the next
+//! import of that term.
 
 mod compare;
 mod run;
@@ -23,7 +24,7 @@ use std::thread::JoinHandle;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
 
 use crate::actors::pool::RegistrarPool;
@@ -45,6 +46,9 @@ pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
 const NICENESS: i32 = 10;
 /// What the lists of errors end with, behind their task's id.
 const ERRORS_SUFFIX: &str = ".errors.csv";
+/// What is told of a task that the hub's end interrupted: before it was applied, or after.
+const INTERRUPTED: &str = "The hub ended while the import was under way. Nothing was changed.";
+const APPLIED_AS_IT_ENDED: &str = "It was applied whole. The hub ended before it could say so.";
 /// What the folders of uploads begin with.
 const UPLOAD_PREFIX: &str = "upload-";
 
@@ -148,11 +152,13 @@ impl Inner {
     }
 }
 
-/// The imports. Dropping it stops the one under way, which changes nothing then.
+/// The imports. Stopping or dropping it stops the one under way, which changes nothing then.
 pub struct Imports {
     inner: Arc<Inner>,
-    queue: Option<SyncSender<Job>>,
+    queue: Mutex<Option<SyncSender<Job>>>,
     thread: Option<JoinHandle<()>>,
+    /// Closed once the thread has ended.
+    ended: watch::Receiver<()>,
 }
 
 impl Imports {
@@ -181,9 +187,29 @@ impl Imports {
         });
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let working = inner.clone();
-        let thread =
-            std::thread::Builder::new().name("eduhub-import".to_owned()).spawn(move || serve(&working, &jobs))?;
-        Ok(Self { inner, queue: Some(queue), thread: Some(thread) })
+        let (alive, ended) = watch::channel(());
+        let thread = std::thread::Builder::new().name("eduhub-import".to_owned()).spawn(move || {
+            serve(&working, &jobs);
+            drop(alive);
+        })?;
+        Ok(Self { inner, queue: Mutex::new(Some(queue)), thread: Some(thread), ended })
+    }
+
+    /// Takes none any more, and stops the one under way, which changes nothing then, unless it is becoming visible.
+    /// Returns once how each ended is kept.
+    pub async fn stop(&self) {
+        self.close();
+        // Nothing is ever sent: this waits for the end of the thread, however it ends.
+        while self.ended.clone().changed().await.is_ok() {}
+    }
+
+    fn close(&self) {
+        self.inner.stopping.store(true, Ordering::Release);
+        drop(self.queue().take());
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Option<SyncSender<Job>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether none is under way or waits, and how each ended is kept (or was given up).
@@ -260,8 +286,9 @@ impl Imports {
     }
 
     fn hand_over(&self, job: Job) -> Result<(), ImportError> {
-        let Some(queue) = &self.queue else { return Err(ImportError::Overloaded) };
         // The live tasks are bounded by the queue's length, so a full queue does not occur.
+        let queue = self.queue();
+        let Some(queue) = queue.as_ref() else { return Err(ImportError::Overloaded) };
         queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => ImportError::Overloaded,
         })
@@ -315,8 +342,7 @@ impl Imports {
 
 impl Drop for Imports {
     fn drop(&mut self) {
-        self.inner.stopping.store(true, Ordering::Release);
-        drop(self.queue.take());
+        self.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -325,16 +351,22 @@ impl Drop for Imports {
     }
 }
 
-/// Tasks that an earlier process left running have failed.
+/// Tasks that an earlier process left open have failed; but for one that was being applied, which the term itself tells.
 async fn recover(around: &ImportSurroundings) -> Result<(), StoreError> {
     for mut task in around.store.running_tasks().await? {
         let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
         let now = around.clock.now();
-        body["state"] = TaskState::Failed.as_str().into();
+        let applied = match (body["term"].as_str().and_then(|id| TermId::parse(id).ok()), body["applying"].as_u64()) {
+            (Some(term), Some(generation)) => around.store.generation(&term).await? >= generation,
+            _ => false,
+        };
+        task.state = if applied { TaskState::Done } else { TaskState::Failed };
+        body["state"] = task.state.as_str().into();
         body["phase"] = "finished".into();
         body["finished_at"] = now.to_string().into();
-        body["message"] = "The hub ended while the import was under way. Nothing was changed.".into();
-        (task.state, task.finished_at, task.body) = (TaskState::Failed, Some(now), body.to_string());
+        body["message"] = if applied { APPLIED_AS_IT_ENDED } else { INTERRUPTED }.into();
+        body.as_object_mut().map(|body| body.remove("applying"));
+        (task.finished_at, task.body) = (Some(now), body.to_string());
         around.store.put_task(task).await?;
     }
     Ok(())

@@ -7,24 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::actors::registrar::AskError;
-use crate::domain::command::{Command, StagedImport, StagedSection};
-use crate::domain::decide::imported;
+use crate::domain::command::{Command, StagedImport};
 use crate::domain::ids::TermId;
 use crate::domain::outcome::{Answer, ImportTally};
 use crate::domain::section::SectionState;
 use crate::ports::bus::Event;
-use crate::ports::imports::{CHUNK_LEN, TaskState};
-use crate::ports::schedule::{FileSection, Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
+use crate::ports::imports::TaskState;
+use crate::ports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
 use crate::ports::{StoreError, StoreFuture};
 use crate::protocol::csv_text::safe_cell;
 use crate::readmodel::Snapshot;
 
+use super::compare::Comparing;
 use super::task::{LIST_LEN_MAX, Phase};
-use super::{Inner, Job, compare};
+use super::{Inner, Job};
 
 /// The time between two frames of progress: five a second are smooth.
 const FRAME_PAUSE: Duration = Duration::from_millis(200);
@@ -44,6 +43,8 @@ enum Stop {
     Refused,
     /// Something of the hub failed: what the reader of the task is told, and what the log is.
     Failed(&'static str, String),
+    /// The hub is stopping, and whether it was applied is not known.
+    Unknown,
 }
 
 impl From<ScheduleError> for Stop {
@@ -65,11 +66,16 @@ impl From<StoreError> for Stop {
 
 /// Runs one import to its end, whatever that is.
 pub(super) fn run(inner: &Inner, runtime: &Runtime, job: &Job) {
-    let mut run = Run { inner, runtime, job, framed: None };
+    let mut run = Run { inner, runtime, job, framed: None, applied: None };
     let outcome = catch_unwind(AssertUnwindSafe(|| run.all())).unwrap_or_else(|_| {
         Err(Stop::Failed("This is a fault of the hub. Nothing was changed.", "an import panicked".to_owned()))
     });
+    let replaced = outcome.is_ok().then(|| run.applied.take()).flatten();
     run.finish(outcome);
+    // Only now, since it takes a while and nobody needs to wait for it.
+    if let Some(term) = replaced {
+        run.prune(&term);
+    }
 }
 
 struct Run<'r> {
@@ -77,6 +83,8 @@ struct Run<'r> {
     runtime: &'r Runtime,
     job: &'r Job,
     framed: Option<Instant>,
+    /// The term to which it was applied.
+    applied: Option<TermId>,
 }
 
 impl Run<'_> {
@@ -221,14 +229,18 @@ impl Run<'_> {
             self.job.options.totals,
             !dry,
         );
+        // A walker can only be told in general why it is to stop.
+        let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {
-            if let Some(chunk) = comparing.add(self, section) {
-                self.stage(generation, &chunk).map_err(|stop| comparing.stopped(stop))?;
-            }
+            let chunk = comparing.add(&mut self.job.live.report(), section);
+            let staged = chunk.map_or(Ok(()), |chunk| self.stage(generation, &chunk));
             self.tell(false);
-            self.look().map_err(|stop| comparing.stopped(stop))
+            staged.and_then(|()| self.look()).map_err(|stop| {
+                stopped = Some(stop);
+                ScheduleError::Cancelled
+            })
         });
-        if let Some(stop) = comparing.stop.take() {
+        if let Some(stop) = stopped {
             self.discard(term);
             return Err(stop);
         }
@@ -236,10 +248,11 @@ impl Run<'_> {
         self.missing(schedule, snapshot.as_deref())?;
         let Some(chunk) = comparing.rest() else { return Ok(()) };
         let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparing.staged));
-        if applied.is_err() {
-            self.discard(term);
-        } else {
-            self.prune(term);
+        match &applied {
+            Ok(()) => self.applied = Some(term.clone()),
+            // What may be visible must stay.
+            Err(Stop::Unknown) => {}
+            Err(_) => self.discard(term),
         }
         applied
     }
@@ -294,6 +307,10 @@ impl Run<'_> {
         if !self.job.live.commit() {
             return Err(Stop::Cancelled);
         }
+        self.job.live.report().applying = Some(generation);
+        let kept = self.job.live.report().kept();
+        let store = self.inner.around.store.clone();
+        self.wait(|| store.put_task(kept.clone()))?;
         self.phase(Phase::Applying);
         let staged = Arc::new(staged);
         let pool = &self.inner.around.pool;
@@ -311,8 +328,15 @@ impl Run<'_> {
                 Err(AskError::Overloaded) => std::thread::sleep(TRY_PAUSE),
                 Err(AskError::OutcomeUnknown) => {
                     // The writer tells, in order with its commits, which generation is visible now.
-                    let store = self.inner.around.store.clone();
-                    if self.wait(|| store.generation(term))? == generation {
+                    // Until it tells, nothing true can be said of this task.
+                    let visible = loop {
+                        match self.wait(|| store.generation(term)) {
+                            Ok(visible) => break visible,
+                            Err(_) if self.inner.stopping.load(Ordering::Acquire) => return Err(Stop::Unknown),
+                            Err(_) => {}
+                        }
+                    };
+                    if visible == generation {
                         return Ok(());
                     }
                 }
@@ -384,6 +408,7 @@ impl Run<'_> {
             let mut report = self.job.live.report();
             report.phase = Phase::Finished;
             report.finished_at = Some(self.inner.around.clock.now());
+            report.applying = None;
             report.state = match outcome {
                 Ok(()) => TaskState::Done,
                 Err(Stop::Cancelled) => TaskState::Cancelled,
@@ -398,6 +423,8 @@ impl Run<'_> {
                     report.message = Some(told.to_owned());
                     TaskState::Failed
                 }
+                // It stays as it is written down; the next start finds out how it ended.
+                Err(Stop::Unknown) => return,
             };
             report.kept()
         };
@@ -414,7 +441,7 @@ impl Run<'_> {
         }
         let store = self.inner.around.store.clone();
         if self.wait(|| store.put_task(kept.clone())).is_err() {
-            log::error!("how import {task} ended could not be kept; after a start it counts as failed");
+            log::error!("how import {task} ended could not be kept; the hub's next start finds it out");
         }
         if let Ok(forgotten) = self.wait(|| store.forget_old_tasks()) {
             for old in forgotten {
@@ -423,66 +450,5 @@ impl Run<'_> {
             }
         }
         self.tell(true);
-    }
-}
-
-/// The comparison of a file with a term.
-struct Comparing<'s> {
-    snapshot: Option<&'s Snapshot>,
-    totals_count: bool,
-    keep: bool,
-    chunk: Vec<SectionState>,
-    staged: StagedImport,
-    stop: Option<Stop>,
-}
-
-impl<'s> Comparing<'s> {
-    fn new(snapshot: Option<&'s Snapshot>, now: Timestamp, generation: u64, totals: bool, keep: bool) -> Self {
-        // The clock of the decision counts in the end; this only says what will most likely be.
-        let open = snapshot.is_some_and(|s| s.term.is_open(now));
-        let staged = StagedImport { generation, totals_count_while_open: totals, sections: Vec::new(), unchanged: 0 };
-        Self { snapshot, totals_count: totals || !open, keep, chunk: Vec::new(), staged, stop: None }
-    }
-
-    /// Compares one section. Answers a chunk when one is full.
-    fn add(&mut self, run: &Run<'_>, file: FileSection) -> Option<Vec<SectionState>> {
-        let before = self.snapshot.and_then(|s| s.row(&file.section.id.crn)).map(|row| &row.state);
-        let unstaged = SectionState::new(file.section.clone());
-        let mut new = StagedSection { section: file.section, totals: file.totals, staged_as: unstaged };
-        let after = imported(before, &new, self.totals_count);
-        let mut report = run.job.live.report();
-        match before {
-            Some(before) if *before == after => {
-                report.unchanged += 1;
-                self.staged.unchanged += 1;
-                return None;
-            }
-            Some(_) => report.updated += 1,
-            None => report.created += 1,
-        }
-        report.changes_total += 1;
-        if report.changes.len() < LIST_LEN_MAX {
-            report.changes.push(compare::change(before, &after));
-        }
-        drop(report);
-        if !self.keep {
-            return None;
-        }
-        self.chunk.push(after.clone());
-        new.section = after.section.clone();
-        new.staged_as = after;
-        self.staged.sections.push(new);
-        (self.chunk.len() == CHUNK_LEN).then(|| std::mem::take(&mut self.chunk))
-    }
-
-    /// Keeps why the walk stops, which a walker can only be told in general.
-    fn stopped(&mut self, stop: Stop) -> ScheduleError {
-        self.stop = Some(stop);
-        ScheduleError::Cancelled
-    }
-
-    /// The last chunk, when there is anything to apply.
-    fn rest(&mut self) -> Option<Vec<SectionState>> {
-        (!self.staged.sections.is_empty()).then(|| std::mem::take(&mut self.chunk))
     }
 }

@@ -105,6 +105,10 @@ pub struct TaskReport {
     pub started_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// While it is applied: the generation under which it is then visible. Should the hub end meanwhile, the next start
+    /// finds by it whether it was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applying: Option<u64>,
 }
 
 impl TaskReport {
@@ -141,6 +145,7 @@ impl TaskReport {
             started_by,
             started_at: now,
             finished_at: None,
+            applying: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, Row, ToSql, params};
 
 use crate::domain::alert::{Alert, AlertContent};
@@ -37,8 +37,8 @@ const SENT: &str = "
       AND NOT EXISTS (SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq)";
 
 impl AlertStore for SqliteStore {
-    fn post(&self, alert: Alert, now: Timestamp) -> StoreFuture<Alert> {
-        self.write(move |tx| alerts::post(tx, alert, now))
+    fn post(&self, alert: Alert, now: ZonedDateTime) -> StoreFuture<Alert> {
+        self.write(move |tx| alerts::post(tx, alert, &now))
     }
 
     fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<Cancelled> {
@@ -50,8 +50,8 @@ impl AlertStore for SqliteStore {
         self.read(alerts::next_due)
     }
 
-    fn release_due(&self, now: Timestamp, limit: usize) -> StoreFuture<usize> {
-        self.write(move |tx| alerts::release_due(tx, now, limit))
+    fn release_due(&self, now: ZonedDateTime, limit: usize) -> StoreFuture<usize> {
+        self.write(move |tx| alerts::release_due(tx, &now, limit))
     }
 
     fn kept(&self) -> StoreFuture<Kept> {
@@ -113,8 +113,8 @@ impl AlertStore for SqliteStore {
         })
     }
 
-    fn people_in(&self, audience: Audience, now: Timestamp) -> StoreFuture<HashSet<UserName>> {
-        self.read(move |connection| people_in(connection, &audience, now))
+    fn people_in(&self, audience: Audience, now: ZonedDateTime) -> StoreFuture<HashSet<UserName>> {
+        self.read(move |connection| people_in(connection, &audience, &now))
     }
 
     fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>> {
@@ -171,7 +171,8 @@ fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, Entry)> {
 fn page(tx: &Connection, sql: &str, reader: &Reader, span: Span, more: &[&dyn ToSql]) -> rusqlite::Result<Page> {
     let last = kept(tx)?.last;
     let until = span.until.unwrap_or(last).min(last);
-    let since = span.since.min(until);
+    // A place that was never given is one of another store: everything that is kept is news then.
+    let since = if span.since > last { 0 } else { span.since.min(until) };
     let user = reader.user.as_ref().map(UserName::as_str);
     let mut values: Vec<&dyn ToSql> = vec![&user, &reader.role_bits, &since, &until, &span.limit];
     values.extend_from_slice(more);
@@ -203,7 +204,7 @@ fn log_after(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Resul
     Ok(entries)
 }
 
-fn people_in(connection: &Connection, audience: &Audience, now: Timestamp) -> rusqlite::Result<HashSet<UserName>> {
+fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) -> rusqlite::Result<HashSet<UserName>> {
     let mut people: HashSet<UserName> = audience.users.iter().map(|user| user.0.clone()).collect();
     let mut add = |sql: &str, values: &[&dyn ToSql]| -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql)?;
@@ -231,7 +232,7 @@ fn people_in(connection: &Connection, audience: &Audience, now: Timestamp) -> ru
         )?;
     }
     for course in &audience.courses {
-        add(alerts::ENROLLED_IN_COURSE, params![course, enrolled, alerts::date_of(now.as_millisecond())])?;
+        add(alerts::ENROLLED_IN_COURSE, params![course, enrolled, now.date().to_string()])?;
     }
     Ok(people)
 }

@@ -1,3 +1,4 @@
+use jiff::tz::{Offset, TimeZone};
 use serde_json::{Value, json};
 
 use super::*;
@@ -13,6 +14,10 @@ fn user(name: &str) -> UserName {
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
+}
+
+fn zoned(second: i64) -> ZonedDateTime {
+    at(second).to_zoned_datetime(TimeZone::UTC)
 }
 
 struct Desk {
@@ -43,7 +48,7 @@ impl Desk {
         };
         let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
         let alert = Alert { id: id.to_owned(), seq: None, content, source, sender, created_at: at(100) };
-        self.store.post(alert, at(100)).await.unwrap().seq
+        self.store.post(alert, zoned(100)).await.unwrap().seq
     }
 
     async fn seen(&self, caller: Option<(&UserName, Role)>, since: u64, limit: usize) -> (Vec<String>, u64) {
@@ -86,7 +91,7 @@ async fn each_reader_sees_what_is_meant_for_all_for_the_role_or_for_the_name() {
     assert_eq!(desk.seen(Some((&user("eve"), Role::Admin)), 0, 9).await.0, ["1 all"]);
     assert_eq!(desk.seen(Some((&ann, student)), 0, 1).await, (vec!["1 all".into()], 1), "a full page ends at its last");
     assert_eq!(desk.seen(Some((&ann, student)), 1, 9).await, (vec!["2 ann".into()], 3));
-    assert_eq!(desk.seen(None, u64::MAX, 9).await, (vec![], 3));
+    assert_eq!(desk.seen(None, 3, 9).await, (vec![], 3), "whoever has seen the last gets nothing");
 }
 
 #[actix_web::test]
@@ -113,10 +118,31 @@ async fn a_scheduled_alert_goes_out_when_its_time_has_come_unless_it_was_cancell
     let waiting = desk.store.scheduled(9).await.unwrap();
     assert_eq!(waiting.iter().map(|a| (&*a.id, a.seq)).collect::<Vec<_>>(), [("never", None), ("later", None)]);
     assert_eq!(desk.store.cancel("never", at(101)).await, Ok(Cancelled::Quietly));
-    assert_eq!(desk.store.release_due(at(199), 9).await, Ok(0));
-    assert_eq!(desk.store.release_due(at(200), 9).await, Ok(1));
+    assert_eq!(desk.store.release_due(zoned(199), 9).await, Ok(0));
+    assert_eq!(desk.store.release_due(zoned(200), 9).await, Ok(1));
     assert_eq!(desk.store.next_due().await, Ok(None));
     assert_eq!(desk.seen(None, 0, 9).await.0, ["1 past", "2 later"]);
+}
+
+#[actix_web::test]
+async fn a_scheduled_alert_whose_time_is_over_before_it_could_go_out_stays() {
+    let desk = Desk::open();
+    desk.post("over", Audience::everyone(), Some(200), Some(300)).await;
+    desk.post("still", Audience::everyone(), Some(200), Some(301)).await;
+    assert_eq!(desk.store.release_due(zoned(300), 9).await, Ok(1), "the hub was away from 200 on");
+    assert_eq!(desk.seen(None, 0, 9).await.0, ["1 still"]);
+    assert_eq!(desk.store.next_due().await, Ok(None), "it is not tried again");
+    assert_eq!(desk.store.scheduled(9).await.unwrap().len(), 0);
+}
+
+#[actix_web::test]
+async fn a_place_ahead_of_the_sequence_gets_everything_that_is_kept() {
+    let desk = Desk::open();
+    desk.post("a", Audience::everyone(), None, None).await;
+    desk.post("b", Audience::everyone(), None, None).await;
+    assert_eq!(desk.seen(None, 2, 9).await, (vec![], 2));
+    assert_eq!(desk.seen(None, 3, 9).await, (vec!["1 a".to_owned(), "2 b".to_owned()], 2), "of a store put back");
+    assert_eq!(desk.seen(None, u64::MAX >> 1, 1).await, (vec!["1 a".to_owned()], 1), "in pages");
 }
 
 #[actix_web::test]
@@ -163,7 +189,7 @@ async fn the_people_of_an_audience_are_known_enrolled_or_named_each_once() {
     desk.store.write(move |tx| tx.execute_batch(rows)).await.unwrap();
     let count = async |audience: Value| {
         let audience: Audience = serde_json::from_value(audience).unwrap();
-        let mut people: Vec<_> = desk.store.people_in(audience, at(100)).await.unwrap().into_iter().collect();
+        let mut people: Vec<_> = desk.store.people_in(audience, zoned(100)).await.unwrap().into_iter().collect();
         people.sort();
         people.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>().join(" ")
     };
@@ -173,4 +199,10 @@ async fn the_people_of_an_audience_are_known_enrolled_or_named_each_once() {
     assert_eq!(count(json!({"sections": ["t1-1"], "users": ["ann", "new"]})).await, "ann bob new");
     assert_eq!(count(json!({"courses": ["NEW 1"]})).await, "ann bob", "not those of a term that has ended");
     assert_eq!(count(json!({"courses": ["OLD 1"]})).await, "", "the section has another course now");
+    let new = || serde_json::from_value(json!({"courses": ["NEW 1"]})).unwrap();
+    let day_later = at(86_400 + 3_600);
+    for (hours, people) in [(0, 0), (-8, 2)] {
+        let there = day_later.to_zoned_datetime(TimeZone::fixed(Offset::constant(hours)));
+        assert_eq!(desk.store.people_in(new(), there).await.unwrap().len(), people, "one o'clock at night in UTC");
+    }
 }

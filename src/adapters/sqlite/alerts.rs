@@ -1,6 +1,6 @@
 //! The one sequence of alerts: what goes out, in order, and to whom. [`super::alert_log`] reads it.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::alert::{Alert, AlertContent};
@@ -41,7 +41,12 @@ pub(crate) fn put(tx: &Connection, alert: &Alert) -> rusqlite::Result<()> {
 }
 
 /// Lets a stored alert go out: settles who is in its sections and courses now, and gives it its place in the sequence.
-pub(crate) fn send_out(tx: &Connection, id: &str, content: &AlertContent, at_ms: i64) -> rusqlite::Result<u64> {
+pub(crate) fn send_out(
+    tx: &Connection,
+    id: &str,
+    content: &AlertContent,
+    now: &ZonedDateTime,
+) -> rusqlite::Result<u64> {
     let mut one = tx.prepare_cached("INSERT OR IGNORE INTO alert_recipients (user, alert_id) VALUES (?1, ?2)")?;
     for user in &content.audience.users {
         one.execute(params![user.0.as_str(), id])?;
@@ -57,11 +62,12 @@ pub(crate) fn send_out(tx: &Connection, id: &str, content: &AlertContent, at_ms:
         tx.prepare_cached(&format!(
             "INSERT OR IGNORE INTO alert_recipients (user, alert_id) SELECT user, ?4 FROM ({ENROLLED_IN_COURSE})"
         ))?
-        .execute(params![course, Standing::Enrolled.as_str(), date_of(at_ms), id])?;
+        .execute(params![course, Standing::Enrolled.as_str(), now.date().to_string(), id])?;
     }
     tx.prepare_cached("UPDATE alerts SET due_at = NULL WHERE id = ?1")?.execute([id])?;
-    tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'alert', ?2, ?3)")?
-        .execute(params![id, at_ms, content.audience.all || content.audience.role_bits() != 0])?;
+    tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'alert', ?2, ?3)")?.execute(
+        params![id, now.timestamp().as_millisecond(), content.audience.all || content.audience.role_bits() != 0],
+    )?;
     last_seq(tx)
 }
 
@@ -70,10 +76,10 @@ fn last_seq(tx: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// Keeps an alert, and lets it go out unless it is scheduled for later.
-pub(super) fn post(tx: &Connection, mut alert: Alert, now: Timestamp) -> rusqlite::Result<Alert> {
+pub(super) fn post(tx: &Connection, mut alert: Alert, now: &ZonedDateTime) -> rusqlite::Result<Alert> {
     put(tx, &alert)?;
-    if alert.content.starts_at.is_none_or(|start| start <= now) {
-        alert.seq = Some(send_out(tx, &alert.id, &alert.content, now.as_millisecond())?);
+    if alert.content.starts_at.is_none_or(|start| start <= now.timestamp()) {
+        alert.seq = Some(send_out(tx, &alert.id, &alert.content, now)?);
     }
     Ok(alert)
 }
@@ -108,15 +114,22 @@ pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Times
         .query_row([], |row| maybe_time_at(row, 0))
 }
 
-/// Lets scheduled alerts go out whose time has come, soonest first.
-pub(super) fn release_due(tx: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+/// Lets scheduled alerts go out whose time has come, soonest first; not those whose time is over, as after an outage.
+pub(super) fn release_due(tx: &Connection, now: &ZonedDateTime, limit: usize) -> rusqlite::Result<usize> {
+    let now_ms = now.timestamp().as_millisecond();
+    let late = tx
+        .prepare_cached("UPDATE alerts SET due_at = NULL, cancelled_at = ?1 WHERE due_at <= ?1 AND expires_at <= ?1")?
+        .execute([now_ms])?;
+    if late > 0 {
+        log::warn!("scheduled alerts that expired before they could go out: {late}");
+    }
     let due: Vec<(String, String)> = tx
         .prepare_cached("SELECT id, content FROM alerts WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2")?
-        .query_map((now.as_millisecond(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((now_ms, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (id, content) in &due {
         let content: AlertContent = serde_json::from_str(content).map_err(|e| unreadable(1, e))?;
-        send_out(tx, id, &content, now.as_millisecond())?;
+        send_out(tx, id, &content, now)?;
     }
     Ok(due.len())
 }
@@ -145,11 +158,4 @@ pub(super) fn forget_before(tx: &Connection, cutoff: Timestamp, limit: usize) ->
         }
     }
     Ok(forgotten.len())
-}
-
-/// The date (UTC) of a time, for comparing with a term's last day.
-pub(super) fn date_of(at_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(at_ms)
-        .map(|t| jiff::tz::TimeZone::UTC.to_datetime(t).date().to_string())
-        .unwrap_or_default()
 }

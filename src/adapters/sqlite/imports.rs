@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::domain::ids::TermId;
+use crate::domain::ids::{SANDBOX_PREFIX, TermId};
 use crate::domain::section::SectionState;
 use crate::ports::StoreFuture;
 use crate::ports::imports::{
@@ -129,10 +129,15 @@ impl ImportStore for SqliteStore {
 
     fn forget_old_tasks(&self) -> StoreFuture<Vec<String>> {
         self.write(|tx| {
+            // Those of a demonstration are nobody's, go with its sandbox, and must not take the place of others.
             let sql = "DELETE FROM import_tasks WHERE state <> 'running' AND id NOT IN
-                (SELECT id FROM import_tasks WHERE state <> 'running' ORDER BY started_at DESC, id DESC LIMIT ?1)
+                (SELECT id FROM import_tasks
+                 WHERE state <> 'running' AND coalesce(json_extract(body, '$.term'), '') NOT GLOB ?2
+                 ORDER BY started_at DESC, id DESC LIMIT ?1)
+                AND coalesce(json_extract(body, '$.term'), '') NOT GLOB ?2
                 RETURNING id";
-            tx.prepare_cached(sql)?.query_map([TASKS_KEPT], |row| row.get(0))?.collect()
+            let sandbox = format!("{SANDBOX_PREFIX}*");
+            tx.prepare_cached(sql)?.query_map(params![TASKS_KEPT, sandbox], |row| row.get(0))?.collect()
         })
     }
 

@@ -1,5 +1,6 @@
 //! Fills an empty store, in one transaction.
 
+use jiff::tz::TimeZone;
 use rusqlite::params;
 
 use crate::domain::alert::Alert;
@@ -59,8 +60,8 @@ impl SqliteStore {
                 account.execute(params![one.username.as_str(), one.name, one.role.as_str(), one.password_hash])?;
             }
             alerts::put(tx, &seed.alert)?;
-            let at_ms = seed.alert.created_at.as_millisecond();
-            alerts::send_out(tx, &seed.alert.id, &seed.alert.content, at_ms)?;
+            let at = seed.alert.created_at.to_zoned_datetime(TimeZone::UTC);
+            alerts::send_out(tx, &seed.alert.id, &seed.alert.content, &at)?;
             if with_outbox {
                 marks::mark_all(tx, seed.alert.created_at)?;
             }

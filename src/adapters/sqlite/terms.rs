@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
@@ -142,7 +143,8 @@ impl Record {
         }
         for alert in &self.alerts {
             alerts::put(tx, alert)?;
-            alerts::send_out(tx, &alert.id, &alert.content, alert.created_at.as_millisecond())?;
+            // A notice names its students: where the college is does not matter to it.
+            alerts::send_out(tx, &alert.id, &alert.content, &alert.created_at.to_zoned_datetime(TimeZone::UTC))?;
         }
         if let Some(at) = mark_at {
             // An import may have a hundred thousand: they are marked later, with those that it leaves as they were.

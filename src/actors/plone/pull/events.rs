@@ -2,6 +2,7 @@
 //! how new each is. It is written before events are put and after they are removed, so that whatever is there is known.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -35,8 +36,8 @@ fn second(at: Timestamp) -> Option<i64> {
 }
 
 impl Events {
-    pub(super) fn new() -> Self {
-        Self { listing: Listing::new(ContentKind::Event) }
+    pub(super) fn new(every: Duration) -> Self {
+        Self { listing: Listing::new(ContentKind::Event, every) }
     }
 
     /// Pulls what changed.

@@ -2,7 +2,8 @@
 //! all, and everything as soon as that number is not the one that follows from what is known.
 //!
 //! A workflow transition does not change when an item was modified, and an item that was deleted leaves no trace. So a
-//! number that fits is no proof, and small catalogues are listed whole each time (0.65 ms of Plone for each item).
+//! number that fits is no proof, and catalogues are listed whole each time, unless that keeps Plone busy for too long
+//! (0.65 ms for each item: 2.3 s for 3,465).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,9 +16,11 @@ use crate::ports::plone::{ContentKind, Hit, HitPage, Plone, Viewer};
 
 use super::PullError;
 
-/// Items that one pull lists whole, at a sixth of a second of Plone's time; larger catalogues are listed whole in every
-/// second, third… pull.
+/// Items that every pull lists whole, at a sixth of a second of Plone's time.
 const WHOLE_EACH_PULL: usize = 250;
+/// Listing larger catalogues whole may take this part of the time; where it takes longer, it is done in every second,
+/// third… pull only.
+const WHOLE_SHARE: f64 = 0.1;
 /// Items of one kind at most, for the sake of memory.
 pub(super) const ITEMS_MAX: usize = 100_000;
 /// What was modified is asked for from this long before the newest that is known: a change becomes visible when its
@@ -31,6 +34,8 @@ const SECOND_IS_OVER: Duration = Duration::from_secs(2);
 /// One kind of content, as visitors see it.
 pub(super) struct Listing {
     kind: ContentKind,
+    /// The time between two pulls.
+    every: Duration,
     visible: HashMap<String, Hit>,
     /// Pulls until everything is listed, whatever the numbers say.
     whole_in: usize,
@@ -40,16 +45,17 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Nothing is known yet: the first look lists everything.
-    pub(super) fn new(kind: ContentKind) -> Self {
-        Self { kind, visible: HashMap::new(), whole_in: 0, fresh: HashMap::new() }
+    pub(super) fn new(kind: ContentKind, every: Duration) -> Self {
+        Self { kind, every, visible: HashMap::new(), whole_in: 0, fresh: HashMap::new() }
     }
 
     /// Looks at Plone; with `whole` at everything. True when everything was listed: only then what is not visible is not
     /// there.
     pub(super) async fn refresh(&mut self, plone: &Arc<dyn Plone>, whole: bool) -> Result<bool, PullError> {
         if whole || self.whole_in == 0 || !self.follow(plone).await? {
+            let began = Instant::now();
             self.visible = everything(plone, &Viewer::Visitor, self.kind).await?;
-            self.whole_in = self.visible.len() / (WHOLE_EACH_PULL + 1);
+            self.whole_in = pulls_without(self.visible.len(), began.elapsed(), self.every);
             self.fresh.retain(|uid, _| self.visible.contains_key(uid));
             return Ok(true);
         }
@@ -122,6 +128,17 @@ impl Listing {
     }
 }
 
+/// How many pulls do without listing everything, after listing so many items took so long.
+fn pulls_without(items: usize, took: Duration, every: Duration) -> usize {
+    if items <= WHOLE_EACH_PULL {
+        return 0;
+    }
+    // Whole pulls: a conversion that saturates, of a number that is never negative.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded, and never negative")]
+    let pulls = (took.as_secs_f64() / (every.as_secs_f64().max(0.001) * WHOLE_SHARE)) as usize;
+    pulls
+}
+
 /// Everything of a kind that `viewer` sees, by UID.
 pub(super) async fn everything(
     plone: &Arc<dyn Plone>,
@@ -162,4 +179,20 @@ async fn pages(
         }
     }
     Err(PullError::Restless)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_listed_each_time_unless_that_takes_too_much_of_plones_time() {
+        let half_a_minute = Duration::from_secs(30);
+        for (items, took_ms, without) in
+            [(250, 60_000, 0), (296, 200, 0), (3_465, 2_300, 0), (20_000, 13_000, 4), (100_000, 65_000, 21)]
+        {
+            let took = Duration::from_millis(took_ms);
+            assert_eq!(pulls_without(items, took, half_a_minute), without, "{items} items in {took_ms} ms");
+        }
+    }
 }

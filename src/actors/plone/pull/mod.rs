@@ -90,9 +90,9 @@ struct Memory {
     events: Events,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self { sections: Sections::new(), events: Events::new() }
+impl Memory {
+    fn new(options: PullOptions) -> Self {
+        Self { sections: Sections::new(options.every), events: Events::new(options.every) }
     }
 }
 
@@ -113,7 +113,7 @@ impl Puller {
             around,
             options,
             board: for_actor,
-            memory: Some(Memory::default()),
+            memory: Some(Memory::new(options)),
             waiting: Vec::new(),
         });
         Self { actor, board }

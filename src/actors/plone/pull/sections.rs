@@ -110,9 +110,9 @@ async fn ask(around: &PullSurroundings, term: &TermId, command: impl Fn() -> Com
 }
 
 impl Sections {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(every: Duration) -> Self {
         Self {
-            listing: Listing::new(ContentKind::Section),
+            listing: Listing::new(ContentKind::Section, every),
             unreadable: Unreadable::default(),
             hidden: HashSet::new(),
             missing_fields: Vec::new(),
