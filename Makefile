@@ -6,7 +6,7 @@ CARGO ?= cargo
 BUILD_HUB = $(CARGO) build --locked --bin eduhub --test rush
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser-test pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,25 +15,33 @@ run: ## builds the hub and serves the demonstration college on http://127.0.0.1:
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-test: components plone-template ## everything: formatting, lints, all tests
+test: components ## everything: formatting, lints, all tests
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory -j2 tests-installed tests-built
 	$(CARGO) test --locked
 	@$(MAKE) --no-print-directory browser-test
 
-browser-test: ## the pages in a real Chromium: flows, and axe-core on every state
-	@scripts/browser/install.sh
+# What tests need is installed while they are built: the one waits for the network, the other for the processors.
+tests-installed: plone-template chromium
+tests-built:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked --no-run
+
+browser-test: chromium ## the pages in a real Chromium: flows, and axe-core on every state
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test --test-concurrency=2 tests/browser/*.test.mjs
 
-pictures: ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
+pictures: chromium ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node tests/browser/pictures.mjs
 
 plone: plone-template ## installs a real Plone into .plone/, makes its site and serves it on http://127.0.0.1:8080/Plone
 	@scripts/plone/start.sh
+
+chromium:
+	@scripts/browser/install.sh
 
 plone-template: ## installs Plone and makes the site that tests copy, without starting it
 	@scripts/plone/install.sh
@@ -52,8 +60,7 @@ run-plone: plone ## the hub in front of that Plone, on http://127.0.0.1:8000
 bench: ## measures the hub beside what it is compared to
 	$(CARGO) bench --locked --bench hub
 
-page-bench: ## measures the student's page while 500 of 3,465 sections change each second, for SECONDS=300
-	@scripts/browser/install.sh
+page-bench: chromium ## measures the student's page while 500 of 3,465 sections change each second, for SECONDS=300
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node tests/browser/page-bench.mjs

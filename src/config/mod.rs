@@ -196,7 +196,7 @@ impl Default for Registration {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { login_per_minute: 10, requests_per_second: 100, connections_per_user: 0, connections_per_address: 0 }
+        Self { login_per_minute: 10, requests_per_second: 500, connections_per_user: 0, connections_per_address: 0 }
     }
 }
 

@@ -25,6 +25,8 @@ use super::error::{Problem, get, method_not_allowed};
 use super::query::{Query, path_param};
 use super::request_id::PRIVATE;
 
+/// What an alert says that the hub itself sets: a copy of one can be sent as it was answered.
+const SET_BY_THE_HUB: [&str; 5] = ["id", "seq", "source", "sender", "created_at"];
 /// Alerts of a list, unless it is asked for otherwise, and at most.
 const LIMIT: u32 = 100;
 const LIMIT_MAX: u32 = 5_000;
@@ -78,7 +80,8 @@ pub async fn post(
 ) -> Result<HttpResponse, Problem> {
     let is_dry = Query::of(&request)?.bool("dry_run")?.unwrap_or(false);
     let now = live.clock.now();
-    let content = read_content(read_json(&request, payload).await?, &live.model, now)?;
+    let fields = read_json(&request, payload).await?.without(&SET_BY_THE_HUB);
+    let content = read_content(fields, &live.model, now)?;
     let audience = &content.audience;
     if is_dry {
         let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;

@@ -97,7 +97,7 @@ pub async fn put(
     clock: Data<dyn Clock>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = read_json(&request, payload).await?;
+    let mut fields = read_json(&request, payload).await?.without(&["id", "now", "mine"]);
     let id = TermId::parse(&path_param(&request, "id")?).map_err(|_| {
         Problem::invalid("id", "A term's id has 1 to 24 letters, digits, dots, underscores or hyphens.")
     })?;

@@ -55,7 +55,7 @@ impl Default for Settings {
         Self {
             session_ttl: Duration::from_secs(12 * 3_600),
             login_per_minute: 10,
-            requests_per_second: 100,
+            requests_per_second: 500,
             hash_threads: (cores / 2).max(1),
         }
     }
