@@ -135,11 +135,13 @@ fn what_is_wrong_with_an_alert_is_told_by_its_field_and_nothing_is_sent() {
         (with("audience", json!({"sections": ["190001-1"]})), 422, "audience.sections[0]"),
         (with("audience", json!({"everybody": true})), 422, "audience.everybody"),
         (with("expires_at", json!("2001-01-01T00:00:00Z")), 422, "expires_at"),
-        (with("seq", json!(1)), 422, "seq"),
+        (with("urgency", json!("Immediate")), 422, "urgency"),
     ];
     for (body, status, field) in cases {
         let problem = staff.post_json("/api/v1/alerts", &body).expect(status).json();
         assert_eq!(problem["field"], field, "{body}");
     }
     assert_eq!(staff.get("/api/v1/alerts").expect(200).json(), json!({"items": [], "seq": 0}));
+    let sent = staff.post_json("/api/v1/alerts", &with("sender", json!("president"))).expect(201).json();
+    assert_eq!((&sent["sender"], &sent["source"]), (&json!("desk"), &json!("staff")), "the hub says who sent it");
 }

@@ -1,4 +1,4 @@
-//! Thousands of generated histories, decided by the term in memory and by a naive model that was written from the
+//! Two thousand generated histories, decided by the term in memory and by a naive model that was written from the
 //! contract alone: answers, what students hear, and everything held must agree after each command.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -29,8 +29,8 @@ use college::{Make, Office, contents, counted, heard, minute, staged, term};
 use history::{History, Step};
 use naive::Naive;
 
-/// Histories, of some dozens of commands each: enough for a few seconds without optimisation.
-const HISTORIES: u32 = 4_000;
+/// Histories, of some dozens of commands each: half a minute without optimisation.
+const HISTORIES: u32 = 2_000;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: HISTORIES, failure_persistence: None, ..ProptestConfig::default() })]

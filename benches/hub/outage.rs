@@ -22,7 +22,7 @@ const REGISTERING: usize = 100;
 /// Each asks so often.
 const PACE: Duration = Duration::from_millis(100);
 /// Staff send an alert so often.
-const ALERT_PACE: Duration = Duration::from_millis(200);
+const ALERT_PACE: Duration = Duration::from_millis(50);
 /// How long each state of Plone lasts.
 const SECONDS: usize = 10;
 
@@ -54,26 +54,53 @@ pub fn run() {
         ("cuts bodies short", Mode::Cut),
         ("healthy again", Mode::Pass),
     ];
-    let mut rows = Vec::new();
-    let mut healthy = None;
-    for (name, mode) in states {
+    let states = states.map(|(name, mode)| {
         relay.set(mode);
-        let mut times = measure(&server, &crowd, lasts);
-        let mut of = |kind: &str, p| times.get_mut(kind).map(|t| percentile(t, p)).unwrap_or_default();
-        let [p50, p99] = [50, 99].map(|p| of("registration", p));
-        let base = *healthy.get_or_insert(p99);
-        rows.push(vec![
-            name.to_owned(),
-            millis(p50),
-            millis(p99),
-            format!("{:.2}", p99.as_secs_f64() / base.as_secs_f64()),
-            millis(of("alert", 99)),
-            millis(of("dashboard", 99)),
-            millis(of("dashboard", 100)),
-            number(machine::resident_bytes(server.pid()) as f64 / f64::from(1 << 20)),
-            number(machine::threads(server.pid()) as f64),
-            number(machine::open_files(server.pid()) as f64),
-        ]);
+        let times = measure(&server, &crowd, lasts);
+        let size = [
+            machine::resident_bytes(server.pid()) as f64 / f64::from(1 << 20),
+            machine::threads(server.pid()) as f64,
+            machine::open_files(server.pid()) as f64,
+        ];
+        State { name, is_healthy: mode == Mode::Pass, times, size }
+    });
+    tell(&states);
+}
+
+/// One way of Plone's, and what was seen meanwhile.
+struct State {
+    name: &'static str,
+    is_healthy: bool,
+    times: Times,
+    /// MiB, threads, open files.
+    size: [f64; 3],
+}
+
+/// Prints the table, and of each figure whether it holds.
+fn tell(states: &[State]) {
+    let of = |state: &State, kind: &str, p| {
+        state.times.get(kind).map(|times| percentile(&mut times.clone(), p)).unwrap_or_default()
+    };
+    // Before and after together, so that a machine that grows slower or quicker meanwhile is not taken for Plone's doing.
+    let healthy = |kind: &str| {
+        let healthy = states.iter().filter(|state| state.is_healthy);
+        percentile(&mut healthy.flat_map(|state| state.times[kind].iter().copied()).collect::<Vec<_>>(), 99)
+    };
+    let bases = ["registration", "alert"].map(healthy);
+    let mut worst = [0.0_f64; 2];
+    let mut slowest = Duration::ZERO;
+    let mut rows = Vec::new();
+    for state in states {
+        let p99s = ["registration", "alert"].map(|kind| of(state, kind, 99));
+        let ratios = [0, 1].map(|i| p99s[i].as_secs_f64() / bases[i].as_secs_f64());
+        if !state.is_healthy {
+            worst = [0, 1].map(|i| worst[i].max(ratios[i]));
+            slowest = slowest.max(of(state, "dashboard", 99));
+        }
+        let times = [millis(of(state, "registration", 50)), millis(p99s[0]), format!("{:.2}", ratios[0])];
+        let more = [millis(p99s[1]), format!("{:.2}", ratios[1]), millis(of(state, "dashboard", 99))];
+        let size = state.size.map(number);
+        rows.push([state.name.to_owned()].into_iter().chain(times).chain(more).chain(size).collect());
     }
     let columns = [
         "Plone",
@@ -81,15 +108,22 @@ pub fn run() {
         "reg. p99 ms",
         "× healthy",
         "alert p99",
+        "× healthy",
         "dashb. p99",
-        "slowest",
         "MiB",
         "threads",
         "files",
     ];
     let title = format!("{REGISTERING} students register, {} look at dashboards, staff send alerts", STUDENTS / 2);
     table::print(&title, &columns, &rows);
-    println!("  wanted: registrations within 1.2 times of healthy, dashboards under 50 ms, nothing that grows");
+    let held = |held: bool| if held { "held" } else { "NOT held" };
+    println!("  registrations within 1.2 times of healthy: {} ({:.2} at most)", held(worst[0] <= 1.2), worst[0]);
+    println!("  alerts within 1.2 times of healthy: {} ({:.2} at most)", held(worst[1] <= 1.2), worst[1]);
+    let under = held(slowest < Duration::from_millis(50));
+    println!("  dashboards under 50 ms: {under} (p99 {} ms at most)", millis(slowest));
+    let [first, last] = [states.first(), states.last()].map(|state| state.map_or([0.0; 3], |state| state.size));
+    let grown = [0, 1, 2].map(|i| last[i] - first[i]);
+    println!("  from the first row to the last: {:+.1} MiB, {:+} threads, {:+} files", grown[0], grown[1], grown[2]);
 }
 
 /// Who asks, and for what.

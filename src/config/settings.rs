@@ -295,19 +295,19 @@ pub(super) const SETTINGS: [Setting; 40] = [
     },
     Setting {
         name: "registration.queue_max",
-        about: "Requests of one term that are accepted and not yet answered; past it students are asked to try again.",
+        about: "Requests that are accepted and not yet answered, of all terms together; past it students are asked to try again.",
         show: |c| c.registration.queue_max.to_string(),
         put: |c, v| v.whole(1..=1_000_000).map(|value| c.registration.queue_max = value),
     },
     Setting {
         name: "limits.login_per_minute",
-        about: "Failed sign-ins a minute, for one name and for one address.",
+        about: "Failed sign-ins a minute for one name; one address, which a whole campus may share, has thirty times as many.",
         show: |c| c.limits.login_per_minute.to_string(),
         put: |c, v| v.whole(0..=100_000).map(|value| c.limits.login_per_minute = value),
     },
     Setting {
         name: "limits.requests_per_second",
-        about: "Requests a second of one user, and of one address without a sign-in.",
+        about: "Requests a second of one user: a page asks for a few, a script of the staff's may be quick. The visitors of one address have twenty times as many together.",
         show: |c| c.limits.requests_per_second.to_string(),
         put: |c, v| v.whole(0..=1_000_000).map(|value| c.limits.requests_per_second = value),
     },
