@@ -119,14 +119,15 @@ impl Loading {
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }
 
-    /// Puts one value; `told_as` is what its author wrote.
+    /// Puts one value; `told_as` is what its author wrote. A problem has both names.
     fn put(&mut self, name: &str, told_as: &str, given: &Given) {
+        let both = || if name == told_as { name.to_owned() } else { format!("{name} ({told_as})") };
         match put(&mut self.config, name, given) {
             Some(Ok(())) => {}
-            Some(Err(what)) => self.problems.push(format!("{told_as} {what}")),
+            Some(Err(what)) => self.problems.push(format!("{} {what}", both())),
             None => {
                 let hint = nearest(name).map(|known| format!("; did you mean {}?", spelled_like(told_as, known)));
-                self.problems.push(format!("{told_as} is not a setting{}", hint.unwrap_or_default()));
+                self.problems.push(format!("{} is not a setting{}", both(), hint.unwrap_or_default()));
             }
         }
     }
@@ -280,8 +281,8 @@ mod tests {
             "store.url PostgreSQL is not available in this version",
             "bus.url NATS is not available in this version",
             "auth.secret must have at least 32 bytes; this one has 5",
-            "EDUHUB_SERVER_BIND is not a setting; did you mean EDUHUB_SERVER__BIND?",
-            "EDUHUB_LIMITS__LOGIN_PER_MINUTE must be a whole number from 0 to 100000",
+            "server_bind (EDUHUB_SERVER_BIND) is not a setting; did you mean EDUHUB_SERVER__BIND?",
+            "limits.login_per_minute (EDUHUB_LIMITS__LOGIN_PER_MINUTE) must be a whole number from 0 to 100000",
         ];
         for start in expected {
             assert!(problems.iter().any(|p| p.starts_with(start)), "{start:?} is not in {problems:#?}");
