@@ -299,6 +299,8 @@ async fn the_next_start_finds_out_whether_what_was_being_applied_became_visible(
         let body = serde_json::json!({"task": id, "state": "running", "term": term, "applying": generation});
         hub.store.put_task(kept(id, TaskState::Running, 1_700_000_000, &body)).await.unwrap();
     }
+    let events = serde_json::json!({"task": "events", "state": "running", "term": "T1", "applying": 0});
+    hub.store.put_task(kept("events", TaskState::Running, 1_700_000_000, &events)).await.unwrap();
     drop(hub);
     let hub = Hub::start(folder.path()).await;
     let told = async |id: &str| {
@@ -314,6 +316,9 @@ async fn the_next_start_finds_out_whether_what_was_being_applied_became_visible(
         assert_eq!(state, "failed");
         assert!(message.contains("Nothing was changed"), "{message}");
     }
+    let (state, message) = told("events").await;
+    assert_eq!(state, "failed");
+    assert!(message.contains("all of them were, or none"), "{message}");
 }
 
 #[actix_web::test]

@@ -46,9 +46,11 @@ pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
 const NICENESS: i32 = 10;
 /// What the lists of errors end with, behind their task's id.
 const ERRORS_SUFFIX: &str = ".errors.csv";
-/// What is told of a task that the hub's end interrupted: before it was applied, or after.
+/// What is told of a task that the hub's end interrupted: before it was applied, after, or meanwhile.
 const INTERRUPTED: &str = "The hub ended while the import was under way. Nothing was changed.";
 const APPLIED_AS_IT_ENDED: &str = "It was applied whole. The hub ended before it could say so.";
+const EVENTS_IN_DOUBT: &str =
+    "The hub ended while the events were taken: all of them were, or none. The same file can be imported again.";
 /// What the folders of uploads begin with.
 const UPLOAD_PREFIX: &str = "upload-";
 
@@ -357,14 +359,19 @@ async fn recover(around: &ImportSurroundings) -> Result<(), StoreError> {
         let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
         let now = around.clock.now();
         let applied = match (body["term"].as_str().and_then(|id| TermId::parse(id).ok()), body["applying"].as_u64()) {
-            (Some(term), Some(generation)) => around.store.generation(&term).await? >= generation,
+            (Some(term), Some(generation @ 1..)) => around.store.generation(&term).await? >= generation,
             _ => false,
         };
         task.state = if applied { TaskState::Done } else { TaskState::Failed };
+        let message = match applied {
+            true => APPLIED_AS_IT_ENDED,
+            false if body["applying"] == 0 => EVENTS_IN_DOUBT,
+            false => INTERRUPTED,
+        };
         body["state"] = task.state.as_str().into();
         body["phase"] = "finished".into();
         body["finished_at"] = now.to_string().into();
-        body["message"] = if applied { APPLIED_AS_IT_ENDED } else { INTERRUPTED }.into();
+        body["message"] = message.into();
         body.as_object_mut().map(|body| body.remove("applying"));
         (task.finished_at, task.body) = (Some(now), body.to_string());
         around.store.put_task(task).await?;

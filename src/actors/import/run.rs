@@ -205,6 +205,9 @@ impl Run<'_> {
         if !dry && !self.job.live.commit() {
             return Err(Stop::Cancelled);
         }
+        if !dry {
+            self.keep_that_it_applies(0)?;
+        }
         let store = self.inner.around.store.clone();
         let tally = self.wait(|| store.put_events(events.clone(), dry))?;
         let mut report = self.job.live.report();
@@ -307,11 +310,9 @@ impl Run<'_> {
         if !self.job.live.commit() {
             return Err(Stop::Cancelled);
         }
-        self.job.live.report().applying = Some(generation);
-        let kept = self.job.live.report().kept();
-        let store = self.inner.around.store.clone();
-        self.wait(|| store.put_task(kept.clone()))?;
+        self.keep_that_it_applies(generation)?;
         self.phase(Phase::Applying);
+        let store = self.inner.around.store.clone();
         let staged = Arc::new(staged);
         let pool = &self.inner.around.pool;
         for _ in 0..TRIES_MAX {
@@ -344,6 +345,14 @@ impl Run<'_> {
         }
         let told = "The hub was too busy to apply it. Nothing was changed; please try again.";
         Err(Stop::Failed(told, "the registrar was overloaded".to_owned()))
+    }
+
+    /// Writes down that from here on it may become visible at any moment.
+    fn keep_that_it_applies(&self, generation: u64) -> Result<(), Stop> {
+        self.job.live.report().applying = Some(generation);
+        let kept = self.job.live.report().kept();
+        let store = self.inner.around.store.clone();
+        Ok(self.wait(|| store.put_task(kept.clone()))?)
     }
 
     /// What the registrar counted when it applied: something may have moved since the comparison.

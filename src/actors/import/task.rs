@@ -105,8 +105,8 @@ pub struct TaskReport {
     pub started_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// While it is applied: the generation under which it is then visible. Should the hub end meanwhile, the next start
-    /// finds by it whether it was applied.
+    /// While it is applied: the generation under which its sections are then visible; 0 for events. Should the hub end
+    /// meanwhile, the next start finds by it whether it was applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applying: Option<u64>,
 }
