@@ -3,13 +3,17 @@
 import { $, button, h, put } from "./dom.js";
 import { Acks } from "./acks.js";
 import { api } from "./api.js";
+import { hubNow } from "./hub-clock.js";
 import { now, onLanguage, t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { moment, sentence } from "./words.js";
 
 const READ_KEY = "eduhub.read";
-/** How many read alerts are remembered. */
+/** How many read alerts are remembered of one reader, and how many readers of this browser. */
 const READ_MAX = 500;
+const READERS_MAX = 20;
+/** How many alerts are asked for at once: more than are in force at any time. */
+const LIST_MAX = 500;
 
 /** Whether it stands above everything. */
 export const urgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
@@ -18,7 +22,11 @@ const version = (alert) => `${alert.id}:${alert.seq}`;
 export class Alerts {
   #all = new Map();
   #gone = new Map();
-  #read = new Set(remembered());
+  /** By whom, and what they have read in this browser; a visitor is "". */
+  #reader = "";
+  #read = new Set(remembered()[""]);
+  /** Counts who was here: an answer to somebody else's question is nobody's. */
+  #visit = 0;
   #shown = new Map();
 
   constructor(live) {
@@ -38,21 +46,29 @@ export class Alerts {
   /** Somebody else is here, or nobody: what the one before could see is taken down. */
   forget(user) {
     this.acks.become(user?.username ?? null);
+    this.#visit += 1;
+    this.#reader = user?.username ?? "";
+    this.#read = new Set(remembered()[this.#reader]);
     this.#all.clear();
     this.#gone.clear();
     if ($("archive")) $("archive").open = false;
     this.#draw();
   }
 
-  /** Asks for what is in force. */
+  /** Asks for what is in force. What is not among it, and did not come since, is not in force any more. */
   async read() {
-    const { items } = await api.get("/api/v1/alerts?active=true&limit=500");
-    for (const alert of items) if (!alert.cancelled) this.#put(alert);
+    const visit = this.#visit;
+    const { items, seq } = await api.get(`/api/v1/alerts?active=true&limit=${LIST_MAX}`);
+    if (visit !== this.#visit) return;
+    const inForce = new Set(items.map(({ id }) => id));
+    const all = items.length < LIST_MAX;
+    for (const [id, alert] of this.#all) if (all && !inForce.has(id) && alert.seq <= seq) this.#cancel(id, alert.seq);
+    for (const alert of items) this.#put(alert);
   }
 
   #put(alert) {
     const known = Math.max(this.#all.get(alert.id)?.seq ?? 0, this.#gone.get(alert.id) ?? 0);
-    if (alert.seq < known) return;
+    if (alert.seq < known || alert.seq === this.#gone.get(alert.id)) return;
     this.#all.set(alert.id, alert);
     this.#draw();
   }
@@ -64,7 +80,7 @@ export class Alerts {
   }
 
   #inForce() {
-    const time = Date.now();
+    const time = hubNow();
     return [...this.#all.values()].filter((a) => !a.expires_at || Date.parse(a.expires_at) > time).sort((a, b) => b.seq - a.seq);
   }
 
@@ -141,7 +157,9 @@ export class Alerts {
 
   #keep() {
     this.#read = new Set([...this.#read].slice(-READ_MAX));
-    try { localStorage.setItem(READ_KEY, JSON.stringify([...this.#read])); } catch { /* Not kept. */ }
+    const { [this.#reader]: _, ...others } = remembered();
+    const all = [...Object.entries(others), [this.#reader, [...this.#read]]].slice(-READERS_MAX);
+    try { localStorage.setItem(READ_KEY, JSON.stringify(Object.fromEntries(all))); } catch { /* Not kept. */ }
     this.#draw();
   }
 
@@ -159,7 +177,7 @@ export class Alerts {
   }
 }
 
-const over = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= Date.now();
+const over = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();
 
 /**
  * An alert as it is read: in the list, or (`closable`) in its banner. `press` is its button, `said` stands there
@@ -175,10 +193,11 @@ export function card(alert, closable, { asks = false, press = null, said = null 
     h("footer", null, h("span", null, about), press, said && h("strong", null, said)));
 }
 
+/** What was read in this browser, by reader. */
 function remembered() {
   try {
-    return JSON.parse(localStorage.getItem(READ_KEY)) ?? [];
+    return JSON.parse(localStorage.getItem(READ_KEY)) ?? {};
   } catch {
-    return [];
+    return {};
   }
 }

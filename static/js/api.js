@@ -4,6 +4,8 @@ import { sentence } from "./words.js";
 
 /** How long an answer may take before the page says that none came. */
 const ANSWER_MS_MAX = 20_000;
+/** The longest pause that the hub is believed to want. */
+const RETRY_S_MAX = 30;
 
 /** A problem document, or the lack of an answer (`code` is `no_answer`). */
 export class Problem extends Error {
@@ -21,6 +23,7 @@ export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MA
   // One that was given up before tells nobody any more.
   if (signal?.aborted) giveUp.abort();
   const raw = body instanceof Blob;
+  const { who } = api;
   let response, data;
   try {
     response = await fetch(path, {
@@ -39,12 +42,23 @@ export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MA
   }
   if (response.ok) return data;
   const problem = { retry_after: response.headers.get("Retry-After") ?? undefined, ...data, status: response.status };
-  if (response.status === 401 && problem.code !== "bad_credentials") api.signedOut();
+  // An answer to whoever was here before says nothing about who is here now.
+  if (response.status === 401 && problem.code !== "bad_credentials" && who === api.who) api.signedOut();
   throw new Problem(problem);
 }
 
-/** The verbs; `signedOut` is set by whoever shows the sign-in. */
+/** Whether what failed may work a little later: nothing was heard, or the hub was busy. */
+export const passes = ({ status }) => !status || status === 429 || status >= 500;
+
+/** Waits before it is asked again: what the hub said, or some seconds, so drawn that pages do not ask in step. */
+export function pause({ retry_after }) {
+  const s = Math.min(Number(retry_after) || 2, RETRY_S_MAX);
+  return new Promise((resolve) => setTimeout(resolve, 1000 * s * (1 + Math.random())));
+}
+
+/** The verbs; `signedOut` and `who`, which is another for each sign-in, are set by whoever shows the sign-in. */
 export const api = {
+  who: 0,
   signedOut() {},
   get: (path, options) => call("GET", path, options),
   put: (path, body) => call("PUT", path, { body }),

@@ -1,6 +1,6 @@
 // The sections of a term: the first screen at once, the rest behind it, and the search over all of them.
 
-import { api, query } from "./api.js";
+import { api, passes, pause, query } from "./api.js";
 import { name } from "./words.js";
 
 /** What the first screen needs; the hub filters it. */
@@ -62,11 +62,20 @@ export class Catalogue {
     return [...new Set(this.#order.map((id) => subject(this.#known.get(id))))].sort();
   }
 
-  /** Reads a term: first what `filter` asks for, then everything. */
+  /** Reads a term: first what `filter` asks for, then everything. What failed and may pass is asked for again. */
   async load(term, filter = { q: "", subject: "", days: [], open: false, order: "course" }) {
     this.#asking?.abort();
     const asking = this.#asking = new AbortController();
-    const ask = (fields) => api.get(`/api/v1/sections${query({ term, ...fields })}`, { signal: asking.signal });
+    const ask = async (fields) => {
+      for (;;) try {
+        return await api.get(`/api/v1/sections${query({ term, ...fields })}`, { signal: asking.signal });
+      } catch (problem) {
+        if (asking.signal.aborted || !passes(problem)) throw problem;
+        this.problem = problem;
+        this.#tell("failed");
+        await pause(problem);
+      }
+    };
     this.term = term;
     this.#order = [];
     this.#tell("loading");

@@ -32,6 +32,23 @@ export function put(el, ...children) {
   }
 }
 
+/**
+ * Makes `el` say what `fresh`, a list of new children, says. Where only words differ, the elements that are there stay: a
+ * button that is being pressed does not go away under the finger. What the buttons do must be the same.
+ */
+export function reword(el, fresh) {
+  const wanted = h(el.tagName, null, fresh);
+  const pairs = [[el, wanted]];
+  for (const [old, now] of pairs) {
+    if (old.childNodes.length !== now.childNodes.length) return put(el, fresh);
+    for (const [i, node] of [...old.childNodes].entries()) {
+      if (node.nodeName !== now.childNodes[i].nodeName) return put(el, fresh);
+      pairs.push([node, now.childNodes[i]]);
+    }
+  }
+  for (const [old, now] of pairs) if (old.nodeType === Node.TEXT_NODE && old.data !== now.data) old.data = now.data;
+}
+
 /** The element with this id. */
 export const $ = (id) => document.getElementById(id);
 

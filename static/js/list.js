@@ -17,7 +17,7 @@ export class VirtualList {
   #unmeasured = true;
   #due = 0;
 
-  /** `make()` gives a row: `{el, line, more, bind(id, index, total), draw()}`, where `more` is what can be opened. */
+  /** `make()` gives a row: `{el, line, more, bind(id), draw()}`, where `more` is what can be opened. */
   constructor(el, make) {
     this.el = el;
     this.make = make;
@@ -32,11 +32,22 @@ export class VirtualList {
     return this.#ids;
   }
 
-  /** Shows these instead. */
+  /** Shows these instead. A row that stays, in its order, keeps its elements: focus, and a button that is being pressed. */
   show(ids) {
     this.#ids = ids;
-    this.#extra.clear();
-    for (const row of [...this.#rows.values()]) this.#release(row);
+    const places = new Map(ids.map((id, index) => [id, index]));
+    let last = -1;
+    for (const row of [...this.#rows.values()].sort((a, b) => a.index - b.index)) {
+      const index = places.get(row.id) ?? -1;
+      if (index > last) {
+        last = index;
+        this.#place(row, index);
+        row.draw();
+      } else {
+        this.#extra.delete(row.id);
+        this.#release(row);
+      }
+    }
     // What moves the list or makes its rows higher changes a size that is watched: it is not asked for here.
     this.#lay();
   }
@@ -95,7 +106,7 @@ export class VirtualList {
       // A row that has the focus or is opened stays, so that neither is lost.
       if ((row.index < from || row.index >= to) && row.el !== focused && !this.#extra.get(row.id)) this.#release(row);
     }
-    for (let index = from; index < to; index += 1) if (!this.#rows.has(this.#ids[index])) this.#take(index, total);
+    for (let index = from; index < to; index += 1) if (!this.#rows.has(this.#ids[index])) this.#take(index);
     for (const row of this.#rows.values()) row.el.style.transform = `translateY(${this.#offset(row.index)}px)`;
     if (this.#unmeasured) this.#measureRow();
   }
@@ -112,13 +123,20 @@ export class VirtualList {
     this.#lay();
   }
 
-  #take(index, total) {
+  #place(row, index) {
+    row.index = index;
+    row.el.dataset.index = index;
+    row.el.setAttribute("aria-posinset", index + 1);
+    row.el.setAttribute("aria-setsize", this.#ids.length);
+  }
+
+  #take(index) {
     const row = this.#spare.pop() ?? this.make();
     const id = this.#ids[index];
-    Object.assign(row, { index, id });
-    row.el.dataset.index = index;
+    row.id = id;
+    this.#place(row, index);
     this.#rows.set(id, row);
-    row.bind(id, index, total);
+    row.bind(id);
     // In the order of the list, so that Tab and a screen reader go through it as it is seen.
     let after = null;
     for (const child of this.el.children) {

@@ -1,9 +1,13 @@
 // The WebSocket: it comes back by itself, and misses nothing when it does.
 
+import { heard } from "./hub-clock.js";
+
 /** The shortest and the longest wait before coming back; between them the wait is drawn at random, so that a
  * thousand pages do not come back in the same moment. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 20_000;
+/** How long a socket may take until the hub has said welcome: some proxies let one hang for ever. */
+const WELCOME_MS_MAX = 15_000;
 
 /** The wait before try number `attempt` (0 is the first). */
 export function backoff(attempt, random = Math.random()) {
@@ -27,6 +31,7 @@ export function afterClose(code, reason) {
 export class Live {
   #socket = null;
   #timer = 0;
+  #opened = 0;
   #watch = 0;
   #attempt = 0;
   #heard = 0;
@@ -46,7 +51,7 @@ export class Live {
     this.path = path;
     this.state = "reconnecting";
     addEventListener("online", () => this.#retry(backoff(0)));
-    addEventListener("offline", () => this.#lost({}));
+    addEventListener("offline", () => this.#isOver() || this.#lost({}));
   }
 
   /** Calls `handler(frame)` for each frame of this type. */
@@ -99,6 +104,8 @@ export class Live {
     const socket = new WebSocket(url);
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    this.#opened = Date.now();
+    this.#timer = setTimeout(() => this.#ready || this.#lost({}), WELCOME_MS_MAX);
     socket.onclose = ({ code, reason }) => this.#socket === socket && this.#lost(afterClose(code, reason));
   }
 
@@ -111,7 +118,9 @@ export class Live {
     if (this.#following && ["live", "alert", "alert_cancelled"].includes(frame.type)) this.#since = frame.seq;
   }
 
-  #welcome({ heartbeat_s }) {
+  #welcome({ heartbeat_s, now }) {
+    clearTimeout(this.#timer);
+    heard(now, this.#opened);
     this.#ready = true;
     this.#fed = false;
     this.#attempt = 0;
@@ -144,9 +153,14 @@ export class Live {
   }
 
   #retry(ms) {
-    if (this.#socket || this.state === "ended" || this.state === "signed-out") return;
+    if (this.#socket || this.#isOver()) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#open(), ms);
+  }
+
+  /** Whether the hub said not to come back. */
+  #isOver() {
+    return this.state === "ended" || this.state === "signed-out";
   }
 
   #drop() {

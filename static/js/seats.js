@@ -48,7 +48,8 @@ export class Seats {
     const term = this.#term;
     if (!term) return;
     const { seq, seats } = await api.get(`/api/v1/seats${query({ term })}`);
-    if (this.#term !== term) return;
+    // The socket is back: what it brings is newer.
+    if (this.#term !== term || this.#live.state === "live") return;
     const news = seats.filter(([id, ...rest]) => String(Object.values(this.#all.get(id) ?? {})) !== String(rest));
     this.#seq = this.#last = seq;
     for (const one of news) this.#all.set(one[0], numbers(one));

@@ -1,7 +1,7 @@
 // Who is here: the sign-in form, the name in the header, signing out, the language, and the state of the connection.
 
 import { $, button, field, h, put } from "./dom.js";
-import { api } from "./api.js";
+import { api, passes, pause } from "./api.js";
 import { offered, now, onLanguage, speak, t } from "./i18n.js";
 import { Live } from "./live.js";
 import { clock, sentence } from "./words.js";
@@ -19,17 +19,22 @@ export const may = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
  * `before()` is awaited before somebody signs out; `onstate()` hears of each new state of the connection.
  */
 export function start({ form, onuser, why = () => null, before = () => null, onstate = () => null }) {
-  const live = new Live({ onstate: (state, heard) => { showState(state, heard); onstate(); } });
   let user, ending = false, cleared = false, shown = ["reconnecting", 0];
+  // Only the state itself is read out: the time that stands beside it is another with each answer.
+  const state = { words: h("span", { role: "status" }), asOf: h("span"), more: h("span") };
+  $("live").removeAttribute("role");
+  put($("live"), state.words, state.asOf, state.more);
+  const live = new Live({ onstate: (state, heard) => { showState(state, heard); onstate(); } });
 
   async function load() {
     let found = null;
     try {
       found = await api.get("/api/v1/me");
     } catch (problem) {
-      if (problem.code === "no_answer") setTimeout(load, 3000);
-      if (problem.status !== 401) return note(sentence(problem));
+      if (passes(problem)) pause(problem).then(load);
+      if (problem.status !== 401) return note(sentence(problem), "start");
     }
+    unnote("start");
     become(found);
   }
 
@@ -40,6 +45,7 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
     put(form, user ? null : signIn(said));
     form.hidden = Boolean(user);
     if (changed) {
+      api.who += 1;
       live.restart();
       onuser(user);
     }
@@ -109,24 +115,25 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
     if ($("language")) put($("language"), other && button(NAMES[other], () => speak(other, { chosen: true }), { class: "quiet", lang: other }));
   }
 
-  function showState(state, heard) {
-    const repeated = shown[0] === state;
-    shown = [state, heard];
-    const as = heard ? `, ${t("live.as_of", { at: clock(heard) })}` : "";
+  function showState(name, heard) {
+    const repeated = shown[0] === name;
+    shown = [name, heard];
     const [tone, text] = {
       live: ["good", t("live.live")],
-      polling: ["careful", t("live.polling") + as],
-      offline: ["stop", t("live.offline") + as],
+      polling: ["careful", t("live.polling")],
+      offline: ["stop", t("live.offline")],
       ended: ["stop", t("live.ended")],
       "signed-out": ["careful", t("live.signed_out")],
-    }[state] ?? ["careful", heard ? t("live.reconnecting") + as : t("live.connecting")];
+    }[name] ?? ["careful", heard ? t("live.reconnecting") : t("live.connecting")];
     $("live").className = tone;
-    $("live").dataset.state = state;
-    put($("live"), text, state === "ended" && button(t("live.again"), () => live.restart(), { class: "quiet" }));
+    $("live").dataset.state = name;
+    if (state.words.textContent !== text) state.words.textContent = text;
+    state.asOf.textContent = heard && ["polling", "offline", "reconnecting"].includes(name) ? `, ${t("live.as_of", { at: clock(heard) })}` : "";
+    put(state.more, name === "ended" && button(t("live.again"), () => live.restart(), { class: "quiet" }));
     if (repeated) return;
-    if (state === "signed-out") user ? ended() : visit();
+    if (name === "signed-out") user ? ended() : visit();
     // Ended by an administrator, or signed out in another window: then nobody is signed in here either.
-    if (state === "ended" && user) api.get("/api/v1/me").catch(() => {});
+    if (name === "ended" && user) api.get("/api/v1/me").catch(() => {});
   }
 
   api.signedOut = ended;
@@ -147,9 +154,15 @@ let asked;
 const collegeAccount = () => asked ??= fetch("/readyz").then((response) => response.json())
   .then(({ plone }) => plone !== undefined && plone !== "off", () => { asked = undefined; return false; });
 
-/** A short word at the foot of the page about something that went wrong outside of any form. */
-export function note(text) {
+/** A short word at the foot of the page about something that went wrong outside of any form; `about` may name it. */
+export function note(text, about = "") {
+  $("note").dataset.about = about;
   put($("note"), h("p", null, h("span", null, text), button(t("do.close"), () => put($("note")), { class: "quiet" })));
+}
+
+/** Takes the note about this down: it is so no more. */
+export function unnote(about) {
+  if ($("note").dataset.about === about) put($("note"));
 }
 
 /** Tells the styles how high what is stuck to the top is: nothing may hide under it. */

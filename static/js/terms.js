@@ -2,6 +2,7 @@
 
 import { h, put } from "./dom.js";
 import { api } from "./api.js";
+import { heard, hubNow } from "./hub-clock.js";
 import { setZone } from "./i18n.js";
 
 const TERM_KEY = "eduhub.term";
@@ -12,8 +13,6 @@ export class Terms {
   #items = [];
   #phase = "";
   #chosen;
-  /** What to add to this machine's clock to have the hub's. */
-  skew = 0;
   loaded = false;
 
   /** `onchange()`: another term, or another phase of it; `ontick()`: each second. */
@@ -43,8 +42,7 @@ export class Terms {
     this.loaded = true;
     this.college = college;
     if (college?.timezone) setZone(college.timezone);
-    // The hub read its clock somewhere between the question and the answer.
-    if (items[0]?.now) this.skew = Date.parse(items[0].now) - (asked + Date.now()) / 2;
+    if (items[0]?.now) heard(items[0].now, asked);
     const id = this.current?.id;
     put(this.select, items.map((term) => h("option", { value: term.id, selected: term.id === id }, term.title || term.id)));
     this.#chosen = id;
@@ -60,7 +58,7 @@ export class Terms {
   }
 
   get now() {
-    return Date.now() + this.skew;
+    return hubNow();
   }
 
   /** When registration opens and closes for whoever looks. */

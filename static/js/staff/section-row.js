@@ -28,12 +28,10 @@ export class SectionRow {
     this.el = h("li", { class: "srow" }, this.line, this.more);
   }
 
-  bind(id, index, total) {
+  bind(id) {
     this.bound = id;
     this.close();
     if (this.desk.opened.has(id)) this.open();
-    this.el.setAttribute("aria-posinset", index + 1);
-    this.el.setAttribute("aria-setsize", total);
     this.key = "";
     const section = this.desk.page.catalogue.get(id);
     put(this.course, section.course);

@@ -1,6 +1,6 @@
 // What can be done with a section, where its button stands, and what came of it: the answer and the one next step.
 
-import { button, h, put } from "../dom.js";
+import { button, h, put, reword } from "../dom.js";
 import { now, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { note } from "../session.js";
@@ -28,14 +28,22 @@ export class Actions {
     return against(section, this.page.own.week().map((other) => catalogue.get(other)));
   }
 
-  /** Draws the button of a section into `el`, only when it would be another: a button never changes under a finger. */
-  draw(el, id, place = "row") {
+  /** Of these, how many would be refused if all were asked for now: full, closed, or against another of the week. */
+  doubtful(ids) {
+    return ids.filter((id) => this.kind(id) !== "open" || this.against(id)).length;
+  }
+
+  /**
+   * Draws the button of a section into `el`, only when it would be another: a button never changes under a finger.
+   * `clashes`: it does not go together with the week, so that the button does not ask to be pressed.
+   */
+  draw(el, id, place = "row", clashes = false) {
     const { mine, terms, plan, drops, numbers } = this.page;
     const held = mine.get(id);
     const [doing, kind, waits] = [mine.doing(id), this.kind(id), drops.left(id) !== undefined];
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
     const line = kind !== "full" ? "" : !places ? "wait.none" : waiting >= places ? "wait.full" : "open";
-    const key = [id, held?.status, held?.position, held && waiting, doing, kind, line, waits, terms.phase(), plan.has(id), now.language].join();
+    const key = [id, held?.status, held?.position, held && waiting, doing, kind, line, waits, terms.phase(), plan.has(id), clashes, now.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
@@ -43,10 +51,10 @@ export class Actions {
     if (kind === "open" || !same) el.dataset.full = -Infinity;
     else if (el.dataset.could) el.dataset.full = performance.now();
     el.dataset.could = kind === "open" && !held && terms.open ? "1" : "";
-    put(el, this.#buttons(id, { held, doing, kind, line, waits, waiting, place, since: Number(el.dataset.full) }));
+    put(el, this.#buttons(id, { held, doing, kind, line, waits, waiting, place, clashes, since: Number(el.dataset.full) }));
   }
 
-  #buttons(id, { held, doing, kind, line, waits, waiting, place, since }) {
+  #buttons(id, { held, doing, kind, line, waits, waiting, place, clashes, since }) {
     const { mine, terms, plan, drops } = this.page;
     if (doing) return h("span", { class: "doing" }, t(doing));
     const labelled = (verb) => ({ "aria-label": t("do.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
@@ -62,7 +70,7 @@ export class Actions {
       ? button([icon("check"), t("do.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("do.planned") })
       : kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("do.plan") });
     const settled = () => performance.now() - since > SETTLED_MS;
-    const main = kind === "open" ? button(t("do.register"), () => mine.register(id), { class: "strong", ...labelled("do.register") })
+    const main = kind === "open" ? button(t("do.register"), () => mine.register(id), { class: clashes ? "" : "strong", ...labelled("do.register") })
       : line && line !== "open" ? h("span", { class: "tag none" }, t(line))
       : kind === "full" ? button(t("do.wait"), () => mine.register(id, { waitlist: settled() }), labelled("do.wait")) : null;
     return [main, kind !== "cancelled" && (plan.has(id)
@@ -96,14 +104,19 @@ export class Actions {
     const left = drops.left(id, place);
     const shown = answer && !mine.doing(id) && (place === "term" || answer.place !== "term") ? this.said(id) : null;
     const held = mine.get(id);
-    const key = [id, left, shown?.text, shown?.next, shown?.with, held?.status, plan.has(id), now.language].join();
+    const { numbers, catalogue } = this.page;
+    const counts = shown && [numbers(id).waitlisted, shown.next && catalogue.others(id).length];
+    const said = [left, shown?.text, counts, now.language].join();
+    const does = [id, left === undefined, shown?.tone, shown?.next, shown?.with, held?.status, plan.has(id)].join();
+    const key = `${does} ${said}`;
     if (el.dataset.key === key) return;
-    el.dataset.key = key;
-    if (left !== undefined) {
-      const words = h("p", { class: "careful" }, t(held?.status === "enrolled" ? "drop.grace" : "drop.grace.line", { n: left }));
-      return put(el, words);
-    }
-    put(el, shown && [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, place))]);
+    const same = el.dataset.does === does;
+    [el.dataset.key, el.dataset.does] = [key, does];
+    const drawn = left !== undefined
+      ? [h("p", { class: "careful" }, t(held?.status === "enrolled" ? "drop.grace" : "drop.grace.line", { n: left }))]
+      : shown ? [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, place))] : [];
+    if (same) reword(el, drawn);
+    else put(el, drawn);
   }
 
   #next(id, { next, with: others = [] }, place) {

@@ -1,5 +1,6 @@
 // What a student is told: a standing, or a refusal and the one next step, as sentences of the language that is spoken.
 
+import { hubNow } from "../hub-clock.js";
 import { t } from "../i18n.js";
 import { busy, listed, moment, nth, sentence } from "../words.js";
 
@@ -24,7 +25,7 @@ export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
   const swap = clashing.length ? { next: "swap", with: clashing } : {};
   switch (problem.code) {
     case "registration_closed":
-      if (problem.closes_at && Date.parse(problem.closes_at) <= Date.now()) return { text: t("why.closed", { at: moment(problem.closes_at) }) };
+      if (problem.closes_at && Date.parse(problem.closes_at) <= hubNow()) return { text: t("why.closed", { at: moment(problem.closes_at) }) };
       return { text: problem.opens_at ? t("why.soon", { at: moment(problem.opens_at) }) : t("why.not_open"), next: "plan" };
     case "hold":
       return { text: t("why.hold") };

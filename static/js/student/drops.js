@@ -1,4 +1,7 @@
-// Drops that can still be taken back: they wait here before the hub hears of them.
+// Drops that can still be taken back: they wait here before the hub hears of them. One that was sent as the page went
+// away is remembered until the hub has answered, so that a page that comes back knows whether it was heard.
+
+const KEY = "eduhub.drops";
 
 /** How long a drop can be taken back. */
 export const GRACE_MS = 10_000;
@@ -53,9 +56,26 @@ export class Drops {
   }
 
   #leave() {
-    for (const id of [...this.#waiting.keys()]) {
+    for (const [id, { place }] of [...this.#waiting]) {
       this.undo(id);
-      this.drop(id, { keepalive: true });
+      remember((ids) => [...ids, id]);
+      // Where the page goes on, as after another tab was looked at, what was not heard is said again, and its answer told.
+      this.drop(id, { keepalive: true })
+        .then(({ status }) => { if (status >= 400) throw status; })
+        .catch(() => this.drop(id, { place }))
+        .finally(() => remember((ids) => ids.filter((other) => other !== id)));
     }
   }
+}
+
+/** What was sent as an earlier page went away, and not answered as far as that page lived. Asked for once. */
+export function unheard() {
+  let ids = [];
+  remember((kept) => { ids = kept; return []; });
+  return ids;
+}
+
+/** Changes the list of what was sent and not answered. It is of this tab: another student may be in another. */
+function remember(change) {
+  try { sessionStorage.setItem(KEY, JSON.stringify(change(JSON.parse(sessionStorage.getItem(KEY)) ?? []))); } catch { /* Not kept. */ }
 }

@@ -15,6 +15,8 @@ const ADDRESS_MS = 400;
 export class Finder {
   #subjects = "";
   #address = location.search;
+  /** The term that the address names. */
+  #term = new URLSearchParams(location.search).get("term");
   #say = later(700, (text) => put($("found-said"), text));
   #write = later(ADDRESS_MS, () => this.#toAddress());
 
@@ -59,8 +61,10 @@ export class Finder {
   /** More of the catalogue is here. What is new in a term that was here already is shown when it is asked for. */
   more() {
     const { catalogue } = this.page;
-    if (catalogue.renewed) this.#told(this.list.ids, this.filter);
-    else this.search({ stay: true });
+    if (catalogue.renewed) return this.#told(this.list.ids, this.filter);
+    this.search({ stay: true });
+    // Another term is another address, once it is there.
+    if (catalogue.state === "first" && this.#term !== catalogue.term) this.#toAddress();
   }
 
   /** Shows what fits now; `stay` keeps the place in the list. */
@@ -176,16 +180,12 @@ export class Finder {
     const given = Object.entries(fields).filter(([, value]) => value);
     history.replaceState(null, "", `${given.length ? `?${new URLSearchParams(given)}` : location.pathname}${location.hash}`);
     this.#address = location.search;
+    this.#term = fields.term;
   }
 
-  /** `/` goes to the search; arrows go through the rows. */
+  /** Arrows go through the rows. (A letter alone does nothing anywhere: WCAG 2.1.4.) */
   #key(event) {
-    const typing = event.target.matches("input, select, textarea");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      location.hash = "#find";
-      $("q").focus();
-    } else if (["ArrowDown", "ArrowUp"].includes(event.key) && (event.target === $("q") || $("rows").contains(event.target))) {
+    if (["ArrowDown", "ArrowUp"].includes(event.key) && (event.target === $("q") || $("rows").contains(event.target))) {
       if (this.list.step(event.target === $("q") ? 0 : event.key === "ArrowDown" ? 1 : -1)) event.preventDefault();
       else if (event.key === "ArrowUp") $("q").focus();
     }

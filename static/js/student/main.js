@@ -2,20 +2,18 @@
 
 import { $, put } from "../dom.js";
 import { Alerts } from "../alerts.js";
-import { Problem } from "../api.js";
+import { passes, pause, Problem } from "../api.js";
 import { onLanguage, t } from "../i18n.js";
 import { drawIcons } from "../icons.js";
 import { Seats } from "../seats.js";
-import { measureTop, note, start, views } from "../session.js";
-import { sentence } from "../words.js";
+import { measureTop, note, start, unnote, views } from "../session.js";
+import { seats as seatWords, sentence } from "../words.js";
 import { Catalogue } from "../catalogue.js";
 import { Finder } from "./finder.js";
 import { Opening } from "./opening.js";
 import { Terms } from "../terms.js";
 
 const STUDENT_KEY = "eduhub.student";
-/** Before an answer that did not come is asked for again. */
-const AGAIN_MS = 3000;
 
 /** Who is here: undefined until the hub has said so, null for a visitor. */
 let user;
@@ -49,9 +47,9 @@ const page = {
     setTimeout(() => $("sign-in").querySelector("input")?.focus());
   },
 };
-page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => page.drops?.flush(), onstate: () => ask() });
+page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => Promise.all([page.drops?.flush(), page.plan?.saved]), onstate: () => ask() });
 page.seats = new Seats(page.live, (ids) => {
-  if (ids?.some((id) => !page.catalogue.get(id))) page.catalogue.refresh();
+  if (ids?.some(isNews)) page.catalogue.refresh();
   changed(ids);
   page.own?.speech.seats(ids);
 });
@@ -98,6 +96,17 @@ function part(where) {
   return import(where).catch(() => { throw new Problem({ status: 0, code: "no_answer" }); });
 }
 
+/**
+ * Whether a section is not what the list says: not there at all, or open there and closed by its numbers, or the other
+ * way round, since the numbers carry no status.
+ */
+function isNews(id) {
+  const section = page.catalogue.get(id);
+  if (!section) return true;
+  const { kind } = seatWords(page.seats.get(id) ?? section);
+  return section.status !== "cancelled" && (kind === "closed") !== (section.status === "closed") && kind !== "full";
+}
+
 async function arrive(who) {
   user = who;
   alerts.forget(user);
@@ -108,13 +117,21 @@ async function arrive(who) {
   $("mine").hidden = !student;
   put($("not-student"), user && !student && t("sign.not_student"));
   try { localStorage.setItem(STUDENT_KEY, student ? "1" : ""); } catch { /* Not remembered. */ }
+  await load(who);
+}
+
+/** Reads what the page is made of for whoever is here; again, as long as that may help. */
+async function load(who) {
   try {
-    await Promise.all([page.terms.load(), student && ours()]);
+    await Promise.all([page.terms.load(), who?.role === "student" && ours()]);
+    if (user !== who) return;
     put($("college"), page.terms.college?.name);
     if (!page.terms.current) page.finder.search();
+    unnote("start");
   } catch (problem) {
-    note(sentence(problem));
-    if (problem.code === "no_answer") setTimeout(() => user === who && arrive(who), AGAIN_MS);
+    if (user !== who) return;
+    note(sentence(problem), "start");
+    if (passes(problem)) pause(problem).then(() => user === who && load(who));
   }
   changed(null, true);
 }

@@ -77,6 +77,12 @@ export class Mine {
     return this.#answers.get(id);
   }
 
+  /** Says something about a section that nobody has just asked for, by its key of the catalogue of words. */
+  tell(id, news, tone) {
+    this.#answers.set(id, { news, tone, place: "both" });
+    this.onchange(id);
+  }
+
   /** Forgets the last answer about a section. */
   settle(id) {
     if (this.#answers.delete(id)) this.onchange(id);
@@ -171,7 +177,7 @@ export class Mine {
     if (tones[reason]) {
       this.#answers.set(section, { news: `news.${reason}`, tone: tones[reason], because: code && { code }, place: "both" });
       this.onanswer([section]);
-    } else if (reason !== "self" && reason !== "moved") {
+    } else if ((reason !== "self" && reason !== "moved") || this.#answers.get(section)?.news === "drop.unheard") {
       this.#answers.delete(section);
     }
     this.onchange(section);

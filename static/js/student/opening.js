@@ -32,13 +32,14 @@ export class Opening {
     const phase = term ? terms.phase(term) : terms.loaded ? "none" : "loading";
     const window = term ? terms.window(term) : {};
     const planned = student && term ? plan.inTerm(term.id).length : 0;
-    const key = JSON.stringify([phase, term?.id, term?.title, window, wanted, busy, planned, student, now.language]);
+    const doubt = phase === "open" && wanted.length ? this.page.actions.doubtful(wanted) : 0;
+    const key = JSON.stringify([phase, term?.id, term?.title, window, wanted, busy, planned, doubt, student, now.language]);
     if (this.#key === key) return;
     this.#key = key;
     const at = $("opening");
     at.dataset.state = phase === "open" && (wanted.length || busy) ? "go" : phase;
     if (!term) return put(at, h("p", { class: "state" }, h("strong", null, t(`term.${phase}`))), phase === "none" && h("p", { class: "none" }, t("term.none.do")));
-    put(at, this[phase]({ term, window, wanted, busy, planned, student }));
+    put(at, this[phase]({ term, window, wanted, busy, planned, doubt, student }));
     this.tick();
   }
 
@@ -51,11 +52,11 @@ export class Opening {
     ];
   }
 
-  open({ window, wanted, busy, planned, student }) {
+  open({ window, wanted, busy, planned, doubt, student }) {
     const until = window.closes && h("p", { class: "none when-long" }, t("term.until", { at: moment(window.closes) }));
     const state = h("p", { class: "state" }, h("strong", { class: "good" }, t("term.open")));
     if (busy > 1) return [button(t("term.going", { n: busy }), () => {}, { class: "primary wide", disabled: true }), until];
-    if (wanted.length) return [button(t("term.go", { n: wanted.length }), () => this.page.own.go(wanted), { class: "primary wide", id: "go" }), h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
+    if (wanted.length) return [button(t("term.go", { n: wanted.length }), () => this.page.own.go(wanted), { class: "primary wide", id: "go" }), doubt > 0 && h("p", { class: "careful" }, t("term.doubt", { n: doubt })), h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
     return [state, until, student && h("p", { class: "none when-long" }, t(planned ? "term.done" : "term.nothing"))];
   }
 

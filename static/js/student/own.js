@@ -4,7 +4,7 @@ import { $ } from "../dom.js";
 import { onLanguage } from "../i18n.js";
 import { Actions } from "./actions.js";
 import { standing } from "./answers.js";
-import { Drops } from "./drops.js";
+import { Drops, unheard } from "./drops.js";
 import { Mine } from "./mine.js";
 import { MyTerm } from "./my-term.js";
 import { Plan } from "./plan.js";
@@ -33,7 +33,10 @@ export class Own {
   }
 
   async load() {
-    await Promise.all([this.page.mine.load(), this.page.plan.load()]);
+    const { mine, plan } = this.page;
+    await Promise.all([mine.load(), plan.load()]);
+    // A page went away with these, and what it sent was not heard.
+    for (const id of unheard()) if (mine.get(id)) mine.tell(id, "drop.unheard", "careful");
   }
 
   /** Somebody else is here. */

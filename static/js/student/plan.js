@@ -8,6 +8,11 @@ import { sentence } from "../words.js";
 export class Plan {
   #ids = [];
   #saving = Promise.resolve();
+  /** Whether what the hub has is here; until then what is pressed is only noted: `id` and whether it is planned. */
+  #loaded = false;
+  #early = new Map();
+  /** How often something was pressed: a reading that was asked for before is older than that. */
+  #presses = 0;
 
   /** `onchange(id)`: one section was planned or is not any more; null for all. */
   constructor(page, onchange) {
@@ -17,11 +22,26 @@ export class Plan {
 
   forget() {
     this.#ids = [];
+    this.#loaded = false;
+    this.#early.clear();
     this.onchange(null);
   }
 
+  /** Comes back once all that was pressed is kept, or was told not to be. */
+  get saved() {
+    return this.#saving;
+  }
+
   async load() {
-    this.#ids = (await api.get("/api/v1/me/plan")).sections;
+    const [user, presses] = [this.page.user(), this.#presses];
+    const { sections } = await api.get("/api/v1/me/plan");
+    if (this.page.user() !== user || (this.#loaded && presses !== this.#presses)) return;
+    this.#loaded = true;
+    const early = [...this.#early];
+    this.#early.clear();
+    const kept = sections.filter((id) => !early.some(([other, planned]) => other === id && !planned));
+    this.#ids = [...new Set([...kept, ...early.filter(([, planned]) => planned).map(([id]) => id)])];
+    if (String(this.#ids) !== String(sections)) this.#save(this.#ids, null);
     await this.page.catalogue.need(this.#ids);
     this.onchange(null);
   }
@@ -35,18 +55,27 @@ export class Plan {
   }
 
   add(id) {
-    if (!this.has(id)) this.#save([...this.#ids, id], id);
+    if (!this.has(id)) this.#press([...this.#ids, id], id, true);
   }
 
   remove(id) {
-    if (this.has(id)) this.#save(this.#ids.filter((other) => other !== id), id);
+    if (this.has(id)) this.#press(this.#ids.filter((other) => other !== id), id, false);
+  }
+
+  #press(ids, id, planned) {
+    this.#presses += 1;
+    if (this.#loaded) return this.#save(ids, id);
+    this.#early.set(id, planned);
+    this.#ids = ids;
+    this.onchange(id);
   }
 
   /** One write after the other, so that the last press is what is kept; a failure puts back what the hub has. */
   #save(ids, id) {
+    const user = this.page.user();
     this.#ids = ids;
     this.onchange(id);
-    this.#saving = this.#saving.then(() => api.put("/api/v1/me/plan", { sections: ids })).catch((problem) => {
+    this.#saving = this.#saving.then(() => user === this.page.user() && api.put("/api/v1/me/plan", { sections: ids })).catch((problem) => {
       note(t("error.plan", { why: sentence(problem) }));
       return this.load().catch(() => {});
     });

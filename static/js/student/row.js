@@ -27,12 +27,10 @@ export class Row {
     this.el = h("li", { class: "row" }, this.line, this.more);
   }
 
-  bind(id, index, total) {
+  bind(id) {
     this.bound = id;
     this.fixed = undefined;
-    this.act.dataset.key = this.answer.dataset.key = "";
-    this.el.setAttribute("aria-posinset", index + 1);
-    this.el.setAttribute("aria-setsize", total);
+    this.act.dataset.key = this.answer.dataset.key = this.answer.dataset.does = "";
     this.draw();
   }
 
@@ -48,9 +46,10 @@ export class Row {
       this.#fix(section);
     }
     drawSeats(this.seats, numbers(id), section.status);
-    this.#warn(section, own && actions.against(id));
+    const against = own && actions.against(id);
+    this.#warn(section, against);
     if (!own) return this.#visit(section);
-    actions.draw(this.act, id);
+    actions.draw(this.act, id, "row", Boolean(against));
     actions.drawAnswer(this.answer, id, "row");
   }
 
@@ -87,7 +86,7 @@ export class Row {
     const key = `visit ${id} ${visitor} ${now.language}`;
     if (this.act.dataset.key === key) return;
     this.act.dataset.key = key;
-    this.answer.dataset.key = "";
+    this.answer.dataset.key = this.answer.dataset.does = "";
     put(this.answer);
     put(this.act, visitor && button([icon("plus"), t("do.plan")], () => signInFor(id), { "aria-label": t("do.for", { verb: t("do.plan"), section: catalogue.name(id) }) }));
   }

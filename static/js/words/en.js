@@ -17,7 +17,7 @@ export default {
   "sign.doing": "Signing in…", "sign.ended": "Your sign-in has ended. Sign in again.",
   "sign.for": "Sign in to plan {section}. It is added as soon as you are in.",
   "sign.why": "Everybody can look. To plan and to register, sign in.",
-  "sign.college": "Your account of the college's Plone works here.",
+  "sign.college": "Use your college account.",
   "sign.not_student": "You are signed in as staff. Only students hold seats of their own.",
   "role.student": "student", "role.staff": "staff", "role.admin": "administrator",
 
@@ -54,7 +54,7 @@ export default {
   "held.place.of": "{nth} of {n} in line", "held.offered": "A seat is offered to you",
   "drop.grace": { one: "Dropped in {n} second. Your seat is still yours.", other: "Dropped in {n} seconds. Your seat is still yours." },
   "drop.grace.line": { one: "Leaving in {n} second. Your place is still yours.", other: "Leaving in {n} seconds. Your place is still yours." },
-  "drop.done": "Dropped.",
+  "drop.done": "Dropped.", "drop.unheard": "You dropped this as the page closed, and the hub has not heard it. You still hold it.",
 
   "term.none": "There is no term yet.", "term.none.do": "The college opens one here.", "term.loading": "Loading the term…",
   "term.opens_in": "{term} opens in", "term.opens_in.me": "{term} opens for you in",
@@ -63,6 +63,7 @@ export default {
   "term.over": "Registration is closed", "term.since": "Since {at}. What you hold stays yours.",
   "term.unset": "Registration is not open", "term.unset.do": "The opening time is not set yet. What you plan is kept.",
   "term.go": { one: "Register for {n} section", other: "Register for {n} sections" },
+  "term.doubt": { one: "{n} of them is full, closed or overlaps another. Each gets its answer.", other: "{n} of them are full, closed or overlap another. Each gets its answer." },
   "term.going": { one: "Adding {n} section…", other: "Adding {n} sections…" },
   "term.done": "Everything planned is done.", "term.nothing": "Find a section and press Register, or plan several and take them in one press.",
   "term.ready": { one: "{n} section is planned and ready.", other: "{n} sections are planned and ready." },

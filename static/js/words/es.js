@@ -17,7 +17,7 @@ export default {
   "sign.doing": "Iniciando sesión…", "sign.ended": "Su sesión ha terminado. Inicie sesión de nuevo.",
   "sign.for": "Inicie sesión para planificar {section}. Se añade en cuanto haya entrado.",
   "sign.why": "Mirar puede cualquiera. Para planificar e inscribirse, inicie sesión.",
-  "sign.college": "Aquí sirve su cuenta del Plone de la institución.",
+  "sign.college": "Use su cuenta de la institución.",
   "sign.not_student": "Ha iniciado sesión como personal. Solo los estudiantes tienen plazas propias.",
   "role.student": "estudiante", "role.staff": "personal", "role.admin": "administrador",
 
@@ -55,7 +55,7 @@ export default {
   "held.place.of": "{nth} de {n} en espera", "held.offered": "Se le ofrece una plaza",
   "drop.grace": { one: "Se renuncia en {n} segundo. La plaza sigue siendo suya.", other: "Se renuncia en {n} segundos. La plaza sigue siendo suya." },
   "drop.grace.line": { one: "Deja la espera en {n} segundo. El puesto sigue siendo suyo.", other: "Deja la espera en {n} segundos. El puesto sigue siendo suyo." },
-  "drop.done": "Ha renunciado.",
+  "drop.done": "Ha renunciado.", "drop.unheard": "Renunció a esta sección al cerrarse la página, y el sistema no lo ha recibido. Aún la tiene.",
 
   "term.none": "Aún no hay ningún periodo.", "term.none.do": "La institución lo abrirá aquí.", "term.loading": "Cargando el periodo…",
   "term.opens_in": "{term} se abre en", "term.opens_in.me": "{term} se abre para usted en",
@@ -64,6 +64,7 @@ export default {
   "term.over": "La inscripción está cerrada", "term.since": "Desde el {at}. Lo que tiene sigue siendo suyo.",
   "term.unset": "La inscripción no está abierta", "term.unset.do": "La hora de apertura aún no está fijada. Su plan se conserva.",
   "term.go": { one: "Inscribirse en {n} sección", other: "Inscribirse en {n} secciones" },
+  "term.doubt": { one: "{n} de ellas está llena, cerrada o coincide con otra. Cada una tendrá su respuesta.", other: "{n} de ellas están llenas, cerradas o coinciden con otra. Cada una tendrá su respuesta." },
   "term.going": { one: "Inscribiendo en {n} sección…", other: "Inscribiendo en {n} secciones…" },
   "term.done": "Todo lo planificado está hecho.", "term.nothing": "Busque una sección y pulse Inscribirse, o planifique varias y tómelas de una vez.",
   "term.ready": { one: "{n} sección está planificada y lista.", other: "{n} secciones están planificadas y listas." },
