@@ -1,0 +1,142 @@
+// Answers that are late, that fail, that never come, or that are for somebody else: what the student's page does then.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { browser, Hub, open, until } from "./support.mjs";
+
+let hub, chrome;
+before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
+after(async () => { await chrome?.close(); await hub?.end(); });
+
+const WEEK = [
+  "1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,MWF,09:30-10:20,Curie",
+  "3,CHEM 101,Chemistry,A01,lecture,4,1,9,TR,09:00-10:20,Franklin", "4,ARTS 105,Drawing,S01,studio,3,5,0,F,18:00-20:50,Goya",
+];
+const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
+const row = (page, text) => page.locator(".row", { hasText: text });
+/** A page that loads nothing until the routes of `setUp` are there. */
+async function prepared(where, options, setUp) {
+  const page = await open(chrome, hub, "/docs/problems", options);
+  await setUp(page);
+  await page.goto(hub.url + where);
+  return page;
+}
+const problem = (status, code) => ({ status, contentType: "application/problem+json", headers: { "Retry-After": "1" }, body: JSON.stringify({ status, code, title: "Busy", retry_after: 1 }) });
+
+test("what is planned before the plan has arrived is added to it", async () => {
+  await hub.term("early", WEEK, { opensIn: 900 });
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["early-1"] });
+  let release;
+  const held = new Promise((resolve) => { release = resolve; });
+  const page = await prepared("/?term=early", { user: "student" }, (page) =>
+    page.route("**/api/v1/me/plan", async (route) => { if (route.request().method() === "GET") await held; await route.continue(); }));
+  await rows(4)(page);
+  await row(page, "Drawing").getByRole("button", { name: /^Plan:/ }).click();
+  await row(page, "Drawing").getByRole("button", { name: /^Planned/ }).waitFor();
+  const saved = page.waitForResponse((answer) => answer.url().endsWith("/me/plan") && answer.request().method() === "PUT");
+  release();
+  await saved;
+  await until(page, () => document.querySelectorAll("#lines > li").length === 2);
+  assert.deepEqual((await hub.ask("student", "GET", "/api/v1/me/plan")).sections, ["early-1", "early-4"]);
+  await page.context().close();
+});
+
+test("a hub that is busy as the page starts is asked again, and what was said of it goes", async () => {
+  await hub.term("busy", WEEK);
+  for (const [what, code, status] of [["**/api/v1/me", "overloaded", 503], ["**/api/v1/terms", "rate_limited", 429], ["**/api/v1/sections?*", "overloaded", 503]]) {
+    let refused = 0;
+    const page = await prepared("/?term=busy", { user: "student" }, (page) =>
+      page.route(what, (route) => (refused += 1) <= 2 ? route.fulfill(problem(status, code)) : route.continue()));
+    await until(page, () => /busy and changed nothing|Ask again/.test(document.querySelector("#note").textContent + document.querySelector("#none").textContent));
+    await rows(4)(page);
+    await row(page, "Calculus").getByRole("button", { name: /^Register/ }).waitFor();
+    await until(page, () => !document.querySelector("#note").textContent && !document.querySelector("#none").textContent);
+    assert.ok(refused > 2, what);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  }
+});
+
+test("what one reader has read is not read by the next, and an alert that is taken down goes while no socket gets through", async () => {
+  const send = (title) => hub.ask("staff", "POST", "/api/v1/alerts", { title, message: "Classes begin at ten.", priority: "high", audience: { all: true } });
+  const { id } = await send("Snow today");
+  const page = await prepared("/", { user: "student" }, (page) => page.routeWebSocket(/alerts\/ws/, (socket) => socket.close()));
+  const banner = page.locator("#banners .alert", { hasText: "Snow today" });
+  await banner.waitFor();
+  await banner.getByRole("button", { name: "I have read this" }).click();
+  await banner.waitFor({ state: "detached" });
+  await page.context().addCookies([{ name: "eduhub_session", value: await hub.token("student2"), url: hub.url, httpOnly: true, sameSite: "Lax" }]);
+  await page.reload();
+  await banner.waitFor();
+  await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+  await banner.waitFor({ state: "detached" });
+  await page.context().close();
+});
+
+test("the next step stays under the finger while the line before it grows", async () => {
+  await hub.term("finger", WEEK);
+  await hub.ask("staff", "PATCH", "/api/v1/sections/finger-3", { capacity: 0 });
+  await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["finger-3"] });
+  const page = await open(chrome, hub, "/?term=finger", { user: "student" });
+  await rows(4)(page);
+  assert.match(await page.textContent("#opening"), /1 of them is full/);
+  await page.getByRole("button", { name: "Register for 1 section" }).click();
+  const step = page.locator("#lines").getByRole("button", { name: /^Join the waitlist/ });
+  await step.waitFor();
+  const pressed = await step.elementHandle();
+  await hub.ask("student2", "PUT", "/api/v1/me/registrations/finger-3?waitlist=true");
+  await until(page, () => /1 ahead/.test(document.querySelector("#lines").textContent));
+  assert.ok(await pressed.evaluate((button) => button.isConnected), "the button is another");
+  await pressed.click();
+  await until(page, () => /2nd of 2 in line/.test(document.querySelector("#lines").textContent));
+  await page.context().close();
+});
+
+test("a row keeps its focus as the rest of the term arrives", async () => {
+  const many = Array.from({ length: 1200 }, (_, i) => `${10001 + i},MATH ${100 + Math.floor(i / 30)},Title ${i},A${String(i % 30).padStart(2, "0")},lecture,3,${i % 7},0,MW,09:00-09:50,Lee`);
+  await hub.term("rest", many);
+  let release;
+  const held = new Promise((resolve) => { release = resolve; });
+  const page = await prepared("/?term=rest", {}, (page) =>
+    page.route(/\/sections\?.*cursor=/, async (route) => { await held; await route.continue(); }));
+  await until(page, () => document.querySelectorAll(".row").length > 5);
+  await page.locator(".row button.name").nth(2).focus();
+  const had = await page.evaluateHandle(() => document.activeElement);
+  release();
+  await until(page, () => document.querySelector("#found").textContent.startsWith("1,200"));
+  assert.ok(await page.evaluate((before) => before === document.activeElement && before.isConnected, had));
+  await page.context().close();
+});
+
+test("another term is another address, and a section that staff close says so", async () => {
+  await hub.term("here", WEEK, { title: "Here" });
+  await hub.term("there", WEEK, { title: "There" });
+  const page = await open(chrome, hub, "/?term=here&q=chem", { user: "student" });
+  await rows(1)(page);
+  await page.selectOption("#which-term", "there");
+  await until(page, () => new URLSearchParams(location.search).get("term") === "there");
+  assert.equal(await page.evaluate(() => new URLSearchParams(location.search).get("q")), "chem");
+  await page.reload();
+  await rows(1)(page);
+  assert.equal(await page.inputValue("#which-term"), "there");
+  await hub.ask("staff", "PATCH", "/api/v1/sections/there-3", { status: "closed" });
+  await until(page, () => /Closed/.test(document.querySelector(".row .seats").textContent));
+  await page.context().close();
+});
+
+test("a drop that was not heard as the page closed is told when it comes back", async () => {
+  await hub.term("unheard", WEEK);
+  await hub.ask("student", "PUT", "/api/v1/me/registrations/unheard-1");
+  const page = await open(chrome, hub, "/?term=unheard", { user: "student" });
+  const mine = page.locator("#lines > li", { hasText: "MATH 151" });
+  await mine.getByRole("button", { name: /^Drop/ }).click();
+  await mine.getByRole("button", { name: /^Undo/ }).waitFor();
+  // The hub is away in the very moment in which the page is left.
+  await hub.stop();
+  await page.goto("about:blank");
+  await hub.run();
+  await page.goto(`${hub.url}/?term=unheard`);
+  await until(page, () => /the hub has not heard it\. You still hold it/.test(document.querySelector("#lines").textContent));
+  assert.deepEqual(await hub.held("student", "unheard"), ["1 enrolled"]);
+  await page.context().close();
+});
