@@ -38,7 +38,6 @@ test("what is planned before the plan has arrived is added to it", async () => {
   await saved;
   await until(page, () => document.querySelectorAll("#lines > li").length === 2);
   assert.deepEqual((await hub.ask("student", "GET", "/api/v1/me/plan")).sections, ["early-1", "early-4"]);
-  await page.context().close();
 });
 
 test("a hub that is busy as the page starts is asked again, and what was said of it goes", async () => {
@@ -53,8 +52,7 @@ test("a hub that is busy as the page starts is asked again, and what was said of
     await until(page, () => !document.querySelector("#note").textContent && !document.querySelector("#none").textContent);
     assert.ok(refused > 2, what);
     assert.deepEqual(page.wrong, []);
-    await page.context().close();
-  }
+    }
 });
 
 test("what one reader has read is not read by the next, and an alert that is taken down goes while no socket gets through", async () => {
@@ -70,7 +68,6 @@ test("what one reader has read is not read by the next, and an alert that is tak
   await banner.waitFor();
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
   await banner.waitFor({ state: "detached" });
-  await page.context().close();
 });
 
 test("the next step stays under the finger while the line before it grows", async () => {
@@ -89,7 +86,6 @@ test("the next step stays under the finger while the line before it grows", asyn
   assert.ok(await pressed.evaluate((button) => button.isConnected), "the button is another");
   await pressed.click();
   await until(page, () => /2nd of 2 in line/.test(document.querySelector("#lines").textContent));
-  await page.context().close();
 });
 
 test("a row keeps its focus as the rest of the term arrives", async () => {
@@ -105,7 +101,6 @@ test("a row keeps its focus as the rest of the term arrives", async () => {
   release();
   await until(page, () => document.querySelector("#found").textContent.startsWith("1,200"));
   assert.ok(await page.evaluate((before) => before === document.activeElement && before.isConnected, had));
-  await page.context().close();
 });
 
 test("another term is another address, and a section that staff close says so", async () => {
@@ -121,7 +116,6 @@ test("another term is another address, and a section that staff close says so", 
   assert.equal(await page.inputValue("#which-term"), "there");
   await hub.ask("staff", "PATCH", "/api/v1/sections/there-3", { status: "closed" });
   await until(page, () => /Closed/.test(document.querySelector(".row .seats").textContent));
-  await page.context().close();
 });
 
 test("a drop that was not heard as the page closed is told when it comes back", async () => {
@@ -138,5 +132,17 @@ test("a drop that was not heard as the page closed is told when it comes back", 
   await page.goto(`${hub.url}/?term=unheard`);
   await until(page, () => /the hub has not heard it\. You still hold it/.test(document.querySelector("#lines").textContent));
   assert.deepEqual(await hub.held("student", "unheard"), ["1 enrolled"]);
-  await page.context().close();
+});
+
+test("times are those of the college, over a change of its clocks too", async () => {
+  const page = await open(chrome, hub, "/", {});
+  const told = await page.evaluate(async () => {
+    const { setZone } = await import("/static/js/i18n.js");
+    const { date, hours, moment, span } = await import("/static/js/words.js");
+    setZone("America/New_York");
+    return [moment("2026-03-08T06:59:00Z"), moment("2026-03-08T07:00:00Z"), moment("2026-11-01T05:30:00Z"), moment("2026-11-01T06:30:00Z"),
+      date("2026-03-08"), hours("09:30", "10:50"), span(0), span(59_001), span(3_600_000), span(90_061_000)].map((text) => text.replace(/\s/g, " "));
+  });
+  assert.deepEqual(told, ["Sun, Mar 8, 1:59 AM EST", "Sun, Mar 8, 3:00 AM EDT", "Sun, Nov 1, 1:30 AM EDT", "Sun, Nov 1, 1:30 AM EST",
+    "Mar 8", "9:30 – 10:50 AM", "0:00", "1:00", "1:00:00", "1 day 01:01:01"]);
 });

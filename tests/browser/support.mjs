@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { afterEach } from "node:test";
 import { chromium } from "playwright-core";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -75,6 +76,7 @@ export class Hub {
   async token(user) {
     if (!this.tokens.has(user)) {
       const answer = await fetch(`${this.url}/api/v1/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username: user, password: PASSWORD }) });
+      if (!answer.ok) throw new Error(`${user} was not signed in: ${answer.status} ${await answer.text()}`);
       this.tokens.set(user, (await answer.json()).token);
     }
     return this.tokens.get(user);
@@ -99,7 +101,8 @@ export class Hub {
     await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
     const csv = ["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...lines, ""].join("\n");
     const { task } = await this.ask("staff", "POST", `/api/v1/imports?term=${id}`, csv, "text/csv");
-    for (;;) {
+    for (const begun = Date.now(); ;) {
+      if (Date.now() - begun > PATIENCE_MS) throw new Error("the schedule was never imported");
       const { state, errors } = await this.ask("staff", "GET", `/api/v1/imports/${task}`);
       if (state === "done") return id;
       if (state !== "running") throw new Error(`the schedule is ${state}: ${JSON.stringify(errors)}`);
@@ -120,18 +123,32 @@ export async function browser() {
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"] });
 }
 
-/** Opens a page as a user (none: a visitor). What goes wrong in its scripts is in `page.wrong`. */
+/** What a test has opened: it goes with the test, so that the next one has the machine for itself. */
+const opened = new Set();
+afterEach(async () => {
+  const contexts = [...opened];
+  opened.clear();
+  await Promise.all(contexts.map((context) => context.close()));
+});
+
+/** Opens a page as a user (none: a visitor). What goes wrong in its scripts, or is against its policy, is in `page.wrong`. */
 export async function open(chrome, hub, where, { user, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", script } = {}) {
   const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion });
+  opened.add(context);
+  context.on("close", () => opened.delete(context));
   context.setDefaultTimeout(PATIENCE_MS);
   if (script) await context.addInitScript(script);
   if (user) await context.addCookies([{ name: "eduhub_session", value: await hub.token(user), url: hub.url, httpOnly: true, sameSite: "Lax" }]);
   const page = await context.newPage();
   page.wrong = [];
-  page.broken = new Promise((_, reject) => page.on("pageerror", (error) => {
-    page.wrong.push(String(error));
-    reject(new Error(`a script of the page failed: ${error.stack || error}`));
-  }));
+  page.broken = new Promise((_, reject) => {
+    const wrong = (what, text) => {
+      page.wrong.push(text);
+      reject(new Error(`${what}: ${text}`));
+    };
+    page.on("pageerror", (error) => wrong("a script of the page failed", error.stack || String(error)));
+    page.on("console", (message) => /Content.Security.Policy/i.test(message.text()) && wrong("the page is against its policy", message.text()));
+  });
   // Whoever waits for something hears of it; nobody has to.
   page.broken.catch(() => {});
   await page.goto(hub.url + where);
