@@ -227,6 +227,39 @@ async fn nobody_is_thrown_out_while_plone_does_not_answer() {
 }
 
 #[actix_web::test]
+async fn one_member_at_whom_plone_fails_keeps_nobody_else_from_being_asked_about() {
+    let hub = Hub::start().await;
+    for name in ["ann", "sam", "ada"] {
+        hub.know(name).await;
+        hub.heard.connected.lock().unwrap().push(name);
+        hub.pass_ms(1);
+    }
+    hub.plone.broken.lock().unwrap().push("ann");
+    for (round, name) in ["sam", "ada"].into_iter().enumerate() {
+        hub.change(name, |entry| entry.person = None);
+        hub.pass_ms(RECHECK_MS);
+        hub.plone.asked_about.lock().unwrap().clear();
+        assert!(hub.check().await, "Plone does answer");
+        assert_eq!(hub.ended().len(), round + 1, "{name} is gone");
+        let asked = hub.plone.asked_about.lock().unwrap().iter().filter(|user| *user == "ann").count();
+        assert_eq!(asked, 1, "a look asks about each once");
+    }
+    hub.plone.broken.lock().unwrap().clear();
+    hub.change("ann", |ann| ann.person = None);
+    assert!(hub.check().await);
+    assert_eq!(hub.ended(), ["sam", "ada", "ann"]);
+
+    // What is of everybody ends the look.
+    hub.know("hub").await;
+    for error in [PloneError::Busy, PloneError::Open, PloneError::Unavailable("no connection".to_owned())] {
+        hub.fail(Some(error));
+        hub.pass_ms(RECHECK_MS);
+        hub.heard.connected.lock().unwrap().push("hub");
+        assert!(!hub.check().await);
+    }
+}
+
+#[actix_web::test]
 async fn tokens_that_were_minted_are_never_checked_with_plone() {
     let hub = Hub::start().await;
     let tokens = Tokens::new(&SecretString::from(SECRET));
