@@ -70,7 +70,7 @@ impl<'a> ErrorShape<'a> {
             401 => return Judged::Unauthorized,
             500 | 503 if self.kind.ends_with("ConflictError") => return Judged::Conflict,
             // Somebody edits it in Plone, and it will be free again.
-            403 | 423 if says("locked") => PloneError::Failed("somebody is editing it in Plone".to_owned()),
+            403 | 423 if says("locked") => PloneError::Occupied("it is being edited".to_owned()),
             403 => PloneError::Forbidden,
             400..500 => PloneError::Refused(self.words(status)),
             _ => PloneError::Failed(self.words(status)),
