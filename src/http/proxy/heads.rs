@@ -128,6 +128,8 @@ pub struct Asked<'a> {
     pub client: IpAddr,
     /// The hub's id of it.
     pub id: &'a str,
+    /// Whether the hub knows the sender.
+    pub is_known: bool,
     /// The sender's own token of Plone.
     pub token: Option<&'a SecretString>,
     /// What the body is, for Plone.
@@ -316,6 +318,7 @@ mod tests {
             seen: &seen(),
             client: "192.0.2.7".parse().unwrap(),
             id: "an-id",
+            is_known: true,
             token: Some(&token),
             content_type: Some(HeaderValue::from_static("application/json; charset=utf-8")),
         };

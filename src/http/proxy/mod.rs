@@ -177,6 +177,7 @@ async fn as_whoever_asks(proxy: &PloneProxy, req: &HttpRequest, mut payload: Pay
         seen,
         client: client_ip(req),
         id: &id,
+        is_known: caller.is_some(),
         token: token.as_deref(),
         content_type,
     };
@@ -226,7 +227,16 @@ async fn whole(
     let id = RequestId::text_of(req);
     let (seen, client) = (&own.seen, client_ip(req));
     let content_type = req.headers().get(header::CONTENT_TYPE).cloned();
-    let asked = Asked { headers: req.headers(), place: Place::Own, seen, client, id: &id, token: None, content_type };
+    let asked = Asked {
+        headers: req.headers(),
+        place: Place::Own,
+        seen,
+        client,
+        id: &id,
+        is_known: false,
+        token: None,
+        content_type,
+    };
     let is_personal = asked.cookies().is_some_and(|cookies| cookies::sign_in(&cookies));
     let is_ours = own.site.origin_verdict(req) == OriginVerdict::Ours;
     let is_foreign = own.site.origin_verdict(req) == OriginVerdict::Foreign;
@@ -287,6 +297,7 @@ async fn carry(
         target: proxy.target(asked.place, asked.seen, within, req.uri().query()),
         headers: asked.fields(),
         body,
+        is_visitors: !asked.is_known,
     };
     let answer = proxy.client.stream(call).await.map_err(problem_of)?;
     let site_url = proxy.client.site_url();
