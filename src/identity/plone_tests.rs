@@ -65,13 +65,8 @@ async fn a_local_account_wins_over_a_plone_user_of_its_name() {
 
 #[actix_web::test]
 async fn without_plones_answer_the_last_good_password_counts_for_some_days() {
-    let failures = [
-        PloneError::Busy,
-        PloneError::Open,
-        PloneError::Unavailable("no connection".to_owned()),
-        PloneError::Failed("500".to_owned()),
-        PloneError::NotFound,
-    ];
+    let failures =
+        [PloneError::Open, PloneError::Unavailable("no connection".to_owned()), PloneError::Failed("500".to_owned())];
     for error in failures {
         let hub = Hub::start().await;
         hub.know("ann").await;
@@ -84,6 +79,25 @@ async fn without_plones_answer_the_last_good_password_counts_for_some_days() {
         assert!(hub.login("ann", "good").await.is_ok(), "{error:?}");
         hub.pass_ms(1_000);
         assert_eq!(hub.login("ann", "good").await.unwrap_err(), LoginError::Plone(error));
+    }
+}
+
+#[actix_web::test]
+async fn the_last_good_password_does_not_count_while_plone_answers_whatever_it_says() {
+    let answers = [
+        PloneError::Forbidden,
+        PloneError::Refused("400".to_owned()),
+        PloneError::NotFound,
+        PloneError::Occupied("another write was in the way".to_owned()),
+        PloneError::Busy,
+    ];
+    for error in answers {
+        let hub = Hub::start().await;
+        hub.know("ann").await;
+        hub.fail(Some(error.clone()));
+        assert_eq!(hub.login("ann", "good").await.unwrap_err(), LoginError::Plone(error));
+        hub.fail(outage());
+        assert!(hub.login("ann", "good").await.is_ok(), "and is kept for an outage");
     }
 }
 
@@ -103,6 +117,23 @@ async fn who_waits_for_a_turn_in_vain_is_known_or_told_to_come_back() {
     let _taken = hub.identity.members.as_ref().unwrap().turns.acquire().await.unwrap();
     assert_eq!(hub.login("ann", "good").await.unwrap().by, SignedInBy::KnownPassword);
     assert_eq!(hub.login("sam", "good").await.unwrap_err(), LoginError::Plone(PloneError::Busy));
+}
+
+#[actix_web::test]
+async fn who_waits_in_vain_while_others_are_answered_is_told_to_come_back() {
+    let hub = Hub::start().await;
+    hub.know("ann").await;
+    let members = hub.identity.members.as_ref().unwrap();
+    let _taken = members.turns.acquire().await.unwrap();
+    let room = members.queue.available_permits();
+    let somebody_is_answered = async {
+        while members.queue.available_permits() == room {
+            tokio::task::yield_now().await;
+        }
+        members.answers.fetch_add(1, Ordering::Relaxed);
+    };
+    let (ann, ()) = futures_util::future::join(hub.login("ann", "good"), somebody_is_answered).await;
+    assert_eq!(ann.unwrap_err(), LoginError::Plone(PloneError::Busy));
 }
 
 #[actix_web::test]

@@ -52,6 +52,13 @@ pub enum PloneError {
 }
 
 impl PloneError {
+    /// Whether Plone could not be asked at all, or failed at whatever it was asked: what it would have said is not known.
+    /// Not with [`Self::Busy`]: it answers others.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Open | Self::Unavailable(_) | Self::Failed(_))
+    }
+
     /// Whether the same call may succeed later, without anybody changing anything.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
