@@ -6,6 +6,8 @@ mod support;
 
 #[path = "plone_proxy/faults.rs"]
 mod faults;
+#[path = "plone_proxy/guessing.rs"]
+mod guessing;
 #[path = "plone_proxy/own.rs"]
 mod own;
 #[path = "plone_proxy/smuggling.rs"]

@@ -179,6 +179,7 @@ pub const fn plone_words(error: &PloneError) -> &'static str {
         PloneError::Open => "The college's Plone does not answer at present.",
         PloneError::Unavailable(_) => "The college's Plone did not answer.",
         PloneError::Failed(_) => "The college's Plone has failed.",
+        PloneError::Occupied(_) => "Somebody is changing this in the college's Plone just now.",
         PloneError::Unauthenticated | PloneError::Forbidden | PloneError::Locked(_) => {
             "The college's Plone does not let the hub do this."
         }

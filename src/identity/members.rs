@@ -99,6 +99,8 @@ pub(super) struct Members {
     /// Sign-ins that may ask Plone, and that may wait for that.
     pub(super) turns: Semaphore,
     pub(super) queue: Semaphore,
+    /// Sign-ins about which Plone has said something.
+    pub(super) answers: AtomicU64,
     /// Sign-ins of this user up to this time are dead.
     ended_ms: DashMap<UserName, i64>,
     /// Whoever signed in last as a student, and Plone's token; none once that one is a student no more.
@@ -125,6 +127,7 @@ impl Members {
             plain: watch::Sender::new(None),
             turns: Semaphore::new(plone.at_once.max(1)),
             queue: Semaphore::new(WAITING_MAX),
+            answers: AtomicU64::new(0),
             plone,
             accounts,
             bus,

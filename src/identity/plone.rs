@@ -66,7 +66,11 @@ impl Members {
         let _turn = self.turn().await?;
         let late = |_| Err(PloneError::Unavailable("not in time".to_owned()));
         let directory = &self.plone.directory;
-        let token = tokio::time::timeout_at(deadline, directory.login(login, password)).await.unwrap_or_else(late)?;
+        let token = tokio::time::timeout_at(deadline, directory.login(login, password)).await.unwrap_or_else(late);
+        if !token.as_ref().is_err_and(|error| error.is_outage() || *error == PloneError::Busy) {
+            self.answers.fetch_add(1, Ordering::Relaxed);
+        }
+        let token = token?;
         let Some((user, token)) = PloneToken::read(token) else {
             return Err(PloneError::Failed("the token of a sign-in cannot be read".to_owned()));
         };
@@ -76,10 +80,15 @@ impl Members {
         Ok(Ok(Accepted { user, token, person }))
     }
 
-    /// Waits for a turn to ask Plone, at most half of the time that there is: the other half is Plone's.
+    /// How long a turn is waited for: half of the time that there is, the other half is Plone's.
+    fn turn_max(&self) -> Duration {
+        self.plone.timeout / 2
+    }
+
+    /// Waits for a turn to ask Plone.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, PloneError> {
         let _place = self.queue.try_acquire().map_err(|_| PloneError::Busy)?;
-        let turn = tokio::time::timeout(self.plone.timeout / 2, self.turns.acquire()).await;
+        let turn = tokio::time::timeout(self.turn_max(), self.turns.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(PloneError::Busy)
     }
 
@@ -98,6 +107,9 @@ impl Identity {
         login: UserName,
         password: SecretString,
     ) -> Result<SignedIn, LoginError> {
+        let (begun, answers) = (Instant::now(), members.answers.load(Ordering::Relaxed));
+        // Where nobody was told anything in all the time for a turn, those who have one wait for a Plone that hangs.
+        let hangs = || begun.elapsed() >= members.turn_max() && members.answers.load(Ordering::Relaxed) == answers;
         match members.ask(&login, &password).await {
             Ok(accepted) => self.welcome(members, login, password, accepted?).await,
             Err(PloneError::Unauthenticated) => {
@@ -105,7 +117,15 @@ impl Identity {
                 Err(LoginError::BadCredentials)
             }
             Err(PloneError::Locked(reason)) => Err(LoginError::Locked(in_plain_words(&reason))),
-            Err(error) => self.login_as_known(members, &login, password, error).await,
+            Err(error) if error.is_outage() || (error == PloneError::Busy && hangs()) => {
+                self.login_as_known(members, &login, password, error).await
+            }
+            Err(error) => {
+                if !error.is_passing() {
+                    log::error!("Plone does not let the hub ask who signs in: {error}");
+                }
+                Err(LoginError::Plone(error))
+            }
         }
     }
 
@@ -156,7 +176,7 @@ impl Identity {
         self.mint_for_member(members, &user, &name, role, SignedInBy::Plone)
     }
 
-    /// Plone does not say whether the password is right: it is compared with the one that Plone accepted last.
+    /// Plone cannot say whether the password is right: it is compared with the one that Plone accepted last.
     async fn login_as_known(
         &self,
         members: &Members,
@@ -164,9 +184,6 @@ impl Identity {
         password: SecretString,
         error: PloneError,
     ) -> Result<SignedIn, LoginError> {
-        if !error.is_passing() {
-            log::error!("Plone cannot be asked who signs in: {error}");
-        }
         let member = members.plone.members.member_by_login(login).await?.filter(|member| members.is_fresh(member));
         let Some((member, hash)) = member.and_then(|mut member| member.password_hash.take().map(|hash| (member, hash)))
         else {

@@ -66,6 +66,8 @@ pub(super) struct Phonebook {
     pub(super) entries: Mutex<HashMap<String, Entry>>,
     pub(super) login_error: Mutex<Option<PloneError>>,
     pub(super) person_error: Mutex<Option<PloneError>>,
+    /// Who it fails at, whoever asks.
+    pub(super) broken: Mutex<Vec<&'static str>>,
     pub(super) hangs: Mutex<bool>,
     pub(super) asked_about: Mutex<Vec<String>>,
 }
@@ -94,7 +96,9 @@ impl Directory for Phonebook {
         self.asked_about.lock().unwrap().push(username.to_string());
         let entries = self.entries.lock().unwrap();
         let person = entries.values().find(|entry| entry.id == username.as_str()).and_then(|e| e.person.clone());
-        let error = self.person_error.lock().unwrap().clone();
+        let is_broken = self.broken.lock().unwrap().contains(&username.as_str());
+        let broken = is_broken.then(|| PloneError::Failed("a fault of its own".to_owned()));
+        let error = self.person_error.lock().unwrap().clone().or(broken);
         futures_util::future::ready(error.map_or(Ok(person), Err)).boxed()
     }
 }
@@ -126,6 +130,7 @@ impl Hub {
             entries: Mutex::default(),
             login_error: Mutex::default(),
             person_error: Mutex::default(),
+            broken: Mutex::default(),
             hangs: Mutex::default(),
             asked_about: Mutex::default(),
         };

@@ -65,13 +65,8 @@ async fn a_local_account_wins_over_a_plone_user_of_its_name() {
 
 #[actix_web::test]
 async fn without_plones_answer_the_last_good_password_counts_for_some_days() {
-    let failures = [
-        PloneError::Busy,
-        PloneError::Open,
-        PloneError::Unavailable("no connection".to_owned()),
-        PloneError::Failed("500".to_owned()),
-        PloneError::NotFound,
-    ];
+    let failures =
+        [PloneError::Open, PloneError::Unavailable("no connection".to_owned()), PloneError::Failed("500".to_owned())];
     for error in failures {
         let hub = Hub::start().await;
         hub.know("ann").await;
@@ -84,6 +79,25 @@ async fn without_plones_answer_the_last_good_password_counts_for_some_days() {
         assert!(hub.login("ann", "good").await.is_ok(), "{error:?}");
         hub.pass_ms(1_000);
         assert_eq!(hub.login("ann", "good").await.unwrap_err(), LoginError::Plone(error));
+    }
+}
+
+#[actix_web::test]
+async fn the_last_good_password_does_not_count_while_plone_answers_whatever_it_says() {
+    let answers = [
+        PloneError::Forbidden,
+        PloneError::Refused("400".to_owned()),
+        PloneError::NotFound,
+        PloneError::Occupied("another write was in the way".to_owned()),
+        PloneError::Busy,
+    ];
+    for error in answers {
+        let hub = Hub::start().await;
+        hub.know("ann").await;
+        hub.fail(Some(error.clone()));
+        assert_eq!(hub.login("ann", "good").await.unwrap_err(), LoginError::Plone(error));
+        hub.fail(outage());
+        assert!(hub.login("ann", "good").await.is_ok(), "and is kept for an outage");
     }
 }
 
@@ -103,6 +117,23 @@ async fn who_waits_for_a_turn_in_vain_is_known_or_told_to_come_back() {
     let _taken = hub.identity.members.as_ref().unwrap().turns.acquire().await.unwrap();
     assert_eq!(hub.login("ann", "good").await.unwrap().by, SignedInBy::KnownPassword);
     assert_eq!(hub.login("sam", "good").await.unwrap_err(), LoginError::Plone(PloneError::Busy));
+}
+
+#[actix_web::test]
+async fn who_waits_in_vain_while_others_are_answered_is_told_to_come_back() {
+    let hub = Hub::start().await;
+    hub.know("ann").await;
+    let members = hub.identity.members.as_ref().unwrap();
+    let _taken = members.turns.acquire().await.unwrap();
+    let room = members.queue.available_permits();
+    let somebody_is_answered = async {
+        while members.queue.available_permits() == room {
+            tokio::task::yield_now().await;
+        }
+        members.answers.fetch_add(1, Ordering::Relaxed);
+    };
+    let (ann, ()) = futures_util::future::join(hub.login("ann", "good"), somebody_is_answered).await;
+    assert_eq!(ann.unwrap_err(), LoginError::Plone(PloneError::Busy));
 }
 
 #[actix_web::test]
@@ -224,6 +255,39 @@ async fn nobody_is_thrown_out_while_plone_does_not_answer() {
     assert!(!hub.check().await);
     assert!(hub.identity.is_alive(&signed_in.caller));
     assert!(hub.ended().is_empty());
+}
+
+#[actix_web::test]
+async fn one_member_at_whom_plone_fails_keeps_nobody_else_from_being_asked_about() {
+    let hub = Hub::start().await;
+    for name in ["ann", "sam", "ada"] {
+        hub.know(name).await;
+        hub.heard.connected.lock().unwrap().push(name);
+        hub.pass_ms(1);
+    }
+    hub.plone.broken.lock().unwrap().push("ann");
+    for (round, name) in ["sam", "ada"].into_iter().enumerate() {
+        hub.change(name, |entry| entry.person = None);
+        hub.pass_ms(RECHECK_MS);
+        hub.plone.asked_about.lock().unwrap().clear();
+        assert!(hub.check().await, "Plone does answer");
+        assert_eq!(hub.ended().len(), round + 1, "{name} is gone");
+        let asked = hub.plone.asked_about.lock().unwrap().iter().filter(|user| *user == "ann").count();
+        assert_eq!(asked, 1, "a look asks about each once");
+    }
+    hub.plone.broken.lock().unwrap().clear();
+    hub.change("ann", |ann| ann.person = None);
+    assert!(hub.check().await);
+    assert_eq!(hub.ended(), ["sam", "ada", "ann"]);
+
+    // What is of everybody ends the look.
+    hub.know("hub").await;
+    for error in [PloneError::Busy, PloneError::Open, PloneError::Unavailable("no connection".to_owned())] {
+        hub.fail(Some(error));
+        hub.pass_ms(RECHECK_MS);
+        hub.heard.connected.lock().unwrap().push("hub");
+        assert!(!hub.check().await);
+    }
 }
 
 #[actix_web::test]

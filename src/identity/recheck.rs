@@ -1,6 +1,7 @@
 //! Whether those who came by Plone are still there, in the same role: asked for whoever is here, a few at a time, oldest
 //! answer first.
 
+use std::collections::HashSet;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::domain::ids::UserName;
+use crate::ports::StoreError;
 use crate::ports::plone::PloneError;
 
 use super::members::Members;
@@ -23,6 +25,22 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 2;
 /// Members in one go.
 const BATCH_MAX: usize = 64;
+
+/// Why it is not known whether somebody is still there.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error(transparent)]
+    Plone(#[from] PloneError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CheckError {
+    /// Whether it would be the same for everybody: Plone is not reached at all.
+    const fn is_nobodys(&self) -> bool {
+        matches!(self, Self::Plone(PloneError::Busy | PloneError::Open | PloneError::Unavailable(_)))
+    }
+}
 
 /// Whether somebody is to be asked about.
 pub(super) fn is_due(checked_ms: i64, now_ms: i64, recheck_ms: i64) -> bool {
@@ -54,20 +72,22 @@ pub(super) async fn keep_checking(members: Weak<Members>) {
 }
 
 impl Members {
-    /// Checks everybody who is due; false when Plone does not answer.
+    /// Checks everybody who is due, each once; false when Plone does not answer. About one member it may fail, time and
+    /// again: the others are asked about all the same, and that one at the next look.
     pub(super) async fn check_due(&self) -> bool {
         let _alone = self.checking.lock().await;
+        let mut asked = HashSet::new();
         loop {
-            let due = self.due();
+            let due = self.due(&asked);
             let unanswered = AtomicBool::new(false);
             let check = async |user: &UserName| {
                 if unanswered.load(Ordering::Relaxed) {
                     return;
                 }
                 if let Err(why) = self.check(user).await {
-                    unanswered.store(true, Ordering::Relaxed);
+                    unanswered.fetch_or(why.is_nobodys(), Ordering::Relaxed);
                     self.counts.unanswered.fetch_add(1, Ordering::Relaxed);
-                    log::debug!("whether members are still there is not known: {why}");
+                    log::debug!("whether a member is still there is not known: {why}");
                 }
             };
             futures_util::stream::iter(&due).for_each_concurrent(AT_ONCE, check).await;
@@ -77,17 +97,18 @@ impl Members {
             if due.len() < BATCH_MAX {
                 return true;
             }
+            asked.extend(due);
         }
     }
 
-    /// Who is here and due. Who is not here any more is forgotten.
-    fn due(&self) -> Vec<UserName> {
+    /// Who is here and due, `but` these. Who is not here any more is forgotten.
+    fn due(&self, but: &HashSet<UserName>) -> Vec<UserName> {
         let (now_ms, recheck_ms) = (self.clock.now().as_millisecond(), self.recheck_ms());
         let mut due = Vec::new();
         let mut idle = Vec::new();
         for here in &self.here {
             let is_here = now_ms - here.seen_ms <= recheck_ms || self.bus.is_listening(here.key());
-            if is_here && is_due(here.checked_ms, now_ms, recheck_ms) {
+            if is_here && is_due(here.checked_ms, now_ms, recheck_ms) && !but.contains(here.key()) {
                 due.push((here.checked_ms, here.key().clone()));
             } else if !is_here && now_ms - here.checked_ms > recheck_ms {
                 idle.push(here.key().clone());
@@ -102,16 +123,16 @@ impl Members {
     }
 
     /// Asks about one member, and draws the consequences.
-    async fn check(&self, user: &UserName) -> Result<(), String> {
+    async fn check(&self, user: &UserName) -> Result<(), CheckError> {
         let asked_at_ms = self.clock.now().as_millisecond();
-        if self.accounts.account(user).await.map_err(|error| error.to_string())?.is_some() {
-            return self.give_way(user).await.map_err(|error| error.to_string());
+        if self.accounts.account(user).await?.is_some() {
+            return Ok(self.give_way(user).await?);
         }
-        let person = self.plone.directory.person(user).await.map_err(|error| error.to_string())?;
+        let person = self.plone.directory.person(user).await?;
         let role = match &person {
             Some(person) => self.plone.roles.role(&person.roles, &person.groups),
             None => {
-                self.be_sure_that_plone_knows_people().await.map_err(|error| error.to_string())?;
+                self.be_sure_that_plone_knows_people().await?;
                 None
             }
         };
@@ -130,7 +151,7 @@ impl Members {
                 Ok(())
             }
         };
-        done.map_err(|error| error.to_string())
+        Ok(done?)
     }
 
     /// "There is nobody of this name" is said, too, by a web server in front of Plone that is being worked on, and then
@@ -138,7 +159,7 @@ impl Members {
     async fn be_sure_that_plone_knows_people(&self) -> Result<(), PloneError> {
         match self.plone.directory.person(&self.plone.hub_user).await? {
             Some(_) => Ok(()),
-            None => Err(PloneError::Failed("it does not know the hub's own user either".to_owned())),
+            None => Err(PloneError::Unavailable("it does not know the hub's own user either".to_owned())),
         }
     }
 }

@@ -28,9 +28,12 @@ pub enum PloneError {
     /// No connection, no answer in time, or one that breaks off or cannot be read. A write may have been done.
     #[error("Plone did not answer: {0}")]
     Unavailable(String),
-    /// Plone failed: a fault of its own, or a conflict that ran out of retries. Trying again later may help.
+    /// Plone failed: a fault of its own. Trying again later may help.
     #[error("Plone failed: {0}")]
     Failed(String),
+    /// Somebody else is at it: a conflict that ran out of retries, or a lock of somebody who edits it. It passes.
+    #[error("somebody else is at it in Plone: {0}")]
+    Occupied(String),
     /// The credentials or the token are not good.
     #[error("Plone does not accept these credentials")]
     Unauthenticated,
@@ -49,10 +52,17 @@ pub enum PloneError {
 }
 
 impl PloneError {
+    /// Whether Plone could not be asked at all, or failed at whatever it was asked: what it would have said is not known.
+    /// Not with [`Self::Busy`]: it answers others.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Open | Self::Unavailable(_) | Self::Failed(_))
+    }
+
     /// Whether the same call may succeed later, without anybody changing anything.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Open | Self::Unavailable(_) | Self::Failed(_))
+        matches!(self, Self::Busy | Self::Open | Self::Unavailable(_) | Self::Failed(_) | Self::Occupied(_))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Percent-encoding (RFC 3986, 2.1): everything is encoded that need not be plain, and only what is well-formed is
 //! decoded.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 
 /// Everything but the characters that are never encoded (RFC 3986, 2.3).
 const PIECE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -39,6 +39,12 @@ pub fn decoded(text: &str, may_be: impl Fn(u8) -> bool) -> Option<String> {
         decoded.push(byte);
     }
     String::from_utf8(decoded).ok()
+}
+
+/// A field's name in a query, decoded as a lenient server does it: what is not well-formed stays, a `+` is a space.
+#[must_use]
+pub fn decoded_loosely(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -171,6 +171,35 @@ fn requests_of_others_never_take_all_of_the_pool() {
 }
 
 #[test]
+fn slow_visitors_never_take_the_places_of_whoever_is_signed_in() {
+    let plone = Plone::written();
+    let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "4");
+    let home = home.setting("plone.type", "none_of_these");
+    let server = home.serve();
+    let token = sign_in(&server, DEAN);
+    let stalled: Vec<Client> = (0..6)
+        .map(|_| {
+            let mut client = server.client();
+            let head = "POST /plone/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
+            client.stream().write_all(head.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    let mut watch = server.client().signed_in(&home.token("ada", "admin"));
+    eventually("two of them are with Plone, and four wait", || {
+        let pool = bridge_state(&mut watch)["pool"].clone();
+        (pool["in_use"].as_u64() >= Some(2) && pool["waiting"].as_u64() >= Some(4)).then_some(())
+    });
+    let mut member = server.client().signed_in(&token);
+    for _ in 0..3 {
+        assert_eq!(get(&mut member, "/plone/news", &[JSON]).status, 200);
+    }
+    let pool = bridge_state(&mut watch)["pool"].clone();
+    assert!(pool["waiting"].as_u64() >= Some(4), "the visitors are still there: {pool}");
+    drop(stalled);
+}
+
+#[test]
 fn no_request_of_a_stranger_closes_the_gate_to_everybody() {
     let plone = Plone::written();
     let (server, _home) = hub(plone);

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -43,6 +44,8 @@ struct Kept {
 struct Found {
     /// Whether a visitor can read it; none before it was tried in this run.
     visitor_can_read: Option<bool>,
+    /// Whether the last try as a member had no answer: what was found earlier may not be so any more.
+    is_in_doubt: bool,
     kept: Kept,
 }
 
@@ -51,7 +54,7 @@ impl Found {
         match (self.visitor_can_read, &self.kept.member) {
             (Some(true), _) => RosterState::Readable("visitor".to_owned()),
             (_, Some(member)) if self.kept.member_can_read => RosterState::Readable(member.clone()),
-            (Some(false), Some(_)) => RosterState::Protected,
+            (Some(false), Some(_)) if !self.is_in_doubt => RosterState::Protected,
             _ => RosterState::Unchecked,
         }
     }
@@ -145,20 +148,40 @@ impl RosterGuard {
         self.around.store.put_note(NOTE, kept).await
     }
 
-    /// Asks as a visitor and, where there is one, as a member; then does what follows from it.
+    /// Asks as a visitor and, where there is one, as a member; then does what follows from it. Where there is no answer,
+    /// it is not known any more who can read: names are kept back until the next look has one.
     async fn look(&self, member: PlainMember) -> Result<(), CheckError> {
-        if let Some(can_read) = self.can_read(&Viewer::Visitor).await? {
-            self.found().visitor_can_read = Some(can_read);
-        }
-        if let Some((user, token)) = member {
-            match self.can_read(&Viewer::Member(token)).await {
-                Ok(Some(can_read)) => self.put_member(&user, can_read).await?,
-                // A token that Plone does not know any more says nothing; the next sign-in does.
-                Ok(None) | Err(PloneError::Unauthenticated) => {}
-                Err(error) => return Err(error.into()),
+        let visitor = self.can_read(&Viewer::Visitor).await;
+        {
+            let known = &mut self.found().visitor_can_read;
+            match &visitor {
+                Ok(Some(can_read)) => *known = Some(*can_read),
+                Ok(None) => {}
+                Err(_) if *known == Some(false) => *known = None,
+                Err(_) => {}
             }
         }
-        self.follow().await
+        let tried = match member {
+            Some((user, token)) if visitor.is_ok() => self.try_as(&user, token).await,
+            _ => visitor.map(drop).map_err(CheckError::from),
+        };
+        self.follow().await?;
+        tried
+    }
+
+    async fn try_as(&self, user: &UserName, token: Arc<SecretString>) -> Result<(), CheckError> {
+        match self.can_read(&Viewer::Member(token)).await {
+            Ok(Some(can_read)) => {
+                self.found().is_in_doubt = false;
+                Ok(self.put_member(user, can_read).await?)
+            }
+            // A token that Plone does not know any more says nothing; the next sign-in does.
+            Ok(None) | Err(PloneError::Unauthenticated) => Ok(()),
+            Err(error) => {
+                self.found().is_in_doubt = true;
+                Err(error.into())
+            }
+        }
     }
 
     async fn put_member(&self, user: &UserName, can_read: bool) -> Result<(), StoreError> {
@@ -265,3 +288,7 @@ fn has_names(item: &PloneItem) -> bool {
         Some(FieldValue::Number(_)) => true,
     }
 }
+
+#[cfg(test)]
+#[path = "roster_guard_tests.rs"]
+mod tests;

@@ -1,12 +1,13 @@
 //! One entry of the outbox on its way to Plone, and what becomes of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::ids::SectionId;
 use crate::domain::plone::{FieldValue, Fields, PloneField};
 use crate::ports::StoreError;
 use crate::ports::outbox::{OutboxEntry, PloneItem, Written};
@@ -23,6 +24,9 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How often an item that Plone does not find is looked for: the pulls of about two minutes, which learn where it was
 /// moved or that it was deleted.
 const LOST_TRIES_MAX: u32 = 8;
+/// How often Plone may fail at one section before it is put aside, while it takes what other sections write: some
+/// minutes, in which a fault of Plone as a whole passes.
+const FAULTS_MAX: u32 = 8;
 /// The longest reason that is kept, in characters.
 const REASON_CHARS_MAX: usize = 500;
 
@@ -73,6 +77,16 @@ pub(super) struct Sender {
     started_at: Timestamp,
     /// Fields that were told of as missing in the college's type.
     told: Mutex<BTreeSet<PloneField>>,
+    /// Sections at which Plone fails, since the start.
+    faults: Mutex<HashMap<SectionId, Faults>>,
+}
+
+/// How often in a row Plone failed at a section.
+#[derive(Debug, Clone, Copy)]
+struct Faults {
+    count: u32,
+    /// All writes that Plone took, before the first of them.
+    sent_before: u64,
 }
 
 impl Sender {
@@ -83,18 +97,26 @@ impl Sender {
         guard: Arc<RosterGuard>,
     ) -> Self {
         let started_at = around.clock.now();
-        Self { around, definition, gauge, guard, started_at, told: Mutex::default() }
+        Self { around, definition, gauge, guard, started_at, told: Mutex::default(), faults: Mutex::default() }
     }
 
     /// Brings one entry to Plone.
     pub(super) async fn send(&self, entry: OutboxEntry) -> Ended {
-        match self.deliver(&entry).await {
+        let ended = self.attempt(&entry).await;
+        if ended != Ended::Failed {
+            self.faults().remove(&entry.section);
+        }
+        ended
+    }
+
+    async fn attempt(&self, entry: &OutboxEntry) -> Ended {
+        match self.deliver(entry).await {
             Ok(ended) => ended,
             Err(Trouble::Store(error)) => {
                 log::warn!("{}: what became of its write to Plone cannot be kept: {error}", entry.section);
                 Ended::Failed
             }
-            Err(Trouble::Plone(error)) => match self.failed(&entry, error).await {
+            Err(Trouble::Plone(error)) => match self.failed(entry, error).await {
                 Ok(ended) => ended,
                 Err(error) => {
                     log::warn!("{}: that its write to Plone failed cannot be kept: {error}", entry.section);
@@ -129,7 +151,13 @@ impl Sender {
             return self.nothing(entry).await;
         }
         self.around.plone.write_section(&item.path, &found.fields).await?;
-        self.sent(entry, item, found.fields).await
+        let ended = self.sent(entry, item, found.fields).await?;
+        if state.names() == Names::Written && self.guard.state().names() != Names::Written {
+            // Who can read them was found out meanwhile, by whoever looked for sections with names when this one was
+            // not among them yet. It is asked for after what was written is kept: so one of both sees the other.
+            self.around.store.mark(vec![entry.section.clone()], self.around.clock.now()).await?;
+        }
+        Ok(ended)
     }
 
     /// Makes the section in Plone. One that is there by this name already is answered as it is.
@@ -192,11 +220,28 @@ impl Sender {
                 store.later(&entry.section, after(now, backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1))).await?;
                 Ok(Ended::Failed)
             }
-            PloneError::Unavailable(_) | PloneError::Failed(_) => {
+            PloneError::Failed(_) if self.is_its_own_fault(entry) => {
+                self.put_aside(entry, error.to_string(), now).await
+            }
+            PloneError::Unavailable(_) | PloneError::Failed(_) | PloneError::Occupied(_) => {
                 log::debug!("{}: tried again later: {error}", entry.section);
                 self.later(entry, now).await
             }
         }
+    }
+
+    /// Counts a fault of Plone at this section; true when it is the section's: Plone has taken others meanwhile, and
+    /// failed at this one time and again.
+    fn is_its_own_fault(&self, entry: &OutboxEntry) -> bool {
+        let sent = self.gauge.sent.load(Ordering::Relaxed);
+        let mut faults = self.faults();
+        let of = faults.entry(entry.section.clone()).or_insert(Faults { count: 0, sent_before: sent });
+        of.count = of.count.saturating_add(1);
+        of.count >= FAULTS_MAX && sent > of.sent_before
+    }
+
+    fn faults(&self) -> MutexGuard<'_, HashMap<SectionId, Faults>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn later(&self, entry: &OutboxEntry, now: Timestamp) -> Result<Ended, StoreError> {

@@ -213,7 +213,7 @@ fn told(judged: Judged) -> Result<Option<Value>, PloneError> {
 }
 
 fn conflict() -> PloneError {
-    PloneError::Failed("500 ConflictError: another write was in the way".to_owned())
+    PloneError::Occupied("another write was in the way".to_owned())
 }
 
 /// An answer of Plone that is not what its API promises.

@@ -3,9 +3,8 @@
 
 use serde_json::Value;
 
-use super::session::base64;
 use crate::ports::plone::PloneError;
-use crate::protocol::percent;
+use crate::protocol::{base64, percent};
 
 /// The most characters of Plone's own words that are passed on.
 const WORDS_MAX: usize = 200;
@@ -71,7 +70,7 @@ impl<'a> ErrorShape<'a> {
             401 => return Judged::Unauthorized,
             500 | 503 if self.kind.ends_with("ConflictError") => return Judged::Conflict,
             // Somebody edits it in Plone, and it will be free again.
-            403 | 423 if says("locked") => PloneError::Failed("somebody is editing it in Plone".to_owned()),
+            403 | 423 if says("locked") => PloneError::Occupied("it is being edited".to_owned()),
             403 => PloneError::Forbidden,
             400..500 => PloneError::Refused(self.words(status)),
             _ => PloneError::Failed(self.words(status)),
@@ -112,7 +111,7 @@ pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Optio
 /// The text of the first message of the type `error` in the cookie `statusmessages` (Products.statusmessages): base64 of
 /// messages, each two bytes (11 bits: the length of its text; 5: of its type), text, type.
 fn error_message(cookie: &str) -> Option<String> {
-    let bytes = base64(percent::decoded(cookie.trim_matches('"'), |_| true)?.trim())?;
+    let bytes = base64::decoded(percent::decoded(cookie.trim_matches('"'), |_| true)?.trim())?;
     let mut rest = bytes.as_slice();
     while let Some((lengths, after)) = rest.split_first_chunk::<2>() {
         let lengths = usize::from(u16::from_be_bytes(*lengths));

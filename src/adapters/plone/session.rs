@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::ports::plone::PloneError;
+use crate::protocol::base64;
 
 /// For how long a token is believed in.
 pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(60);
@@ -62,7 +63,7 @@ pub(super) struct Claims {
 impl Claims {
     pub(super) fn of(token: &str) -> Option<Self> {
         let payload = token.split('.').nth(1)?;
-        let claims: Value = serde_json::from_slice(&base64(payload)?).ok()?;
+        let claims: Value = serde_json::from_slice(&base64::decoded(payload)?).ok()?;
         let subject = claims.get("sub")?.as_str()?.to_owned();
         let expires_at = claims.get("exp").and_then(Value::as_f64).and_then(|seconds| {
             #[expect(clippy::cast_possible_truncation, reason = "a time in seconds is far from the bounds")]
@@ -70,29 +71,6 @@ impl Claims {
         });
         Some(Self { subject, expires_at })
     }
-}
-
-/// Base64 in either alphabet, with or without padding (RFC 4648, 4 and 5).
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut held, mut bits) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' | b'+' => 62,
-            b'_' | b'/' => 63,
-            _ => return None,
-        };
-        held = (held << 6 | u32::from(value)) & 0xffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ use awc::error::SendRequestError;
 use awc::{Client, ClientResponse};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::client::PloneClient;
 use super::gate::{CallOutcome, Pass};
-use super::transport::{Making, ending, words_of};
+use super::transport::{Making, Transport, ending, words_of};
 use crate::ports::plone::PloneError;
 
 /// Pieces of a body between the two connections, each way; a piece is what one read brought, 8 to 64 KiB.
@@ -61,6 +62,8 @@ pub struct StreamCall {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its body.
     pub body: Option<Upload>,
+    /// Whether the hub does not know who sent it.
+    pub is_visitors: bool,
 }
 
 /// What Plone answers.
@@ -130,6 +133,10 @@ impl PloneClient {
     pub async fn stream(&self, call: StreamCall) -> Result<StreamAnswer, StreamError> {
         let transport = &self.inner.transport;
         let deadline = transport.deadline();
+        let visitors = match call.is_visitors {
+            true => Some(self.visitors_place(deadline).await?),
+            false => None,
+        };
         let share = self.share(deadline).await?;
         let pass = transport.gate.enter(deadline).await?;
         let (say, heard) = oneshot::channel();
@@ -137,21 +144,35 @@ impl PloneClient {
         let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { READ_PATIENCE };
         let host = transport.url.strip_suffix(self.site_path()).unwrap_or(&transport.url).to_owned();
         let making = transport.making();
-        let carrier = Carrier { making, host, patience, pass, _share: share };
+        let carrier = Carrier { making, host, patience, pass, _share: share, _visitors: visitors };
         transport.on_the_thread(move || drop(actix_rt::spawn(carrier.carry(call, say))))?;
         heard.await.map_err(|_| ending())?
     }
 
-    /// A place among the requests of others.
-    async fn share(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
-        let share = self.inner.transport.share.clone();
-        if let Ok(permit) = share.clone().try_acquire_owned() {
+    /// A place among the requests of visitors.
+    async fn visitors_place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
+        let Transport { visitors, visitors_waiting, gate, .. } = &self.inner.transport;
+        if let Ok(permit) = visitors.clone().try_acquire_owned() {
             return Ok(permit);
         }
+        let _waiting = visitors_waiting.try_acquire().map_err(|_| gate.refused(CallOutcome::Busy))?;
+        self.wait_for(visitors, deadline).await
+    }
+
+    /// A place among the requests of others.
+    async fn share(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
+        let share = &self.inner.transport.share;
+        match share.clone().try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            Err(_) => self.wait_for(share, deadline).await,
+        }
+    }
+
+    async fn wait_for(&self, places: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
         let gate = &self.inner.transport.gate;
         let _place = gate.place()?;
-        let permit = timeout_at(deadline, share.acquire_owned()).await.map_err(|_| gate.refused(CallOutcome::Busy))?;
-        permit.map_err(|_| ending())
+        let permit = timeout_at(deadline, places.clone().acquire_owned()).await;
+        permit.map_err(|_| gate.refused(CallOutcome::Busy))?.map_err(|_| ending())
     }
 }
 
@@ -164,6 +185,7 @@ struct Carrier {
     patience: Duration,
     pass: Pass,
     _share: OwnedSemaphorePermit,
+    _visitors: Option<OwnedSemaphorePermit>,
 }
 
 impl Carrier {
@@ -206,7 +228,7 @@ impl Carrier {
     async fn ask(&self, call: StreamCall) -> Result<ClientResponse, StreamError> {
         let (pooled, fresh) = self.making.clients();
         let progress = Rc::new(Cell::new(Instant::now()));
-        let StreamCall { method, target, headers, body } = call;
+        let StreamCall { method, target, headers, body, .. } = call;
         let request = |client: &Client| {
             let request = client.request(method.clone(), format!("{}{target}", self.host));
             headers.iter().fold(request, |request, (name, value)| request.append_header((name.clone(), value.clone())))

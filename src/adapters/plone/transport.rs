@@ -111,6 +111,10 @@ pub(super) struct Transport {
     pub(super) timeout: Duration,
     /// Places for requests of others: some of the pool is always left to the hub itself.
     pub(super) share: Arc<Semaphore>,
+    /// Those of them that visitors may take: some are always left to whoever the hub knows.
+    pub(super) visitors: Arc<Semaphore>,
+    /// Visitors who may wait for a place: they never take all of the queue.
+    pub(super) visitors_waiting: Semaphore,
     thread: ArbiterHandle,
     connections: Arc<AtomicUsize>,
 }
@@ -118,12 +122,15 @@ pub(super) struct Transport {
 impl Transport {
     /// Needs a running actix system, whose end ends the thread.
     pub(super) fn start(url: &str, pool_size: usize, queue_max: usize, timeout: Duration) -> Self {
+        let share = less_a_quarter(pool_size);
         Self {
             gate: Arc::new(Gate::new(pool_size, queue_max)),
             url: url.into(),
             pool_size,
             timeout,
-            share: Arc::new(Semaphore::new(pool_size.saturating_sub(pool_size.div_ceil(4)).max(1))),
+            share: Arc::new(Semaphore::new(share)),
+            visitors: Arc::new(Semaphore::new(less_a_quarter(share))),
+            visitors_waiting: Semaphore::new(less_a_quarter(queue_max)),
             thread: Arbiter::new().handle(),
             connections: Arc::default(),
         }
@@ -170,6 +177,11 @@ impl Drop for Transport {
     fn drop(&mut self) {
         self.thread.stop();
     }
+}
+
+/// What others may take of so many places: one at the least, and never all where there are several.
+fn less_a_quarter(places: usize) -> usize {
+    places.saturating_sub(places.div_ceil(4)).max(1)
 }
 
 /// The hub is ending, and its thread of calls has ended already.

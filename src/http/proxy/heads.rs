@@ -27,7 +27,7 @@ const HOP_BY_HOP: [&str; 11] = [
 /// see another request than the hub saw.
 const NOT_TO_PLONE: [&str; 14] = [
     "host",
-    "authorization",
+    "content-type",
     "cookie",
     "forwarded",
     "via",
@@ -128,8 +128,12 @@ pub struct Asked<'a> {
     pub client: IpAddr,
     /// The hub's id of it.
     pub id: &'a str,
+    /// Whether the hub knows the sender.
+    pub is_known: bool,
     /// The sender's own token of Plone.
     pub token: Option<&'a SecretString>,
+    /// What the body is, for Plone.
+    pub content_type: Option<HeaderValue>,
 }
 
 impl Asked<'_> {
@@ -143,7 +147,9 @@ impl Asked<'_> {
             .filter(|(name, _)| {
                 let name = name.as_str();
                 let is_forwarding = name.starts_with("x-forwarded") || NOT_TO_PLONE.contains(&name);
-                !HOP_BY_HOP.contains(&name) && !is_forwarding && !named.iter().any(|one| one == name)
+                // Zope takes `CGI-Authorization`, too.
+                let is_sign_in = name.ends_with("authorization");
+                !HOP_BY_HOP.contains(&name) && !is_forwarding && !is_sign_in && !named.iter().any(|one| one == name)
             })
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
@@ -167,6 +173,7 @@ impl Asked<'_> {
         put(X_FORWARDED_PROTO, scheme);
         put(X_REQUEST_ID, self.id);
         fields.push((header::VIA, VIA));
+        fields.extend(self.content_type.clone().map(|content_type| (header::CONTENT_TYPE, content_type)));
         fields
     }
 
@@ -294,6 +301,8 @@ mod tests {
             ("upgrade", "websocket"),
             ("host", "evil.example"),
             ("authorization", "Bearer hub"),
+            ("cgi-authorization", "Basic ZGVhbjp4"),
+            ("content-type", "application/json"),
             ("cookie", "eduhub_session=secret; statusmessages=m"),
             ("forwarded", "for=1.2.3.4"),
             ("x-forwarded-for", "1.2.3.4"),
@@ -309,7 +318,9 @@ mod tests {
             seen: &seen(),
             client: "192.0.2.7".parse().unwrap(),
             id: "an-id",
+            is_known: true,
             token: Some(&token),
+            content_type: Some(HeaderValue::from_static("application/json; charset=utf-8")),
         };
         let fields = asked.fields();
         let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
@@ -317,6 +328,7 @@ mod tests {
         let expected = [
             "accept",
             "authorization",
+            "content-type",
             "cookie",
             "forwarded",
             "range",
@@ -328,6 +340,7 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(text(&fields, "authorization"), ["Bearer plone-token"]);
+        assert_eq!(text(&fields, "content-type"), ["application/json; charset=utf-8"]);
         assert_eq!(text(&fields, "cookie"), ["statusmessages=m"]);
         assert_eq!(text(&fields, "x-forwarded-for"), ["192.0.2.7"]);
         assert_eq!(text(&fields, "forwarded"), ["for=192.0.2.7;host=\"127.0.0.1:8000\";proto=http"]);

@@ -5,11 +5,13 @@
 //! - [`path`]: which paths may be asked for
 //! - [`heads`], [`cookies`]: header fields, both ways
 //! - [`bodies`]: bodies, both ways, and errors
+//! - [`sign_ins`]: nobody signs in to Plone past the hub
 
 pub mod bodies;
 pub mod cookies;
 pub mod heads;
 pub mod path;
+pub mod sign_ins;
 
 use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody, SizedStream};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -46,8 +48,6 @@ const NOT_LOADED: [&str; 9] = [
     "embed",
     "manifest",
 ];
-/// Bodies that a browser sends for a form of any site; REST knows none of them.
-const FORMS: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 
 /// Plone behind the hub.
 pub struct PloneProxy {
@@ -160,6 +160,10 @@ async fn as_whoever_asks(proxy: &PloneProxy, req: &HttpRequest, mut payload: Pay
     let Visitor(caller) = Visitor::from_request(req, &mut Payload::None).await?;
     let within = path::checked(req.uri().path(), req.uri().query(), Place::Hub)?;
     check_under_the_hub(req)?;
+    let content_type = match req.method().is_safe() {
+        true => None,
+        false => sign_ins::content_type(req.headers(), has_body(req.headers()))?,
+    };
     let identity = req.app_data::<Data<Identity>>();
     let token = match (&caller, identity) {
         (Some(caller), Some(identity)) => identity.member_token(caller).await,
@@ -173,7 +177,9 @@ async fn as_whoever_asks(proxy: &PloneProxy, req: &HttpRequest, mut payload: Pay
         seen,
         client: client_ip(req),
         id: &id,
+        is_known: caller.is_some(),
         token: token.as_deref(),
+        content_type,
     };
     let came_by_cookie = asked.cookies().is_some_and(|cookies| cookies::sign_in(&cookies));
     let is_ours = req.app_data::<Data<Site>>().map(|site| site.origin_verdict(req)) == Some(OriginVerdict::Ours);
@@ -220,7 +226,17 @@ async fn whole(
     let within = path::checked(req.uri().path(), req.uri().query(), Place::Own)?;
     let id = RequestId::text_of(req);
     let (seen, client) = (&own.seen, client_ip(req));
-    let asked = Asked { headers: req.headers(), place: Place::Own, seen, client, id: &id, token: None };
+    let content_type = req.headers().get(header::CONTENT_TYPE).cloned();
+    let asked = Asked {
+        headers: req.headers(),
+        place: Place::Own,
+        seen,
+        client,
+        id: &id,
+        is_known: false,
+        token: None,
+        content_type,
+    };
     let is_personal = asked.cookies().is_some_and(|cookies| cookies::sign_in(&cookies));
     let is_ours = own.site.origin_verdict(req) == OriginVerdict::Ours;
     let is_foreign = own.site.origin_verdict(req) == OriginVerdict::Foreign;
@@ -256,16 +272,11 @@ fn check_framing(req: &HttpRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses what under the hub's origin only serves to act as the hub's user, or to guess passwords past its limits.
+/// Refuses what under the hub's origin only serves to act as the hub's user.
 fn check_under_the_hub(req: &HttpRequest) -> Result<(), Problem> {
     let of = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if NOT_LOADED.contains(&of("sec-fetch-dest")) {
         return Err(Problem::forbidden("Scripts of Plone do not run here."));
-    }
-    let media_type = of("content-type").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !req.method().is_safe() && FORMS.contains(&media_type.as_str()) {
-        let detail = "Forms of Plone are not taken here, only REST: application/json and files.";
-        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     Ok(())
 }
@@ -280,19 +291,23 @@ async fn carry(
 ) -> Result<HttpResponse, Problem> {
     let length = length_of(req.headers());
     let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
-    let has_body = is_chunked || length.is_some_and(|length| length > 0);
-    let body = has_body.then(|| bodies::upload(payload.take(), length.filter(|_| !is_chunked)));
+    let body = has_body(req.headers()).then(|| bodies::upload(payload.take(), length.filter(|_| !is_chunked)));
     let call = StreamCall {
         method: req.method().clone(),
         target: proxy.target(asked.place, asked.seen, within, req.uri().query()),
         headers: asked.fields(),
         body,
+        is_visitors: !asked.is_known,
     };
     let answer = proxy.client.stream(call).await.map_err(problem_of)?;
     let site_url = proxy.client.site_url();
     let (place, seen) = (asked.place, asked.seen);
     let fields = Answered { headers: &answer.headers, place, seen, site_url, is_personal }.fields();
     passed_on(req.method(), answer, fields).await
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING) || length_of(headers).is_some_and(|length| length > 0)
 }
 
 fn length_of(headers: &HeaderMap) -> Option<u64> {

@@ -5,6 +5,7 @@
 use crate::protocol::percent;
 
 use super::super::error::Problem;
+use super::sign_ins;
 
 /// Pieces that are instructions, or the management of Zope.
 const NOT_CONTENT: [&str; 6] = [".", "..", "VirtualHostBase", "VirtualHostRoot", "manage", "Control_Panel"];
@@ -12,13 +13,6 @@ const NOT_CONTENT: [&str; 6] = [".", "..", "VirtualHostBase", "VirtualHostRoot",
 const NOT_CONTENT_STARTS: [&str; 6] = ["_vh_", "manage_", "++vh++", "++etc++", "++skin++", "++debug++"];
 /// What of `acl_users` may be asked for: where Plone sends whoever must sign in.
 const SIGN_IN_PAGE: [&str; 2] = ["credentials_cookie_auth", "require_login"];
-/// Sign-in by REST: the hub's own limits guessing, and keeps Plone's token on the server.
-const SIGN_INS: [&str; 3] = ["@login", "@login-renew", "@logout"];
-/// Plone's sign-in for people.
-const SIGN_IN_FORMS: [&str; 6] = ["login", "login_form", "logged_in", "login-form", "loggedin", "require_login"];
-/// Names by which a form, wherever it goes, carries a password.
-const SIGN_IN_FIELDS: [&str; 2] = ["__ac_name", "__ac_password"];
-
 /// Where a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -52,7 +46,7 @@ pub fn checked<'p>(path: &'p str, query: Option<&str>, place: Place) -> Result<&
         return Err(Problem::forbidden("Plone's users are managed in Plone, not through the hub."));
     }
     if place == Place::Hub {
-        no_sign_in(&names, query)?;
+        sign_ins::check_address(&names, query)?;
     }
     Ok(within)
 }
@@ -70,30 +64,6 @@ fn is_trick(name: &str) -> bool {
 /// dot, a control character, another encoding.
 fn decoded(piece: &str) -> Option<String> {
     percent::decoded(piece, |byte| !byte.is_ascii_control() && !b"/\\.%".contains(&byte))
-}
-
-/// Under the hub's origin people sign in to the hub, and to nothing else.
-fn no_sign_in(names: &[String], query: Option<&str>) -> Result<(), Problem> {
-    let refused = || {
-        Problem::forbidden(
-            "Sign in to the hub instead (POST /api/v1/login): it asks Plone, and what you ask for here is \
-                            then asked as you.",
-        )
-    };
-    let is_sign_in = |name: &str| SIGN_INS.contains(&name) || SIGN_IN_FORMS.contains(&name.trim_start_matches("@@"));
-    if names.iter().any(|name| is_sign_in(name)) {
-        return Err(refused());
-    }
-    let fields =
-        query.unwrap_or_default().split(['&', ';']).map(|field| field.split(['=', ':']).next().unwrap_or_default());
-    for field in fields {
-        let plain = field.replace('+', " ");
-        let name = decoded(&plain).unwrap_or(plain);
-        if SIGN_IN_FIELDS.contains(&name.trim()) || name.split([':', ' ']).any(|part| SIGN_IN_FIELDS.contains(&part)) {
-            return Err(refused());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -196,6 +166,15 @@ mod tests {
             "/plone/news?__ac_name=dean&__ac_password=x",
             "/plone/news?x=1&__ac%5fname=dean",
             "/plone/news?__ac_name:utf8:ustring=dean",
+            "/plone/news?__%61c_name%2e=dean",
+            "/plone/news?__ac=NjQ2NTYxNmU6Nzg3ODc4",
+            "/plone/POST_application_json_@login",
+            "/plone/news/@@POST_application_json_%40login",
+            "/plone/++view++login",
+            "/plone/failsafe_login",
+            "/plone/news?@login:method=",
+            "/plone/news?:default_action=@login",
+            "/plone/news?acl_users/manage_main%3amethod=1",
         ] {
             assert_eq!(verdict(path, Place::Hub), 403, "{path}");
         }

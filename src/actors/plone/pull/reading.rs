@@ -58,7 +58,12 @@ pub(super) async fn read_all<T>(
         match item {
             Ok(item) => items.push((hit.clone(), item)),
             Err(PloneError::NotFound) => {}
-            Err(error @ (PloneError::Failed(_) | PloneError::Refused(_) | PloneError::Forbidden)) => {
+            Err(
+                error @ (PloneError::Failed(_)
+                | PloneError::Occupied(_)
+                | PloneError::Refused(_)
+                | PloneError::Forbidden),
+            ) => {
                 failures += 1;
                 if failures > FAILURES_MAX {
                     return Err(error.into());
