@@ -133,6 +133,28 @@ test("an alert waits for its time in the college's zone, and can be taken back u
   await until(page, () => document.querySelector("#scheduled").hidden);
 });
 
+test("an alert that goes out while staff look is counted like any other", async () => {
+  const alert = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Doors open", message: "Come in.", audience: { roles: ["student"] } });
+  const page = await desk();
+  await shows(page, "#sent-list", "Doors open.*Reaches 2 people");
+  // The lists of before it went out.
+  const others = ({ id }) => id !== alert.id;
+  await page.route("**/api/v1/alerts?state=*", async (route) => {
+    const { items, ...rest } = await (await route.fetch()).json();
+    const waits = route.request().url().includes("scheduled") ? [{ ...alert, seq: null, starts_at: "2099-01-12T13:00:00Z" }] : [];
+    await route.fulfill({ json: { ...rest, items: [...items.filter(others), ...waits] } });
+  });
+  const look = async () => {
+    for (const view of ["sections", "alerts"]) await page.click(`#views a[href="#${view}"]`);
+  };
+  await look();
+  await shows(page, "#scheduled-list", "Doors open.*goes out");
+  await page.unroute("**/api/v1/alerts?state=*");
+  await look();
+  await shows(page, "#sent-list", "Doors open.*Reaches 2 people");
+  await takeDown(page, "Doors open");
+});
+
 test("what was sent to others is still there after a reload; an audience that cannot be is said in words", async () => {
   const page = await desk();
   await write(page, "Room changed", "Now in Hall 2.");

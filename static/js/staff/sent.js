@@ -20,7 +20,8 @@ const at = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;
 
 export class Sent {
-  #cards = new Map();
+  /** The receipts of what went out, by the card that shows them: an alert that goes out, or again, has two for a moment. */
+  #cards = new WeakMap();
   #here = false;
   #turn = 0;
   #said = "";
@@ -63,7 +64,7 @@ export class Sent {
   #show(place, alerts) {
     const had = new Map([...$(place).children].map((el) => [el.dataset.version, el]));
     const want = alerts.map((alert) => had.get(version(alert)) ?? this.#card(alert));
-    for (const el of had.values()) if (!want.includes(el)) { this.#cards.delete(el.dataset.id); el.remove(); }
+    for (const el of had.values()) if (!want.includes(el)) el.remove();
     want.forEach((el, i) => $(place).children[i] !== el && $(place).insertBefore(el, $(place).children[i] ?? null));
   }
 
@@ -77,7 +78,7 @@ export class Sent {
       h("h3", null, (urgent(alert) || alert.priority === "high") && icon("warn"), alert.title), h("p", null, alert.message),
       receipts?.el,
       h("footer", null, h("span", null, about), answer, button(out ? "Take it down" : "Do not send it", () => this.#cancel(alert, answer), { class: "danger", "aria-label": `${out ? "Take it down" : "Do not send it"}: ${alert.title}` })));
-    if (out) this.#cards.set(alert.id, { alert, receipts });
+    if (out) this.#cards.set(el, { alert, receipts });
     return el;
   }
 
@@ -95,7 +96,7 @@ export class Sent {
 
   /** Who has it by now. */
   async #count() {
-    const cards = [...$("sent-list").children].map((el) => this.#cards.get(el.dataset.id));
+    const cards = [...$("sent-list").children].map((el) => this.#cards.get(el));
     const older = cards.slice(COUNTED);
     const now = [...cards.slice(0, COUNTED), ...(older.length ? [older[this.#turn++ % older.length]] : [])];
     for (const { receipts } of now) await receipts.ask();
