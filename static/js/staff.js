@@ -25,6 +25,7 @@ const page = {
   numbers: (id) => page.seats.get(id) ?? page.catalogue.get(id),
   nameOf: (id) => page.catalogue.name(id),
   term: () => followed,
+  now: () => terms.now,
   refused: () => now.refused,
   show: (id) => go("#sections", () => sections.show(id)),
   write: (audience) => go("#alerts", () => composer.write(audience)),
@@ -36,6 +37,7 @@ const page = {
   },
 };
 const live = start({ form: $("sign-in"), onuser: (user) => arrive(user) });
+const terms = new Terms($("which-term"), { onchange: () => turn() });
 const before = new Map();
 page.seats = new Seats(live, (ids) => changed(ids));
 page.catalogue = new Catalogue(page.numbers, () => arrived());
@@ -45,8 +47,7 @@ const alerts = new Alerts(live);
 const sent = new Sent(live, page.nameOf);
 const composer = new Composer(page, () => sent.read());
 const imports = new ImportDesk(live, page, () => reload());
-const termDesk = new TermDesk(() => terms.load().catch(() => {}));
-const terms = new Terms($("which-term"), { onchange: () => turn() });
+const termDesk = new TermDesk(page.now, () => terms.load().catch(() => {}));
 $("as-list").addEventListener("click", () => go("#sections", () => sections.fullest()));
 pollWithout(live, () => Promise.all([page.seats.read(), alerts.read()]));
 
@@ -64,7 +65,9 @@ async function arrive(user) {
   put($("refused"), user && !may(user, "staff") && "This page is for the college's staff. Sign out, and sign in as somebody of the staff.");
   if (!may(user, "staff")) return;
   try {
-    await Promise.all([termDesk.load(), terms.load()]);
+    // What is open is drawn by the hub's clock, which comes with the terms.
+    await terms.load();
+    await termDesk.load();
     put($("college"), terms.college?.name);
     composer.begin();
     sent.run(true);
@@ -88,7 +91,7 @@ function turn() {
 
 /** An import has changed the catalogue. */
 function reload() {
-  for (const desk of [termDesk, terms]) desk.load().catch(() => {});
+  for (const desk of [terms, termDesk]) desk.load().catch(() => {});
   if (followed) page.catalogue.load(followed);
 }
 

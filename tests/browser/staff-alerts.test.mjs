@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { lateBy } from "./staff-clock.mjs";
 import { browser, Hub, open, tabTo, until } from "./support.mjs";
 
 let hub, chrome;
@@ -153,6 +154,17 @@ test("an alert that goes out while staff look is counted like any other", async 
   await look();
   await shows(page, "#sent-list", "Doors open.*Reaches 2 people");
   await takeDown(page, "Doors open");
+});
+
+test("an alert for an hour is in force for an hour, whatever the device's clock says", async () => {
+  const page = await desk({ script: lateBy(2) });
+  await write(page, "Lift out of order", "Take the stairs.");
+  await page.selectOption("#alert-form [name=lasts]", "1");
+  await send(page);
+  await shows(page, "#sent-list", "Lift out of order");
+  const sent = (await hub.ask("staff", "GET", "/api/v1/alerts?state=sent")).items.find(({ title }) => title === "Lift out of order");
+  assert.equal(Math.round((Date.parse(sent.expires_at) - Date.parse(sent.created_at)) / 3_600_000), 1);
+  await takeDown(page, "Lift out of order");
 });
 
 test("what was sent to others is still there after a reload; an audience that cannot be is said in words", async () => {

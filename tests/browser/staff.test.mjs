@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { lateBy } from "./staff-clock.mjs";
 import { browser, Hub, open, tabTo, until } from "./support.mjs";
 
 let hub, chrome;
@@ -115,6 +116,21 @@ test("what was given up before it was asked for is not asked: the sections of tw
     return call("GET", "/api/v1/terms", { signal: given.signal }).then(() => true, () => false);
   });
   assert.equal(asked, false);
+});
+
+test("a term is closed and opened at the moment of the press by the hub's clock, however old the page is and whatever the device's clock says", async () => {
+  await hub.term("gate", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  const page = await desk("#terms", { script: lateBy(2) });
+  const row = page.locator("#terms tbody tr", { hasText: "gate" });
+  await row.getByRole("button", { name: "Close now" }).waitFor();
+  const term = async () => (await hub.ask("staff", "GET", "/api/v1/terms")).items.find(({ id }) => id === "gate");
+  const { now } = await term();
+  // The page has stood open for an hour.
+  await page.evaluate(() => window.later(1));
+  const hours = (at) => Math.round((Date.parse(at) - Date.parse(now)) / 3_600_000);
+  await row.getByRole("button", { name: "Close now" }).click();
+  await row.getByRole("button", { name: "Open now" }).waitFor();
+  assert.equal(hours((await term()).closes_at), 1);
 });
 
 test("a student is not let in, and is told why", async () => {
