@@ -66,6 +66,55 @@ test("a section's capacity is changed in place, and a cancellation asks twice", 
   assert.equal(await page.inputValue(".srow [name=status]"), "open");
 });
 
+test("an emptied field is refused in words, and nothing is sent", async () => {
+  const page = await desk("#sections");
+  const sent = [];
+  page.on("request", (request) => request.method() === "PATCH" && sent.push(request.postData()));
+  await page.fill("#section-search [name=q]", "calculus");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  const { capacity, waitlist_capacity } = await hub.ask("staff", "GET", "/api/v1/sections/desk-1");
+  for (const [name, words] of [["capacity", "Write the capacity"], ["waitlist_capacity", "Write how many can wait"]]) {
+    await page.fill(`.srow [name=${name}]`, "");
+    await page.keyboard.press("Enter");
+    await until(page, (words) => document.querySelector(".srow .stop")?.textContent.startsWith(words), words);
+    assert.equal(await page.getAttribute(`.srow [name=${name}]`, "aria-invalid"), "true");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await until(page, () => !document.querySelector(".srow [aria-invalid], .srow .saving button"));
+  }
+  // One that is right is sent, after all of those that were not.
+  await page.fill(".srow [name=capacity]", String(capacity + 1));
+  await page.keyboard.press("Enter");
+  await until(page, () => /Saved/.test(document.querySelector(".srow").textContent));
+  assert.deepEqual(sent, [JSON.stringify({ capacity: capacity + 1 })]);
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/desk-1")).waitlist_capacity, waitlist_capacity);
+});
+
+test("a section is closed, opened again and cancelled in place", async () => {
+  await hub.term("rows", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  const page = await desk("#sections");
+  await page.selectOption("#which-term", "rows");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  const save = () => page.getByRole("button", { name: "Save" }).click();
+  const saved = async (status) => {
+    await until(page, () => /Saved/.test(document.querySelector(".srow .saving").textContent));
+    assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/rows-1")).status, status);
+  };
+  await page.selectOption(".srow [name=status]", "closed");
+  await save();
+  await saved("closed");
+  await until(page, () => document.querySelector(".srow .words").textContent === "Closed");
+  await page.selectOption(".srow [name=status]", "open");
+  await save();
+  await saved("open");
+  await until(page, () => document.querySelector(".srow .words").textContent === "2 left");
+  await page.selectOption(".srow [name=status]", "cancelled");
+  await save();
+  await until(page, () => /Press Save again/.test(document.querySelector(".srow .saving").textContent));
+  await save();
+  await saved("cancelled");
+  await until(page, () => document.querySelector(".srow .words").textContent === "Cancelled");
+});
+
 test("a roster says who is in and who waits in which place, follows what happens, and is a file", async () => {
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/desk-2?waitlist=true");
   const page = await desk("#sections");

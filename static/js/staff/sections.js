@@ -13,6 +13,8 @@ const ORDERS = {
   waiting: ({ waitlisted }) => waitlisted,
   left: ({ open }) => open,
 };
+/** A field that was emptied says nothing: 0 has to be written. */
+const EMPTY = { capacity: "Write the capacity as a number. Nothing was saved.", waitlist_capacity: "Write how many can wait, 0 for nobody. Nothing was saved." };
 
 export class Sections {
   /** What was typed and not saved, by section: it outlives being scrolled away. */
@@ -89,6 +91,11 @@ export class Sections {
     const section = catalogue.get(id);
     const body = Object.fromEntries(Object.entries(this.edits.get(id) ?? {}).filter(([name, value]) => value !== section[name]));
     if (!Object.keys(body).length) return this.undo(id);
+    const empty = Object.keys(EMPTY).find((name) => body[name] === "");
+    if (empty) {
+      this.answers.set(id, { text: EMPTY[empty], tone: "stop", field: empty });
+      return this.redraw([id]);
+    }
     if (body.status === "cancelled" && this.answers.get(id)?.sure !== true) {
       this.answers.set(id, { text: "Everyone enrolled will be told. Press Save again.", tone: "careful", sure: true });
       return this.redraw([id]);
