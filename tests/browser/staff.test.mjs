@@ -115,6 +115,22 @@ test("a section is closed, opened again and cancelled in place", async () => {
   await until(page, () => document.querySelector(".srow .words").textContent === "Cancelled");
 });
 
+test("sections with more enrolled than seats are counted above the list, shown when it is pressed, and gone once there are seats", async () => {
+  await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
+  for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/over-1");
+  const page = await desk("#sections");
+  await page.selectOption("#which-term", "over");
+  await until(page, () => document.querySelectorAll(".srow").length === 2 && document.querySelector("#over").hidden);
+  await hub.ask("staff", "PATCH", "/api/v1/sections/over-1", { capacity: 1 });
+  await until(page, () => /^1 section has more enrolled than seats\. Show which$/.test(document.querySelector("#over").innerText));
+  await page.getByRole("button", { name: "Show which" }).click();
+  await until(page, () => document.querySelectorAll(".srow").length === 1 && /MATH 151/.test(document.querySelector(".srow").textContent));
+  await page.click(".srow .name");
+  await until(page, () => /2 are enrolled and there is 1 seat:/.test(document.querySelector(".srow .more").textContent));
+  await hub.ask("staff", "PATCH", "/api/v1/sections/over-1", { capacity: 2 });
+  await until(page, () => document.querySelector("#over").hidden);
+});
+
 test("a roster says who is in and who waits in which place, follows what happens, and is a file", async () => {
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/desk-2?waitlist=true");
   const page = await desk("#sections");

@@ -101,7 +101,8 @@ export class SectionRow {
     this.desk.opened.add(id);
     this.roster = new Roster(id, catalogue.name(id), () => write({ sections: [id] }));
     this.head.setAttribute("aria-expanded", "true");
-    const facts = [meetings(section).join("; "), section.instructor ?? "Instructor not named yet", `${section.credits ?? 0} credits`,
+    const { enrolled, capacity } = this.desk.page.numbers(id);
+    const facts = [enrolled > capacity && `${enrolled} are enrolled and there ${capacity === 1 ? "is 1 seat" : `are ${capacity} seats`}: everyone keeps theirs`, meetings(section).join("; "), section.instructor ?? "Instructor not named yet", `${section.credits ?? 0} credits`,
       section.outside_enrolled && `${section.outside_enrolled} seats held outside the hub`].filter(Boolean);
     put(this.more, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
     this.roster.load();
