@@ -29,7 +29,8 @@ const write = async (page, title, message) => {
 const shows = (page, selector, words) => until(page, ([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.textContent), [selector, words]);
 const send = (page) => page.getByRole("button", { name: "Send the alert" }).click();
 const takeDown = async (page, title) => {
-  await page.getByRole("button", { name: `Take it down: ${title}` }).click();
+  await page.getByRole("button", { name: `Take it down: ${title}`, exact: true }).click();
+  await page.getByRole("button", { name: `Yes, take it down: ${title}` }).click();
   await until(page, (title) => !document.querySelector("#sent-list").textContent.includes(title), title);
 };
 
@@ -154,6 +155,24 @@ test("an alert that goes out while staff look is counted like any other", async 
   await look();
   await shows(page, "#sent-list", "Doors open.*Reaches 2 people");
   await takeDown(page, "Doors open");
+});
+
+test("an alert is taken down by two presses, in place; the first can be thought better of", async () => {
+  const [reader, page] = [await student(), await desk()];
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Gym closed", message: "Until noon.", audience: { all: true } });
+  const inForce = async () => (await hub.ask("staff", "GET", "/api/v1/alerts?state=sent")).items.some((one) => one.id === id);
+  const first = page.getByRole("button", { name: "Take it down: Gym closed", exact: true });
+  // A second Enter is no second press.
+  await first.focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Leave it: Gym closed" }).click();
+  await first.waitFor();
+  assert.ok(await inForce());
+  await shows(reader, "#alert-list", "Gym closed");
+  await takeDown(page, "Gym closed");
+  assert.equal(await inForce(), false);
+  await until(reader, () => !/Gym closed/.test(document.querySelector("#alert-list").textContent));
 });
 
 test("an alert for an hour is in force for an hour, whatever the device's clock says", async () => {

@@ -77,9 +77,22 @@ export class Sent {
     const el = h("article", { class: `alert ${urgent(alert) ? "critical" : alert.priority}`, "data-id": alert.id, "data-version": version(alert) },
       h("h3", null, (urgent(alert) || alert.priority === "high") && icon("warn"), alert.title), h("p", null, alert.message),
       receipts?.el,
-      h("footer", null, h("span", null, about), answer, button(out ? "Take it down" : "Do not send it", () => this.#cancel(alert, answer), { class: "danger", "aria-label": `${out ? "Take it down" : "Do not send it"}: ${alert.title}` })));
+      h("footer", null, h("span", null, about), answer, this.#ending(alert, out, answer)));
     if (out) this.#cards.set(el, { alert, receipts });
     return el;
+  }
+
+  /** What is on people's pages is taken down by two presses, in place; what nobody has seen by one. */
+  #ending(alert, out, answer) {
+    const label = out ? "Take it down" : "Do not send it";
+    const at = h("span", { class: "ending" });
+    const end = () => this.#cancel(alert, answer);
+    const first = button(label, () => out ? sure() : end(), { class: "danger", "aria-label": `${label}: ${alert.title}` });
+    const sure = () => put(at, h("span", null, "It goes from everyone's page."), " ",
+      button("Yes, take it down", end, { class: "danger", "aria-label": `Yes, take it down: ${alert.title}` }), " ",
+      button("Leave it", () => { put(at, first); first.focus(); }, { class: "quiet", "aria-label": `Leave it: ${alert.title}` }));
+    put(at, first);
+    return at;
   }
 
   async #cancel({ id }, answer) {
