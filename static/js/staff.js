@@ -7,6 +7,7 @@ import { drawIcons } from "./icons.js";
 import { pollWithout } from "./poll.js";
 import { Seats } from "./seats.js";
 import { may, measureTop, note, start, views } from "./session.js";
+import { untilHere } from "./staff/again.js";
 import { Composer } from "./staff/composer.js";
 import { ImportDesk } from "./staff/import.js";
 import { Now } from "./staff/now.js";
@@ -58,7 +59,11 @@ function go(hash, then) {
   location.hash = hash;
 }
 
+/** Who is here, counted: what was asked for somebody who left is not shown. */
+let arrivals = 0;
+
 async function arrive(user) {
+  const arrival = ++arrivals;
   alerts.forget(user);
   if (!may(user, "staff")) sent.run(false);
   $("desk").hidden = !may(user, "staff");
@@ -66,8 +71,8 @@ async function arrive(user) {
   if (!may(user, "staff")) return;
   try {
     // What is open is drawn by the hub's clock, which comes with the terms.
-    await terms.load();
-    await termDesk.load();
+    await untilHere("The terms", async () => { await terms.load(); await termDesk.load(); }, () => arrival === arrivals);
+    if (arrival !== arrivals) return;
     put($("college"), terms.college?.name);
     composer.begin();
     sent.run(true);
@@ -86,7 +91,15 @@ function turn() {
   before.clear();
   now.forget();
   page.seats.follow(term);
-  page.catalogue.load(term);
+  // What asking again does not mend is said above the list.
+  untilHere("The sections", () => read(term), () => term === followed).catch(() => {});
+}
+
+/** Reads the sections of a term, unless they are here. */
+async function read(term) {
+  const { catalogue } = page;
+  if (catalogue.term !== term || catalogue.state !== "ready") await catalogue.load(term);
+  if (catalogue.term === term && catalogue.state === "failed") throw catalogue.problem;
 }
 
 /** An import has changed the catalogue. */

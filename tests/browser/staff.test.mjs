@@ -198,6 +198,35 @@ test("a term is closed and opened at the moment of the press by the hub's clock,
   assert.equal(hours((await term()).closes_at), 1);
 });
 
+test("what does not arrive at first is asked for again by itself, and words say so", async () => {
+  const page = await open(chrome, hub, "/readyz", { user: "staff" });
+  const answers = [
+    (route) => route.fulfill({ status: 503, headers: { "Retry-After": "1" }, json: { status: 503, code: "overloaded" } }),
+    (route) => route.fulfill({ status: 429, headers: { "Retry-After": "1" }, json: { status: 429, code: "rate_limited" } }),
+    (route) => route.abort(),
+  ];
+  const said = [];
+  await page.exposeFunction("heard", (text) => said.push(text));
+  await page.route("**/api/v1/terms", (route) => answers.length ? answers.shift()(route) : route.continue());
+  await page.addInitScript(() => addEventListener("DOMContentLoaded", () => {
+    const late = document.querySelector("#late");
+    new MutationObserver(() => window.heard(late.textContent)).observe(late, { childList: true, subtree: true });
+  }));
+  await page.goto(`${hub.url}/staff#now`);
+  await page.selectOption("#which-term", "desk");
+  await until(page, () => document.querySelectorAll("#map i").length === 2 && !document.querySelector("#late").textContent);
+  assert.equal(answers.length, 0);
+  const words = [...new Set(said.filter(Boolean))];
+  assert.match(words[0], /^The terms did not arrive\. The hub is busy and changed nothing\. This page asks again by itself\. Ask now$/);
+  assert.match(words[1], /^The terms did not arrive\. No answer came.*This page asks again by itself\. Ask now$/);
+  // The sections of a term, too.
+  let asked = 0;
+  await page.route("**/api/v1/sections?*", (route) => asked++ < 2 ? route.fulfill({ status: 503, json: { status: 503, code: "overloaded" } }) : route.continue());
+  await page.reload();
+  await until(page, () => /The sections did not arrive/.test(document.querySelector("#late").textContent));
+  await until(page, () => document.querySelectorAll("#map i").length > 0 && !document.querySelector("#late").textContent);
+});
+
 test("a student is not let in, and is told why", async () => {
   const page = await open(chrome, hub, "/staff", { user: "student" });
   await until(page, () => /for the college's staff/.test(document.querySelector("#refused").textContent));
