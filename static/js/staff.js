@@ -7,6 +7,7 @@ import { drawIcons } from "./icons.js";
 import { pollWithout } from "./poll.js";
 import { Seats } from "./seats.js";
 import { may, measureTop, note, start, views } from "./session.js";
+import { untilHere } from "./staff/again.js";
 import { Composer } from "./staff/composer.js";
 import { ImportDesk } from "./staff/import.js";
 import { Now } from "./staff/now.js";
@@ -25,6 +26,7 @@ const page = {
   numbers: (id) => page.seats.get(id) ?? page.catalogue.get(id),
   nameOf: (id) => page.catalogue.name(id),
   term: () => followed,
+  now: () => terms.now,
   refused: () => now.refused,
   show: (id) => go("#sections", () => sections.show(id)),
   write: (audience) => go("#alerts", () => composer.write(audience)),
@@ -36,6 +38,7 @@ const page = {
   },
 };
 const live = start({ form: $("sign-in"), onuser: (user) => arrive(user) });
+const terms = new Terms($("which-term"), { onchange: () => turn() });
 const before = new Map();
 page.seats = new Seats(live, (ids) => changed(ids));
 page.catalogue = new Catalogue(page.numbers, () => arrived());
@@ -45,8 +48,7 @@ const alerts = new Alerts(live);
 const sent = new Sent(live, page.nameOf);
 const composer = new Composer(page, () => sent.read());
 const imports = new ImportDesk(live, page, () => reload());
-const termDesk = new TermDesk(() => terms.load().catch(() => {}));
-const terms = new Terms($("which-term"), { onchange: () => turn() });
+const termDesk = new TermDesk(page.now, () => terms.load().catch(() => {}));
 $("as-list").addEventListener("click", () => go("#sections", () => sections.fullest()));
 pollWithout(live, () => Promise.all([page.seats.read(), alerts.read()]));
 
@@ -57,14 +59,20 @@ function go(hash, then) {
   location.hash = hash;
 }
 
+/** Who is here, counted: what was asked for somebody who left is not shown. */
+let arrivals = 0;
+
 async function arrive(user) {
+  const arrival = ++arrivals;
   alerts.forget(user);
   if (!may(user, "staff")) sent.run(false);
   $("desk").hidden = !may(user, "staff");
   put($("refused"), user && !may(user, "staff") && "This page is for the college's staff. Sign out, and sign in as somebody of the staff.");
   if (!may(user, "staff")) return;
   try {
-    await Promise.all([termDesk.load(), terms.load()]);
+    // What is open is drawn by the hub's clock, which comes with the terms.
+    await untilHere("The terms", async () => { await terms.load(); await termDesk.load(); }, () => arrival === arrivals);
+    if (arrival !== arrivals) return;
     put($("college"), terms.college?.name);
     composer.begin();
     sent.run(true);
@@ -83,12 +91,20 @@ function turn() {
   before.clear();
   now.forget();
   page.seats.follow(term);
-  page.catalogue.load(term);
+  // What asking again does not mend is said above the list.
+  untilHere("The sections", () => read(term), () => term === followed).catch(() => {});
+}
+
+/** Reads the sections of a term, unless they are here. */
+async function read(term) {
+  const { catalogue } = page;
+  if (catalogue.term !== term || catalogue.state !== "ready") await catalogue.load(term);
+  if (catalogue.term === term && catalogue.state === "failed") throw catalogue.problem;
 }
 
 /** An import has changed the catalogue. */
 function reload() {
-  for (const desk of [termDesk, terms]) desk.load().catch(() => {});
+  for (const desk of [terms, termDesk]) desk.load().catch(() => {});
   if (followed) page.catalogue.load(followed);
 }
 

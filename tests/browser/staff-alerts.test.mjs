@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { lateBy } from "./staff-clock.mjs";
 import { browser, Hub, open, tabTo, until } from "./support.mjs";
 
 let hub, chrome;
@@ -28,7 +29,8 @@ const write = async (page, title, message) => {
 const shows = (page, selector, words) => until(page, ([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.textContent), [selector, words]);
 const send = (page) => page.getByRole("button", { name: "Send the alert" }).click();
 const takeDown = async (page, title) => {
-  await page.getByRole("button", { name: `Take it down: ${title}` }).click();
+  await page.getByRole("button", { name: `Take it down: ${title}`, exact: true }).click();
+  await page.getByRole("button", { name: `Yes, take it down: ${title}` }).click();
   await until(page, (title) => !document.querySelector("#sent-list").textContent.includes(title), title);
 };
 
@@ -131,6 +133,57 @@ test("an alert waits for its time in the college's zone, and can be taken back u
   assert.deepEqual([waiting.starts_at, waiting.expires_at], ["2099-01-12T13:00:00Z", "2099-01-13T13:00:00Z"]);
   await page.getByRole("button", { name: "Do not send it: Term begins" }).click();
   await until(page, () => document.querySelector("#scheduled").hidden);
+});
+
+test("an alert that goes out while staff look is counted like any other", async () => {
+  const alert = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Doors open", message: "Come in.", audience: { roles: ["student"] } });
+  const page = await desk();
+  await shows(page, "#sent-list", "Doors open.*Reaches 2 people");
+  // The lists of before it went out.
+  const others = ({ id }) => id !== alert.id;
+  await page.route("**/api/v1/alerts?state=*", async (route) => {
+    const { items, ...rest } = await (await route.fetch()).json();
+    const waits = route.request().url().includes("scheduled") ? [{ ...alert, seq: null, starts_at: "2099-01-12T13:00:00Z" }] : [];
+    await route.fulfill({ json: { ...rest, items: [...items.filter(others), ...waits] } });
+  });
+  const look = async () => {
+    for (const view of ["sections", "alerts"]) await page.click(`#views a[href="#${view}"]`);
+  };
+  await look();
+  await shows(page, "#scheduled-list", "Doors open.*goes out");
+  await page.unroute("**/api/v1/alerts?state=*");
+  await look();
+  await shows(page, "#sent-list", "Doors open.*Reaches 2 people");
+  await takeDown(page, "Doors open");
+});
+
+test("an alert is taken down by two presses, in place; the first can be thought better of", async () => {
+  const [reader, page] = [await student(), await desk()];
+  const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Gym closed", message: "Until noon.", audience: { all: true } });
+  const inForce = async () => (await hub.ask("staff", "GET", "/api/v1/alerts?state=sent")).items.some((one) => one.id === id);
+  const first = page.getByRole("button", { name: "Take it down: Gym closed", exact: true });
+  // A second Enter is no second press.
+  await first.focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Leave it: Gym closed" }).click();
+  await first.waitFor();
+  assert.ok(await inForce());
+  await shows(reader, "#alert-list", "Gym closed");
+  await takeDown(page, "Gym closed");
+  assert.equal(await inForce(), false);
+  await until(reader, () => !/Gym closed/.test(document.querySelector("#alert-list").textContent));
+});
+
+test("an alert for an hour is in force for an hour, whatever the device's clock says", async () => {
+  const page = await desk({ script: lateBy(2) });
+  await write(page, "Lift out of order", "Take the stairs.");
+  await page.selectOption("#alert-form [name=lasts]", "1");
+  await send(page);
+  await shows(page, "#sent-list", "Lift out of order");
+  const sent = (await hub.ask("staff", "GET", "/api/v1/alerts?state=sent")).items.find(({ title }) => title === "Lift out of order");
+  assert.equal(Math.round((Date.parse(sent.expires_at) - Date.parse(sent.created_at)) / 3_600_000), 1);
+  await takeDown(page, "Lift out of order");
 });
 
 test("what was sent to others is still there after a reload; an audience that cannot be is said in words", async () => {

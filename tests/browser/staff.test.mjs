@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { lateBy } from "./staff-clock.mjs";
 import { browser, Hub, open, tabTo, until } from "./support.mjs";
 
 let hub, chrome;
@@ -65,6 +66,71 @@ test("a section's capacity is changed in place, and a cancellation asks twice", 
   assert.equal(await page.inputValue(".srow [name=status]"), "open");
 });
 
+test("an emptied field is refused in words, and nothing is sent", async () => {
+  const page = await desk("#sections");
+  const sent = [];
+  page.on("request", (request) => request.method() === "PATCH" && sent.push(request.postData()));
+  await page.fill("#section-search [name=q]", "calculus");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  const { capacity, waitlist_capacity } = await hub.ask("staff", "GET", "/api/v1/sections/desk-1");
+  for (const [name, words] of [["capacity", "Write the capacity"], ["waitlist_capacity", "Write how many can wait"]]) {
+    await page.fill(`.srow [name=${name}]`, "");
+    await page.keyboard.press("Enter");
+    await until(page, (words) => document.querySelector(".srow .stop")?.textContent.startsWith(words), words);
+    assert.equal(await page.getAttribute(`.srow [name=${name}]`, "aria-invalid"), "true");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await until(page, () => !document.querySelector(".srow [aria-invalid], .srow .saving button"));
+  }
+  // One that is right is sent, after all of those that were not.
+  await page.fill(".srow [name=capacity]", String(capacity + 1));
+  await page.keyboard.press("Enter");
+  await until(page, () => /Saved/.test(document.querySelector(".srow").textContent));
+  assert.deepEqual(sent, [JSON.stringify({ capacity: capacity + 1 })]);
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/desk-1")).waitlist_capacity, waitlist_capacity);
+});
+
+test("a section is closed, opened again and cancelled in place", async () => {
+  await hub.term("rows", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  const page = await desk("#sections");
+  await page.selectOption("#which-term", "rows");
+  await until(page, () => document.querySelectorAll(".srow").length === 1);
+  const save = () => page.getByRole("button", { name: "Save" }).click();
+  const saved = async (status) => {
+    await until(page, () => /Saved/.test(document.querySelector(".srow .saving").textContent));
+    assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/rows-1")).status, status);
+  };
+  await page.selectOption(".srow [name=status]", "closed");
+  await save();
+  await saved("closed");
+  await until(page, () => document.querySelector(".srow .words").textContent === "Closed");
+  await page.selectOption(".srow [name=status]", "open");
+  await save();
+  await saved("open");
+  await until(page, () => document.querySelector(".srow .words").textContent === "2 left");
+  await page.selectOption(".srow [name=status]", "cancelled");
+  await save();
+  await until(page, () => /Press Save again/.test(document.querySelector(".srow .saving").textContent));
+  await save();
+  await saved("cancelled");
+  await until(page, () => document.querySelector(".srow .words").textContent === "Cancelled");
+});
+
+test("sections with more enrolled than seats are counted above the list, shown when it is pressed, and gone once there are seats", async () => {
+  await hub.term("over", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,TR,09:30-10:20,Curie"]);
+  for (const user of ["student", "student2"]) await hub.ask(user, "PUT", "/api/v1/me/registrations/over-1");
+  const page = await desk("#sections");
+  await page.selectOption("#which-term", "over");
+  await until(page, () => document.querySelectorAll(".srow").length === 2 && document.querySelector("#over").hidden);
+  await hub.ask("staff", "PATCH", "/api/v1/sections/over-1", { capacity: 1 });
+  await until(page, () => /^1 section has more enrolled than seats\. Show which$/.test(document.querySelector("#over").innerText));
+  await page.getByRole("button", { name: "Show which" }).click();
+  await until(page, () => document.querySelectorAll(".srow").length === 1 && /MATH 151/.test(document.querySelector(".srow").textContent));
+  await page.click(".srow .name");
+  await until(page, () => /2 are enrolled and there is 1 seat:/.test(document.querySelector(".srow .more").textContent));
+  await hub.ask("staff", "PATCH", "/api/v1/sections/over-1", { capacity: 2 });
+  await until(page, () => document.querySelector("#over").hidden);
+});
+
 test("a roster says who is in and who waits in which place, follows what happens, and is a file", async () => {
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/desk-2?waitlist=true");
   const page = await desk("#sections");
@@ -115,6 +181,50 @@ test("what was given up before it was asked for is not asked: the sections of tw
     return call("GET", "/api/v1/terms", { signal: given.signal }).then(() => true, () => false);
   });
   assert.equal(asked, false);
+});
+
+test("a term is closed and opened at the moment of the press by the hub's clock, however old the page is and whatever the device's clock says", async () => {
+  await hub.term("gate", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
+  const page = await desk("#terms", { script: lateBy(2) });
+  const row = page.locator("#terms tbody tr", { hasText: "gate" });
+  await row.getByRole("button", { name: "Close now" }).waitFor();
+  const term = async () => (await hub.ask("staff", "GET", "/api/v1/terms")).items.find(({ id }) => id === "gate");
+  const { now } = await term();
+  // The page has stood open for an hour.
+  await page.evaluate(() => window.later(1));
+  const hours = (at) => Math.round((Date.parse(at) - Date.parse(now)) / 3_600_000);
+  await row.getByRole("button", { name: "Close now" }).click();
+  await row.getByRole("button", { name: "Open now" }).waitFor();
+  assert.equal(hours((await term()).closes_at), 1);
+});
+
+test("what does not arrive at first is asked for again by itself, and words say so", async () => {
+  const page = await open(chrome, hub, "/readyz", { user: "staff" });
+  const answers = [
+    (route) => route.fulfill({ status: 503, headers: { "Retry-After": "1" }, json: { status: 503, code: "overloaded" } }),
+    (route) => route.fulfill({ status: 429, headers: { "Retry-After": "1" }, json: { status: 429, code: "rate_limited" } }),
+    (route) => route.abort(),
+  ];
+  const said = [];
+  await page.exposeFunction("heard", (text) => said.push(text));
+  await page.route("**/api/v1/terms", (route) => answers.length ? answers.shift()(route) : route.continue());
+  await page.addInitScript(() => addEventListener("DOMContentLoaded", () => {
+    const late = document.querySelector("#late");
+    new MutationObserver(() => window.heard(late.textContent)).observe(late, { childList: true, subtree: true });
+  }));
+  await page.goto(`${hub.url}/staff#now`);
+  await page.selectOption("#which-term", "desk");
+  await until(page, () => document.querySelectorAll("#map i").length === 2 && !document.querySelector("#late").textContent);
+  assert.equal(answers.length, 0);
+  const words = [...new Set(said.filter(Boolean))];
+  assert.match(words[0], /^The terms did not arrive\. The hub is busy and changed nothing\. This page asks again by itself\. Ask now$/);
+  assert.match(words[1], /^The terms did not arrive\. No answer came.*This page asks again by itself\. Ask now$/);
+  // The sections of a term, too.
+  let asked = 0;
+  await page.route("**/api/v1/sections?*", (route) => asked++ < 2 ? route.fulfill({ status: 503, json: { status: 503, code: "overloaded" } }) : route.continue());
+  await page.reload();
+  await until(page, () => /The sections did not arrive/.test(document.querySelector("#late").textContent));
+  await until(page, () => document.querySelectorAll("#map i").length > 0 && !document.querySelector("#late").textContent);
 });
 
 test("a student is not let in, and is told why", async () => {

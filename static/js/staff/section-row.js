@@ -6,6 +6,8 @@ import { kind, meetings } from "../words.js";
 import { Roster } from "./roster.js";
 
 const FIELDS = ["capacity", "waitlist_capacity", "status"];
+/** What is typed into a field of numbers; an emptied one is no 0. */
+const typed = ({ value }) => value === "" ? "" : Number(value);
 const LABELS = [["capacity", "Capacity"], ["waitlist_capacity", "Waitlist"], ["status", "Status"]];
 
 export class SectionRow {
@@ -60,15 +62,17 @@ export class SectionRow {
     for (const name of FIELDS) {
       const value = String(edit?.[name] ?? section[name]);
       if (this.inputs[name].value !== value) this.inputs[name].value = value;
+      if (answer?.field === name) this.inputs[name].setAttribute("aria-invalid", "true");
+      else this.inputs[name].removeAttribute("aria-invalid");
     }
-    put(this.saving, edit && answer?.text !== "Saving…" && [h("button", { class: "strong" }, "Save"), button("Undo", () => this.desk.undo(id), { class: "quiet" })],
+    put(this.saving, edit && answer?.text !== "Saving…" && [h("button", { class: "strong", onclick: (event) => event.detail > 1 && event.preventDefault() }, "Save"), button("Undo", () => this.desk.undo(id), { class: "quiet" })],
       answer && h("span", { class: answer.tone }, answer.text));
   }
 
   #typed() {
     const { edits, answers, page } = this.desk;
     const section = page.catalogue.get(this.bound);
-    const now = { capacity: Number(this.inputs.capacity.value), waitlist_capacity: Number(this.inputs.waitlist_capacity.value), status: this.inputs.status.value };
+    const now = { capacity: typed(this.inputs.capacity), waitlist_capacity: typed(this.inputs.waitlist_capacity), status: this.inputs.status.value };
     if (FIELDS.some((name) => now[name] !== section[name])) edits.set(this.bound, now);
     else edits.delete(this.bound);
     answers.delete(this.bound);
@@ -95,7 +99,8 @@ export class SectionRow {
     this.desk.opened.add(id);
     this.roster = new Roster(id, catalogue.name(id), () => write({ sections: [id] }));
     this.head.setAttribute("aria-expanded", "true");
-    const facts = [meetings(section).join("; "), section.instructor ?? "Instructor not named yet", `${section.credits ?? 0} credits`,
+    const { enrolled, capacity } = this.desk.page.numbers(id);
+    const facts = [enrolled > capacity && `${enrolled} are enrolled and there ${capacity === 1 ? "is 1 seat" : `are ${capacity} seats`}: everyone keeps theirs`, meetings(section).join("; "), section.instructor ?? "Instructor not named yet", `${section.credits ?? 0} credits`,
       section.outside_enrolled && `${section.outside_enrolled} seats held outside the hub`].filter(Boolean);
     put(this.more, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
     this.roster.load();

@@ -3,7 +3,7 @@
 import { $, button, later, put } from "../dom.js";
 import { api } from "../api.js";
 import { VirtualList } from "../list.js";
-import { FEW, sentence } from "../words.js";
+import { count, FEW, sentence } from "../words.js";
 import { SectionRow } from "./section-row.js";
 
 const TYPING_MS = 80;
@@ -13,6 +13,8 @@ const ORDERS = {
   waiting: ({ waitlisted }) => waitlisted,
   left: ({ open }) => open,
 };
+/** A field that was emptied says nothing: 0 has to be written. */
+const EMPTY = { capacity: "Write the capacity as a number. Nothing was saved.", waitlist_capacity: "Write how many can wait, 0 for nobody. Nothing was saved." };
 
 export class Sections {
   /** What was typed and not saved, by section: it outlives being scrolled away. */
@@ -30,6 +32,7 @@ export class Sections {
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", later(TYPING_MS, () => this.search()));
     $("sort-again").addEventListener("click", () => this.search());
+    $("over").querySelector("button").addEventListener("click", () => this.#choose("over", ""));
   }
 
   /** Looks for one section, and opens it. */
@@ -45,10 +48,29 @@ export class Sections {
 
   /** All of them, the fullest first. */
   fullest() {
+    this.#choose("", "full");
+    this.form.elements.q.focus();
+  }
+
+  #choose(some, by) {
     const { q, which, order } = this.form.elements;
-    [q.value, which.value, order.value] = ["", "", "full"];
+    [q.value, which.value, order.value] = ["", some, by];
     this.search();
-    q.focus();
+  }
+
+  /** More enrolled than it has seats: as an import or a lower capacity left it. Nobody loses a seat by it. */
+  #isOver(id) {
+    const { enrolled, capacity } = this.page.numbers(id);
+    return enrolled > capacity && this.page.catalogue.get(id).status !== "cancelled";
+  }
+
+  #drawOver() {
+    const { all } = this.page.catalogue;
+    const n = all.filter((id) => this.#isOver(id)).length;
+    const text = n ? `${count(n, "section has", "sections have")} more enrolled than seats.` : "";
+    const words = $("over").querySelector("span");
+    if (words.textContent !== text) put(words, text);
+    $("over").hidden = !n;
   }
 
   search() {
@@ -59,6 +81,7 @@ export class Sections {
       refused: (id) => this.page.refused().has(id),
       full: (id) => numbers(id).open <= 0 && numbers(id).enrolled >= numbers(id).capacity,
       waiting: (id) => numbers(id).waitlisted > 0,
+      over: (id) => this.#isOver(id),
       closed: (id) => catalogue.get(id).status !== "open",
     }[which.value] ?? (() => true);
     const ids = catalogue.state === "loading" ? [] : catalogue.search({ q: q.value, subject: "", days: [], open: false, order: "course" }).filter(fits);
@@ -76,10 +99,12 @@ export class Sections {
     const n = ids.length.toLocaleString();
     put($("sections-found"), catalogue.state === "ready" ? `${n} section${ids.length === 1 ? "" : "s"}`
       : catalogue.state === "failed" ? [sentence(catalogue.problem), " ", button("Load again", () => catalogue.load(catalogue.term), { class: "plain" })] : "Loading the sections…");
+    this.#drawOver();
     $("sections-none").hidden = ids.length > 0 || catalogue.state !== "ready";
   }
 
   redraw(ids) {
+    this.#drawOver();
     this.list.redraw(ids);
   }
 
@@ -89,6 +114,11 @@ export class Sections {
     const section = catalogue.get(id);
     const body = Object.fromEntries(Object.entries(this.edits.get(id) ?? {}).filter(([name, value]) => value !== section[name]));
     if (!Object.keys(body).length) return this.undo(id);
+    const empty = Object.keys(EMPTY).find((name) => body[name] === "");
+    if (empty) {
+      this.answers.set(id, { text: EMPTY[empty], tone: "stop", field: empty });
+      return this.redraw([id]);
+    }
     if (body.status === "cancelled" && this.answers.get(id)?.sure !== true) {
       this.answers.set(id, { text: "Everyone enrolled will be told. Press Save again.", tone: "careful", sure: true });
       return this.redraw([id]);

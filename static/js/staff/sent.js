@@ -20,7 +20,8 @@ const at = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;
 
 export class Sent {
-  #cards = new Map();
+  /** The receipts of what went out, by the card that shows them: an alert that goes out, or again, has two for a moment. */
+  #cards = new WeakMap();
   #here = false;
   #turn = 0;
   #said = "";
@@ -63,7 +64,7 @@ export class Sent {
   #show(place, alerts) {
     const had = new Map([...$(place).children].map((el) => [el.dataset.version, el]));
     const want = alerts.map((alert) => had.get(version(alert)) ?? this.#card(alert));
-    for (const el of had.values()) if (!want.includes(el)) { this.#cards.delete(el.dataset.id); el.remove(); }
+    for (const el of had.values()) if (!want.includes(el)) el.remove();
     want.forEach((el, i) => $(place).children[i] !== el && $(place).insertBefore(el, $(place).children[i] ?? null));
   }
 
@@ -76,9 +77,22 @@ export class Sent {
     const el = h("article", { class: `alert ${urgent(alert) ? "critical" : alert.priority}`, "data-id": alert.id, "data-version": version(alert) },
       h("h3", null, (urgent(alert) || alert.priority === "high") && icon("warn"), alert.title), h("p", null, alert.message),
       receipts?.el,
-      h("footer", null, h("span", null, about), answer, button(out ? "Take it down" : "Do not send it", () => this.#cancel(alert, answer), { class: "danger", "aria-label": `${out ? "Take it down" : "Do not send it"}: ${alert.title}` })));
-    if (out) this.#cards.set(alert.id, { alert, receipts });
+      h("footer", null, h("span", null, about), answer, this.#ending(alert, out, answer)));
+    if (out) this.#cards.set(el, { alert, receipts });
     return el;
+  }
+
+  /** What is on people's pages is taken down by two presses, in place; what nobody has seen by one. */
+  #ending(alert, out, answer) {
+    const label = out ? "Take it down" : "Do not send it";
+    const at = h("span", { class: "ending" });
+    const end = () => this.#cancel(alert, answer);
+    const first = button(label, () => out ? sure() : end(), { class: "danger", "aria-label": `${label}: ${alert.title}` });
+    const sure = () => put(at, h("span", null, "It goes from everyone's page."), " ",
+      button("Yes, take it down", end, { class: "danger", "aria-label": `Yes, take it down: ${alert.title}` }), " ",
+      button("Leave it", () => { put(at, first); first.focus(); }, { class: "quiet", "aria-label": `Leave it: ${alert.title}` }));
+    put(at, first);
+    return at;
   }
 
   async #cancel({ id }, answer) {
@@ -95,7 +109,7 @@ export class Sent {
 
   /** Who has it by now. */
   async #count() {
-    const cards = [...$("sent-list").children].map((el) => this.#cards.get(el.dataset.id));
+    const cards = [...$("sent-list").children].map((el) => this.#cards.get(el));
     const older = cards.slice(COUNTED);
     const now = [...cards.slice(0, COUNTED), ...(older.length ? [older[this.#turn++ % older.length]] : [])];
     for (const { receipts } of now) await receipts.ask();

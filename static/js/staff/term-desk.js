@@ -10,11 +10,9 @@ const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
 const local = (value) => momentOf(value)?.toISOString();
 
 export class TermDesk {
-  #skew = 0;
-
-  /** `onterms(items)`: a term was changed here. */
-  constructor(onterms) {
-    this.onterms = onterms;
+  /** `now()`: the time by the hub's clock; `onterms()`: a term was changed here. */
+  constructor(now, onterms) {
+    Object.assign(this, { now, onterms });
     $("term-form").addEventListener("submit", (event) => this.#save(event));
   }
 
@@ -22,7 +20,6 @@ export class TermDesk {
     const { items, college } = await api.get("/api/v1/terms");
     if (college?.timezone) setZone(college.timezone);
     put($("zone"), zoneName());
-    if (items[0]?.now) this.#skew = Date.parse(items[0].now) - Date.now();
     put($("term-ids"), items.map((term) => h("option", { value: term.id }, term.title)));
     put($("terms"), items.length
       ? table("Only the two times decide whether registration is open.", ["Term", "Registration", "", "Opens", "Closes"], items.map((term) => this.#row(term)))
@@ -30,15 +27,16 @@ export class TermDesk {
   }
 
   #row(term) {
-    const now = Date.now() + this.#skew;
+    const now = this.now();
     const [opens, closes] = [term.opens_at, term.closes_at].map((at) => at ? Date.parse(at) : null);
     const open = opens !== null && opens <= now && (closes === null || now < closes);
-    const at = new Date(now).toISOString();
+    // When it is pressed, which may be long after this was drawn.
+    const at = () => new Date(this.now()).toISOString();
     const answer = h("span", { role: "status" });
     const change = (body) => this.#put(term.id, body, answer);
     const press = open
-      ? button("Close now", () => change({ closes_at: at }))
-      : button("Open now", () => change({ opens_at: at, ...(closes !== null && closes <= now ? { closes_at: null } : {}) }), { class: "primary" });
+      ? button("Close now", () => change({ closes_at: at() }))
+      : button("Open now", () => change({ opens_at: at(), ...(closes !== null && closes <= this.now() ? { closes_at: null } : {}) }), { class: "primary" });
     return [h("span", null, h("strong", null, term.title || term.id), h("small", null, ` ${term.id}`)),
       h("span", { class: open ? "good" : "" }, open ? "Open" : opens > now ? "Not open yet" : "Closed"),
       [press, " ", button("Change", () => this.#edit(term), { class: "quiet" }), " ", answer],
