@@ -57,6 +57,28 @@ const emergency = async (page) => {
   await page.getByRole("button", { name: "Send the alert" }).click();
 };
 
+/** Questions to these addresses fail, as they do when the hub has trouble of its own. */
+const failing = (part) => `{ const ask = fetch; window.fetch = (where, how) => ${part}.test(String(where)) ? Promise.resolve(Response.json({ title: "Unavailable", status: 503, code: "unavailable", detail: "The store does not answer." },
+  { status: 503, headers: { "Content-Type": "application/problem+json" } })) : ask(where, how); }`;
+/** A question to this address is answered so. */
+const answering = (where, body) => `{ const ask = fetch; window.fetch = (what, how) => String(what).endsWith("${where}") ? Promise.resolve(Response.json(${JSON.stringify(body)})) : ask(what, how); }`;
+const FAILED_DEMO = { task: "01a20ba0-12fa-7499-a87a-147dd1f3df17", state: "failed", phase: "finished", message: "Plone does not let the hub's user in", users: 20, seconds: 3, target: "both", results: [], background: null };
+/** A Plone that has refused something, and is away. */
+const PLONE = {
+  configured: true, ok: false, url: "https://plone.college.example/Plone", circuit: { state: "open", opened_at: "2026-01-05T13:00:00Z" }, pool: { in_use: 1, size: 4, waiting: 2 },
+  sync: { last_at: "2026-01-05T12:58:00Z", error: "Plone did not answer", missing_fields: ["waitlist_capacity"], problems: [{ path: "/courses/mathematics/math-151-a-very-long-name-of-an-item", reason: "It has no number of seats." }], problems_total: 1 },
+  outbox: { depth: 3, oldest_age_s: 420, in_flight: 0, aside: [{ section: "open-1", at: "2026-01-05T12:57:00Z", reason: "400: the field seats is not a number" }], aside_total: 2 },
+  announcements: { count: 4, age_s: 600 }, roster: { state: "readable", by: "visitor" },
+};
+const refusedSignIn = async (page) => {
+  await page.fill("#sign-in [name=username]", "admin");
+  await page.fill("#sign-in [name=password]", "not this");
+  await page.keyboard.press("Enter");
+  await until(page, () => /do not go together/.test(document.querySelector("#sign-in").textContent));
+};
+const says = (selector, pattern) => (page) => until(page, ([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.textContent), [selector, pattern.source]);
+const noTerm = answering("/api/v1/terms", { items: [], college: { name: "Riverside College", timezone: "America/New_York" } });
+
 /** Name, address, how it is opened, and what is done before it is looked at. */
 const STATES = [
   ["a visitor's list", "/?term=open", {}, listed],
@@ -117,6 +139,24 @@ const STATES = [
   ["staff: an audience that cannot be", "/staff#alerts", { user: "staff" }, async (page) => { await page.check("[name=to][value=some]"); await page.fill("[name=sections]", "nowhere-1"); await until(page, () => document.querySelector("[aria-invalid]")); }],
   ["staff: alerts", "/staff#alerts", { user: "staff" }, (page) => until(page, () => /Reaches/.test(document.querySelector("#reach").textContent))],
   ["staff: terms", "/staff#terms", { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table"))],
+  ["staff: a sign-in that was refused", "/staff", {}, refusedSignIn],
+  ["staff: somebody who is none", "/staff", { user: "student" }, says("#refused", /\S/)],
+  ["staff: now, in a term without sections", "/staff#now", { user: "staff" }, async (page) => { await until(page, () => document.querySelector("#which-term option")); await page.selectOption("#which-term", "empty"); await until(page, () => !document.querySelector("#map i")); }],
+  ["staff: no section fits", "/staff#sections", { user: "staff" }, async (page) => { await page.fill("#section-search [name=q]", "zzz"); await until(page, () => !document.querySelector("#sections-none").hidden); }],
+  ["staff: no term yet", "/staff#terms", { user: "staff", script: noTerm }, says("#terms", /no term yet/)],
+  ["staff: numbers that do not arrive", "/staff#now", { user: "staff", script: failing("/staff\\/activity|\\/sections/") }, says("#activity-failed", /did not arrive/)],
+  ["staff: sections that do not arrive", "/staff#sections", { user: "staff", script: failing("/\\/sections/") }, (page) => until(page, () => /store does not answer|did not arrive|Try again/.test(document.querySelector("main").innerText))],
+  ["staff: alerts that do not arrive", "/staff#alerts", { user: "staff", script: failing("/\\/alerts\\?/") }, says("#sent-failed", /\S/)],
+  ["administration: a sign-in that was refused", "/admin", {}, refusedSignIn],
+  ["administration: somebody who is none", "/admin", { user: "staff" }, says("#refused", /for administrators/)],
+  ["administration: it is not well", "/admin", { user: "admin", script: failing("/readyz|metrics/") }, async (page) => { await page.click("#all-numbers summary"); await says("#metrics", /does not tell/)(page); await says("#health", /Not ready/)(page); await says("#charts-answer", /not shown/)(page); await page.evaluate(() => scrollTo(0, 0)); }],
+  ["administration: sessions that do not arrive", "/admin#sessions", { user: "admin", script: failing("/admin\\/sessions/") }, says("#session-count", /does not answer/)],
+  ["administration: people who do not arrive", "/admin#people", { user: "admin", script: failing("/admin\\/users/") }, says("#people", /did not arrive/)],
+  ["administration: an audit trail that does not arrive", "/admin#audit", { user: "admin", script: failing("/admin\\/audit/") }, says("#audit-found", /does not answer/)],
+  ["administration: nothing fits in the audit trail", "/admin#audit", { user: "admin" }, async (page) => { await page.getByLabel("Since").fill("2200-01-01T00:00"); await page.getByRole("button", { name: "Search" }).click(); await says("#audit-found", /Nothing fits/)(page); }],
+  ["administration: a demonstration that failed", "/admin#demo", { user: "admin", script: answering("/admin/demo", FAILED_DEMO) }, says("#demo-said", /did not come to its end/)],
+  ["administration: Plone, away", "/admin#plone", { user: "admin", script: answering("/admin/plone", PLONE) }, says("#plone-aside", /Send all again/)],
+  ["administration: Plone, away, on a phone", "/admin#plone", { user: "admin", ...PHONE, script: answering("/admin/plone", PLONE) }, says("#plone-aside", /Send all again/)],
   ["administration: now", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
   ["administration: all numbers", "/admin", { user: "admin" }, async (page) => { await page.click("#all-numbers summary"); await until(page, () => document.querySelector("#metrics tr")); }],
   ["administration: sessions", "/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
@@ -157,6 +197,18 @@ for (const colorScheme of ["light", "dark"]) {
     }
   });
 
+  test(`an emergency on the pages of the staff and of administrators, ${colorScheme}`, async () => {
+    const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Leave now", message: "Gas in the Science building.", category: "emergency", audience: { all: true } });
+    for (const user of ["staff", "admin"]) {
+      const page = await open(chrome, hub, `/${user}`, { user, colorScheme, bypassCSP: true });
+      await until(page, () => document.querySelector("#urgent article"));
+      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(page.wrong, []);
+      await page.context().close();
+    }
+    await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
+  });
+
   test(`answers, a drop that can be taken back, a banner and an emergency, ${colorScheme}`, async () => {
     for (const [title, priority, category] of [["Payment is due", "high", "workflow"], ["Leave now", "critical", "emergency"]]) {
       await hub.ask("staff", "POST", "/api/v1/alerts", { title, message: "At once.", priority, category, audience: { all: true } });
@@ -171,5 +223,33 @@ for (const colorScheme of ["light", "dark"]) {
     await page.context().close();
     for (const { id } of (await hub.ask("staff", "GET", "/api/v1/alerts?active=true")).items) await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
     await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Library hours", message: "Until ten.", priority: "low", audience: { all: true } });
+  });
+}
+
+/** What is as wide as its words, and may be moved to the side by itself, does not count: tables in `.scroll`, the parts of a page. */
+const wide = (page) => page.evaluate(() => {
+  const inside = (el) => el.closest(".scroll, #views, .unseen, svg");
+  const over = [...document.body.querySelectorAll("*")].filter((el) => !inside(el) && el.checkVisibility() && el.getBoundingClientRect().right > innerWidth + 1);
+  return { by: document.documentElement.scrollWidth - innerWidth, over: over.slice(0, 5).map((el) => el.outerHTML.slice(0, 120)) };
+});
+const NARROW = { width: 320, height: 640 };
+/** Every page in every part of it: address, who, and what is awaited. */
+const PARTS = [
+  ...["", "#term", "#alerts"].map((hash) => [`/?term=open${hash}`, { user: "student" }, listed]),
+  ["/staff", {}, (page) => until(page, () => document.querySelector("#sign-in form"))],
+  ...["now", "sections", "import", "alerts", "terms"].map((part) => [`/staff#${part}`, { user: "staff" }, (page) => until(page, () => document.querySelector("#terms table") && document.querySelector("#map i"))]),
+  ["/admin#now", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
+  ["/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
+  ["/admin#demo", { user: "admin" }, (page) => until(page, () => document.querySelector("#demo-said .result"))],
+  ["/admin#plone", { user: "admin", script: answering("/admin/plone", PLONE) }, says("#plone-aside", /Send all again/)],
+  ["/admin#people", { user: "admin" }, (page) => until(page, () => document.querySelector("#people tbody tr"))],
+  ["/admin#audit", { user: "admin" }, (page) => until(page, () => document.querySelector("#audit-rows td"))],
+];
+for (const [where, how, ready] of PARTS) {
+  test(`on 320 pixels nothing of ${where} is beside the screen`, async () => {
+    const page = await open(chrome, hub, where, { ...how, ...NARROW });
+    await ready(page);
+    assert.deepEqual(await wide(page), { by: 0, over: [] });
+    await page.context().close();
   });
 }

@@ -31,10 +31,14 @@ test("a demonstration is drawn while it runs, and its sentence, its lanes and it
   const [plone, eduhub] = [row("plone"), row("hub")];
   assert.equal(task.state, "done");
   assert.equal((await page.textContent("#demo-said")).trim(),
-    `Plone said yes to ${plone.told} and kept ${plone.held}. EduHub said yes to ${eduhub.told} and kept ${eduhub.held}.`);
+    [["Plone", plone], ["EduHub", eduhub]].map(([name, { told, held, lost, oversold }]) => `${name} said yes to ${told} seats and kept ${held}: ${lost || "none"} lost, ${oversold || "none"} oversold.`).join(" "));
   for (const [lane, { told, held, lost, per_s }] of [["plone", plone], ["hub", eduhub]]) {
     assert.equal(await page.locator(`.lane.${lane} .squares .kept`).count(), held);
     assert.equal(await page.locator(`.lane.${lane} .squares .lost`).count(), lost);
+    const legend = await page.locator(`.lane.${lane} .became li`).allTextContents();
+    const [total, kept, gone] = legend.map((text) => parseInt(text, 10) || 0);
+    assert.match(legend[0], /^\d+ seats promised:$/);
+    assert.deepEqual([total, kept, gone, kept + gone], [told, told - lost, lost, total], legend.join());
     assert.match(await page.textContent(`.lane.${lane} .pace`), new RegExp(`^${number(Math.round(per_s))} answers a second on average`));
     await page.locator("#demo-numbers").evaluate((el) => { el.open = true; });
     const cells = await page.getByRole("row", { name: "Seats that students were told" }).getByRole("cell").allTextContents();
@@ -65,7 +69,7 @@ test("a run is picked up after a reload, by who looks at another part meanwhile,
   assert.equal(await page.isVisible("#demo-said"), false);
   await page.click("#views [href='#demo']");
   await whole(other);
-  assert.match(await page.textContent("#demo-said"), /^EduHub said yes to \d+ and kept \d+\. $/);
+  assert.match(await page.textContent("#demo-said"), /^EduHub said yes to \d+ seats and kept \d+: none lost, none oversold\. $/);
   assert.equal(await page.locator(".lane").count(), 1);
 });
 

@@ -48,6 +48,29 @@ test("a page that is opened later has the past, and the keyboard goes back in it
   assert.equal(await page.getByRole("button", { name: "10 minutes" }).getAttribute("aria-pressed"), "true");
 });
 
+test("who is connected is drawn by role, each in a line of its own", async () => {
+  const staff = await open(chrome, hub, "/staff", { user: "staff" });
+  const page = await open(chrome, hub, "/admin", { user: "admin" });
+  await says(page, "Connected", /\d+ students?\d+ visitors?1 staff[1-9]\d* administrators?$/);
+  const ends = await strip(page, "Connected").locator(".line").evaluateAll((lines) => lines.map((line) => line.getAttribute("d").length > 0));
+  assert.deepEqual(ends, [true, true, true, true]);
+  await staff.context().close();
+  await says(page, "Connected", /0 staff/);
+});
+
+test("where no WebSocket gets through, what is asked for is drawn as one line", async () => {
+  const page = await open(chrome, hub, "/admin", { user: "admin", script: "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: '' })); } close() {} };" });
+  await until(page, () => document.querySelector("#live").dataset.state === "polling");
+  // Legs of the line that are longer than the time between two samples that are told: they are between two that were asked for.
+  await until(page, () => {
+    const line = document.querySelector(".strip .line");
+    const second = line.closest("svg").getBoundingClientRect().width / 120;
+    const points = [...line.getAttribute("d").matchAll(/([ML])([\d.-]+) /g)].map(([, kind, x]) => ({ kind, x: Number(x) }));
+    const asked = points.filter(({ x }, at) => at && x - points[at - 1].x > 3.5 * second);
+    return asked.length > 1 && asked.every(({ kind }) => kind === "L");
+  });
+});
+
 test("a hub that is restarted is told of, and drawn on", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin" });
   await until(page, () => document.querySelector("#live").dataset.state === "live" && /All is well/.test(document.querySelector("#health").textContent));
@@ -55,7 +78,7 @@ test("a hub that is restarted is told of, and drawn on", async () => {
   await until(page, () => /does not answer/.test(document.querySelector("#health").textContent));
   await hub.run();
   await until(page, () => document.querySelector("#live").dataset.state === "live" && /All is well/.test(document.querySelector("#health").textContent));
-  await says(page, "Connected", /[1-9] staff/);
+  await says(page, "Connected", /[1-9]\d* administrator/);
   assert.equal(await strip(page, "Memory").locator(".line").count(), 1);
 });
 

@@ -152,8 +152,8 @@ export class Demo {
   }
 
   #result(task) {
-    const parts = outcome(task).map(({ lane, yes, kept, harmed }) => h("span", null,
-      `${NAME[lane]} said yes to `, h("strong", null, yes.toLocaleString()), " and kept ", h("strong", { class: harmed ? "stop" : "good" }, kept.toLocaleString()), ". "));
+    const parts = outcome(task).map(({ lane, yes, kept, harm, harmed }) => h("span", null,
+      `${NAME[lane]} said yes to `, h("strong", null, yes.toLocaleString()), ` ${yes === 1 ? "seat" : "seats"} and kept `, h("strong", { class: harmed ? "stop" : "good" }, kept.toLocaleString()), `: ${harm}. `));
     this.#say(`${task.task} done`, h("p", { class: "result whole" }, parts.length ? parts : "Nothing was measured."));
   }
 

@@ -22,11 +22,18 @@ const times = (name, kind) => ({
   ],
 });
 
+/**
+ * How far apart samples may be that are asked for while there is no connection, and still be one line: `poll.js` asks
+ * at most 6.5 s after the last answer, and an answer may take its time.
+ */
+const ASKED_MS = 12_000;
+
 const STRIPS = [
   { name: "Connected", unit: whole, least: 5, lines: [
     { tone: "accent", of: ({ connections }) => connections.student, words: (n) => count(n, "student") },
     { tone: "soft", of: ({ connections }) => connections.visitor, words: (n) => count(n, "visitor") },
-    { tone: "ink", of: ({ connections }) => connections.staff + connections.admin, words: (n) => `${whole(n)} staff` },
+    { tone: "ink", of: ({ connections }) => connections.staff, words: (n) => `${whole(n)} staff` },
+    { tone: "ink dotted", of: ({ connections }) => connections.admin, words: (n) => count(n, "administrator") },
   ] },
   { name: "Requests", unit: whole, least: 10, lines: [{ tone: "accent", of: (now) => now.requests_per_s, words: (n) => `${rate(n)} a second` }] },
   { name: "Registrations", unit: whole, least: 5, lines: [
@@ -62,7 +69,7 @@ export class Now {
 
   /** Asks for what the connection would have brought. */
   async read() {
-    if (this.#running) this.#strips.add(await api.get("/api/v1/admin/metrics"));
+    if (this.#running) this.#strips.add(await api.get("/api/v1/admin/metrics"), ASKED_MS);
   }
 
   run(running) {

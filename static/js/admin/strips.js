@@ -6,7 +6,7 @@ import { clock } from "../words.js";
 const SVG = "http://www.w3.org/2000/svg";
 /** How much of the past can be looked at, in seconds; the first is shown at the start. */
 export const SPANS_S = [120, 600];
-/** A second more or less between two samples is the machine's; a longer time without one is a gap in the line. */
+/** A second more or less between two samples that are told is the machine's; a longer time without one is a gap in the line. */
 const GAP_MS = 3_500;
 /** The height of a strip's drawing, in CSS pixels. */
 const HEIGHT = 44;
@@ -25,14 +25,14 @@ export function ceiling(n) {
 }
 
 /**
- * The line through these points, `[ms, value]` in the order of time: of a value that is null, and over a gap in time,
- * there is none. `x` and `y` turn them into pixels.
+ * The line through these points, `[ms, value, reach]` in the order of time: of a value that is null, and to a point that
+ * is further away than its reach, there is none. `x` and `y` turn them into pixels.
  */
 export function path(points, x, y) {
   let d = "", last = null;
-  for (const [at, value] of points) {
+  for (const [at, value, reach = GAP_MS] of points) {
     if (value === null || value === undefined) { last = null; continue; }
-    d += `${last !== null && at - last <= GAP_MS ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+    d += `${last !== null && at - last <= reach ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
     last = at;
   }
   return d;
@@ -47,7 +47,7 @@ export class Strips {
 
   /**
    * `strips`: `{name, unit(n), least, lines: [{of(sample), tone, words(n, sample)}], trouble?(sample), shown?(sample)}`; a
-   * sample is what the hub tells each second, `tone` one of the drawing's colours, `least` the least that the scale
+   * sample is what the hub tells each second, `tone` one or more of the drawing's classes, `least` the least that the scale
    * reaches to, `trouble` marks the time in which something was wrong.
    */
   constructor(at, strips) {
@@ -107,9 +107,9 @@ export class Strips {
     this.#draw();
   }
 
-  /** One more. */
-  add(sample) {
-    this.#take(sample);
+  /** One more; `reach` is how long before it another may be, and still be joined to it. */
+  add(sample, reach = GAP_MS) {
+    this.#take({ ...sample, reach });
     this.#due ||= requestAnimationFrame(() => this.#draw());
   }
 
@@ -141,13 +141,13 @@ export class Strips {
     for (const row of this.rows) {
       row.el.hidden = Boolean(newest && row.shown && !row.shown(newest));
       if (row.el.hidden) continue;
-      const all = row.lines.map(({ of }) => seen.map((sample) => [sample.ms, of(sample)]));
+      const all = row.lines.map(({ of }) => seen.map((sample) => [sample.ms, of(sample), sample.reach]));
       const most = ceiling(Math.max(row.least, ...all.flat().map(([, value]) => value ?? 0)));
       const y = (value) => HEIGHT - 1 - value / most * (HEIGHT - 4);
       row.drawing.setAttribute("width", width);
       row.grid.setAttribute("d", `M0 ${HEIGHT - 1}H${width}M0 3H${width}`);
       row.paths.forEach((line, i) => line.setAttribute("d", path(all[i], x, y)));
-      row.troubles.setAttribute("d", row.trouble ? seen.filter(row.trouble).map(({ ms }) => `M${x(ms).toFixed(1)} 0v${HEIGHT}h${-1000 / this.#span * width}v${-HEIGHT}z`).join("") : "");
+      row.troubles.setAttribute("d", row.trouble ? troubled(seen, row.trouble, x) : "");
       row.top.textContent = row.unit(most);
     }
     this.#ticks(x);
@@ -188,6 +188,16 @@ export class Strips {
     this.axis.setAttribute("aria-valuenow", Math.round((sample.ms - this.#from) / 1000));
     this.axis.setAttribute("aria-valuetext", at === null ? when : `${when}: ${this.rows.filter(({ el }) => !el.hidden).map(({ name, values }) => `${name}: ${values.map((one) => one.textContent).join(", ")}`).join("; ")}`);
   }
+}
+
+/** The time in which something was wrong: from the sample before until the one that says so. */
+function troubled(samples, trouble, x) {
+  return samples.map((sample, at) => {
+    if (!trouble(sample)) return "";
+    const before = samples[at - 1]?.ms ?? 0;
+    const from = sample.ms - before <= (sample.reach ?? GAP_MS) ? before : sample.ms - 1000;
+    return `M${x(from).toFixed(1)} 0v${HEIGHT}H${x(sample.ms).toFixed(1)}v${-HEIGHT}z`;
+  }).join("");
 }
 
 /** The sample that is nearest to a moment. */

@@ -56,7 +56,7 @@ export class Lane {
     const text = `${square} ${said.map((one) => one.text)}`;
     if (text === this.#said) return;
     this.#said = text;
-    put(this.words, said.map(({ kind, tone, text }) => h("li", { class: tone }, kind ? h("i", { class: kind, "aria-hidden": "true" }) : icon("check"), text)));
+    put(this.words, said.map(({ kind, tone, text }) => h("li", { class: tone }, kind ? h("i", { class: kind, "aria-hidden": "true" }) : tone === "good" && icon("check"), text)));
     put(this.each, square > 1 && row ? `Each square is ${square} seats.` : "");
   }
 }

@@ -28,10 +28,12 @@ export const pressedFor = (row) => row?.per_s > 0 ? row.requests / row.per_s : 0
 /** When it was started: its id begins with that moment. */
 export const startedAt = (task) => parseInt(task.task.replaceAll("-", "").slice(0, 12), 16);
 
-/** What it came to, in parts of a sentence: `{lane, yes, kept}`; none for what was not counted. */
+const none = (n) => n ? n.toLocaleString() : "none";
+
+/** What it came to, in parts of a sentence: `{lane, yes, kept, harm}`, all of them in seats; none for what was not counted. */
 export function outcome(task) {
   return LANES.map((lane) => rowOf(task, lane)).filter((row) => row && row.held !== null)
-    .map((row) => ({ lane: row.target, yes: row.told, kept: row.held, harmed: row.lost > 0 || row.oversold > 0 }));
+    .map(({ target, told, held, lost, oversold }) => ({ lane: target, yes: told, kept: held, harm: `${none(lost)} lost, ${none(oversold)} oversold`, harmed: lost > 0 || oversold > 0 }));
 }
 
 export function ran(task) {
@@ -48,16 +50,23 @@ export function phase(task, elapsed) {
   return { text: `${count(row?.users ?? task.users, "student")} press ${NAME[task.phase] ?? "on"}.` };
 }
 
-/** What became of the yeses, in words: `{text, tone}` of each. */
+/**
+ * What became of the yeses, in words: `{text, tone}` of each. First how many there were, then what they add up to; those
+ * above what there is are among them, and so are told as some of them.
+ */
 export function seatsInWords({ told, held, lost, oversold }, running) {
   if (held === null) {
     return [{ kind: "told", tone: "", text: running ? `${count(told, "seat")} promised so far` : `${count(told, "seat")} promised, and not counted` }];
   }
+  const kept = told - lost;
+  const besides = held - kept;
   return [
-    { kind: "kept", tone: "good", text: `${held.toLocaleString()} kept` },
+    { kind: "", tone: "all", text: `${count(told, "seat")} promised:` },
+    { kind: "kept", tone: "good", text: `${kept.toLocaleString()} kept` },
     lost ? { kind: "lost", tone: "stop", text: `${lost.toLocaleString()} lost` } : { tone: "good", text: "None lost" },
-    oversold ? { kind: "over", tone: "stop", text: `${oversold.toLocaleString()} more than there are seats` } : { tone: "good", text: "None oversold" },
-  ];
+    besides > 0 && { kind: "kept", tone: "", text: `${besides.toLocaleString()} kept besides, whose answer did not arrive` },
+    oversold ? { kind: "over", tone: "stop", text: `${oversold.toLocaleString()} of these oversold: more than there are` } : { tone: "good", text: "None oversold" },
+  ].filter(Boolean);
 }
 
 export const errors = ({ errors: n }) => n ? { tone: "stop", text: `${count(n, "request")} failed` } : { tone: "", text: "No request failed" };
