@@ -248,7 +248,7 @@ mod tests {
             (
                 403,
                 r#"{"type": "Forbidden", "message": "Resource is locked."}"#,
-                failed("somebody is editing it in Plone"),
+                Judged::Refused(PloneError::Occupied("it is being edited".into())),
             ),
             (502, "<html><h1>502 Bad Gateway</h1>", Judged::NotPlone("status 502 without an answer of Plone".into())),
             (503, "", Judged::NotPlone("status 503 without an answer of Plone".into())),

@@ -1,5 +1,6 @@
 // What the page cannot do without is asked for again, with words, until it is here.
 
+import { passes } from "../api.js";
 import { $, button, h, put } from "../dom.js";
 import { backoff } from "../live.js";
 import { sentence } from "../words.js";
@@ -8,9 +9,6 @@ import { sentence } from "../words.js";
 const TRIES_MAX = 60;
 /** The longest that the hub may tell it to wait. */
 const WAIT_MS_MAX = 60_000;
-
-/** Whether asking again may help: no answer, too many requests, or a hub that is not well. */
-const passing = ({ status }) => status === 0 || status === 429 || status >= 500;
 
 /** The wait before the next try: what the hub says and then, so that not all desks come back at once, some more. */
 const wait = (attempt, { retry_after }) => Math.min(WAIT_MS_MAX, (Number(retry_after) || 0) * 1000) + backoff(attempt);
@@ -26,7 +24,7 @@ export async function untilHere(what, ask, wanted) {
     for (let attempt = 0; wanted(); attempt += 1) {
       const problem = await ask().then(() => null, (problem) => problem);
       if (!problem || !wanted()) return;
-      if (!passing(problem)) throw problem;
+      if (!passes(problem)) throw problem;
       await pause(line, what, attempt, problem);
     }
   } finally {
