@@ -154,7 +154,7 @@ fn count_of(folder: &str, server: &Server) -> usize {
 fn whatever_way_plone_fails_registration_alerts_and_dashboards_go_on_and_nothing_grows() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let home = before_plone(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "300");
+    let home = before_plone(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "1000");
     let server = home.serve();
     let ids = wait_for_sections(&server);
     let admin = home.token("operator", "admin");

@@ -352,7 +352,7 @@ impl Run<'_> {
         self.job.live.report().applying = Some(generation);
         let kept = self.job.live.report().kept();
         let store = self.inner.around.store.clone();
-        Ok(self.wait(|| store.put_task(kept.clone()))?)
+        self.wait(|| store.put_task(kept.clone()))
     }
 
     /// What the registrar counted when it applied: something may have moved since the comparison.
