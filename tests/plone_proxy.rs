@@ -167,7 +167,17 @@ fn nobody_signs_in_to_plone_past_the_limits_of_the_hub() {
             .status,
         400
     );
-    assert_eq!(server.client().call("TRACE", "/plone/", &[], b"").unwrap().status, 405);
+    let traced = server.client().call("TRACE", "/plone/", &[], b"").unwrap().expect(405);
+    assert_eq!(traced.header("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+}
+
+#[test]
+fn who_is_told_to_wait_under_plone_is_told_so_in_the_sandbox() {
+    let home = before_plone(Home::new(), &Plone::shared().url()).setting("limits.requests_per_second", "1");
+    let server = home.serve();
+    let mut client = server.client();
+    let refused = (0..500).map(|_| get(&mut client, "/plone/..", &[])).find(|answer| answer.status == 429);
+    assert!(is_sandboxed(&refused.expect("somebody is told to wait")));
 }
 
 #[test]

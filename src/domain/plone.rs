@@ -86,12 +86,6 @@ impl PloneField {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.as_str() == name)
     }
-
-    /// Whether only the hub writes it: people and their numbers.
-    #[must_use]
-    pub const fn is_the_hubs(self) -> bool {
-        matches!(self, Self::SeatsTaken | Self::Waitlisted | Self::Roster)
-    }
 }
 
 /// The value of a field, in the one form in which the hub compares values.

@@ -99,6 +99,12 @@ impl Problem {
         self.retry_after_s = Some(seconds);
         self
     }
+    /// Says which methods can be used.
+    #[must_use]
+    pub const fn allow(mut self, methods: &'static str) -> Self {
+        self.allow = Some(methods);
+        self
+    }
     /// Keeps a cause for the log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {

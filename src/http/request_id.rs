@@ -22,6 +22,9 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
 );
+/// What a page of Plone may do under the hub's origin: be looked at. Without scripts, forms and an origin it cannot act
+/// as the hub's user.
+pub const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
 /// What a handler says of an answer that is personal.
 pub const PRIVATE: (&str, &str) = ("Cache-Control", "private, no-store");
 /// For an answer that says nothing of caching: it may be personal.
@@ -82,6 +85,10 @@ pub async fn request_id<B: MessageBody + 'static>(
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
     let is_ours = !answer.request().extensions().contains::<OwnPolicy>();
+    if is_ours && is_under_plone(answer.request().path()) {
+        // Whoever answers: what is refused on the way there has no say either.
+        answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
+    }
     protect(answer.headers_mut(), is_ours);
     if let Some(cause) = cause {
         log::error!(target: "eduhub::http", "{cause} id={id_text}");
@@ -91,6 +98,10 @@ pub async fn request_id<B: MessageBody + 'static>(
     }
     write_line(&answer, started, id_text);
     Ok(answer)
+}
+
+fn is_under_plone(path: &str) -> bool {
+    path.strip_prefix("/plone").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn is_problem(headers: &HeaderMap) -> bool {
@@ -134,6 +145,16 @@ fn write_line<B>(answer: &ServiceResponse<B>, started: Instant, id: &str) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    async fn only_what_is_under_plone_is_plones() {
+        for path in ["/plone", "/plone/", "/plone/news"] {
+            assert!(super::is_under_plone(path), "{path}");
+        }
+        for path in ["/", "/plonex", "/api/v1/admin/plone"] {
+            assert!(!super::is_under_plone(path), "{path}");
+        }
+    }
+
     use super::super::error::header_of;
     use super::*;
     use actix_web::{App, HttpResponse, middleware, test, web};

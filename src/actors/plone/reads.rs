@@ -160,12 +160,12 @@ where
         let outcome = {
             let mut slots = self.inner.lock();
             let slot = self.inner.slot(&mut slots, key);
-            if let Some(kept) = slot.kept() {
+            if let Some(mut kept) = slot.kept() {
                 let is_fresh = kept.age < self.inner.limits.fresh;
                 self.inner.counters.count(if is_fresh { |c| &c.hits } else { |c| &c.stale });
                 if !is_fresh && slot.flying().is_none() && slot.failed_lately().is_none() {
-                    // When too much is read already, the next who asks renews it.
-                    let _ = self.begin(&mut slots, key);
+                    // When too much is read already, the next who asks renews it, and this one is told so.
+                    kept.error = self.begin(&mut slots, key).err().or(kept.error);
                 }
                 return Ok(kept);
             }

@@ -201,3 +201,23 @@ async fn a_read_that_panics_hangs_nobody_and_the_next_one_is_tried() {
     assert!(matches!(reads.get(&"news", SOON).await, Err(ReadError::Failed(PloneError::Unavailable(_)))));
     assert_eq!(reads.get(&"news", SOON).await.unwrap().value, 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_old_copy_that_cannot_be_renewed_now_says_so_with_its_age() {
+    let source = Source::gated();
+    let reads = source.reads();
+    let old = Duration::from_secs(300);
+    reads.put(&"mine", 7, old);
+    for others in ["a", "b"] {
+        assert_eq!(reads.get(&others, Duration::ZERO).await, Err(ReadError::Late));
+    }
+    let kept = reads.get(&"mine", SOON).await.unwrap();
+    assert_eq!((kept.value, kept.age, kept.error), (7, old, Some(PloneError::Busy)));
+    source.let_through(3);
+    settle().await;
+    // There is room again: this one begins to renew it, and the next has the new copy.
+    assert_eq!(reads.get(&"mine", SOON).await.unwrap().error, None);
+    settle().await;
+    let kept = reads.get(&"mine", SOON).await.unwrap();
+    assert_eq!((kept.value, kept.age, kept.error), (8, Duration::ZERO, None));
+}

@@ -167,12 +167,13 @@ fn proxied(folder: &str, link: &str) -> Option<String> {
     let (path, rest) = link.split_at(end);
     let mut names: Vec<&str> = Vec::new();
     for name in folder.split('/').chain(path.split('/')) {
-        match name {
+        // An encoded dot is a dot, to browsers too.
+        match name.to_ascii_lowercase().replace("%2e", ".").as_str() {
             "" | "." => {}
             ".." => {
                 names.pop()?;
             }
-            name => names.push(name),
+            _ => names.push(name),
         }
     }
     let slash = if names.is_empty() { "" } else { "/" };
@@ -252,6 +253,10 @@ mod tests {
             ("/Plone/courses", Some("/plone/courses")),
             ("/courses", Some("/plone/courses")),
             ("../../api/v1/logout", None),
+            ("%2e%2e/%2E%2e/api/v1/logout", None),
+            ("/%2e./api/v1/logout", None),
+            ("http://127.0.0.1:8080/Plone/%2e%2e/api", None),
+            ("%2e/.%2e/courses/a%2eb", Some("/plone/courses/a%2eb")),
             ("#top", Some("#top")),
             ("https://www.example.edu/x", Some("https://www.example.edu/x")),
             ("//www.example.edu/x", Some("https://www.example.edu/x")),

@@ -25,7 +25,7 @@ use self::heads::{Answered, Asked, Seen};
 use self::path::Place;
 use super::auth::{Visitor, client_ip, foreign_origin};
 use super::error::Problem;
-use super::request_id::{OwnPolicy, RequestId};
+use super::request_id::{OwnPolicy, RequestId, SANDBOX};
 use super::site::{OriginVerdict, Site};
 use crate::adapters::plone::{PloneClient, StreamAnswer, StreamCall, StreamError};
 use crate::identity::Identity;
@@ -33,9 +33,8 @@ use crate::identity::limits::AddressKey;
 use crate::ports::plone::PloneError;
 use crate::protocol::problem::ProblemCode;
 
-/// What a page of Plone may do under the hub's origin: be looked at. Without scripts, forms and an origin it cannot act
-/// as the hub's user.
-const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
+/// What can be asked of Plone here.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// What only a page of the hub itself would load from here: a script of Plone must not run with the hub's rights.
 const NOT_LOADED: [&str; 9] = [
     "script",
@@ -267,7 +266,7 @@ fn check_framing(req: &HttpRequest) -> Result<(), Problem> {
     }
     if [Method::CONNECT, Method::TRACE].contains(req.method()) {
         let detail = "Plone can be read and written here, not tunnelled or traced.";
-        return Err(Problem::new(ProblemCode::MethodNotAllowed, detail));
+        return Err(Problem::new(ProblemCode::MethodNotAllowed, detail).allow(METHODS));
     }
     Ok(())
 }

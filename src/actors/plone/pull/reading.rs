@@ -58,8 +58,10 @@ pub(super) async fn read_all<T>(
         match item {
             Ok(item) => items.push((hit.clone(), item)),
             Err(PloneError::NotFound) => {}
+            // Of one item alone there may be no answer that can be read. Where Plone is away, the circuit opens soon.
             Err(
-                error @ (PloneError::Failed(_)
+                error @ (PloneError::Unavailable(_)
+                | PloneError::Failed(_)
                 | PloneError::Occupied(_)
                 | PloneError::Refused(_)
                 | PloneError::Forbidden),
@@ -74,4 +76,53 @@ pub(super) async fn read_all<T>(
         }
     }
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    fn hits(count: usize) -> Vec<Hit> {
+        let hit = |number| Hit {
+            uid: format!("u{number}"),
+            path: format!("/courses/{number}"),
+            modified: "2026-11-24T00:12:32Z".parse().unwrap(),
+        };
+        (0..count).map(hit).collect()
+    }
+
+    /// Reads items, of which the first ones are answered so.
+    async fn read(count: usize, bad: usize, error: PloneError) -> (Result<usize, PullError>, Found) {
+        let mut found = Found::default();
+        let bad: Vec<String> = (0..bad).map(|number| format!("u{number}")).collect();
+        let one = |hit: &Hit| -> PloneFuture<()> {
+            let answer = if bad.contains(&hit.uid) { Err(error.clone()) } else { Ok(()) };
+            futures_util::future::ready(answer).boxed()
+        };
+        let read = read_all(&hits(count), one, &mut found).await.map(|items| items.len());
+        (read, found)
+    }
+
+    #[tokio::test]
+    async fn an_item_that_cannot_be_read_is_skipped_counted_and_told() {
+        let words = || "an answer that is no JSON".to_owned();
+        for error in [PloneError::Unavailable(words()), PloneError::Failed(words()), PloneError::Forbidden] {
+            let (read, found) = read(30, 1, error.clone()).await;
+            assert_eq!(read.unwrap(), 29);
+            assert_eq!((found.counts.skipped, found.problems.len()), (1, 1));
+            assert_eq!(
+                (&found.problems[0].path, &found.problems[0].reason),
+                (&"/courses/0".to_owned(), &error.to_string())
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plone_that_is_away_or_broken_ends_the_pull() {
+        for error in [PloneError::Open, PloneError::Busy, PloneError::Unauthenticated] {
+            assert!(read(30, 1, error).await.0.is_err());
+        }
+        assert!(read(30, FAILURES_MAX + 1, PloneError::Failed("500".to_owned())).await.0.is_err());
+    }
 }
