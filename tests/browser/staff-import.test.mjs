@@ -119,6 +119,43 @@ test("a large import shows how far it is, is found again when the page was left,
   await said(page, "Cancelled. Nothing has changed.");
 });
 
+test("how much of a file has gone is shown while it is sent, and cancelling then leaves nothing", async () => {
+  const slow = path.join(folder, "slow.csv");
+  writeFileSync(slow, `${HEADS}\n${"slow,1,BIG 1,A line that is long enough for a file of some size,30\n".repeat(60_000)}`);
+  const page = await desk();
+  const line = await page.context().newCDPSession(page);
+  await line.send("Network.enable");
+  await line.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000 });
+  await page.setInputFiles("#import-form [name=file]", slow);
+  await check(page);
+  await until(page, () => {
+    const { value, max } = document.querySelector("#task progress") ?? {};
+    return value > 0 && value < max && /^Sending slow\.csv: \d+\.\d of 4\.\d MB\.$/.test(document.querySelector("#task [role=status]").textContent);
+  });
+  await page.getByRole("button", { name: "Cancel the import" }).click();
+  await until(page, () => document.querySelector("#import-answer").textContent === "Cancelled. Nothing has changed." && !document.querySelector("#task").firstChild);
+  assert.equal(await page.isVisible("#import-form"), true);
+});
+
+test("an import that is cancelled when all of it is sent and the hub has not answered is stopped at the hub", async () => {
+  const page = await desk();
+  await choose(page, "gap,1,MATH 1,One,10");
+  const ended = page.waitForRequest((request) => request.method() === "DELETE" && /\/imports\//.test(request.url()));
+  // A hub that takes the file and says nothing for a while.
+  hub.process.kill("SIGSTOP");
+  try {
+    await check(page);
+    await until(page, () => /schedule\.csv is sent\. Waiting for the hub/.test(document.querySelector("#task").textContent));
+    await page.getByRole("button", { name: "Cancel the import" }).click();
+    await until(page, () => /Cancelling/.test(document.querySelector("#task").textContent));
+  } finally {
+    hub.process.kill("SIGCONT");
+  }
+  await ended;
+  // One as small as this may have been checked before it could be stopped; a check changes nothing.
+  await said(page, "Cancelled|Checked|done");
+});
+
 test("an import is checked and applied by keyboard alone", async () => {
   const page = await desk();
   await choose(page, "keys,1,MATH 1,One,10");

@@ -10,7 +10,8 @@ const mb = (bytes) => (bytes / MB).toLocaleString(undefined, { minimumFractionDi
 function stage({ phase, name, rows = 0, sections = 0, refused = 0, bytes = 0, bytes_total: total = 0, created = 0, updated = 0, unchanged = 0 }) {
   const bad = refused ? `, ${count(refused, "line")} refused` : "";
   switch (phase) {
-    case "sending": return { words: `Sending ${name}, ${mb(total)} MB.` };
+    case "sending": return bytes < total ? { words: `Sending ${name}: ${mb(bytes)} of ${mb(total)} MB.`, part: total ? bytes / total : 0 } : { words: `${name} is sent. Waiting for the hub to begin.` };
+    case "stopping": return { words: "Cancelling. What the hub has begun is stopped." };
     case "queued": return { words: "Another import is before this one. It begins by itself." };
     case "reading": return { words: `Reading the file: ${mb(bytes)} of ${mb(total)} MB, ${count(rows, "row")}${bad}.`, part: total ? bytes / total : 0 };
     case "comparing": return { words: `Comparing with the term: ${(created + updated + unchanged).toLocaleString()} of ${count(sections, "section")}${bad}.`, part: sections ? (created + updated + unchanged) / sections : undefined };
@@ -33,7 +34,7 @@ export function drawProgress(at, state, oncancel) {
   const { words, part } = stage(state);
   if (part === undefined) parts.bar.removeAttribute("value");
   else parts.bar.value = part;
-  parts.cancel.disabled = state.phase === "applying";
+  parts.cancel.disabled = ["applying", "stopping"].includes(state.phase);
   if (parts.words.textContent !== words) put(parts.words, words);
   return parts.title;
 }

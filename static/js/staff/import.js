@@ -8,6 +8,7 @@ import { size, wrongWith } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
 import { report } from "./import-report.js";
 import { forgetFile, keepFile, keptFile } from "./kept-file.js";
+import { upload } from "./upload.js";
 
 const TASK_KEY = "eduhub.import";
 /** How often the page asks when the live connection is silent. */
@@ -87,11 +88,17 @@ export class ImportDesk {
     this.#sending?.abort();
     const sending = this.#sending = new AbortController();
     this.#answer();
-    drawProgress($("task"), { phase: "sending", name: file.name, bytes_total: file.size, dry_run: options.dry_run }, () => sending.abort()).focus();
+    const draw = (phase, bytes = 0) => drawProgress($("task"), { phase, bytes, name: file.name, bytes_total: file.size, dry_run: options.dry_run }, stop);
+    let [gone, stopped] = [0, false];
+    // Once all of it has gone the hub may have begun: it is stopped there, as soon as it says which import it is.
+    const stop = () => { stopped = true; gone < file.size ? sending.abort() : draw("stopping"); };
+    draw("sending").focus();
     this.#step(options.dry_run ? 1 : 2);
     try {
-      const { task } = await api.post(`/api/v1/imports${query(options)}`, file, { type: "text/csv", ms: 0, signal: sending.signal });
+      const onprogress = (bytes) => { gone = bytes; if (!stopped) draw("sending", bytes); };
+      const { task } = await upload(`/api/v1/imports${query(options)}`, file, { signal: sending.signal, onprogress });
       this.#options = { file, name: file.name, ...options };
+      if (stopped) await this.#end(task);
       await keepFile(task, file);
       this.#follow(task);
     } catch (problem) {
@@ -152,12 +159,16 @@ export class ImportDesk {
   }
 
   async #cancel() {
+    await this.#end(this.#task);
+    this.#ask();
+  }
+
+  async #end(task) {
     try {
-      await api.delete(`/api/v1/imports/${encodeURIComponent(this.#task)}`);
+      await api.delete(`/api/v1/imports/${encodeURIComponent(task)}`);
     } catch (problem) {
       this.#answer(sentence(problem), "stop");
     }
-    this.#ask();
   }
 
   #done(state) {
