@@ -58,6 +58,18 @@ test("who is connected is drawn by role, each in a line of its own", async () =>
   await says(page, "Connected", /0 staff/);
 });
 
+test("the moments stand under the lines, a value that is not there has no mark, and no words are beside the page", async () => {
+  const page = await open(chrome, hub, "/admin", { user: "admin" });
+  await until(page, () => document.querySelectorAll(".axis text").length > 1 && document.querySelector(".said li span")?.textContent);
+  const [axis, ticks] = await page.locator(".axis").evaluate((el) => [el, el.querySelector(".ticks")].map((one) => one.getBoundingClientRect().top));
+  assert.equal(ticks, axis);
+  const marks = await page.locator(".strip:not([hidden]) .said li").evaluateAll((all) => all.filter((one) => one.checkVisibility() !== Boolean(one.textContent)).length);
+  assert.equal(marks, 0);
+  const beside = await page.locator(".said li").evaluateAll((all) => all.filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.textContent));
+  assert.deepEqual(beside, []);
+  assert.deepEqual(page.wrong, []);
+});
+
 test("where no WebSocket gets through, what is asked for is drawn as one line", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin", script: "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: '' })); } close() {} };" });
   await until(page, () => document.querySelector("#live").dataset.state === "polling");

@@ -177,9 +177,8 @@ export class Strips {
       row.hair.setAttribute("d", d);
       row.lines.forEach(({ of, words }, i) => {
         const text = words(of(sample), sample);
-        if (row.values[i].textContent === text) return;
-        row.values[i].textContent = text;
         row.values[i].parentElement.hidden = !text;
+        if (row.values[i].textContent !== text) row.values[i].textContent = text;
       });
     }
     const when = at === null ? `Now, ${clock(sample.ms)}` : `At ${clock(sample.ms)}`;
