@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until } from "./support.mjs";
+import { browser, Hub, open, until, PATIENCE_MS } from "./support.mjs";
 
 let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
@@ -11,7 +11,11 @@ after(async () => { await chrome?.close(); await hub?.end(); });
 const desk = (where) => open(chrome, hub, `/admin${where}`, { user: "admin" });
 const newest = () => hub.ask("admin", "GET", "/api/v1/admin/demo");
 /** Waits until no demonstration is under way: one runs at a time. */
-const quiet = async () => { while ((await newest()).state === "running") await new Promise((resolve) => setTimeout(resolve, 100)); };
+const quiet = async () => {
+  for (const begun = Date.now(); (await newest()).state === "running"; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    if (Date.now() - begun > PATIENCE_MS) throw new Error("the demonstration never ended");
+  }
+};
 const whole = (page) => until(page, () => document.querySelector("#demo-said .whole"));
 const number = (n) => n.toLocaleString("en-US");
 

@@ -36,7 +36,7 @@ export class TermDesk {
     const change = (body) => this.#put(term.id, body, answer);
     const press = open
       ? button("Close now", () => change({ closes_at: at() }))
-      : button("Open now", () => change({ opens_at: at(), ...(closes !== null && closes <= this.now() ? { closes_at: null } : {}) }), { class: "primary" });
+      : button("Open now", () => change({ opens_at: at(), ...(closes !== null && closes <= this.now() ? { closes_at: null } : {}) }));
     return [h("span", null, h("strong", null, term.title || term.id), h("small", null, ` ${term.id}`)),
       h("span", { class: open ? "good" : "" }, open ? "Open" : opens > now ? "Not open yet" : "Closed"),
       [press, " ", button("Change", () => this.#edit(term), { class: "quiet" }), " ", answer],
