@@ -45,9 +45,10 @@ mod tests {
 
     #[test]
     fn what_is_written_to_memory_is_occupied() {
-        let Some(before) = resident_bytes() else { return };
-        let block = vec![1_u8; 64 << 20];
-        assert!(resident_bytes().unwrap() > before + (32 << 20), "{} bytes", block.len());
+        // More than all other tests of this process together: what they give back meanwhile changes nothing.
+        let block = vec![1_u8; 512 << 20];
+        let Some(occupied) = resident_bytes() else { return };
+        assert!(occupied >= block.len() as u64, "{occupied} bytes");
     }
 
     #[test]
