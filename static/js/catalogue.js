@@ -62,15 +62,18 @@ export class Catalogue {
     return [...new Set(this.#order.map((id) => subject(this.#known.get(id))))].sort();
   }
 
-  /** Reads a term: first what `filter` asks for, then everything. What failed and may pass is asked for again. */
-  async load(term, filter = { q: "", subject: "", days: [], open: false, order: "course" }) {
+  /**
+   * Reads a term: first what `filter` asks for, then everything. What failed and may pass is asked for again, unless the
+   * page that asks has a way of its own (`patient` is false).
+   */
+  async load(term, filter = { q: "", subject: "", days: [], open: false, order: "course" }, { patient = true } = {}) {
     this.#asking?.abort();
     const asking = this.#asking = new AbortController();
     const ask = async (fields) => {
       for (;;) try {
         return await api.get(`/api/v1/sections${query({ term, ...fields })}`, { signal: asking.signal });
       } catch (problem) {
-        if (asking.signal.aborted || !passes(problem)) throw problem;
+        if (asking.signal.aborted || !patient || !passes(problem)) throw problem;
         this.problem = problem;
         this.#tell("failed");
         await pause(problem);

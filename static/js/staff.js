@@ -98,7 +98,7 @@ function turn() {
 /** Reads the sections of a term, unless they are here. */
 async function read(term) {
   const { catalogue } = page;
-  if (catalogue.term !== term || catalogue.state !== "ready") await catalogue.load(term);
+  if (catalogue.term !== term || catalogue.state !== "ready") await catalogue.load(term, undefined, { patient: false });
   if (catalogue.term === term && catalogue.state === "failed") throw catalogue.problem;
 }
 
