@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use support::http::Answer;
-use support::schedule::{Days, Row, Schedule};
+use support::schedule::{Row, Schedule};
 use support::server::{Home, Server};
 
 /// What a command came to.
@@ -60,18 +60,7 @@ fn log_in(server: &Server, user: &str, password: &str) -> Answer {
 }
 
 fn schedule() -> Schedule {
-    let row = |crn: &str| Row {
-        crn: crn.into(),
-        course: format!("MATH {crn}"),
-        component: "lecture".into(),
-        credits: "3",
-        days: Days::Mwf,
-        start: 9 * 60,
-        end: 9 * 60 + 50,
-        capacity: 5,
-        waitlist: 5,
-    };
-    Schedule { term: "203001".into(), rows: vec![row("10001"), row("10002")] }
+    Schedule { term: "203001".into(), rows: vec![Row::lecture("10001", "MATH 101"), Row::lecture("10002", "MATH 102")] }
 }
 
 #[test]

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use support::bridge::{before_plone, eventually, wait_for_sections};
 use support::http::Client;
 use support::plone::Plone;
-use support::schedule::{Days, Row, Schedule};
+use support::schedule::{Row, Schedule};
 use support::server::{Home, Server};
 use support::socket::Socket;
 
@@ -38,18 +38,7 @@ fn home() -> Home {
 
 /// A term of the college's own, with one section.
 fn schedule() -> Schedule {
-    let row = Row {
-        crn: "10001".into(),
-        course: "MATH 101".into(),
-        component: "lecture".into(),
-        credits: "3",
-        days: Days::Mwf,
-        start: 9 * 60,
-        end: 9 * 60 + 50,
-        capacity: 5,
-        waitlist: 5,
-    };
-    Schedule { term: "203001".into(), rows: vec![row] }
+    Schedule { term: "203001".into(), rows: vec![Row::lecture("10001", "MATH 101")] }
 }
 
 /// The store, read beside whoever has it.

@@ -28,6 +28,10 @@ const AT_ONCE: usize = 8;
 /// Threads that read the store: they come and go with what is asked.
 const STORE_READERS: usize = 8;
 
+/// Memory that the hub may take beyond what it had before the first outage, in kB: less than one outage would leave
+/// behind if its requests were kept, and more than what allocators keep for later.
+const GROWTH_KB_MAX: u64 = 24 * 1024;
+
 /// Words that only Plone's inside has.
 const INSIDE: [&str; 4] = ["Traceback", "/Plone", "site-packages", "eyJ"];
 
@@ -150,6 +154,13 @@ fn count_of(folder: &str, server: &Server) -> usize {
     fs::read_dir(format!("/proc/{}/{folder}", server.pid())).unwrap().count()
 }
 
+/// What the hub has in memory, in kB.
+fn memory_kb(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 #[test]
 fn whatever_way_plone_fails_registration_alerts_and_dashboards_go_on_and_nothing_grows() {
     let plone = Plone::start();
@@ -167,7 +178,7 @@ fn whatever_way_plone_fails_registration_alerts_and_dashboards_go_on_and_nothing
     assert!(news.as_array().is_some_and(|items| !items.is_empty()), "{news}");
     let tokens = home.tokens("pupil", "student", 40);
     press(&server, &tokens, &ids, 200, 1);
-    let (threads, files) = (count_of("task", &server), count_of("fd", &server));
+    let (threads, files, memory) = (count_of("task", &server), count_of("fd", &server), memory_kb(&server));
 
     for (mode, seed) in
         [Mode::Refuse, Mode::Hang, Mode::Answer500, Mode::Garbage, Mode::Drip, Mode::Cut].into_iter().zip(2..)
@@ -206,6 +217,8 @@ fn whatever_way_plone_fails_registration_alerts_and_dashboards_go_on_and_nothing
         });
         let now = count_of("task", &server);
         assert!(now <= threads + STORE_READERS, "{mode:?}: {now} threads, {threads} before");
+        let now = memory_kb(&server);
+        assert!(now <= memory + GROWTH_KB_MAX, "{mode:?}: {now} kB, {memory} kB before");
     }
     wait_for_an_empty_outbox(&mut server.client().signed_in(&admin));
     // Connections of the pool stay, those of this test's clients close one by one.

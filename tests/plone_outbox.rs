@@ -11,6 +11,8 @@
 #[path = "plone_outbox/desk.rs"]
 #[allow(unreachable_pub)]
 mod desk;
+#[path = "plone_outbox/disturbed.rs"]
+mod disturbed;
 mod support;
 
 use std::sync::atomic::AtomicUsize;

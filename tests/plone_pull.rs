@@ -38,7 +38,10 @@ struct World {
 impl World {
     /// With these settings of the hub, and nothing awaited.
     fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
-        let plone = Plone::start();
+        Self::before(Plone::start(), settings, prepare)
+    }
+
+    fn before(plone: Plone, settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
         let token = plone.login(HUB, PASSWORD);
         prepare(&plone, &token);
         let home = before_plone(Home::new(), &plone.url()).setting("plone.sync_s", "86400");
@@ -51,10 +54,14 @@ impl World {
     /// With the catalogue of Plone in the hub, and nothing on its way any more.
     fn settled() -> Self {
         let world = Self::with(&[], |_, _| {});
-        wait_for_sections(&world.server);
-        world.wait_for_the_outbox();
-        world.sync();
+        world.settle();
         world
+    }
+
+    fn settle(&self) {
+        wait_for_sections(&self.server);
+        self.wait_for_the_outbox();
+        self.sync();
     }
 
     fn admin(&self) -> Client {

@@ -63,6 +63,7 @@ macro_rules! stores {
             what_was_not_committed_is_not_marked
             an_entry_is_read_with_what_belongs_to_it
             an_entry_ends_only_in_the_version_that_was_sent
+            what_a_section_was_first_to_be_made_with_is_known_until_its_item_is
             what_failed_is_due_when_its_time_comes
             what_was_refused_waits_for_a_change_or_for_staff
             sections_with_an_item_come_before_those_without

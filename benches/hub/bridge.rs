@@ -10,7 +10,7 @@ use crate::support::bridge::{before_plone, sign_in, wait_for_sections};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, PASSWORD, Plone};
 use crate::support::server::{Home, Server};
-use crate::table::{number, percentile};
+use crate::table::{held, number, percentile};
 use crate::{setting, table};
 
 /// How often each thing is read, and how often content is made.
@@ -73,12 +73,11 @@ fn reading(plone: &Plone, server: &Server, member: &str, path: &str, id: &str, r
     });
     table::print(&format!("One section, read {reads} times in turns"), &["", "p50 µs", "p95 µs", "p99 µs"], &rows);
     let added = |with: Duration, bare: Duration| with.as_secs_f64().mul_add(1e6, -bare.as_secs_f64() * 1e6);
-    let held = |micros: f64| if micros < 1_000.0 { "held" } else { "NOT held" };
     for (who, added) in [("visitor", added(medians[2], medians[1])), ("member", added(medians[5], medians[4]))] {
-        println!("  adds under 1,000 µs at p50, for a {who}: {} ({added:.0})", held(added));
+        println!("  adds under 1,000 µs at p50, for a {who}: {} ({added:.0})", held(added < 1_000.0));
     }
     let slowest = medians[6..].iter().max().map_or(0.0, |time| time.as_secs_f64() * 1e6);
-    println!("  kept answers under 1,000 µs at p50: {} ({slowest:.0} at most)", held(slowest));
+    println!("  kept answers under 1,000 µs at p50: {} ({slowest:.0} at most)", held(slowest < 1_000.0));
 }
 
 fn content(plone: &Plone, server: &Server, member: &str, writes: usize) {

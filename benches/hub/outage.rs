@@ -14,7 +14,7 @@ use crate::support::plone::{Plone, STUDENTS};
 use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 use crate::support::tcp_relay::{Mode, TcpRelay};
-use crate::table::{millis, number, percentile};
+use crate::table::{held, millis, number, percentile};
 use crate::{block_on, machine, setting, table};
 
 /// Students who register beside those who look at their dashboards.
@@ -116,7 +116,6 @@ fn tell(states: &[State]) {
     ];
     let title = format!("{REGISTERING} students register, {} look at dashboards, staff send alerts", STUDENTS / 2);
     table::print(&title, &columns, &rows);
-    let held = |held: bool| if held { "held" } else { "NOT held" };
     println!("  registrations within 1.2 times of healthy: {} ({:.2} at most)", held(worst[0] <= 1.2), worst[0]);
     println!("  alerts within 1.2 times of healthy: {} ({:.2} at most)", held(worst[1] <= 1.2), worst[1]);
     let under = held(slowest < Duration::from_millis(50));

@@ -30,6 +30,11 @@ pub fn number(value: f64) -> String {
     groups.join(",")
 }
 
+/// Whether a figure holds, in words.
+pub fn held(holds: bool) -> &'static str {
+    if holds { "held" } else { "NOT held" }
+}
+
 /// Milliseconds.
 pub fn millis(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() * 1e3)

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
 use crate::domain::ids::UserName;
@@ -16,6 +15,7 @@ use crate::ports::accounts::{AccountStore, AuditEntry};
 use crate::ports::bus::{Bus, Event};
 use crate::ports::clock::Clock;
 use crate::ports::members::Member;
+use crate::protocol::plone_token::PloneClaims;
 
 use super::Caller;
 use super::hashes::Hashes;
@@ -36,21 +36,11 @@ pub(super) struct PloneToken {
     expires_at: Timestamp,
 }
 
-/// What a token of Plone says (a JSON Web Token, RFC 7519). It is not verified: it came from Plone itself.
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    // A NumericDate may have a fraction.
-    exp: f64,
-}
-
 impl PloneToken {
     /// Reads a token: with the id of its user. None when it is not one.
     pub(super) fn read(text: SecretString) -> Option<(String, Self)> {
-        let claims: Claims = jsonwebtoken::dangerous::insecure_decode_claims(text.expose_secret()).ok()?;
-        #[expect(clippy::cast_possible_truncation, reason = "a time in seconds is far from the bounds")]
-        let expires_at = Timestamp::from_second(claims.exp as i64).ok()?;
-        Some((claims.sub, Self { text: Arc::new(text), expires_at }))
+        let claims = PloneClaims::of(text.expose_secret())?;
+        Some((claims.subject, Self { expires_at: claims.expires_at?, text: Arc::new(text) }))
     }
 }
 

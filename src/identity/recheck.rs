@@ -9,8 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::domain::ids::UserName;
-use crate::ports::StoreError;
-use crate::ports::plone::PloneError;
+use crate::ports::plone::{BridgeError, PloneError};
 
 use super::members::Members;
 
@@ -26,20 +25,9 @@ const AT_ONCE: usize = 2;
 /// Members in one go.
 const BATCH_MAX: usize = 64;
 
-/// Why it is not known whether somebody is still there.
-#[derive(Debug, thiserror::Error)]
-enum CheckError {
-    #[error(transparent)]
-    Plone(#[from] PloneError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl CheckError {
-    /// Whether it would be the same for everybody: Plone is not reached at all.
-    const fn is_nobodys(&self) -> bool {
-        matches!(self, Self::Plone(PloneError::Busy | PloneError::Open | PloneError::Unavailable(_)))
-    }
+/// Whether it would be the same for everybody: Plone is not reached at all.
+const fn is_nobodys(error: &BridgeError) -> bool {
+    matches!(error, BridgeError::Plone(PloneError::Busy | PloneError::Open | PloneError::Unavailable(_)))
 }
 
 /// Whether somebody is to be asked about.
@@ -85,7 +73,7 @@ impl Members {
                     return;
                 }
                 if let Err(why) = self.check(user).await {
-                    unanswered.fetch_or(why.is_nobodys(), Ordering::Relaxed);
+                    unanswered.fetch_or(is_nobodys(&why), Ordering::Relaxed);
                     self.counts.unanswered.fetch_add(1, Ordering::Relaxed);
                     log::debug!("whether a member is still there is not known: {why}");
                 }
@@ -123,7 +111,7 @@ impl Members {
     }
 
     /// Asks about one member, and draws the consequences.
-    async fn check(&self, user: &UserName) -> Result<(), CheckError> {
+    async fn check(&self, user: &UserName) -> Result<(), BridgeError> {
         let asked_at_ms = self.clock.now().as_millisecond();
         if self.accounts.account(user).await?.is_some() {
             return Ok(self.give_way(user).await?);

@@ -4,6 +4,8 @@
 //! version, and an entry ends only in the version that was sent. Marking twice what has not been sent yet is one entry:
 //! what goes to Plone are absolute values, read when they are sent.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use crate::domain::ids::{SectionId, UserName};
@@ -113,6 +115,11 @@ pub trait OutboxStore: Send + Sync {
     /// Fields were written to an item: these, of all that is kept of it, are from now on as they were written. A newer
     /// version of the entry stays, due at `next_at`.
     fn sent(&self, written: Written, next_at: Timestamp) -> StoreFuture<()>;
+    /// A section is about to be made in Plone, with these fields. Of several tries the first is kept, until the section's
+    /// item is put or Plone refuses it: the answer may be lost, or come after a pull has found the item.
+    fn creating(&self, section: &SectionId, fields: Fields) -> StoreFuture<()>;
+    /// What sections were first about to be made with, of which no item is known yet.
+    fn creations(&self) -> StoreFuture<HashMap<SectionId, Fields>>;
     /// There was nothing to send, or there will never be: the entry ends in this version.
     fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()>;
     /// It did not work: tried again at `next_at`.

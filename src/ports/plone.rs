@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use crate::domain::ids::UserName;
 use crate::domain::plone::{Fields, PloneField};
 
+use super::StoreError;
 use super::schedule::Event;
 
 /// What Plone answers, within the configured time.
@@ -64,6 +65,17 @@ impl PloneError {
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Busy | Self::Open | Self::Unavailable(_) | Self::Failed(_) | Self::Occupied(_))
     }
+}
+
+/// Why something that is both asked of Plone and kept in the store is not done, or not known.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// Plone did not do what it was asked.
+    #[error(transparent)]
+    Plone(#[from] PloneError),
+    /// The store did not keep or tell it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// As whom Plone is asked.
@@ -122,8 +134,10 @@ pub struct Hit {
 /// A page of hits, in a stable order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HitPage {
-    /// The hits.
+    /// The hits that can be read.
     pub items: Vec<Hit>,
+    /// How many others are on this page: what stands in Plone's index of them is no item's.
+    pub unreadable: usize,
     /// How many there are on all pages.
     pub total: u64,
 }

@@ -8,7 +8,7 @@
 //!   [`mod@base64`]: read
 //! - [`section_json`]: a section as lists show it, and its compact row of seats
 //! - [`plone_section`]: a section as the fields of an item in Plone; `plone_meetings`: its meetings as lines of text;
-//!   `plone_text`: how people write
+//!   `plone_text`: how people write; [`plone_token`]: what Plone's tokens say
 
 pub mod base64;
 pub mod close;
@@ -19,5 +19,6 @@ pub mod percent;
 mod plone_meetings;
 pub mod plone_section;
 mod plone_text;
+pub mod plone_token;
 pub mod problem;
 pub mod section_json;

@@ -15,21 +15,20 @@ export class Problem extends Error {
   }
 }
 
-/** Calls the hub. `body` is an object (sent as JSON) or a file; `ms` bounds the wait, 0 does not. */
-export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MAX } = {}) {
+/** Calls the hub. `body` is sent as JSON (files go by staff/upload.js); `ms` bounds the wait, 0 does not. */
+export async function call(method, path, { body, signal, ms = ANSWER_MS_MAX } = {}) {
   const giveUp = new AbortController();
   const timer = ms > 0 && setTimeout(() => giveUp.abort(), ms);
   signal?.addEventListener("abort", () => giveUp.abort(), { once: true });
   // One that was given up before tells nobody any more.
   if (signal?.aborted) giveUp.abort();
-  const raw = body instanceof Blob;
   const { who } = api;
   let response, data;
   try {
     response = await fetch(path, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": raw ? type : "application/json" },
-      body: body === undefined || raw ? body : JSON.stringify(body),
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? body : JSON.stringify(body),
       signal: giveUp.signal,
     });
     const text = response.status === 204 ? "" : await response.text();
@@ -41,10 +40,15 @@ export async function call(method, path, { body, type, signal, ms = ANSWER_MS_MA
     clearTimeout(timer);
   }
   if (response.ok) return data;
-  const problem = { retry_after: response.headers.get("Retry-After") ?? undefined, ...data, status: response.status };
+  throw refused(who, response.status, response.headers.get("Retry-After"), data);
+}
+
+/** The problem that an answer is to `who` asked (`api.who` of then). A sign-in that has ended is told of. */
+export function refused(who, status, retryAfter, data) {
+  const problem = new Problem({ retry_after: retryAfter ?? undefined, ...data, status });
   // An answer to whoever was here before says nothing about who is here now.
-  if (response.status === 401 && problem.code !== "bad_credentials" && who === api.who) api.signedOut();
-  throw new Problem(problem);
+  if (status === 401 && problem.code !== "bad_credentials" && who === api.who) api.signedOut();
+  return problem;
 }
 
 /** Whether what failed may work a little later: nothing was heard, or the hub was busy. */

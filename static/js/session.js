@@ -24,7 +24,7 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
   const state = { words: h("span", { role: "status" }), asOf: h("span"), more: h("span") };
   $("live").removeAttribute("role");
   put($("live"), state.words, state.asOf, state.more);
-  const live = new Live({ onstate: (state, heard) => { showState(state, heard); onstate(); } });
+  const live = new Live({ onstate: (name, heard) => { showState(name, heard); onstate(); } });
 
   async function load() {
     let found = null;

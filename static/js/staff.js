@@ -26,7 +26,6 @@ const page = {
   numbers: (id) => page.seats.get(id) ?? page.catalogue.get(id),
   nameOf: (id) => page.catalogue.name(id),
   term: () => followed,
-  now: () => terms.now,
   refused: () => now.refused,
   show: (id) => go("#sections", () => sections.show(id)),
   write: (audience) => go("#alerts", () => composer.write(audience)),
@@ -48,7 +47,7 @@ const alerts = new Alerts(live);
 const sent = new Sent(live, page.nameOf);
 const composer = new Composer(page, () => sent.read());
 const imports = new ImportDesk(live, page, () => reload());
-const termDesk = new TermDesk(page.now, () => terms.load().catch(() => {}));
+const termDesk = new TermDesk(() => terms.load().catch(() => {}));
 $("as-list").addEventListener("click", () => go("#sections", () => sections.fullest()));
 pollWithout(live, () => Promise.all([page.seats.read(), alerts.read()]));
 

@@ -28,7 +28,7 @@ export class Terms {
     const beat = () => {
       this.tick();
       // On the hub's full second: the button comes when the countdown says so.
-      setTimeout(beat, 1000 - this.now % 1000);
+      setTimeout(beat, 1000 - hubNow() % 1000);
     };
     beat();
     this.#look();
@@ -57,10 +57,6 @@ export class Terms {
     return this.#items.find((term) => term.id === this.#chosen) ?? by("open")[0] ?? soon[0] ?? this.#items[0];
   }
 
-  get now() {
-    return hubNow();
-  }
-
   /** When registration opens and closes for whoever looks. */
   window(term) {
     return { opens: term.mine?.opens_at ?? term.opens_at, closes: term.mine?.closes_at ?? term.closes_at };
@@ -70,8 +66,8 @@ export class Terms {
   phase(term = this.current) {
     const { opens, closes } = term ? this.window(term) : {};
     if (!opens) return "unset";
-    if (this.now < Date.parse(opens)) return closes && Date.parse(closes) <= Date.parse(opens) ? "over" : "soon";
-    return closes && this.now >= Date.parse(closes) ? "over" : "open";
+    if (hubNow() < Date.parse(opens)) return closes && Date.parse(closes) <= Date.parse(opens) ? "over" : "soon";
+    return closes && hubNow() >= Date.parse(closes) ? "over" : "open";
   }
 
   get open() {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until } from "./support.mjs";
+import { browser, Hub, open, row, rows, until } from "./support.mjs";
 
 let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
@@ -12,8 +12,6 @@ const WEEK = [
   "1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,1,3,MWF,09:30-10:20,Curie",
   "3,CHEM 101,Chemistry,A01,lecture,4,1,9,TR,09:00-10:20,Franklin", "4,ARTS 105,Drawing,S01,studio,3,5,0,F,18:00-20:50,Goya",
 ];
-const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
-const row = (page, text) => page.locator(".row", { hasText: text });
 /** A page that loads nothing until the routes of `setUp` are there. */
 async function prepared(where, options, setUp) {
   const page = await open(chrome, hub, "/docs/problems", options);

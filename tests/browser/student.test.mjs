@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until } from "./support.mjs";
+import { browser, Hub, open, row, rows, until } from "./support.mjs";
 import { tokens } from "./crowd.mjs";
 import EN from "../../static/js/words/en.js";
 import ES from "../../static/js/words/es.js";
@@ -25,9 +25,7 @@ const WEEK = [
 ];
 /** The whole of the large term is in the page. */
 const whole = (page) => until(page, () => document.querySelector("#found").textContent.startsWith("3,000") && document.querySelectorAll("#subject option").length === 4);
-const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
 const line = (page, course) => page.locator("#lines > li", { hasText: course });
-const row = (page, text) => page.locator(".row", { hasText: text });
 
 test("a search over thousands of sections is in the address, and only what is in sight exists", async () => {
   const many = Array.from({ length: 3000 }, (_, i) => `${10001 + i},${["ACCT", "BIOL", "MATH"][i % 3]} ${100 + Math.floor(i / 30)},Title ${i},A${String(i % 30).padStart(2, "0")},lecture,3,${i % 7},0,MW,09:00-09:50,Lee`);

@@ -159,6 +159,11 @@ export async function open(chrome, hub, where, { user, width = 1280, height = 80
 export const until = (page, test, argument) =>
   Promise.race([page.waitForFunction(test, argument, { timeout: PATIENCE_MS }), ...(page.broken ? [page.broken] : [])]);
 
+/** Waits for so many rows of the search. */
+export const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
+/** The row of the search in which this text is. */
+export const row = (page, text) => page.locator(".row", { hasText: text });
+
 /** Presses Tab until what `selector` names has the focus: how somebody without a mouse gets there. */
 export async function tabTo(page, selector) {
   for (let presses = 0; presses < 200; presses += 1) {

@@ -143,20 +143,23 @@ fn an_upload_that_breaks_off_changes_nothing_and_frees_its_place() {
     assert_eq!(get(&mut client, "/plone/news/half", &[JSON]).status, 404);
 }
 
+/// Visitors whose uploads never go on.
+fn stalled_uploads(server: &Server, count: usize) -> Vec<Client> {
+    let upload = |_| {
+        let mut client = server.client();
+        let head = "POST /plone/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
+        client.stream().write_all(head.as_bytes()).unwrap();
+        client
+    };
+    (0..count).map(upload).collect()
+}
+
 #[test]
 fn requests_of_others_never_take_all_of_the_pool() {
     let plone = Plone::written();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "2");
     let server = home.serve();
-    // Uploads that never go on.
-    let stalled: Vec<Client> = (0..4)
-        .map(|_| {
-            let mut client = server.client();
-            let head = "POST /plone/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
-            client.stream().write_all(head.as_bytes()).unwrap();
-            client
-        })
-        .collect();
+    let stalled = stalled_uploads(&server, 4);
     let admin = home.token("ada", "admin");
     let mut watch = server.client().signed_in(&admin);
     eventually("one of them is with Plone", || {
@@ -177,14 +180,7 @@ fn slow_visitors_never_take_the_places_of_whoever_is_signed_in() {
     let home = home.setting("plone.type", "none_of_these");
     let server = home.serve();
     let token = sign_in(&server, DEAN);
-    let stalled: Vec<Client> = (0..6)
-        .map(|_| {
-            let mut client = server.client();
-            let head = "POST /plone/news HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
-            client.stream().write_all(head.as_bytes()).unwrap();
-            client
-        })
-        .collect();
+    let stalled = stalled_uploads(&server, 6);
     let mut watch = server.client().signed_in(&home.token("ada", "admin"));
     eventually("two of them are with Plone, and four wait", || {
         let pool = bridge_state(&mut watch)["pool"].clone();

@@ -3,6 +3,9 @@
 use serde_json::json;
 
 use super::support::bridge::eventually;
+use super::support::plone::Plone;
+use super::support::schedule::{Row, Schedule};
+use super::support::tcp_relay::{Mode, TcpRelay};
 use super::{World, id_at};
 
 #[test]
@@ -75,4 +78,31 @@ fn what_is_the_hubs_is_written_again_when_somebody_changes_it_in_plone() {
         (item["seats_taken"] == 1 && item["waitlisted"] == 0).then_some(())
     });
     assert_eq!(world.section(id_at(&path))["enrolled"], 1);
+}
+
+#[test]
+fn an_edit_in_the_hub_stays_when_it_is_not_known_yet_that_plone_has_made_the_section() {
+    let plone = Plone::start();
+    let relay = TcpRelay::start(plone.address());
+    let world = World::before(plone, &[("plone.url", &relay.url())], |_, _| {});
+    world.settle();
+    let shown = world.sync()["sections"].as_u64().unwrap();
+    // Plone makes it, and the hub never hears of it.
+    relay.set(Mode::LosePosts);
+    let schedule = Schedule { term: "203009".into(), rows: vec![Row::lecture("10001", "MATH 101")] };
+    schedule.load(&mut world.admin());
+    let (id, path) = ("203009-10001", "/courses/203009-10001");
+    let is_made = || world.plone.request("GET", path, Some(&world.token), None).0 == 200;
+    eventually("the section in Plone", || is_made().then_some(()));
+    world.admin().patch_json(&format!("/api/v1/sections/{id}"), &json!({"capacity": 61})).expect(200);
+    world.transition(path, "publish");
+    let sync = eventually("a pull that finds it", || {
+        let answer = world.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
+        let sync = (answer.status == 200).then(|| answer.json())?;
+        (sync["sections"] == shown + 1).then_some(sync)
+    });
+    assert_eq!(world.item(path)["capacity"], 5, "it is as it was made");
+    assert_eq!(world.section(id)["capacity"], 61, "{sync}");
+    relay.set(Mode::Pass);
+    eventually("the edit in Plone", || (world.item(path)["capacity"] == 61).then_some(()));
 }

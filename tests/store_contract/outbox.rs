@@ -343,3 +343,17 @@ pub(crate) fn where_schedules_are_not_written_only_sections_with_an_item_are_mar
     mark_imported(&desk, true);
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"]);
 }
+
+pub(crate) fn what_a_section_was_first_to_be_made_with_is_known_until_its_item_is<H: House>() {
+    let desk = clean::<H>([section("X"), section("Y"), section("Z")]);
+    let with = |seats| Fields::from([(PloneField::Capacity, FieldValue::Number(seats))]);
+    for (of, seats) in [("X", 3), ("Y", 4), ("X", 5), ("Z", 6)] {
+        wait(desk.store.creating(&id(of), with(seats))).unwrap();
+    }
+    let all = wait(desk.store.creations()).unwrap();
+    assert_eq!((all.len(), &all[&id("X")], &all[&id("Y")]), (3, &with(3), &with(4)), "of two tries the first");
+    wait(desk.store.put_items(vec![item(&id("X"))])).unwrap();
+    wait(desk.store.put_aside(&id("Z"), 1, "no such field".to_owned(), minute(2))).unwrap();
+    let left: Vec<_> = wait(desk.store.creations()).unwrap().into_keys().collect();
+    assert_eq!(left, [id("Y")], "the one is there, the other is not made");
+}

@@ -58,6 +58,21 @@ pub struct Row {
 }
 
 impl Row {
+    /// A lecture on Monday, Wednesday and Friday at nine, with five seats and five places on its waitlist.
+    pub fn lecture(crn: &str, course: &str) -> Self {
+        Self {
+            crn: crn.into(),
+            course: course.into(),
+            component: "lecture".into(),
+            credits: "3",
+            days: Days::Mwf,
+            start: 9 * 60,
+            end: 9 * 60 + 50,
+            capacity: 5,
+            waitlist: 5,
+        }
+    }
+
     /// Whether a student may not hold both because of what they are or when they meet: the test's own judgement,
     /// written without a look at the program's.
     pub fn clashes(&self, other: &Self) -> bool {

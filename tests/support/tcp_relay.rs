@@ -1,9 +1,10 @@
 //! What stands between the hub and Plone in a test, and fails on demand: a TCP relay that can be switched while it runs.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -37,6 +38,11 @@ pub enum Mode {
     Drip,
     /// Forwards requests, the answer's head and half of its body, and then ends the connection.
     Cut,
+    /// Forwards requests and answers, but for the answer to a POST: that one is lost with its connection.
+    LosePosts,
+    /// Forwards requests and answers, but for PATCHes: these are held until [`TcpRelay::deliver_the_oldest`], and their
+    /// connections answer nothing more.
+    HoldPatches,
 }
 
 /// A running relay. It ends, its connections with it, when this goes.
@@ -46,6 +52,7 @@ pub struct TcpRelay {
     /// Nothing means the end.
     mode: watch::Sender<Option<Mode>>,
     counts: Arc<Counts>,
+    target: SocketAddr,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -53,6 +60,13 @@ pub struct TcpRelay {
 struct Counts {
     accepted: AtomicUsize,
     open: AtomicUsize,
+    held: Mutex<VecDeque<Vec<u8>>>,
+}
+
+impl Counts {
+    fn held(&self) -> MutexGuard<'_, VecDeque<Vec<u8>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl TcpRelay {
@@ -69,7 +83,7 @@ impl TcpRelay {
             // Dropping the runtime closes every connection.
             runtime.block_on(accept(listener, target, seen, counted));
         });
-        Self { address, mode, counts, thread: Some(thread) }
+        Self { address, mode, counts, target, thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -90,6 +104,22 @@ impl TcpRelay {
     /// How many connections it has accepted so far.
     pub fn accepted(&self) -> usize {
         self.counts.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many PATCHes are held.
+    pub fn held(&self) -> usize {
+        self.counts.held().len()
+    }
+
+    /// Passes the PATCH on that has been held for longest, as if it had come only now, and waits until it is done.
+    pub fn deliver_the_oldest(&self) {
+        let request = self.counts.held().pop_front().expect("a PATCH is held");
+        let mut late = std::net::TcpStream::connect(self.target).expect("the target listens");
+        late.write_all(&request).expect("it takes the request");
+        let mut answer = [0; 12];
+        late.read_exact(&mut answer).expect("it answers");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 2"), "it is not written: {answer}");
     }
 
     /// How many connections are open now.
@@ -140,9 +170,9 @@ async fn accept(
         counts.accepted.fetch_add(1, Ordering::SeqCst);
         counts.open.fetch_add(1, Ordering::SeqCst);
         let counted = Counted(Arc::clone(&counts));
-        let mode = mode.clone();
+        let (mode, counts) = (mode.clone(), Arc::clone(&counts));
         tokio::spawn(async move {
-            let _ = Connection { client, server: None, target, mode }.serve().await;
+            let _ = Connection { client, server: None, target, mode, counts }.serve().await;
             drop((counted, place));
         });
     }
@@ -154,6 +184,7 @@ struct Connection {
     server: Option<TcpStream>,
     target: SocketAddr,
     mode: watch::Receiver<Option<Mode>>,
+    counts: Arc<Counts>,
 }
 
 impl Connection {
@@ -215,6 +246,7 @@ impl Connection {
             Mode::Garbage => self.answer(b"\x16\x03\x01 this is no HTTP at all\r\n\0\xff\xfe\r\n\r\n").await,
             Mode::Drip => self.drip().await,
             Mode::Cut => self.cut().await,
+            Mode::LosePosts | Mode::HoldPatches => self.choose(mode).await,
         }
     }
 
@@ -306,6 +338,38 @@ impl Connection {
         }
         self.client.shutdown().await
     }
+
+    /// Passes messages one by one, but for those that the mode is about.
+    async fn choose(&mut self, mode: Mode) -> io::Result<()> {
+        self.reach().await?;
+        let Some(server) = &mut self.server else { return Ok(()) };
+        loop {
+            let request = message(&mut self.client).await?;
+            if mode == Mode::HoldPatches && request.starts_with(b"PATCH ") {
+                self.counts.held().push_back(request);
+                return self.swallow().await;
+            }
+            server.write_all(&request).await?;
+            let answer = message(server).await?;
+            if mode == Mode::LosePosts && request.starts_with(b"POST ") {
+                return Ok(());
+            }
+            self.client.write_all(&answer).await?;
+        }
+    }
+}
+
+/// Reads a request or an answer that announces its length, or has no body.
+async fn message(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let (mut whole, body) = head(from).await?;
+    let end = whole.len() + content_length(&whole).unwrap_or(0);
+    whole.extend(body);
+    while whole.len() < end {
+        if from.read_buf(&mut whole).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(whole)
 }
 
 /// Reads up to the empty line: the head with it, and what came after.

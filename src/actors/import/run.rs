@@ -202,11 +202,8 @@ impl Run<'_> {
         })?;
         let dry = self.job.options.dry_run || refused;
         self.look()?;
-        if !dry && !self.job.live.commit() {
-            return Err(Stop::Cancelled);
-        }
         if !dry {
-            self.keep_that_it_applies(0)?;
+            self.commit(0)?;
         }
         let store = self.inner.around.store.clone();
         let tally = self.wait(|| store.put_events(events.clone(), dry))?;
@@ -307,10 +304,7 @@ impl Run<'_> {
     fn apply(&mut self, term: &TermId, staged: StagedImport) -> Result<(), Stop> {
         let generation = staged.generation;
         self.look()?;
-        if !self.job.live.commit() {
-            return Err(Stop::Cancelled);
-        }
-        self.keep_that_it_applies(generation)?;
+        self.commit(generation)?;
         self.phase(Phase::Applying);
         let store = self.inner.around.store.clone();
         let staged = Arc::new(staged);
@@ -347,8 +341,11 @@ impl Run<'_> {
         Err(Stop::Failed(told, "the registrar was overloaded".to_owned()))
     }
 
-    /// Writes down that from here on it may become visible at any moment.
-    fn keep_that_it_applies(&self, generation: u64) -> Result<(), Stop> {
+    /// From here on it can no longer be cancelled, and may become visible at any moment: that is written down.
+    fn commit(&self, generation: u64) -> Result<(), Stop> {
+        if !self.job.live.commit() {
+            return Err(Stop::Cancelled);
+        }
         self.job.live.report().applying = Some(generation);
         let kept = self.job.live.report().kept();
         let store = self.inner.around.store.clone();

@@ -14,7 +14,7 @@ use crate::identity::members::PlainMember;
 use crate::ports::StoreError;
 use crate::ports::accounts::AuditEntry;
 use crate::ports::outbox::PloneItem;
-use crate::ports::plone::{ContentKind, PloneError, Viewer};
+use crate::ports::plone::{BridgeError, ContentKind, PloneError, Viewer};
 
 use super::outbox_around::{OutboxOptions, OutboxSurroundings};
 use super::outbox_status::{OutboxGauge, RosterState};
@@ -66,15 +66,6 @@ pub(super) struct RosterGuard {
     options: OutboxOptions,
     gauge: Arc<OutboxGauge>,
     found: Mutex<Found>,
-}
-
-/// Why a check has no answer.
-#[derive(Debug, thiserror::Error)]
-enum CheckError {
-    #[error(transparent)]
-    Plone(#[from] PloneError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl RosterGuard {
@@ -150,7 +141,7 @@ impl RosterGuard {
 
     /// Asks as a visitor and, where there is one, as a member; then does what follows from it. Where there is no answer,
     /// it is not known any more who can read: names are kept back until the next look has one.
-    async fn look(&self, member: PlainMember) -> Result<(), CheckError> {
+    async fn look(&self, member: PlainMember) -> Result<(), BridgeError> {
         let visitor = self.can_read(&Viewer::Visitor).await;
         {
             let known = &mut self.found().visitor_can_read;
@@ -163,13 +154,13 @@ impl RosterGuard {
         }
         let tried = match member {
             Some((user, token)) if visitor.is_ok() => self.try_as(&user, token).await,
-            _ => visitor.map(drop).map_err(CheckError::from),
+            _ => visitor.map(drop).map_err(BridgeError::from),
         };
         self.follow().await?;
         tried
     }
 
-    async fn try_as(&self, user: &UserName, token: Arc<SecretString>) -> Result<(), CheckError> {
+    async fn try_as(&self, user: &UserName, token: Arc<SecretString>) -> Result<(), BridgeError> {
         match self.can_read(&Viewer::Member(token)).await {
             Ok(Some(can_read)) => {
                 self.found().is_in_doubt = false;
@@ -219,7 +210,7 @@ impl RosterGuard {
     }
 
     /// Does what follows from what was found.
-    async fn follow(&self) -> Result<(), CheckError> {
+    async fn follow(&self) -> Result<(), BridgeError> {
         let (state, behind) = {
             let found = self.found();
             (found.state(), found.kept.behind)

@@ -78,7 +78,7 @@ impl Directory for Fake {
 impl Catalogue for Fake {
     fn search(&self, _: Viewer, _: ContentKind, _: Option<Timestamp>, _: u32) -> PloneFuture<HitPage> {
         let hit = Hit { uid: "u".to_owned(), path: "/courses/x".to_owned(), modified: NOW.parse().unwrap() };
-        futures_util::future::ready(Ok(HitPage { items: vec![hit], total: 1 })).boxed()
+        futures_util::future::ready(Ok(HitPage { items: vec![hit], unreadable: 0, total: 1 })).boxed()
     }
     fn section(&self, _: &str) -> PloneFuture<PloneSection> {
         never()

@@ -11,7 +11,7 @@ use crate::domain::ids::SectionId;
 use crate::domain::plone::{FieldValue, Fields, PloneField};
 use crate::ports::StoreError;
 use crate::ports::outbox::{OutboxEntry, PloneItem, Written};
-use crate::ports::plone::PloneError;
+use crate::ports::plone::{BridgeError, PloneError};
 
 use super::outbox_around::{OutboxSurroundings, SECTION_PAUSE};
 use super::outbox_status::OutboxGauge;
@@ -48,24 +48,6 @@ pub(super) enum Ended {
 pub(super) fn backoff(min: Duration, max: Duration, failures: u32) -> Duration {
     let doubled = min.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(max).mul_f64(rand::random_range(0.0..=1.0))
-}
-
-/// Why an entry did not get to Plone.
-enum Trouble {
-    Plone(PloneError),
-    Store(StoreError),
-}
-
-impl From<PloneError> for Trouble {
-    fn from(error: PloneError) -> Self {
-        Self::Plone(error)
-    }
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }
 
 /// Sends entries.
@@ -112,11 +94,11 @@ impl Sender {
     async fn attempt(&self, entry: &OutboxEntry) -> Ended {
         match self.deliver(entry).await {
             Ok(ended) => ended,
-            Err(Trouble::Store(error)) => {
+            Err(BridgeError::Store(error)) => {
                 log::warn!("{}: what became of its write to Plone cannot be kept: {error}", entry.section);
                 Ended::Failed
             }
-            Err(Trouble::Plone(error)) => match self.failed(entry, error).await {
+            Err(BridgeError::Plone(error)) => match self.failed(entry, error).await {
                 Ok(ended) => ended,
                 Err(error) => {
                     log::warn!("{}: that its write to Plone failed cannot be kept: {error}", entry.section);
@@ -126,7 +108,7 @@ impl Sender {
         }
     }
 
-    async fn deliver(&self, entry: &OutboxEntry) -> Result<Ended, Trouble> {
+    async fn deliver(&self, entry: &OutboxEntry) -> Result<Ended, BridgeError> {
         let (item, is_new) = match &entry.item {
             Some(item) if item.deleted => return self.nothing(entry).await,
             Some(item) => (item.clone(), false),
@@ -161,11 +143,12 @@ impl Sender {
     }
 
     /// Makes the section in Plone. One that is there by this name already is answered as it is.
-    async fn create(&self, entry: &OutboxEntry) -> Result<PloneItem, Trouble> {
+    async fn create(&self, entry: &OutboxEntry) -> Result<PloneItem, BridgeError> {
         let id = &entry.section;
         let short_name = format!("{}-{}", id.term, id.crn).to_lowercase();
         // Names come when it is known that the item has a field for them.
         let fields = whole(entry, Names::Withheld);
+        self.around.store.creating(id, fields.clone()).await?;
         let made = self.around.plone.create_section(&short_name, &fields).await?;
         let is_another = |field, ours: &str| match made.fields.get(&field) {
             Some(FieldValue::Text(theirs)) => theirs != ours,
@@ -188,12 +171,12 @@ impl Sender {
         Ok(item)
     }
 
-    async fn nothing(&self, entry: &OutboxEntry) -> Result<Ended, Trouble> {
+    async fn nothing(&self, entry: &OutboxEntry) -> Result<Ended, BridgeError> {
         self.around.store.drop_entry(&entry.section, entry.version).await?;
         Ok(Ended::Nothing)
     }
 
-    async fn sent(&self, entry: &OutboxEntry, item: PloneItem, fields: Fields) -> Result<Ended, Trouble> {
+    async fn sent(&self, entry: &OutboxEntry, item: PloneItem, fields: Fields) -> Result<Ended, BridgeError> {
         let next_at = after(self.around.clock.now(), SECTION_PAUSE);
         let written = Written { seen: item, fields, version: entry.version, read_at: entry.read_at };
         self.around.store.sent(written, next_at).await?;

@@ -80,10 +80,12 @@ fn search_path(
 fn page_of(options: &PloneOptions, answer: &Value) -> Result<HitPage, PloneError> {
     let items = answer.get("items").and_then(Value::as_array).ok_or_else(|| unreadable("no items"))?;
     let total = answer.get("items_total").and_then(Value::as_u64).ok_or_else(|| unreadable("no total"))?;
-    let hit = |item| {
-        Ok(Hit { uid: need(item, "UID")?.to_owned(), path: path(options, item)?, modified: time(item, "modified")? })
-    };
-    Ok(HitPage { items: items.iter().map(hit).collect::<Result<_, PloneError>>()?, total })
+    let hits: Vec<Hit> = items.iter().filter_map(|item| hit_of(options, item).ok()).collect();
+    Ok(HitPage { unreadable: items.len() - hits.len(), items: hits, total })
+}
+
+fn hit_of(options: &PloneOptions, item: &Value) -> Result<Hit, PloneError> {
+    Ok(Hit { uid: need(item, "UID")?.to_owned(), path: path(options, item)?, modified: time(item, "modified")? })
 }
 
 /// A section of its whole representation.
@@ -163,11 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_hits_is_read_whole_or_not_at_all() {
+    fn of_a_page_of_hits_those_that_cannot_be_read_are_counted() {
         let hit = json!({"@id": "http://127.0.0.1:8080/Plone/courses/a", "UID": "u1", "modified": "2026-11-24T00:12:32+00:00"});
-        let page = page_of(&PloneOptions::fixture(), &json!({"items": [hit], "items_total": 7})).unwrap();
-        assert_eq!((page.total, page.items[0].path.as_str(), page.items[0].uid.as_str()), (7, "/courses/a", "u1"));
-        for broken in [json!({}), json!({"items": []}), json!({"items": [{"UID": "x"}], "items_total": 1})] {
+        let (mut nameless, mut timeless) = (hit.clone(), hit.clone());
+        nameless["UID"] = json!(null);
+        timeless["modified"] = json!("None");
+        let answer = json!({"items": [nameless, hit, timeless, 7], "items_total": 7});
+        let page = page_of(&PloneOptions::fixture(), &answer).unwrap();
+        assert_eq!((page.total, page.items.len(), page.unreadable), (7, 1, 3));
+        assert_eq!((page.items[0].path.as_str(), page.items[0].uid.as_str()), ("/courses/a", "u1"));
+        for broken in [json!({}), json!({"items": []}), json!({"items": 7, "items_total": 1})] {
             assert!(page_of(&PloneOptions::fixture(), &broken).is_err(), "{broken}");
         }
     }

@@ -12,10 +12,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::errors::{Judged, lockout};
 use super::gate::{CallOutcome, PoolStats};
 use super::options::{BadPloneUrl, PloneOptions};
-use super::session::{Claims, PAUSE_AFTER_REFUSAL, Session, SignedIn, TRUSTED_FOR};
+use super::session::{PAUSE_AFTER_REFUSAL, Session, SignedIn, TRUSTED_FOR};
 use super::transport::{Answer, Call, Transport};
 use crate::ports::plone::{PloneError, PloneFuture, Viewer};
 use crate::protocol::percent;
+use crate::protocol::plone_token::PloneClaims;
 
 /// How long a write waits, between half of it and all of it, before it is tried once more after a conflict.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(250);
@@ -120,7 +121,7 @@ impl Inner {
     /// Whether a token is good, and its user still there. Plone does not end tokens: the token of somebody who
     /// was deleted still opens what it opened.
     pub(super) async fn is_good(&self, token: &Arc<SecretString>, deadline: Instant) -> Result<bool, PloneError> {
-        match Claims::of(token.expose_secret()) {
+        match PloneClaims::of(token.expose_secret()) {
             Some(claims) => self.stands_for(token, &claims.subject, deadline).await,
             None => Ok(false),
         }
@@ -196,7 +197,7 @@ impl Inner {
         }
         let done = told(judged)?.ok_or(PloneError::Unauthenticated)?;
         let token = done.get("token").and_then(Value::as_str).ok_or_else(|| unreadable("no token"))?;
-        Claims::of(token).ok_or_else(|| unreadable("no token that can be read"))?;
+        PloneClaims::of(token).ok_or_else(|| unreadable("no token that can be read"))?;
         Ok(token.to_owned().into())
     }
 }

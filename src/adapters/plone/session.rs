@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::ports::plone::PloneError;
-use crate::protocol::base64;
+use crate::protocol::plone_token::PloneClaims;
 
 /// For how long a token is believed in.
 pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(60);
@@ -42,7 +41,7 @@ pub(super) struct SignedIn {
 impl SignedIn {
     pub(super) fn new(token: SecretString) -> Self {
         use secrecy::ExposeSecret as _;
-        let expires_at = Claims::of(token.expose_secret()).and_then(|claims| claims.expires_at);
+        let expires_at = PloneClaims::of(token.expose_secret()).and_then(|claims| claims.expires_at);
         let renew_at = expires_at.map(|at| at.checked_sub(RENEWED_BEFORE).unwrap_or(at));
         Self { token: Arc::new(token), renew_at, checked_at: Instant::now() }
     }
@@ -52,43 +51,12 @@ impl SignedIn {
     }
 }
 
-/// What a token of Plone (a JWT, RFC 7519) says. Only Plone can tell whether it is true.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Claims {
-    /// The user's id.
-    pub(super) subject: String,
-    pub(super) expires_at: Option<Timestamp>,
-}
-
-impl Claims {
-    pub(super) fn of(token: &str) -> Option<Self> {
-        let payload = token.split('.').nth(1)?;
-        let claims: Value = serde_json::from_slice(&base64::decoded(payload)?).ok()?;
-        let subject = claims.get("sub")?.as_str()?.to_owned();
-        let expires_at = claims.get("exp").and_then(Value::as_f64).and_then(|seconds| {
-            #[expect(clippy::cast_possible_truncation, reason = "a time in seconds is far from the bounds")]
-            Timestamp::from_second(seconds as i64).ok()
-        });
-        Some(Self { subject, expires_at })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
         eyJzdWIiOiJlZHVodWIiLCJleHAiOjE3OTU1MjIxMDUsImZ1bGxuYW1lIjoiRWR1SHViIn0.x";
-
-    #[test]
-    fn a_token_says_for_whom_it_is_and_until_when() {
-        let claims = Claims::of(TOKEN).unwrap();
-        assert_eq!(claims.subject, "eduhub");
-        assert_eq!(claims.expires_at, Timestamp::from_second(1_795_522_105).ok());
-        for bad in ["", "abc", "a.b.c", "a.!!.c", "a.e30.c"] {
-            assert_eq!(Claims::of(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn a_token_is_replaced_before_it_ends() {

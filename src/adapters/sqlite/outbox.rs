@@ -1,9 +1,12 @@
 //! The outbox in the embedded store: what is marked, and what becomes of it.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::ids::SectionId;
+use crate::domain::plone::Fields;
 use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::ports::StoreFuture;
@@ -191,6 +194,15 @@ impl OutboxStore for SqliteStore {
         self.write(move |tx| sent(tx, &written, next_at))
     }
 
+    fn creating(&self, section: &SectionId, fields: Fields) -> StoreFuture<()> {
+        let section = section.clone();
+        self.write(move |tx| plone_items::put_creation(tx, &section, &fields))
+    }
+
+    fn creations(&self) -> StoreFuture<HashMap<SectionId, Fields>> {
+        self.read(plone_items::creations)
+    }
+
     fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()> {
         let section = section.clone();
         self.write(move |tx| end(tx, &section, version).map(drop))
@@ -211,6 +223,7 @@ impl OutboxStore for SqliteStore {
     fn put_aside(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()> {
         let section = section.clone();
         self.write(move |tx| {
+            plone_items::drop_creation(tx, &section)?;
             // A newer version has not been refused: it is tried at its time.
             tx.prepare_cached(
                 "UPDATE plone_outbox SET refused = ?4, refused_at = ?5 WHERE term = ?1 AND crn = ?2 AND version = ?3",

@@ -3,6 +3,7 @@
 import { $, button, h, later, put } from "../dom.js";
 import { card, urgent } from "../alerts.js";
 import { api } from "../api.js";
+import { hubNow } from "../hub-clock.js";
 import { count, moment, sentence } from "../words.js";
 import { audienceOf, audienceWords, reached } from "./audience.js";
 import { momentOf } from "./wall.js";
@@ -27,7 +28,7 @@ export class Composer {
   #asked = 0;
   #touched = false;
 
-  /** `page`: `{now(), term(), nameOf(id)}`, the time by the hub's clock; `onsent(alert)`: one is on its way, or waits for its time. */
+  /** `page`: `{term(), nameOf(id)}`; `onsent(alert)`: one is on its way, or waits for its time. */
   constructor(page, onsent) {
     Object.assign(this, { page, onsent });
     this.form = $("alert-form");
@@ -62,7 +63,7 @@ export class Composer {
   read() {
     const { title, message, priority, category, when, starts_at, lasts, expires_at, requires_ack } = this.form.elements;
     const starts = when.value === "at" ? momentOf(starts_at.value) : null;
-    const ends = lasts.value === "at" ? momentOf(expires_at.value) : lasts.value && new Date((starts?.getTime() ?? this.page.now()) + lasts.value * HOUR_MS);
+    const ends = lasts.value === "at" ? momentOf(expires_at.value) : lasts.value && new Date((starts?.getTime() ?? hubNow()) + lasts.value * HOUR_MS);
     const audience = audienceOf(this.form, this.page.term());
     return {
       title: title.value.trim(), message: message.value.trim(), priority: priority.value, category: category.value, requires_ack: requires_ack.checked,
@@ -94,7 +95,7 @@ export class Composer {
     const stands = urgent(alert) ? "urgent" : alert.priority;
     const closable = ["urgent", "high"].includes(stands);
     const press = (closable || alert.requires_ack) && h("span", { class: "button quiet" }, "I have read this");
-    const shown = { ...alert, title: alert.title || "Title", message: alert.message || "Message", created_at: alert.starts_at ?? new Date(this.page.now()).toISOString() };
+    const shown = { ...alert, title: alert.title || "Title", message: alert.message || "Message", created_at: alert.starts_at ?? new Date(hubNow()).toISOString() };
     put($("preview"), h("div", { class: `as-${stands}` }, card(shown, closable, { asks: alert.requires_ack, press })));
     put($("preview-where"), WHERE[stands]);
   }
@@ -131,7 +132,7 @@ export class Composer {
     const alert = this.read();
     for (const el of this.form.querySelectorAll("[aria-invalid]")) el.removeAttribute("aria-invalid");
     if (!alert.audience) return this.#answer("Choose who gets it.", "stop");
-    if (alert.starts_at && Date.parse(alert.starts_at) <= this.page.now()) return this.#answer("The time it goes out is over. Choose a later one, or send it now.", "stop");
+    if (alert.starts_at && Date.parse(alert.starts_at) <= hubNow()) return this.#answer("The time it goes out is over. Choose a later one, or send it now.", "stop");
     return urgent(alert) ? this.#sure(alert) : this.#send(alert);
   }
 

@@ -2,6 +2,7 @@
 
 import { $, button, h, put, table } from "../dom.js";
 import { api } from "../api.js";
+import { hubNow } from "../hub-clock.js";
 import { setZone } from "../i18n.js";
 import { moment } from "../words.js";
 import { momentOf, wallOf, zoneName } from "./wall.js";
@@ -10,9 +11,9 @@ const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
 const local = (value) => momentOf(value)?.toISOString();
 
 export class TermDesk {
-  /** `now()`: the time by the hub's clock; `onterms()`: a term was changed here. */
-  constructor(now, onterms) {
-    Object.assign(this, { now, onterms });
+  /** `onterms()`: a term was changed here. */
+  constructor(onterms) {
+    this.onterms = onterms;
     $("term-form").addEventListener("submit", (event) => this.#save(event));
   }
 
@@ -27,16 +28,16 @@ export class TermDesk {
   }
 
   #row(term) {
-    const now = this.now();
+    const now = hubNow();
     const [opens, closes] = [term.opens_at, term.closes_at].map((at) => at ? Date.parse(at) : null);
     const open = opens !== null && opens <= now && (closes === null || now < closes);
     // When it is pressed, which may be long after this was drawn.
-    const at = () => new Date(this.now()).toISOString();
+    const at = () => new Date(hubNow()).toISOString();
     const answer = h("span", { role: "status" });
     const change = (body) => this.#put(term.id, body, answer);
     const press = open
       ? button("Close now", () => change({ closes_at: at() }))
-      : button("Open now", () => change({ opens_at: at(), ...(closes !== null && closes <= this.now() ? { closes_at: null } : {}) }));
+      : button("Open now", () => change({ opens_at: at(), ...(closes !== null && closes <= hubNow() ? { closes_at: null } : {}) }));
     return [h("span", null, h("strong", null, term.title || term.id), h("small", null, ` ${term.id}`)),
       h("span", { class: open ? "good" : "" }, open ? "Open" : opens > now ? "Not open yet" : "Closed"),
       [press, " ", button("Change", () => this.#edit(term), { class: "quiet" }), " ", answer],

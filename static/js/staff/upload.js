@@ -1,6 +1,6 @@
 // Sends a file and tells how much of it has gone, which `fetch` cannot.
 
-import { api, Problem } from "../api.js";
+import { api, Problem, refused } from "../api.js";
 
 /** How long nothing may move before it is given up. */
 const STALL_MS_MAX = 60_000;
@@ -11,12 +11,13 @@ const STALL_MS_MAX = 60_000;
  */
 export function upload(path, file, { signal, onprogress }) {
   return new Promise((resolve, reject) => {
+    const { who } = api;
     const request = new XMLHttpRequest();
     const none = () => reject(new Problem({ status: 0, code: "no_answer" }));
     let timer;
     const moved = () => { clearTimeout(timer); timer = setTimeout(() => request.abort(), STALL_MS_MAX); };
     request.upload.addEventListener("progress", ({ loaded }) => { moved(); onprogress(loaded); });
-    request.addEventListener("load", () => answered(request, resolve, reject));
+    request.addEventListener("load", () => answered(request, who, resolve, reject));
     for (const type of ["error", "abort"]) request.addEventListener(type, none);
     request.addEventListener("loadend", () => clearTimeout(timer));
     signal.addEventListener("abort", () => request.abort(), { once: true });
@@ -27,10 +28,9 @@ export function upload(path, file, { signal, onprogress }) {
   });
 }
 
-function answered(request, resolve, reject) {
+function answered(request, who, resolve, reject) {
   let data = {};
   try { data = JSON.parse(request.responseText); } catch { /* What is no JSON says nothing. */ }
   if (request.status >= 200 && request.status < 300) return resolve(data);
-  if (request.status === 401) api.signedOut();
-  reject(new Problem({ retry_after: request.getResponseHeader("Retry-After") ?? undefined, ...data, status: request.status }));
+  reject(refused(who, request.status, request.getResponseHeader("Retry-After"), data));
 }

@@ -1,6 +1,7 @@
 // When registration opens, and the one button that it becomes.
 
 import { $, button, h, put } from "../dom.js";
+import { hubNow } from "../hub-clock.js";
 import { now, t } from "../i18n.js";
 import { moment, span } from "../words.js";
 
@@ -17,7 +18,7 @@ export class Opening {
     const { terms } = this.page;
     const left = $("left");
     if (left && terms.current) {
-      const text = span(Date.parse(terms.window(terms.current).opens) - terms.now);
+      const text = span(Date.parse(terms.window(terms.current).opens) - hubNow());
       if (left.textContent !== text) left.textContent = text;
     }
   }

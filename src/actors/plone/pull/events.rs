@@ -50,7 +50,7 @@ impl Events {
         let note = around.items.note(NOTE).await?;
         // A note that cannot be read is as good as none: everything is read again.
         let mut noted: Noted = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
-        let is_whole = self.listing.refresh(&around.plone, whole).await?;
+        let is_whole = self.listing.refresh(&around.plone, whole, found).await?;
         // One on which Plone failed is not noted, and so is read again: nobody can tell a fault that stays from one
         // that passes.
         let mut to_read = self.listing.hits();

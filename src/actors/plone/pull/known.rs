@@ -14,13 +14,16 @@ pub(super) struct Known {
     uid_of: HashMap<SectionId, String>,
     /// As the store had them when the pull began.
     stored: HashMap<SectionId, PloneItem>,
+    /// What sections without an item were to be made with in Plone.
+    pub(super) creations: HashMap<SectionId, Fields>,
 }
 
 impl Known {
     pub(super) fn new(items: Vec<PloneItem>) -> Self {
         let uid_of = items.iter().map(|item| (item.section.clone(), item.uid.clone())).collect();
         let stored = items.iter().map(|item| (item.section.clone(), item.clone())).collect();
-        Self { stored, by_uid: items.into_iter().map(|item| (item.uid.clone(), item)).collect(), uid_of }
+        let by_uid = items.into_iter().map(|item| (item.uid.clone(), item)).collect();
+        Self { by_uid, uid_of, stored, creations: HashMap::new() }
     }
 
     pub(super) fn by_uid(&self, uid: &str) -> Option<&PloneItem> {
@@ -36,9 +39,13 @@ impl Known {
         (self.stored.get(&item.section).cloned(), item)
     }
 
-    /// What the item of this UID had as this section when it was last pulled or written.
+    /// What the item of this UID had as this section when it was last pulled or written: of one that is not known, what
+    /// the hub was about to make the section with.
     pub(super) fn last(&self, uid: &str, section: &SectionId) -> Option<&Fields> {
-        self.by_uid.get(uid).filter(|item| item.section == *section).map(|item| &item.fields)
+        match self.by_uid.get(uid) {
+            Some(item) => (item.section == *section).then_some(&item.fields),
+            None => self.creations.get(section),
+        }
     }
 
     /// Takes an item off its section, when it says of itself that it is another one now; answers what it was.

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ports::plone::{ContentKind, Hit, HitPage, Plone, Viewer};
 
 use super::PullError;
+use super::status::Found;
 
 /// Items that every pull lists whole, at a sixth of a second of Plone's time.
 const WHOLE_EACH_PULL: usize = 250;
@@ -37,6 +38,8 @@ pub(super) struct Listing {
     /// The time between two pulls.
     every: Duration,
     visible: HashMap<String, Hit>,
+    /// Entries that could not be read when everything was last listed.
+    unreadable: usize,
     /// Pulls until everything is listed, whatever the numbers say.
     whole_in: usize,
     /// Items whose newest modification was read within the second that it bears: they are read once more.
@@ -46,35 +49,50 @@ pub(super) struct Listing {
 impl Listing {
     /// Nothing is known yet: the first look lists everything.
     pub(super) fn new(kind: ContentKind, every: Duration) -> Self {
-        Self { kind, every, visible: HashMap::new(), whole_in: 0, fresh: HashMap::new() }
+        Self { kind, every, visible: HashMap::new(), unreadable: 0, whole_in: 0, fresh: HashMap::new() }
     }
 
-    /// Looks at Plone; with `whole` at everything. True when everything was listed: only then what is not visible is not
-    /// there.
-    pub(super) async fn refresh(&mut self, plone: &Arc<dyn Plone>, whole: bool) -> Result<bool, PullError> {
+    /// Looks at Plone; with `whole` at everything. True when everything was listed and could be read: only then what is
+    /// not visible is not there.
+    pub(super) async fn refresh(
+        &mut self,
+        plone: &Arc<dyn Plone>,
+        whole: bool,
+        found: &mut Found,
+    ) -> Result<bool, PullError> {
         if whole || self.whole_in == 0 || !self.follow(plone).await? {
             let began = Instant::now();
-            self.visible = everything(plone, &Viewer::Visitor, self.kind).await?;
+            let all = everything(plone, &Viewer::Visitor, self.kind).await?;
+            (self.visible, self.unreadable) = (all.by_uid(), all.unreadable);
             self.whole_in = pulls_without(self.visible.len(), began.elapsed(), self.every);
             self.fresh.retain(|uid, _| self.visible.contains_key(uid));
-            return Ok(true);
+            self.tell_unreadable(found);
+            return Ok(self.unreadable == 0);
         }
         self.whole_in -= 1;
+        self.tell_unreadable(found);
         Ok(false)
+    }
+
+    fn tell_unreadable(&self, found: &mut Found) {
+        if self.unreadable > 0 {
+            let reason = format!("{} entries have no UID, address or time: rebuild the index", self.unreadable);
+            found.problem("/portal_catalog", reason);
+        }
     }
 
     /// Takes in what was modified; false when there are not as many items then as there should be.
     async fn follow(&mut self, plone: &Arc<dyn Plone>) -> Result<bool, PullError> {
         let newest = self.newest().and_then(|newest| newest.checked_sub(OVERLAP).ok());
         let Some(since) = newest else { return Ok(false) };
-        for hit in pages(plone, &Viewer::Visitor, self.kind, Some(since)).await? {
+        for hit in pages(plone, &Viewer::Visitor, self.kind, Some(since)).await?.hits {
             self.visible.insert(hit.uid.clone(), hit);
         }
         // The last page is enough to learn how many there are.
         let known = self.visible.len();
         let last = u32::try_from(known.saturating_sub(1)).unwrap_or(u32::MAX);
         let page = plone.search(Viewer::Visitor, self.kind, None, last).await?;
-        Ok(usize::try_from(page.total) == Ok(known))
+        Ok(usize::try_from(page.total) == Ok(known + self.unreadable))
     }
 
     fn newest(&self) -> Option<Timestamp> {
@@ -139,14 +157,27 @@ fn pulls_without(items: usize, took: Duration, every: Duration) -> usize {
     pulls
 }
 
-/// Everything of a kind that `viewer` sees, by UID.
-pub(super) async fn everything(
-    plone: &Arc<dyn Plone>,
-    viewer: &Viewer,
-    kind: ContentKind,
-) -> Result<HashMap<String, Hit>, PullError> {
-    let all = pages(plone, viewer, kind, None).await?;
-    Ok(all.into_iter().map(|hit| (hit.uid.clone(), hit)).collect())
+/// What a search found on all its pages.
+#[derive(Default)]
+pub(super) struct All {
+    hits: Vec<Hit>,
+    /// What else was found.
+    pub(super) unreadable: usize,
+}
+
+impl All {
+    fn len(&self) -> usize {
+        self.hits.len() + self.unreadable
+    }
+
+    pub(super) fn by_uid(&self) -> HashMap<String, Hit> {
+        self.hits.iter().map(|hit| (hit.uid.clone(), hit.clone())).collect()
+    }
+}
+
+/// Everything of a kind that `viewer` sees.
+pub(super) async fn everything(plone: &Arc<dyn Plone>, viewer: &Viewer, kind: ContentKind) -> Result<All, PullError> {
+    pages(plone, viewer, kind, None).await
 }
 
 /// All pages of a search. An item that comes or goes meanwhile moves others from page to page: then it is read again, so
@@ -156,26 +187,27 @@ async fn pages(
     viewer: &Viewer,
     kind: ContentKind,
     since: Option<Timestamp>,
-) -> Result<Vec<Hit>, PullError> {
+) -> Result<All, PullError> {
     for _ in 0..TRIES {
-        let mut hits: Vec<Hit> = Vec::new();
+        let mut all = All::default();
         let total = loop {
-            let start = u32::try_from(hits.len()).map_err(|_| PullError::TooMany)?;
-            let HitPage { items, total } = plone.search(viewer.clone(), kind, since, start).await?;
-            let is_last = items.is_empty();
-            hits.extend(items);
-            if hits.len() > ITEMS_MAX {
+            let start = u32::try_from(all.len()).map_err(|_| PullError::TooMany)?;
+            let HitPage { items, unreadable, total } = plone.search(viewer.clone(), kind, since, start).await?;
+            let is_last = items.is_empty() && unreadable == 0;
+            all.hits.extend(items);
+            all.unreadable += unreadable;
+            if all.len() > ITEMS_MAX {
                 return Err(PullError::TooMany);
             }
-            if is_last || u64::try_from(hits.len()).is_ok_and(|len| len >= total) {
+            if is_last || u64::try_from(all.len()).is_ok_and(|len| len >= total) {
                 break total;
             }
         };
-        let mut uids: Vec<&str> = hits.iter().map(|hit| hit.uid.as_str()).collect();
+        let mut uids: Vec<&str> = all.hits.iter().map(|hit| hit.uid.as_str()).collect();
         uids.sort_unstable();
         uids.dedup();
-        if uids.len() == hits.len() && u64::try_from(hits.len()) == Ok(total) {
-            return Ok(hits);
+        if uids.len() == all.hits.len() && u64::try_from(all.len()) == Ok(total) {
+            return Ok(all);
         }
     }
     Err(PullError::Restless)

@@ -129,7 +129,7 @@ impl Sections {
     ) -> Result<(), PullError> {
         // What the hub itself makes in Plone meanwhile is not among these, and so is not missed in the list.
         let mut known = Known::new(around.items.items().await?);
-        let is_whole = self.listing.refresh(&around.plone, whole).await?;
+        let is_whole = self.listing.refresh(&around.plone, whole, found).await?;
         self.unreadable.retain_listed(&self.listing);
         let hits = self.listing.hits();
         let mut to_read = Vec::new();
@@ -142,7 +142,7 @@ impl Sections {
         }
         for chunk in to_read.chunks(CHUNK_LEN) {
             let read = read_all(chunk, |hit| around.plone.section(&hit.path), found).await?;
-            let read = without_what_the_hub_made(read, &known, around).await?;
+            let read = without_what_the_hub_made(read, &mut known, around).await?;
             self.work(read, &mut known, around, found).apply(around, options).await?;
         }
         if is_whole {
@@ -249,6 +249,11 @@ impl Sections {
             return Ok(());
         }
         let all = everything(&around.plone, &Viewer::Hub, ContentKind::Section).await?;
+        if all.unreadable > 0 {
+            // What is not among the others may be one of these.
+            return Ok(());
+        }
+        let all = all.by_uid();
         let mut work = Work::default();
         for item in gone {
             work.withdraw(around, &item.section, found);
@@ -269,13 +274,16 @@ impl Sections {
 }
 
 /// Leaves to the next pull what the hub itself has made in Plone since this one began: what was written to it is not
-/// among what is known here, and would be taken for an edit made in Plone.
+/// among what is known here, and would be taken for an edit made in Plone. Where it is not known yet whether the hub
+/// made it, what it was to be made with is learned.
 async fn without_what_the_hub_made(
     mut read: Vec<(Hit, PloneSection)>,
-    known: &Known,
+    known: &mut Known,
     around: &PullSurroundings,
 ) -> Result<Vec<(Hit, PloneSection)>, PullError> {
     if read.iter().any(|(hit, _)| known.by_uid(&hit.uid).is_none()) {
+        // In this order: an item that is put in between is among those that were made.
+        known.creations = around.items.creations().await?;
         let made: HashSet<String> = around.items.items().await?.into_iter().map(|item| item.uid).collect();
         read.retain(|(hit, _)| known.by_uid(&hit.uid).is_some() || !made.contains(&hit.uid));
     }
