@@ -90,6 +90,7 @@ fn an_admin_reads_what_the_last_seconds_were_like_and_is_told_each_second() {
     assert!(told["requests_per_s"].as_f64() > told["registrations_per_s"].as_f64(), "{told:#}");
     assert!(told["memory_bytes"].as_u64() > Some(1 << 20), "{told:#}");
     assert_eq!(told["plone"], json!({"ok": null, "circuit": null}));
+    assert_eq!(told["demonstration"], false);
 
     let mut socket = Socket::connect(server.address(), Some(&home.token("root", "admin")));
     let _visitor = Socket::connect(server.address(), None);

@@ -48,6 +48,8 @@ pub struct Present {
     pub memory_bytes: Option<u64>,
     /// How Plone is.
     pub plone: PloneState,
+    /// Whether a demonstration is under way: the requests of its students count, what they do in its sandbox does not.
+    pub demonstration: bool,
 }
 
 /// WebSockets by role.

@@ -74,6 +74,7 @@ impl Observed {
                 ok: plone.map(|desk| desk.is_well()),
                 circuit: plone.map(|desk| desk.client.stats().circuit.as_str()),
             },
+            demonstration: self.model.has_sandbox(),
         }
     }
 }

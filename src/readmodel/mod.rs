@@ -58,6 +58,12 @@ impl ReadModel {
         }
     }
 
+    /// Whether a demonstration has a sandbox at present.
+    #[must_use]
+    pub fn has_sandbox(&self) -> bool {
+        !self.sandboxes.load().is_empty()
+    }
+
     /// Forgets a sandbox that was removed.
     pub fn forget_sandbox(&self, id: &TermId) {
         let _one_at_a_time = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);

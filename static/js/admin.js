@@ -15,7 +15,7 @@ import { pollWithout } from "./poll.js";
 import { may, measureTop, note, start, views } from "./session.js";
 import { sentence } from "./words.js";
 
-const live = start({ form: $("sign-in"), onuser: (user) => arrive(user) });
+const live = start({ form: $("sign-in"), onuser: (user) => arrive(user), why: () => "For administrators: how the hub is, who is connected, and what was done." });
 const alerts = new Alerts(live);
 const plone = new PloneDesk();
 const now = new Now(live);

@@ -36,7 +36,7 @@ const page = {
     go("#sections", () => $("section-search").elements.q.focus());
   },
 };
-const live = start({ form: $("sign-in"), onuser: (user) => arrive(user) });
+const live = start({ form: $("sign-in"), onuser: (user) => arrive(user), why: () => "For the college's staff: schedules, sections and alerts." });
 const terms = new Terms($("which-term"), { onchange: () => turn() });
 const before = new Map();
 page.seats = new Seats(live, (ids) => changed(ids));

@@ -68,8 +68,10 @@ test("a run is picked up after a reload, by who looks at another part meanwhile,
   await page.reload();
   const other = await desk("#demo");
   for (const one of [page, other]) await until(one, () => /40 students/.test(document.querySelector("#demo-said")?.textContent) && document.querySelector("#demo progress")?.value > 0);
-  await page.click("#views [href='#audit']");
+  await page.click("#views [href='#now']");
+  await until(page, () => /A demonstration is under way/.test(document.querySelector(".strips").textContent));
   await whole(page);
+  await until(page, () => !/A demonstration is under way/.test(document.querySelector(".strips").textContent));
   assert.equal(await page.isVisible("#demo-said"), false);
   await page.click("#views [href='#demo']");
   await whole(other);

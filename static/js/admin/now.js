@@ -22,6 +22,9 @@ const times = (name, kind) => ({
   ],
 });
 
+/** Words and no line, while a demonstration is under way. */
+const besides = (words) => ({ tone: "none", of: () => null, words: (_, { demonstration }) => demonstration ? words : "" });
+
 /**
  * How far apart samples may be that are asked for while there is no connection, and still be one line: `poll.js` asks
  * at most 6.5 s after the last answer, and an answer may take its time.
@@ -35,10 +38,14 @@ const STRIPS = [
     { tone: "ink", of: ({ connections }) => connections.staff, words: (n) => `${whole(n)} staff` },
     { tone: "ink dotted", of: ({ connections }) => connections.admin, words: (n) => count(n, "administrator") },
   ] },
-  { name: "Requests", unit: whole, least: 10, lines: [{ tone: "accent", of: (now) => now.requests_per_s, words: (n) => `${rate(n)} a second` }] },
+  { name: "Requests", unit: whole, least: 10, lines: [
+    { tone: "accent", of: (now) => now.requests_per_s, words: (n) => `${rate(n)} a second` },
+    besides("A demonstration is under way, and counts here"),
+  ] },
   { name: "Registrations", unit: whole, least: 5, lines: [
     { tone: "accent", of: (now) => now.registrations_per_s, words: (n) => `${rate(n)} a second` },
     { tone: "careful", of: (now) => now.refusals_per_s, words: (n) => `${rate(n)} refused` },
+    besides("Those of the demonstration are not among them"),
   ] },
   times("Time to register", "registration"),
   times("Time to answer anything", "request"),

@@ -185,7 +185,7 @@ export class Strips {
     this.when.textContent = when;
     this.axis.setAttribute("aria-valuemax", Math.round(this.#span / 1000));
     this.axis.setAttribute("aria-valuenow", Math.round((sample.ms - this.#from) / 1000));
-    this.axis.setAttribute("aria-valuetext", at === null ? when : `${when}: ${this.rows.filter(({ el }) => !el.hidden).map(({ name, values }) => `${name}: ${values.map((one) => one.textContent).join(", ")}`).join("; ")}`);
+    this.axis.setAttribute("aria-valuetext", at === null ? when : `${when}: ${this.rows.filter(({ el }) => !el.hidden).map(({ name, values }) => `${name}: ${values.map((one) => one.textContent).filter(Boolean).join(", ")}`).join("; ")}`);
   }
 }
 

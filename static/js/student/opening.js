@@ -57,7 +57,7 @@ export class Opening {
     const until = window.closes && h("p", { class: "none when-long" }, t("term.until", { at: moment(window.closes) }));
     const state = h("p", { class: "state" }, h("strong", { class: "good" }, t("term.open")));
     if (busy > 1) return [button(t("term.going", { n: busy }), () => {}, { class: "primary wide", disabled: true }), until];
-    if (wanted.length) return [button(t("term.go", { n: wanted.length }), () => this.page.own.go(wanted), { class: "primary wide", id: "go" }), doubt > 0 && h("p", { class: "careful" }, t("term.doubt", { n: doubt })), h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
+    if (wanted.length) return [button(t("term.go", { n: wanted.length }), () => this.page.own.go(wanted), { class: "primary wide", id: "go" }), doubt > 0 && h("p", { class: "careful" }, t(doubt === wanted.length ? "term.doubt.all" : "term.doubt", { n: doubt })), h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
     return [state, until, student && h("p", { class: "none when-long" }, t(planned ? "term.done" : "term.nothing"))];
   }
 

@@ -63,6 +63,7 @@ export default {
   "term.over": "Registration is closed", "term.since": "Since {at}. What you hold stays yours.",
   "term.unset": "Registration is not open", "term.unset.do": "The opening time is not set yet. What you plan is kept.",
   "term.go": { one: "Register for {n} section", other: "Register for {n} sections" },
+  "term.doubt.all": { one: "It is full, closed or overlaps another. You are told why.", other: "All of them are full, closed or overlap another. Each gets its answer." },
   "term.doubt": { one: "{n} of them is full, closed or overlaps another. Each gets its answer.", other: "{n} of them are full, closed or overlap another. Each gets its answer." },
   "term.going": { one: "Adding {n} section…", other: "Adding {n} sections…" },
   "term.done": "Everything planned is done.", "term.nothing": "Find a section and press Register, or plan several and take them in one press.",

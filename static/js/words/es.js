@@ -64,6 +64,7 @@ export default {
   "term.over": "La inscripción está cerrada", "term.since": "Desde el {at}. Lo que tiene sigue siendo suyo.",
   "term.unset": "La inscripción no está abierta", "term.unset.do": "La hora de apertura aún no está fijada. Su plan se conserva.",
   "term.go": { one: "Inscribirse en {n} sección", other: "Inscribirse en {n} secciones" },
+  "term.doubt.all": { one: "Está llena, cerrada o coincide con otra. Se le dirá cuál es el motivo.", other: "Todas están llenas, cerradas o coinciden con otra. Cada una tendrá su respuesta." },
   "term.doubt": { one: "{n} de ellas está llena, cerrada o coincide con otra. Cada una tendrá su respuesta.", other: "{n} de ellas están llenas, cerradas o coinciden con otra. Cada una tendrá su respuesta." },
   "term.going": { one: "Inscribiendo en {n} sección…", other: "Inscribiendo en {n} secciones…" },
   "term.done": "Todo lo planificado está hecho.", "term.nothing": "Busque una sección y pulse Inscribirse, o planifique varias y tómelas de una vez.",
