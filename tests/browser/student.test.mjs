@@ -65,6 +65,9 @@ test("a plan is made before the opening, clashes are shown, and the button comes
   assert.match(await line(page, "PHYS 101").textContent(), /Overlaps MATH 151/);
   assert.deepEqual(await hub.held("student", "soon"), ["1 enrolled", "5 enrolled"]);
 
+  // What is left cannot be had as it stands: the button steps back.
+  await until(page, () => /All of them are full, closed or overlap another/.test(document.querySelector("#opening").textContent));
+  assert.equal(await page.locator("#go.primary").count(), 0);
   // Each refusal has its next step beside it.
   await line(page, "CHEM 101").getByRole("button", { name: "Join the waitlist, first in line" }).click();
   await until(page, () => /1st in line/.test(document.querySelector("#lines").textContent));

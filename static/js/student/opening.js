@@ -57,7 +57,13 @@ export class Opening {
     const until = window.closes && h("p", { class: "none when-long" }, t("term.until", { at: moment(window.closes) }));
     const state = h("p", { class: "state" }, h("strong", { class: "good" }, t("term.open")));
     if (busy > 1) return [button(t("term.going", { n: busy }), () => {}, { class: "primary wide", disabled: true }), until];
-    if (wanted.length) return [button(t("term.go", { n: wanted.length }), () => this.page.own.go(wanted), { class: "primary wide", id: "go" }), doubt > 0 && h("p", { class: "careful" }, t(doubt === wanted.length ? "term.doubt.all" : "term.doubt", { n: doubt })), h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
+    if (wanted.length) {
+      // What cannot be had as it stands may be asked for, for its answer and its next step: it is not what the page is about.
+      const none = doubt === wanted.length;
+      return [button(t("term.go", { n: wanted.length }), () => this.page.own.go(wanted), { class: none ? "wide" : "primary wide", id: "go" }),
+        doubt > 0 && h("p", { class: "careful" }, t(none ? "term.doubt.all" : "term.doubt", { n: doubt })),
+        h("p", { class: "none when-long" }, t("term.open"), ". ", window.closes && t("term.until", { at: moment(window.closes) }))];
+    }
     return [state, until, student && h("p", { class: "none when-long" }, t(planned ? "term.done" : "term.nothing"))];
   }
 
