@@ -30,7 +30,7 @@ tests-built:
 browser-test: chromium ## the pages in a real Chromium: flows, and axe-core on every state
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
-	node --test --test-concurrency=2 tests/browser/*.test.mjs
+	node --test --test-concurrency=3 tests/browser/*.test.mjs
 
 pictures: chromium ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
 	$(BUILD_HUB)

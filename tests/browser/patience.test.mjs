@@ -74,7 +74,7 @@ test("the next step stays under the finger while the line before it grows", asyn
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["finger-3"] });
   const page = await open(chrome, hub, "/?term=finger", { user: "student" });
   await rows(4)(page);
-  assert.match(await page.textContent("#opening"), /It is full/);
+  await until(page, () => /It is full/.test(document.querySelector("#opening").textContent));
   await page.getByRole("button", { name: "Register for 1 section" }).click();
   const step = page.locator("#lines").getByRole("button", { name: /^Join the waitlist/ });
   await step.waitFor();

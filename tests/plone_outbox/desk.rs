@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{before_plone, eventually};
+use crate::support::bridge::{before_plone, bridge_state, within_patience};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, PASSWORD, Plone};
 use crate::support::random::Random;
@@ -55,9 +55,13 @@ impl Desk {
         let mut staff = self.staff();
         for id in ids {
             let wanted = in_hub(&mut staff, id, rosters);
-            eventually(&format!("{wanted:?} in Plone's {id}"), || {
-                (in_plone(&self.plone, &self.token, id).as_ref() == Some(&wanted)).then_some(())
+            let mut there = None;
+            let found = within_patience(|| {
+                there = in_plone(&self.plone, &self.token, id);
+                (there.as_ref() == Some(&wanted)).then_some(())
             });
+            let state = || bridge_state(&mut self.admin());
+            assert!(found.is_some(), "{wanted:?} never came about in Plone's {id}: {there:?}\n{:#}", state());
         }
     }
 

@@ -26,13 +26,20 @@ pub fn sign_in(server: &Server, user: &str) -> String {
 }
 
 /// Waits until the condition holds; the end of the test when it never does.
-pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, holds: impl FnMut() -> Option<T>) -> T {
+    within_patience(holds).unwrap_or_else(|| panic!("{what} never came about"))
+}
+
+/// Waits until the condition holds; none when it does not for as long as tests wait for anything.
+pub fn within_patience<T>(mut holds: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
         if let Some(value) = holds() {
-            return value;
+            return Some(value);
         }
-        assert!(begun.elapsed() < PATIENCE, "{what} never came about");
+        if begun.elapsed() > PATIENCE {
+            return None;
+        }
         thread::sleep(LOOK);
     }
 }

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::domain::ids::SectionId;
 use crate::identity::members::PlainMember;
@@ -32,7 +32,7 @@ use super::wanted::Definition;
 pub const FLIGHT_MAX: usize = 4;
 /// How often is looked for what is due, while nothing else happens.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
-/// How often is counted what waits.
+/// How often is counted what waits, and how soon a store that did not answer is asked again at the start.
 const COUNT_PAUSE: Duration = Duration::from_secs(1);
 /// The first and the longest pause after writes that did not work at all, whatever they wrote: so long does it take at
 /// most to see that Plone is back.
@@ -55,13 +55,13 @@ impl PloneOutbox {
         let gauge = Arc::new(OutboxGauge::default());
         let (stop, stopping) = watch::channel(false);
         let (say_ended, ended) = oneshot::channel();
-        let guard = RosterGuard::new(around.clone(), options.clone(), gauge.clone());
-        let worker = Worker::new(around, options, gauge.clone(), guard.clone());
+        let (options, shown) = (options.clone(), gauge.clone());
         let arbiter = Arbiter::new();
-        let also_stopping = stopping.clone();
-        arbiter.spawn(guard.run(members, also_stopping));
         arbiter.spawn(async move {
-            worker.run(stopping).await;
+            if let Some(guard) = guard(&around, &options, &shown, stopping.clone()).await {
+                actix::spawn(guard.clone().run(members, stopping.clone()));
+                Worker::new(around, &options, shown, guard).run(stopping).await;
+            }
             // Nobody may wait for it any more.
             let _ = say_ended.send(());
         });
@@ -81,6 +81,25 @@ impl PloneOutbox {
         if let Some(ended) = ended {
             // An end without a word is an end.
             let _ = ended.await;
+        }
+    }
+}
+
+/// The guard, as soon as the store tells what it knew; none when the hub ends before.
+async fn guard(
+    around: &OutboxSurroundings,
+    options: &OutboxOptions,
+    gauge: &Arc<OutboxGauge>,
+    mut stopping: watch::Receiver<bool>,
+) -> Option<Arc<RosterGuard>> {
+    loop {
+        match RosterGuard::recalled(around, options, gauge).await {
+            Ok(guard) => return Some(guard),
+            Err(error) => log::warn!("what is known of who can read rosters in Plone cannot be read: {error}"),
+        }
+        tokio::select! {
+            () = sleep(COUNT_PAUSE) => {}
+            _ = stopping.changed() => return None,
         }
     }
 }

@@ -69,8 +69,20 @@ pub(super) struct RosterGuard {
 }
 
 impl RosterGuard {
-    pub(super) fn new(around: OutboxSurroundings, options: OutboxOptions, gauge: Arc<OutboxGauge>) -> Arc<Self> {
-        Arc::new(Self { around, options, gauge, found: Mutex::default() })
+    /// One that knows what was found before, in this run or an earlier one: what is added to it is kept beside it.
+    pub(super) async fn recalled(
+        around: &OutboxSurroundings,
+        options: &OutboxOptions,
+        gauge: &Arc<OutboxGauge>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let note = around.store.note(NOTE).await?;
+        let kept: Option<Kept> = note.and_then(|note| serde_json::from_str(&note).ok());
+        let field = options.roster_field.clone();
+        // Another site, type or field: nothing is known, and whatever is there was not written by this check.
+        let fresh = Kept { field: field.clone(), behind: true, ..Kept::default() };
+        let kept = kept.filter(|kept| kept.field == field).unwrap_or(fresh);
+        let found = Mutex::new(Found { kept, ..Found::default() });
+        Ok(Arc::new(Self { around: around.clone(), options: options.clone(), gauge: gauge.clone(), found }))
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -106,9 +118,6 @@ impl RosterGuard {
         mut members: watch::Receiver<PlainMember>,
         mut stopping: watch::Receiver<bool>,
     ) {
-        if let Err(error) = self.recall().await {
-            log::warn!("what is known of who can read rosters in Plone cannot be read: {error}");
-        }
         loop {
             let member = members.borrow_and_update().clone();
             if let Err(error) = self.look(member).await {
@@ -122,16 +131,6 @@ impl RosterGuard {
                 _ = stopping.changed() => return,
             }
         }
-    }
-
-    async fn recall(&self) -> Result<(), StoreError> {
-        let note = self.around.store.note(NOTE).await?;
-        let kept: Option<Kept> = note.and_then(|note| serde_json::from_str(&note).ok());
-        let field = self.options.roster_field.clone();
-        // Another site, type or field: nothing is known, and whatever is there was not written by this check.
-        let fresh = Kept { field: field.clone(), behind: true, ..Kept::default() };
-        self.found().kept = kept.filter(|kept| kept.field == field).unwrap_or(fresh);
-        Ok(())
     }
 
     async fn keep(&self) -> Result<(), StoreError> {

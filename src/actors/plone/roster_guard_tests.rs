@@ -182,10 +182,15 @@ impl Stage {
         let (check, roster_field) = (Duration::from_secs(30), "roster".to_owned());
         let options = OutboxOptions { write_schedules: false, pool_size: 8, check, roster_field };
         let gauge = Arc::new(OutboxGauge::default());
-        let guard = RosterGuard::new(around.clone(), options, gauge.clone());
-        guard.recall().await.unwrap();
+        let guard = RosterGuard::recalled(&around, &options, &gauge).await.unwrap();
         let sender = Arc::new(Sender::new(around, Definition::StaffsOnly, gauge, guard.clone()));
         Self { plone, store, guard, sender, sections, _folder: folder }
+    }
+
+    /// The guard of the hub's next run.
+    async fn next_run(&self) -> Arc<RosterGuard> {
+        let gauge = Arc::new(OutboxGauge::default());
+        RosterGuard::recalled(&self.guard.around, &self.guard.options, &gauge).await.unwrap()
     }
 
     /// What waits for the section with this place, whenever it is due.
@@ -295,4 +300,17 @@ async fn a_section_at_which_plone_always_fails_is_put_aside_once_others_are_take
     fails(None);
     assert_eq!(stage.send(0).await, Ended::Written);
     assert_eq!(summary().await.aside_total, 0);
+}
+
+#[tokio::test]
+async fn what_a_member_could_read_is_known_after_a_start_that_sends_before_it_looks() {
+    let stage = Stage::set().await;
+    stage.guard.look(member()).await.unwrap();
+    let next = stage.next_run().await;
+    assert_eq!(next.state(), RosterState::Unchecked);
+    next.withheld(Names::Withheld).await;
+    let next = stage.next_run().await;
+    next.look(None).await.unwrap();
+    assert_eq!(next.state(), RosterState::Protected, "nobody need sign in once more");
+    assert!(stage.entry(1).await.is_some(), "what was withheld is made up for");
 }
