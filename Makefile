@@ -4,6 +4,10 @@ CARGO ?= cargo
 # The hub that the tests of the pages start: built with the features that the other tests need, or all that it stands
 # on would be built a second time.
 BUILD_HUB = $(CARGO) build --locked --bin eduhub --test rush
+# Tests wait for Plone and for Chromium half of their time: more of them at once than there are processors.
+PROCESSORS := $(shell nproc)
+TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
+PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
@@ -18,7 +22,7 @@ run: ## builds the hub and serves the demonstration college on http://127.0.0.1:
 test: components ## everything: formatting, lints, all tests
 	$(CARGO) fmt --all --check
 	@$(MAKE) --no-print-directory -j2 tests-installed tests-built
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$(TESTS_AT_ONCE) $(CARGO) test --locked
 	@$(MAKE) --no-print-directory browser-test
 
 # What tests need is installed while they are built: the one waits for the network, the other for the processors.
@@ -30,7 +34,7 @@ tests-built:
 browser-test: chromium ## the pages in a real Chromium: flows, and axe-core on every state
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
-	node --test --test-concurrency=3 tests/browser/*.test.mjs
+	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
 
 pictures: chromium ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
 	$(BUILD_HUB)
