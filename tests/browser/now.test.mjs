@@ -24,7 +24,7 @@ test("what happens in the hub is drawn as it happens, with its value in words", 
   await hub.ask("student", "PUT", "/api/v1/me/registrations/drawn-999");
   await says(page, "Registrations", /0\.\d a second/);
   await says(page, "Time to register", /ms for 99%.*ms for half/);
-  await until(page, () => [...document.querySelectorAll(".line")].every((line) => !line.getAttribute("d").includes("NaN")));
+  await until(page, () => [...document.querySelectorAll(".strip:not([hidden]) .line")].every((line) => !line.getAttribute("d").includes("NaN")));
   await visitor.context().close();
   await says(page, "Connected", /0 visitors/);
   assert.deepEqual(page.wrong, []);

@@ -141,6 +141,8 @@ test("an import that is cancelled when all of it is sent and the hub has not ans
   const page = await desk();
   await choose(page, "gap,1,MATH 1,One,10");
   const ended = page.waitForRequest((request) => request.method() === "DELETE" && /\/imports\//.test(request.url()));
+  // What the page still asks for would keep all the connections that a browser opens to one host.
+  await page.waitForLoadState("networkidle");
   // A hub that takes the file and says nothing for a while.
   hub.process.kill("SIGSTOP");
   try {

@@ -198,6 +198,18 @@ test("a term is closed and opened at the moment of the press by the hub's clock,
   assert.equal(hours((await term()).closes_at), 1);
 });
 
+test("a term that opens while its line is looked at says so, and can be closed", async () => {
+  await hub.term("dawn", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"], { opensIn: 60 });
+  const page = await desk("#terms");
+  const row = page.locator("#terms tbody tr", { hasText: "dawn" });
+  await page.clock.install();
+  await page.reload();
+  await row.getByText("Not open yet").waitFor();
+  await page.clock.fastForward(61_000);
+  await row.getByRole("button", { name: "Close now" }).waitFor();
+  assert.match(await row.textContent(), /Open(?! now)/);
+});
+
 test("what does not arrive at first is asked for again by itself, and words say so", async () => {
   const page = await open(chrome, hub, "/readyz", { user: "staff" });
   const answers = [

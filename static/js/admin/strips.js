@@ -139,7 +139,7 @@ export class Strips {
     const newest = seen.at(-1);
     const x = (ms) => (ms - from) / this.#span * width;
     for (const row of this.rows) {
-      row.el.hidden = Boolean(newest && row.shown && !row.shown(newest));
+      row.el.hidden = Boolean(row.shown && !(newest && row.shown(newest)));
       if (row.el.hidden) continue;
       const all = row.lines.map(({ of }) => seen.map((sample) => [sample.ms, of(sample), sample.reach]));
       const most = ceiling(Math.max(row.least, ...all.flat().map(([, value]) => value ?? 0)));

@@ -8,9 +8,17 @@ import { moment } from "../words.js";
 import { momentOf, wallOf, zoneName } from "./wall.js";
 
 const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
+/** So long after a term has opened or closed by itself, a press was meant for the button that stood there before. */
+const SETTLE_MS = 600;
+/** A browser's timers reach no further than some weeks. */
+const WAIT_MS_MAX = 3_600_000;
 const local = (value) => momentOf(value)?.toISOString();
 
 export class TermDesk {
+  #items = [];
+  #timer = 0;
+  #turned = -Infinity;
+
   /** `onterms()`: a term was changed here. */
   constructor(onterms) {
     this.onterms = onterms;
@@ -22,9 +30,28 @@ export class TermDesk {
     if (college?.timezone) setZone(college.timezone);
     put($("zone"), zoneName());
     put($("term-ids"), items.map((term) => h("option", { value: term.id }, term.title)));
-    put($("terms"), items.length
-      ? table("Only the two times decide whether registration is open.", ["Term", "Registration", "", "Opens", "Closes"], items.map((term) => this.#row(term)))
+    this.#items = items;
+    this.#draw();
+  }
+
+  #draw() {
+    put($("terms"), this.#items.length
+      ? table("Only the two times decide whether registration is open.", ["Term", "Registration", "", "Opens", "Closes"], this.#items.map((term) => this.#row(term)))
       : h("p", { class: "none" }, "There is no term yet. Import a schedule, or add a term below."));
+    this.#wait();
+  }
+
+  /** Draws them anew when the next of them opens or closes. */
+  #wait() {
+    clearTimeout(this.#timer);
+    const coming = this.#items.flatMap(({ opens_at, closes_at }) => [opens_at, closes_at]).map((at) => at ? Date.parse(at) - hubNow() : 0).filter((ms) => ms > 0);
+    if (!coming.length) return;
+    const ms = Math.min(...coming);
+    this.#timer = setTimeout(() => {
+      if (ms > WAIT_MS_MAX) return this.#wait();
+      this.#turned = performance.now();
+      this.#draw();
+    }, Math.min(ms, WAIT_MS_MAX));
   }
 
   #row(term) {
@@ -34,7 +61,7 @@ export class TermDesk {
     // When it is pressed, which may be long after this was drawn.
     const at = () => new Date(hubNow()).toISOString();
     const answer = h("span", { role: "status" });
-    const change = (body) => this.#put(term.id, body, answer);
+    const change = (body) => performance.now() - this.#turned > SETTLE_MS && this.#put(term.id, body, answer);
     const press = open
       ? button("Close now", () => change({ closes_at: at() }))
       : button("Open now", () => change({ opens_at: at(), ...(closes !== null && closes <= hubNow() ? { closes_at: null } : {}) }));
