@@ -260,7 +260,14 @@ fn whoever_is_of_a_sandbox_is_nowhere_else_and_a_crash_leaves_nothing_of_it() {
     // The college is none of theirs, whatever their role.
     student.put("/api/v1/me/registrations/203001-10001").expect(404);
     student.get("/api/v1/seats?term=203001").expect(422);
-    for elsewhere in ["/api/v1/terms", "/api/v1/me", "/api/v1/admin/audit", "/api/v1/admin/demo", "/api/v1/sections"] {
+    for elsewhere in [
+        "/api/v1/terms",
+        "/api/v1/me",
+        "/api/v1/admin/audit",
+        "/api/v1/admin/demo",
+        "/api/v1/sections",
+        "/plone/courses",
+    ] {
         admin().get(elsewhere).expect(403);
     }
     let csv = [("Content-Type", "text/csv")];

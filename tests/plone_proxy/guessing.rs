@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::support::http::Answer;
 use super::support::plone::{DEAN, PASSWORD, Plone};
-use super::{JSON, get, hub};
+use super::{JSON, get, hub, sign_in};
 
 /// What only members can read.
 const PRIVATE: &str = "/courses/202701-30038";
@@ -91,5 +91,23 @@ fn what_a_field_names_is_not_called_in_place_of_the_path() {
     let mut client = server.client();
     for query in ["absolute_url:method=", "%3adefault_method=absolute_url", "acl_users/manage_main:action=x"] {
         assert_eq!(get(&mut client, &format!("/plone/news?{query}"), &[JSON]).status, 403, "{query}");
+    }
+}
+
+#[test]
+fn whoever_is_signed_in_cannot_try_old_passwords() {
+    let plone = Plone::written();
+    let (server, _home) = hub(plone);
+    let body = json!({"old_password": PASSWORD, "new_password": PASSWORD}).to_string();
+    let token = format!("Bearer {}", plone.login("student40", PASSWORD));
+    let headers = [JSON, ("Content-Type", "application/json"), ("Authorization", token.as_str())];
+    let path = "/@users/student40/reset-password";
+    let bare = plone.call("POST", path, &headers, body.as_bytes()).unwrap();
+    assert!((200..300).contains(&bare.status), "not a way to try one: {bare:?}");
+    let member = sign_in(&server, "student40");
+    for way in [path, "/++api++/@users/student40/reset-password", "/@users/student40/reset%2Dpassword"] {
+        let mut client = server.client().signed_in(&member);
+        let answer = client.call("POST", &format!("/plone{way}"), &headers[..2], body.as_bytes()).unwrap();
+        assert_eq!(answer.status, 403, "{way}: {}", answer.text());
     }
 }

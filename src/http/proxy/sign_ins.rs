@@ -26,6 +26,8 @@ const PAGES: [&str; 8] = [
     "failsafe_login",
     "failsafe_login_form",
 ];
+/// The service of REST that tries a member's old password before it sets a new one: `@users/NAME/reset-password`.
+const NEW_PASSWORD: (&str, &str) = ("@users", "reset-password");
 /// How the names of all fields and cookies begin by which Plone knows somebody.
 const CREDENTIALS: &str = "__ac";
 /// Ends of a field's name that call something else than the path says.
@@ -50,6 +52,11 @@ pub fn check_address(names: &[String], query: Option<&str>) -> Result<(), Proble
         let words = "Sign in to the hub instead (POST /api/v1/login): it asks Plone, and what you ask for here is then \
                      asked as you.";
         return Err(Problem::forbidden(words));
+    }
+    let (users, reset) = NEW_PASSWORD;
+    let of_users = names.iter().position(|name| name.contains(users));
+    if of_users.is_some_and(|at| names[at..].iter().any(|name| name == reset)) {
+        return Err(Problem::forbidden("Passwords of Plone are changed in Plone itself, not through the hub."));
     }
     Ok(())
 }
