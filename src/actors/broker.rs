@@ -228,7 +228,8 @@ impl Broker {
         }
     }
 
-    /// Rare, and never to be lost: goes past the bound of the relays' queues.
+    /// Never to be lost: goes past the bound of the relays' queues. It tells of the ends of sign-ins, of a session that an
+    /// admin ends, and of the hub's end: each costs whoever asks for it a sign-in or a request, and those are limited.
     fn tell_surely(&self, fan: &Fan) {
         for link in &self.links {
             link.waiting.fetch_add(1, Ordering::Relaxed);

@@ -155,6 +155,7 @@ impl Session {
         self.fragments = BytesMut::new();
         if let Ok(record) = &self.record {
             self.live.registry.forget(record.id);
+            // Past the bound of the relay's queue: one for each session, which would else stay in its lists for ever.
             self.relay.do_send(Leave(record.id));
         }
         true

@@ -1,6 +1,8 @@
 // Elements without a template language: text is always text, never markup.
 
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "selected", "open", "indeterminate"]);
+/** For so long a press on a button that has just become another one is not meant for it: a double-click is one press. */
+export const SETTLE_MS = 600;
 
 /** Makes an element: `on…` are listeners, the rest are attributes (or properties where only those work). */
 export function h(tag, props, ...children) {

@@ -51,19 +51,19 @@ pub struct TcpRelay {
     address: SocketAddr,
     /// Nothing means the end.
     mode: watch::Sender<Option<Mode>>,
-    counts: Arc<Counts>,
+    shared: Arc<Shared>,
     target: SocketAddr,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct Shared {
     accepted: AtomicUsize,
     open: AtomicUsize,
     held: Mutex<VecDeque<Vec<u8>>>,
 }
 
-impl Counts {
+impl Shared {
     fn held(&self) -> MutexGuard<'_, VecDeque<Vec<u8>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,8 +73,8 @@ impl TcpRelay {
     /// A relay to `target` on a port of its own, which passes everything on.
     pub fn start(target: SocketAddr) -> Self {
         let (mode, seen) = watch::channel(Some(Mode::Pass));
-        let counts = Arc::new(Counts::default());
-        let counted = Arc::clone(&counts);
+        let shared = Arc::new(Shared::default());
+        let counted = Arc::clone(&shared);
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("it has an address");
@@ -83,7 +83,7 @@ impl TcpRelay {
             // Dropping the runtime closes every connection.
             runtime.block_on(accept(listener, target, seen, counted));
         });
-        Self { address, mode, counts, target, thread: Some(thread) }
+        Self { address, mode, shared, target, thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -103,17 +103,17 @@ impl TcpRelay {
 
     /// How many connections it has accepted so far.
     pub fn accepted(&self) -> usize {
-        self.counts.accepted.load(Ordering::SeqCst)
+        self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// How many PATCHes are held.
     pub fn held(&self) -> usize {
-        self.counts.held().len()
+        self.shared.held().len()
     }
 
     /// Passes the PATCH on that has been held for longest, as if it had come only now, and waits until it is done.
     pub fn deliver_the_oldest(&self) {
-        let request = self.counts.held().pop_front().expect("a PATCH is held");
+        let request = self.shared.held().pop_front().expect("a PATCH is held");
         let mut late = std::net::TcpStream::connect(self.target).expect("the target listens");
         late.write_all(&request).expect("it takes the request");
         let mut answer = [0; 12];
@@ -124,7 +124,7 @@ impl TcpRelay {
 
     /// How many connections are open now.
     pub fn open(&self) -> usize {
-        self.counts.open.load(Ordering::SeqCst)
+        self.shared.open.load(Ordering::SeqCst)
     }
 }
 
@@ -137,8 +137,8 @@ impl Drop for TcpRelay {
     }
 }
 
-/// Counts a connection for as long as it lives.
-struct Counted(Arc<Counts>);
+/// Shared a connection for as long as it lives.
+struct Counted(Arc<Shared>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -150,7 +150,7 @@ async fn accept(
     listener: std::net::TcpListener,
     target: SocketAddr,
     mode: watch::Receiver<Option<Mode>>,
-    counts: Arc<Counts>,
+    shared: Arc<Shared>,
 ) {
     let listener = TcpListener::from_std(listener).expect("a listener of this runtime");
     let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -167,12 +167,12 @@ async fn accept(
                 Err(_) => continue,
             },
         };
-        counts.accepted.fetch_add(1, Ordering::SeqCst);
-        counts.open.fetch_add(1, Ordering::SeqCst);
-        let counted = Counted(Arc::clone(&counts));
-        let (mode, counts) = (mode.clone(), Arc::clone(&counts));
+        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        shared.open.fetch_add(1, Ordering::SeqCst);
+        let counted = Counted(Arc::clone(&shared));
+        let (mode, shared) = (mode.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
-            let _ = Connection { client, server: None, target, mode, counts }.serve().await;
+            let _ = Connection { client, server: None, target, mode, shared }.serve().await;
             drop((counted, place));
         });
     }
@@ -184,7 +184,7 @@ struct Connection {
     server: Option<TcpStream>,
     target: SocketAddr,
     mode: watch::Receiver<Option<Mode>>,
-    counts: Arc<Counts>,
+    shared: Arc<Shared>,
 }
 
 impl Connection {
@@ -346,7 +346,7 @@ impl Connection {
         loop {
             let request = message(&mut self.client).await?;
             if mode == Mode::HoldPatches && request.starts_with(b"PATCH ") {
-                self.counts.held().push_back(request);
+                self.shared.held().push_back(request);
                 return self.swallow().await;
             }
             server.write_all(&request).await?;

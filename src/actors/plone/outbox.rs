@@ -32,7 +32,9 @@ use super::wanted::Definition;
 pub const FLIGHT_MAX: usize = 4;
 /// How often is looked for what is due, while nothing else happens.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
-/// How often is counted what waits, and how soon a store that did not answer is asked again at the start.
+/// How soon a store that did not answer at the start is asked again.
+const RECALL_PAUSE: Duration = Duration::from_secs(1);
+/// How often is counted what waits.
 const COUNT_PAUSE: Duration = Duration::from_secs(1);
 /// The first and the longest pause after writes that did not work at all, whatever they wrote: so long does it take at
 /// most to see that Plone is back.
@@ -98,7 +100,7 @@ async fn guard(
             Err(error) => log::warn!("what is known of who can read rosters in Plone cannot be read: {error}"),
         }
         tokio::select! {
-            () = sleep(COUNT_PAUSE) => {}
+            () = sleep(RECALL_PAUSE) => {}
             _ = stopping.changed() => return None,
         }
     }

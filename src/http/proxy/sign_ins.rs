@@ -26,8 +26,8 @@ const PAGES: [&str; 8] = [
     "failsafe_login",
     "failsafe_login_form",
 ];
-/// The service of REST that tries a member's old password before it sets a new one: `@users/NAME/reset-password`.
-const NEW_PASSWORD: (&str, &str) = ("@users", "reset-password");
+/// The service of REST that tries a member's old password before it sets a new one, below `@users/NAME`.
+const NEW_PASSWORD: &str = "reset-password";
 /// How the names of all fields and cookies begin by which Plone knows somebody.
 const CREDENTIALS: &str = "__ac";
 /// Ends of a field's name that call something else than the path says.
@@ -53,9 +53,8 @@ pub fn check_address(names: &[String], query: Option<&str>) -> Result<(), Proble
                      asked as you.";
         return Err(Problem::forbidden(words));
     }
-    let (users, reset) = NEW_PASSWORD;
-    let of_users = names.iter().position(|name| name.contains(users));
-    if of_users.is_some_and(|at| names[at..].iter().any(|name| name == reset)) {
+    let mut from_users = names.iter().skip_while(|name| !name.contains("@users"));
+    if from_users.any(|name| name == NEW_PASSWORD) {
         return Err(Problem::forbidden("Passwords of Plone are changed in Plone itself, not through the hub."));
     }
     Ok(())

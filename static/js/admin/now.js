@@ -22,8 +22,10 @@ const times = (name, kind) => ({
   ],
 });
 
-/** Words and no line, while a demonstration is under way. */
-const besides = (words) => ({ tone: "none", of: () => null, words: (_, { demonstration }) => demonstration ? words : "" });
+/** Words and no line: `words(sample)`. */
+const besides = (words) => ({ tone: "none", of: () => null, words: (_, sample) => words(sample) });
+/** The same, while a demonstration is under way. */
+const demonstrated = (words) => besides(({ demonstration }) => demonstration ? words : "");
 
 /**
  * How far apart samples may be that are asked for while there is no connection, and still be one line: `poll.js` asks
@@ -40,12 +42,12 @@ const STRIPS = [
   ] },
   { name: "Requests", unit: whole, least: 10, lines: [
     { tone: "accent", of: (now) => now.requests_per_s, words: (n) => `${rate(n)} a second` },
-    besides("A demonstration is under way, and counts here"),
+    demonstrated("A demonstration is under way, and counts here"),
   ] },
   { name: "Registrations", unit: whole, least: 5, lines: [
     { tone: "accent", of: (now) => now.registrations_per_s, words: (n) => `${rate(n)} a second` },
     { tone: "careful", of: (now) => now.refusals_per_s, words: (n) => `${rate(n)} refused` },
-    besides("Those of the demonstration are not among them"),
+    demonstrated("Those of the demonstration are not among them"),
   ] },
   times("Time to register", "registration"),
   times("Time to answer anything", "request"),
@@ -58,7 +60,7 @@ const STRIPS = [
   ] },
   { name: "Waiting for Plone", unit: whole, least: 10, shown: ({ plone }) => plone.circuit !== null, trouble: ({ plone }) => plone.circuit !== "closed", lines: [
     { tone: "accent", of: ({ queues }) => queues.outbox, words: (n) => n ? `${count(n, "section")} to write` : "Every change is in Plone" },
-    { tone: "none", of: () => null, words: (_, { plone }) => plone.circuit === "closed" ? "Plone answers" : "Plone does not answer" },
+    besides(({ plone }) => plone.circuit === "closed" ? "Plone answers" : "Plone does not answer"),
   ] },
   { name: "Memory", unit: megabytes, least: 5e7, lines: [{ tone: "accent", of: ({ memory_bytes }) => memory_bytes, words: (n) => n === null ? "not told by this system" : megabytes(n) }] },
 ];

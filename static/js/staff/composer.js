@@ -1,6 +1,6 @@
 // Writing an alert: who gets it, how it will look, one press; what interrupts people asks once more, in place.
 
-import { $, button, h, later, put } from "../dom.js";
+import { $, button, h, later, put, SETTLE_MS } from "../dom.js";
 import { card, urgent } from "../alerts.js";
 import { api } from "../api.js";
 import { hubNow } from "../hub-clock.js";
@@ -9,8 +9,6 @@ import { audienceOf, audienceWords, reached } from "./audience.js";
 import { momentOf } from "./wall.js";
 
 const ASK_MS = 400;
-/** A button that stands where another one was pressed takes no press before this: a double-click is one press. */
-const SETTLE_MS = 600;
 const HOUR_MS = 3_600_000;
 const WHERE = {
   low: "In the list of alerts, without a word.", medium: "In the list of alerts, and counted there.",

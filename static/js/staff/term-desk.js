@@ -1,6 +1,6 @@
 // Opening, closing and changing terms.
 
-import { $, button, h, put, table } from "../dom.js";
+import { $, button, h, put, SETTLE_MS, table } from "../dom.js";
 import { api } from "../api.js";
 import { hubNow } from "../hub-clock.js";
 import { setZone } from "../i18n.js";
@@ -8,8 +8,6 @@ import { moment } from "../words.js";
 import { momentOf, wallOf, zoneName } from "./wall.js";
 
 const path = (id) => `/api/v1/terms/${encodeURIComponent(id)}`;
-/** So long after a term has opened or closed by itself, a press was meant for the button that stood there before. */
-const SETTLE_MS = 600;
 /** A browser's timers reach no further than some weeks. */
 const WAIT_MS_MAX = 3_600_000;
 const local = (value) => momentOf(value)?.toISOString();
@@ -61,6 +59,7 @@ export class TermDesk {
     // When it is pressed, which may be long after this was drawn.
     const at = () => new Date(hubNow()).toISOString();
     const answer = h("span", { role: "status" });
+    // Just after a term has opened or closed by itself, a press was meant for the button that stood there before.
     const change = (body) => performance.now() - this.#turned > SETTLE_MS && this.#put(term.id, body, answer);
     const press = open
       ? button("Close now", () => change({ closes_at: at() }))

@@ -1,6 +1,6 @@
 // What can be done with a section, where its button stands, and what came of it: the answer and the one next step.
 
-import { button, h, put, reword } from "../dom.js";
+import { button, h, put, reword, SETTLE_MS } from "../dom.js";
 import { now, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { note } from "../session.js";
@@ -8,8 +8,6 @@ import { listed, seats as seatWords, sentence } from "../words.js";
 import { refusal, standing } from "./answers.js";
 import { against } from "./clash.js";
 
-/** A button that has just become another one is pressed for what it was: nobody joins a waitlist by accident. */
-const SETTLED_MS = 600;
 
 export class Actions {
   constructor(page) {
@@ -69,7 +67,8 @@ export class Actions {
     if (!terms.open) return plan.has(id)
       ? button([icon("check"), t("do.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("do.planned") })
       : kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("do.plan") });
-    const settled = () => performance.now() - since > SETTLED_MS;
+    // Pressed before, it is pressed for what it was: nobody joins a waitlist by accident.
+    const settled = () => performance.now() - since > SETTLE_MS;
     const main = kind === "open" ? button(t("do.register"), () => mine.register(id), { class: clashes ? "" : "strong", ...labelled("do.register") })
       : line && line !== "open" ? h("span", { class: "tag none" }, t(line))
       : kind === "full" ? button(t("do.wait"), () => mine.register(id, { waitlist: settled() }), labelled("do.wait")) : null;

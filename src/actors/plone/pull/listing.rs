@@ -63,7 +63,8 @@ impl Listing {
         if whole || self.whole_in == 0 || !self.follow(plone).await? {
             let began = Instant::now();
             let all = everything(plone, &Viewer::Visitor, self.kind).await?;
-            (self.visible, self.unreadable) = (all.by_uid(), all.unreadable);
+            self.unreadable = all.unreadable;
+            self.visible = all.by_uid();
             self.whole_in = pulls_without(self.visible.len(), began.elapsed(), self.every);
             self.fresh.retain(|uid, _| self.visible.contains_key(uid));
             self.tell_unreadable(found);
@@ -170,8 +171,8 @@ impl All {
         self.hits.len() + self.unreadable
     }
 
-    pub(super) fn by_uid(&self) -> HashMap<String, Hit> {
-        self.hits.iter().map(|hit| (hit.uid.clone(), hit.clone())).collect()
+    pub(super) fn by_uid(self) -> HashMap<String, Hit> {
+        self.hits.into_iter().map(|hit| (hit.uid.clone(), hit)).collect()
     }
 }
 
