@@ -1,17 +1,11 @@
 //! The hub in front of a real Plone: its settings, and what a test waits for.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
-use super::PATIENCE;
 use super::http::Client;
 use super::plone::{HUB, PASSWORD, PRIVATE_SECTIONS, SECTIONS};
 use super::server::{Home, Server};
-
-/// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+use super::wait::eventually;
 
 /// A store whose hub stands before the Plone of this address, with the hub's own user there.
 pub fn before_plone(home: Home, url: &str) -> Home {
@@ -23,25 +17,6 @@ pub fn sign_in(server: &Server, user: &str) -> String {
     let who = json!({"username": user, "password": PASSWORD});
     let answer = server.client().post_json("/api/v1/login", &who).expect(200);
     answer.json()["token"].as_str().expect("a token").to_owned()
-}
-
-/// Waits until the condition holds; the end of the test when it never does.
-pub fn eventually<T>(what: &str, holds: impl FnMut() -> Option<T>) -> T {
-    within_patience(holds).unwrap_or_else(|| panic!("{what} never came about"))
-}
-
-/// Waits until the condition holds; none when it does not for as long as tests wait for anything.
-pub fn within_patience<T>(mut holds: impl FnMut() -> Option<T>) -> Option<T> {
-    let begun = Instant::now();
-    loop {
-        if let Some(value) = holds() {
-            return Some(value);
-        }
-        if begun.elapsed() > PATIENCE {
-            return None;
-        }
-        thread::sleep(LOOK);
-    }
 }
 
 /// The ids of all sections that Plone shows to visitors, once the hub has them.

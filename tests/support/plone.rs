@@ -82,17 +82,11 @@ impl Plone {
         panic!("Plone did not start:\n{}", plone.log());
     }
 
-    /// One that all tests of a file share: for those that change nothing that another looks at. A start costs several
-    /// seconds of a processor.
+    /// Returns the Plone that the tests of this crate share. A start takes several seconds of CPU time, so tests use it
+    /// that only read, or that change nothing but users of their own. It runs until the process ends.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Plone> = OnceLock::new();
         SHARED.get_or_init(Self::start)
-    }
-
-    /// Another one that all tests of a file share: for those that change only what no other of them looks at.
-    pub fn written() -> &'static Self {
-        static WRITTEN: OnceLock<Plone> = OnceLock::new();
-        WRITTEN.get_or_init(Self::start)
     }
 
     fn configure(&self) {
@@ -205,6 +199,18 @@ impl Plone {
         let answer = self.call(method, path, &headers, body.as_bytes());
         let answer = answer.unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log()));
         (answer.status, if answer.body.is_empty() { Value::Null } else { answer.json() })
+    }
+
+    /// Sends a request of the REST API with this token, which must succeed, and returns its body.
+    pub fn change(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (status, answer) = self.request(method, path, Some(token), body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Sends a request as the hub's user, which must succeed.
+    pub fn change_as_hub(&self, method: &str, path: &str, body: Option<&Value>) {
+        self.change(&self.login(HUB, PASSWORD), method, path, body);
     }
 
     /// The token of a sign-in; the end of the test when it is refused.

@@ -192,6 +192,13 @@ impl Server {
         Client::connect(self.address).expect("the server takes connections")
     }
 
+    /// Returns the value of the first series of `/metrics` whose line starts with `name`.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.client().get("/metrics").expect(200).text();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}:\n{text}"));
+        line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number at the end of the line")
+    }
+
     /// The end of what it has logged.
     pub fn log(&self) -> String {
         tail(&self.log)

@@ -1,0 +1,213 @@
+//! What only the embedded store has to do: say plainly why a file cannot be used, and come through a disk that takes
+//! nothing more.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use eduhub::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::domain::section::Credits;
+use eduhub::ports::StoreError;
+use eduhub::ports::terms::TermStore;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::house::{Desk, Embedded, batch, load, open_freed, wait};
+use crate::child_process::{self, RunAs};
+use crate::college::{drop_of, minute, register, section, term_id, window};
+
+fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit: Credits(0), outbox: false })
+}
+
+fn refused(path: &Path) -> OpenError {
+    open(path).err().unwrap_or_else(|| panic!("{} was opened", path.display()))
+}
+
+#[test]
+fn a_second_handle_on_one_store_is_told_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    let first = open(&path).unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::Locked { address: None, .. }), "{error}");
+    first.lock().announce("http://127.0.0.1:8123").unwrap();
+    let error = refused(&path).to_string();
+    assert!(error.contains("in use by another process (a hub at http://127.0.0.1:8123)"), "{error}");
+    drop(first);
+    drop(open_freed(&path, Credits(0), false));
+}
+
+#[test]
+fn a_second_process_on_one_store_is_refused() {
+    if let Some(path) = child_process::path_from_parent() {
+        let error = refused(&path);
+        assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    let _held = open(&path).unwrap();
+    child_process::run(module_path!(), "a_second_process_on_one_store_is_refused", &path, RunAs::SameUser);
+}
+
+#[test]
+fn a_file_that_is_not_a_database_is_told_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let notes = "Registration opens at 8:00.\n".repeat(100);
+    std::fs::write(&path, &notes).unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::Sqlite { .. }), "{error}");
+    assert!(error.to_string().contains("not a database"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
+}
+
+#[test]
+fn a_folder_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = refused(folder.path());
+    assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+}
+
+#[test]
+fn a_newer_layout_is_refused_before_anything_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    let newer = rusqlite::Connection::open(&path).unwrap();
+    newer.execute_batch("CREATE TABLE later (x); PRAGMA user_version = 99").unwrap();
+    drop(newer);
+    let before = std::fs::read(&path).unwrap();
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::TooNew { found: 99, .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_file_or_folder_that_cannot_be_written_is_told_plainly() {
+    const TEST: &str = "a_file_or_folder_that_cannot_be_written_is_told_plainly";
+    if let Some(path) = child_process::path_from_parent() {
+        let error = refused(&path);
+        assert!(matches!(error, OpenError::ReadOnly { .. } | OpenError::Io { .. }), "{error}");
+        let words = error.to_string();
+        assert!(words.contains(&path.display().to_string()), "{words}");
+        assert!(["is read-only", "Permission denied"].iter().any(|w| words.contains(w)), "{words}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    drop(open(&path).unwrap());
+    let mode = |of: &Path, bits| std::fs::set_permissions(of, std::fs::Permissions::from_mode(bits)).unwrap();
+    for beside in [path.clone(), folder.path().join("hub.sqlite.lock")] {
+        mode(&beside, 0o666);
+    }
+    mode(&path, 0o444);
+    mode(folder.path(), 0o777);
+    child_process::run(module_path!(), TEST, &path, RunAs::Unprivileged);
+    mode(&path, 0o666);
+    mode(&folder.path().join("hub.sqlite.lock"), 0o444);
+    mode(folder.path(), 0o555);
+    child_process::run(module_path!(), TEST, &path, RunAs::Unprivileged);
+    mode(folder.path(), 0o755);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_more_is_told_and_nothing_that_was_answered_is_lost() {
+    if child_process::path_from_parent().is_some() {
+        come_through_a_full_disk();
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    child_process::run(
+        module_path!(),
+        "a_disk_that_takes_nothing_more_is_told_and_nothing_that_was_answered_is_lost",
+        folder.path(),
+        RunAs::SameUser,
+    );
+}
+
+/// Runs in a process of its own, whose files may not grow past a limit that it sets and lifts again: writes fail as
+/// they do on a full disk, at a moment that the store has not chosen.
+fn come_through_a_full_disk() {
+    let mut desk = Desk::<Embedded>::with([section("X").seats(10_000)]);
+    let mut answered = Vec::new();
+    let mut next = 0;
+    let mut register_one = |desk: &mut Desk<Embedded>| {
+        next += 1;
+        let student = format!("s{next}");
+        desk.run(vec![register(&student, "X")]).map(|_| student)
+    };
+    for _ in 0..20 {
+        answered.push(register_one(&mut desk).unwrap());
+    }
+
+    let before = getrlimit(Resource::Fsize);
+    // Below what every file of the store has by now: neither its log nor the database takes anything.
+    setrlimit(Resource::Fsize, Rlimit { current: Some(4_096), maximum: before.maximum }).unwrap();
+    let error = register_one(&mut desk).expect_err("nothing can be written");
+    assert!(matches!(error, StoreError::CommitFailed(_)), "{error}");
+    // From then on it says at once that it is not usable, to writers as to whoever loads.
+    let error = register_one(&mut desk).expect_err("nothing can be written");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    assert!(matches!(wait(desk.store.load(&term_id())), Err(StoreError::Unavailable(_))));
+    assert!(desk.store.gauge().recovering.load(Ordering::Acquire));
+
+    setrlimit(Resource::Fsize, before).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let loaded = loop {
+        match wait(desk.store.load(&term_id())) {
+            Ok(loaded) => break loaded,
+            Err(error) => assert!(Instant::now() < deadline, "not usable again: {error}"),
+        }
+        std::thread::yield_now();
+    };
+    let holds = |loaded: &eduhub::ports::terms::LoadedTerm, who: &str| {
+        loaded.students.iter().any(|(student, held)| student.as_str() == who && held[0].is_held())
+    };
+    assert!(answered.iter().all(|who| holds(&loaded, who)), "an answered seat is gone");
+    assert!(!holds(&loaded, "s22"), "what was refused at once was not tried");
+    let enrolled = loaded.students.len();
+    assert_eq!(loaded.sections[0].state.enrolled as usize, enrolled, "the numbers are those of the registrations");
+    assert!(enrolled - answered.len() <= 1, "the one whose outcome was not known, at most");
+
+    // Memory and the store go on from the same place.
+    for _ in 0..20 {
+        answered.push(register_one(&mut desk).unwrap());
+    }
+    let desk = desk.reopened();
+    assert!(answered.iter().all(|who| holds(&desk.loaded, who)));
+    assert_eq!(desk.loaded.sections[0].state.enrolled as usize, desk.loaded.students.len());
+}
+
+#[test]
+fn a_store_that_is_not_closed_properly_has_everything_that_was_answered() {
+    let desk = Desk::<Embedded>::with([section("X").seats(9)]);
+    wait(desk.store.run(batch(vec![register("ana", "X"), window(Some(3), None)], minute(1)))).unwrap();
+    // Copied as they lie there, log and all, as after a loss of power.
+    let copy = tempfile::tempdir().unwrap();
+    let folder = desk.store.path().parent().unwrap();
+    for name in ["hub.sqlite", "hub.sqlite-wal"] {
+        std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
+    }
+    let store = open(&copy.path().join("hub.sqlite")).unwrap();
+    let loaded = load(&store);
+    assert_eq!(loaded.students.len(), 1);
+    assert_eq!(loaded.term.opens_at, Some(minute(3)));
+}
+
+#[test]
+fn a_decision_that_panics_is_refused_alone_and_changes_nothing() {
+    let mut desk = Desk::<Embedded>::with([section("X"), section("Y")]);
+    desk.ask(register("ana", "X"));
+    // Somebody has meddled with the numbers: as many as there are cannot leave.
+    wait(desk.store.write(|tx| tx.execute_batch("UPDATE seats SET enrolled = 0"))).unwrap();
+    let mut desk = desk.reopened();
+    let committed = desk.run(vec![register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Y")]).unwrap();
+    let words: Vec<_> = committed.answers.iter().map(|a| a.as_ref().map(|a| format!("{a:?}"))).collect();
+    assert!(words[0].as_ref().is_some_and(|w| w.contains("Enrolled")), "{words:?}");
+    assert_eq!(words[1], None);
+    assert!(words[2].as_ref().is_some_and(|w| w.contains("SectionFull")), "{words:?}");
+    let loaded = desk.reopened().loaded;
+    let ana = loaded.students.iter().find(|(who, _)| who.as_str() == "ana").unwrap();
+    assert!(ana.1[0].is_held());
+}

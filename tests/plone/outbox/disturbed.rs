@@ -1,0 +1,89 @@
+//! Others write where the hub writes, and a write of the hub arrives when nobody waits for it any more.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+
+use serde_json::json;
+
+use super::desk::{Desk, in_plone, nobody, rosters, schedule};
+use crate::support::bridge::{bridge_state, sign_in, wait_for_roster_state};
+use crate::support::plone::Plone;
+use crate::support::tcp_relay::{Mode, TcpRelay};
+use crate::support::wait::eventually;
+
+/// Who writes to a section beside the hub: more than Plone has threads.
+const WRITERS: usize = 8;
+
+#[test]
+fn while_others_write_to_the_same_section_until_plone_gives_up_the_counts_get_there() {
+    let desk = Desk::with(Plone::start(), |home| home.setting("plone.sync_s", "86400"));
+    let ids = desk.open(&schedule("203010", 1, 200, 0));
+    desk.wait_until_equal(&ids, &nobody());
+    let path = format!("/courses/{}", ids[0]);
+    let (conflicts, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (desk, path, conflicts, is_over) = (&desk, &path, &conflicts, &is_over);
+            scope.spawn(move || {
+                for turn in 0.. {
+                    if is_over.load(Relaxed) {
+                        break;
+                    }
+                    let words = json!({"description": format!("{writer} {turn}")});
+                    let (status, answer) = desk.plone.request("PATCH", path, Some(&desk.token), Some(&words));
+                    match status {
+                        204 => {}
+                        500 if answer["type"] == "ConflictError" => {
+                            conflicts.fetch_add(1, Relaxed);
+                        }
+                        _ => panic!("{status} {answer}"),
+                    }
+                }
+            });
+        }
+        let mut student = 0;
+        eventually("a conflict that ran out of Plone's retries", || {
+            let token = desk.home.token(&format!("student-{student}"), "student");
+            student += 1;
+            desk.server.client().signed_in(&token).put(&format!("/api/v1/me/registrations/{}", ids[0])).expect(201);
+            (conflicts.load(Relaxed) > 0 && student > 20).then_some(())
+        });
+        // They still write.
+        desk.wait_until_equal(&ids, &nobody());
+        is_over.store(true, Relaxed);
+    });
+    assert_eq!(bridge_state(&mut desk.admin())["outbox"]["aside_total"], 0, "a conflict is no refusal");
+    desk.wait_until_equal(&ids, &nobody());
+}
+
+#[test]
+fn a_write_that_lands_late_and_a_roster_changed_by_hand_are_put_right() {
+    let plone = Plone::start();
+    let relay = TcpRelay::start(plone.address());
+    let desk = Desk::with(plone, |home| home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000"));
+    let ids = desk.open(&schedule("203011", 1, 10, 0));
+    desk.wait_until_equal(&ids, &nobody());
+    sign_in(&desk.server, "student1");
+    wait_for_roster_state(&mut desk.admin(), "protected");
+    let tokens = desk.home.tokens("late", "student", 2);
+    let section = format!("/api/v1/me/registrations/{}", ids[0]);
+
+    // The first student's seat is on its way when the hub stops waiting for it; the second's comes by another way.
+    relay.set(Mode::HoldPatches);
+    desk.server.client().signed_in(&tokens[0]).put(&section).expect(201);
+    eventually("a write that is held up", || (relay.held() > 0).then_some(()));
+    desk.server.client().signed_in(&tokens[1]).put(&section).expect(201);
+    relay.set(Mode::Pass);
+    let both = rosters(&desk.server, &tokens);
+    desk.wait_until_equal(&ids, &both);
+    relay.deliver_the_oldest();
+    let stale = in_plone(&desk.plone, &desk.token, &ids[0]).expect("it is there");
+    println!("after the late write Plone counts {}", stale.enrolled);
+    desk.wait_until_equal(&ids, &both);
+
+    let path = format!("/courses/{}", ids[0]);
+    desk.change("PATCH", &path, &json!({"roster": ["mallory enrolled 2030-01-01T00:00:00Z"], "seats_taken": 7}));
+    desk.wait_until_equal(&ids, &both);
+}

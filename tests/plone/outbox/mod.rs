@@ -1,0 +1,336 @@
+//! What is committed in the hub reaches a real Plone: counts and names, item by item, whatever happens in between; and
+//! names never go where others could read them.
+
+#[allow(unreachable_pub)]
+mod desk;
+mod disturbed;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+
+use serde_json::json;
+
+use crate::support::bridge::{bridge_state, sign_in, wait_for_roster_state};
+use crate::support::meeting::Meeting;
+use crate::support::plone::{DEAN, PASSWORD, Plone};
+use crate::support::random::{Random, seed};
+use crate::support::schedule::{finished, import};
+use crate::support::tcp_relay::{Mode, TcpRelay};
+use crate::support::wait::eventually;
+use desk::{Desk, Places, in_plone, item, nobody, rosters, rush, schedule};
+
+#[test]
+fn what_students_do_reaches_plone_item_by_item_and_survives_a_kill() {
+    let mut desk = Desk::before(Plone::start());
+    let ids = desk.open(&schedule("203001", 12, 4, 3));
+    let mut random = Random::seeded(seed());
+    let tokens = desk.home.tokens("busy", "student", 20);
+
+    rush(&desk.server, &tokens, &ids, &mut random, 200);
+    // Nobody knows yet what a plain member can read: counts only.
+    desk.wait_until_equal(&ids, &nobody());
+    assert_eq!(bridge_state(&mut desk.admin())["roster"]["state"], "unchecked");
+
+    sign_in(&desk.server, "student1");
+    wait_for_roster_state(&mut desk.admin(), "protected");
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
+    let everybody = desk.plone.login("student2", PASSWORD);
+    for who in [None, Some(everybody.as_str())] {
+        let seen = item(&desk.plone, who, &ids[0]).expect("it is published");
+        assert!(seen.get("roster").is_none(), "{seen:#}");
+    }
+
+    // Cut off while writes are under way, three times.
+    for _ in 0..3 {
+        rush(&desk.server, &tokens, &ids, &mut random, 150);
+        desk.server.kill();
+        desk.server = desk.home.serve();
+    }
+    rush(&desk.server, &tokens, &ids, &mut random, 20);
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
+    assert_eq!(desk.server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_thousand_changes_of_one_section_cost_a_handful_of_writes() {
+    let desk = Desk::before(Plone::start());
+    let ids = desk.open(&schedule("203002", 1, 400, 50));
+    let id = &ids[0];
+    desk.wait_until_equal(&ids, &nobody());
+
+    let write = format!("PATCH /Plone/courses/{id}");
+    let writes = || desk.plone.requests().iter().filter(|line| line.contains(&write)).count();
+    let before = writes();
+    let tokens = desk.home.tokens("many", "student", 500);
+    let changes = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for tokens in tokens.chunks(25) {
+            let (server, id, changes) = (&desk.server, &id, &changes);
+            scope.spawn(move || {
+                for (number, token) in tokens.iter().enumerate() {
+                    let (mut student, path) =
+                        (server.client().signed_in(token), format!("/api/v1/me/registrations/{id}"));
+                    let answer = student.put(&format!("{path}?waitlist=true"));
+                    assert!(matches!(answer.status, 201 | 409), "{}", answer.text());
+                    let is_in = answer.status == 201;
+                    changes.fetch_add(usize::from(is_in), Relaxed);
+                    if is_in && number % 4 != 0 {
+                        student.delete(&path).expect(200);
+                        let again = student.put(&format!("{path}?waitlist=true")).status == 201;
+                        changes.fetch_add(1 + usize::from(again), Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    desk.wait_until_equal(&ids, &nobody());
+    let cost = writes() - before;
+    let changes = changes.into_inner();
+    println!("{changes} changes of one section cost {cost} writes to Plone");
+    assert!(changes >= 1_000 && (1..=40).contains(&cost), "{changes} changes, {cost} writes");
+}
+
+#[test]
+fn names_never_go_where_a_visitor_could_read_them() {
+    let plone = Plone::start();
+    let root = plone.login("admin", PASSWORD);
+    // A type as one is made by hand: its fields are for whoever may view the item.
+    let kind = json!({"title": "Open Section", "description": "Made by hand"});
+    plone.change(&root, "POST", "/@controlpanels/dexterity-types", Some(&kind));
+    for (title, factory) in [
+        ("Term", "Text line (String)"),
+        ("CRN", "Text line (String)"),
+        ("Course", "Text line (String)"),
+        ("Capacity", "Integer"),
+        ("Waitlist capacity", "Integer"),
+        ("Seats taken", "Integer"),
+        ("Waitlisted", "Integer"),
+        ("Meetings", "Text"),
+        ("Roster", "Text"),
+    ] {
+        let field = json!({"title": title, "factory": factory, "description": "", "required": false});
+        plone.change(&root, "POST", "/@types/open_section", Some(&field));
+    }
+    let desk = Desk::with(plone, |home| home.setting("plone.type", "open_section"));
+    let mut random = Random::seeded(seed());
+    let mut admin = desk.admin();
+    let ids = desk.open(&schedule("203003", 4, 5, 5));
+    let tokens = desk.home.tokens("open", "student", 10);
+    rush(&desk.server, &tokens, &ids, &mut random, 40);
+    let roster = wait_for_roster_state(&mut admin, "readable");
+    assert_eq!(roster["by"], "visitor");
+    sign_in(&desk.server, "student1");
+    rush(&desk.server, &tokens, &ids, &mut random, 40);
+    desk.wait_until_equal(&ids, &nobody());
+    assert_eq!(bridge_state(&mut admin)["roster"]["state"], "readable");
+    // An admin can read why.
+    let told = eventually("the line of the audit trail", || {
+        let trail = admin.get("/api/v1/admin/audit?action=plone.roster").expect(200).json();
+        trail["items"][0]["detail"].as_str().map(str::to_owned)
+    });
+    assert!(told.contains("every visitor"), "{told}");
+}
+
+#[test]
+fn a_protected_field_that_is_shown_at_other_doors_gets_no_names() {
+    let plone = Plone::start_with_open_doors();
+    let path = plone.section(0);
+    let text = plone.call("GET", &format!("{path}/manage_FTPget"), &[("Accept", "*/*")], b"").unwrap();
+    assert!(text.status == 200 && text.text().contains("roster:"), "this Plone has closed its doors: {}", text.text());
+    assert!(plone.request("GET", &path, None, None).1.get("roster").is_none(), "its API keeps the field back");
+    let desk = Desk::before(plone);
+    let ids = desk.open(&schedule("203009", 3, 5, 5));
+    let roster = wait_for_roster_state(&mut desk.admin(), "readable");
+    assert_eq!(roster["by"], "visitor");
+    sign_in(&desk.server, "student1");
+    rush(&desk.server, &desk.home.tokens("door", "student", 10), &ids, &mut Random::seeded(seed()), 60);
+    desk.wait_until_equal(&ids, &nobody());
+    for id in &ids {
+        for door in ["manage_FTPget", "@@view/++widget++roster"] {
+            let address = format!("/courses/{id}/{door}");
+            let text = desk.plone.call("GET", &address, &[("Accept", "*/*")], b"").unwrap().text();
+            assert!(!text.contains("door-"), "{door} of {id} shows names: {text}");
+        }
+    }
+}
+
+#[test]
+fn names_are_taken_away_when_members_can_read_them_and_come_back_when_they_cannot() {
+    let desk = Desk::before(Plone::start());
+    let mut admin = desk.admin();
+    let ids = desk.open(&schedule("203004", 3, 3, 3));
+    sign_in(&desk.server, "student1");
+    let tokens = desk.home.tokens("few", "student", 8);
+    rush(&desk.server, &tokens, &ids, &mut Random::seeded(seed()), 40);
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
+
+    desk.share_courses("Editor", true);
+    assert_eq!(wait_for_roster_state(&mut admin, "readable")["by"], "student1");
+    desk.wait_until_equal(&ids, &nobody());
+    desk.share_courses("Editor", false);
+    wait_for_roster_state(&mut admin, "protected");
+    desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
+}
+
+#[test]
+fn what_plone_refuses_for_good_is_put_aside_with_its_reason_and_sent_again_after_repair() {
+    let desk = Desk::before(Plone::start());
+    let mut admin = desk.admin();
+    let ids = desk.open(&schedule("203005", 2, 10, 5));
+    desk.wait_until_equal(&ids, &nobody());
+    let root = desk.plone.login("admin", PASSWORD);
+    // Somebody has told the type that no section has more than two people.
+    desk.plone.change(&root, "PATCH", "/@types/course_section/seats_taken", Some(&json!({"maximum": 2})));
+    for token in desk.home.tokens("late", "student", 3) {
+        desk.server.client().signed_in(&token).put(&format!("/api/v1/me/registrations/{}", ids[0])).expect(201);
+    }
+    let entry = eventually("the section that was put aside", || {
+        let outbox = bridge_state(&mut admin)["outbox"].clone();
+        (outbox["aside_total"] == 1).then(|| outbox["aside"][0].clone())
+    });
+    assert_eq!(entry["section"], ids[0].as_str());
+    let reason = entry["reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("Plone refuses it: ") && !reason.contains("Traceback"), "{reason}");
+    // The others go on.
+    let other = desk.home.token("other", "student");
+    desk.server.client().signed_in(&other).put(&format!("/api/v1/me/registrations/{}", ids[1])).expect(201);
+    desk.wait_until_equal(&ids[1..], &nobody());
+
+    desk.plone.change(&root, "PATCH", "/@types/course_section/seats_taken", Some(&json!({"maximum": 1000})));
+    let again = admin.post_json("/api/v1/admin/plone/outbox/resend", &json!({"sections": [ids[0]]})).expect(200);
+    assert_eq!(again.json()["resent"], 1);
+    desk.wait_until_equal(&ids, &nobody());
+    eventually("nothing put aside", || (bridge_state(&mut admin)["outbox"]["aside_total"] == 0).then_some(()));
+}
+
+#[test]
+fn an_imported_schedule_makes_and_changes_sections_and_a_cancelled_one_leaves_nothing() {
+    let desk = Desk::before(Plone::start());
+    let mut staff = desk.staff();
+
+    // One of 20,000 sections, cancelled while it is read.
+    let mut large = "term,crn,subject,number,capacity\n".to_owned();
+    for index in 0..20_000 {
+        large += &format!("203106,{},HIST,{},20\n", 40_000 + index, 100 + index);
+    }
+    let task = import(&mut staff, "203106", large.as_bytes());
+    staff.delete(&format!("/api/v1/imports/{task}"));
+    assert_eq!(finished(&mut staff, &task)["state"], "cancelled");
+
+    let mut schedule = schedule("203006", 6, 20, 5);
+    let ids = desk.open(&schedule);
+    desk.wait_until_equal(&ids, &nobody());
+    // Made and published are two requests: a moment lies between them.
+    let made = eventually("a section that visitors see", || item(&desk.plone, None, &ids[3]));
+    assert_eq!((&made["title"], &made["capacity"]), (&json!("Studies in MATH 103"), &json!(20)), "{made:#}");
+    assert_eq!((&made["course"], &made["crn"]), (&json!("MATH 103"), &json!("10004")));
+    assert!(made["meetings"].as_str().unwrap().starts_with("MWF 03:00-03:50 2030-01-07..2030-05-03"), "{made:#}");
+
+    for row in &mut schedule.rows {
+        row.capacity += 7;
+    }
+    let task = import(&mut staff, &schedule.term, schedule.csv().as_bytes());
+    assert_eq!(finished(&mut staff, &task)["updated"], 6);
+    for id in &ids {
+        eventually("the capacity of the second import", || {
+            (item(&desk.plone, Some(&desk.token), id)?["capacity"] == 27).then_some(())
+        });
+    }
+    let (_, found) =
+        desk.plone.request("GET", "/courses/@search?SearchableText=HIST&b_size=1", Some(&desk.token), None);
+    assert_eq!(found["items_total"], 0, "nothing of the cancelled import is there");
+    let (_, all) =
+        desk.plone.request("GET", "/courses/@search?portal_type=course_section&b_size=1", Some(&desk.token), None);
+    assert_eq!(all["items_total"], json!(crate::support::plone::SECTIONS + 6));
+}
+
+#[test]
+fn while_plone_is_away_nothing_is_lost_and_nobody_knocks_all_the_time() {
+    let plone = Plone::start();
+    let relay = TcpRelay::start(plone.address());
+    let desk = Desk::with(plone, |home| {
+        home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2")
+    });
+    let ids = desk.open(&schedule("203007", 10, 10, 5));
+    desk.wait_until_equal(&ids, &nobody());
+    let tokens = desk.home.tokens("away", "student", 30);
+    let mut random = Random::seeded(seed());
+    for mode in [Mode::Refuse, Mode::Hang, Mode::Answer500, Mode::Garbage, Mode::Cut] {
+        relay.set(mode);
+        let before = relay.accepted();
+        rush(&desk.server, &tokens, &ids, &mut random, 200);
+        let knocks = relay.accepted() - before;
+        println!("{mode:?}: {knocks} connections while 200 requests were answered");
+    }
+    let waiting = eventually("what waits is counted", || {
+        let depth = bridge_state(&mut desk.admin())["outbox"]["depth"].as_u64()?;
+        (depth > 0).then_some(depth)
+    });
+    assert!(waiting <= 10, "one entry a section: {waiting}");
+    relay.set(Mode::Pass);
+    desk.wait_until_equal(&ids, &nobody());
+}
+
+/// Connections to bare Plone at once: waitress takes a hundred.
+const CONNECTIONS: usize = 90;
+/// How many students want the same seats.
+const STUDENTS: usize = 200;
+/// How many seats there are.
+const SEATS: u32 = 40;
+
+#[test]
+fn two_hundred_students_at_once_race_for_forty_seats_on_bare_plone_and_through_the_hub() {
+    let plone = Plone::start();
+    let token = plone.login(DEAN, PASSWORD);
+
+    // Bare Plone, as a program would do it: look, and take a seat if there is one.
+    let path = plone.section(0);
+    plone.change(&token, "PATCH", &path, Some(&json!({"capacity": SEATS, "seats_taken": 0})));
+    let (together, places) = (Meeting::of(STUDENTS), Places::of(CONNECTIONS));
+    let told = thread::scope(|scope| {
+        let students: Vec<_> = (0..STUDENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    together.wait();
+                    let _place = places.take();
+                    let (_, section) = plone.request("GET", &path, Some(&token), None);
+                    let taken = section["seats_taken"].as_u64().unwrap_or_default();
+                    if taken >= u64::from(SEATS) {
+                        return false;
+                    }
+                    let seat = json!({"seats_taken": taken + 1});
+                    plone.request("PATCH", &path, Some(&token), Some(&seat)).0 == 204
+                })
+            })
+            .collect();
+        students.into_iter().map(|s| s.join().unwrap()).filter(|yes| *yes).count()
+    });
+    let counted = plone.request("GET", &path, Some(&token), None).1["seats_taken"].as_u64().unwrap_or_default();
+    println!("bare Plone: {told} of {STUDENTS} told yes, {counted} counted, {SEATS} seats");
+    assert!(counted <= told as u64, "it counts somebody whom it has not told");
+
+    let desk = Desk::before(plone);
+    let ids = desk.open(&schedule("203008", 1, SEATS, 0));
+    let id = &ids[0];
+    let tokens = desk.home.tokens("hot", "student", STUDENTS);
+    let together = Meeting::of(STUDENTS);
+    let told = thread::scope(|scope| {
+        let students: Vec<_> = tokens
+            .iter()
+            .map(|token| {
+                let mut student = desk.server.client().signed_in(token);
+                let together = &together;
+                scope.spawn(move || {
+                    together.wait();
+                    student.put(&format!("/api/v1/me/registrations/{id}")).status == 201
+                })
+            })
+            .collect();
+        students.into_iter().map(|s| s.join().unwrap()).filter(|yes| *yes).count()
+    });
+    assert_eq!(told, SEATS as usize);
+    desk.wait_until_equal(&ids, &nobody());
+    let counted = in_plone(&desk.plone, &token, id).expect("it is there").enrolled;
+    println!("through the hub: {told} of {STUDENTS} told yes, {counted} counted in Plone, {SEATS} seats");
+    assert_eq!(counted, u64::from(SEATS));
+}

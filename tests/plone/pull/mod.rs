@@ -1,0 +1,170 @@
+//! The catalogue follows a real Plone, seen from outside: through the hub that runs in front of it.
+//!
+//! - [`arrival`]: everything arrives as it is, and what does not change is not read again
+//! - [`edits`]: edits in Plone, in the hub, and in both
+//! - [`visibility`]: what visitors of Plone do not see
+//! - [`oddities`]: items that cannot be taken, moved ones, other field names, events, nothing at all
+
+mod arrival;
+mod edits;
+mod oddities;
+mod visibility;
+
+use serde_json::{Value, json};
+
+use crate::support::bridge::{before_plone, bridge_state, wait_for_sections};
+use crate::support::http::{Answer, Client};
+use crate::support::plone::{HUB, PASSWORD, Plone};
+use crate::support::server::{Home, Server};
+use crate::support::wait::eventually;
+
+/// A Plone, and a hub in front of it that pulls when it is told to.
+struct World {
+    server: Server,
+    home: Home,
+    plone: Plone,
+    /// Plone's token of the hub's user.
+    token: String,
+    admin: String,
+}
+
+impl World {
+    /// With these settings of the hub, and nothing awaited.
+    fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
+        Self::before(Plone::start(), settings, prepare)
+    }
+
+    fn before(plone: Plone, settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
+        let token = plone.login(HUB, PASSWORD);
+        prepare(&plone, &token);
+        let home = before_plone(Home::new(), &plone.url()).setting("plone.sync_s", "86400");
+        let home = settings.iter().fold(home, |home, (name, value)| home.setting(name, value));
+        let server = home.serve();
+        let admin = home.token("ada", "admin");
+        Self { server, home, plone, token, admin }
+    }
+
+    /// With the catalogue of Plone in the hub, and nothing on its way any more.
+    fn settled() -> Self {
+        let world = Self::with(&[], |_, _| {});
+        world.settle();
+        world
+    }
+
+    fn settle(&self) {
+        wait_for_sections(&self.server);
+        self.wait_for_the_outbox();
+        self.sync();
+    }
+
+    fn admin(&self) -> Client {
+        self.server.client().signed_in(&self.admin)
+    }
+
+    /// Pulls now; what that came to.
+    fn sync(&self) -> Value {
+        let answer = self.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
+        answer.expect(200).json()
+    }
+
+    /// How pulling stands.
+    fn status(&self) -> Value {
+        bridge_state(&mut self.admin())["sync"].take()
+    }
+
+    fn wait_for_the_outbox(&self) {
+        eventually("an empty outbox", || {
+            let outbox = bridge_state(&mut self.admin())["outbox"].take();
+            (outbox["depth"] == 0 && outbox["in_flight"] == 0).then_some(())
+        });
+    }
+
+    /// A section as the hub shows it to staff.
+    fn section(&self, id: &str) -> Value {
+        self.admin().get(&format!("/api/v1/sections/{id}")).expect(200).json()
+    }
+
+    /// What a visitor of the hub is answered for a section.
+    fn visitor(&self, id: &str) -> Answer {
+        self.server.client().get(&format!("/api/v1/sections/{id}"))
+    }
+
+    /// Whether lists and seats have a section, which both must say alike.
+    fn is_listed(&self, id: &str) -> bool {
+        let mut client = self.server.client();
+        let term = id.rsplit_once('-').unwrap().0;
+        let mut listed = || {
+            let list = client.get("/api/v1/sections?limit=5000").expect(200).json();
+            let listed = list["items"].as_array().unwrap().iter().any(|section| section["id"] == id);
+            let seats = client.get(&format!("/api/v1/seats?term={term}"));
+            // There may be no such term yet.
+            let has_seats =
+                seats.status == 200 && seats.json()["seats"].as_array().unwrap().iter().any(|row| row[0] == id);
+            (listed, has_seats)
+        };
+        // A pull may have come between the two questions.
+        eventually("one answer of lists and seats", || {
+            let (listed, has_seats) = listed();
+            (listed == has_seats).then_some(listed)
+        })
+    }
+
+    /// Opens the term of Plone's sections.
+    fn open_terms(&self) {
+        crate::support::bridge::open_terms(&self.server, &self.admin);
+    }
+
+    fn student(&self, name: &str) -> Client {
+        self.server.client().signed_in(&self.home.token(name, "student"))
+    }
+
+    /// An item of Plone as the hub's user sees it.
+    fn item(&self, path: &str) -> Value {
+        let (status, item) = self.plone.request("GET", path, Some(&self.token), None);
+        assert_eq!(status, 200, "{item}");
+        item
+    }
+
+    /// Edits an item in Plone.
+    fn edit(&self, path: &str, fields: &Value) {
+        let (status, answer) = self.plone.request("PATCH", path, Some(&self.token), Some(fields));
+        assert_eq!(status, 204, "{answer}");
+    }
+
+    fn transition(&self, path: &str, transition: &str) {
+        let path = format!("{path}/@workflow/{transition}");
+        let (status, answer) = self.plone.request("POST", &path, Some(&self.token), None);
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Makes an item in a folder and publishes it; its path.
+    fn make(&self, folder: &str, item: &Value) -> String {
+        make(&self.plone, &self.token, folder, item)
+    }
+
+    fn delete(&self, path: &str) {
+        assert_eq!(self.plone.request("DELETE", path, Some(&self.token), None).0, 204);
+    }
+}
+
+fn make(plone: &Plone, token: &str, folder: &str, item: &Value) -> String {
+    let (status, made) = plone.request("POST", folder, Some(token), Some(item));
+    assert_eq!(status, 201, "{made}");
+    let path = made["@id"].as_str().unwrap().trim_start_matches(&plone.url()).to_owned();
+    let (status, answer) = plone.request("POST", &format!("{path}/@workflow/publish"), Some(token), None);
+    assert_eq!(status, 200, "{answer}");
+    path
+}
+
+/// The id of the section that stands at a path of Plone's college: there the short name is the id.
+fn id_at(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
+/// A section of a term that Plone's college does not have.
+fn new_section(crn: &str, title: &str) -> Value {
+    json!({
+        "@type": "course_section", "id": format!("s{crn}"), "title": title, "term": "203001", "crn": crn,
+        "course": "TEST 1", "component": "Lab", "capacity": 12,
+    })
+}

@@ -1,0 +1,98 @@
+//! Plone behind a path, and paths that lead out of it.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::shared;
+use crate::support::http::{Answer, Client};
+use crate::support::plone::{HUB, PASSWORD, Plone};
+
+/// What a front door on `http://127.0.0.1:8000/plone` asks of Plone for one of its own paths.
+const DOOR: &str = "/VirtualHostBase/http/127.0.0.1:8000/Plone/VirtualHostRoot/_vh_plone";
+
+fn ask(plone: &Plone, target: &str, headers: &[(&str, &str)]) -> Answer {
+    Client::connect(plone.address()).unwrap().call("GET", target, headers, b"").unwrap()
+}
+
+#[test]
+fn links_redirects_and_locations_name_the_front_door() {
+    let plone = shared();
+    let inside = plone.address().to_string();
+    let rest = ask(plone, &format!("{DOOR}/courses?b_size=1"), &[("Accept", "application/json")]).expect(200);
+    assert_eq!(rest.json()["@id"], "http://127.0.0.1:8000/plone/courses");
+    let page = ask(plone, &format!("{DOOR}/courses"), &[]).expect(200);
+    assert!(page.text().contains("href=\"http://127.0.0.1:8000/plone/news\""));
+    assert!(!page.text().contains(&inside) && !rest.text().contains(&inside));
+
+    let edit = ask(plone, &format!("{DOOR}/courses/edit"), &[]).expect(302);
+    let location = edit.header("location").unwrap();
+    assert!(location.starts_with("http://127.0.0.1:8000/plone/acl_users/"), "{location}");
+    assert!(location.ends_with("?came_from=/plone/courses/edit"), "{location}");
+
+    let hub = plone.login(HUB, PASSWORD);
+    let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
+    let body = json!({"@type": "Document", "id": "by-the-door", "title": "By the door"}).to_string();
+    let mut client = Client::connect(plone.address()).unwrap().signed_in(&hub);
+    let made = client.call("POST", &format!("{DOOR}/"), &headers, body.as_bytes()).unwrap().expect(201);
+    assert_eq!(made.header("location"), Some("http://127.0.0.1:8000/plone/by-the-door"));
+    assert_eq!(plone.request("DELETE", "/by-the-door", Some(&hub), None).0, 204);
+}
+
+#[test]
+fn a_sign_in_sets_a_cookie_for_the_whole_front_door() {
+    let plone = shared();
+    let body = json!({"login": "student4", "password": PASSWORD}).to_string();
+    let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
+    let mut client = Client::connect(plone.address()).unwrap();
+    let answer = client.call("POST", &format!("{DOOR}/@login"), &headers, body.as_bytes()).unwrap().expect(200);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__ac=") && cookie.contains("; Path=/;"), "{cookie}");
+}
+
+#[test]
+fn a_bearer_token_is_good_for_pages_too() {
+    let plone = shared();
+    let bearer = format!("Bearer {}", plone.login("student4", PASSWORD));
+    let page = ask(plone, "/Plone/courses", &[("Authorization", &bearer)]).expect(200).text();
+    assert!(page.contains("userrole-member"));
+    assert!(ask(plone, "/Plone/courses", &[]).expect(200).text().contains("userrole-anonymous"));
+}
+
+#[test]
+fn dots_and_encoded_slashes_are_resolved_and_lead_out_of_the_site() {
+    let plone = shared();
+    let json = [("Accept", "application/json")];
+    let id = |target: &str| ask(plone, target, &json).expect(200).json()["id"].clone();
+    for target in ["/courses/../news", "/courses/%2e%2e/news", "/courses%2f..%2Fnews", "/courses/.%2E/./news"] {
+        assert_eq!(id(&format!("/Plone{target}")), "news", "{target}");
+    }
+    // Out of the site, into the root of Zope, although the front door leads to the site only.
+    for out in ["/../../../../../..", "/courses/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e"] {
+        let root = ask(plone, &format!("{DOOR}{out}"), &[]).expect(200).text();
+        assert!(root.contains("<title>Welcome to Plone!</title>"), "{out}: {root}");
+    }
+    // A segment of Plone's own hosting rules changes where links lead.
+    let odd = ask(plone, &format!("{DOOR}/_vh_odd/courses?b_size=1"), &json).expect(200);
+    assert_eq!(odd.json()["@id"], "http://127.0.0.1:8000/plone/odd/courses");
+}
+
+#[test]
+fn the_host_that_a_client_names_is_believed() {
+    let plone = shared();
+    let mut client = Client::connect(plone.address()).unwrap();
+    let request = "GET /Plone/news HTTP/1.1\r\nHost: evil.example\r\nAccept: application/json\r\n\r\n";
+    client.stream().write_all(request.as_bytes()).unwrap();
+    assert_eq!(client.receive().unwrap().expect(200).json()["@id"], "http://evil.example/Plone/news");
+}
+
+#[test]
+fn a_length_with_chunks_is_taken_and_what_follows_is_a_request_of_its_own() {
+    let plone = shared();
+    let mut client = Client::connect(plone.address()).unwrap();
+    let smuggled = "POST /Plone/@login HTTP/1.1\r\nHost: plone\r\nAccept: application/json\r\nContent-Length: 4\r\n\
+        Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /Plone/news HTTP/1.1\r\nHost: plone\r\nAccept: application/json\r\n\r\n";
+    client.stream().write_all(smuggled.as_bytes()).unwrap();
+    assert_eq!(client.receive().unwrap().status, 400);
+    assert_eq!(client.receive().unwrap().expect(200).json()["id"], "news");
+}

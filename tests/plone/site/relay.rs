@@ -1,0 +1,108 @@
+//! The relay of the tests does what its modes say.
+
+use std::io::Read;
+use std::time::Duration;
+
+use super::shared;
+use crate::support::http::{Answer, Client};
+use crate::support::plone::Plone;
+use crate::support::tcp_relay::{Mode, TcpRelay};
+
+const PATH: &str = "/Plone/news/fees";
+
+fn get(client: &mut Client) -> std::io::Result<Answer> {
+    client.call("GET", PATH, &[("Accept", "application/json")], b"")
+}
+
+fn relay() -> TcpRelay {
+    TcpRelay::start(shared().address())
+}
+
+#[test]
+fn it_passes_requests_and_answers_on_one_connection() {
+    let relay = relay();
+    let mut client = Client::connect(relay.address()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(get(&mut client).unwrap().expect(200).json()["id"], "fees");
+    }
+    assert_eq!((relay.accepted(), relay.open()), (1, 1));
+}
+
+#[test]
+fn it_refuses_new_connections_and_ends_old_ones_until_it_passes_again() {
+    let relay = relay();
+    let mut old = Client::connect(relay.address()).unwrap();
+    get(&mut old).unwrap().expect(200);
+    relay.set(Mode::Refuse);
+    assert!(get(&mut old).is_err());
+    assert!(Client::connect(relay.address()).and_then(|mut client| get(&mut client)).is_err());
+    relay.set(Mode::Pass);
+    get(&mut Client::connect(relay.address()).unwrap()).unwrap().expect(200);
+}
+
+#[test]
+fn a_hanging_one_swallows_requests_and_never_carries_them_out() {
+    let plone = Plone::start();
+    let relay = TcpRelay::start(plone.address());
+    let mut old = Client::connect(relay.address()).unwrap();
+    get(&mut old).unwrap().expect(200);
+    let before = plone.requests().len();
+    relay.set(Mode::Hang);
+    let mut new = Client::connect(relay.address()).unwrap();
+    for client in [&mut old, &mut new] {
+        client.send("GET", PATH, &[("Accept", "application/json")], b"").unwrap();
+        client.stream().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let silence = client.stream().read(&mut [0; 1]).unwrap_err();
+        assert!(matches!(silence.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{silence}");
+    }
+    relay.set(Mode::Pass);
+    // The connections that hung are over; a new one is served, and its request is the only one that Plone has seen.
+    get(&mut Client::connect(relay.address()).unwrap()).unwrap().expect(200);
+    assert_eq!(plone.requests().len(), before + 1);
+}
+
+#[test]
+fn it_answers_500_with_a_traceback_or_garbage_in_plones_place() {
+    let relay = relay();
+    let mut old = Client::connect(relay.address()).unwrap();
+    get(&mut old).unwrap().expect(200);
+    relay.set(Mode::Answer500);
+    assert!(get(&mut old).unwrap().expect(500).text().contains("traceback"));
+    relay.set(Mode::Garbage);
+    let garbage = Client::connect(relay.address()).and_then(|mut client| get(&mut client));
+    assert!(garbage.is_err_and(|e| e.to_string().contains("not an answer")));
+}
+
+#[test]
+fn it_drips_one_byte_a_second() {
+    let relay = relay();
+    relay.set(Mode::Drip);
+    let mut client = Client::connect(relay.address()).unwrap();
+    client.send("GET", PATH, &[("Accept", "application/json")], b"").unwrap();
+    let mut first = [0; 64];
+    let count = client.stream().read(&mut first).unwrap();
+    assert_eq!(&first[..count], b"H");
+}
+
+#[test]
+fn it_cuts_an_answer_in_the_middle_of_its_body() {
+    let relay = relay();
+    relay.set(Mode::Cut);
+    let mut client = Client::connect(relay.address()).unwrap();
+    client.send("GET", PATH, &[("Accept", "application/json")], b"").unwrap();
+    let mut all = Vec::new();
+    client.stream().read_to_end(&mut all).unwrap();
+    let text = String::from_utf8_lossy(&all);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+    assert_eq!(body.len(), length.parse::<usize>().unwrap() / 2);
+}
+
+#[test]
+fn connections_end_with_it() {
+    let relay = relay();
+    let mut client = Client::connect(relay.address()).unwrap();
+    get(&mut client).unwrap().expect(200);
+    drop(relay);
+    assert!(get(&mut client).is_err());
+}
