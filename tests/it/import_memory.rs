@@ -44,10 +44,10 @@ fn write_schedule(path: &std::path::Path) -> u64 {
 }
 
 #[test]
-fn memory_does_not_grow_with_the_file() {
+fn reading_a_large_file_takes_bounded_memory() {
     let Some(folder) = child_process::path_from_parent() else {
         let folder = tempfile::tempdir().unwrap();
-        child_process::run(module_path!(), "memory_does_not_grow_with_the_file", folder.path(), RunAs::SameUser);
+        child_process::run(module_path!(), "reading_a_large_file_takes_bounded_memory", folder.path(), RunAs::SameUser);
         return;
     };
     let file = folder.join("upload.csv");

@@ -126,7 +126,7 @@ fn into(term: &str) -> ImportOptions {
 const TWO: &str = "crn,course,title,cap,act,days,time\n1,A 1,One,10,2,MW,9:00-10:00\n2,B 1,Two,20,0,T,9:00-10:00\n";
 
 #[actix_web::test]
-async fn an_import_makes_its_term_and_the_same_file_again_changes_nothing() {
+async fn an_import_creates_its_term_and_repeating_it_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let first = hub.import(TWO, into("T1")).await;
@@ -145,7 +145,7 @@ async fn an_import_makes_its_term_and_the_same_file_again_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn a_second_file_updates_lists_what_is_missing_and_removes_nothing() {
+async fn a_second_file_updates_and_lists_missing_sections() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;
@@ -163,7 +163,7 @@ async fn a_second_file_updates_lists_what_is_missing_and_removes_nothing() {
 }
 
 #[actix_web::test]
-async fn a_file_with_an_error_changes_nothing_unless_it_may_be_applied_in_part() {
+async fn a_file_with_errors_is_applied_only_if_partial() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let bad = "crn,course,cap\n1,A 1,ten\n2,=B 1,20\n3,C 1,-1\n";
@@ -181,7 +181,7 @@ async fn a_file_with_an_error_changes_nothing_unless_it_may_be_applied_in_part()
 }
 
 #[actix_web::test]
-async fn a_dry_run_tells_everything_and_changes_nothing() {
+async fn a_dry_run_reports_all_changes_and_applies_none() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let dry = hub.import(TWO, ImportOptions { dry_run: true, ..into("T1") }).await;
@@ -192,7 +192,7 @@ async fn a_dry_run_tells_everything_and_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn totals_of_the_file_count_only_before_opening_or_when_asked() {
+async fn totals_count_before_opening_and_later_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;
@@ -208,7 +208,7 @@ async fn totals_of_the_file_count_only_before_opening_or_when_asked() {
 }
 
 #[actix_web::test]
-async fn whoever_listens_hears_the_way_and_the_end() {
+async fn progress_and_the_result_are_published_on_the_bus() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let task = hub.import(TWO, into("T1")).await;
@@ -226,7 +226,7 @@ async fn whoever_listens_hears_the_way_and_the_end() {
 }
 
 #[actix_web::test]
-async fn a_cancelled_import_leaves_nothing_and_the_next_one_is_whole() {
+async fn a_cancelled_import_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let rows: String = (0..60_000).map(|i| format!("{i},A {i},5,M,9:00-10:00\n")).collect();
@@ -245,7 +245,7 @@ async fn a_cancelled_import_leaves_nothing_and_the_next_one_is_whole() {
 }
 
 #[actix_web::test]
-async fn what_an_interrupted_import_left_behind_never_becomes_visible() {
+async fn rows_of_an_interrupted_import_never_become_visible() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;
@@ -282,7 +282,7 @@ fn kept(id: &str, state: TaskState, second: i64, body: &Value) -> KeptTask {
 }
 
 #[actix_web::test]
-async fn the_next_start_finds_out_whether_what_was_being_applied_became_visible() {
+async fn a_restart_resolves_whether_an_import_was_applied() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;
@@ -313,7 +313,7 @@ async fn the_next_start_finds_out_whether_what_was_being_applied_became_visible(
 }
 
 #[actix_web::test]
-async fn a_hub_that_stops_ends_its_imports_changes_nothing_and_takes_none_any_more() {
+async fn stopping_fails_running_imports_and_refuses_new_ones() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let rows: String = (0..60_000).map(|i| format!("{i},A {i},5,M,9:00-10:00\n")).collect();
@@ -330,7 +330,7 @@ async fn a_hub_that_stops_ends_its_imports_changes_nothing_and_takes_none_any_mo
 }
 
 #[actix_web::test]
-async fn imports_of_demonstrations_do_not_displace_those_of_staff() {
+async fn imports_of_demonstrations_do_not_evict_those_of_staff() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let of_term = |term: &str| serde_json::json!({"state": "done", "term": term});
@@ -347,7 +347,7 @@ async fn imports_of_demonstrations_do_not_displace_those_of_staff() {
 }
 
 #[actix_web::test]
-async fn staff_keep_their_status_and_people_keep_their_seats() {
+async fn an_import_keeps_seats_and_the_status_set_by_staff() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;
@@ -374,7 +374,7 @@ async fn staff_keep_their_status_and_people_keep_their_seats() {
 }
 
 #[actix_web::test]
-async fn an_older_importers_file_brings_events_and_again_changes_nothing() {
+async fn an_events_file_creates_events_and_updates_them() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     let csv = "program,date,time,instructor,room,duration,description\nWelding,2026-03-07,18:00,Ann,Shop,90,Gloves\nYoga,2026-03-01,9:00,,,60,\n";
@@ -394,7 +394,7 @@ async fn an_older_importers_file_brings_events_and_again_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn an_empty_upload_and_a_map_of_unknown_columns_are_not_taken() {
+async fn an_empty_upload_or_an_unknown_mapped_column_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     assert!(matches!(hub.submit("", into("T1")).await, Err(ImportError::Empty)));
@@ -405,7 +405,7 @@ async fn an_empty_upload_and_a_map_of_unknown_columns_are_not_taken() {
 }
 
 #[actix_web::test]
-async fn a_section_that_staff_bring_to_what_the_file_says_keeps_what_else_they_did() {
+async fn staff_edits_between_staging_and_applying_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;

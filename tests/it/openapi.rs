@@ -75,7 +75,7 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 }
 
 #[test]
-fn the_document_has_the_paths_of_the_server_and_no_others() {
+fn the_document_has_exactly_the_paths_of_the_server() {
     let document = document();
     let told: BTreeSet<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
     let served = paths_of_the_server();
@@ -87,7 +87,7 @@ fn the_document_has_the_paths_of_the_server_and_no_others() {
 }
 
 #[test]
-fn every_operation_says_what_it_does_and_how_it_answers_when_all_is_well() {
+fn every_operation_has_a_summary_and_a_success_response() {
     let document = document();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
     for (name, operation) in operations(&document) {
@@ -100,7 +100,7 @@ fn every_operation_says_what_it_does_and_how_it_answers_when_all_is_well() {
 }
 
 #[test]
-fn every_parameter_of_a_path_is_described() {
+fn every_path_parameter_is_described() {
     let document = document();
     for (name, operation) in operations(&document) {
         let listed = operation["parameters"].as_array().cloned().unwrap_or_default();
@@ -119,7 +119,7 @@ fn every_parameter_of_a_path_is_described() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_resolves() {
     let document = document();
     let mut found = Vec::new();
     references(&document, &mut found);
@@ -131,7 +131,7 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn comments_and_tests_are_no_paths() {
+fn paths_in_comments_and_tests_are_ignored() {
     let source = "/// \"/api/v1/told\"\n  .service(path(\"/api/v1/real\", READ))\n#[cfg(test)]\nmod tests {\n\"/api/v1/tried\"\n";
     assert_eq!(paths_in(source), BTreeSet::from(["/api/v1/real".to_owned()]));
 }

@@ -33,7 +33,7 @@ fn shown(snapshot: &Snapshot) -> (Vec<SectionState>, BTreeMap<String, u64>) {
 }
 
 #[test]
-fn a_snapshot_after_commits_is_the_one_made_from_scratch_and_those_before_stay() {
+fn an_updated_snapshot_equals_a_rebuilt_one() {
     // More sections than one shared chunk holds; then more are added, moved in the list, and changed.
     let mut all: BTreeMap<u32, Make> = (0..150).map(|n| (n, numbered(n))).collect();
     let scratch = |all: &BTreeMap<u32, Make>, seq| {
@@ -71,7 +71,7 @@ fn a_snapshot_after_commits_is_the_one_made_from_scratch_and_those_before_stay()
 }
 
 #[test]
-fn readers_see_each_commit_whole_while_it_is_published() {
+fn readers_never_see_a_partly_published_commit() {
     // Two sections always have the same number of people; one student's seats grow by one with each commit.
     let model = ReadModel::new();
     let loaded = LoadedTerm {
@@ -119,7 +119,7 @@ fn readers_see_each_commit_whole_while_it_is_published() {
 }
 
 #[test]
-fn credits_count_what_is_enrolled_and_taught() {
+fn credits_count_enrolled_sections_that_are_not_cancelled() {
     let seat = |of: &str, standing| Registration { crn: crn(of), standing, place: 1, at: minute(1), passed: None };
     let sections = [
         section("A").credits(1_500),
@@ -147,7 +147,7 @@ fn credits_count_what_is_enrolled_and_taught() {
 }
 
 #[test]
-fn a_withdrawn_section_is_found_by_staff_and_by_whoever_holds_it() {
+fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
     let model = ReadModel::new();
     let held = Registration { crn: crn("GONE"), standing: Standing::Waitlisted, place: 1, at: minute(1), passed: None };
     let dropped = Registration { standing: Standing::Dropped, place: 0, ..held.clone() };

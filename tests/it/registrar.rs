@@ -238,7 +238,7 @@ fn askers(batch: &TermBatch) -> Vec<&str> {
 }
 
 #[actix::test]
-async fn nothing_is_answered_or_published_before_its_commit() {
+async fn replies_and_snapshots_wait_for_the_commit() {
     let mut stage = Stage::ready(10, [section("X")]).await;
     let asked = stage.ask(register("ana", "X")).await;
     let (batch, tell) = stage.batch().await;
@@ -253,7 +253,7 @@ async fn nothing_is_answered_or_published_before_its_commit() {
 }
 
 #[actix::test]
-async fn what_changes_nothing_waits_for_the_batch_before_it_all_the_same() {
+async fn a_repeated_command_waits_for_the_commit_before_it() {
     let mut stage = Stage::ready(10, [section("X")]).await;
     let first = stage.ask(register("ana", "X")).await;
     let (batch, tell) = stage.batch().await;
@@ -269,7 +269,7 @@ async fn what_changes_nothing_waits_for_the_batch_before_it_all_the_same() {
 }
 
 #[actix::test]
-async fn one_batch_is_at_the_store_at_a_time_and_what_comes_meanwhile_is_the_next_in_order() {
+async fn one_batch_is_in_flight_and_later_commands_form_the_next() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let mut asked = vec![stage.ask(register("s0", "X")).await];
     let (first, tell) = stage.batch().await;
@@ -290,7 +290,7 @@ async fn one_batch_is_at_the_store_at_a_time_and_what_comes_meanwhile_is_the_nex
 }
 
 #[actix::test]
-async fn after_a_failed_commit_the_outcome_is_unknown_and_the_term_is_loaded_before_anything_else() {
+async fn after_a_failed_commit_the_term_is_reloaded_first() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let lost = stage.ask(register("ana", "X")).await;
     let (_, tell) = stage.batch().await;
@@ -318,7 +318,7 @@ async fn after_a_failed_commit_the_outcome_is_unknown_and_the_term_is_loaded_bef
 }
 
 #[actix::test]
-async fn each_error_of_the_store_is_told_for_what_it_is() {
+async fn each_store_error_maps_to_its_own_reply() {
     let text = || "for a reason".to_owned();
     for (error, expected) in [
         (StoreError::CommitFailed(text()), AskError::OutcomeUnknown),
@@ -338,7 +338,7 @@ async fn each_error_of_the_store_is_told_for_what_it_is() {
 }
 
 #[actix::test]
-async fn past_the_bound_a_command_is_refused_at_once_and_never_reaches_the_store() {
+async fn commands_past_the_bound_are_refused_at_once() {
     let mut stage = Stage::ready(2, [section("X").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
     let (batch, tell) = stage.batch().await;
@@ -357,7 +357,7 @@ async fn past_the_bound_a_command_is_refused_at_once_and_never_reaches_the_store
 }
 
 #[actix::test]
-async fn whoever_gave_up_is_dropped_before_it_is_decided() {
+async fn an_abandoned_command_is_dropped_undecided() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
     let (batch, tell) = stage.batch().await;
@@ -377,7 +377,7 @@ async fn whoever_gave_up_is_dropped_before_it_is_decided() {
 }
 
 #[actix::test]
-async fn what_has_waited_too_long_is_told_so_and_is_not_decided() {
+async fn an_expired_command_is_refused_undecided() {
     let mut stage = Stage::set(10, Some(Duration::ZERO), [section("X")]);
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
@@ -390,7 +390,7 @@ async fn what_has_waited_too_long_is_told_so_and_is_not_decided() {
 }
 
 #[actix::test]
-async fn a_decision_that_failed_is_told_to_its_caller_alone_and_the_next_go_on() {
+async fn a_failed_decision_fails_its_own_caller_only() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
     let (batch, tell) = stage.batch().await;
@@ -414,7 +414,7 @@ async fn a_decision_that_failed_is_told_to_its_caller_alone_and_the_next_go_on()
 }
 
 #[actix::test]
-async fn a_term_that_cannot_be_loaded_answers_those_who_wait_and_is_tried_again() {
+async fn a_failed_load_answers_waiting_callers_and_is_retried() {
     let mut stage = Stage::set(10, None, [section("X")]);
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
@@ -429,7 +429,7 @@ async fn a_term_that_cannot_be_loaded_answers_those_who_wait_and_is_tried_again(
 }
 
 #[actix::test]
-async fn a_term_that_cannot_be_settled_answers_those_who_wait_and_is_loaded_again() {
+async fn a_failed_settle_answers_waiting_callers_and_reloads() {
     let mut stage = Stage::set(10, None, [section("X")]);
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
@@ -441,7 +441,7 @@ async fn a_term_that_cannot_be_settled_answers_those_who_wait_and_is_loaded_agai
 }
 
 #[actix::test]
-async fn a_term_that_nobody_made_is_not_known() {
+async fn a_command_for_an_unknown_term_is_not_accepted() {
     let stage = Stage::ready(10, []).await;
     let nobody = TermId::parse("2099").unwrap();
     assert!(stage.pool.ask(&nobody, register("ana", "X")).await.is_none());
@@ -449,7 +449,7 @@ async fn a_term_that_nobody_made_is_not_known() {
 }
 
 #[actix::test]
-async fn a_commit_is_told_to_listeners_after_it_is_published_with_everyone_who_moved_up() {
+async fn events_name_everyone_who_was_promoted_or_moved_up() {
     let mut stage = Stage::ready(10, [section("X").line(9)]).await;
     for command in
         [register("ana", "X"), register_or_wait("bob", "X"), register_or_wait("cyd", "X"), drop_of("ana", "X")]

@@ -58,7 +58,7 @@ fn items_read(plone: &Plone) -> usize {
 }
 
 #[test]
-fn announcements_are_as_plone_has_them_newest_first_and_safe_to_show() {
+fn announcements_are_sanitised_and_newest_first() {
     let home = before_plone(Home::new(), &Plone::shared().url());
     let server = home.serve();
     let mut visitor = server.client();
@@ -83,7 +83,7 @@ fn announcements_are_as_plone_has_them_newest_first_and_safe_to_show() {
 }
 
 #[test]
-fn private_news_show_to_whom_plone_shows_them_and_to_nobody_else() {
+fn private_news_are_shown_only_to_members_who_may_see_them() {
     let home = before_plone(Home::new(), &Plone::shared().url());
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
@@ -113,7 +113,7 @@ fn private_news_show_to_whom_plone_shows_them_and_to_nobody_else() {
 }
 
 #[test]
-fn what_is_edited_in_plone_is_announced_after_a_sync_and_only_that_is_read_again() {
+fn a_sync_reads_only_edited_news_again() {
     let plone = Plone::start();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.sync_s", "3600");
     let server = home.serve();
@@ -153,7 +153,7 @@ fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Answer) {
 }
 
 #[test]
-fn whatever_becomes_of_plone_dashboards_are_answered_with_the_last_copy_and_its_age() {
+fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let home = before_plone(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "2000");
@@ -213,7 +213,7 @@ fn whatever_becomes_of_plone_dashboards_are_answered_with_the_last_copy_and_its_
 }
 
 #[test]
-fn after_a_restart_without_plone_there_are_the_announcements_of_before() {
+fn announcements_survive_a_restart_without_plone() {
     let relay = TcpRelay::start(Plone::shared().address());
     let home = before_plone(Home::new(), &relay.url()).setting("plone.timeout_ms", "2000");
     let server = home.serve();
@@ -232,7 +232,7 @@ fn after_a_restart_without_plone_there_are_the_announcements_of_before() {
 }
 
 #[test]
-fn a_hub_that_has_never_heard_of_plone_says_so_and_goes_on() {
+fn without_a_copy_announcements_fail_until_plone_answers() {
     let relay = TcpRelay::start(Plone::shared().address());
     relay.set(Mode::Refuse);
     let home = before_plone(Home::new(), &relay.url());
@@ -251,7 +251,7 @@ fn a_hub_that_has_never_heard_of_plone_says_so_and_goes_on() {
 }
 
 #[test]
-fn many_dashboards_at_once_cause_one_reading_of_plone() {
+fn concurrent_dashboards_cause_one_read_of_plone() {
     let home = before_plone(Home::new(), &Plone::shared().url()).setting("plone.sync_s", "3600");
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
@@ -273,7 +273,7 @@ fn many_dashboards_at_once_cause_one_reading_of_plone() {
 }
 
 #[test]
-fn admins_see_how_plone_is_and_nobody_else_does() {
+fn only_admins_see_the_state_of_plone() {
     let home = before_plone(Home::new(), &Plone::shared().url());
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));

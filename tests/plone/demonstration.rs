@@ -8,7 +8,7 @@ use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::Home;
 
 #[test]
-fn a_real_plone_loses_what_the_hub_keeps() {
+fn plone_loses_updates_that_the_hub_keeps() {
     let plone = Plone::start();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.demo_target", "true");
     let server = home.serve();

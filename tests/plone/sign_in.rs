@@ -59,7 +59,7 @@ fn wait_for_hashes(server: &Server) {
 }
 
 #[test]
-fn whoever_plone_knows_is_here_what_roles_and_groups_say() {
+fn roles_follow_plones_roles_and_groups() {
     let plone = Plone::shared();
     let home = hub(plone);
     let server = home.serve();
@@ -92,7 +92,7 @@ fn whoever_plone_knows_is_here_what_roles_and_groups_say() {
 }
 
 #[test]
-fn a_token_of_plone_is_no_token_of_the_hub() {
+fn plone_tokens_are_not_accepted_as_hub_tokens() {
     let plone = Plone::shared();
     let server = hub(plone).serve();
     new_user(plone, "orphan", &["Member"]);
@@ -113,7 +113,7 @@ fn a_token_of_plone_is_no_token_of_the_hub() {
 }
 
 #[test]
-fn whoever_is_deleted_in_plone_is_out() {
+fn a_user_deleted_in_plone_is_signed_out() {
     let plone = Plone::shared();
     let home = hub(plone);
     let server = home.serve();
@@ -133,7 +133,7 @@ fn whoever_is_deleted_in_plone_is_out() {
 }
 
 #[test]
-fn whoever_has_another_role_signs_in_again_and_has_it() {
+fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
     let plone = Plone::shared();
     let server = hub(plone).serve();
     new_user(plone, "mover", &["Member"]);
@@ -152,7 +152,7 @@ fn whoever_has_another_role_signs_in_again_and_has_it() {
 }
 
 #[test]
-fn a_sign_out_ends_the_hubs_session_and_the_next_sign_in_is_a_new_one() {
+fn signing_out_ends_that_sign_in_only() {
     let server = hub(Plone::shared()).serve();
     let (first, second) = (sign_in(&server, "student3"), sign_in(&server, "student3"));
     let mut socket = connected(&server, &first);
@@ -164,7 +164,7 @@ fn a_sign_out_ends_the_hubs_session_and_the_next_sign_in_is_a_new_one() {
 }
 
 #[test]
-fn a_plone_user_who_has_the_name_of_a_local_account_is_refused() {
+fn a_local_account_takes_precedence_over_a_plone_user() {
     let home = hub(Plone::shared());
     let server = home.serve();
     let by_plone = sign_in(&server, "student4");
@@ -198,7 +198,7 @@ fn wrong_passwords_are_limited_by_account() {
 }
 
 #[test]
-fn an_account_that_plone_has_locked_is_told_so() {
+fn a_locked_account_is_refused_with_plones_message() {
     let plone = Plone::start();
     plone.install_lockout();
     let server = hub(&plone).serve();
@@ -213,7 +213,7 @@ fn an_account_that_plone_has_locked_is_told_so() {
 }
 
 #[test]
-fn while_plone_is_down_a_known_password_opens_and_nobody_is_signed_out() {
+fn known_passwords_and_sign_ins_survive_an_outage() {
     let plone = Plone::start();
     let home = hub(&plone);
     let server = home.serve();
@@ -244,7 +244,7 @@ fn while_plone_is_down_a_known_password_opens_and_nobody_is_signed_out() {
 }
 
 #[test]
-fn a_whole_class_at_once_is_signed_in_or_told_to_wait_and_nobody_is_called_a_liar() {
+fn bursts_of_sign_ins_are_throttled_not_rejected() {
     let server = before_plone(Home::new(), &Plone::shared().url()).without("limits.login_per_minute").serve();
     let (at_once, told_to_wait) = (Meeting::of(AT_ONCE), AtomicUsize::new(0));
     thread::scope(|scope| {

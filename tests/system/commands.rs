@@ -60,7 +60,7 @@ fn schedule() -> Schedule {
 }
 
 #[test]
-fn accounts_are_made_changed_and_removed_with_passwords_from_standard_input() {
+fn accounts_are_managed_with_passwords_from_standard_input() {
     let home = Home::new();
     type_in(&home, &["user", "add", "ann", "--role", "staff"], "correct horse 1\n").done();
     let server = home.serve();
@@ -85,7 +85,7 @@ fn accounts_are_made_changed_and_removed_with_passwords_from_standard_input() {
 }
 
 #[test]
-fn settings_are_checked_by_their_full_names_before_anything_starts() {
+fn invalid_settings_are_named_in_full_before_anything_starts() {
     let home = Home::new();
     fs::write(home.folder().join("config.toml"), run(&home, &["default-config"]).done()).unwrap();
     run(&home, &["check-config"]).done();
@@ -105,14 +105,14 @@ fn settings_are_checked_by_their_full_names_before_anything_starts() {
 }
 
 #[test]
-fn a_hub_with_the_demonstration_college_is_for_this_machine_only() {
+fn serve_demo_binds_to_the_loopback_interface_only() {
     let home = Home::new().setting("server.bind", "0.0.0.0:0");
     run(&home, &["serve", "--demo"]).refused(2, "loopback");
     assert!(!home.folder().join("eduhub.db").exists(), "no store with accounts that everybody knows");
 }
 
 #[test]
-fn a_second_hub_on_one_store_is_refused_and_the_other_commands_work_beside_it() {
+fn a_second_hub_is_refused_while_other_commands_work() {
     let home = Home::new();
     let server = home.serve();
     run(&home, &["serve"]).refused(1, &server.address().to_string());
@@ -124,7 +124,7 @@ fn a_second_hub_on_one_store_is_refused_and_the_other_commands_work_beside_it() 
 }
 
 #[test]
-fn a_copy_of_a_running_store_is_put_back_with_every_seat_in_it() {
+fn a_backup_of_a_running_store_restores_every_seat() {
     let home = Home::new();
     let server = home.serve();
     let staff = home.token("registrar", "staff");
@@ -145,7 +145,7 @@ fn a_copy_of_a_running_store_is_put_back_with_every_seat_in_it() {
 }
 
 #[test]
-fn a_count_that_is_wrong_is_found() {
+fn verify_finds_a_wrong_seat_count() {
     let home = Home::new();
     let server = home.serve();
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
@@ -164,7 +164,7 @@ fn a_count_that_is_wrong_is_found() {
 }
 
 #[test]
-fn a_schedule_is_tried_refused_by_its_lines_and_imported() {
+fn import_reports_bad_lines_dry_runs_and_imports() {
     let home = Home::new();
     let file = home.folder().join("schedule.csv");
     fs::write(&file, "crn,course,title,cap\n1,A 1,One,10\n2,B 1,Two,ten\n").unwrap();

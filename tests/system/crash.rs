@@ -242,7 +242,7 @@ fn every_acknowledged_seat_survives_twenty_kills() {
 }
 
 #[test]
-fn a_server_that_is_asked_to_end_ends_well_and_keeps_everything() {
+fn sigterm_exits_with_0_and_keeps_every_seat() {
     let home = Home::new();
     let schedule = schedule();
     let tokens = home.tokens("drain", "student", 5);

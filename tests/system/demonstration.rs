@@ -79,7 +79,7 @@ fn error_of(output: &Output) -> String {
 }
 
 #[test]
-fn a_rush_of_some_hundred_students_loses_nothing_and_leaves_no_trace() {
+fn a_rush_loses_nothing_and_leaves_no_trace() {
     let home = home();
     let server = home.serve();
     let staff = home.token("registrar", "staff");
@@ -120,7 +120,7 @@ fn a_rush_of_some_hundred_students_loses_nothing_and_leaves_no_trace() {
 }
 
 #[test]
-fn an_admin_watches_it_live_and_nobody_else_sees_its_sandbox() {
+fn an_admin_watches_it_live_while_its_sandbox_is_hidden() {
     let home = home();
     let server = home.serve();
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
@@ -188,7 +188,7 @@ fn nobody_sees(home: &Home, server: &Server, sandbox: &str) {
 }
 
 #[test]
-fn whoever_is_of_a_sandbox_is_nowhere_else_and_a_crash_leaves_nothing_of_it() {
+fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
     let home = home();
     let server = home.serve();
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
@@ -244,7 +244,7 @@ fn whoever_is_of_a_sandbox_is_nowhere_else_and_a_crash_leaves_nothing_of_it() {
 }
 
 #[test]
-fn what_ends_badly_says_so_by_its_status() {
+fn a_failed_rush_exits_with_an_error_status() {
     let home = home();
     for (arguments, status, word) in [
         (&["--users", "0"][..], 2, "--users"),
@@ -274,7 +274,7 @@ fn what_ends_badly_says_so_by_its_status() {
 }
 
 #[test]
-fn one_that_is_interrupted_removes_what_it_made_and_one_whose_hub_ends_does_not_outlive_it() {
+fn an_interrupted_or_orphaned_demonstration_leaves_no_sandbox() {
     let home = home();
     let server = home.serve();
     let mut running = home.command(&["rush", "--users", "20", "--seconds", "60"]).spawn().unwrap();

@@ -45,7 +45,7 @@ impl Hub {
 }
 
 #[test]
-fn a_schedule_becomes_sections_and_the_same_one_again_changes_nothing() {
+fn importing_the_same_schedule_twice_changes_nothing() {
     let mut hub = hub();
     let first = hub.import("", TWO.as_bytes());
     assert_eq!(first["state"], "done", "{first:#}");
@@ -64,7 +64,7 @@ fn a_schedule_becomes_sections_and_the_same_one_again_changes_nothing() {
 }
 
 #[test]
-fn only_staff_import() {
+fn only_staff_can_import() {
     let mut hub = hub();
     let mut student = hub.server.client().signed_in(&hub.home.token("ann", "student"));
     let mut visitor = hub.server.client();
@@ -82,7 +82,7 @@ fn only_staff_import() {
 }
 
 #[test]
-fn what_is_no_schedule_is_told_so_and_starts_nothing() {
+fn an_invalid_upload_is_refused_and_starts_no_task() {
     let mut hub = hub();
     let table = [
         ("", "application/json", "{}", 415, "unsupported_media_type", ""),
@@ -108,7 +108,7 @@ fn what_is_no_schedule_is_told_so_and_starts_nothing() {
 }
 
 #[test]
-fn an_upload_that_is_too_large_is_refused_before_it_is_sent() {
+fn an_upload_over_the_limit_is_refused_by_its_length() {
     let hub = hub();
     let mut client = hub.server.client();
     let token = hub.home.token("staff", "staff");
@@ -123,7 +123,7 @@ fn an_upload_that_is_too_large_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_form_brings_its_file() {
+fn a_multipart_form_uploads_its_file() {
     let mut hub = hub();
     let form = |field: &str| {
         format!(
@@ -167,7 +167,7 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
-fn nobody_loses_a_seat_and_no_section_goes() {
+fn an_import_removes_no_seat_and_no_section() {
     let mut hub = hub();
     hub.import("", TWO.as_bytes());
     open(&mut hub.staff, "T1");
@@ -184,7 +184,7 @@ fn nobody_loses_a_seat_and_no_section_goes() {
 }
 
 #[test]
-fn totals_count_before_opening_and_afterwards_only_when_asked() {
+fn totals_count_before_opening_and_later_only_on_request() {
     let mut hub = hub();
     hub.import("", TWO.as_bytes());
     open(&mut hub.staff, "T1");
@@ -196,7 +196,7 @@ fn totals_count_before_opening_and_afterwards_only_when_asked() {
 }
 
 #[test]
-fn a_cancelled_import_changes_nothing_and_what_is_done_stays_done() {
+fn a_cancelled_import_changes_nothing_a_finished_one_stays() {
     let mut hub = hub();
     let rows: String = (0..60_000).map(|i| format!("T1,{i},MATH {i},x,5,0,M,9:00-10:00,R{i}\n")).collect();
     let csv = format!("{}\n{rows}", TWO.lines().next().unwrap());
@@ -211,7 +211,7 @@ fn a_cancelled_import_changes_nothing_and_what_is_done_stays_done() {
 }
 
 #[test]
-fn an_import_that_the_hubs_end_interrupted_is_failed() {
+fn an_import_interrupted_by_a_crash_is_marked_failed() {
     let Hub { home, server, mut staff } = hub();
     let rows: String = (0..60_000).map(|i| format!("T1,{i},MATH {i},x,5,0,M,9:00-10:00,R{i}\n")).collect();
     let csv = format!("{}\n{rows}", TWO.lines().next().unwrap());
@@ -227,7 +227,7 @@ fn an_import_that_the_hubs_end_interrupted_is_failed() {
 }
 
 #[test]
-fn the_older_importers_file_brings_events_that_everybody_can_read() {
+fn an_events_file_creates_events_that_visitors_can_read() {
     let mut hub = hub();
     let csv = "program,date,time,instructor,room,duration,description\n\
         Welding,2026-03-07,18:00,Ann,Shop,90,Gloves\nYoga,03/01/2026,9:00 am,,,60,\n";

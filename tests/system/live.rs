@@ -38,7 +38,7 @@ fn line<'a>(frame: &'a Value, section: &str) -> Option<&'a Value> {
 }
 
 #[test]
-fn two_who_watch_a_section_both_see_a_seat_go_while_a_third_registers() {
+fn watchers_of_term_and_section_see_a_seat_taken() {
     let (home, server, _) = hub();
     let section = schedule().ids()[0].clone();
     let mut watchers = [(); 2].map(|()| Socket::connect(server.address(), None));
@@ -65,7 +65,7 @@ fn two_who_watch_a_section_both_see_a_seat_go_while_a_third_registers() {
 }
 
 #[test]
-fn whoever_waits_is_told_of_the_seat_that_a_drop_frees() {
+fn a_waitlisted_student_is_notified_of_the_promotion() {
     let (home, server, _) = hub();
     let section = schedule().ids()[1].clone();
     let path = format!("/api/v1/me/registrations/{section}");
@@ -85,7 +85,7 @@ fn whoever_waits_is_told_of_the_seat_that_a_drop_frees() {
 }
 
 #[test]
-fn an_alert_reaches_everyone_once_and_whoever_was_away_gets_it_on_the_way_back() {
+fn an_alert_is_delivered_once_and_replayed_on_reconnect() {
     let (_home, server, staff) = hub();
     let mut registrar = server.client().signed_in(&staff);
     let mut send = |title: &str| {

@@ -142,7 +142,7 @@ fn study(connections: [Client; 2], schedule: &Schedule, mut random: Random, toge
 }
 
 #[test]
-fn a_thousand_students_on_two_connections_each_never_get_more_than_there_is() {
+fn a_thousand_students_on_two_connections_never_oversell() {
     let mut random = Random::seeded(seed());
     let home = Home::new();
     let schedule = schedule();

@@ -16,14 +16,14 @@ fn ready(server: &Server, path: &str, token: Option<&str>) -> Socket {
 }
 
 #[test]
-fn pages_are_told_whose_college_it_is_and_in_which_zone_its_clocks_go() {
+fn terms_name_the_college_and_its_time_zone() {
     let home = Home::new().setting("college.name", "Riverside College").setting("college.timezone", "America/New_York");
     let terms = home.serve().client().get("/api/v1/terms").expect(200).json();
     assert_eq!(terms["college"], json!({"name": "Riverside College", "timezone": "America/New_York"}));
 }
 
 #[test]
-fn a_ticket_opens_the_door_once() {
+fn a_ticket_admits_one_connection() {
     let home = Home::new();
     let server = home.serve();
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
@@ -34,7 +34,7 @@ fn a_ticket_opens_the_door_once() {
 }
 
 #[test]
-fn a_page_of_another_site_is_refused_before_the_upgrade_and_a_bad_token_after_it() {
+fn a_foreign_origin_gets_403_and_a_bad_token_closes_with_4001() {
     let home = Home::new();
     let server = home.serve();
     let address = server.address();
@@ -49,7 +49,7 @@ fn a_page_of_another_site_is_refused_before_the_upgrade_and_a_bad_token_after_it
 }
 
 #[test]
-fn signing_out_closes_the_connection() {
+fn signing_out_closes_the_live_connection() {
     let home = Home::new();
     let server = home.serve();
     let token = home.token("ann", "student");
@@ -59,7 +59,7 @@ fn signing_out_closes_the_connection() {
 }
 
 #[test]
-fn an_admin_sees_who_is_connected_and_sends_one_away() {
+fn an_admin_lists_sessions_and_ends_one() {
     let home = Home::new();
     let server = home.serve();
     let mut ann = ready(&server, "/alerts/ws", Some(&home.token("ann", "student")));
@@ -83,7 +83,7 @@ fn an_admin_sees_who_is_connected_and_sends_one_away() {
 }
 
 #[test]
-fn an_alert_is_tried_sent_seen_and_cancelled() {
+fn an_alert_is_previewed_sent_delivered_and_cancelled() {
     let home = Home::new();
     let server = home.serve();
     let mut ann = ready(&server, "/alerts/ws", Some(&home.token("ann", "student")));
@@ -110,7 +110,7 @@ fn an_alert_is_tried_sent_seen_and_cancelled() {
 }
 
 #[test]
-fn what_is_wrong_with_an_alert_is_told_by_its_field_and_nothing_is_sent() {
+fn an_invalid_alert_is_refused_by_field_and_not_sent() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));

@@ -55,7 +55,7 @@ fn get_until(client: &mut Client, path: &str, what: &str, condition: impl Fn(&Va
 }
 
 #[test]
-fn an_admin_reads_what_the_last_seconds_were_like_and_is_told_each_second() {
+fn metrics_cover_the_last_seconds_and_are_pushed_each_second() {
     let home = Home::new();
     let server = hub(&home);
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
@@ -99,7 +99,7 @@ fn an_admin_reads_what_the_last_seconds_were_like_and_is_told_each_second() {
 }
 
 #[test]
-fn the_numbers_are_for_admins() {
+fn metrics_and_users_are_for_admins_only() {
     let home = Home::new();
     let server = home.serve();
     let staff = home.token("desk", "staff");
@@ -117,7 +117,7 @@ fn the_numbers_are_for_admins() {
 }
 
 #[test]
-fn staff_see_what_is_asked_for_and_what_is_refused() {
+fn activity_counts_requests_and_refusals_by_section() {
     let home = Home::new();
     let server = hub(&home);
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
@@ -150,7 +150,7 @@ fn staff_see_what_is_asked_for_and_what_is_refused() {
 }
 
 #[test]
-fn a_roster_is_read_by_people_and_by_spreadsheets() {
+fn a_roster_is_served_as_json_and_as_safe_csv() {
     let home = Home::new();
     let server = hub(&home);
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
@@ -195,7 +195,7 @@ fn a_roster_is_read_by_people_and_by_spreadsheets() {
 }
 
 #[test]
-fn an_admin_finds_whoever_has_an_account_or_was_ever_here() {
+fn an_admin_finds_accounts_and_users_seen_before() {
     let home = Home::new();
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
@@ -232,7 +232,7 @@ fn an_admin_finds_whoever_has_an_account_or_was_ever_here() {
 }
 
 #[test]
-fn staff_see_who_has_seen_an_alert_and_who_has_not() {
+fn receipts_list_seen_and_unseen_recipients() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
@@ -270,7 +270,7 @@ fn staff_see_who_has_seen_an_alert_and_who_has_not() {
 }
 
 #[test]
-fn whoever_acknowledged_an_alert_is_not_asked_again_on_another_device() {
+fn an_acknowledgement_holds_on_every_device() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
@@ -292,7 +292,7 @@ fn whoever_acknowledged_an_alert_is_not_asked_again_on_another_device() {
 }
 
 #[test]
-fn staff_find_what_they_sent_to_others_as_long_as_it_is_in_force() {
+fn staff_list_sent_alerts_while_they_are_active() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
@@ -312,7 +312,7 @@ fn staff_find_what_they_sent_to_others_as_long_as_it_is_in_force() {
 }
 
 #[test]
-fn an_alert_to_a_role_has_reached_everyone_of_that_role_whom_the_hub_knows() {
+fn receipts_of_a_role_alert_list_the_known_users_of_that_role() {
     let home = Home::new();
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));

@@ -31,7 +31,7 @@ fn withdraw(office: &mut Office, of: &str, withdrawn: bool) {
 }
 
 #[test]
-fn sections_are_made_changed_and_left_alone() {
+fn edits_create_update_and_skip_sections() {
     let mut office = Office::of([section("SAME"), section("OTHER")]);
     let edits = [
         edit(&office, "SAME", |_| {}),
@@ -45,7 +45,7 @@ fn sections_are_made_changed_and_left_alone() {
 }
 
 #[test]
-fn what_somebody_changed_meanwhile_stays_and_the_other_fields_are_taken() {
+fn fields_changed_meanwhile_are_kept_others_are_applied() {
     let mut office = Office::of([section("X").seats(5)]);
     let edit = edit(&office, "X", |s| (s.capacity, s.title) = (9, Some("Knots".into())));
     office.ask(&capacity("X", 6));
@@ -56,14 +56,14 @@ fn what_somebody_changed_meanwhile_stays_and_the_other_fields_are_taken() {
 }
 
 #[test]
-fn a_section_that_somebody_else_made_meanwhile_is_left_alone() {
+fn a_section_created_meanwhile_is_left_unchanged() {
     let mut office = Office::of([section("X").seats(5)]);
     office.ask(&put([new(section("X").seats(9))]));
     assert_eq!(office.numbers("X")[0], 5);
 }
 
 #[test]
-fn staffs_status_and_everyones_seats_stay() {
+fn edits_keep_the_status_set_by_staff_and_all_seats() {
     let mut office = Office::of([section("X").seats(2), section("SHUT")]);
     office.seat("ana", "X");
     office.seat("bob", "X");
@@ -76,7 +76,7 @@ fn staffs_status_and_everyones_seats_stay() {
 }
 
 #[test]
-fn more_seats_and_fewer_credits_promote_those_who_wait() {
+fn more_seats_or_fewer_credits_promote_waitlisted_students() {
     let mut office =
         Office::limited(Credits(4_000), [section("HEAVY").credits(4_000), section("X"), section("FULL").line(3)]);
     office.seat("bob", "FULL");
@@ -94,7 +94,7 @@ fn more_seats_and_fewer_credits_promote_those_who_wait() {
 }
 
 #[test]
-fn a_withdrawn_section_keeps_everyone_and_takes_no_newcomer() {
+fn a_withdrawn_section_keeps_students_and_refuses_new_ones() {
     let mut office = Office::of([section("X").seats(3).line(3)]);
     office.seat("ana", "X");
     withdraw(&mut office, "X", true);
@@ -107,7 +107,7 @@ fn a_withdrawn_section_keeps_everyone_and_takes_no_newcomer() {
 }
 
 #[test]
-fn the_line_of_a_withdrawn_section_moves_on() {
+fn the_waitlist_of_a_withdrawn_section_still_promotes() {
     let mut office = Office::of([section("X").line(3)]);
     office.seat("ana", "X");
     office.place("bob", "X");
@@ -117,7 +117,7 @@ fn the_line_of_a_withdrawn_section_moves_on() {
 }
 
 #[test]
-fn a_cancelled_section_is_told_as_such_withdrawn_or_not() {
+fn a_cancelled_section_is_refused_as_such_even_if_withdrawn() {
     let mut office = Office::of([section("X")]);
     office.ask(&status("X", SectionStatus::Cancelled));
     withdraw(&mut office, "X", true);
@@ -125,7 +125,7 @@ fn a_cancelled_section_is_told_as_such_withdrawn_or_not() {
 }
 
 #[test]
-fn an_import_neither_withdraws_a_section_nor_brings_it_back() {
+fn an_import_neither_withdraws_nor_restores_a_section() {
     let mut office = Office::of([section("X"), section("Y")]);
     withdraw(&mut office, "X", true);
     office.import(false, vec![(section("X").seats(5), None), (section("Y").seats(5), None)]);

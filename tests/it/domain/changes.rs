@@ -18,7 +18,7 @@ fn anew(book: &TermBook) -> TermBook {
 }
 
 #[test]
-fn a_decision_changes_nothing_by_itself() {
+fn deciding_does_not_change_the_book() {
     let office = Office::of([section("X")]);
     let book = office.book;
     let decision = decide(&book, &register("ana", "X"), minute(1));
@@ -27,7 +27,7 @@ fn a_decision_changes_nothing_by_itself() {
 }
 
 #[test]
-fn the_same_term_command_and_time_give_the_same_decision() {
+fn decisions_are_deterministic() {
     // Many students hold what is cancelled, and each waits for two sections with a free seat that only one of which
     // fits: which one they get must not hang on the order of a hash map.
     let mut office = Office::limited(
@@ -53,7 +53,7 @@ fn the_same_term_command_and_time_give_the_same_decision() {
 }
 
 #[test]
-fn a_drop_that_sets_off_a_promotion_names_each_thing_once() {
+fn a_drop_with_a_promotion_names_each_change_once() {
     let mut office = Office::of([section("X")]);
     office.seat("ana", "X");
     office.place("bob", "X");
@@ -64,7 +64,7 @@ fn a_drop_that_sets_off_a_promotion_names_each_thing_once() {
 }
 
 #[test]
-fn a_section_whose_numbers_come_out_as_they_were_is_not_named() {
+fn a_section_with_unchanged_counts_is_not_in_the_changes() {
     let mut office = Office::of([section("X").line(1)]);
     office.seat("ana", "X");
     let decision = office.decide(&Command::Settle);

@@ -5,7 +5,7 @@ use eduhub::domain::section::SectionStatus;
 use crate::college::{Office, drop_of, minute, register, section, status, window};
 
 #[test]
-fn a_drop_is_told_once_more_the_same_and_never_held_is_not_found() {
+fn dropping_again_repeats_the_reply_never_held_is_not_found() {
     let mut office = Office::of([section("X")]);
     assert_eq!(office.told(&drop_of("ana", "X")), "not found", "never held");
     assert_eq!(office.told(&drop_of("ana", "NONE")), "not found", "no such section");
@@ -26,7 +26,7 @@ fn a_refused_registration_leaves_nothing_to_drop() {
 }
 
 #[test]
-fn a_closed_window_and_a_closed_or_cancelled_section_keep_nobody_in_a_seat() {
+fn dropping_is_allowed_whatever_the_window_or_status() {
     for how in [SectionStatus::Open, SectionStatus::Closed, SectionStatus::Cancelled] {
         let mut office = Office::of([section("X")]);
         office.seat("ana", "X");
@@ -38,7 +38,7 @@ fn a_closed_window_and_a_closed_or_cancelled_section_keep_nobody_in_a_seat() {
 }
 
 #[test]
-fn a_place_that_is_given_up_moves_the_others_up() {
+fn dropping_a_waitlist_position_moves_the_others_up() {
     let mut office = Office::of([section("X").seats(0).line(3)]);
     for student in ["ana", "bob", "cyd"] {
         office.place(student, "X");
@@ -52,7 +52,7 @@ fn a_place_that_is_given_up_moves_the_others_up() {
 }
 
 #[test]
-fn a_dropped_seat_can_be_taken_again_and_is_a_new_registration() {
+fn registering_again_after_a_drop_is_a_new_registration() {
     let mut office = Office::of([section("X")]);
     office.seat("ana", "X");
     office.now = minute(10);

@@ -24,7 +24,7 @@ fn closed(sections: impl IntoIterator<Item = crate::college::Make>) -> Office {
 }
 
 #[test]
-fn what_the_hubs_own_people_do_not_explain_is_kept_as_outside() {
+fn totals_beyond_the_hubs_own_count_as_outside() {
     let table = [
         ((5, 0), (3, 0), "five held, two of them ours"),
         ((2, 0), (0, 0), "ours explain all"),
@@ -45,7 +45,7 @@ fn what_the_hubs_own_people_do_not_explain_is_kept_as_outside() {
 }
 
 #[test]
-fn totals_that_are_those_of_the_last_import_change_nothing() {
+fn unchanged_totals_of_the_last_import_change_nothing() {
     let file = |enrolled| vec![(section("X").seats(9), Some((enrolled, 0)))];
     let mut office = closed([]);
     office.import(false, file(4));
@@ -59,7 +59,7 @@ fn totals_that_are_those_of_the_last_import_change_nothing() {
 }
 
 #[test]
-fn while_a_term_is_open_totals_change_nothing_unless_they_are_meant_to() {
+fn totals_in_an_open_term_count_only_when_forced() {
     let mut office = Office::of([section("X").seats(9)]);
     office.import(false, vec![(section("X").seats(9), Some((4, 1)))]);
     assert_eq!(outside(&office, "X"), (0, 0), "a file of 9:00 knows nothing of 9:05");
@@ -68,7 +68,7 @@ fn while_a_term_is_open_totals_change_nothing_unless_they_are_meant_to() {
 }
 
 #[test]
-fn totals_of_a_new_section_count_whenever_it_comes() {
+fn totals_of_a_new_section_always_count() {
     let mut office = Office::of([]);
     office.import(false, vec![(section("X").seats(9).line(9), Some((4, 1)))]);
     assert_eq!(outside(&office, "X"), (4, 1));
@@ -76,7 +76,7 @@ fn totals_of_a_new_section_count_whenever_it_comes() {
 }
 
 #[test]
-fn a_file_without_totals_leaves_what_was_told_before() {
+fn a_file_without_totals_keeps_the_earlier_totals() {
     let mut office = closed([]);
     office.import(false, vec![(section("X").seats(9), Some((4, 1)))]);
     office.import(false, vec![(section("X").seats(8), None)]);
@@ -85,7 +85,7 @@ fn a_file_without_totals_leaves_what_was_told_before() {
 }
 
 #[test]
-fn lower_totals_open_seats_and_promote() {
+fn lower_totals_free_seats_and_promote() {
     let mut office = closed([]);
     office.import(false, vec![(section("X").line(5), Some((1, 0)))]);
     office.ask(&window(Some(0), None));
@@ -96,7 +96,7 @@ fn lower_totals_open_seats_and_promote() {
 }
 
 #[test]
-fn an_import_drops_nobody_removes_nothing_and_keeps_the_status_that_staff_gave() {
+fn an_import_keeps_seats_sections_and_the_status_set_by_staff() {
     let mut office = Office::of([section("X").seats(2), section("KEPT"), section("OFF")]);
     office.seat("ana", "X");
     office.seat("bob", "X");
@@ -110,7 +110,7 @@ fn an_import_drops_nobody_removes_nothing_and_keeps_the_status_that_staff_gave()
 }
 
 #[test]
-fn an_import_counts_what_is_new_what_differs_and_what_was_so() {
+fn an_import_counts_created_updated_and_unchanged_sections() {
     let mut office = Office::of([section("SAME"), section("OTHER")]);
     let sections = vec![(section("SAME"), None), (section("OTHER").seats(3), None), (section("NEW"), None)];
     let decision = office.import(false, sections);
@@ -121,7 +121,7 @@ fn an_import_counts_what_is_new_what_differs_and_what_was_so() {
 }
 
 #[test]
-fn another_time_takes_no_seat_away_and_makes_room_where_it_does() {
+fn a_new_meeting_time_keeps_seats_and_resolves_conflicts() {
     let mut office = Office::of([
         section("MOVES").monday(9, 11),
         section("X").line(3).monday(13, 15),
@@ -141,7 +141,7 @@ fn another_time_takes_no_seat_away_and_makes_room_where_it_does() {
 }
 
 #[test]
-fn fewer_credits_make_room() {
+fn fewer_credits_promote_a_student_over_the_limit() {
     let mut office = Office::limited(Credits(4_000), [section("HEAVY").credits(4_000), section("X").seats(0)]);
     office.place("ana", "X");
     office.seat("ana", "HEAVY");

@@ -59,13 +59,13 @@ fn each_reason_alone_refuses_with_its_own_code() {
 }
 
 #[test]
-fn without_a_reason_nobody_is_refused() {
+fn without_a_reason_registration_succeeds() {
     assert_eq!(answer(&[], false), "enrolled, new");
     assert_eq!(answer(&[], true), "enrolled, new", "a seat is taken where there is one, place or no place");
 }
 
 #[test]
-fn of_any_two_reasons_the_first_in_the_order_of_the_contract_is_told() {
+fn of_two_reasons_the_first_in_contract_order_is_returned() {
     // The order as section 5 of the contract writes it, without what is not built yet.
     let order = [
         Code::RegistrationClosed,
@@ -92,7 +92,7 @@ fn of_any_two_reasons_the_first_in_the_order_of_the_contract_is_told() {
 }
 
 #[test]
-fn all_reasons_together_tell_the_first_and_going_away_one_by_one_the_next() {
+fn of_all_reasons_the_first_that_remains_is_returned() {
     let mut faults = vec![
         Code::RegistrationClosed,
         Code::SectionClosed,
@@ -108,7 +108,7 @@ fn all_reasons_together_tell_the_first_and_going_away_one_by_one_the_next() {
 }
 
 #[test]
-fn the_window_opens_on_its_first_moment_and_is_closed_on_its_last() {
+fn the_window_includes_opens_at_and_excludes_closes_at() {
     let table = [
         (None, None, 5, false, "a term without opens_at is closed"),
         (None, Some(10), 5, false, "closes_at alone opens nothing"),
@@ -128,7 +128,7 @@ fn the_window_opens_on_its_first_moment_and_is_closed_on_its_last() {
 }
 
 #[test]
-fn a_closed_window_tells_when_it_opens_and_closes() {
+fn registration_closed_says_when_the_window_opens_and_closes() {
     let mut office = Office::of([section("X")]);
     office.now = minute(CLOSES);
     let refusal = refusal(office.wish(&register("ana", "X")));
@@ -136,7 +136,7 @@ fn a_closed_window_tells_when_it_opens_and_closes() {
 }
 
 #[test]
-fn what_is_held_is_told_again_before_any_refusal_is_thought_of() {
+fn registering_for_a_held_section_repeats_its_state() {
     let everything = |office: &mut Office| {
         office.ask(&status("X", SectionStatus::Cancelled));
         office.ask(&window(None, None));
@@ -157,7 +157,7 @@ fn what_is_held_is_told_again_before_any_refusal_is_thought_of() {
 }
 
 #[test]
-fn a_double_click_takes_one_seat_and_changes_nothing() {
+fn a_double_click_takes_one_seat() {
     let mut office = Office::of([section("X").seats(2)]);
     office.seat("ana", "X");
     let again = office.decide(&register("ana", "X"));
@@ -166,7 +166,7 @@ fn a_double_click_takes_one_seat_and_changes_nothing() {
 }
 
 #[test]
-fn a_section_that_does_not_exist_is_not_found_whatever_the_window() {
+fn an_unknown_section_is_not_found_in_any_window() {
     let mut office = Office::of([]);
     assert_eq!(office.told(&register("ana", "X")), "not found");
     office.ask(&window(None, None));
@@ -174,7 +174,7 @@ fn a_section_that_does_not_exist_is_not_found_whatever_the_window() {
 }
 
 #[test]
-fn one_course_may_be_a_lecture_and_a_lab_but_not_two_lectures() {
+fn a_course_allows_a_lecture_and_a_lab_but_not_two_lectures() {
     let mut office = Office::of([
         section("L1").course("CHEM 101"),
         section("L2").course("CHEM 101"),
@@ -187,7 +187,7 @@ fn one_course_may_be_a_lecture_and_a_lab_but_not_two_lectures() {
 }
 
 #[test]
-fn a_time_conflict_names_every_section_that_it_is_with_in_the_order_they_were_taken() {
+fn a_time_conflict_lists_all_sections_in_registration_order() {
     let mut office = Office::of([
         section("B").monday(9, 10),
         section("A").monday(10, 11),
@@ -207,7 +207,7 @@ fn a_time_conflict_names_every_section_that_it_is_with_in_the_order_they_were_ta
 }
 
 #[test]
-fn a_place_in_line_counts_for_course_and_time_but_not_for_credits() {
+fn a_waitlist_position_counts_for_conflicts_not_credits() {
     let full = |number: &str| section(number).seats(0).credits(12_000);
     let mut office = Office::limited(
         Credits(12_000),
@@ -227,7 +227,7 @@ fn a_place_in_line_counts_for_course_and_time_but_not_for_credits() {
 }
 
 #[test]
-fn the_credit_limit_is_reached_but_not_passed() {
+fn the_credit_limit_can_be_reached_but_not_exceeded() {
     let table = [
         (12_000, 9_000, 3_000, None, "to the limit"),
         (12_000, 9_001, 3_000, Some((9_001, 12_001)), "a thousandth beyond"),
@@ -255,7 +255,7 @@ fn the_credit_limit_is_reached_but_not_passed() {
 }
 
 #[test]
-fn a_full_section_tells_whether_there_is_a_place_in_line() {
+fn section_full_says_whether_the_waitlist_is_open() {
     let table = [
         (2, 0, Refusal::SectionFull { waitlist_open: true, waitlisted: 0 }),
         (2, 1, Refusal::SectionFull { waitlist_open: true, waitlisted: 1 }),
@@ -278,7 +278,7 @@ fn a_full_section_tells_whether_there_is_a_place_in_line() {
 }
 
 #[test]
-fn rooms_and_instructors_refuse_nobody() {
+fn a_shared_room_or_instructor_is_no_conflict() {
     let there = |s: &mut eduhub::domain::section::Section| {
         s.instructor = Some("Dr. Euler".into());
         for meeting in &mut s.meetings {

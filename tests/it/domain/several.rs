@@ -10,7 +10,7 @@ fn each_for_itself(student: &str, add: &[&str], drop: &[&str]) -> Command {
 }
 
 #[test]
-fn each_wish_of_a_batch_is_granted_or_refused_for_itself_adds_told_before_drops() {
+fn each_part_of_a_batch_is_decided_by_itself_adds_listed_first() {
     let mut office = Office::of([
         section("A"),
         section("FULL").seats(0),
@@ -35,7 +35,7 @@ fn each_wish_of_a_batch_is_granted_or_refused_for_itself_adds_told_before_drops(
 }
 
 #[test]
-fn what_a_batch_drops_makes_room_for_what_it_adds() {
+fn drops_of_a_batch_make_room_for_its_adds() {
     let mut office = Office::of([section("OLD").course("MATH 151"), section("NEW").course("MATH 151")]);
     office.seat("ana", "OLD");
     let answer = office.ask(&each_for_itself("ana", &["NEW"], &["OLD"]));
@@ -51,7 +51,7 @@ fn a_batch_drops_even_when_its_adds_are_refused() {
 }
 
 #[test]
-fn a_seat_that_a_batch_frees_goes_to_the_line_before_the_batch_adds_anything() {
+fn a_seat_freed_by_a_batch_goes_to_the_waitlist_first() {
     let mut office = Office::of([section("X"), section("Y")]);
     office.seat("ana", "X");
     office.place("bob", "X");
@@ -61,14 +61,14 @@ fn a_seat_that_a_batch_frees_goes_to_the_line_before_the_batch_adds_anything() {
 }
 
 #[test]
-fn a_batch_may_take_places_in_line() {
+fn a_batch_can_join_waitlists() {
     let mut office = Office::of([section("X").seats(0), section("Y").seats(0)]);
     let answer = office.ask(&Command::Batch(Batch { waitlist: true, ..batch("ana", &["X", "Y"], &[]) }));
     assert_eq!(told_each(&answer), ["X: waitlisted 1, new", "Y: waitlisted 1, new"]);
 }
 
 #[test]
-fn a_swap_is_judged_as_if_its_drops_had_happened() {
+fn a_swap_is_decided_as_if_its_drops_had_happened() {
     let mut office = Office::limited(
         Credits(3_000),
         [section("OLD").course("MATH 151").monday(9, 11), section("NEW").course("MATH 151").monday(10, 12)],
@@ -80,7 +80,7 @@ fn a_swap_is_judged_as_if_its_drops_had_happened() {
 }
 
 #[test]
-fn a_swap_that_fails_in_one_part_changes_nothing_at_all() {
+fn a_swap_that_fails_in_part_changes_nothing() {
     let mut office = Office::of([section("OLD"), section("A"), section("FULL").seats(0)]);
     office.seat("ana", "OLD");
     let before = contents(&office.book);
@@ -97,7 +97,7 @@ fn a_swap_that_fails_in_one_part_changes_nothing_at_all() {
 }
 
 #[test]
-fn adds_of_one_swap_are_judged_against_each_other() {
+fn adds_of_one_swap_conflict_with_each_other() {
     let mut office = Office::of([section("OLD"), section("A").monday(9, 11), section("B").monday(10, 12)]);
     office.seat("ana", "OLD");
     let answer = office.ask(&swap("ana", &["A", "B"], &["OLD"]));
@@ -105,7 +105,7 @@ fn adds_of_one_swap_are_judged_against_each_other() {
 }
 
 #[test]
-fn a_swap_hands_the_seat_it_gives_up_to_the_line() {
+fn a_swap_frees_its_old_seat_for_the_waitlist() {
     let mut office = Office::of([section("OLD"), section("NEW")]);
     office.seat("ana", "OLD");
     office.place("bob", "OLD");
@@ -117,7 +117,7 @@ fn a_swap_hands_the_seat_it_gives_up_to_the_line() {
 }
 
 #[test]
-fn a_swap_may_be_for_nothing_held_before_and_dropped_long_ago() {
+fn a_swap_may_drop_what_was_dropped_before() {
     let mut office = Office::of([section("OLD"), section("NEW")]);
     office.seat("ana", "OLD");
     office.wish(&drop_of("ana", "OLD"));
@@ -136,7 +136,7 @@ fn a_swap_outside_the_window_is_refused_whole() {
 }
 
 #[test]
-fn a_swap_tells_the_seat_that_its_own_drop_made_of_a_place() {
+fn a_swap_reports_a_promotion_that_its_own_drop_caused() {
     // Ana waits for NEW, which has a seat that only OLD keeps from her.
     let mut office = Office::limited(Credits(3_000), [section("OLD"), section("NEW").seats(0)]);
     office.place("ana", "NEW");

@@ -8,7 +8,7 @@ use crate::college::{
 };
 
 #[test]
-fn positions_count_from_one_and_people_outside_the_hub_come_first() {
+fn positions_start_after_the_students_outside_the_hub() {
     let mut office = Office::of([section("X").seats(0).line(6).outside(0, 3), section("Y").seats(0).line(6)]);
     assert_eq!(office.told(&register_or_wait("ana", "X")), "waitlisted 4, new");
     assert_eq!(office.told(&register_or_wait("bob", "X")), "waitlisted 5, new");
@@ -17,13 +17,13 @@ fn positions_count_from_one_and_people_outside_the_hub_come_first() {
 }
 
 #[test]
-fn people_outside_the_hub_take_places_in_line() {
+fn students_outside_the_hub_fill_the_waitlist() {
     let mut office = Office::of([section("X").seats(0).line(2).outside(0, 2)]);
     assert_eq!(office.told(&register_or_wait("ana", "X")), "waitlist_full");
 }
 
 #[test]
-fn a_freed_seat_goes_to_the_head_and_the_head_hears_it() {
+fn a_freed_seat_goes_to_the_first_in_line_who_is_notified() {
     let mut office = Office::of([section("X").line(3)]);
     office.seat("ana", "X");
     for student in ["bob", "cyd", "dan"] {
@@ -37,7 +37,7 @@ fn a_freed_seat_goes_to_the_head_and_the_head_hears_it() {
 }
 
 #[test]
-fn a_newcomer_never_overtakes_whoever_waits() {
+fn a_new_student_never_overtakes_the_waitlist() {
     let mut office = Office::of([section("X")]);
     office.seat("ana", "X");
     office.place("bob", "X");
@@ -47,7 +47,7 @@ fn a_newcomer_never_overtakes_whoever_waits() {
 }
 
 #[test]
-fn promotion_goes_on_after_the_window_has_closed() {
+fn promotion_continues_after_the_window_closes() {
     let mut office = Office::of([section("X")]);
     office.seat("ana", "X");
     office.place("bob", "X");
@@ -57,7 +57,7 @@ fn promotion_goes_on_after_the_window_has_closed() {
 }
 
 #[test]
-fn whoever_waits_for_a_closed_section_is_no_newcomer() {
+fn a_closed_section_still_promotes_from_its_waitlist() {
     let mut office = Office::of([section("X")]);
     office.seat("ana", "X");
     office.place("bob", "X");
@@ -80,7 +80,7 @@ fn bob_waits_in_vain() -> Office {
 }
 
 #[test]
-fn a_head_who_cannot_take_the_seat_is_told_why_once_and_keeps_the_place() {
+fn a_passed_over_student_is_notified_once_and_keeps_the_place() {
     let mut office = bob_waits_in_vain();
     office.place("cyd", "X");
     let decision = office.decide(&drop_of("ana", "X"));
@@ -96,7 +96,7 @@ fn a_head_who_cannot_take_the_seat_is_told_why_once_and_keeps_the_place() {
 }
 
 #[test]
-fn a_seat_that_everybody_was_passed_over_for_is_open_to_newcomers() {
+fn a_seat_that_no_waitlisted_student_can_take_is_open() {
     let mut office = bob_waits_in_vain();
     office.wish(&drop_of("ana", "X"));
     assert_eq!(office.numbers("X"), [1, 0, 1, 1]);
@@ -105,7 +105,7 @@ fn a_seat_that_everybody_was_passed_over_for_is_open_to_newcomers() {
 }
 
 #[test]
-fn whoever_was_passed_over_gets_the_seat_as_soon_as_room_comes() {
+fn a_passed_over_student_is_promoted_once_the_reason_is_gone() {
     let mut office = bob_waits_in_vain();
     office.wish(&drop_of("ana", "X"));
     assert_eq!(office.standing("bob", "X"), "waitlisted");
@@ -115,7 +115,7 @@ fn whoever_was_passed_over_gets_the_seat_as_soon_as_room_comes() {
 }
 
 #[test]
-fn room_that_is_no_use_promotes_nobody() {
+fn a_drop_that_does_not_resolve_the_reason_promotes_no_one() {
     let mut office = bob_waits_in_vain();
     office.seat("bob", "LAB");
     office.wish(&drop_of("ana", "X"));
@@ -124,7 +124,7 @@ fn room_that_is_no_use_promotes_nobody() {
 }
 
 #[test]
-fn another_reason_is_told_again() {
+fn a_new_reason_for_passing_over_is_notified_again() {
     let mut office = bob_waits_in_vain();
     office.seat("bob", "LAB");
     office.wish(&drop_of("ana", "X"));
@@ -134,7 +134,7 @@ fn another_reason_is_told_again() {
 }
 
 #[test]
-fn a_cancelled_section_makes_room_in_the_lines_of_those_who_had_it() {
+fn cancelling_a_section_promotes_its_students_elsewhere() {
     let mut office = bob_waits_in_vain();
     office.wish(&drop_of("ana", "X"));
     let decision = office.decide(&status("HEAVY", SectionStatus::Cancelled));
@@ -143,7 +143,7 @@ fn a_cancelled_section_makes_room_in_the_lines_of_those_who_had_it() {
 }
 
 #[test]
-fn a_cancelled_section_counts_for_nothing() {
+fn a_cancelled_section_causes_no_conflict_and_no_promotion() {
     let mut office = Office::limited(
         Credits(3_000),
         [
@@ -165,7 +165,7 @@ fn a_cancelled_section_counts_for_nothing() {
 }
 
 #[test]
-fn more_capacity_promotes_in_order_and_less_keeps_everyone() {
+fn more_capacity_promotes_in_order_and_less_drops_no_one() {
     let mut office = Office::of([section("X").line(5)]);
     office.seat("ana", "X");
     for student in ["bob", "cyd", "dan"] {
@@ -184,7 +184,7 @@ fn more_capacity_promotes_in_order_and_less_keeps_everyone() {
 }
 
 #[test]
-fn less_waitlist_capacity_keeps_every_place_and_takes_nobody_new() {
+fn lowering_waitlist_capacity_keeps_positions_and_refuses_new() {
     let mut office = Office::of([section("X").seats(0).line(3)]);
     office.place("ana", "X");
     office.place("bob", "X");
@@ -194,7 +194,7 @@ fn less_waitlist_capacity_keeps_every_place_and_takes_nobody_new() {
 }
 
 #[test]
-fn a_closed_section_refuses_newcomers_and_keeps_everyone() {
+fn a_closed_section_refuses_new_students_and_keeps_its_own() {
     let mut office = Office::of([section("X").seats(2)]);
     office.seat("ana", "X");
     office.ask(&status("X", SectionStatus::Closed));
@@ -205,7 +205,7 @@ fn a_closed_section_refuses_newcomers_and_keeps_everyone() {
 }
 
 #[test]
-fn a_seat_that_is_promised_outside_the_hub_stays_unopened_until_staff_clear_it() {
+fn seats_promised_outside_the_hub_stay_taken_until_cleared() {
     let mut office = Office::of([section("X").seats(2).line(5).outside(1, 1)]);
     assert_eq!(office.numbers("X"), [2, 1, 1, 0]);
     assert_eq!(office.told(&register("ana", "X")), "section_full");
@@ -217,7 +217,7 @@ fn a_seat_that_is_promised_outside_the_hub_stays_unopened_until_staff_clear_it()
 }
 
 #[test]
-fn settling_gives_away_what_nobody_had_looked_at_and_then_nothing_more() {
+fn settling_promotes_once_and_then_changes_nothing() {
     let mut office = Office::limited(Credits(3_000), [section("X").seats(0), section("Y")]);
     office.place("ana", "X");
     office.seat("ana", "Y");
@@ -239,7 +239,7 @@ fn settling_gives_away_what_nobody_had_looked_at_and_then_nothing_more() {
 }
 
 #[test]
-fn a_patch_of_what_does_not_exist_and_a_patch_that_changes_nothing_change_nothing() {
+fn an_unknown_section_or_an_empty_patch_changes_nothing() {
     let mut office = Office::of([section("X")]);
     let none = office.decide(&capacity("NONE", 3));
     assert_eq!(none.answer, eduhub::domain::outcome::Answer::NoSuchSection);

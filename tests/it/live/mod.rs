@@ -39,7 +39,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn welcome_is_first_and_live_gives_the_place() {
+fn welcome_comes_first_and_live_carries_the_sequence() {
     let hub = Hub::start(options());
     hub.post("before");
     let mut ann = hub.connect("?user=ann");
@@ -57,7 +57,7 @@ fn welcome_is_first_and_live_gives_the_place() {
 }
 
 #[test]
-fn a_client_that_comes_back_gets_what_it_missed_once_and_in_order() {
+fn a_resuming_client_gets_missed_alerts_once_and_in_order() {
     let hub = Hub::start(options());
     for n in 0..40 {
         hub.post(&format!("missed {n}"));
@@ -80,7 +80,7 @@ fn a_client_that_comes_back_gets_what_it_missed_once_and_in_order() {
 }
 
 #[test]
-fn clients_that_come_back_while_alerts_go_out_lose_none_and_get_none_twice() {
+fn clients_resuming_during_a_broadcast_get_each_alert_once() {
     let hub = Hub::start(options());
     let mut clients = Vec::new();
     for n in 0..60u64 {
@@ -96,7 +96,7 @@ fn clients_that_come_back_while_alerts_go_out_lose_none_and_get_none_twice() {
 }
 
 #[test]
-fn a_place_that_is_not_kept_or_not_reached_is_told_as_a_gap_with_all_that_is_kept() {
+fn an_unavailable_resume_point_is_announced_as_a_gap() {
     let hub = Hub::start(options());
     for n in 0..10 {
         hub.post(&n.to_string());
@@ -118,7 +118,7 @@ fn a_place_that_is_not_kept_or_not_reached_is_told_as_a_gap_with_all_that_is_kep
 }
 
 #[test]
-fn an_alert_goes_to_whom_it_names_and_to_nobody_else() {
+fn an_alert_reaches_its_audience_only() {
     let hub = Hub::start(options());
     let (mut ann, mut bob, mut visitor) = (hub.connect("?user=ann"), hub.connect("?user=bob"), hub.connect(""));
     for client in [&mut ann, &mut bob, &mut visitor] {
@@ -141,7 +141,7 @@ fn an_alert_goes_to_whom_it_names_and_to_nobody_else() {
 }
 
 #[test]
-fn there_is_no_gap_between_a_snapshot_and_the_ticks_after_it() {
+fn no_change_is_lost_between_a_snapshot_and_the_next_tick() {
     let hub = Hub::start(options());
     let writer = hub.keep_changing_seats();
     let mut clients: Vec<Socket> = (0..8).map(|_| hub.connect("")).collect();
@@ -165,7 +165,7 @@ fn there_is_no_gap_between_a_snapshot_and_the_ticks_after_it() {
 }
 
 #[test]
-fn a_section_is_watched_by_itself_and_several_come_in_one_frame() {
+fn changes_of_watched_sections_arrive_in_one_frame() {
     let hub = Hub::start(options());
     let mut client = hub.connect("");
     client.subscribe(&[&format!("section:{TERM}-10000"), &format!("section:{TERM}-10001")]);
@@ -181,7 +181,7 @@ fn a_section_is_watched_by_itself_and_several_come_in_one_frame() {
 }
 
 #[test]
-fn seats_since_brings_only_what_changed_and_a_long_snapshot_comes_in_pieces() {
+fn seats_since_sends_changes_and_long_snapshots_are_split() {
     let hub = Hub::start(options());
     let seq = hub.take_seats(&["10003"]);
     let channel = format!("seats:{TERM}");
@@ -201,7 +201,7 @@ fn seats_since_brings_only_what_changed_and_a_long_snapshot_comes_in_pieces() {
 }
 
 #[test]
-fn what_is_not_there_or_not_open_is_told_and_the_connection_stays() {
+fn invalid_subscriptions_are_errors_and_keep_the_connection() {
     let hub = Hub::start(options());
     let mut visitor = hub.connect("");
     let cases = [
@@ -228,7 +228,7 @@ fn what_is_not_there_or_not_open_is_told_and_the_connection_stays() {
 }
 
 #[test]
-fn what_breaks_the_rules_is_closed_with_its_code() {
+fn protocol_violations_are_closed_with_their_code() {
     let hub = Hub::start(options());
     let mut huge = vec![0x81, 0xff];
     huge.extend((1u64 << 32).to_be_bytes());
@@ -254,7 +254,7 @@ fn what_breaks_the_rules_is_closed_with_its_code() {
 }
 
 #[test]
-fn a_message_in_fragments_with_a_ping_between_is_one_message() {
+fn a_fragmented_message_with_a_ping_between_is_one_message() {
     let hub = Hub::start(options());
     let mut client = hub.connect("");
     let bytes =
@@ -277,7 +277,7 @@ fn many_small_frames_at_once_are_all_answered() {
 }
 
 #[test]
-fn a_slow_reader_is_told_to_come_back_while_others_get_everything() {
+fn a_slow_reader_is_evicted_while_others_get_everything() {
     let hub = Hub::start(options());
     let mut slow = hub.connect("");
     let mut quick = hub.connect("");
@@ -300,7 +300,7 @@ fn a_slow_reader_is_told_to_come_back_while_others_get_everything() {
 }
 
 #[test]
-fn an_evicted_client_resumes_and_has_every_alert_once() {
+fn an_evicted_client_resumes_with_every_alert_once() {
     let hub = Hub::start(options());
     let mut slow = hub.connect("");
     slow.wait_for("live", |f| f["type"] == "live");
@@ -320,7 +320,7 @@ fn an_evicted_client_resumes_and_has_every_alert_once() {
 }
 
 #[test]
-fn a_sign_out_closes_what_came_with_that_token_and_nothing_else() {
+fn a_sign_out_closes_the_connections_of_its_token_only() {
     let hub = Hub::start(options());
     let mut first = hub.connect("?user=ann&token=1");
     let mut second = hub.connect("?user=ann&token=2");
@@ -336,7 +336,7 @@ fn a_sign_out_closes_what_came_with_that_token_and_nothing_else() {
 }
 
 #[test]
-fn a_connection_ends_with_its_token_and_a_bad_one_is_told_after_the_upgrade() {
+fn an_expired_or_invalid_token_closes_with_4001() {
     let hub = Hub::start(options());
     let mut short = hub.connect("?user=ann&expires_ms=1500");
     short.wait_for("live", |f| f["type"] == "live");
@@ -345,7 +345,7 @@ fn a_connection_ends_with_its_token_and_a_bad_one_is_told_after_the_upgrade() {
 }
 
 #[test]
-fn one_too_many_is_upgraded_and_closed_with_4009() {
+fn a_connection_over_the_limit_is_closed_with_4009() {
     let hub = Hub::start(hub::Options { connections_max: 2, ..options() });
     let mut first = hub.connect("");
     first.wait_for("live", |f| f["type"] == "live");
@@ -358,7 +358,7 @@ fn one_too_many_is_upgraded_and_closed_with_4009() {
 }
 
 #[test]
-fn a_client_that_gives_no_sign_of_life_is_given_up() {
+fn a_silent_client_is_reaped() {
     let hub = Hub::start(hub::Options { heartbeat: Duration::from_millis(700), ..options() });
     // Reads nothing from now on, so that no ping is answered.
     let mut silent = hub.connect("");
@@ -375,7 +375,7 @@ fn a_client_that_gives_no_sign_of_life_is_given_up() {
 }
 
 #[test]
-fn everyone_is_told_to_come_back_when_the_hub_goes() {
+fn a_shutdown_closes_all_with_1012_and_a_retry_delay() {
     let hub = Hub::start(options());
     let mut clients: Vec<Socket> = (0..5).map(|_| hub.connect("")).collect();
     for client in &mut clients {
@@ -392,7 +392,7 @@ fn everyone_is_told_to_come_back_when_the_hub_goes() {
 }
 
 #[test]
-fn the_connection_is_closed_by_the_hub_once_the_client_has_said_goodbye() {
+fn the_hub_answers_a_close_frame_and_disconnects() {
     let hub = Hub::start(options());
     let mut client = hub.connect("");
     client.wait_for("live", |f| f["type"] == "live");

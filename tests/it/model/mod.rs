@@ -30,7 +30,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: HISTORIES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_term_does_what_the_contract_says_whatever_is_sent(history in history::any_history()) {
+    fn decisions_agree_with_the_independent_model(history in history::any_history()) {
         play(history);
     }
 }
@@ -168,7 +168,7 @@ fn everything(book: &TermBook) -> Vec<String> {
 }
 
 #[test]
-fn a_window_that_moves_and_a_line_that_moves_agree() {
+fn a_fixed_history_with_promotions_agrees_with_the_model() {
     // One history by hand, so that the comparison itself is seen to reach promotions.
     let ask = |command| Step::Ask(command);
     let section = crate::college::section("A").0;

@@ -35,7 +35,7 @@ fn hash_of<S: MemberStore>(store: &S, name: &str) -> Option<String> {
     found(store, name).password_hash.map(|hash| hash.expose_secret().to_owned())
 }
 
-pub(crate) fn a_member_comes_back_as_it_was_put<H: House>() {
+pub(crate) fn a_member_is_read_back_unchanged<H: House>() {
     let house = H::build();
     let (first, second) = (member("ann", "ann", 1), member("ann", "ann@college.edu", 2));
     let store = house.open(Credits(0));
@@ -48,7 +48,7 @@ pub(crate) fn a_member_comes_back_as_it_was_put<H: House>() {
     assert_eq!(told(&found(&house.open(Credits(0)), "ann")), told(&second), "in a store opened anew");
 }
 
-pub(crate) fn a_member_is_found_by_the_last_login_and_by_the_user_name<H: House>() {
+pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<H: House>() {
     let house = H::build();
     let store = house.open(Credits(0));
     let by_login = |login: &str| wait(store.member_by_login(&user(login))).unwrap().map(|m| m.username.to_string());
@@ -61,7 +61,7 @@ pub(crate) fn a_member_is_found_by_the_last_login_and_by_the_user_name<H: House>
     assert_eq!(by_login("ann").as_deref(), Some("bob"));
 }
 
-pub(crate) fn a_hash_belongs_to_the_sign_in_that_it_was_made_of<H: House>() {
+pub(crate) fn a_password_hash_belongs_to_its_sign_in<H: House>() {
     let house = H::build();
     let store = house.open(Credits(0));
     let put_hash = |at, hash: &str| wait(store.put_hash(&user("ann"), minute(at), hash.to_owned().into())).unwrap();
@@ -76,7 +76,7 @@ pub(crate) fn a_hash_belongs_to_the_sign_in_that_it_was_made_of<H: House>() {
     assert_eq!(hash_of(&store, "ann"), None, "until the new password's hash comes");
 }
 
-pub(crate) fn what_is_forgotten_of_a_member_is_gone<H: House>() {
+pub(crate) fn forgotten_tokens_and_hashes_are_gone<H: House>() {
     let house = H::build();
     let store = house.open(Credits(0));
     for name in ["ann", "bob"] {
@@ -91,7 +91,7 @@ pub(crate) fn what_is_forgotten_of_a_member_is_gone<H: House>() {
     assert!(found(&store, "bob").token.is_some() && hash_of(&store, "bob").is_some());
 }
 
-pub(crate) fn the_end_of_sign_ins_outlives_the_member<H: House>() {
+pub(crate) fn ended_sign_ins_outlive_the_member<H: House>() {
     let house = H::build();
     let store = house.open(Credits(0));
     for name in ["ann", "bob"] {

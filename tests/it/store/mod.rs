@@ -18,7 +18,7 @@ macro_rules! store_contract {
             })*)*
 
             #[test]
-            fn generated_histories_end_in_the_store_as_they_end_in_memory() {
+            fn generated_histories_agree_with_a_term_in_memory() {
                 crate::store::histories::play_all::<$house>();
             }
         }
@@ -30,48 +30,48 @@ macro_rules! stores {
     ($($name:ident = $house:ty),*) => {
         $(store_contract! { $name, $house:
             suite:
-            what_was_answered_is_there_in_a_store_opened_anew
-            what_is_loaded_anew_is_what_was_published
-            a_batch_is_kept_whole_or_not_at_all
-            a_refused_batch_takes_nothing_of_another_term_with_it
-            the_sequence_of_seats_grows_by_one_a_change_and_never_goes_back
-            a_term_that_was_never_made_loads_empty_and_closed
-            a_batch_for_a_term_that_is_not_loaded_is_not_tried
-            each_command_of_a_batch_sees_what_the_ones_before_it_changed
+            answered_commands_survive_reopening
+            a_loaded_term_equals_what_was_published
+            a_batch_is_atomic
+            a_refused_batch_does_not_affect_another_term
+            the_seat_sequence_grows_by_one_per_change
+            an_unknown_term_loads_empty_and_closed
+            a_batch_for_an_unloaded_term_is_refused
+            commands_of_a_batch_see_the_changes_before_them
             staged_sections_are_invisible_until_they_are_applied
-            what_was_staged_and_never_applied_is_taken_back_before_the_next_import
-            sections_that_an_import_replaced_are_pruned_and_stay_as_they_are
-            what_moved_while_an_import_was_staged_is_kept_when_it_is_applied
-            what_moved_is_kept_too_when_somebody_registers_in_the_same_batch
-            alerts_are_stored_with_the_batch_that_they_tell_of
-            a_refused_batch_tells_nobody_anything;
+            staged_sections_never_applied_are_discarded
+            pruning_replaced_sections_changes_nothing_visible
+            edits_made_while_an_import_was_staged_are_kept
+            edits_are_kept_when_a_registration_shares_the_batch
+            alerts_are_stored_with_their_batch
+            a_refused_batch_stores_no_alert;
             outbox:
-            every_section_that_a_commit_touches_is_marked_once
-            a_roster_that_changes_with_equal_numbers_is_marked
-            what_was_not_committed_is_not_marked
-            an_entry_is_read_with_what_belongs_to_it
-            an_entry_ends_only_in_the_version_that_was_sent
-            what_a_section_was_first_to_be_made_with_is_known_until_its_item_is
-            what_failed_is_due_when_its_time_comes
-            what_was_refused_waits_for_a_change_or_for_staff
-            sections_with_an_item_come_before_those_without
-            what_is_being_sent_is_not_handed_out_again
-            what_waits_for_a_deleted_item_ends
-            what_a_pull_read_while_it_was_written_stays
-            what_was_written_while_a_pull_read_it_stays
-            items_and_notes_come_back_as_they_were_put
-            a_section_that_does_not_exist_is_not_marked
-            marks_survive_the_end_of_the_process
-            a_store_that_had_no_outbox_begins_with_everything
-            what_an_import_stages_is_not_marked_before_it_is_applied
-            what_an_import_changed_is_marked_bit_by_bit_after_it_is_visible
-            where_schedules_are_not_written_only_sections_with_an_item_are_marked_of_an_import;
+            each_section_of_a_commit_is_marked_once
+            a_roster_change_with_equal_counts_is_marked
+            uncommitted_changes_are_not_marked
+            an_entry_is_read_with_its_section_item_and_roster
+            an_entry_is_deleted_only_in_the_version_that_was_sent
+            creation_fields_are_kept_until_the_item_is_known
+            a_failed_entry_is_due_at_its_retry_time
+            a_refused_entry_waits_for_a_change_or_a_resend
+            entries_with_an_item_are_due_first
+            entries_in_flight_are_not_returned_again
+            entries_of_a_deleted_item_are_removed
+            a_pull_during_a_write_keeps_the_fields_it_read
+            a_write_during_a_pull_keeps_the_fields_it_wrote
+            items_and_notes_are_read_back_unchanged
+            unknown_sections_are_not_marked
+            marks_survive_reopening
+            enabling_the_outbox_marks_every_section
+            staged_sections_are_not_marked_before_applying
+            applied_imports_are_marked_in_chunks
+            without_schedule_writes_only_sections_with_items_are_marked;
             members:
-            a_member_comes_back_as_it_was_put
-            a_member_is_found_by_the_last_login_and_by_the_user_name
-            a_hash_belongs_to_the_sign_in_that_it_was_made_of
-            what_is_forgotten_of_a_member_is_gone
-            the_end_of_sign_ins_outlives_the_member;
+            a_member_is_read_back_unchanged
+            a_member_is_found_by_last_login_and_by_user_name
+            a_password_hash_belongs_to_its_sign_in
+            forgotten_tokens_and_hashes_are_gone
+            ended_sign_ins_outlive_the_member;
         })*
     };
 }

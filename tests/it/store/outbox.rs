@@ -63,7 +63,7 @@ fn marked<H: House>(desk: &mut Desk<H>, student: &str, of: &str) -> OutboxEntry 
     found.expect("the section is marked")
 }
 
-pub(crate) fn every_section_that_a_commit_touches_is_marked_once<H: House>() {
+pub(crate) fn each_section_of_a_commit_is_marked_once<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y"), section("Z")]);
     desk.run(vec![register("ana", "X"), register("bob", "X"), capacity("Y", 5)]).unwrap();
     let due = due_at(&desk.store, LATE);
@@ -75,7 +75,7 @@ pub(crate) fn every_section_that_a_commit_touches_is_marked_once<H: House>() {
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 2);
 }
 
-pub(crate) fn a_roster_that_changes_with_equal_numbers_is_marked<H: House>() {
+pub(crate) fn a_roster_change_with_equal_counts_is_marked<H: House>() {
     let mut desk = clean::<H>([section("X"), section("Y")]);
     desk.ask(register("ana", "X"));
     let before = due_at(&desk.store, LATE).remove(0);
@@ -90,14 +90,14 @@ pub(crate) fn a_roster_that_changes_with_equal_numbers_is_marked<H: House>() {
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["X", "Y"]);
 }
 
-pub(crate) fn what_was_not_committed_is_not_marked<H: House>() {
+pub(crate) fn uncommitted_changes_are_not_marked<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("BAD").seats(9)]);
     desk.house.refuse_bad(&desk.store);
     desk.run(vec![register("ana", "X"), register("bob", "BAD")]).expect_err("the store refuses it");
     assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0]);
 }
 
-pub(crate) fn an_entry_is_read_with_what_belongs_to_it<H: House>() {
+pub(crate) fn an_entry_is_read_with_its_section_item_and_roster<H: House>() {
     let mut desk = clean::<H>([section("X").seats(2).line(5)]);
     wait(desk.store.put_items(vec![item(&id("X"))])).unwrap();
     for student in ["cyd", "ana", "bob", "abe"] {
@@ -114,7 +114,7 @@ pub(crate) fn an_entry_is_read_with_what_belongs_to_it<H: House>() {
     assert!(entry.roster.iter().all(|l| l.since == minute(1)));
 }
 
-pub(crate) fn an_entry_ends_only_in_the_version_that_was_sent<H: House>() {
+pub(crate) fn an_entry_is_deleted_only_in_the_version_that_was_sent<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9)]);
     wait(desk.store.put_items(vec![item(&id("X"))])).unwrap();
     let sent = marked(&mut desk, "ana", "X");
@@ -131,7 +131,7 @@ pub(crate) fn an_entry_ends_only_in_the_version_that_was_sent<H: House>() {
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
 }
 
-pub(crate) fn what_failed_is_due_when_its_time_comes<H: House>() {
+pub(crate) fn a_failed_entry_is_due_at_its_retry_time<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9)]);
     let entry = marked(&mut desk, "ana", "X");
     wait(desk.store.later(&entry.section, minute(20))).unwrap();
@@ -143,7 +143,7 @@ pub(crate) fn what_failed_is_due_when_its_time_comes<H: House>() {
     assert_eq!((again.attempts, again.version, again.queued_at), (1, 2, minute(1)));
 }
 
-pub(crate) fn what_was_refused_waits_for_a_change_or_for_staff<H: House>() {
+pub(crate) fn a_refused_entry_waits_for_a_change_or_a_resend<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y").seats(9)]);
     for name in ["X", "Y"] {
         let entry = marked(&mut desk, "ana", name);
@@ -166,7 +166,7 @@ pub(crate) fn what_was_refused_waits_for_a_change_or_for_staff<H: House>() {
     assert_eq!(wait(desk.store.summary()).unwrap().aside_total, 0);
 }
 
-pub(crate) fn sections_with_an_item_come_before_those_without<H: House>() {
+pub(crate) fn entries_with_an_item_are_due_first<H: House>() {
     let mut desk = clean::<H>([section("A").seats(9), section("B").seats(9), section("C").seats(9)]);
     wait(desk.store.put_items(vec![item(&id("C"))])).unwrap();
     desk.run(vec![register("ana", "A"), register("bob", "B")]).unwrap();
@@ -180,14 +180,14 @@ pub(crate) fn sections_with_an_item_come_before_those_without<H: House>() {
     assert_eq!(crns(&wait(desk.store.due(minute(LATE), Vec::new(), 9, false)).unwrap()), ["A", "C"]);
 }
 
-pub(crate) fn what_is_being_sent_is_not_handed_out_again<H: House>() {
+pub(crate) fn entries_in_flight_are_not_returned_again<H: House>() {
     let mut desk = clean::<H>([section("A").seats(9), section("B").seats(9), section("C").seats(9)]);
     desk.run(vec![register("ana", "A"), register("bob", "B"), register("cyd", "C")]).unwrap();
     let left = wait(desk.store.due(minute(LATE), vec![id("A"), id("C")], 1, true)).unwrap();
     assert_eq!(crns(&left), ["B"]);
 }
 
-pub(crate) fn what_waits_for_a_deleted_item_ends<H: House>() {
+pub(crate) fn entries_of_a_deleted_item_are_removed<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9)]);
     marked(&mut desk, "ana", "X");
     wait(desk.store.put_items(vec![PloneItem { deleted: true, ..item(&id("X")) }])).unwrap();
@@ -197,7 +197,7 @@ pub(crate) fn what_waits_for_a_deleted_item_ends<H: House>() {
     assert!(entry.item.unwrap().deleted);
 }
 
-pub(crate) fn what_was_written_while_a_pull_read_it_stays<H: House>() {
+pub(crate) fn a_write_during_a_pull_keeps_the_fields_it_wrote<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y"), section("NEW")]);
     let (x, y, new) = (item(&id("X")), item(&id("Y")), item(&id("NEW")));
     wait(desk.store.put_items(vec![x.clone(), y.clone()])).unwrap();
@@ -214,7 +214,7 @@ pub(crate) fn what_was_written_while_a_pull_read_it_stays<H: House>() {
     assert_eq!(items, [new, sent, read(&y)]);
 }
 
-pub(crate) fn what_a_pull_read_while_it_was_written_stays<H: House>() {
+pub(crate) fn a_pull_during_a_write_keeps_the_fields_it_read<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y").seats(9)]);
     for name in ["X", "Y"] {
         wait(desk.store.put_items(vec![item(&id(name))])).unwrap();
@@ -237,7 +237,7 @@ pub(crate) fn what_a_pull_read_while_it_was_written_stays<H: House>() {
     assert_eq!(again, [("X", 1), ("Y", 1)]);
 }
 
-pub(crate) fn items_and_notes_come_back_as_they_were_put<H: House>() {
+pub(crate) fn items_and_notes_are_read_back_unchanged<H: House>() {
     let desk = clean::<H>([section("X"), section("Y")]);
     let mut x = item(&id("X"));
     x.fields.extend([
@@ -258,21 +258,21 @@ pub(crate) fn items_and_notes_come_back_as_they_were_put<H: House>() {
     }
 }
 
-pub(crate) fn a_section_that_does_not_exist_is_not_marked<H: House>() {
+pub(crate) fn unknown_sections_are_not_marked<H: House>() {
     let desk = clean::<H>([section("X")]);
     wait(desk.store.mark(vec![id("X"), id("NONE")], minute(5))).unwrap();
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"]);
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 1);
 }
 
-pub(crate) fn marks_survive_the_end_of_the_process<H: House>() {
+pub(crate) fn marks_survive_reopening<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
     marked(&mut desk, "ana", "X");
     let desk = desk.reopened();
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"], "and what was in Plone is not marked anew");
 }
 
-pub(crate) fn a_store_that_had_no_outbox_begins_with_everything<H: House>() {
+pub(crate) fn enabling_the_outbox_marks_every_section<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
     // A while without Plone: nothing is marked, and that is known afterwards.
     drop(desk.store);
@@ -288,7 +288,7 @@ pub(crate) fn a_store_that_had_no_outbox_begins_with_everything<H: House>() {
     assert_eq!(wait(desk.store.term_ids()).unwrap().len(), 1);
 }
 
-pub(crate) fn what_an_import_stages_is_not_marked_before_it_is_applied<H: House>() {
+pub(crate) fn staged_sections_are_not_marked_before_applying<H: House>() {
     let mut desk = clean::<H>([section("X")]);
     let apply = desk.stage(vec![(section("X").seats(7), None), (section("NEW"), None)]);
     assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0]);
@@ -302,7 +302,7 @@ pub(crate) fn what_an_import_stages_is_not_marked_before_it_is_applied<H: House>
     assert_eq!(due.iter().find(|e| e.section.crn == crn("X")).unwrap().state.section.capacity, 7);
 }
 
-pub(crate) fn what_an_import_changed_is_marked_bit_by_bit_after_it_is_visible<H: House>() {
+pub(crate) fn applied_imports_are_marked_in_chunks<H: House>() {
     let names: Vec<String> = (0..MARKED_AT_ONCE + 50).map(|number| format!("S{number:04}")).collect();
     let many = || names.iter().map(|name| (section(name).seats(7), None)).collect::<Vec<_>>();
     let mut desk = clean::<H>([section("OLD").seats(9)]);
@@ -335,7 +335,7 @@ pub(crate) fn what_an_import_changed_is_marked_bit_by_bit_after_it_is_visible<H:
     assert_eq!(depth(&desk), names.len());
 }
 
-pub(crate) fn where_schedules_are_not_written_only_sections_with_an_item_are_marked_of_an_import<H: House>() {
+pub(crate) fn without_schedule_writes_only_sections_with_items_are_marked<H: House>() {
     let mut desk = clean::<H>([section("X"), section("Y")]);
     wait(desk.store.put_items(vec![item(&id("X")), PloneItem { deleted: true, ..item(&id("Y")) }])).unwrap();
     let apply = desk.stage(["X", "Y", "NEW"].map(|name| (section(name).seats(7), None)).into());
@@ -344,7 +344,7 @@ pub(crate) fn where_schedules_are_not_written_only_sections_with_an_item_are_mar
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"]);
 }
 
-pub(crate) fn what_a_section_was_first_to_be_made_with_is_known_until_its_item_is<H: House>() {
+pub(crate) fn creation_fields_are_kept_until_the_item_is_known<H: House>() {
     let desk = clean::<H>([section("X"), section("Y"), section("Z")]);
     let with = |seats| Fields::from([(PloneField::Capacity, FieldValue::Number(seats))]);
     for (of, seats) in [("X", 3), ("Y", 4), ("X", 5), ("Z", 6)] {

@@ -25,7 +25,7 @@ fn refused(path: &Path) -> OpenError {
 }
 
 #[test]
-fn a_second_handle_on_one_store_is_told_who_has_it() {
+fn a_second_handle_names_the_hub_that_holds_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.sqlite");
     let first = open(&path).unwrap();
@@ -52,7 +52,7 @@ fn a_second_process_on_one_store_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_not_a_database_is_told_and_left_alone() {
+fn a_file_that_is_not_a_database_is_left_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     let notes = "Registration opens at 8:00.\n".repeat(100);
@@ -64,14 +64,14 @@ fn a_file_that_is_not_a_database_is_told_and_left_alone() {
 }
 
 #[test]
-fn a_folder_is_no_store() {
+fn opening_a_folder_names_it_in_the_error() {
     let folder = tempfile::tempdir().unwrap();
     let error = refused(folder.path());
     assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
 }
 
 #[test]
-fn a_newer_layout_is_refused_before_anything_is_touched() {
+fn a_newer_schema_is_refused_and_left_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.sqlite");
     let newer = rusqlite::Connection::open(&path).unwrap();
@@ -84,8 +84,8 @@ fn a_newer_layout_is_refused_before_anything_is_touched() {
 }
 
 #[test]
-fn a_file_or_folder_that_cannot_be_written_is_told_plainly() {
-    const TEST: &str = "a_file_or_folder_that_cannot_be_written_is_told_plainly";
+fn an_unwritable_file_or_folder_is_a_clear_error() {
+    const TEST: &str = "an_unwritable_file_or_folder_is_a_clear_error";
     if let Some(path) = child_process::path_from_parent() {
         let error = refused(&path);
         assert!(matches!(error, OpenError::ReadOnly { .. } | OpenError::Io { .. }), "{error}");
@@ -112,18 +112,13 @@ fn a_file_or_folder_that_cannot_be_written_is_told_plainly() {
 }
 
 #[test]
-fn a_disk_that_takes_nothing_more_is_told_and_nothing_that_was_answered_is_lost() {
+fn a_full_disk_loses_no_acknowledged_seat() {
     if child_process::path_from_parent().is_some() {
         come_through_a_full_disk();
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    child_process::run(
-        module_path!(),
-        "a_disk_that_takes_nothing_more_is_told_and_nothing_that_was_answered_is_lost",
-        folder.path(),
-        RunAs::SameUser,
-    );
+    child_process::run(module_path!(), "a_full_disk_loses_no_acknowledged_seat", folder.path(), RunAs::SameUser);
 }
 
 /// Runs in a process of its own, whose files may not grow past a limit that it sets and lifts again: writes fail as
@@ -180,7 +175,7 @@ fn come_through_a_full_disk() {
 }
 
 #[test]
-fn a_store_that_is_not_closed_properly_has_everything_that_was_answered() {
+fn a_store_copied_without_closing_has_every_commit() {
     let desk = Desk::<Embedded>::with([section("X").seats(9)]);
     wait(desk.store.run(batch(vec![register("ana", "X"), window(Some(3), None)], minute(1)))).unwrap();
     // Copied as they lie there, log and all, as after a loss of power.
@@ -196,7 +191,7 @@ fn a_store_that_is_not_closed_properly_has_everything_that_was_answered() {
 }
 
 #[test]
-fn a_decision_that_panics_is_refused_alone_and_changes_nothing() {
+fn a_panicking_decision_is_refused_alone() {
     let mut desk = Desk::<Embedded>::with([section("X"), section("Y")]);
     desk.ask(register("ana", "X"));
     // Somebody has meddled with the numbers: as many as there are cannot leave.

@@ -36,7 +36,7 @@ fn numbers(loaded: &LoadedTerm, section: &str) -> Option<[u32; 4]> {
     Some([state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open()])
 }
 
-pub(crate) fn what_was_answered_is_there_in_a_store_opened_anew<H: House>() {
+pub(crate) fn answered_commands_survive_reopening<H: House>() {
     let mut desk = Desk::<H>::with([section("X").line(3), section("Y")]);
     for (command, expected) in [
         (register("ana", "X"), "enrolled, new"),
@@ -60,7 +60,7 @@ pub(crate) fn what_was_answered_is_there_in_a_store_opened_anew<H: House>() {
     assert_eq!(wait(desk.store.term_ids()).unwrap(), [term_id()]);
 }
 
-pub(crate) fn what_is_loaded_anew_is_what_was_published<H: House>() {
+pub(crate) fn a_loaded_term_equals_what_was_published<H: House>() {
     let mut desk = Desk::<H>::with([section("X").line(3), section("Y").monday(9, 11)]);
     desk.loaded = load(&desk.store);
     let mut image = Image::of(&desk.loaded);
@@ -76,7 +76,7 @@ pub(crate) fn what_is_loaded_anew_is_what_was_published<H: House>() {
     assert_eq!(Image::of(&desk.reopened().loaded), image, "and opened anew");
 }
 
-pub(crate) fn a_batch_is_kept_whole_or_not_at_all<H: House>() {
+pub(crate) fn a_batch_is_atomic<H: House>() {
     let mut desk = Desk::<H>::with([section("X").seats(9), section("BAD").seats(9)]);
     desk.ask(register("ana", "X"));
     desk.house.refuse_bad(&desk.store);
@@ -91,7 +91,7 @@ pub(crate) fn a_batch_is_kept_whole_or_not_at_all<H: House>() {
     assert_eq!(standing(&loaded, "cyd", "X"), "-");
 }
 
-pub(crate) fn a_refused_batch_takes_nothing_of_another_term_with_it<H: House>() {
+pub(crate) fn a_refused_batch_does_not_affect_another_term<H: House>() {
     let desk = Desk::<H>::with([section("BAD").seats(9)]);
     desk.house.refuse_bad(&desk.store);
     wait(desk.store.load(&other_term())).unwrap();
@@ -104,7 +104,7 @@ pub(crate) fn a_refused_batch_takes_nothing_of_another_term_with_it<H: House>() 
     assert_eq!(wait(desk.store.load(&other_term())).unwrap().term.opens_at, Some(minute(7)));
 }
 
-pub(crate) fn the_sequence_of_seats_grows_by_one_a_change_and_never_goes_back<H: House>() {
+pub(crate) fn the_seat_sequence_grows_by_one_per_change<H: House>() {
     let mut desk = Desk::<H>::with([section("X"), section("BAD")]);
     desk.house.refuse_bad(&desk.store);
     let start = load(&desk.store).seats_seq;
@@ -119,7 +119,7 @@ pub(crate) fn the_sequence_of_seats_grows_by_one_a_change_and_never_goes_back<H:
     assert_eq!(seq_after(&mut desk, vec![register("ana", "X")]), Some(start + 3));
 }
 
-pub(crate) fn a_term_that_was_never_made_loads_empty_and_closed<H: House>() {
+pub(crate) fn an_unknown_term_loads_empty_and_closed<H: House>() {
     let store = H::build();
     let store = store.open(eduhub::domain::section::Credits(0));
     let loaded = load(&store);
@@ -131,14 +131,14 @@ pub(crate) fn a_term_that_was_never_made_loads_empty_and_closed<H: House>() {
     assert_eq!(wait(store.term_ids()).unwrap(), [term_id()]);
 }
 
-pub(crate) fn a_batch_for_a_term_that_is_not_loaded_is_not_tried<H: House>() {
+pub(crate) fn a_batch_for_an_unloaded_term_is_refused<H: House>() {
     let desk = Desk::<H>::with([]);
     let batch = TermBatch { term: other_term(), commands: vec![window(Some(7), None)], now: minute(1) };
     assert!(matches!(wait(desk.store.run(batch)), Err(StoreError::Unavailable(_))));
     assert_eq!(wait(desk.store.term_ids()).unwrap(), [term_id()]);
 }
 
-pub(crate) fn each_command_of_a_batch_sees_what_the_ones_before_it_changed<H: House>() {
+pub(crate) fn commands_of_a_batch_see_the_changes_before_them<H: House>() {
     let mut desk = Desk::<H>::with([section("X").line(9), section("Y")]);
     let commands = vec![
         register("ana", "X"),
@@ -204,7 +204,7 @@ fn discard<S: ImportStore>(store: &S) {
     }
 }
 
-pub(crate) fn what_was_staged_and_never_applied_is_taken_back_before_the_next_import<H: House>() {
+pub(crate) fn staged_sections_never_applied_are_discarded<H: House>() {
     let mut desk = Desk::<H>::with([section("OLD")]);
     // More than one chunk of it, and the hub ends before it is applied.
     let many = (0..450).map(|n| (section(&format!("G{n}")), None));
@@ -219,7 +219,7 @@ pub(crate) fn what_was_staged_and_never_applied_is_taken_back_before_the_next_im
     assert_eq!(numbers(&loaded, "OLD"), Some([1, 0, 0, 1]));
 }
 
-pub(crate) fn sections_that_an_import_replaced_are_pruned_and_stay_as_they_are<H: House>() {
+pub(crate) fn pruning_replaced_sections_changes_nothing_visible<H: House>() {
     let many = |seats: u32| (0..450).map(move |n| section(&format!("S{n}")).seats(seats));
     let mut desk = Desk::<H>::with(many(1));
     desk.ask(register("ana", "S7"));
@@ -259,13 +259,13 @@ fn closed_with_five<H: House>(desk: Desk<H>) {
     }
 }
 
-pub(crate) fn what_moved_while_an_import_was_staged_is_kept_when_it_is_applied<H: House>() {
+pub(crate) fn edits_made_while_an_import_was_staged_are_kept<H: House>() {
     let (mut desk, import) = staff_were_faster::<H>();
     desk.ask(import);
     closed_with_five(desk);
 }
 
-pub(crate) fn what_moved_is_kept_too_when_somebody_registers_in_the_same_batch<H: House>() {
+pub(crate) fn edits_are_kept_when_a_registration_shares_the_batch<H: House>() {
     let mut desk = Desk::<H>::with([section("X"), section("Y")]);
     desk.ask(register("ana", "X"));
     let import = desk.stage(vec![(section("X").seats(5), None), (section("Y").seats(5), None)]);
@@ -278,7 +278,7 @@ pub(crate) fn what_moved_is_kept_too_when_somebody_registers_in_the_same_batch<H
     closed_with_five(desk);
 }
 
-pub(crate) fn alerts_are_stored_with_the_batch_that_they_tell_of<H: House>() {
+pub(crate) fn alerts_are_stored_with_their_batch<H: House>() {
     let mut desk = Desk::<H>::with([section("X")]);
     desk.ask(register("ana", "X"));
     let own = desk.run(vec![register_or_wait("bob", "X")]).unwrap();
@@ -290,7 +290,7 @@ pub(crate) fn alerts_are_stored_with_the_batch_that_they_tell_of<H: House>() {
     assert_eq!(desk.alerts_of("ana"), Vec::<String>::new());
 }
 
-pub(crate) fn a_refused_batch_tells_nobody_anything<H: House>() {
+pub(crate) fn a_refused_batch_stores_no_alert<H: House>() {
     let mut desk = Desk::<H>::with([section("X"), section("BAD")]);
     desk.ask(register("ana", "X"));
     desk.ask(register_or_wait("bob", "X"));

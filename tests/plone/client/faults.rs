@@ -37,7 +37,7 @@ async fn news(client: &PloneClient) -> Result<u64, PloneError> {
 }
 
 #[actix_rt::test]
-async fn each_fault_is_told_within_the_deadline_and_leaves_nothing_behind() {
+async fn each_fault_is_an_error_in_time_and_leaks_no_connection() {
     let plone = Plone::shared();
     for mode in [Mode::Refuse, Mode::Hang, Mode::Garbage, Mode::Drip, Mode::Cut, Mode::Answer500] {
         let relay = TcpRelay::start(plone.address());
@@ -60,7 +60,7 @@ async fn each_fault_is_told_within_the_deadline_and_leaves_nothing_behind() {
 }
 
 #[actix_rt::test]
-async fn the_circuit_opens_leaves_plone_alone_and_a_probe_closes_it() {
+async fn the_circuit_opens_on_failures_and_one_probe_closes_it() {
     let plone = Plone::shared();
     let relay = TcpRelay::start(plone.address());
     let client = behind(&relay, GENEROUS);
@@ -79,7 +79,7 @@ async fn the_circuit_opens_leaves_plone_alone_and_a_probe_closes_it() {
 }
 
 #[actix_rt::test]
-async fn while_it_is_half_open_only_one_call_goes_through() {
+async fn a_half_open_circuit_passes_one_call() {
     let plone = Plone::shared();
     let relay = TcpRelay::start(plone.address());
     let client = behind(&relay, DEADLINE);
@@ -94,7 +94,7 @@ async fn while_it_is_half_open_only_one_call_goes_through() {
 }
 
 #[actix_rt::test]
-async fn a_plone_that_answers_500_is_alive() {
+async fn answers_of_500_keep_the_circuit_closed() {
     let relay = TcpRelay::start(Plone::shared().address());
     let client = behind(&relay, GENEROUS);
     relay.set(Mode::Answer500);
@@ -105,7 +105,7 @@ async fn a_plone_that_answers_500_is_alive() {
 }
 
 #[actix_rt::test]
-async fn while_plone_hangs_calls_are_bounded_and_none_waits_longer_than_its_deadline() {
+async fn calls_to_a_hanging_plone_are_bounded_in_number_and_time() {
     let relay = TcpRelay::start(Plone::shared().address());
     let options = PloneOptions { pool_size: 2, queue_max: 3, timeout: DEADLINE, ..options(&relay.url()) };
     let client = PloneClient::new(options).unwrap();
@@ -120,7 +120,7 @@ async fn while_plone_hangs_calls_are_bounded_and_none_waits_longer_than_its_dead
 }
 
 #[actix_rt::test]
-async fn what_can_be_asked_twice_is_asked_once_more_and_a_creation_never() {
+async fn idempotent_calls_are_retried_once_and_creations_never() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let client = behind(&relay, GENEROUS);
@@ -145,7 +145,7 @@ async fn what_can_be_asked_twice_is_asked_once_more_and_a_creation_never() {
 }
 
 #[actix_rt::test]
-async fn a_connection_that_plone_closed_meanwhile_costs_nothing() {
+async fn a_connection_closed_while_idle_causes_no_failure() {
     let relay = TcpRelay::start(Plone::shared().address());
     let client = behind(&relay, GENEROUS);
     news(&client).await.unwrap();

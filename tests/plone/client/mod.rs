@@ -50,7 +50,7 @@ fn member(plone: &Plone, name: &str) -> Viewer {
 }
 
 #[actix_rt::test]
-async fn a_password_is_checked_by_plone() {
+async fn plone_checks_the_password() {
     let client = client(Plone::shared());
     let token = client.login(&name("student1"), &PASSWORD.into()).await.unwrap();
     assert_eq!(token.expose_secret().split('.').count(), 3);
@@ -61,7 +61,7 @@ async fn a_password_is_checked_by_plone() {
 }
 
 #[actix_rt::test]
-async fn a_locked_account_is_told_apart_from_a_wrong_password() {
+async fn a_locked_account_is_distinguished_from_a_wrong_password() {
     let plone = Plone::start();
     plone.install_lockout();
     let client = client(&plone);
@@ -76,7 +76,7 @@ async fn a_locked_account_is_told_apart_from_a_wrong_password() {
 }
 
 #[actix_rt::test]
-async fn somebody_is_read_with_the_roles_of_groups() {
+async fn a_user_is_read_with_the_roles_of_its_groups() {
     let client = client(Plone::shared());
     let clerk = client.person(&name(CLERK)).await.unwrap().unwrap();
     assert!(clerk.roles.contains(&"Reviewer".to_owned()), "{clerk:?}");
@@ -86,7 +86,7 @@ async fn somebody_is_read_with_the_roles_of_groups() {
 }
 
 #[actix_rt::test]
-async fn a_search_goes_through_everything_once_and_shows_what_its_viewer_may_see() {
+async fn a_search_pages_through_all_that_its_viewer_may_see() {
     let plone = Plone::shared();
     let client = client(plone);
     for (viewer, expected) in [(Viewer::Hub, SECTIONS), (Viewer::Visitor, SECTIONS - PRIVATE_SECTIONS)] {
@@ -111,7 +111,7 @@ async fn a_search_goes_through_everything_once_and_shows_what_its_viewer_may_see
 }
 
 #[actix_rt::test]
-async fn what_was_modified_since_is_found() {
+async fn a_search_finds_what_was_modified_since() {
     let plone = Plone::start();
     let client = client(&plone);
     let path = plone.section(5);
@@ -134,7 +134,7 @@ async fn what_was_modified_since_is_found() {
 }
 
 #[actix_rt::test]
-async fn fields_that_are_written_are_read_back_as_the_same() {
+async fn written_fields_are_read_back_unchanged() {
     let plone = written();
     let client = client(plone);
     let path = plone.section(7);
@@ -165,7 +165,7 @@ async fn fields_that_are_written_are_read_back_as_the_same() {
 }
 
 #[actix_rt::test]
-async fn writers_that_meet_all_get_through() {
+async fn concurrent_writes_of_one_section_all_succeed() {
     let plone = written();
     let client = client(plone);
     let path = plone.section(9);
@@ -184,7 +184,7 @@ async fn writers_that_meet_all_get_through() {
 }
 
 #[actix_rt::test]
-async fn a_section_is_made_once_and_everybody_sees_it() {
+async fn a_section_is_created_once_and_published() {
     let plone = written();
     let client = client(plone);
     let fields = |title: &str| -> Fields {
@@ -208,7 +208,7 @@ async fn a_section_is_made_once_and_everybody_sees_it() {
 }
 
 #[actix_rt::test]
-async fn who_can_read_a_roster_is_found_out() {
+async fn can_read_reports_who_can_read_a_roster() {
     let plone = Plone::shared();
     let client = client(plone);
     let path = plone.section(0);
@@ -230,7 +230,7 @@ async fn who_can_read_a_roster_is_found_out() {
 }
 
 #[actix_rt::test]
-async fn a_roster_that_only_the_api_keeps_back_can_be_read() {
+async fn a_roster_hidden_only_by_the_api_counts_as_readable() {
     let plone = Plone::start_with_open_doors();
     let client = client(&plone);
     let path = plone.section(0);
@@ -241,7 +241,7 @@ async fn a_roster_that_only_the_api_keeps_back_can_be_read() {
 }
 
 #[actix_rt::test]
-async fn a_401_that_means_forbidden_is_told_from_one_that_means_unknown() {
+async fn a_401_is_classified_as_forbidden_or_unauthenticated() {
     let plone = written();
     let client = client(plone);
     let news = "/news/hidden";
@@ -259,7 +259,7 @@ async fn a_401_that_means_forbidden_is_told_from_one_that_means_unknown() {
 }
 
 #[actix_rt::test]
-async fn news_and_events_are_read() {
+async fn news_and_events_are_read_and_sanitised() {
     let plone = written();
     let client = client(plone);
     let hub = plone.login(HUB, PASSWORD);
@@ -285,7 +285,7 @@ async fn news_and_events_are_read() {
 }
 
 #[actix_rt::test]
-async fn a_hub_with_a_wrong_password_says_so_and_does_not_hammer() {
+async fn a_wrong_hub_password_is_tried_once_and_is_a_passing_error() {
     let plone = Plone::start();
     let options = PloneOptions { password: "wrong".into(), ..options(&plone.url()) };
     let client = PloneClient::new(options).unwrap();

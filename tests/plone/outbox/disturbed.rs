@@ -17,7 +17,7 @@ use crate::support::wait::eventually;
 const WRITERS: usize = 8;
 
 #[test]
-fn while_others_write_to_the_same_section_until_plone_gives_up_the_counts_get_there() {
+fn counts_arrive_despite_conflicting_writers() {
     let desk = Desk::with(Plone::start(), |home| home.setting("plone.sync_s", "86400"));
     let ids = desk.open(&schedule("203010", 1, 200, 0));
     desk.wait_until_equal(&ids, &nobody());
@@ -59,7 +59,7 @@ fn while_others_write_to_the_same_section_until_plone_gives_up_the_counts_get_th
 }
 
 #[test]
-fn a_write_that_lands_late_and_a_roster_changed_by_hand_are_put_right() {
+fn late_writes_and_manual_edits_of_a_roster_are_corrected() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let desk = Desk::with(plone, |home| home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000"));

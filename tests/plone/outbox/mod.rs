@@ -20,7 +20,7 @@ use crate::support::wait::eventually;
 use desk::{Desk, Places, in_plone, item, nobody, rosters, rush, schedule};
 
 #[test]
-fn what_students_do_reaches_plone_item_by_item_and_survives_a_kill() {
+fn seats_and_rosters_reach_plone_despite_kills() {
     let mut desk = Desk::before(Plone::start());
     let ids = desk.open(&schedule("203001", 12, 4, 3));
     let mut random = Random::seeded(seed());
@@ -52,7 +52,7 @@ fn what_students_do_reaches_plone_item_by_item_and_survives_a_kill() {
 }
 
 #[test]
-fn a_thousand_changes_of_one_section_cost_a_handful_of_writes() {
+fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
     let desk = Desk::before(Plone::start());
     let ids = desk.open(&schedule("203002", 1, 400, 50));
     let id = &ids[0];
@@ -91,7 +91,7 @@ fn a_thousand_changes_of_one_section_cost_a_handful_of_writes() {
 }
 
 #[test]
-fn names_never_go_where_a_visitor_could_read_them() {
+fn names_are_never_written_where_visitors_can_read_them() {
     let plone = Plone::start();
     let root = plone.login("admin", PASSWORD);
     // A type as one is made by hand: its fields are for whoever may view the item.
@@ -132,7 +132,7 @@ fn names_never_go_where_a_visitor_could_read_them() {
 }
 
 #[test]
-fn a_protected_field_that_is_shown_at_other_doors_gets_no_names() {
+fn names_are_not_written_while_a_side_door_shows_the_field() {
     let plone = Plone::start_with_open_doors();
     let path = plone.section(0);
     let text = plone.call("GET", &format!("{path}/manage_FTPget"), &[("Accept", "*/*")], b"").unwrap();
@@ -155,7 +155,7 @@ fn a_protected_field_that_is_shown_at_other_doors_gets_no_names() {
 }
 
 #[test]
-fn names_are_taken_away_when_members_can_read_them_and_come_back_when_they_cannot() {
+fn names_are_removed_while_members_can_read_them() {
     let desk = Desk::before(Plone::start());
     let mut admin = desk.admin();
     let ids = desk.open(&schedule("203004", 3, 3, 3));
@@ -173,7 +173,7 @@ fn names_are_taken_away_when_members_can_read_them_and_come_back_when_they_canno
 }
 
 #[test]
-fn what_plone_refuses_for_good_is_put_aside_with_its_reason_and_sent_again_after_repair() {
+fn a_refused_write_is_put_aside_and_resent_on_request() {
     let desk = Desk::before(Plone::start());
     let mut admin = desk.admin();
     let ids = desk.open(&schedule("203005", 2, 10, 5));
@@ -204,7 +204,7 @@ fn what_plone_refuses_for_good_is_put_aside_with_its_reason_and_sent_again_after
 }
 
 #[test]
-fn an_imported_schedule_makes_and_changes_sections_and_a_cancelled_one_leaves_nothing() {
+fn an_import_creates_and_updates_items_a_cancelled_one_none() {
     let desk = Desk::before(Plone::start());
     let mut staff = desk.staff();
 
@@ -245,7 +245,7 @@ fn an_imported_schedule_makes_and_changes_sections_and_a_cancelled_one_leaves_no
 }
 
 #[test]
-fn while_plone_is_away_nothing_is_lost_and_nobody_knocks_all_the_time() {
+fn changes_during_an_outage_are_sent_once_plone_is_back() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let desk = Desk::with(plone, |home| {
@@ -279,7 +279,7 @@ const STUDENTS: usize = 200;
 const SEATS: u32 = 40;
 
 #[test]
-fn two_hundred_students_at_once_race_for_forty_seats_on_bare_plone_and_through_the_hub() {
+fn a_race_of_200_for_40_seats_fills_exactly_40_in_the_hub() {
     let plone = Plone::start();
     let token = plone.login(DEAN, PASSWORD);
 

@@ -18,7 +18,7 @@ const LARGE: usize = 64 * 1024 * 1024;
 const GROWTH_MAX: usize = 24 * 1024 * 1024;
 
 #[test]
-fn each_fault_is_told_in_a_problem_document_and_the_hub_goes_on() {
+fn each_fault_is_a_problem_document_and_the_hub_recovers() {
     let plone = Plone::shared();
     for (mode, status) in
         [(Mode::Refuse, 502), (Mode::Hang, 504), (Mode::Garbage, 502), (Mode::Answer500, 502), (Mode::Drip, 504)]
@@ -44,7 +44,7 @@ fn each_fault_is_told_in_a_problem_document_and_the_hub_goes_on() {
 }
 
 #[test]
-fn an_answer_that_is_cut_short_is_seen_to_be_cut_short() {
+fn a_truncated_answer_is_never_passed_on_as_complete() {
     let relay = TcpRelay::start(Plone::shared().address());
     let home = before_plone(Home::new(), &relay.url());
     let server = home.serve();
@@ -62,7 +62,7 @@ fn memory(server: &Server) -> usize {
 }
 
 #[test]
-fn large_bodies_stream_through_both_ways() {
+fn large_bodies_stream_both_ways_in_bounded_memory() {
     let plone = Plone::start();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
     let server = home.serve();
@@ -119,7 +119,7 @@ fn large_bodies_stream_through_both_ways() {
 }
 
 #[test]
-fn an_upload_that_breaks_off_changes_nothing_and_frees_its_place() {
+fn an_aborted_upload_changes_nothing_and_frees_its_slot() {
     let plone = written();
     let (server, home) = hub(plone);
     let token = sign_in(&server, DEAN);
@@ -156,7 +156,7 @@ fn stalled_uploads(server: &Server, count: usize) -> Vec<Client> {
 }
 
 #[test]
-fn requests_of_others_never_take_all_of_the_pool() {
+fn stalled_uploads_never_take_the_whole_pool() {
     let plone = written();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "2");
     let server = home.serve();
@@ -175,7 +175,7 @@ fn requests_of_others_never_take_all_of_the_pool() {
 }
 
 #[test]
-fn slow_visitors_never_take_the_places_of_whoever_is_signed_in() {
+fn slow_visitors_never_take_the_slots_of_members() {
     let plone = written();
     let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "4");
     let home = home.setting("plone.type", "none_of_these");
@@ -197,7 +197,7 @@ fn slow_visitors_never_take_the_places_of_whoever_is_signed_in() {
 }
 
 #[test]
-fn no_request_of_a_stranger_closes_the_gate_to_everybody() {
+fn refused_requests_do_not_open_the_circuit() {
     let plone = written();
     let (server, _home) = hub(plone);
     let long = format!("/plone/news?x={}", "y".repeat(65_500));

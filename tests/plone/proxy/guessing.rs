@@ -69,7 +69,7 @@ fn gives_a_token(answer: &Answer) -> bool {
 }
 
 #[test]
-fn no_password_gets_to_plone_through_the_hub_in_any_way_that_plone_knows() {
+fn no_password_reaches_plone_through_the_hub() {
     let plone = written();
     let (server, _home) = hub(plone);
     for Attempt { what, method, path, headers, body } in ways_in() {
@@ -83,7 +83,7 @@ fn no_password_gets_to_plone_through_the_hub_in_any_way_that_plone_knows() {
 }
 
 #[test]
-fn what_a_field_names_is_not_called_in_place_of_the_path() {
+fn zope_method_fields_in_the_query_are_refused() {
     let plone = written();
     let (server, _home) = hub(plone);
     let called = plone.call("GET", "/news?absolute_url:method=", &[JSON], b"").unwrap().expect(200);
@@ -95,7 +95,7 @@ fn what_a_field_names_is_not_called_in_place_of_the_path() {
 }
 
 #[test]
-fn whoever_is_signed_in_cannot_try_old_passwords() {
+fn members_cannot_try_old_passwords() {
     let plone = written();
     let (server, _home) = hub(plone);
     let body = json!({"old_password": PASSWORD, "new_password": PASSWORD}).to_string();

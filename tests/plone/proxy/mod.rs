@@ -44,7 +44,7 @@ fn get(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Answer {
 const JSON: (&str, &str) = ("Accept", "application/json");
 
 #[test]
-fn a_visitor_reads_what_plone_shows_to_visitors_with_links_that_work() {
+fn visitors_read_public_content_with_links_through_the_hub() {
     let plone = Plone::shared();
     let (server, _home) = hub(plone);
     let mut client = server.client();
@@ -83,7 +83,7 @@ fn a_visitor_reads_what_plone_shows_to_visitors_with_links_that_work() {
 }
 
 #[test]
-fn a_member_writes_in_plone_as_himself_and_a_visitor_does_not() {
+fn members_write_as_themselves_and_visitors_cannot_write() {
     let plone = written();
     let (server, _home) = hub(plone);
     let dean = sign_in(&server, DEAN);
@@ -118,7 +118,7 @@ fn a_member_writes_in_plone_as_himself_and_a_visitor_does_not() {
 }
 
 #[test]
-fn the_cookie_of_the_hub_acts_only_for_its_own_pages_and_never_reaches_plone() {
+fn the_hubs_cookie_authorises_requests_of_its_own_pages_only() {
     let plone = written();
     let (server, home) = hub(plone);
     let token = sign_in(&server, DEAN);
@@ -144,7 +144,7 @@ fn the_cookie_of_the_hub_acts_only_for_its_own_pages_and_never_reaches_plone() {
 }
 
 #[test]
-fn nobody_signs_in_to_plone_past_the_limits_of_the_hub() {
+fn sign_ins_to_plone_itself_are_refused() {
     let (server, _home) = hub(Plone::shared());
     let body = json!({"login": "student1", "password": PASSWORD}).to_string();
     let headers = [JSON, ("Content-Type", "application/json")];
@@ -172,7 +172,7 @@ fn nobody_signs_in_to_plone_past_the_limits_of_the_hub() {
 }
 
 #[test]
-fn who_is_told_to_wait_under_plone_is_told_so_in_the_sandbox() {
+fn rate_limited_answers_are_sandboxed_too() {
     let home = before_plone(Home::new(), &Plone::shared().url()).setting("limits.requests_per_second", "1");
     let server = home.serve();
     let mut client = server.client();
@@ -181,7 +181,7 @@ fn who_is_told_to_wait_under_plone_is_told_so_in_the_sandbox() {
 }
 
 #[test]
-fn a_fault_of_plone_is_told_without_what_is_inside() {
+fn a_fault_of_plone_is_502_without_internal_details() {
     let plone = written();
     let (server, _home) = hub(plone);
     let token = sign_in(&server, "dean");

@@ -23,7 +23,7 @@ fn call(server: &Server, host: &str, method: &str, path: &str, headers: &[(&str,
 const OWN: &str = "www.college.test";
 
 #[test]
-fn the_site_works_whole_under_its_own_origin_and_the_hub_is_not_there() {
+fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     let plone = written();
     let home = before_plone(Home::new(), &plone.url())
         .setting("plone.proxy_url", "http://www.college.test")
@@ -73,7 +73,7 @@ fn the_site_works_whole_under_its_own_origin_and_the_hub_is_not_there() {
 }
 
 #[test]
-fn without_plone_there_is_nothing_behind_the_hub() {
+fn without_plone_the_proxy_paths_are_404() {
     let home = Home::new();
     let server = home.serve();
     let answer = server.client().get("/plone/news");

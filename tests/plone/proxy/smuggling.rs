@@ -26,7 +26,7 @@ fn statuses(answer: &str) -> Vec<u16> {
 }
 
 #[test]
-fn doubtful_framing_is_refused_and_what_follows_is_never_carried_out() {
+fn ambiguous_framing_is_refused_and_nothing_is_smuggled() {
     let (server, _home) = hub(&UNTOUCHED);
     let inner = "GET /plone/smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
     let requests = [
@@ -52,7 +52,7 @@ fn doubtful_framing_is_refused_and_what_follows_is_never_carried_out() {
 }
 
 #[test]
-fn other_addresses_and_paths_out_of_the_site_are_refused() {
+fn foreign_targets_and_paths_out_of_the_site_are_refused() {
     let (server, _home) = hub(&UNTOUCHED);
     let targets = [
         "http://evil.example/plone/courses",

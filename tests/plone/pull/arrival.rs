@@ -23,7 +23,7 @@ fn line(meeting: &Value) -> String {
 }
 
 #[test]
-fn every_section_that_visitors_of_plone_see_is_in_the_hub_as_it_is_there() {
+fn every_public_section_arrives_unchanged() {
     let world = World::with(&[], |_, _| {});
     wait_for_sections(&world.server);
     let list = world.server.client().get("/api/v1/sections?limit=5000").expect(200).json();
@@ -62,7 +62,7 @@ fn every_section_that_visitors_of_plone_see_is_in_the_hub_as_it_is_there() {
 }
 
 #[test]
-fn only_what_changed_is_read_again() {
+fn only_changed_items_are_read_again() {
     let world = World::settled();
     let read = |sync: &Value| sync["read"].as_u64().unwrap();
     // Of what changed within the newest second of Plone, a second look makes sure.
@@ -84,7 +84,7 @@ fn only_what_changed_is_read_again() {
 }
 
 #[test]
-fn the_timer_finds_what_was_edited_retracted_published_and_deleted() {
+fn periodic_pulls_find_edits_retractions_and_deletions() {
     let world = World::with(&[("plone.sync_s", "1")], |_, _| {});
     wait_for_sections(&world.server);
     let [edited, retracted, deleted] = [3, 4, 5].map(|index| world.plone.section(index));
@@ -103,7 +103,7 @@ fn the_timer_finds_what_was_edited_retracted_published_and_deleted() {
 }
 
 #[test]
-fn with_demo_a_term_of_plone_is_open_at_once_and_the_demonstration_college_stays_away() {
+fn serve_demo_opens_plones_term_and_adds_no_demo_college() {
     let mut world = World::with(&[], |_, _| {});
     world.server.terminate();
     world.home = super::before_plone(super::Home::new(), &world.plone.url());

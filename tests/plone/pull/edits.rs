@@ -9,7 +9,7 @@ use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
 
 #[test]
-fn an_edit_in_plone_is_taken_over_and_one_in_the_hub_stays() {
+fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
     let world = World::settled();
     let (path, other) = (world.plone.section(10), world.plone.section(11));
     let (id, other_id) = (id_at(&path), id_at(&other));
@@ -38,7 +38,7 @@ fn an_edit_in_plone_is_taken_over_and_one_in_the_hub_stays() {
 }
 
 #[test]
-fn an_edit_in_the_hub_outlives_an_outage_of_plone() {
+fn an_edit_in_the_hub_survives_an_outage() {
     let world = World::settled();
     let path = world.plone.section(20);
     let id = id_at(&path);
@@ -62,7 +62,7 @@ fn an_edit_in_the_hub_outlives_an_outage_of_plone() {
 }
 
 #[test]
-fn what_is_the_hubs_is_written_again_when_somebody_changes_it_in_plone() {
+fn seat_counts_edited_in_plone_are_overwritten() {
     let world = World::settled();
     let path = world.plone.section(30);
     world.open_terms();
@@ -81,7 +81,7 @@ fn what_is_the_hubs_is_written_again_when_somebody_changes_it_in_plone() {
 }
 
 #[test]
-fn an_edit_in_the_hub_stays_when_it_is_not_known_yet_that_plone_has_made_the_section() {
+fn an_edit_survives_an_unacknowledged_creation_in_plone() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let world = World::before(plone, &[("plone.url", &relay.url())], |_, _| {});

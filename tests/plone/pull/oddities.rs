@@ -14,7 +14,7 @@ fn problems(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn an_item_that_cannot_be_read_is_told_and_the_others_are_taken() {
+fn invalid_items_are_reported_and_the_others_imported() {
     let world = World::settled();
     let bad = |crn: &str, field: &str, value: Value| {
         let mut item = new_section(crn, "Bad");
@@ -46,7 +46,7 @@ fn an_item_that_cannot_be_read_is_told_and_the_others_are_taken() {
 }
 
 #[test]
-fn a_moved_item_is_followed_and_another_number_is_another_section() {
+fn a_moved_item_is_followed_and_a_new_crn_is_a_new_section() {
     let world = World::settled();
     world.open_terms();
     let folder = json!({"@type": "Folder", "id": "evening", "title": "Evening"});
@@ -76,7 +76,7 @@ fn a_moved_item_is_followed_and_another_number_is_another_section() {
 }
 
 #[test]
-fn another_colleges_type_has_its_own_field_names_and_lacks_some() {
+fn custom_and_missing_field_names_are_mapped() {
     // A college that calls by one name what ours calls by another, and has no word for who teaches.
     let settings = [
         ("plone.sections_path", "/classes"),
@@ -108,7 +108,7 @@ fn another_colleges_type_has_its_own_field_names_and_lacks_some() {
 }
 
 #[test]
-fn a_college_without_sections_has_none_and_its_events_are_followed() {
+fn a_site_without_sections_still_provides_events() {
     let world = World::with(&[("plone.sections_path", "/empty")], |plone, token| {
         make(plone, token, "", &json!({"@type": "Folder", "id": "empty", "title": "Empty"}));
     });

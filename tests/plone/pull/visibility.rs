@@ -6,7 +6,7 @@ use super::{World, id_at};
 use crate::support::wait::eventually;
 
 #[test]
-fn a_retracted_section_is_withdrawn_with_everyone_in_it_and_comes_back() {
+fn a_retracted_section_is_withdrawn_until_published_again() {
     let world = World::settled();
     let path = world.plone.section(40);
     let id = id_at(&path);
@@ -40,7 +40,7 @@ fn a_retracted_section_is_withdrawn_with_everyone_in_it_and_comes_back() {
 }
 
 #[test]
-fn a_deleted_section_keeps_its_students_and_is_not_made_again() {
+fn a_deleted_section_keeps_students_and_is_not_recreated() {
     let world = World::settled();
     let path = world.plone.section(50);
     let id = id_at(&path);

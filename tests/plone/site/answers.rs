@@ -7,7 +7,7 @@ use crate::support::http::Client;
 use crate::support::plone::{HUB, PASSWORD};
 
 #[test]
-fn signed_in_without_permission_is_401_and_not_403() {
+fn missing_permission_is_401_and_not_403() {
     let plone = shared();
     let student = plone.login("student3", PASSWORD);
     let (status, answer) =
@@ -25,7 +25,7 @@ fn a_key_error_inside_plone_is_503() {
 }
 
 #[test]
-fn an_error_shows_a_manager_the_traceback_and_everybody_inner_addresses() {
+fn errors_show_tracebacks_to_managers_and_addresses_to_all() {
     let plone = shared();
     let root = plone.login("admin", PASSWORD);
     let (_, answer) = plone.request("PATCH", "/@types/nope", Some(&root), Some(&json!({})));
@@ -49,7 +49,7 @@ fn errors_have_two_shapes() {
 }
 
 #[test]
-fn without_accept_json_a_patch_is_a_page_and_changes_nothing() {
+fn a_patch_without_accept_json_changes_nothing() {
     let plone = shared();
     let bearer = format!("Bearer {}", plone.login(HUB, PASSWORD));
     let section = plone.section(12);
@@ -61,7 +61,7 @@ fn without_accept_json_a_patch_is_a_page_and_changes_nothing() {
 }
 
 #[test]
-fn an_unknown_field_and_a_condition_are_ignored_without_a_word() {
+fn unknown_fields_and_preconditions_are_ignored() {
     let plone = shared();
     let bearer = format!("Bearer {}", plone.login(HUB, PASSWORD));
     let section = plone.section(13);
@@ -78,7 +78,7 @@ fn an_unknown_field_and_a_condition_are_ignored_without_a_word() {
 }
 
 #[test]
-fn a_204_ends_the_connection_and_prefer_keeps_it() {
+fn a_204_closes_the_connection_and_prefer_keeps_it_open() {
     let plone = shared();
     let token = plone.login(HUB, PASSWORD);
     let path = format!("/Plone{}", plone.section(14));

@@ -47,7 +47,7 @@ fn found(plone: &Plone, query: &str, token: Option<&str>) -> u64 {
 }
 
 #[test]
-fn the_site_has_the_college_that_tests_count_on() {
+fn the_site_has_the_content_that_tests_rely_on() {
     let plone = shared();
     let hub = plone.login(HUB, PASSWORD);
     let all = "portal_type=course_section";
@@ -69,7 +69,7 @@ fn the_site_has_the_college_that_tests_count_on() {
 }
 
 #[test]
-fn plone_starts_again_on_its_port_with_its_data() {
+fn plone_restarts_on_its_port_with_its_data() {
     let plone = Plone::start();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(3);

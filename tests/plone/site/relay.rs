@@ -19,7 +19,7 @@ fn relay() -> TcpRelay {
 }
 
 #[test]
-fn it_passes_requests_and_answers_on_one_connection() {
+fn pass_forwards_requests_on_one_connection() {
     let relay = relay();
     let mut client = Client::connect(relay.address()).unwrap();
     for _ in 0..3 {
@@ -29,7 +29,7 @@ fn it_passes_requests_and_answers_on_one_connection() {
 }
 
 #[test]
-fn it_refuses_new_connections_and_ends_old_ones_until_it_passes_again() {
+fn refuse_resets_new_and_open_connections() {
     let relay = relay();
     let mut old = Client::connect(relay.address()).unwrap();
     get(&mut old).unwrap().expect(200);
@@ -41,7 +41,7 @@ fn it_refuses_new_connections_and_ends_old_ones_until_it_passes_again() {
 }
 
 #[test]
-fn a_hanging_one_swallows_requests_and_never_carries_them_out() {
+fn hang_never_forwards_swallowed_requests() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let mut old = Client::connect(relay.address()).unwrap();
@@ -62,7 +62,7 @@ fn a_hanging_one_swallows_requests_and_never_carries_them_out() {
 }
 
 #[test]
-fn it_answers_500_with_a_traceback_or_garbage_in_plones_place() {
+fn answer500_and_garbage_answer_in_place_of_plone() {
     let relay = relay();
     let mut old = Client::connect(relay.address()).unwrap();
     get(&mut old).unwrap().expect(200);
@@ -74,7 +74,7 @@ fn it_answers_500_with_a_traceback_or_garbage_in_plones_place() {
 }
 
 #[test]
-fn it_drips_one_byte_a_second() {
+fn drip_sends_one_byte_a_second() {
     let relay = relay();
     relay.set(Mode::Drip);
     let mut client = Client::connect(relay.address()).unwrap();
@@ -85,7 +85,7 @@ fn it_drips_one_byte_a_second() {
 }
 
 #[test]
-fn it_cuts_an_answer_in_the_middle_of_its_body() {
+fn cut_ends_an_answer_in_the_middle_of_its_body() {
     let relay = relay();
     relay.set(Mode::Cut);
     let mut client = Client::connect(relay.address()).unwrap();
@@ -99,7 +99,7 @@ fn it_cuts_an_answer_in_the_middle_of_its_body() {
 }
 
 #[test]
-fn connections_end_with_it() {
+fn dropping_the_relay_ends_its_connections() {
     let relay = relay();
     let mut client = Client::connect(relay.address()).unwrap();
     get(&mut client).unwrap().expect(200);

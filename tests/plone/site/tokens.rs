@@ -19,7 +19,7 @@ fn newcomer(plone: &Plone, name: &str, role: &str) -> String {
 }
 
 #[test]
-fn a_forged_token_is_not_refused_on_public_content_but_proves_nobody() {
+fn a_forged_token_counts_as_a_visitor() {
     let plone = shared();
     let token = plone.login(DEAN, PASSWORD);
     let (unsigned, _) = token.rsplit_once('.').unwrap();
@@ -40,7 +40,7 @@ fn a_forged_token_is_not_refused_on_public_content_but_proves_nobody() {
 }
 
 #[test]
-fn an_expired_token_is_a_visitor() {
+fn an_expired_token_counts_as_a_visitor() {
     let plone = Plone::start();
     let before = plone.login(DEAN, PASSWORD);
     let root = plone.login("admin", PASSWORD);
@@ -61,7 +61,7 @@ fn an_expired_token_is_a_visitor() {
 }
 
 #[test]
-fn a_token_goes_on_after_logout_and_after_a_new_password() {
+fn a_token_survives_logout_and_a_new_password() {
     let plone = written();
     let token = newcomer(plone, "leaver", "Member");
     assert_eq!(plone.request("POST", "/@logout", Some(&token), None).0, 204);
@@ -76,7 +76,7 @@ fn a_token_goes_on_after_logout_and_after_a_new_password() {
 }
 
 #[test]
-fn the_token_of_a_deleted_user_keeps_the_users_rights_and_only_users_tells() {
+fn the_token_of_a_deleted_user_keeps_its_rights() {
     let plone = written();
     let token = newcomer(plone, "orphan", "Editor");
     let hub = plone.login(HUB, PASSWORD);
@@ -93,7 +93,7 @@ fn the_token_of_a_deleted_user_keeps_the_users_rights_and_only_users_tells() {
 }
 
 #[test]
-fn roles_of_groups_are_among_a_users_roles_and_a_change_shows_at_once() {
+fn roles_include_those_of_groups_and_change_at_once() {
     let plone = written();
     let hub = plone.login(HUB, PASSWORD);
     let roles = |user: &str| plone.request("GET", &format!("/@users/{user}"), Some(&hub), None).1["roles"].clone();
@@ -119,7 +119,7 @@ fn a_member_reads_only_their_own_account() {
 }
 
 #[test]
-fn a_locked_account_answers_like_a_wrong_password_but_for_a_status_message() {
+fn a_locked_account_differs_only_in_a_status_message_cookie() {
     let plone = Plone::start();
     let sign_in = |password: &str| {
         let body = json!({"login": "student5", "password": password}).to_string();

@@ -34,7 +34,7 @@ const DOORS: [&str; 22] = [
 ];
 
 #[test]
-fn a_roster_is_read_by_nobody_who_may_not_edit_the_section() {
+fn a_roster_is_readable_by_editors_only() {
     let plone = written();
     let hub = plone.login(HUB, PASSWORD);
     let (student, registrar) = (plone.login("student1", PASSWORD), plone.login(REGISTRAR, PASSWORD));
@@ -71,7 +71,7 @@ fn get(plone: &Plone, path: &str, token: Option<&str>, accept: &str) -> Answer {
 }
 
 #[test]
-fn a_private_section_is_seen_by_staff_only() {
+fn a_private_section_is_visible_to_staff_only() {
     let plone = shared();
     let hub = plone.login(HUB, PASSWORD);
     let student = plone.login("student2", PASSWORD);
@@ -85,7 +85,7 @@ fn a_private_section_is_seen_by_staff_only() {
 }
 
 #[test]
-fn expired_and_coming_items_are_left_out_of_a_visitors_search_but_not_refused() {
+fn expired_and_future_items_are_hidden_from_searches_only() {
     let plone = written();
     let hub = plone.login(HUB, PASSWORD);
     let make = |id: &str, field: &str, time: &str| {
@@ -106,7 +106,7 @@ fn expired_and_coming_items_are_left_out_of_a_visitors_search_but_not_refused() 
 }
 
 #[test]
-fn a_script_in_a_news_item_is_stored_and_filtered_only_in_the_shown_text() {
+fn scripts_in_news_are_filtered_from_the_served_text() {
     let plone = shared();
     let (_, item) = plone.request("GET", "/news/pasted", None, None);
     let text = item["text"]["data"].as_str().expect("text");

@@ -12,7 +12,7 @@ use crate::support::plone::{HUB, PASSWORD, Plone};
 const RUSH: usize = 8;
 
 #[test]
-fn everybody_who_reads_and_then_writes_is_told_yes_and_all_but_one_are_lost() {
+fn concurrent_read_then_write_loses_all_updates_but_one() {
     let plone = shared();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(20);
@@ -46,7 +46,7 @@ fn catalogued(plone: &Plone, id: &str, token: &str) -> (String, String) {
 }
 
 #[test]
-fn a_transition_and_a_patch_that_changes_nothing_leave_modified_as_it_was() {
+fn transitions_and_empty_patches_leave_modified_unchanged() {
     let plone = written();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(21);
@@ -67,7 +67,7 @@ fn a_transition_and_a_patch_that_changes_nothing_leave_modified_as_it_was() {
 }
 
 #[test]
-fn a_deleted_item_leaves_no_trace() {
+fn a_deleted_item_is_gone_from_the_catalogue() {
     let plone = written();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(22);
@@ -80,7 +80,7 @@ fn a_deleted_item_leaves_no_trace() {
 }
 
 #[test]
-fn an_id_that_is_taken_is_refused_and_one_that_is_not_given_is_made_up() {
+fn a_taken_id_is_refused_and_a_missing_one_is_generated() {
     let plone = written();
     let hub = plone.login(HUB, PASSWORD);
     let item = new_section("202701-1");
