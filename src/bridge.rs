@@ -10,11 +10,6 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, json};
 use tokio::sync::watch;
 
-use crate::actors::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
-use crate::actors::plone::outbox::PloneOutbox;
-use crate::actors::plone::outbox_around::{OutboxOptions, OutboxSurroundings};
-use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
-use crate::adapters::plone::{PloneClient, PloneOptions};
 use crate::config::Config;
 use crate::core::Core;
 use crate::domain::ids::{SANDBOX_PREFIX, UserName};
@@ -23,9 +18,14 @@ use crate::http::plone_desk::PloneDesk;
 use crate::http::proxy::PloneProxy;
 use crate::identity::members::PlainMember;
 use crate::identity::{Audit, Identity, PloneSignIn};
-use crate::ports::members::MemberStore;
-use crate::ports::plone::Plone;
+use crate::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
+use crate::plone::outbox::PloneOutbox;
+use crate::plone::outbox::context::{OutboxOptions, OutboxSurroundings};
+use crate::plone::port::Plone;
+use crate::plone::pull::{PullOptions, PullSurroundings, Puller};
+use crate::plone::rest::{PloneClient, PloneOptions};
 use crate::rush::PloneJob;
+use crate::store::members::MemberStore;
 
 /// The Plone of the settings as a demonstration may press it; none unless they allow that.
 #[must_use]

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::actors::import::{ImportSurroundings, Imports};
-use crate::actors::pool::RegistrarPool;
-use crate::actors::registrar::Surroundings;
-use crate::actors::registry::{ConnectionLimits, Registry};
-use crate::adapters::bus_local::{Events, LocalBus};
-use crate::adapters::schedule_csv::CsvSchedules;
-use crate::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use crate::bus::local::{Events, LocalBus};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::ports::clock::{Clock, SystemClock};
-use crate::ports::terms::TermStore;
-use crate::readmodel::ReadModel;
+use crate::imports::csv::CsvSchedules;
+use crate::imports::{ImportSurroundings, Imports};
+use crate::live::presence::{ConnectionLimits, Registry};
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::ReadModel;
+use crate::registration::registrar::Surroundings;
+use crate::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use crate::store::terms::TermStore;
 
 /// The store, the terms, imports: everything but HTTP and whoever is connected.
 pub struct Core {

@@ -13,17 +13,17 @@ use futures_util::{Stream, StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use crate::actors::import::{ImportOptions, Imports};
-use crate::adapters::sqlite::SqliteStore;
 use crate::config::Config;
 use crate::core::Core;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
-use crate::protocol::percent;
+use crate::imports::{ImportOptions, Imports};
+use crate::store::sqlite::SqliteStore;
+use crate::text::percent;
 
-use super::remote::{Access, Hub, access};
-use super::{Done, Failure, say};
+use crate::cli::remote::{Access, Hub, access};
+use crate::cli::{Done, Failure, say};
 
 /// How often it is asked how far the import is.
 const ASK_PAUSE: Duration = Duration::from_millis(150);

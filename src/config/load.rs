@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Config;
-use super::settings::SETTINGS;
-use super::value::{Given, Read};
+use crate::config::Config;
+use crate::config::settings::SETTINGS;
+use crate::config::value::{Given, Read};
 use crate::domain::plone::PloneField;
 
 /// The file that is read when none is named, if there is one.

@@ -19,6 +19,7 @@ pub mod channel;
 pub mod command;
 pub mod decide;
 pub mod draft;
+pub mod event;
 pub mod ids;
 pub mod meeting;
 pub mod notice;

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::ids::{Crn, SectionId};
-use super::registration::Standing;
-use super::section::Credits;
+use crate::domain::ids::{Crn, SectionId};
+use crate::domain::registration::Standing;
+use crate::domain::section::Credits;
 
 /// Why a seat is refused. Declared in order of precedence: of several that apply, the first is told.
 ///

@@ -8,17 +8,17 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
-use super::error::Problem;
-use super::request_id::{LoggedUser, RequestId};
-use super::site::{OriginVerdict, Site};
+use crate::clock::{Clock, SystemClock};
 use crate::domain::ids::SectionId;
 use crate::domain::role::Role;
+use crate::http::error::Problem;
+use crate::http::problem::ProblemCode;
+use crate::http::request_id::{LoggedUser, RequestId};
+use crate::http::site::{OriginVerdict, Site};
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
-use crate::ports::accounts::AuditEntry;
-use crate::ports::clock::{Clock, SystemClock};
-use crate::protocol::problem::ProblemCode;
+use crate::store::accounts::AuditEntry;
 
 /// The cookie of a sign-in.
 pub const SESSION_COOKIE: &str = "eduhub_session";
@@ -90,7 +90,7 @@ fn bearer_of(req: &HttpRequest) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-/// The middleware inside [`super::request_id::request_id`]: finds out who asks, and counts the request for that user,
+/// The middleware inside [`crate::http::request_id::request_id`]: finds out who asks, and counts the request for that user,
 /// or for the address of a visitor.
 pub async fn identify<B: MessageBody + 'static>(
     req: ServiceRequest,

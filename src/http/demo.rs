@@ -9,20 +9,20 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::actors::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_seats};
+use crate::clock::Clock;
 use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::role::Role;
 use crate::identity::{Audit, Identity};
-use crate::ports::clock::Clock;
 use crate::rush::report::{State, Target, Task};
 use crate::rush::runner::{Leash, supervise};
+use crate::rush::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob};
 
-use super::auth::Admin;
-use super::body::read_json;
-use super::error::{Problem, get, method_not_allowed};
-use super::query::path_param;
-use super::request_id::PRIVATE;
+use crate::http::auth::Admin;
+use crate::http::body::read_json;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::path_param;
+use crate::http::request_id::PRIVATE;
 
 /// Students and seconds unless it is asked for otherwise.
 pub const USERS: u32 = 200;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::encoded::Encoded;
+use crate::http::encoded::Encoded;
 
 /// Different answers kept: beyond it the one built longest ago goes.
 const ANSWERS_MAX: usize = 256;

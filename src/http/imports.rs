@@ -12,15 +12,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::actors::import::{ImportError, ImportOptions, Imports, Upload};
 use crate::domain::ids::{SANDBOX_PREFIX, TermId};
+use crate::http::problem::ProblemCode;
 use crate::identity::Audit;
-use crate::protocol::problem::ProblemCode;
+use crate::imports::{ImportError, ImportOptions, Imports, Upload};
 
-use super::auth::Staff;
-use super::body::is_of_type;
-use super::error::{Problem, method_not_allowed};
-use super::query::{Query, path_param};
+use crate::http::auth::Staff;
+use crate::http::body::is_of_type;
+use crate::http::error::{Problem, method_not_allowed};
+use crate::http::query::{Query, path_param};
 
 /// The largest file, in bytes.
 pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;

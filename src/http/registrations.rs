@@ -6,20 +6,20 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
-use crate::actors::pool::RegistrarPool;
 use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
 use crate::domain::outcome::{Answer, Receipt, WishOutcome};
 use crate::domain::registration::Standing;
-use crate::protocol::problem::ProblemCode;
-use crate::readmodel::{ReadModel, TermModel};
+use crate::http::problem::ProblemCode;
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::{ReadModel, TermModel};
 
-use super::auth::Student;
-use super::body::read_json;
-use super::error::Problem;
-use super::query::{Query, path_param};
-use super::request_id::PRIVATE;
-use super::sections::no_such_section;
+use crate::http::auth::Student;
+use crate::http::body::read_json;
+use crate::http::error::Problem;
+use crate::http::query::{Query, path_param};
+use crate::http::request_id::PRIVATE;
+use crate::http::sections::no_such_section;
 
 /// The longest section id: a term, a hyphen, a CRN.
 pub(super) const SECTION_LEN_MAX: usize = 2 * CODE_LEN_MAX + 1;

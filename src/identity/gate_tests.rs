@@ -2,8 +2,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
 use crate::domain::section::Credits;
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 /// A clock that stands where it is put.
 struct SetClock(AtomicI64);

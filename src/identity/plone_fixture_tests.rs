@@ -13,14 +13,14 @@ use serde_json::json;
 use super::gate::{AccountChange, AccountOutcome, LoginError, SignedIn};
 use super::plone::PloneSignIn;
 use super::{Audit, Identity, Settings};
-use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::bus::{Bus, Event};
+use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::plone::RoleMap;
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
-use crate::ports::bus::{Bus, Event};
-use crate::ports::clock::Clock;
-use crate::ports::plone::{Directory, PloneError, PloneFuture, PlonePerson};
+use crate::plone::port::{Directory, PloneError, PloneFuture, PlonePerson};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 pub(super) const SECRET: &str = "a secret of more than thirty-two bytes";
 pub(super) const DAY_MS: i64 = 86_400_000;

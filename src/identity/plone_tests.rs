@@ -1,8 +1,8 @@
 use super::super::plone_fixture_tests::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
 use super::super::token::{TokenError, Tokens};
 use super::*;
-use crate::ports::accounts::AuditFilter;
-use crate::ports::clock::Clock;
+use crate::clock::Clock;
+use crate::store::accounts::AuditFilter;
 
 #[actix_web::test]
 async fn plones_roles_and_groups_decide_who_somebody_is_here() {

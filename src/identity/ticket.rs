@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Caller;
+use crate::identity::Caller;
 
 /// How long a ticket is good for.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);

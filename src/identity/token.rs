@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
 
-use super::{Caller, Source};
+use crate::identity::{Caller, Source};
 
 /// The longest token that is looked at, in bytes: the longest that the hub makes has some 800.
 const TOKEN_LEN_MAX: usize = 4_096;
@@ -75,7 +75,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// With this secret, of at least [`super::secret::SECRET_LEN_MIN`] bytes.
+    /// With this secret, of at least [`crate::identity::secret::SECRET_LEN_MIN`] bytes.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         let bytes = secret.expose_secret().as_bytes();
@@ -134,7 +134,7 @@ impl Tokens {
         Some(Minted { token, caller: caller_of(&claims).ok()? })
     }
 
-    /// Reads a token. Whether it was signed out is for [`super::Identity`] to say.
+    /// Reads a token. Whether it was signed out is for [`crate::identity::Identity`] to say.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, TokenError> {
         if token.len() > TOKEN_LEN_MAX {
             return Err(TokenError::Foreign);

@@ -9,8 +9,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::report::Task;
-use super::{Job, run};
+use crate::rush::report::Task;
+use crate::rush::{Job, run};
 
 /// The arguments by which the program knows that it is such a process.
 const ARGUMENTS: [&str; 2] = ["rush", "--attached"];

@@ -11,8 +11,8 @@ use eduhub::domain::registration::Registration;
 use eduhub::domain::section::{Credits, Place, SectionState};
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
-use eduhub::ports::imports::ImportStore;
-use eduhub::ports::terms::{LoadedTerm, TermStore, TermUpdate};
+use eduhub::store::imports::ImportStore;
+use eduhub::store::terms::{LoadedTerm, TermStore, TermUpdate};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::college::{Make, Office, staged, term_id, window};

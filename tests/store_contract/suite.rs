@@ -5,9 +5,9 @@ use eduhub::domain::command::TermPatch;
 use eduhub::domain::ids::TermId;
 use eduhub::domain::outcome::{Answer, WishOutcome};
 use eduhub::domain::section::SectionStatus;
-use eduhub::ports::StoreError;
-use eduhub::ports::imports::ImportStore;
-use eduhub::ports::terms::{LoadedTerm, TermBatch, TermStore};
+use eduhub::store::StoreError;
+use eduhub::store::imports::ImportStore;
+use eduhub::store::terms::{LoadedTerm, TermBatch, TermStore};
 
 use crate::college::{
     capacity, drop_of, minute, patch, register, register_or_wait, section, status, swap, term_id, told, told_each,

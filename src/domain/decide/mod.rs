@@ -13,10 +13,10 @@ mod wish;
 
 use jiff::Timestamp;
 
-use super::command::Command;
-use super::draft::{Changes, Draft};
-use super::outcome::Answer;
-use super::view::TermView;
+use crate::domain::command::Command;
+use crate::domain::draft::{Changes, Draft};
+use crate::domain::outcome::Answer;
+use crate::domain::view::TermView;
 
 pub use staff::imported;
 

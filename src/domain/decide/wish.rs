@@ -8,8 +8,8 @@ use crate::domain::outcome::{Receipt, Refusal, WishOutcome};
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::view::TermView;
 
-use super::rules::{refused_by_own_week, refused_to_newcomers};
-use super::settle::settle_all;
+use crate::domain::decide::rules::{refused_by_own_week, refused_to_newcomers};
+use crate::domain::decide::settle::settle_all;
 
 /// What became of each wish, in the order told.
 type Results = Vec<(Crn, WishOutcome)>;

@@ -8,10 +8,10 @@
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-use crate::protocol::problem::ProblemCode;
-use crate::protocol::{base64, percent};
+use crate::http::problem::ProblemCode;
+use crate::text::{base64, percent};
 
-use super::super::error::Problem;
+use crate::http::error::Problem;
 
 /// Services of REST in whose name one of these is: the hub keeps Plone's tokens on the server.
 const SERVICES: [&str; 2] = ["@login", "@logout"];
