@@ -1,8 +1,9 @@
 //! Who has seen an alert: thousands say so within a second of an emergency. What comes together is one write, so that
 //! no registration waits behind them.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -43,7 +44,7 @@ impl Acks {
     pub async fn keep(self: Arc<Self>, ack: Ack) -> Told {
         let (reply, told) = oneshot::channel();
         let begins = {
-            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut queue = self.queue.lock();
             if queue.waiting.len() >= WAITING_MAX {
                 return Err(StoreError::Overloaded);
             }
@@ -70,7 +71,7 @@ impl Acks {
     }
 
     fn next_batch(&self) -> Option<(Vec<Ack>, Vec<oneshot::Sender<Told>>)> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         let count = queue.waiting.len().min(BATCH_MAX);
         queue.is_writing = count > 0;
         queue.is_writing.then(|| queue.waiting.drain(..count).unzip())

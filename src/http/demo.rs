@@ -1,7 +1,8 @@
 //! The performance demonstration: a real load on a sandbox, one at a time, told while it runs; and the sandboxes
 //! themselves, for `eduhub rush`, which brings its load along.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, Data};
@@ -82,11 +83,11 @@ impl Demos {
 
     /// Ends the one that is under way: the hub is about to end.
     pub fn stop(&self) {
-        self.leash.lock().unwrap_or_else(PoisonError::into_inner).let_go();
+        self.leash.lock().let_go();
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Task>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.newest.lock()
     }
 
     /// Seconds until the one that is under way has ended for sure; none when there is none.
@@ -155,7 +156,7 @@ pub async fn start(
             return Err(under_way(taken.unwrap_or(BUSY_RETRY_S)));
         }
         *newest = Some(Task::new(task.clone(), users, seconds, target));
-        *demos.leash.lock().unwrap_or_else(PoisonError::into_inner) = leash.clone();
+        *demos.leash.lock() = leash.clone();
     }
     let detail = json!({ "users": users, "seconds": seconds, "target": target }).to_string();
     audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, &detail);
@@ -176,10 +177,10 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
             if task.state == State::Running {
                 *watching.newest() = Some(task);
             } else {
-                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+                *last.lock() = Some(task);
             }
         });
-        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let last = last.into_inner();
         let _ = ended.send(outcome.map(|()| last));
     };
     let started = std::thread::Builder::new().name("eduhub-demo".to_owned()).spawn(watcher);

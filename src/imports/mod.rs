@@ -14,13 +14,14 @@ mod run;
 pub mod schedule;
 pub mod task;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use jiff::tz::TimeZone;
@@ -148,7 +149,7 @@ struct Inner {
 
 impl Inner {
     fn live(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.lock()
     }
 
     fn errors_path(&self, task: &str) -> PathBuf {
@@ -213,7 +214,7 @@ impl Imports {
     }
 
     fn queue(&self) -> MutexGuard<'_, Option<SyncSender<Job>>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     /// Whether none is under way or waits, and how each ended is kept (or was given up).

@@ -1,7 +1,7 @@
 //! One import as it is told: `GET /api/v1/imports/{task}`, and the frames of `import:TASK`.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -222,7 +222,7 @@ impl Live {
 
     pub(super) fn report(&self) -> MutexGuard<'_, TaskReport> {
         // A report that a panic left is still a report.
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+        self.report.lock()
     }
 
     /// Cancels it, unless it is past the point where that changes nothing any more. Answers whether it is cancelled.

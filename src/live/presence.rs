@@ -1,9 +1,10 @@
 //! Who is connected: what the admin page shows, what limits count, and whom a signed-out token concerns.
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -115,12 +116,12 @@ impl SessionRecord {
     /// What it listens to.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.channels.lock().clone()
     }
 
     /// Adds a channel; false if it has it already, or has `most` of them.
     pub(super) fn add_channel(&self, channel: &Channel, most: usize) -> Result<bool, ()> {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.channels.lock();
         if channels.contains(channel) {
             return Ok(false);
         }
@@ -133,7 +134,7 @@ impl SessionRecord {
 
     /// Takes a channel away; whether it was there.
     pub(super) fn remove_channel(&self, channel: &Channel) -> bool {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.channels.lock();
         let before = channels.len();
         channels.retain(|c| c != channel);
         before != channels.len()
@@ -142,7 +143,7 @@ impl SessionRecord {
     /// Whether it listens to a channel.
     #[must_use]
     pub fn has_channel(&self, channel: &Channel) -> bool {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner).contains(channel)
+        self.channels.lock().contains(channel)
     }
 }
 
@@ -259,7 +260,7 @@ impl Registry {
             end -= 1;
         }
         let text = &user_agent[..end];
-        let mut known = self.user_agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.user_agents.lock();
         if let Some(shared) = known.get(text) {
             return shared.clone();
         }

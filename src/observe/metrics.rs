@@ -2,7 +2,7 @@
 //! asked for when somebody reads: queues, connections and commits are counted where they happen, and only looked at
 //! here. [`charts`] has the numbers of the last seconds, for admins.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::Duration;
 
 use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
@@ -132,7 +132,7 @@ impl Metrics {
     }
 
     fn watch(&self, one: Watched) {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+        self.watched.lock().push(one);
     }
 
     /// Everything, in Prometheus' text format (version 0.0.4).
@@ -140,7 +140,7 @@ impl Metrics {
     /// # Errors
     /// When something cannot be written in that format.
     pub fn text(&self) -> prometheus::Result<String> {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = self.watched.lock();
         for one in watched.iter() {
             match one {
                 Watched::Value(gauge, read) => gauge.set(read()),

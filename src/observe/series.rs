@@ -1,7 +1,7 @@
 //! The numbers behind the charts of admins: of the last seconds, worked out once a second however many look.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
@@ -133,7 +133,7 @@ pub struct Charts {
 impl Charts {
     /// Takes a reading in, and tells what is to be shown now: a JSON object.
     pub fn add(&self, at: Timestamp, taken: Instant, reading: Reading) -> ByteString {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent.lock();
         if recent.len() > WINDOW_S {
             recent.pop_front();
         }
@@ -143,7 +143,7 @@ impl Charts {
             // One was just put there.
             _ => ByteString::new(),
         };
-        let mut kept = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.told.lock();
         if kept.len() == KEPT_S {
             kept.pop_front();
         }
@@ -154,13 +154,13 @@ impl Charts {
     /// What is to be shown now: a JSON object, not older than a second while the hub runs.
     #[must_use]
     pub fn newest(&self) -> ByteString {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).back().cloned().unwrap_or_default()
+        self.told.lock().back().cloned().unwrap_or_default()
     }
 
     /// What was to be shown in the last [`KEPT_S`] seconds, the oldest first: JSON objects.
     #[must_use]
     pub fn history(&self) -> Vec<ByteString> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.told.lock().iter().cloned().collect()
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
         assert!((4.0..4.3).contains(&p99), "what came before the window counts: {p99}");
         let late: Vec<Value> = (5..5 + WINDOW_S as u64).map(|second| add(second, 20)).collect();
         assert_eq!(late.last().unwrap()["requests_per_s"], 0.0, "what has left the window counts");
-        assert_eq!(charts.recent.lock().unwrap().len(), WINDOW_S + 1, "more is kept than is looked at");
+        assert_eq!(charts.recent.lock().len(), WINDOW_S + 1, "more is kept than is looked at");
     }
 
     #[test]

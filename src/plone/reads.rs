@@ -2,10 +2,11 @@
 //! by one reader for each key; the last good one is kept when Plone fails. The number of keys and of reads at once is
 //! bounded, and no lock is held while anything waits.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -271,7 +272,7 @@ async fn ended<V: Clone>(mut outcome: watch::Receiver<Option<Outcome<V>>>) -> Ou
 
 impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
     fn lock(&self) -> MutexGuard<'_, Slots<K, V>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock()
     }
 
     /// The key's slot, from now on used last; where there is no room for another, the one used longest ago goes, but

@@ -24,7 +24,7 @@ impl Source {
                     gate.acquire().await.unwrap().forget();
                 }
                 source.seen.fetch_add(1, Ordering::Relaxed);
-                match source.fails.lock().unwrap().clone() {
+                match source.fails.lock().clone() {
                     Some(error) => Err(error),
                     None => Ok(before.unwrap_or(0) + 1),
                 }
@@ -42,7 +42,7 @@ impl Source {
     }
 
     fn fail(&self, error: Option<PloneError>) {
-        *self.fails.lock().unwrap() = error;
+        *self.fails.lock() = error;
     }
 }
 

@@ -2,9 +2,10 @@
 //! addition to a section's own counters; a window is the difference between now and a reading from its beginning, so
 //! that memory is a few readings of the sections that anybody asked for, however much is asked.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -132,7 +133,7 @@ impl Activity {
     /// The counters of a section that is asked for the first time.
     fn section(&self, id: SectionId) -> Arc<Section> {
         let make = || {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = self.next.lock();
             *next += 1;
             let zero = || AtomicU32::new(0);
             Arc::new(Section { index: *next - 1, enrolled: zero(), waitlisted: zero(), refused: zero() })
@@ -143,7 +144,7 @@ impl Activity {
     /// Keeps readings that are due, and forgets those that no window begins with any more. To be called every few
     /// seconds.
     pub(super) fn turn(&self, now: Instant, refusals: Refusals) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock();
         for (taken, (long, step)) in windows.iter_mut().zip(WINDOWS) {
             if taken.back().is_some_and(|last| now.saturating_duration_since(last.at) < step) {
                 continue;
@@ -169,7 +170,7 @@ impl Activity {
 
     /// The last minute and the last hour, each with at most `most` sections.
     pub(super) fn recent(&self, refusals: &Refusals, most: usize) -> [Recent; WINDOWS.len()] {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let windows = self.windows.lock();
         windows.each_ref().map(|taken| {
             let Some(begin) = taken.front() else { return Recent::default() };
             let asked = self.sections.iter().filter_map(|section| {
@@ -263,7 +264,7 @@ mod tests {
         assert_eq!(morning.hottest(), [vec![], vec![two(), one()]]);
         (3_601..=4_000).for_each(|second| morning.turn(second));
         assert_eq!(morning.hottest(), [vec![], vec![]]);
-        let kept = morning.activity.windows.lock().unwrap().each_ref().map(VecDeque::len);
+        let kept = morning.activity.windows.lock().each_ref().map(VecDeque::len);
         assert!(kept.iter().all(|kept| *kept <= 14), "{kept:?} readings are kept");
     }
 

@@ -1,6 +1,7 @@
 //! Finds the registrar of a term, and bounds what is accepted.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -88,7 +89,7 @@ impl RegistrarPool {
         if let Some(known) = registrars.get(&term) {
             return (known.clone(), None);
         }
-        let mut next = self.next_arbiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next_arbiter.lock();
         if let Some(known) = registrars.get(&term) {
             return (known.clone(), None);
         }

@@ -4,8 +4,9 @@
 //! It is removed by whoever opened it; when that one is gone, at its time; and when the hub itself was cut off, at the
 //! next start, before anything else is read of the store.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -97,7 +98,7 @@ impl Sandboxes {
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<(TermId, Timestamp)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     /// When the one that is open is removed at the latest.

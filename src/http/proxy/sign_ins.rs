@@ -106,8 +106,7 @@ pub fn may_pass(name: &str, value: &str) -> bool {
 
 fn is_ticket(value: &str) -> bool {
     let Some(value) = percent::decoded(value, |byte| byte != b'%') else { return false };
-    // The other alphabet is no ticket's, and Plone would read past it.
-    let ticket = base64::decoded(value.trim_end()).filter(|_| !value.contains(['-', '_']));
+    let ticket = base64::decoded(value.trim_end());
     ticket.is_some_and(|ticket| ticket.contains(&b'!') && !ticket.contains(&b':'))
 }
 

@@ -1,7 +1,8 @@
 //! Students' names go to Plone only where neither a visitor nor a plain member can read them there. That is tried, by
 //! asking Plone as both: a visitor at each start and regularly, a member whenever one has just signed in.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,7 @@ impl RosterGuard {
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+        self.found.lock()
     }
 
     /// What is known now.

@@ -97,10 +97,10 @@ impl Writer for Fake {
         async move {
             fake.begun.fetch_add(1, Ordering::SeqCst);
             fake.lets_end.acquire().await.unwrap().forget();
-            if let Some(error) = fake.refuses.lock().unwrap().clone() {
+            if let Some(error) = fake.refuses.lock().clone() {
                 return Err(error);
             }
-            fake.written.lock().unwrap().push(fields);
+            fake.written.lock().push(fields);
             Ok(())
         }
         .boxed()
@@ -111,8 +111,8 @@ impl Writer for Fake {
     fn can_read(&self, viewer: Viewer, _: &str, _: PloneField) -> PloneFuture<bool> {
         let answer = match viewer {
             Viewer::Hub => Ok(true),
-            Viewer::Visitor => self.0.visitor_can_read.lock().unwrap().clone(),
-            Viewer::Member(_) => self.0.member_can_read.lock().unwrap().clone(),
+            Viewer::Visitor => self.0.visitor_can_read.lock().clone(),
+            Viewer::Member(_) => self.0.member_can_read.lock().clone(),
         };
         futures_util::future::ready(answer).boxed()
     }
@@ -206,11 +206,11 @@ impl Stage {
 
     /// The length of the roster that was written last.
     fn last_roster(&self) -> Option<usize> {
-        self.plone.0.written.lock().unwrap().last().and_then(lines)
+        self.plone.0.written.lock().last().and_then(lines)
     }
 
     fn member_is_told(&self, answer: Result<bool, PloneError>) {
-        *self.plone.0.member_can_read.lock().unwrap() = answer;
+        *self.plone.0.member_can_read.lock() = answer;
     }
 }
 
@@ -223,10 +223,10 @@ async fn without_an_answer_no_names_are_written_and_it_is_asked_again() {
         stage.guard.look(member()).await.unwrap();
         assert_eq!(stage.guard.state(), RosterState::Protected);
         for who in [&stage.plone.0.member_can_read, &stage.plone.0.visitor_can_read] {
-            *who.lock().unwrap() = Err(error.clone());
+            *who.lock() = Err(error.clone());
             assert!(stage.guard.look(member()).await.is_err());
             assert_eq!(stage.guard.state(), RosterState::Unchecked, "{error}");
-            *who.lock().unwrap() = Ok(false);
+            *who.lock() = Ok(false);
             // The next look has an answer.
             stage.guard.look(member()).await.unwrap();
             assert_eq!(stage.guard.state(), RosterState::Protected);
@@ -263,7 +263,7 @@ async fn names_on_their_way_while_it_is_found_that_all_can_read_them_are_taken_b
     while stage.plone.0.begun.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    *stage.plone.0.visitor_can_read.lock().unwrap() = Ok(true);
+    *stage.plone.0.visitor_can_read.lock() = Ok(true);
     stage.guard.look(member()).await.unwrap();
     assert_eq!(stage.guard.state(), RosterState::Readable("visitor".to_owned()));
     stage.plone.0.lets_end.add_permits(2);
@@ -277,7 +277,7 @@ async fn names_on_their_way_while_it_is_found_that_all_can_read_them_are_taken_b
 #[tokio::test]
 async fn a_section_at_which_plone_always_fails_is_put_aside_once_others_are_taken() {
     let stage = Stage::set().await;
-    let fails = |error| *stage.plone.0.refuses.lock().unwrap() = error;
+    let fails = |error| *stage.plone.0.refuses.lock() = error;
     let summary = async || stage.store.summary().await.unwrap();
     fails(Some(failed()));
     for _ in 0..20 {

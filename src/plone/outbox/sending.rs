@@ -1,8 +1,9 @@
 //! One entry of the outbox on its way to Plone, and what becomes of it.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -224,7 +225,7 @@ impl Sender {
     }
 
     fn faults(&self) -> MutexGuard<'_, HashMap<SectionId, Faults>> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        self.faults.lock()
     }
 
     async fn later(&self, entry: &OutboxEntry, now: Timestamp) -> Result<Ended, StoreError> {
@@ -242,7 +243,7 @@ impl Sender {
 
     /// Tells once of each field that the college's type does not have.
     fn tell_absent(&self, absent: &[PloneField]) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         for field in absent {
             if told.insert(*field) {
                 log::warn!("sections in Plone have no field for `{}`: it is not written", field.as_str());

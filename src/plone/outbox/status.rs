@@ -1,7 +1,7 @@
 //! How the outbox stands, for admins and for metrics.
 
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::store::outbox::{AsideEntry, OutboxSummary};
 
@@ -77,20 +77,20 @@ pub(super) struct OutboxGauge {
 
 impl OutboxGauge {
     pub(super) fn put_summary(&self, summary: OutboxSummary) {
-        *self.summary.lock().unwrap_or_else(PoisonError::into_inner) = summary;
+        *self.summary.lock() = summary;
     }
 
     pub(super) fn roster(&self) -> RosterState {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.roster.lock().clone()
     }
 
     /// Puts the state, and answers what it was.
     pub(super) fn put_roster(&self, state: RosterState) -> RosterState {
-        std::mem::replace(&mut *self.roster.lock().unwrap_or_else(PoisonError::into_inner), state)
+        std::mem::replace(&mut *self.roster.lock(), state)
     }
 
     pub(super) fn status(&self) -> PloneOutboxStatus {
-        let summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let summary = self.summary.lock().clone();
         PloneOutboxStatus {
             depth: summary.depth,
             oldest_at: summary.oldest_at,

@@ -1,6 +1,6 @@
 //! How pulling stands: for admins, and for whoever measures.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -123,7 +123,7 @@ pub(super) struct Board(Mutex<PullStatus>);
 impl Board {
     fn lock(&self) -> MutexGuard<'_, PullStatus> {
         // Nothing that panics runs under this lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     pub(super) fn look(&self) -> PullStatus {

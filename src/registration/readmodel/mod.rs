@@ -7,8 +7,9 @@
 pub mod snapshot;
 pub mod term_model;
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
@@ -66,7 +67,7 @@ impl ReadModel {
 
     /// Forgets a sandbox that was removed.
     pub fn forget_sandbox(&self, id: &TermId) {
-        let _one_at_a_time = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.exchange.lock();
         let mut sandboxes = (**self.sandboxes.load()).clone();
         sandboxes.remove(id);
         self.sandboxes.store(Arc::new(sandboxes));
@@ -93,7 +94,7 @@ impl ReadModel {
 
     /// Publishes a term as loaded, whatever was published of it before.
     pub fn publish_loaded(&self, loaded: LoadedTerm) -> Arc<TermModel> {
-        let _one_at_a_time = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.exchange.lock();
         let id = loaded.term.id.clone();
         let world = if id.is_sandbox() { &self.sandboxes } else { &self.terms };
         if let Some(known) = world.load().get(&id).cloned() {

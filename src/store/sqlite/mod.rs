@@ -39,9 +39,10 @@ mod terms;
 mod verify;
 mod writer;
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use rusqlite::Connection;

@@ -80,7 +80,7 @@ pub enum OpenError {
 /// (`NAME.lock`) and tells where the hub that holds it serves.
 #[derive(Debug)]
 pub struct StoreLock {
-    file: std::sync::Mutex<File>,
+    file: parking_lot::Mutex<File>,
 }
 
 impl StoreLock {
@@ -101,7 +101,7 @@ impl StoreLock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 file.set_len(0).map_err(io)?;
-                Ok(Self { file: std::sync::Mutex::new(file) })
+                Ok(Self { file: parking_lot::Mutex::new(file) })
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut address = String::new();
@@ -116,7 +116,7 @@ impl StoreLock {
 
     /// Tells other processes where the hub that holds this store serves, such as `http://127.0.0.1:8000`.
     pub fn announce(&self, address: &str) -> std::io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = self.file.lock();
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(address.as_bytes())

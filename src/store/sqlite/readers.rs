@@ -1,7 +1,8 @@
 //! A few connections that only read, used on blocking threads so that no actor waits for the disk.
 
+use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use rusqlite::Connection;
@@ -48,14 +49,14 @@ impl Readers {
             let read = move || {
                 // The permit travels with the work: a caller that goes away frees no reader that is still busy.
                 let _held = (permit, place);
-                let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let kept = idle.lock().pop();
                 let connection = match kept {
                     Some(connection) => connection,
                     None => connect_reader(&path).map_err(|e| StoreError::Unavailable(e.to_string()))?,
                 };
                 let answer = work(&connection).map_err(|e| StoreError::Unavailable(e.to_string()));
                 if answer.is_ok() {
-                    idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                    idle.lock().push(connection);
                 }
                 answer
             };

@@ -1,8 +1,9 @@
 //! Terms in the embedded store: decided in memory, written as records, loaded anew when in doubt.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -283,13 +284,13 @@ impl Shelf {
 
 fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
     // A panic under this lock is caught before it can leave a half-done shelf, so poison says nothing.
-    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    shelf.lock()
 }
 
 impl SqliteStore {
     /// Forgets a term that is being removed; its registrar has ended.
     pub(super) fn forget_shelf(&self, term: &TermId) {
-        self.inner.shelves.lock().unwrap_or_else(PoisonError::into_inner).remove(term);
+        self.inner.shelves.lock().remove(term);
     }
 }
 
@@ -309,7 +310,7 @@ impl TermStore for SqliteStore {
         let id = term.clone();
         async move {
             let (shelf, loaded) = Shelf::from_rows(rows.await?, store.inner.options.credit_limit);
-            let mut shelves = store.inner.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shelves = store.inner.shelves.lock();
             shelves.insert(id, Arc::new(Mutex::new(shelf)));
             Ok(loaded)
         }
@@ -317,7 +318,7 @@ impl TermStore for SqliteStore {
     }
 
     fn run(&self, batch: TermBatch) -> StoreFuture<Committed> {
-        let shelf = self.inner.shelves.lock().unwrap_or_else(PoisonError::into_inner).get(&batch.term).cloned();
+        let shelf = self.inner.shelves.lock().get(&batch.term).cloned();
         let Some(shelf) = shelf else {
             let error = StoreError::Unavailable(format!("term {} is not loaded", batch.term));
             return futures_util::future::ready(Err(error)).boxed();
