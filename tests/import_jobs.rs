@@ -21,10 +21,10 @@ use eduhub::domain::decide::imported;
 use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TermId, UserName};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::imports::csv::CsvSchedules;
-use eduhub::imports::{ImportError, ImportOptions, ImportSurroundings, Imports};
+use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
-use eduhub::registration::registrar::Surroundings;
+use eduhub::registration::registrar::RegistrarDeps;
 use eduhub::store::imports::{ImportStore, KeptTask, TASKS_KEPT, TaskState};
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
@@ -72,15 +72,15 @@ impl Hub {
         let store = opened(SqliteOptions { path, credit_limit: Credits(18_000), outbox: false }).await;
         let model = Arc::new(ReadModel::new());
         let bus = Arc::new(Listening::default());
-        let around = Surroundings {
+        let deps = RegistrarDeps {
             store: Arc::new(store.clone()),
             model: model.clone(),
             bus: bus.clone(),
             clock: Arc::new(SystemClock),
         };
-        let pool = Arc::new(RegistrarPool::new(around, 1, 1_000));
+        let pool = Arc::new(RegistrarPool::new(deps, 1, 1_000));
         pool.start(store.term_ids().await.unwrap()).await;
-        let jobs = Imports::start(ImportSurroundings {
+        let jobs = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::default()),
             store: Arc::new(store.clone()),
             pool: pool.clone(),

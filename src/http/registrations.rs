@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
-use crate::domain::outcome::{Answer, Receipt, WishOutcome};
+use crate::domain::outcome::{Outcome, Receipt, RequestOutcome};
 use crate::domain::registration::Standing;
 use crate::http::problem::ProblemCode;
 use crate::registration::pool::RegistrarPool;
@@ -63,13 +63,13 @@ async fn one_wish(
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
     match pool.ask_within(sandbox, term, command).await.ok_or_else(not_found)?? {
-        Answer::Wish(WishOutcome::Done(receipt)) => {
+        Outcome::Request(RequestOutcome::Done(receipt)) => {
             let created = receipt.fresh && receipt.standing != Standing::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
             Ok(response.insert_header(PRIVATE).json(receipt_json(term, &receipt)))
         }
-        Answer::Wish(WishOutcome::Refused(refusal)) => Err(refusal.into()),
-        Answer::Wish(WishOutcome::NotFound) => Err(not_found()),
+        Outcome::Request(RequestOutcome::Refused(refusal)) => Err(refusal.into()),
+        Outcome::Request(RequestOutcome::NotFound) => Err(not_found()),
         other => Err(Problem::internal(format_args!("a wish was answered {other:?}"))),
     }
 }
@@ -208,7 +208,7 @@ pub(super) async fn run_batch(
         let all: Vec<Crn> = add.iter().chain(&drop).cloned().collect();
         let batch = Batch { student: student.clone(), add, drop, swap, waitlist };
         let outcomes = match pool.ask(term, Command::Batch(batch)).await {
-            Some(Ok(Answer::Batch(outcomes))) => outcomes,
+            Some(Ok(Outcome::Batch(outcomes))) => outcomes,
             Some(Ok(other)) => return Err(Problem::internal(format_args!("a batch was answered {other:?}"))),
             // What other terms have answered already stands: this part says its own trouble.
             Some(Err(error)) if !told.is_empty() => {
@@ -217,22 +217,22 @@ pub(super) async fn run_batch(
                 continue;
             }
             Some(Err(error)) => return Err(error.into()),
-            None => all.into_iter().map(|crn| (crn, WishOutcome::NotFound)).collect(),
+            None => all.into_iter().map(|crn| (crn, RequestOutcome::NotFound)).collect(),
         };
         told.extend(outcomes.into_iter().map(|(crn, outcome)| wish_json(term, crn, outcome)));
     }
     Ok(add.iter().chain(drop).filter_map(|id| told.remove(id)).collect())
 }
 
-fn wish_json(term: &TermId, crn: Crn, outcome: WishOutcome) -> (SectionId, Value) {
+fn wish_json(term: &TermId, crn: Crn, outcome: RequestOutcome) -> (SectionId, Value) {
     let problem = match outcome {
-        WishOutcome::Done(receipt) => {
+        RequestOutcome::Done(receipt) => {
             let body = receipt_json(term, &receipt);
             return (SectionId { term: term.clone(), crn }, body);
         }
-        WishOutcome::Refused(refusal) => Problem::from(refusal),
-        WishOutcome::NotFound => Problem::not_found("There is no such section, or you have never held it."),
-        WishOutcome::SwapUndone { because_of } => Problem::new(
+        RequestOutcome::Refused(refusal) => Problem::from(refusal),
+        RequestOutcome::NotFound => Problem::not_found("There is no such section, or you have never held it."),
+        RequestOutcome::SwapUndone { because_of } => Problem::new(
             ProblemCode::SwapRefused,
             format!("Nothing was changed, because another part of the swap ({term}-{because_of}) could not be done."),
         ),

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::domain::command::{Command, SectionPatch};
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Days;
-use crate::domain::outcome::Answer;
+use crate::domain::outcome::Outcome;
 use crate::domain::section::SectionStatus;
 use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
@@ -276,7 +276,7 @@ pub async fn patch(
     let detail = in_words(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
     let answer = pool.ask(&id.term, command).await.ok_or_else(no_such_section)??;
-    if answer == Answer::NoSuchSection {
+    if answer == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
     audit.record(&request, Some(&staff.0), "section.change", None, Some(&id), &detail);

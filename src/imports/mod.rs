@@ -59,7 +59,7 @@ const UPLOAD_PREFIX: &str = "upload-";
 
 /// What imports work with.
 #[derive(Clone)]
-pub struct ImportSurroundings {
+pub struct ImportDeps {
     /// Reads files.
     pub reader: Arc<dyn ScheduleReader>,
     /// Keeps tasks, staged sections and events.
@@ -139,7 +139,7 @@ struct Job {
 }
 
 struct Inner {
-    around: ImportSurroundings,
+    deps: ImportDeps,
     live: Mutex<HashMap<String, Arc<Live>>>,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
@@ -153,7 +153,7 @@ impl Inner {
     }
 
     fn errors_path(&self, task: &str) -> PathBuf {
-        self.around.folder.join(format!("{task}{ERRORS_SUFFIX}"))
+        self.deps.folder.join(format!("{task}{ERRORS_SUFFIX}"))
     }
 }
 
@@ -169,22 +169,22 @@ pub struct Imports {
 impl Imports {
     /// Makes the folder, clears what an earlier process left in it, says of tasks that it left running that they
     /// failed, and starts the thread.
-    pub async fn start(around: ImportSurroundings) -> Result<Self, ImportError> {
-        std::fs::create_dir_all(&around.folder)?;
-        for entry in std::fs::read_dir(&around.folder)? {
+    pub async fn start(deps: ImportDeps) -> Result<Self, ImportError> {
+        std::fs::create_dir_all(&deps.folder)?;
+        for entry in std::fs::read_dir(&deps.folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(UPLOAD_PREFIX) {
                 std::fs::remove_dir_all(entry.path())?;
             } else if let Some(task) = name.strip_suffix(ERRORS_SUFFIX)
-                && around.store.task(task).await?.is_none()
+                && deps.store.task(task).await?.is_none()
             {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        recover(&around).await?;
+        recover(&deps).await?;
         let inner = Arc::new(Inner {
-            around,
+            deps,
             live: Mutex::new(HashMap::new()),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             stopping: AtomicBool::new(false),
@@ -248,27 +248,27 @@ impl Imports {
 
     /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
     pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
-        self.inner.around.reader.check_map(map)
+        self.inner.deps.reader.check_map(map)
     }
 
     /// A place for an upload. It touches the disk: call it where that may wait.
     pub fn upload(&self) -> Result<Upload, ImportError> {
         let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
-        let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.around.folder)?;
+        let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.deps.folder)?;
         Ok(Upload { folder, _place: place })
     }
 
     /// Takes an upload that was written whole, and answers the task's id.
     pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
-        let around = &self.inner.around;
-        around.reader.check_map(&options.map).map_err(ImportError::Map)?;
+        let deps = &self.inner.deps;
+        deps.reader.check_map(&options.map).map_err(ImportError::Map)?;
         let bytes = std::fs::metadata(upload.path())?.len();
         if bytes == 0 {
             return Err(ImportError::Empty);
         }
         let id = Uuid::now_v7().to_string();
         let by = by.as_str().to_owned();
-        let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, around.clock.now());
+        let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, deps.clock.now());
         (report.dry_run, report.partial) = (options.dry_run, options.partial);
         let kept = report.kept();
         let live = Arc::new(Live::new(report));
@@ -279,7 +279,7 @@ impl Imports {
             }
             all.insert(id.clone(), live.clone());
         }
-        let taken = match around.store.put_task(kept).await {
+        let taken = match deps.store.put_task(kept).await {
             Ok(()) => self.hand_over(Job { live, upload, options }),
             Err(error) => Err(error.into()),
         };
@@ -304,7 +304,7 @@ impl Imports {
         let live = self.inner.live().get(id).cloned();
         match live {
             Some(live) => Ok(Some(live.report().json())),
-            None => Ok(self.inner.around.store.task(id).await?.map(|task| task.body)),
+            None => Ok(self.inner.deps.store.task(id).await?.map(|task| task.body)),
         }
     }
 
@@ -312,7 +312,7 @@ impl Imports {
     pub async fn cancel(&self, id: &str) -> Result<Option<String>, StoreError> {
         let live = self.inner.live().get(id).cloned();
         if let Some(live) = live {
-            live.cancel(self.inner.around.clock.now());
+            live.cancel(self.inner.deps.clock.now());
         }
         self.task(id).await
     }
@@ -323,7 +323,7 @@ impl Imports {
         let all: Vec<_> = self.inner.live().values().cloned().collect();
         let of_term: Vec<_> = all.into_iter().filter(|live| live.report().term.as_ref() == Some(term)).collect();
         for live in &of_term {
-            live.cancel(self.inner.around.clock.now());
+            live.cancel(self.inner.deps.clock.now());
         }
         of_term.is_empty()
     }
@@ -357,12 +357,12 @@ impl Drop for Imports {
 }
 
 /// Tasks that an earlier process left open have failed; but for one that was being applied, which the term itself tells.
-async fn recover(around: &ImportSurroundings) -> Result<(), StoreError> {
-    for mut task in around.store.running_tasks().await? {
+async fn recover(deps: &ImportDeps) -> Result<(), StoreError> {
+    for mut task in deps.store.running_tasks().await? {
         let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
-        let now = around.clock.now();
+        let now = deps.clock.now();
         let applied = match (body["term"].as_str().and_then(|id| TermId::parse(id).ok()), body["applying"].as_u64()) {
-            (Some(term), Some(generation @ 1..)) => around.store.generation(&term).await? >= generation,
+            (Some(term), Some(generation @ 1..)) => deps.store.generation(&term).await? >= generation,
             _ => false,
         };
         task.state = if applied { TaskState::Done } else { TaskState::Failed };
@@ -377,7 +377,7 @@ async fn recover(around: &ImportSurroundings) -> Result<(), StoreError> {
         body["message"] = message.into();
         body.as_object_mut().map(|body| body.remove("applying"));
         (task.finished_at, task.body) = (Some(now), body.to_string());
-        around.store.put_task(task).await?;
+        deps.store.put_task(task).await?;
     }
     Ok(())
 }

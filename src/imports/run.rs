@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
 use crate::domain::ids::TermId;
-use crate::domain::outcome::{Answer, ImportTally};
+use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
 use crate::registration::readmodel::Snapshot;
@@ -128,7 +128,7 @@ impl Run<'_> {
             let report = self.job.live.report();
             let (task, frame) = (report.task.clone(), report.frame());
             drop(report);
-            self.inner.around.bus.publish(Event::Import { task, frame });
+            self.inner.deps.bus.publish(Event::Import { task, frame });
         }
     }
 
@@ -137,10 +137,10 @@ impl Run<'_> {
         let reading = ScheduleOptions {
             term: options.term.clone(),
             map: options.map.clone(),
-            zone: self.inner.around.zone.clone(),
+            zone: self.inner.deps.zone.clone(),
         };
         let (file, folder) = (self.job.upload.path(), self.job.upload.folder.path());
-        let reader = self.inner.around.reader.clone();
+        let reader = self.inner.deps.reader.clone();
         let read = reader.read(&file, folder, &reading, &mut |progress: ScheduleProgress| {
             {
                 let mut report = self.job.live.report();
@@ -205,7 +205,7 @@ impl Run<'_> {
         if !dry {
             self.commit(0)?;
         }
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         let tally = self.wait(|| store.put_events(events.clone(), dry))?;
         let mut report = self.job.live.report();
         (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
@@ -220,15 +220,10 @@ impl Run<'_> {
             let told = "Terms whose ids begin like this are kept for demonstrations. Nothing was changed.";
             return Err(Stop::Failed(told, "the file names a sandbox".to_owned()));
         }
-        let snapshot = self.inner.around.model.term_within(sandbox, term).map(|t| t.snapshot());
+        let snapshot = self.inner.deps.model.term_within(sandbox, term).map(|t| t.snapshot());
         let generation = if dry { 0 } else { self.begin(term)? };
-        let mut comparing = Comparing::new(
-            snapshot.as_deref(),
-            self.inner.around.clock.now(),
-            generation,
-            self.job.options.totals,
-            !dry,
-        );
+        let mut comparing =
+            Comparing::new(snapshot.as_deref(), self.inner.deps.clock.now(), generation, self.job.options.totals, !dry);
         // A walker can only be told in general why it is to stop.
         let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {
@@ -259,7 +254,7 @@ impl Run<'_> {
 
     /// Clears what an interrupted import may have left, and answers the generation to stage under.
     fn begin(&self, term: &TermId) -> Result<u64, Stop> {
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         let mut from = None;
         loop {
             self.look()?;
@@ -277,7 +272,7 @@ impl Run<'_> {
         }
         self.look()?;
         let started = Instant::now();
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         self.wait(|| store.stage(generation, chunk.to_vec()))?;
         std::thread::sleep(started.elapsed().min(CHUNK_PAUSE_MAX));
         Ok(())
@@ -306,13 +301,13 @@ impl Run<'_> {
         self.look()?;
         self.commit(generation)?;
         self.phase(Phase::Applying);
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         let staged = Arc::new(staged);
-        let pool = &self.inner.around.pool;
+        let pool = &self.inner.deps.pool;
         for _ in 0..TRIES_MAX {
             let command = Command::ApplyImport(staged.clone());
             match self.runtime.block_on(pool.ask_or_make(term.clone(), command)) {
-                Ok(Answer::Imported(tally)) => {
+                Ok(Outcome::Imported(tally)) => {
                     self.count(tally);
                     return Ok(());
                 }
@@ -348,7 +343,7 @@ impl Run<'_> {
         }
         self.job.live.report().applying = Some(generation);
         let kept = self.job.live.report().kept();
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         self.wait(|| store.put_task(kept.clone()))
     }
 
@@ -360,7 +355,7 @@ impl Run<'_> {
 
     /// Takes back what is staged. What cannot be taken back now is before the next import of this term.
     fn discard(&self, term: &TermId) {
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         let mut from = None;
         loop {
             match self.wait(|| store.discard_staged(term, from.clone())) {
@@ -376,7 +371,7 @@ impl Run<'_> {
 
     /// Removes what the applied import replaced. Left over, it is in nobody's way.
     fn prune(&self, term: &TermId) {
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         let mut from = None;
         while let Ok(Some(next)) = self.wait(|| store.prune(term, from.clone())) {
             from = Some(next);
@@ -413,7 +408,7 @@ impl Run<'_> {
         let kept = {
             let mut report = self.job.live.report();
             report.phase = Phase::Finished;
-            report.finished_at = Some(self.inner.around.clock.now());
+            report.finished_at = Some(self.inner.deps.clock.now());
             report.applying = None;
             report.state = match outcome {
                 Ok(()) => TaskState::Done,
@@ -445,7 +440,7 @@ impl Run<'_> {
         if let Some(how) = ended {
             self.inner.finished[how].fetch_add(1, Ordering::Relaxed);
         }
-        let store = self.inner.around.store.clone();
+        let store = self.inner.deps.store.clone();
         if self.wait(|| store.put_task(kept.clone())).is_err() {
             log::error!("how import {task} ended could not be kept; the hub's next start finds it out");
         }

@@ -122,7 +122,7 @@ impl ReadItem {
 
 /// What announcements are made with.
 #[derive(Clone)]
-pub struct NewsSurroundings {
+pub struct NewsDeps {
     /// Plone.
     pub plone: Arc<dyn Catalogue>,
     /// Tokens of those who signed in by it.
@@ -161,21 +161,21 @@ pub struct Announcements {
 
 impl Announcements {
     /// Takes up the copy that the store has, and renews it from then on, on the current runtime.
-    pub async fn start(around: NewsSurroundings) -> Arc<Self> {
-        let limits = ReadLimits { fresh: around.sync, keys_max: 1, reads_max: 1 };
-        let visiting = around.clone();
+    pub async fn start(deps: NewsDeps) -> Arc<Self> {
+        let limits = ReadLimits { fresh: deps.sync, keys_max: 1, reads_max: 1 };
+        let visiting = deps.clone();
         let visitors = Reads::new(limits, move |(), before| {
-            let around = visiting.clone();
-            async move { around.read_for_visitors(before).await }.boxed()
+            let deps = visiting.clone();
+            async move { deps.read_for_visitors(before).await }.boxed()
         });
-        if let Some((news, age)) = around.kept().await {
+        if let Some((news, age)) = deps.kept().await {
             visitors.put(&(), news, age);
         }
         let limits = ReadLimits { keys_max: MEMBERS_MAX, reads_max: MEMBERS_AT_ONCE, ..limits };
-        let (public, sync) = (visitors.clone(), around.sync);
+        let (public, sync) = (visitors.clone(), deps.sync);
         let members = Reads::new(limits, move |sign_in: SignIn, before: Option<Option<Arc<News>>>| {
-            let (around, public) = (around.clone(), public.peek(&()));
-            async move { around.read_for_member(sign_in.0, before.flatten(), public.map(|kept| kept.value)).await }
+            let (deps, public) = (deps.clone(), public.peek(&()));
+            async move { deps.read_for_member(sign_in.0, before.flatten(), public.map(|kept| kept.value)).await }
                 .boxed()
         });
         let announcements = Arc::new(Self { visitors, members });
@@ -259,7 +259,7 @@ struct KeptNews {
     items: Vec<Arc<ReadItem>>,
 }
 
-impl NewsSurroundings {
+impl NewsDeps {
     async fn read_for_visitors(&self, before: Option<Arc<News>>) -> Result<Arc<News>, PloneError> {
         let known = |hit: &Hit| before.as_ref().and_then(|news| news.known(hit));
         let items = self.read(&Viewer::Visitor, known, before.as_deref()).await?;

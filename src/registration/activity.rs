@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 
 use crate::domain::ids::{Crn, SectionId, TermId};
-use crate::domain::outcome::{Answer, RefusalCode, WishOutcome};
+use crate::domain::outcome::{Outcome, RefusalCode, RequestOutcome};
 use crate::domain::registration::Standing;
 
 /// The two windows, and how often a reading is kept for each: a window is too long by less than that.
@@ -105,25 +105,25 @@ impl Activity {
 
     /// Counts an answer. `wanted` is the section of a command that names one. What is held already, drops, and what was
     /// undone with a swap are no new wishes.
-    pub(super) fn count(&self, term: &TermId, wanted: Option<&Crn>, answer: &Answer) {
+    pub(super) fn count(&self, term: &TermId, wanted: Option<&Crn>, answer: &Outcome) {
         match (answer, wanted) {
-            (Answer::Wish(outcome), Some(crn)) => self.count_wish(term, crn, outcome),
-            (Answer::Batch(results), _) => {
+            (Outcome::Request(outcome), Some(crn)) => self.count_wish(term, crn, outcome),
+            (Outcome::Batch(results), _) => {
                 results.iter().for_each(|(crn, outcome)| self.count_wish(term, crn, outcome));
             }
             _ => {}
         }
     }
 
-    fn count_wish(&self, term: &TermId, crn: &Crn, outcome: &WishOutcome) {
+    fn count_wish(&self, term: &TermId, crn: &Crn, outcome: &RequestOutcome) {
         let counter: fn(&Section) -> &AtomicU32 = match outcome {
-            WishOutcome::Refused(_) => |section| &section.refused,
-            WishOutcome::Done(receipt) if receipt.fresh => match receipt.standing {
+            RequestOutcome::Refused(_) => |section| &section.refused,
+            RequestOutcome::Done(receipt) if receipt.fresh => match receipt.standing {
                 Standing::Enrolled => |section| &section.enrolled,
                 Standing::Waitlisted => |section| &section.waitlisted,
                 Standing::Dropped => return,
             },
-            WishOutcome::Done(_) | WishOutcome::NotFound | WishOutcome::SwapUndone { .. } => return,
+            RequestOutcome::Done(_) | RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } => return,
         };
         let id = SectionId { term: term.clone(), crn: crn.clone() };
         let section = self.sections.get(&id).map(|known| known.value().clone()).unwrap_or_else(|| self.section(id));
@@ -207,9 +207,9 @@ mod tests {
             Self { activity: Activity::new(start), start, term: TermId::parse("202209").unwrap() }
         }
 
-        fn ask(&self, crn: &str, outcome: WishOutcome) {
+        fn ask(&self, crn: &str, outcome: RequestOutcome) {
             let crn = Crn::parse(crn).unwrap();
-            self.activity.count(&self.term, Some(&crn), &Answer::Wish(outcome));
+            self.activity.count(&self.term, Some(&crn), &Outcome::Request(outcome));
         }
 
         fn turn(&self, second: u64) {
@@ -223,10 +223,10 @@ mod tests {
         }
     }
 
-    fn done(crn: &str, standing: Standing, fresh: bool) -> WishOutcome {
+    fn done(crn: &str, standing: Standing, fresh: bool) -> RequestOutcome {
         let at = jiff::Timestamp::UNIX_EPOCH;
         let credits = crate::domain::section::Credits::default();
-        WishOutcome::Done(Receipt { crn: Crn::parse(crn).unwrap(), standing, position: None, credits, at, fresh })
+        RequestOutcome::Done(Receipt { crn: Crn::parse(crn).unwrap(), standing, position: None, credits, at, fresh })
     }
 
     #[test]
@@ -234,14 +234,14 @@ mod tests {
         let morning = Morning::new();
         morning.ask("1", done("1", Standing::Enrolled, true));
         morning.ask("1", done("1", Standing::Waitlisted, true));
-        morning.ask("1", WishOutcome::Refused(Refusal::SectionClosed));
+        morning.ask("1", RequestOutcome::Refused(Refusal::SectionClosed));
         morning.ask("1", done("1", Standing::Enrolled, false));
         morning.ask("1", done("1", Standing::Dropped, true));
-        morning.ask("9", WishOutcome::NotFound);
+        morning.ask("9", RequestOutcome::NotFound);
         let crn = |text: &str| Crn::parse(text).unwrap();
-        let batch = Answer::Batch(vec![
-            (crn("2"), WishOutcome::Refused(Refusal::SectionClosed)),
-            (crn("3"), WishOutcome::SwapUndone { because_of: crn("2") }),
+        let batch = Outcome::Batch(vec![
+            (crn("2"), RequestOutcome::Refused(Refusal::SectionClosed)),
+            (crn("3"), RequestOutcome::SwapUndone { because_of: crn("2") }),
         ]);
         morning.activity.count(&morning.term, None, &batch);
         let [minute, hour] = morning.activity.recent(&Refusals::default(), 10);
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn what_is_older_than_a_minute_counts_for_the_hour_only_and_then_for_neither() {
         let morning = Morning::new();
-        let refused = || WishOutcome::Refused(Refusal::SectionClosed);
+        let refused = || RequestOutcome::Refused(Refusal::SectionClosed);
         morning.ask("1", refused());
         (1..=65).for_each(|second| morning.turn(second));
         (0..2).for_each(|_| morning.ask("2", refused()));
@@ -272,7 +272,7 @@ mod tests {
     fn of_many_sections_the_most_asked_are_told_and_ties_by_their_ids() {
         let morning = Morning::new();
         for (crn, times) in [("3", 1), ("2", 1), ("1", 1), ("4", 5)] {
-            (0..times).for_each(|_| morning.ask(crn, WishOutcome::Refused(Refusal::SectionClosed)));
+            (0..times).for_each(|_| morning.ask(crn, RequestOutcome::Refused(Refusal::SectionClosed)));
         }
         assert_eq!(morning.hottest()[0], [("4".to_owned(), 5), ("1".to_owned(), 1)]);
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::domain::command::Command;
 use crate::domain::ids::{Crn, TermId};
-use crate::domain::outcome::{Answer, RefusalCode, WishOutcome};
+use crate::domain::outcome::{Outcome, RefusalCode, RequestOutcome};
 use crate::domain::registration::Standing;
 use crate::histogram::{Counts, Histogram};
 
@@ -105,7 +105,7 @@ impl Outcomes {
     /// Counts an answer. What staff and imports do is no wish.
     pub(super) fn count(&self, sent: &Sent, reply: &Reply) {
         self.count_reply(reply);
-        if let Ok(answer @ (Answer::Wish(_) | Answer::Batch(_))) = reply {
+        if let Ok(answer @ (Outcome::Request(_) | Outcome::Batch(_))) = reply {
             self.took.record(sent.at.elapsed());
             self.activity.count(&sent.term, sent.wanted.as_ref(), answer);
         }
@@ -114,8 +114,8 @@ impl Outcomes {
     /// Each wish of a batch for itself.
     fn count_reply(&self, reply: &Reply) {
         match reply {
-            Ok(Answer::Wish(outcome)) => self.count_wish(outcome),
-            Ok(Answer::Batch(results)) => results.iter().for_each(|(_, outcome)| self.count_wish(outcome)),
+            Ok(Outcome::Request(outcome)) => self.count_wish(outcome),
+            Ok(Outcome::Batch(results)) => results.iter().for_each(|(_, outcome)| self.count_wish(outcome)),
             Ok(_) => {}
             Err(AskError::Overloaded) => add(&self.others[6]),
             Err(AskError::OutcomeUnknown) => add(&self.others[7]),
@@ -123,17 +123,17 @@ impl Outcomes {
         }
     }
 
-    fn count_wish(&self, outcome: &WishOutcome) {
+    fn count_wish(&self, outcome: &RequestOutcome) {
         match outcome {
-            WishOutcome::Done(receipt) if !receipt.fresh => add(&self.others[UNCHANGED]),
-            WishOutcome::Done(receipt) => add(&self.others[match receipt.standing {
+            RequestOutcome::Done(receipt) if !receipt.fresh => add(&self.others[UNCHANGED]),
+            RequestOutcome::Done(receipt) => add(&self.others[match receipt.standing {
                 Standing::Enrolled => ENROLLED,
                 Standing::Waitlisted => WAITLISTED,
                 Standing::Dropped => 2,
             }]),
-            WishOutcome::NotFound => add(&self.others[NOT_FOUND]),
-            WishOutcome::SwapUndone { .. } => add(&self.others[SWAP_UNDONE]),
-            WishOutcome::Refused(refusal) => {
+            RequestOutcome::NotFound => add(&self.others[NOT_FOUND]),
+            RequestOutcome::SwapUndone { .. } => add(&self.others[SWAP_UNDONE]),
+            RequestOutcome::Refused(refusal) => {
                 // Declared in the order of `ALL`.
                 add(&self.refused[refusal.code() as usize]);
             }
@@ -153,11 +153,11 @@ mod tests {
     #[test]
     fn each_outcome_is_counted_under_its_own_name() {
         let outcomes = Outcomes::default();
-        let refused = |refusal| Ok(Answer::Wish(WishOutcome::Refused(refusal)));
+        let refused = |refusal| Ok(Outcome::Request(RequestOutcome::Refused(refusal)));
         outcomes.count_reply(&refused(Refusal::WaitlistFull { waitlisted: 3 }));
         outcomes.count_reply(&refused(Refusal::SectionCancelled));
-        outcomes.count_reply(&Ok(Answer::Batch(Vec::new())));
-        outcomes.count_reply(&Ok(Answer::Wish(WishOutcome::NotFound)));
+        outcomes.count_reply(&Ok(Outcome::Batch(Vec::new())));
+        outcomes.count_reply(&Ok(Outcome::Request(RequestOutcome::NotFound)));
         outcomes.count_reply(&Err(AskError::OutcomeUnknown));
         let counted: Vec<_> = outcomes.counts().filter(|(_, count)| *count > 0).collect();
         let expected = [("not_found", 1), ("outcome_unknown", 1), ("section_cancelled", 1), ("waitlist_full", 1)];

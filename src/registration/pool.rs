@@ -13,11 +13,11 @@ use crate::domain::ids::TermId;
 use crate::registration::readmodel::TermModel;
 
 use crate::registration::outcomes::{Outcomes, Sent};
-use crate::registration::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, Reply, Retire, Surroundings};
+use crate::registration::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, RegistrarDeps, Reply, Retire};
 
 /// The registrars, spread over a few threads of their own.
 pub struct RegistrarPool {
-    around: Surroundings,
+    deps: RegistrarDeps,
     registrars: DashMap<TermId, Addr<Registrar>>,
     /// Those of sandboxes, apart: a command reaches one only by [`RegistrarPool::ask_within`].
     sandboxes: DashMap<TermId, Addr<Registrar>>,
@@ -34,9 +34,9 @@ pub struct RegistrarPool {
 impl RegistrarPool {
     /// A pool on `shards` threads that accepts at most `accepted_max` commands at a time.
     #[must_use]
-    pub fn new(around: Surroundings, shards: usize, accepted_max: usize) -> Self {
+    pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize) -> Self {
         Self {
-            around,
+            deps,
             registrars: DashMap::new(),
             sandboxes: DashMap::new(),
             arbiters: (0..shards.max(1)).map(|_| Arbiter::new()).collect(),
@@ -96,7 +96,7 @@ impl RegistrarPool {
         let arbiter = &self.arbiters[*next % self.arbiters.len()];
         *next += 1;
         let (loaded, waits) = oneshot::channel();
-        let registrar = Registrar::new(term.clone(), self.around.clone(), self.wait_max, loaded);
+        let registrar = Registrar::new(term.clone(), self.deps.clone(), self.wait_max, loaded);
         let address = Registrar::start_in_arbiter(&arbiter.handle(), move |_| registrar);
         registrars.insert(term, address.clone());
         (address, Some(waits))

@@ -15,7 +15,7 @@ use crate::bus::{Bus, Event, MovedInLine, RegistrationNews};
 use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::ids::{SectionId, TermId};
-use crate::domain::outcome::Answer;
+use crate::domain::outcome::Outcome;
 use crate::domain::section::Place;
 use crate::registration::readmodel::{ReadModel, TermModel};
 use crate::store::StoreError;
@@ -45,7 +45,7 @@ pub enum AskError {
 }
 
 /// What a caller gets.
-pub type Reply = Result<Answer, AskError>;
+pub type Reply = Result<Outcome, AskError>;
 
 /// A command on its way to its registrar.
 #[derive(Message)]
@@ -71,7 +71,7 @@ pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 
 /// What every registrar works with.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct RegistrarDeps {
     /// Where terms are kept.
     pub store: Arc<dyn TermStore>,
     /// Where commits are published.
@@ -94,7 +94,7 @@ enum State {
 /// The actor that owns a term.
 pub struct Registrar {
     term: TermId,
-    around: Surroundings,
+    deps: RegistrarDeps,
     published: Option<Arc<TermModel>>,
     state: State,
     waiting: VecDeque<Ask>,
@@ -107,10 +107,10 @@ impl Registrar {
     /// A registrar for `term`; `on_loaded` hears when it can be read. A command that has waited longer than `wait_max` is
     /// dropped before it is decided.
     #[must_use]
-    pub fn new(term: TermId, around: Surroundings, wait_max: Duration, on_loaded: Loaded) -> Self {
+    pub fn new(term: TermId, deps: RegistrarDeps, wait_max: Duration, on_loaded: Loaded) -> Self {
         Self {
             term,
-            around,
+            deps,
             published: None,
             state: State::Loading,
             waiting: VecDeque::new(),
@@ -122,13 +122,13 @@ impl Registrar {
 
     fn load(&mut self, ctx: &mut Context<Self>) {
         self.state = State::Loading;
-        let loading = self.around.store.load(&self.term).into_actor(self);
+        let loading = self.deps.store.load(&self.term).into_actor(self);
         ctx.spawn(loading.map(|loaded, act, ctx| match loaded {
             Ok(loaded) => {
-                act.published = Some(act.around.model.publish_loaded(loaded));
+                act.published = Some(act.deps.model.publish_loaded(loaded));
                 // A line is put in order whatever happened before.
                 let batch =
-                    TermBatch { term: act.term.clone(), commands: vec![Command::Settle], now: act.around.clock.now() };
+                    TermBatch { term: act.term.clone(), commands: vec![Command::Settle], now: act.deps.clock.now() };
                 act.hand_over(batch, Vec::new(), ctx);
             }
             Err(error) => {
@@ -175,13 +175,13 @@ impl Registrar {
         if commands.is_empty() {
             return;
         }
-        let batch = TermBatch { term: self.term.clone(), commands, now: self.around.clock.now() };
+        let batch = TermBatch { term: self.term.clone(), commands, now: self.deps.clock.now() };
         self.hand_over(batch, asks, ctx);
     }
 
     fn hand_over(&mut self, batch: TermBatch, asks: Asks, ctx: &mut Context<Self>) {
         self.state = State::Committing;
-        let running = self.around.store.run(batch).into_actor(self);
+        let running = self.deps.store.run(batch).into_actor(self);
         ctx.spawn(running.map(move |outcome, act, ctx| act.committed(outcome, asks, ctx)));
     }
 
@@ -224,7 +224,7 @@ impl Registrar {
         let Some(model) = &self.published else { return };
         let before = model.snapshot();
         model.publish(update);
-        let bus = &self.around.bus;
+        let bus = &self.deps.bus;
         let after = model.snapshot();
         let news: Vec<RegistrationNews> = update
             .notices
@@ -247,7 +247,7 @@ impl Registrar {
             .iter()
             .flat_map(|section| {
                 let old = before.row(&section.state.section.id.crn);
-                moved_in_line(old.map(|r| (&r.line, r.state.outside_waitlisted)), section, self.around.clock.now())
+                moved_in_line(old.map(|r| (&r.line, r.state.outside_waitlisted)), section, self.deps.clock.now())
             })
             .filter(|moved| bus.is_listening(&moved.student))
             .collect();

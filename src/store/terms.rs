@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::command::Command;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::notice::Notice;
-use crate::domain::outcome::Answer;
+use crate::domain::outcome::Outcome;
 use crate::domain::registration::Registration;
 use crate::domain::section::{Place, SectionState};
 use crate::domain::term::Term;
@@ -55,7 +55,7 @@ pub struct TermUpdate {
 #[derive(Debug)]
 pub struct Committed {
     /// An answer for each command, in order; none for one whose decision failed (it changed nothing).
-    pub answers: Vec<Option<Answer>>,
+    pub answers: Vec<Option<Outcome>>,
     /// What to publish; none when nothing changed.
     pub update: Option<TermUpdate>,
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use eduhub::domain::command::Command;
 use eduhub::domain::ids::TermId;
-use eduhub::domain::outcome::Answer;
+use eduhub::domain::outcome::Outcome;
 use eduhub::domain::section::Credits;
 use eduhub::store::StoreError;
 use eduhub::store::alerts::{AlertStore, Entry};
@@ -106,7 +106,7 @@ impl<H: House> Desk<H> {
     }
 
     /// Runs one command, which must be kept.
-    pub(crate) fn ask(&mut self, command: Command) -> Answer {
+    pub(crate) fn ask(&mut self, command: Command) -> Outcome {
         let committed = self.run(vec![command]).unwrap();
         committed.answers.into_iter().next().flatten().expect("the decision did not panic")
     }

@@ -5,7 +5,7 @@
 //! thousands of registrations in one section are a handful of writes. The marks are in the store; all that is lost with
 //! the process is what was being sent, and that is still marked.
 
-pub mod context;
+pub mod deps;
 pub mod roster_guard;
 mod sending;
 pub mod status;
@@ -28,7 +28,7 @@ use crate::identity::members::PlainMember;
 use crate::store::StoreError;
 use crate::store::outbox::OutboxEntry;
 
-use crate::plone::outbox::context::{OutboxOptions, OutboxSurroundings, SECTION_PAUSE};
+use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions, SECTION_PAUSE};
 use crate::plone::outbox::roster_guard::RosterGuard;
 use crate::plone::outbox::sending::{Ended, Sender, backoff};
 use crate::plone::outbox::status::{OutboxGauge, PloneOutboxStatus};
@@ -59,16 +59,16 @@ impl PloneOutbox {
     /// Starts the outbox on a thread of its own. `members` tells which plain member signed in last: as that one Plone is
     /// asked what members can read.
     #[must_use]
-    pub fn start(around: OutboxSurroundings, options: &OutboxOptions, members: watch::Receiver<PlainMember>) -> Self {
+    pub fn start(deps: OutboxDeps, options: &OutboxOptions, members: watch::Receiver<PlainMember>) -> Self {
         let gauge = Arc::new(OutboxGauge::default());
         let (stop, stopping) = watch::channel(false);
         let (say_ended, ended) = oneshot::channel();
         let (options, shown) = (options.clone(), gauge.clone());
         let arbiter = Arbiter::new();
         arbiter.spawn(async move {
-            if let Some(guard) = guard(&around, &options, &shown, stopping.clone()).await {
+            if let Some(guard) = guard(&deps, &options, &shown, stopping.clone()).await {
                 actix::spawn(guard.clone().run(members, stopping.clone()));
-                Worker::new(around, &options, shown, guard).run(stopping).await;
+                Worker::new(deps, &options, shown, guard).run(stopping).await;
             }
             // Nobody may wait for it any more.
             let _ = say_ended.send(());
@@ -95,13 +95,13 @@ impl PloneOutbox {
 
 /// The guard, as soon as the store tells what it knew; none when the hub ends before.
 async fn guard(
-    around: &OutboxSurroundings,
+    deps: &OutboxDeps,
     options: &OutboxOptions,
     gauge: &Arc<OutboxGauge>,
     mut stopping: watch::Receiver<bool>,
 ) -> Option<Arc<RosterGuard>> {
     loop {
-        match RosterGuard::recalled(around, options, gauge).await {
+        match RosterGuard::recalled(deps, options, gauge).await {
             Ok(guard) => return Some(guard),
             Err(error) => log::warn!("what is known of who can read rosters in Plone cannot be read: {error}"),
         }
@@ -115,7 +115,7 @@ async fn guard(
 /// The task.
 struct Worker {
     sender: Arc<Sender>,
-    around: OutboxSurroundings,
+    deps: OutboxDeps,
     gauge: Arc<OutboxGauge>,
     flight_max: usize,
     /// Sections that are being written, and those that were a moment ago, with the time at which they may be again.
@@ -132,19 +132,14 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(
-        around: OutboxSurroundings,
-        options: &OutboxOptions,
-        gauge: Arc<OutboxGauge>,
-        guard: Arc<RosterGuard>,
-    ) -> Self {
+    fn new(deps: OutboxDeps, options: &OutboxOptions, gauge: Arc<OutboxGauge>, guard: Arc<RosterGuard>) -> Self {
         let definition = if options.write_schedules { Definition::Whole } else { Definition::StaffsOnly };
         let now = Instant::now();
-        let sender = Arc::new(Sender::new(around.clone(), definition, gauge.clone(), guard));
+        let sender = Arc::new(Sender::new(deps.clone(), definition, gauge.clone(), guard));
         let flight_max = FLIGHT_MAX.min((options.pool_size / 2).max(1));
         Self {
             sender,
-            around,
+            deps,
             gauge,
             flight_max,
             busy: HashMap::new(),
@@ -187,7 +182,7 @@ impl Worker {
             return;
         }
         self.count_at = Instant::now() + COUNT_PAUSE;
-        match self.around.store.summary().await {
+        match self.deps.store.summary().await {
             Ok(summary) => self.gauge.put_summary(summary),
             Err(error) => log::warn!("what waits for Plone cannot be counted: {error}"),
         }
@@ -195,7 +190,7 @@ impl Worker {
 
     /// Marks some of what an import changed, if any is left. Registrations pass between one time and the next.
     async fn mark_imported(&mut self) {
-        let marked = self.around.store.mark_imported(self.known_only, self.around.clock.now()).await;
+        let marked = self.deps.store.mark_imported(self.known_only, self.deps.clock.now()).await;
         self.more_to_mark = marked.unwrap_or_else(|error| {
             log::warn!("what an import changed cannot be marked for Plone: {error}");
             false
@@ -209,7 +204,7 @@ impl Worker {
         // After failures one write at a time tries whether it works again.
         let flight_max = if self.failures > 0 { 1 } else { self.flight_max };
         let Some(room) = flight_max.checked_sub(under_way.len()).filter(|room| *room > 0) else { return };
-        if now < self.rest_until || (self.around.held)() {
+        if now < self.rest_until || (self.deps.held)() {
             return;
         }
         let due = match self.due(room).await {
@@ -220,7 +215,7 @@ impl Worker {
                 return;
             }
         };
-        if (self.around.held)() {
+        if (self.deps.held)() {
             // What an import changed may be among it.
             return;
         }
@@ -234,9 +229,9 @@ impl Worker {
 
     async fn due(&self, room: usize) -> Result<Vec<OutboxEntry>, StoreError> {
         let busy: Vec<SectionId> = self.busy.keys().cloned().collect();
-        let new_ones = self.around.items_known.load(Ordering::Acquire);
+        let new_ones = self.deps.items_known.load(Ordering::Acquire);
         let room = u32::try_from(room).unwrap_or(u32::MAX);
-        self.around.store.due(self.around.clock.now(), busy, room, new_ones).await
+        self.deps.store.due(self.deps.clock.now(), busy, room, new_ones).await
     }
 
     fn end(&mut self, section: SectionId, ended: &Ended) {

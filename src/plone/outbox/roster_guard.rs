@@ -17,7 +17,7 @@ use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::outbox::PloneItem;
 
-use crate::plone::outbox::context::{OutboxOptions, OutboxSurroundings};
+use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
 use crate::plone::outbox::status::{OutboxGauge, RosterState};
 use crate::plone::outbox::wanted::Names;
 
@@ -63,7 +63,7 @@ impl Found {
 
 /// Knows who can read rosters in Plone.
 pub(super) struct RosterGuard {
-    around: OutboxSurroundings,
+    deps: OutboxDeps,
     options: OutboxOptions,
     gauge: Arc<OutboxGauge>,
     found: Mutex<Found>,
@@ -72,18 +72,18 @@ pub(super) struct RosterGuard {
 impl RosterGuard {
     /// One that knows what was found before, in this run or an earlier one: what is added to it is kept beside it.
     pub(super) async fn recalled(
-        around: &OutboxSurroundings,
+        deps: &OutboxDeps,
         options: &OutboxOptions,
         gauge: &Arc<OutboxGauge>,
     ) -> Result<Arc<Self>, StoreError> {
-        let note = around.store.note(NOTE).await?;
+        let note = deps.store.note(NOTE).await?;
         let kept: Option<Kept> = note.and_then(|note| serde_json::from_str(&note).ok());
         let field = options.roster_field.clone();
         // Another site, type or field: nothing is known, and whatever is there was not written by this check.
         let fresh = Kept { field: field.clone(), behind: true, ..Kept::default() };
         let kept = kept.filter(|kept| kept.field == field).unwrap_or(fresh);
         let found = Mutex::new(Found { kept, ..Found::default() });
-        Ok(Arc::new(Self { around: around.clone(), options: options.clone(), gauge: gauge.clone(), found }))
+        Ok(Arc::new(Self { deps: deps.clone(), options: options.clone(), gauge: gauge.clone(), found }))
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -136,7 +136,7 @@ impl RosterGuard {
 
     async fn keep(&self) -> Result<(), StoreError> {
         let kept = serde_json::to_string(&self.found().kept).unwrap_or_default();
-        self.around.store.put_note(NOTE, kept).await
+        self.deps.store.put_note(NOTE, kept).await
     }
 
     /// Asks as a visitor and, where there is one, as a member; then does what follows from it. Where there is no answer,
@@ -189,7 +189,7 @@ impl RosterGuard {
 
     /// Whether `viewer` can read the roster of sections, of some that they see; none when there is no roster to be read.
     async fn can_read(&self, viewer: &Viewer) -> Result<Option<bool>, PloneError> {
-        let plone = &self.around.plone;
+        let plone = &self.deps.plone;
         let mut seen = plone.search(viewer.clone(), ContentKind::Section, None, 0).await?.items;
         if seen.is_empty() {
             // Who sees no section cannot read of any; tried all the same.
@@ -238,12 +238,12 @@ impl RosterGuard {
 
     /// Marks the sections whose item has a roster and is one of `which`.
     async fn mark(&self, which: fn(&PloneItem) -> bool) -> Result<usize, StoreError> {
-        let items = self.around.store.items().await?;
+        let items = self.deps.store.items().await?;
         let with_roster = |item: &PloneItem| !item.deleted && item.fields.contains_key(&PloneField::Roster);
         let sections: Vec<SectionId> =
             items.into_iter().filter(|item| with_roster(item) && which(item)).map(|item| item.section).collect();
         for chunk in sections.chunks(MARK_CHUNK) {
-            self.around.store.mark(chunk.to_vec(), self.around.clock.now()).await?;
+            self.deps.store.mark(chunk.to_vec(), self.deps.clock.now()).await?;
         }
         Ok(sections.len())
     }
@@ -256,8 +256,8 @@ impl RosterGuard {
              from {sections} sections. Protect the field with a read permission, such as Modify portal content."
         );
         log::error!("{detail}");
-        self.around.audit.append(AuditEntry {
-            at: self.around.clock.now(),
+        self.deps.audit.append(AuditEntry {
+            at: self.deps.clock.now(),
             user: None,
             role: None,
             ip: None,

@@ -171,7 +171,7 @@ impl Stage {
         store.put_items(sections.iter().map(item).collect()).await.unwrap();
 
         let plone = Fake::default();
-        let around = OutboxSurroundings {
+        let deps = OutboxDeps {
             store: Arc::new(store.clone()),
             plone: Arc::new(plone.clone()),
             clock: Arc::new(Standing(now)),
@@ -182,15 +182,15 @@ impl Stage {
         let (check, roster_field) = (Duration::from_secs(30), "roster".to_owned());
         let options = OutboxOptions { write_schedules: false, pool_size: 8, check, roster_field };
         let gauge = Arc::new(OutboxGauge::default());
-        let guard = RosterGuard::recalled(&around, &options, &gauge).await.unwrap();
-        let sender = Arc::new(Sender::new(around, Definition::StaffsOnly, gauge, guard.clone()));
+        let guard = RosterGuard::recalled(&deps, &options, &gauge).await.unwrap();
+        let sender = Arc::new(Sender::new(deps, Definition::StaffsOnly, gauge, guard.clone()));
         Self { plone, store, guard, sender, sections, _folder: folder }
     }
 
     /// The guard of the hub's next run.
     async fn next_run(&self) -> Arc<RosterGuard> {
         let gauge = Arc::new(OutboxGauge::default());
-        RosterGuard::recalled(&self.guard.around, &self.guard.options, &gauge).await.unwrap()
+        RosterGuard::recalled(&self.guard.deps, &self.guard.options, &gauge).await.unwrap()
     }
 
     /// What waits for the section with this place, whenever it is due.

@@ -14,7 +14,7 @@ use crate::plone::port::{BridgeError, PloneError};
 use crate::store::StoreError;
 use crate::store::outbox::{OutboxEntry, PloneItem, Written};
 
-use crate::plone::outbox::context::{OutboxSurroundings, SECTION_PAUSE};
+use crate::plone::outbox::deps::{OutboxDeps, SECTION_PAUSE};
 use crate::plone::outbox::roster_guard::RosterGuard;
 use crate::plone::outbox::status::OutboxGauge;
 use crate::plone::outbox::wanted::{Definition, Names, difference, whole};
@@ -53,7 +53,7 @@ pub(super) fn backoff(min: Duration, max: Duration, failures: u32) -> Duration {
 
 /// Sends entries.
 pub(super) struct Sender {
-    around: OutboxSurroundings,
+    deps: OutboxDeps,
     definition: Definition,
     gauge: Arc<OutboxGauge>,
     guard: Arc<RosterGuard>,
@@ -74,13 +74,13 @@ struct Faults {
 
 impl Sender {
     pub(super) fn new(
-        around: OutboxSurroundings,
+        deps: OutboxDeps,
         definition: Definition,
         gauge: Arc<OutboxGauge>,
         guard: Arc<RosterGuard>,
     ) -> Self {
-        let started_at = around.clock.now();
-        Self { around, definition, gauge, guard, started_at, told: Mutex::default(), faults: Mutex::default() }
+        let started_at = deps.clock.now();
+        Self { deps, definition, gauge, guard, started_at, told: Mutex::default(), faults: Mutex::default() }
     }
 
     /// Brings one entry to Plone.
@@ -133,12 +133,12 @@ impl Sender {
             }
             return self.nothing(entry).await;
         }
-        self.around.plone.write_section(&item.path, &found.fields).await?;
+        self.deps.plone.write_section(&item.path, &found.fields).await?;
         let ended = self.sent(entry, item, found.fields).await?;
         if state.names() == Names::Written && self.guard.state().names() != Names::Written {
             // Who can read them was found out meanwhile, by whoever looked for sections with names when this one was
             // not among them yet. It is asked for after what was written is kept: so one of both sees the other.
-            self.around.store.mark(vec![entry.section.clone()], self.around.clock.now()).await?;
+            self.deps.store.mark(vec![entry.section.clone()], self.deps.clock.now()).await?;
         }
         Ok(ended)
     }
@@ -149,8 +149,8 @@ impl Sender {
         let short_name = format!("{}-{}", id.term, id.crn).to_lowercase();
         // Names come when it is known that the item has a field for them.
         let fields = whole(entry, Names::Withheld);
-        self.around.store.creating(id, fields.clone()).await?;
-        let made = self.around.plone.create_section(&short_name, &fields).await?;
+        self.deps.store.creating(id, fields.clone()).await?;
+        let made = self.deps.plone.create_section(&short_name, &fields).await?;
         let is_another = |field, ours: &str| match made.fields.get(&field) {
             Some(FieldValue::Text(theirs)) => theirs != ours,
             _ => false,
@@ -168,25 +168,25 @@ impl Sender {
             fields: made.fields,
             deleted: false,
         };
-        self.around.store.put_items(vec![item.clone()]).await?;
+        self.deps.store.put_items(vec![item.clone()]).await?;
         Ok(item)
     }
 
     async fn nothing(&self, entry: &OutboxEntry) -> Result<Ended, BridgeError> {
-        self.around.store.drop_entry(&entry.section, entry.version).await?;
+        self.deps.store.drop_entry(&entry.section, entry.version).await?;
         Ok(Ended::Nothing)
     }
 
     async fn sent(&self, entry: &OutboxEntry, item: PloneItem, fields: Fields) -> Result<Ended, BridgeError> {
-        let next_at = after(self.around.clock.now(), SECTION_PAUSE);
+        let next_at = after(self.deps.clock.now(), SECTION_PAUSE);
         let written = Written { seen: item, fields, version: entry.version, read_at: entry.read_at };
-        self.around.store.sent(written, next_at).await?;
+        self.deps.store.sent(written, next_at).await?;
         self.gauge.sent.fetch_add(1, Ordering::Relaxed);
         Ok(Ended::Written)
     }
 
     async fn failed(&self, entry: &OutboxEntry, error: PloneError) -> Result<Ended, StoreError> {
-        let (store, now) = (&self.around.store, self.around.clock.now());
+        let (store, now) = (&self.deps.store, self.deps.clock.now());
         self.gauge.failed.fetch_add(1, Ordering::Relaxed);
         match error {
             // Nothing was sent, and it is not this section's fault.
@@ -230,14 +230,14 @@ impl Sender {
 
     async fn later(&self, entry: &OutboxEntry, now: Timestamp) -> Result<Ended, StoreError> {
         let pause = backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1);
-        self.around.store.later(&entry.section, after(now, pause)).await?;
+        self.deps.store.later(&entry.section, after(now, pause)).await?;
         Ok(Ended::Failed)
     }
 
     async fn put_aside(&self, entry: &OutboxEntry, reason: String, now: Timestamp) -> Result<Ended, StoreError> {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         log::error!("{} is not written to Plone until staff send it again: {reason}", entry.section);
-        self.around.store.put_aside(&entry.section, entry.version, reason, now).await?;
+        self.deps.store.put_aside(&entry.section, entry.version, reason, now).await?;
         Ok(Ended::Refused)
     }
 

@@ -11,7 +11,7 @@ use crate::plone::port::{ContentKind, Hit};
 use crate::plone::pull::listing::Listing;
 use crate::plone::pull::reading::read_all;
 use crate::plone::pull::status::Found;
-use crate::plone::pull::{PullError, PullSurroundings};
+use crate::plone::pull::{PullDeps, PullError};
 
 /// The name of the note.
 const NOTE: &str = "pull_events";
@@ -41,25 +41,20 @@ impl Events {
     }
 
     /// Pulls what changed.
-    pub(super) async fn pull(
-        &mut self,
-        around: &PullSurroundings,
-        whole: bool,
-        found: &mut Found,
-    ) -> Result<(), PullError> {
-        let note = around.items.note(NOTE).await?;
+    pub(super) async fn pull(&mut self, deps: &PullDeps, whole: bool, found: &mut Found) -> Result<(), PullError> {
+        let note = deps.items.note(NOTE).await?;
         // A note that cannot be read is as good as none: everything is read again.
         let mut noted: Noted = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
-        let is_whole = self.listing.refresh(&around.plone, whole, found).await?;
+        let is_whole = self.listing.refresh(&deps.plone, whole, found).await?;
         // One on which Plone failed is not noted, and so is read again: nobody can tell a fault that stays from one
         // that passes.
         let mut to_read = self.listing.hits();
         to_read.retain(|hit| self.listing.is_fresh(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
         for chunk in to_read.chunks(CHUNK_LEN) {
-            self.take(chunk, &mut noted, around, found).await?;
+            self.take(chunk, &mut noted, deps, found).await?;
         }
         if is_whole {
-            self.remove_what_is_gone(&mut noted, around, found).await?;
+            self.remove_what_is_gone(&mut noted, deps, found).await?;
         }
         Ok(())
     }
@@ -68,10 +63,10 @@ impl Events {
         &mut self,
         hits: &[Hit],
         noted: &mut Noted,
-        around: &PullSurroundings,
+        deps: &PullDeps,
         found: &mut Found,
     ) -> Result<(), PullError> {
-        let read = read_all(hits, |hit| around.plone.event(&hit.path), found).await?;
+        let read = read_all(hits, |hit| deps.plone.event(&hit.path), found).await?;
         if read.is_empty() {
             return Ok(());
         }
@@ -79,35 +74,35 @@ impl Events {
             self.listing.was_read(hit);
             noted.entry(hit.uid.clone()).or_insert(None);
         }
-        put_note(noted, around).await?;
+        put_note(noted, deps).await?;
         let events = read.iter().map(|(_, event)| event.clone()).collect();
-        let tally = around.events.put_events(events, false).await?;
+        let tally = deps.events.put_events(events, false).await?;
         found.counts.events_changed += tally.created + tally.updated;
         for (hit, _) in read {
             noted.insert(hit.uid, second(hit.modified));
         }
-        put_note(noted, around).await
+        put_note(noted, deps).await
     }
 
     async fn remove_what_is_gone(
         &self,
         noted: &mut Noted,
-        around: &PullSurroundings,
+        deps: &PullDeps,
         found: &mut Found,
     ) -> Result<(), PullError> {
         let gone: Vec<String> = noted.keys().filter(|uid| !self.listing.shows(uid)).cloned().collect();
         if gone.is_empty() {
             return Ok(());
         }
-        around.events.remove_events(gone.iter().map(|uid| id_of(uid)).collect()).await?;
+        deps.events.remove_events(gone.iter().map(|uid| id_of(uid)).collect()).await?;
         found.counts.events_removed += gone.len() as u64;
         noted.retain(|uid, _| self.listing.shows(uid));
-        put_note(noted, around).await
+        put_note(noted, deps).await
     }
 }
 
-async fn put_note(noted: &Noted, around: &PullSurroundings) -> Result<(), PullError> {
+async fn put_note(noted: &Noted, deps: &PullDeps) -> Result<(), PullError> {
     // A map of text and numbers has a JSON.
     let note = serde_json::to_string(noted).unwrap_or_default();
-    Ok(around.items.put_note(NOTE, note).await?)
+    Ok(deps.items.put_note(NOTE, note).await?)
 }

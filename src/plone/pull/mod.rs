@@ -37,7 +37,7 @@ use status::{Board, Found, PullCounts, PullStatus};
 
 /// What a pull works with.
 #[derive(Clone)]
-pub struct PullSurroundings {
+pub struct PullDeps {
     /// The college's Plone.
     pub plone: Arc<dyn Plone>,
     /// What is known of Plone's items.
@@ -106,11 +106,11 @@ pub struct Puller {
 impl Puller {
     /// Starts pulling, on a thread of its own, at once and from then on.
     #[must_use]
-    pub fn start(around: PullSurroundings, options: PullOptions) -> Self {
+    pub fn start(deps: PullDeps, options: PullOptions) -> Self {
         let board = Arc::new(Board::default());
         let for_actor = board.clone();
         let actor = PullActor::start_in_arbiter(&Arbiter::new().handle(), move |_| PullActor {
-            around,
+            deps,
             options,
             board: for_actor,
             memory: Some(Memory::new(options)),
@@ -143,7 +143,7 @@ type Outcome = Result<PullCounts, PullError>;
 
 /// The actor.
 struct PullActor {
-    around: PullSurroundings,
+    deps: PullDeps,
     options: PullOptions,
     board: Arc<Board>,
     /// None while a pull is under way.
@@ -184,7 +184,7 @@ impl PullActor {
         // Whoever asks wants to see everything, and not what is likely.
         let whole = !self.waiting.is_empty();
         let waiting = std::mem::take(&mut self.waiting);
-        let pulling = pull(self.around.clone(), self.options, memory, whole);
+        let pulling = pull(self.deps.clone(), self.options, memory, whole);
         ctx.spawn(pulling.into_actor(self).map(move |ended, act, ctx| {
             let outcome = ended.outcome.clone().map(|()| ended.found.counts);
             act.ended(ended);
@@ -203,7 +203,7 @@ impl PullActor {
             None if before.is_some() => log::info!("Plone's catalogue is pulled again"),
             _ => {}
         }
-        self.board.ended(self.around.clock.now(), ended.took, ended.found, error);
+        self.board.ended(self.deps.clock.now(), ended.took, ended.found, error);
         self.memory = Some(ended.memory);
     }
 }
@@ -216,14 +216,14 @@ struct Ended {
     took: Duration,
 }
 
-async fn pull(around: PullSurroundings, options: PullOptions, mut memory: Memory, whole: bool) -> Ended {
+async fn pull(deps: PullDeps, options: PullOptions, mut memory: Memory, whole: bool) -> Ended {
     let begun = Instant::now();
     let mut found = Found::default();
     let outcome = async {
-        memory.sections.pull(&around, options, whole, &mut found).await?;
+        memory.sections.pull(&deps, options, whole, &mut found).await?;
         // The first pull of sections looks at everything.
-        around.items_known.store(true, Ordering::Release);
-        memory.events.pull(&around, whole, &mut found).await
+        deps.items_known.store(true, Ordering::Release);
+        memory.events.pull(&deps, whole, &mut found).await
     };
     let outcome = outcome.await;
     Ended { memory, found, outcome, took: begun.elapsed() }

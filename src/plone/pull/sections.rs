@@ -26,7 +26,7 @@ use crate::plone::pull::known::{Known, left_behind};
 use crate::plone::pull::listing::{Listing, everything};
 use crate::plone::pull::reading::{Unreadable, read_all};
 use crate::plone::pull::status::Found;
-use crate::plone::pull::{PullError, PullOptions, PullSurroundings};
+use crate::plone::pull::{PullDeps, PullError, PullOptions};
 
 /// Items that are read before what was read is applied.
 const CHUNK_LEN: usize = 100;
@@ -61,8 +61,8 @@ impl Work {
     }
 
     /// Withdraws a section, if the hub has it and shows it.
-    fn withdraw(&mut self, around: &PullSurroundings, id: &SectionId, found: &mut Found) {
-        let Some((row, _)) = around.model.section(id) else { return };
+    fn withdraw(&mut self, deps: &PullDeps, id: &SectionId, found: &mut Found) {
+        let Some((row, _)) = deps.model.section(id) else { return };
         if row.state.section.withdrawn {
             return;
         }
@@ -73,34 +73,34 @@ impl Work {
     }
 
     /// Does it, in the order that this module promises.
-    async fn apply(self, around: &PullSurroundings, options: PullOptions) -> Result<(), PullError> {
+    async fn apply(self, deps: &PullDeps, options: PullOptions) -> Result<(), PullError> {
         if !self.before.is_empty() {
-            around.items.put_pulled(self.before).await?;
+            deps.items.put_pulled(self.before).await?;
         }
         for (term, edits) in self.edits {
-            if options.open_new_terms && around.model.term(&term).is_none() {
-                let opens_at = Some(Some(around.clock.now()));
-                ask(around, &term, || Command::PutTerm(TermPatch { opens_at, ..TermPatch::default() })).await?;
+            if options.open_new_terms && deps.model.term(&term).is_none() {
+                let opens_at = Some(Some(deps.clock.now()));
+                ask(deps, &term, || Command::PutTerm(TermPatch { opens_at, ..TermPatch::default() })).await?;
             }
             for some in edits.chunks(EDITS_MAX) {
                 let some: Arc<[SectionEdit]> = some.into();
-                ask(around, &term, || Command::PutSections(some.clone())).await?;
+                ask(deps, &term, || Command::PutSections(some.clone())).await?;
             }
         }
         if !self.after.is_empty() {
-            around.items.put_pulled(self.after).await?;
+            deps.items.put_pulled(self.after).await?;
         }
         if !self.marks.is_empty() {
-            around.items.mark(self.marks, around.clock.now()).await?;
+            deps.items.mark(self.marks, deps.clock.now()).await?;
         }
         Ok(())
     }
 }
 
 /// Asks a registrar, and again while it is busy. Whether a command of unknown outcome holds is found by the next pull.
-async fn ask(around: &PullSurroundings, term: &TermId, command: impl Fn() -> Command) -> Result<(), AskError> {
+async fn ask(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), AskError> {
     for _ in 0..TRIES_MAX {
-        match around.pool.ask_or_make(term.clone(), command()).await {
+        match deps.pool.ask_or_make(term.clone(), command()).await {
             Ok(_) => return Ok(()),
             Err(AskError::Overloaded) => actix::clock::sleep(TRY_PAUSE).await,
             Err(error) => return Err(error),
@@ -122,31 +122,31 @@ impl Sections {
     /// Pulls what changed.
     pub(super) async fn pull(
         &mut self,
-        around: &PullSurroundings,
+        deps: &PullDeps,
         options: PullOptions,
         whole: bool,
         found: &mut Found,
     ) -> Result<(), PullError> {
         // What the hub itself makes in Plone meanwhile is not among these, and so is not missed in the list.
-        let mut known = Known::new(around.items.items().await?);
-        let is_whole = self.listing.refresh(&around.plone, whole, found).await?;
+        let mut known = Known::new(deps.items.items().await?);
+        let is_whole = self.listing.refresh(&deps.plone, whole, found).await?;
         self.unreadable.retain_listed(&self.listing);
         let hits = self.listing.hits();
         let mut to_read = Vec::new();
         for hit in &hits {
             match self.unreadable.reason(hit).filter(|_| !self.listing.is_fresh(hit)) {
                 Some(reason) => found.problem(&hit.path, reason),
-                None if self.is_to_be_read(hit, &known, around) => to_read.push(hit.clone()),
+                None if self.is_to_be_read(hit, &known, deps) => to_read.push(hit.clone()),
                 None => {}
             }
         }
         for chunk in to_read.chunks(CHUNK_LEN) {
-            let read = read_all(chunk, |hit| around.plone.section(&hit.path), found).await?;
-            let read = without_what_the_hub_made(read, &mut known, around).await?;
-            self.work(read, &mut known, around, found).apply(around, options).await?;
+            let read = read_all(chunk, |hit| deps.plone.section(&hit.path), found).await?;
+            let read = without_what_the_hub_made(read, &mut known, deps).await?;
+            self.work(read, &mut known, deps, found).apply(deps, options).await?;
         }
         if is_whole {
-            self.withdraw_what_is_gone(&known, around, options, found).await?;
+            self.withdraw_what_is_gone(&known, deps, options, found).await?;
         }
         let counts = &mut found.counts;
         counts.sections = self.listing.len() as u64;
@@ -155,9 +155,9 @@ impl Sections {
     }
 
     /// Whether an item may say something that the hub does not know.
-    fn is_to_be_read(&self, hit: &Hit, known: &Known, around: &PullSurroundings) -> bool {
+    fn is_to_be_read(&self, hit: &Hit, known: &Known, deps: &PullDeps) -> bool {
         let Some(item) = known.by_uid(&hit.uid) else { return true };
-        let section = around.model.section(&item.section);
+        let section = deps.model.section(&item.section);
         item.modified != hit.modified
             || item.path != hit.path
             || item.deleted
@@ -166,13 +166,7 @@ impl Sections {
     }
 
     /// What is to be done about items that were read.
-    fn work(
-        &mut self,
-        read: Vec<(Hit, PloneSection)>,
-        known: &mut Known,
-        around: &PullSurroundings,
-        found: &mut Found,
-    ) -> Work {
+    fn work(&mut self, read: Vec<(Hit, PloneSection)>, known: &mut Known, deps: &PullDeps, found: &mut Found) -> Work {
         let mut work = Work::default();
         let mut readable = Vec::with_capacity(read.len());
         let mut left = Vec::new();
@@ -205,14 +199,14 @@ impl Sections {
         }
         for (item, section) in readable {
             match known.claim(&item.uid, &item.section, &self.listing) {
-                Ok(()) => take(item, section, known, around, found, &mut work),
+                Ok(()) => take(item, section, known, deps, found, &mut work),
                 Err(other) => found.problem(&item.path, format!("{other} has this term and CRN already")),
             }
         }
         // A section that is no item's any more was deleted, as far as the hub can tell.
         for item in left.iter().filter(|item| !known.has(&item.section)) {
             work.before.insert(0, known.pulled(left_behind(item)));
-            work.withdraw(around, &item.section, found);
+            work.withdraw(deps, &item.section, found);
         }
         work
     }
@@ -233,13 +227,13 @@ impl Sections {
     async fn withdraw_what_is_gone(
         &mut self,
         known: &Known,
-        around: &PullSurroundings,
+        deps: &PullDeps,
         options: PullOptions,
         found: &mut Found,
     ) -> Result<(), PullError> {
         self.hidden.retain(|uid| !self.listing.shows(uid));
         let is_shown_here =
-            |item: &PloneItem| around.model.section(&item.section).is_some_and(|(row, _)| !row.state.section.withdrawn);
+            |item: &PloneItem| deps.model.section(&item.section).is_some_and(|(row, _)| !row.state.section.withdrawn);
         let gone: Vec<&PloneItem> = known
             .items()
             .filter(|item| !self.listing.shows(&item.uid))
@@ -248,7 +242,7 @@ impl Sections {
         if gone.is_empty() {
             return Ok(());
         }
-        let all = everything(&around.plone, &Viewer::Hub, ContentKind::Section).await?;
+        let all = everything(&deps.plone, &Viewer::Hub, ContentKind::Section).await?;
         if all.unreadable > 0 {
             // What is not among the others may be one of these.
             return Ok(());
@@ -256,7 +250,7 @@ impl Sections {
         let all = all.by_uid();
         let mut work = Work::default();
         for item in gone {
-            work.withdraw(around, &item.section, found);
+            work.withdraw(deps, &item.section, found);
             let after = match all.get(&item.uid) {
                 Some(hit) => {
                     self.hidden.insert(item.uid.clone());
@@ -269,7 +263,7 @@ impl Sections {
                 work.after.push(known.pulled(after));
             }
         }
-        work.apply(around, options).await
+        work.apply(deps, options).await
     }
 }
 
@@ -279,28 +273,21 @@ impl Sections {
 async fn without_what_the_hub_made(
     mut read: Vec<(Hit, PloneSection)>,
     known: &mut Known,
-    around: &PullSurroundings,
+    deps: &PullDeps,
 ) -> Result<Vec<(Hit, PloneSection)>, PullError> {
     if read.iter().any(|(hit, _)| known.by_uid(&hit.uid).is_none()) {
         // In this order: an item that is put in between is among those that were made.
-        known.creations = around.items.creations().await?;
-        let made: HashSet<String> = around.items.items().await?.into_iter().map(|item| item.uid).collect();
+        known.creations = deps.items.creations().await?;
+        let made: HashSet<String> = deps.items.items().await?.into_iter().map(|item| item.uid).collect();
         read.retain(|(hit, _)| known.by_uid(&hit.uid).is_some() || !made.contains(&hit.uid));
     }
     Ok(read)
 }
 
 /// What is to be done about one item that can be read.
-fn take(
-    item: PloneItem,
-    section: Section,
-    known: &mut Known,
-    around: &PullSurroundings,
-    found: &mut Found,
-    work: &mut Work,
-) {
+fn take(item: PloneItem, section: Section, known: &mut Known, deps: &PullDeps, found: &mut Found, work: &mut Work) {
     let is_known = known.by_uid(&item.uid) == Some(&item);
-    match around.model.section(&item.section) {
+    match deps.model.section(&item.section) {
         None => {
             found.counts.created += 1;
             work.edit(SectionEdit { seen: None, wanted: Arc::new(section) });

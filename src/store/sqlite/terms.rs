@@ -18,7 +18,7 @@ use crate::domain::decide::decide;
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::notice::Notice;
-use crate::domain::outcome::Answer;
+use crate::domain::outcome::Outcome;
 use crate::domain::registration::Registration;
 use crate::domain::section::{Credits, Place, SectionState};
 use crate::domain::term::Term;
@@ -244,7 +244,7 @@ impl Shelf {
     }
 
     /// Decides a batch, one command after the other, each seeing what the ones before it changed.
-    fn decide(&mut self, batch: &TermBatch) -> (Vec<Option<Answer>>, Record) {
+    fn decide(&mut self, batch: &TermBatch) -> (Vec<Option<Outcome>>, Record) {
         let mut record = Record::default();
         let mut answers = Vec::with_capacity(batch.commands.len());
         for command in &batch.commands {

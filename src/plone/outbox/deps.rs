@@ -27,7 +27,7 @@ pub struct OutboxOptions {
 
 /// What the outbox works with.
 #[derive(Clone)]
-pub struct OutboxSurroundings {
+pub struct OutboxDeps {
     /// Where marks and items are kept.
     pub store: Arc<dyn OutboxStore>,
     /// The college's Plone.

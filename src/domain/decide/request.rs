@@ -4,7 +4,7 @@ use crate::domain::command::Batch;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
-use crate::domain::outcome::{Receipt, Refusal, WishOutcome};
+use crate::domain::outcome::{Receipt, Refusal, RequestOutcome};
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::view::TermView;
 
@@ -12,14 +12,21 @@ use crate::domain::decide::rules::{refused_by_own_week, refused_to_newcomers};
 use crate::domain::decide::settle::settle_all;
 
 /// What became of each wish, in the order told.
-type Results = Vec<(Crn, WishOutcome)>;
+type Results = Vec<(Crn, RequestOutcome)>;
 
 /// The standing of a registration as a receipt.
-fn receipt<V: TermView>(draft: &Draft<'_, V>, registration: &Registration, fresh: bool) -> WishOutcome {
+fn receipt<V: TermView>(draft: &Draft<'_, V>, registration: &Registration, fresh: bool) -> RequestOutcome {
     let crn = registration.crn.clone();
     let position = (registration.standing == Standing::Waitlisted).then(|| draft.position(&crn, registration.place));
     let credits = draft.section(&crn).map_or_else(Default::default, |s| s.section.credits);
-    WishOutcome::Done(Receipt { crn, standing: registration.standing, position, credits, at: registration.at, fresh })
+    RequestOutcome::Done(Receipt {
+        crn,
+        standing: registration.standing,
+        position,
+        credits,
+        at: registration.at,
+        fresh,
+    })
 }
 
 /// One press of "register". What is held already is told again, before any refusal is thought of.
@@ -28,8 +35,8 @@ pub(super) fn register<V: TermView>(
     student: &UserName,
     crn: &Crn,
     waitlist: bool,
-) -> WishOutcome {
-    let Some(state) = draft.section(crn).cloned() else { return WishOutcome::NotFound };
+) -> RequestOutcome {
+    let Some(state) = draft.section(crn).cloned() else { return RequestOutcome::NotFound };
     if let Some(held) = draft.registration(student, crn).filter(|r| r.is_held()) {
         return receipt(draft, held, false);
     }
@@ -37,17 +44,17 @@ pub(super) fn register<V: TermView>(
     let refusal = refused_to_newcomers(draft, &state.section)
         .or_else(|| refused_by_own_week(draft, student, &state.section, seat_open || !waitlist));
     if let Some(refusal) = refusal {
-        return WishOutcome::Refused(refusal);
+        return RequestOutcome::Refused(refusal);
     }
     let (standing, place) = if seat_open {
         (Standing::Enrolled, 0)
     } else if !waitlist {
         let (waitlist_open, waitlisted) = (state.waitlist_has_room(), state.waitlisted_total());
-        return WishOutcome::Refused(Refusal::SectionFull { waitlist_open, waitlisted });
+        return RequestOutcome::Refused(Refusal::SectionFull { waitlist_open, waitlisted });
     } else if state.waitlist_has_room() {
         (Standing::Waitlisted, draft.take_place())
     } else {
-        return WishOutcome::Refused(Refusal::WaitlistFull { waitlisted: state.waitlisted_total() });
+        return RequestOutcome::Refused(Refusal::WaitlistFull { waitlisted: state.waitlisted_total() });
     };
     let registration = Registration { crn: crn.clone(), standing, place, at: draft.now, passed: None };
     draft.put_registration(student, registration.clone(), Reason::Own);
@@ -56,8 +63,8 @@ pub(super) fn register<V: TermView>(
 
 /// One press of "drop". A repeated drop is told the same; what was never held is not found. A window that is closed
 /// keeps nobody in a seat: refusals bind whoever asks for one.
-pub(super) fn drop_section<V: TermView>(draft: &mut Draft<'_, V>, student: &UserName, crn: &Crn) -> WishOutcome {
-    let Some(before) = draft.registration(student, crn).cloned() else { return WishOutcome::NotFound };
+pub(super) fn drop_section<V: TermView>(draft: &mut Draft<'_, V>, student: &UserName, crn: &Crn) -> RequestOutcome {
+    let Some(before) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
     if !before.is_held() {
         return receipt(draft, &before, false);
     }
@@ -84,8 +91,8 @@ pub(super) fn batch<V: TermView>(draft: &mut Draft<'_, V>, batch: &Batch) -> Res
 
 /// Tells anew what has changed since it was told: a place that was held already may be a seat once the drops of its swap
 /// have made room for it.
-fn told_as_it_stands<V: TermView>(draft: &Draft<'_, V>, student: &UserName, outcome: &mut WishOutcome) {
-    let WishOutcome::Done(told) = outcome else { return };
+fn told_as_it_stands<V: TermView>(draft: &Draft<'_, V>, student: &UserName, outcome: &mut RequestOutcome) {
+    let RequestOutcome::Done(told) = outcome else { return };
     let Some(now) = draft.registration(student, &told.crn) else { return };
     if now.standing != told.standing {
         *outcome = receipt(draft, now, true);
@@ -100,15 +107,15 @@ pub(super) fn swap<V: TermView>(draft: &mut Draft<'_, V>, batch: &Batch) -> Resu
         batch.add.iter().map(|crn| (crn.clone(), register(draft, student, crn, batch.waitlist))).collect();
     let mut results = adds;
     results.extend(drops);
-    let failed = results.iter().find(|(_, outcome)| !matches!(outcome, WishOutcome::Done(_)));
+    let failed = results.iter().find(|(_, outcome)| !matches!(outcome, RequestOutcome::Done(_)));
     let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else {
         settle_all(draft);
         results.iter_mut().for_each(|(_, outcome)| told_as_it_stands(draft, student, outcome));
         return Ok(results);
     };
     for (_, outcome) in &mut results {
-        if matches!(outcome, WishOutcome::Done(_)) {
-            *outcome = WishOutcome::SwapUndone { because_of: because_of.clone() };
+        if matches!(outcome, RequestOutcome::Done(_)) {
+            *outcome = RequestOutcome::SwapUndone { because_of: because_of.clone() };
         }
     }
     Err(results)
