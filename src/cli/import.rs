@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::core::Core;
 use crate::domain::ids::{TermId, UserName};
+use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
 use crate::imports::{ImportOptions, Imports};
@@ -86,6 +87,7 @@ impl ImportArguments {
             _ => Err(Failure::usage(format!("--map reads NAME:COLUMN, such as seats:capacity, not {pair:?}"))),
         });
         Ok(ImportOptions {
+            realm: Realm::College,
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
             map: map.collect::<Result<_, _>>()?,
             dry_run: self.dry_run,
