@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::actors::import::{ImportSurroundings, Imports};
-use crate::actors::pool::RegistrarPool;
-use crate::actors::registrar::Surroundings;
-use crate::actors::registry::{ConnectionLimits, Registry};
-use crate::adapters::bus_local::{Events, LocalBus};
-use crate::adapters::schedule_csv::CsvSchedules;
-use crate::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use crate::bus::local::{Events, LocalBus};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::ports::clock::{Clock, SystemClock};
-use crate::ports::terms::TermStore;
-use crate::readmodel::ReadModel;
+use crate::imports::csv::CsvSchedules;
+use crate::imports::{ImportDeps, Imports};
+use crate::live::presence::{ConnectionLimits, Registry};
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::ReadModel;
+use crate::registration::registrar::RegistrarDeps;
+use crate::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use crate::store::terms::TermStore;
 
 /// The store, the terms, imports: everything but HTTP and whoever is connected.
 pub struct Core {
@@ -62,16 +62,16 @@ impl Core {
         let (bus, events) = LocalBus::new(move |user| listening.is_listening(user));
         let bus = Arc::new(bus);
         let model = Arc::new(ReadModel::new());
-        let around = Surroundings {
+        let deps = RegistrarDeps {
             store: Arc::new(store.clone()),
             model: model.clone(),
             bus: bus.clone(),
             clock: clock.clone(),
         };
-        let pool = RegistrarPool::new(around, config.registration.shards, config.registration.queue_max);
+        let pool = RegistrarPool::new(deps, config.registration.shards, config.registration.queue_max);
         let pool = Arc::new(pool);
         pool.start(store.term_ids().await.context("the terms cannot be read")?).await;
-        let imports = Imports::start(ImportSurroundings {
+        let imports = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::new(config.import.further()).map_err(anyhow::Error::msg)?),
             store: Arc::new(store.clone()),
             pool: pool.clone(),

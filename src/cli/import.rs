@@ -13,17 +13,18 @@ use futures_util::{Stream, StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use crate::actors::import::{ImportOptions, Imports};
-use crate::adapters::sqlite::SqliteStore;
 use crate::config::Config;
 use crate::core::Core;
 use crate::domain::ids::{TermId, UserName};
+use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
-use crate::protocol::percent;
+use crate::imports::{ImportOptions, Imports};
+use crate::store::sqlite::SqliteStore;
+use crate::text::percent;
 
-use super::remote::{Access, Hub, access};
-use super::{Done, Failure, say};
+use crate::cli::remote::{Access, Hub, access};
+use crate::cli::{Done, Failure, say};
 
 /// How often it is asked how far the import is.
 const ASK_PAUSE: Duration = Duration::from_millis(150);
@@ -86,6 +87,7 @@ impl ImportArguments {
             _ => Err(Failure::usage(format!("--map reads NAME:COLUMN, such as seats:capacity, not {pair:?}"))),
         });
         Ok(ImportOptions {
+            realm: Realm::College,
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
             map: map.collect::<Result<_, _>>()?,
             dry_run: self.dry_run,

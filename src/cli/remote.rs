@@ -7,15 +7,15 @@ use awc::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::adapters::sqlite::{OpenError, SqliteStore};
 use crate::config::Config;
 use crate::core::open_store;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::secret;
 use crate::identity::token::Tokens;
+use crate::store::sqlite::{OpenError, SqliteStore};
 
-use super::Failure;
+use crate::cli::Failure;
 
 /// Who the commands are, in the audit trail.
 const SUBJECT: &str = "eduhub-cli";

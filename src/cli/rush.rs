@@ -8,8 +8,6 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
-use crate::actors::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
-use crate::adapters::sqlite::{OpenError, StoreLock};
 use crate::bridge::demo_target;
 use crate::config::Config;
 use crate::domain::ids::UserName;
@@ -18,9 +16,11 @@ use crate::http::demo::{SECONDS, USERS, sandbox_id};
 use crate::identity::secret;
 use crate::identity::token::Tokens;
 use crate::rush::report::{Row, State, Target, Task};
+use crate::rush::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob, run as rush, runner};
+use crate::store::sqlite::{OpenError, StoreLock};
 
-use super::{Done, Failure, say};
+use crate::cli::{Done, Failure, say};
 
 /// How long the tokens of a run live: longer than its sandbox.
 const TOKEN_TTL: Duration = Duration::from_secs(600);

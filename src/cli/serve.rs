@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 
-use super::{Done, Failure};
+use crate::cli::{Done, Failure};
 
 /// `eduhub serve [--demo]`
 pub(super) fn run(config: Config, demo: bool) -> Done {

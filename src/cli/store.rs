@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::adapters::sqlite;
 use crate::config::Config;
+use crate::store::sqlite;
 
-use super::{Done, Failure, say};
+use crate::cli::{Done, Failure, say};
 
 /// The most notes that are printed; the rest is counted.
 const NOTES_MAX: usize = 50;

@@ -8,17 +8,17 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::adapters::sqlite::{self, OpenError, SqliteStore};
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::password;
-use crate::ports::accounts::{Account, AccountStore, AuditEntry, AuditStore};
-use crate::protocol::percent;
+use crate::store::accounts::{Account, AccountStore, AuditEntry, AuditStore};
+use crate::store::sqlite::{self, OpenError, SqliteStore};
+use crate::text::percent;
 
-use super::remote::{Access, access};
-use super::token::{role, user_name};
-use super::{Done, Failure, say};
+use crate::cli::remote::{Access, access};
+use crate::cli::token::{role, user_name};
+use crate::cli::{Done, Failure, say};
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
@@ -96,7 +96,7 @@ fn list(config: &Config) -> Done {
 
 /// Makes an account, or gives it a new password.
 fn put(config: &Config, account: Account, action: &'static str) -> Done {
-    let secret = super::password::new_password(account.username.as_str())?;
+    let secret = crate::cli::password::new_password(account.username.as_str())?;
     let done = format!("{} ({}) can sign in", account.username, account.role);
     on_system(async move {
         match access(config, Role::Admin)? {

@@ -18,13 +18,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use crate::adapters::sqlite::{Seed, SqliteStore};
 use crate::domain::alert::{Alert, AlertContent, Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{Crn, SectionId};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
-use crate::ports::accounts::AccountStore;
+use crate::store::accounts::AccountStore;
+use crate::store::sqlite::{Seed, SqliteStore};
 
 use courses::{COURSES, Course, Shape};
 use timetable::Timetable;

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use eduhub::adapters::schedule_csv::CsvSchedules;
 use eduhub::domain::ids::TermId;
-use eduhub::ports::schedule::{ScheduleOptions, ScheduleReader};
+use eduhub::imports::csv::CsvSchedules;
+use eduhub::imports::schedule::{ScheduleOptions, ScheduleReader};
 
 use crate::child_process::{self, RunAs};
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::thread;
 
+use serde_json::{Value, json};
+
 use crate::support::bridge::{
     before_plone, bridge_state, open_terms, sign_in, wait_for_roster_state, wait_for_sections,
 };
@@ -14,7 +16,6 @@ use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
-use serde_json::{Value, json};
 
 /// An hour's worth of changes.
 const CHANGES: usize = 10_000;

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use eduhub::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::domain::section::Credits;
-use eduhub::ports::StoreError;
-use eduhub::ports::terms::TermStore;
+use eduhub::store::StoreError;
+use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::store::terms::TermStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::house::{Desk, Embedded, batch, load, open_freed, wait};
@@ -156,7 +156,7 @@ fn come_through_a_full_disk() {
         }
         std::thread::yield_now();
     };
-    let holds = |loaded: &eduhub::ports::terms::LoadedTerm, who: &str| {
+    let holds = |loaded: &eduhub::store::terms::LoadedTerm, who: &str| {
         loaded.students.iter().any(|(student, held)| student.as_str() == who && held[0].is_held())
     };
     assert!(answered.iter().all(|who| holds(&loaded, who)), "an answered seat is gone");

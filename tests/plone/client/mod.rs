@@ -7,14 +7,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::support::plone::{CLERK, HUB, PASSWORD, PRIVATE_SECTIONS, Plone, REGISTRAR, SECTIONS};
-use eduhub::adapters::plone::{PloneClient, PloneOptions};
 use eduhub::domain::ids::UserName;
 use eduhub::domain::plone::{FieldValue, Fields, PloneField};
-use eduhub::ports::plone::{Catalogue, ContentKind, Directory, PAGE_LEN, PloneError, Viewer, Writer};
+use eduhub::plone::port::{Catalogue, ContentKind, Directory, PAGE_LEN, PloneError, Viewer, Writer};
+use eduhub::plone::rest::{PloneClient, PloneOptions};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+
+use crate::support::plone::{CLERK, HUB, PASSWORD, PRIVATE_SECTIONS, Plone, REGISTRAR, SECTIONS};
 
 /// Returns the Plone that these tests write to. It is shared, so each test writes only what no other one reads.
 fn written() -> &'static Plone {

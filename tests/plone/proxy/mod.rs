@@ -7,11 +7,12 @@ mod smuggling;
 
 use std::sync::OnceLock;
 
+use serde_json::json;
+
 use crate::support::bridge::{before_plone, sign_in};
 use crate::support::http::{Answer, Client};
 use crate::support::plone::{DEAN, PASSWORD, Plone, REGISTRAR};
 use crate::support::server::{Home, Server};
-use serde_json::json;
 
 /// Returns the Plone that these tests write to. It is shared, so each test writes only what no other one reads.
 fn written() -> &'static Plone {
