@@ -1,7 +1,6 @@
-//! A small college for tests of the core: sections and commands in a few words, and a term that decides and keeps.
+//! Short helpers for tests of the domain: sections, commands, and a term in memory that applies its decisions.
 
-// Each test file compiles this module for itself and uses a part of it; a helper that fails ends the test, loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(unreachable_pub)]
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,19 +20,19 @@ use eduhub::domain::view::TermView;
 use jiff::Timestamp;
 use jiff::civil::time;
 
-/// Minutes after the term's window opened; before it when negative.
+/// Returns the time this many minutes after the term opens; before it when negative.
 pub fn minute(minutes: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + minutes * 60).unwrap()
 }
 
-/// When the window of [`term`] closes.
+/// The minute at which [`term`] closes.
 pub const CLOSES: i64 = 1_000;
 
 pub fn term_id() -> TermId {
     TermId::parse("2027").unwrap()
 }
 
-/// A term that is open from minute 0 to minute [`CLOSES`].
+/// Returns a term that is open from minute 0 to minute [`CLOSES`].
 pub fn term() -> Term {
     Term { opens_at: Some(minute(0)), closes_at: Some(minute(CLOSES)), ..Term::new(term_id()) }
 }
@@ -50,9 +49,10 @@ pub fn id(text: &str) -> SectionId {
     SectionId { term: term_id(), crn: crn(text) }
 }
 
-/// A section in the making: a lecture of a course of its own, 3 credits, one seat, two places in line, no time yet.
+/// A section that is being set up.
 pub struct Make(pub SectionState);
 
+/// Returns a lecture of a course of its own with 3 credits, one seat, a waitlist of two and no meeting.
 pub fn section(number: &str) -> Make {
     let section = Section {
         id: id(number),
@@ -98,11 +98,11 @@ impl Make {
     pub fn status(self, status: SectionStatus) -> Self {
         self.with(|s| s.status = status)
     }
-    /// Meets on Mondays, between these hours.
+    /// Sets a meeting on Mondays between these hours.
     pub fn monday(self, from: i8, to: i8) -> Self {
         self.with(|s| s.meetings = vec![monday(from, to)])
     }
-    /// Seats held and people waiting outside the hub.
+    /// Sets the students enrolled and waitlisted outside the hub.
     pub fn outside(mut self, enrolled: u32, waitlisted: u32) -> Self {
         self.0.outside_enrolled = enrolled;
         self.0.outside_waitlisted = waitlisted;
@@ -154,7 +154,7 @@ pub fn status(section: &str, status: SectionStatus) -> Command {
     patch(section, |p| p.status = Some(status))
 }
 
-/// A term in memory that keeps what it decides.
+/// A term in memory that applies what it decides.
 #[derive(Clone)]
 pub struct Office {
     pub book: TermBook,
@@ -162,7 +162,7 @@ pub struct Office {
 }
 
 impl Office {
-    /// An office with these sections, at minute 1 of an open term, without a credit limit.
+    /// Returns an open term with these sections at minute 1, without a credit limit.
     pub fn of(sections: impl IntoIterator<Item = Make>) -> Self {
         Self::limited(Credits(0), sections)
     }
@@ -171,7 +171,7 @@ impl Office {
         Self { book: TermBook::new(term(), limit, sections.into_iter().map(|m| m.0), 1), now: minute(1) }
     }
 
-    /// Decides and keeps, as a registrar does. What a decision changes, it must name once.
+    /// Decides and applies a command, as a registrar does, and checks that the decision names each change once.
     pub fn decide(&mut self, command: &Command) -> Decision {
         let decision = decide(&self.book, command, self.now);
         each_thing_once(&decision.changes);
@@ -183,7 +183,7 @@ impl Office {
         self.decide(command).answer
     }
 
-    /// Asks for one thing, a minute after whatever was before.
+    /// Decides one student's command, a minute after the one before.
     pub fn wish(&mut self, command: &Command) -> RequestOutcome {
         self.now = self.now.checked_add(jiff::SignedDuration::from_mins(1)).unwrap();
         match self.ask(command) {
@@ -192,24 +192,24 @@ impl Office {
         }
     }
 
-    /// Registers someone, who must get a seat.
+    /// Registers a student, who must get a seat.
     pub fn seat(&mut self, student: &str, section: &str) {
         let got = told(&self.wish(&register(student, section)));
         assert_eq!(got, "enrolled, new", "{student} in {section}");
     }
 
-    /// Puts someone in line, who must get a place.
+    /// Puts a student on the waitlist.
     pub fn place(&mut self, student: &str, section: &str) {
         let got = told(&self.wish(&register_or_wait(student, section)));
         assert!(got.starts_with("waitlisted"), "{student} in {section}: {got}");
     }
 
-    /// What a student is told when asking, in a word.
+    /// Decides one student's command and returns the reply in a word.
     pub fn told(&mut self, command: &Command) -> String {
         told(&self.wish(command))
     }
 
-    /// How a student stands to a section: `enrolled`, `waitlisted`, `dropped` or `-`.
+    /// Returns a student's standing in a section: `enrolled`, `waitlisted`, `dropped` or `-`.
     pub fn standing(&self, student: &str, section: &str) -> &'static str {
         self.held(student, section).map_or("-", |r| r.standing.as_str())
     }
@@ -222,18 +222,18 @@ impl Office {
         self.book.section(&crn(section)).unwrap()
     }
 
-    /// Capacity, enrolled, waitlisted, open: as `GET /api/v1/seats` tells them.
+    /// Returns capacity, enrolled, waitlisted and open seats, as `GET /api/v1/seats` does.
     pub fn numbers(&self, section: &str) -> [u32; 4] {
         let state = self.state(section);
         [state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open()]
     }
 
-    /// Who waits, head first.
+    /// Returns the waitlist, in order.
     pub fn line(&self, section: &str) -> Vec<String> {
         self.book.waiting(&crn(section)).map(|(_, who)| who.to_string()).collect()
     }
 
-    /// What an import of these sections, with the totals that their file tells, would be.
+    /// Returns an import of these sections with the totals of their file.
     pub fn staged(&self, forced: bool, sections: Vec<(Make, Option<(u32, u32)>)>) -> StagedImport {
         staged(&self.book, self.now, 1, forced, sections)
     }
@@ -244,7 +244,7 @@ impl Office {
     }
 }
 
-/// An import as its job stages it, compared with the term as it stands.
+/// Returns an import as its task stages it, compared with the present term.
 pub fn staged(
     book: &TermBook,
     now: Timestamp,
@@ -265,7 +265,7 @@ pub fn staged(
     StagedImport { generation, totals_count_while_open: forced, sections, unchanged: 0 }
 }
 
-/// The window moved to these minutes.
+/// Returns a command that moves the window to these minutes.
 pub fn window(opens: Option<i64>, closes: Option<i64>) -> Command {
     Command::PutTerm(TermPatch {
         opens_at: Some(opens.map(minute)),
@@ -274,7 +274,7 @@ pub fn window(opens: Option<i64>, closes: Option<i64>) -> Command {
     })
 }
 
-/// An outcome in a word: `enrolled, new`, `waitlisted 2, as before`, `not found`, or a refusal's code.
+/// Returns an outcome in a word: `enrolled, new`, `waitlisted 2, as before`, `not found`, or a refusal's code.
 pub fn told(outcome: &RequestOutcome) -> String {
     match outcome {
         RequestOutcome::Done(Receipt { standing, position, fresh, .. }) => {
@@ -287,7 +287,7 @@ pub fn told(outcome: &RequestOutcome) -> String {
     }
 }
 
-/// The answer to a batch, as `CRN: word` each.
+/// Returns the reply to a batch, with one `CRN: word` for each part.
 pub fn told_each(answer: &Outcome) -> Vec<String> {
     match answer {
         Outcome::Batch(results) => results.iter().map(|(crn, outcome)| format!("{crn}: {}", told(outcome))).collect(),
@@ -295,7 +295,7 @@ pub fn told_each(answer: &Outcome) -> Vec<String> {
     }
 }
 
-/// What students hear, as `student section standing reason`.
+/// Returns notices as `student section standing reason`.
 pub fn heard(notices: &[Notice]) -> Vec<String> {
     let word = |n: &Notice| {
         let code = n.reason.code().map(|c| format!(" {}", c.as_str())).unwrap_or_default();
@@ -320,7 +320,7 @@ pub fn each_thing_once(changes: &Changes) {
     assert!(once, "a registration twice: {changes:?}");
 }
 
-/// Everything that a book holds, in an order of its own.
+/// Returns the contents of a book in a fixed order.
 pub fn contents(book: &TermBook) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut sections: Vec<_> = book.sections().cloned().collect();
     sections.sort_by(|a, b| a.section.id.cmp(&b.section.id));
@@ -331,7 +331,7 @@ pub fn contents(book: &TermBook) -> impl PartialEq + std::fmt::Debug + use<> {
     (book.term().clone(), sections, students, lines)
 }
 
-/// Counts of one section's registrations: enrolled, waiting.
+/// Counts the enrolled and waitlisted registrations of a section.
 pub fn counted(book: &TermBook, of: &Crn) -> (u32, u32) {
     let (mut enrolled, mut waiting) = (0, 0);
     for (_, held) in book.students() {

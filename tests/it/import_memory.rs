@@ -1,4 +1,5 @@
-//! Reading a large upload takes little memory. The test measures its own process, so it runs in a child process.
+//! The memory that reading a large upload takes. The test measures the process it runs in, so it runs in a child
+//! process.
 
 #![cfg(target_os = "linux")]
 
@@ -10,18 +11,19 @@ use eduhub::imports::schedule::{ScheduleOptions, ScheduleReader};
 
 use crate::child_process::{self, RunAs};
 
-/// A quarter of the largest upload: memory must not grow with it, so the rest would only take time.
+/// Size of the file, a quarter of the largest upload: memory must not grow with it, so a larger one only takes longer.
 const FILE_BYTES: usize = 16 * 1024 * 1024;
-/// What reading it may add: SQLite's cache of 4 MiB, and buffers.
+/// Memory that reading may add: SQLite's cache of 4 MiB, and buffers.
 const GROWTH_KIB_MAX: u64 = 10 * 1024;
 
+/// Returns the peak of the resident memory so far.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Rows whose CRNs are all over the file, each twice.
+/// Writes a schedule in which each CRN occurs twice, far apart, and returns its number of rows.
 fn write_schedule(path: &std::path::Path) -> u64 {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     let mut line = "crn,subject,number,title,cap,days,time,room,instructor\n".to_owned();

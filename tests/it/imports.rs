@@ -1,4 +1,5 @@
-//! Imports against a real embedded store: what becomes visible, what is told, and what an interrupted one leaves.
+//! Import tasks against a real embedded store: what becomes visible, what is reported, and what an interrupted import
+//! leaves behind.
 
 use std::io::Write;
 use std::path::Path;
@@ -23,9 +24,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 #[derive(Default)]
-struct Listening(Mutex<Vec<Value>>);
+struct ImportEvents(Mutex<Vec<Value>>);
 
-impl Bus for Listening {
+impl Bus for ImportEvents {
     fn publish(&self, event: Event) {
         if let Event::Import { frame, .. } = event {
             self.0.lock().unwrap().push(serde_json::from_slice(&frame).unwrap());
@@ -36,7 +37,7 @@ impl Bus for Listening {
     }
 }
 
-/// Opens the store once whoever had it before has let go: the registrars of a dropped hub end on threads of their own.
+/// Opens the store once it is unlocked: the registrars of a dropped hub end on threads of their own.
 async fn opened(options: SqliteOptions) -> SqliteStore {
     let waited = async {
         loop {
@@ -54,7 +55,7 @@ struct Hub {
     model: Arc<ReadModel>,
     pool: Arc<RegistrarPool>,
     jobs: Imports,
-    bus: Arc<Listening>,
+    bus: Arc<ImportEvents>,
 }
 
 impl Hub {
@@ -62,7 +63,7 @@ impl Hub {
         let path = folder.join("hub.sqlite");
         let store = opened(SqliteOptions { path, credit_limit: Credits(18_000), outbox: false }).await;
         let model = Arc::new(ReadModel::new());
-        let bus = Arc::new(Listening::default());
+        let bus = Arc::new(ImportEvents::default());
         let deps = RegistrarDeps {
             store: Arc::new(store.clone()),
             model: model.clone(),
@@ -138,7 +139,7 @@ async fn an_import_creates_its_term_and_repeating_it_changes_nothing() {
     let seq = hub.model.term(&term).unwrap().snapshot().seq;
     let again = hub.import(TWO, into("T1")).await;
     assert_eq!((&again["state"], &again["unchanged"], &again["changes_total"]), (&"done".into(), &2.into(), &0.into()));
-    assert_eq!(hub.model.term(&term).unwrap().snapshot().seq, seq, "nothing is published when nothing changed");
+    assert_eq!(hub.model.term(&term).unwrap().snapshot().seq, seq, "an import without changes publishes nothing");
     drop(hub);
     let after = Hub::start(folder.path()).await;
     assert_eq!(after.section("T1-2").unwrap().section.capacity, 20, "it survives a restart");
@@ -240,7 +241,7 @@ async fn a_cancelled_import_leaves_nothing_behind() {
     assert_eq!(task["created"], 2);
     let done: Value =
         serde_json::from_str(&hub.jobs.cancel(task["task"].as_str().unwrap()).await.unwrap().unwrap()).unwrap();
-    assert_eq!(done["state"], "done", "what is done is done");
+    assert_eq!(done["state"], "done", "a finished import is not cancelled");
     assert!(hub.jobs.cancel("nonsense").await.unwrap().is_none());
 }
 
@@ -249,7 +250,7 @@ async fn rows_of_an_interrupted_import_never_become_visible() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;
-    // As if the hub had ended between staging and applying: rows of the next generation, and a running task.
+    // What a hub leaves that ends between staging and applying: rows of the next generation, and a running task.
     let mut stale = hub.section("T1-2").unwrap();
     let mut section = (*stale.section).clone();
     section.capacity = 999;
@@ -274,7 +275,7 @@ async fn rows_of_an_interrupted_import_never_become_visible() {
     assert!(hub.section("T1-9").is_none());
 }
 
-/// A task as a hub leaves it that ends while it runs, or after.
+/// Returns a task as a hub stores it.
 fn kept(id: &str, state: TaskState, second: i64, body: &Value) -> KeptTask {
     let at = jiff::Timestamp::from_second(second).unwrap();
     let finished_at = (state != TaskState::Running).then_some(at);
@@ -343,7 +344,7 @@ async fn imports_of_demonstrations_do_not_evict_those_of_staff() {
     for i in (2..).take(TASKS_KEPT) {
         hub.store.put_task(kept(&format!("later-{i}"), TaskState::Done, i, &of_term("T1"))).await.unwrap();
     }
-    assert_eq!(hub.store.forget_old_tasks().await.unwrap(), ["staff"], "the oldest of the college's goes");
+    assert_eq!(hub.store.forget_old_tasks().await.unwrap(), ["staff"], "the oldest import of the college is deleted");
 }
 
 #[actix_web::test]
@@ -415,7 +416,7 @@ async fn staff_edits_between_staging_and_applying_are_kept() {
     let mut new = StagedSection { section: Arc::new(section), totals: None, staged_as: before.clone() };
     new.staged_as = imported(Some(&before), &new, true);
     hub.store.stage(2, vec![new.staged_as.clone()]).await.unwrap();
-    // Between staging and applying, staff do what the file would, and close the section.
+    // Between staging and applying, staff make the change of the file, and close the section.
     let patch = SectionPatch { capacity: Some(30), status: Some(SectionStatus::Closed), ..SectionPatch::default() };
     let term = TermId::parse("T1").unwrap();
     let patch = Command::PatchSection { crn: Crn::parse("2").unwrap(), patch };

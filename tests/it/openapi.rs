@@ -1,4 +1,4 @@
-//! The document of the interface and the server's table of paths say the same.
+//! The OpenAPI document against the server's paths.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::support::openapi::document;
 
-/// How the paths begin that the document has to describe; pages and their files need not be in it.
+/// Prefixes of the paths that the document must describe. Pages and their files need not be in it.
 const BEGINNINGS: [&str; 6] = ["/api/v1", "/healthz", "/readyz", "/metrics", "/alerts/ws", "/plone/{"];
-/// The members of a path item that are operations.
+/// Members of a path item that are operations.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The paths in a source file's string literals, without comments and without its tests.
+/// Returns the paths in the string literals of a source file, without its comments and tests.
 fn paths_in(source: &str) -> BTreeSet<String> {
     let code = source.split("\nmod tests").next().unwrap_or_default();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -26,7 +26,7 @@ fn paths_in(source: &str) -> BTreeSet<String> {
         for (at, _) in line.match_indices("\"/") {
             let literal = line[at + 1..].split('"').next().unwrap_or_default();
             if BEGINNINGS.iter().any(|beginning| literal.starts_with(beginning)) {
-                // The document has no patterns.
+                // The document writes parameters without patterns.
                 found.insert(literal.replace(":.*}", "}"));
             }
         }
@@ -51,7 +51,7 @@ fn paths_of_the_server() -> BTreeSet<String> {
     found
 }
 
-/// Every operation as `GET /path`, with its object.
+/// Returns every operation as `GET /path`, with its object.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -79,11 +79,11 @@ fn the_document_has_exactly_the_paths_of_the_server() {
     let document = document();
     let told: BTreeSet<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
     let served = paths_of_the_server();
-    assert!(served.contains("/api/v1/sections/{id}"), "the sources were not read as meant: {served:?}");
+    assert!(served.contains("/api/v1/sections/{id}"), "the paths were not found in the sources: {served:?}");
     let missing: Vec<_> = served.difference(&told).collect();
     let invented: Vec<_> = told.difference(&served).collect();
     assert!(missing.is_empty(), "static/openapi.json does not describe {missing:?}");
-    assert!(invented.is_empty(), "static/openapi.json describes what the server has not: {invented:?}");
+    assert!(invented.is_empty(), "static/openapi.json describes unknown paths: {invented:?}");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn every_operation_has_a_summary_and_a_success_response() {
         assert!(!summary.trim().is_empty(), "{name} has no summary");
         let statuses = operation["responses"].as_object().expect("responses");
         let is_good = |status: &String| status == "101" || status.starts_with('2');
-        assert!(statuses.keys().any(is_good), "{name} has no answer for when all is well");
+        assert!(statuses.keys().any(is_good), "{name} has no success response");
     }
 }
 
@@ -126,7 +126,7 @@ fn every_reference_resolves() {
     assert!(!found.is_empty());
     for reference in found {
         let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
-        assert!(target.is_some(), "{reference} leads nowhere");
+        assert!(target.is_some(), "{reference} does not resolve");
     }
 }
 

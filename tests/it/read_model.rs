@@ -1,5 +1,5 @@
-//! What readers see of a term: each commit whole, the ones before untouched, and always the same as if it were put
-//! together from scratch.
+//! Published snapshots of a term: each commit is visible as a whole, earlier snapshots do not change, and an updated
+//! snapshot equals a rebuilt one.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ fn numbered(number: u32) -> Make {
     section(&format!("{number:04}")).course(&format!("COURSE {}", number % 7))
 }
 
-/// What a snapshot shows: in the order of lists, looked up one by one, and what changed after a sequence.
+/// Returns the contents of a snapshot: its sections in list order, and the sequence of each by CRN.
 fn shown(snapshot: &Snapshot) -> (Vec<SectionState>, BTreeMap<String, u64>) {
     let listed: Vec<SectionState> = snapshot.rows_in_order().map(|row| row.state.clone()).collect();
     let found = snapshot.rows().map(|row| {
         let by_crn = snapshot.row(&row.state.section.id.crn).unwrap();
-        assert_eq!(by_crn.state, row.state, "found by its CRN");
+        assert_eq!(by_crn.state, row.state, "found by CRN");
         (row.state.section.id.crn.to_string(), row.seq)
     });
     let found = found.collect();
@@ -34,7 +34,7 @@ fn shown(snapshot: &Snapshot) -> (Vec<SectionState>, BTreeMap<String, u64>) {
 
 #[test]
 fn an_updated_snapshot_equals_a_rebuilt_one() {
-    // More sections than one shared chunk holds; then more are added, moved in the list, and changed.
+    // There are more sections than fit in one shared chunk. Then some are added, moved in the list, and changed.
     let mut all: BTreeMap<u32, Make> = (0..150).map(|n| (n, numbered(n))).collect();
     let scratch = |all: &BTreeMap<u32, Make>, seq| {
         let sections = all.values().map(|m| published(Make(m.0.clone()))).collect();
@@ -61,7 +61,7 @@ fn an_updated_snapshot_equals_a_rebuilt_one() {
         news.sort();
         let mut expected = named;
         expected.sort();
-        assert_eq!(news, expected, "what changed after the commit before");
+        assert_eq!(news, expected, "the sections changed since the commit before");
         assert_eq!(snapshot.rows_since(seq).count(), 0);
         kept.push((snapshot.clone(), shown(&snapshot)));
     }
@@ -72,7 +72,7 @@ fn an_updated_snapshot_equals_a_rebuilt_one() {
 
 #[test]
 fn readers_never_see_a_partly_published_commit() {
-    // Two sections always have the same number of people; one student's seats grow by one with each commit.
+    // Each commit enrols one more student in both sections, so their counts are always equal.
     let model = ReadModel::new();
     let loaded = LoadedTerm {
         term: term(),
@@ -94,7 +94,7 @@ fn readers_never_see_a_partly_published_commit() {
                     last = snapshot.seq;
                     if last > 0 {
                         let held =
-                            term.registrations(&user("ana")).expect("whoever sees the seat gone finds who has it");
+                            term.registrations(&user("ana")).expect("a seat that is taken belongs to a student");
                         assert!(held[0].at >= minute(i64::try_from(last).unwrap()));
                     }
                 }

@@ -1,5 +1,5 @@
-//! What a registrar promises between its callers and its store. The store is played by the test itself, call by call, so
-//! that each test holds the moment that it is about. (The real ones are held to the same port in `store_contract`.)
+//! The registrar between its callers and its store. The test itself answers each call of the store, so that it controls
+//! the moment that it examines. (The tests in `store` hold real stores to the same port.)
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -27,19 +27,19 @@ use tokio::task::JoinHandle;
 
 use crate::college::{Make, crn, drop_of, minute, register, register_or_wait, section, term, term_id, told, user};
 
-/// How long a test waits for what never comes.
+/// The time after which a test gives up waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the registrar asks of its store, with the way to answer it.
+/// A call of the store, with the channel for its answer.
 enum Call {
     Load(oneshot::Sender<Result<LoadedTerm, StoreError>>),
     Run(TermBatch, oneshot::Sender<Result<Committed, StoreError>>),
 }
 
-/// A store that does what the test says.
+/// A store whose calls the test answers.
 struct Scripted(mpsc::UnboundedSender<Call>);
 
-fn told_by_test<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StoreError>>) -> StoreFuture<T> {
+fn answered_by_test<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StoreError>>) -> StoreFuture<T> {
     async move { answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the test is over".to_owned()))) }.boxed()
 }
 
@@ -50,20 +50,20 @@ impl TermStore for Scripted {
     fn load(&self, _: &TermId) -> StoreFuture<LoadedTerm> {
         let (tell, answer) = oneshot::channel();
         let _ = self.0.send(Call::Load(tell));
-        told_by_test(answer)
+        answered_by_test(answer)
     }
     fn run(&self, batch: TermBatch) -> StoreFuture<Committed> {
         let (tell, answer) = oneshot::channel();
         let _ = self.0.send(Call::Run(batch, tell));
-        told_by_test(answer)
+        answered_by_test(answer)
     }
 }
 
-/// Hears everything.
+/// A bus that keeps every event.
 #[derive(Default)]
-struct Ear(Mutex<VecDeque<Event>>);
+struct EventLog(Mutex<VecDeque<Event>>);
 
-impl Bus for Ear {
+impl Bus for EventLog {
     fn publish(&self, event: Event) {
         self.0.lock().unwrap().push_back(event);
     }
@@ -80,28 +80,28 @@ impl Clock for Stopped {
     }
 }
 
-/// A pool with one term, and the test in the place of its store.
+/// A pool with one term, whose store is the test.
 struct Stage {
     pool: Arc<RegistrarPool>,
     model: Arc<ReadModel>,
-    ear: Arc<Ear>,
+    events: Arc<EventLog>,
     calls: mpsc::UnboundedReceiver<Call>,
     book: TermBook,
     seq: u64,
 }
 
-/// A batch at the store.
+/// A batch in flight, with the channel for its answer.
 type AtStore = (TermBatch, oneshot::Sender<Result<Committed, StoreError>>);
 
 impl Stage {
-    /// A pool whose term is asked for and not yet loaded.
+    /// Starts a pool whose term is not loaded yet.
     fn set(accepted_max: usize, wait_max: Option<Duration>, sections: impl IntoIterator<Item = Make>) -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
-        let (model, ear) = (Arc::new(ReadModel::new()), Arc::new(Ear::default()));
+        let (model, events) = (Arc::new(ReadModel::new()), Arc::new(EventLog::default()));
         let deps = RegistrarDeps {
             store: Arc::new(Scripted(sender)),
             model: model.clone(),
-            bus: ear.clone(),
+            bus: events.clone(),
             clock: Arc::new(Stopped),
         };
         let pool = RegistrarPool::new(deps, 1, accepted_max);
@@ -112,10 +112,10 @@ impl Stage {
         let book = TermBook::new(term(), Credits(0), sections.into_iter().map(|m| m.0), 1);
         let starting = pool.clone();
         actix::spawn(async move { starting.start(vec![term_id()]).await });
-        Self { pool, model, ear, calls, book, seq: 0 }
+        Self { pool, model, events, calls, book, seq: 0 }
     }
 
-    /// A pool whose term is loaded and at rest.
+    /// Starts a pool whose term is loaded and idle.
     async fn ready(accepted_max: usize, sections: impl IntoIterator<Item = Make>) -> Self {
         let mut stage = Self::set(accepted_max, None, sections);
         stage.load().await;
@@ -126,7 +126,7 @@ impl Stage {
         timeout(PATIENCE, self.calls.recv()).await.expect("the registrar asks its store").unwrap()
     }
 
-    /// The next thing asked of the store, which must be a batch.
+    /// Returns the next call of the store, which must be a batch.
     async fn batch(&mut self) -> AtStore {
         match self.call().await {
             Call::Run(batch, tell) => (batch, tell),
@@ -141,7 +141,7 @@ impl Stage {
         }
     }
 
-    /// Lets the registrar load its term, and settle it.
+    /// Answers the load of the term and the settling after it.
     async fn load(&mut self) {
         let tell = self.load_asked().await;
         tell.send(Ok(self.loaded())).unwrap();
@@ -164,7 +164,7 @@ impl Stage {
         }
     }
 
-    /// Decides and keeps a batch, as a store does.
+    /// Decides and records a batch, as a store does.
     fn keep(&mut self, batch: &TermBatch) -> Committed {
         let mut answers = Vec::new();
         let mut update = TermUpdate::default();
@@ -185,7 +185,7 @@ impl Stage {
         Committed { answers, update: changed.then_some(update) }
     }
 
-    /// Asks. The first step of asking is to be accepted and sent, or refused: it is done when this returns.
+    /// Sends a command. It is accepted or refused when this returns.
     async fn ask(&self, command: Command) -> JoinHandle<Reply> {
         let pool = self.pool.clone();
         let mut asking = Box::pin(async move { pool.ask(&term_id(), command).await.expect("the term is known") });
@@ -195,17 +195,17 @@ impl Stage {
         }
     }
 
-    /// A place among the accepted is given back as its answer goes out.
-    async fn nobody_is_left(&self) {
+    /// Waits until no accepted command is left; each is counted until its reply.
+    async fn all_are_answered(&self) {
         let back = async {
             while self.pool.accepted() > 0 {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, back).await.expect("all places are given back");
+        timeout(PATIENCE, back).await.expect("every accepted command is answered");
     }
 
-    /// What the read model says of a student and a section.
+    /// Returns the published standing of a student in a section.
     fn published_standing(&self, student: &str, section: &str) -> &'static str {
         let held = self.model.term(&term_id()).and_then(|model| model.registrations(&user(student)));
         let found = held.as_ref().and_then(|held| held.iter().find(|r| r.crn == crn(section)));
@@ -216,8 +216,8 @@ impl Stage {
         self.model.term(&term_id()).unwrap().snapshot().seq
     }
 
-    fn nothing_is_asked_of_the_store(&mut self) {
-        assert!(self.calls.try_recv().is_err(), "the store is asked for something");
+    fn assert_store_is_idle(&mut self) {
+        assert!(self.calls.try_recv().is_err(), "the store was called");
     }
 }
 
@@ -228,8 +228,8 @@ async fn replied(asked: JoinHandle<Reply>) -> Result<String, AskError> {
     })
 }
 
-/// Who asks for something in a batch, in order.
-fn askers(batch: &TermBatch) -> Vec<&str> {
+/// Returns the students of a batch, in order.
+fn students_of(batch: &TermBatch) -> Vec<&str> {
     let who = |command| match command {
         &Command::Register { ref student, .. } | &Command::Drop { ref student, .. } => student.as_str(),
         other => panic!("{other:?}"),
@@ -244,11 +244,11 @@ async fn replies_and_snapshots_wait_for_the_commit() {
     let (batch, tell) = stage.batch().await;
     let committed = stage.keep(&batch);
     let seq = stage.published_seq();
-    assert!(!asked.is_finished(), "answered while it was at the store");
+    assert!(!asked.is_finished(), "answered before the commit");
     assert_eq!(stage.published_standing("ana", "X"), "-");
     tell.send(Ok(committed)).unwrap();
     assert_eq!(replied(asked).await, Ok("enrolled, new".to_owned()));
-    assert_eq!(stage.published_standing("ana", "X"), "enrolled", "published before it was answered");
+    assert_eq!(stage.published_standing("ana", "X"), "enrolled", "published before the reply");
     assert_eq!(stage.published_seq(), seq + 1);
 }
 
@@ -258,7 +258,7 @@ async fn a_repeated_command_waits_for_the_commit_before_it() {
     let first = stage.ask(register("ana", "X")).await;
     let (batch, tell) = stage.batch().await;
     let again = stage.ask(register("ana", "X")).await;
-    assert!(!again.is_finished(), "a double click is told of a seat that may yet be lost");
+    assert!(!again.is_finished(), "the reply may name a seat that is lost");
     let committed = stage.keep(&batch);
     tell.send(Ok(committed)).unwrap();
     assert_eq!(replied(first).await, Ok("enrolled, new".to_owned()));
@@ -273,15 +273,15 @@ async fn one_batch_is_in_flight_and_later_commands_form_the_next() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let mut asked = vec![stage.ask(register("s0", "X")).await];
     let (first, tell) = stage.batch().await;
-    assert_eq!(askers(&first), ["s0"]);
+    assert_eq!(students_of(&first), ["s0"]);
     for student in ["s1", "s2", "s3"] {
         asked.push(stage.ask(register(student, "X")).await);
-        stage.nothing_is_asked_of_the_store();
+        stage.assert_store_is_idle();
     }
     let committed = stage.keep(&first);
     tell.send(Ok(committed)).unwrap();
     let (second, tell) = stage.batch().await;
-    assert_eq!(askers(&second), ["s1", "s2", "s3"]);
+    assert_eq!(students_of(&second), ["s1", "s2", "s3"]);
     let committed = stage.keep(&second);
     tell.send(Ok(committed)).unwrap();
     for asked in asked {
@@ -297,10 +297,10 @@ async fn after_a_failed_commit_the_term_is_reloaded_first() {
     let next = stage.ask(register("bob", "X")).await;
     tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
     assert_eq!(replied(lost).await, Err(AskError::OutcomeUnknown));
-    assert_eq!(stage.published_standing("ana", "X"), "-", "what is not known is not published");
+    assert_eq!(stage.published_standing("ana", "X"), "-", "an unknown outcome is not published");
     let tell = stage.load_asked().await;
-    stage.nothing_is_asked_of_the_store();
-    // The store did keep it, as it turns out: what it holds is what counts.
+    stage.assert_store_is_idle();
+    // The store did commit it: what it loads is the truth.
     let decision = decide(&stage.book, &register("ana", "X"), minute(1));
     stage.book.apply(&decision.changes);
     stage.seq += 1;
@@ -310,7 +310,7 @@ async fn after_a_failed_commit_the_term_is_reloaded_first() {
     let committed = stage.keep(&settle);
     tell.send(Ok(committed)).unwrap();
     let (batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["bob"], "whoever waited is tried once, and what failed is not tried again");
+    assert_eq!(students_of(&batch), ["bob"], "the waiting command is run once, and the failed one is not repeated");
     let committed = stage.keep(&batch);
     tell.send(Ok(committed)).unwrap();
     assert_eq!(replied(next).await, Ok("enrolled, new".to_owned()));
@@ -333,7 +333,7 @@ async fn each_store_error_maps_to_its_own_reply() {
         tell.send(Err(error.clone())).unwrap();
         assert_eq!(replied(asked).await, Err(expected), "{error}");
         stage.load().await;
-        stage.nobody_is_left().await;
+        stage.all_are_answered().await;
     }
 }
 
@@ -344,16 +344,16 @@ async fn commands_past_the_bound_are_refused_at_once() {
     let (batch, tell) = stage.batch().await;
     let second = stage.ask(register("s1", "X")).await;
     let third = stage.ask(register("s2", "X")).await;
-    assert_eq!(replied(third).await, Err(AskError::Overloaded), "while the store has answered nothing");
+    assert_eq!(replied(third).await, Err(AskError::Overloaded), "refused before the store answers");
     let committed = stage.keep(&batch);
     tell.send(Ok(committed)).unwrap();
     assert_eq!(replied(first).await, Ok("enrolled, new".to_owned()));
     let (batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["s1"]);
+    assert_eq!(students_of(&batch), ["s1"]);
     let committed = stage.keep(&batch);
     tell.send(Ok(committed)).unwrap();
     assert_eq!(replied(second).await, Ok("enrolled, new".to_owned()));
-    stage.nobody_is_left().await;
+    stage.all_are_answered().await;
 }
 
 #[actix::test]
@@ -369,11 +369,11 @@ async fn an_abandoned_command_is_dropped_undecided() {
     tell.send(Ok(committed)).unwrap();
     assert!(replied(first).await.is_ok());
     let (batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["s2"]);
+    assert_eq!(students_of(&batch), ["s2"]);
     let committed = stage.keep(&batch);
     tell.send(Ok(committed)).unwrap();
     assert!(replied(stayed).await.is_ok());
-    stage.nobody_is_left().await;
+    stage.all_are_answered().await;
 }
 
 #[actix::test]
@@ -386,7 +386,7 @@ async fn an_expired_command_is_refused_undecided() {
     let committed = stage.keep(&settle);
     tell.send(Ok(committed)).unwrap();
     assert_eq!(replied(asked).await, Err(AskError::Overloaded));
-    stage.nothing_is_asked_of_the_store();
+    stage.assert_store_is_idle();
 }
 
 #[actix::test]
@@ -399,7 +399,7 @@ async fn a_failed_decision_fails_its_own_caller_only() {
     tell.send(Ok(committed)).unwrap();
     assert!(replied(first).await.is_ok());
     let (mut batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["s1", "s2"]);
+    assert_eq!(students_of(&batch), ["s1", "s2"]);
     batch.commands.remove(0);
     let mut committed = stage.keep(&batch);
     committed.answers.insert(0, None);
@@ -436,15 +436,15 @@ async fn a_failed_settle_answers_waiting_callers_and_reloads() {
     tell.send(Ok(stage.loaded())).unwrap();
     let (_, tell) = stage.batch().await;
     tell.send(Err(StoreError::Refused("a row that cannot be written".to_owned()))).unwrap();
-    assert_eq!(replied(asked).await, Err(AskError::Overloaded), "nobody waits for a term that does not come");
+    assert_eq!(replied(asked).await, Err(AskError::Overloaded), "the caller does not wait for the term");
     stage.load().await;
 }
 
 #[actix::test]
 async fn a_command_for_an_unknown_term_is_not_accepted() {
     let stage = Stage::ready(10, []).await;
-    let nobody = TermId::parse("2099").unwrap();
-    assert!(stage.pool.ask(&nobody, register("ana", "X")).await.is_none());
+    let unknown = TermId::parse("2099").unwrap();
+    assert!(stage.pool.ask(&unknown, register("ana", "X")).await.is_none());
     assert_eq!(stage.pool.accepted(), 0);
 }
 
@@ -461,7 +461,7 @@ async fn events_name_everyone_who_was_promoted_or_moved_up() {
         assert!(replied(asked).await.is_ok());
     }
     let mut words = Vec::new();
-    for event in stage.ear.0.lock().unwrap().drain(..) {
+    for event in stage.events.0.lock().unwrap().drain(..) {
         match event {
             Event::Registrations(news) => words.extend(news.iter().map(|n| {
                 let (who, standing) = (&n.notice.student, n.notice.standing.as_str());

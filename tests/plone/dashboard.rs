@@ -1,13 +1,13 @@
-//! News and dashboards of a hub in front of a real Plone: who sees what, and a morning without Plone.
+//! Announcements and dashboards of a hub in front of a real Plone: who sees which, and what they show in an outage.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::barrier::Barrier;
 use crate::support::bridge::{before_plone, sign_in};
-use crate::support::http::{Answer, Client};
-use crate::support::meeting::Meeting;
+use crate::support::http::{Client, Response};
 use crate::support::openapi::assert_has_schema;
 use crate::support::plone::{PASSWORD, Plone, REGISTRAR};
 use crate::support::server::Home;
@@ -20,7 +20,7 @@ const DESK: &str = "/api/v1/admin/plone";
 const SYNC: &str = "/api/v1/admin/plone/sync";
 const RESEND: &str = "/api/v1/admin/plone/outbox/resend";
 
-/// What visitors of the site see, newest first, as scripts/plone/site.py makes it.
+/// News that visitors of the site see, newest first, as scripts/plone/site.py creates them.
 const PUBLIC: [&str; 5] = [
     "Registration opens on the hub",
     "Fees and deadlines",
@@ -28,10 +28,10 @@ const PUBLIC: [&str; 5] = [
     "Lot C is closed",
     "A page pasted from elsewhere",
 ];
-/// What staff of Plone see besides.
+/// News that only staff of Plone see.
 const PRIVATE: &str = "Budget, not to be published yet";
 
-/// Everybody who looks at a dashboard at the same moment.
+/// Concurrent requests for a dashboard.
 const AT_ONCE: usize = 200;
 
 fn titles(answer: &Value) -> Vec<String> {
@@ -39,20 +39,20 @@ fn titles(answer: &Value) -> Vec<String> {
     items.iter().map(|item| item["title"].as_str().expect("a title").to_owned()).collect()
 }
 
-fn news(client: &mut Client) -> Answer {
+fn news(client: &mut Client) -> Response {
     client.get(NEWS).expect(200)
 }
 
-/// Waits until these are announced.
+/// Waits until exactly these news are announced.
 fn wait_for_news(client: &mut Client, wanted: &[&str]) {
     eventually(&format!("{wanted:?}"), || {
-        // While Plone is asked for everything at once the first time, it may be late.
+        // During the first pull Plone may be too slow to answer in time.
         let answer = client.get(NEWS);
         (answer.status == 200 && titles(&answer.json()["items"]) == wanted).then_some(())
     });
 }
 
-/// News items that Plone was asked for one by one, by their paths.
+/// Returns how often single news items were read from Plone.
 fn items_read(plone: &Plone) -> usize {
     plone.requests().iter().filter(|line| line.contains("\"GET ") && line.contains("/news/")).count()
 }
@@ -96,7 +96,7 @@ fn private_news_are_shown_only_to_members_who_may_see_them() {
     let dashboard = editor.get(DASHBOARD).expect(200).json();
     assert!(titles(&dashboard["announcements"]).contains(&PRIVATE.to_owned()), "{dashboard:#}");
 
-    // A token of the hub's own for the same name is nobody in Plone.
+    // A token from the command line is no member of Plone, even with the same name.
     let others = [
         server.client(),
         server.client().signed_in(&sign_in(&server, "student1")),
@@ -122,7 +122,7 @@ fn a_sync_reads_only_edited_news_again() {
     let etag = news(&mut visitor).header("etag").unwrap().to_owned();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
 
-    // Plone tells times to the second: what was read right after it was made is read once more.
+    // Plone's times have a resolution of one second: items read right after their creation are read once more.
     admin.post_json(SYNC, &json!({})).expect(200);
     let before = items_read(&plone);
     let pulled = admin.call("POST", SYNC, &[], b"").unwrap().expect(200).json();
@@ -135,7 +135,7 @@ fn a_sync_reads_only_edited_news_again() {
     let list = news(&mut visitor);
     assert_eq!(list.json()["items"][2]["title"], "Library opens at night");
     assert_ne!(list.header("etag"), Some(etag.as_str()));
-    assert_eq!(items_read(&plone) - before, 1, "only what was edited is read again");
+    assert_eq!(items_read(&plone) - before, 1, "only the edited item is read again");
 
     plone.change_as_hub("POST", "/news/fees/@workflow/retract", None);
     plone.change_as_hub("DELETE", "/news/parking", None);
@@ -143,8 +143,8 @@ fn a_sync_reads_only_edited_news_again() {
     assert_eq!(titles(&news(&mut visitor).json()["items"]), [PUBLIC[0], "Library opens at night", PUBLIC[4]]);
 }
 
-/// No answer says anything of Plone's own.
-fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Answer) {
+/// Checks that a response contains no internals of Plone.
+fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Response) {
     let text = answer.text();
     let (behind, before) = (plone.address().to_string(), relay.address().to_string());
     for secret in ["Traceback", "traceback", "File \\\"", "127.0.0.1", PASSWORD, behind.as_str(), before.as_str()] {
@@ -174,12 +174,12 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         (titles(&editor.get(DASHBOARD).json()["announcements"]).len() == 6).then_some(())
     });
     for mode in [Mode::Refuse, Mode::Hang, Mode::Answer500, Mode::Garbage, Mode::Drip, Mode::Cut] {
-        eventually("Plone is seen to be well", || {
+        eventually("a dashboard that says that Plone is well", || {
             (student.get(DASHBOARD).json()["sources"]["plone"]["ok"] == true).then_some(())
         });
         relay.set(mode);
         let mut slowest = Duration::ZERO;
-        let told = eventually(&format!("{mode:?} is told"), || {
+        let dashboard = eventually(&format!("a dashboard that reports {mode:?}"), || {
             let asked = Instant::now();
             let answer = student.get(DASHBOARD).expect(200);
             slowest = slowest.max(asked.elapsed());
@@ -188,12 +188,12 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
             (answer.json()["sources"]["plone"]["ok"] == false).then(|| answer.json())
         });
         println!("{mode:?}: the slowest dashboard took {slowest:?}");
-        assert_has_schema("Dashboard", &told);
+        assert_has_schema("Dashboard", &dashboard);
         assert!(
-            told["sources"]["plone"]["age_s"].is_u64() && told["sources"]["plone"]["error"].is_string(),
-            "{told:#}"
+            dashboard["sources"]["plone"]["age_s"].is_u64() && dashboard["sources"]["plone"]["error"].is_string(),
+            "{dashboard:#}"
         );
-        assert_eq!(told["sources"]["store"]["ok"], true);
+        assert_eq!(dashboard["sources"]["store"]["ok"], true);
         assert_eq!(titles(&editor.get(DASHBOARD).expect(200).json()["announcements"]).len(), 6, "{mode:?}");
         let ready = student.get("/readyz").expect(200);
         assert_eq!((&ready.json()["ready"], &ready.json()["plone"]), (&json!(true), &json!("unavailable")), "{mode:?}");
@@ -224,11 +224,11 @@ fn announcements_survive_a_restart_without_plone() {
     let server = home.serve();
     assert_eq!(news(&mut server.client()).json(), before);
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
-    let told = eventually("it is told that Plone does not answer", || {
-        let told = ann.get(DASHBOARD).expect(200).json();
-        (told["sources"]["plone"]["ok"] == false).then_some(told)
+    let dashboard = eventually("a dashboard that says that Plone does not answer", || {
+        let dashboard = ann.get(DASHBOARD).expect(200).json();
+        (dashboard["sources"]["plone"]["ok"] == false).then_some(dashboard)
     });
-    assert_eq!(titles(&told["announcements"]), PUBLIC);
+    assert_eq!(titles(&dashboard["announcements"]), PUBLIC);
 }
 
 #[test]
@@ -241,10 +241,10 @@ fn without_a_copy_announcements_fail_until_plone_answers() {
     let answer = ann.get(NEWS);
     assert!([502, 504].contains(&answer.status), "{}", answer.text());
     assert_eq!(answer.code(), "plone_unavailable");
-    let told = ann.get(DASHBOARD).expect(200).json();
-    assert_has_schema("Dashboard", &told);
-    assert_eq!((&told["announcements"], &told["sources"]["plone"]["ok"]), (&json!([]), &json!(false)));
-    assert_eq!(told["sources"]["plone"]["age_s"], Value::Null);
+    let dashboard = ann.get(DASHBOARD).expect(200).json();
+    assert_has_schema("Dashboard", &dashboard);
+    assert_eq!((&dashboard["announcements"], &dashboard["sources"]["plone"]["ok"]), (&json!([]), &json!(false)));
+    assert_eq!(dashboard["sources"]["plone"]["age_s"], Value::Null);
     relay.set(Mode::Pass);
     let list = eventually("the news", || Some(ann.get(NEWS)).filter(|answer| answer.status == 200)).json();
     assert_eq!(titles(&list["items"]), PUBLIC);
@@ -258,12 +258,12 @@ fn concurrent_dashboards_cause_one_read_of_plone() {
     let token = sign_in(&server, REGISTRAR);
     let reads = |whose: &str| server.metric(&format!("eduhub_plone_copy_reads_total{{whose=\"{whose}\"}}"));
     let before = reads("visitors");
-    let meeting = Meeting::of(AT_ONCE);
+    let start = Barrier::new(AT_ONCE);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 let mut client = server.client().signed_in(&token);
-                meeting.wait();
+                start.wait();
                 let dashboard = client.get(DASHBOARD).expect(200).json();
                 assert!(titles(&dashboard["announcements"]).len() >= PUBLIC.len(), "{dashboard:#}");
             });
@@ -298,7 +298,7 @@ fn only_admins_see_the_state_of_plone() {
     );
     assert_eq!(admin.post_json(RESEND, &json!({"sections": ["?"]})).expect(422).json()["field"], "sections[0]");
     assert_eq!(admin.call("POST", RESEND, &[("Content-Type", "text/plain")], b"{}").unwrap().expect(415).status, 415);
-    eventually("the audit trail tells of it", || {
+    eventually("two entries in the audit trail", || {
         let trail = admin.get("/api/v1/admin/audit?action=plone.resend").expect(200).json();
         (trail["items"].as_array().unwrap().len() == 2).then_some(())
     });

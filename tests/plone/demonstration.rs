@@ -22,7 +22,7 @@ fn plone_loses_updates_that_the_hub_keeps() {
     assert_eq!((&row["recorded"], &row["users"]), (&Value::Null, &json!(200)));
     assert!(row["told"].as_u64().unwrap() > row["held"].as_u64().unwrap(), "Plone kept every update: {row}");
     assert!(row["lost"].as_u64().unwrap() > 0, "{row}");
-    // What was pressed for is gone, and no pull took it for a section.
+    // The item of the demonstration is gone, and no pull took it for a section.
     let token = plone.login(HUB, PASSWORD);
     assert_eq!(plone.request("GET", "/courses/eduhub-demonstration", Some(&token), None).0, 404);
     admin.post_json("/api/v1/admin/plone/sync", &json!({})).expect(200);

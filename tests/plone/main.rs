@@ -7,7 +7,7 @@
 //! - [`proxy`]: Plone behind the hub
 //! - [`sign_in`]: members of Plone sign in to the hub
 //! - [`dashboard`]: announcements and dashboards
-//! - [`outage`]: a morning without Plone
+//! - [`outage`]: outages of Plone
 //! - [`demonstration`]: the performance demonstration against Plone
 
 #![allow(

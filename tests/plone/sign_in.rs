@@ -1,47 +1,49 @@
-//! Signing in through the hub to a real Plone: who is who, what ends a sign-in, and a morning on which Plone is down.
+//! Members of Plone sign in to the hub: their roles, what ends a sign-in, and signing in while Plone is down.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::json;
 
+use crate::support::barrier::Barrier;
 use crate::support::bridge::{before_plone, sign_in};
-use crate::support::http::Answer;
-use crate::support::meeting::Meeting;
+use crate::support::http::Response;
 use crate::support::plone::{CLERK, DEAN, PASSWORD, Plone, REGISTRAR, STUDENTS};
 use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
 use crate::support::wait::eventually;
 
-/// Sign-ins at the same moment.
+/// Concurrent sign-ins.
 const AT_ONCE: usize = 200;
 
-/// A hub before this Plone that looks each second whether members are still there.
+/// Returns the store of a hub in front of this Plone that checks members each second.
 fn hub(plone: &Plone) -> Home {
     before_plone(Home::new(), &plone.url()).setting("plone.recheck_s", "1")
 }
 
-fn login(server: &Server, user: &str, password: &str) -> Answer {
+fn login(server: &Server, user: &str, password: &str) -> Response {
     server.client().post_json("/api/v1/login", &json!({"username": user, "password": password}))
 }
 
-fn me(server: &Server, token: &str) -> Answer {
+fn me(server: &Server, token: &str) -> Response {
     server.client().signed_in(token).get("/api/v1/me")
 }
 
-fn connected(server: &Server, token: &str) -> Socket {
+/// Connects and waits until the session is live.
+fn live_socket(server: &Server, token: &str) -> Socket {
     let mut socket = Socket::connect(server.address(), Some(token));
     socket.wait_for("live", |frame| frame["type"] == "live");
     socket
 }
 
-fn new_user(plone: &Plone, name: &str, roles: &[&str]) {
+/// Creates a user of Plone.
+fn create_user(plone: &Plone, name: &str, roles: &[&str]) {
     let user = json!({"username": name, "email": format!("{name}@college.example"), "password": PASSWORD,
                       "fullname": "Zoë Zimmer", "roles": roles});
     plone.change_as_hub("POST", "/@users", Some(&user));
 }
 
-/// Waits for a line of the audit trail about somebody, of this action and detail.
+/// Waits for an entry of the audit trail with this user, action and detail.
 fn wait_for_audit(home: &Home, server: &Server, user: &str, action: &str, detail: &str) {
     let mut admin = server.client().signed_in(&home.token("auditor", "admin"));
     eventually(&format!("{action}, {detail}"), || {
@@ -51,7 +53,7 @@ fn wait_for_audit(home: &Home, server: &Server, user: &str, action: &str, detail
     });
 }
 
-/// Waits until no password waits to be hashed.
+/// Waits until all queued passwords are hashed.
 fn wait_for_hashes(server: &Server) {
     eventually("all passwords are hashed", || {
         (server.metric("eduhub_queue_length{queue=\"passwords\"}") == 0.0).then_some(())
@@ -73,7 +75,7 @@ fn roles_follow_plones_roles_and_groups() {
     for (user, role) in kinds {
         let answer = login(&server, user, PASSWORD).expect(200).json();
         let names: Vec<_> = answer.as_object().unwrap().keys().collect();
-        assert_eq!(names, ["expires_at", "token", "user"], "nothing of Plone's comes along");
+        assert_eq!(names, ["expires_at", "token", "user"], "nothing of Plone is passed on");
         assert_eq!((&answer["user"]["username"], &answer["user"]["role"]), (&json!(user), &json!(role)));
         let me = me(&server, answer["token"].as_str().unwrap()).expect(200).json();
         assert_eq!(me, answer["user"]);
@@ -84,7 +86,7 @@ fn roles_follow_plones_roles_and_groups() {
     }
     wait_for_audit(&home, &server, "nobody", "login.failed", "wrong user name or password");
 
-    new_user(plone, "stranger", &["Member"]);
+    create_user(plone, "stranger", &["Member"]);
     plone.change_as_hub("PATCH", "/@users/stranger", Some(&json!({"roles": {"Member": false}})));
     let refused = login(&server, "stranger", PASSWORD).expect(403);
     assert_eq!(refused.code(), "forbidden");
@@ -95,19 +97,19 @@ fn roles_follow_plones_roles_and_groups() {
 fn plone_tokens_are_not_accepted_as_hub_tokens() {
     let plone = Plone::shared();
     let server = hub(plone).serve();
-    new_user(plone, "orphan", &["Member"]);
+    create_user(plone, "orphan", &["Member"]);
     let (good, orphaned) = (plone.login("student2", PASSWORD), plone.login("orphan", PASSWORD));
     let ended = plone.login("student2", PASSWORD);
     assert_eq!(plone.request("POST", "/@logout", Some(&ended), None).0, 204);
     plone.change_as_hub("DELETE", "/@users/orphan", None);
     let (_, payload_and_signature) = good.split_once('.').unwrap();
     let (payload, _) = payload_and_signature.split_once('.').unwrap();
-    // {"alg":"none"}; and a payload that says it expired in 2001
+    // {"alg":"none"}, and a payload that expired in 2001
     let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
     let expired = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZG1pbiIsImV4cCI6MTAwMDAwMDAwMH0.c2lnbmF0dXJl";
     for token in [good.as_str(), &orphaned, &ended, &unsigned, expired] {
         assert_eq!(me(&server, token).expect(401).code(), "unauthenticated", "{token}");
-        assert_eq!(login(&server, "student2", &token[..200.min(token.len())]).status, 401, "nor is it a password");
+        assert_eq!(login(&server, "student2", &token[..200.min(token.len())]).status, 401, "it is no password either");
     }
     assert_eq!(login(&server, "orphan", PASSWORD).expect(401).code(), "bad_credentials");
 }
@@ -117,16 +119,16 @@ fn a_user_deleted_in_plone_is_signed_out() {
     let plone = Plone::shared();
     let home = hub(plone);
     let server = home.serve();
-    new_user(plone, "leaver", &["Member"]);
+    create_user(plone, "leaver", &["Member"]);
     let token = sign_in(&server, "leaver");
     let minted = home.token("leaver", "student");
-    let (mut socket, mut by_minted) = (connected(&server, &token), connected(&server, &minted));
+    let (mut socket, mut by_minted) = (live_socket(&server, &token), live_socket(&server, &minted));
     plone.change_as_hub("DELETE", "/@users/leaver", None);
     assert_eq!(socket.wait_for_close().0, 4001);
     assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated");
     assert_eq!(login(&server, "leaver", PASSWORD).expect(401).code(), "bad_credentials");
     wait_for_audit(&home, &server, "leaver", "login.ended", "Plone does not know this user any more");
-    // A token that was minted is never checked with Plone.
+    // A token from the command line is never checked with Plone.
     me(&server, &minted).expect(200);
     by_minted.send(&json!({"type": "ping"}));
     by_minted.wait_for("pong", |frame| frame["type"] == "pong");
@@ -136,7 +138,7 @@ fn a_user_deleted_in_plone_is_signed_out() {
 fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
     let plone = Plone::shared();
     let server = hub(plone).serve();
-    new_user(plone, "mover", &["Member"]);
+    create_user(plone, "mover", &["Member"]);
     let in_group =
         |member: bool| plone.change_as_hub("PATCH", "/@groups/registrars", Some(&json!({"users": {"mover": member}})));
     for (member, role) in [(false, "student"), (true, "staff"), (false, "student")] {
@@ -144,7 +146,7 @@ fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
         let answer = login(&server, "mover", PASSWORD).expect(200).json();
         assert_eq!((&answer["user"]["role"], &answer["user"]["name"]), (&json!(role), &json!("Zoë Zimmer")));
         let token = answer["token"].as_str().unwrap().to_owned();
-        let mut socket = connected(&server, &token);
+        let mut socket = live_socket(&server, &token);
         in_group(!member);
         assert_eq!(socket.wait_for_close().0, 4001, "{role}");
         assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated", "{role}");
@@ -155,7 +157,7 @@ fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
 fn signing_out_ends_that_sign_in_only() {
     let server = hub(Plone::shared()).serve();
     let (first, second) = (sign_in(&server, "student3"), sign_in(&server, "student3"));
-    let mut socket = connected(&server, &first);
+    let mut socket = live_socket(&server, &first);
     server.client().signed_in(&first).post_json("/api/v1/logout", &json!({})).expect(204);
     assert_eq!(socket.wait_for_close().0, 4003);
     me(&server, &first).expect(401);
@@ -168,7 +170,7 @@ fn a_local_account_takes_precedence_over_a_plone_user() {
     let home = hub(Plone::shared());
     let server = home.serve();
     let by_plone = sign_in(&server, "student4");
-    let mut socket = connected(&server, &by_plone);
+    let mut socket = live_socket(&server, &by_plone);
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
     let account = json!({"role": "staff", "password": "a local password"});
     admin.put_json("/api/v1/admin/users/student4", &account).expect(201);
@@ -177,8 +179,8 @@ fn a_local_account_takes_precedence_over_a_plone_user() {
     assert_eq!(login(&server, "student4", PASSWORD).expect(401).code(), "bad_credentials");
     let local = login(&server, "student4", "a local password").expect(200).json();
     assert_eq!(local["user"]["role"], "staff");
-    // Another role of a local account ends its tokens just so.
-    let mut socket = connected(&server, local["token"].as_str().unwrap());
+    // A changed role of a local account ends its tokens, too.
+    let mut socket = live_socket(&server, local["token"].as_str().unwrap());
     admin.put_json("/api/v1/admin/users/student4", &json!({"role": "student"})).expect(200);
     assert_eq!(socket.wait_for_close().0, 4001);
 }
@@ -202,7 +204,7 @@ fn a_locked_account_is_refused_with_plones_message() {
     let plone = Plone::start();
     plone.install_lockout();
     let server = hub(&plone).serve();
-    // The same wrong password again would not count. The last one is told already what comes of it.
+    // Repeating the same wrong password would not count. The last attempt already locks the account.
     for (guess, status) in [("one", 401), ("two", 401), ("three", 403)] {
         assert_eq!(login(&server, "student1", guess).status, status, "{guess}");
     }
@@ -230,7 +232,7 @@ fn known_passwords_and_sign_ins_survive_an_outage() {
     assert!(!unknown.text().contains("127.0.0.1"), "{}", unknown.text());
     let unanswered = || server.metric("eduhub_plone_rechecks_total{outcome=\"unanswered\"}");
     let so_far = unanswered();
-    eventually("Plone is asked about members in vain", || {
+    eventually("failed checks of members", || {
         me(&server, &before).expect(200);
         (unanswered() >= so_far + 3.0).then_some(())
     });
@@ -246,13 +248,13 @@ fn known_passwords_and_sign_ins_survive_an_outage() {
 #[test]
 fn bursts_of_sign_ins_are_throttled_not_rejected() {
     let server = before_plone(Home::new(), &Plone::shared().url()).without("limits.login_per_minute").serve();
-    let (at_once, told_to_wait) = (Meeting::of(AT_ONCE), AtomicUsize::new(0));
+    let (start, throttled) = (Barrier::new(AT_ONCE), AtomicUsize::new(0));
     thread::scope(|scope| {
         for n in 0..AT_ONCE {
-            let (server, at_once, told_to_wait) = (&server, &at_once, &told_to_wait);
+            let (server, start, throttled) = (&server, &start, &throttled);
             scope.spawn(move || {
                 let user = format!("student{}", n % STUDENTS + 1);
-                at_once.wait();
+                start.wait();
                 eventually(&format!("{user} is signed in"), || {
                     let answer = login(server, &user, PASSWORD);
                     if answer.status == 200 {
@@ -260,11 +262,11 @@ fn bursts_of_sign_ins_are_throttled_not_rejected() {
                     }
                     assert!(matches!(answer.status, 502..=504), "{user}: {}", answer.text());
                     assert!(answer.header("retry-after").is_some(), "{user}: {}", answer.text());
-                    told_to_wait.fetch_add(1, Ordering::Relaxed);
+                    throttled.fetch_add(1, Ordering::Relaxed);
                     None
                 });
             });
         }
     });
-    println!("{AT_ONCE} sign-ins at once: {} times told to wait", told_to_wait.into_inner());
+    println!("{AT_ONCE} sign-ins at once, {} throttled", throttled.into_inner());
 }

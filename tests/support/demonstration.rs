@@ -25,8 +25,8 @@ pub fn result_of<'t>(task: &'t Value, target: &str) -> &'t Value {
     results.iter().find(|row| row["target"] == target).unwrap_or_else(|| panic!("no result of {target}: {task}"))
 }
 
-/// Checks what must hold of the hub's result on every machine: `users` students, no seat oversold or lost, no error, and
-/// imports ran meanwhile.
+/// Checks what must hold of the hub's result on every machine: `users` students, no seat oversold or lost, no error,
+/// and imports ran meanwhile.
 pub fn assert_hub_lost_nothing(task: &Value, users: u64) {
     let hub = result_of(task, "hub");
     println!("{hub}\n{}", task["background"]);

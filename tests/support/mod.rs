@@ -8,10 +8,10 @@
 //! - [`schedule`]: generated schedules, importing them and opening their term
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone
 //! - [`bridge`]: a hub in front of Plone
+//! - [`barrier`]: a barrier for threads, with a deadline
 //! - [`audit`]: the invariants of a term: no seat lost or oversold, no student with a clash
 //! - [`demonstration`]: the performance demonstration
 //! - [`openapi`]: the OpenAPI document, and answers held against it
-//! - [`meeting`]: a barrier for threads, with a deadline
 //! - [`wait`]: waiting for a condition, with a deadline
 //! - [`random`]: seeded random numbers, so that a failure can be repeated
 //!
@@ -28,10 +28,10 @@
 )]
 
 pub mod audit;
+pub mod barrier;
 pub mod bridge;
 pub mod demonstration;
 pub mod http;
-pub mod meeting;
 pub mod openapi;
 pub mod plone;
 pub mod random;

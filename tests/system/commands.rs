@@ -1,4 +1,4 @@
-//! The commands as an operator types them: the built program, beside a running hub and without one.
+//! The command line as an operator uses it, beside a running server and without one.
 
 use std::fs;
 use std::io::Write;
@@ -7,51 +7,52 @@ use std::process::Stdio;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::http::Answer;
+use crate::support::http::Response;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 
-/// What a command came to.
+/// What a command printed, and its exit status.
 #[derive(Debug)]
-struct Said {
+struct Finished {
     status: i32,
     out: String,
     err: String,
 }
 
-impl Said {
-    fn ended(self, status: i32) -> Self {
+impl Finished {
+    /// Checks the exit status.
+    fn exited_with(self, status: i32) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
-    /// Done, and said on standard output.
-    fn done(self) -> String {
-        self.ended(0).out
+    /// Checks that the command succeeded and returns its standard output.
+    fn succeeded(self) -> String {
+        self.exited_with(0).out
     }
-    /// Not done; the one sentence why.
-    fn refused(self, status: i32, because: &str) {
-        let said = self.ended(status);
-        assert!(said.err.contains(because), "{because:?} is not in {:?}", said.err);
-        assert!(!said.err.contains("panicked"), "{}", said.err);
+    /// Checks that the command failed with this status, and that standard error says why.
+    fn failed_with(self, status: i32, because: &str) {
+        let finished = self.exited_with(status);
+        assert!(finished.err.contains(because), "{because:?} is not in {:?}", finished.err);
+        assert!(!finished.err.contains("panicked"), "{}", finished.err);
     }
 }
 
-/// Runs a command with this on its standard input.
-fn type_in(home: &Home, arguments: &[&str], input: &str) -> Said {
+/// Runs a command with `input` on its standard input.
+fn run_with_input(home: &Home, arguments: &[&str], input: &str) -> Finished {
     let mut command = home.command(arguments);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A command that does not read what is typed may have ended already.
+    // A command that does not read its input may have exited already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Said { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    Finished { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-fn run(home: &Home, arguments: &[&str]) -> Said {
-    type_in(home, arguments, "")
+fn run(home: &Home, arguments: &[&str]) -> Finished {
+    run_with_input(home, arguments, "")
 }
 
-fn log_in(server: &Server, user: &str, password: &str) -> Answer {
+fn log_in(server: &Server, user: &str, password: &str) -> Response {
     server.client().post_json("/api/v1/login", &json!({"username": user, "password": password}))
 }
 
@@ -62,33 +63,34 @@ fn schedule() -> Schedule {
 #[test]
 fn accounts_are_managed_with_passwords_from_standard_input() {
     let home = Home::new();
-    type_in(&home, &["user", "add", "ann", "--role", "staff"], "correct horse 1\n").done();
+    run_with_input(&home, &["user", "add", "ann", "--role", "staff"], "correct horse 1\n").succeeded();
     let server = home.serve();
     assert_eq!(log_in(&server, "ann", "correct horse 1").expect(200).json()["user"]["role"], "staff");
 
-    // From here on through the hub that has the store.
-    type_in(&home, &["user", "add", "bob", "--role", "student"], "battery staple 2\n").done();
+    // From here on the commands go through the running hub, which holds the store.
+    run_with_input(&home, &["user", "add", "bob", "--role", "student"], "battery staple 2\n").succeeded();
     let token = log_in(&server, "bob", "battery staple 2").expect(200).json()["token"].as_str().unwrap().to_owned();
-    type_in(&home, &["user", "add", "bob", "--role", "admin"], "whatever else 3\n").refused(1, "bob has an account");
-    type_in(&home, &["user", "add", "eve", "--role", "student"], "short\n").refused(2, "a password has");
-    type_in(&home, &["user", "add", "e v e", "--role", "student"], "long enough 4\n").refused(2, "e v e");
-    let list = run(&home, &["user", "list"]).done();
+    run_with_input(&home, &["user", "add", "bob", "--role", "admin"], "whatever else 3\n")
+        .failed_with(1, "bob has an account");
+    run_with_input(&home, &["user", "add", "eve", "--role", "student"], "short\n").failed_with(2, "a password has");
+    run_with_input(&home, &["user", "add", "e v e", "--role", "student"], "long enough 4\n").failed_with(2, "e v e");
+    let list = run(&home, &["user", "list"]).succeeded();
     assert!(["ann", "bob"].iter().all(|name| list.contains(name)) && !list.contains("eve"), "{list}");
 
-    type_in(&home, &["user", "passwd", "bob"], "another one 5\n").done();
+    run_with_input(&home, &["user", "passwd", "bob"], "another one 5\n").succeeded();
     log_in(&server, "bob", "battery staple 2").expect(401);
     log_in(&server, "bob", "another one 5").expect(200);
-    run(&home, &["user", "remove", "bob"]).done();
+    run(&home, &["user", "remove", "bob"]).succeeded();
     log_in(&server, "bob", "another one 5").expect(401);
     server.client().signed_in(&token).get("/api/v1/me").expect(401);
-    run(&home, &["user", "remove", "bob"]).refused(1, "bob");
+    run(&home, &["user", "remove", "bob"]).failed_with(1, "bob");
 }
 
 #[test]
 fn invalid_settings_are_named_in_full_before_anything_starts() {
     let home = Home::new();
-    fs::write(home.folder().join("config.toml"), run(&home, &["default-config"]).done()).unwrap();
-    run(&home, &["check-config"]).done();
+    fs::write(home.folder().join("config.toml"), run(&home, &["default-config"]).succeeded()).unwrap();
+    run(&home, &["check-config"]).succeeded();
     for (text, named) in [
         ("[server]\nbnid = \"127.0.0.1:1\"\n", "server.bnid"),
         ("[registration]\nshards = \"many\"\n", "registration.shards"),
@@ -97,17 +99,17 @@ fn invalid_settings_are_named_in_full_before_anything_starts() {
         let file = home.folder().join("other.toml");
         fs::write(&file, text).unwrap();
         for command in ["check-config", "serve"] {
-            run(&home, &[command, "--config", "other.toml"]).refused(2, named);
+            run(&home, &[command, "--config", "other.toml"]).failed_with(2, named);
         }
     }
     let home = home.setting("limits.login_per_minute", "often");
-    run(&home, &["serve"]).refused(2, "limits.login_per_minute");
+    run(&home, &["serve"]).failed_with(2, "limits.login_per_minute");
 }
 
 #[test]
 fn serve_demo_binds_to_the_loopback_interface_only() {
     let home = Home::new().setting("server.bind", "0.0.0.0:0");
-    run(&home, &["serve", "--demo"]).refused(2, "loopback");
+    run(&home, &["serve", "--demo"]).failed_with(2, "loopback");
     assert!(!home.folder().join("eduhub.db").exists(), "no store with accounts that everybody knows");
 }
 
@@ -115,11 +117,11 @@ fn serve_demo_binds_to_the_loopback_interface_only() {
 fn a_second_hub_is_refused_while_other_commands_work() {
     let home = Home::new();
     let server = home.serve();
-    run(&home, &["serve"]).refused(1, &server.address().to_string());
+    run(&home, &["serve"]).failed_with(1, &server.address().to_string());
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
-    let verified = run(&home, &["verify"]).done();
+    let verified = run(&home, &["verify"]).succeeded();
     assert!(verified.contains("2 sections"), "{verified}");
-    run(&home, &["token", "--subject", "ann", "--role", "king"]).ended(2);
+    run(&home, &["token", "--subject", "ann", "--role", "king"]).exited_with(2);
     server.client().signed_in(&home.token("ann", "student")).get("/api/v1/me").expect(200);
 }
 
@@ -132,13 +134,13 @@ fn a_backup_of_a_running_store_restores_every_seat() {
     let ann = home.token("ann", "student");
     let seat = "/api/v1/me/registrations/203001-10001";
     server.client().signed_in(&ann).put(seat).expect(201);
-    run(&home, &["backup", "copy.db"]).done();
+    run(&home, &["backup", "copy.db"]).succeeded();
     server.client().signed_in(&ann).delete(seat).expect(200);
-    run(&home, &["restore", "copy.db", "--replace"]).ended(1);
+    run(&home, &["restore", "copy.db", "--replace"]).exited_with(1);
     server.stop();
 
-    run(&home, &["restore", "copy.db"]).refused(1, "--replace");
-    run(&home, &["restore", "copy.db", "--replace"]).done();
+    run(&home, &["restore", "copy.db"]).failed_with(1, "--replace");
+    run(&home, &["restore", "copy.db", "--replace"]).succeeded();
     let server = home.serve();
     let held = server.client().signed_in(&ann).get("/api/v1/me/registrations").expect(200).json();
     assert_eq!(held["items"][0]["section"], "203001-10001", "{held}");
@@ -159,8 +161,8 @@ fn verify_finds_a_wrong_seat_count() {
         )
         .unwrap();
     assert!(changed > 0);
-    let said = run(&home, &["verify"]).ended(1);
-    assert!(said.out.contains("203001-10001"), "{said:?}");
+    let finished = run(&home, &["verify"]).exited_with(1);
+    assert!(finished.out.contains("203001-10001"), "{finished:?}");
 }
 
 #[test]
@@ -168,15 +170,15 @@ fn import_reports_bad_lines_dry_runs_and_imports() {
     let home = Home::new();
     let file = home.folder().join("schedule.csv");
     fs::write(&file, "crn,course,title,cap\n1,A 1,One,10\n2,B 1,Two,ten\n").unwrap();
-    let said = run(&home, &["import", "schedule.csv", "--term", "T1"]).ended(1);
-    let told = said.out + &said.err;
-    assert!(told.contains("line 3") || told.contains("3:"), "{told}");
+    let finished = run(&home, &["import", "schedule.csv", "--term", "T1"]).exited_with(1);
+    let printed = finished.out + &finished.err;
+    assert!(printed.contains("line 3") || printed.contains("3:"), "{printed}");
     fs::write(&file, "crn,course,title,cap\n1,A 1,One,10\n2,B 1,Two,20\n").unwrap();
-    run(&home, &["import", "schedule.csv", "--term", "T1", "--dry-run"]).done();
+    run(&home, &["import", "schedule.csv", "--term", "T1", "--dry-run"]).succeeded();
     let server = home.serve();
     let count = || server.client().get("/api/v1/sections").expect(200).json()["total"].clone();
     assert_eq!(count(), 0, "a dry run changes nothing");
-    run(&home, &["import", "schedule.csv", "--term", "T1"]).done();
+    run(&home, &["import", "schedule.csv", "--term", "T1"]).succeeded();
     assert_eq!(count(), 2, "through the running hub");
-    run(&home, &["import", "nothing.csv", "--term", "T1"]).refused(1, "nothing.csv");
+    run(&home, &["import", "nothing.csv", "--term", "T1"]).failed_with(1, "nothing.csv");
 }

@@ -1,5 +1,5 @@
-//! A seat that was answered survives `kill -9`: concurrent students against the built program, which is killed at
-//! random moments, started again, and asked about every seat that it had acknowledged.
+//! No acknowledged seat is lost by `kill -9`. Concurrent students send requests to the built program, which is killed
+//! at a random moment and started again; then every acknowledged seat must be there.
 
 use std::collections::BTreeMap;
 use std::hint;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::audit::{Week, audit, weeks};
-use crate::support::http::{Answer, Client};
-use crate::support::meeting::Meeting;
+use crate::support::audit::{Registrations, all_registrations, audit};
+use crate::support::barrier::Barrier;
+use crate::support::http::{Client, Response};
 use crate::support::random::{Random, seed};
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
@@ -21,11 +21,11 @@ const TERM: &str = "203001";
 const STUDENTS: usize = 40;
 const SECTIONS: usize = 40;
 const ROUNDS: usize = 20;
-/// The server is killed after so many answers at most.
+/// The server is killed after this many answers at most.
 const ANSWERS_MAX: usize = 900;
 
-/// Pairs of sections of one course, in eight slots, some of them half an hour into the next, with so few seats that
-/// most are soon taken and lines form.
+/// Returns pairs of sections of one course in eight slots, some of which overlap the next by half an hour. There are so
+/// few seats that most are soon taken and waitlists form.
 fn schedule() -> Schedule {
     let row = |index: usize| {
         let number = u32::try_from(index).unwrap();
@@ -45,29 +45,29 @@ fn schedule() -> Schedule {
     Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() }
 }
 
-/// What a student asks for.
+/// A request of a student.
 #[derive(Debug, Clone)]
-enum Wish {
+enum Request {
     Add { section: String, waitlist: bool },
     Drop { section: String },
     Swap { drop: String, add: String },
 }
 
-impl Wish {
-    /// Any wish; mostly one that can come true.
-    fn random(random: &mut Random, held: &Week, ids: &[String]) -> Self {
+impl Request {
+    /// Returns a random request, mostly one that can succeed.
+    fn random(random: &mut Random, held: &Registrations, ids: &[String]) -> Self {
         let add = random.pick(ids).clone();
         let mine = if held.is_empty() { None } else { held.keys().nth(random.below(held.len())).cloned() };
         match (random.below(100), mine) {
             (60..80, Some(section)) => Self::Drop { section },
             (80..95, Some(drop)) if drop != add => Self::Swap { drop, add },
-            // A second click on what is held.
+            // A double click.
             (95..100, Some(section)) => Self::Add { section, waitlist: false },
             _ => Self::Add { section: add, waitlist: random.percent(60) },
         }
     }
 
-    fn ask(&self, student: &mut Client) -> std::io::Result<Answer> {
+    fn ask(&self, student: &mut Client) -> std::io::Result<Response> {
         let path = "/api/v1/me/registrations";
         match self {
             Self::Add { section, waitlist } => {
@@ -80,8 +80,9 @@ impl Wish {
         }
     }
 
-    /// What is held when it has come true. A seat that was never told of has the status `?`.
-    fn fulfilled(&self, mut held: Week) -> Week {
+    /// Returns the registrations after this request has succeeded. A seat that was never acknowledged has the status
+    /// `?`.
+    fn applied_to(&self, mut held: Registrations) -> Registrations {
         let (add, drop) = match self {
             Self::Add { section, .. } => (Some(section), None),
             Self::Drop { section } => (None, Some(section)),
@@ -96,15 +97,15 @@ impl Wish {
         held
     }
 
-    /// What is held after an answer, which is checked for what it may say.
-    fn answered(&self, held: Week, answer: &Answer) -> Week {
+    /// Checks the answer and returns the registrations after it.
+    fn after_answer(&self, held: Registrations, answer: &Response) -> Registrations {
         let text = answer.text();
-        let told = |body: &Value| (body["status"].as_str().expect(&text).to_owned(), body["position"].as_u64());
+        let seat_in = |body: &Value| (body["status"].as_str().expect(&text).to_owned(), body["position"].as_u64());
         match (self, answer.status) {
             (Self::Add { section, .. }, 201) => {
                 assert!(!held.contains_key(section), "a second seat in {section}: {text}");
-                let mut held = self.fulfilled(held);
-                held.insert(section.clone(), told(&answer.json()));
+                let mut held = self.applied_to(held);
+                held.insert(section.clone(), seat_in(&answer.json()));
                 held
             }
             (Self::Add { section, .. }, 200) => {
@@ -113,7 +114,7 @@ impl Wish {
             }
             (Self::Drop { section }, 200) => {
                 assert_eq!(answer.json()["status"], "dropped", "{section}");
-                self.fulfilled(held)
+                self.applied_to(held)
             }
             (Self::Swap { add, .. }, 200) => {
                 let body = answer.json();
@@ -123,9 +124,9 @@ impl Wish {
                 if refused > 0 {
                     return held;
                 }
-                let seat = told(results.iter().find(|part| part["section"] == **add).expect(&text));
-                let mut held = self.fulfilled(held);
-                // A swap for what is held already only drops.
+                let seat = seat_in(results.iter().find(|part| part["section"] == **add).expect(&text));
+                let mut held = self.applied_to(held);
+                // A swap for a section that is held already only drops.
                 held.insert(add.clone(), seat);
                 held
             }
@@ -135,19 +136,18 @@ impl Wish {
     }
 }
 
-/// What a student knows when the connection breaks: what was acknowledged, and the wish that was never answered.
-struct Memory {
-    held: Week,
-    unanswered: Option<Wish>,
+/// What a student knows when the connection breaks: the acknowledged registrations, and the request without an answer.
+struct Acknowledged {
+    held: Registrations,
+    unanswered: Option<Request>,
 }
 
-impl Memory {
-    /// Holds what is true after the restart against what was acknowledged. The unanswered wish may have come true or
-    /// not, but never by half.
-    fn check(&self, actual: &Week) {
+impl Acknowledged {
+    /// Checks the registrations after the restart. The unanswered request was applied as a whole or not at all.
+    fn check(&self, actual: &Registrations) {
         let without = &self.held;
-        let with = self.unanswered.as_ref().map(|wish| wish.fulfilled(without.clone()));
-        let matches = |expected: &Week| {
+        let with = self.unanswered.as_ref().map(|request| request.applied_to(without.clone()));
+        let matches = |expected: &Registrations| {
             expected.keys().eq(actual.keys())
                 && expected.iter().all(|(id, (status, _))| status != "enrolled" || actual[id].0 == "enrolled")
         };
@@ -159,32 +159,38 @@ impl Memory {
     }
 }
 
-/// One student, asking until the server is gone.
-fn study(
+/// Sends requests of one student until the connection breaks.
+fn send_requests(
     mut student: Client,
-    mut held: Week,
+    mut held: Registrations,
     ids: &[String],
     mut random: Random,
     answers: &AtomicUsize,
     enough: usize,
     kill: &Sender<()>,
-) -> Memory {
+) -> Acknowledged {
     loop {
-        let wish = Wish::random(&mut random, &held, ids);
-        let Ok(answer) = wish.ask(&mut student) else {
-            return Memory { held, unanswered: Some(wish) };
+        let request = Request::random(&mut random, &held, ids);
+        let Ok(answer) = request.ask(&mut student) else {
+            return Acknowledged { held, unanswered: Some(request) };
         };
-        held = wish.answered(held, &answer);
+        held = request.after_answer(held, &answer);
         if answers.fetch_add(1, Ordering::Relaxed) + 1 == enough {
             let _ = kill.send(());
         }
     }
 }
 
-/// All students at once, until the server is killed in the middle of it.
-fn round(server: Server, tokens: &[String], held: Vec<Week>, ids: &[String], random: &mut Random) -> Vec<Memory> {
+/// Runs all students at once and kills the server while they send requests.
+fn run_until_killed(
+    server: Server,
+    tokens: &[String],
+    held: Vec<Registrations>,
+    ids: &[String],
+    random: &mut Random,
+) -> Vec<Acknowledged> {
     let (enough, a_little_later) = (1 + random.below(ANSWERS_MAX), Duration::from_micros(random.next() % 3_000));
-    let (answers, together) = (AtomicUsize::new(0), Meeting::of(tokens.len()));
+    let (answers, start) = (AtomicUsize::new(0), Barrier::new(tokens.len()));
     let (kill, killed) = mpsc::channel();
     thread::scope(|scope| {
         let students: Vec<_> = tokens
@@ -193,17 +199,17 @@ fn round(server: Server, tokens: &[String], held: Vec<Week>, ids: &[String], ran
             .map(|(token, held)| {
                 let student = server.client().signed_in(token);
                 let (random, kill) = (Random::seeded(random.next()), kill.clone());
-                let (answers, together) = (&answers, &together);
+                let (answers, start) = (&answers, &start);
                 scope.spawn(move || {
-                    together.wait();
-                    study(student, held, ids, random, answers, enough, &kill)
+                    start.wait();
+                    send_requests(student, held, ids, random, answers, enough, &kill)
                 })
             })
             .collect();
-        // A student who fails hangs up; when all have, nobody says "enough" any more, and the joins below tell why.
+        // When every student has failed, `recv` returns an error, and the joins below report the panics.
         drop(kill);
         let _ = killed.recv();
-        // Not right after an answer, where nothing may be under way.
+        // Not right after an answer, when no request may be in flight.
         let until = Instant::now() + a_little_later;
         while Instant::now() < until {
             hint::spin_loop();
@@ -222,23 +228,23 @@ fn every_acknowledged_seat_survives_twenty_kills() {
     let tokens = home.tokens("crash", "student", STUDENTS);
     let mut server = home.serve();
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
-    let mut held: Vec<Week> = vec![BTreeMap::new(); STUDENTS];
+    let mut held: Vec<Registrations> = vec![BTreeMap::new(); STUDENTS];
     let mut unanswered = 0;
     for number in 1..=ROUNDS {
-        let memories = round(server, &tokens, held, &ids, &mut random);
+        let before = run_until_killed(server, &tokens, held, &ids, &mut random);
         home.verify().unwrap_or_else(|e| panic!("round {number}: {e}"));
         server = home.serve();
-        held = weeks(&server, TERM, &tokens);
-        for (memory, actual) in memories.iter().zip(&held) {
-            memory.check(actual);
-            unanswered += usize::from(memory.unanswered.is_some());
+        held = all_registrations(&server, TERM, &tokens);
+        for (acknowledged, actual) in before.iter().zip(&held) {
+            acknowledged.check(actual);
+            unanswered += usize::from(acknowledged.unanswered.is_some());
         }
         audit(&server, &schedule, &held);
     }
-    assert!(unanswered > 0, "the kills never caught a request under way");
+    assert!(unanswered > 0, "no kill interrupted a request");
     let seats: usize = held.iter().map(BTreeMap::len).sum();
     println!("{ROUNDS} kills, {unanswered} requests cut off, {seats} seats and places held in the end");
-    assert!(seats > STUDENTS, "so few seats show nothing");
+    assert!(seats > STUDENTS, "so few seats prove nothing");
 }
 
 #[test]
@@ -252,11 +258,11 @@ fn sigterm_exits_with_0_and_keeps_every_seat() {
         let path = format!("/api/v1/me/registrations/{}?waitlist=true", schedule.ids()[0]);
         server.client().signed_in(token).put(&path).expect(201);
     }
-    let before = weeks(&server, TERM, &tokens);
+    let before = all_registrations(&server, TERM, &tokens);
     let status = server.stop();
     assert_eq!(status.code(), Some(0), "SIGTERM is not a failure");
     home.verify().unwrap();
     let server = home.serve();
-    assert_eq!(weeks(&server, TERM, &tokens), before);
+    assert_eq!(all_registrations(&server, TERM, &tokens), before);
     audit(&server, &schedule, &before);
 }

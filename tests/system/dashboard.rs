@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::openapi::assert_has_schema;
-use crate::support::schedule::{finished, import, open};
+use crate::support::schedule::{open_term, start_import, wait_for_import};
 use crate::support::server::Home;
 
 const DASHBOARD: &str = "/api/v1/dashboard";
@@ -14,9 +14,9 @@ fn a_dashboard_without_plone_has_all_but_announcements() {
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     let file = "crn,course,capacity,title\n1,MATH 1,5,Sums\n2,ART 2,5,Lines\n3,BIOL 3,5,Leaves\n";
-    let task = import(&mut staff, "203001", file.as_bytes());
-    assert_eq!(finished(&mut staff, &task)["state"], "done");
-    open(&mut staff, "203001");
+    let task = start_import(&mut staff, "203001", file.as_bytes());
+    assert_eq!(wait_for_import(&mut staff, &task)["state"], "done");
+    open_term(&mut staff, "203001");
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
     ann.put("/api/v1/me/registrations/203001-1").expect(201);
     ann.put_json("/api/v1/me/plan", &json!({"sections": ["203001-2"]})).expect(200);

@@ -1,4 +1,4 @@
-//! The performance demonstration: what it tells is so, nobody else sees its sandbox, and nothing of it stays.
+//! The performance demonstration: its report is true, its sandbox is hidden, and it leaves nothing in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -26,19 +26,19 @@ fn home() -> Home {
     Home::new().setting("auth.secret", SECRET)
 }
 
-/// A term of the college's own, with one section.
+/// Returns a schedule of the college itself, with one section.
 fn schedule() -> Schedule {
     Schedule { term: "203001".into(), rows: vec![Row::lecture("10001", "MATH 101")] }
 }
 
-/// The store, read beside whoever has it.
+/// Opens the store for reading beside the server that holds it.
 fn store(home: &Home) -> Connection {
     let path = home.folder().join("eduhub.db");
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the store can be read")
 }
 
-/// How many rows each table has. The audit trail grows, as it should, and so do those who were seen; nobody of these
-/// may be made up.
+/// Returns the number of rows of each table, except the audit trail and the people seen, which grow as they should.
+/// Checks that no student of a demonstration is among the people.
 fn rows(home: &Home) -> BTreeMap<String, u64> {
     let store = store(home);
     let mut names = store
@@ -49,22 +49,22 @@ fn rows(home: &Home) -> BTreeMap<String, u64> {
     assert_eq!(
         store.query_row(made_up, [], |row| row.get::<_, u64>(0)),
         Ok(0),
-        "students of a demonstration were seen"
+        "students of a demonstration are among the people seen"
     );
     let count =
         |name: &str| store.query_row(&format!("SELECT count(*) FROM \"{name}\""), [], |row| row.get(0)).unwrap();
-    // SQLite's own, which counts what was ever stored.
+    // SQLite's own tables count all rows ever inserted.
     names.into_iter().filter(|name| !name.starts_with("sqlite_")).map(|name| (name.clone(), count(&name))).collect()
 }
 
-/// The sandbox that is open.
+/// Returns the id of the open sandbox.
 fn sandbox(home: &Home) -> Option<String> {
     let open = store(home).query_row("SELECT id FROM terms WHERE id GLOB '_sandbox-*'", [], |row| row.get(0));
     open.ok()
 }
 
-/// A token that is good in this sandbox only.
-fn confined(sandbox: &str, role: Role) -> String {
+/// Returns a token that is valid in this sandbox only.
+fn sandbox_token(sandbox: &str, role: Role) -> String {
     let (term, user) = (TermId::parse(sandbox).unwrap(), UserName::parse("somebody").unwrap());
     let tokens = Tokens::new(&SecretString::from(SECRET));
     tokens.mint_for_sandbox(&term, &user, role, Duration::from_secs(600), Timestamp::now()).unwrap().token
@@ -90,15 +90,15 @@ fn a_rush_loses_nothing_and_leaves_no_trace() {
         let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
         names.filter(|name| name.ends_with(end)).collect::<BTreeSet<_>>()
     };
-    // Not the upload of the term itself, which goes soon after it is read.
+    // The upload of the term itself is deleted soon after it was read, so it is not counted.
     let files_before = files(".errors.csv");
 
     let output = rush(&home, &["--users", "300", "--seconds", "4", "--json"]);
     assert!(output.status.success(), "{}", error_of(&output));
     let task: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_hub_lost_nothing(&task, 300);
-    // Where no Plone may be pressed, what was measured before is told, and that it was.
-    assert!(result_of(&task, "plone")["recorded"].as_str().is_some_and(|told| told.contains("Plone 6.2.2")), "{task}");
+    // Without a Plone to measure, an earlier measurement is reported, and marked as such.
+    assert!(result_of(&task, "plone")["recorded"].as_str().is_some_and(|text| text.contains("Plone 6.2.2")), "{task}");
 
     assert_eq!(rows(&home), before, "something of the demonstration is in the store");
     assert_eq!(sandbox(&home), None);
@@ -109,7 +109,7 @@ fn a_rush_loses_nothing_and_leaves_no_trace() {
     assert_eq!(client.get("/api/v1/alerts").expect(200).json()["items"], json!([]));
     home.verify().unwrap();
 
-    // The same for people.
+    // The same as a table.
     let output = rush(&home, &["--users", "50", "--seconds", "2"]);
     assert!(output.status.success(), "{}", error_of(&output));
     let table = String::from_utf8(output.stdout).unwrap();
@@ -130,32 +130,32 @@ fn an_admin_watches_it_live_while_its_sandbox_is_hidden() {
     let task = start(&mut admin, &json!({"users": 60, "seconds": 6, "target": "both"}));
     let sandbox = eventually("a sandbox", || sandbox(&home));
 
-    // One at a time, wherever it is asked for.
+    // Only one demonstration runs at a time, however it is started.
     let refused = admin.post_json("/api/v1/admin/demo", &json!({})).expect(429);
     assert!(refused.code() == "rate_limited" && refused.header("retry-after").is_some(), "{}", refused.text());
     let output = rush(&home, &["--users", "10", "--seconds", "1"]);
     assert!(output.status.code() == Some(1) && error_of(&output).contains("one runs at a time"), "{output:?}");
 
-    nobody_sees(&home, &server, &sandbox);
+    assert_sandbox_is_hidden(&home, &server, &sandbox);
 
     let pressing = eventually("requests while it runs", || {
-        let told = admin.get(&format!("/api/v1/admin/demo/{task}")).expect(200).json();
-        assert_eq!(told["state"], "running", "it ended before anybody could look: {told}");
-        let live = told["results"].as_array()?.iter().find(|row| row["target"] == "hub")?.clone();
+        let state = admin.get(&format!("/api/v1/admin/demo/{task}")).expect(200).json();
+        assert_eq!(state["state"], "running", "it ended before it could be observed: {state}");
+        let live = state["results"].as_array()?.iter().find(|row| row["target"] == "hub")?.clone();
         live["requests"].as_u64().is_some_and(|requests| requests > 0).then_some(live)
     });
-    assert_eq!(pressing["held"], Value::Null, "nobody knows yet what is held: {pressing}");
+    assert_eq!(pressing["held"], Value::Null, "the seats held are not known yet: {pressing}");
     assert_hub_lost_nothing(&wait_for_end(&mut admin, &task), 60);
     let newest = admin.get("/api/v1/admin/demo").expect(200).json();
     assert_eq!(newest["task"], json!(task));
     assert_eq!(rows(&home), before, "something of the demonstration is in the store");
-    // And then the next may run.
+    // Then the next one can run.
     let next = start(&mut admin, &json!({"users": 5, "seconds": 1, "target": "hub"}));
     assert_eq!(wait_for_end(&mut admin, &next)["state"], "done");
 }
 
-/// Neither students nor staff nor admins, by whatever door.
-fn nobody_sees(home: &Home, server: &Server, sandbox: &str) {
+/// Checks that no role sees the sandbox or can use it, by any interface.
+fn assert_sandbox_is_hidden(home: &Home, server: &Server, sandbox: &str) {
     let section = format!("{sandbox}-10001");
     for role in ["student", "staff", "admin"] {
         let token = home.token("curious", role);
@@ -194,22 +194,22 @@ fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     let before = rows(&home);
     let (mine, other) = ("_sandbox-mine", "_sandbox-other");
-    // A body that is refused unread ends its connection.
-    let admin = || server.client().signed_in(&confined(mine, Role::Admin));
+    // Refusing a request without reading its body closes the connection, so each request has its own.
+    let admin = || server.client().signed_in(&sandbox_token(mine, Role::Admin));
     let path = |term: &str| format!("/api/v1/admin/demo/sandboxes/{term}");
     admin().put_json(&path(other), &json!({})).expect(403);
     let boss = home.token("boss", "admin");
     server.client().signed_in(&boss).put_json(&path(mine), &json!({})).expect(403);
     let opened = admin().put_json(&path(mine), &json!({"users": 10, "seconds": 5})).expect(201).json();
     let section = opened["sections"][0]["id"].as_str().expect("a section").to_owned();
-    let mut second = server.client().signed_in(&confined(other, Role::Admin));
+    let mut second = server.client().signed_in(&sandbox_token(other, Role::Admin));
     second.put_json(&path(other), &json!({})).expect(429);
 
-    let mut student = server.client().signed_in(&confined(mine, Role::Student));
+    let mut student = server.client().signed_in(&sandbox_token(mine, Role::Student));
     student.put(&format!("/api/v1/me/registrations/{section}")).expect(201);
     let seats = student.get(&format!("/api/v1/seats?term={mine}")).expect(200).json();
     assert_eq!(seats["seats"].as_array().unwrap().iter().filter(|row| row[2] == 1).count(), 1);
-    // The college is none of theirs, whatever their role.
+    // The tokens do not reach the college, whatever their role.
     student.put("/api/v1/me/registrations/203001-10001").expect(404);
     student.get("/api/v1/seats?term=203001").expect(422);
     for elsewhere in [
@@ -226,7 +226,7 @@ fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
     let file = b"crn,course,capacity\n1,A 1,1\n";
     admin().call("POST", "/api/v1/imports?term=203001", &csv, file).unwrap().expect(403);
     admin().call("POST", "/api/v1/imports", &csv, file).unwrap().expect(403);
-    // Nor does a file get in by naming a sandbox itself.
+    // A file that names the sandbox is refused, too.
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let file = format!("term,crn,course,capacity\n{mine},1,A 1,1\n");
     let task = staff.call("POST", "/api/v1/imports", &csv, file.as_bytes()).unwrap().expect(202).json();
@@ -237,7 +237,7 @@ fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
     });
 
     server.kill();
-    assert!(sandbox(&home).is_some(), "there was nothing to be left");
+    assert!(sandbox(&home).is_some(), "there is no sandbox that a crash could leave");
     let server = home.serve();
     assert_eq!(rows(&home), before, "a crash left something of the sandbox");
     server.client().get("/api/v1/seats?term=203001").expect(200);
@@ -258,7 +258,7 @@ fn a_failed_rush_exits_with_an_error_status() {
         assert!(error_of(&output).contains(word), "{arguments:?}: {}", error_of(&output));
     }
 
-    // A hub that dies under it is no success, and the next hub knows nothing of it.
+    // A hub that is killed meanwhile is a failure, and the next start removes the sandbox.
     let server = home.serve();
     let url = format!("http://{}", server.address());
     let arguments = ["rush", "--users", "20", "--seconds", "3", "--url", &url];
@@ -266,9 +266,9 @@ fn a_failed_rush_exits_with_an_error_status() {
     eventually("a sandbox", || sandbox(&home));
     server.kill();
     assert_eq!(running.wait().unwrap().code(), Some(1));
-    let mut told = String::new();
-    running.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert!(told.contains("hub"), "{told}");
+    let mut printed = String::new();
+    running.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert!(printed.contains("hub"), "{printed}");
     let _server = home.serve();
     assert_eq!(sandbox(&home), None);
 }

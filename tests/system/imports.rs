@@ -1,9 +1,9 @@
-//! Imports over HTTP, against the built program.
+//! Imports over HTTP.
 
 use serde_json::{Value, json};
 
-use crate::support::http::{Answer, Client};
-use crate::support::schedule::{finished, import, open};
+use crate::support::http::{Client, Response};
+use crate::support::schedule::{open_term, start_import, wait_for_import};
 use crate::support::server::{Home, Server};
 
 const TWO: &str = "term,crn,course,title,cap,act,days,time,room\n\
@@ -24,14 +24,14 @@ fn hub() -> Hub {
 }
 
 impl Hub {
-    fn post(&mut self, query: &str, csv: &[u8]) -> Answer {
+    fn post(&mut self, query: &str, csv: &[u8]) -> Response {
         self.staff.call("POST", &format!("/api/v1/imports{query}"), &[("Content-Type", "text/csv")], csv).unwrap()
     }
 
-    /// Imports and waits for the end.
+    /// Imports a file, waits for the end, and returns the task.
     fn import(&mut self, query: &str, csv: &[u8]) -> Value {
         let task = self.post(query, csv).expect(202).json()["task"].as_str().unwrap().to_owned();
-        finished(&mut self.staff, &task)
+        wait_for_import(&mut self.staff, &task)
     }
 
     fn section(&mut self, id: &str) -> Option<Value> {
@@ -39,7 +39,7 @@ impl Hub {
         (answer.status == 200).then(|| answer.json())
     }
 
-    fn seats_held(&mut self, term: &str) -> Value {
+    fn seats(&mut self, term: &str) -> Value {
         self.staff.get(&format!("/api/v1/seats?term={term}")).expect(200).json()["seats"].clone()
     }
 }
@@ -57,10 +57,10 @@ fn importing_the_same_schedule_twice_changes_nothing() {
         (&json!("MATH 151"), &json!(10), &json!(2))
     );
     assert_eq!(section["meetings"][0]["days"], json!(["mon", "wed"]));
-    let before = hub.seats_held("T1");
+    let before = hub.seats("T1");
     let again = hub.import("", TWO.as_bytes());
     assert_eq!((&again["state"], &again["unchanged"], &again["changes"]), (&json!("done"), &json!(2), &json!([])));
-    assert_eq!(hub.seats_held("T1"), before);
+    assert_eq!(hub.seats("T1"), before);
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn only_staff_can_import() {
     let mut hub = hub();
     let mut student = hub.server.client().signed_in(&hub.home.token("ann", "student"));
     let mut visitor = hub.server.client();
-    let task = import(&mut hub.staff, "T1", TWO.as_bytes());
-    finished(&mut hub.staff, &task);
+    let task = start_import(&mut hub.staff, "T1", TWO.as_bytes());
+    wait_for_import(&mut hub.staff, &task);
     for (client, status) in [(&mut student, 403), (&mut visitor, 401)] {
         let csv: &[(&str, &str)] = &[("Content-Type", "text/csv")];
         let answer = client.call("POST", "/api/v1/imports?term=T2", csv, TWO.as_bytes()).unwrap();
@@ -133,7 +133,7 @@ fn a_multipart_form_uploads_its_file() {
     };
     let kind = [("Content-Type", "multipart/form-data; boundary=x")];
     let taken = hub.staff.call("POST", "/api/v1/imports", &kind, form("file").as_bytes()).unwrap().expect(202).json();
-    let task = finished(&mut hub.staff, taken["task"].as_str().unwrap());
+    let task = wait_for_import(&mut hub.staff, taken["task"].as_str().unwrap());
     assert_eq!((&task["state"], &task["created"]), (&json!("done"), &json!(2)), "{task:#}");
     let other = hub.staff.call("POST", "/api/v1/imports", &kind, form("upload").as_bytes()).unwrap();
     assert_eq!((other.status, other.json()["field"].clone()), (400, json!("file")));
@@ -170,7 +170,7 @@ fn a_dry_run_changes_nothing() {
 fn an_import_removes_no_seat_and_no_section() {
     let mut hub = hub();
     hub.import("", TWO.as_bytes());
-    open(&mut hub.staff, "T1");
+    open_term(&mut hub.staff, "T1");
     let mut ann = hub.server.client().signed_in(&hub.home.token("ann", "student"));
     ann.put("/api/v1/me/registrations/T1-2").expect(201);
     let less = hub.import("?term=T1", b"crn,course,title,cap,days,time\n2,MATH 152,Two,0,F,9:00-10:00\n");
@@ -187,7 +187,7 @@ fn an_import_removes_no_seat_and_no_section() {
 fn totals_count_before_opening_and_later_only_on_request() {
     let mut hub = hub();
     hub.import("", TWO.as_bytes());
-    open(&mut hub.staff, "T1");
+    open_term(&mut hub.staff, "T1");
     let later = TWO.replace(",10,2,", ",10,9,");
     hub.import("", later.as_bytes());
     assert_eq!(hub.section("T1-1").unwrap()["enrolled"], 2);
@@ -202,7 +202,7 @@ fn a_cancelled_import_changes_nothing_a_finished_one_stays() {
     let csv = format!("{}\n{rows}", TWO.lines().next().unwrap());
     let task = hub.post("", csv.as_bytes()).expect(202).json()["task"].as_str().unwrap().to_owned();
     hub.staff.delete(&format!("/api/v1/imports/{task}")).expect(200);
-    assert_eq!(finished(&mut hub.staff, &task)["state"], "cancelled");
+    assert_eq!(wait_for_import(&mut hub.staff, &task)["state"], "cancelled");
     assert!(hub.section("T1-1").is_none());
     let done = hub.import("", TWO.as_bytes());
     let after = hub.staff.delete(&format!("/api/v1/imports/{}", done["task"].as_str().unwrap())).expect(200).json();
@@ -215,7 +215,7 @@ fn an_import_interrupted_by_a_crash_is_marked_failed() {
     let Hub { home, server, mut staff } = hub();
     let rows: String = (0..60_000).map(|i| format!("T1,{i},MATH {i},x,5,0,M,9:00-10:00,R{i}\n")).collect();
     let csv = format!("{}\n{rows}", TWO.lines().next().unwrap());
-    let task = import(&mut staff, "T1", csv.as_bytes());
+    let task = start_import(&mut staff, "T1", csv.as_bytes());
     server.kill();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("staff", "staff"));

@@ -1,4 +1,4 @@
-//! Everyone sees it live: seats, one's own registrations and alerts, over real WebSockets of the built program.
+//! Seats, a student's registrations and alerts, over WebSockets of the built program.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::socket::Socket;
 
 const TERM: &str = "203001";
 
-/// Three sections of different courses that do not meet, with two seats each.
+/// Returns three sections of different courses that do not overlap, with two seats each.
 fn schedule() -> Schedule {
     let row = |index: u32| Row {
         crn: (30_001 + index).to_string(),
@@ -32,9 +32,9 @@ fn hub() -> (Home, Server, String) {
     (home, server, staff)
 }
 
-/// The line of a section in a frame with `seats`.
-fn line<'a>(frame: &'a Value, section: &str) -> Option<&'a Value> {
-    frame["seats"].as_array()?.iter().find(|line| line[0] == section)
+/// Returns the row of a section in a frame with `seats`.
+fn row_of<'a>(frame: &'a Value, section: &str) -> Option<&'a Value> {
+    frame["seats"].as_array()?.iter().find(|row| row[0] == section)
 }
 
 #[test]
@@ -53,13 +53,13 @@ fn watchers_of_term_and_section_see_a_seat_taken() {
 
     for watcher in &mut watchers {
         let frame = watcher.wait_for("the seat that goes", |f| {
-            f["type"] == "seats" && line(f, &section).is_some_and(|line| line[2] == 1)
+            f["type"] == "seats" && row_of(f, &section).is_some_and(|row| row[2] == 1)
         });
-        assert_eq!(*line(&frame, &section).unwrap(), json!([section, 2, 1, 0, 1]));
+        assert_eq!(*row_of(&frame, &section).unwrap(), json!([section, 2, 1, 0, 1]));
     }
-    let told = own.wait_for("the registration", |f| f["type"] == "registration");
+    let notice = own.wait_for("the registration", |f| f["type"] == "registration");
     assert_eq!(
-        (&told["section"], &told["status"], &told["reason"]),
+        (&notice["section"], &notice["status"], &notice["reason"]),
         (&json!(section), &json!("enrolled"), &json!("self"))
     );
 }
@@ -80,8 +80,8 @@ fn a_waitlisted_student_is_notified_of_the_promotion() {
     let place = last.put(&format!("{path}?waitlist=true")).expect(201).json();
     assert_eq!((&place["status"], &place["position"]), (&json!("waitlisted"), &json!(1)));
     server.client().signed_in(&tokens[0]).delete(&path).expect(200);
-    let told = waiting.wait_for("the promotion", |f| f["type"] == "registration" && f["reason"] == "promoted");
-    assert_eq!((&told["section"], &told["status"]), (&json!(section), &json!("enrolled")));
+    let notice = waiting.wait_for("the promotion", |f| f["type"] == "registration" && f["reason"] == "promoted");
+    assert_eq!((&notice["section"], &notice["status"]), (&json!(section), &json!("enrolled")));
 }
 
 #[test]
@@ -105,5 +105,5 @@ fn an_alert_is_delivered_once_and_replayed_on_reconnect() {
     let last = send("four");
     back.wait_for("the last alert", |f| f["type"] == "alert" && f["seq"] == last);
     let got: Vec<_> = back.seen().iter().filter(|f| f["type"] == "alert").filter_map(|f| f["seq"].as_u64()).collect();
-    assert_eq!(got, [missed[0], missed[1], last], "every missed alert once, in order, and then what is new");
+    assert_eq!(got, [missed[0], missed[1], last], "every missed alert once, in order, and then the new one");
 }

@@ -1,14 +1,14 @@
-//! 8:00: 1,000 students, each on two connections that send conflicting requests at the same moment, on 20 hot sections.
-//! Whatever was answered to whom, afterwards nothing is oversold and nobody holds what nobody may hold.
+//! The rush at 8:00: 1,000 students, each with two connections that send conflicting requests at the same moment,
+//! compete for 20 sections. Afterwards no section is oversold and no student has a clash.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use serde_json::json;
 
-use crate::support::audit::{audit, week, weeks};
-use crate::support::http::{Answer, Client};
-use crate::support::meeting::Meeting;
+use crate::support::audit::{all_registrations, audit, registrations};
+use crate::support::barrier::Barrier;
+use crate::support::http::{Client, Response};
 use crate::support::random::{Random, seed};
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::Home;
@@ -16,11 +16,11 @@ use crate::support::server::Home;
 const TERM: &str = "203001";
 const STUDENTS: usize = 1_000;
 const ROUNDS: usize = 12;
-/// A student's thread needs little; a thousand of them would reserve gigabytes at the default.
+/// Stack of a student's thread. At the default size, 1,000 of them would reserve gigabytes.
 const STACK_BYTES: usize = 512 * 1024;
 
-/// Twenty sections: six courses of three lectures in six slots, every third slot half an hour late so that it meets
-/// two others, and two labs of the first course. From 8 to 48 seats, some without a waitlist.
+/// Returns 20 sections: six courses of three lectures in six slots, every third slot half an hour late so that it
+/// overlaps two others, and two labs of the first course. They have 8 to 48 seats; some have no waitlist.
 fn schedule() -> Schedule {
     let row = |index: u32| {
         let lab = index >= 18;
@@ -70,15 +70,15 @@ impl Request {
     }
 }
 
-/// Another section that must not be held together with this one; any section when there is none.
-fn rival(random: &mut Random, schedule: &Schedule, this: usize, clash: fn(&Row, &Row) -> bool) -> String {
+/// Returns a section that must not be held together with this one; any section when there is none.
+fn clashing(random: &mut Random, schedule: &Schedule, this: usize, clash: fn(&Row, &Row) -> bool) -> String {
     let others = schedule.rows.iter().enumerate();
     let rivals: Vec<_> = others.filter(|(i, row)| *i != this && clash(&schedule.rows[this], row)).collect();
     let row = if rivals.is_empty() { random.pick(&schedule.rows) } else { random.pick(&rivals).1 };
     schedule.id(row)
 }
 
-/// Two requests that should not both come true, and whether they are a double click.
+/// Returns two requests that should not both succeed, and whether they are a double click.
 fn conflicting(random: &mut Random, schedule: &Schedule, held: &[String]) -> (Request, Request, bool) {
     let ids = schedule.ids();
     let any = random.below(ids.len());
@@ -86,19 +86,19 @@ fn conflicting(random: &mut Random, schedule: &Schedule, held: &[String]) -> (Re
     let one = Request::add(&ids[any], waitlist);
     match (random.below(9), held) {
         // Two sections of one course and component.
-        (0, _) => (one, Request::add(&rival(random, schedule, any, Row::same_course), waitlist), false),
+        (0, _) => (one, Request::add(&clashing(random, schedule, any, Row::same_course), waitlist), false),
         // Two that meet at the same time.
-        (1, _) => (one, Request::add(&rival(random, schedule, any, Row::overlaps), waitlist), false),
+        (1, _) => (one, Request::add(&clashing(random, schedule, any, Row::overlaps), waitlist), false),
         // Two swaps that give up the same seat for two that clash with it.
         (2, [_, ..]) => {
             let mine = random.pick(held);
             let at = ids.iter().position(|id| id == mine).expect("a section of the schedule");
-            let [one, other] = [(); 2].map(|()| rival(random, schedule, at, Row::clashes));
+            let [one, other] = [(); 2].map(|()| clashing(random, schedule, at, Row::clashes));
             (Request::batch(&[&one], &[mine], true), Request::batch(&[&other], &[mine], true), false)
         }
         // A drop, and one that is only possible after it, or not at all.
         (3..=6, [_, ..]) => (Request::drop(&held[random.below(held.len())]), one, false),
-        // As much as a cart holds, twice over.
+        // Two overlapping batches of four sections.
         (7, _) => {
             let [a, b, c, d] = [(); 4].map(|()| random.pick(&ids));
             (Request::batch(&[a, b, c, &ids[any]], &[], false), Request::batch(&[d, c, b, a], &[], false), false)
@@ -108,27 +108,27 @@ fn conflicting(random: &mut Random, schedule: &Schedule, held: &[String]) -> (Re
     }
 }
 
-/// What a student was answered, by status or code.
+/// Number of answers by status or problem code.
 type Tally = BTreeMap<String, usize>;
 
-fn check(answer: &Answer, tally: &mut Tally) {
+fn check(answer: &Response, tally: &mut Tally) {
     let key = match answer.status {
         200 | 201 => answer.status.to_string(),
-        // A thousand students are no overload: whoever is turned away with 503 has been failed.
+        // 1,000 students are no overload, so 503 is an error.
         404 | 409 => answer.code(),
         _ => panic!("answered {}: {}", answer.status, answer.text()),
     };
     *tally.entry(key).or_default() += 1;
 }
 
-/// One student: at each round both connections send before either answer is read.
-fn study(connections: [Client; 2], schedule: &Schedule, mut random: Random, together: &Meeting) -> Tally {
+/// Runs one student. In each round both connections send a request before either answer is read.
+fn run_student(connections: [Client; 2], schedule: &Schedule, mut random: Random, start: &Barrier) -> Tally {
     let [mut left, mut right] = connections;
     let mut tally = Tally::new();
     for _ in 0..ROUNDS {
-        let held: Vec<_> = week(&mut left, TERM).into_keys().collect();
+        let held: Vec<_> = registrations(&mut left, TERM).into_keys().collect();
         let (one, other, double_click) = conflicting(&mut random, schedule, &held);
-        together.wait();
+        start.wait();
         one.send(&mut left);
         other.send(&mut right);
         let answers = [left.receive().expect("an answer"), right.receive().expect("an answer")];
@@ -150,16 +150,16 @@ fn a_thousand_students_on_two_connections_never_oversell() {
     let server = home.serve();
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
 
-    let together = Meeting::of(STUDENTS);
+    let start = Barrier::new(STUDENTS);
     let tallies: Vec<Tally> = thread::scope(|scope| {
         let students: Vec<_> = tokens
             .iter()
             .map(|token| {
                 let connections = [(); 2].map(|()| server.client().signed_in(token));
-                let (random, schedule, together) = (Random::seeded(random.next()), &schedule, &together);
+                let (random, schedule, start) = (Random::seeded(random.next()), &schedule, &start);
                 thread::Builder::new()
                     .stack_size(STACK_BYTES)
-                    .spawn_scoped(scope, move || study(connections, schedule, random, together))
+                    .spawn_scoped(scope, move || run_student(connections, schedule, random, start))
                     .expect("a thread for each student")
             })
             .collect();
@@ -172,14 +172,14 @@ fn a_thousand_students_on_two_connections_never_oversell() {
     }
     println!("answers: {total:?}");
     for wanted in ["201", "already_in_course", "time_conflict", "section_full", "waitlist_full"] {
-        assert!(total.contains_key(wanted), "the rush never came to `{wanted}`: {total:?}");
+        assert!(total.contains_key(wanted), "no answer was `{wanted}`: {total:?}");
     }
-    let held = weeks(&server, TERM, &tokens);
+    let held = all_registrations(&server, TERM, &tokens);
     audit(&server, &schedule, &held);
-    // And it is what the disk holds too.
+    // The store has the same after a restart.
     assert_eq!(server.stop().code(), Some(0));
     home.verify().unwrap();
     let server = home.serve();
-    assert_eq!(weeks(&server, TERM, &tokens), held, "the restart changed what students hold");
+    assert_eq!(all_registrations(&server, TERM, &tokens), held, "the restart changed what students hold");
     audit(&server, &schedule, &held);
 }

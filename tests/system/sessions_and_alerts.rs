@@ -1,4 +1,4 @@
-//! Who gets through the door of the WebSocket, and what staff and admins do over HTTP with those who are inside.
+//! Admission to the live WebSocket, its sessions as admins see them, and alerts that staff send over HTTP.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,8 @@ fn alert(audience: &Value) -> Value {
     json!({"title": "Flood", "message": "Room 12 is flooded.", "audience": audience})
 }
 
-fn ready(server: &Server, path: &str, token: Option<&str>) -> Socket {
+/// Connects and waits until the session is live.
+fn live_socket(server: &Server, path: &str, token: Option<&str>) -> Socket {
     let mut socket = Socket::connect_to(server.address(), path, token, &[]);
     socket.wait_for("live", |f| f["type"] == "live");
     socket
@@ -29,7 +30,7 @@ fn a_ticket_admits_one_connection() {
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
     let ticket = ann.post_json("/api/v1/ws-ticket", &json!({})).expect(200).json()["ticket"].clone();
     let path = format!("/alerts/ws?ticket={}", ticket.as_str().unwrap());
-    assert_eq!(ready(&server, &path, None).seen()[0]["user"], "ann");
+    assert_eq!(live_socket(&server, &path, None).seen()[0]["user"], "ann");
     assert_eq!(Socket::connect_to(server.address(), &path, None, &[]).wait_for_close().0, 4001);
 }
 
@@ -53,7 +54,7 @@ fn signing_out_closes_the_live_connection() {
     let home = Home::new();
     let server = home.serve();
     let token = home.token("ann", "student");
-    let mut socket = ready(&server, "/alerts/ws", Some(&token));
+    let mut socket = live_socket(&server, "/alerts/ws", Some(&token));
     server.client().signed_in(&token).post_json("/api/v1/logout", &json!({})).expect(204);
     assert_eq!(socket.wait_for_close().0, 4003);
 }
@@ -62,8 +63,8 @@ fn signing_out_closes_the_live_connection() {
 fn an_admin_lists_sessions_and_ends_one() {
     let home = Home::new();
     let server = home.serve();
-    let mut ann = ready(&server, "/alerts/ws", Some(&home.token("ann", "student")));
-    let _visitor = ready(&server, "/alerts/ws", None);
+    let mut ann = live_socket(&server, "/alerts/ws", Some(&home.token("ann", "student")));
+    let _visitor = live_socket(&server, "/alerts/ws", None);
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
     let all = admin.get("/api/v1/admin/sessions").expect(200).json();
     assert_eq!(all["total"], 2);
@@ -86,7 +87,7 @@ fn an_admin_lists_sessions_and_ends_one() {
 fn an_alert_is_previewed_sent_delivered_and_cancelled() {
     let home = Home::new();
     let server = home.serve();
-    let mut ann = ready(&server, "/alerts/ws", Some(&home.token("ann", "student")));
+    let mut ann = live_socket(&server, "/alerts/ws", Some(&home.token("ann", "student")));
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     let for_ann = alert(&json!({"users": ["ann", "zoe"]}));
     let tried = staff.post_json("/api/v1/alerts?dry_run=true", &for_ann).expect(200).json();
@@ -96,8 +97,8 @@ fn an_alert_is_previewed_sent_delivered_and_cancelled() {
         (&sent["seq"], &sent["priority"], &sent["category"], &sent["sender"], &sent["recipients_online"]),
         (&json!(1), &json!("medium"), &json!("system"), &json!("desk"), &json!(1))
     );
-    let heard = ann.wait_for("the alert", |f| f["type"] == "alert");
-    assert_eq!((&heard["seq"], &heard["alert"]["id"]), (&json!(1), &sent["id"]));
+    let frame = ann.wait_for("the alert", |f| f["type"] == "alert");
+    assert_eq!((&frame["seq"], &frame["alert"]["id"]), (&json!(1), &sent["id"]));
     let path = format!("/api/v1/alerts/{}", sent["id"].as_str().unwrap());
     staff.delete(&path).expect(204);
     assert_eq!(ann.wait_for("its end", |f| f["type"] == "alert_cancelled")["id"], sent["id"]);
@@ -139,5 +140,5 @@ fn an_invalid_alert_is_refused_by_field_and_not_sent() {
     }
     assert_eq!(staff.get("/api/v1/alerts").expect(200).json(), json!({"items": [], "seq": 0}));
     let sent = staff.post_json("/api/v1/alerts", &with("sender", json!("president"))).expect(201).json();
-    assert_eq!((&sent["sender"], &sent["source"]), (&json!("desk"), &json!("staff")), "the hub says who sent it");
+    assert_eq!((&sent["sender"], &sent["source"]), (&json!("desk"), &json!("staff")), "the hub sets the sender");
 }

@@ -1,5 +1,4 @@
-//! What staff and admins see of a hub at work: its numbers, what is going on, who uses it, who is in a section, who has
-//! seen an alert.
+//! What staff and admins see of a running hub: metrics, activity, rosters, users, and receipts of alerts.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ fn row(crn: &str, start: u32, capacity: u32, waitlist: u32) -> Row {
     Row { crn, course, component, credits: "3", days, start, end: start + 50, capacity, waitlist }
 }
 
-/// Section 101 has one seat and two places in line, section 102 has room.
+/// Starts a hub with two sections: 101 has one seat and a waitlist of two, 102 has 30 seats.
 fn hub(home: &Home) -> Server {
     let server = home.serve();
     let rows = vec![row("101", 540, 1, 2), row("102", 660, 30, 0)];
@@ -64,17 +63,17 @@ fn metrics_cover_the_last_seconds_and_are_pushed_each_second() {
     assert_eq!(ann.put("/api/v1/me/registrations/203001-999").status, 404);
     assert_eq!(student(&home, &server, "bob").put("/api/v1/me/registrations/203001-101").status, 409);
     let seen = |n: &Value| n["registrations_per_s"].as_f64() > Some(0.0) && n["refusals_per_s"].as_f64() > Some(0.0);
-    let told = get_until(&mut admin, METRICS, "the registration and the refusal", seen);
-    assert_is_response_of(METRICS, &told);
+    let metrics = get_until(&mut admin, METRICS, "the registration and the refusal", seen);
+    assert_is_response_of(METRICS, &metrics);
     for kind in ["request", "registration", "commit"] {
-        let of = &told["latency_ms"][kind];
+        let of = &metrics["latency_ms"][kind];
         let [p50, p95, p99] = ["p50", "p95", "p99"].map(|name| of[name].as_f64().unwrap_or(-1.0));
-        assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{kind}: {told:#}");
+        assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{kind}: {metrics:#}");
     }
-    assert!(told["requests_per_s"].as_f64() > told["registrations_per_s"].as_f64(), "{told:#}");
-    assert!(told["memory_bytes"].as_u64() > Some(1 << 20), "{told:#}");
-    assert_eq!(told["plone"], json!({"ok": null, "circuit": null}));
-    assert_eq!(told["demonstration"], false);
+    assert!(metrics["requests_per_s"].as_f64() > metrics["registrations_per_s"].as_f64(), "{metrics:#}");
+    assert!(metrics["memory_bytes"].as_u64() > Some(1 << 20), "{metrics:#}");
+    assert_eq!(metrics["plone"], json!({"ok": null, "circuit": null}));
+    assert_eq!(metrics["demonstration"], false);
 
     let mut socket = Socket::connect(server.address(), Some(&home.token("root", "admin")));
     let _visitor = Socket::connect(server.address(), None);
@@ -82,7 +81,7 @@ fn metrics_cover_the_last_seconds_and_are_pushed_each_second() {
     let connected = |f: &Value| f["type"] == "metrics" && f["connections"]["visitor"] == 1;
     let mut first = socket.wait_for("the numbers", connected);
     assert_eq!(first["connections"], json!({"visitor": 1, "student": 0, "staff": 0, "admin": 1}));
-    // What is handed out is measured, too.
+    // Fan-out is measured, too.
     assert_eq!(register(&mut ann, "203001-102"), 201);
     let fanned = |f: &Value| f["type"] == "metrics" && f["latency_ms"]["fanout"]["p99"].is_f64();
     let later = socket.wait_for("the time of the fan-out", fanned);
@@ -90,11 +89,11 @@ fn metrics_cover_the_last_seconds_and_are_pushed_each_second() {
     first.as_object_mut().unwrap().remove("type");
     assert_is_response_of(METRICS, &first);
 
-    // A page that is opened only now has a past, too.
+    // A page that opens later gets the history.
     let history = admin.get(HISTORY).expect(200).json();
     assert_is_response_of(HISTORY, &history);
     let items = history["items"].as_array().unwrap();
-    assert!(items.contains(&first) && items.contains(&told), "{history:#}");
+    assert!(items.contains(&first) && items.contains(&metrics), "{history:#}");
     assert!(items.is_sorted_by_key(|item| item["at"].as_str().unwrap()), "{history:#}");
 }
 
@@ -123,12 +122,12 @@ fn activity_counts_requests_and_refusals_by_section() {
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     let nothing = staff.get(ACTIVITY).expect(200).json();
     assert_eq!((&nothing["hottest"], &nothing["refusals"]), (&json!([]), &json!({})));
-    // One seat and two places: of four, the fourth is refused.
+    // One seat and a waitlist of two: of four students, the fourth is refused.
     let answers: Vec<u16> = (1..=4)
         .map(|n| {
             let mut client = student(&home, &server, &format!("s{n}"));
             let status = register(&mut client, "203001-101");
-            // Once more changes nothing, and is no new wish.
+            // Repeating the request changes nothing and is not counted again.
             assert_eq!(register(&mut client, "203001-101"), if status == 201 { 200 } else { status });
             status
         })
@@ -138,15 +137,15 @@ fn activity_counts_requests_and_refusals_by_section() {
     let body = json!({"add": ["203001-102", "203001-101"], "waitlist": false});
     eve.post_json("/api/v1/me/registrations", &body).expect(200);
     eve.delete("/api/v1/me/registrations/203001-102").expect(200);
-    let told = staff.get(ACTIVITY).expect(200).json();
-    assert_is_response_of(ACTIVITY, &told);
+    let activity = staff.get(ACTIVITY).expect(200).json();
+    assert_is_response_of(ACTIVITY, &activity);
     let hottest = json!([
         {"section": "203001-101", "asked": 6, "enrolled": 1, "waitlisted": 2, "refused": 3},
         {"section": "203001-102", "asked": 1, "enrolled": 1, "waitlisted": 0, "refused": 0},
     ]);
     let refusals = json!({"section_full": 1, "waitlist_full": 2});
-    assert_eq!((&told["hottest"], &told["refusals"]), (&hottest, &refusals));
-    assert_eq!(told["hour"], json!({"hottest": hottest, "refusals": refusals}));
+    assert_eq!((&activity["hottest"], &activity["refusals"]), (&hottest, &refusals));
+    assert_eq!(activity["hour"], json!({"hottest": hottest, "refusals": refusals}));
 }
 
 #[test]
@@ -211,14 +210,14 @@ fn an_admin_finds_accounts_and_users_seen_before() {
             "username": "adiaz", "name": "Ángela Díaz", "role": "staff", "source": "local", "last_seen": null
         })
     );
-    let told: Vec<_> = all["items"]
+    let rows: Vec<_> = all["items"]
         .as_array()
         .unwrap()
         .iter()
         .map(|u| (&u["username"], &u["source"], u["last_seen"].is_string()))
         .collect();
     let token = json!("token");
-    assert_eq!(told[1..], [(&json!("root"), &token, true), (&json!("zoe"), &token, true)]);
+    assert_eq!(rows[1..], [(&json!("root"), &token, true), (&json!("zoe"), &token, true)]);
     let found = admin.get(&format!("{USERS}?q=%C3%A1NGELA")).expect(200).json();
     assert_eq!((&found["total"], &found["items"][0]["username"]), (&json!(1), &json!("adiaz")));
     let first = admin.get(&format!("{USERS}?limit=2")).expect(200).json();
@@ -250,7 +249,7 @@ fn receipts_list_seen_and_unseen_recipients() {
     let mut bob = Socket::connect(server.address(), Some(&home.token("bob", "student")));
     bob.send(&json!({"type": "ack", "id": sent["id"]}));
     bob.send(&json!({"type": "ack", "id": "none"}));
-    // What a client says is done in its order, so what came before the refusal is kept.
+    // Frames of a client are handled in order, so the acknowledgement before the refused one is stored.
     assert_eq!(bob.wait_for("the refusal", |f| f["type"] == "error")["code"], "not_found");
     let both = staff.get(&of("receipts")).expect(200).json();
     let users =
@@ -261,7 +260,7 @@ fn receipts_list_seen_and_unseen_recipients() {
     assert_eq!(counts, [3, 1, 2, 1]);
     let totals = staff.get(&format!("{}?limit=0", of("receipts"))).expect(200).json();
     assert_eq!((&totals["seen_total"], &totals["seen"], &totals["unseen"]), (&json!(2), &json!([]), &json!([])));
-    // It is not eve's, a visitor has no name, and only staff may look.
+    // Eve is no recipient, a visitor has no account, and receipts are for staff only.
     let mut eve = student(&home, &server, "eve");
     assert_eq!(eve.post_json(&of("ack"), &json!({})).expect(404).code(), "not_found");
     assert_eq!(server.client().post_json(&of("ack"), &json!({})).expect(401).code(), "unauthenticated");
@@ -288,7 +287,7 @@ fn an_acknowledgement_holds_on_every_device() {
     ann.post_json(&format!("/api/v1/alerts/{}/ack", sent["id"].as_str().unwrap()), &json!({})).expect(204);
     let mut phone = server.client().signed_in(&home.token("ann", "student"));
     assert_eq!(acked(&mut phone), [json!(true), Value::Null]);
-    assert_eq!(acked(&mut server.client()), [Value::Null, Value::Null], "a visitor is nobody");
+    assert_eq!(acked(&mut server.client()), [Value::Null, Value::Null], "a visitor has no acknowledgements");
 }
 
 #[test]
@@ -303,7 +302,7 @@ fn staff_list_sent_alerts_while_they_are_active() {
         assert_is_response_of("/api/v1/alerts", &list);
         list["items"].as_array().unwrap().iter().map(|alert| alert["title"].clone()).collect()
     };
-    assert!(titles(&mut staff, "active=true").is_empty(), "it is not for the one who sent it");
+    assert!(titles(&mut staff, "active=true").is_empty(), "the sender is no recipient");
     assert_eq!(titles(&mut staff, "state=sent"), [json!("Flood")]);
     staff.call("DELETE", &format!("/api/v1/alerts/{}", sent["id"].as_str().unwrap()), &[], b"").unwrap();
     assert!(titles(&mut staff, "state=sent").is_empty());
@@ -321,9 +320,9 @@ fn receipts_of_a_role_alert_list_the_known_users_of_that_role() {
     let alert = json!({"title": "Exams", "message": "They begin.", "audience": {"roles": ["student"]}});
     let sent = admin.post_json("/api/v1/alerts", &alert).expect(201).json();
     let path = format!("/api/v1/alerts/{}/receipts", sent["id"].as_str().unwrap());
-    let told = admin.get(&path).expect(200).json();
-    assert_eq!(told["unseen"], json!([{"user": "zoe", "name": "Zoë First"}]));
-    assert_eq!((&told["recipients"], &told["recipients_online"]), (&json!(1), &json!(0)));
+    let receipts = admin.get(&path).expect(200).json();
+    assert_eq!(receipts["unseen"], json!([{"user": "zoe", "name": "Zoë First"}]));
+    assert_eq!((&receipts["recipients"], &receipts["recipients_online"]), (&json!(1), &json!(0)));
     let later =
         json!({"title": "Later", "message": "Soon.", "audience": {"all": true}, "starts_at": "2100-01-01T00:00:00Z"});
     let waiting = admin.post_json("/api/v1/alerts", &later).expect(201).json();

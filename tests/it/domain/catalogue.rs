@@ -1,4 +1,4 @@
-//! What the college's own catalogue changes: by field, over the heads of nobody, and what it does not show any more.
+//! Changes of the college's own catalogue: merged by field, without dropping a student, and withdrawn sections.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use eduhub::domain::section::{Credits, Section, SectionStatus};
 use crate::college::{Make, Office, capacity, crn, heard, section, status};
 use eduhub::domain::view::TermView;
 
-/// An edit of a section as the office has it now.
+/// Returns an edit of a section based on its present state.
 fn edit(office: &Office, of: &str, change: impl FnOnce(&mut Section)) -> SectionEdit {
     let seen = office.state(of).section.clone();
     let mut wanted = (*seen).clone();

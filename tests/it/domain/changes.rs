@@ -1,4 +1,4 @@
-//! What a decision says is to be changed: everything, once, and always the same.
+//! The changes of a decision: complete, each named once, and deterministic.
 
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
@@ -8,7 +8,7 @@ use eduhub::domain::view::TermView;
 
 use crate::college::{Office, capacity, drop_of, heard, minute, register, section, status, term};
 
-/// The same term, put together anew: its hash maps have another order.
+/// Rebuilds a term, so that its hash maps have another order.
 fn anew(book: &TermBook) -> TermBook {
     let mut copy = TermBook::new(book.term().clone(), book.credit_limit(), book.sections().cloned(), book.next_place());
     for (student, held) in book.students() {
@@ -28,8 +28,8 @@ fn deciding_does_not_change_the_book() {
 
 #[test]
 fn decisions_are_deterministic() {
-    // Many students hold what is cancelled, and each waits for two sections with a free seat that only one of which
-    // fits: which one they get must not hang on the order of a hash map.
+    // Many students hold the cancelled section, and each is waitlisted for two sections with free seats, of which only
+    // one fits. Which one they get must not depend on the order of a hash map.
     let mut office = Office::limited(
         Credits(6_000),
         [section("GONE").seats(99).credits(6_000), section("P").seats(0).line(99), section("Q").seats(0).line(99)],

@@ -1,4 +1,4 @@
-//! Giving up a seat or a place.
+//! Dropping a seat or a waitlist position.
 
 use eduhub::domain::section::SectionStatus;
 
@@ -46,7 +46,7 @@ fn dropping_a_waitlist_position_moves_the_others_up() {
     assert_eq!(office.told(&drop_of("bob", "X")), "dropped, new");
     assert_eq!(office.line("X"), ["ana", "cyd"]);
     assert_eq!(office.told(&register("cyd", "X")), "waitlisted 2, as before");
-    // Whoever comes back stands behind everyone.
+    // A student who joins again is last.
     office.place("bob", "X");
     assert_eq!(office.line("X"), ["ana", "cyd", "bob"]);
 }

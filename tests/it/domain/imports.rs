@@ -1,11 +1,11 @@
-//! What an import does to sections and to the people in them, above all its totals (contract section 7).
+//! What an import does to sections and students, above all by its totals (contract section 7).
 
 use eduhub::domain::outcome::{ImportTally, Outcome};
 use eduhub::domain::section::{Credits, SectionStatus};
 
 use crate::college::{Office, heard, monday, patch, section, status, window};
 
-/// Seats held outside, people waiting outside.
+/// Returns the students enrolled and waitlisted outside the hub.
 fn outside(office: &Office, of: &str) -> (u32, u32) {
     (office.state(of).outside_enrolled, office.state(of).outside_waitlisted)
 }
@@ -26,10 +26,10 @@ fn closed(sections: impl IntoIterator<Item = crate::college::Make>) -> Office {
 #[test]
 fn totals_beyond_the_hubs_own_count_as_outside() {
     let table = [
-        ((5, 0), (3, 0), "five held, two of them ours"),
-        ((2, 0), (0, 0), "ours explain all"),
-        ((1, 0), (0, 0), "the file knows of fewer than we have: nobody is dropped"),
-        ((12, 4), (10, 3), "above the capacity is taken as it is in the world; one who waits is ours"),
+        ((5, 0), (3, 0), "five enrolled, two of them in the hub"),
+        ((2, 0), (0, 0), "the hub's own students explain all"),
+        ((1, 0), (0, 0), "fewer than in the hub: no student is dropped"),
+        ((12, 4), (10, 3), "totals above the capacity are accepted; one waitlisted student is the hub's"),
     ];
     for (totals, expected, why) in table {
         let mut office = Office::of([section("X").seats(2).line(9)]);
@@ -51,18 +51,18 @@ fn unchanged_totals_of_the_last_import_change_nothing() {
     office.import(false, file(4));
     office.ask(&patch("X", |p| p.outside_enrolled = Some(0)));
     office.import(false, file(4));
-    assert_eq!(outside(&office, "X"), (0, 0), "what staff cleared stays cleared");
+    assert_eq!(outside(&office, "X"), (0, 0), "totals that staff cleared stay cleared");
     office.import(true, file(4));
-    assert_eq!(outside(&office, "X"), (0, 0), "however loudly the same is said");
+    assert_eq!(outside(&office, "X"), (0, 0), "even when the totals are forced");
     office.import(false, file(5));
-    assert_eq!(outside(&office, "X"), (5, 0), "another number is news");
+    assert_eq!(outside(&office, "X"), (5, 0), "a new number counts");
 }
 
 #[test]
 fn totals_in_an_open_term_count_only_when_forced() {
     let mut office = Office::of([section("X").seats(9)]);
     office.import(false, vec![(section("X").seats(9), Some((4, 1)))]);
-    assert_eq!(outside(&office, "X"), (0, 0), "a file of 9:00 knows nothing of 9:05");
+    assert_eq!(outside(&office, "X"), (0, 0), "the file may be older than the registrations");
     office.import(true, vec![(section("X").seats(9), Some((4, 1)))]);
     assert_eq!(outside(&office, "X"), (4, 1));
 }
@@ -72,7 +72,7 @@ fn totals_of_a_new_section_always_count() {
     let mut office = Office::of([]);
     office.import(false, vec![(section("X").seats(9).line(9), Some((4, 1)))]);
     assert_eq!(outside(&office, "X"), (4, 1));
-    assert_eq!(office.numbers("X"), [9, 4, 1, 4], "one of five is promised to whoever waits outside");
+    assert_eq!(office.numbers("X"), [9, 4, 1, 4], "one of five is promised to a student waitlisted outside");
 }
 
 #[test]
@@ -130,12 +130,12 @@ fn a_new_meeting_time_keeps_seats_and_resolves_conflicts() {
     office.seat("eve", "X");
     office.place("ana", "X");
     office.seat("ana", "MOVES");
-    // It moves onto what Ana waits for, and a seat of that becomes free.
+    // It moves to the time of the section that Ana is waitlisted for, where a seat becomes free.
     office.import(false, vec![(section("MOVES").monday(14, 16), None)]);
     let decision = office.decide(&crate::college::drop_of("eve", "X"));
     assert_eq!(heard(&decision.changes.notices), ["eve X dropped self", "ana X waitlisted passed_over time_conflict"]);
     assert_eq!(office.standing("ana", "MOVES"), "enrolled");
-    // It moves away again, and the seat is hers.
+    // It moves to another time, and Ana gets the seat.
     let decision = office.import(false, vec![(section("MOVES").with(|s| s.meetings = vec![monday(8, 9)]), None)]);
     assert_eq!(heard(&decision.changes.notices), ["ana X enrolled promoted"]);
 }

@@ -1,4 +1,4 @@
-//! The rules of registration as tables, one row a case: what contract section 5 promises, and section 7 of totals.
+//! The rules of registration (contract section 5) and of totals in imports (section 7).
 
 mod catalogue;
 mod changes;

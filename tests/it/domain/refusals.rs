@@ -1,4 +1,4 @@
-//! Who is refused, with which code, and which of several is told.
+//! Refusals: which code each reason has, and which of several reasons is returned.
 
 use eduhub::domain::outcome::{Refusal, RefusalCode};
 use eduhub::domain::section::{Credits, SectionStatus};
@@ -9,7 +9,7 @@ use crate::college::{
 
 use RefusalCode as Code;
 
-/// An office in which exactly these things forbid `ana` the section `X`.
+/// Returns a term in which exactly these reasons refuse `ana` the section `X`.
 fn office_with(faults: &[Code]) -> Office {
     let has = |code| faults.contains(&code);
     let line = if has(Code::WaitlistFull) { 0 } else { 2 };
@@ -61,12 +61,12 @@ fn each_reason_alone_refuses_with_its_own_code() {
 #[test]
 fn without_a_reason_registration_succeeds() {
     assert_eq!(answer(&[], false), "enrolled, new");
-    assert_eq!(answer(&[], true), "enrolled, new", "a seat is taken where there is one, place or no place");
+    assert_eq!(answer(&[], true), "enrolled, new", "a free seat is taken, with or without `waitlist`");
 }
 
 #[test]
 fn of_two_reasons_the_first_in_contract_order_is_returned() {
-    // The order as section 5 of the contract writes it, without what is not built yet.
+    // The order of section 5 of the contract, without the rules that are not built yet.
     let order = [
         Code::RegistrationClosed,
         Code::SectionCancelled,
@@ -83,7 +83,7 @@ fn of_two_reasons_the_first_in_contract_order_is_returned() {
             }
             assert_eq!(answer(&[*first, *second], false), first.as_str(), "{first:?} and {second:?}");
         }
-        // A place in line is not held to the credit limit: it is judged when it becomes a seat.
+        // The credit limit does not apply to a waitlist position, but to the promotion from it.
         let told = if *first == Code::CreditLimit { Code::WaitlistFull } else { *first };
         if *first != Code::SectionFull {
             assert_eq!(answer(&[*first, Code::WaitlistFull], true), told.as_str(), "{first:?} and no place in line");
@@ -147,7 +147,7 @@ fn registering_for_a_held_section_repeats_its_state() {
     everything(&mut office);
     assert_eq!(office.told(&register("ana", "X")), "enrolled, as before");
     assert_eq!(office.told(&register_or_wait("ana", "X")), "enrolled, as before");
-    assert_eq!(office.held("ana", "X"), Some(&first), "asking again is not a new registration");
+    assert_eq!(office.held("ana", "X"), Some(&first), "a repeated request is no new registration");
 
     let mut office = office_with(&[Code::SectionFull]);
     office.place("ana", "X");
@@ -199,7 +199,7 @@ fn a_time_conflict_lists_all_sections_in_registration_order() {
     }
     let refused = refusal(office.wish(&register("ana", "X")));
     assert_eq!(refused, Refusal::TimeConflict { conflicts_with: vec![id("B"), id("A")] });
-    // Taken anew, it is the last.
+    // Registered again, it comes last.
     office.wish(&drop_of("ana", "B"));
     office.seat("ana", "B");
     let refused = refusal(office.wish(&register("ana", "X")));
@@ -223,7 +223,7 @@ fn a_waitlist_position_counts_for_conflicts_not_credits() {
     office.place("ana", "WAIT2");
     assert_eq!(office.told(&register("ana", "SAME")), "already_in_course");
     assert_eq!(office.told(&register("ana", "CLASH")), "time_conflict");
-    assert_eq!(office.told(&register("ana", "OTHER")), "enrolled, new", "24 credits in line count for nothing");
+    assert_eq!(office.told(&register("ana", "OTHER")), "enrolled, new", "24 waitlisted credits do not count");
 }
 
 #[test]
@@ -287,5 +287,5 @@ fn a_shared_room_or_instructor_is_no_conflict() {
     };
     let mut office = Office::of([section("A").monday(9, 10).with(there), section("B").monday(10, 11).with(there)]);
     office.seat("ana", "A");
-    assert_eq!(office.told(&register("ana", "B")), "enrolled, new", "back to back is no overlap");
+    assert_eq!(office.told(&register("ana", "B")), "enrolled, new", "adjacent meetings do not overlap");
 }

@@ -1,11 +1,12 @@
-//! Several wishes at once: each for itself, or all of them or none.
+//! Batches, whose parts are decided one by one, and swaps, which succeed or fail as a whole.
 
 use eduhub::domain::command::{Batch, Command};
 use eduhub::domain::section::Credits;
 
 use crate::college::{Office, batch, capacity, contents, drop_of, heard, register, section, swap, told_each, window};
 
-fn each_for_itself(student: &str, add: &[&str], drop: &[&str]) -> Command {
+/// Returns a batch whose parts are decided one by one.
+fn one_by_one(student: &str, add: &[&str], drop: &[&str]) -> Command {
     Command::Batch(batch(student, add, drop))
 }
 
@@ -19,7 +20,7 @@ fn each_part_of_a_batch_is_decided_by_itself_adds_listed_first() {
         section("OLD"),
     ]);
     office.seat("ana", "OLD");
-    let answer = office.ask(&each_for_itself("ana", &["A", "FULL", "B", "CLASH", "NONE"], &["OLD", "A"]));
+    let answer = office.ask(&one_by_one("ana", &["A", "FULL", "B", "CLASH", "NONE"], &["OLD", "A"]));
     assert_eq!(
         told_each(&answer),
         [
@@ -38,7 +39,7 @@ fn each_part_of_a_batch_is_decided_by_itself_adds_listed_first() {
 fn drops_of_a_batch_make_room_for_its_adds() {
     let mut office = Office::of([section("OLD").course("MATH 151"), section("NEW").course("MATH 151")]);
     office.seat("ana", "OLD");
-    let answer = office.ask(&each_for_itself("ana", &["NEW"], &["OLD"]));
+    let answer = office.ask(&one_by_one("ana", &["NEW"], &["OLD"]));
     assert_eq!(told_each(&answer), ["NEW: enrolled, new", "OLD: dropped, new"]);
 }
 
@@ -46,7 +47,7 @@ fn drops_of_a_batch_make_room_for_its_adds() {
 fn a_batch_drops_even_when_its_adds_are_refused() {
     let mut office = Office::of([section("OLD"), section("FULL").seats(0)]);
     office.seat("ana", "OLD");
-    office.ask(&each_for_itself("ana", &["FULL"], &["OLD"]));
+    office.ask(&one_by_one("ana", &["FULL"], &["OLD"]));
     assert_eq!(office.standing("ana", "OLD"), "dropped");
 }
 
@@ -55,7 +56,7 @@ fn a_seat_freed_by_a_batch_goes_to_the_waitlist_first() {
     let mut office = Office::of([section("X"), section("Y")]);
     office.seat("ana", "X");
     office.place("bob", "X");
-    let decision = office.decide(&each_for_itself("ana", &["Y"], &["X"]));
+    let decision = office.decide(&one_by_one("ana", &["Y"], &["X"]));
     let expected = ["ana X dropped self", "bob X enrolled promoted", "ana Y enrolled self"];
     assert_eq!(heard(&decision.changes.notices), expected);
 }
@@ -92,7 +93,11 @@ fn a_swap_that_fails_in_part_changes_nothing() {
     assert!(decision.changes.is_empty() && decision.changes.notices.is_empty());
     assert!(contents(&office.book) == before);
     let answer = office.ask(&swap("ana", &["A"], &["NONE"]));
-    assert_eq!(told_each(&answer), ["A: undone because of NONE", "NONE: not found"], "nor without the drop");
+    assert_eq!(
+        told_each(&answer),
+        ["A: undone because of NONE", "NONE: not found"],
+        "nothing is added without the drop"
+    );
     assert_eq!(office.standing("ana", "A"), "-");
 }
 
@@ -137,12 +142,16 @@ fn a_swap_outside_the_window_is_refused_whole() {
 
 #[test]
 fn a_swap_reports_a_promotion_that_its_own_drop_caused() {
-    // Ana waits for NEW, which has a seat that only OLD keeps from her.
+    // Ana is waitlisted for NEW, which has a seat that she cannot take while she holds OLD.
     let mut office = Office::limited(Credits(3_000), [section("OLD"), section("NEW").seats(0)]);
     office.place("ana", "NEW");
     office.seat("ana", "OLD");
     office.ask(&capacity("NEW", 1));
     let answer = office.ask(&swap("ana", &["NEW"], &["OLD"]));
     assert_eq!(office.standing("ana", "NEW"), "enrolled");
-    assert_eq!(told_each(&answer), ["NEW: enrolled, new", "OLD: dropped, new"], "what is told is what is so");
+    assert_eq!(
+        told_each(&answer),
+        ["NEW: enrolled, new", "OLD: dropped, new"],
+        "the reply is the state after the promotion"
+    );
 }

@@ -67,8 +67,8 @@ fn a_closed_section_still_promotes_from_its_waitlist() {
     assert_eq!(office.numbers("X"), [1, 1, 0, 0]);
 }
 
-/// `bob` waits for X and cannot take it: what he has instead forbids it.
-fn bob_waits_in_vain() -> Office {
+/// Returns a term in which `bob` is waitlisted for X and cannot take a seat because of another registration.
+fn bob_cannot_be_promoted() -> Office {
     let mut office = Office::limited(
         Credits(12_000),
         [section("X").monday(9, 11).line(4), section("HEAVY").credits(10_000), section("LAB").credits(0)],
@@ -81,7 +81,7 @@ fn bob_waits_in_vain() -> Office {
 
 #[test]
 fn a_passed_over_student_is_notified_once_and_keeps_the_place() {
-    let mut office = bob_waits_in_vain();
+    let mut office = bob_cannot_be_promoted();
     office.place("cyd", "X");
     let decision = office.decide(&drop_of("ana", "X"));
     assert_eq!(
@@ -89,7 +89,7 @@ fn a_passed_over_student_is_notified_once_and_keeps_the_place() {
         ["ana X dropped self", "bob X waitlisted passed_over credit_limit", "cyd X enrolled promoted"]
     );
     assert_eq!(office.told(&register("bob", "X")), "waitlisted 1, as before");
-    // The next free seat goes past him without another word.
+    // He is passed over for the next free seat without another notice.
     let decision = office.decide(&drop_of("cyd", "X"));
     assert_eq!(heard(&decision.changes.notices), ["cyd X dropped self"]);
     assert_eq!(office.line("X"), ["bob"]);
@@ -97,7 +97,7 @@ fn a_passed_over_student_is_notified_once_and_keeps_the_place() {
 
 #[test]
 fn a_seat_that_no_waitlisted_student_can_take_is_open() {
-    let mut office = bob_waits_in_vain();
+    let mut office = bob_cannot_be_promoted();
     office.wish(&drop_of("ana", "X"));
     assert_eq!(office.numbers("X"), [1, 0, 1, 1]);
     assert_eq!(office.told(&register("eve", "X")), "enrolled, new");
@@ -106,7 +106,7 @@ fn a_seat_that_no_waitlisted_student_can_take_is_open() {
 
 #[test]
 fn a_passed_over_student_is_promoted_once_the_reason_is_gone() {
-    let mut office = bob_waits_in_vain();
+    let mut office = bob_cannot_be_promoted();
     office.wish(&drop_of("ana", "X"));
     assert_eq!(office.standing("bob", "X"), "waitlisted");
     let decision = office.decide(&drop_of("bob", "HEAVY"));
@@ -116,7 +116,7 @@ fn a_passed_over_student_is_promoted_once_the_reason_is_gone() {
 
 #[test]
 fn a_drop_that_does_not_resolve_the_reason_promotes_no_one() {
-    let mut office = bob_waits_in_vain();
+    let mut office = bob_cannot_be_promoted();
     office.seat("bob", "LAB");
     office.wish(&drop_of("ana", "X"));
     office.wish(&drop_of("bob", "LAB"));
@@ -125,21 +125,21 @@ fn a_drop_that_does_not_resolve_the_reason_promotes_no_one() {
 
 #[test]
 fn a_new_reason_for_passing_over_is_notified_again() {
-    let mut office = bob_waits_in_vain();
+    let mut office = bob_cannot_be_promoted();
     office.seat("bob", "LAB");
     office.wish(&drop_of("ana", "X"));
-    // It was his credits; by now another of his classes meets at that hour, too.
+    // The reason was the credit limit; now another of his sections overlaps, too.
     let decision = office.import(false, vec![(section("LAB").credits(0).monday(10, 12), None)]);
     assert_eq!(heard(&decision.changes.notices), ["bob X waitlisted passed_over time_conflict"]);
 }
 
 #[test]
 fn cancelling_a_section_promotes_its_students_elsewhere() {
-    let mut office = bob_waits_in_vain();
+    let mut office = bob_cannot_be_promoted();
     office.wish(&drop_of("ana", "X"));
     let decision = office.decide(&status("HEAVY", SectionStatus::Cancelled));
     assert_eq!(heard(&decision.changes.notices), ["bob HEAVY enrolled cancelled", "bob X enrolled promoted"]);
-    assert_eq!(office.standing("bob", "HEAVY"), "enrolled", "nobody is dropped");
+    assert_eq!(office.standing("bob", "HEAVY"), "enrolled", "no student is dropped");
 }
 
 #[test]
@@ -159,9 +159,9 @@ fn a_cancelled_section_causes_no_conflict_and_no_promotion() {
     assert_eq!(office.numbers("GONE"), [1, 1, 0, 0]);
     office.ask(&status("LINE", SectionStatus::Cancelled));
     office.ask(&capacity("LINE", 5));
-    assert_eq!(office.standing("bob", "LINE"), "waitlisted", "nobody is promoted into what is not taught");
+    assert_eq!(office.standing("bob", "LINE"), "waitlisted", "no student is promoted into a cancelled section");
     office.ask(&status("LINE", SectionStatus::Open));
-    assert_eq!(office.standing("bob", "LINE"), "enrolled", "taught after all");
+    assert_eq!(office.standing("bob", "LINE"), "enrolled", "reopened");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn more_capacity_promotes_in_order_and_less_drops_no_one() {
     office.ask(&capacity("X", 1));
     assert_eq!(office.numbers("X"), [1, 3, 1, 0], "over-enrolled, and 0 open");
     office.wish(&drop_of("bob", "X"));
-    assert_eq!(office.standing("dan", "X"), "waitlisted", "a freed seat above the capacity is nobody's");
+    assert_eq!(office.standing("dan", "X"), "waitlisted", "a seat freed above the capacity is not open");
     office.wish(&drop_of("cyd", "X"));
     office.wish(&drop_of("ana", "X"));
     assert_eq!(office.standing("dan", "X"), "enrolled");
@@ -223,7 +223,7 @@ fn settling_promotes_once_and_then_changes_nothing() {
     office.seat("ana", "Y");
     office.ask(&capacity("X", 1));
     assert_eq!(office.standing("ana", "X"), "waitlisted");
-    // The hub starts anew with a higher limit.
+    // The hub restarts with a higher limit.
     let mut restarted = Office::limited(Credits(9_000), []);
     restarted.book = {
         let sections: Vec<_> = office.book.sections().cloned().collect();
@@ -235,7 +235,7 @@ fn settling_promotes_once_and_then_changes_nothing() {
     };
     let decision = restarted.decide(&Command::Settle);
     assert_eq!(heard(&decision.changes.notices), ["ana X enrolled promoted"]);
-    assert!(restarted.decide(&Command::Settle).changes.is_empty(), "a second look finds nothing");
+    assert!(restarted.decide(&Command::Settle).changes.is_empty(), "settling again changes nothing");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The live side around a real store, on a port of its own. Who somebody is stands in the query: identity is not what
-//! these tests are about.
+//! A server with the live side only, around a real store, on a port of its own. The query of a connection names its
+//! user, because these tests are not about identity.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ use crate::support::PATIENCE;
 use crate::support::socket::Socket;
 
 pub(crate) const TERM: &str = "202209";
-/// Enough that a snapshot takes several pieces.
+/// Sections of the term, so many that a snapshot is split.
 const SECTIONS: u32 = 600;
 
 pub(crate) struct Options {
@@ -113,14 +113,9 @@ impl Hub {
         Self { live, address, store, bus, broker, runtime, server, _folder: folder }
     }
 
-    /// Connects; the query says who and since when.
+    /// Connects; the query names the user and where to resume.
     pub(crate) fn connect(&self, query: &str) -> Socket {
         Socket::connect_to(self.address, &format!("/alerts/ws{query}"), None, &[])
-    }
-
-    #[allow(dead_code)]
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     pub(crate) fn post(&self, title: &str) -> u64 {
@@ -147,7 +142,7 @@ impl Hub {
         alert.seq.unwrap()
     }
 
-    /// Forgets the oldest `count` entries of the alerts.
+    /// Deletes the oldest `count` entries of the alert log.
     pub(crate) fn forget(&self, count: usize) {
         let forget = self.store.forget_before(Timestamp::MAX, count);
         assert_eq!(self.runtime.block_on(forget).unwrap(), count);
@@ -158,7 +153,8 @@ impl Hub {
         self.bus.publish(Event::SignedOut { user, token: token.map(|t| Uuid::from_u128(t).to_string()) });
     }
 
-    pub(crate) fn tell_import(&self, task: &str, frame: &Value) {
+    /// Publishes the progress of an import.
+    pub(crate) fn publish_import(&self, task: &str, frame: &Value) {
         self.bus.publish(Event::Import { task: task.to_owned(), frame: frame.to_string().into_bytes().into() });
     }
 
@@ -166,12 +162,12 @@ impl Hub {
         self.broker.do_send(DrainAll);
     }
 
-    /// Publishes a commit in which each of these sections has one more student; the sequence after it.
+    /// Publishes a commit in which each of these sections has one more student, and returns its sequence.
     pub(crate) fn take_seats(&self, crns: &[&str]) -> u64 {
         take_seats(&self.live.model, crns)
     }
 
-    /// Commits without a pause for a while, on a thread; it returns the last sequence.
+    /// Publishes commits without a pause for a while, on a thread that returns the last sequence.
     pub(crate) fn keep_changing_seats(&self) -> JoinHandle<u64> {
         let model = self.live.model.clone();
         thread::spawn(move || {
@@ -185,7 +181,7 @@ impl Hub {
         })
     }
 
-    /// What a `GET /api/v1/seats` would answer, sorted by section.
+    /// Returns the seats as `GET /api/v1/seats` does, sorted by section.
     pub(crate) fn seats(&self) -> Vec<Value> {
         let snapshot = self.live.model.term(&TermId::parse(TERM).unwrap()).unwrap().snapshot();
         let mut text = Vec::new();
@@ -206,7 +202,7 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
-        // Sent at once; what it would wait for is of no interest any more.
+        // The command is sent at once; its end is not awaited.
         drop(self.server.stop(false));
     }
 }

@@ -1,5 +1,5 @@
-//! The live side by itself, over real sockets: broker, relays and sessions around a real store and a read model that
-//! the test publishes to. What a slow, rude or returning client gets, and what the others keep getting meanwhile.
+//! Broker, relays and WebSocket sessions over real sockets, around a real store and a read model that the test
+//! publishes to: what slow, invalid and resuming clients get, and what the others get meanwhile.
 
 mod hub;
 
@@ -19,7 +19,7 @@ fn alerts(frames: &[Value]) -> Vec<u64> {
     frames.iter().filter(is_alert).filter_map(|f| f["seq"].as_u64()).collect()
 }
 
-/// A frame as a client writes it: masked with zeros, so that its payload stands as it is.
+/// Returns a frame as a client sends it, masked with zeros, which leaves the payload unchanged.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
@@ -47,7 +47,7 @@ fn welcome_comes_first_and_live_carries_the_sequence() {
     let [welcome, live] = ann.seen() else { panic!("{:?}", ann.seen()) };
     assert_eq!((&welcome["type"], &welcome["user"]), (&json!("welcome"), &json!("ann")));
     assert!(welcome["session"].is_string() && welcome["heartbeat_s"].is_u64() && welcome["now"].is_string());
-    // The place is where the relay stood: what it was handed later comes after it, and what came before does not.
+    // The sequence is the relay's position: alerts after it are delivered, alerts before it are not.
     let place = live["seq"].as_u64().expect("a place");
     let last = hub.post("after");
     ann.wait_for("the last", |f| f["seq"] == last && f["type"] == "alert");
@@ -63,7 +63,7 @@ fn a_resuming_client_gets_missed_alerts_once_and_in_order() {
         hub.post(&format!("missed {n}"));
     }
     let mut back = hub.connect("?since=5");
-    // Where the replay ends and what is live begins depends on how far the relay had come; what arrives does not.
+    // Where replay ends and live delivery begins depends on the relay's position; what arrives does not.
     back.wait_for("live", |f| f["type"] == "live");
     assert_eq!(back.seen()[0]["type"], "welcome");
     for n in 0..40 {
@@ -71,7 +71,7 @@ fn a_resuming_client_gets_missed_alerts_once_and_in_order() {
     }
     back.wait_for("the last", |f| f["seq"] == 80);
     assert_eq!(alerts(back.seen()), (6..=80).collect::<Vec<_>>());
-    // Asking again for what it has brings nothing twice; asking for more brings the rest.
+    // Resuming again sends nothing twice; resuming from earlier sends the rest.
     back.send(&json!({"type": "subscribe", "channels": ["alerts"], "since": 5}));
     back.wait_for("live again", |f| f["type"] == "live" && f["seq"] == 80);
     back.send(&json!({"type": "subscribe", "channels": [], "since": 2}));
@@ -108,12 +108,12 @@ fn an_unavailable_resume_point_is_announced_as_a_gap() {
     assert_eq!(ahead.wait_for("a gap", |f| f["type"] == "gap"), json!({"type": "gap", "from": 99, "to": 10}));
     for client in [&mut old, &mut ahead] {
         client.wait_for("live", |f| f["type"] == "live");
-        // What the relay had not handed out yet when the client joined comes after `live`.
+        // What the relay had not delivered yet when the client joined comes after `live`.
         if alerts(client.seen()).last() != Some(&10) {
             client.wait_for("the last", |f| f["type"] == "alert" && f["seq"] == 10);
         }
         assert_eq!(alerts(client.seen()), (5..=10).collect::<Vec<_>>());
-        assert_eq!(client.seen()[1]["type"], "gap", "before what it explains");
+        assert_eq!(client.seen()[1]["type"], "gap", "before the alerts after the gap");
     }
 }
 
@@ -160,7 +160,7 @@ fn no_change_is_lost_between_a_snapshot_and_the_next_tick() {
                 seats.insert(line[0].as_str().unwrap().to_owned(), line.clone());
             }
         }
-        assert_eq!(seats.into_values().collect::<Vec<_>>(), hub.seats(), "what it saw is what is");
+        assert_eq!(seats.into_values().collect::<Vec<_>>(), hub.seats(), "the client's view equals the seats");
     }
 }
 
@@ -223,7 +223,7 @@ fn invalid_subscriptions_are_errors_and_keep_the_connection() {
     visitor.wait_for("pong", |f| f["type"] == "pong");
     let mut staff = hub.connect("?user=eve&role=staff");
     staff.subscribe(&["import:1"]);
-    hub.tell_import("1", &json!({"type": "import", "task": "1", "rows": 7}));
+    hub.publish_import("1", &json!({"type": "import", "task": "1", "rows": 7}));
     assert_eq!(staff.wait_for("progress", |f| f["type"] == "import")["rows"], 7);
 }
 
@@ -287,7 +287,7 @@ fn a_slow_reader_is_evicted_while_others_get_everything() {
     let mut sent = 0;
     let message = "x".repeat(2_000);
     hub.wait_until("the slow one is evicted", || {
-        // The quick one reads along, the slow one does not read at all.
+        // The quick client reads, the slow one does not.
         let seq = hub.post(&message);
         quick.wait_for("the alert", |f| f["seq"] == seq);
         sent += 1;
@@ -360,7 +360,7 @@ fn a_connection_over_the_limit_is_closed_with_4009() {
 #[test]
 fn a_silent_client_is_reaped() {
     let hub = Hub::start(hub::Options { heartbeat: Duration::from_millis(700), ..options() });
-    // Reads nothing from now on, so that no ping is answered.
+    // It reads nothing from now on, so that no ping is answered.
     let mut silent = hub.connect("");
     silent.wait_for("live", |f| f["type"] == "live");
     let mut alive = hub.connect("");
@@ -387,7 +387,7 @@ fn a_shutdown_closes_all_with_1012_and_a_retry_delay() {
         let retry_ms = serde_json::from_str::<Value>(&reason).unwrap()["retry_ms"].as_u64().unwrap();
         assert_eq!((code, (500..=20_000).contains(&retry_ms)), (1012, true));
     }
-    assert_eq!(hub.connect("").wait_for_close().0, 1012, "nobody is taken in any more");
+    assert_eq!(hub.connect("").wait_for_close().0, 1012, "no new connection is accepted");
     assert!(hub.live.registry.is_empty());
 }
 

@@ -1,4 +1,4 @@
-//! What is generated: a small college in which everybody gets in everybody's way, and what is asked of it.
+//! Generated histories of a small college in which students compete for few seats.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use proptest::prelude::*;
 
 use crate::college::{crn, minute, section, user};
 
-/// Sections with the totals that a file tells of them.
+/// Sections of an import file, with the totals that it gives.
 pub(crate) type File = Vec<(SectionState, Option<(u32, u32)>)>;
 
-/// One thing that happens.
+/// One step of a history.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// A command.
     Ask(Command),
     /// An import.
     Import { sections: File, forced: bool },
-    /// Some minutes pass.
+    /// This many minutes pass.
     Wait(i64),
-    /// The hub starts anew.
+    /// The hub restarts.
     Restart,
 }
 
-/// A college and everything that happens in it.
+/// A college, and everything that happens in it.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
     pub(crate) credit_limit: u32,
@@ -42,7 +42,7 @@ const CRNS: [&str; 7] = ["1", "2", "3", "4", "5", "6", "7"];
 const STUDENTS: [&str; 5] = ["ana", "bob", "cyd", "dan", "eve"];
 
 fn any_crn() -> impl Strategy<Value = Crn> {
-    // One more than there is: it must not be found.
+    // One of them does not exist and must not be found.
     prop_oneof![30 => proptest::sample::select(&CRNS[..]), 1 => Just("404")].prop_map(crn)
 }
 

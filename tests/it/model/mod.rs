@@ -1,5 +1,5 @@
-//! Two thousand generated histories, decided by the term in memory and by a naive model that was written from the
-//! contract alone: answers, what students hear, and everything held must agree after each command.
+//! Generated histories, decided by the term in memory and by a naive model that was written from the contract alone.
+//! Replies, notices and registrations must agree after each command.
 
 pub(crate) mod history;
 mod naive;
@@ -23,7 +23,7 @@ use crate::college::{Make, Office, contents, counted, heard, minute, staged, ter
 use history::{History, Step};
 use naive::Naive;
 
-/// Histories, of some dozens of commands each: half a minute without optimisation.
+/// Number of histories, of some dozens of commands each. They take half a minute without optimisation.
 const HISTORIES: u32 = 2_000;
 
 proptest! {
@@ -35,7 +35,7 @@ proptest! {
     }
 }
 
-/// Plays a history on both, and compares after each step.
+/// Plays a history on both and compares them after each step.
 fn play(history: History) {
     let limit = Credits(history.credit_limit);
     let mut naive = Naive::new(history.credit_limit, &term());
@@ -63,15 +63,15 @@ fn play(history: History) {
         let expected = naive.ask(&command, office.now);
         let at = format!("step {number}, {command:?}");
         assert_eq!(words::answer_in_words(&decision.answer), expected.answer, "the answer to {at}");
-        assert_eq!(heard(&decision.changes.notices), expected.heard, "what is heard of {at}");
-        assert_eq!(everything(&office.book), naive.everything(), "what is held after {at}");
+        assert_eq!(heard(&decision.changes.notices), expected.heard, "the notices of {at}");
+        assert_eq!(everything(&office.book), naive.everything(), "the contents after {at}");
         kept.keep(&decision.changes);
         hold_the_promises(&before, &office.book, &decision, &command, office.now);
         assert!(contents(&office.book) == contents(&kept.book()), "memory and records differ after {at}");
     }
 }
 
-/// What the contract promises of every decision, checked on the term itself.
+/// Checks on the term itself what the contract promises of every decision.
 fn hold_the_promises(before: &TermBook, after: &TermBook, decision: &Decision, command: &Command, now: Timestamp) {
     let again = decide(before, command, now);
     assert_eq!((&again.answer, &again.changes), (&decision.answer, &decision.changes), "decided twice, differently");
@@ -93,12 +93,12 @@ fn hold_the_promises(before: &TermBook, after: &TermBook, decision: &Decision, c
     }
 }
 
-/// Whether this standing was not there before.
+/// Returns whether the student did not have this standing before.
 fn is_news(before: &TermBook, student: &UserName, now: &Registration) -> bool {
     before.registrations(student).iter().all(|r| r.crn != now.crn || r.standing != now.standing)
 }
 
-/// A seat or place that was just given clashes with nothing else that its student holds.
+/// Checks that a new seat or waitlist position clashes with no other registration of the student.
 fn no_clash(book: &TermBook, student: &UserName, new: &Registration) {
     let counts = |crn: &Crn| book.section(crn).filter(|s| s.section.status != SectionStatus::Cancelled);
     let Some(this) = counts(&new.crn) else { return };
@@ -109,7 +109,7 @@ fn no_clash(book: &TermBook, student: &UserName, new: &Registration) {
     }
 }
 
-/// What a store would hold after these changes, and the term that it would load.
+/// What a store would have recorded, and the term that it would load.
 struct Kept {
     limit: Credits,
     term: Term,
@@ -141,7 +141,7 @@ impl Kept {
     }
 }
 
-/// Everything that a term holds, in the words of the naive model.
+/// Returns the contents of a term, as the naive model writes them.
 fn everything(book: &TermBook) -> Vec<String> {
     let mut sections: Vec<_> = book.sections().collect();
     sections.sort_by(|a, b| a.section.id.cmp(&b.section.id));
@@ -169,7 +169,7 @@ fn everything(book: &TermBook) -> Vec<String> {
 
 #[test]
 fn a_fixed_history_with_promotions_agrees_with_the_model() {
-    // One history by hand, so that the comparison itself is seen to reach promotions.
+    // A fixed history, which proves that the comparison covers promotions.
     let ask = |command| Step::Ask(command);
     let section = crate::college::section("A").0;
     let steps = vec![

@@ -1,9 +1,10 @@
-//! A term as the contract describes it, in simple lists, with everything worked out anew each time it is needed. It
-//! shares nothing with the hub but the types of what is asked.
+//! A term as the contract describes it, in simple lists, with everything computed when it is needed. It shares only the
+//! types of commands with the hub.
 //!
-//! Where the contract leaves a choice, this is what is promised: drops are always allowed; a batch drops first, and
-//! what it frees goes to the lines before it adds; lines are looked at in the order in which they were touched, then
-//! those of the students concerned by name; a student is told once for each reason why a seat went past.
+//! Where the contract leaves a choice, the hub promises this: drops are always allowed; a batch drops first, and the
+//! seats that it frees go to the waitlists before it adds; waitlists are processed in the order in which they were
+//! touched, then those of the students concerned, by name; a student is notified once for each reason of being passed
+//! over.
 
 use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, StagedImport};
 use eduhub::domain::section::{Section, SectionStatus};
@@ -11,7 +12,7 @@ use eduhub::domain::term::Term;
 use jiff::Timestamp;
 use jiff::civil::date;
 
-/// What a command should be answered, and what students should hear of it.
+/// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
     pub(crate) answer: Vec<String>,
     pub(crate) heard: Vec<String>,
@@ -47,9 +48,9 @@ struct Held {
     crn: String,
     how: How,
     since: Timestamp,
-    /// When it joined the line, as a number that only grows.
+    /// When it joined the waitlist, as a number that only grows.
     turn: u64,
-    /// The reason for which it was last told that a seat went past.
+    /// The last reason for being passed over that the student was notified of.
     passed: String,
 }
 
@@ -63,7 +64,7 @@ pub(crate) struct Naive {
     turns: u64,
     now: Timestamp,
     heard: Vec<String>,
-    /// Lines to be looked at, in this order.
+    /// Waitlists to process, in this order.
     touched: Vec<String>,
 }
 
@@ -127,7 +128,7 @@ impl Naive {
     fn waitlisted(&self, class: &Class) -> u32 {
         self.line(class.section.id.crn.as_str()).len() as u32 + class.outside.1
     }
-    /// Seats that are nobody's and promised to nobody outside.
+    /// Returns the seats that are neither taken nor promised outside the hub.
     fn free(&self, class: &Class) -> u32 {
         let taken = self.enrolled(class.section.id.crn.as_str()) + class.outside.0 + class.outside.1;
         if class.section.status == SectionStatus::Cancelled || taken > class.section.capacity {
@@ -139,7 +140,7 @@ impl Naive {
         let open = class.section.status == SectionStatus::Open && !class.section.withdrawn;
         if open { self.free(class) } else { 0 }
     }
-    /// What a student holds, in the order in which it was taken.
+    /// Returns what a student holds, in the order of registration.
     fn week(&self, who: &str) -> Vec<Held> {
         let mut all: Vec<Held> =
             self.people.iter().filter(|h| h.who == who && h.how != How::Dropped).cloned().collect();
@@ -361,7 +362,7 @@ impl Naive {
         format!("imported {created} {updated} {unchanged}")
     }
 
-    /// Everyone who holds one of these, by name.
+    /// Returns all registrations in these sections, by student.
     fn members(&self, crns: &[String]) -> Vec<Held> {
         let holds = |h: &&Held| h.how != How::Dropped && crns.contains(&h.crn);
         let mut members: Vec<Held> = self.people.iter().filter(holds).cloned().collect();
@@ -378,7 +379,7 @@ impl Naive {
         self.touched.extend(lines);
     }
 
-    /// Looks at the lines that were touched, then at every other one: there must be nothing to do in those.
+    /// Processes the waitlists that were touched, and then all others, where there must be nothing to do.
     fn fill_seats(&mut self) {
         let mut order = std::mem::take(&mut self.touched);
         order.extend(self.classes.iter().map(|c| c.section.id.crn.to_string()));
@@ -423,7 +424,7 @@ impl Naive {
         format!("{} {position:?} {credits} {} {}", held.how.word(), held.since, if fresh { "new" } else { "as before" })
     }
 
-    /// Everything there is, in words that can be compared.
+    /// Returns all contents as lines of text.
     pub(crate) fn everything(&self) -> Vec<String> {
         let mut classes: Vec<&Class> = self.classes.iter().collect();
         classes.sort_by_key(|c| c.section.id.crn.to_string());
@@ -449,7 +450,7 @@ pub(crate) fn section_in_words(crn: &str, seats: [u32; 4], status: &str, line: &
     format!("{crn} {seats:?} {status} {}", line.join(","))
 }
 
-/// Takes over what has changed from `was` to `to`, unless it is something else by now.
+/// Applies a change from `was` to `to`, unless the value is no longer `was`.
 fn pull<T: PartialEq + Clone>(is: &mut T, was: &T, to: &T) {
     if was != to && is == was {
         *is = to.clone();
@@ -460,9 +461,9 @@ pub(crate) fn same_kind(a: &Section, b: &Section) -> bool {
     (&a.course, &a.component) == (&b.course, &b.component)
 }
 
-/// Whether there is a day and an hour at which both meet: looked for day by day and hour by hour.
+/// Returns whether both meet at the same time, by trying every day and hour.
 pub(crate) fn meet_at_once(a: &Section, b: &Section) -> bool {
-    // Generated meetings begin and end at full hours, and their dates are in this September, or not known.
+    // Generated meetings begin and end at full hours, on dates of this September or on unknown dates.
     let meets = |s: &Section, day: i8, weekday: u8, hour: i8| {
         s.meetings.iter().any(|m| {
             let on = date(2027, 9, day);

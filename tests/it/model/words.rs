@@ -1,8 +1,8 @@
-//! Real answers in the words of the naive model.
+//! Real replies, written as the naive model writes them.
 
 use eduhub::domain::outcome::{Outcome, Refusal, RequestOutcome};
 
-/// A real answer in the words of this model.
+/// Returns a real reply as the naive model writes it.
 pub(crate) fn answer_in_words(answer: &Outcome) -> Vec<String> {
     match answer {
         Outcome::Request(outcome) => vec![outcome_in_words(outcome)],

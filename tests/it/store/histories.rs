@@ -1,4 +1,4 @@
-//! Generated histories, run through a store in batches and through a term in memory, command by command.
+//! Generated histories, run in batches by a store and command by command by a term in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use super::house::{House, batch, load, wait};
 use crate::college::{Make, Office, staged, term_id, window};
 use crate::model::history::{File, History, Step, any_history};
 
-/// Histories: each commits some dozens of times for real.
+/// Number of histories. Each makes some dozens of real commits.
 const HISTORIES: u32 = 25;
-/// How many steps pass between the staging of an import and its command.
+/// Steps between the staging of an import and its command.
 const STEPS_WHILE_STAGED: usize = 3;
 
-/// A term as published: loaded once, and every update taken over.
+/// A term as published: loaded once, with every update applied.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Image {
     term: Term,
@@ -60,7 +60,8 @@ impl Image {
         }
     }
 
-    /// What a term in memory holds must be the same but for the numbers of places, which are a store's own.
+    /// Checks that a term in memory has the same contents, except the numbers of waitlist positions, which are a
+    /// store's.
     fn assert_is(&self, book: &TermBook, when: &str) {
         let without_place = |held: &[Registration]| -> Vec<Registration> {
             held.iter().map(|r| Registration { place: 0, ..r.clone() }).collect()
@@ -81,7 +82,7 @@ impl Image {
     }
 }
 
-/// A term in memory from what a store has loaded.
+/// Returns the term in memory that a store has loaded.
 pub(crate) fn book_of(loaded: &LoadedTerm, limit: Credits) -> TermBook {
     let mut book = TermBook::new(loaded.term.clone(), limit, loaded.sections.iter().map(|s| s.state.clone()), 1);
     for (who, held) in &loaded.students {
@@ -163,7 +164,7 @@ impl<H: House> Play<H> {
         self.waiting.extend(self.staged.take().map(|(command, _)| command));
     }
 
-    /// Runs what waits as one batch, and compares.
+    /// Runs the waiting commands as one batch and compares.
     fn commit(&mut self) {
         let commands = std::mem::take(&mut self.waiting);
         let expected: Vec<Option<Outcome>> = commands.iter().map(|c| Some(self.office.ask(c))).collect();
@@ -175,13 +176,13 @@ impl<H: House> Play<H> {
         self.image.assert_is(&self.office.book, "as published");
     }
 
-    /// Closes the store, opens it anew, and compares what it has with what was published.
+    /// Closes the store, opens it again, and compares its contents with what was published.
     fn restart(&mut self) {
         self.commit();
         drop(self.store.take());
         let store = self.house.open(self.limit);
         let loaded = load(&store);
-        assert_eq!(Image::of(&loaded), self.image, "a store opened anew");
+        assert_eq!(Image::of(&loaded), self.image, "a reopened store");
         self.office.book = book_of(&loaded, self.limit);
         self.store = Some(store);
     }

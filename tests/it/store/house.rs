@@ -1,4 +1,4 @@
-//! Where a store lives while it is tested, and short words for what is done with it.
+//! The place of a store under test, and short helpers for using it.
 
 use std::future::Future;
 use std::path::Path;
@@ -21,23 +21,23 @@ use tempfile::TempDir;
 
 use crate::college::{Make, minute, staged, term_id, window};
 
-/// Waits for what a store promises. No sleep: the store wakes us.
+/// Blocks until a call of the store is answered.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_current_thread().build().unwrap()).block_on(future)
 }
 
-/// A place where one store lives: it can be opened, closed (dropped), and opened anew.
+/// The place of one store, which can be opened, closed by dropping it, and opened again.
 pub(crate) trait House {
-    /// The store.
+    /// The kind of store.
     type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore;
-    /// A place without a store.
+    /// Creates a place without a store.
     fn build() -> Self;
-    /// Opens the store, with an outbox. No other handle of it may be open.
+    /// Opens the store with an outbox. No other handle may be open.
     fn open(&self, limit: Credits) -> Self::Store;
     /// Opens the store as a hub without Plone does.
     fn open_without_outbox(&self) -> Self::Store;
-    /// Makes this store refuse, from now on, to write any registration in the section `BAD`.
+    /// Makes the store refuse every registration in the section `BAD` from now on.
     fn refuse_bad(&self, store: &Self::Store);
 }
 
@@ -62,8 +62,8 @@ impl House for Embedded {
     }
 }
 
-/// Opens an embedded store that was closed a moment ago. A process that another test starts holds, between its fork and
-/// its exec, a copy of whatever was open, locks included: that moment is waited for.
+/// Opens an embedded store that was closed a moment ago. A child process that another test starts inherits open files
+/// and their locks between its fork and its exec, so this waits while the store is locked.
 pub(crate) fn open_freed(path: &Path, credit_limit: Credits, outbox: bool) -> SqliteStore {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -74,7 +74,7 @@ pub(crate) fn open_freed(path: &Path, credit_limit: Credits, outbox: bool) -> Sq
     }
 }
 
-/// A store with an open term of these sections.
+/// A store with an open term.
 pub(crate) struct Desk<H: House> {
     pub(crate) house: H,
     pub(crate) store: H::Store,
@@ -82,6 +82,7 @@ pub(crate) struct Desk<H: House> {
 }
 
 impl<H: House> Desk<H> {
+    /// Creates a store with an open term of these sections.
     pub(crate) fn with(sections: impl IntoIterator<Item = Make>) -> Self {
         let house = H::build();
         let store = house.open(Credits(0));
@@ -92,7 +93,7 @@ impl<H: House> Desk<H> {
         desk
     }
 
-    /// Closes the store, opens it anew and loads the term.
+    /// Closes the store, opens it again and loads the term.
     pub(crate) fn reopened(self) -> Self {
         let Self { house, store, .. } = self;
         drop(store);
@@ -105,13 +106,13 @@ impl<H: House> Desk<H> {
         wait(self.store.run(batch(commands, minute(1))))
     }
 
-    /// Runs one command, which must be kept.
+    /// Runs one command, which must be committed.
     pub(crate) fn ask(&mut self, command: Command) -> Outcome {
         let committed = self.run(vec![command]).unwrap();
         committed.answers.into_iter().next().flatten().expect("the decision did not panic")
     }
 
-    /// Stages an import of these sections, compared with the term as it is committed, and hands out its command.
+    /// Stages an import of these sections, compared with the committed term, and returns its command.
     pub(crate) fn stage(&mut self, sections: Vec<(Make, Option<(u32, u32)>)>) -> Command {
         let generation = wait(self.store.generation(&term_id())).unwrap() + 1;
         let loaded = load(&self.store);
@@ -127,7 +128,7 @@ impl<H: House> Desk<H> {
         self.ask(command);
     }
 
-    /// Titles of the alerts that this student alone was sent, oldest first.
+    /// Returns the titles of the alerts sent to this student alone, oldest first.
     pub(crate) fn alerts_of(&self, student: &str) -> Vec<String> {
         let log = wait(self.store.log_after(0, 1_000)).unwrap();
         let to = |users: &[eduhub::domain::ids::UserName]| users.iter().any(|u| u.as_str() == student);

@@ -1,4 +1,4 @@
-//! What every store promises of those who signed in by Plone.
+//! Promises of every store about members who signed in by Plone.
 
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
@@ -21,8 +21,8 @@ fn member(name: &str, login: &str, signed_in: i64) -> Member {
     }
 }
 
-/// Everything of a member, in the open.
-fn told(member: &Member) -> String {
+/// Returns everything of a member, with its secrets.
+fn in_clear(member: &Member) -> String {
     let open = |secret: &Option<SecretString>| secret.as_ref().map(|text| text.expose_secret().to_owned());
     format!("{member:?} {:?} {:?}", open(&member.token), open(&member.password_hash))
 }
@@ -42,10 +42,10 @@ pub(crate) fn a_member_is_read_back_unchanged<H: House>() {
     assert!(wait(store.member(&user("ann"))).unwrap().is_none());
     for put in [&first, &second] {
         wait(store.put_member(put.clone())).unwrap();
-        assert_eq!(told(&found(&store, "ann")), told(put));
+        assert_eq!(in_clear(&found(&store, "ann")), in_clear(put));
     }
     drop(store);
-    assert_eq!(told(&found(&house.open(Credits(0)), "ann")), told(&second), "in a store opened anew");
+    assert_eq!(in_clear(&found(&house.open(Credits(0)), "ann")), in_clear(&second), "in a store opened anew");
 }
 
 pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<H: House>() {
@@ -56,7 +56,7 @@ pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<H: House>() {
     wait(store.put_member(member("ann", "mail-2", 2))).unwrap();
     assert_eq!((by_login("mail-1"), by_login("mail-2").as_deref()), (None, Some("ann")));
     assert_eq!(by_login("ann").as_deref(), Some("ann"));
-    // What Plone took as a login name comes before what is somebody else's id.
+    // A login name takes precedence over another member's user name.
     wait(store.put_member(member("bob", "ann", 1))).unwrap();
     assert_eq!(by_login("ann").as_deref(), Some("bob"));
 }
@@ -73,7 +73,7 @@ pub(crate) fn a_password_hash_belongs_to_its_sign_in<H: House>() {
     put_hash(2, "of this one");
     assert_eq!(hash_of(&store, "ann").as_deref(), Some("of this one"));
     wait(store.put_member(member("ann", "ann", 3))).unwrap();
-    assert_eq!(hash_of(&store, "ann"), None, "until the new password's hash comes");
+    assert_eq!(hash_of(&store, "ann"), None, "until the hash of the new password is stored");
 }
 
 pub(crate) fn forgotten_tokens_and_hashes_are_gone<H: House>() {

@@ -1,5 +1,5 @@
-//! What every store of terms promises. One suite over the ports: a store joins it by a [`House`] of its own and one
-//! line at the end. What only one kind of store has to do stands in a file of its own.
+//! The contract suite of every store, written against the ports. A new kind of store joins it with a [`house::House`]
+//! of its own and one line at the end of this file. Tests of one kind alone are in a file of their own.
 
 mod histories;
 mod house;
@@ -8,7 +8,7 @@ mod outbox;
 mod sqlite;
 mod suite;
 
-/// The suite for one kind of store.
+/// Defines the suite for one kind of store.
 macro_rules! store_contract {
     ($name:ident, $house:ty: $($suite:ident: $($promise:ident)*;)*) => {
         mod $name {
@@ -25,7 +25,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Every promise of [`suite`], [`outbox`] and [`members`], for each kind of store.
+/// Lists every promise of [`suite`], [`outbox`] and [`members`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $house:ty),*) => {
         $(store_contract! { $name, $house:

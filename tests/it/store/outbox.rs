@@ -1,4 +1,4 @@
-//! What every store promises of its outbox: no change of a section is forgotten, and none is thought sent that was not.
+//! Promises of every store about its outbox: no change of a section is lost, and none counts as sent that was not.
 
 use eduhub::domain::ids::SectionId;
 use eduhub::domain::plone::{FieldValue, Fields, PloneField};
@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::house::{Desk, House, wait};
 use crate::college::{capacity, crn, drop_of, id, minute, register, register_or_wait, section, swap, user};
 
-/// Later than everything that was marked.
+/// A minute later than every mark.
 const LATE: i64 = 500;
 
-/// Everything that is due at a minute, with sections that have no item.
+/// Returns all entries that are due at a minute, including those of sections without an item.
 fn due_at<S: OutboxStore>(store: &S, at: i64) -> Vec<OutboxEntry> {
     wait(store.due(minute(at), Vec::new(), 100, true)).unwrap()
 }
@@ -34,13 +34,13 @@ fn item(of: &SectionId) -> PloneItem {
     }
 }
 
-/// What was written of an entry that has an item.
+/// Returns the record of a write of an entry that has an item.
 fn written(entry: &OutboxEntry, read_at: Timestamp, fields: &[(PloneField, FieldValue)]) -> Written {
     let seen = entry.item.clone().expect("it has an item");
     Written { seen, fields: fields.iter().cloned().collect(), version: entry.version, read_at }
 }
 
-/// A desk whose import is in Plone already.
+/// Returns a store whose import is in Plone already.
 fn clean<H: House>(sections: impl IntoIterator<Item = crate::college::Make>) -> Desk<H> {
     let desk = Desk::<H>::with(sections);
     mark_imported(&desk, false);
@@ -51,12 +51,12 @@ fn clean<H: House>(sections: impl IntoIterator<Item = crate::college::Make>) -> 
     desk
 }
 
-/// Marks everything that imports made visible; answers in how many commits.
+/// Marks everything that imports made visible, and returns the number of commits that took.
 fn mark_imported<H: House>(desk: &Desk<H>, known_only: bool) -> usize {
     std::iter::from_fn(|| wait(desk.store.mark_imported(known_only, minute(1))).unwrap().then_some(())).count()
 }
 
-/// Marks one section and hands out its entry.
+/// Marks one section by a registration and returns its entry.
 fn marked<H: House>(desk: &mut Desk<H>, student: &str, of: &str) -> OutboxEntry {
     desk.ask(register(student, of));
     let found = due_at(&desk.store, LATE).into_iter().find(|e| e.section == id(of));
@@ -79,7 +79,7 @@ pub(crate) fn a_roster_change_with_equal_counts_is_marked<H: House>() {
     let mut desk = clean::<H>([section("X"), section("Y")]);
     desk.ask(register("ana", "X"));
     let before = due_at(&desk.store, LATE).remove(0);
-    // One leaves and another comes in one batch: the numbers are what they were.
+    // One student drops and another registers in one batch: the counts stay the same.
     desk.run(vec![drop_of("ana", "X"), register("bob", "X")]).unwrap();
     let after = due_at(&desk.store, LATE).remove(0);
     assert_eq!(after.state.enrolled, before.state.enrolled);
@@ -108,7 +108,7 @@ pub(crate) fn an_entry_is_read_with_its_section_item_and_roster<H: House>() {
     assert_eq!(entry.item, Some(item(&id("X"))));
     assert_eq!((entry.queued_at, entry.read_at, entry.attempts), (minute(1), minute(LATE), 0));
     let lines: Vec<_> = entry.roster.iter().map(|l| (l.user.as_str(), l.standing.as_str())).collect();
-    // At one moment, names decide; in line, only who came first.
+    // Enrolled students of the same moment are sorted by name, waitlisted ones by position.
     let expected = [("ana", "enrolled"), ("cyd", "enrolled"), ("bob", "waitlisted"), ("abe", "waitlisted")];
     assert_eq!(lines, expected);
     assert!(entry.roster.iter().all(|l| l.since == minute(1)));
@@ -121,7 +121,11 @@ pub(crate) fn an_entry_is_deleted_only_in_the_version_that_was_sent<H: House>() 
     desk.ask(register("bob", "X"));
     wait(desk.store.sent(written(&sent, minute(2), &[]), minute(3))).unwrap();
     let summary = wait(desk.store.summary()).unwrap();
-    assert_eq!((summary.depth, summary.oldest_at), (1, Some(minute(2))), "what is left is younger than what was sent");
+    assert_eq!(
+        (summary.depth, summary.oldest_at),
+        (1, Some(minute(2))),
+        "the entry that is left is younger than the one that was sent"
+    );
     assert_eq!(crns(&due_at(&desk.store, 2)), [""; 0], "not before its time");
     let newer = due_at(&desk.store, 3).remove(0);
     assert_eq!((newer.version, newer.state.enrolled, newer.roster.len()), (sent.version + 1, 2, 2));
@@ -136,7 +140,7 @@ pub(crate) fn a_failed_entry_is_due_at_its_retry_time<H: House>() {
     let entry = marked(&mut desk, "ana", "X");
     wait(desk.store.later(&entry.section, minute(20))).unwrap();
     assert_eq!(crns(&due_at(&desk.store, 19)), [""; 0]);
-    // A change meanwhile does not make it hurry.
+    // A change meanwhile does not make it due earlier.
     desk.ask(register("bob", "X"));
     assert_eq!(crns(&due_at(&desk.store, 19)), [""; 0]);
     let again = due_at(&desk.store, 20).remove(0);
@@ -156,11 +160,11 @@ pub(crate) fn a_refused_entry_waits_for_a_change_or_a_resend<H: House>() {
     assert_eq!(told, [("X", "no X", minute(7)), ("Y", "no Y", minute(7))]);
     desk.ask(register("bob", "X"));
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"], "a change tries again");
-    assert_eq!(wait(desk.store.resend(Some(vec![id("X")]), minute(8))).unwrap(), 0, "it waits already");
+    assert_eq!(wait(desk.store.resend(Some(vec![id("X")]), minute(8))).unwrap(), 0, "it is queued already");
     assert_eq!(wait(desk.store.resend(None, minute(8))).unwrap(), 1);
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["X", "Y"]);
     assert_eq!(wait(desk.store.summary()).unwrap().aside_total, 0);
-    // What was refused is an old version by now.
+    // The refused version is outdated by now.
     let entry = due_at(&desk.store, LATE).into_iter().find(|e| e.section == id("Y")).unwrap();
     wait(desk.store.put_aside(&id("Y"), entry.version - 1, "late".to_owned(), minute(9))).unwrap();
     assert_eq!(wait(desk.store.summary()).unwrap().aside_total, 0);
@@ -175,7 +179,7 @@ pub(crate) fn entries_with_an_item_are_due_first<H: House>() {
     assert_eq!(crns(&first), ["C"]);
     assert_eq!(crns(&wait(desk.store.due(minute(LATE), Vec::new(), 9, false)).unwrap()), ["C"]);
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["A", "B", "C"]);
-    // An item that is found meanwhile: nothing is to be made any more.
+    // An item was found meanwhile, so none has to be created.
     wait(desk.store.put_items(vec![item(&id("A"))])).unwrap();
     assert_eq!(crns(&wait(desk.store.due(minute(LATE), Vec::new(), 9, false)).unwrap()), ["A", "C"]);
 }
@@ -192,7 +196,7 @@ pub(crate) fn entries_of_a_deleted_item_are_removed<H: House>() {
     marked(&mut desk, "ana", "X");
     wait(desk.store.put_items(vec![PloneItem { deleted: true, ..item(&id("X")) }])).unwrap();
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
-    // The next change is marked as any other; whoever sends it sees that the item is gone.
+    // The next change is marked as usual; the entry says that the item is deleted.
     let entry = marked(&mut desk, "bob", "X");
     assert!(entry.item.unwrap().deleted);
 }
@@ -220,7 +224,7 @@ pub(crate) fn a_pull_during_a_write_keeps_the_fields_it_read<H: House>() {
         wait(desk.store.put_items(vec![item(&id(name))])).unwrap();
     }
     let (x, y) = (marked(&mut desk, "ana", "X"), marked(&mut desk, "bob", "Y"));
-    // A pull finds another title in X meanwhile, and that Y is another item.
+    // Meanwhile a pull finds another title in X, and another item for Y.
     let mut pulled = PloneItem { modified: minute(LATE), path: "/moved".to_owned(), ..item(&id("X")) };
     pulled.fields.insert(PloneField::Title, FieldValue::Text("Calculus".to_owned()));
     let other = PloneItem { uid: "uid-other".to_owned(), ..item(&id("Y")) };
@@ -230,8 +234,8 @@ pub(crate) fn a_pull_during_a_write_keeps_the_fields_it_read<H: House>() {
         wait(desk.store.sent(written(entry, minute(2), &fields), minute(3))).unwrap();
     }
     pulled.fields.extend(fields);
-    assert_eq!(wait(desk.store.items()).unwrap(), [pulled, other], "only what was written is as it was written");
-    // Which of the two was first is not known: it is sent again, as what is in doubt is.
+    assert_eq!(wait(desk.store.items()).unwrap(), [pulled, other], "only the written fields are as they were written");
+    // Which of the two came first is unknown, so the entry is sent again.
     let again = due_at(&desk.store, LATE);
     let again: Vec<_> = again.iter().map(|e| (e.section.crn.as_str(), e.attempts)).collect();
     assert_eq!(again, [("X", 1), ("Y", 1)]);
@@ -247,7 +251,7 @@ pub(crate) fn items_and_notes_are_read_back_unchanged<H: House>() {
     ]);
     wait(desk.store.put_items(vec![item(&id("Y")), x.clone()])).unwrap();
     assert_eq!(wait(desk.store.items()).unwrap(), [x.clone(), item(&id("Y"))]);
-    // The item turned out to be another section's.
+    // The item turns out to belong to another section.
     let moved = PloneItem { section: id("Y"), ..x };
     wait(desk.store.put_items(vec![moved.clone()])).unwrap();
     assert_eq!(wait(desk.store.items()).unwrap(), [moved]);
@@ -269,19 +273,19 @@ pub(crate) fn marks_survive_reopening<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
     marked(&mut desk, "ana", "X");
     let desk = desk.reopened();
-    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"], "and what was in Plone is not marked anew");
+    assert_eq!(crns(&due_at(&desk.store, LATE)), ["X"], "sections that are in Plone already are not marked again");
 }
 
 pub(crate) fn enabling_the_outbox_marks_every_section<H: House>() {
     let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
-    // A while without Plone: nothing is marked, and that is known afterwards.
+    // The hub runs without Plone for a while: nothing is marked, and the store records that.
     drop(desk.store);
     desk.store = desk.house.open_without_outbox();
     desk.loaded = super::house::load(&desk.store);
     desk.ask(register("ana", "X"));
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
     let desk = desk.reopened();
-    // Marked now, by the machine's clock.
+    // These marks carry the time of the system clock.
     let far = Timestamp::MAX.checked_sub(jiff::SignedDuration::from_hours(48)).unwrap();
     let due = wait(desk.store.due(far, Vec::new(), 100, true)).unwrap();
     assert_eq!(crns(&due), ["X", "Y"]);
@@ -293,8 +297,8 @@ pub(crate) fn staged_sections_are_not_marked_before_applying<H: House>() {
     let apply = desk.stage(vec![(section("X").seats(7), None), (section("NEW"), None)]);
     assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0]);
     wait(desk.store.mark(vec![id("NEW")], minute(2))).unwrap();
-    assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0], "it is not there yet");
-    assert_eq!(mark_imported(&desk, false), 0, "it is still not there");
+    assert_eq!(crns(&due_at(&desk.store, LATE)), [""; 0], "the section does not exist yet");
+    assert_eq!(mark_imported(&desk, false), 0, "the section still does not exist");
     desk.ask(apply);
     mark_imported(&desk, false);
     let due = due_at(&desk.store, LATE);
@@ -307,19 +311,19 @@ pub(crate) fn applied_imports_are_marked_in_chunks<H: House>() {
     let many = || names.iter().map(|name| (section(name).seats(7), None)).collect::<Vec<_>>();
     let mut desk = clean::<H>([section("OLD").seats(9)]);
     let apply = desk.stage(many());
-    // Somebody registers in the same batch.
+    // A student registers in the same batch.
     desk.run(vec![apply, register("ana", "OLD"), register("ana", "S0007")]).unwrap();
     assert_eq!(crns(&due_at(&desk.store, LATE)), ["OLD"], "the import marks nothing itself");
     assert!(wait(desk.store.mark_imported(false, minute(1))).unwrap(), "there are more");
     let depth = |desk: &Desk<H>| usize::try_from(wait(desk.store.summary()).unwrap().depth).unwrap();
     assert_eq!(depth(&desk), 1 + MARKED_AT_ONCE);
-    // The rest is not forgotten by the end of the process.
+    // The rest survives reopening.
     let mut desk = desk.reopened();
     assert_eq!(mark_imported(&desk, false), 1);
     assert_eq!(depth(&desk), 1 + names.len());
     assert_eq!(mark_imported(&desk, false), 0);
 
-    // Another import while one is being marked: what it changed before that place is marked, too.
+    // Another import is applied while one is being marked: what it changed in the part that was done is marked, too.
     let entries = wait(desk.store.due(minute(LATE), Vec::new(), 1_000, true)).unwrap();
     for entry in entries {
         wait(desk.store.drop_entry(&entry.section, entry.version)).unwrap();
@@ -351,9 +355,9 @@ pub(crate) fn creation_fields_are_kept_until_the_item_is_known<H: House>() {
         wait(desk.store.creating(&id(of), with(seats))).unwrap();
     }
     let all = wait(desk.store.creations()).unwrap();
-    assert_eq!((all.len(), &all[&id("X")], &all[&id("Y")]), (3, &with(3), &with(4)), "of two tries the first");
+    assert_eq!((all.len(), &all[&id("X")], &all[&id("Y")]), (3, &with(3), &with(4)), "the first of two attempts");
     wait(desk.store.put_items(vec![item(&id("X"))])).unwrap();
     wait(desk.store.put_aside(&id("Z"), 1, "no such field".to_owned(), minute(2))).unwrap();
     let left: Vec<_> = wait(desk.store.creations()).unwrap().into_keys().collect();
-    assert_eq!(left, [id("Y")], "the one is there, the other is not made");
+    assert_eq!(left, [id("Y")], "the one has an item, the other was refused");
 }

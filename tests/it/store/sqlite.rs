@@ -1,5 +1,4 @@
-//! What only the embedded store has to do: say plainly why a file cannot be used, and come through a disk that takes
-//! nothing more.
+//! Promises of the embedded store alone: clear errors for files that cannot be used, and recovery from a full disk.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -114,16 +113,16 @@ fn an_unwritable_file_or_folder_is_a_clear_error() {
 #[test]
 fn a_full_disk_loses_no_acknowledged_seat() {
     if child_process::path_from_parent().is_some() {
-        come_through_a_full_disk();
+        recover_from_a_full_disk();
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     child_process::run(module_path!(), "a_full_disk_loses_no_acknowledged_seat", folder.path(), RunAs::SameUser);
 }
 
-/// Runs in a process of its own, whose files may not grow past a limit that it sets and lifts again: writes fail as
-/// they do on a full disk, at a moment that the store has not chosen.
-fn come_through_a_full_disk() {
+/// Sets a limit on the size of files and lifts it again, so that writes fail as on a full disk, at a moment that the
+/// store does not choose. It runs in a child process, because the limit is the process's.
+fn recover_from_a_full_disk() {
     let mut desk = Desk::<Embedded>::with([section("X").seats(10_000)]);
     let mut answered = Vec::new();
     let mut next = 0;
@@ -137,11 +136,11 @@ fn come_through_a_full_disk() {
     }
 
     let before = getrlimit(Resource::Fsize);
-    // Below what every file of the store has by now: neither its log nor the database takes anything.
+    // Below the size of every file of the store: neither the log nor the database can grow.
     setrlimit(Resource::Fsize, Rlimit { current: Some(4_096), maximum: before.maximum }).unwrap();
     let error = register_one(&mut desk).expect_err("nothing can be written");
     assert!(matches!(error, StoreError::CommitFailed(_)), "{error}");
-    // From then on it says at once that it is not usable, to writers as to whoever loads.
+    // From then on it reports at once that it is unavailable, to writes and to loads.
     let error = register_one(&mut desk).expect_err("nothing can be written");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(matches!(wait(desk.store.load(&term_id())), Err(StoreError::Unavailable(_))));
@@ -159,13 +158,13 @@ fn come_through_a_full_disk() {
     let holds = |loaded: &eduhub::store::terms::LoadedTerm, who: &str| {
         loaded.students.iter().any(|(student, held)| student.as_str() == who && held[0].is_held())
     };
-    assert!(answered.iter().all(|who| holds(&loaded, who)), "an answered seat is gone");
-    assert!(!holds(&loaded, "s22"), "what was refused at once was not tried");
+    assert!(answered.iter().all(|who| holds(&loaded, who)), "an acknowledged seat is lost");
+    assert!(!holds(&loaded, "s22"), "the refused command was not run");
     let enrolled = loaded.students.len();
-    assert_eq!(loaded.sections[0].state.enrolled as usize, enrolled, "the numbers are those of the registrations");
-    assert!(enrolled - answered.len() <= 1, "the one whose outcome was not known, at most");
+    assert_eq!(loaded.sections[0].state.enrolled as usize, enrolled, "the counts are those of the registrations");
+    assert!(enrolled - answered.len() <= 1, "at most the one with an unknown outcome");
 
-    // Memory and the store go on from the same place.
+    // Memory and the store continue from the same state.
     for _ in 0..20 {
         answered.push(register_one(&mut desk).unwrap());
     }
@@ -178,7 +177,7 @@ fn come_through_a_full_disk() {
 fn a_store_copied_without_closing_has_every_commit() {
     let desk = Desk::<Embedded>::with([section("X").seats(9)]);
     wait(desk.store.run(batch(vec![register("ana", "X"), window(Some(3), None)], minute(1)))).unwrap();
-    // Copied as they lie there, log and all, as after a loss of power.
+    // The files are copied while the store is open, as a loss of power would leave them.
     let copy = tempfile::tempdir().unwrap();
     let folder = desk.store.path().parent().unwrap();
     for name in ["hub.sqlite", "hub.sqlite-wal"] {
@@ -194,7 +193,7 @@ fn a_store_copied_without_closing_has_every_commit() {
 fn a_panicking_decision_is_refused_alone() {
     let mut desk = Desk::<Embedded>::with([section("X"), section("Y")]);
     desk.ask(register("ana", "X"));
-    // Somebody has meddled with the numbers: as many as there are cannot leave.
+    // The counts were falsified: more students leave than are counted.
     wait(desk.store.write(|tx| tx.execute_batch("UPDATE seats SET enrolled = 0"))).unwrap();
     let mut desk = desk.reopened();
     let committed = desk.run(vec![register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Y")]).unwrap();

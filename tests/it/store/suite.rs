@@ -1,4 +1,4 @@
-//! The promises, one function each.
+//! The promises of a store about terms and imports, one function each.
 
 use eduhub::domain::command::Command;
 use eduhub::domain::command::TermPatch;
@@ -23,7 +23,7 @@ fn word(answer: &Outcome) -> String {
     }
 }
 
-/// How a student stands to a section in what was loaded.
+/// Returns a student's standing in a section of a loaded term.
 fn standing(loaded: &LoadedTerm, student: &str, section: &str) -> &'static str {
     let held = loaded.students.iter().find(|(who, _)| who.as_str() == student).map(|(_, held)| held);
     let found = held.and_then(|held| held.iter().find(|r| r.crn.as_str() == section));
@@ -83,7 +83,7 @@ pub(crate) fn a_batch_is_atomic<H: House>() {
     let before = Image::of(&load(&desk.store));
     let outcome = desk.run(vec![register("bob", "X"), register("bob", "BAD"), register("cyd", "X")]);
     assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
-    assert_eq!(Image::of(&load(&desk.store)), before, "memory is what the store holds");
+    assert_eq!(Image::of(&load(&desk.store)), before, "memory equals the store");
     assert_eq!(word(&desk.ask(register("bob", "X"))), "enrolled, new");
     let loaded = desk.reopened().loaded;
     assert_eq!(standing(&loaded, "bob", "X"), "enrolled");
@@ -96,7 +96,7 @@ pub(crate) fn a_refused_batch_does_not_affect_another_term<H: House>() {
     desk.house.refuse_bad(&desk.store);
     wait(desk.store.load(&other_term())).unwrap();
     let other = TermBatch { term: other_term(), commands: vec![window(Some(7), None)], now: minute(1) };
-    // Both are at the store at the same time.
+    // Both are in flight at the same time.
     let (refused, kept) = (desk.store.run(batch(vec![register("ana", "BAD")], minute(1))), desk.store.run(other));
     assert!(matches!(wait(refused), Err(StoreError::Refused(_))));
     wait(kept).unwrap();
@@ -112,7 +112,7 @@ pub(crate) fn the_seat_sequence_grows_by_one_per_change<H: House>() {
     assert_eq!(seq_after(&mut desk, vec![register("ana", "X"), drop_of("ana", "X")]), Some(start + 1));
     assert_eq!(seq_after(&mut desk, vec![drop_of("ana", "X"), drop_of("eve", "X")]), None, "nothing changed");
     assert!(desk.run(vec![register("ana", "BAD")]).is_err());
-    assert_eq!(load(&desk.store).seats_seq, start + 1, "what was refused was never published");
+    assert_eq!(load(&desk.store).seats_seq, start + 1, "a refused batch is not published");
     assert_eq!(seq_after(&mut desk, vec![capacity("X", 5)]), Some(start + 2));
     let mut desk = desk.reopened();
     assert_eq!(desk.loaded.seats_seq, start + 2);
@@ -125,7 +125,7 @@ pub(crate) fn an_unknown_term_loads_empty_and_closed<H: House>() {
     let loaded = load(&store);
     assert_eq!((loaded.seats_seq, loaded.sections.len(), loaded.students.len()), (0, 0, 0));
     assert!(!loaded.term.is_open(minute(1)));
-    assert_eq!(wait(store.term_ids()).unwrap(), Vec::<TermId>::new(), "loading makes nothing");
+    assert_eq!(wait(store.term_ids()).unwrap(), Vec::<TermId>::new(), "loading creates nothing");
     let named = TermPatch { title: Some("Autumn".into()), ..TermPatch::default() };
     wait(store.run(batch(vec![Command::PutTerm(named)], minute(1)))).unwrap();
     assert_eq!(wait(store.term_ids()).unwrap(), [term_id()]);
@@ -170,7 +170,7 @@ pub(crate) fn commands_of_a_batch_see_the_changes_before_them<H: House>() {
     ];
     assert_eq!(words, expected);
     let update = committed.update.unwrap();
-    assert_eq!(update.sections.len(), 2, "each thing once, as the last command left it");
+    assert_eq!(update.sections.len(), 2, "each section once, as the last command left it");
     assert_eq!(update.students.len(), 3);
     assert_eq!(numbers(&desk.reopened().loaded, "X"), Some([2, 2, 0, 0]));
 }
@@ -193,7 +193,7 @@ pub(crate) fn staged_sections_are_invisible_until_they_are_applied<H: House>() {
     }
 }
 
-/// What an import does first: takes back what another left behind.
+/// Does what an import does first: discards what another one has left behind.
 fn discard<S: ImportStore>(store: &S) {
     let mut from = None;
     loop {
@@ -206,7 +206,7 @@ fn discard<S: ImportStore>(store: &S) {
 
 pub(crate) fn staged_sections_never_applied_are_discarded<H: House>() {
     let mut desk = Desk::<H>::with([section("OLD")]);
-    // More than one chunk of it, and the hub ends before it is applied.
+    // More than one chunk, and the hub ends before it is applied.
     let many = (0..450).map(|n| (section(&format!("G{n}")), None));
     let _never_applied = desk.stage(many.chain([(section("OLD").seats(99), None)]).collect());
     let mut desk = desk.reopened();
@@ -239,7 +239,7 @@ pub(crate) fn pruning_replaced_sections_changes_nothing_visible<H: House>() {
     assert_eq!(numbers(&loaded, "S449"), Some([3, 0, 0, 3]));
 }
 
-/// An import of capacity 5 is staged; then staff give X the same capacity, and close it.
+/// Stages an import of capacity 5; then staff give X the same capacity and close it.
 fn staff_were_faster<H: House>() -> (Desk<H>, Command) {
     let mut desk = Desk::<H>::with([section("X"), section("Y")]);
     let import = desk.stage(vec![(section("X").seats(5), None), (section("Y").seats(5), None)]);
@@ -282,7 +282,7 @@ pub(crate) fn alerts_are_stored_with_their_batch<H: House>() {
     let mut desk = Desk::<H>::with([section("X")]);
     desk.ask(register("ana", "X"));
     let own = desk.run(vec![register_or_wait("bob", "X")]).unwrap();
-    assert!(!own.update.unwrap().alerts_stored, "nobody is alerted of what they did themselves");
+    assert!(!own.update.unwrap().alerts_stored, "students are not alerted of their own actions");
     let committed = desk.run(vec![drop_of("ana", "X")]).unwrap();
     assert!(committed.update.unwrap().alerts_stored);
     let desk = desk.reopened();

@@ -1,4 +1,4 @@
-//! The client behind a relay that fails in each of its ways.
+//! The client behind a relay that fails in each of its modes.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::support::PATIENCE;
 use crate::support::plone::Plone;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 
-/// Short, since most tests here wait for it.
+/// Short, because most of these tests wait until it has passed.
 const DEADLINE: Duration = Duration::from_millis(700);
-/// Enough for Plone on a busy machine, where it is to answer.
+/// Long enough for Plone to answer on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(20);
 
 fn behind(relay: &TcpRelay, timeout: Duration) -> PloneClient {
     PloneClient::new(PloneOptions { timeout, ..options(&relay.url()) }).unwrap()
 }
 
-/// Waits for a condition that comes true on its own.
+/// Waits until the condition holds.
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let waiting = async {
         while !holds().await {
@@ -43,7 +43,7 @@ async fn each_fault_is_an_error_in_time_and_leaks_no_connection() {
         let relay = TcpRelay::start(plone.address());
         let client = behind(&relay, DEADLINE);
         relay.set(mode);
-        // A drip goes on for an hour: it is the deadline that ends it.
+        // `Drip` takes an hour, so the deadline ends it.
         let error = actix_rt::time::timeout(PATIENCE, news(&client)).await.expect("in time").unwrap_err();
         match mode {
             Mode::Answer500 => assert!(matches!(error, PloneError::Failed(_)), "{mode:?}: {error:?}"),
@@ -112,7 +112,7 @@ async fn calls_to_a_hanging_plone_are_bounded_in_number_and_time() {
     relay.set(Mode::Hang);
     let answers = join_all((0..20).map(|_| news(&client))).await;
     let busy = answers.iter().filter(|answer| **answer == Err(PloneError::Busy)).count();
-    assert!(busy >= 15, "all but two with Plone and three in the queue are told at once: {answers:?}");
+    assert!(busy >= 15, "all but two calls in flight and three in the queue fail at once: {answers:?}");
     assert!(relay.accepted() <= 5, "{}", relay.accepted());
     let stats = client.stats();
     assert_eq!((stats.in_use, stats.waiting), (0, 0));
@@ -141,7 +141,7 @@ async fn idempotent_calls_are_retried_once_and_creations_never() {
 
     relay.set(Mode::Pass);
     let made = client.create_section("202701-39997", &fields.into()).await.unwrap();
-    assert_eq!(plone.request("GET", &made.path, None, None).0, 200, "asked for again, it is found, and published");
+    assert_eq!(plone.request("GET", &made.path, None, None).0, 200, "a second call finds and publishes it");
 }
 
 #[actix_rt::test]
@@ -149,7 +149,7 @@ async fn a_connection_closed_while_idle_causes_no_failure() {
     let relay = TcpRelay::start(Plone::shared().address());
     let client = behind(&relay, GENEROUS);
     news(&client).await.unwrap();
-    // Ends the idle connection; whether the client has seen it already does not matter.
+    // Closes the idle connection, whether or not the client notices at once.
     relay.set(Mode::Refuse);
     relay.set(Mode::Pass);
     assert!(news(&client).await.is_ok());

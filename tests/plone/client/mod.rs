@@ -1,5 +1,4 @@
-//! The hub's client of Plone against a real Plone: what it reads and writes, as whom, and how it fails when what stands
-//! between them fails.
+//! The hub's Plone client against a real Plone: what it reads and writes, on whose behalf, and how it reports failures.
 
 mod faults;
 
@@ -118,7 +117,7 @@ async fn a_search_finds_what_was_modified_since() {
     let path = plone.section(5);
     let before = client.section(&path).await.unwrap();
     let fields: Fields = [(PloneField::SeatsTaken, FieldValue::Number(3))].into();
-    // Modified is kept to the second: write until the next one has come.
+    // `modified` has a resolution of one second: write until the next second has begun.
     let mut after = before.clone();
     let mut seats = 3;
     while after.modified <= before.modified {
@@ -175,7 +174,7 @@ async fn concurrent_writes_of_one_section_all_succeed() {
         let roster = FieldValue::Lines((0..seats).map(line).collect());
         [(PloneField::SeatsTaken, FieldValue::Number(seats)), (PloneField::Roster, roster)].into()
     };
-    // The hub writes a section one at a time; but a member may write it in Plone, too.
+    // The hub writes a section once at a time, but members write it in Plone, too.
     let written = join_all((1..=16).map(|seats| client.write_section(&path, &fields(seats)))).await;
     assert_eq!(written.iter().filter(|done| done.is_ok()).count(), 16, "{written:?}");
     let FieldValue::Number(seats) = client.section(&path).await.unwrap().fields[&PloneField::SeatsTaken] else {
@@ -232,7 +231,7 @@ async fn can_read_reports_who_can_read_a_roster() {
 
 #[actix_rt::test]
 async fn a_roster_hidden_only_by_the_api_counts_as_readable() {
-    let plone = Plone::start_with_open_doors();
+    let plone = Plone::start_with_open_side_doors();
     let client = client(&plone);
     let path = plone.section(0);
     for viewer in [Viewer::Visitor, member(&plone, "student1")] {
@@ -269,7 +268,7 @@ async fn news_and_events_are_read_and_sanitised() {
     assert_eq!(plone.request("POST", "/news", Some(&hub), Some(&news)).0, 201);
     assert_eq!(plone.request("POST", "/news/unsafe/@workflow/publish", Some(&hub), None).0, 200);
     let page = client.search(Viewer::Visitor, ContentKind::News, None, 0).await.unwrap();
-    assert_eq!(page.items[0].path, "/news/unsafe", "the newest first");
+    assert_eq!(page.items[0].path, "/news/unsafe", "newest first");
     let item = client.news(Viewer::Visitor, "/news/unsafe").await.unwrap();
     assert_eq!(item.text, "Hi all");
     assert!(item.html.contains("href=\"/plone/courses\"") && !item.html.contains("script"), "{}", item.html);
@@ -292,7 +291,7 @@ async fn a_wrong_hub_password_is_tried_once_and_is_a_passing_error() {
     let client = PloneClient::new(options).unwrap();
     for _ in 0..5 {
         let error = client.section("/courses/202701-30001").await.unwrap_err();
-        assert!(error.is_passing(), "whatever waits for it must not be given up: {error}");
+        assert!(error.is_passing(), "waiting work must be retried: {error}");
     }
     let attempts = plone.requests().iter().filter(|line| line.contains("login HTTP")).count();
     assert_eq!(attempts, 1);

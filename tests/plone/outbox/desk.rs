@@ -1,11 +1,11 @@
-//! The hub in front of a real Plone, and what both say of a section.
+//! A hub in front of a real Plone, and comparing what both say of a section.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{before_plone, bridge_state};
+use crate::support::bridge::{before_plone, plone_state};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, PASSWORD, Plone};
 use crate::support::random::Random;
@@ -13,45 +13,45 @@ use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::support::wait::within_patience;
 
-/// A Plone, the hub in front of it, which looks every second, and who works at both.
+/// A Plone, a hub in front of it that pulls every second, and tokens for both.
 pub struct Desk {
     pub server: Server,
     pub home: Home,
-    /// A Site Administrator's token of Plone.
+    /// Token of a Site Administrator in Plone.
     pub token: String,
     pub plone: Plone,
 }
 
 impl Desk {
+    /// Starts a hub in front of this Plone.
     pub fn before(plone: Plone) -> Self {
         Self::with(plone, |home| home)
     }
 
-    /// The same with settings of its own.
+    /// Starts a hub in front of this Plone, with additional settings.
     pub fn with(plone: Plone, settings: impl FnOnce(Home) -> Home) -> Self {
         let home = before_plone(Home::new(), &plone.url());
         let home = settings(home.setting("plone.sync_s", "1").setting("registration.credit_limit", "0"));
         Self { server: home.serve(), home, token: plone.login(DEAN, PASSWORD), plone }
     }
 
-    /// A connection of the hub's staff.
+    /// Opens a connection to the hub as staff.
     pub fn staff(&self) -> Client {
         self.server.client().signed_in(&self.home.token("registrar", "staff"))
     }
 
-    /// A connection of an admin of the hub.
+    /// Opens a connection to the hub as an admin.
     pub fn admin(&self) -> Client {
         self.server.client().signed_in(&self.home.token("head", "admin"))
     }
 
-    /// Imports a schedule and opens its term; the ids of its sections.
+    /// Imports a schedule, opens its term, and returns the ids of its sections.
     pub fn open(&self, schedule: &Schedule) -> Vec<String> {
         schedule.load(&mut self.staff());
         schedule.ids()
     }
 
-    /// Waits until Plone says of every section what the hub says, with these rosters: with none of them, without any
-    /// name.
+    /// Waits until Plone has the hub's counts for every section, and these rosters; a section without one has no names.
     pub fn wait_until_equal(&self, ids: &[String], rosters: &Rosters) {
         let mut staff = self.staff();
         for id in ids {
@@ -61,8 +61,8 @@ impl Desk {
                 there = in_plone(&self.plone, &self.token, id);
                 (there.as_ref() == Some(&wanted)).then_some(())
             });
-            let state = || bridge_state(&mut self.admin());
-            assert!(found.is_some(), "{wanted:?} never came about in Plone's {id}: {there:?}\n{:#}", state());
+            let state = || plone_state(&mut self.admin());
+            assert!(found.is_some(), "Plone never had {wanted:?} in {id}, but {there:?}\n{:#}", state());
         }
     }
 
@@ -71,14 +71,14 @@ impl Desk {
         self.plone.change(&self.token, method, path, Some(body))
     }
 
-    /// Gives everybody who is signed in to Plone this role in the folder of the sections, or takes it away.
+    /// Grants this role in the folder of the sections to every signed-in user of Plone, or revokes it.
     pub fn share_courses(&self, role: &str, given: bool) {
         let entries = json!({"entries": [{"id": "AuthenticatedUsers", "type": "group", "roles": {role: given}}]});
         self.change("POST", "/courses/@sharing", &entries);
     }
 }
 
-/// Sections of one term that no student is kept from holding together.
+/// Returns sections of one term that a student can hold all at once.
 pub fn schedule(term: &str, sections: usize, capacity: u32, waitlist: u32) -> Schedule {
     let row = |index: usize| {
         let start = 60 * u32::try_from(index).unwrap();
@@ -98,10 +98,10 @@ pub fn schedule(term: &str, sections: usize, capacity: u32, waitlist: u32) -> Sc
     Schedule { term: term.into(), rows: (0..sections).map(row).collect() }
 }
 
-/// Lines by section.
+/// Lines of rosters by section id.
 pub type Rosters = BTreeMap<String, Vec<String>>;
 
-/// What a section's people are: enrolled, waiting, and a line for each by name.
+/// A section's counts and the lines of its roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct People {
     pub enrolled: u64,
@@ -109,12 +109,12 @@ pub struct People {
     pub roster: Vec<String>,
 }
 
-/// No names anywhere.
-pub fn nobody() -> Rosters {
+/// Returns no rosters: no section has names.
+pub fn no_names() -> Rosters {
     Rosters::new()
 }
 
-/// The rosters as the hub tells each of these students, by section.
+/// Returns the rosters that follow from the registrations of these students.
 pub fn rosters(server: &Server, tokens: &[String]) -> Rosters {
     let mut rosters = Rosters::new();
     for token in tokens {
@@ -123,7 +123,7 @@ pub fn rosters(server: &Server, tokens: &[String]) -> Rosters {
         let held = student.get("/api/v1/me/registrations").expect(200).json();
         for item in held["items"].as_array().expect("a list") {
             let text = |name: &str| item[name].as_str().unwrap_or_else(|| panic!("no {name}: {item}"));
-            // To the second.
+            // Rosters have a resolution of one second.
             let since: jiff::Timestamp = text("at").parse().expect("a time");
             let since = jiff::Timestamp::from_second(since.as_second()).unwrap();
             let line = format!("{user} {} {since}", text("status"));
@@ -134,7 +134,7 @@ pub fn rosters(server: &Server, tokens: &[String]) -> Rosters {
     rosters
 }
 
-/// A section as the hub says, with this roster.
+/// Returns a section's counts in the hub, with its roster.
 fn in_hub(staff: &mut Client, id: &str, rosters: &Rosters) -> People {
     let section = staff.get(&format!("/api/v1/sections/{id}")).expect(200).json();
     let count = |name: &str| section[name].as_u64().expect("a count");
@@ -145,7 +145,7 @@ fn in_hub(staff: &mut Client, id: &str, rosters: &Rosters) -> People {
     }
 }
 
-/// A section's item as Plone shows it to this token; none when there is none, or it is not shown.
+/// Returns a section's item as Plone shows it to this token; `None` when it does not exist or is hidden.
 pub fn item(plone: &Plone, token: Option<&str>, id: &str) -> Option<Value> {
     let (status, item) = plone.request("GET", &format!("/courses/{}", id.to_lowercase()), token, None);
     match status {
@@ -155,7 +155,7 @@ pub fn item(plone: &Plone, token: Option<&str>, id: &str) -> Option<Value> {
     }
 }
 
-/// As Plone says; none before there is such an item.
+/// Returns a section's counts and roster in Plone; `None` before its item exists.
 pub fn in_plone(plone: &Plone, token: &str, id: &str) -> Option<People> {
     let item = item(plone, Some(token), id)?;
     let mut roster: Vec<String> = match &item["roster"] {
@@ -169,8 +169,8 @@ pub fn in_plone(plone: &Plone, token: &str, id: &str) -> Option<People> {
     Some(People { enrolled: count("seats_taken"), waitlisted: count("waitlisted"), roster })
 }
 
-/// Students who register, wait and drop at random, one request after the other.
-pub fn rush(server: &Server, tokens: &[String], ids: &[String], random: &mut Random, requests: usize) {
+/// Sends this many registrations and drops at random, one after the other.
+pub fn register_and_drop(server: &Server, tokens: &[String], ids: &[String], random: &mut Random, requests: usize) {
     let mut students: Vec<Client> = tokens.iter().map(|token| server.client().signed_in(token)).collect();
     for _ in 0..requests {
         let student = random.below(students.len());
@@ -184,29 +184,30 @@ pub fn rush(server: &Server, tokens: &[String], ids: &[String], random: &mut Ran
     }
 }
 
-/// Places that are taken for a while.
-pub struct Places {
+/// A counting semaphore.
+pub struct Semaphore {
     free: Mutex<usize>,
     given_back: Condvar,
 }
 
-/// A place; it is given back when this goes.
-pub struct Place<'p>(&'p Places);
+/// A permit, which is returned when it is dropped.
+pub struct Permit<'p>(&'p Semaphore);
 
-impl Places {
-    pub fn of(count: usize) -> Self {
+impl Semaphore {
+    /// Creates a semaphore with this many permits.
+    pub fn new(count: usize) -> Self {
         Self { free: Mutex::new(count), given_back: Condvar::new() }
     }
 
-    /// Waits for a place.
-    pub fn take(&self) -> Place<'_> {
+    /// Waits for a permit.
+    pub fn acquire(&self) -> Permit<'_> {
         let free = self.given_back.wait_while(self.free.lock().unwrap(), |free| *free == 0);
         *free.unwrap() -= 1;
-        Place(self)
+        Permit(self)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap() += 1;
         self.0.given_back.notify_one();

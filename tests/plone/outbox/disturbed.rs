@@ -1,4 +1,4 @@
-//! Others write where the hub writes, and a write of the hub arrives when nobody waits for it any more.
+//! Writes of others to the same items, and writes of the hub that arrive after it stopped waiting for them.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -7,20 +7,20 @@ use std::thread;
 
 use serde_json::json;
 
-use super::desk::{Desk, in_plone, nobody, rosters, schedule};
-use crate::support::bridge::{bridge_state, sign_in, wait_for_roster_state};
+use super::desk::{Desk, in_plone, no_names, rosters, schedule};
+use crate::support::bridge::{plone_state, sign_in, wait_for_roster_state};
 use crate::support::plone::Plone;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
 
-/// Who writes to a section beside the hub: more than Plone has threads.
+/// Threads that write to a section beside the hub, more than Plone has.
 const WRITERS: usize = 8;
 
 #[test]
 fn counts_arrive_despite_conflicting_writers() {
     let desk = Desk::with(Plone::start(), |home| home.setting("plone.sync_s", "86400"));
     let ids = desk.open(&schedule("203010", 1, 200, 0));
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
     let path = format!("/courses/{}", ids[0]);
     let (conflicts, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -50,12 +50,12 @@ fn counts_arrive_despite_conflicting_writers() {
             desk.server.client().signed_in(&token).put(&format!("/api/v1/me/registrations/{}", ids[0])).expect(201);
             (conflicts.load(Relaxed) > 0 && student > 20).then_some(())
         });
-        // They still write.
-        desk.wait_until_equal(&ids, &nobody());
+        // The writers still run.
+        desk.wait_until_equal(&ids, &no_names());
         is_over.store(true, Relaxed);
     });
-    assert_eq!(bridge_state(&mut desk.admin())["outbox"]["aside_total"], 0, "a conflict is no refusal");
-    desk.wait_until_equal(&ids, &nobody());
+    assert_eq!(plone_state(&mut desk.admin())["outbox"]["aside_total"], 0, "a conflict is not a refusal");
+    desk.wait_until_equal(&ids, &no_names());
 }
 
 #[test]
@@ -64,13 +64,13 @@ fn late_writes_and_manual_edits_of_a_roster_are_corrected() {
     let relay = TcpRelay::start(plone.address());
     let desk = Desk::with(plone, |home| home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000"));
     let ids = desk.open(&schedule("203011", 1, 10, 0));
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
     sign_in(&desk.server, "student1");
     wait_for_roster_state(&mut desk.admin(), "protected");
     let tokens = desk.home.tokens("late", "student", 2);
     let section = format!("/api/v1/me/registrations/{}", ids[0]);
 
-    // The first student's seat is on its way when the hub stops waiting for it; the second's comes by another way.
+    // The first student's seat is in transit when the hub stops waiting for it; the second one's passes it.
     relay.set(Mode::HoldPatches);
     desk.server.client().signed_in(&tokens[0]).put(&section).expect(201);
     eventually("a write that is held up", || (relay.held() > 0).then_some(()));
@@ -78,7 +78,7 @@ fn late_writes_and_manual_edits_of_a_roster_are_corrected() {
     relay.set(Mode::Pass);
     let both = rosters(&desk.server, &tokens);
     desk.wait_until_equal(&ids, &both);
-    relay.deliver_the_oldest();
+    relay.deliver_oldest_patch();
     let stale = in_plone(&desk.plone, &desk.token, &ids[0]).expect("it is there");
     println!("after the late write Plone counts {}", stale.enrolled);
     desk.wait_until_equal(&ids, &both);

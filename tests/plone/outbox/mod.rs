@@ -1,5 +1,5 @@
-//! What is committed in the hub reaches a real Plone: counts and names, item by item, whatever happens in between; and
-//! names never go where others could read them.
+//! Committed seats and rosters are written to a real Plone, whatever happens in between, and names are never written
+//! where others could read them.
 
 #[allow(unreachable_pub)]
 mod desk;
@@ -10,14 +10,14 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::support::bridge::{bridge_state, sign_in, wait_for_roster_state};
-use crate::support::meeting::Meeting;
+use crate::support::barrier::Barrier;
+use crate::support::bridge::{plone_state, sign_in, wait_for_roster_state};
 use crate::support::plone::{DEAN, PASSWORD, Plone};
 use crate::support::random::{Random, seed};
-use crate::support::schedule::{finished, import};
+use crate::support::schedule::{start_import, wait_for_import};
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
-use desk::{Desk, Places, in_plone, item, nobody, rosters, rush, schedule};
+use desk::{Desk, Semaphore, in_plone, item, no_names, register_and_drop, rosters, schedule};
 
 #[test]
 fn seats_and_rosters_reach_plone_despite_kills() {
@@ -26,10 +26,10 @@ fn seats_and_rosters_reach_plone_despite_kills() {
     let mut random = Random::seeded(seed());
     let tokens = desk.home.tokens("busy", "student", 20);
 
-    rush(&desk.server, &tokens, &ids, &mut random, 200);
-    // Nobody knows yet what a plain member can read: counts only.
-    desk.wait_until_equal(&ids, &nobody());
-    assert_eq!(bridge_state(&mut desk.admin())["roster"]["state"], "unchecked");
+    register_and_drop(&desk.server, &tokens, &ids, &mut random, 200);
+    // What a plain member can read is not known yet: only counts are written.
+    desk.wait_until_equal(&ids, &no_names());
+    assert_eq!(plone_state(&mut desk.admin())["roster"]["state"], "unchecked");
 
     sign_in(&desk.server, "student1");
     wait_for_roster_state(&mut desk.admin(), "protected");
@@ -40,13 +40,13 @@ fn seats_and_rosters_reach_plone_despite_kills() {
         assert!(seen.get("roster").is_none(), "{seen:#}");
     }
 
-    // Cut off while writes are under way, three times.
+    // Killed three times while writes are in flight.
     for _ in 0..3 {
-        rush(&desk.server, &tokens, &ids, &mut random, 150);
+        register_and_drop(&desk.server, &tokens, &ids, &mut random, 150);
         desk.server.kill();
         desk.server = desk.home.serve();
     }
-    rush(&desk.server, &tokens, &ids, &mut random, 20);
+    register_and_drop(&desk.server, &tokens, &ids, &mut random, 20);
     desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
     assert_eq!(desk.server.stop().code(), Some(0));
 }
@@ -56,7 +56,7 @@ fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
     let desk = Desk::before(Plone::start());
     let ids = desk.open(&schedule("203002", 1, 400, 50));
     let id = &ids[0];
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
 
     let write = format!("PATCH /Plone/courses/{id}");
     let writes = || desk.plone.requests().iter().filter(|line| line.contains(&write)).count();
@@ -83,7 +83,7 @@ fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
             });
         }
     });
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
     let cost = writes() - before;
     let changes = changes.into_inner();
     println!("{changes} changes of one section cost {cost} writes to Plone");
@@ -94,7 +94,7 @@ fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
 fn names_are_never_written_where_visitors_can_read_them() {
     let plone = Plone::start();
     let root = plone.login("admin", PASSWORD);
-    // A type as one is made by hand: its fields are for whoever may view the item.
+    // A type made by hand, where everyone who may view an item may read its fields.
     let kind = json!({"title": "Open Section", "description": "Made by hand"});
     plone.change(&root, "POST", "/@controlpanels/dexterity-types", Some(&kind));
     for (title, factory) in [
@@ -116,24 +116,24 @@ fn names_are_never_written_where_visitors_can_read_them() {
     let mut admin = desk.admin();
     let ids = desk.open(&schedule("203003", 4, 5, 5));
     let tokens = desk.home.tokens("open", "student", 10);
-    rush(&desk.server, &tokens, &ids, &mut random, 40);
+    register_and_drop(&desk.server, &tokens, &ids, &mut random, 40);
     let roster = wait_for_roster_state(&mut admin, "readable");
     assert_eq!(roster["by"], "visitor");
     sign_in(&desk.server, "student1");
-    rush(&desk.server, &tokens, &ids, &mut random, 40);
-    desk.wait_until_equal(&ids, &nobody());
-    assert_eq!(bridge_state(&mut admin)["roster"]["state"], "readable");
-    // An admin can read why.
-    let told = eventually("the line of the audit trail", || {
+    register_and_drop(&desk.server, &tokens, &ids, &mut random, 40);
+    desk.wait_until_equal(&ids, &no_names());
+    assert_eq!(plone_state(&mut admin)["roster"]["state"], "readable");
+    // The audit trail says why.
+    let reason = eventually("the line of the audit trail", || {
         let trail = admin.get("/api/v1/admin/audit?action=plone.roster").expect(200).json();
         trail["items"][0]["detail"].as_str().map(str::to_owned)
     });
-    assert!(told.contains("every visitor"), "{told}");
+    assert!(reason.contains("every visitor"), "{reason}");
 }
 
 #[test]
 fn names_are_not_written_while_a_side_door_shows_the_field() {
-    let plone = Plone::start_with_open_doors();
+    let plone = Plone::start_with_open_side_doors();
     let path = plone.section(0);
     let text = plone.call("GET", &format!("{path}/manage_FTPget"), &[("Accept", "*/*")], b"").unwrap();
     assert!(text.status == 200 && text.text().contains("roster:"), "this Plone has closed its doors: {}", text.text());
@@ -143,8 +143,8 @@ fn names_are_not_written_while_a_side_door_shows_the_field() {
     let roster = wait_for_roster_state(&mut desk.admin(), "readable");
     assert_eq!(roster["by"], "visitor");
     sign_in(&desk.server, "student1");
-    rush(&desk.server, &desk.home.tokens("door", "student", 10), &ids, &mut Random::seeded(seed()), 60);
-    desk.wait_until_equal(&ids, &nobody());
+    register_and_drop(&desk.server, &desk.home.tokens("door", "student", 10), &ids, &mut Random::seeded(seed()), 60);
+    desk.wait_until_equal(&ids, &no_names());
     for id in &ids {
         for door in ["manage_FTPget", "@@view/++widget++roster"] {
             let address = format!("/courses/{id}/{door}");
@@ -161,12 +161,12 @@ fn names_are_removed_while_members_can_read_them() {
     let ids = desk.open(&schedule("203004", 3, 3, 3));
     sign_in(&desk.server, "student1");
     let tokens = desk.home.tokens("few", "student", 8);
-    rush(&desk.server, &tokens, &ids, &mut Random::seeded(seed()), 40);
+    register_and_drop(&desk.server, &tokens, &ids, &mut Random::seeded(seed()), 40);
     desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
 
     desk.share_courses("Editor", true);
     assert_eq!(wait_for_roster_state(&mut admin, "readable")["by"], "student1");
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
     desk.share_courses("Editor", false);
     wait_for_roster_state(&mut admin, "protected");
     desk.wait_until_equal(&ids, &rosters(&desk.server, &tokens));
@@ -177,30 +177,30 @@ fn a_refused_write_is_put_aside_and_resent_on_request() {
     let desk = Desk::before(Plone::start());
     let mut admin = desk.admin();
     let ids = desk.open(&schedule("203005", 2, 10, 5));
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
     let root = desk.plone.login("admin", PASSWORD);
-    // Somebody has told the type that no section has more than two people.
+    // The type now allows at most two seats taken.
     desk.plone.change(&root, "PATCH", "/@types/course_section/seats_taken", Some(&json!({"maximum": 2})));
     for token in desk.home.tokens("late", "student", 3) {
         desk.server.client().signed_in(&token).put(&format!("/api/v1/me/registrations/{}", ids[0])).expect(201);
     }
     let entry = eventually("the section that was put aside", || {
-        let outbox = bridge_state(&mut admin)["outbox"].clone();
+        let outbox = plone_state(&mut admin)["outbox"].clone();
         (outbox["aside_total"] == 1).then(|| outbox["aside"][0].clone())
     });
     assert_eq!(entry["section"], ids[0].as_str());
     let reason = entry["reason"].as_str().expect("a reason");
     assert!(reason.starts_with("Plone refuses it: ") && !reason.contains("Traceback"), "{reason}");
-    // The others go on.
+    // Other sections are still written.
     let other = desk.home.token("other", "student");
     desk.server.client().signed_in(&other).put(&format!("/api/v1/me/registrations/{}", ids[1])).expect(201);
-    desk.wait_until_equal(&ids[1..], &nobody());
+    desk.wait_until_equal(&ids[1..], &no_names());
 
     desk.plone.change(&root, "PATCH", "/@types/course_section/seats_taken", Some(&json!({"maximum": 1000})));
     let again = admin.post_json("/api/v1/admin/plone/outbox/resend", &json!({"sections": [ids[0]]})).expect(200);
     assert_eq!(again.json()["resent"], 1);
-    desk.wait_until_equal(&ids, &nobody());
-    eventually("nothing put aside", || (bridge_state(&mut admin)["outbox"]["aside_total"] == 0).then_some(()));
+    desk.wait_until_equal(&ids, &no_names());
+    eventually("nothing put aside", || (plone_state(&mut admin)["outbox"]["aside_total"] == 0).then_some(()));
 }
 
 #[test]
@@ -213,14 +213,14 @@ fn an_import_creates_and_updates_items_a_cancelled_one_none() {
     for index in 0..20_000 {
         large += &format!("203106,{},HIST,{},20\n", 40_000 + index, 100 + index);
     }
-    let task = import(&mut staff, "203106", large.as_bytes());
+    let task = start_import(&mut staff, "203106", large.as_bytes());
     staff.delete(&format!("/api/v1/imports/{task}"));
-    assert_eq!(finished(&mut staff, &task)["state"], "cancelled");
+    assert_eq!(wait_for_import(&mut staff, &task)["state"], "cancelled");
 
     let mut schedule = schedule("203006", 6, 20, 5);
     let ids = desk.open(&schedule);
-    desk.wait_until_equal(&ids, &nobody());
-    // Made and published are two requests: a moment lies between them.
+    desk.wait_until_equal(&ids, &no_names());
+    // Creating and publishing are two requests, so there is a moment between them.
     let made = eventually("a section that visitors see", || item(&desk.plone, None, &ids[3]));
     assert_eq!((&made["title"], &made["capacity"]), (&json!("Studies in MATH 103"), &json!(20)), "{made:#}");
     assert_eq!((&made["course"], &made["crn"]), (&json!("MATH 103"), &json!("10004")));
@@ -229,8 +229,8 @@ fn an_import_creates_and_updates_items_a_cancelled_one_none() {
     for row in &mut schedule.rows {
         row.capacity += 7;
     }
-    let task = import(&mut staff, &schedule.term, schedule.csv().as_bytes());
-    assert_eq!(finished(&mut staff, &task)["updated"], 6);
+    let task = start_import(&mut staff, &schedule.term, schedule.csv().as_bytes());
+    assert_eq!(wait_for_import(&mut staff, &task)["updated"], 6);
     for id in &ids {
         eventually("the capacity of the second import", || {
             (item(&desk.plone, Some(&desk.token), id)?["capacity"] == 27).then_some(())
@@ -252,30 +252,30 @@ fn changes_during_an_outage_are_sent_once_plone_is_back() {
         home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2")
     });
     let ids = desk.open(&schedule("203007", 10, 10, 5));
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
     let tokens = desk.home.tokens("away", "student", 30);
     let mut random = Random::seeded(seed());
     for mode in [Mode::Refuse, Mode::Hang, Mode::Answer500, Mode::Garbage, Mode::Cut] {
         relay.set(mode);
         let before = relay.accepted();
-        rush(&desk.server, &tokens, &ids, &mut random, 200);
+        register_and_drop(&desk.server, &tokens, &ids, &mut random, 200);
         let knocks = relay.accepted() - before;
         println!("{mode:?}: {knocks} connections while 200 requests were answered");
     }
-    let waiting = eventually("what waits is counted", || {
-        let depth = bridge_state(&mut desk.admin())["outbox"]["depth"].as_u64()?;
+    let waiting = eventually("entries in the outbox", || {
+        let depth = plone_state(&mut desk.admin())["outbox"]["depth"].as_u64()?;
         (depth > 0).then_some(depth)
     });
     assert!(waiting <= 10, "one entry a section: {waiting}");
     relay.set(Mode::Pass);
-    desk.wait_until_equal(&ids, &nobody());
+    desk.wait_until_equal(&ids, &no_names());
 }
 
-/// Connections to bare Plone at once: waitress takes a hundred.
+/// Concurrent connections to Plone itself; waitress accepts 100.
 const CONNECTIONS: usize = 90;
-/// How many students want the same seats.
+/// Students who want the same seats.
 const STUDENTS: usize = 200;
-/// How many seats there are.
+/// Seats that there are.
 const SEATS: u32 = 40;
 
 #[test]
@@ -283,16 +283,16 @@ fn a_race_of_200_for_40_seats_fills_exactly_40_in_the_hub() {
     let plone = Plone::start();
     let token = plone.login(DEAN, PASSWORD);
 
-    // Bare Plone, as a program would do it: look, and take a seat if there is one.
+    // Plone alone, as a client would use it: read the count, and take a seat if there is one.
     let path = plone.section(0);
     plone.change(&token, "PATCH", &path, Some(&json!({"capacity": SEATS, "seats_taken": 0})));
-    let (together, places) = (Meeting::of(STUDENTS), Places::of(CONNECTIONS));
-    let told = thread::scope(|scope| {
+    let (start, connections) = (Barrier::new(STUDENTS), Semaphore::new(CONNECTIONS));
+    let accepted = thread::scope(|scope| {
         let students: Vec<_> = (0..STUDENTS)
             .map(|_| {
                 scope.spawn(|| {
-                    together.wait();
-                    let _place = places.take();
+                    start.wait();
+                    let _permit = connections.acquire();
                     let (_, section) = plone.request("GET", &path, Some(&token), None);
                     let taken = section["seats_taken"].as_u64().unwrap_or_default();
                     if taken >= u64::from(SEATS) {
@@ -306,31 +306,31 @@ fn a_race_of_200_for_40_seats_fills_exactly_40_in_the_hub() {
         students.into_iter().map(|s| s.join().unwrap()).filter(|yes| *yes).count()
     });
     let counted = plone.request("GET", &path, Some(&token), None).1["seats_taken"].as_u64().unwrap_or_default();
-    println!("bare Plone: {told} of {STUDENTS} told yes, {counted} counted, {SEATS} seats");
-    assert!(counted <= told as u64, "it counts somebody whom it has not told");
+    println!("Plone alone: {accepted} of {STUDENTS} accepted, {counted} counted, {SEATS} seats");
+    assert!(counted <= accepted as u64, "it counts a student whose request failed");
 
     let desk = Desk::before(plone);
     let ids = desk.open(&schedule("203008", 1, SEATS, 0));
     let id = &ids[0];
     let tokens = desk.home.tokens("hot", "student", STUDENTS);
-    let together = Meeting::of(STUDENTS);
-    let told = thread::scope(|scope| {
+    let start = Barrier::new(STUDENTS);
+    let accepted = thread::scope(|scope| {
         let students: Vec<_> = tokens
             .iter()
             .map(|token| {
                 let mut student = desk.server.client().signed_in(token);
-                let together = &together;
+                let start = &start;
                 scope.spawn(move || {
-                    together.wait();
+                    start.wait();
                     student.put(&format!("/api/v1/me/registrations/{id}")).status == 201
                 })
             })
             .collect();
         students.into_iter().map(|s| s.join().unwrap()).filter(|yes| *yes).count()
     });
-    assert_eq!(told, SEATS as usize);
-    desk.wait_until_equal(&ids, &nobody());
+    assert_eq!(accepted, SEATS as usize);
+    desk.wait_until_equal(&ids, &no_names());
     let counted = in_plone(&desk.plone, &token, id).expect("it is there").enrolled;
-    println!("through the hub: {told} of {STUDENTS} told yes, {counted} counted in Plone, {SEATS} seats");
+    println!("through the hub: {accepted} of {STUDENTS} accepted, {counted} counted in Plone, {SEATS} seats");
     assert_eq!(counted, u64::from(SEATS));
 }

@@ -1,20 +1,20 @@
-//! The proxy behind a relay that fails, and with bodies larger than anybody would hold.
+//! The proxy when Plone fails, with large bodies, and with uploads that stall.
 
 use std::io::{Read as _, Write as _};
 
 use serde_json::json;
 
 use super::{JSON, get, hub, is_sandboxed, written};
-use crate::support::bridge::{before_plone, bridge_state, sign_in, wait_for_sections};
+use crate::support::bridge::{before_plone, plone_state, sign_in, wait_for_sections};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, Plone};
 use crate::support::server::{Home, Server};
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
 
-/// A body that would be seen in memory.
+/// Bytes of a body whose copy in memory would be noticed.
 const LARGE: usize = 64 * 1024 * 1024;
-/// What memory may grow by while it passes.
+/// Bytes that memory may grow by while the body passes.
 const GROWTH_MAX: usize = 24 * 1024 * 1024;
 
 #[test]
@@ -28,7 +28,7 @@ fn each_fault_is_a_problem_document_and_the_hub_recovers() {
         let server = home.serve();
         relay.set(mode);
         let answer = get(&mut server.client(), "/plone/news", &[JSON]);
-        // The hub's own calls may have opened the circuit before.
+        // The hub's own calls may have opened the circuit already.
         assert!([status, 502].contains(&answer.status), "{mode:?}: {}", answer.text());
         assert_eq!(answer.code(), "plone_unavailable", "{mode:?}: {}", answer.text());
         assert!(is_sandboxed(&answer));
@@ -50,11 +50,11 @@ fn a_truncated_answer_is_never_passed_on_as_complete() {
     let server = home.serve();
     relay.set(Mode::Cut);
     let cut = server.client().call("GET", "/plone/news", &[], b"");
-    // Either it broke off on the way, or before it began: never a whole answer.
+    // The response broke off, or it was an error: it is never complete.
     assert!(cut.is_err() || cut.as_ref().is_ok_and(|answer| answer.status == 502), "{cut:?}");
 }
 
-/// Memory that the process has in use, in bytes.
+/// Returns the resident memory of the server, in bytes.
 fn memory(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -68,11 +68,11 @@ fn large_bodies_stream_both_ways_in_bounded_memory() {
     let server = home.serve();
     let token = sign_in(&server, DEAN);
     let mut client = server.client().signed_in(&token);
-    // What the hub reads of Plone for itself is in memory before anything is measured.
+    // What the hub pulls for itself is in memory before anything is measured.
     wait_for_sections(&server);
     let before = memory(&server);
 
-    // By TUS (https://tus.io), which Plone's REST API takes for large files: the body is the file.
+    // Plone's REST API accepts large files by TUS (https://tus.io), where the body is the file.
     let length = LARGE.to_string();
     let meta = "filename bGFyZ2UuYmlu,content-type YXBwbGljYXRpb24vb2N0ZXQtc3RyZWFt,@type RmlsZQ==";
     let creation = [JSON, ("Tus-Resumable", "1.0.0"), ("Upload-Length", length.as_str()), ("Upload-Metadata", meta)];
@@ -136,15 +136,15 @@ fn an_aborted_upload_changes_nothing_and_frees_its_slot() {
     }
     let admin = home.token("ada", "admin");
     let mut watch = server.client().signed_in(&admin);
-    eventually("no place of the pool is taken", || {
-        let pool = bridge_state(&mut watch);
+    eventually("an idle pool", || {
+        let pool = plone_state(&mut watch);
         (pool["pool"]["in_use"] == 0).then_some(())
     });
     let mut client = server.client().signed_in(&token);
     assert_eq!(get(&mut client, "/plone/news/half", &[JSON]).status, 404);
 }
 
-/// Visitors whose uploads never go on.
+/// Opens uploads of visitors that never continue.
 fn stalled_uploads(server: &Server, count: usize) -> Vec<Client> {
     let upload = |_| {
         let mut client = server.client();
@@ -158,18 +158,20 @@ fn stalled_uploads(server: &Server, count: usize) -> Vec<Client> {
 #[test]
 fn stalled_uploads_never_take_the_whole_pool() {
     let plone = written();
+    // As long a timeout as in the other tests, and no pull that needs the pool as well.
     let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "2");
+    let home = home.setting("plone.timeout_ms", "60000").setting("plone.type", "none_of_these");
     let server = home.serve();
     let stalled = stalled_uploads(&server, 4);
     let admin = home.token("ada", "admin");
     let mut watch = server.client().signed_in(&admin);
-    eventually("one of them is with Plone", || {
-        let pool = bridge_state(&mut watch);
+    eventually("an upload in flight", || {
+        let pool = plone_state(&mut watch);
         (pool["pool"]["in_use"].as_u64() >= Some(1)).then_some(())
     });
     sign_in(&server, DEAN);
     drop(stalled);
-    eventually("there is room again", || {
+    eventually("an answer of Plone", || {
         (get(&mut server.client(), "/plone/news", &[JSON]).status == 200).then_some(())
     });
 }
@@ -183,16 +185,16 @@ fn slow_visitors_never_take_the_slots_of_members() {
     let token = sign_in(&server, DEAN);
     let stalled = stalled_uploads(&server, 6);
     let mut watch = server.client().signed_in(&home.token("ada", "admin"));
-    eventually("two of them are with Plone, and four wait", || {
-        let pool = bridge_state(&mut watch)["pool"].clone();
+    eventually("two uploads in flight and four waiting", || {
+        let pool = plone_state(&mut watch)["pool"].clone();
         (pool["in_use"].as_u64() >= Some(2) && pool["waiting"].as_u64() >= Some(4)).then_some(())
     });
     let mut member = server.client().signed_in(&token);
     for _ in 0..3 {
         assert_eq!(get(&mut member, "/plone/news", &[JSON]).status, 200);
     }
-    let pool = bridge_state(&mut watch)["pool"].clone();
-    assert!(pool["waiting"].as_u64() >= Some(4), "the visitors are still there: {pool}");
+    let pool = plone_state(&mut watch)["pool"].clone();
+    assert!(pool["waiting"].as_u64() >= Some(4), "the visitors still wait: {pool}");
     drop(stalled);
 }
 

@@ -1,12 +1,12 @@
-//! Passwords that are brought to Plone past the hub: each way in is one of Plone's own, and none leads through the hub.
+//! No password can be tried on Plone through the hub, in any way that Plone accepts one.
 
 use serde_json::json;
 
 use super::{JSON, get, hub, sign_in, written};
-use crate::support::http::Answer;
+use crate::support::http::Response;
 use crate::support::plone::{DEAN, PASSWORD};
 
-/// What only members can read.
+/// An item that only members can read.
 const PRIVATE: &str = "/courses/202701-30038";
 /// `dean:eduhub-plone`, for Basic; `NAME:PASSWORD` in hexadecimal digits, for Plone's cookie.
 const BASIC: &str = "Basic ZGVhbjplZHVodWItcGxvbmU=";
@@ -24,7 +24,7 @@ fn attempt(what: &'static str, method: &'static str, path: &str, headers: &[(&'s
     Attempt { what, method, path: path.to_owned(), headers: headers.to_vec(), body: String::new() }
 }
 
-/// Every way in which Plone itself takes the right password, at something that only members see, or may do.
+/// Returns every way in which Plone accepts a password, applied to what only members may read or do.
 fn ways_in() -> Vec<Attempt> {
     let form = format!("__ac_name={DEAN}&__ac_password={PASSWORD}");
     let with = |one: Attempt, body: &str| Attempt { body: body.to_owned(), ..one };
@@ -63,7 +63,7 @@ fn ways_in() -> Vec<Attempt> {
     ways
 }
 
-fn gives_a_token(answer: &Answer) -> bool {
+fn gives_a_token(answer: &Response) -> bool {
     let has_cookie = answer.headers.iter().any(|(name, value)| name == "set-cookie" && value.starts_with("__ac"));
     has_cookie || answer.text().contains("\"token\"")
 }
@@ -73,9 +73,12 @@ fn no_password_reaches_plone_through_the_hub() {
     let plone = written();
     let (server, _home) = hub(plone);
     for Attempt { what, method, path, headers, body } in ways_in() {
-        // Whoever is let in is told of the form that it is not JSON.
+        // A form that authenticates is refused for not being JSON.
         let bare = plone.call(method, &path, &headers, body.as_bytes()).unwrap();
-        assert!((200..300).contains(&bare.status) || bare.status == 400, "not a way in: {what} {path}: {bare:?}");
+        assert!(
+            (200..300).contains(&bare.status) || bare.status == 400,
+            "Plone does not accept {what} {path}: {bare:?}"
+        );
         let answer = server.client().call(method, &format!("/plone{path}"), &headers, body.as_bytes()).unwrap();
         assert!([401, 403, 415].contains(&answer.status), "{what} {path}: {} {}", answer.status, answer.text());
         assert!(!gives_a_token(&answer), "{what} {path}: {answer:?}");
@@ -103,7 +106,7 @@ fn members_cannot_try_old_passwords() {
     let headers = [JSON, ("Content-Type", "application/json"), ("Authorization", token.as_str())];
     let path = "/@users/student40/reset-password";
     let bare = plone.call("POST", path, &headers, body.as_bytes()).unwrap();
-    assert!((200..300).contains(&bare.status), "not a way to try one: {bare:?}");
+    assert!((200..300).contains(&bare.status), "Plone does not accept this: {bare:?}");
     let member = sign_in(&server, "student40");
     for way in [path, "/++api++/@users/student40/reset-password", "/@users/student40/reset%2Dpassword"] {
         let mut client = server.client().signed_in(&member);

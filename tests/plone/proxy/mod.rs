@@ -1,4 +1,9 @@
-//! Plone behind the hub: what passes, as whom, what does not, and how it fails.
+//! Plone behind the hub: which requests are forwarded, on whose behalf, which are refused, and how failures look.
+//!
+//! - [`faults`]: Plone fails, and large or stalled bodies
+//! - [`guessing`]: no way to try passwords on Plone through the hub
+//! - [`own_origin`]: Plone under an origin of its own
+//! - [`smuggling`]: ambiguous framing and paths out of the site
 
 mod faults;
 mod guessing;
@@ -10,7 +15,7 @@ use std::sync::OnceLock;
 use serde_json::json;
 
 use crate::support::bridge::{before_plone, sign_in};
-use crate::support::http::{Answer, Client};
+use crate::support::http::{Client, Response};
 use crate::support::plone::{DEAN, PASSWORD, Plone, REGISTRAR};
 use crate::support::server::{Home, Server};
 
@@ -20,8 +25,8 @@ fn written() -> &'static Plone {
     WRITTEN.get_or_init(Plone::start)
 }
 
-/// What every answer under the hub's origin says of itself.
-fn is_sandboxed(answer: &Answer) -> bool {
+/// Returns whether a response has the headers of everything from Plone under the hub's origin.
+fn is_sandboxed(answer: &Response) -> bool {
     let has = |name: &str, value: &str| {
         let values: Vec<&str> = answer.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
         values == [value]
@@ -29,16 +34,16 @@ fn is_sandboxed(answer: &Answer) -> bool {
     has("content-security-policy", "sandbox") && has("x-content-type-options", "nosniff")
 }
 
-/// A hub before a Plone; the folder of its store goes last.
+/// Starts a hub in front of this Plone. Its store is dropped after it.
 fn hub(plone: &Plone) -> (Server, Home) {
-    // Enough for pages that Plone renders for the first time, on a busy machine; and no sections, which the hub reads
-    // for itself.
+    // The timeout is long enough for pages that Plone renders for the first time on a busy machine. The type has no
+    // items, so the hub pulls nothing meanwhile.
     let home = before_plone(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
     let home = home.setting("plone.type", "none_of_these");
     (home.serve(), home)
 }
 
-fn get(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Answer {
+fn get(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Response {
     client.call("GET", path, headers, b"").unwrap()
 }
 
@@ -67,7 +72,7 @@ fn visitors_read_public_content_with_links_through_the_hub() {
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(page.text().contains(&format!("{origin}/plone/")) && !page.text().contains(&plone.address().to_string()));
 
-    // A foreign Host changes no link.
+    // A forged host changes no link.
     let mut raw = Client::connect(server.address()).unwrap();
     let forged = raw.call("GET", &format!("/plone{path}"), &[JSON, ("X-Forwarded-Host", "evil.example")], b"").unwrap();
     assert_eq!(forged.json()["@id"], format!("{origin}/plone{path}"));
@@ -97,7 +102,7 @@ fn members_write_as_themselves_and_visitors_cannot_write() {
     let student = sign_in(&server, "student1");
     assert_eq!(post(&mut server.client().signed_in(&student)).status, 401);
     let made = post(&mut server.client().signed_in(&dean)).expect(201);
-    assert_eq!(made.json()["creators"], json!([DEAN]), "Plone's own identity, not the hub's");
+    assert_eq!(made.json()["creators"], json!([DEAN]), "the member's identity, not the hub's");
     assert_eq!(made.header("location"), Some(format!("http://{}/plone/news/by-the-dean", server.address()).as_str()));
     assert_eq!(made.header("cache-control"), Some("private, no-store"));
     assert!(is_sandboxed(&made));
@@ -137,7 +142,7 @@ fn the_hubs_cookie_authorises_requests_of_its_own_pages_only() {
         assert!(is_sandboxed(&refused));
     }
     assert_eq!(post(Some(&origin)).status, 201);
-    // Somebody whom Plone does not know is a visitor there, whatever the role in the hub.
+    // A user whom Plone does not know is a visitor there, whatever the role in the hub.
     let minted = home.token("ada", "admin");
     let hidden = get(&mut server.client().signed_in(&minted), "/plone/news/by-cookie", &[JSON]);
     assert_eq!(hidden.status, 401);
@@ -178,7 +183,7 @@ fn rate_limited_answers_are_sandboxed_too() {
     let server = home.serve();
     let mut client = server.client();
     let refused = (0..500).map(|_| get(&mut client, "/plone/..", &[])).find(|answer| answer.status == 429);
-    assert!(is_sandboxed(&refused.expect("somebody is told to wait")));
+    assert!(is_sandboxed(&refused.expect("a request over the limit")));
 }
 
 #[test]
@@ -187,7 +192,7 @@ fn a_fault_of_plone_is_502_without_internal_details() {
     let (server, _home) = hub(plone);
     let token = sign_in(&server, "dean");
     let mut client = server.client().signed_in(&token);
-    // A KeyError inside Plone, which it answers with 503; and a query that it cannot read, with 500.
+    // Plone answers an internal KeyError with 503, and a query that it cannot parse with 500.
     let headers = [JSON, ("Content-Type", "application/json")];
     let fault = client.call("PATCH", "/plone/@types/nope", &headers, b"{}").unwrap();
     assert_eq!((fault.status, fault.code().as_str()), (502, "plone_unavailable"), "{}", fault.text());
@@ -196,7 +201,7 @@ fn a_fault_of_plone_is_502_without_internal_details() {
     for internal in ["Error", "Traceback", "0x", "127.0.0.1:"] {
         assert!(!fault.text().contains(internal), "{}", fault.text());
     }
-    // A refusal of Plone's is passed on as it is.
+    // A refusal by Plone is passed on unchanged.
     let path = format!("/plone{}", plone.section(2));
     let refused = client.call("PATCH", &path, &headers, br#"{"capacity": "many"}"#).unwrap();
     assert_eq!((refused.status, &refused.json()["type"]), (400, &json!("BadRequest")));

@@ -1,4 +1,4 @@
-//! Requests that two servers could read in two ways, byte by byte.
+//! Requests that two servers could parse differently, byte by byte.
 
 use std::io::{Read as _, Write as _};
 use std::sync::LazyLock;
@@ -8,10 +8,10 @@ use crate::support::http::Client;
 use crate::support::plone::Plone;
 use crate::support::server::Server;
 
-/// A Plone that no request through the proxy has ever reached.
+/// A Plone that no other test sends requests to, because these tests check its access log.
 static UNTOUCHED: LazyLock<Plone> = LazyLock::new(Plone::start);
 
-/// Everything that comes back for these bytes.
+/// Sends these bytes and returns everything that comes back.
 fn sent(server: &Server, bytes: &str) -> String {
     let mut client = Client::connect(server.address()).unwrap();
     client.stream().write_all(bytes.as_bytes()).unwrap();

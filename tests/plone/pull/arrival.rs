@@ -1,4 +1,4 @@
-//! Everything arrives as it is, and what does not change is not read again.
+//! Every item arrives unchanged, and only changed ones are read again.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use crate::support::bridge::wait_for_sections;
 use crate::support::plone::{PRIVATE_SECTIONS, SECTIONS};
 use crate::support::wait::eventually;
 
-/// The letters of the days.
+/// Days of the API and the letters that stand for them in Plone.
 const LETTERS: [(&str, char); 7] =
     [("mon", 'M'), ("tue", 'T'), ("wed", 'W'), ("thu", 'R'), ("fri", 'F'), ("sat", 'S'), ("sun", 'U')];
 
-/// A meeting of the hub's JSON as the line that stands in Plone.
+/// Returns a meeting of the hub's JSON as it is written in Plone.
 fn line(meeting: &Value) -> String {
     let days = meeting["days"].as_array().unwrap().iter();
     let days: String = days.map(|day| LETTERS.iter().find(|(name, _)| day == name).unwrap().1).collect();
@@ -58,14 +58,14 @@ fn every_public_section_arrives_unchanged() {
         assert_eq!(lines.join("\n"), item["meetings"], "{path}");
     }
     let terms = world.server.client().get("/api/v1/terms").expect(200).json();
-    assert_eq!(terms["items"][0]["opens_at"], Value::Null, "a new term is closed until staff opens it");
+    assert_eq!(terms["items"][0]["opens_at"], Value::Null, "a new term is closed until staff open it");
 }
 
 #[test]
 fn only_changed_items_are_read_again() {
     let world = World::settled();
     let read = |sync: &Value| sync["read"].as_u64().unwrap();
-    // Of what changed within the newest second of Plone, a second look makes sure.
+    // Plone's times have a resolution of one second, so items changed in the newest second are read twice.
     eventually("a pull that reads nothing", || (read(&world.sync()) == 0).then_some(()));
     let shown = (SECTIONS - PRIVATE_SECTIONS) as u64;
     let sync = world.sync();
@@ -73,7 +73,7 @@ fn only_changed_items_are_read_again() {
     world.edit(&world.plone.section(7), &json!({"title": "Another title"}));
     let sync = world.sync();
     assert_eq!((read(&sync), &sync["updated"], &sync["created"]), (1, &json!(1), &json!(0)), "{sync}");
-    // After a restart the hub still knows what it has pulled.
+    // After a restart the hub knows what it has pulled.
     let World { server, home, plone, admin, token } = world;
     assert!(server.stop().success());
     let server = home.serve();
@@ -88,13 +88,13 @@ fn periodic_pulls_find_edits_retractions_and_deletions() {
     let world = World::with(&[("plone.sync_s", "1")], |_, _| {});
     wait_for_sections(&world.server);
     let [edited, retracted, deleted] = [3, 4, 5].map(|index| world.plone.section(index));
-    let made = world.make("/courses", &super::new_section("1", "New"));
+    let made = world.create("/courses", &super::new_section("1", "New"));
     eventually("the new section", || world.is_listed("203001-1").then_some(()));
     world.edit(&edited, &json!({"capacity": 77}));
     eventually("the edit", || (world.section(id_at(&edited))["capacity"] == 77).then_some(()));
     world.transition(&retracted, "retract");
     eventually("the withdrawal", || (!world.is_listed(id_at(&retracted))).then_some(()));
-    // One comes and one goes: there are as many as before.
+    // One appears and one disappears: the total stays the same.
     world.transition(&retracted, "publish");
     world.transition(&made, "retract");
     eventually("both", || (world.is_listed(id_at(&retracted)) && !world.is_listed("203001-1")).then_some(()));

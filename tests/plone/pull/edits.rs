@@ -1,4 +1,4 @@
-//! Edits in Plone, in the hub, and in both.
+//! Edits in Plone, in the hub, and in both at once.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
     assert_eq!(section["meetings"][0]["days"], json!(["tue", "thu"]));
     assert_eq!(section["meetings"][1]["location"], "Lab 4");
 
-    // The same section at once in both, in different fields: both are kept, here and there.
+    // Different fields of one section are edited in both at once: both edits are kept on both sides.
     let before = world.item(&other)["title"].clone();
     assert_ne!(before, "Renamed");
     let patch = json!({"capacity": 61});
@@ -33,7 +33,7 @@ fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
     assert_eq!(world.item(&other)["title"], "Renamed");
     world.sync();
     assert_eq!(world.section(other_id)["capacity"], 61);
-    // What Plone said in its own words, it still says.
+    // Text in Plone's own notation is not rewritten.
     assert!(world.item(&path)["meetings"].as_str().unwrap().starts_with("tr 18:00-19:20"));
 }
 
@@ -87,7 +87,7 @@ fn an_edit_survives_an_unacknowledged_creation_in_plone() {
     let world = World::before(plone, &[("plone.url", &relay.url())], |_, _| {});
     world.settle();
     let shown = world.sync()["sections"].as_u64().unwrap();
-    // Plone makes it, and the hub never hears of it.
+    // Plone creates the item, but the response is lost.
     relay.set(Mode::LosePosts);
     let schedule = Schedule { term: "203009".into(), rows: vec![Row::lecture("10001", "MATH 101")] };
     schedule.load(&mut world.admin());
@@ -101,7 +101,7 @@ fn an_edit_survives_an_unacknowledged_creation_in_plone() {
         let sync = (answer.status == 200).then(|| answer.json())?;
         (sync["sections"] == shown + 1).then_some(sync)
     });
-    assert_eq!(world.item(path)["capacity"], 5, "it is as it was made");
+    assert_eq!(world.item(path)["capacity"], 5, "the item is as it was created");
     assert_eq!(world.section(id)["capacity"], 61, "{sync}");
     relay.set(Mode::Pass);
     eventually("the edit in Plone", || (world.item(path)["capacity"] == 61).then_some(()));

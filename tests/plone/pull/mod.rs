@@ -1,9 +1,9 @@
-//! The catalogue follows a real Plone, seen from outside: through the hub that runs in front of it.
+//! The hub's catalogue follows a real Plone.
 //!
-//! - [`arrival`]: everything arrives as it is, and what does not change is not read again
-//! - [`edits`]: edits in Plone, in the hub, and in both
-//! - [`visibility`]: what visitors of Plone do not see
-//! - [`oddities`]: items that cannot be taken, moved ones, other field names, events, nothing at all
+//! - [`arrival`]: every item arrives unchanged, and only changed ones are read again
+//! - [`edits`]: edits in Plone, in the hub, and in both at once
+//! - [`visibility`]: sections that visitors of Plone cannot see
+//! - [`oddities`]: invalid and moved items, other field names, events, and a site without sections
 
 mod arrival;
 mod edits;
@@ -12,28 +12,30 @@ mod visibility;
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{before_plone, bridge_state, wait_for_sections};
-use crate::support::http::{Answer, Client};
+use crate::support::bridge::{before_plone, plone_state, wait_for_sections};
+use crate::support::http::{Client, Response};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
-/// A Plone, and a hub in front of it that pulls when it is told to.
+/// A Plone, and a hub in front of it that pulls on request only.
 struct World {
     server: Server,
     home: Home,
     plone: Plone,
-    /// Plone's token of the hub's user.
+    /// Token of the hub's user in Plone.
     token: String,
+    /// Token of an admin of the hub.
     admin: String,
 }
 
 impl World {
-    /// With these settings of the hub, and nothing awaited.
+    /// Starts a Plone, prepares it with the token of the hub's user, and starts a hub with these settings.
     fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
         Self::before(Plone::start(), settings, prepare)
     }
 
+    /// Does the same with a Plone that runs already.
     fn before(plone: Plone, settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
         let token = plone.login(HUB, PASSWORD);
         prepare(&plone, &token);
@@ -44,7 +46,7 @@ impl World {
         Self { server, home, plone, token, admin }
     }
 
-    /// With the catalogue of Plone in the hub, and nothing on its way any more.
+    /// Starts both and waits until the hub has the catalogue and nothing is in transit.
     fn settled() -> Self {
         let world = Self::with(&[], |_, _| {});
         world.settle();
@@ -61,35 +63,35 @@ impl World {
         self.server.client().signed_in(&self.admin)
     }
 
-    /// Pulls now; what that came to.
+    /// Pulls now and returns the report.
     fn sync(&self) -> Value {
         let answer = self.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
         answer.expect(200).json()
     }
 
-    /// How pulling stands.
+    /// Returns the state of pulling.
     fn status(&self) -> Value {
-        bridge_state(&mut self.admin())["sync"].take()
+        plone_state(&mut self.admin())["sync"].take()
     }
 
     fn wait_for_the_outbox(&self) {
         eventually("an empty outbox", || {
-            let outbox = bridge_state(&mut self.admin())["outbox"].take();
+            let outbox = plone_state(&mut self.admin())["outbox"].take();
             (outbox["depth"] == 0 && outbox["in_flight"] == 0).then_some(())
         });
     }
 
-    /// A section as the hub shows it to staff.
+    /// Returns a section as the hub shows it to staff.
     fn section(&self, id: &str) -> Value {
         self.admin().get(&format!("/api/v1/sections/{id}")).expect(200).json()
     }
 
-    /// What a visitor of the hub is answered for a section.
-    fn visitor(&self, id: &str) -> Answer {
+    /// Returns the response for a section to a visitor of the hub.
+    fn visitor(&self, id: &str) -> Response {
         self.server.client().get(&format!("/api/v1/sections/{id}"))
     }
 
-    /// Whether lists and seats have a section, which both must say alike.
+    /// Returns whether the list of sections and the seats contain a section; both must agree.
     fn is_listed(&self, id: &str) -> bool {
         let mut client = self.server.client();
         let term = id.rsplit_once('-').unwrap().0;
@@ -97,19 +99,19 @@ impl World {
             let list = client.get("/api/v1/sections?limit=5000").expect(200).json();
             let listed = list["items"].as_array().unwrap().iter().any(|section| section["id"] == id);
             let seats = client.get(&format!("/api/v1/seats?term={term}"));
-            // There may be no such term yet.
+            // The term may not exist yet.
             let has_seats =
                 seats.status == 200 && seats.json()["seats"].as_array().unwrap().iter().any(|row| row[0] == id);
             (listed, has_seats)
         };
-        // A pull may have come between the two questions.
+        // A pull may happen between the two requests.
         eventually("one answer of lists and seats", || {
             let (listed, has_seats) = listed();
             (listed == has_seats).then_some(listed)
         })
     }
 
-    /// Opens the term of Plone's sections.
+    /// Opens registration for Plone's sections.
     fn open_terms(&self) {
         crate::support::bridge::open_terms(&self.server, &self.admin);
     }
@@ -118,7 +120,7 @@ impl World {
         self.server.client().signed_in(&self.home.token(name, "student"))
     }
 
-    /// An item of Plone as the hub's user sees it.
+    /// Returns an item of Plone as the hub's user sees it.
     fn item(&self, path: &str) -> Value {
         let (status, item) = self.plone.request("GET", path, Some(&self.token), None);
         assert_eq!(status, 200, "{item}");
@@ -137,9 +139,9 @@ impl World {
         assert_eq!(status, 200, "{answer}");
     }
 
-    /// Makes an item in a folder and publishes it; its path.
-    fn make(&self, folder: &str, item: &Value) -> String {
-        make(&self.plone, &self.token, folder, item)
+    /// Creates an item in a folder, publishes it, and returns its path.
+    fn create(&self, folder: &str, item: &Value) -> String {
+        create(&self.plone, &self.token, folder, item)
     }
 
     fn delete(&self, path: &str) {
@@ -147,7 +149,8 @@ impl World {
     }
 }
 
-fn make(plone: &Plone, token: &str, folder: &str, item: &Value) -> String {
+/// Creates an item in a folder, publishes it, and returns its path.
+fn create(plone: &Plone, token: &str, folder: &str, item: &Value) -> String {
     let (status, made) = plone.request("POST", folder, Some(token), Some(item));
     assert_eq!(status, 201, "{made}");
     let path = made["@id"].as_str().unwrap().trim_start_matches(&plone.url()).to_owned();
@@ -156,12 +159,12 @@ fn make(plone: &Plone, token: &str, folder: &str, item: &Value) -> String {
     path
 }
 
-/// The id of the section that stands at a path of Plone's college: there the short name is the id.
+/// Returns the id of the section at a path of the test site, where the last segment is the id.
 fn id_at(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }
 
-/// A section of a term that Plone's college does not have.
+/// Returns the fields of a section in a term that the test site does not have.
 fn new_section(crn: &str, title: &str) -> Value {
     json!({
         "@type": "course_section", "id": format!("s{crn}"), "title": title, "term": "203001", "crn": crn,

@@ -1,12 +1,12 @@
-//! Items that cannot be taken, moved ones, other field names, events, nothing at all.
+//! Invalid and moved items, other field names, events, and a site without sections.
 
 use serde_json::{Value, json};
 
-use super::{World, id_at, make, new_section};
+use super::{World, create, id_at, new_section};
 use crate::support::plone::{PRIVATE_SECTIONS, SECTIONS};
 use crate::support::wait::eventually;
 
-/// The problems that the admin is told, as `path: reason`.
+/// Returns the problems that admins see, as `path: reason`.
 fn problems(world: &World) -> Vec<String> {
     let problems = world.status()["problems"].take();
     let word = |p: &Value| format!("{}: {}", p["path"].as_str().unwrap(), p["reason"].as_str().unwrap());
@@ -19,25 +19,25 @@ fn invalid_items_are_reported_and_the_others_imported() {
     let bad = |crn: &str, field: &str, value: Value| {
         let mut item = new_section(crn, "Bad");
         item[field] = value;
-        world.make("/courses", &item)
+        world.create("/courses", &item)
     };
     let meeting = bad("1", "meetings", json!("MWF 25:00-26:00 Room"));
     bad("2", "term", json!("Fall 2030"));
     bad("3", "capacity", json!(-4));
-    let good = world.make("/courses", &new_section("4", "Good"));
+    let good = world.create("/courses", &new_section("4", "Good"));
     let mut twin = new_section("4", "Twin");
     twin["id"] = json!("twin");
-    let twin = world.make("/courses", &twin);
+    let twin = world.create("/courses", &twin);
     let sync = world.sync();
     assert_eq!((&sync["created"], &sync["skipped"]), (&json!(1), &json!(4)), "{sync}");
-    let told = problems(&world);
+    let reported = problems(&world);
     for part in ["/courses/s1: meetings", "/courses/s2: term", "/courses/s3: capacity"] {
-        assert!(told.iter().any(|problem| problem.starts_with(part)), "{part} is not among {told:?}");
+        assert!(reported.iter().any(|problem| problem.starts_with(part)), "{part} is not among {reported:?}");
     }
-    assert!(told.contains(&format!("{twin}: {good} has this term and CRN already")), "{told:?}");
+    assert!(reported.contains(&format!("{twin}: {good} has this term and CRN already")), "{reported:?}");
     assert_eq!(world.section("203001-4")["title"], "Good");
     world.visitor("203001-1").expect(404);
-    // They are still told when nothing changes, and not any more when they are put right.
+    // They stay reported while nothing changes, and are gone once they are corrected.
     assert_eq!(world.sync()["skipped"], 4);
     world.edit(&meeting, &json!({"meetings": "MWF 15:00-16:00 Room"}));
     world.delete(&twin);
@@ -50,7 +50,7 @@ fn a_moved_item_is_followed_and_a_new_crn_is_a_new_section() {
     let world = World::settled();
     world.open_terms();
     let folder = json!({"@type": "Folder", "id": "evening", "title": "Evening"});
-    let folder = world.make("/courses", &folder);
+    let folder = world.create("/courses", &folder);
     let path = world.plone.section(70);
     let id = id_at(&path);
     let (status, answer) =
@@ -69,7 +69,7 @@ fn a_moved_item_is_followed_and_a_new_crn_is_a_new_section() {
     let other = format!("{}-77777", id.rsplit_once('-').unwrap().0);
     assert!(world.is_listed(&other) && !world.is_listed(id));
     assert_eq!((&world.section(id)["enrolled"], &world.section(&other)["enrolled"]), (&json!(1), &json!(0)));
-    eventually("nobody in the new one", || (world.item(&moved)["seats_taken"] == 0).then_some(()));
+    eventually("no seat in the new section", || (world.item(&moved)["seats_taken"] == 0).then_some(()));
     world.wait_for_the_outbox();
     let sync = world.sync();
     assert_eq!((&sync["created"], &sync["withdrawn"]), (&json!(0), &json!(0)), "{sync}");
@@ -77,7 +77,7 @@ fn a_moved_item_is_followed_and_a_new_crn_is_a_new_section() {
 
 #[test]
 fn custom_and_missing_field_names_are_mapped() {
-    // A college that calls by one name what ours calls by another, and has no word for who teaches.
+    // A site whose fields have other names, and which has no field for the instructor.
     let settings = [
         ("plone.sections_path", "/classes"),
         ("plone.fields.capacity", "waitlist_capacity"),
@@ -87,11 +87,11 @@ fn custom_and_missing_field_names_are_mapped() {
         ("plone.fields.instructor", "lecturer"),
     ];
     let world = World::with(&settings, |plone, token| {
-        make(plone, token, "", &json!({"@type": "Folder", "id": "classes", "title": "Classes"}));
+        create(plone, token, "", &json!({"@type": "Folder", "id": "classes", "title": "Classes"}));
         let mut class = new_section("1", "Knots");
         class["instructor"] = json!("Ann");
         class["waitlist_capacity"] = json!(3);
-        make(plone, token, "/classes", &class);
+        create(plone, token, "/classes", &class);
     });
     eventually("the class", || (world.sync()["sections"] == 1).then_some(()));
     let section = world.section("203001-1");
@@ -110,7 +110,7 @@ fn custom_and_missing_field_names_are_mapped() {
 #[test]
 fn a_site_without_sections_still_provides_events() {
     let world = World::with(&[("plone.sections_path", "/empty")], |plone, token| {
-        make(plone, token, "", &json!({"@type": "Folder", "id": "empty", "title": "Empty"}));
+        create(plone, token, "", &json!({"@type": "Folder", "id": "empty", "title": "Empty"}));
     });
     let sync = world.sync();
     assert_eq!((&sync["sections"], &sync["skipped"]), (&json!(0), &json!(0)), "{sync}");
@@ -124,7 +124,7 @@ fn a_site_without_sections_still_provides_events() {
         "end": "2031-05-01T12:00:00+00:00", "location": "Dock 4", "subjects": ["Sailing"], "contact_name": "Ann",
         "description": "Come.",
     });
-    let path = world.make("", &event);
+    let path = world.create("", &event);
     world.sync();
     let seen = ours().unwrap();
     assert!(seen["id"].as_str().unwrap().starts_with("plone-"), "{seen}");

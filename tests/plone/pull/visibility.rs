@@ -1,4 +1,4 @@
-//! What visitors of Plone do not see.
+//! Sections that visitors of Plone cannot see are withdrawn.
 
 use serde_json::{Value, json};
 
@@ -25,12 +25,12 @@ fn a_retracted_section_is_withdrawn_until_published_again() {
     assert_eq!((&mine["withdrawn"], &mine["enrolled"], &mine["open"]), (&json!(true), &json!(1), &json!(0)));
     let held = world.student("ann").get("/api/v1/me/registrations").expect(200).json();
     assert_eq!(held["items"][0]["section"], id);
-    assert_eq!(world.section(id)["withdrawn"], true, "staff find it");
-    assert_eq!(world.sync()["withdrawn"], 0, "once is enough");
+    assert_eq!(world.section(id)["withdrawn"], true, "staff can see it");
+    assert_eq!(world.sync()["withdrawn"], 0, "it is withdrawn once");
 
     world.edit(&path, &json!({"capacity": 44}));
     world.sync();
-    assert_ne!(world.section(id)["capacity"], 44, "what nobody sees is not followed");
+    assert_ne!(world.section(id)["capacity"], 44, "edits of a hidden item are not followed");
     world.transition(&path, "publish");
     world.sync();
     assert!(world.is_listed(id));
@@ -57,12 +57,12 @@ fn a_deleted_section_keeps_students_and_is_not_recreated() {
     world.wait_for_the_outbox();
     assert_eq!(world.plone.request("GET", &path, Some(&world.token), None).0, 404);
     assert_eq!(world.section(id)["enrolled"], 1);
-    // Somebody makes it again: another item, the same section, and the hub's numbers go there.
+    // Created again in Plone, it is another item of the same section and gets the hub's counts.
     let again = json!({
         "@type": "course_section", "id": "again", "title": "Again", "term": id.rsplit_once('-').unwrap().0,
         "crn": id.rsplit_once('-').unwrap().1, "course": "TEST 2", "capacity": 5,
     });
-    let again = world.make("/courses", &again);
+    let again = world.create("/courses", &again);
     world.sync();
     assert!(world.is_listed(id));
     let section = world.section(id);

@@ -1,4 +1,4 @@
-//! Statuses, bodies and connections that are not what one would think.
+//! Surprising statuses, bodies and uses of connections.
 
 use serde_json::json;
 

@@ -1,17 +1,17 @@
-//! Plone behind a path, and paths that lead out of it.
+//! Plone behind a path of another origin, and paths that lead out of the site.
 
 use std::io::Write;
 
 use serde_json::json;
 
 use super::shared;
-use crate::support::http::{Answer, Client};
+use crate::support::http::{Client, Response};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 
-/// What a front door on `http://127.0.0.1:8000/plone` asks of Plone for one of its own paths.
-const DOOR: &str = "/VirtualHostBase/http/127.0.0.1:8000/Plone/VirtualHostRoot/_vh_plone";
+/// The prefix with which a reverse proxy at `http://127.0.0.1:8000/plone` addresses the site (Zope's virtual hosting).
+const VIRTUAL_HOST: &str = "/VirtualHostBase/http/127.0.0.1:8000/Plone/VirtualHostRoot/_vh_plone";
 
-fn ask(plone: &Plone, target: &str, headers: &[(&str, &str)]) -> Answer {
+fn ask(plone: &Plone, target: &str, headers: &[(&str, &str)]) -> Response {
     Client::connect(plone.address()).unwrap().call("GET", target, headers, b"").unwrap()
 }
 
@@ -19,13 +19,13 @@ fn ask(plone: &Plone, target: &str, headers: &[(&str, &str)]) -> Answer {
 fn links_and_redirects_name_the_virtual_host() {
     let plone = shared();
     let inside = plone.address().to_string();
-    let rest = ask(plone, &format!("{DOOR}/courses?b_size=1"), &[("Accept", "application/json")]).expect(200);
+    let rest = ask(plone, &format!("{VIRTUAL_HOST}/courses?b_size=1"), &[("Accept", "application/json")]).expect(200);
     assert_eq!(rest.json()["@id"], "http://127.0.0.1:8000/plone/courses");
-    let page = ask(plone, &format!("{DOOR}/courses"), &[]).expect(200);
+    let page = ask(plone, &format!("{VIRTUAL_HOST}/courses"), &[]).expect(200);
     assert!(page.text().contains("href=\"http://127.0.0.1:8000/plone/news\""));
     assert!(!page.text().contains(&inside) && !rest.text().contains(&inside));
 
-    let edit = ask(plone, &format!("{DOOR}/courses/edit"), &[]).expect(302);
+    let edit = ask(plone, &format!("{VIRTUAL_HOST}/courses/edit"), &[]).expect(302);
     let location = edit.header("location").unwrap();
     assert!(location.starts_with("http://127.0.0.1:8000/plone/acl_users/"), "{location}");
     assert!(location.ends_with("?came_from=/plone/courses/edit"), "{location}");
@@ -34,7 +34,7 @@ fn links_and_redirects_name_the_virtual_host() {
     let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
     let body = json!({"@type": "Document", "id": "by-the-door", "title": "By the door"}).to_string();
     let mut client = Client::connect(plone.address()).unwrap().signed_in(&hub);
-    let made = client.call("POST", &format!("{DOOR}/"), &headers, body.as_bytes()).unwrap().expect(201);
+    let made = client.call("POST", &format!("{VIRTUAL_HOST}/"), &headers, body.as_bytes()).unwrap().expect(201);
     assert_eq!(made.header("location"), Some("http://127.0.0.1:8000/plone/by-the-door"));
     assert_eq!(plone.request("DELETE", "/by-the-door", Some(&hub), None).0, 204);
 }
@@ -45,7 +45,7 @@ fn a_sign_in_sets_a_cookie_for_the_whole_virtual_host() {
     let body = json!({"login": "student4", "password": PASSWORD}).to_string();
     let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
     let mut client = Client::connect(plone.address()).unwrap();
-    let answer = client.call("POST", &format!("{DOOR}/@login"), &headers, body.as_bytes()).unwrap().expect(200);
+    let answer = client.call("POST", &format!("{VIRTUAL_HOST}/@login"), &headers, body.as_bytes()).unwrap().expect(200);
     let cookie = answer.header("set-cookie").unwrap();
     assert!(cookie.starts_with("__ac=") && cookie.contains("; Path=/;"), "{cookie}");
 }
@@ -67,13 +67,13 @@ fn dots_and_encoded_slashes_lead_out_of_the_site() {
     for target in ["/courses/../news", "/courses/%2e%2e/news", "/courses%2f..%2Fnews", "/courses/.%2E/./news"] {
         assert_eq!(id(&format!("/Plone{target}")), "news", "{target}");
     }
-    // Out of the site, into the root of Zope, although the front door leads to the site only.
+    // They lead into the root of Zope, although the virtual host names the site only.
     for out in ["/../../../../../..", "/courses/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e"] {
-        let root = ask(plone, &format!("{DOOR}{out}"), &[]).expect(200).text();
+        let root = ask(plone, &format!("{VIRTUAL_HOST}{out}"), &[]).expect(200).text();
         assert!(root.contains("<title>Welcome to Plone!</title>"), "{out}: {root}");
     }
-    // A segment of Plone's own hosting rules changes where links lead.
-    let odd = ask(plone, &format!("{DOOR}/_vh_odd/courses?b_size=1"), &json).expect(200);
+    // A segment of Zope's virtual hosting changes where links lead.
+    let odd = ask(plone, &format!("{VIRTUAL_HOST}/_vh_odd/courses?b_size=1"), &json).expect(200);
     assert_eq!(odd.json()["@id"], "http://127.0.0.1:8000/plone/odd/courses");
 }
 

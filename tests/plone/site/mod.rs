@@ -1,12 +1,12 @@
-//! What the hub relies on in a real Plone 6.2, tried on one: where another release does otherwise, it shows here.
-//! `docs/PLONE.md` tells the same in words.
+//! What the hub relies on in Plone 6.2, checked on a real one, so that a release that behaves differently fails here.
+//! `docs/PLONE.md` describes the same.
 //!
-//! - [`tokens`]: what a Plone token proves, and what it does not
-//! - [`visibility`]: who can see sections, rosters and news
-//! - [`answers`]: statuses, bodies and connections that are not what one would think
+//! - [`tokens`]: what a token of Plone proves, and what it does not
+//! - [`visibility`]: who can read sections, rosters and news
+//! - [`answers`]: surprising statuses, bodies and uses of connections
 //! - [`writing`]: lost updates, transitions, deletion, ids
-//! - [`hosting`]: Plone behind a path, and paths that lead out of it
-//! - [`relay`]: the relay of the tests does what its modes say
+//! - [`hosting`]: Plone behind a path of another origin, and paths that lead out of the site
+//! - [`relay`]: each mode of the tests' relay does what it says
 
 mod answers;
 mod hosting;
@@ -34,12 +34,12 @@ fn written() -> &'static Plone {
     WRITTEN.get_or_init(Plone::start)
 }
 
-/// The fields of a section that is not there yet.
+/// Returns the fields of a section that does not exist yet.
 fn new_section(id: &str) -> Value {
     json!({"@type": "course_section", "id": id, "title": "Test", "term": "202701", "crn": "1", "course": "TEST 1"})
 }
 
-/// How many items a search finds.
+/// Returns the number of items that a search finds.
 fn found(plone: &Plone, query: &str, token: Option<&str>) -> u64 {
     let (status, answer) = plone.request("GET", &format!("/@search?b_size=1&{query}"), token, None);
     assert_eq!(status, 200, "{answer}");

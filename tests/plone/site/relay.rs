@@ -1,16 +1,16 @@
-//! The relay of the tests does what its modes say.
+//! Each mode of the tests' relay does what it says.
 
 use std::io::Read;
 use std::time::Duration;
 
 use super::shared;
-use crate::support::http::{Answer, Client};
+use crate::support::http::{Client, Response};
 use crate::support::plone::Plone;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 
 const PATH: &str = "/Plone/news/fees";
 
-fn get(client: &mut Client) -> std::io::Result<Answer> {
+fn get(client: &mut Client) -> std::io::Result<Response> {
     client.call("GET", PATH, &[("Accept", "application/json")], b"")
 }
 
@@ -56,7 +56,7 @@ fn hang_never_forwards_swallowed_requests() {
         assert!(matches!(silence.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{silence}");
     }
     relay.set(Mode::Pass);
-    // The connections that hung are over; a new one is served, and its request is the only one that Plone has seen.
+    // The hanging connections are closed. A new one is served, and Plone has seen its request only.
     get(&mut Client::connect(relay.address()).unwrap()).unwrap().expect(200);
     assert_eq!(plone.requests().len(), before + 1);
 }

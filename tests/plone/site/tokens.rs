@@ -1,12 +1,12 @@
-//! What a Plone token proves, and what it does not.
+//! What a token of Plone proves, and what it does not.
 
 use serde_json::json;
 
 use super::{shared, written};
 use crate::support::plone::{CLERK, DEAN, HUB, PASSWORD, Plone, REGISTRAR};
 
-/// A new user with one role, and the token of that user's sign-in.
-fn newcomer(plone: &Plone, name: &str, role: &str) -> String {
+/// Creates a user with this role, signs the user in, and returns the token.
+fn create_user(plone: &Plone, name: &str, role: &str) -> String {
     let hub = plone.login(HUB, PASSWORD);
     let user =
         json!({"username": name, "email": format!("{name}@example.edu"), "password": PASSWORD, "roles": ["Member"]});
@@ -49,7 +49,7 @@ fn an_expired_token_counts_as_a_visitor() {
     let text = page.expect(200).text();
     let (_, rest) = text.split_once("_authenticator\" type=\"hidden\" value=\"").expect("a form");
     let (authenticator, _) = rest.split_once('"').unwrap();
-    // Tokens that were over ten seconds before they were given.
+    // From now on tokens expire ten seconds before they are issued.
     let form = format!("token_timeout=-10&use_keyring=1&_authenticator={authenticator}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
     plone.call("POST", "/acl_users/jwt_auth/manage_updateConfig", &headers, form.as_bytes()).unwrap().expect(302);
@@ -63,7 +63,7 @@ fn an_expired_token_counts_as_a_visitor() {
 #[test]
 fn a_token_survives_logout_and_a_new_password() {
     let plone = written();
-    let token = newcomer(plone, "leaver", "Member");
+    let token = create_user(plone, "leaver", "Member");
     assert_eq!(plone.request("POST", "/@logout", Some(&token), None).0, 204);
     assert_eq!(plone.request("GET", "/@users/leaver", Some(&token), None).0, 200);
 
@@ -78,7 +78,7 @@ fn a_token_survives_logout_and_a_new_password() {
 #[test]
 fn the_token_of_a_deleted_user_keeps_its_rights() {
     let plone = written();
-    let token = newcomer(plone, "orphan", "Editor");
+    let token = create_user(plone, "orphan", "Editor");
     let hub = plone.login(HUB, PASSWORD);
     let private = plone.section_by("portal_type=course_section&review_state=private");
     assert_eq!(plone.request("DELETE", "/@users/orphan", Some(&hub), None).0, 204);
@@ -130,12 +130,12 @@ fn a_locked_account_differs_only_in_a_status_message_cookie() {
     assert_eq!(plain.header("set-cookie"), None);
 
     plone.install_lockout();
-    // The same wrong password again would not count.
+    // Repeating the same wrong password would not count.
     let tries: Vec<_> = (0..4).map(|number| sign_in(&format!("wrong {number}")).expect(401)).collect();
     let right = sign_in(PASSWORD).expect(401);
     assert_eq!(right.json(), plain.json());
     assert_eq!(right.json()["error"]["type"], "Invalid credentials");
-    let message = |answer: &crate::support::http::Answer| answer.header("set-cookie").unwrap_or_default().to_owned();
+    let message = |answer: &crate::support::http::Response| answer.header("set-cookie").unwrap_or_default().to_owned();
     assert!(message(&right).starts_with("statusmessages="), "{right:?}");
     assert_eq!(message(&right), message(&tries[3]));
     assert_ne!(message(&right), message(&tries[0]));

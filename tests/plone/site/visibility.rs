@@ -1,13 +1,13 @@
-//! Who can see sections, rosters and news.
+//! Who can read sections, rosters and news.
 
 use serde_json::{Value, json};
 
 use super::{found, new_section, shared, written};
-use crate::support::http::Answer;
+use crate::support::http::Response;
 use crate::support::plone::{HUB, PASSWORD, Plone, REGISTRAR};
 
-/// Every way that was found by which Plone shows fields of an item: after the item's path, with `ID` for its id. The
-/// last ones would show a protected field to everybody, did not `scripts/plone/site.zcml` close them.
+/// Every known address at which Plone shows fields of an item, relative to the item's path, with `ID` for its id. From
+/// `manage_FTPget` on, they would show a protected field to everyone if `scripts/plone/site.zcml` did not close them.
 const DOORS: [&str; 22] = [
     "",
     "?expand=types,history",
@@ -62,8 +62,8 @@ fn a_roster_is_readable_by_editors_only() {
     }
 }
 
-/// What somebody gets who accepts this kind of answer.
-fn get(plone: &Plone, path: &str, token: Option<&str>, accept: &str) -> Answer {
+/// Sends a `GET` with this token and `Accept` header.
+fn get(plone: &Plone, path: &str, token: Option<&str>, accept: &str) -> Response {
     let bearer = token.map(|token| format!("Bearer {token}"));
     let mut headers = vec![("Accept", accept)];
     headers.extend(bearer.iter().map(|bearer| ("Authorization", bearer.as_str())));

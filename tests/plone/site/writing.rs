@@ -5,10 +5,10 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::{found, new_section, shared, written};
-use crate::support::meeting::Meeting;
+use crate::support::barrier::Barrier;
 use crate::support::plone::{HUB, PASSWORD, Plone};
 
-/// Students who press the button at once.
+/// Students who write at once.
 const RUSH: usize = 8;
 
 #[test]
@@ -16,7 +16,7 @@ fn concurrent_read_then_write_loses_all_updates_but_one() {
     let plone = shared();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(20);
-    let all_have_read = Meeting::of(RUSH);
+    let all_have_read = Barrier::new(RUSH);
     let written: Vec<(u16, Value)> = thread::scope(|scope| {
         let rush: Vec<_> = (0..RUSH)
             .map(|_| {
@@ -30,14 +30,14 @@ fn concurrent_read_then_write_loses_all_updates_but_one() {
         rush.into_iter().map(|student| student.join().unwrap()).collect()
     });
     for (status, answer) in &written {
-        // A conflict that ran out of retries is the only other answer, and it says so.
+        // The only other answer is a conflict that exhausted Plone's retries.
         assert!(*status == 204 || (*status == 500 && answer["type"] == "ConflictError"), "{status} {answer}");
     }
     assert!(written.iter().filter(|(status, _)| *status == 204).count() > 1);
     assert_eq!(plone.request("GET", &section, None, None).1["seats_taken"], 1);
 }
 
-/// What the catalogue says of an item: when it was modified, and its workflow state.
+/// Returns an item's time of modification and workflow state, as the catalogue has them.
 fn catalogued(plone: &Plone, id: &str, token: &str) -> (String, String) {
     let path = format!("/@search?getId={id}&metadata_fields=modified&metadata_fields=review_state");
     let (_, answer) = plone.request("GET", &path, Some(token), None);
@@ -51,7 +51,7 @@ fn transitions_and_empty_patches_leave_modified_unchanged() {
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(21);
     let id = section.rsplit('/').next().unwrap();
-    // Made with the site, minutes or months ago.
+    // It was created with the site, minutes or months ago.
     let (made, _) = catalogued(plone, id, &hub);
     for (transition, state) in [("retract", "private"), ("publish", "published"), ("reject", "private")] {
         let path = format!("{section}/@workflow/{transition}");
