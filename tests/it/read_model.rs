@@ -93,8 +93,7 @@ fn readers_never_see_a_partly_published_commit() {
                     assert!(snapshot.seq >= last, "the sequence went back");
                     last = snapshot.seq;
                     if last > 0 {
-                        let held =
-                            term.registrations(&user("ana")).expect("a seat that is taken belongs to a student");
+                        let held = term.registrations(&user("ana")).expect("a seat that is taken belongs to a student");
                         assert!(held[0].at >= minute(i64::try_from(last).unwrap()));
                     }
                 }
