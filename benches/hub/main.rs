@@ -35,6 +35,7 @@ mod start;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod table;
+mod throughput;
 
 use std::future::Future;
 use std::process::ExitCode;
