@@ -347,3 +347,15 @@ fn an_alert_to_a_role_has_reached_everyone_of_that_role_whom_the_hub_knows() {
     assert_eq!(admin.get(&format!("{path}/receipts")).expect(200).json()["recipients"], 0);
     assert_eq!(admin.post_json(&format!("{path}/ack"), &json!({})).expect(404).code(), "not_found");
 }
+
+#[test]
+fn a_session_and_the_newest_demonstration_are_as_documented() {
+    let home = Home::new();
+    let server = hub(&home);
+    let mut admin = server.client().signed_in(&home.token("boss", "admin"));
+    let (visitor, signed_in) = (server.client().get("/api/v1/session"), admin.get("/api/v1/session"));
+    for session in [visitor.expect(200).json(), signed_in.expect(200).json()] {
+        assert_conforms("/api/v1/session", &session);
+    }
+    assert_conforms("/api/v1/admin/demo", &admin.get("/api/v1/admin/demo").expect(200).json());
+}
