@@ -118,10 +118,11 @@ async fn alerts(
     measured.subscribed.push(each());
     let stopwatch = Stopwatch::start(pid);
     for number in 1..=ALERTS {
+        crowd.expect_alerts(number * clients);
         let begun = Instant::now();
         let answer = patiently("an alert", poster.exchange(post)).await;
         assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(answer.body));
-        let took = crowd.alerts_are(number * clients).await - begun;
+        let took = crowd.alerts_arrived().await - begun;
         measured.rates.push(clients as f64 / took.as_secs_f64());
     }
     measured.server += stopwatch.used();

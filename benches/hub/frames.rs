@@ -89,18 +89,28 @@ impl Crowd {
         crowd
     }
 
-    /// Waits until all clients together have received `wanted` alerts. Returns when the last of them arrived.
-    pub async fn alerts_are(&self, wanted: usize) -> Instant {
-        self.wait_until(&self.seen.alerts, wanted, "alerts received").await
+    /// Sets how many alerts all clients together are to receive. Must be called before the last of them is sent: every
+    /// client may have it before its sender reads the response.
+    pub fn expect_alerts(&self, wanted: usize) {
+        self.seen.wanted.set(wanted);
+    }
+
+    /// Waits for the expected alerts. Returns when the last of them arrived.
+    pub async fn alerts_arrived(&self) -> Instant {
+        self.wait_until(&self.seen.alerts, self.seen.wanted.get(), "alerts received").await
     }
 
     async fn wait_until(&self, counter: &Cell<usize>, wanted: usize, what: &str) -> Instant {
-        if counter.get() < wanted {
-            self.seen.wanted.set(wanted);
-            if tokio::time::timeout(WAIT_MAX, self.seen.enough.notified()).await.is_err() {
-                let (gone, why) = (self.seen.hung_up.get(), self.seen.why.borrow());
-                panic!("{} of {wanted} {what} after {WAIT_MAX:?}; {gone} hung up, lastly: {why:?}", counter.get());
+        self.seen.wanted.set(wanted);
+        let enough = async {
+            // Another counter may have reached the number, or this one before the wait began.
+            while counter.get() < wanted {
+                self.seen.enough.notified().await;
             }
+        };
+        if tokio::time::timeout(WAIT_MAX, enough).await.is_err() {
+            let (gone, why) = (self.seen.hung_up.get(), self.seen.why.borrow());
+            panic!("{} of {wanted} {what} after {WAIT_MAX:?}; {gone} hung up, lastly: {why:?}", counter.get());
         }
         self.seen.wanted.set(usize::MAX);
         self.seen.last.get()
