@@ -10,22 +10,22 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, json};
 use tokio::sync::watch;
 
-use crate::actors::plone::announcements::{Announcements, NewsSurroundings, TokenOf};
-use crate::actors::plone::outbox::PloneOutbox;
-use crate::actors::plone::outbox_around::{OutboxOptions, OutboxSurroundings};
-use crate::actors::plone::pull::{PullOptions, PullSurroundings, Puller};
-use crate::adapters::plone::{PloneClient, PloneOptions};
+use crate::app::core::Core;
 use crate::config::Config;
-use crate::core::Core;
 use crate::domain::ids::{SANDBOX_PREFIX, UserName};
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
 use crate::http::proxy::PloneProxy;
 use crate::identity::members::PlainMember;
 use crate::identity::{Audit, Identity, PloneSignIn};
-use crate::ports::members::MemberStore;
-use crate::ports::plone::Plone;
+use crate::plone::announcements::{Announcements, NewsDeps, TokenOf};
+use crate::plone::outbox::PloneOutbox;
+use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
+use crate::plone::port::Plone;
+use crate::plone::pull::{PullDeps, PullOptions, Puller};
+use crate::plone::rest::{PloneClient, PloneOptions};
 use crate::rush::PloneJob;
+use crate::store::members::MemberStore;
 
 /// The Plone of the settings as a demonstration may press it; none unless they allow that.
 #[must_use]
@@ -109,17 +109,17 @@ impl Bridge {
 
     /// Starts following Plone's catalogue. With `open_new_terms`, terms that it makes are open at once.
     pub fn start_pull(&self, config: &Config, core: &Core, open_new_terms: bool) {
-        let around = PullSurroundings {
+        let deps = PullDeps {
             plone: self.plone.clone(),
-            items: Arc::new(core.store.clone()),
-            events: Arc::new(core.store.clone()),
+            items: core.ports.outbox.clone(),
+            events: core.ports.imports.clone(),
             pool: core.pool.clone(),
             model: core.model.clone(),
-            clock: core.clock.clone(),
+            clock: core.ports.clock.clone(),
             items_known: self.items_known.clone(),
         };
         let options = PullOptions { every: config.plone.sync, open_new_terms };
-        self.puller.get_or_init(|| Puller::start(around, options));
+        self.puller.get_or_init(|| Puller::start(deps, options));
     }
 
     /// Starts writing to Plone what is committed. `members` tells which plain member signed in last.
@@ -133,15 +133,15 @@ impl Bridge {
             roster_field: format!("{url} {} {}", plone.section_type, plone.field_name(PloneField::Roster)),
         };
         let imports = core.imports.clone();
-        let around = OutboxSurroundings {
-            store: Arc::new(core.store.clone()),
+        let deps = OutboxDeps {
+            store: core.ports.outbox.clone(),
             plone: self.plone.clone(),
-            clock: core.clock.clone(),
+            clock: core.ports.clock.clone(),
             audit,
             items_known: self.items_known.clone(),
             held: Arc::new(move || imports.is_applying()),
         };
-        self.outbox.get_or_init(|| PloneOutbox::start(around, &options, members));
+        self.outbox.get_or_init(|| PloneOutbox::start(deps, &options, members));
     }
 
     /// The outbox, once it was started.
@@ -163,20 +163,20 @@ impl Bridge {
             let identity = identity.clone();
             async move { identity.member_token(&caller).await }.boxed()
         });
-        let around = NewsSurroundings {
+        let deps = NewsDeps {
             plone: Arc::new(self.client.clone()),
             token_of,
-            store: Arc::new(core.store.clone()),
-            clock: core.clock.clone(),
+            store: core.ports.outbox.clone(),
+            clock: core.ports.clock.clone(),
             sync: config.plone.sync,
         };
         let desk = PloneDesk {
             client: self.client.clone(),
-            announcements: Announcements::start(around).await,
+            announcements: Announcements::start(deps).await,
             puller: puller.clone(),
             outbox: outbox.clone(),
-            store: Arc::new(core.store.clone()),
-            clock: core.clock.clone(),
+            store: core.ports.outbox.clone(),
+            clock: core.ports.clock.clone(),
         };
         self.desk.get_or_init(|| Arc::new(desk));
     }

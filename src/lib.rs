@@ -1,24 +1,38 @@
 //! EduHub: an actor-based hub for registration and real-time alerts in front of a college's Plone.
 //!
-//! Dependencies run one way: `domain ← ports, protocol, readmodel ← actors, adapters ← http ← app ← main`.
+//! A folder is a capability. Dependencies point downwards only; `tests/tidy.rs` holds the table.
+//!
+//! - [`app`]: builds and runs the application; [`cli`]: the commands; [`config`]: the settings
+//! - [`http`]: routes, one file a resource
+//! - [`registration`]: registrars, their pool, the read model
+//! - [`live`]: WebSocket sessions, relays, the broker; [`alerts`]: receipts
+//! - [`imports`]: schedules, from a file to a term
+//! - [`plone`]: everything about the college's Plone
+//! - [`identity`]: accounts, sign-in, tokens, limits, the audit trail
+//! - [`store`]: ports to the store and the SQLite implementation; [`bus`]: events inside the hub
+//! - [`domain`]: the rules, pure
+//! - [`observe`]: metrics, charts, health; [`rush`], [`demo`]: the load test and the demonstration college
+//! - [`clock`], [`histogram`], [`text`], [`machine`], [`logging`]: small parts that many use
 
-pub mod actors;
-pub mod adapters;
+pub mod alerts;
 pub mod app;
 pub mod bridge;
+pub mod bus;
 pub mod cli;
+pub mod clock;
 pub mod config;
-pub mod core;
 pub mod demo;
 pub mod domain;
 pub mod histogram;
 pub mod http;
 pub mod identity;
+pub mod imports;
+pub mod live;
 pub mod logging;
 pub mod machine;
-pub mod metrics;
 pub mod observe;
-pub mod ports;
-pub mod protocol;
-pub mod readmodel;
+pub mod plone;
+pub mod registration;
 pub mod rush;
+pub mod store;
+pub mod text;

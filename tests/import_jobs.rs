@@ -14,20 +14,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eduhub::actors::import::{ImportError, ImportOptions, ImportSurroundings, Imports};
-use eduhub::actors::pool::RegistrarPool;
-use eduhub::actors::registrar::Surroundings;
-use eduhub::adapters::schedule_csv::CsvSchedules;
-use eduhub::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::bus::{Bus, Event};
+use eduhub::clock::SystemClock;
 use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection, TermPatch};
 use eduhub::domain::decide::imported;
 use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TermId, UserName};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
-use eduhub::ports::bus::{Bus, Event};
-use eduhub::ports::clock::SystemClock;
-use eduhub::ports::imports::{ImportStore, KeptTask, TASKS_KEPT, TaskState};
-use eduhub::ports::terms::TermStore;
-use eduhub::readmodel::ReadModel;
+use eduhub::imports::csv::CsvSchedules;
+use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
+use eduhub::registration::pool::RegistrarPool;
+use eduhub::registration::readmodel::ReadModel;
+use eduhub::registration::registrar::RegistrarDeps;
+use eduhub::store::imports::{ImportStore, KeptTask, TASKS_KEPT, TaskState};
+use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::store::terms::TermStore;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -72,15 +72,15 @@ impl Hub {
         let store = opened(SqliteOptions { path, credit_limit: Credits(18_000), outbox: false }).await;
         let model = Arc::new(ReadModel::new());
         let bus = Arc::new(Listening::default());
-        let around = Surroundings {
+        let deps = RegistrarDeps {
             store: Arc::new(store.clone()),
             model: model.clone(),
             bus: bus.clone(),
             clock: Arc::new(SystemClock),
         };
-        let pool = Arc::new(RegistrarPool::new(around, 1, 1_000));
+        let pool = Arc::new(RegistrarPool::new(deps, 1, 1_000));
         pool.start(store.term_ids().await.unwrap()).await;
-        let jobs = Imports::start(ImportSurroundings {
+        let jobs = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::default()),
             store: Arc::new(store.clone()),
             pool: pool.clone(),
@@ -397,7 +397,7 @@ async fn an_older_importers_file_brings_events_and_again_changes_nothing() {
     assert_eq!((&again["updated"], &again["unchanged"]), (&1.into(), &1.into()));
     let page = hub.store.events(None, 1).await.unwrap();
     assert_eq!((page.items[0].program.as_str(), page.total), ("Yoga", 2));
-    let next = eduhub::ports::imports::EventCursor { starts_at: page.items[0].starts_at, id: page.items[0].id.clone() };
+    let next = eduhub::store::imports::EventCursor { starts_at: page.items[0].starts_at, id: page.items[0].id.clone() };
     let page = hub.store.events(Some(next), 10).await.unwrap();
     assert_eq!((page.items[0].description.as_deref(), page.total), (Some("Boots"), 1));
 }

@@ -12,9 +12,9 @@
 
 use std::fmt::Write as _;
 
-use eduhub::adapters::schedule_csv::CsvSchedules;
 use eduhub::domain::ids::TermId;
-use eduhub::ports::schedule::{ScheduleOptions, ScheduleReader};
+use eduhub::imports::csv::CsvSchedules;
+use eduhub::imports::schedule::{ScheduleOptions, ScheduleReader};
 
 /// A quarter of the largest upload: memory must not grow with it, so the rest would only take time.
 const FILE_BYTES: usize = 16 * 1024 * 1024;

@@ -12,10 +12,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eduhub::adapters::plone::{PloneClient, PloneOptions};
 use eduhub::domain::ids::UserName;
 use eduhub::domain::plone::{FieldValue, Fields, PloneField};
-use eduhub::ports::plone::{Catalogue, ContentKind, Directory, PAGE_LEN, PloneError, Viewer, Writer};
+use eduhub::plone::port::{Catalogue, ContentKind, Directory, PAGE_LEN, PloneError, Viewer, Writer};
+use eduhub::plone::rest::{PloneClient, PloneOptions};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;
 use serde_json::json;

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{SectionState, SectionStatus};
-use eduhub::ports::terms::{LoadedTerm, PublishedSection, TermUpdate};
-use eduhub::readmodel::{ReadModel, Snapshot};
+use eduhub::registration::readmodel::{ReadModel, Snapshot};
+use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
 
 use college::{Make, crn, minute, section, term, term_id, user};
 

@@ -10,20 +10,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::clock::timeout;
-use eduhub::actors::pool::RegistrarPool;
-use eduhub::actors::registrar::{AskError, Reply, Surroundings};
+use eduhub::bus::{Bus, Event};
+use eduhub::clock::Clock;
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
 use eduhub::domain::decide::decide;
 use eduhub::domain::ids::{TermId, UserName};
-use eduhub::domain::outcome::Answer;
+use eduhub::domain::outcome::Outcome;
 use eduhub::domain::section::Credits;
 use eduhub::domain::view::TermView;
-use eduhub::ports::bus::{Bus, Event};
-use eduhub::ports::clock::Clock;
-use eduhub::ports::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
-use eduhub::ports::{StoreError, StoreFuture};
-use eduhub::readmodel::ReadModel;
+use eduhub::registration::pool::RegistrarPool;
+use eduhub::registration::readmodel::ReadModel;
+use eduhub::registration::registrar::{AskError, RegistrarDeps, Reply};
+use eduhub::store::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
+use eduhub::store::{StoreError, StoreFuture};
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -102,13 +102,13 @@ impl Stage {
     fn set(accepted_max: usize, wait_max: Option<Duration>, sections: impl IntoIterator<Item = Make>) -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
         let (model, ear) = (Arc::new(ReadModel::new()), Arc::new(Ear::default()));
-        let around = Surroundings {
+        let deps = RegistrarDeps {
             store: Arc::new(Scripted(sender)),
             model: model.clone(),
             bus: ear.clone(),
             clock: Arc::new(Stopped),
         };
-        let pool = RegistrarPool::new(around, 1, accepted_max);
+        let pool = RegistrarPool::new(deps, 1, accepted_max);
         let pool = Arc::new(match wait_max {
             Some(wait_max) => pool.with_wait_max(wait_max),
             None => pool,
@@ -227,7 +227,7 @@ impl Stage {
 
 async fn replied(asked: JoinHandle<Reply>) -> Result<String, AskError> {
     timeout(PATIENCE, asked).await.expect("an answer").unwrap().map(|answer| match answer {
-        Answer::Wish(outcome) => told(&outcome),
+        Outcome::Request(outcome) => told(&outcome),
         other => format!("{other:?}"),
     })
 }

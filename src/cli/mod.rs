@@ -23,8 +23,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::adapters::schedule_csv::CsvSchedules;
 use crate::config::{Config, default_document};
+use crate::imports::csv::CsvSchedules;
 
 /// A hub for registration and alerts in front of a college's Plone.
 #[derive(Debug, Parser)]

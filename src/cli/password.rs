@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::identity::password::PASSWORD_CHARS;
 
-use super::Failure;
+use crate::cli::Failure;
 
 /// The most that is read from standard input for a password, in bytes.
 const INPUT_MAX: u64 = 4_096;

@@ -8,8 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
-use crate::actors::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
-use crate::adapters::sqlite::{OpenError, StoreLock};
+use crate::app::ports;
 use crate::bridge::demo_target;
 use crate::config::Config;
 use crate::domain::ids::UserName;
@@ -18,9 +17,10 @@ use crate::http::demo::{SECONDS, USERS, sandbox_id};
 use crate::identity::secret;
 use crate::identity::token::Tokens;
 use crate::rush::report::{Row, State, Target, Task};
+use crate::rush::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob, run as rush, runner};
 
-use super::{Done, Failure, say};
+use crate::cli::{Done, Failure, say};
 
 /// How long the tokens of a run live: longer than its sandbox.
 const TOKEN_TTL: Duration = Duration::from_secs(600);
@@ -95,11 +95,7 @@ fn running_hub(config: &Config) -> Result<String, Failure> {
     if !config.store.path.exists() {
         return Err(nobody());
     }
-    match StoreLock::take(&config.store.path) {
-        Err(OpenError::Locked { address: Some(url), .. }) => Ok(url),
-        Ok(_) | Err(OpenError::Locked { .. }) => Err(nobody()),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    ports::running_hub(config).map_err(Failure::failed)?.ok_or_else(nobody)
 }
 
 fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, Failure> {

@@ -12,7 +12,7 @@ use crate::domain::role::Role;
 use crate::identity::secret;
 use crate::identity::token::Tokens;
 
-use super::{Done, Failure};
+use crate::cli::{Done, Failure};
 
 /// The most tokens of one run.
 const COUNT_MAX: u32 = 1_000_000;

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Config;
-use super::settings::SETTINGS;
-use super::value::{Given, Read};
+use crate::config::Config;
+use crate::config::settings::SETTINGS;
+use crate::config::value::{Given, Read};
 use crate::domain::plone::PloneField;
 
 /// The file that is read when none is named, if there is one.
@@ -175,23 +175,8 @@ const DISTANCE_MAX: usize = 3;
 
 /// The setting that was probably meant.
 fn nearest(name: &str) -> Option<&'static str> {
-    let known = SETTINGS.iter().map(|s| (distance(name, s.name), s.name));
+    let known = SETTINGS.iter().map(|s| (strsim::levenshtein(name, s.name), s.name));
     known.min().filter(|(distance, _)| *distance <= DISTANCE_MAX).map(|(_, name)| name)
-}
-
-/// How many letters are to be put, taken or changed to make one name of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, right) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

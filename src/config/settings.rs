@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::value::{Given, Read};
-use super::{BusUrl, Config};
+use crate::config::value::{Given, Read};
+use crate::config::{BusUrl, Config};
 use crate::domain::ids::UserName;
 
 /// The shortest secret, in bytes: what HMAC-SHA-256 asks for (RFC 7518, section 3.2).

@@ -1,10 +1,10 @@
 //! Who can sign in to the demonstration college. The password is printed at each start, so its hash may stand here too:
 //! making it anew would take a tenth of a second of every start.
 
-use crate::adapters::sqlite::SeedAccount;
 use crate::domain::ids::{BadName, UserName};
 use crate::domain::role::Role;
-use crate::ports::accounts::Account;
+use crate::store::accounts::Account;
+use crate::store::seed::SeedAccount;
 
 /// The password of every demonstration account.
 const PASSWORD: &str = "eduhub-demo";

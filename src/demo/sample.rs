@@ -40,7 +40,7 @@ pub fn sample_schedule() -> anyhow::Result<Vec<u8>> {
     let made_at: Timestamp = SAMPLE_MADE_AT.parse()?;
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(COLUMNS)?;
-    for (_, sections) in super::college(made_at, &TimeZone::UTC)?.iter().take(1) {
+    for (_, sections) in crate::demo::college(made_at, &TimeZone::UTC)?.iter().take(1) {
         for state in sections {
             write_section(&mut out, state)?;
         }
@@ -95,8 +95,8 @@ mod tests {
     }
     #[test]
     fn the_importer_reads_the_sample_as_the_college_it_was_made_from() {
-        use crate::adapters::schedule_csv::CsvSchedules;
-        use crate::ports::schedule::{ScheduleOptions, ScheduleReader, Severity};
+        use crate::imports::csv::CsvSchedules;
+        use crate::imports::schedule::{ScheduleOptions, ScheduleReader, Severity};
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sample.csv");
         std::fs::write(&file, sample_schedule().unwrap()).unwrap();
@@ -110,7 +110,7 @@ mod tests {
             Ok(())
         };
         read.each_section(&mut take).unwrap();
-        let (_, made) = super::super::college(SAMPLE_MADE_AT.parse().unwrap(), &TimeZone::UTC).unwrap().remove(0);
+        let (_, made) = crate::demo::college(SAMPLE_MADE_AT.parse().unwrap(), &TimeZone::UTC).unwrap().remove(0);
         assert_eq!(sections.len(), made.len());
         for (read, made) in sections.iter().zip(&made) {
             assert_eq!((&read.section, read.totals), (&made.section, made.file_totals));

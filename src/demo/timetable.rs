@@ -7,8 +7,8 @@ use jiff::civil::{Date, Time};
 
 use crate::domain::meeting::{Days, Meeting};
 
-use super::courses::{Course, FAMILY_NAMES, INITIALS, Shape};
-use super::random::Random;
+use crate::demo::courses::{Course, FAMILY_NAMES, INITIALS, Shape};
+use crate::demo::random::Random;
 
 const MON: u8 = 1;
 const TUE: u8 = 1 << 1;

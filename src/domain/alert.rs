@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::audience::Audience;
+use crate::domain::audience::Audience;
 
 /// The longest title, in characters.
 pub const TITLE_LEN_MAX: usize = 200;

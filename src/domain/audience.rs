@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{BadName, SectionId, UserName};
-use super::role::Role;
+use crate::domain::ids::{BadName, SectionId, UserName};
+use crate::domain::role::Role;
 
 /// The most users, sections or courses that one audience may name.
 pub const AUDIENCE_LEN_MAX: usize = 1_000;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::draft::Changes;
-use super::ids::{Crn, UserName};
-use super::registration::{Registration, Standing};
-use super::section::{Credits, Place, SectionState};
-use super::term::Term;
-use super::view::TermView;
+use crate::domain::draft::Changes;
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::registration::{Registration, Standing};
+use crate::domain::section::{Credits, Place, SectionState};
+use crate::domain::term::Term;
+use crate::domain::view::TermView;
 
 /// A term as committed.
 #[derive(Debug, Clone)]

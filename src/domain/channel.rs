@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::ids::{SectionId, TermId};
-use super::role::Role;
+use crate::domain::ids::{SectionId, TermId};
+use crate::domain::role::Role;
 
 /// A channel of the WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::ids::{Crn, UserName};
-use super::section::{Section, SectionState, SectionStatus};
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::section::{Section, SectionState, SectionStatus};
 
 /// The most sections that one batch may add, and drop.
 pub const BATCH_LEN_MAX: usize = 50;
@@ -130,7 +130,7 @@ pub struct StagedSection {
     pub section: Arc<Section>,
     /// The file's totals, (enrolled, waitlisted), if it tells any.
     pub totals: Option<(u32, u32)>,
-    /// What the staged row says, worked out from the snapshot with [`super::decide::imported`]: only what has moved
+    /// What the staged row says, worked out from the snapshot with [`crate::domain::decide::imported`]: only what has moved
     /// since then has to be written again when the import is applied.
     pub staged_as: SectionState,
 }

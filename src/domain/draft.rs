@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 
-use super::ids::{Crn, UserName};
-use super::notice::{Notice, Reason};
-use super::registration::{Registration, Standing};
-use super::section::{Place, SectionState};
-use super::term::Term;
-use super::view::TermView;
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::notice::{Notice, Reason};
+use crate::domain::registration::{Registration, Standing};
+use crate::domain::section::{Place, SectionState};
+use crate::domain::term::Term;
+use crate::domain::view::TermView;
 
 /// Everything that a decision changes, as final values: each section and each registration once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

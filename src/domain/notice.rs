@@ -3,12 +3,12 @@
 
 use jiff::Timestamp;
 
-use super::alert::{AlertContent, Category, Priority};
-use super::audience::Audience;
-use super::ids::{Crn, UserName};
-use super::outcome::RefusalCode;
-use super::registration::Standing;
-use super::section::Section;
+use crate::domain::alert::{AlertContent, Category, Priority};
+use crate::domain::audience::Audience;
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::outcome::RefusalCode;
+use crate::domain::registration::Standing;
+use crate::domain::section::Section;
 
 /// Why a registration is what it is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::ids::{Crn, SectionId};
-use super::registration::Standing;
-use super::section::Credits;
+use crate::domain::ids::{Crn, SectionId};
+use crate::domain::registration::Standing;
+use crate::domain::section::Credits;
 
 /// Why a seat is refused. Declared in order of precedence: of several that apply, the first is told.
 ///
@@ -149,7 +149,7 @@ pub struct Receipt {
 
 /// What became of one wish of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WishOutcome {
+pub enum RequestOutcome {
     /// It was granted.
     Done(Receipt),
     /// The rules refuse it.
@@ -165,11 +165,11 @@ pub enum WishOutcome {
 
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Outcome {
     /// To a single registration or drop.
-    Wish(WishOutcome),
+    Request(RequestOutcome),
     /// To a batch: each wish in the order asked, adds before drops.
-    Batch(Vec<(Crn, WishOutcome)>),
+    Batch(Vec<(Crn, RequestOutcome)>),
     /// A section was changed.
     SectionChanged,
     /// The term was made or changed.

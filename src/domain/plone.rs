@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::role::Role;
+use crate::domain::role::Role;
 
 /// A field of a section as Plone has it. Its name is the one that the hub's own section type uses; a college's type may
 /// call it otherwise.

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::ids::Crn;
-use super::outcome::RefusalCode;
+use crate::domain::ids::Crn;
+use crate::domain::outcome::RefusalCode;
 
 /// How a student stands to a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

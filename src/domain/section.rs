@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::ids::{SectionId, UserName};
-use super::meeting::Meeting;
+use crate::domain::ids::{SectionId, UserName};
+use crate::domain::meeting::Meeting;
 
 /// Credits in thousandths, so that 1.5 and 3.75 add up exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::ids::TermId;
+use crate::domain::ids::TermId;
 
 /// A term. Only `opens_at` and `closes_at` decide whether registration is open.
 #[derive(Debug, Clone, PartialEq, Eq)]

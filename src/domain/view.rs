@@ -1,9 +1,9 @@
 //! The narrow window through which a decision sees its term.
 
-use super::ids::{Crn, UserName};
-use super::registration::Registration;
-use super::section::{Credits, Place, SectionState};
-use super::term::Term;
+use crate::domain::ids::{Crn, UserName};
+use crate::domain::registration::Registration;
+use crate::domain::section::{Credits, Place, SectionState};
+use crate::domain::term::Term;
 
 /// A term as committed. Memory gives it, and so can a transaction that has loaded the rows a batch needs.
 pub trait TermView {

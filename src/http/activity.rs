@@ -4,14 +4,14 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Data};
 use serde_json::{Map, Value, json};
 
-use crate::actors::activity::Recent;
-use crate::actors::pool::RegistrarPool;
+use crate::clock::Clock;
 use crate::domain::outcome::RefusalCode;
-use crate::ports::clock::Clock;
+use crate::registration::activity::Recent;
+use crate::registration::pool::RegistrarPool;
 
-use super::auth::Staff;
-use super::error::{get, method_not_allowed};
-use super::request_id::PRIVATE;
+use crate::http::auth::Staff;
+use crate::http::error::{get, method_not_allowed};
+use crate::http::request_id::PRIVATE;
 
 /// Sections of each window: what fits on a page, and into a heat map.
 const HOTTEST_MAX: usize = 100;

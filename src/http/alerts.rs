@@ -8,22 +8,22 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::actors::live::Live;
+use crate::bus::{Bus, Event};
 use crate::domain::alert::{Alert, AlertContent, Category, MESSAGE_LEN_MAX, Priority, TITLE_LEN_MAX};
 use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
+use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller};
-use crate::ports::alerts::{AlertStore, Cancelled, Entry, Page, Reader, Span};
-use crate::ports::bus::{Bus, Event};
-use crate::protocol::problem::ProblemCode;
-use crate::readmodel::ReadModel;
+use crate::live::context::Live;
+use crate::registration::readmodel::ReadModel;
+use crate::store::alerts::{AlertStore, Cancelled, Entry, Page, Reader, Span};
 
-use super::auth::{Staff, Visitor};
-use super::body::{Fields, read_json};
-use super::error::{Problem, get, method_not_allowed};
-use super::query::{Query, path_param};
-use super::request_id::PRIVATE;
+use crate::http::auth::{Staff, Visitor};
+use crate::http::body::{Fields, read_json};
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::{Query, path_param};
+use crate::http::request_id::PRIVATE;
 
 /// What an alert says that the hub itself sets: a copy of one can be sent as it was answered.
 const SET_BY_THE_HUB: [&str; 5] = ["id", "seq", "source", "sender", "created_at"];

@@ -8,16 +8,16 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use crate::actors::plone::announcements::{Announcements, News, SignIn, Told};
-use crate::actors::plone::reads::ReadError;
 use crate::identity::Caller;
-use crate::ports::plone::NewsItem;
-use crate::protocol::percent;
+use crate::plone::announcements::{Announcements, News, SignIn, Told};
+use crate::plone::port::NewsItem;
+use crate::plone::reads::ReadError;
+use crate::text::percent;
 
-use super::auth::Visitor;
-use super::encoded::{Encoded, start_tag};
-use super::error::{Problem, get, method_not_allowed};
-use super::hot::HotAnswers;
+use crate::http::auth::Visitor;
+use crate::http::encoded::{Encoded, start_tag};
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::hot::HotAnswers;
 
 /// How long somebody waits for the very first copy. Afterwards nobody waits.
 const FIRST_COPY_WAIT: Duration = Duration::from_secs(10);

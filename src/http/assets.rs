@@ -8,10 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 
-use super::encoded::Encoded;
-use super::error::Problem;
-use super::query::path_param;
-use crate::protocol::problem::ProblemCode;
+use crate::http::encoded::Encoded;
+use crate::http::error::Problem;
+use crate::http::problem::ProblemCode;
+use crate::http::query::path_param;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]

@@ -8,17 +8,17 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
-use super::error::Problem;
-use super::request_id::{LoggedUser, RequestId};
-use super::site::{OriginVerdict, Site};
+use crate::clock::{Clock, SystemClock};
 use crate::domain::ids::SectionId;
 use crate::domain::role::Role;
+use crate::http::error::Problem;
+use crate::http::problem::ProblemCode;
+use crate::http::request_id::{LoggedUser, RequestId};
+use crate::http::site::{OriginVerdict, Site};
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
-use crate::ports::accounts::AuditEntry;
-use crate::ports::clock::{Clock, SystemClock};
-use crate::protocol::problem::ProblemCode;
+use crate::store::accounts::AuditEntry;
 
 /// The cookie of a sign-in.
 pub const SESSION_COOKIE: &str = "eduhub_session";
@@ -90,7 +90,7 @@ fn bearer_of(req: &HttpRequest) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-/// The middleware inside [`super::request_id::request_id`]: finds out who asks, and counts the request for that user,
+/// The middleware inside [`crate::http::request_id::request_id`]: finds out who asks, and counts the request for that user,
 /// or for the address of a visitor.
 pub async fn identify<B: MessageBody + 'static>(
     req: ServiceRequest,
@@ -101,7 +101,7 @@ pub async fn identify<B: MessageBody + 'static>(
     };
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
-    let sandboxed = credentials.caller().is_some_and(|caller| caller.sandbox.is_some());
+    let sandboxed = credentials.caller().is_some_and(|caller| caller.realm.is_sandbox());
     if credentials.caller().is_some_and(|caller| !caller.may_ask(req.path())) {
         let (req, _) = req.into_parts();
         let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
@@ -245,7 +245,7 @@ impl Audit {
         detail: &str,
     ) {
         // What the made-up people of a demonstration do is nobody's deed; that there was one is told.
-        if caller.is_some_and(|caller| caller.sandbox.is_some()) && !action.starts_with("demo.") {
+        if caller.is_some_and(|caller| caller.realm.is_sandbox()) && !action.starts_with("demo.") {
             return;
         }
         self.append(AuditEntry {

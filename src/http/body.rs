@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::error::Problem;
-use crate::protocol::problem::ProblemCode;
+use crate::http::error::Problem;
+use crate::http::problem::ProblemCode;
 
 /// The most bytes of a JSON body: the largest documented one (an alert with 1,000 names) has some 50 kB.
 pub const JSON_LEN_MAX: usize = 64 * 1024;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::metrics::charts::Charts;
+use crate::observe::series::Charts;
 
-use super::auth::Admin;
-use super::encoded::{Encoded, start_tag};
-use super::error::{get, method_not_allowed};
-use super::request_id::PRIVATE;
+use crate::http::auth::Admin;
+use crate::http::encoded::{Encoded, start_tag};
+use crate::http::error::{get, method_not_allowed};
+use crate::http::request_id::PRIVATE;
 
 /// The resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {

@@ -12,24 +12,24 @@ use futures_util::future::join3;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use crate::actors::live::Live;
-use crate::actors::plone::announcements::{Announcements, Told};
-use crate::actors::plone::reads::ReadError;
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::identity::Caller;
-use crate::ports::plans::PlanStore;
-use crate::protocol::section_json::SectionJson;
-use crate::readmodel::ReadModel;
+use crate::live::context::Live;
+use crate::plone::announcements::{Announcements, Told};
+use crate::plone::reads::ReadError;
+use crate::registration::readmodel::ReadModel;
+use crate::registration::section_json::SectionJson;
+use crate::store::plans::PlanStore;
 
-use super::alerts::in_force;
-use super::announcements::{item_json, told};
-use super::auth::SignedIn;
-use super::error::{Problem, get, method_not_allowed, plone_words};
-use super::last_good::LastGood;
-use super::registrations::held_by;
-use super::request_id::PRIVATE;
-use super::session::user_json;
+use crate::http::alerts::in_force;
+use crate::http::announcements::{item_json, told};
+use crate::http::auth::SignedIn;
+use crate::http::error::{Problem, get, method_not_allowed, plone_words};
+use crate::http::last_good::LastGood;
+use crate::http::registrations::held_by;
+use crate::http::request_id::PRIVATE;
+use crate::http::session::user_json;
 
 /// How long a page waits for Plone's part, where there is no copy of it yet: not long enough to be noticed.
 const DASHBOARD_PART_WAIT: Duration = Duration::from_millis(40);
@@ -78,7 +78,7 @@ pub async fn show(
     let (plan, alerts, news) =
         join3(plan, alerts, news(announcements.as_ref().map(|data| data.as_ref()), &caller)).await;
 
-    let registrations = if is_student { held_by(&model, &caller.user, None).0 } else { Vec::new() };
+    let registrations = if is_student { held_by(&model, &caller.realm, &caller.user, None).0 } else { Vec::new() };
     let held = registrations.iter().filter_map(|held| SectionId::parse(held["section"].as_str()?).ok());
     let wanted: BTreeSet<SectionId> = held.chain(plan.value.iter().cloned()).collect();
     let rows = wanted.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));

@@ -1,7 +1,8 @@
 //! The performance demonstration: a real load on a sandbox, one at a time, told while it runs; and the sandboxes
 //! themselves, for `eduhub rush`, which brings its load along.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, Data};
@@ -9,20 +10,20 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::actors::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_seats};
+use crate::clock::Clock;
 use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::role::Role;
 use crate::identity::{Audit, Identity};
-use crate::ports::clock::Clock;
 use crate::rush::report::{State, Target, Task};
 use crate::rush::runner::{Leash, supervise};
+use crate::rush::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob};
 
-use super::auth::Admin;
-use super::body::read_json;
-use super::error::{Problem, get, method_not_allowed};
-use super::query::path_param;
-use super::request_id::PRIVATE;
+use crate::http::auth::Admin;
+use crate::http::body::read_json;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::path_param;
+use crate::http::request_id::PRIVATE;
 
 /// Students and seconds unless it is asked for otherwise.
 pub const USERS: u32 = 200;
@@ -82,11 +83,11 @@ impl Demos {
 
     /// Ends the one that is under way: the hub is about to end.
     pub fn stop(&self) {
-        self.leash.lock().unwrap_or_else(PoisonError::into_inner).let_go();
+        self.leash.lock().let_go();
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Task>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.newest.lock()
     }
 
     /// Seconds until the one that is under way has ended for sure; none when there is none.
@@ -155,7 +156,7 @@ pub async fn start(
             return Err(under_way(taken.unwrap_or(BUSY_RETRY_S)));
         }
         *newest = Some(Task::new(task.clone(), users, seconds, target));
-        *demos.leash.lock().unwrap_or_else(PoisonError::into_inner) = leash.clone();
+        *demos.leash.lock() = leash.clone();
     }
     let detail = json!({ "users": users, "seconds": seconds, "target": target }).to_string();
     audit.record(&request, Some(&admin.0), "demo.start", Some(&task), None, &detail);
@@ -176,10 +177,10 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
             if task.state == State::Running {
                 *watching.newest() = Some(task);
             } else {
-                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+                *last.lock() = Some(task);
             }
         });
-        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let last = last.into_inner();
         let _ = ended.send(outcome.map(|()| last));
     };
     let started = std::thread::Builder::new().name("eduhub-demo".to_owned()).spawn(watcher);
@@ -227,7 +228,7 @@ fn no_such_task() -> Problem {
 /// The sandbox that a path names, for an admin whose token is confined to it.
 fn own_sandbox(request: &HttpRequest, admin: &Admin) -> Result<TermId, Problem> {
     let named = path_param(request, "term")?;
-    admin.0.sandbox.clone().filter(|own| own.as_str() == named).ok_or_else(|| {
+    admin.0.realm.sandbox().cloned().filter(|own| own.as_str() == named).ok_or_else(|| {
         Problem::forbidden("A sandbox is for whoever has a token of its own, as `eduhub rush` makes one.")
     })
 }

@@ -8,13 +8,13 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use serde_json::{Map, Value, json};
 
-use super::hot::NotBuilt;
-use crate::actors::plone::reads::ReadError;
-use crate::actors::registrar::AskError;
 use crate::domain::outcome::Refusal;
-use crate::ports::StoreError;
-use crate::ports::plone::PloneError;
-use crate::protocol::problem::ProblemCode;
+use crate::http::hot::NotBuilt;
+use crate::http::problem::ProblemCode;
+use crate::plone::port::PloneError;
+use crate::plone::reads::ReadError;
+use crate::registration::registrar::AskError;
+use crate::store::StoreError;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";

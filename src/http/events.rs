@@ -7,11 +7,11 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::ports::imports::{EventCursor, ImportStore};
-use crate::ports::schedule::Event;
+use crate::domain::event::Event;
+use crate::store::imports::{EventCursor, ImportStore};
 
-use super::error::{Problem, get, method_not_allowed};
-use super::query::Query;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::Query;
 
 /// Events in one answer, at the most, and when nothing is said.
 const LIMIT_MAX: u32 = 5_000;

@@ -5,9 +5,9 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{self, Data};
 use serde_json::{Map, Value, json};
 
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
-use super::error::{Problem, get, method_not_allowed};
+use crate::http::error::{Problem, get, method_not_allowed};
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

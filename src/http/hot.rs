@@ -1,13 +1,14 @@
 //! Answers that everyone asks for at once: built at most once a tick however many ask, and never older than what was
 //! committed when the question came.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::encoded::Encoded;
+use crate::http::encoded::Encoded;
 
 /// Different answers kept: beyond it the one built longest ago goes.
 const ANSWERS_MAX: usize = 256;
@@ -59,19 +60,19 @@ impl HotAnswers {
         if let Some(ready) = slot.at_least(version) {
             return Ok(ready);
         }
-        let last = slot.newest.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|b| b.at);
+        let last = slot.newest.lock().as_ref().map(|b| b.at);
         if let Some(last) = last {
             tokio::time::sleep_until(last + self.tick).await;
         }
         let (version, encoded) = actix_web::web::block(build).await.map_err(|_| NotBuilt)?;
         let answer = Arc::new(encoded);
         let built = Built { version, at: Instant::now(), answer: answer.clone() };
-        *slot.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(built);
+        *slot.newest.lock() = Some(built);
         Ok(answer)
     }
 
     fn slot(&self, question: &str) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         if let Some(slot) = slots.get(question) {
             return slot.clone();
         }
@@ -87,11 +88,11 @@ impl HotAnswers {
 
 impl Slot {
     fn at_least(&self, version: u64) -> Option<Arc<Encoded>> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = self.newest.lock();
         newest.as_ref().filter(|built| built.version >= version).map(|built| built.answer.clone())
     }
 
     fn built_at(&self) -> Option<Instant> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|b| b.at)
+        self.newest.lock().as_ref().map(|b| b.at)
     }
 }

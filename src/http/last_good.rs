@@ -1,8 +1,8 @@
 //! The last good copy of a part of somebody's page, for when the store does not give it.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Copies by key; beyond the bound, the one kept longest ago goes.
@@ -19,7 +19,7 @@ impl<K: Eq + Hash + Clone, V: Clone> LastGood<K, V> {
 
     /// Keeps a copy of now.
     pub(super) fn keep(&self, key: &K, value: V) {
-        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut copies = self.copies.lock();
         if !copies.contains_key(key) && copies.len() >= self.keys_max {
             let oldest = copies.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
             oldest.and_then(|oldest| copies.remove(&oldest));
@@ -29,7 +29,7 @@ impl<K: Eq + Hash + Clone, V: Clone> LastGood<K, V> {
 
     /// The copy, and its age.
     pub(super) fn get(&self, key: &K) -> Option<(V, Duration)> {
-        let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        let copies = self.copies.lock();
         copies.get(key).map(|(value, at)| (value.clone(), at.elapsed()))
     }
 }

@@ -4,16 +4,16 @@ use actix::Addr;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::actors::live::Live;
-use crate::actors::relay::Relay;
-use crate::actors::session::{self, Opening};
 use crate::identity::Identity;
-use crate::protocol::close::Close;
+use crate::live::close::Close;
+use crate::live::context::Live;
+use crate::live::relay::Relay;
+use crate::live::ws::{self, Opening};
 
-use super::auth::{Credentials, client_ip, foreign_origin};
-use super::error::{Problem, method_not_allowed};
-use super::query::Query;
-use super::site::{OriginVerdict, Site};
+use crate::http::auth::{Credentials, client_ip, foreign_origin};
+use crate::http::error::{Problem, method_not_allowed};
+use crate::http::query::Query;
+use crate::http::site::{OriginVerdict, Site};
 
 /// The resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -48,6 +48,6 @@ pub async fn websocket(
         address: client_ip(&request),
         since,
     };
-    session::open(opening, &request, payload)
+    ws::open(opening, &request, payload)
         .map_err(|_| Problem::bad_request("This address speaks WebSocket (RFC 6455): ask it for an upgrade."))
 }

@@ -39,6 +39,7 @@ mod last_good;
 pub mod live;
 pub mod plan;
 pub mod plone_desk;
+pub mod problem;
 pub mod proxy;
 pub mod query;
 pub mod receipts;

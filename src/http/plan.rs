@@ -4,17 +4,17 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::actors::pool::RegistrarPool;
 use crate::domain::ids::SectionId;
-use crate::ports::plans::{PLAN_LEN_MAX, PlanStore};
-use crate::readmodel::ReadModel;
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::ReadModel;
+use crate::store::plans::{PLAN_LEN_MAX, PlanStore};
 
-use super::auth::Student;
-use super::body::read_json;
-use super::error::Problem;
-use super::query::Query;
-use super::registrations::{SECTION_LEN_MAX, run_batch};
-use super::request_id::PRIVATE;
+use crate::http::auth::Student;
+use crate::http::body::read_json;
+use crate::http::error::Problem;
+use crate::http::query::Query;
+use crate::http::registrations::{SECTION_LEN_MAX, run_batch};
+use crate::http::request_id::PRIVATE;
 
 /// `GET /api/v1/me/plan`
 pub async fn get(student: Student, plans: Data<dyn PlanStore>) -> Result<HttpResponse, Problem> {

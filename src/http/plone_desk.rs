@@ -10,23 +10,23 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use crate::actors::plone::announcements::Announcements;
-use crate::actors::plone::outbox::PloneOutbox;
-use crate::actors::plone::outbox_status::{PloneOutboxStatus, RosterState};
-use crate::actors::plone::pull::status::PullStatus;
-use crate::actors::plone::pull::{PullError, Puller};
-use crate::actors::plone::reads::ReadError;
-use crate::adapters::plone::{Circuit, PloneClient};
+use crate::clock::Clock;
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
-use crate::ports::clock::Clock;
-use crate::ports::outbox::{ASIDE_LISTED_MAX, OutboxStore};
-use crate::ports::plone::PloneError;
+use crate::plone::announcements::Announcements;
+use crate::plone::outbox::PloneOutbox;
+use crate::plone::outbox::status::{PloneOutboxStatus, RosterState};
+use crate::plone::port::PloneError;
+use crate::plone::pull::status::PullStatus;
+use crate::plone::pull::{PullError, Puller};
+use crate::plone::reads::ReadError;
+use crate::plone::rest::{Circuit, PloneClient};
+use crate::store::outbox::{ASIDE_LISTED_MAX, OutboxStore};
 
-use super::auth::Admin;
-use super::body::read_json_or_nothing;
-use super::error::{Problem, get, method_not_allowed, plone_words};
-use super::request_id::PRIVATE;
+use crate::http::auth::Admin;
+use crate::http::body::read_json_or_nothing;
+use crate::http::error::{Problem, get, method_not_allowed, plone_words};
+use crate::http::request_id::PRIVATE;
 
 /// How long an admin waits for a pull. One that takes longer goes on.
 const PULL_WAIT: Duration = Duration::from_secs(60);

@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 
 use actix_web::HttpRequest;
 
-use crate::protocol::percent;
+use crate::text::percent;
 
-use super::body::check_length;
-use super::error::Problem;
+use crate::http::body::check_length;
+use crate::http::error::Problem;
 
 /// A decoded query string.
 #[derive(Debug)]

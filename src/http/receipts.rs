@@ -4,13 +4,13 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use crate::actors::live::Live;
-use crate::ports::alerts::{Ack, Receipt};
+use crate::live::context::Live;
+use crate::store::alerts::{Ack, Receipt};
 
-use super::auth::{SignedIn, Staff};
-use super::error::{Problem, get, method_not_allowed};
-use super::query::{Query, path_param};
-use super::request_id::PRIVATE;
+use crate::http::auth::{SignedIn, Staff};
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::{Query, path_param};
+use crate::http::request_id::PRIVATE;
 
 /// People in each of the two lists; beside them are the totals.
 const LISTED_MAX: u32 = 5_000;

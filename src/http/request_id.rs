@@ -11,9 +11,9 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, ResponseError};
 use uuid::Uuid;
 
-use super::error::{PROBLEM_JSON, Problem, of_status};
 use crate::domain::ids::UserName;
-use crate::metrics::Metrics;
+use crate::http::error::{PROBLEM_JSON, Problem, of_status};
+use crate::observe::metrics::Metrics;
 
 /// The header that carries a request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -155,8 +155,8 @@ mod tests {
         }
     }
 
-    use super::super::error::header_of;
     use super::*;
+    use crate::http::error::header_of;
     use actix_web::{App, HttpResponse, middleware, test, web};
 
     async fn page() -> HttpResponse {

@@ -6,15 +6,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use crate::domain::ids::SectionId;
-use crate::ports::rosters::{RosterEntry, RosterStore};
-use crate::protocol::csv_text::safe_cell;
-use crate::readmodel::ReadModel;
+use crate::registration::readmodel::ReadModel;
+use crate::store::rosters::{RosterEntry, RosterStore};
+use crate::text::csv_text::safe_cell;
 
-use super::auth::Staff;
-use super::error::{Problem, get, method_not_allowed};
-use super::query::path_param;
-use super::request_id::PRIVATE;
-use super::sections::no_such_section;
+use crate::http::auth::Staff;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::path_param;
+use crate::http::request_id::PRIVATE;
+use crate::http::sections::no_such_section;
 
 /// The columns of the CSV.
 const COLUMNS: [&str; 5] = ["user", "name", "status", "position", "since"];

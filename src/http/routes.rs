@@ -3,8 +3,8 @@
 use actix_web::Resource;
 use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
-use super::error::{get, method_not_allowed, not_found};
-use super::{
+use crate::http::error::{get, method_not_allowed, not_found};
+use crate::http::{
     activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, plan, plone_desk,
     proxy, receipts, registrations, roster, sections, session, sessions, terms, users,
 };

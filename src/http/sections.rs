@@ -7,22 +7,22 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::actors::pool::RegistrarPool;
 use crate::domain::command::{Command, SectionPatch};
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Days;
-use crate::domain::outcome::Answer;
+use crate::domain::outcome::Outcome;
 use crate::domain::section::SectionStatus;
 use crate::identity::audit::Audit;
-use crate::protocol::section_json::{SectionJson, push_seat_rows};
-use crate::readmodel::{ReadModel, Row, Snapshot};
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::{ReadModel, Row, Snapshot};
+use crate::registration::section_json::{SectionJson, push_seat_rows};
 
-use super::auth::{Staff, Visitor};
-use super::body::read_json;
-use super::encoded::Encoded;
-use super::error::Problem;
-use super::hot::HotAnswers;
-use super::query::{Query, path_param};
+use crate::http::auth::{Staff, Visitor};
+use crate::http::body::read_json;
+use crate::http::encoded::Encoded;
+use crate::http::error::Problem;
+use crate::http::hot::HotAnswers;
+use crate::http::query::{Query, path_param};
 
 /// Sections in one list unless asked otherwise.
 const LIST_LEN: u32 = 100;
@@ -152,7 +152,7 @@ fn version(snapshots: &[Arc<Snapshot>]) -> u64 {
 
 fn tag(snapshots: &[Arc<Snapshot>]) -> String {
     let parts: Vec<String> = snapshots.iter().map(|s| format!("{}.{}", s.term.id, s.seq)).collect();
-    format!("{}-{}", super::encoded::start_tag(), parts.join("_"))
+    format!("{}-{}", crate::http::encoded::start_tag(), parts.join("_"))
 }
 
 fn list_json(filter: &Filter, snapshots: &[Arc<Snapshot>]) -> Bytes {
@@ -225,8 +225,8 @@ pub async fn seats(
 ) -> Result<HttpResponse, Problem> {
     let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     let term = term.ok_or_else(|| unknown("term", "Say which term: ?term=…"))?;
-    let sandbox = visitor.0.as_ref().and_then(|caller| caller.sandbox.as_ref());
-    let term = model.term_within(sandbox, &term);
+    let realm = visitor.0.map(|caller| caller.realm).unwrap_or_default();
+    let term = model.term_in(&realm, &term);
     let term = term.ok_or_else(|| unknown("term", "There is no such term."))?;
     let snapshot = term.snapshot();
     let build = move || {
@@ -276,7 +276,7 @@ pub async fn patch(
     let detail = in_words(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
     let answer = pool.ask(&id.term, command).await.ok_or_else(no_such_section)??;
-    if answer == Answer::NoSuchSection {
+    if answer == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
     audit.record(&request, Some(&staff.0), "section.change", None, Some(&id), &detail);

@@ -6,15 +6,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
-use super::body::read_json;
-use super::error::{Problem, get, method_not_allowed};
-use super::site::{OriginVerdict, Site};
 use crate::domain::ids::USER_LEN_MAX;
+use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
+use crate::http::body::read_json;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::problem::ProblemCode;
+use crate::http::site::{OriginVerdict, Site};
 use crate::identity::gate::{LoginError, SignedInBy};
 use crate::identity::{Audit, Caller, Identity};
-use crate::ports::plone::PloneError;
-use crate::protocol::problem::ProblemCode;
+use crate::plone::port::PloneError;
 
 /// The longest password that is looked at, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;

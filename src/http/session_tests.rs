@@ -7,7 +7,8 @@ use actix_web::test::{self, TestRequest};
 use actix_web::{App, Error, middleware};
 
 use super::*;
-use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::bus::{Bus, Event};
+use crate::clock::SystemClock;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
@@ -16,8 +17,7 @@ use crate::http::error::{header_of, not_found};
 use crate::http::request_id::request_id;
 use crate::http::users;
 use crate::identity::gate::{AccountChange, Settings};
-use crate::ports::bus::{Bus, Event};
-use crate::ports::clock::SystemClock;
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 const OURS: &str = "http://localhost:8000";
 

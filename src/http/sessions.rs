@@ -6,15 +6,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::actors::broker::{Broker, Disconnect};
-use crate::actors::live::Live;
-use crate::actors::registry::SessionRecord;
 use crate::domain::role::Role;
 use crate::identity::Audit;
+use crate::live::broker::{Broker, Disconnect};
+use crate::live::context::Live;
+use crate::live::presence::SessionRecord;
 
-use super::auth::Admin;
-use super::error::{Problem, get, method_not_allowed};
-use super::query::{Query, path_param};
+use crate::http::auth::Admin;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::{Query, path_param};
 
 /// Sessions of a list, unless it is asked for otherwise, and at most.
 const LIMIT: u32 = 100;

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::actors::pool::RegistrarPool;
+use crate::clock::Clock;
 use crate::config::College;
 use crate::domain::command::{Command, TermPatch};
 use crate::domain::ids::{TermId, UserName};
@@ -13,13 +13,13 @@ use crate::domain::role::Role;
 use crate::domain::section::Credits;
 use crate::domain::term::Term;
 use crate::identity::audit::Audit;
-use crate::ports::clock::Clock;
-use crate::readmodel::{ReadModel, TermModel};
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::{ReadModel, TermModel};
 
-use super::auth::{Staff, Visitor};
-use super::body::read_json;
-use super::error::Problem;
-use super::query::path_param;
+use crate::http::auth::{Staff, Visitor};
+use crate::http::body::read_json;
+use crate::http::error::Problem;
+use crate::http::query::path_param;
 
 /// The longest title, in characters.
 const TITLE_LEN_MAX: usize = 200;

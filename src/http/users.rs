@@ -4,17 +4,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::auth::Admin;
-use super::body::read_json;
-use super::error::{Problem, get, method_not_allowed};
-use super::query::{Query, path_param};
-use super::request_id::PRIVATE;
 use crate::domain::ids::{USER_LEN_MAX, UserName};
 use crate::domain::role::Role;
+use crate::http::auth::Admin;
+use crate::http::body::read_json;
+use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::query::{Query, path_param};
+use crate::http::request_id::PRIVATE;
 use crate::identity::gate::{AccountChange, AccountOutcome};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
-use crate::ports::accounts::{AuditEntry, AuditFilter, User, UserFilter};
+use crate::store::accounts::{AuditEntry, AuditFilter, User, UserFilter};
 
 /// The longest name that people read, in characters.
 const NAME_CHARS_MAX: usize = 200;

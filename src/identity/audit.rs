@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ports::StoreError;
-use crate::ports::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
+use crate::store::StoreError;
+use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
 
 /// Lines that may wait: minutes of a busy day, some megabytes.
 const WAITING_MAX: usize = 8_192;

@@ -10,21 +10,21 @@ use secrecy::SecretString;
 use tokio::sync::RwLock;
 use uuid::Uuid;
 
+use crate::bus::{Bus, Event};
+use crate::clock::Clock;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::role::Role;
-use crate::ports::StoreError;
-use crate::ports::accounts::{Account, AccountStore, UserFilter, UserPage};
-use crate::ports::bus::{Bus, Event};
-use crate::ports::clock::Clock;
-use crate::ports::plone::PloneError;
+use crate::plone::port::PloneError;
+use crate::store::StoreError;
+use crate::store::accounts::{Account, AccountStore, UserFilter, UserPage};
 
-use super::limits::{AddressKey, RequestLimits, SignInLimits};
-use super::members::Members;
-use super::password::{HashError, Hasher};
-use super::people::People;
-use super::ticket::Tickets;
-use super::token::{TokenError, Tokens};
-use super::{Caller, PloneSignIn, Source};
+use crate::identity::limits::{AddressKey, RequestLimits, SignInLimits};
+use crate::identity::members::Members;
+use crate::identity::password::{HashError, Hasher};
+use crate::identity::people::People;
+use crate::identity::ticket::Tickets;
+use crate::identity::token::{TokenError, Tokens};
+use crate::identity::{Caller, PloneSignIn, Source};
 
 /// Tokens that were signed out one by one and are remembered each; past this, signing out ends all of the user's.
 const DEAD_TOKENS_MAX: usize = 500_000;
@@ -242,7 +242,7 @@ impl Identity {
         let caller = self.tokens.verify(token, now)?;
         self.check_alive(&caller, now)?;
         // Whoever is made up for a demonstration was not seen.
-        if caller.sandbox.is_none() {
+        if !caller.realm.is_sandbox() {
             self.notice(&caller, now);
         }
         Ok(caller)

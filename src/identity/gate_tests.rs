@@ -1,9 +1,9 @@
-use std::sync::Mutex;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
 use crate::domain::section::Credits;
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 /// A clock that stands where it is put.
 struct SetClock(AtomicI64);
@@ -19,8 +19,8 @@ struct Heard(Mutex<Vec<(String, Option<String>)>>);
 impl Bus for Heard {
     fn publish(&self, event: Event) {
         match event {
-            Event::SignedOut { user, token } => self.0.lock().unwrap().push((user.to_string(), token)),
-            Event::TokensEnded { user } => self.0.lock().unwrap().push((user.to_string(), None)),
+            Event::SignedOut { user, token } => self.0.lock().push((user.to_string(), token)),
+            Event::TokensEnded { user } => self.0.lock().push((user.to_string(), None)),
             _ => {}
         }
     }
@@ -123,7 +123,7 @@ async fn a_logout_ends_one_token_at_once_and_after_a_restart_too() {
         assert!(hub.identity().verify(&second.token).is_ok());
         hub.restart().await;
     }
-    let told = hub.heard.0.lock().unwrap().clone();
+    let told = hub.heard.0.lock().clone();
     assert_eq!(told, [("ann".to_owned(), Some(first.caller.token_id.to_string()))]);
 }
 
@@ -141,7 +141,7 @@ async fn a_new_password_ends_every_token_and_a_sign_in_right_after_it_holds() {
         hub.restart().await;
     }
     assert_eq!(hub.login("ann", "correct horse").await.unwrap_err(), LoginError::BadCredentials);
-    assert_eq!(*hub.heard.0.lock().unwrap(), [("ann".to_owned(), None)]);
+    assert_eq!(*hub.heard.0.lock(), [("ann".to_owned(), None)]);
 }
 
 #[actix_web::test]

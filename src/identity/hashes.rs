@@ -10,9 +10,9 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use crate::domain::ids::UserName;
-use crate::ports::members::MemberStore;
+use crate::store::members::MemberStore;
 
-use super::password::{HashError, Hasher};
+use crate::identity::password::{HashError, Hasher};
 
 /// Passwords that may wait, some megabytes: all of a large college within its first minutes. Beyond that, a password is
 /// not known until its owner signs in again.

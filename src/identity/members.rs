@@ -8,20 +8,20 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
+use crate::bus::{Bus, Event};
+use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
-use crate::ports::StoreError;
-use crate::ports::accounts::{AccountStore, AuditEntry};
-use crate::ports::bus::{Bus, Event};
-use crate::ports::clock::Clock;
-use crate::ports::members::Member;
-use crate::protocol::plone_token::PloneClaims;
+use crate::plone::format::token::PloneClaims;
+use crate::store::StoreError;
+use crate::store::accounts::{AccountStore, AuditEntry};
+use crate::store::members::Member;
 
-use super::Caller;
-use super::hashes::Hashes;
-use super::password::Hasher;
-use super::plone::PloneSignIn;
-use super::recheck;
+use crate::identity::Caller;
+use crate::identity::hashes::Hashes;
+use crate::identity::password::Hasher;
+use crate::identity::plone::PloneSignIn;
+use crate::identity::recheck;
 
 /// How exactly it is known when somebody was seen: a part of the time between two checks.
 const SEEN_PARTS: i64 = 8;

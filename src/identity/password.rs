@@ -1,8 +1,9 @@
 //! Passwords: argon2id on a few threads of their own, with low priority and a bounded queue, so that a morning's
 //! sign-ins stop nobody who is signed in already.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -98,7 +99,7 @@ fn serve(queue: &Mutex<Receiver<Work>>) {
         log::debug!("hashing threads keep their priority: {error}");
     }
     loop {
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = queue.lock().recv();
         let Ok(work) = next else { return };
         work();
     }

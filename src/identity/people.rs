@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::domain::ids::UserName;
-use crate::ports::accounts::{AccountStore, Person};
+use crate::store::accounts::{AccountStore, Person};
 
-use super::{Caller, Source};
+use crate::identity::{Caller, Source};
 
 /// People that may wait to be written: more than come in the first second of a morning.
 const WAITING_MAX: usize = 20_000;

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use crate::domain::ids::UserName;
 use crate::domain::plone::RoleMap;
 use crate::domain::role::Role;
-use crate::ports::members::{Member, MemberStore};
-use crate::ports::plone::{Directory, PloneError, PlonePerson};
+use crate::plone::port::{Directory, PloneError, PlonePerson};
+use crate::store::members::{Member, MemberStore};
 
-use super::gate::{LoginError, SignedIn, SignedInBy};
-use super::members::{Members, PlainMember, PloneToken};
-use super::{Audit, Caller, Identity, Source};
+use crate::identity::gate::{LoginError, SignedIn, SignedInBy};
+use crate::identity::members::{Members, PlainMember, PloneToken};
+use crate::identity::{Audit, Caller, Identity, Source};
 
 /// The longest reason of Plone's that is passed on, in characters.
 const REASON_CHARS_MAX: usize = 200;

@@ -1,8 +1,9 @@
 //! A small Plone in memory, and a hub before it, for the tests of identity.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,14 +14,14 @@ use serde_json::json;
 use super::gate::{AccountChange, AccountOutcome, LoginError, SignedIn};
 use super::plone::PloneSignIn;
 use super::{Audit, Identity, Settings};
-use crate::adapters::sqlite::{SqliteOptions, SqliteStore};
+use crate::bus::{Bus, Event};
+use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::plone::RoleMap;
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
-use crate::ports::bus::{Bus, Event};
-use crate::ports::clock::Clock;
-use crate::ports::plone::{Directory, PloneError, PloneFuture, PlonePerson};
+use crate::plone::port::{Directory, PloneError, PloneFuture, PlonePerson};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 pub(super) const SECRET: &str = "a secret of more than thirty-two bytes";
 pub(super) const DAY_MS: i64 = 86_400_000;
@@ -45,11 +46,11 @@ pub(super) struct Heard {
 impl Bus for Heard {
     fn publish(&self, event: Event) {
         if let Event::TokensEnded { user } = event {
-            self.ended.lock().unwrap().push(user.to_string());
+            self.ended.lock().push(user.to_string());
         }
     }
     fn is_listening(&self, user: &UserName) -> bool {
-        self.connected.lock().unwrap().contains(&user.as_str())
+        self.connected.lock().contains(&user.as_str())
     }
 }
 
@@ -74,11 +75,11 @@ pub(super) struct Phonebook {
 
 impl Directory for Phonebook {
     fn login(&self, username: &UserName, password: &SecretString) -> PloneFuture<SecretString> {
-        if *self.hangs.lock().unwrap() {
+        if *self.hangs.lock() {
             return futures_util::future::pending().boxed();
         }
-        let entries = self.entries.lock().unwrap();
-        let error = self.login_error.lock().unwrap().clone();
+        let entries = self.entries.lock();
+        let error = self.login_error.lock().clone();
         let answer = match (error, entries.get(username.as_str())) {
             (Some(error), _) => Err(error),
             (None, Some(entry)) if entry.password == password.expose_secret() => {
@@ -93,12 +94,12 @@ impl Directory for Phonebook {
     }
 
     fn person(&self, username: &UserName) -> PloneFuture<Option<PlonePerson>> {
-        self.asked_about.lock().unwrap().push(username.to_string());
-        let entries = self.entries.lock().unwrap();
+        self.asked_about.lock().push(username.to_string());
+        let entries = self.entries.lock();
         let person = entries.values().find(|entry| entry.id == username.as_str()).and_then(|e| e.person.clone());
-        let is_broken = self.broken.lock().unwrap().contains(&username.as_str());
+        let is_broken = self.broken.lock().contains(&username.as_str());
         let broken = is_broken.then(|| PloneError::Failed("a fault of its own".to_owned()));
-        let error = self.person_error.lock().unwrap().clone().or(broken);
+        let error = self.person_error.lock().clone().or(broken);
         futures_util::future::ready(error.map_or(Ok(person), Err)).boxed()
     }
 }
@@ -176,14 +177,14 @@ impl Hub {
 
     pub(super) fn put(&self, login: &str, id: &'static str, person: Option<PlonePerson>) {
         let entry = Entry { id, password: "good", person };
-        self.plone.entries.lock().unwrap().insert(login.to_owned(), entry);
+        self.plone.entries.lock().insert(login.to_owned(), entry);
     }
     pub(super) fn change(&self, login: &str, change: impl FnOnce(&mut Entry)) {
-        change(self.plone.entries.lock().unwrap().get_mut(login).unwrap());
+        change(self.plone.entries.lock().get_mut(login).unwrap());
     }
     pub(super) fn fail(&self, error: Option<PloneError>) {
-        *self.plone.login_error.lock().unwrap() = error.clone();
-        *self.plone.person_error.lock().unwrap() = error;
+        *self.plone.login_error.lock() = error.clone();
+        *self.plone.person_error.lock() = error;
     }
     pub(super) fn pass_ms(&self, ms: i64) {
         self.clock.0.fetch_add(ms, Ordering::SeqCst);
@@ -209,7 +210,7 @@ impl Hub {
         assert!(matches!(self.identity.put_account(change).await.unwrap(), AccountOutcome::Created(_)));
     }
     pub(super) fn ended(&self) -> Vec<String> {
-        self.heard.ended.lock().unwrap().clone()
+        self.heard.ended.lock().clone()
     }
 }
 

@@ -1,8 +1,8 @@
 use super::super::plone_fixture_tests::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
 use super::super::token::{TokenError, Tokens};
 use super::*;
-use crate::ports::accounts::AuditFilter;
-use crate::ports::clock::Clock;
+use crate::clock::Clock;
+use crate::store::accounts::AuditFilter;
 
 #[actix_web::test]
 async fn plones_roles_and_groups_decide_who_somebody_is_here() {
@@ -105,7 +105,7 @@ async fn the_last_good_password_does_not_count_while_plone_answers_whatever_it_s
 async fn a_plone_that_never_answers_is_not_waited_for() {
     let hub = Hub::start().await;
     hub.know("ann").await;
-    *hub.plone.hangs.lock().unwrap() = true;
+    *hub.plone.hangs.lock() = true;
     assert_eq!(hub.login("ann", "good").await.unwrap().by, SignedInBy::KnownPassword);
     assert!(matches!(hub.login("sam", "good").await, Err(LoginError::Plone(PloneError::Unavailable(_)))));
 }
@@ -141,7 +141,7 @@ async fn a_right_password_is_enough_when_plone_does_not_say_who_it_is_any_more()
     let hub = Hub::start().await;
     hub.know("sam").await;
     hub.change("sam", |sam| sam.password = "new");
-    *hub.plone.person_error.lock().unwrap() = outage();
+    *hub.plone.person_error.lock() = outage();
     let again = hub.login("sam", "new").await.unwrap();
     assert_eq!((again.by, again.caller.role), (SignedInBy::Plone, Role::Staff));
     assert!(matches!(hub.login("ann", "good").await, Err(LoginError::Plone(_))), "of ann nothing is known");
@@ -179,9 +179,9 @@ async fn whoever_lost_the_role_or_the_old_password_cannot_sign_in_without_plone(
 #[actix_web::test]
 async fn wrong_passwords_and_locked_accounts_are_limited_in_whatever_spelling() {
     let hub = Hub::start().await;
-    *hub.plone.login_error.lock().unwrap() = Some(PloneError::Locked("Locked\n for\t24 hours".to_owned()));
+    *hub.plone.login_error.lock() = Some(PloneError::Locked("Locked\n for\t24 hours".to_owned()));
     assert_eq!(hub.login("ann", "good").await.unwrap_err(), LoginError::Locked("Locked for 24 hours".to_owned()));
-    *hub.plone.login_error.lock().unwrap() = None;
+    *hub.plone.login_error.lock() = None;
     for login in ["Ann", "ANN"] {
         assert_eq!(hub.login(login, "wrong").await.unwrap_err(), LoginError::BadCredentials);
     }
@@ -251,7 +251,7 @@ async fn nobody_is_thrown_out_while_plone_does_not_answer() {
     assert!(hub.identity.is_alive(&signed_in.caller));
     // A server in front of Plone may say "not found" of everybody.
     hub.fail(None);
-    hub.plone.entries.lock().unwrap().clear();
+    hub.plone.entries.lock().clear();
     assert!(!hub.check().await);
     assert!(hub.identity.is_alive(&signed_in.caller));
     assert!(hub.ended().is_empty());
@@ -262,20 +262,20 @@ async fn one_member_at_whom_plone_fails_keeps_nobody_else_from_being_asked_about
     let hub = Hub::start().await;
     for name in ["ann", "sam", "ada"] {
         hub.know(name).await;
-        hub.heard.connected.lock().unwrap().push(name);
+        hub.heard.connected.lock().push(name);
         hub.pass_ms(1);
     }
-    hub.plone.broken.lock().unwrap().push("ann");
+    hub.plone.broken.lock().push("ann");
     for (round, name) in ["sam", "ada"].into_iter().enumerate() {
         hub.change(name, |entry| entry.person = None);
         hub.pass_ms(RECHECK_MS);
-        hub.plone.asked_about.lock().unwrap().clear();
+        hub.plone.asked_about.lock().clear();
         assert!(hub.check().await, "Plone does answer");
         assert_eq!(hub.ended().len(), round + 1, "{name} is gone");
-        let asked = hub.plone.asked_about.lock().unwrap().iter().filter(|user| *user == "ann").count();
+        let asked = hub.plone.asked_about.lock().iter().filter(|user| *user == "ann").count();
         assert_eq!(asked, 1, "a look asks about each once");
     }
-    hub.plone.broken.lock().unwrap().clear();
+    hub.plone.broken.lock().clear();
     hub.change("ann", |ann| ann.person = None);
     assert!(hub.check().await);
     assert_eq!(hub.ended(), ["sam", "ada", "ann"]);
@@ -285,7 +285,7 @@ async fn one_member_at_whom_plone_fails_keeps_nobody_else_from_being_asked_about
     for error in [PloneError::Busy, PloneError::Open, PloneError::Unavailable("no connection".to_owned())] {
         hub.fail(Some(error));
         hub.pass_ms(RECHECK_MS);
-        hub.heard.connected.lock().unwrap().push("hub");
+        hub.heard.connected.lock().push("hub");
         assert!(!hub.check().await);
     }
 }
@@ -297,7 +297,7 @@ async fn tokens_that_were_minted_are_never_checked_with_plone() {
     let minted = tokens.mint(&user("ann"), None, Role::Admin, Duration::from_secs(86_400), hub.clock.now()).unwrap();
     assert!(hub.identity.verify(&minted.token).is_ok());
     assert!(hub.check().await);
-    assert!(hub.plone.asked_about.lock().unwrap().is_empty());
+    assert!(hub.plone.asked_about.lock().is_empty());
     let by_plone = hub.know("ann").await;
     hub.change("ann", |ann| ann.person = None);
     hub.pass_ms(RECHECK_MS);
@@ -313,14 +313,14 @@ async fn who_is_here_is_asked_about_once_in_the_time_and_who_is_not_is_left_alon
     let ann = hub.know("ann").await;
     hub.know("sam").await;
     hub.know("ada").await;
-    hub.heard.connected.lock().unwrap().push("sam");
-    hub.plone.asked_about.lock().unwrap().clear();
+    hub.heard.connected.lock().push("sam");
+    hub.plone.asked_about.lock().clear();
     hub.pass_ms(RECHECK_MS + 1);
     hub.identity.verify(&ann.token).unwrap();
     for _ in 0..3 {
         assert!(hub.check().await);
     }
-    let mut asked = hub.plone.asked_about.lock().unwrap().clone();
+    let mut asked = hub.plone.asked_about.lock().clone();
     asked.sort_unstable();
     assert_eq!(asked, ["ann", "sam"], "one asks, one is connected, the third has gone");
 }

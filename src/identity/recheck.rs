@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::domain::ids::UserName;
-use crate::ports::plone::{BridgeError, PloneError};
+use crate::plone::port::{BridgeError, PloneError};
 
-use super::members::Members;
+use crate::identity::members::Members;
 
 /// Somebody is asked about after this part of the configured time, so that the answer takes effect within all of it.
 const DUE_NUMERATOR: i64 = 3;

@@ -1,12 +1,12 @@
 //! Tickets: what a browser shows a WebSocket in place of a token, which has no place in an address. Random, good once,
 //! for half a minute, kept nowhere but here.
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Caller;
+use crate::identity::Caller;
 
 /// How long a ticket is good for.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ impl Tickets {
             // Writing to a String cannot fail.
             let _ = write!(ticket, "{byte:02x}");
         }
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         inner.forget_ended(now);
         if inner.ends.len() >= TICKETS_MAX {
             return None;
@@ -47,7 +47,7 @@ impl Tickets {
 
     /// Whose ticket this is, once.
     pub fn redeem(&self, ticket: &str, now: Instant) -> Option<Caller> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         inner.forget_ended(now);
         inner.callers.remove(ticket)
     }
@@ -78,7 +78,7 @@ mod tests {
             token_id: uuid::Uuid::nil(),
             issued_ms: 0,
             expires_at: jiff::Timestamp::MAX,
-            sandbox: None,
+            realm: crate::domain::realm::Realm::College,
         }
     }
 

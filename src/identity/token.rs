@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::ids::{TermId, UserName};
+use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 
-use super::{Caller, Source};
+use crate::identity::{Caller, Source};
 
 /// The longest token that is looked at, in bytes: the longest that the hub makes has some 800.
 const TOKEN_LEN_MAX: usize = 4_096;
@@ -75,7 +76,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// With this secret, of at least [`super::secret::SECRET_LEN_MIN`] bytes.
+    /// With this secret, of at least [`crate::identity::secret::SECRET_LEN_MIN`] bytes.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         let bytes = secret.expose_secret().as_bytes();
@@ -134,7 +135,7 @@ impl Tokens {
         Some(Minted { token, caller: caller_of(&claims).ok()? })
     }
 
-    /// Reads a token. Whether it was signed out is for [`super::Identity`] to say.
+    /// Reads a token. Whether it was signed out is for [`crate::identity::Identity`] to say.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, TokenError> {
         if token.len() > TOKEN_LEN_MAX {
             return Err(TokenError::Foreign);
@@ -183,11 +184,12 @@ fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
     let name = claims.name.as_deref().unwrap_or(&claims.sub).into();
     let expires_at = Timestamp::from_second(claims.exp).map_err(|_| TokenError::Foreign)?;
     let issued_ms = claims.iat_ms.unwrap_or_else(|| claims.iat.saturating_mul(1_000));
-    let sandbox = claims.sandbox.as_deref().map(TermId::parse).transpose().map_err(|_| TokenError::Foreign)?;
-    if sandbox.as_ref().is_some_and(|term| !term.is_sandbox()) {
-        return Err(TokenError::Foreign);
-    }
-    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at, sandbox })
+    let realm = match claims.sandbox.as_deref().map(TermId::parse).transpose().map_err(|_| TokenError::Foreign)? {
+        None => Realm::College,
+        Some(term) if term.is_sandbox() => Realm::Sandbox(term),
+        Some(_) => return Err(TokenError::Foreign),
+    };
+    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at, realm })
 }
 
 #[cfg(test)]
@@ -263,7 +265,7 @@ mod tests {
         };
         let minted = mint("_sandbox-1").unwrap();
         let caller = tokens(SECRET).verify(&minted.token, at(1_000)).unwrap();
-        assert_eq!(caller.sandbox, TermId::parse("_sandbox-1").ok());
+        assert_eq!(caller.realm, Realm::Sandbox(TermId::parse("_sandbox-1").unwrap()));
         assert!(mint("202209").is_none());
     }
 

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::bus::{Bus, Event};
+use crate::clock::Clock;
 use crate::domain::role::Role;
+use crate::live::frames;
 use crate::machine::resident_bytes;
-use crate::metrics::Metrics;
-use crate::metrics::charts::{Charts, Connections, EVERY, PloneState, Present, Queues, Reading};
-use crate::ports::bus::{Bus, Event};
-use crate::ports::clock::Clock;
-use crate::protocol::frames;
+use crate::observe::metrics::Metrics;
+use crate::observe::series::{Charts, Connections, EVERY, PloneState, Present, Queues, Reading};
 
-use super::Observed;
+use crate::observe::Observed;
 
 impl Observed {
     /// Starts reading, on the current runtime, for as long as that runs. The first reading is there at once.

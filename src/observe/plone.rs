@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::actors::plone::outbox_status::PloneOutboxStatus;
-use crate::actors::plone::reads::ReadCounts;
-use crate::adapters::plone::{Circuit, PoolStats};
 use crate::http::plone_desk::PloneDesk;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
+use crate::plone::outbox::status::PloneOutboxStatus;
+use crate::plone::reads::ReadCounts;
+use crate::plone::rest::{Circuit, PoolStats};
 
 /// Watches all of it.
 pub(super) fn watch(metrics: &Metrics, desk: &Arc<PloneDesk>) -> prometheus::Result<()> {

@@ -11,13 +11,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
-use crate::actors::sandbox::schedule;
 use crate::histogram::Histogram;
+use crate::rush::sandbox::schedule;
 
-use super::account::{Belief, Hot, enrolled_of, seats_of, settle};
-use super::report::{Percentiles, Row, percentile_ms};
-use super::wire::{Peer, Reply, Request, Wire};
-use super::{Job, TELL_PAUSE, Watch};
+use crate::rush::account::{Belief, Hot, enrolled_of, seats_of, settle};
+use crate::rush::report::{Percentiles, Row, percentile_ms};
+use crate::rush::wire::{Peer, Reply, Request, Wire};
+use crate::rush::{Job, TELL_PAUSE, Watch};
 
 /// Connections that are opened at once: a morning's students come within seconds, not within one packet.
 const CONNECTING_MAX: usize = 256;
@@ -181,7 +181,7 @@ async fn press(job: &Job, users: u32, peer: Rc<Peer>, hot: Vec<Hot>, watch: &Wat
 }
 
 /// Asks for every student, and for every section, what the hub says is held.
-async fn account(load: &Load, beliefs: Vec<(Student, Belief)>) -> Result<super::account::Account, String> {
+async fn account(load: &Load, beliefs: Vec<(Student, Belief)>) -> Result<crate::rush::account::Account, String> {
     let mut students = Vec::with_capacity(beliefs.len());
     let mut enrolled = None;
     for (mut student, belief) in beliefs {

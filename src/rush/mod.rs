@@ -15,6 +15,7 @@ mod hub;
 mod plone;
 pub mod report;
 pub mod runner;
+pub mod sandbox;
 mod wire;
 
 use std::cell::RefCell;

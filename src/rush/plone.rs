@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::histogram::Histogram;
 
-use super::report::{Percentiles, Row};
-use super::wire::{Peer, Reply, Request, Wire};
-use super::{TELL_PAUSE, Watch};
+use crate::rush::report::{Percentiles, Row};
+use crate::rush::wire::{Peer, Reply, Request, Wire};
+use crate::rush::{TELL_PAUSE, Watch};
 
 /// The id of the item; always the same, so that one that a run could not delete is deleted by the next.
 const ITEM: &str = "eduhub-demonstration";

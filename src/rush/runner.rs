@@ -4,13 +4,14 @@
 //!
 //! When the hub ends, or whoever watches lets go, standard input closes, and the run ends itself.
 
+use parking_lot::Mutex;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use super::report::Task;
-use super::{Job, run};
+use crate::rush::report::Task;
+use crate::rush::{Job, run};
 
 /// The arguments by which the program knows that it is such a process.
 const ARGUMENTS: [&str; 2] = ["rush", "--attached"];
@@ -24,7 +25,7 @@ pub struct Leash(Arc<Mutex<Option<ChildStdin>>>);
 impl Leash {
     /// The run ends itself, and tells that it was ended.
     pub fn let_go(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.lock().take();
     }
 }
 
@@ -53,7 +54,7 @@ fn follow(child: &mut Child, job: &Job, leash: &Leash, tell: impl Fn(Task)) -> i
     serde_json::to_writer(&mut orders, job)?;
     orders.write_all(b"\n")?;
     orders.flush()?;
-    *leash.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(orders);
+    *leash.0.lock() = Some(orders);
     let mut has_ended = false;
     for line in BufReader::new(news).lines() {
         let task: Task = serde_json::from_str(&line?)?;

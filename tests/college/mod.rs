@@ -13,7 +13,7 @@ use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::notice::Notice;
-use eduhub::domain::outcome::{Answer, Receipt, Refusal, WishOutcome};
+use eduhub::domain::outcome::{Outcome, Receipt, Refusal, RequestOutcome};
 use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
@@ -179,15 +179,15 @@ impl Office {
         decision
     }
 
-    pub fn ask(&mut self, command: &Command) -> Answer {
+    pub fn ask(&mut self, command: &Command) -> Outcome {
         self.decide(command).answer
     }
 
     /// Asks for one thing, a minute after whatever was before.
-    pub fn wish(&mut self, command: &Command) -> WishOutcome {
+    pub fn wish(&mut self, command: &Command) -> RequestOutcome {
         self.now = self.now.checked_add(jiff::SignedDuration::from_mins(1)).unwrap();
         match self.ask(command) {
-            Answer::Wish(outcome) => outcome,
+            Outcome::Request(outcome) => outcome,
             other => panic!("{other:?} is no answer to a wish"),
         }
     }
@@ -275,22 +275,22 @@ pub fn window(opens: Option<i64>, closes: Option<i64>) -> Command {
 }
 
 /// An outcome in a word: `enrolled, new`, `waitlisted 2, as before`, `not found`, or a refusal's code.
-pub fn told(outcome: &WishOutcome) -> String {
+pub fn told(outcome: &RequestOutcome) -> String {
     match outcome {
-        WishOutcome::Done(Receipt { standing, position, fresh, .. }) => {
+        RequestOutcome::Done(Receipt { standing, position, fresh, .. }) => {
             let position = position.map(|p| format!(" {p}")).unwrap_or_default();
             format!("{}{position}, {}", standing.as_str(), if *fresh { "new" } else { "as before" })
         }
-        WishOutcome::Refused(refusal) => refusal.code().as_str().to_owned(),
-        WishOutcome::NotFound => "not found".to_owned(),
-        WishOutcome::SwapUndone { because_of } => format!("undone because of {because_of}"),
+        RequestOutcome::Refused(refusal) => refusal.code().as_str().to_owned(),
+        RequestOutcome::NotFound => "not found".to_owned(),
+        RequestOutcome::SwapUndone { because_of } => format!("undone because of {because_of}"),
     }
 }
 
 /// The answer to a batch, as `CRN: word` each.
-pub fn told_each(answer: &Answer) -> Vec<String> {
+pub fn told_each(answer: &Outcome) -> Vec<String> {
     match answer {
-        Answer::Batch(results) => results.iter().map(|(crn, outcome)| format!("{crn}: {}", told(outcome))).collect(),
+        Outcome::Batch(results) => results.iter().map(|(crn, outcome)| format!("{crn}: {}", told(outcome))).collect(),
         other => panic!("{other:?} is no answer to a batch"),
     }
 }
@@ -304,9 +304,9 @@ pub fn heard(notices: &[Notice]) -> Vec<String> {
     notices.iter().map(word).collect()
 }
 
-pub fn refusal(outcome: WishOutcome) -> Refusal {
+pub fn refusal(outcome: RequestOutcome) -> Refusal {
     match outcome {
-        WishOutcome::Refused(refusal) => refusal,
+        RequestOutcome::Refused(refusal) => refusal,
         other => panic!("{other:?} is no refusal"),
     }
 }

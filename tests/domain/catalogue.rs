@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eduhub::domain::command::{Command, SectionEdit};
-use eduhub::domain::outcome::{Answer, ImportTally};
+use eduhub::domain::outcome::{ImportTally, Outcome};
 use eduhub::domain::section::{Credits, Section, SectionStatus};
 
 use crate::college::{Make, Office, capacity, crn, heard, section, status};
@@ -39,7 +39,7 @@ fn sections_are_made_changed_and_left_alone() {
         new(section("NEW").seats(4)),
     ];
     let answer = office.ask(&put(edits));
-    assert_eq!(answer, Answer::Imported(ImportTally { created: 1, updated: 1, unchanged: 1 }));
+    assert_eq!(answer, Outcome::Imported(ImportTally { created: 1, updated: 1, unchanged: 1 }));
     assert_eq!((office.numbers("OTHER")[0], office.numbers("NEW")[3]), (7, 4));
     assert_eq!(office.state("OTHER").section.title.as_deref(), Some("Knots"));
 }
@@ -52,7 +52,7 @@ fn what_somebody_changed_meanwhile_stays_and_the_other_fields_are_taken() {
     office.ask(&put([edit.clone()]));
     assert_eq!((office.numbers("X")[0], office.state("X").section.title.as_deref()), (6, Some("Knots")));
     let answer = office.ask(&put([edit]));
-    assert_eq!(answer, Answer::Imported(ImportTally { unchanged: 1, ..ImportTally::default() }), "and again the same");
+    assert_eq!(answer, Outcome::Imported(ImportTally { unchanged: 1, ..ImportTally::default() }), "and again the same");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an import does to sections and to the people in them, above all its totals (contract section 7).
 
-use eduhub::domain::outcome::{Answer, ImportTally};
+use eduhub::domain::outcome::{ImportTally, Outcome};
 use eduhub::domain::section::{Credits, SectionStatus};
 
 use crate::college::{Office, heard, monday, patch, section, status, window};
@@ -10,9 +10,9 @@ fn outside(office: &Office, of: &str) -> (u32, u32) {
     (office.state(of).outside_enrolled, office.state(of).outside_waitlisted)
 }
 
-fn tally(answer: &Answer) -> ImportTally {
+fn tally(answer: &Outcome) -> ImportTally {
     match answer {
-        Answer::Imported(tally) => *tally,
+        Outcome::Imported(tally) => *tally,
         other => panic!("{other:?}"),
     }
 }

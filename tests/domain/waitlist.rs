@@ -242,7 +242,7 @@ fn settling_gives_away_what_nobody_had_looked_at_and_then_nothing_more() {
 fn a_patch_of_what_does_not_exist_and_a_patch_that_changes_nothing_change_nothing() {
     let mut office = Office::of([section("X")]);
     let none = office.decide(&capacity("NONE", 3));
-    assert_eq!(none.answer, eduhub::domain::outcome::Answer::NoSuchSection);
+    assert_eq!(none.answer, eduhub::domain::outcome::Outcome::NoSuchSection);
     assert!(none.changes.is_empty());
     assert!(office.decide(&capacity("X", 1)).changes.is_empty());
     let outcome = office.wish(&register("ana", "X"));

@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use actix_web::{App, HttpRequest, HttpServer, web};
-use eduhub::actors::acks::Acks;
-use eduhub::actors::broker::{Broker, DrainAll};
-use eduhub::actors::live::{Live, LiveOptions};
-use eduhub::actors::registry::{ConnectionLimits, Registry};
-use eduhub::actors::relay::Relay;
-use eduhub::actors::session::{self, Opening};
-use eduhub::adapters::bus_local::LocalBus;
-use eduhub::adapters::sqlite::{SqliteOptions, SqliteStore};
+use eduhub::alerts::receipts::Acks;
+use eduhub::bus::local::LocalBus;
+use eduhub::bus::{Bus, Event};
+use eduhub::clock::{Clock, SystemClock};
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
 use eduhub::identity::{Caller, Source};
-use eduhub::ports::alerts::AlertStore;
-use eduhub::ports::bus::{Bus, Event};
-use eduhub::ports::clock::{Clock, SystemClock};
-use eduhub::ports::terms::{LoadedTerm, PublishedSection, TermUpdate};
-use eduhub::protocol::close::Close;
-use eduhub::readmodel::ReadModel;
+use eduhub::live::broker::{Broker, DrainAll};
+use eduhub::live::close::Close;
+use eduhub::live::context::{Live, LiveOptions};
+use eduhub::live::presence::{ConnectionLimits, Registry};
+use eduhub::live::relay::Relay;
+use eduhub::live::ws::{self, Opening};
+use eduhub::registration::readmodel::ReadModel;
+use eduhub::store::alerts::AlertStore;
+use eduhub::store::sqlite::{SqliteOptions, SqliteStore};
+use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -189,7 +189,7 @@ impl Hub {
     pub(crate) fn seats(&self) -> Vec<Value> {
         let snapshot = self.live.model.term(&TermId::parse(TERM).unwrap()).unwrap().snapshot();
         let mut text = Vec::new();
-        eduhub::protocol::section_json::push_seat_rows(&mut text, snapshot.rows().map(|row| &row.state));
+        eduhub::registration::section_json::push_seat_rows(&mut text, snapshot.rows().map(|row| &row.state));
         let mut lines: Vec<Value> = serde_json::from_slice(&text).unwrap();
         lines.sort_by_key(|line| line[0].as_str().unwrap().to_owned());
         lines
@@ -231,7 +231,7 @@ async fn upgrade(
             issued_ms: 0,
             expires_at: get("expires_ms")
                 .map_or(Timestamp::MAX, |ms| SystemClock.now() + Duration::from_millis(ms.parse().unwrap())),
-            sandbox: None,
+            realm: eduhub::domain::realm::Realm::College,
         })),
     };
     let opening = Opening {
@@ -241,7 +241,7 @@ async fn upgrade(
         address: request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |a| a.ip()),
         since: get("since").map(|s| s.parse().unwrap()),
     };
-    session::open(opening, &request, payload)
+    ws::open(opening, &request, payload)
 }
 
 fn term() -> LoadedTerm {

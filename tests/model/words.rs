@@ -1,31 +1,31 @@
 //! Real answers in the words of the naive model.
 
-use eduhub::domain::outcome::{Answer, Refusal, WishOutcome};
+use eduhub::domain::outcome::{Outcome, Refusal, RequestOutcome};
 
 /// A real answer in the words of this model.
-pub(crate) fn answer_in_words(answer: &Answer) -> Vec<String> {
+pub(crate) fn answer_in_words(answer: &Outcome) -> Vec<String> {
     match answer {
-        Answer::Wish(outcome) => vec![outcome_in_words(outcome)],
-        Answer::Batch(results) => {
+        Outcome::Request(outcome) => vec![outcome_in_words(outcome)],
+        Outcome::Batch(results) => {
             results.iter().map(|(crn, outcome)| format!("{crn} {}", outcome_in_words(outcome))).collect()
         }
-        Answer::SectionChanged => vec!["section changed".to_owned()],
-        Answer::TermChanged => vec!["term changed".to_owned()],
-        Answer::Imported(t) => vec![format!("imported {} {} {}", t.created, t.updated, t.unchanged)],
-        Answer::NoSuchSection => vec!["no such section".to_owned()],
-        Answer::Settled => vec!["settled".to_owned()],
+        Outcome::SectionChanged => vec!["section changed".to_owned()],
+        Outcome::TermChanged => vec!["term changed".to_owned()],
+        Outcome::Imported(t) => vec![format!("imported {} {} {}", t.created, t.updated, t.unchanged)],
+        Outcome::NoSuchSection => vec!["no such section".to_owned()],
+        Outcome::Settled => vec!["settled".to_owned()],
     }
 }
 
-fn outcome_in_words(outcome: &WishOutcome) -> String {
+fn outcome_in_words(outcome: &RequestOutcome) -> String {
     match outcome {
-        WishOutcome::Done(r) => {
+        RequestOutcome::Done(r) => {
             let fresh = if r.fresh { "new" } else { "as before" };
             format!("{} {:?} {} {} {fresh}", r.standing.as_str(), r.position, r.credits.0, r.at)
         }
-        WishOutcome::NotFound => "not found".to_owned(),
-        WishOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
-        WishOutcome::Refused(refusal) => match refusal {
+        RequestOutcome::NotFound => "not found".to_owned(),
+        RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
+        RequestOutcome::Refused(refusal) => match refusal {
             Refusal::RegistrationClosed { opens_at, closes_at } => {
                 format!("registration_closed {opens_at:?} {closes_at:?}")
             }

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use eduhub::adapters::plone::{CallOutcome, Circuit, PloneClient, PloneOptions};
 use eduhub::domain::plone::{FieldValue, PloneField};
-use eduhub::ports::plone::{Catalogue, ContentKind, PloneError, Viewer, Writer};
+use eduhub::plone::port::{Catalogue, ContentKind, PloneError, Viewer, Writer};
+use eduhub::plone::rest::{CallOutcome, Circuit, PloneClient, PloneOptions};
 use futures_util::future::join_all;
 
 use super::options;

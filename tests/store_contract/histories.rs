@@ -6,13 +6,13 @@ use std::sync::Arc;
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
 use eduhub::domain::ids::{Crn, UserName};
-use eduhub::domain::outcome::Answer;
+use eduhub::domain::outcome::Outcome;
 use eduhub::domain::registration::Registration;
 use eduhub::domain::section::{Credits, Place, SectionState};
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
-use eduhub::ports::imports::ImportStore;
-use eduhub::ports::terms::{LoadedTerm, TermStore, TermUpdate};
+use eduhub::store::imports::ImportStore;
+use eduhub::store::terms::{LoadedTerm, TermStore, TermUpdate};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::college::{Make, Office, staged, term_id, window};
@@ -166,7 +166,7 @@ impl<H: House> Play<H> {
     /// Runs what waits as one batch, and compares.
     fn commit(&mut self) {
         let commands = std::mem::take(&mut self.waiting);
-        let expected: Vec<Option<Answer>> = commands.iter().map(|c| Some(self.office.ask(c))).collect();
+        let expected: Vec<Option<Outcome>> = commands.iter().map(|c| Some(self.office.ask(c))).collect();
         let committed = wait(self.store().run(batch(commands, self.office.now))).unwrap();
         assert_eq!(committed.answers, expected);
         if let Some(update) = &committed.update {

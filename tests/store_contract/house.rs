@@ -5,17 +5,17 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use eduhub::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::domain::command::Command;
 use eduhub::domain::ids::TermId;
-use eduhub::domain::outcome::Answer;
+use eduhub::domain::outcome::Outcome;
 use eduhub::domain::section::Credits;
-use eduhub::ports::StoreError;
-use eduhub::ports::alerts::{AlertStore, Entry};
-use eduhub::ports::imports::ImportStore;
-use eduhub::ports::members::MemberStore;
-use eduhub::ports::outbox::OutboxStore;
-use eduhub::ports::terms::{Committed, LoadedTerm, TermBatch, TermStore};
+use eduhub::store::StoreError;
+use eduhub::store::alerts::{AlertStore, Entry};
+use eduhub::store::imports::ImportStore;
+use eduhub::store::members::MemberStore;
+use eduhub::store::outbox::OutboxStore;
+use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::store::terms::{Committed, LoadedTerm, TermBatch, TermStore};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -106,7 +106,7 @@ impl<H: House> Desk<H> {
     }
 
     /// Runs one command, which must be kept.
-    pub(crate) fn ask(&mut self, command: Command) -> Answer {
+    pub(crate) fn ask(&mut self, command: Command) -> Outcome {
         let committed = self.run(vec![command]).unwrap();
         committed.answers.into_iter().next().flatten().expect("the decision did not panic")
     }

@@ -3,7 +3,7 @@
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
 use eduhub::domain::section::Credits;
-use eduhub::ports::members::{Member, MemberStore};
+use eduhub::store::members::{Member, MemberStore};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::college::{minute, user};

@@ -2,8 +2,8 @@
 
 use eduhub::domain::ids::SectionId;
 use eduhub::domain::plone::{FieldValue, Fields, PloneField};
-use eduhub::ports::outbox::{MARKED_AT_ONCE, OutboxEntry, OutboxStore, PloneItem, Written};
-use eduhub::ports::terms::TermStore;
+use eduhub::store::outbox::{MARKED_AT_ONCE, OutboxEntry, OutboxStore, PloneItem, Written};
+use eduhub::store::terms::TermStore;
 use jiff::Timestamp;
 
 use crate::college::{capacity, crn, drop_of, id, minute, register, register_or_wait, section, swap, user};

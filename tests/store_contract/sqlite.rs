@@ -8,10 +8,10 @@ use std::process::Command as Process;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use eduhub::adapters::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::domain::section::Credits;
-use eduhub::ports::StoreError;
-use eduhub::ports::terms::TermStore;
+use eduhub::store::StoreError;
+use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use eduhub::store::terms::TermStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -160,7 +160,7 @@ fn come_through_a_full_disk() {
         }
         std::thread::yield_now();
     };
-    let holds = |loaded: &eduhub::ports::terms::LoadedTerm, who: &str| {
+    let holds = |loaded: &eduhub::store::terms::LoadedTerm, who: &str| {
         loaded.students.iter().any(|(student, held)| student.as_str() == who && held[0].is_held())
     };
     assert!(answered.iter().all(|who| holds(&loaded, who)), "an answered seat is gone");

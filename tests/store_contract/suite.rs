@@ -3,11 +3,11 @@
 use eduhub::domain::command::Command;
 use eduhub::domain::command::TermPatch;
 use eduhub::domain::ids::TermId;
-use eduhub::domain::outcome::{Answer, WishOutcome};
+use eduhub::domain::outcome::{Outcome, RequestOutcome};
 use eduhub::domain::section::SectionStatus;
-use eduhub::ports::StoreError;
-use eduhub::ports::imports::ImportStore;
-use eduhub::ports::terms::{LoadedTerm, TermBatch, TermStore};
+use eduhub::store::StoreError;
+use eduhub::store::imports::ImportStore;
+use eduhub::store::terms::{LoadedTerm, TermBatch, TermStore};
 
 use crate::college::{
     capacity, drop_of, minute, patch, register, register_or_wait, section, status, swap, term_id, told, told_each,
@@ -16,9 +16,9 @@ use crate::college::{
 use crate::histories::Image;
 use crate::house::{Desk, House, batch, load, other_term, wait};
 
-fn word(answer: &Answer) -> String {
+fn word(answer: &Outcome) -> String {
     match answer {
-        Answer::Wish(outcome) => told(outcome),
+        Outcome::Request(outcome) => told(outcome),
         other => panic!("{other:?}"),
     }
 }
@@ -154,8 +154,8 @@ pub(crate) fn each_command_of_a_batch_sees_what_the_ones_before_it_changed<H: Ho
         .answers
         .iter()
         .map(|answer| match answer.as_ref().unwrap() {
-            Answer::Wish(outcome) => told(outcome),
-            Answer::Batch(_) => told_each(answer.as_ref().unwrap()).join(" "),
+            Outcome::Request(outcome) => told(outcome),
+            Outcome::Batch(_) => told_each(answer.as_ref().unwrap()).join(" "),
             other => format!("{other:?}"),
         })
         .collect();
@@ -183,7 +183,7 @@ pub(crate) fn staged_sections_are_invisible_until_they_are_applied<H: House>() {
         assert_eq!(numbers(loaded, "NEW"), None);
     };
     unseen(&load(&desk.store));
-    assert!(matches!(desk.ask(register("ana", "NEW")), Answer::Wish(WishOutcome::NotFound)));
+    assert!(matches!(desk.ask(register("ana", "NEW")), Outcome::Request(RequestOutcome::NotFound)));
     let mut desk = desk.reopened();
     unseen(&desk.loaded);
     desk.ask(import);

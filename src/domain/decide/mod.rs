@@ -6,17 +6,17 @@
 //! - [`settle`]: free seats go to the head of the line
 //! - [`staff`]: changes of a section, of the term, an import, and what the catalogue says
 
+mod request;
 mod rules;
 mod settle;
 mod staff;
-mod wish;
 
 use jiff::Timestamp;
 
-use super::command::Command;
-use super::draft::{Changes, Draft};
-use super::outcome::Answer;
-use super::view::TermView;
+use crate::domain::command::Command;
+use crate::domain::draft::{Changes, Draft};
+use crate::domain::outcome::Outcome;
+use crate::domain::view::TermView;
 
 pub use staff::imported;
 
@@ -24,7 +24,7 @@ pub use staff::imported;
 #[derive(Debug)]
 pub struct Decision {
     /// The answer, to be given once the changes are durable.
-    pub answer: Answer,
+    pub answer: Outcome,
     /// The changes; none when nothing is to be written.
     pub changes: Changes,
 }
@@ -34,22 +34,22 @@ pub fn decide<V: TermView>(view: &V, command: &Command, now: Timestamp) -> Decis
     let mut draft = Draft::new(view, now);
     let answer = match command {
         Command::Register { student, crn, waitlist } => {
-            Answer::Wish(wish::register(&mut draft, student, crn, *waitlist))
+            Outcome::Request(request::register(&mut draft, student, crn, *waitlist))
         }
-        Command::Drop { student, crn } => Answer::Wish(wish::drop_section(&mut draft, student, crn)),
-        Command::Batch(batch) if batch.swap => match wish::swap(&mut draft, batch) {
-            Ok(results) => Answer::Batch(results),
+        Command::Drop { student, crn } => Outcome::Request(request::drop_section(&mut draft, student, crn)),
+        Command::Batch(batch) if batch.swap => match request::swap(&mut draft, batch) {
+            Ok(results) => Outcome::Batch(results),
             // All or nothing: what the draft holds by now is thrown away.
-            Err(results) => return Decision { answer: Answer::Batch(results), changes: Changes::default() },
+            Err(results) => return Decision { answer: Outcome::Batch(results), changes: Changes::default() },
         },
-        Command::Batch(batch) => Answer::Batch(wish::batch(&mut draft, batch)),
+        Command::Batch(batch) => Outcome::Batch(request::batch(&mut draft, batch)),
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
         Command::PutTerm(patch) => staff::put_term(&mut draft, patch),
         Command::ApplyImport(staged) => staff::apply_import(&mut draft, staged),
         Command::PutSections(edits) => staff::put_sections(&mut draft, edits),
         Command::Settle => {
             settle::unsettle_every_line(&mut draft);
-            Answer::Settled
+            Outcome::Settled
         }
     };
     settle::settle_all(&mut draft);

@@ -9,7 +9,7 @@ use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::Place;
 use crate::domain::view::TermView;
 
-use super::rules::refused_by_own_week;
+use crate::domain::decide::rules::refused_by_own_week;
 
 /// Settles every section that the decision has unsettled. It ends: a promotion only takes seats and room away, so it
 /// never unsettles another section.

@@ -7,14 +7,14 @@ use crate::domain::command::{SectionEdit, SectionPatch, StagedImport, StagedSect
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::{Notice, Reason};
-use crate::domain::outcome::{Answer, ImportTally};
+use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::registration::Standing;
 use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::domain::view::TermView;
 
 /// Changes a section's capacity, status or outside numbers. Raising capacity promotes the line.
-pub(super) fn patch_section<V: TermView>(draft: &mut Draft<'_, V>, crn: &Crn, patch: &SectionPatch) -> Answer {
-    let Some(mut state) = draft.section(crn).cloned() else { return Answer::NoSuchSection };
+pub(super) fn patch_section<V: TermView>(draft: &mut Draft<'_, V>, crn: &Crn, patch: &SectionPatch) -> Outcome {
+    let Some(mut state) = draft.section(crn).cloned() else { return Outcome::NoSuchSection };
     let before = state.clone();
     let mut section = (*state.section).clone();
     section.capacity = patch.capacity.unwrap_or(section.capacity);
@@ -26,7 +26,7 @@ pub(super) fn patch_section<V: TermView>(draft: &mut Draft<'_, V>, crn: &Crn, pa
         state.section = Arc::new(section);
     }
     if state == before {
-        return Answer::SectionChanged;
+        return Outcome::SectionChanged;
     }
     let status_changed = state.section.status != before.section.status;
     let cancelled = status_changed && state.section.status == SectionStatus::Cancelled;
@@ -46,11 +46,11 @@ pub(super) fn patch_section<V: TermView>(draft: &mut Draft<'_, V>, crn: &Crn, pa
             draft.unsettle_lines_of(student);
         }
     }
-    Answer::SectionChanged
+    Outcome::SectionChanged
 }
 
 /// Makes or changes the term.
-pub(super) fn put_term<V: TermView>(draft: &mut Draft<'_, V>, patch: &TermPatch) -> Answer {
+pub(super) fn put_term<V: TermView>(draft: &mut Draft<'_, V>, patch: &TermPatch) -> Outcome {
     let mut term = draft.term().clone();
     if let Some(title) = &patch.title {
         term.title.clone_from(title);
@@ -63,25 +63,25 @@ pub(super) fn put_term<V: TermView>(draft: &mut Draft<'_, V>, patch: &TermPatch)
         term.holidays.clone_from(holidays);
     }
     draft.term = Some(term);
-    Answer::TermChanged
+    Outcome::TermChanged
 }
 
 /// Makes a staged schedule visible, comparing again what has moved since it was staged. It drops nobody, and removes
 /// no section.
-pub(super) fn apply_import<V: TermView>(draft: &mut Draft<'_, V>, staged: &StagedImport) -> Answer {
+pub(super) fn apply_import<V: TermView>(draft: &mut Draft<'_, V>, staged: &StagedImport) -> Outcome {
     let totals_count = staged.totals_count_while_open || !draft.term().is_open(draft.now);
     draft.term = Some(draft.term().clone());
     draft.generation = Some(staged.generation);
     let sections = staged.sections.iter().map(|new| &new.section.id.crn).zip(&staged.sections);
     let mut tally = put_definitions(draft, sections, |before, new| imported(before, new, totals_count));
     tally.unchanged += staged.unchanged;
-    Answer::Imported(tally)
+    Outcome::Imported(tally)
 }
 
 /// Takes over what has changed in the college's catalogue. It drops nobody, and removes no section.
-pub(super) fn put_sections<V: TermView>(draft: &mut Draft<'_, V>, edits: &[SectionEdit]) -> Answer {
+pub(super) fn put_sections<V: TermView>(draft: &mut Draft<'_, V>, edits: &[SectionEdit]) -> Outcome {
     let sections = edits.iter().map(|edit| &edit.wanted.id.crn).zip(edits);
-    Answer::Imported(put_definitions(draft, sections, edited))
+    Outcome::Imported(put_definitions(draft, sections, edited))
 }
 
 /// Gives sections the definitions that `after` works out. Whoever sits in one whose week or credits changed may have

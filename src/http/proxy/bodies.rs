@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::super::error::Problem;
-use crate::adapters::plone::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, Upload};
-use crate::protocol::problem::ProblemCode;
+use crate::http::error::Problem;
+use crate::http::problem::ProblemCode;
+use crate::plone::rest::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, Upload};
 
 /// The longest error answer that is looked into, in bytes; a longer one is a traceback.
 const ERROR_BYTES_MAX: usize = 64 * 1024;

@@ -1,9 +1,9 @@
 //! Plone's cookies, behind the hub: under the hub's origin its own names only, in both directions, and for the path where
 //! Plone is; the hub's own cookie never.
 
-use super::super::auth::SESSION_COOKIE;
-use super::path::Place;
-use super::sign_ins;
+use crate::http::auth::SESSION_COOKIE;
+use crate::http::proxy::path::Place;
+use crate::http::proxy::sign_ins;
 
 /// Plone's cookies: the sign-in, messages to whoever is there, the language, the clipboard, the session of forms.
 const PLONES: [&str; 8] =

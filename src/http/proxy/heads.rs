@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::cookies;
-use super::path::Place;
+use crate::http::proxy::cookies;
+use crate::http::proxy::path::Place;
 
 /// Fields of one connection, whatever `Connection` names (RFC 9110, 7.6.1), and of framing, which each side writes anew.
 const HOP_BY_HOP: [&str; 11] = [

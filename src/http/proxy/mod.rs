@@ -23,15 +23,15 @@ use actix_web::{Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResp
 
 use self::heads::{Answered, Asked, Seen};
 use self::path::Place;
-use super::auth::{Visitor, client_ip, foreign_origin};
-use super::error::Problem;
-use super::request_id::{OwnPolicy, RequestId, SANDBOX};
-use super::site::{OriginVerdict, Site};
-use crate::adapters::plone::{PloneClient, StreamAnswer, StreamCall, StreamError};
+use crate::http::auth::{Visitor, client_ip, foreign_origin};
+use crate::http::error::Problem;
+use crate::http::problem::ProblemCode;
+use crate::http::request_id::{OwnPolicy, RequestId, SANDBOX};
+use crate::http::site::{OriginVerdict, Site};
 use crate::identity::Identity;
 use crate::identity::limits::AddressKey;
-use crate::ports::plone::PloneError;
-use crate::protocol::problem::ProblemCode;
+use crate::plone::port::PloneError;
+use crate::plone::rest::{PloneClient, StreamAnswer, StreamCall, StreamError};
 
 /// What can be asked of Plone here.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -189,7 +189,7 @@ async fn as_whoever_asks(proxy: &PloneProxy, req: &HttpRequest, mut payload: Pay
     Ok(carry(proxy, req, &mut payload, &asked, within, is_personal).await.unwrap_or_else(HttpResponse::from_error))
 }
 
-/// The middleware between [`super::request_id::request_id`] and [`super::auth::identify`]: what comes for Plone's own
+/// The middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: what comes for Plone's own
 /// origin goes to Plone, all of it, and sees nothing of the hub.
 ///
 /// # Errors

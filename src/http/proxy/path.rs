@@ -2,10 +2,10 @@
 //! instructions, and finds by acquisition what is above the site: whatever could lead out of the site, or could be read
 //! otherwise by the hub than by Plone, is refused here, on the path as it came.
 
-use crate::protocol::percent;
+use crate::text::percent;
 
-use super::super::error::Problem;
-use super::sign_ins;
+use crate::http::error::Problem;
+use crate::http::proxy::sign_ins;
 
 /// Pieces that are instructions, or the management of Zope.
 const NOT_CONTENT: [&str; 6] = [".", "..", "VirtualHostBase", "VirtualHostRoot", "manage", "Control_Panel"];

@@ -8,10 +8,10 @@
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-use crate::protocol::problem::ProblemCode;
-use crate::protocol::{base64, percent};
+use crate::http::problem::ProblemCode;
+use crate::text::{base64, percent};
 
-use super::super::error::Problem;
+use crate::http::error::Problem;
 
 /// Services of REST in whose name one of these is: the hub keeps Plone's tokens on the server.
 const SERVICES: [&str; 2] = ["@login", "@logout"];
@@ -106,8 +106,7 @@ pub fn may_pass(name: &str, value: &str) -> bool {
 
 fn is_ticket(value: &str) -> bool {
     let Some(value) = percent::decoded(value, |byte| byte != b'%') else { return false };
-    // The other alphabet is no ticket's, and Plone would read past it.
-    let ticket = base64::decoded(value.trim_end()).filter(|_| !value.contains(['-', '_']));
+    let ticket = base64::decoded(value.trim_end());
     ticket.is_some_and(|ticket| ticket.contains(&b'!') && !ticket.contains(&b':'))
 }
 

@@ -1,0 +1,96 @@
+//! What came out of a file, walked from the scratch database.
+
+use rusqlite::params;
+
+use crate::domain::event::Event;
+use crate::domain::ids::{Crn, TermId};
+use crate::imports::schedule::{Conflict, FileSection, Finding, Schedule, ScheduleError, Severity};
+
+use crate::imports::csv::scratch::{Scratch, signed};
+use crate::imports::csv::{conflicts, merge};
+
+/// A file that was read.
+pub(super) struct Parsed {
+    pub(super) scratch: Scratch,
+    pub(super) term: Option<TermId>,
+    pub(super) brings_events: bool,
+    pub(super) refused_as_a_whole: bool,
+    pub(super) rows: u64,
+    pub(super) refused: u64,
+    pub(super) sections: u64,
+    pub(super) conflicts: u64,
+}
+
+impl Parsed {
+    /// Takes an event. A second row of the same one adds nothing; answers the line of the first when it says otherwise.
+    pub(super) fn add_event(&mut self, line: u64, event: &Event) -> Result<Option<u64>, ScheduleError> {
+        let body = serde_json::to_string(event)?;
+        let added = self.scratch.db.prepare_cached("INSERT OR IGNORE INTO event VALUES(?,?,?)")?.execute(params![
+            event.id,
+            signed(line),
+            body
+        ])?;
+        if added == 1 {
+            self.sections += 1;
+            return Ok(None);
+        }
+        let mut before = self.scratch.db.prepare_cached("SELECT line, body FROM event WHERE id=?")?;
+        let (first, said): (i64, String) = before.query_row([&event.id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok((said != body).then(|| crate::imports::csv::scratch::unsigned(first)))
+    }
+}
+
+impl Schedule for Parsed {
+    fn term(&self) -> Option<&TermId> {
+        self.term.as_ref()
+    }
+    fn brings_events(&self) -> bool {
+        self.brings_events
+    }
+    fn refused_as_a_whole(&self) -> bool {
+        self.refused_as_a_whole
+    }
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+    fn refused(&self) -> u64 {
+        self.refused
+    }
+    fn sections(&self) -> u64 {
+        self.sections
+    }
+    fn findings_total(&self, severity: Severity) -> u64 {
+        self.scratch.findings_total(severity)
+    }
+    fn conflicts_total(&self) -> u64 {
+        self.conflicts
+    }
+    fn each_finding(
+        &self,
+        severity: Severity,
+        limit: u64,
+        f: &mut dyn FnMut(Finding) -> Result<(), ScheduleError>,
+    ) -> Result<(), ScheduleError> {
+        self.scratch.each_finding(severity, limit, f)
+    }
+    fn conflicts(&self, limit: u64) -> Result<Vec<Conflict>, ScheduleError> {
+        conflicts::first(&self.scratch, limit)
+    }
+    fn each_section(&self, f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError> {
+        match &self.term {
+            Some(term) => merge::each_section(&self.scratch, term, f),
+            None => Ok(()),
+        }
+    }
+    fn names(&self, crn: &Crn) -> Result<bool, ScheduleError> {
+        self.scratch.names(crn.as_str())
+    }
+    fn each_event(&self, f: &mut dyn FnMut(Event) -> Result<(), ScheduleError>) -> Result<(), ScheduleError> {
+        let mut statement = self.scratch.db.prepare("SELECT body FROM event ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            f(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?)?;
+        }
+        Ok(())
+    }
+}

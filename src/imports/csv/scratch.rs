@@ -1,0 +1,150 @@
+//! The scratch database of one import: rows, findings and sections that would not fit into a few MiB. Nothing in it
+//! outlives the import, so nothing is written with care.
+
+use std::cell::Cell;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::imports::schedule::{FINDING_VALUE_CHARS_MAX, Finding, ScheduleError, Severity};
+
+/// What SQLite may keep of it in memory.
+const CACHE_KIB: i64 = 4 * 1024;
+/// Statements that are kept prepared: more than there are.
+const STATEMENTS: usize = 32;
+
+const SCHEMA: &str = "
+CREATE TABLE finding(severity INTEGER, line INTEGER, col TEXT, value TEXT, message TEXT);
+CREATE INDEX finding_line ON finding(severity, line);
+CREATE TABLE row(crn TEXT, line INTEGER, body TEXT);
+CREATE INDEX row_crn ON row(crn, line);
+CREATE TABLE refused(crn TEXT, line INTEGER, PRIMARY KEY(crn, line)) WITHOUT ROWID;
+CREATE TABLE section(crn TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
+CREATE TABLE use(kind INTEGER, key TEXT, day INTEGER, start INTEGER, end INTEGER, starts_on INTEGER, ends_on INTEGER,
+  line INTEGER, crn TEXT, label TEXT, other TEXT, shown TEXT);
+CREATE INDEX use_time ON use(kind, key, day, start, line);
+CREATE TABLE conflict(kind INTEGER, name TEXT, line_a INTEGER, line_b INTEGER, days INTEGER, start INTEGER, end INTEGER,
+  label_a TEXT, label_b TEXT, PRIMARY KEY(kind, line_a, line_b, name)) WITHOUT ROWID;
+CREATE TABLE event(id TEXT PRIMARY KEY, line INTEGER, body TEXT) WITHOUT ROWID;
+";
+
+impl From<rusqlite::Error> for ScheduleError {
+    fn from(e: rusqlite::Error) -> Self {
+        Self::Scratch(e.to_string())
+    }
+}
+
+impl From<std::io::Error> for ScheduleError {
+    fn from(e: std::io::Error) -> Self {
+        Self::Scratch(e.to_string())
+    }
+}
+
+impl From<serde_json::Error> for ScheduleError {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Scratch(e.to_string())
+    }
+}
+
+/// The database, and how much of what is in it.
+pub(super) struct Scratch {
+    pub(super) db: Connection,
+    errors: Cell<u64>,
+    warnings: Cell<u64>,
+}
+
+impl Scratch {
+    /// Makes it in the folder `at`.
+    pub(super) fn create(at: &Path) -> Result<Self, ScheduleError> {
+        let db = Connection::open(at.join("scratch.sqlite"))?;
+        db.pragma_update(None, "journal_mode", "OFF")?;
+        db.pragma_update(None, "synchronous", "OFF")?;
+        db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
+        db.execute_batch(SCHEMA)?;
+        // One transaction for all of it: what does not fit into the cache goes to the file meanwhile.
+        db.execute_batch("BEGIN")?;
+        Ok(Self { db, errors: Cell::new(0), warnings: Cell::new(0) })
+    }
+
+    /// Notes a finding.
+    pub(super) fn note(&self, severity: Severity, finding: &Finding) -> Result<(), ScheduleError> {
+        self.counter(severity).update(|n| n + 1);
+        let value = finding.value.as_deref().map(|v| v.chars().take(FINDING_VALUE_CHARS_MAX).collect::<String>());
+        self.db.prepare_cached("INSERT INTO finding VALUES(?,?,?,?,?)")?.execute(params![
+            number(severity),
+            signed(finding.line),
+            finding.column.as_deref(),
+            value,
+            finding.message
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn findings_total(&self, severity: Severity) -> u64 {
+        self.counter(severity).get()
+    }
+
+    const fn counter(&self, severity: Severity) -> &Cell<u64> {
+        match severity {
+            Severity::Error => &self.errors,
+            Severity::Warning => &self.warnings,
+        }
+    }
+
+    /// Walks findings in order of line.
+    pub(super) fn each_finding(
+        &self,
+        severity: Severity,
+        limit: u64,
+        f: &mut dyn FnMut(Finding) -> Result<(), ScheduleError>,
+    ) -> Result<(), ScheduleError> {
+        let sql = "SELECT line,col,value,message FROM finding WHERE severity=? ORDER BY line, rowid LIMIT ?";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query(params![number(severity), signed(limit)])?;
+        while let Some(row) = rows.next()? {
+            f(Finding {
+                line: unsigned(row.get(0)?),
+                column: row.get::<_, Option<Box<str>>>(1)?,
+                value: row.get::<_, Option<Box<str>>>(2)?,
+                message: row.get(3)?,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a row of the file, taken or refused, has this CRN.
+    pub(super) fn names(&self, crn: &str) -> Result<bool, ScheduleError> {
+        let sql = "SELECT 1 FROM row WHERE crn=?1 UNION ALL SELECT 1 FROM refused WHERE crn=?1 LIMIT 1";
+        Ok(self.db.prepare_cached(sql)?.query_row([crn], |_| Ok(())).optional()?.is_some())
+    }
+
+    /// Notes a refused row of a known CRN; the whole section is kept out then.
+    pub(super) fn refuse(&self, crn: &str, line: u64) -> Result<(), ScheduleError> {
+        self.db.prepare_cached("INSERT OR IGNORE INTO refused VALUES(?,?)")?.execute(params![crn, signed(line)])?;
+        Ok(())
+    }
+
+    /// The first refused line of a CRN, if one is.
+    pub(super) fn refused_line(&self, crn: &str) -> Result<Option<u64>, ScheduleError> {
+        let mut statement = self.db.prepare_cached("SELECT min(line) FROM refused WHERE crn=?")?;
+        Ok(statement.query_row([crn], |r| r.get::<_, Option<i64>>(0))?.map(unsigned))
+    }
+}
+
+const fn number(severity: Severity) -> i64 {
+    match severity {
+        Severity::Error => 0,
+        Severity::Warning => 1,
+    }
+}
+
+/// SQLite's integers are signed; a line or a limit beyond them does not occur.
+pub(super) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+pub(super) fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}

@@ -1,0 +1,357 @@
+//! Whole files, in and out.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::CsvSchedules;
+use crate::domain::event::Event;
+use crate::domain::ids::{Crn, TermId};
+use crate::imports::schedule::{
+    Conflict, ConflictKind, FileSection, Finding, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity,
+};
+
+struct Read {
+    parsed: Box<dyn Schedule>,
+    _scratch: tempfile::TempDir,
+}
+
+impl Read {
+    fn findings(&self, severity: Severity) -> Vec<Finding> {
+        let mut all = Vec::new();
+        let take = &mut |f| {
+            all.push(f);
+            Ok(())
+        };
+        self.parsed.each_finding(severity, u64::MAX, take).unwrap();
+        assert_eq!(all.len() as u64, self.parsed.findings_total(severity));
+        all
+    }
+    fn errors(&self) -> Vec<Finding> {
+        self.findings(Severity::Error)
+    }
+    fn warnings(&self) -> Vec<Finding> {
+        self.findings(Severity::Warning)
+    }
+    fn error(&self) -> String {
+        let errors = self.errors();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors[0].message.clone()
+    }
+    fn sections(&self) -> Vec<FileSection> {
+        let mut all = Vec::new();
+        let take = &mut |s| {
+            all.push(s);
+            Ok(())
+        };
+        self.parsed.each_section(take).unwrap();
+        assert_eq!(all.len() as u64, self.parsed.sections());
+        all
+    }
+    fn events(&self) -> Vec<Event> {
+        let mut all = Vec::new();
+        let take = &mut |e| {
+            all.push(e);
+            Ok(())
+        };
+        self.parsed.each_event(take).unwrap();
+        all
+    }
+    fn conflicts(&self) -> Vec<Conflict> {
+        self.parsed.conflicts(u64::MAX).unwrap()
+    }
+}
+
+fn options(term: Option<&str>, map: &[(&str, &str)]) -> ScheduleOptions {
+    ScheduleOptions {
+        term: term.map(|t| TermId::parse(t).unwrap()),
+        map: map.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+        zone: TimeZone::get("America/Los_Angeles").unwrap(),
+    }
+}
+
+fn read_with(bytes: &[u8], options: &ScheduleOptions) -> Read {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("upload.csv");
+    std::fs::write(&file, bytes).unwrap();
+    let parsed = CsvSchedules::default().read(&file, scratch.path(), options, &mut |_| true).unwrap();
+    Read { parsed, _scratch: scratch }
+}
+
+fn read(text: &str) -> Read {
+    read_with(text.as_bytes(), &options(Some("2026F"), &[]))
+}
+
+#[test]
+fn rows_of_one_crn_anywhere_in_the_file_become_one_section() {
+    let file = read(
+        "crn,course,section,title,credits,cap,days,time,room,campus\n\
+         2,MATH 151,A01,Calculus,4,30,MWF,9:30 am - 10:20 am,R1,Main\n\
+         1,PHYS 110,B01,Physics,3.5,24,T,08:00-08:50,R2,Main\n\
+         2,MATH 151,A01,Calculus,4,30,R,1330-1420,R3,Main\n\
+         2,MATH 151,A01,Calculus,4,30,MWF,9:30 am - 10:20 am,R1,North\n",
+    );
+    assert_eq!((file.parsed.rows(), file.parsed.sections(), file.parsed.refused()), (4, 2, 0));
+    let sections = file.sections();
+    let math = &sections[1].section;
+    assert_eq!((math.id.to_string().as_str(), &*math.course, &*math.component), ("2026F-2", "MATH 151", "lecture"));
+    assert_eq!((math.capacity, math.credits.as_f64(), math.meetings.len()), (30, 4.0, 2));
+    assert_eq!(math.meetings[1].location.as_deref(), Some("R3"));
+    assert_eq!(sections[1].totals, None, "a file without totals tells none");
+    let warnings = file.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!((warnings[0].line, warnings[0].column.as_deref()), (5, Some("campus")));
+    assert_eq!(warnings[0].value.as_deref(), Some("North"));
+}
+
+#[test]
+fn each_bad_cell_is_told_with_its_physical_line_and_the_headers_own_name() {
+    let file = read(
+        "CRN,Course,Title,Seats Cap,Days,Time\n\
+         1,MATH 151,\"over\ntwo lines\",10,M,9:00-10:00\n\
+         2,MATH 152,x,many,QQ,9:00-8:00\n\
+         ,MATH 153,x,5,,\n\
+         4,MATH 154\n\
+         5,MATH 155,nul\0,5,,\n\
+         6,MATH 156,fine,5,,,,\n",
+    );
+    let told: Vec<_> =
+        file.errors().into_iter().map(|f| (f.line, f.column.unwrap_or_default().into_string())).collect();
+    let column = |line, name: &str| (line, name.to_owned());
+    let expected = [
+        column(4, "Seats Cap"),
+        column(4, "Days"),
+        column(4, "Time"),
+        column(5, "CRN"),
+        column(6, ""),
+        column(7, "Title"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((file.parsed.rows(), file.parsed.refused(), file.parsed.sections()), (6, 4, 2));
+    assert_eq!(file.sections()[0].section.title.as_deref(), Some("over two lines"));
+    assert!(file.parsed.names(&Crn::parse("2").unwrap()).unwrap(), "a refused row is still in the file");
+    assert!(!file.parsed.names(&Crn::parse("9").unwrap()).unwrap());
+}
+
+#[test]
+fn a_refused_row_keeps_its_whole_section_out() {
+    let file = read("crn,course,cap,days\n1,A 1,5,M\n2,B 1,5,M\n1,A 1,5,ZZ\n");
+    let crns: Vec<_> = file.sections().iter().map(|s| s.section.id.crn.to_string()).collect();
+    assert_eq!(crns, ["2"]);
+    let warnings = file.warnings();
+    assert_eq!((warnings.len(), warnings[0].line), (1, 2), "{warnings:?}");
+    assert!(warnings[0].message.contains("line 4"));
+}
+
+#[test]
+fn what_is_wrong_with_a_whole_file_is_said_in_words() {
+    let term = options(Some("2026F"), &[]);
+    let table: [(&[u8], &ScheduleOptions, &str); 9] = [
+        (b"crn,course\n1,A 1\n", &term, "seats_cap"),
+        (b"course,cap\nA 1,5\n", &term, "`crn`"),
+        (b"crn,cap\n1,5\n", &term, "`subject` and `number`"),
+        (b"crn,course,cap\n1,A 1,5\n", &options(None, &[]), "?term="),
+        (b"term,crn,course,cap\n1,1,A 1,5\n2,1,A 1,5\n", &options(None, &[]), "several terms, 1, 2:"),
+        (b"crn,course,cap\n", &term, "no rows"),
+        (b"", &term, "empty"),
+        (b"crn,course,cap\n1,\"A 1,5\n2,B 1,5\n", &term, "never closed"),
+        (b"\xFF\xFEc\0r\0n\0", &term, "UTF-16"),
+    ];
+    for (bytes, options, word) in table {
+        let file = read_with(bytes, options);
+        assert!(file.parsed.refused_as_a_whole(), "{word}");
+        assert!(file.error().contains(word), "{} / {word}", file.error());
+    }
+    let seats = options(Some("2026F"), &[("seats", "capacity")]);
+    assert!(!read_with(b"crn,course,seats\n1,A 1,5\n", &seats).parsed.refused_as_a_whole());
+    assert!(read_with(b"crn,course,cap\n1,A 1,5\n", &seats).error().contains("seats"));
+}
+
+#[test]
+fn the_term_of_the_upload_counts_before_that_of_the_rows() {
+    let text = b"term,crn,course,cap\nFall 20,1,A 1,5\nother,2,B 1,5\n";
+    let file = read_with(text, &options(Some("2026F"), &[]));
+    assert!(file.sections().iter().all(|s| s.section.id.term.as_str() == "2026F"));
+    assert_eq!((file.errors().len(), file.warnings().len()), (0, 1));
+    let own = read_with(b"term,crn,course,cap\n202601,1,A 1,5\n,2,B 1,5\n", &options(None, &[]));
+    assert_eq!(own.parsed.term().map(TermId::as_str), Some("202601"));
+    assert_eq!(own.errors()[0].line, 3, "a row without its term is refused");
+}
+
+#[test]
+fn windows_text_with_semicolons_reads_as_utf8_does() {
+    let file = read_with(b"sep=;\r\ncrn;course;cap;title\r\n1;A 1;5;Caf\xE9\r\n2;B 1;x;\r\n", &options(Some("T"), &[]));
+    assert_eq!(file.sections()[0].section.title.as_deref(), Some("Café"));
+    assert_eq!(file.errors()[0].line, 4, "the line that Excel puts first counts as a line");
+}
+
+#[test]
+fn totals_are_told_only_where_the_file_has_them() {
+    let file = read("crn,course,cap,act,wait_act\n1,A 1,5,7,2\n2,A 2,5,,\n3,A 3,,0,\n");
+    let totals: Vec<_> = file.sections().iter().map(|s| s.totals).collect();
+    assert_eq!(totals, [Some((7, 2)), None, Some((0, 0))]);
+    let warnings = file.warnings();
+    assert_eq!((warnings.len(), warnings[0].line), (1, 4), "an empty capacity counts as 0");
+}
+
+#[test]
+fn overlapping_rooms_and_instructors_are_told_but_not_one_class_under_two_numbers() {
+    let file = read(
+        "crn,course,cap,days,time,room,instructor,start,end\n\
+         1,A 1,5,MWF,9:00-10:00,R1,Ann,,\n\
+         2,B 1,5,MW,9:30-10:30,r1,Bo,,\n\
+         3,C 1,5,MWF,9:00-10:00,ONLINE,Ann,,\n\
+         4,D 1,5,MWF,10:30-11:00,R1,Staff,,\n\
+         5,E 1,5,F,14:00-15:00,R2,Cy,2026-09-01,2026-09-30\n\
+         6,F 1,5,F,14:00-15:00,R2,Di,2026-10-01,2026-10-30\n\
+         7,G 1,5,T,14:00-15:00,R3,Eve,,\n\
+         8,G 2,5,T,14:00-15:00,R3,Eve,,\n\
+         9,H 1,5,R,14:00-15:00,R3,Staff,,\n\
+         10,H 2,5,R,14:00-15:00,R4,Staff,,\n\
+         11,I 1,5,S,14:00-15:00,R5,,,\n\
+         11,I 1,5,S,14:30-15:30,R5,,,\n",
+    );
+    let told: Vec<_> = file.conflicts().into_iter().map(|c| (c.kind, c.lines, c.message)).collect();
+    let expected = [
+        (
+            ConflictKind::Room,
+            vec![2, 3],
+            "A 1 (CRN 1) and B 1 (CRN 2) are both in R1 on mon, wed 09:30-10:00".to_owned(),
+        ),
+        (
+            ConflictKind::Instructor,
+            vec![2, 4],
+            "Ann teaches both A 1 (CRN 1) and C 1 (CRN 3) on mon, wed, fri 09:00-10:00".to_owned(),
+        ),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(file.parsed.conflicts_total(), 2);
+}
+
+#[test]
+fn the_older_importers_rows_become_events_whose_ids_stay() {
+    let header = "program,date,time,instructor,room,duration,description";
+    let first =
+        read(&format!("{header}\nWelding,2026-03-07,6:00 pm,Ann,Shop,90,Bring gloves\nYoga,03/09/2026,TBA,,,,\n"));
+    assert!(first.parsed.brings_events());
+    let events = first.events();
+    let welding = events.iter().find(|e| e.program == "Welding").unwrap();
+    assert_eq!(welding.starts_at.to_string(), "2026-03-08T02:00:00Z", "six in the evening in Los Angeles");
+    assert_eq!(welding.ends_at.unwrap().to_string(), "2026-03-08T03:30:00Z");
+    let again = read(&format!("{header}\nWelding,2026-03-07,18:00,Bo,Shop,2 hours,\nX,never,18:00,,,,\n"));
+    assert_eq!(again.events()[0].id, welding.id);
+    assert_eq!((again.errors()[0].line, again.errors()[0].column.as_deref()), (3, Some("date")));
+}
+
+#[test]
+fn whoever_watches_can_stop_it() {
+    let rows: String = (0..1000).map(|i| format!("{i},A {i},5\n")).collect();
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("upload.csv");
+    std::fs::write(&file, format!("crn,course,cap\n{rows}")).unwrap();
+    let mut seen = 0;
+    let stop = &mut |p: crate::imports::schedule::ScheduleProgress| {
+        seen = p.rows;
+        p.rows < 400
+    };
+    let read = CsvSchedules::default().read(&file, scratch.path(), &options(Some("T"), &[]), stop);
+    assert!(matches!(read, Err(ScheduleError::Cancelled)));
+    assert_eq!(seen, 400);
+}
+
+#[test]
+fn a_colleges_own_names_are_checked() {
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert!(CsvSchedules::new([("capacity", names(&["Max Enrl"]).as_slice())]).is_ok());
+    assert!(CsvSchedules::new([("nonsense", names(&["x"]).as_slice())]).is_err());
+    assert!(CsvSchedules::new([("capacity", names(&["title"]).as_slice())]).is_err());
+    let reader = CsvSchedules::default();
+    assert!(reader.check_map(&[("seats".into(), "cap".into())]).is_ok());
+    assert!(reader.check_map(&[("seats".into(), "chairs".into())]).is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_cell_breaks_its_reader(cell in r"[\PC]{0,12}|[0-9:apm .\-–/TWRFSUMh,]{0,16}|[A-Z]{1,4}[ \-]?[A-Z]?[0-9é.]{0,9}") {
+        let _ = super::days::days(&cell);
+        let _ = super::times::range(&cell);
+        let _ = super::times::single(&cell);
+        let _ = super::times::pair(&cell, &cell);
+        let _ = super::dates::range(&cell);
+        let _ = super::text::credits(&cell);
+        let _ = super::text::people(&cell);
+        let _ = super::text::persons(&cell);
+        if let Ok(course) = super::course::apart(&cell) {
+            super::course::is_course(&course.name);
+        }
+    }
+
+    #[test]
+    fn whatever_a_file_holds_each_row_is_taken_or_refused_with_a_reason(
+        rows in proptest::collection::vec(r#"[1-4]?,(A 1|B)?,[0-9x]{0,2},(MW|T|Q)?,(9:00-10:00|8-7|TBA)?(,|")?"#, 0..12),
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..8),
+    ) {
+        let mut file = format!("crn,course,cap,days,time\n{}\n", rows.join("\n")).into_bytes();
+        file.extend(bytes);
+        let file = read_with(&file, &options(Some("T"), &[]));
+        let lines: std::collections::BTreeSet<u64> = file.errors().iter().map(|e| e.line).collect();
+        proptest::prop_assert!(file.parsed.refused() == 0 || !lines.is_empty());
+        if !file.parsed.refused_as_a_whole() {
+            proptest::prop_assert!(lines.len() as u64 == file.parsed.refused());
+            let taken = file.sections().len() as u64;
+            proptest::prop_assert!(taken <= file.parsed.rows() - file.parsed.refused());
+        }
+    }
+}
+
+/// A real schedule, unless this machine has none.
+fn real(name: &str, options: &ScheduleOptions) -> Option<Read> {
+    let folder = std::env::var_os("EDUHUB_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+    match std::fs::read(folder.join(name)) {
+        Ok(bytes) => Some(read_with(&bytes, options)),
+        Err(_) => {
+            {
+                eprintln!("skipped: there is no {name} in {}", folder.display());
+            }
+            None
+        }
+    }
+}
+
+#[test]
+fn the_real_university_reads_whole() {
+    let Some(file) = real("university-202209.csv", &options(None, &[])) else { return };
+    assert_eq!(file.errors(), []);
+    assert_eq!((file.parsed.rows(), file.parsed.sections()), (3_816, 3_465));
+    assert_eq!(file.parsed.term().map(TermId::as_str), Some("202209"));
+    let seats: u32 = file.sections().iter().map(|s| s.section.capacity).sum();
+    assert_eq!(seats, 141_709);
+    let warnings = file.warnings();
+    let ranges =
+        warnings.iter().filter(|w| w.column.as_deref() == Some("credits") && w.message.contains("range")).count();
+    assert_eq!(ranges, 73);
+    let empty = warnings.iter().filter(|w| w.message.contains("empty capacity")).count();
+    assert_eq!(empty, 2);
+    let lectures = file.sections().iter().filter(|s| &*s.section.component == "lecture").count();
+    assert!(lectures > 1_700, "trailing blanks of a component are gone: {lectures}");
+}
+
+#[test]
+fn the_real_community_college_says_what_it_lacks_and_reads_when_told() {
+    let term = Some("2020F");
+    let Some(file) = real("community-college-fall2020.csv", &options(term, &[])) else { return };
+    assert!(file.parsed.refused_as_a_whole());
+    assert!(file.error().contains("?map=seats:capacity"), "{}", file.error());
+    let mapped = options(term, &[("seats", "capacity")]);
+    let Some(file) = real("community-college-fall2020.csv", &mapped) else { return };
+    assert_eq!(file.errors(), []);
+    assert_eq!((file.parsed.rows(), file.parsed.sections()), (1_447, 1_099));
+    let sections = file.sections();
+    let first = sections.iter().find(|s| s.section.id.crn.as_str() == "20238").unwrap();
+    assert_eq!((&*first.section.course, first.section.section.as_deref()), ("ACTG F001A", Some("01W")));
+    assert!(sections.iter().all(|s| s.section.section.is_some()), "every course came apart");
+    let campus: std::collections::BTreeSet<_> =
+        file.warnings().iter().filter(|w| w.column.as_deref() == Some("campus")).map(|w| w.message.clone()).collect();
+    assert_eq!(campus.len(), 9, "nine CRNs have rows that differ in campus");
+}

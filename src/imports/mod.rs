@@ -1,0 +1,405 @@
+//! Imports: one at a time on a thread of its own, at a lower priority than whatever answers requests; a few may wait.
+//!
+//! - [`task`]: an import as it is told
+//! - `run`: the way of one import; `compare`: what it changes
+//!
+//! Promises: a task that was taken is in the store before its caller hears of it, so that one which the hub's end
+//! interrupted is `failed` after the next start, or `done` where the term says that it was applied. What is staged
+//! becomes visible by one command to the registrar, or is taken back; what could not be taken back is, before the next
+//! import of that term.
+
+mod compare;
+pub mod csv;
+mod run;
+pub mod schedule;
+pub mod task;
+
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use uuid::Uuid;
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::domain::ids::{TermId, UserName};
+use crate::domain::realm::Realm;
+use crate::imports::schedule::ScheduleReader;
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::ReadModel;
+use crate::store::StoreError;
+use crate::store::imports::{ImportStore, TaskState};
+
+use task::{Live, Phase, TaskReport};
+
+/// Imports that may wait behind the one under way; each holds an upload on the disk.
+pub const QUEUE_MAX: usize = 4;
+/// Uploads on the disk at once: those of imports that wait or run, and a few on their way in.
+pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
+/// How much lower than the rest of the hub the thread's priority is (as `nice`).
+const NICENESS: i32 = 10;
+/// What the lists of errors end with, behind their task's id.
+const ERRORS_SUFFIX: &str = ".errors.csv";
+/// What is told of a task that the hub's end interrupted: before it was applied, after, or meanwhile.
+const INTERRUPTED: &str = "The hub ended while the import was under way. Nothing was changed.";
+const APPLIED_AS_IT_ENDED: &str = "It was applied whole. The hub ended before it could say so.";
+const EVENTS_IN_DOUBT: &str =
+    "The hub ended while the events were taken: all of them were, or none. The same file can be imported again.";
+/// What the folders of uploads begin with.
+const UPLOAD_PREFIX: &str = "upload-";
+
+/// What imports work with.
+#[derive(Clone)]
+pub struct ImportDeps {
+    /// Reads files.
+    pub reader: Arc<dyn ScheduleReader>,
+    /// Keeps tasks, staged sections and events.
+    pub store: Arc<dyn ImportStore>,
+    /// Applies.
+    pub pool: Arc<RegistrarPool>,
+    /// What is compared with.
+    pub model: Arc<ReadModel>,
+    /// Who listens.
+    pub bus: Arc<dyn Bus>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where uploads and lists of errors lie: beside the store.
+    pub folder: PathBuf,
+    /// The college's time zone.
+    pub zone: TimeZone,
+}
+
+/// How an upload is to be imported.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// The realm of the caller: a file that names a term outside of it is refused.
+    pub realm: Realm,
+    /// The term that everything goes into.
+    pub term: Option<TermId>,
+    /// Further names of columns.
+    pub map: Vec<(String, String)>,
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
+    /// Whether to go on without what is refused.
+    pub partial: bool,
+    /// Whether the file's totals count although the term is open.
+    pub totals: bool,
+}
+
+/// An upload on its way in. Dropped without being submitted, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Upload {
+    folder: TempDir,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Upload {
+    /// The file to write it to.
+    pub fn create_file(&self) -> io::Result<File> {
+        File::create(self.path())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("upload.csv")
+    }
+}
+
+/// Why an import was not taken, or imports cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Others wait already.
+    #[error("other imports wait already")]
+    Overloaded,
+    /// The upload holds nothing.
+    #[error("the upload is empty")]
+    Empty,
+    /// A map names columns that do not exist.
+    #[error("{0}")]
+    Map(String),
+    /// The store did not take the task.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// One import to be run.
+struct Job {
+    live: Arc<Live>,
+    upload: Upload,
+    options: ImportOptions,
+}
+
+struct Inner {
+    deps: ImportDeps,
+    live: Mutex<HashMap<String, Arc<Live>>>,
+    uploads: Arc<Semaphore>,
+    stopping: AtomicBool,
+    /// Imports that ended: done, failed, cancelled.
+    finished: [AtomicU64; 3],
+}
+
+impl Inner {
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
+        self.live.lock()
+    }
+
+    fn errors_path(&self, task: &str) -> PathBuf {
+        self.deps.folder.join(format!("{task}{ERRORS_SUFFIX}"))
+    }
+}
+
+/// The imports. Stopping or dropping it stops the one under way, which changes nothing then.
+pub struct Imports {
+    inner: Arc<Inner>,
+    queue: Mutex<Option<SyncSender<Job>>>,
+    thread: Option<JoinHandle<()>>,
+    /// Closed once the thread has ended.
+    ended: watch::Receiver<()>,
+}
+
+impl Imports {
+    /// Makes the folder, clears what an earlier process left in it, says of tasks that it left running that they
+    /// failed, and starts the thread.
+    pub async fn start(deps: ImportDeps) -> Result<Self, ImportError> {
+        std::fs::create_dir_all(&deps.folder)?;
+        for entry in std::fs::read_dir(&deps.folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(UPLOAD_PREFIX) {
+                std::fs::remove_dir_all(entry.path())?;
+            } else if let Some(task) = name.strip_suffix(ERRORS_SUFFIX)
+                && deps.store.task(task).await?.is_none()
+            {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        recover(&deps).await?;
+        let inner = Arc::new(Inner {
+            deps,
+            live: Mutex::new(HashMap::new()),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            stopping: AtomicBool::new(false),
+            finished: Default::default(),
+        });
+        let (queue, jobs) = sync_channel(QUEUE_MAX);
+        let working = inner.clone();
+        let (alive, ended) = watch::channel(());
+        let thread = std::thread::Builder::new().name("eduhub-import".to_owned()).spawn(move || {
+            serve(&working, &jobs);
+            drop(alive);
+        })?;
+        Ok(Self { inner, queue: Mutex::new(Some(queue)), thread: Some(thread), ended })
+    }
+
+    /// Takes none any more, and stops the one under way, which changes nothing then, unless it is becoming visible.
+    /// Returns once how each ended is kept.
+    pub async fn stop(&self) {
+        self.close();
+        // Nothing is ever sent: this waits for the end of the thread, however it ends.
+        while self.ended.clone().changed().await.is_ok() {}
+    }
+
+    fn close(&self) {
+        self.inner.stopping.store(true, Ordering::Release);
+        drop(self.queue().take());
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Option<SyncSender<Job>>> {
+        self.queue.lock()
+    }
+
+    /// Whether none is under way or waits, and how each ended is kept (or was given up).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.inner.live().is_empty()
+    }
+
+    /// Imports that wait or are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.inner.live().len()
+    }
+
+    /// Whether one is becoming visible: it cannot be cancelled any more, and is not done yet.
+    #[must_use]
+    pub fn is_applying(&self) -> bool {
+        self.inner.live().values().any(|live| live.report().phase == Phase::Applying)
+    }
+
+    /// How many have ended since the start, by how.
+    #[must_use]
+    pub fn finished(&self) -> [(&'static str, u64); 3] {
+        let counts = self.inner.finished.each_ref().map(|count| count.load(Ordering::Relaxed));
+        [
+            (TaskState::Done.as_str(), counts[0]),
+            (TaskState::Failed.as_str(), counts[1]),
+            (TaskState::Cancelled.as_str(), counts[2]),
+        ]
+    }
+
+    /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
+    pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
+        self.inner.deps.reader.check_map(map)
+    }
+
+    /// A place for an upload. It touches the disk: call it where that may wait.
+    pub fn upload(&self) -> Result<Upload, ImportError> {
+        let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
+        let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.deps.folder)?;
+        Ok(Upload { folder, _place: place })
+    }
+
+    /// Takes an upload that was written whole, and answers the task's id.
+    pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
+        let deps = &self.inner.deps;
+        deps.reader.check_map(&options.map).map_err(ImportError::Map)?;
+        let bytes = std::fs::metadata(upload.path())?.len();
+        if bytes == 0 {
+            return Err(ImportError::Empty);
+        }
+        let id = Uuid::now_v7().to_string();
+        let by = by.as_str().to_owned();
+        let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, deps.clock.now());
+        (report.dry_run, report.partial) = (options.dry_run, options.partial);
+        let kept = report.kept();
+        let live = Arc::new(Live::new(report));
+        {
+            let mut all = self.inner.live();
+            if all.len() > QUEUE_MAX {
+                return Err(ImportError::Overloaded);
+            }
+            all.insert(id.clone(), live.clone());
+        }
+        let taken = match deps.store.put_task(kept).await {
+            Ok(()) => self.hand_over(Job { live, upload, options }),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = taken {
+            self.inner.live().remove(&id);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    fn hand_over(&self, job: Job) -> Result<(), ImportError> {
+        // The live tasks are bounded by the queue's length, so a full queue does not occur.
+        let queue = self.queue();
+        let Some(queue) = queue.as_ref() else { return Err(ImportError::Overloaded) };
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => ImportError::Overloaded,
+        })
+    }
+
+    /// The task as JSON; none when there is none, or it was forgotten.
+    pub async fn task(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let live = self.inner.live().get(id).cloned();
+        match live {
+            Some(live) => Ok(Some(live.report().json())),
+            None => Ok(self.inner.deps.store.task(id).await?.map(|task| task.body)),
+        }
+    }
+
+    /// Cancels a task that is not done, and answers it as it stands; none when there is none.
+    pub async fn cancel(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let live = self.inner.live().get(id).cloned();
+        if let Some(live) = live {
+            live.cancel(self.inner.deps.clock.now());
+        }
+        self.task(id).await
+    }
+
+    /// Cancels what is under way or waits for a term; answers whether nothing of it is left.
+    #[must_use]
+    pub fn end_in(&self, term: &TermId) -> bool {
+        let all: Vec<_> = self.inner.live().values().cloned().collect();
+        let of_term: Vec<_> = all.into_iter().filter(|live| live.report().term.as_ref() == Some(term)).collect();
+        for live in &of_term {
+            live.cancel(self.inner.deps.clock.now());
+        }
+        of_term.is_empty()
+    }
+
+    /// Removes the lists of errors of tasks that the store has forgotten.
+    pub fn forget_errors(&self, tasks: &[String]) {
+        for task in tasks {
+            // A task without errors to list has no such file.
+            let _ = std::fs::remove_file(self.inner.errors_path(task));
+        }
+    }
+
+    /// The file with all of a task's errors, once it has been read: the task must exist.
+    #[must_use]
+    pub fn errors_file(&self, id: &str) -> Option<PathBuf> {
+        // Only ids of our own making are ever part of a path.
+        Uuid::parse_str(id).ok()?;
+        Some(self.inner.errors_path(id)).filter(|path: &PathBuf| Path::is_file(path))
+    }
+}
+
+impl Drop for Imports {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the import thread panicked");
+        }
+    }
+}
+
+/// Tasks that an earlier process left open have failed; but for one that was being applied, which the term itself tells.
+async fn recover(deps: &ImportDeps) -> Result<(), StoreError> {
+    for mut task in deps.store.running_tasks().await? {
+        let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
+        let now = deps.clock.now();
+        let applied = match (body["term"].as_str().and_then(|id| TermId::parse(id).ok()), body["applying"].as_u64()) {
+            (Some(term), Some(generation @ 1..)) => deps.store.generation(&term).await? >= generation,
+            _ => false,
+        };
+        task.state = if applied { TaskState::Done } else { TaskState::Failed };
+        let message = match applied {
+            true => APPLIED_AS_IT_ENDED,
+            false if body["applying"] == 0 => EVENTS_IN_DOUBT,
+            false => INTERRUPTED,
+        };
+        body["state"] = task.state.as_str().into();
+        body["phase"] = "finished".into();
+        body["finished_at"] = now.to_string().into();
+        body["message"] = message.into();
+        body.as_object_mut().map(|body| body.remove("applying"));
+        (task.finished_at, task.body) = (Some(now), body.to_string());
+        deps.store.put_task(task).await?;
+    }
+    Ok(())
+}
+
+fn serve(inner: &Inner, jobs: &Receiver<Job>) {
+    // The operating system gives each thread a priority of its own. Where it refuses, imports only compete more.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        log::warn!("imports run at the hub's own priority: {error}");
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log::error!("imports cannot run: {error}");
+            return;
+        }
+    };
+    while let Ok(job) = jobs.recv() {
+        run::run(inner, &runtime, &job);
+        let id = job.live.report().task.clone();
+        inner.live().remove(&id);
+    }
+}

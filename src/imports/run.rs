@@ -1,0 +1,455 @@
+//! The way of one import: read, compare, stage, apply; or leave everything as it was.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::bus::Event;
+use crate::domain::command::{Command, StagedImport};
+use crate::domain::ids::TermId;
+use crate::domain::outcome::{ImportTally, Outcome};
+use crate::domain::section::SectionState;
+use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
+use crate::registration::readmodel::Snapshot;
+use crate::registration::registrar::AskError;
+use crate::store::imports::TaskState;
+use crate::store::{StoreError, StoreFuture};
+use crate::text::csv_text::safe_cell;
+
+use crate::imports::compare::Comparing;
+use crate::imports::task::{LIST_LEN_MAX, Phase};
+use crate::imports::{Inner, Job};
+
+/// The time between two frames of progress: five a second are smooth.
+const FRAME_PAUSE: Duration = Duration::from_millis(200);
+/// How often something that is busy is asked again, and how long is waited before that: ten seconds in all.
+const TRIES_MAX: usize = 40;
+const TRY_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause after a chunk: the writer has at least as much time for others as the chunk took.
+const CHUNK_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// Why an import ends without being applied.
+enum Stop {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The hub is stopping.
+    Stopping,
+    /// The file's own errors say why.
+    Refused,
+    /// Something of the hub failed: what the reader of the task is told, and what the log is.
+    Failed(&'static str, String),
+    /// The hub is stopping, and whether it was applied is not known.
+    Unknown,
+}
+
+impl From<ScheduleError> for Stop {
+    fn from(error: ScheduleError) -> Self {
+        match error {
+            ScheduleError::Cancelled => Self::Cancelled,
+            ScheduleError::Scratch(cause) => {
+                Self::Failed("The hub's temporary files failed. Nothing was changed.", cause)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed("The hub's store did not take it. Nothing was changed.", error.to_string())
+    }
+}
+
+/// Runs one import to its end, whatever that is.
+pub(super) fn run(inner: &Inner, runtime: &Runtime, job: &Job) {
+    let mut run = Run { inner, runtime, job, framed: None, applied: None };
+    let outcome = catch_unwind(AssertUnwindSafe(|| run.all())).unwrap_or_else(|_| {
+        Err(Stop::Failed("This is a fault of the hub. Nothing was changed.", "an import panicked".to_owned()))
+    });
+    let replaced = outcome.is_ok().then(|| run.applied.take()).flatten();
+    run.finish(outcome);
+    // Only now, since it takes a while and nobody needs to wait for it.
+    if let Some(term) = replaced {
+        run.prune(&term);
+    }
+}
+
+struct Run<'r> {
+    inner: &'r Inner,
+    runtime: &'r Runtime,
+    job: &'r Job,
+    framed: Option<Instant>,
+    /// The term to which it was applied.
+    applied: Option<TermId>,
+}
+
+impl Run<'_> {
+    fn all(&mut self) -> Result<(), Stop> {
+        self.look()?;
+        self.phase(Phase::Reading);
+        let schedule = self.read()?;
+        self.tell_findings(&*schedule)?;
+        let errors = schedule.findings_total(Severity::Error);
+        let refused = schedule.refused_as_a_whole() || (errors > 0 && !self.job.options.partial);
+        let (dry, whole) = (self.job.options.dry_run, schedule.refused_as_a_whole());
+        if whole || (refused && !dry) {
+            return Err(Stop::Refused);
+        }
+        self.phase(Phase::Comparing);
+        if schedule.brings_events() {
+            self.events(&*schedule, refused)?;
+        } else if let Some(term) = schedule.term().cloned() {
+            self.sections(&*schedule, &term, refused)?;
+        }
+        if refused { Err(Stop::Refused) } else { Ok(()) }
+    }
+
+    /// Whether to go on.
+    fn look(&self) -> Result<(), Stop> {
+        if self.inner.stopping.load(Ordering::Acquire) {
+            return Err(Stop::Stopping);
+        }
+        if self.job.live.is_cancelled() { Err(Stop::Cancelled) } else { Ok(()) }
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        self.job.live.report().phase = phase;
+        self.tell(true);
+    }
+
+    /// Sends a frame to whoever listens: now, or when the last is old enough.
+    fn tell(&mut self, now: bool) {
+        if now || self.framed.is_none_or(|at| at.elapsed() >= FRAME_PAUSE) {
+            self.framed = Some(Instant::now());
+            let report = self.job.live.report();
+            let (task, frame) = (report.task.clone(), report.frame());
+            drop(report);
+            self.inner.deps.bus.publish(Event::Import { task, frame });
+        }
+    }
+
+    fn read(&mut self) -> Result<Box<dyn Schedule>, Stop> {
+        let options = &self.job.options;
+        let reading = ScheduleOptions {
+            term: options.term.clone(),
+            map: options.map.clone(),
+            zone: self.inner.deps.zone.clone(),
+        };
+        let (file, folder) = (self.job.upload.path(), self.job.upload.folder.path());
+        let reader = self.inner.deps.reader.clone();
+        let read = reader.read(&file, folder, &reading, &mut |progress: ScheduleProgress| {
+            {
+                let mut report = self.job.live.report();
+                (report.rows, report.bytes, report.refused) = (progress.rows, progress.bytes, progress.refused);
+            }
+            self.tell(false);
+            self.look().is_ok()
+        });
+        self.look()?;
+        Ok(read?)
+    }
+
+    /// Puts what was found into the report, and all errors into their file.
+    fn tell_findings(&mut self, schedule: &dyn Schedule) -> Result<(), Stop> {
+        let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
+        let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
+        let task = self.job.live.report().task.clone();
+        let file = File::create(self.inner.errors_path(&task)).map_err(io)?;
+        let mut csv = csv::Writer::from_writer(BufWriter::new(file));
+        csv.write_record(["line", "column", "value", "message"]).map_err(csv_error)?;
+        let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+        schedule.each_finding(Severity::Error, u64::MAX, &mut |finding| {
+            let column = finding.column.as_deref().unwrap_or_default();
+            let value = finding.value.as_deref().unwrap_or_default();
+            let line = finding.line.to_string();
+            csv.write_record([&line, &*safe_cell(column), &*safe_cell(value), &*safe_cell(&finding.message)])
+                .map_err(csv_error)?;
+            if errors.len() < LIST_LEN_MAX {
+                errors.push(finding);
+            }
+            Ok(())
+        })?;
+        csv.flush().map_err(io)?;
+        schedule.each_finding(Severity::Warning, LIST_LEN_MAX as u64, &mut |finding| {
+            warnings.push(finding);
+            Ok(())
+        })?;
+        let conflicts = schedule.conflicts(LIST_LEN_MAX as u64)?;
+        let mut report = self.job.live.report();
+        report.errors_total = schedule.findings_total(Severity::Error);
+        report.warnings_total = schedule.findings_total(Severity::Warning);
+        report.conflicts_total = schedule.conflicts_total();
+        (report.errors, report.warnings, report.conflicts) = (errors, warnings, conflicts);
+        (report.rows, report.refused, report.sections) = (schedule.rows(), schedule.refused(), schedule.sections());
+        report.events = schedule.brings_events();
+        report.bytes = report.bytes_total;
+        if let Some(term) = schedule.term() {
+            report.term = Some(term.clone());
+        }
+        Ok(())
+    }
+
+    /// Events: compared and put in one write. (How many a file may have is bounded where it is read.)
+    fn events(&mut self, schedule: &dyn Schedule, refused: bool) -> Result<(), Stop> {
+        let mut events = Vec::new();
+        schedule.each_event(&mut |event| {
+            events.push(event);
+            Ok(())
+        })?;
+        let dry = self.job.options.dry_run || refused;
+        self.look()?;
+        if !dry {
+            self.commit(0)?;
+        }
+        let store = self.inner.deps.store.clone();
+        let tally = self.wait(|| store.put_events(events.clone(), dry))?;
+        let mut report = self.job.live.report();
+        (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
+        Ok(())
+    }
+
+    /// Sections: compared with the term as published, staged in chunks, applied as one command.
+    fn sections(&mut self, schedule: &dyn Schedule, term: &TermId, refused: bool) -> Result<(), Stop> {
+        let dry = self.job.options.dry_run || refused;
+        let realm = &self.job.options.realm;
+        if !realm.contains(term) {
+            let told = "Terms whose ids begin like this are kept for demonstrations. Nothing was changed.";
+            return Err(Stop::Failed(told, "the file names a sandbox".to_owned()));
+        }
+        let snapshot = self.inner.deps.model.term_in(realm, term).map(|t| t.snapshot());
+        let generation = if dry { 0 } else { self.begin(term)? };
+        let mut comparing =
+            Comparing::new(snapshot.as_deref(), self.inner.deps.clock.now(), generation, self.job.options.totals, !dry);
+        // A walker can only be told in general why it is to stop.
+        let mut stopped = None;
+        let compared = schedule.each_section(&mut |section| {
+            let chunk = comparing.add(&mut self.job.live.report(), section);
+            let staged = chunk.map_or(Ok(()), |chunk| self.stage(generation, &chunk));
+            self.tell(false);
+            staged.and_then(|()| self.look()).map_err(|stop| {
+                stopped = Some(stop);
+                ScheduleError::Cancelled
+            })
+        });
+        if let Some(stop) = stopped {
+            self.discard(term);
+            return Err(stop);
+        }
+        compared?;
+        self.missing(schedule, snapshot.as_deref())?;
+        let Some(chunk) = comparing.rest() else { return Ok(()) };
+        let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparing.staged));
+        match &applied {
+            Ok(()) => self.applied = Some(term.clone()),
+            // What may be visible must stay.
+            Err(Stop::Unknown) => {}
+            Err(_) => self.discard(term),
+        }
+        applied
+    }
+
+    /// Clears what an interrupted import may have left, and answers the generation to stage under.
+    fn begin(&self, term: &TermId) -> Result<u64, Stop> {
+        let store = self.inner.deps.store.clone();
+        let mut from = None;
+        loop {
+            self.look()?;
+            from = self.wait(|| store.discard_staged(term, from.clone()))?;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(self.wait(|| store.generation(term))? + 1)
+    }
+
+    fn stage(&self, generation: u64, chunk: &[SectionState]) -> Result<(), Stop> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        self.look()?;
+        let started = Instant::now();
+        let store = self.inner.deps.store.clone();
+        self.wait(|| store.stage(generation, chunk.to_vec()))?;
+        std::thread::sleep(started.elapsed().min(CHUNK_PAUSE_MAX));
+        Ok(())
+    }
+
+    /// Lists the sections of the term that the file does not name.
+    fn missing(&mut self, schedule: &dyn Schedule, snapshot: Option<&Snapshot>) -> Result<(), Stop> {
+        let (mut missing, mut total) = (Vec::new(), 0);
+        for row in snapshot.into_iter().flat_map(Snapshot::rows_in_order) {
+            let id = &row.state.section.id;
+            if !schedule.names(&id.crn)? {
+                total += 1;
+                if missing.len() < LIST_LEN_MAX {
+                    missing.push(id.to_string());
+                }
+            }
+        }
+        let mut report = self.job.live.report();
+        (report.missing, report.missing_total) = (missing, total);
+        Ok(())
+    }
+
+    /// Makes what is staged visible. From here on it cannot be cancelled.
+    fn apply(&mut self, term: &TermId, staged: StagedImport) -> Result<(), Stop> {
+        let generation = staged.generation;
+        self.look()?;
+        self.commit(generation)?;
+        self.phase(Phase::Applying);
+        let store = self.inner.deps.store.clone();
+        let staged = Arc::new(staged);
+        let pool = &self.inner.deps.pool;
+        for _ in 0..TRIES_MAX {
+            let command = Command::ApplyImport(staged.clone());
+            match self.runtime.block_on(pool.ask_or_make(term.clone(), command)) {
+                Ok(Outcome::Imported(tally)) => {
+                    self.count(tally);
+                    return Ok(());
+                }
+                Ok(_) | Err(AskError::Failed) => {
+                    let told = "This is a fault of the hub. Nothing was changed.";
+                    return Err(Stop::Failed(told, "the registrar refused an import".to_owned()));
+                }
+                Err(AskError::Overloaded) => std::thread::sleep(TRY_PAUSE),
+                Err(AskError::OutcomeUnknown) => {
+                    // The writer tells, in order with its commits, which generation is visible now.
+                    // Until it tells, nothing true can be said of this task.
+                    let visible = loop {
+                        match self.wait(|| store.generation(term)) {
+                            Ok(visible) => break visible,
+                            Err(_) if self.inner.stopping.load(Ordering::Acquire) => return Err(Stop::Unknown),
+                            Err(_) => {}
+                        }
+                    };
+                    if visible == generation {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        let told = "The hub was too busy to apply it. Nothing was changed; please try again.";
+        Err(Stop::Failed(told, "the registrar was overloaded".to_owned()))
+    }
+
+    /// From here on it can no longer be cancelled, and may become visible at any moment: that is written down.
+    fn commit(&self, generation: u64) -> Result<(), Stop> {
+        if !self.job.live.commit() {
+            return Err(Stop::Cancelled);
+        }
+        self.job.live.report().applying = Some(generation);
+        let kept = self.job.live.report().kept();
+        let store = self.inner.deps.store.clone();
+        self.wait(|| store.put_task(kept.clone()))
+    }
+
+    /// What the registrar counted when it applied: something may have moved since the comparison.
+    fn count(&self, tally: ImportTally) {
+        let mut report = self.job.live.report();
+        (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
+    }
+
+    /// Takes back what is staged. What cannot be taken back now is before the next import of this term.
+    fn discard(&self, term: &TermId) {
+        let store = self.inner.deps.store.clone();
+        let mut from = None;
+        loop {
+            match self.wait(|| store.discard_staged(term, from.clone())) {
+                Ok(None) => return,
+                Ok(next) => from = next,
+                Err(_) => {
+                    log::warn!("what an import staged for term {term} stays for now");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Removes what the applied import replaced. Left over, it is in nobody's way.
+    fn prune(&self, term: &TermId) {
+        let store = self.inner.deps.store.clone();
+        let mut from = None;
+        while let Ok(Some(next)) = self.wait(|| store.prune(term, from.clone())) {
+            from = Some(next);
+            if self.inner.stopping.load(Ordering::Acquire) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the store, and asks again while it is busy.
+    fn wait<T>(&self, ask: impl Fn() -> StoreFuture<T>) -> Result<T, Stop> {
+        for _ in 0..TRIES_MAX {
+            match self.runtime.block_on(ask()) {
+                Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_))) => {
+                    // A hub that stops does not wait for its imports.
+                    if self.inner.stopping.load(Ordering::Acquire) {
+                        return Err(error.into());
+                    }
+                    std::thread::sleep(TRY_PAUSE);
+                }
+                other => return Ok(other?),
+            }
+        }
+        Err(StoreError::Overloaded.into())
+    }
+
+    /// Writes down how it ended, and tells it.
+    fn finish(&mut self, outcome: Result<(), Stop>) {
+        // Whoever cancelled in the last moment was told so: then it is, unless it was applied.
+        let outcome = match outcome {
+            Ok(()) if !self.job.live.commit() && self.job.live.is_cancelled() => Err(Stop::Cancelled),
+            other => other,
+        };
+        let kept = {
+            let mut report = self.job.live.report();
+            report.phase = Phase::Finished;
+            report.finished_at = Some(self.inner.deps.clock.now());
+            report.applying = None;
+            report.state = match outcome {
+                Ok(()) => TaskState::Done,
+                Err(Stop::Cancelled) => TaskState::Cancelled,
+                Err(Stop::Refused) => TaskState::Failed,
+                Err(Stop::Stopping) => {
+                    report.message =
+                        Some("The hub was stopped before the import was done. Nothing was changed.".to_owned());
+                    TaskState::Failed
+                }
+                Err(Stop::Failed(told, cause)) => {
+                    log::error!("import {} failed: {cause}", report.task);
+                    report.message = Some(told.to_owned());
+                    TaskState::Failed
+                }
+                // It stays as it is written down; the next start finds out how it ended.
+                Err(Stop::Unknown) => return,
+            };
+            report.kept()
+        };
+        let (task, state) = (kept.id.clone(), kept.state.as_str());
+        log::info!("import {task} is {state}");
+        let ended = match kept.state {
+            TaskState::Running => None,
+            TaskState::Done => Some(0),
+            TaskState::Failed => Some(1),
+            TaskState::Cancelled => Some(2),
+        };
+        if let Some(how) = ended {
+            self.inner.finished[how].fetch_add(1, Ordering::Relaxed);
+        }
+        let store = self.inner.deps.store.clone();
+        if self.wait(|| store.put_task(kept.clone())).is_err() {
+            log::error!("how import {task} ended could not be kept; the hub's next start finds it out");
+        }
+        if let Ok(forgotten) = self.wait(|| store.forget_old_tasks()) {
+            for old in forgotten {
+                // A task without errors to list has no such file.
+                let _ = std::fs::remove_file(self.inner.errors_path(&old));
+            }
+        }
+        self.tell(true);
+    }
+}

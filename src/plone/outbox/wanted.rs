@@ -1,0 +1,274 @@
+//! What a section is to be in Plone, and what of it differs from what Plone had when it was last seen. Pure.
+
+use jiff::Timestamp;
+
+use crate::domain::plone::{FieldValue, Fields, PloneField};
+use crate::domain::section::SectionState;
+use crate::plone::format::section::{canonical, to_fields};
+use crate::store::outbox::{OutboxEntry, PloneItem, RosterLine};
+
+/// What becomes of students' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Nobody knows yet who could read them: the field is left as it is.
+    Withheld,
+    /// They are written.
+    Written,
+    /// Somebody could read them: the field is emptied.
+    Removed,
+}
+
+/// How much of a section's definition the hub writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Definition {
+    /// All of it: schedules that are imported into the hub belong into Plone, too.
+    Whole,
+    /// What staff change in the hub.
+    StaffsOnly,
+}
+
+/// What is to be written to an item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Absolute values.
+    pub fields: Fields,
+    /// Fields that the college's type does not have.
+    pub absent: Vec<PloneField>,
+}
+
+/// The numbers of people in a section, and who they are.
+#[must_use]
+pub fn people(state: &SectionState, roster: &[RosterLine], names: Names) -> Fields {
+    let mut fields = Fields::from([
+        (PloneField::SeatsTaken, FieldValue::Number(state.enrolled_total().into())),
+        (PloneField::Waitlisted, FieldValue::Number(state.waitlisted_total().into())),
+    ]);
+    let lines = match names {
+        Names::Withheld => return fields,
+        Names::Written => roster.iter().map(roster_line).collect(),
+        Names::Removed => Vec::new(),
+    };
+    fields.insert(PloneField::Roster, FieldValue::Lines(lines));
+    fields
+}
+
+/// `USER enrolled|waitlisted SINCE`, the time in whole seconds of UTC (RFC 3339).
+fn roster_line(line: &RosterLine) -> String {
+    let since = Timestamp::from_second(line.since.as_second()).unwrap_or(line.since);
+    format!("{} {} {since}", line.user, line.standing.as_str())
+}
+
+/// A new section's fields, all of them.
+#[must_use]
+pub fn whole(entry: &OutboxEntry, names: Names) -> Fields {
+    let mut fields = to_fields(&entry.state.section);
+    fields.extend(people(&entry.state, &entry.roster, names));
+    fields
+}
+
+/// What is to be written to an item so that it says what the hub has. With `in_doubt` it is not known what became of an
+/// earlier write: then the hub's own fields are written whatever the item said last.
+#[must_use]
+pub fn difference(
+    entry: &OutboxEntry,
+    item: &PloneItem,
+    names: Names,
+    definition: Definition,
+    in_doubt: bool,
+) -> Difference {
+    let mut found = Difference::default();
+    let mut add = |field: PloneField, value: FieldValue, last: Option<&FieldValue>, anyway: bool| match last {
+        None => found.absent.push(field),
+        Some(last) if anyway || !same(last, &value) => {
+            found.fields.insert(field, value);
+        }
+        Some(_) => {}
+    };
+    let defined = to_fields(&entry.state.section);
+    let last = readable(&item.fields, &defined);
+    for (field, value) in defined {
+        if is_written(field, &item.fields, definition) {
+            add(field, value, last.get(&field), false);
+        }
+    }
+    for (field, value) in people(&entry.state, &entry.roster, names) {
+        add(field, value, item.fields.get(&field), in_doubt);
+    }
+    found
+}
+
+/// An empty roster is one without lines, however Plone says so.
+fn same(last: &FieldValue, value: &FieldValue) -> bool {
+    let is_empty = |v: &FieldValue| match v {
+        FieldValue::Nothing => true,
+        FieldValue::Lines(lines) => lines.is_empty(),
+        _ => false,
+    };
+    last == value || (is_empty(last) && is_empty(value))
+}
+
+/// Whether the hub writes a field of the definition to an item that is there. Never which section it is; and where a
+/// type has no field for the course, the title names it, and is the college's.
+fn is_written(field: PloneField, last: &Fields, definition: Definition) -> bool {
+    match field {
+        PloneField::Term | PloneField::Crn => false,
+        PloneField::Capacity | PloneField::WaitlistCapacity => true,
+        PloneField::Title => definition == Definition::Whole && last.contains_key(&PloneField::Course),
+        _ => definition == Definition::Whole,
+    }
+}
+
+/// The fields of an item in the form in which the hub writes them. What cannot be read there is taken for equal: whoever
+/// edits it in Plone is told by the pull, and it is not written over.
+fn readable(last: &Fields, defined: &Fields) -> Fields {
+    let mut fields = last.clone();
+    for _ in PloneField::ALL {
+        match canonical(&fields) {
+            Ok(canonical) => return canonical,
+            Err(bad) => {
+                let Some(ours) = defined.get(&bad.field) else { break };
+                fields.insert(bad.field, ours.clone());
+            }
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use crate::domain::ids::{SectionId, UserName};
+    use crate::domain::registration::Standing;
+    use crate::domain::section::Section;
+    use crate::plone::format::section::read;
+
+    fn text(text: &str) -> FieldValue {
+        FieldValue::Text(text.to_owned())
+    }
+
+    fn section() -> Section {
+        read(&Fields::from([
+            (PloneField::Term, text("202701")),
+            (PloneField::Crn, text("10001")),
+            (PloneField::Course, text("MATH 151")),
+            (PloneField::Title, text("Calculus I")),
+            (PloneField::Capacity, FieldValue::Number(30)),
+            (PloneField::Meetings, text("MWF 09:30-10:50")),
+        ]))
+        .unwrap()
+    }
+
+    /// A section with two people in it, and its item as Plone was left with `names`.
+    fn entry(names: Names) -> (OutboxEntry, PloneItem) {
+        let now = Timestamp::from_millisecond(1_800_000_000_750).unwrap();
+        let state =
+            SectionState { enrolled: 1, waiting: 1, outside_enrolled: 4, ..SectionState::new(Arc::new(section())) };
+        let line = |user: &str, standing| RosterLine { user: UserName::parse(user).unwrap(), standing, since: now };
+        let mut entry = OutboxEntry {
+            section: SectionId::parse("202701-10001").unwrap(),
+            version: 1,
+            read_at: now,
+            queued_at: now,
+            attempts: 0,
+            item: None,
+            state,
+            roster: vec![line("ana", Standing::Enrolled), line("bob", Standing::Waitlisted)],
+        };
+        let item = PloneItem {
+            section: entry.section.clone(),
+            uid: "u".to_owned(),
+            path: "/courses/202701-10001".to_owned(),
+            modified: now,
+            fields: whole(&entry, names),
+            deleted: false,
+        };
+        entry.item = Some(item.clone());
+        (entry, item)
+    }
+
+    fn differs(entry: &OutboxEntry, item: &PloneItem, names: Names) -> Vec<&'static str> {
+        let found = difference(entry, item, names, Definition::Whole, false);
+        found.fields.keys().map(|field| field.as_str()).collect()
+    }
+
+    #[test]
+    fn what_plone_has_already_is_not_written() {
+        let (entry, item) = entry(Names::Written);
+        assert_eq!(difference(&entry, &item, Names::Written, Definition::Whole, false), Difference::default());
+    }
+
+    #[test]
+    fn people_are_counted_as_everywhere_and_named_one_a_line() {
+        let (entry, _) = entry(Names::Written);
+        let fields = people(&entry.state, &entry.roster, Names::Written);
+        assert_eq!(fields[&PloneField::SeatsTaken], FieldValue::Number(5));
+        assert_eq!(fields[&PloneField::Waitlisted], FieldValue::Number(1));
+        let lines = ["ana enrolled 2027-01-15T08:00:00Z", "bob waitlisted 2027-01-15T08:00:00Z"];
+        assert_eq!(fields[&PloneField::Roster], FieldValue::Lines(lines.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn names_are_left_alone_until_somebody_knows_who_reads_them_and_taken_away_where_others_do() {
+        let (entry, mut item) = entry(Names::Written);
+        item.fields.insert(PloneField::Roster, FieldValue::Lines(vec!["old enrolled".to_owned()]));
+        assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
+        assert_eq!(differs(&entry, &item, Names::Written), ["roster"]);
+        let found = difference(&entry, &item, Names::Removed, Definition::Whole, false);
+        assert_eq!(found.fields, Fields::from([(PloneField::Roster, FieldValue::Lines(vec![]))]));
+        for empty in [FieldValue::Nothing, FieldValue::Lines(vec![])] {
+            item.fields.insert(PloneField::Roster, empty);
+            assert_eq!(differs(&entry, &item, Names::Removed), [""; 0], "there is nothing to take away");
+        }
+    }
+
+    #[test]
+    fn fields_that_the_type_does_not_have_are_told_and_not_written() {
+        let (entry, mut item) = entry(Names::Withheld);
+        for absent in [PloneField::Waitlisted, PloneField::Instructor] {
+            item.fields.remove(&absent);
+        }
+        item.fields.insert(PloneField::SeatsTaken, FieldValue::Nothing);
+        let found = difference(&entry, &item, Names::Written, Definition::Whole, true);
+        assert_eq!(found.absent, [PloneField::Instructor, PloneField::Waitlisted, PloneField::Roster]);
+        assert_eq!(found.fields, Fields::from([(PloneField::SeatsTaken, FieldValue::Number(5))]));
+    }
+
+    #[test]
+    fn another_spelling_of_the_same_is_no_difference_and_what_cannot_be_read_is_not_written_over() {
+        let (entry, mut item) = entry(Names::Withheld);
+        item.fields.insert(PloneField::Meetings, text("mwf 9:30-10:50"));
+        assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
+        item.fields.insert(PloneField::Meetings, text("whenever 99:99-1"));
+        item.fields.insert(PloneField::Capacity, FieldValue::Number(20));
+        assert_eq!(differs(&entry, &item, Names::Withheld), ["capacity"]);
+    }
+
+    #[test]
+    fn which_section_an_item_is_is_never_written_over() {
+        let (entry, mut item) = entry(Names::Withheld);
+        item.fields.insert(PloneField::Crn, text("99999"));
+        item.fields.insert(PloneField::Title, text("Calculus"));
+        assert_eq!(differs(&entry, &item, Names::Withheld), ["title"]);
+        item.fields.remove(&PloneField::Course);
+        assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0], "there the title is the course's name");
+    }
+
+    #[test]
+    fn without_schedules_only_what_staff_change_is_written() {
+        let (entry, mut item) = entry(Names::Withheld);
+        item.fields.insert(PloneField::Instructor, text("Ada"));
+        item.fields.insert(PloneField::Capacity, FieldValue::Number(20));
+        let found = difference(&entry, &item, Names::Withheld, Definition::StaffsOnly, false);
+        assert_eq!(found.fields, Fields::from([(PloneField::Capacity, FieldValue::Number(30))]));
+    }
+
+    #[test]
+    fn after_a_write_of_unknown_end_the_people_are_written_again() {
+        let (entry, item) = entry(Names::Written);
+        let found = difference(&entry, &item, Names::Written, Definition::Whole, true);
+        let fields: Vec<_> = found.fields.keys().copied().collect();
+        assert_eq!(fields, [PloneField::SeatsTaken, PloneField::Waitlisted, PloneField::Roster]);
+    }
+}

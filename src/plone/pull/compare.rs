@@ -1,0 +1,179 @@
+//! The comparison of three: what Plone has now, what it had when it was last pulled or written, and what the hub has.
+//! It is by value and by field, so that doing it twice is doing it once.
+
+use std::sync::Arc;
+
+use crate::domain::command::SectionEdit;
+use crate::domain::plone::{FieldValue, Fields, PloneField};
+use crate::domain::section::{Section, SectionState};
+use crate::plone::format::section::{take_field, to_fields};
+
+/// What a comparison comes to.
+#[derive(Debug)]
+pub(super) struct Compared {
+    /// What the hub takes over; none: nothing.
+    pub(super) edit: Option<SectionEdit>,
+    /// Whether Plone has something otherwise that is the hub's to say.
+    pub(super) to_write: bool,
+}
+
+/// Compares a section that the hub has. `now` is what Plone has in the hub's own form, `read` the same as a section,
+/// `last` what was last pulled or written.
+///
+/// A field was changed in Plone only when it differs from `last`. It is not taken while the hub has something else than
+/// `last`, too: that is on its way to Plone. What was never pulled or written is Plone's to say: of a college that had
+/// its Plone before it had the hub, Plone knows better.
+pub(super) fn compare(now: &Fields, read: &Section, last: Option<&Fields>, hub: &SectionState) -> Compared {
+    let ours = to_fields(&hub.section);
+    let mut wanted = (*hub.section).clone();
+    // A visitor of Plone sees it.
+    wanted.withdrawn = false;
+    let mut to_write = false;
+    for (field, here) in &ours {
+        let Some(there) = now.get(field).filter(|there| *there != here) else { continue };
+        let was = last.and_then(|last| last.get(field));
+        if was != Some(there) && was.is_none_or(|was| was == here) {
+            take_field(&mut wanted, *field, read);
+        } else {
+            to_write = true;
+        }
+    }
+    to_write |= is_the_hubs_and_other(now, last, hub);
+    let edit =
+        (wanted != *hub.section).then(|| SectionEdit { seen: Some(hub.section.clone()), wanted: Arc::new(wanted) });
+    Compared { edit, to_write }
+}
+
+/// Whether what only the hub writes is otherwise than it was last written, and than it should be.
+fn is_the_hubs_and_other(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> bool {
+    let was = |field| last.and_then(|last| last.get(&field));
+    let number = |field, should_be: u32| {
+        now.get(&field).is_some_and(|there| {
+            let is = if *there == FieldValue::Nothing { &FieldValue::Number(0) } else { there };
+            *is != FieldValue::Number(should_be.into()) && was(field) != Some(there)
+        })
+    };
+    let roster = now.get(&PloneField::Roster).is_some_and(|there| {
+        let is_empty = matches!(there, FieldValue::Nothing) || *there == FieldValue::Lines(Vec::new());
+        match was(PloneField::Roster) {
+            Some(was) => was != there,
+            None => is_empty != (hub.enrolled + hub.waiting == 0),
+        }
+    });
+    number(PloneField::SeatsTaken, hub.enrolled_total())
+        || number(PloneField::Waitlisted, hub.waitlisted_total())
+        || roster
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::SectionId;
+    use crate::plone::format::section::{canonical, read};
+
+    fn text(text: &str) -> FieldValue {
+        FieldValue::Text(text.to_owned())
+    }
+
+    /// An item of Plone with 30 seats, and what a test changes in it.
+    fn item(changes: &[(PloneField, FieldValue)]) -> Fields {
+        let mut fields = Fields::from([
+            (PloneField::Title, text("Calculus")),
+            (PloneField::Term, text("202701")),
+            (PloneField::Crn, text("10001")),
+            (PloneField::Course, text("MATH 151")),
+            (PloneField::Capacity, FieldValue::Number(30)),
+            (PloneField::Instructor, FieldValue::Nothing),
+            (PloneField::SeatsTaken, FieldValue::Nothing),
+            (PloneField::Roster, FieldValue::Lines(Vec::new())),
+        ]);
+        fields.extend(changes.iter().cloned());
+        canonical(&fields).unwrap()
+    }
+
+    fn hub(changes: &[(PloneField, FieldValue)]) -> SectionState {
+        let section = read(&item(changes)).unwrap();
+        assert_eq!(section.id, SectionId::parse("202701-10001").unwrap());
+        SectionState::new(Arc::new(section))
+    }
+
+    /// What is taken over, in words, and whether anything is to be written.
+    fn compared(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> (String, bool) {
+        let compared = compare(now, &read(now).unwrap(), last, hub);
+        let taken = compared.edit.map_or_else(String::new, |edit| {
+            let (seen, wanted) = (to_fields(edit.seen.as_ref().unwrap()), to_fields(&edit.wanted));
+            let changed = wanted.iter().filter(|(field, value)| seen[field] != **value);
+            let mut names: Vec<&str> = changed.map(|(field, _)| field.as_str()).collect();
+            if edit.seen.unwrap().withdrawn != edit.wanted.withdrawn {
+                names.push("shown");
+            }
+            names.join(" ")
+        });
+        (taken, compared.to_write)
+    }
+
+    #[test]
+    fn a_field_is_taken_only_when_plone_changed_it_and_the_hub_did_not() {
+        use PloneField::{Capacity, Instructor, Title};
+        let seats = |seats| (Capacity, FieldValue::Number(seats));
+        let last = item(&[]);
+        let table = [
+            (vec![], vec![], "", false, "nothing changed"),
+            (vec![seats(40)], vec![], "capacity", false, "changed in Plone"),
+            (vec![], vec![seats(40)], "", true, "changed in the hub: its write is on its way"),
+            (vec![seats(40)], vec![seats(50)], "", true, "changed in both: the hub's is on its way"),
+            (vec![seats(40)], vec![seats(40)], "", false, "changed in both alike"),
+            (vec![(Title, text("Calc"))], vec![seats(40)], "title", true, "different fields: both are kept"),
+            (vec![(Instructor, text("Ann")), (Title, text("Calc"))], vec![], "title instructor", false, "several"),
+        ];
+        for (there, here, taken, to_write, why) in table {
+            assert_eq!(compared(&item(&there), Some(&last), &hub(&here)), (taken.to_owned(), to_write), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_pulled_or_written_is_plones_to_say() {
+        let here = hub(&[(PloneField::Capacity, FieldValue::Number(50))]);
+        assert_eq!(compared(&item(&[]), None, &here), ("capacity".to_owned(), false));
+    }
+
+    #[test]
+    fn what_the_type_does_not_have_is_left_alone() {
+        let (mut now, mut last) = (item(&[]), item(&[]));
+        now.remove(&PloneField::Capacity);
+        last.remove(&PloneField::Capacity);
+        let here = hub(&[(PloneField::Capacity, FieldValue::Number(50))]);
+        assert_eq!(compared(&now, Some(&last), &here), (String::new(), false));
+    }
+
+    #[test]
+    fn a_withdrawn_section_that_plone_shows_again_comes_back() {
+        let mut here = hub(&[]);
+        Arc::make_mut(&mut here.section).withdrawn = true;
+        assert_eq!(compared(&item(&[]), Some(&item(&[])), &here), ("shown".to_owned(), false));
+    }
+
+    #[test]
+    fn what_is_the_hubs_and_was_changed_by_hand_is_written_again() {
+        use PloneField::{Roster, SeatsTaken};
+        let lines = |lines: &[&str]| FieldValue::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
+        let mut here = hub(&[]);
+        here.enrolled = 2;
+        let roster = lines(&["ann enrolled", "bob enrolled"]);
+        let written = item(&[(SeatsTaken, FieldValue::Number(2)), (Roster, roster.clone())]);
+        let table = [
+            (FieldValue::Number(2), roster.clone(), false, "as written"),
+            (FieldValue::Number(7), roster.clone(), true, "a count by hand"),
+            (FieldValue::Nothing, roster, true, "a count that was emptied"),
+            (FieldValue::Number(2), lines(&["eve enrolled"]), true, "a roster by hand"),
+        ];
+        for (count, lines, to_write, why) in table {
+            let now = item(&[(SeatsTaken, count), (Roster, lines)]);
+            assert_eq!(compared(&now, Some(&written), &here).1, to_write, "{why}");
+        }
+        here.enrolled = 3;
+        assert!(!compared(&written, Some(&written), &here).1, "the third is on its way already");
+        assert!(compared(&item(&[]), None, &here).1, "never written");
+        assert!(!compared(&item(&[]), None, &hub(&[])).1, "nobody is in it, and nothing says otherwise");
+    }
+}

@@ -1,0 +1,89 @@
+//! Paths of content: from the site's root, with a slash before each piece, as people write them; and as a request has
+//! them.
+
+use crate::plone::port::PloneError;
+use crate::text::percent;
+
+/// What Zope reads as something else than the name of content.
+const NOT_NAMES: [&str; 6] = ["..", ".", "VirtualHostBase", "VirtualHostRoot", "acl_users", "Control_Panel"];
+
+/// A path as a request has it: everything but letters, digits and `-_.~` encoded. A path that names anything but content
+/// is refused, an empty one is the site.
+pub(super) fn encode(path: &str) -> Result<String, PloneError> {
+    let mut encoded = String::with_capacity(path.len() + 8);
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        let is_other = NOT_NAMES.contains(&name)
+            || ["@", "++", "_vh_"].iter().any(|start| name.starts_with(start))
+            || name.chars().any(|c| c.is_control() || c == '\\');
+        if is_other {
+            return Err(PloneError::Refused(format!("{name:?} is not the name of content")));
+        }
+        encoded.push('/');
+        encoded.extend(percent::piece(name));
+    }
+    Ok(encoded)
+}
+
+/// The path of a site's address: `/Plone` of `http://127.0.0.1:8080/Plone`.
+pub(super) fn path_of_url(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
+}
+
+/// The path of content within a site, of Plone's own address for it (`@id`): whatever host Plone thinks it has, it is
+/// below the site's path.
+pub(super) fn of_id(site_url: &str, id: &str) -> Option<String> {
+    let path = id.split(['?', '#']).next().map(path_of_url)?;
+    let within = path.strip_prefix(path_of_url(site_url))?;
+    if !within.is_empty() && !within.starts_with('/') {
+        return None;
+    }
+    percent::decoded(within, |_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_encoded_piece_by_piece() {
+        assert_eq!(encode("/courses/202701-30001").unwrap(), "/courses/202701-30001");
+        assert_eq!(encode("/a b/ü/50%?x#y").unwrap(), "/a%20b/%C3%BC/50%25%3Fx%23y");
+        assert_eq!(encode("").unwrap(), "");
+        assert_eq!(encode("/").unwrap(), "");
+    }
+
+    #[test]
+    fn a_path_that_leaves_the_content_is_refused() {
+        for path in [
+            "/../x",
+            "/courses/..",
+            "/./x",
+            "/@users/dean",
+            "/x/@@manage",
+            "/++api++",
+            "/a\\b",
+            "/VirtualHostRoot",
+            "/\0",
+        ] {
+            assert!(matches!(encode(path), Err(PloneError::Refused(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_plone_is_a_path_of_the_site() {
+        let site = "http://127.0.0.1:8080/Plone";
+        let table = [
+            ("http://127.0.0.1:8080/Plone/courses/a", Some("/courses/a")),
+            ("https://www.college.edu/Plone/courses/a%20b?x=y", Some("/courses/a b")),
+            ("http://127.0.0.1:8080/Plone", Some("")),
+            ("http://127.0.0.1:8080/Plone2/x", None),
+            ("http://127.0.0.1:8080/x", None),
+            ("http://127.0.0.1:8080/Plone/%ff", None),
+        ];
+        for (id, path) in table {
+            assert_eq!(of_id(site, id).as_deref(), path, "{id}");
+        }
+        assert_eq!(of_id("https://www.college.edu", "https://www.college.edu/x").as_deref(), Some("/x"));
+    }
+}

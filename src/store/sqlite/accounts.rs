@@ -1,0 +1,208 @@
+//! Local accounts, people, dead tokens.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::store::StoreFuture;
+use crate::store::accounts::{Account, AccountStore, Person, User, UserFilter, UserPage, UserSource};
+
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::open::{OpenError, open_existing};
+use crate::store::sqlite::rows::{maybe_time_at, time_at, unreadable};
+
+fn user_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
+    UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
+}
+
+fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let role: String = row.get(2)?;
+    Ok(Account {
+        username: user_at(row, 0)?,
+        name: row.get(1)?,
+        role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
+        password_hash: row.get(3)?,
+    })
+}
+
+fn end_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) -> rusqlite::Result<()> {
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO tokens_valid_from (username, valid_from) VALUES (?1, ?2)
+         ON CONFLICT (username) DO UPDATE SET valid_from = max(valid_from, excluded.valid_from)",
+    )?;
+    statement.execute(params![username.as_str(), valid_from.as_millisecond()])?;
+    Ok(())
+}
+
+/// The accounts of a store that another process may have, by name.
+///
+/// # Errors
+/// When there is no store, or it cannot be read.
+pub fn accounts_of(store: &Path) -> Result<Vec<Account>, OpenError> {
+    let connection = open_existing(store)?;
+    all(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
+}
+
+fn all(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
+    conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts ORDER BY username")?
+        .query_map([], account_of)?
+        .collect()
+}
+
+/// Everyone with an account, and everyone who was seen; of somebody who has both, what the account says.
+const USERS: &str = "
+    SELECT a.username, a.name, a.role, 'local', p.last_seen
+    FROM accounts AS a LEFT JOIN people AS p ON p.username = a.username
+    UNION ALL
+    SELECT p.username, p.name, p.role, p.source, p.last_seen FROM people AS p
+    WHERE NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = p.username)
+    ORDER BY 1";
+
+fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
+    let (role, source): (String, String) = (row.get(2)?, row.get(3)?);
+    Ok(User {
+        username: user_at(row, 0)?,
+        name: row.get(1)?,
+        role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
+        source: UserSource::parse(&source).ok_or_else(|| unreadable(3, "not a source"))?,
+        last_seen: maybe_time_at(row, 4)?,
+    })
+}
+
+/// Looks at everyone, one after the other: SQLite knows the cases of ASCII letters only, and a college has tens of
+/// thousands of people, not millions. Only the page is kept in memory.
+fn users(conn: &Connection, filter: &UserFilter) -> rusqlite::Result<UserPage> {
+    let text = filter.text.as_ref().map(|text| text.to_lowercase());
+    let is_wanted = |user: &User| {
+        let found = |words: &str| text.as_ref().is_none_or(|text| words.to_lowercase().contains(text));
+        found(user.username.as_str()) || found(&user.name)
+    };
+    let mut page = UserPage::default();
+    let mut statement = conn.prepare_cached(USERS)?;
+    for user in statement.query_map([], user_of)? {
+        let user = user?;
+        if !is_wanted(&user) {
+            continue;
+        }
+        page.total += 1;
+        if filter.after.as_ref().is_some_and(|after| user.username.as_str() <= after.as_str()) {
+            continue;
+        }
+        if page.items.len() < filter.limit {
+            page.items.push(user);
+        } else if page.next.is_none() {
+            page.next = page.items.last().map(|last| last.username.to_string());
+        }
+    }
+    Ok(page)
+}
+
+impl AccountStore for SqliteStore {
+    fn account(&self, username: &UserName) -> StoreFuture<Option<Account>> {
+        let username = username.clone();
+        self.read(move |conn| {
+            conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts WHERE username = ?1")?
+                .query_row([username.as_str()], account_of)
+                .optional()
+        })
+    }
+
+    fn accounts(&self) -> StoreFuture<Vec<Account>> {
+        self.read(all)
+    }
+
+    fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()> {
+        self.write(move |tx| {
+            tx.prepare_cached(
+                "INSERT INTO accounts (username, name, role, password_hash) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (username) DO UPDATE
+                 SET name = excluded.name, role = excluded.role, password_hash = excluded.password_hash",
+            )?
+            .execute(params![
+                account.username.as_str(),
+                account.name,
+                account.role.as_str(),
+                account.password_hash
+            ])?;
+            valid_from.map_or(Ok(()), |at| end_tokens(tx, &account.username, at))
+        })
+    }
+
+    fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool> {
+        let username = username.clone();
+        self.write(move |tx| {
+            let removed = tx.execute("DELETE FROM accounts WHERE username = ?1", [username.as_str()])? > 0;
+            if removed {
+                end_tokens(tx, &username, valid_from)?;
+            }
+            Ok(removed)
+        })
+    }
+
+    fn users(&self, filter: UserFilter) -> StoreFuture<UserPage> {
+        self.read(move |conn| users(conn, &filter))
+    }
+
+    fn note_people(&self, people: Vec<Person>) -> StoreFuture<()> {
+        self.write(move |tx| {
+            let mut statement = tx.prepare_cached(
+                "INSERT INTO people (username, name, role, source, last_seen)
+                 VALUES (?1, ?2, ?3, CASE WHEN ?5 THEN 'plone'
+                                     WHEN EXISTS (SELECT 1 FROM accounts WHERE username = ?1) THEN 'local'
+                                     ELSE 'token' END, ?4)
+                 ON CONFLICT (username) DO UPDATE
+                 SET name = excluded.name, role = excluded.role, source = excluded.source,
+                     last_seen = max(last_seen, excluded.last_seen)",
+            )?;
+            for person in &people {
+                let last_seen = person.last_seen.as_millisecond();
+                let (name, role) = (person.username.as_str(), person.role.as_str());
+                statement.execute(params![name, person.name, role, last_seen, person.by_plone])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn bury_token(&self, id: Uuid, expires_at: Timestamp) -> StoreFuture<()> {
+        self.write(move |tx| {
+            tx.prepare_cached("INSERT OR IGNORE INTO dead_tokens (id, expires_at) VALUES (?1, ?2)")?
+                .execute(params![id.to_string(), expires_at.as_millisecond()])?;
+            Ok(())
+        })
+    }
+
+    fn end_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()> {
+        let username = username.clone();
+        self.write(move |tx| end_tokens(tx, &username, valid_from))
+    }
+
+    fn dead_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>> {
+        self.read(move |conn| {
+            conn.prepare_cached("SELECT id, expires_at FROM dead_tokens WHERE expires_at > ?1")?
+                .query_map([now.as_millisecond()], |row| {
+                    let id = Uuid::parse_str(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
+                    Ok((id, time_at(row, 1)?))
+                })?
+                .collect()
+        })
+    }
+
+    fn tokens_valid_from(&self) -> StoreFuture<Vec<(UserName, Timestamp)>> {
+        self.read(|conn| {
+            conn.prepare_cached("SELECT username, valid_from FROM tokens_valid_from")?
+                .query_map([], |row| Ok((user_at(row, 0)?, time_at(row, 1)?)))?
+                .collect()
+        })
+    }
+
+    fn forget_expired(&self, now: Timestamp) -> StoreFuture<()> {
+        self.write(move |tx| {
+            tx.prepare_cached("DELETE FROM dead_tokens WHERE expires_at <= ?1")?.execute([now.as_millisecond()])?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! Reading the one sequence of alerts: for whoever hands them out, and for those who may see them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::{Timestamp, ZonedDateTime};
+use rusqlite::{Connection, Row, ToSql, params};
+
+use crate::domain::alert::{Alert, AlertContent};
+use crate::domain::audience::Audience;
+use crate::domain::ids::UserName;
+use crate::domain::registration::Standing;
+use crate::store::StoreFuture;
+use crate::store::alerts::{Ack, AlertStore, Cancelled, Entry, Kept, LogEntry, Page, Reach, Reader, Receipts, Span};
+
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::rows::{time_at, unreadable};
+use crate::store::sqlite::{acks, alerts};
+
+/// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
+const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at";
+
+/// The places in the sequence that one reader may see: `?1` the name (or null), `?2` the role's bit, `?3` after,
+/// `?4` up to. Two ways in, each by its index: what reaches many, and what names this reader.
+const SEEN: &str = "
+    SELECT l.seq FROM alert_log AS l JOIN alerts AS a ON a.id = l.alert_id
+    WHERE l.broad = 1 AND l.seq > ?3 AND l.seq <= ?4 AND (a.everyone = 1 OR a.roles & ?2 <> 0)
+    UNION
+    SELECT l.seq FROM alert_recipients AS r JOIN alert_log AS l ON l.alert_id = r.alert_id
+    WHERE r.user = ?1 AND l.seq > ?3 AND l.seq <= ?4";
+
+/// What staff sent and is in force at `?1`; the notices that the hub writes to one student are not staff's.
+const SENT: &str = "
+    SELECT l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at FROM alerts AS a
+    JOIN alert_log AS l ON l.alert_id = a.id AND l.kind = 'alert'
+    WHERE a.source <> 'registration' AND a.cancelled_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > ?1)
+      AND NOT EXISTS (SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq)";
+
+impl AlertStore for SqliteStore {
+    fn post(&self, alert: Alert, now: ZonedDateTime) -> StoreFuture<Alert> {
+        self.write(move |tx| alerts::post(tx, alert, &now))
+    }
+
+    fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<Cancelled> {
+        let id = id.to_owned();
+        self.write(move |tx| alerts::cancel(tx, &id, now))
+    }
+
+    fn next_due(&self) -> StoreFuture<Option<Timestamp>> {
+        self.read(alerts::next_due)
+    }
+
+    fn release_due(&self, now: ZonedDateTime, limit: usize) -> StoreFuture<usize> {
+        self.write(move |tx| alerts::release_due(tx, &now, limit))
+    }
+
+    fn kept(&self) -> StoreFuture<Kept> {
+        self.read(kept)
+    }
+
+    fn log_after(&self, seq: u64, limit: usize) -> StoreFuture<Vec<LogEntry>> {
+        self.read(move |connection| log_after(connection, seq, limit))
+    }
+
+    fn seen_by(&self, reader: Reader, span: Span) -> StoreFuture<Page> {
+        self.read(move |connection| {
+            // One transaction, so that the end of the sequence is that of the rows read.
+            let tx = connection.unchecked_transaction()?;
+            let sql = format!(
+                "SELECT {ENTRY_COLUMNS} FROM ({SEEN}) AS s JOIN alert_log AS l ON l.seq = s.seq
+                 JOIN alerts AS a ON a.id = l.alert_id ORDER BY l.seq LIMIT ?5"
+            );
+            page(&tx, &sql, &reader, span, &[])
+        })
+    }
+
+    fn in_force(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page> {
+        self.read(move |connection| {
+            let tx = connection.unchecked_transaction()?;
+            let sql = format!(
+                "SELECT {ENTRY_COLUMNS} FROM ({SEEN}) AS s JOIN alert_log AS l ON l.seq = s.seq AND l.kind = 'alert'
+                 JOIN alerts AS a ON a.id = l.alert_id
+                 WHERE a.cancelled_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > ?6)
+                   AND NOT EXISTS (SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq)
+                 ORDER BY l.seq LIMIT ?5"
+            );
+            page(&tx, &sql, &reader, span, &[&now.as_millisecond()])
+        })
+    }
+
+    fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, content, source, sender, created_at FROM alerts
+                     WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT ?1",
+                )?
+                .query_map([limit], |row| alert_at(row, 0, None))?
+                .collect()
+        })
+    }
+
+    fn sent(&self, limit: usize, now: Timestamp) -> StoreFuture<Page> {
+        self.read(move |connection| {
+            let tx = connection.unchecked_transaction()?;
+            let sql = format!("{SENT} ORDER BY l.seq DESC LIMIT ?2");
+            let mut items: Vec<(u64, Entry)> = tx
+                .prepare_cached(&sql)?
+                .query_map(params![now.as_millisecond(), limit], entry_at)?
+                .collect::<rusqlite::Result<_>>()?;
+            items.reverse();
+            Ok(Page { items, seq: kept(&tx)?.last })
+        })
+    }
+
+    fn people_in(&self, audience: Audience, now: ZonedDateTime) -> StoreFuture<HashSet<UserName>> {
+        self.read(move |connection| people_in(connection, &audience, &now))
+    }
+
+    fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>> {
+        self.write(move |tx| acks::ack(tx, &acks))
+    }
+
+    fn acked_by(&self, user: UserName, alerts: Vec<String>) -> StoreFuture<HashSet<String>> {
+        self.read(move |connection| acks::acked_by(connection, &user, alerts))
+    }
+
+    fn receipts(&self, id: &str, limit: usize) -> StoreFuture<Option<Receipts>> {
+        let id = id.to_owned();
+        self.read(move |connection| acks::receipts(connection, &id, limit))
+    }
+
+    fn forget_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize> {
+        self.write(move |tx| alerts::forget_before(tx, cutoff, limit))
+    }
+}
+
+fn kept(connection: &Connection) -> rusqlite::Result<Kept> {
+    // The table of AUTOINCREMENT remembers the last place even when nothing is kept any more.
+    connection
+        .prepare_cached(
+            "SELECT coalesce((SELECT min(seq) FROM alert_log), last + 1), last FROM
+             (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'alert_log'), 0) AS last)",
+        )?
+        .query_row([], |row| Ok(Kept { first: row.get(0)?, last: row.get(1)? }))
+}
+
+fn alert_at(row: &Row<'_>, first: usize, seq: Option<u64>) -> rusqlite::Result<Alert> {
+    let content: String = row.get(first + 1)?;
+    let content: AlertContent = serde_json::from_str(&content).map_err(|e| unreadable(first + 1, e))?;
+    Ok(Alert {
+        id: row.get(first)?,
+        seq,
+        content,
+        source: row.get(first + 2)?,
+        sender: row.get(first + 3)?,
+        created_at: time_at(row, first + 4)?,
+    })
+}
+
+fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, Entry)> {
+    let (seq, kind): (u64, String) = (row.get(0)?, row.get(1)?);
+    let entry = if kind == "cancelled" {
+        Entry::Cancelled(row.get(2)?)
+    } else {
+        Entry::Alert(Box::new(alert_at(row, 2, Some(seq))?))
+    };
+    Ok((seq, entry))
+}
+
+fn page(tx: &Connection, sql: &str, reader: &Reader, span: Span, more: &[&dyn ToSql]) -> rusqlite::Result<Page> {
+    let last = kept(tx)?.last;
+    let until = span.until.unwrap_or(last).min(last);
+    // A place that was never given is one of another store: everything that is kept is news then.
+    let since = if span.since > last { 0 } else { span.since.min(until) };
+    let user = reader.user.as_ref().map(UserName::as_str);
+    let mut values: Vec<&dyn ToSql> = vec![&user, &reader.role_bits, &since, &until, &span.limit];
+    values.extend_from_slice(more);
+    let items: Vec<(u64, Entry)> =
+        tx.prepare_cached(sql)?.query_map(values.as_slice(), entry_at)?.collect::<rusqlite::Result<_>>()?;
+    let seq = if items.len() < span.limit { until } else { items.last().map_or(until, |item| item.0) };
+    Ok(Page { items, seq })
+}
+
+fn log_after(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Result<Vec<LogEntry>> {
+    let tx = connection.unchecked_transaction()?;
+    let sql = format!(
+        "SELECT {ENTRY_COLUMNS}, a.everyone, a.roles FROM alert_log AS l JOIN alerts AS a ON a.id = l.alert_id
+         WHERE l.seq > ?1 ORDER BY l.seq LIMIT ?2"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let mut rows = statement.query((seq, limit))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (seq, entry) = entry_at(row)?;
+        let id: String = row.get(2)?;
+        let users = tx
+            .prepare_cached("SELECT user FROM alert_recipients WHERE alert_id = ?1 ORDER BY user")?
+            .query_map([&id], |row| row.get::<_, String>(0))?
+            .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
+            .collect::<rusqlite::Result<Arc<[_]>>>()?;
+        entries.push(LogEntry { seq, entry, reach: Reach { everyone: row.get(7)?, roles: row.get(8)?, users } });
+    }
+    Ok(entries)
+}
+
+fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) -> rusqlite::Result<HashSet<UserName>> {
+    let mut people: HashSet<UserName> = audience.users.iter().map(|user| user.0.clone()).collect();
+    let mut add = |sql: &str, values: &[&dyn ToSql]| -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(sql)?;
+        for user in statement.query_map(values, |row| row.get::<_, String>(0))? {
+            people.insert(UserName::parse(&user?).map_err(|e| unreadable(0, e))?);
+        }
+        Ok(())
+    };
+    if audience.all {
+        add("SELECT username FROM people UNION SELECT username FROM accounts", &[])?;
+    }
+    for role in &audience.roles {
+        // A local account's role counts, whatever its last token said.
+        add(
+            "SELECT username FROM accounts WHERE role = ?1 UNION SELECT username FROM people
+             WHERE role = ?1 AND username NOT IN (SELECT username FROM accounts)",
+            params![role.as_str()],
+        )?;
+    }
+    let enrolled = Standing::Enrolled.as_str();
+    for section in &audience.sections {
+        add(
+            "SELECT user FROM registrations WHERE term = ?1 AND crn = ?2 AND standing = ?3",
+            params![section.0.term.as_str(), section.0.crn.as_str(), enrolled],
+        )?;
+    }
+    for course in &audience.courses {
+        add(alerts::ENROLLED_IN_COURSE, params![course, enrolled, now.date().to_string()])?;
+    }
+    Ok(people)
+}
+
+#[cfg(test)]
+#[path = "alert_log_tests.rs"]
+mod tests;

@@ -1,0 +1,162 @@
+//! Staged sections and import tasks in the embedded store.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::domain::event::Event;
+use crate::domain::ids::{SANDBOX_PREFIX, TermId};
+use crate::domain::section::SectionState;
+use crate::store::StoreFuture;
+use crate::store::imports::{
+    CHUNK_LEN, EventCursor, EventPage, EventTally, ImportStore, KeptTask, TASKS_KEPT, TaskState,
+};
+
+use crate::store::sqlite::rows::{maybe_time_at, put_section, time_at, unreadable};
+use crate::store::sqlite::{SqliteStore, events};
+
+fn generation(connection: &Connection, term: &TermId) -> rusqlite::Result<u64> {
+    let mut found = connection.prepare_cached("SELECT generation FROM terms WHERE id = ?1")?;
+    Ok(found.query_row([term.as_str()], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// Deletes the rows that `which` (of the term ?1 and its visible generation ?2) finds from the CRN `from` on, at most a
+/// chunk. Answers the CRN to go on from.
+fn remove(
+    store: &SqliteStore,
+    term: &TermId,
+    from: Option<String>,
+    which: &'static str,
+) -> StoreFuture<Option<String>> {
+    let (store, term) = (store.clone(), term.clone());
+    Box::pin(async move {
+        // Looking for them is a walk through the term, so it is done beside the writer.
+        let (id, from) = (term.clone(), from.unwrap_or_default());
+        let found: Vec<(String, u64)> = store
+            .read(move |connection| {
+                let visible = generation(connection, &id)?;
+                let sql = format!(
+                    "SELECT s.crn, s.generation FROM sections AS s WHERE s.term = ?1 AND s.crn >= ?3 AND {which}
+                     ORDER BY s.crn LIMIT ?4"
+                );
+                let mut rows = connection.prepare_cached(&sql)?;
+                let rows = rows
+                    .query_map(params![id.as_str(), visible, from, CHUNK_LEN], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                rows.collect()
+            })
+            .await?;
+        // The last CRN is looked at again: the chunk may have cut its rows, and those seen are gone by then.
+        let next = found.last().filter(|_| found.len() == CHUNK_LEN).map(|(crn, _)| crn.clone());
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let remove = move |tx: &Connection| {
+            let mut delete =
+                tx.prepare_cached("DELETE FROM sections WHERE term = ?1 AND crn = ?2 AND generation = ?3")?;
+            for (crn, generation) in &found {
+                delete.execute(params![term.as_str(), crn, generation])?;
+            }
+            Ok(())
+        };
+        store.write(remove).await?;
+        Ok(next)
+    })
+}
+
+fn task_at(row: &Row<'_>) -> rusqlite::Result<KeptTask> {
+    let state: String = row.get(1)?;
+    let all = [TaskState::Running, TaskState::Done, TaskState::Failed, TaskState::Cancelled];
+    Ok(KeptTask {
+        id: row.get(0)?,
+        state: all.into_iter().find(|s| s.as_str() == state).ok_or_else(|| unreadable(1, "unknown state"))?,
+        started_at: time_at(row, 2)?,
+        finished_at: maybe_time_at(row, 3)?,
+        body: row.get(4)?,
+    })
+}
+
+impl ImportStore for SqliteStore {
+    fn generation(&self, term: &TermId) -> StoreFuture<u64> {
+        let term = term.clone();
+        self.write(move |tx| generation(tx, &term))
+    }
+
+    fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()> {
+        self.write(move |tx| sections.iter().try_for_each(|state| put_section(tx, state, generation)))
+    }
+
+    fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {
+        remove(self, term, from, "s.generation > ?2")
+    }
+
+    fn prune(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {
+        let replaced =
+            "s.generation < ?2 AND EXISTS (SELECT 1 FROM sections AS v WHERE v.term = s.term AND v.crn = s.crn
+            AND v.generation > s.generation AND v.generation <= ?2)";
+        remove(self, term, from, replaced)
+    }
+
+    fn put_task(&self, task: KeptTask) -> StoreFuture<()> {
+        self.write(move |tx| {
+            tx.prepare_cached(
+                "INSERT INTO import_tasks (id, state, started_at, finished_at, body) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (id) DO UPDATE SET state = ?2, finished_at = ?4, body = ?5",
+            )?
+            .execute(params![
+                task.id,
+                task.state.as_str(),
+                task.started_at.as_millisecond(),
+                task.finished_at.map(Timestamp::as_millisecond),
+                task.body,
+            ])?;
+            Ok(())
+        })
+    }
+
+    fn task(&self, id: &str) -> StoreFuture<Option<KeptTask>> {
+        let id = id.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT id, state, started_at, finished_at, body FROM import_tasks WHERE id = ?1";
+            connection.prepare_cached(sql)?.query_row([id], task_at).optional()
+        })
+    }
+
+    fn running_tasks(&self) -> StoreFuture<Vec<KeptTask>> {
+        self.read(|connection| {
+            let sql = "SELECT id, state, started_at, finished_at, body FROM import_tasks WHERE state = 'running'";
+            connection.prepare_cached(sql)?.query_map([], task_at)?.collect()
+        })
+    }
+
+    fn forget_old_tasks(&self) -> StoreFuture<Vec<String>> {
+        self.write(|tx| {
+            // Those of a demonstration are nobody's, go with its sandbox, and must not take the place of others.
+            let sql = "DELETE FROM import_tasks WHERE state <> 'running' AND id NOT IN
+                (SELECT id FROM import_tasks
+                 WHERE state <> 'running' AND coalesce(json_extract(body, '$.term'), '') NOT GLOB ?2
+                 ORDER BY started_at DESC, id DESC LIMIT ?1)
+                AND coalesce(json_extract(body, '$.term'), '') NOT GLOB ?2
+                RETURNING id";
+            let sandbox = format!("{SANDBOX_PREFIX}*");
+            tx.prepare_cached(sql)?.query_map(params![TASKS_KEPT, sandbox], |row| row.get(0))?.collect()
+        })
+    }
+
+    fn put_events(&self, events: Vec<Event>, dry: bool) -> StoreFuture<EventTally> {
+        if dry {
+            return self.read(move |connection| events::compare(connection, &events));
+        }
+        self.write(move |tx| {
+            let tally = events::compare(tx, &events)?;
+            events::put(tx, &events)?;
+            Ok(tally)
+        })
+    }
+
+    fn remove_events(&self, ids: Vec<String>) -> StoreFuture<()> {
+        self.write(move |tx| events::remove(tx, &ids))
+    }
+
+    fn events(&self, since: Option<EventCursor>, limit: usize) -> StoreFuture<EventPage> {
+        self.read(move |connection| events::page(connection, since.as_ref(), limit))
+    }
+}

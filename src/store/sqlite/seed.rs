@@ -1,0 +1,41 @@
+//! Filling of an empty store, in one transaction.
+
+use jiff::tz::TimeZone;
+use rusqlite::params;
+
+use crate::store::StoreFuture;
+use crate::store::seed::{Seed, SeedStore};
+use crate::store::sqlite::{SqliteStore, alerts, marks, rows};
+
+impl SeedStore for SqliteStore {
+    fn seed(&self, seed: Seed) -> StoreFuture<bool> {
+        let with_outbox = self.inner.options.outbox;
+        self.write(move |tx| {
+            let used: bool =
+                tx.query_row("SELECT EXISTS (SELECT 1 FROM terms) OR EXISTS (SELECT 1 FROM accounts)", [], |row| {
+                    row.get(0)
+                })?;
+            if used {
+                return Ok(false);
+            }
+            for (term, sections) in &seed.terms {
+                rows::put_term(tx, term, 1, 1)?;
+                for state in sections {
+                    rows::put_section(tx, state, 1)?;
+                }
+            }
+            let mut account =
+                tx.prepare("INSERT INTO accounts (username, name, role, password_hash) VALUES (?1, ?2, ?3, ?4)")?;
+            for one in &seed.accounts {
+                account.execute(params![one.username.as_str(), one.name, one.role.as_str(), one.password_hash])?;
+            }
+            alerts::put(tx, &seed.alert)?;
+            let at = seed.alert.created_at.to_zoned_datetime(TimeZone::UTC);
+            alerts::send_out(tx, &seed.alert.id, &seed.alert.content, &at)?;
+            if with_outbox {
+                marks::mark_all(tx, seed.alert.created_at)?;
+            }
+            Ok(true)
+        })
+    }
+}

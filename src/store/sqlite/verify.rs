@@ -1,0 +1,134 @@
+//! Counts every seat anew from the registrations and tells what differs. Reads one consistent snapshot, beside a
+//! running hub or without one, and changes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::domain::ids::{Crn, SectionId, TermId, UserName};
+use crate::domain::registration::{Registration, Standing};
+use crate::domain::section::{SectionState, SectionStatus};
+
+use crate::store::sqlite::open::{OpenError, open_existing};
+use crate::store::sqlite::rows::unreadable;
+use crate::store::sqlite::terms::read_term;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verification {
+    /// Terms looked at.
+    pub terms: usize,
+    /// Sections looked at.
+    pub sections: usize,
+    /// Seats and places in line, as the registrations have them.
+    pub held: usize,
+    /// What is stored and is not what the registrations add up to, a sentence each. None: all is well.
+    pub differences: Vec<String>,
+    /// What is unusual and may be right: staff and imports may change a section under those who are in it.
+    pub notes: Vec<String>,
+}
+
+/// A term's sections by CRN.
+type Sections<'t> = HashMap<Crn, &'t SectionState>;
+
+/// Looks at a whole store.
+///
+/// # Errors
+/// When there is no store, or it cannot be read.
+pub fn verify(store: &Path) -> Result<Verification, OpenError> {
+    let connection = open_existing(store)?;
+    look(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
+}
+
+fn look(connection: &Connection) -> rusqlite::Result<Verification> {
+    // One read transaction: whatever is committed meanwhile is not seen.
+    connection.execute_batch("BEGIN")?;
+    let ids: Vec<String> = connection
+        .prepare("SELECT id FROM terms UNION SELECT term FROM registrations UNION SELECT term FROM seats ORDER BY 1")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut found = Verification::default();
+    for id in ids {
+        let id = TermId::parse(&id).map_err(|e| unreadable(0, e))?;
+        look_at_term(connection, &id, &mut found)?;
+    }
+    connection.execute_batch("COMMIT")?;
+    Ok(found)
+}
+
+fn look_at_term(connection: &Connection, id: &TermId, found: &mut Verification) -> rusqlite::Result<()> {
+    let term = read_term(connection, id)?;
+    let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
+    for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_held()) {
+        let numbers = counted.entry(registration.crn.clone()).or_default();
+        match registration.standing {
+            Standing::Enrolled => numbers.0 += 1,
+            _ => numbers.1 += 1,
+        }
+        found.held += 1;
+    }
+    found.terms += 1;
+    found.sections += term.sections.len();
+    let sections: Sections<'_> = term.sections.iter().map(|s| (s.section.id.crn.clone(), s)).collect();
+
+    let mut in_order: Vec<&SectionState> = sections.values().copied().collect();
+    in_order.sort_by(|a, b| a.section.id.cmp(&b.section.id));
+    for state in in_order {
+        let (enrolled, waiting) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
+        let section = &state.section.id;
+        tell_difference(found, section, "enrolled", state.enrolled, enrolled);
+        tell_difference(found, section, "waitlisted", state.waiting, waiting);
+        let (total, capacity) = (state.enrolled_total(), state.section.capacity);
+        if total > capacity {
+            found.notes.push(format!("{section}: {total} enrolled, capacity {capacity}"));
+        }
+    }
+    for crn in counted.keys().filter(|crn| !sections.contains_key(*crn)) {
+        found.differences.push(format!("{id}-{crn}: registrations in a section that does not exist"));
+    }
+    for crn in stray_counts(connection, id, &sections)? {
+        found.differences.push(format!("{id}-{crn}: a count of seats in a section that does not exist"));
+    }
+    for week in term.registrations.chunk_by(|(a, _), (b, _)| a == b) {
+        tell_conflicts(found, id, &sections, week);
+    }
+    Ok(())
+}
+
+fn tell_difference(found: &mut Verification, section: &SectionId, what: &str, stored: u32, counted: u32) {
+    if stored != counted {
+        found.differences.push(format!("{section}: {stored} {what} by its count, {counted} by its registrations"));
+    }
+}
+
+/// Counts that belong to no section.
+fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -> rusqlite::Result<Vec<String>> {
+    let mut counts =
+        connection.prepare("SELECT crn FROM seats WHERE term = ?1 AND enrolled + waitlisted > 0 ORDER BY crn")?;
+    let crns: Vec<String> = counts.query_map([id.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(crns.into_iter().filter(|crn| !sections.contains_key(crn.as_str())).collect())
+}
+
+/// Notes which sections of one student's week do not go together.
+fn tell_conflicts(found: &mut Verification, term: &TermId, sections: &Sections<'_>, week: &[(UserName, Registration)]) {
+    let held: Vec<_> = week
+        .iter()
+        .filter(|(_, r)| r.is_held())
+        .filter_map(|(student, r)| Some((student, &sections.get(&r.crn)?.section)))
+        .filter(|(_, section)| section.status != SectionStatus::Cancelled)
+        .collect();
+    for (at, (student, one)) in held.iter().enumerate() {
+        for (_, other) in &held[at + 1..] {
+            let why = if one.same_course(other) {
+                "two sections of one course and component"
+            } else if one.overlaps(other) {
+                "two sections at one time"
+            } else {
+                continue;
+            };
+            let (one, other) = (&one.id.crn, &other.id.crn);
+            found.notes.push(format!("{term}: {student} holds {one} and {other}, {why}"));
+        }
+    }
+}

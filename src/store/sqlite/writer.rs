@@ -1,0 +1,263 @@
+//! The one thread that writes. It takes whatever waits, runs each job in a savepoint of one transaction, commits once,
+//! and only then tells the callers: group commit. SQLite's `synchronous=FULL` makes that commit one fsync.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::store::StoreError;
+use crate::store::gauge::StoreGauge;
+
+use crate::store::sqlite::open::{OpenError, connect};
+
+/// Jobs that may wait. A registrar has one batch here at a time, so this is room for sign-ins, alerts and audit lines.
+const JOBS_MAX: usize = 4_096;
+/// Jobs in one transaction: a bound on how long the first of them waits for the last.
+const JOBS_PER_COMMIT_MAX: usize = 512;
+/// How often a store that failed is tried again.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
+
+/// A piece of work, and the one who waits for it.
+pub(super) trait Job: Send {
+    /// Does the work. An error takes back what it wrote.
+    fn run(&mut self, tx: &Connection) -> rusqlite::Result<()>;
+    /// Tells the caller, after the commit.
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+struct FnJob<T, F> {
+    work: Option<F>,
+    value: Option<T>,
+    caller: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for FnJob<T, F> {
+    fn run(&mut self, tx: &Connection) -> rusqlite::Result<()> {
+        if let Some(work) = self.work.take() {
+            self.value = Some(work(tx)?);
+        }
+        Ok(())
+    }
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let answer = match (outcome, self.value) {
+            (Ok(()), Some(value)) => Ok(value),
+            (Ok(()), None) => Err(StoreError::Refused("the work did not run".to_owned())),
+            (Err(error), _) => Err(error),
+        };
+        // A caller that left needs no answer; what was written stays written.
+        let _ = self.caller.send(answer);
+    }
+}
+
+/// What a caller waits on: the value, after the commit.
+pub(super) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
+
+/// A job from a closure, and the answer that its caller waits for.
+pub(super) fn job<T, F>(work: F) -> (Box<dyn Job>, Answer<T>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+{
+    let (caller, answer) = oneshot::channel();
+    (Box::new(FnJob { work: Some(work), value: None, caller }), answer)
+}
+
+/// The handle of the writer thread; dropping it lets the thread finish what was accepted, and waits for it.
+pub(super) struct Writer {
+    jobs: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    gauge: Arc<StoreGauge>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, path: PathBuf) -> Result<Self, OpenError> {
+        let (jobs, queue) = sync_channel(JOBS_MAX);
+        let gauge = Arc::new(StoreGauge::default());
+        let mut journal = Journal { connection: Some(connection), path: path.clone(), gauge: gauge.clone() };
+        let thread = std::thread::Builder::new()
+            .name("eduhub-writer".to_owned())
+            .spawn(move || journal.serve(&queue))
+            .map_err(|error| OpenError::Io { path, error })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), gauge })
+    }
+
+    pub(super) fn gauge(&self) -> Arc<StoreGauge> {
+        self.gauge.clone()
+    }
+
+    /// Hands over a job without waiting.
+    pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        if self.gauge.recovering.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("it is recovering from a failed commit".to_owned()));
+        }
+        let Some(jobs) = &self.jobs else { return Err(StoreError::Unavailable("it is closed".to_owned())) };
+        self.gauge.queued.fetch_add(1, Ordering::Relaxed);
+        jobs.try_send(job).map_err(|error| {
+            self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => StoreError::Unavailable("the writer ended".to_owned()),
+            }
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the writer thread panicked");
+        }
+    }
+}
+
+/// The writer thread's side.
+struct Journal {
+    connection: Option<Connection>,
+    path: PathBuf,
+    gauge: Arc<StoreGauge>,
+}
+
+impl Journal {
+    fn serve(&mut self, queue: &Receiver<Box<dyn Job>>) {
+        loop {
+            let first = if self.connection.is_some() {
+                match queue.recv() {
+                    Ok(job) => job,
+                    Err(_) => return,
+                }
+            } else {
+                match queue.recv_timeout(RECOVERY_PAUSE) {
+                    Ok(job) => {
+                        self.tell(vec![(job, Err(unusable()))]);
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.recover();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            };
+            let mut jobs = vec![first];
+            while jobs.len() < JOBS_PER_COMMIT_MAX
+                && let Ok(job) = queue.try_recv()
+            {
+                jobs.push(job);
+            }
+            self.commit(jobs);
+        }
+    }
+
+    /// One transaction for all of `jobs`.
+    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let started = Instant::now();
+        let Some(connection) = self.connection.take() else {
+            self.tell(jobs.into_iter().map(|job| (job, Err(unusable()))).collect());
+            return;
+        };
+        let outcome = connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
+            let results =
+                jobs.iter_mut().map(|job| in_savepoint(&connection, job.as_mut())).collect::<Result<Vec<_>, _>>()?;
+            connection.execute_batch("COMMIT")?;
+            Ok(results)
+        });
+        match outcome {
+            Ok(results) => {
+                self.connection = Some(connection);
+                self.gauge.commits.fetch_add(1, Ordering::Relaxed);
+                let took = started.elapsed();
+                self.gauge.commit_took.record(took);
+                let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                self.gauge.commit_us_total.fetch_add(us, Ordering::Relaxed);
+                self.gauge.last_commit_us.store(us, Ordering::Relaxed);
+                self.tell(jobs.into_iter().zip(results).collect());
+            }
+            Err(error) => {
+                // What a failed fsync left in the page cache may not be on the disk: nothing is trusted until the file
+                // was opened anew and its log written back.
+                log::error!("a commit failed, the store is opened anew: {error}");
+                self.gauge.failures.fetch_add(1, Ordering::Relaxed);
+                self.gauge.recovering.store(true, Ordering::Release);
+                drop(connection);
+                let failed = StoreError::CommitFailed(error.to_string());
+                self.tell(jobs.into_iter().map(|job| (job, Err(failed.clone()))).collect());
+                self.recover();
+            }
+        }
+    }
+
+    fn tell(&self, told: Vec<(Box<dyn Job>, Result<(), StoreError>)>) {
+        for (job, outcome) in told {
+            self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
+            job.finish(outcome);
+        }
+    }
+
+    /// Tries to open the file anew and to write its log back.
+    fn recover(&mut self) {
+        let opened = connect(&self.path).map_err(|e| e.to_string()).and_then(|connection| {
+            // The pragma answers a row: (busy, pages in the log, pages written back).
+            let busy: i64 = connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+                .map_err(|e| e.to_string())?;
+            if busy == 0 { Ok(connection) } else { Err("readers hold its log".to_owned()) }
+        });
+        match opened {
+            Ok(connection) => {
+                log::warn!("the store is usable again");
+                self.connection = Some(connection);
+                self.gauge.recovering.store(false, Ordering::Release);
+            }
+            Err(error) => log::error!("the store is not usable yet: {error}"),
+        }
+    }
+}
+
+fn unusable() -> StoreError {
+    StoreError::Unavailable("it is recovering from a failed commit".to_owned())
+}
+
+/// Runs one job so that its failure takes back only its own writes. The outer error means that the whole transaction is
+/// lost (a full disk takes more than a savepoint back).
+fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<Result<(), StoreError>> {
+    connection.execute_batch("SAVEPOINT job")?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| job.run(connection)));
+    let refused = match outcome {
+        Ok(Ok(())) => {
+            connection.execute_batch("RELEASE job")?;
+            return Ok(Ok(()));
+        }
+        Ok(Err(error)) if is_fatal(&error) => return Err(error),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "its work panicked".to_owned(),
+    };
+    connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
+    log::error!("the store refused a record: {refused}");
+    Ok(Err(StoreError::Refused(refused)))
+}
+
+/// Errors of the disk rather than of the record.
+fn is_fatal(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode;
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::OutOfMemory
+                | ErrorCode::CannotOpen
+        )
+    )
+}
