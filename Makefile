@@ -61,7 +61,7 @@ run-plone: plone ## the hub in front of that Plone, on http://127.0.0.1:8000
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-bench: ## measures the hub beside what it is compared to
+bench: plone-template ## measures the hub beside what it is compared to (one part: cargo bench --bench hub -- registrations)
 	$(CARGO) bench --locked --bench hub
 
 page-bench: chromium ## measures the student's page while 500 of 3,465 sections change each second, for SECONDS=300

@@ -53,6 +53,11 @@ fn home() -> PathBuf {
 }
 
 impl Plone {
+    /// Returns whether `make plone-template` has installed Plone and made the site.
+    pub fn is_installed() -> bool {
+        home().join("template/made").exists() && home().join("venv/installed").exists()
+    }
+
     /// Starts a Plone with a fresh copy of the site and waits until it answers.
     pub fn start() -> Self {
         Self::start_as(false)
@@ -64,12 +69,10 @@ impl Plone {
     }
 
     fn start_as(side_doors_open: bool) -> Self {
-        let template = home().join("template");
-        let made = template.join("made").exists() && home().join("venv/installed").exists();
-        assert!(made, "Plone is not installed: run `make plone-template`");
+        assert!(Self::is_installed(), "Plone is not installed: run `make plone-template`");
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for Plone");
         fs::create_dir_all(folder.path().join("etc")).expect("a folder");
-        copy(&template, &folder.path().join("var")).expect("the template can be copied");
+        copy(&home().join("template"), &folder.path().join("var")).expect("the template can be copied");
         fs::create_dir(folder.path().join("var/log")).expect("a folder");
         let mut plone = Self { folder, port: 0, side_doors_open, process: Mutex::new(None) };
         for _ in 0..PORTS_TRIED {

@@ -330,3 +330,15 @@ fn receipts_of_a_role_alert_list_the_known_users_of_that_role() {
     assert_eq!(admin.get(&format!("{path}/receipts")).expect(200).json()["recipients"], 0);
     assert_eq!(admin.post_json(&format!("{path}/ack"), &json!({})).expect(404).code(), "not_found");
 }
+
+#[test]
+fn a_session_and_the_newest_demonstration_are_as_documented() {
+    let home = Home::new();
+    let server = hub(&home);
+    let mut admin = server.client().signed_in(&home.token("boss", "admin"));
+    let (visitor, signed_in) = (server.client().get("/api/v1/session"), admin.get("/api/v1/session"));
+    for session in [visitor.expect(200).json(), signed_in.expect(200).json()] {
+        assert_is_response_of("/api/v1/session", &session);
+    }
+    assert_is_response_of("/api/v1/admin/demo", &admin.get("/api/v1/admin/demo").expect(200).json());
+}
