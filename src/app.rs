@@ -25,7 +25,7 @@ use crate::http::auth::identify;
 use crate::http::dashboard::LastParts;
 use crate::http::demo::Demos;
 use crate::http::hot::HotAnswers;
-use crate::http::proxy::{PloneProxy, own_origin};
+use crate::http::proxy::own_origin;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
 use crate::http::site::Site;
@@ -35,6 +35,7 @@ use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::live::relay::Relay;
 use crate::observe::Observed;
+use crate::plone::proxy::PloneProxy;
 use crate::rush::sandbox::Sandboxes;
 use crate::store::accounts::{AccountStore, AuditStore};
 use crate::store::imports::ImportStore;
@@ -237,7 +238,10 @@ fn http_server(
     listener: std::net::TcpListener,
     demos: Data<Demos>,
 ) -> anyhow::Result<Server> {
-    let proxy = shared.bridge.as_ref().map(|bridge| bridge.proxy(config, listener.local_addr()?.port())).transpose()?;
+    let proxy = match &shared.bridge {
+        Some(bridge) => Some(bridge.proxy(config, shared.identity.clone(), listener.local_addr()?.port())?),
+        None => None,
+    };
     let proxy = proxy.map(Data::new);
     let hot = Data::new(HotAnswers::new(config.server.seats_tick));
     let site = Data::new(site.clone());

@@ -15,13 +15,13 @@ use crate::core::Core;
 use crate::domain::ids::{SANDBOX_PREFIX, UserName};
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
-use crate::http::proxy::PloneProxy;
 use crate::identity::members::PlainMember;
 use crate::identity::{Audit, Identity, PloneSignIn};
 use crate::plone::announcements::{Announcements, NewsDeps, TokenOf};
 use crate::plone::outbox::PloneOutbox;
 use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
 use crate::plone::port::Plone;
+use crate::plone::proxy::PloneProxy;
 use crate::plone::pull::{PullDeps, PullOptions, Puller};
 use crate::plone::rest::{PloneClient, PloneOptions};
 use crate::rush::PloneJob;
@@ -190,9 +190,9 @@ impl Bridge {
     ///
     /// # Errors
     /// When its addresses cannot be used.
-    pub fn proxy(&self, config: &Config, port: u16) -> anyhow::Result<PloneProxy> {
+    pub fn proxy(&self, config: &Config, identity: Arc<Identity>, port: u16) -> anyhow::Result<PloneProxy> {
         let (hub, own) = (config.server.public_url.as_deref(), config.plone.proxy_url.as_deref());
-        Ok(PloneProxy::new(self.client.clone(), hub, port, own)?)
+        Ok(PloneProxy::new(self.client.clone(), identity, hub, port, own)?)
     }
 
     /// What handlers find of it: `Option<Data<dyn Plone>>` and so on, none without a Plone.

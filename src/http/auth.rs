@@ -15,13 +15,12 @@ use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
 use crate::http::site::{OriginVerdict, Site};
+pub use crate::identity::SESSION_COOKIE;
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
 
-/// The cookie of a sign-in.
-pub const SESSION_COOKIE: &str = "eduhub_session";
 /// What watches the hub is never told to wait.
 const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 

@@ -38,6 +38,8 @@ pub use audit::Audit;
 pub use gate::{Identity, Settings};
 pub use plone::PloneSignIn;
 
+/// Name of the cookie that carries a sign-in.
+pub const SESSION_COOKIE: &str = "eduhub_session";
 /// What a token of a sandbox is good for; the handlers of these see to it that nothing but the sandbox is looked at.
 const SANDBOX_PATHS: [&str; 4] =
     ["/api/v1/seats", "/api/v1/me/registrations", "/api/v1/imports", "/api/v1/admin/demo/sandboxes"];

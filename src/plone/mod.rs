@@ -3,12 +3,14 @@
 //! - [`port`]: what the hub asks of Plone; [`rest`]: the same over Plone's REST API
 //! - [`announcements`]: news for visitors and members; [`reads`]: copies of what was read of Plone
 //! - [`pull`]: the catalogue follows Plone; [`outbox`]: committed seats are written to Plone
+//! - [`proxy`]: requests of browsers, forwarded to Plone
 //! - [`format`]: how sections, meetings and tokens are written in Plone
 
 pub mod announcements;
 pub mod format;
 pub mod outbox;
 pub mod port;
+pub mod proxy;
 pub mod pull;
 pub mod reads;
 pub mod rest;
