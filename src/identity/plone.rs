@@ -9,7 +9,7 @@ use tokio::sync::{SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use crate::domain::ids::UserName;
-use crate::domain::plone::RoleMap;
+use crate::domain::role::RoleMap;
 use crate::domain::role::Role;
 use crate::plone::port::{Directory, PloneError, PlonePerson};
 use crate::store::members::{Member, MemberStore};

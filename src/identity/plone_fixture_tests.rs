@@ -17,7 +17,7 @@ use super::{Audit, Identity, Settings};
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
-use crate::domain::plone::RoleMap;
+use crate::domain::role::RoleMap;
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
 use crate::plone::port::{Directory, PloneError, PloneFuture, PlonePerson};
@@ -158,7 +158,11 @@ impl Hub {
             directory: plone.clone(),
             members: store.clone(),
             audit: Audit::start(store.clone()),
-            roles: RoleMap { staff: vec!["Editor".to_owned(), "group:desk".to_owned()], ..RoleMap::default() },
+            roles: RoleMap {
+                admin: vec!["Manager".to_owned(), "Site Administrator".to_owned()],
+                staff: vec!["Editor".to_owned(), "group:desk".to_owned()],
+                student: vec!["Member".to_owned()],
+            },
             hub_user: user("hub"),
             timeout: Duration::from_millis(50),
             at_once: 1,

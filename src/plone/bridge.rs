@@ -32,7 +32,7 @@ use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
 
 use crate::domain::ids::{SectionId, UserName};
-use crate::domain::plone::PloneField;
+use crate::domain::fields::SectionField;
 
 /// What the bridge depends on.
 pub struct BridgeDeps {
@@ -133,7 +133,7 @@ impl Bridge {
             write_schedules: settings.write_schedules,
             pool_size: settings.pool_size,
             check: settings.sync,
-            roster_field: format!("{url} {} {}", settings.section_type, settings.field_name(PloneField::Roster)),
+            roster_field: format!("{url} {} {}", settings.section_type, settings.field_name(SectionField::Roster)),
         };
         let outbox = OutboxDeps {
             store: deps.outbox.clone(),

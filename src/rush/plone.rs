@@ -12,8 +12,8 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
 use crate::config::plone::Plone as Settings;
+use crate::domain::fields::SectionField;
 use crate::domain::ids::SANDBOX_PREFIX;
-use crate::domain::plone::PloneField;
 use crate::histogram::Histogram;
 
 use crate::rush::report::{Percentiles, Row};
@@ -59,10 +59,10 @@ impl PloneJob {
         fields.insert("title".to_owned(), "EduHub: a demonstration, deleted after it".into());
         let own = [
             // A pull ignores items of such a term.
-            (PloneField::Term, json!(format!("{SANDBOX_PREFIX}plone"))),
-            (PloneField::Crn, json!("1")),
-            (PloneField::Course, json!("DEMO 100")),
-            (PloneField::Capacity, json!(0)),
+            (SectionField::Term, json!(format!("{SANDBOX_PREFIX}plone"))),
+            (SectionField::Crn, json!("1")),
+            (SectionField::Course, json!("DEMO 100")),
+            (SectionField::Capacity, json!(0)),
         ];
         fields.extend(own.map(|(field, value)| (plone.field_name(field).to_owned(), value)));
         Some(Self {
@@ -71,7 +71,7 @@ impl PloneJob {
             password: plone.password.expose_secret().to_owned(),
             folder: plone.sections_path.clone(),
             fields,
-            seats_field: plone.field_name(PloneField::SeatsTaken).to_owned(),
+            seats_field: plone.field_name(SectionField::SeatsTaken).to_owned(),
             capacity: 0,
         })
     }

@@ -1,7 +1,7 @@
 //! What every store promises of its outbox: no change of a section is forgotten, and none is thought sent that was not.
 
+use eduhub::domain::fields::{FieldValue, Fields, SectionField};
 use eduhub::domain::ids::SectionId;
-use eduhub::domain::plone::{FieldValue, Fields, PloneField};
 use eduhub::store::outbox::{MARKED_AT_ONCE, OutboxEntry, OutboxStore, PloneItem, Written};
 use eduhub::store::terms::TermStore;
 use jiff::Timestamp;
@@ -29,13 +29,13 @@ fn item(of: &SectionId) -> PloneItem {
         uid: format!("uid-{}", of.crn),
         path: format!("/courses/{}", of.crn),
         modified: Timestamp::from_second(1_700_000_000).unwrap(),
-        fields: Fields::from([(PloneField::SeatsTaken, FieldValue::Number(3))]),
+        fields: Fields::from([(SectionField::SeatsTaken, FieldValue::Number(3))]),
         deleted: false,
     }
 }
 
 /// What was written of an entry that has an item.
-fn written(entry: &OutboxEntry, read_at: Timestamp, fields: &[(PloneField, FieldValue)]) -> Written {
+fn written(entry: &OutboxEntry, read_at: Timestamp, fields: &[(SectionField, FieldValue)]) -> Written {
     let seen = entry.item.clone().expect("it has an item");
     Written { seen, fields: fields.iter().cloned().collect(), version: entry.version, read_at }
 }
@@ -203,8 +203,8 @@ pub(crate) fn what_was_written_while_a_pull_read_it_stays<H: House>() {
     wait(desk.store.put_items(vec![x.clone(), y.clone()])).unwrap();
     let entry = marked(&mut desk, "ana", "X");
     let mut sent = x.clone();
-    sent.fields.insert(PloneField::SeatsTaken, FieldValue::Number(1));
-    let fields = [(PloneField::SeatsTaken, FieldValue::Number(1))];
+    sent.fields.insert(SectionField::SeatsTaken, FieldValue::Number(1));
+    let fields = [(SectionField::SeatsTaken, FieldValue::Number(1))];
     wait(desk.store.sent(written(&entry, minute(2), &fields), minute(3))).unwrap();
     let read = |item: &PloneItem| PloneItem { modified: minute(LATE), ..item.clone() };
     let pulled = vec![(Some(x.clone()), read(&x)), (Some(y.clone()), read(&y)), (None, new.clone()), (None, read(&y))];
@@ -222,10 +222,10 @@ pub(crate) fn what_a_pull_read_while_it_was_written_stays<H: House>() {
     let (x, y) = (marked(&mut desk, "ana", "X"), marked(&mut desk, "bob", "Y"));
     // A pull finds another title in X meanwhile, and that Y is another item.
     let mut pulled = PloneItem { modified: minute(LATE), path: "/moved".to_owned(), ..item(&id("X")) };
-    pulled.fields.insert(PloneField::Title, FieldValue::Text("Calculus".to_owned()));
+    pulled.fields.insert(SectionField::Title, FieldValue::Text("Calculus".to_owned()));
     let other = PloneItem { uid: "uid-other".to_owned(), ..item(&id("Y")) };
     wait(desk.store.put_items(vec![pulled.clone(), other.clone()])).unwrap();
-    let fields = [(PloneField::SeatsTaken, FieldValue::Number(1))];
+    let fields = [(SectionField::SeatsTaken, FieldValue::Number(1))];
     for entry in [&x, &y] {
         wait(desk.store.sent(written(entry, minute(2), &fields), minute(3))).unwrap();
     }
@@ -241,9 +241,9 @@ pub(crate) fn items_and_notes_come_back_as_they_were_put<H: House>() {
     let desk = clean::<H>([section("X"), section("Y")]);
     let mut x = item(&id("X"));
     x.fields.extend([
-        (PloneField::Title, FieldValue::Text("Calculus – I".to_owned())),
-        (PloneField::Instructor, FieldValue::Nothing),
-        (PloneField::Roster, FieldValue::Lines(vec!["ana enrolled 2027-01-01T00:00:00Z".to_owned()])),
+        (SectionField::Title, FieldValue::Text("Calculus – I".to_owned())),
+        (SectionField::Instructor, FieldValue::Nothing),
+        (SectionField::Roster, FieldValue::Lines(vec!["ana enrolled 2027-01-01T00:00:00Z".to_owned()])),
     ]);
     wait(desk.store.put_items(vec![item(&id("Y")), x.clone()])).unwrap();
     assert_eq!(wait(desk.store.items()).unwrap(), [x.clone(), item(&id("Y"))]);
@@ -346,7 +346,7 @@ pub(crate) fn where_schedules_are_not_written_only_sections_with_an_item_are_mar
 
 pub(crate) fn what_a_section_was_first_to_be_made_with_is_known_until_its_item_is<H: House>() {
     let desk = clean::<H>([section("X"), section("Y"), section("Z")]);
-    let with = |seats| Fields::from([(PloneField::Capacity, FieldValue::Number(seats))]);
+    let with = |seats| Fields::from([(SectionField::Capacity, FieldValue::Number(seats))]);
     for (of, seats) in [("X", 3), ("Y", 4), ("X", 5), ("Z", 6)] {
         wait(desk.store.creating(&id(of), with(seats))).unwrap();
     }
