@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("bus", &["domain"]),
     ("registration", &["domain", "histogram", "store", "bus", "clock"]),
     ("alerts", &["store"]),
-    ("identity", &["domain", "store", "bus", "clock", "plone"]),
+    ("identity", &["domain", "store", "bus", "clock"]),
     ("live", &["domain", "histogram", "store", "bus", "clock", "registration", "identity", "alerts"]),
     ("imports", &["domain", "store", "bus", "clock", "registration", "text"]),
     ("plone", &["domain", "config", "store", "clock", "registration", "identity", "text"]),

@@ -25,7 +25,8 @@ use crate::config::Config;
 use crate::demo::{self, DemoAccount};
 use crate::http::demo::Demos;
 use crate::http::site::Site;
-use crate::identity::{Audit, Identity, Settings, secret};
+use crate::identity::provider::SignInProvider;
+use crate::identity::{Audit, Identity, IdentityDeps, Settings, secret};
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
@@ -139,20 +140,28 @@ impl Shared {
         };
         let ports = &core.ports;
         let audit = Audit::start(ports.audit.clone());
-        let client = bridge::connect(&config.plone)?;
-        let sign_in =
-            client.as_ref().map(|client| bridge::sign_in(&config.plone, client, ports.members.clone(), audit.clone()));
-        let (accounts, bus, clock) = (ports.accounts.clone(), ports.bus.clone(), ports.clock.clone());
-        let identity = Identity::start(settings, &secret, accounts, bus, clock, sign_in.transpose()?).await?;
+        let plone = match bridge::connect(&config.plone)? {
+            Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
+            None => None,
+        };
+        let deps = IdentityDeps {
+            accounts: ports.accounts.clone(),
+            members: ports.members.clone(),
+            audit: audit.clone(),
+            bus: ports.bus.clone(),
+            clock: ports.clock.clone(),
+        };
+        let providers = plone.iter().map(|(sign_in, _)| sign_in.clone() as Arc<dyn SignInProvider>).collect();
+        let identity = Identity::start(settings, &secret, deps, providers).await?;
         let live = Arc::new(live(config, &core, identity.clone()));
         let broker_live = live.clone();
         let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
-        let bridge = match (client, identity.plain_member()) {
-            (Some(client), Some(plain_members)) => {
+        let bridge = match plone {
+            Some((sign_in, client)) => {
                 let imports = core.imports.clone();
                 let deps = BridgeDeps {
                     identity: identity.clone(),
-                    plain_members,
+                    plain_member: sign_in.plain_member(),
                     audit: audit.clone(),
                     outbox: core.ports.outbox.clone(),
                     events: core.ports.imports.clone(),
@@ -164,7 +173,7 @@ impl Shared {
                 let open_new_terms = purpose == Purpose::Demonstration;
                 Some(Arc::new(Bridge::start(client, &config.plone, open_new_terms, deps).await))
             }
-            _ => None,
+            None => None,
         };
         Ok(Self { core, identity, audit, live, broker, bridge })
     }

@@ -101,7 +101,7 @@ pub async fn identify<B: MessageBody + 'static>(
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
     let sandboxed = credentials.caller().is_some_and(|caller| caller.realm.is_sandbox());
-    if credentials.caller().is_some_and(|caller| !caller.may_ask(req.path())) {
+    if credentials.caller().is_some_and(|caller| !caller.may_request(req.path())) {
         let (req, _) = req.into_parts();
         let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());

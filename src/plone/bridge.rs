@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::plone::Plone as Settings;
-use crate::identity::members::PlainMember;
-use crate::identity::{Audit, Identity, PloneSignIn};
+use crate::identity::provider::MemberRules;
+use crate::identity::{Audit, Identity};
 use crate::plone::announcements::{Announcements, NewsDeps, TokenOf};
 use crate::plone::outbox::PloneOutbox;
 use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
@@ -24,22 +24,22 @@ use crate::plone::proxy::{BadProxyUrl, PloneProxy};
 use crate::plone::pull::status::{PullCounts, PullStatus};
 use crate::plone::pull::{PullDeps, PullError, PullOptions, Puller};
 use crate::plone::rest::{BadPloneUrl, Circuit, PloneClient, PloneOptions, PoolStats};
+use crate::plone::sign_in::{PlainMember, PloneSignIn, PloneSignInOptions};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
 use crate::store::imports::ImportStore;
-use crate::store::members::MemberStore;
 use crate::store::outbox::OutboxStore;
 
-use crate::domain::ids::{SectionId, UserName};
 use crate::domain::fields::SectionField;
+use crate::domain::ids::{SectionId, UserName};
 
 /// What the bridge depends on.
 pub struct BridgeDeps {
     /// Members of Plone who are signed in, for announcements that only they may see.
     pub identity: Arc<Identity>,
     /// Student of Plone who signed in last, with whose token the outbox checks who can read rosters.
-    pub plain_members: watch::Receiver<PlainMember>,
+    pub plain_member: watch::Receiver<PlainMember>,
     /// Audit trail.
     pub audit: Audit,
     /// Marks of what is to be written to Plone, and the items that are known there.
@@ -77,27 +77,19 @@ pub fn connect(settings: &Settings) -> Result<Option<PloneClient>, BadPloneUrl> 
     PloneClient::new(options).map(Some)
 }
 
-/// What identity needs to sign members in.
+/// Creates the provider that signs users in by Plone.
 ///
 /// # Errors
-/// When the hub's own user has no name that could be one.
-pub fn sign_in(
-    settings: &Settings,
-    client: &PloneClient,
-    members: Arc<dyn MemberStore>,
-    audit: Audit,
-) -> anyhow::Result<PloneSignIn> {
-    Ok(PloneSignIn {
-        directory: Arc::new(client.clone()),
-        members,
-        audit,
+/// When `[plone] username` is no user name.
+pub fn sign_in(settings: &Settings, client: &PloneClient) -> anyhow::Result<Arc<PloneSignIn>> {
+    let options = PloneSignInOptions {
         roles: settings.roles.clone(),
         hub_user: UserName::parse(&settings.username).context("plone.username")?,
         timeout: settings.timeout,
-        at_once: (settings.pool_size / 2).max(1),
-        recheck: settings.recheck,
-        offline_login_days: settings.offline_login_days,
-    })
+        in_flight_max: (settings.pool_size / 2).max(1),
+        members: MemberRules { recheck: settings.recheck, offline_login_days: settings.offline_login_days },
+    };
+    Ok(Arc::new(PloneSignIn::new(Arc::new(client.clone()), options)))
 }
 
 /// The running bridge to Plone.
@@ -143,7 +135,7 @@ impl Bridge {
             items_known,
             held: deps.is_import_applying,
         };
-        let outbox = PloneOutbox::start(outbox, &options, deps.plain_members);
+        let outbox = PloneOutbox::start(outbox, &options, deps.plain_member);
 
         let identity = deps.identity;
         let token_of: TokenOf = Arc::new(move |caller| {

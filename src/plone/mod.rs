@@ -4,6 +4,7 @@
 //! - [`bridge`]: starts and stops all of it; [`metrics`]: what Prometheus reads of it
 //! - [`announcements`]: news for visitors and members; [`reads`]: copies of what was read of Plone
 //! - [`pull`]: the catalogue follows Plone; [`outbox`]: committed seats are written to Plone
+//! - [`sign_in`]: Plone as a sign-in provider
 //! - [`proxy`]: requests of browsers, forwarded to Plone
 //! - [`format`]: how sections, meetings and tokens are written in Plone
 
@@ -17,3 +18,4 @@ pub mod proxy;
 pub mod pull;
 pub mod reads;
 pub mod rest;
+pub mod sign_in;

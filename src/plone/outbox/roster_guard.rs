@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::domain::ids::{SectionId, UserName};
 use crate::domain::fields::{FieldValue, SectionField};
-use crate::identity::members::PlainMember;
+use crate::domain::ids::{SectionId, UserName};
 use crate::plone::port::{BridgeError, ContentKind, PloneError, Viewer};
+use crate::plone::sign_in::PlainMember;
 use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::outbox::PloneItem;
