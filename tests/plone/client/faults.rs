@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use eduhub::domain::plone::{FieldValue, PloneField};
+use eduhub::domain::fields::{FieldValue, SectionField};
 use eduhub::plone::port::{Catalogue, ContentKind, PloneError, Viewer, Writer};
 use eduhub::plone::rest::{CallOutcome, Circuit, PloneClient, PloneOptions};
 use futures_util::future::join_all;
@@ -134,7 +134,7 @@ async fn idempotent_calls_are_retried_once_and_creations_never() {
     assert_eq!(count("GET /Plone/courses/202701-30001 "), reads + 2);
 
     let fields = [("title", "Once"), ("term", "202701"), ("crn", "39997"), ("course", "TEST 1")]
-        .map(|(name, text)| (PloneField::parse(name).unwrap(), FieldValue::Text(text.to_owned())));
+        .map(|(name, text)| (SectionField::parse(name).unwrap(), FieldValue::Text(text.to_owned())));
     let cut = client.create_section("202701-39997", &fields.clone().into()).await.unwrap_err();
     assert!(matches!(cut, PloneError::Unavailable(_)), "{cut:?}");
     assert_eq!(count("POST /Plone/courses "), 1);
