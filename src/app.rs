@@ -24,7 +24,7 @@ use crate::demo;
 use crate::http::auth::identify;
 use crate::http::dashboard::LastParts;
 use crate::http::demo::Demos;
-use crate::http::hot::HotAnswers;
+use crate::http::hot::HotResponses;
 use crate::http::proxy::{PloneProxy, own_origin};
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
@@ -239,7 +239,7 @@ fn http_server(
 ) -> anyhow::Result<Server> {
     let proxy = shared.bridge.as_ref().map(|bridge| bridge.proxy(config, listener.local_addr()?.port())).transpose()?;
     let proxy = proxy.map(Data::new);
-    let hot = Data::new(HotAnswers::new(config.server.seats_tick));
+    let hot = Data::new(HotResponses::new(config.server.seats_tick));
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
     let workers = match config.server.workers {

@@ -20,17 +20,21 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
+use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::meeting::Days;
+use crate::domain::role::Role;
 use crate::http::auth::{SESSION_COOKIE, UNLIMITED_PATHS};
 use crate::http::body::RequestBody;
 use crate::http::encoded::Encoded;
 use crate::http::problem::ProblemDocument;
-use crate::http::terms;
+use crate::http::{plan, registrations, sections, terms};
 
 use params::IfNoneMatch;
 use responses::{NotModified, Other, RateLimited};
 
 /// The operations of each resource.
-const RESOURCES: [fn() -> utoipa::openapi::OpenApi; 1] = [terms::Api::openapi];
+const RESOURCES: [fn() -> utoipa::openapi::OpenApi; 4] =
+    [terms::Api::openapi, sections::Api::openapi, registrations::Api::openapi, plan::Api::openapi];
 
 /// What belongs to no resource: the head of the document, and types that no operation names itself.
 #[derive(OpenApi)]
@@ -58,7 +62,8 @@ const RESOURCES: [fn() -> utoipa::openapi::OpenApi; 1] = [terms::Api::openapi];
         (name = "administration", description = "Connections, measurements, users and the audit trail"),
         (name = "operation", description = "Health and measurements for operators"),
     ),
-    components(schemas(ProblemDocument)),
+    // Besides the problem document: types that parameters refer to, which utoipa does not collect.
+    components(schemas(ProblemDocument, TermId, SectionId, UserName, Role, Days)),
     paths(serve)
 )]
 struct Api;
