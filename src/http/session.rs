@@ -1,14 +1,18 @@
-//! Signing in and out, who I am, and tickets for the WebSocket.
+//! Sign-in and sign-out, the caller's own account, and tickets for the WebSocket.
+
+use std::sync::Arc;
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use crate::domain::ids::USER_LEN_MAX;
+use crate::domain::ids::{USER_LEN_MAX, UserName};
+use crate::domain::role::Role;
 use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, client_ip, foreign_origin};
-use crate::http::body::read_json;
+use crate::http::body::{Fields, read_json};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
@@ -16,12 +20,12 @@ use crate::identity::gate::{LoginError, SignedInBy};
 use crate::identity::{Audit, Caller, Identity};
 use crate::plone::port::PloneError;
 
-/// The longest password that is looked at, in characters.
+/// The longest password that a sign-in accepts, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
-/// When to try again while Plone does not answer: about as long as it takes to start.
+/// `Retry-After` while Plone does not answer, in seconds: about as long as Plone takes to start.
 const PLONE_RETRY_S: u32 = 5;
 
-/// The resources of this file.
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     let post = |path: &str| web::resource(path.to_owned()).default_service(method_not_allowed("POST"));
     cfg.service(post("/api/v1/login").route(web::post().to(login)))
@@ -56,17 +60,57 @@ impl From<LoginError> for Problem {
     }
 }
 
-/// Who somebody is, as `GET /api/v1/me` says it.
-pub(super) fn user_json(caller: &Caller) -> Value {
-    json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
+/// A user who can sign in.
+#[derive(Debug, Serialize)]
+pub(super) struct UserBody {
+    pub(super) username: UserName,
+    /// The display name.
+    pub(super) name: Arc<str>,
+    pub(super) role: Role,
 }
 
-/// Whether the trail tells of it: who tried was refused, and not for want of time or room.
+impl From<&Caller> for UserBody {
+    fn from(caller: &Caller) -> Self {
+        Self { username: caller.user.clone(), name: caller.name.clone(), role: caller.role }
+    }
+}
+
+/// A user's name and password.
+struct SignInRequest {
+    username: String,
+    password: SecretString,
+}
+
+impl SignInRequest {
+    fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let username = fields.string("username", 1..=USER_LEN_MAX)?;
+        let password = SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?);
+        fields.finish()?;
+        Ok(Self { username, password })
+    }
+}
+
+/// A sign-in that succeeded.
+#[derive(Serialize)]
+struct SignInBody {
+    /// An access token for `Authorization: Bearer`.
+    token: String,
+    expires_at: Timestamp,
+    user: UserBody,
+}
+
+/// A ticket for the WebSocket.
+#[derive(Serialize)]
+struct TicketBody {
+    ticket: String,
+}
+
+/// Returns whether the audit trail records the failure: the credentials were rejected, rather than not checked.
 fn is_failed_attempt(error: &LoginError) -> bool {
     matches!(error, LoginError::BadCredentials | LoginError::NotHere(_) | LoginError::Locked(_))
 }
 
-/// `POST /api/v1/login`.
+/// Handles `POST /api/v1/login`.
 pub async fn login(
     req: HttpRequest,
     payload: web::Payload,
@@ -74,14 +118,11 @@ pub async fn login(
     site: web::Data<Site>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    // A page elsewhere must not sign its visitors in under a name of its choosing.
+    // A page of another site must not sign its visitors in under a name that it chooses.
     if site.origin_verdict(&req) == OriginVerdict::Foreign {
         return Err(foreign_origin());
     }
-    let mut fields = read_json(&req, payload).await?;
-    let username = fields.string("username", 1..=USER_LEN_MAX)?;
-    let password = SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?);
-    fields.finish()?;
+    let SignInRequest { username, password } = SignInRequest::read(read_json(&req, payload).await?)?;
 
     let outcome = identity.login(&username, password, client_ip(&req)).await;
     let signed_in = match outcome {
@@ -102,18 +143,16 @@ pub async fn login(
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
     let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
-    Ok(HttpResponse::Ok().cookie(cookie).json(json!({
-        "token": signed_in.token,
-        "expires_at": signed_in.caller.expires_at.to_string(),
-        "user": user_json(&signed_in.caller),
-    })))
+    let user = UserBody::from(&signed_in.caller);
+    let body = SignInBody { token: signed_in.token, expires_at: signed_in.caller.expires_at, user };
+    Ok(HttpResponse::Ok().cookie(cookie).json(body))
 }
 
 fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilder<'static> {
     Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
 }
 
-/// `POST /api/v1/logout`: the token is dead from then on, everywhere.
+/// Handles `POST /api/v1/logout`: revokes the token on every hub.
 pub async fn logout(
     req: HttpRequest,
     SignedIn(caller): SignedIn,
@@ -130,15 +169,15 @@ pub async fn logout(
     Ok(response.finish())
 }
 
-/// `GET /api/v1/me`.
+/// Handles `GET /api/v1/me`.
 pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
-    HttpResponse::Ok().json(user_json(&caller))
+    HttpResponse::Ok().json(UserBody::from(&caller))
 }
 
-/// `POST /api/v1/ws-ticket`: what a browser shows the WebSocket, once, within half a minute.
+/// Handles `POST /api/v1/ws-ticket`: issues a ticket that opens one WebSocket within 30 seconds.
 pub async fn ws_ticket(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
     let ticket = identity.issue_ticket(&caller).ok_or_else(Problem::overloaded)?;
-    Ok(HttpResponse::Ok().json(json!({"ticket": ticket})))
+    Ok(HttpResponse::Ok().json(TicketBody { ticket }))
 }
 
 #[cfg(test)]
