@@ -3,7 +3,7 @@
 //!
 //! - [`ids`]: names of terms, sections and people, parsed once at the rim
 //! - [`meeting`], [`section`], [`term`]: what a college schedules
-//! - [`registration`]: what a student holds
+//! - [`registration`]: what a student holds; [`realm`]: which terms a caller may see
 //! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer, in order of precedence
 //! - [`view`]: the narrow window through which a decision sees its term
 //! - [`decide`]: the one function that decides; [`draft`]: its scratch pad
@@ -25,6 +25,7 @@ pub mod meeting;
 pub mod notice;
 pub mod outcome;
 pub mod plone;
+pub mod realm;
 pub mod registration;
 pub mod role;
 pub mod section;

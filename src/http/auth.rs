@@ -101,7 +101,7 @@ pub async fn identify<B: MessageBody + 'static>(
     };
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
-    let sandboxed = credentials.caller().is_some_and(|caller| caller.sandbox.is_some());
+    let sandboxed = credentials.caller().is_some_and(|caller| caller.realm.is_sandbox());
     if credentials.caller().is_some_and(|caller| !caller.may_ask(req.path())) {
         let (req, _) = req.into_parts();
         let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
@@ -245,7 +245,7 @@ impl Audit {
         detail: &str,
     ) {
         // What the made-up people of a demonstration do is nobody's deed; that there was one is told.
-        if caller.is_some_and(|caller| caller.sandbox.is_some()) && !action.starts_with("demo.") {
+        if caller.is_some_and(|caller| caller.realm.is_sandbox()) && !action.starts_with("demo.") {
             return;
         }
         self.append(AuditEntry {

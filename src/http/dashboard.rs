@@ -78,7 +78,7 @@ pub async fn show(
     let (plan, alerts, news) =
         join3(plan, alerts, news(announcements.as_ref().map(|data| data.as_ref()), &caller)).await;
 
-    let registrations = if is_student { held_by(&model, &caller.user, None).0 } else { Vec::new() };
+    let registrations = if is_student { held_by(&model, &caller.realm, &caller.user, None).0 } else { Vec::new() };
     let held = registrations.iter().filter_map(|held| SectionId::parse(held["section"].as_str()?).ok());
     let wanted: BTreeSet<SectionId> = held.chain(plan.value.iter().cloned()).collect();
     let rows = wanted.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));

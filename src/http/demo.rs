@@ -265,7 +265,7 @@ fn no_such_task() -> Problem {
 /// Returns the sandbox that the path names, for an admin whose token is confined to it.
 fn own_sandbox(request: &HttpRequest, admin: &Admin) -> Result<TermId, Problem> {
     let named = path_param(request, "term")?;
-    admin.0.sandbox.clone().filter(|own| own.as_str() == named).ok_or_else(|| {
+    admin.0.realm.sandbox().cloned().filter(|own| own.as_str() == named).ok_or_else(|| {
         Problem::forbidden("A sandbox is for whoever has a token of its own, as `eduhub rush` makes one.")
     })
 }

@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
 use crate::domain::outcome::{Outcome, Receipt, RequestOutcome};
+use crate::domain::realm::Realm;
 use crate::domain::registration::Standing;
 use crate::http::problem::ProblemCode;
+use crate::identity::Caller;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, TermModel};
 
@@ -33,8 +35,7 @@ pub async fn register(
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| no_such_section())?;
     let command = Command::Register { student: student.0.user, crn: id.crn, waitlist };
-    let sandbox = student.0.sandbox.as_ref();
-    one_wish(&pool, sandbox, &id.term, command, "There is no such section.").await
+    one_request(&pool, &student.0.realm, &id.term, command, "There is no such section.").await
 }
 
 /// `DELETE /api/v1/me/registrations/{section}`
@@ -45,7 +46,7 @@ pub async fn drop_one(
 ) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_held())?;
     let command = Command::Drop { student: student.0.user, crn: id.crn };
-    one_wish(&pool, student.0.sandbox.as_ref(), &id.term, command, NEVER_HELD).await
+    one_request(&pool, &student.0.realm, &id.term, command, NEVER_HELD).await
 }
 
 const NEVER_HELD: &str = "You have never held a seat or a place in this section.";
@@ -54,15 +55,15 @@ fn never_held() -> Problem {
     Problem::not_found(NEVER_HELD)
 }
 
-async fn one_wish(
+async fn one_request(
     pool: &RegistrarPool,
-    sandbox: Option<&TermId>,
+    realm: &Realm,
     term: &TermId,
     command: Command,
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
-    match pool.ask_within(sandbox, term, command).await.ok_or_else(not_found)?? {
+    match pool.ask_in(realm, term, command).await.ok_or_else(not_found)?? {
         Outcome::Request(RequestOutcome::Done(receipt)) => {
             let created = receipt.fresh && receipt.standing != Standing::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -92,25 +93,24 @@ fn receipt_json(term: &TermId, receipt: &Receipt) -> Value {
 /// `GET /api/v1/me/registrations`
 pub async fn list(request: HttpRequest, student: Student, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
     let wanted = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
-    if let Some(own) = &student.0.sandbox {
-        return Ok(held_in_sandbox(&model, own, &student.0.user));
-    }
-    if wanted.as_ref().is_some_and(|term| model.term(term).is_none()) {
+    let Caller { realm, user, .. } = &student.0;
+    if wanted.as_ref().is_some_and(|term| model.term_in(realm, term).is_none()) {
         return Err(Problem::invalid("term", "There is no such term."));
     }
-    let (items, credits) = held_by(&model, &student.0.user, wanted.as_ref());
+    let (items, credits) = held_by(&model, realm, user, wanted.as_ref());
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "items": items, "credits": credits })))
 }
 
 /// What a student holds, in one term or in all, and the credits of it by term.
 pub(super) fn held_by(
     model: &ReadModel,
+    realm: &Realm,
     student: &UserName,
     wanted: Option<&TermId>,
 ) -> (Vec<Value>, Map<String, Value>) {
     let mut items = Vec::new();
     let mut credits = Map::new();
-    for (id, term) in model.terms().iter().filter(|(id, _)| wanted.is_none_or(|w| w == *id)) {
+    for (id, term) in model.terms_in(realm).iter().filter(|(id, _)| wanted.is_none_or(|w| w == *id)) {
         let held = held_in(id, term, student);
         if !held.is_empty() || wanted.is_some() {
             credits.insert(id.to_string(), json!(term.enrolled_credits(student)));
@@ -118,12 +118,6 @@ pub(super) fn held_by(
         items.extend(held);
     }
     (items, credits)
-}
-
-/// What a student of a demonstration holds.
-fn held_in_sandbox(model: &ReadModel, own: &TermId, student: &UserName) -> HttpResponse {
-    let items = model.term_within(Some(own), own).map(|term| held_in(own, &term, student));
-    HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "items": items.unwrap_or_default(), "credits": {} }))
 }
 
 /// What a student holds in one term, in the order in which it was taken.
@@ -155,7 +149,7 @@ pub async fn batch(
     payload: web::Payload,
     pool: Data<RegistrarPool>,
 ) -> Result<HttpResponse, Problem> {
-    if student.0.sandbox.is_some() {
+    if student.0.realm.is_sandbox() {
         return Err(Problem::forbidden("The students of a demonstration press for one section at a time."));
     }
     let mut fields = read_json(&request, payload).await?;

@@ -225,8 +225,8 @@ pub async fn seats(
 ) -> Result<HttpResponse, Problem> {
     let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     let term = term.ok_or_else(|| unknown("term", "Say which term: ?term=…"))?;
-    let sandbox = visitor.0.as_ref().and_then(|caller| caller.sandbox.as_ref());
-    let term = model.term_within(sandbox, &term);
+    let realm = visitor.0.map(|caller| caller.realm).unwrap_or_default();
+    let term = model.term_in(&realm, &term);
     let term = term.ok_or_else(|| unknown("term", "There is no such term."))?;
     let snapshot = term.snapshot();
     let build = move || {

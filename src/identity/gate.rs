@@ -242,7 +242,7 @@ impl Identity {
         let caller = self.tokens.verify(token, now)?;
         self.check_alive(&caller, now)?;
         // Whoever is made up for a demonstration was not seen.
-        if caller.sandbox.is_none() {
+        if !caller.realm.is_sandbox() {
             self.notice(&caller, now);
         }
         Ok(caller)

@@ -30,7 +30,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::ids::{TermId, UserName};
+use crate::domain::ids::UserName;
+use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 
 pub use audit::Audit;
@@ -69,8 +70,8 @@ pub struct Caller {
     pub issued_ms: i64,
     /// When the rights of this token end.
     pub expires_at: Timestamp,
-    /// The sandbox term that the token is confined to; none: it is of the real college, and sees no sandbox.
-    pub sandbox: Option<TermId>,
+    /// The terms that the token opens.
+    pub realm: Realm,
 }
 
 impl Caller {
@@ -79,6 +80,6 @@ impl Caller {
     pub fn may_ask(&self, path: &str) -> bool {
         let below =
             |begin: &&str| path.strip_prefix(*begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.sandbox.is_none() || SANDBOX_PATHS.iter().any(below)
+        !self.realm.is_sandbox() || SANDBOX_PATHS.iter().any(below)
     }
 }

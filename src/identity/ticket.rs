@@ -78,7 +78,7 @@ mod tests {
             token_id: uuid::Uuid::nil(),
             issued_ms: 0,
             expires_at: jiff::Timestamp::MAX,
-            sandbox: None,
+            realm: crate::domain::realm::Realm::College,
         }
     }
 

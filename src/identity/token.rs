@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::ids::{TermId, UserName};
+use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 
 use crate::identity::{Caller, Source};
@@ -183,11 +184,12 @@ fn caller_of(claims: &Claims) -> Result<Caller, TokenError> {
     let name = claims.name.as_deref().unwrap_or(&claims.sub).into();
     let expires_at = Timestamp::from_second(claims.exp).map_err(|_| TokenError::Foreign)?;
     let issued_ms = claims.iat_ms.unwrap_or_else(|| claims.iat.saturating_mul(1_000));
-    let sandbox = claims.sandbox.as_deref().map(TermId::parse).transpose().map_err(|_| TokenError::Foreign)?;
-    if sandbox.as_ref().is_some_and(|term| !term.is_sandbox()) {
-        return Err(TokenError::Foreign);
-    }
-    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at, sandbox })
+    let realm = match claims.sandbox.as_deref().map(TermId::parse).transpose().map_err(|_| TokenError::Foreign)? {
+        None => Realm::College,
+        Some(term) if term.is_sandbox() => Realm::Sandbox(term),
+        Some(_) => return Err(TokenError::Foreign),
+    };
+    Ok(Caller { user, name, role: claims.role, source: claims.src, token_id, issued_ms, expires_at, realm })
 }
 
 #[cfg(test)]
@@ -263,7 +265,7 @@ mod tests {
         };
         let minted = mint("_sandbox-1").unwrap();
         let caller = tokens(SECRET).verify(&minted.token, at(1_000)).unwrap();
-        assert_eq!(caller.sandbox, TermId::parse("_sandbox-1").ok());
+        assert_eq!(caller.realm, Realm::Sandbox(TermId::parse("_sandbox-1").unwrap()));
         assert!(mint("202209").is_none());
     }
 

@@ -231,7 +231,7 @@ async fn upgrade(
             issued_ms: 0,
             expires_at: get("expires_ms")
                 .map_or(Timestamp::MAX, |ms| SystemClock.now() + Duration::from_millis(ms.parse().unwrap())),
-            sandbox: None,
+            realm: eduhub::domain::realm::Realm::College,
         })),
     };
     let opening = Opening {

@@ -149,7 +149,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: true };
         let store = SqliteStore::open(options).unwrap();
-        demo::load_into_empty(&store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
+        demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         let term = TermId::parse("202609").unwrap();
         let mut loaded = store.load(&term).await.unwrap().sections;
         loaded.sort_by_key(|section| std::cmp::Reverse(section.state.open()));
