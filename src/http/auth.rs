@@ -23,7 +23,7 @@ use crate::store::accounts::AuditEntry;
 /// The cookie of a sign-in.
 pub const SESSION_COOKIE: &str = "eduhub_session";
 /// What watches the hub is never told to wait.
-const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// How a token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

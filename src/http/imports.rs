@@ -218,8 +218,7 @@ fn map_of(text: &str) -> Option<Vec<(String, String)>> {
 
 fn too_large() -> Problem {
     let mib = FILE_LEN_MAX / 1024 / 1024;
-    Problem::new(ProblemCode::TooLarge, format!("A schedule of at most {mib} MiB is taken."))
-        .with("bytes_max", FILE_LEN_MAX)
+    Problem::too_large(format!("A schedule of at most {mib} MiB is taken."), FILE_LEN_MAX as usize)
 }
 
 fn no_such_task() -> Problem {

@@ -206,7 +206,7 @@ pub(super) async fn run_batch(
             Some(Ok(other)) => return Err(Problem::internal(format_args!("a batch was answered {other:?}"))),
             // What other terms have answered already stands: this part says its own trouble.
             Some(Err(error)) if !told.is_empty() => {
-                let problem = Problem::from(error).document();
+                let problem = json!(Problem::from(error).document());
                 told.extend(all.into_iter().map(|crn| wish_problem(term, crn, &problem)));
                 continue;
             }
@@ -231,7 +231,7 @@ fn wish_json(term: &TermId, crn: Crn, outcome: RequestOutcome) -> (SectionId, Va
             format!("Nothing was changed, because another part of the swap ({term}-{because_of}) could not be done."),
         ),
     };
-    wish_problem(term, crn, &problem.document())
+    wish_problem(term, crn, &json!(problem.document()))
 }
 
 fn wish_problem(term: &TermId, crn: Crn, problem: &Value) -> (SectionId, Value) {
