@@ -29,7 +29,7 @@ use crate::http::error::{Problem, get, method_not_allowed, plone_words};
 use crate::http::last_good::LastGood;
 use crate::http::registrations::held_by;
 use crate::http::request_id::PRIVATE;
-use crate::http::session::UserBody;
+use crate::http::session::UserResponse;
 
 /// How long a page waits for Plone's part, where there is no copy of it yet: not long enough to be noticed.
 const DASHBOARD_PART_WAIT: Duration = Duration::from_millis(40);
@@ -85,7 +85,7 @@ pub async fn show(
     let sections: Vec<Value> = rows.map(|(row, _)| json!(SectionJson(&row.state))).collect();
     let (announcements, plone) = news;
     HttpResponse::Ok().insert_header(PRIVATE).json(json!({
-        "user": UserBody::from(&caller),
+        "user": UserResponse::from(&caller),
         "registrations": registrations,
         "sections": sections,
         "announcements": announcements,

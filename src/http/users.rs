@@ -4,15 +4,18 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, USER_LEN_MAX, UserName};
 use crate::domain::role::Role;
 use crate::http::auth::Admin;
-use crate::http::body::{Fields, read_json};
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::params::Limit;
+use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
-use crate::http::session::UserBody;
+use crate::http::session::UserResponse;
 use crate::identity::gate::{AccountChange, AccountOutcome};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
@@ -25,18 +28,22 @@ const QUERY_CHARS_MAX: usize = 120;
 /// The longest user, and the longest action, that the audit trail is filtered by, in characters.
 const AUDIT_USER_CHARS_MAX: usize = 200;
 const AUDIT_ACTION_CHARS_MAX: usize = 100;
-/// The default and the greatest length of a page of users or of the audit trail.
-const PAGE_LEN: u32 = 100;
-const PAGE_LEN_MAX: u32 = 5_000;
+
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, put_user, delete_user, audit_trail))]
+pub(super) struct Api;
 
 /// A user who has a local account, or has used the hub.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct KnownUser {
     username: UserName,
     /// The display name.
     name: String,
     role: Role,
     source: UserSource,
+    /// When the user was last here, to ten minutes; null for an account that was never used.
+    #[schema(required)]
     last_seen: Option<Timestamp>,
 }
 
@@ -47,44 +54,64 @@ impl From<User> for KnownUser {
 }
 
 /// A page of users, by user name.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct UserList {
     items: Vec<KnownUser>,
     /// The `cursor` of the next page; null at the end.
+    #[schema(required)]
     next: Option<String>,
     /// The number of users on all pages.
     total: u64,
 }
 
-/// A change of a local account.
+/// A local account. Of an existing account, a member that is absent or null stays as it is.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 struct AccountRequest {
     role: Role,
+    /// The display name.
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    /// A new account needs one.
+    #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 200)]
     password: Option<SecretString>,
 }
 
-impl AccountRequest {
-    fn read(mut fields: Fields) -> Result<Self, Problem> {
-        let role = fields.parsed("role", "student, staff or admin", Role::parse)?;
-        let name = fields.maybe_string("name", 1..=NAME_CHARS_MAX)?;
-        let password = fields.maybe_string("password", PASSWORD_CHARS)?.map(SecretString::from);
-        fields.finish()?;
-        Ok(Self { role, name, password })
+impl RequestBody for AccountRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            role: fields.parsed("role", "student, staff or admin", Role::parse)?,
+            name: fields.maybe_string("name", 1..=NAME_CHARS_MAX)?,
+            password: fields.maybe_string("password", PASSWORD_CHARS)?.map(SecretString::from),
+        })
     }
 }
 
 /// An entry of the audit trail.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct AuditLine {
     at: Timestamp,
+    /// Who did it; null for a visitor.
+    #[schema(required)]
     user: Option<UserName>,
+    #[schema(required)]
     role: Option<Role>,
+    /// The address that the request came from.
+    #[schema(required)]
     ip: Option<String>,
+    /// What was done, such as `login` or `user.remove`.
     action: String,
+    /// The user or resource that it was done to.
+    #[schema(required)]
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     section: Option<SectionId>,
+    /// Details, in words or as JSON.
     detail: String,
+    /// The `X-Request-Id` of the request.
+    #[schema(required)]
     request_id: Option<String>,
 }
 
@@ -96,10 +123,11 @@ impl From<AuditEntry> for AuditLine {
 }
 
 /// A page of the audit trail, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AuditTrail {
     items: Vec<AuditLine>,
     /// The `cursor` of the next page; null at the end.
+    #[schema(required)]
     next: Option<String>,
 }
 
@@ -121,22 +149,48 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Handles `GET /api/v1/admin/users?q=&limit=&cursor=`: lists the users who have a local account or have used the hub,
-/// by user name.
+/// Lists the users who have a local account or have used the hub (admins).
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/users",
+    operation_id = "listUsers",
+    tag = "administration",
+    params(
+        ("q" = Option<String>, Query, description = "Part of the user name or of the display name, in any case.",
+            max_length = 120),
+        Limit,
+        ("cursor" = Option<String>, Query, description = "The `next` of an earlier page.", max_length = 120),
+    ),
+    responses((status = 200, description = "By user name.", body = UserList), BadRole, BadQuery, StoreFailed)
+)]
 pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;
     let filter = UserFilter {
         text: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_owned),
         after: query.string("cursor", 1..=USER_LEN_MAX)?.map(str::to_owned),
-        limit: query.u32("limit", 1..=PAGE_LEN_MAX)?.unwrap_or(PAGE_LEN) as usize,
+        limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT) as usize,
     };
     let page = identity.users(filter).await?;
     let items = page.items.into_iter().map(KnownUser::from).collect();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(UserList { items, next: page.next, total: page.total }))
 }
 
-/// Handles `PUT /api/v1/admin/users/{name}`: creates or changes a local account. A new password or another role signs
-/// the user out everywhere.
+/// Creates or changes a local account (admins).
+///
+/// A new password or another role signs the user out everywhere.
+#[utoipa::path(
+    put,
+    path = "/api/v1/admin/users/{name}",
+    operation_id = "putUser",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The account.")),
+    request_body = AccountRequest,
+    responses(
+        (status = 200, description = "Changed.", body = UserResponse),
+        (status = 201, description = "Created.", body = UserResponse),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn put_user(
     req: HttpRequest,
     Admin(admin): Admin,
@@ -146,7 +200,7 @@ pub async fn put_user(
 ) -> Result<HttpResponse, Problem> {
     let username = UserName::parse(&path_param(&req, "name")?)
         .map_err(|_| Problem::invalid("name", "A user name has 1 to 120 bytes and no spaces."))?;
-    let AccountRequest { role, name, password } = AccountRequest::read(read_json(&req, payload).await?)?;
+    let AccountRequest { role, name, password } = read_body(&req, payload).await?;
 
     let with_password = if password.is_some() { ", with a new password" } else { "" };
     let change = AccountChange { username: username.clone(), role, name, password };
@@ -160,10 +214,21 @@ pub async fn put_user(
     let detail = format!("{role}{with_password}");
     audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail);
     let Account { username, name, role, .. } = account;
-    Ok(response.json(UserBody { username, name: name.into(), role }))
+    Ok(response.json(UserResponse { username, name: name.into(), role }))
 }
 
-/// Handles `DELETE /api/v1/admin/users/{name}`: removes a local account and signs its user out everywhere.
+/// Removes a local account (admins).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/users/{name}",
+    operation_id = "removeUser",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The account.")),
+    responses(
+        (status = 204, description = "Removed; its user is signed out everywhere."),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
 pub async fn delete_user(
     req: HttpRequest,
     Admin(admin): Admin,
@@ -179,8 +244,22 @@ pub async fn delete_user(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Handles `GET /api/v1/admin/audit?user=&action=&since=&limit=&cursor=`: lists the audit trail, newest first. `user`
-/// finds what a user did and what was done to that user.
+/// Lists the audit trail, newest first (admins).
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/audit",
+    operation_id = "audit",
+    tag = "administration",
+    params(
+        ("user" = Option<String>, Query, description = "What this user did, and what was done to this user.",
+            max_length = 200),
+        ("action" = Option<String>, Query, description = "Such as `login` or `section.change`.", max_length = 100),
+        ("since" = Option<Timestamp>, Query, description = "From this time on."),
+        Limit,
+        ("cursor" = Option<u64>, Query, description = "The `next` of an earlier page."),
+    ),
+    responses((status = 200, description = "A page.", body = AuditTrail), BadRole, BadQuery, StoreFailed)
+)]
 pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;
     let since = query.parsed("since", "a time such as 2026-01-12T08:00:00Z", |text| text.parse().ok())?;
@@ -189,7 +268,7 @@ pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) ->
         action: query.string("action", 1..=AUDIT_ACTION_CHARS_MAX)?.map(str::to_owned),
         since,
         before: query.u64("cursor", 0..=i64::MAX as u64)?,
-        limit: query.u32("limit", 1..=PAGE_LEN_MAX)?.unwrap_or(PAGE_LEN),
+        limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
     };
     let page = audit.page(filter).await?;
     let items = page.items.into_iter().map(AuditLine::from).collect();

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::EnumString;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::ids::{SectionId, UserName};
@@ -39,7 +40,7 @@ pub struct Person {
 }
 
 /// How the hub knows a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum UserSource {
