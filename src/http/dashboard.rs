@@ -22,14 +22,14 @@ use crate::registration::readmodel::ReadModel;
 use crate::registration::section_json::SectionView;
 use crate::store::plans::PlanStore;
 
-use crate::http::alerts::in_force;
+use crate::http::alerts::{AlertItem, in_force};
 use crate::http::announcements::{item_json, told};
 use crate::http::auth::SignedIn;
 use crate::http::error::{Problem, get, method_not_allowed, plone_words};
 use crate::http::last_good::LastGood;
 use crate::http::registrations::Registrations;
 use crate::http::request_id::PRIVATE;
-use crate::http::session::user_json;
+use crate::http::session::UserResponse;
 
 /// How long a page waits for Plone's part, where there is no copy of it yet: not long enough to be noticed.
 const DASHBOARD_PART_WAIT: Duration = Duration::from_millis(40);
@@ -44,7 +44,7 @@ const PEOPLE_MAX: usize = 5_000;
 pub struct LastParts {
     plans: LastGood<UserName, Vec<SectionId>>,
     /// By role, too: what staff may see is not for whoever was staff.
-    alerts: LastGood<(UserName, Role), Vec<Value>>,
+    alerts: LastGood<(UserName, Role), Vec<AlertItem>>,
 }
 
 impl Default for LastParts {
@@ -86,7 +86,7 @@ pub async fn show(
     let sections: Vec<Value> = rows.map(|(row, _)| json!(SectionView::new(&row.state))).collect();
     let (announcements, plone) = news;
     HttpResponse::Ok().insert_header(PRIVATE).json(json!({
-        "user": user_json(&caller),
+        "user": UserResponse::from(&caller),
         "registrations": registrations,
         "sections": sections,
         "announcements": announcements,

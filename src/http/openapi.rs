@@ -27,14 +27,19 @@ use crate::http::auth::{SESSION_COOKIE, UNLIMITED_PATHS};
 use crate::http::body::RequestBody;
 use crate::http::encoded::Encoded;
 use crate::http::problem::ProblemDocument;
-use crate::http::{plan, registrations, sections, terms};
 
 use params::IfNoneMatch;
 use responses::{NotModified, Other, RateLimited};
 
 /// The operations of each resource.
-const RESOURCES: [fn() -> utoipa::openapi::OpenApi; 4] =
-    [terms::Api::openapi, sections::Api::openapi, registrations::Api::openapi, plan::Api::openapi];
+const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
+    super::session::Api::openapi,
+    super::terms::Api::openapi,
+    super::sections::Api::openapi,
+    super::registrations::Api::openapi,
+    super::plan::Api::openapi,
+    super::users::Api::openapi,
+];
 
 /// What belongs to no resource: the head of the document, and types that no operation names itself.
 #[derive(OpenApi)]

@@ -141,6 +141,8 @@ shared! {
     Refused { "409" "Refused" }
     /// `502` and `504` of an operation that calls Plone.
     PloneFailed { "502" "PloneUnavailable", "504" "PloneUnavailable" }
+    /// `502` of an operation that asks Plone and does not wait for it.
+    PloneUnavailable { "502" "PloneUnavailable" }
     /// `503` of an operation that uses the store.
     StoreFailed { "503" "Unavailable" }
     /// `429`, from the limits that are checked before any handler runs.
