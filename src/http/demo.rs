@@ -245,10 +245,18 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
     }
 }
 
-/// Handles `GET /api/v1/admin/demo`: returns the newest demonstration.
-pub async fn newest(_admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
-    let task = demos.newest().clone().ok_or_else(no_such_task)?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(task))
+/// The newest demonstration, or none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Newest {
+    Some(Task),
+    None { task: () },
+}
+
+/// Handles `GET /api/v1/admin/demo`: returns the newest demonstration, or `{"task": null}` before the first one.
+pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
+    let newest = demos.newest().clone().map_or(Newest::None { task: () }, Newest::Some);
+    HttpResponse::Ok().insert_header(PRIVATE).json(newest)
 }
 
 /// Handles `GET /api/v1/admin/demo/{task}`: returns a demonstration.

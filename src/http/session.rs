@@ -12,7 +12,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{USER_LEN_MAX, UserName};
 use crate::domain::role::Role;
-use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, client_ip, foreign_origin};
+use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{
@@ -31,7 +31,7 @@ const PLONE_RETRY_S: u32 = 5;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(login, logout, me, ws_ticket))]
+#[openapi(paths(login, logout, me, browser_session, ws_ticket))]
 pub(super) struct Api;
 
 /// Registers the resources of this file.
@@ -40,7 +40,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(post("/api/v1/login").route(web::post().to(login)))
         .service(post("/api/v1/logout").route(web::post().to(logout)))
         .service(post("/api/v1/ws-ticket").route(web::post().to(ws_ticket)))
-        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")));
+        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")))
+        .service(
+            web::resource("/api/v1/session")
+                .route(get().to(browser_session))
+                .default_service(method_not_allowed("GET, HEAD")),
+        );
 }
 
 impl From<LoginError> for Problem {
@@ -113,6 +118,13 @@ struct SignInResponse {
     token: String,
     expires_at: Timestamp,
     user: UserResponse,
+}
+
+/// The sign-in of a browser.
+#[derive(Serialize, ToSchema)]
+struct BrowserSession {
+    #[schema(required)]
+    user: Option<UserResponse>,
 }
 
 /// A ticket for the WebSocket.
@@ -191,6 +203,11 @@ fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilde
     Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
 }
 
+/// Returns the cookie that makes a browser delete its sign-in.
+fn cleared_cookie(site: &Site) -> Cookie<'static> {
+    session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
+}
+
 /// Signs the caller out: the token is invalid from then on, on every hub.
 #[utoipa::path(
     post,
@@ -210,7 +227,7 @@ pub async fn logout(
     audit.record(&req, Some(&caller), "logout", None, None, "");
     let mut response = HttpResponse::NoContent();
     if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
-        response.cookie(session_cookie(&site, String::new()).max_age(CookieDuration::ZERO).finish());
+        response.cookie(cleared_cookie(&site));
     }
     Ok(response.finish())
 }
@@ -225,6 +242,36 @@ pub async fn logout(
 )]
 pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
     HttpResponse::Ok().json(UserResponse::from(&caller))
+}
+
+/// Returns the user that this browser is signed in as, or none.
+///
+/// Answers 200 for a visitor, too: pages call this first. A cookie that is no longer valid is cleared. An invalid
+/// `Authorization` is answered with 401.
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    operation_id = "session",
+    tag = "identity",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses(
+        (
+            status = 200,
+            description = "The user; null for a visitor.",
+            body = BrowserSession,
+            headers(("Set-Cookie" = String, description = "Clears `eduhub_session` when its token is no longer valid.")),
+        ),
+        BadToken,
+    )
+)]
+pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: web::Data<Site>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    // Without this, the dead cookie would keep a visitor from opening the WebSocket. A visitor is no error: browsers log
+    // a 401 of `me` as a failed request.
+    if matches!(Credentials::of(&req), Credentials::Bad(_, Carrier::Cookie)) {
+        response.cookie(cleared_cookie(&site));
+    }
+    response.json(BrowserSession { user: caller.as_ref().map(UserResponse::from) })
 }
 
 /// Issues a ticket for the WebSocket.
