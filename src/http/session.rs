@@ -1,4 +1,4 @@
-//! Signing in and out, who I am, and tickets for the WebSocket.
+//! Sign-in and sign-out, the caller's identity, and tickets for the WebSocket.
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::domain::ids::USER_LEN_MAX;
-use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, client_ip, foreign_origin};
+use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
 use crate::http::body::read_json;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::problem::ProblemCode;
@@ -27,7 +27,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(post("/api/v1/login").route(web::post().to(login)))
         .service(post("/api/v1/logout").route(web::post().to(logout)))
         .service(post("/api/v1/ws-ticket").route(web::post().to(ws_ticket)))
-        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")));
+        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")))
+        .service(
+            web::resource("/api/v1/session")
+                .route(get().to(browser_session))
+                .default_service(method_not_allowed("GET, HEAD")),
+        );
 }
 
 impl From<SignInError> for Problem {
@@ -58,7 +63,7 @@ impl From<SignInError> for Problem {
     }
 }
 
-/// Who somebody is, as `GET /api/v1/me` says it.
+/// Returns the caller's identity as `GET /api/v1/me` answers it.
 pub(super) fn user_json(caller: &Caller) -> Value {
     json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
 }
@@ -111,6 +116,11 @@ fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilde
     Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
 }
 
+/// Returns the cookie that makes a browser delete its sign-in.
+fn cleared_cookie(site: &Site) -> Cookie<'static> {
+    session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
+}
+
 /// `POST /api/v1/logout`: the token is dead from then on, everywhere.
 pub async fn logout(
     req: HttpRequest,
@@ -123,7 +133,7 @@ pub async fn logout(
     audit.record(&req, Some(&caller), "logout", None, None, "");
     let mut response = HttpResponse::NoContent();
     if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
-        response.cookie(session_cookie(&site, String::new()).max_age(CookieDuration::ZERO).finish());
+        response.cookie(cleared_cookie(&site));
     }
     Ok(response.finish())
 }
@@ -131,6 +141,18 @@ pub async fn logout(
 /// `GET /api/v1/me`.
 pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
     HttpResponse::Ok().json(user_json(&caller))
+}
+
+/// `GET /api/v1/session`: the user that this browser is signed in as, or `{"user": null}` for a visitor.
+///
+/// Pages ask this first. Being a visitor is ordinary, and [`me`] answers a visitor with 401, which browsers log as a
+/// failed request. A cookie that is no longer valid is cleared: it would keep a visitor from opening the WebSocket.
+pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: web::Data<Site>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if matches!(Credentials::of(&req), Credentials::Bad(_, Carrier::Cookie)) {
+        response.cookie(cleared_cookie(&site));
+    }
+    response.json(json!({"user": caller.as_ref().map(user_json)}))
 }
 
 /// `POST /api/v1/ws-ticket`: what a browser shows the WebSocket, once, within half a minute.

@@ -178,6 +178,39 @@ async fn a_logout_ends_the_token_and_takes_the_cookie_back() {
 }
 
 #[actix_web::test]
+async fn a_session_names_the_user_and_is_empty_for_a_visitor() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("sam").await;
+    let session = || TestRequest::with_uri("/api/v1/session");
+    let sam = json!({"user": {"username": "sam", "name": "sam", "role": "staff"}});
+    assert_eq!(ask(&app, session()).await, (200, json!({"user": null})));
+    assert_eq!(ask(&app, cookie(session(), &token)).await, (200, sam.clone()));
+    assert_eq!(ask(&app, bearer(session(), &token)).await, (200, sam));
+    assert_eq!(ask(&app, bearer(session(), "made.up.token")).await.0, 401);
+}
+
+#[actix_web::test]
+async fn a_session_clears_a_cookie_that_is_no_longer_valid_and_no_other() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("sam").await;
+    let session = || TestRequest::with_uri("/api/v1/session");
+    for good in [session(), cookie(session(), &token)] {
+        let answer = test::call_service(&app, good.to_request()).await;
+        assert!(!answer.headers().contains_key(header::SET_COOKIE));
+    }
+    let caller = hub.identity.verify(&token).unwrap();
+    hub.identity.logout(&caller).await.unwrap();
+    let answer = test::call_service(&app, cookie(session(), &token).to_request()).await;
+    assert_eq!(answer.status(), 200);
+    let set_cookie = header_of(answer.headers(), header::SET_COOKIE).to_owned();
+    assert!(set_cookie.starts_with("eduhub_session=;") && set_cookie.contains("Max-Age=0"), "{set_cookie}");
+    let body: Value = test::read_body_json(answer).await;
+    assert_eq!(body, json!({"user": null}));
+}
+
+#[actix_web::test]
 async fn each_resource_serves_whom_it_says() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
