@@ -36,9 +36,13 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::session::Api::openapi,
     super::terms::Api::openapi,
     super::sections::Api::openapi,
+    super::roster::Api::openapi,
+    super::activity::Api::openapi,
+    super::events::Api::openapi,
     super::registrations::Api::openapi,
     super::plan::Api::openapi,
     super::users::Api::openapi,
+    super::health::Api::openapi,
 ];
 
 /// What belongs to no resource: the head of the document, and types that no operation names itself.

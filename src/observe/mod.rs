@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use crate::bus::BusGauge;
 use crate::domain::role::Role;
-use crate::http::health::Readiness;
+use crate::http::health::{PloneReadiness, Readiness};
 use crate::http::plone_desk::PloneDesk;
 use crate::identity::Identity;
 use crate::imports::Imports;
@@ -50,7 +50,12 @@ impl Observed {
     pub fn readiness(&self) -> Readiness {
         let (writer, bus) = (self.writer.clone(), self.bus.clone());
         let (pool, model, plone) = (self.pool.clone(), self.model.clone(), self.plone.clone());
-        Readiness::default()
+        let plone = move || match &plone {
+            None => PloneReadiness::Off,
+            Some(desk) if desk.is_well() => PloneReadiness::Ok,
+            Some(_) => PloneReadiness::Unavailable,
+        };
+        Readiness::new(plone)
             .with("store", move || {
                 let recovering = writer.recovering.load(Acquire);
                 if recovering { Err("it recovers from a failed commit".to_owned()) } else { Ok(()) }
@@ -62,11 +67,6 @@ impl Observed {
             .with("bus", move || {
                 let queued = bus.queued.load(Relaxed);
                 if queued > BUS_STUCK { Err(format!("{queued} events wait")) } else { Ok(()) }
-            })
-            .telling("plone", move || match &plone {
-                None => "off",
-                Some(desk) if desk.is_well() => "ok",
-                Some(_) => "unavailable",
             })
     }
 
