@@ -41,6 +41,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::events::Api::openapi,
     super::registrations::Api::openapi,
     super::plan::Api::openapi,
+    super::alerts::Api::openapi,
+    super::receipts::Api::openapi,
     super::users::Api::openapi,
     super::health::Api::openapi,
 ];
