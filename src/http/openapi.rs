@@ -43,6 +43,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::plan::Api::openapi,
     super::alerts::Api::openapi,
     super::receipts::Api::openapi,
+    super::announcements::Api::openapi,
+    super::dashboard::Api::openapi,
     super::users::Api::openapi,
     super::health::Api::openapi,
 ];
