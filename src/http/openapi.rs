@@ -5,6 +5,8 @@
 //! [`schemas`]. `tests/openapi.rs` holds the document to the routes.
 
 pub(super) mod params;
+#[cfg(test)]
+pub(super) mod request_tests;
 pub(super) mod responses;
 mod schemas;
 

@@ -5,6 +5,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
@@ -51,14 +52,20 @@ struct RosterLine<'a> {
     user: &'a UserName,
     /// The display name; the user name where no other is known.
     name: &'a str,
-    /// `enrolled` or `waitlisted`.
     #[serde(serialize_with = "standing_name")]
+    #[schema(schema_with = held)]
     status: Standing,
     /// The position on the waitlist, 1 for the head, behind people who wait outside the hub; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
     since: Timestamp,
+}
+
+/// The standings that a roster has.
+fn held() -> ObjectBuilder {
+    let names = [Standing::Enrolled, Standing::Waitlisted].map(Standing::as_str);
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
 }
 
 impl<'a> RosterLine<'a> {
