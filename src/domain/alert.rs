@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::audience::Audience;
 
@@ -74,33 +75,39 @@ impl Category {
     }
 }
 
-/// What its author gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the author of an alert gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AlertContent {
-    /// 1 to 200 characters.
+    /// 1 to [`TITLE_LEN_MAX`] characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub title: String,
-    /// 1 to 2,000 characters.
+    /// 1 to [`MESSAGE_LEN_MAX`] characters.
+    #[schema(min_length = 1, max_length = 2_000)]
     pub message: String,
-    /// `medium` unless given.
+    /// How urgent it is.
     pub priority: Priority,
-    /// `system` unless given.
+    /// What it is about.
     pub category: Category,
     /// Who gets it.
     pub audience: Audience,
-    /// When it goes out; at once unless given and in the future.
+    /// When it goes out; null for at once.
+    #[schema(required)]
     pub starts_at: Option<Timestamp>,
-    /// When it is no longer in force.
+    /// When it stops being in force; null for never.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
-    /// Whether those who get it are asked to say that they have seen it.
+    /// Whether the recipients are asked to acknowledge it.
     pub requires_ack: bool,
 }
 
-/// An alert as the hub keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An alert as the hub stores it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alert {
-    /// Its id, a UUID version 7.
+    /// A UUID version 7.
+    #[schema(format = Uuid)]
     pub id: String,
-    /// Its place in the one sequence of alerts; none while it waits for `starts_at`.
+    /// The position in the one sequence of alerts; null until it goes out.
+    #[schema(required)]
     pub seq: Option<u64>,
     /// What its author gave.
     #[serde(flatten)]
@@ -109,12 +116,12 @@ pub struct Alert {
     pub source: String,
     /// The user who sent it, or `eduhub`.
     pub sender: String,
-    /// When it was taken.
+    /// When the hub accepted it.
     pub created_at: Timestamp,
 }
 
 impl Alert {
-    /// Whether it is still in force at `now`.
+    /// Returns whether it is in force at `now`.
     #[must_use]
     pub fn in_force(&self, now: Timestamp) -> bool {
         self.seq.is_some() && self.content.expires_at.is_none_or(|end| now < end)
