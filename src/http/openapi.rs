@@ -24,14 +24,21 @@ use crate::http::auth::{SESSION_COOKIE, UNLIMITED_PATHS};
 use crate::http::body::RequestBody;
 use crate::http::encoded::Encoded;
 use crate::http::problem::ProblemDocument;
-use crate::http::{alerts, receipts, session, terms, users};
+use crate::http::{alerts, demo, imports, receipts, session, terms, users};
 
 use params::IfNoneMatch;
 use responses::{NotModified, Other, RateLimited};
 
 /// The operations of each resource.
-const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] =
-    &[alerts::Api::openapi, receipts::Api::openapi, session::Api::openapi, terms::Api::openapi, users::Api::openapi];
+const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
+    alerts::Api::openapi,
+    demo::Api::openapi,
+    imports::Api::openapi,
+    receipts::Api::openapi,
+    session::Api::openapi,
+    terms::Api::openapi,
+    users::Api::openapi,
+];
 
 /// What belongs to no resource: the head of the document, and types that no operation names itself.
 #[derive(OpenApi)]
