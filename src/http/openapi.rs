@@ -48,6 +48,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::announcements::Api::openapi,
     super::dashboard::Api::openapi,
     super::users::Api::openapi,
+    super::imports::Api::openapi,
+    super::demo::Api::openapi,
     super::health::Api::openapi,
 ];
 
