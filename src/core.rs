@@ -42,7 +42,6 @@ pub struct Core {
 pub fn open_store(config: &Config) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(SqliteOptions {
         path: config.store.path.clone(),
-        credit_limit: config.registration.credit_limit,
         outbox: config.plone.url.is_some(),
     })
 }
@@ -64,6 +63,7 @@ impl Core {
         let model = Arc::new(ReadModel::new());
         let deps = RegistrarDeps {
             store: Arc::new(store.clone()),
+            credit_limit: config.registration.credit_limit,
             model: model.clone(),
             bus: bus.clone(),
             clock: clock.clone(),

@@ -21,7 +21,7 @@ use eduhub::domain::section::Credits;
 use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
-use eduhub::registration::registrar::{AskError, RegistrarDeps, Reply};
+use eduhub::registration::registrar::{SubmitError, RegistrarDeps, Reply};
 use eduhub::store::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
 use eduhub::store::{StoreError, StoreFuture};
 use futures_util::FutureExt;
@@ -192,7 +192,7 @@ impl Stage {
     /// Asks. The first step of asking is to be accepted and sent, or refused: it is done when this returns.
     async fn ask(&self, command: Command) -> JoinHandle<Reply> {
         let pool = self.pool.clone();
-        let mut asking = Box::pin(async move { pool.ask(&term_id(), command).await.expect("the term is known") });
+        let mut asking = Box::pin(async move { pool.submit(&term_id(), command).await.expect("the term is known") });
         match (&mut asking).now_or_never() {
             Some(reply) => actix::spawn(async move { reply }),
             None => actix::spawn(asking),
@@ -225,7 +225,7 @@ impl Stage {
     }
 }
 
-async fn replied(asked: JoinHandle<Reply>) -> Result<String, AskError> {
+async fn replied(asked: JoinHandle<Reply>) -> Result<String, SubmitError> {
     timeout(PATIENCE, asked).await.expect("an answer").unwrap().map(|answer| match answer {
         Outcome::Request(outcome) => told(&outcome),
         other => format!("{other:?}"),
@@ -300,7 +300,7 @@ async fn after_a_failed_commit_the_outcome_is_unknown_and_the_term_is_loaded_bef
     let (_, tell) = stage.batch().await;
     let next = stage.ask(register("bob", "X")).await;
     tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
-    assert_eq!(replied(lost).await, Err(AskError::OutcomeUnknown));
+    assert_eq!(replied(lost).await, Err(SubmitError::OutcomeUnknown));
     assert_eq!(stage.published_standing("ana", "X"), "-", "what is not known is not published");
     let tell = stage.load_asked().await;
     stage.nothing_is_asked_of_the_store();
@@ -325,11 +325,11 @@ async fn after_a_failed_commit_the_outcome_is_unknown_and_the_term_is_loaded_bef
 async fn each_error_of_the_store_is_told_for_what_it_is() {
     let text = || "for a reason".to_owned();
     for (error, expected) in [
-        (StoreError::CommitFailed(text()), AskError::OutcomeUnknown),
-        (StoreError::Corrupt(text()), AskError::OutcomeUnknown),
-        (StoreError::Refused(text()), AskError::Failed),
-        (StoreError::Unavailable(text()), AskError::Overloaded),
-        (StoreError::Overloaded, AskError::Overloaded),
+        (StoreError::CommitFailed(text()), SubmitError::OutcomeUnknown),
+        (StoreError::Corrupt(text()), SubmitError::OutcomeUnknown),
+        (StoreError::Refused(text()), SubmitError::Failed),
+        (StoreError::Unavailable(text()), SubmitError::Overloaded),
+        (StoreError::Overloaded, SubmitError::Overloaded),
     ] {
         let mut stage = Stage::ready(10, [section("X")]).await;
         let asked = stage.ask(register("ana", "X")).await;
@@ -348,7 +348,7 @@ async fn past_the_bound_a_command_is_refused_at_once_and_never_reaches_the_store
     let (batch, tell) = stage.batch().await;
     let second = stage.ask(register("s1", "X")).await;
     let third = stage.ask(register("s2", "X")).await;
-    assert_eq!(replied(third).await, Err(AskError::Overloaded), "while the store has answered nothing");
+    assert_eq!(replied(third).await, Err(SubmitError::Overloaded), "while the store has answered nothing");
     let committed = stage.keep(&batch);
     tell.send(Ok(committed)).unwrap();
     assert_eq!(replied(first).await, Ok("enrolled, new".to_owned()));
@@ -389,7 +389,7 @@ async fn what_has_waited_too_long_is_told_so_and_is_not_decided() {
     let (settle, tell) = stage.batch().await;
     let committed = stage.keep(&settle);
     tell.send(Ok(committed)).unwrap();
-    assert_eq!(replied(asked).await, Err(AskError::Overloaded));
+    assert_eq!(replied(asked).await, Err(SubmitError::Overloaded));
     stage.nothing_is_asked_of_the_store();
 }
 
@@ -408,7 +408,7 @@ async fn a_decision_that_failed_is_told_to_its_caller_alone_and_the_next_go_on()
     let mut committed = stage.keep(&batch);
     committed.answers.insert(0, None);
     tell.send(Ok(committed)).unwrap();
-    assert_eq!(replied(bad).await, Err(AskError::Failed));
+    assert_eq!(replied(bad).await, Err(SubmitError::Failed));
     assert_eq!(replied(good).await, Ok("enrolled, new".to_owned()));
     let next = stage.ask(register("s3", "X")).await;
     let (batch, tell) = stage.batch().await;
@@ -423,7 +423,7 @@ async fn a_term_that_cannot_be_loaded_answers_those_who_wait_and_is_tried_again(
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
     tell.send(Err(StoreError::Unavailable("not yet".to_owned()))).unwrap();
-    assert_eq!(replied(asked).await, Err(AskError::Overloaded));
+    assert_eq!(replied(asked).await, Err(SubmitError::Overloaded));
     stage.load().await;
     let asked = stage.ask(register("ana", "X")).await;
     let (batch, tell) = stage.batch().await;
@@ -440,7 +440,7 @@ async fn a_term_that_cannot_be_settled_answers_those_who_wait_and_is_loaded_agai
     tell.send(Ok(stage.loaded())).unwrap();
     let (_, tell) = stage.batch().await;
     tell.send(Err(StoreError::Refused("a row that cannot be written".to_owned()))).unwrap();
-    assert_eq!(replied(asked).await, Err(AskError::Overloaded), "nobody waits for a term that does not come");
+    assert_eq!(replied(asked).await, Err(SubmitError::Overloaded), "nobody waits for a term that does not come");
     stage.load().await;
 }
 
@@ -448,7 +448,7 @@ async fn a_term_that_cannot_be_settled_answers_those_who_wait_and_is_loaded_agai
 async fn a_term_that_nobody_made_is_not_known() {
     let stage = Stage::ready(10, []).await;
     let nobody = TermId::parse("2099").unwrap();
-    assert!(stage.pool.ask(&nobody, register("ana", "X")).await.is_none());
+    assert!(stage.pool.submit(&nobody, register("ana", "X")).await.is_none());
     assert_eq!(stage.pool.accepted(), 0);
 }
 

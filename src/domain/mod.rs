@@ -7,13 +7,15 @@
 //! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer, in order of precedence
 //! - [`view`]: the narrow window through which a decision sees its term
 //! - [`decide`]: the one function that decides; [`draft`]: its scratch pad
-//! - [`book`]: a whole term in memory, which is one way to give that view
+//! - [`book`]: a whole term in memory, which is one way to give that view; [`published`]: what readers see of it
+//! - [`batch`]: decides many commands against one book, and merges their changes into what one commit writes
 //! - [`notice`]: what a student is told of a change that was not the student's own doing
 //! - [`plone`]: what the hub and the college's Plone call things in common
 //! - [`alert`], [`audience`], [`channel`], [`role`]: who hears what
 
 pub mod alert;
 pub mod audience;
+pub mod batch;
 pub mod book;
 pub mod channel;
 pub mod command;
@@ -25,6 +27,7 @@ pub mod meeting;
 pub mod notice;
 pub mod outcome;
 pub mod plone;
+pub mod published;
 pub mod realm;
 pub mod registration;
 pub mod role;

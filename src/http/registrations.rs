@@ -63,7 +63,7 @@ async fn one_request(
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
-    match pool.ask_in(realm, term, command).await.ok_or_else(not_found)?? {
+    match pool.submit_in(realm, term, command).await.ok_or_else(not_found)?? {
         Outcome::Request(RequestOutcome::Done(receipt)) => {
             let created = receipt.fresh && receipt.standing != Standing::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -201,7 +201,7 @@ pub(super) async fn run_batch(
     for (term, (add, drop)) in parts {
         let all: Vec<Crn> = add.iter().chain(&drop).cloned().collect();
         let batch = Batch { student: student.clone(), add, drop, swap, waitlist };
-        let outcomes = match pool.ask(term, Command::Batch(batch)).await {
+        let outcomes = match pool.submit(term, Command::Batch(batch)).await {
             Some(Ok(Outcome::Batch(outcomes))) => outcomes,
             Some(Ok(other)) => return Err(Problem::internal(format_args!("a batch was answered {other:?}"))),
             // What other terms have answered already stands: this part says its own trouble.

@@ -275,7 +275,7 @@ pub async fn patch(
     fields.finish()?;
     let detail = in_words(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
-    let answer = pool.ask(&id.term, command).await.ok_or_else(no_such_section)??;
+    let answer = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
     if answer == Outcome::NoSuchSection {
         return Err(no_such_section());
     }

@@ -39,7 +39,7 @@ struct Hub {
 impl Hub {
     async fn start(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: false };
         let store = SqliteStore::open(options).unwrap();
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let store = Arc::new(store);

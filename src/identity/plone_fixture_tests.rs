@@ -136,7 +136,7 @@ impl Hub {
             asked_about: Mutex::default(),
         };
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: false };
         let store = SqliteStore::open(options).unwrap();
         let (plone, heard) = (Arc::new(plone), Arc::default());
         let identity = Self::identity(&plone, &store, &heard, &clock).await;

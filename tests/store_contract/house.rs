@@ -67,7 +67,7 @@ impl House for Embedded {
 pub(crate) fn open_freed(path: &Path, credit_limit: Credits, outbox: bool) -> SqliteStore {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        match SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit, outbox }) {
+        match SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox }) {
             Err(OpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
             other => return other.unwrap(),
         }

@@ -19,7 +19,7 @@ use crate::college::{drop_of, minute, register, section, term_id, window};
 use crate::house::{Desk, Embedded, batch, load, open_freed, wait};
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit: Credits(0), outbox: false })
+    SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox: false })
 }
 
 fn refused(path: &Path) -> OpenError {

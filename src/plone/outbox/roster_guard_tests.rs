@@ -147,7 +147,7 @@ impl Stage {
     async fn set() -> Self {
         let now: Timestamp = NOW.parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: true };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: true };
         let store = SqliteStore::open(options).unwrap();
         demo::load_into_empty(&store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         let term = TermId::parse("202609").unwrap();

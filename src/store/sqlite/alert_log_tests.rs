@@ -30,7 +30,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("alerts.db");
         Self {
-            store: SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap(),
+            store: SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap(),
             _folder: folder,
         }
     }

@@ -39,16 +39,12 @@ mod terms;
 mod verify;
 mod writer;
 
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use rusqlite::Connection;
 
-use crate::domain::ids::TermId;
-use crate::domain::section::Credits;
 use crate::store::{StoreError, StoreFuture};
 
 pub use accounts::accounts_of;
@@ -63,8 +59,6 @@ pub use writer::WriterGauge;
 pub struct SqliteOptions {
     /// The database file.
     pub path: PathBuf,
-    /// The most credits a student may enrol in, in every term; 0 is no limit.
-    pub credit_limit: Credits,
     /// Whether every change of a section is marked, so that it reaches Plone.
     pub outbox: bool,
 }
@@ -79,7 +73,6 @@ struct Inner {
     // Dropped first: the writer thread ends, and its connection closes, before the lock is given back.
     writer: writer::Writer,
     readers: readers::Readers,
-    shelves: Mutex<HashMap<TermId, Arc<Mutex<terms::Shelf>>>>,
     options: SqliteOptions,
     lock: StoreLock,
 }
@@ -95,8 +88,7 @@ impl SqliteStore {
             .map_err(|error| OpenError::Sqlite { path: options.path.clone(), error })?;
         let writer = writer::Writer::start(connection, options.path.clone())?;
         let readers = readers::Readers::new(options.path.clone());
-        let shelves = Mutex::new(HashMap::new());
-        Ok(Self { inner: Arc::new(Inner { writer, readers, shelves, options, lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, options, lock }) })
     }
 
     /// The database file.
