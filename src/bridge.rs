@@ -10,8 +10,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, json};
 use tokio::sync::watch;
 
+use crate::app::core::Core;
 use crate::config::Config;
-use crate::core::Core;
 use crate::domain::ids::{SANDBOX_PREFIX, UserName};
 use crate::domain::plone::PloneField;
 use crate::http::plone_desk::PloneDesk;
@@ -111,11 +111,11 @@ impl Bridge {
     pub fn start_pull(&self, config: &Config, core: &Core, open_new_terms: bool) {
         let deps = PullDeps {
             plone: self.plone.clone(),
-            items: Arc::new(core.store.clone()),
-            events: Arc::new(core.store.clone()),
+            items: core.ports.outbox.clone(),
+            events: core.ports.imports.clone(),
             pool: core.pool.clone(),
             model: core.model.clone(),
-            clock: core.clock.clone(),
+            clock: core.ports.clock.clone(),
             items_known: self.items_known.clone(),
         };
         let options = PullOptions { every: config.plone.sync, open_new_terms };
@@ -134,9 +134,9 @@ impl Bridge {
         };
         let imports = core.imports.clone();
         let deps = OutboxDeps {
-            store: Arc::new(core.store.clone()),
+            store: core.ports.outbox.clone(),
             plone: self.plone.clone(),
-            clock: core.clock.clone(),
+            clock: core.ports.clock.clone(),
             audit,
             items_known: self.items_known.clone(),
             held: Arc::new(move || imports.is_applying()),
@@ -166,8 +166,8 @@ impl Bridge {
         let deps = NewsDeps {
             plone: Arc::new(self.client.clone()),
             token_of,
-            store: Arc::new(core.store.clone()),
-            clock: core.clock.clone(),
+            store: core.ports.outbox.clone(),
+            clock: core.ports.clock.clone(),
             sync: config.plone.sync,
         };
         let desk = PloneDesk {
@@ -175,8 +175,8 @@ impl Bridge {
             announcements: Announcements::start(deps).await,
             puller: puller.clone(),
             outbox: outbox.clone(),
-            store: Arc::new(core.store.clone()),
-            clock: core.clock.clone(),
+            store: core.ports.outbox.clone(),
+            clock: core.ports.clock.clone(),
         };
         self.desk.get_or_init(|| Arc::new(desk));
     }

@@ -21,7 +21,6 @@ pub mod bus;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod core;
 pub mod demo;
 pub mod domain;
 pub mod histogram;

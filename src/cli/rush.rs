@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
+use crate::app::ports;
 use crate::bridge::demo_target;
 use crate::config::Config;
 use crate::domain::ids::UserName;
@@ -18,7 +19,6 @@ use crate::identity::token::Tokens;
 use crate::rush::report::{Row, State, Target, Task};
 use crate::rush::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob, run as rush, runner};
-use crate::store::sqlite::{OpenError, StoreLock};
 
 use crate::cli::{Done, Failure, say};
 
@@ -95,11 +95,7 @@ fn running_hub(config: &Config) -> Result<String, Failure> {
     if !config.store.path.exists() {
         return Err(nobody());
     }
-    match StoreLock::take(&config.store.path) {
-        Err(OpenError::Locked { address: Some(url), .. }) => Ok(url),
-        Ok(_) | Err(OpenError::Locked { .. }) => Err(nobody()),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    ports::running_hub(config).map_err(Failure::failed)?.ok_or_else(nobody)
 }
 
 fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, Failure> {

@@ -8,7 +8,7 @@ pub mod series;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use crate::bus::local::BusGauge;
+use crate::bus::BusGauge;
 use crate::domain::role::Role;
 use crate::http::health::Readiness;
 use crate::http::plone_desk::PloneDesk;
@@ -18,13 +18,13 @@ use crate::live::presence::Registry;
 use crate::observe::metrics::Metrics;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
-use crate::store::sqlite::WriterGauge;
+use crate::store::gauge::StoreGauge;
 
 /// The parts that are looked at.
 #[derive(Clone)]
 pub struct Observed {
     /// The store's writer.
-    pub writer: Arc<WriterGauge>,
+    pub writer: Arc<StoreGauge>,
     /// The registrars.
     pub pool: Arc<RegistrarPool>,
     /// What is published.
@@ -116,7 +116,7 @@ impl Observed {
     }
 
     fn watch_store(&self, metrics: &Metrics) -> prometheus::Result<()> {
-        let count = |name, help, read: fn(&WriterGauge) -> u64| {
+        let count = |name, help, read: fn(&StoreGauge) -> u64| {
             let writer = self.writer.clone();
             metrics.watch_count(name, help, move || read(&writer))
         };
