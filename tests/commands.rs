@@ -158,7 +158,7 @@ fn a_count_that_is_wrong_is_found() {
     let changed = Connection::open(home.folder().join("eduhub.db"))
         .unwrap()
         .execute(
-            "INSERT INTO seats VALUES ('203001', '10001', 1, 0) ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
+            "INSERT INTO seats VALUES ('203001', '10001', 1, 0, 1) ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
             [],
         )
         .unwrap();

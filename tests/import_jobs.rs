@@ -73,6 +73,7 @@ impl Hub {
         let model = Arc::new(ReadModel::new());
         let bus = Arc::new(Listening::default());
         let deps = RegistrarDeps {
+            credit_limit: Credits(18_000),
             store: Arc::new(store.clone()),
             model: model.clone(),
             bus: bus.clone(),

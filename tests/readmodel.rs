@@ -7,16 +7,16 @@ mod college;
 
 use std::collections::BTreeMap;
 
+use eduhub::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{SectionState, SectionStatus};
 use eduhub::registration::readmodel::{ReadModel, Snapshot};
-use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
 
 use college::{Make, crn, minute, section, term, term_id, user};
 
 fn published(make: Make) -> PublishedSection {
-    PublishedSection { state: make.0, line: [].into() }
+    PublishedSection { state: make.0, waitlist: [].into() }
 }
 
 fn numbered(number: u32) -> Make {
@@ -78,9 +78,9 @@ fn a_snapshot_after_commits_is_the_one_made_from_scratch_and_those_before_stay()
 fn readers_see_each_commit_whole_while_it_is_published() {
     // Two sections always have the same number of people; one student's seats grow by one with each commit.
     let model = ReadModel::new();
-    let loaded = LoadedTerm {
+    let loaded = PublishedTerm {
         term: term(),
-        seats_seq: 0,
+        seq: 0,
         sections: vec![published(section("A").seats(5_000)), published(section("B").seats(5_000))],
         students: Vec::new(),
     };
@@ -113,7 +113,7 @@ fn readers_see_each_commit_whole_while_it_is_published() {
             let at = minute(i64::from(seq));
             let seat = Registration { crn: crn("A"), standing: Standing::Enrolled, place: 0, at, passed: None };
             term.publish(&TermUpdate {
-                seats_seq: u64::from(seq),
+                seq: u64::from(seq),
                 sections: vec![taken("A"), taken("B")],
                 students: vec![(user("ana"), [seat].into())],
                 ..TermUpdate::default()
@@ -139,9 +139,9 @@ fn credits_count_what_is_enrolled_and_taught() {
         seat("WAIT", Standing::Waitlisted),
         seat("LEFT", Standing::Dropped),
     ];
-    let loaded = LoadedTerm {
+    let loaded = PublishedTerm {
         term: term(),
-        seats_seq: 1,
+        seq: 1,
         sections: sections.into_iter().map(published).collect(),
         students: vec![(user("ana"), held.into())],
     };
@@ -155,9 +155,9 @@ fn a_withdrawn_section_is_found_by_staff_and_by_whoever_holds_it() {
     let model = ReadModel::new();
     let held = Registration { crn: crn("GONE"), standing: Standing::Waitlisted, place: 1, at: minute(1), passed: None };
     let dropped = Registration { standing: Standing::Dropped, place: 0, ..held.clone() };
-    model.publish_loaded(LoadedTerm {
+    model.publish_loaded(PublishedTerm {
         term: term(),
-        seats_seq: 1,
+        seq: 1,
         sections: vec![published(section("GONE").with(|s| s.withdrawn = true)), published(section("HERE"))],
         students: vec![(user("ann"), [held].into()), (user("bob"), [dropped].into())],
     });

@@ -1,5 +1,5 @@
-//! What a registrar promises between its callers and its store. The store is played by the test itself, call by call, so
-//! that each test holds the moment that it is about. (The real ones are held to the same port in `store_contract`.)
+//! What a registrar promises between its callers and its store. The test answers each call of the store itself, so that
+//! it controls the moment that it is about. (Real stores are held to the same port in `store_contract`.)
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -14,15 +14,16 @@ use eduhub::bus::{Bus, Event};
 use eduhub::clock::Clock;
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
-use eduhub::domain::decide::decide;
+use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{TermId, UserName};
 use eduhub::domain::outcome::Outcome;
+use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::section::Credits;
 use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
-use eduhub::registration::registrar::{SubmitError, RegistrarDeps, Reply};
-use eduhub::store::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
+use eduhub::registration::registrar::{RegistrarDeps, Reply, SubmitError};
+use eduhub::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 use eduhub::store::{StoreError, StoreFuture};
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -34,32 +35,36 @@ use college::{Make, crn, drop_of, minute, register, register_or_wait, section, t
 /// How long a test waits for what never comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the registrar asks of its store, with the way to answer it.
+/// A call of the store, with the way to answer it.
 enum Call {
-    Load(oneshot::Sender<Result<LoadedTerm, StoreError>>),
-    Run(TermBatch, oneshot::Sender<Result<Committed, StoreError>>),
+    Load(oneshot::Sender<Result<TermRows, StoreError>>),
+    /// A batch that was decided when it was handed over; without a record when it changes nothing.
+    Commit(Option<TermRecord>, oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// A store that does what the test says.
+/// A store that replies what the test says.
 struct Scripted(mpsc::UnboundedSender<Call>);
 
-fn told_by_test<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StoreError>>) -> StoreFuture<T> {
-    async move { answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the test is over".to_owned()))) }.boxed()
+fn told_by_test<T: Send + 'static>(reply: oneshot::Receiver<Result<T, StoreError>>) -> StoreFuture<T> {
+    async move { reply.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the test is over".to_owned()))) }.boxed()
 }
 
 impl TermStore for Scripted {
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         futures_util::future::ready(Ok(Vec::new())).boxed()
     }
-    fn load(&self, _: &TermId) -> StoreFuture<LoadedTerm> {
-        let (tell, answer) = oneshot::channel();
+    fn load(&self, _: &TermId) -> StoreFuture<TermRows> {
+        let (tell, reply) = oneshot::channel();
         let _ = self.0.send(Call::Load(tell));
-        told_by_test(answer)
+        told_by_test(reply)
     }
-    fn run(&self, batch: TermBatch) -> StoreFuture<Committed> {
-        let (tell, answer) = oneshot::channel();
-        let _ = self.0.send(Call::Run(batch, tell));
-        told_by_test(answer)
+    fn commit(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
+        let (tell, reply) = oneshot::channel();
+        let _ = self.0.send(Call::Commit(decide(None), tell));
+        told_by_test(reply)
+    }
+    fn changes_since(&self, _: &TermId, _: u64) -> StoreFuture<TermChanges> {
+        unreachable!("a registrar follows no other hub")
     }
 }
 
@@ -90,12 +95,13 @@ struct Stage {
     model: Arc<ReadModel>,
     ear: Arc<Ear>,
     calls: mpsc::UnboundedReceiver<Call>,
+    /// What the store holds.
     book: TermBook,
     seq: u64,
 }
 
 /// A batch at the store.
-type AtStore = (TermBatch, oneshot::Sender<Result<Committed, StoreError>>);
+type AtStore = (Option<TermRecord>, oneshot::Sender<Result<(), StoreError>>);
 
 impl Stage {
     /// A pool whose term is asked for and not yet loaded.
@@ -104,6 +110,7 @@ impl Stage {
         let (model, ear) = (Arc::new(ReadModel::new()), Arc::new(Ear::default()));
         let deps = RegistrarDeps {
             store: Arc::new(Scripted(sender)),
+            credit_limit: Credits(0),
             model: model.clone(),
             bus: ear.clone(),
             clock: Arc::new(Stopped),
@@ -130,63 +137,65 @@ impl Stage {
         timeout(PATIENCE, self.calls.recv()).await.expect("the registrar asks its store").unwrap()
     }
 
-    /// The next thing asked of the store, which must be a batch.
+    /// Waits for the next call of the store, which must be a batch.
     async fn batch(&mut self) -> AtStore {
         match self.call().await {
-            Call::Run(batch, tell) => (batch, tell),
+            Call::Commit(record, tell) => (record, tell),
             Call::Load(_) => panic!("a load where a batch was expected"),
         }
     }
 
-    async fn load_asked(&mut self) -> oneshot::Sender<Result<LoadedTerm, StoreError>> {
+    async fn load_asked(&mut self) -> oneshot::Sender<Result<TermRows, StoreError>> {
         match self.call().await {
             Call::Load(tell) => tell,
-            Call::Run(batch, _) => panic!("{batch:?} where a load was expected"),
+            Call::Commit(record, _) => panic!("{record:?} where a load was expected"),
         }
     }
 
     /// Lets the registrar load its term, and settle it.
     async fn load(&mut self) {
         let tell = self.load_asked().await;
-        tell.send(Ok(self.loaded())).unwrap();
-        let (settle, tell) = self.batch().await;
-        assert!(matches!(settle.commands[..], [Command::Settle]), "{settle:?}");
-        let committed = self.keep(&settle);
-        tell.send(Ok(committed)).unwrap();
+        tell.send(Ok(self.rows())).unwrap();
+        self.settle().await;
     }
 
-    fn loaded(&self) -> LoadedTerm {
-        let students = self.book.students().map(|(who, held)| (who.clone(), held.into())).collect();
-        let sections = self.book.sections().map(|s| self.published(&s.section.id.crn)).collect();
-        LoadedTerm { term: self.book.term().clone(), seats_seq: self.seq, sections, students }
+    /// Commits the batch that follows a load. It has nothing to settle here.
+    async fn settle(&mut self) {
+        let (record, tell) = self.batch().await;
+        assert!(record.is_none(), "{record:?}");
+        tell.send(Ok(())).unwrap();
     }
 
-    fn published(&self, of: &eduhub::domain::ids::Crn) -> PublishedSection {
-        PublishedSection {
-            state: self.book.section(of).unwrap().clone(),
-            line: self.book.waiting(of).cloned().collect(),
+    /// Commits a batch, as a store does.
+    fn keep(&mut self, (record, tell): AtStore) {
+        if let Some(record) = record {
+            self.write(record);
         }
+        tell.send(Ok(())).unwrap();
     }
 
-    /// Decides and keeps a batch, as a store does.
-    fn keep(&mut self, batch: &TermBatch) -> Committed {
-        let mut answers = Vec::new();
-        let mut update = TermUpdate::default();
-        for command in &batch.commands {
-            let decision = decide(&self.book, command, batch.now);
-            self.book.apply(&decision.changes);
-            let changes = decision.changes;
-            update.term = changes.term.or(update.term);
-            update.sections.extend(changes.sections.iter().map(|s| self.published(&s.section.id.crn)));
-            let held = |who: &UserName| (who.clone(), self.book.registrations(who).into());
-            update.students.extend(changes.registrations.iter().map(|(who, _)| held(who)));
-            update.notices.extend(changes.notices);
-            answers.push(Some(decision.answer));
+    fn write(&mut self, record: TermRecord) {
+        assert_eq!(record.seq, self.seq + 1, "a record follows the one before it");
+        self.seq = record.seq;
+        let changes = record.changes;
+        self.book.apply(&Changes {
+            term: changes.term,
+            sections: changes.sections.into_values().collect(),
+            registrations: changes.registrations.into_iter().map(|((student, _), r)| (student, r)).collect(),
+            notices: Vec::new(),
+            generation: None,
+        });
+    }
+
+    fn rows(&self) -> TermRows {
+        let held = self.book.students().flat_map(|(who, held)| held.iter().map(|r| (who.clone(), r.clone())));
+        TermRows {
+            term: self.book.term().clone(),
+            seq: self.seq,
+            generation: 0,
+            sections: self.book.sections().cloned().collect(),
+            registrations: held.collect(),
         }
-        let changed = update.term.is_some() || !update.sections.is_empty() || !update.students.is_empty();
-        self.seq += u64::from(changed);
-        update.seats_seq = self.seq;
-        Committed { answers, update: changed.then_some(update) }
     }
 
     /// Asks. The first step of asking is to be accepted and sent, or refused: it is done when this returns.
@@ -232,25 +241,21 @@ async fn replied(asked: JoinHandle<Reply>) -> Result<String, SubmitError> {
     })
 }
 
-/// Who asks for something in a batch, in order.
-fn askers(batch: &TermBatch) -> Vec<&str> {
-    let who = |command| match command {
-        &Command::Register { ref student, .. } | &Command::Drop { ref student, .. } => student.as_str(),
-        other => panic!("{other:?}"),
-    };
-    batch.commands.iter().map(who).collect()
+/// Whose registrations a batch changes, by name.
+fn students((record, _): &AtStore) -> Vec<String> {
+    let changed = record.iter().flat_map(|record| record.changes.registrations.keys());
+    changed.map(|(student, _)| student.to_string()).collect()
 }
 
 #[actix::test]
 async fn nothing_is_answered_or_published_before_its_commit() {
     let mut stage = Stage::ready(10, [section("X")]).await;
     let asked = stage.ask(register("ana", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
+    let batch = stage.batch().await;
     let seq = stage.published_seq();
     assert!(!asked.is_finished(), "answered while it was at the store");
     assert_eq!(stage.published_standing("ana", "X"), "-");
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert_eq!(replied(asked).await, Ok("enrolled, new".to_owned()));
     assert_eq!(stage.published_standing("ana", "X"), "enrolled", "published before it was answered");
     assert_eq!(stage.published_seq(), seq + 1);
@@ -260,36 +265,35 @@ async fn nothing_is_answered_or_published_before_its_commit() {
 async fn what_changes_nothing_waits_for_the_batch_before_it_all_the_same() {
     let mut stage = Stage::ready(10, [section("X")]).await;
     let first = stage.ask(register("ana", "X")).await;
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     let again = stage.ask(register("ana", "X")).await;
     assert!(!again.is_finished(), "a double click is told of a seat that may yet be lost");
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert_eq!(replied(first).await, Ok("enrolled, new".to_owned()));
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    assert!(batch.0.is_none(), "there is nothing to write");
+    stage.keep(batch);
     assert_eq!(replied(again).await, Ok("enrolled, as before".to_owned()));
 }
 
 #[actix::test]
 async fn one_batch_is_at_the_store_at_a_time_and_what_comes_meanwhile_is_the_next_in_order() {
-    let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
+    // One seat, so that the order of the commands is the order of the waitlist; the names are in no order.
+    let mut stage = Stage::ready(10, [section("X").line(9)]).await;
     let mut asked = vec![stage.ask(register("s0", "X")).await];
-    let (first, tell) = stage.batch().await;
-    assert_eq!(askers(&first), ["s0"]);
-    for student in ["s1", "s2", "s3"] {
-        asked.push(stage.ask(register(student, "X")).await);
+    let first = stage.batch().await;
+    assert_eq!(students(&first), ["s0"]);
+    for student in ["s3", "s1", "s2"] {
+        asked.push(stage.ask(register_or_wait(student, "X")).await);
         stage.nothing_is_asked_of_the_store();
     }
-    let committed = stage.keep(&first);
-    tell.send(Ok(committed)).unwrap();
-    let (second, tell) = stage.batch().await;
-    assert_eq!(askers(&second), ["s1", "s2", "s3"]);
-    let committed = stage.keep(&second);
-    tell.send(Ok(committed)).unwrap();
-    for asked in asked {
-        assert_eq!(replied(asked).await, Ok("enrolled, new".to_owned()));
+    stage.keep(first);
+    let second = stage.batch().await;
+    assert_eq!(students(&second), ["s1", "s2", "s3"]);
+    stage.keep(second);
+    let expected = ["enrolled, new", "waitlisted 1, new", "waitlisted 2, new", "waitlisted 3, new"];
+    for (asked, expected) in asked.into_iter().zip(expected) {
+        assert_eq!(replied(asked).await, Ok(expected.to_owned()));
     }
 }
 
@@ -297,7 +301,7 @@ async fn one_batch_is_at_the_store_at_a_time_and_what_comes_meanwhile_is_the_nex
 async fn after_a_failed_commit_the_outcome_is_unknown_and_the_term_is_loaded_before_anything_else() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let lost = stage.ask(register("ana", "X")).await;
-    let (_, tell) = stage.batch().await;
+    let (record, tell) = stage.batch().await;
     let next = stage.ask(register("bob", "X")).await;
     tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
     assert_eq!(replied(lost).await, Err(SubmitError::OutcomeUnknown));
@@ -305,20 +309,29 @@ async fn after_a_failed_commit_the_outcome_is_unknown_and_the_term_is_loaded_bef
     let tell = stage.load_asked().await;
     stage.nothing_is_asked_of_the_store();
     // The store did keep it, as it turns out: what it holds is what counts.
-    let decision = decide(&stage.book, &register("ana", "X"), minute(1));
-    stage.book.apply(&decision.changes);
-    stage.seq += 1;
-    tell.send(Ok(stage.loaded())).unwrap();
-    let (settle, tell) = stage.batch().await;
-    assert!(matches!(settle.commands[..], [Command::Settle]));
-    let committed = stage.keep(&settle);
-    tell.send(Ok(committed)).unwrap();
-    let (batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["bob"], "whoever waited is tried once, and what failed is not tried again");
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.write(record.unwrap());
+    tell.send(Ok(stage.rows())).unwrap();
+    stage.settle().await;
+    let batch = stage.batch().await;
+    assert_eq!(students(&batch), ["bob"], "whoever waited is tried once, and what failed is not tried again");
+    stage.keep(batch);
     assert_eq!(replied(next).await, Ok("enrolled, new".to_owned()));
     assert_eq!(stage.published_standing("ana", "X"), "enrolled");
+}
+
+#[actix::test]
+async fn a_seat_of_a_failed_commit_that_the_store_does_not_have_is_free_again() {
+    let mut stage = Stage::ready(10, [section("X")]).await;
+    let lost = stage.ask(register("ana", "X")).await;
+    let (_, tell) = stage.batch().await;
+    let next = stage.ask(register("bob", "X")).await;
+    tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
+    assert_eq!(replied(lost).await, Err(SubmitError::OutcomeUnknown));
+    stage.load().await;
+    let batch = stage.batch().await;
+    stage.keep(batch);
+    assert_eq!(replied(next).await, Ok("enrolled, new".to_owned()), "decided on what the store holds");
+    assert_eq!(stage.published_standing("ana", "X"), "-");
 }
 
 #[actix::test]
@@ -345,17 +358,15 @@ async fn each_error_of_the_store_is_told_for_what_it_is() {
 async fn past_the_bound_a_command_is_refused_at_once_and_never_reaches_the_store() {
     let mut stage = Stage::ready(2, [section("X").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     let second = stage.ask(register("s1", "X")).await;
     let third = stage.ask(register("s2", "X")).await;
     assert_eq!(replied(third).await, Err(SubmitError::Overloaded), "while the store has answered nothing");
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert_eq!(replied(first).await, Ok("enrolled, new".to_owned()));
-    let (batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["s1"]);
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    assert_eq!(students(&batch), ["s1"]);
+    stage.keep(batch);
     assert_eq!(replied(second).await, Ok("enrolled, new".to_owned()));
     stage.nobody_is_left().await;
 }
@@ -364,18 +375,16 @@ async fn past_the_bound_a_command_is_refused_at_once_and_never_reaches_the_store
 async fn whoever_gave_up_is_dropped_before_it_is_decided() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     let gave_up = stage.ask(register("s1", "X")).await;
     let stayed = stage.ask(register("s2", "X")).await;
     gave_up.abort();
     assert!(gave_up.await.unwrap_err().is_cancelled());
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert!(replied(first).await.is_ok());
-    let (batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["s2"]);
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    assert_eq!(students(&batch), ["s2"]);
+    stage.keep(batch);
     assert!(replied(stayed).await.is_ok());
     stage.nobody_is_left().await;
 }
@@ -385,35 +394,38 @@ async fn what_has_waited_too_long_is_told_so_and_is_not_decided() {
     let mut stage = Stage::set(10, Some(Duration::ZERO), [section("X")]);
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
-    tell.send(Ok(stage.loaded())).unwrap();
-    let (settle, tell) = stage.batch().await;
-    let committed = stage.keep(&settle);
-    tell.send(Ok(committed)).unwrap();
+    tell.send(Ok(stage.rows())).unwrap();
+    stage.settle().await;
     assert_eq!(replied(asked).await, Err(SubmitError::Overloaded));
     stage.nothing_is_asked_of_the_store();
 }
 
 #[actix::test]
 async fn a_decision_that_failed_is_told_to_its_caller_alone_and_the_next_go_on() {
-    let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
+    let mut stage = Stage::ready(10, [section("X").seats(9), section("Y").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let (bad, good) = (stage.ask(register("s1", "X")).await, stage.ask(register("s2", "X")).await);
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    stage.keep(batch);
     assert!(replied(first).await.is_ok());
-    let (mut batch, tell) = stage.batch().await;
-    assert_eq!(askers(&batch), ["s1", "s2"]);
-    batch.commands.remove(0);
-    let mut committed = stage.keep(&batch);
-    committed.answers.insert(0, None);
-    tell.send(Ok(committed)).unwrap();
+    // The store comes back with numbers that do not include s0, whose drop would make them negative.
+    let failing = stage.ask(register("s9", "Y")).await;
+    let (_, tell) = stage.batch().await;
+    let (bad, good) = (stage.ask(drop_of("s0", "X")).await, stage.ask(register("s2", "X")).await);
+    tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
+    assert_eq!(replied(failing).await, Err(SubmitError::OutcomeUnknown));
+    let tell = stage.load_asked().await;
+    let mut rows = stage.rows();
+    rows.sections.iter_mut().for_each(|state| state.enrolled = 0);
+    tell.send(Ok(rows)).unwrap();
+    stage.settle().await;
+    let batch = stage.batch().await;
+    assert_eq!(students(&batch), ["s2"], "what failed changes nothing");
+    stage.keep(batch);
     assert_eq!(replied(bad).await, Err(SubmitError::Failed));
     assert_eq!(replied(good).await, Ok("enrolled, new".to_owned()));
     let next = stage.ask(register("s3", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    stage.keep(batch);
     assert!(replied(next).await.is_ok());
 }
 
@@ -426,9 +438,8 @@ async fn a_term_that_cannot_be_loaded_answers_those_who_wait_and_is_tried_again(
     assert_eq!(replied(asked).await, Err(SubmitError::Overloaded));
     stage.load().await;
     let asked = stage.ask(register("ana", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    stage.keep(batch);
     assert!(replied(asked).await.is_ok());
 }
 
@@ -437,11 +448,30 @@ async fn a_term_that_cannot_be_settled_answers_those_who_wait_and_is_loaded_agai
     let mut stage = Stage::set(10, None, [section("X")]);
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
-    tell.send(Ok(stage.loaded())).unwrap();
+    tell.send(Ok(stage.rows())).unwrap();
     let (_, tell) = stage.batch().await;
     tell.send(Err(StoreError::Refused("a row that cannot be written".to_owned()))).unwrap();
     assert_eq!(replied(asked).await, Err(SubmitError::Overloaded), "nobody waits for a term that does not come");
     stage.load().await;
+}
+
+#[actix::test]
+async fn free_seats_go_to_the_waitlist_before_the_first_command_after_a_load() {
+    let mut stage = Stage::set(10, None, [section("X").line(9)]);
+    let tell = stage.load_asked().await;
+    let asked = stage.ask(register("ana", "X")).await;
+    let mut rows = stage.rows();
+    let place = Registration { crn: crn("X"), standing: Standing::Waitlisted, place: 1, at: minute(0), passed: None };
+    rows.registrations.push((user("bob"), place));
+    rows.sections[0].waiting = 1;
+    tell.send(Ok(rows)).unwrap();
+    let settled = stage.batch().await;
+    assert_eq!(students(&settled), ["bob"]);
+    stage.keep(settled);
+    let batch = stage.batch().await;
+    stage.keep(batch);
+    assert_eq!(replied(asked).await, Ok("section_full".to_owned()));
+    assert_eq!(stage.published_standing("bob", "X"), "enrolled");
 }
 
 #[actix::test]
@@ -459,12 +489,12 @@ async fn a_commit_is_told_to_listeners_after_it_is_published_with_everyone_who_m
         [register("ana", "X"), register_or_wait("bob", "X"), register_or_wait("cyd", "X"), drop_of("ana", "X")]
     {
         let asked = stage.ask(command).await;
-        let (batch, tell) = stage.batch().await;
-        let committed = stage.keep(&batch);
-        tell.send(Ok(committed)).unwrap();
+        let batch = stage.batch().await;
+        stage.keep(batch);
         assert!(replied(asked).await.is_ok());
     }
     let mut words = Vec::new();
+    let mut alerts = 0;
     for event in stage.ear.0.lock().unwrap().drain(..) {
         match event {
             Event::Registrations(news) => words.extend(news.iter().map(|n| {
@@ -472,6 +502,7 @@ async fn a_commit_is_told_to_listeners_after_it_is_published_with_everyone_who_m
                 format!("{who} {standing} {:?}", n.position)
             })),
             Event::Moved(moved) => words.extend(moved.iter().map(|m| format!("{} moved to {}", m.student, m.position))),
+            Event::AlertsStored => alerts += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -484,4 +515,5 @@ async fn a_commit_is_told_to_listeners_after_it_is_published_with_everyone_who_m
         "cyd moved to 1",
     ];
     assert_eq!(words, expected);
+    assert_eq!(alerts, 1, "the promotion stores an alert");
 }

@@ -1,8 +1,10 @@
-//! What every store of terms promises. One suite over the ports: a store joins it by a [`House`] of its own and one
-//! line at the end. What only one kind of store has to do stands in a file of its own.
+//! What every store promises. One suite over the ports: a store joins it with a `House` of its own and one line at the
+//! end. What only one kind of store has to do is tested in a file of its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "store_contract/changes.rs"]
+mod changes;
 mod college;
 #[path = "store_contract/histories.rs"]
 mod histories;
@@ -37,7 +39,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Every promise of [`suite`], [`outbox`] and [`members`], for each kind of store.
+/// Every promise of [`suite`], [`changes`], [`outbox`] and [`members`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $house:ty),*) => {
         $(store_contract! { $name, $house:
@@ -48,7 +50,7 @@ macro_rules! stores {
             a_refused_batch_takes_nothing_of_another_term_with_it
             the_sequence_of_seats_grows_by_one_a_change_and_never_goes_back
             a_term_that_was_never_made_loads_empty_and_closed
-            a_batch_for_a_term_that_is_not_loaded_is_not_tried
+            a_batch_decided_on_an_old_state_is_never_written
             each_command_of_a_batch_sees_what_the_ones_before_it_changed
             staged_sections_are_invisible_until_they_are_applied
             what_was_staged_and_never_applied_is_taken_back_before_the_next_import
@@ -57,6 +59,12 @@ macro_rules! stores {
             what_moved_is_kept_too_when_somebody_registers_in_the_same_batch
             alerts_are_stored_with_the_batch_that_they_tell_of
             a_refused_batch_tells_nobody_anything;
+            changes:
+            changes_since_a_sequence_are_those_of_the_later_commits
+            an_import_changes_its_sections_when_it_is_applied
+            changes_are_the_same_after_the_store_was_opened_again
+            a_rejected_record_is_in_no_changes
+            a_term_that_does_not_exist_has_no_changes;
             outbox:
             every_section_that_a_commit_touches_is_marked_once
             a_roster_that_changes_with_equal_numbers_is_marked

@@ -173,8 +173,8 @@ impl BatchChanges {
     }
 
     fn merge_sections(&mut self, book: &TermBook, import: Option<&StagedImport>, changes: &Changes) {
-        let staged_rows: HashMap<&Crn, &SectionState> =
-            import.map_or_else(HashMap::new, |i| i.sections.iter().map(|s| (&s.section.id.crn, &s.staged_as)).collect());
+        let staged_rows: HashMap<&Crn, &SectionState> = import
+            .map_or_else(HashMap::new, |i| i.sections.iter().map(|s| (&s.section.id.crn, &s.staged_as)).collect());
         for state in &changes.sections {
             let crn = &state.section.id.crn;
             let before = book.section(crn);

@@ -191,7 +191,10 @@ fn a_batch_writes_the_last_value_of_each_thing_once() {
             assert_eq!(Some(state), book.section(crn), "{what}: the last value");
         }
         let written = changes.defined.iter().chain(&changes.counted);
-        assert!(written.into_iter().all(|crn| changes.sections.contains_key(crn)), "{what}: values for what is written");
+        assert!(
+            written.into_iter().all(|crn| changes.sections.contains_key(crn)),
+            "{what}: values for what is written"
+        );
     }
 }
 
@@ -337,8 +340,14 @@ fn a_sandbox_stores_no_alert_and_marks_nothing_for_plone() {
     };
     let real = changes(&mut open_term(COLLEGE), &commands(COLLEGE));
     let muted = changes(&mut open_term(SANDBOX), &commands(SANDBOX));
-    assert_eq!((real.alerts.len(), crns(real.sections_for_plone()), real.generation_for_plone()), (1, "X".into(), Some(2)));
-    assert_eq!((muted.alerts.len(), crns(muted.sections_for_plone()), muted.generation_for_plone()), (0, "".into(), None));
+    assert_eq!(
+        (real.alerts.len(), crns(real.sections_for_plone()), real.generation_for_plone()),
+        (1, "X".into(), Some(2))
+    );
+    assert_eq!(
+        (muted.alerts.len(), crns(muted.sections_for_plone()), muted.generation_for_plone()),
+        (0, "".into(), None)
+    );
     assert_eq!(muted.notices.len(), real.notices.len(), "its students are notified all the same");
     assert_eq!(written(&muted), written(&real), "and everything else is written");
 }
@@ -357,7 +366,11 @@ fn sections_are_marked_for_plone_except_those_that_an_import_staged() {
     ];
     for (what, commands, marked, generation) in cases {
         let changes = changes(&mut book.clone(), &commands);
-        assert_eq!((crns(changes.sections_for_plone()).as_str(), changes.generation_for_plone()), (marked, generation), "{what}");
+        assert_eq!(
+            (crns(changes.sections_for_plone()).as_str(), changes.generation_for_plone()),
+            (marked, generation),
+            "{what}"
+        );
     }
 }
 

@@ -11,7 +11,6 @@ use crate::bus::{Bus, Event};
 use crate::clock::SystemClock;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
-use crate::domain::section::Credits;
 use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
 use crate::http::error::{header_of, not_found};
 use crate::http::request_id::request_id;

@@ -2,7 +2,6 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::domain::section::Credits;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 /// A clock that stands where it is put.

@@ -19,7 +19,6 @@ use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::plone::RoleMap;
 use crate::domain::role::Role;
-use crate::domain::section::Credits;
 use crate::plone::port::{Directory, PloneError, PloneFuture, PlonePerson};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 

@@ -161,7 +161,10 @@ fn drop_of(student: &str, section: &str) -> Command {
 }
 
 fn capacity(section: &str, seats: u32) -> Command {
-    Command::PatchSection { crn: crn(section), patch: SectionPatch { capacity: Some(seats), ..SectionPatch::default() } }
+    Command::PatchSection {
+        crn: crn(section),
+        patch: SectionPatch { capacity: Some(seats), ..SectionPatch::default() },
+    }
 }
 
 /// One hub, with the term in its memory.

@@ -10,7 +10,7 @@ use crate::domain::registration::Standing;
 use crate::histogram::{Counts, Histogram};
 
 use crate::registration::activity::{Activity, Recent, Refusals};
-use crate::registration::registrar::{SubmitError, Reply};
+use crate::registration::registrar::{Reply, SubmitError};
 
 /// Outcomes other than refusals, in the order of their counters.
 const OTHERS: [&str; 9] = [

@@ -206,13 +206,7 @@ impl Registrar {
         (commands, callers)
     }
 
-    fn commit(
-        &mut self,
-        state: Box<TermState>,
-        commands: Vec<Command>,
-        callers: Vec<Caller>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn commit(&mut self, state: Box<TermState>, commands: Vec<Command>, callers: Vec<Caller>, ctx: &mut Context<Self>) {
         self.phase = Phase::Committing;
         let running = self.executor.run(state, commands, self.deps.clock.now()).into_actor(self);
         ctx.spawn(running.map(move |result, act, ctx| match result {

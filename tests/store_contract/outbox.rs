@@ -273,11 +273,11 @@ pub(crate) fn marks_survive_the_end_of_the_process<H: House>() {
 }
 
 pub(crate) fn a_store_that_had_no_outbox_begins_with_everything<H: House>() {
-    let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
+    let desk = clean::<H>([section("X").seats(9), section("Y")]);
     // A while without Plone: nothing is marked, and that is known afterwards.
-    drop(desk.store);
-    desk.store = desk.house.open_without_outbox();
-    desk.loaded = crate::house::load(&desk.store);
+    let house = desk.closed();
+    let store = house.open_without_outbox();
+    let mut desk = Desk::<H>::opened(house, store);
     desk.ask(register("ana", "X"));
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
     let desk = desk.reopened();

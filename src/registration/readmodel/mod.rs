@@ -14,9 +14,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::published::PublishedTerm;
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
-use crate::domain::published::PublishedTerm;
 
 pub use snapshot::{Row, Snapshot};
 pub use term_model::TermModel;

@@ -9,8 +9,8 @@ use crate::demo;
 use crate::domain::command::Command;
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::section::Credits;
-use crate::store::sqlite::{SqliteOptions, SqliteStore, verify};
 use crate::registration::execution::BatchExecutor;
+use crate::store::sqlite::{SqliteOptions, SqliteStore, verify};
 use crate::store::terms::TermStore;
 
 const MADE_AT: &str = "2026-05-04T12:00:00Z";
@@ -118,7 +118,7 @@ async fn verify_finds_a_wrong_count_a_lost_section_and_a_week_that_does_not_fit(
 
     place.alter(
         "DELETE FROM seats; DELETE FROM registrations;
-         INSERT INTO registrations (term, user, crn, standing, place, at, passed) VALUES ('202609', 'ann', '99999', 'enrolled', 0, 0, NULL);",
+         INSERT INTO registrations VALUES ('202609', 'ann', '99999', 'enrolled', 0, 0, NULL, 1);",
     );
     let found = verify(&place.path("hub.db")).unwrap();
     assert_eq!(found.differences, ["202609-99999: registrations in a section that does not exist"]);
@@ -126,9 +126,9 @@ async fn verify_finds_a_wrong_count_a_lost_section_and_a_week_that_does_not_fit(
     let (one, other) = (Crn::parse("10001").unwrap(), Crn::parse("10002").unwrap());
     place.alter(&format!(
         "DELETE FROM registrations;
-         INSERT INTO registrations (term, user, crn, standing, place, at, passed) VALUES ('202609', 'ann', '{one}', 'enrolled', 0, 0, NULL),
-                                          ('202609', 'ann', '{other}', 'enrolled', 0, 0, NULL);
-         INSERT INTO seats (term, crn, enrolled, waitlisted) VALUES ('202609', '{one}', 1, 0), ('202609', '{other}', 1, 0);"
+         INSERT INTO registrations VALUES ('202609', 'ann', '{one}', 'enrolled', 0, 0, NULL, 1),
+                                          ('202609', 'ann', '{other}', 'enrolled', 0, 0, NULL, 1);
+         INSERT INTO seats VALUES ('202609', '{one}', 1, 0, 1), ('202609', '{other}', 1, 0, 1);"
     ));
     let found = verify(&place.path("hub.db")).unwrap();
     let note = "202609: ann holds 10001 and 10002, two sections of one course and component".to_owned();
