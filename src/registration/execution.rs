@@ -3,6 +3,7 @@
 //! A [`TermState`] is moved into each batch and comes back with its commit. When the commit fails it is gone, because
 //! it is ahead of the store by the failed batch: the only way on is to load the term again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -21,7 +22,7 @@ use crate::domain::view::TermView;
 use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 use crate::store::{StoreError, StoreFuture};
 
-/// The first journal position of a waitlist: positions start anew with each load, above those that are taken.
+/// The first position that a load gives to a waitlist without students; other positions follow the highest one stored.
 const FIRST_PLACE: u64 = 1;
 
 /// A term in memory, as of the commit `seq`.
@@ -75,12 +76,15 @@ impl BatchExecutor {
     /// this returns, in a shared one inside its transaction.
     ///
     /// # Errors
-    /// See [`TermStore::commit`]. The state is dropped, so the term has to be loaded again.
+    /// See [`TermStore::commit`]; [`StoreError::Refused`] when the batch could not be decided as a whole. The state is
+    /// dropped, so the term has to be loaded again.
     pub fn run(&self, state: Box<TermState>, commands: Vec<Command>, now: Timestamp) -> StoreFuture<CommittedBatch> {
         let (term, since) = (state.book.term().id.clone(), state.seq);
         let (decided, result) = oneshot::channel();
         let decide: DecideBatch = Box::new(move |others| {
-            let (batch, record) = state.decide(others, &commands, now);
+            // A panic outside a single decision leaves the state half changed. It is dropped here, not in the thread of
+            // the store or of the registrar, and the term is loaded again.
+            let (batch, record) = catch_unwind(AssertUnwindSafe(|| state.decide(others, &commands, now))).ok()?;
             // A caller that is gone does not stop the batch: it is committed all the same.
             let _ = decided.send(batch);
             record
@@ -88,7 +92,7 @@ impl BatchExecutor {
         let committed = self.store.commit(&term, since, decide);
         async move {
             committed.await?;
-            result.await.map_err(|_| StoreError::Unavailable("it did not run the batch".to_owned()))
+            result.await.map_err(|_| StoreError::Refused("the batch was not decided".to_owned()))
         }
         .boxed()
     }

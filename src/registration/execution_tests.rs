@@ -339,5 +339,21 @@ async fn a_batch_that_the_store_did_not_run_is_not_reported_as_committed() {
     let executor = BatchExecutor::new(Arc::new(IdleStore(SharedStore::with(&["X"]))), Credits(0));
     let (state, _) = executor.load(&term_id()).await.unwrap();
     let result = executor.run(state, vec![register("ana", "X")], now()).await;
-    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    assert!(matches!(result, Err(StoreError::Refused(_))), "{result:?}");
+}
+
+#[actix::test]
+async fn a_batch_that_panics_as_a_whole_writes_nothing_and_drops_the_term() {
+    let store = SharedStore::with(&["X"]);
+    let mut hub = Hub::on(&store).await;
+    // Another hub took the last position that there is, so there is none after it.
+    let last = Registration { crn: crn("X"), standing: Standing::Waitlisted, place: u64::MAX, at: now(), passed: None };
+    {
+        let mut rows = store.rows.lock();
+        rows.seq += 1;
+        rows.registrations.insert((user("eve"), crn("X")), (1, last));
+    }
+    let failed = hub.run(vec![register("ana", "X")]).await.err();
+    assert!(matches!(failed, Some(StoreError::Refused(_))), "{failed:?}");
+    assert_eq!((store.commits(), hub.state.is_none()), (1, true));
 }

@@ -1,7 +1,7 @@
-//! The embedded store: one SQLite file, one writer thread with group commit, a few readers.
+//! The embedded store: one SQLite file, one writer thread with group commit, a few reading connections.
 //!
 //! - [`open`]: the lock of the operating system, the migrations
-//! - [`writer`]: the one thread that writes
+//! - [`writer`]: the one thread that writes; [`terms`] (with [`rows`]): loads terms, and writes the records of batches
 //! - [`readers`]: connections that only read
 //! - [`copy`], [`verify`], [`seed`]: what the command line does to a whole store
 //! - [`plans`]: what students plan; [`members`]: who signed in by Plone
@@ -11,7 +11,7 @@
 //! - [`marks`], [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
 //!   imports changed goes into the outbox bit by bit
 //! - [`sandbox`]: what a demonstration made is removed
-//! - [`terms`] (with [`rows`]): terms, sections, registrations; [`rosters`]: who is in a section
+//! - [`rosters`]: who is in a section
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
@@ -115,11 +115,11 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (job, answer) = writer::job(work);
+        let (job, reply) = writer::job(work);
         if let Err(error) = self.inner.writer.submit(job) {
             return futures_util::future::ready(Err(error)).boxed();
         }
-        async move { answer.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the writer ended".to_owned()))) }
+        async move { reply.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the writer ended".to_owned()))) }
             .boxed()
     }
 
