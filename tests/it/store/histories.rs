@@ -39,12 +39,7 @@ impl Image {
         let sections =
             loaded.sections.iter().map(|s| (s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec())));
         let students = loaded.students.iter().map(|(who, held)| (who.clone(), held.to_vec()));
-        Self {
-            term: loaded.term.clone(),
-            seq: loaded.seq,
-            sections: sections.collect(),
-            students: students.collect(),
-        }
+        Self { term: loaded.term.clone(), seq: loaded.seq, sections: sections.collect(), students: students.collect() }
     }
 
     pub(crate) fn take_over(&mut self, update: &TermUpdate) {
