@@ -8,13 +8,15 @@
 //! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer, in order of precedence
 //! - [`view`]: the narrow window through which a decision sees its term
 //! - [`decide`]: the one function that decides; [`draft`]: its scratch pad
-//! - [`book`]: a whole term in memory, which is one way to give that view
+//! - [`book`]: a whole term in memory, which is one way to give that view; [`published`]: what readers see of it
+//! - [`batch`]: decides many commands against one book, and merges their changes into what one commit writes
 //! - [`notice`]: what a student is told of a change that was not the student's own doing
 //! - [`fields`]: a section as named fields, as another system keeps it
 //! - [`alert`], [`audience`], [`channel`], [`role`]: who hears what
 
 pub mod alert;
 pub mod audience;
+pub mod batch;
 pub mod book;
 pub mod channel;
 pub mod command;
@@ -27,6 +29,7 @@ pub mod import;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;
+pub mod published;
 pub mod realm;
 pub mod registration;
 pub mod role;

@@ -10,7 +10,7 @@ use crate::domain::registration::Standing;
 use crate::histogram::{Counts, Histogram};
 
 use crate::registration::activity::{Activity, Recent, Refusals};
-use crate::registration::registrar::{AskError, Reply};
+use crate::registration::registrar::{Reply, SubmitError};
 
 /// Outcomes other than refusals, in the order of their counters.
 const OTHERS: [&str; 9] = [
@@ -117,9 +117,9 @@ impl Outcomes {
             Ok(Outcome::Request(outcome)) => self.count_wish(outcome),
             Ok(Outcome::Batch(results)) => results.iter().for_each(|(_, outcome)| self.count_wish(outcome)),
             Ok(_) => {}
-            Err(AskError::Overloaded) => add(&self.others[6]),
-            Err(AskError::OutcomeUnknown) => add(&self.others[7]),
-            Err(AskError::Failed) => add(&self.others[8]),
+            Err(SubmitError::Overloaded) => add(&self.others[6]),
+            Err(SubmitError::OutcomeUnknown) => add(&self.others[7]),
+            Err(SubmitError::Failed) => add(&self.others[8]),
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
         outcomes.count_reply(&refused(Refusal::SectionCancelled));
         outcomes.count_reply(&Ok(Outcome::Batch(Vec::new())));
         outcomes.count_reply(&Ok(Outcome::Request(RequestOutcome::NotFound)));
-        outcomes.count_reply(&Err(AskError::OutcomeUnknown));
+        outcomes.count_reply(&Err(SubmitError::OutcomeUnknown));
         let counted: Vec<_> = outcomes.counts().filter(|(_, count)| *count > 0).collect();
         let expected = [("not_found", 1), ("outcome_unknown", 1), ("section_cancelled", 1), ("waitlist_full", 1)];
         assert_eq!(counted, expected);
