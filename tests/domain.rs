@@ -11,6 +11,8 @@ mod college;
 mod drops;
 #[path = "domain/imports.rs"]
 mod imports;
+#[path = "domain/names.rs"]
+mod names;
 #[path = "domain/refusals.rs"]
 mod refusals;
 #[path = "domain/several.rs"]

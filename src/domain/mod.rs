@@ -4,7 +4,7 @@
 //! - [`ids`]: names of terms, sections and people, parsed once at the rim
 //! - [`meeting`], [`section`], [`term`]: what a college schedules
 //! - [`registration`]: what a student holds
-//! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer, in order of precedence
+//! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer; [`refusal`]: why a seat is refused
 //! - [`view`]: the narrow window through which a decision sees its term
 //! - [`decide`]: the one function that decides; [`draft`]: its scratch pad
 //! - [`book`]: a whole term in memory, which is one way to give that view
@@ -25,6 +25,7 @@ pub mod meeting;
 pub mod notice;
 pub mod outcome;
 pub mod plone;
+pub mod refusal;
 pub mod registration;
 pub mod role;
 pub mod section;

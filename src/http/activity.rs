@@ -5,7 +5,6 @@ use actix_web::web::{self, Data};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
-use crate::domain::outcome::RefusalCode;
 use crate::registration::activity::Recent;
 use crate::registration::pool::RegistrarPool;
 
@@ -46,7 +45,8 @@ fn window_json(window: &Recent) -> Value {
             })
         })
         .collect();
-    let refusals = RefusalCode::ALL.iter().zip(window.refusals).filter(|(_, count)| *count > 0);
-    let refusals: Map<String, Value> = refusals.map(|(code, count)| (code.as_str().to_owned(), count.into())).collect();
+    let refusals = window.refusals.iter().filter(|(_, count)| **count > 0);
+    let refusals: Map<String, Value> =
+        refusals.map(|(code, count)| (code.as_str().to_owned(), (*count).into())).collect();
     json!({ "hottest": hottest, "refusals": refusals })
 }

@@ -6,6 +6,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use strum::EnumCount;
 use uuid::Uuid;
 
 use crate::bus::{Bus, Event};
@@ -154,7 +155,7 @@ fn read_content(mut fields: Fields, model: &ReadModel, now: Timestamp) -> Result
 
 fn read_audience(mut fields: Fields, model: &ReadModel) -> Result<Audience, Problem> {
     let all = fields.maybe_bool("all")?.unwrap_or(false);
-    let roles = fields.maybe_parsed_list("roles", Role::ALL.len(), "student, staff or admin", Role::parse)?;
+    let roles = fields.maybe_parsed_list("roles", Role::COUNT, "student, staff or admin", Role::parse)?;
     let section = |text: &str| {
         let id = SectionId::parse(text).ok()?;
         model.section(&id).map(|_| SectionRef(id))

@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use serde_json::{Map, Value, json};
 
-use crate::domain::outcome::Refusal;
+use crate::domain::refusal::Refusal;
 use crate::http::hot::NotBuilt;
 use crate::http::problem::ProblemCode;
 use crate::plone::port::PloneError;

@@ -1,6 +1,7 @@
 //! Real answers in the words of the naive model.
 
-use eduhub::domain::outcome::{Outcome, Refusal, RequestOutcome};
+use eduhub::domain::outcome::{Outcome, RequestOutcome};
+use eduhub::domain::refusal::Refusal;
 
 /// A real answer in the words of this model.
 pub(crate) fn answer_in_words(answer: &Outcome) -> Vec<String> {

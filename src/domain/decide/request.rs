@@ -4,7 +4,8 @@ use crate::domain::command::Batch;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
-use crate::domain::outcome::{Receipt, Refusal, RequestOutcome};
+use crate::domain::outcome::{Receipt, RequestOutcome};
+use crate::domain::refusal::Refusal;
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::view::TermView;
 

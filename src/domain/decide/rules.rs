@@ -2,7 +2,7 @@
 
 use crate::domain::draft::Draft;
 use crate::domain::ids::UserName;
-use crate::domain::outcome::Refusal;
+use crate::domain::refusal::Refusal;
 use crate::domain::registration::Standing;
 use crate::domain::section::{Credits, Section, SectionStatus};
 use crate::domain::view::TermView;

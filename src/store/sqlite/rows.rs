@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::meeting::{Days, Meeting};
-use crate::domain::outcome::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
