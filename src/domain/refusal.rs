@@ -56,6 +56,8 @@ pub enum Refusal {
         opens_at: Option<Timestamp>,
         /// When registration closes, or closed.
         closes_at: Option<Timestamp>,
+        /// The time of the decision.
+        now: Timestamp,
     },
     /// The section will not be taught.
     SectionCancelled,

@@ -233,15 +233,16 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = ProblemCode::Refused(refusal.code());
         match refusal {
-            Refusal::RegistrationClosed { opens_at, closes_at } => {
-                let now = jiff::Timestamp::now();
+            Refusal::RegistrationClosed { opens_at, closes_at, now } => {
                 let detail = match (opens_at, closes_at) {
                     (None, _) => "Registration for this term has not been announced yet.",
                     (_, Some(closes_at)) if closes_at <= now => "Registration for this term is over.",
                     _ => "Registration for this term has not opened yet.",
                 };
                 let time = |t: Option<jiff::Timestamp>| t.map_or(Value::Null, |t| t.to_string().into());
-                Self::new(code, detail).with("opens_at", time(opens_at)).with("closes_at", time(closes_at))
+                let problem =
+                    Self::new(code, detail).with("opens_at", time(opens_at)).with("closes_at", time(closes_at));
+                problem.with("now", now.to_string())
             }
             Refusal::SectionCancelled => Self::new(code, "This section will not be taught."),
             Refusal::SectionClosed => Self::new(code, "This section takes no new students."),
@@ -388,6 +389,7 @@ mod tests {
                 Refusal::RegistrationClosed {
                     opens_at: Some("2022-09-07T15:00:00Z".parse().unwrap()),
                     closes_at: None,
+                    now: "2022-09-07T14:59:00Z".parse().unwrap(),
                 },
                 "opens_at",
                 json!("2022-09-07T15:00:00Z"),
@@ -398,6 +400,25 @@ mod tests {
             let document = Problem::from(refusal).document();
             assert_eq!((&document["status"], &document["code"]), (&json!(409), &json!(code)));
             assert_eq!(document[member], value, "{code}");
+        }
+    }
+
+    #[test]
+    async fn a_closed_window_is_worded_by_the_time_of_the_decision() {
+        let at = |text: &str| Some(format!("2022-09-{text}T15:00:00Z").parse::<jiff::Timestamp>().unwrap());
+        let table = [
+            (None, None, "06", "not been announced"),
+            (None, at("08"), "06", "not been announced"),
+            (at("07"), None, "06", "not opened yet"),
+            (at("07"), at("08"), "06", "not opened yet"),
+            (at("07"), at("08"), "08", "is over"),
+            (at("07"), at("08"), "09", "is over"),
+        ];
+        for (opens_at, closes_at, day, words) in table {
+            let refusal = Refusal::RegistrationClosed { opens_at, closes_at, now: at(day).unwrap() };
+            let document = Problem::from(refusal).document();
+            assert_eq!(document["now"], json!(at(day)));
+            assert!(document["detail"].as_str().unwrap().contains(words), "{document}: {words}");
         }
     }
 

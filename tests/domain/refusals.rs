@@ -130,11 +130,12 @@ fn the_window_opens_on_its_first_moment_and_is_closed_on_its_last() {
 }
 
 #[test]
-fn a_closed_window_tells_when_it_opens_and_closes() {
+fn a_closed_window_has_its_times_and_that_of_the_decision() {
     let mut office = Office::of([section("X")]);
-    office.now = minute(CLOSES);
+    office.now = minute(CLOSES - 1); // each request comes a minute later
     let refusal = refusal(office.wish(&register("ana", "X")));
-    assert_eq!(refusal, Refusal::RegistrationClosed { opens_at: Some(minute(0)), closes_at: Some(minute(CLOSES)) });
+    let (opens_at, closes_at) = (Some(minute(0)), Some(minute(CLOSES)));
+    assert_eq!(refusal, Refusal::RegistrationClosed { opens_at, closes_at, now: minute(CLOSES) });
 }
 
 #[test]

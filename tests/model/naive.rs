@@ -178,7 +178,7 @@ impl Naive {
             return self.state(who, crn, false);
         }
         if !self.open_now() {
-            return format!("registration_closed {:?} {:?}", self.opens, self.closes);
+            return format!("registration_closed {:?} {:?} at {}", self.opens, self.closes, self.now);
         }
         match class.section.status {
             SectionStatus::Cancelled => return "section_cancelled".to_owned(),

@@ -11,7 +11,11 @@ use crate::domain::view::TermView;
 pub(super) fn refused_to_newcomers<V: TermView>(draft: &Draft<'_, V>, section: &Section) -> Option<Refusal> {
     let term = draft.term();
     if !term.is_open(draft.now) {
-        return Some(Refusal::RegistrationClosed { opens_at: term.opens_at, closes_at: term.closes_at });
+        return Some(Refusal::RegistrationClosed {
+            opens_at: term.opens_at,
+            closes_at: term.closes_at,
+            now: draft.now,
+        });
     }
     match section.status {
         SectionStatus::Open if section.withdrawn => Some(Refusal::SectionClosed),
