@@ -15,6 +15,8 @@ mod imports;
 mod names;
 #[path = "domain/refusals.rs"]
 mod refusals;
+#[path = "domain/rules.rs"]
+mod rules;
 #[path = "domain/several.rs"]
 mod several;
 #[path = "domain/waitlist.rs"]

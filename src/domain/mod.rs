@@ -1,16 +1,17 @@
-//! The rules of registration and of alerts, pure: no actix, no I/O, no clock, no randomness.
-//! Time is an argument. Everybody may call this module; it calls nobody.
+//! What the hub decides, pure: no actix, no I/O, no clock, no randomness. Time is an argument. Every other module may
+//! use this one; it uses none of them.
 //!
-//! - [`ids`]: names of terms, sections and people, parsed once at the rim
-//! - [`meeting`], [`section`], [`term`]: what a college schedules
+//! - [`ids`]: names of terms, sections and users, parsed once
+//! - [`term`], [`section`], [`meeting`]: what a college schedules; [`event`]: what it holds once
 //! - [`registration`]: what a student holds
-//! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer; [`refusal`]: why a seat is refused
-//! - [`view`]: the narrow window through which a decision sees its term
-//! - [`decide`]: the one function that decides; [`draft`]: its scratch pad
-//! - [`book`]: a whole term in memory, which is one way to give that view
-//! - [`notice`]: what a student is told of a change that was not the student's own doing
-//! - [`plone`]: what the hub and the college's Plone call things in common
-//! - [`alert`], [`audience`], [`channel`], [`role`]: who hears what
+//! - [`command`]: the commands to a term; [`outcome`] and [`refusal`]: what they are answered
+//! - [`view`]: what a decision may read of its term; [`book`]: a term in memory, which is one such view
+//! - [`decide`]: command → [`draft`] → changes
+//! - [`rules`]: what forbids a seat or a waitlist position, in order of precedence
+//! - [`waitlist`]: gives free seats to the students who wait
+//! - [`notice`]: what a student is notified of
+//! - [`alert`], [`audience`], [`channel`], [`role`]: announcements, and who may read what
+//! - [`plone`]: fields and roles by their names in Plone
 
 pub mod alert;
 pub mod audience;
@@ -28,6 +29,8 @@ pub mod plone;
 pub mod refusal;
 pub mod registration;
 pub mod role;
+pub mod rules;
 pub mod section;
 pub mod term;
 pub mod view;
+pub mod waitlist;

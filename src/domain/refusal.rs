@@ -9,7 +9,7 @@ use crate::domain::section::Credits;
 
 /// The stable code of a refusal, in order of precedence: of several that apply, the first is reported.
 ///
-/// The order is that of section 5 of the public contract. Each code is issued by one rule.
+/// The order is that of section 5 of the public contract. Each code is issued by one rule, see [`crate::domain::rules`].
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enum, EnumCount, EnumString, IntoStaticStr, VariantArray,
 )]

@@ -12,7 +12,7 @@ use crate::college::{
 use RefusalCode as Code;
 
 /// An office in which exactly these things forbid `ana` the section `X`.
-fn office_with(faults: &[Code]) -> Office {
+pub(crate) fn office_with(faults: &[Code]) -> Office {
     let has = |code| faults.contains(&code);
     let line = if has(Code::WaitlistFull) { 0 } else { 2 };
     let mut office = Office::limited(
