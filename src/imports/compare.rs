@@ -37,11 +37,11 @@ fn change(before: Option<&SectionState>, after: &SectionState) -> Change {
             changed.insert(name, json!([was, new]));
         }
     }
-    if changed.is_empty()
-        && let Some(before) = before
-    {
-        // The last import's totals are kept to be compared with, and shown nowhere else.
-        changed.insert("file_totals".to_owned(), json!([before.file_totals, after.file_totals]));
+    // The last import's totals are kept to compare with the next file's. Clients do not see them, so they are listed
+    // only where nothing else changed.
+    let was = before.and_then(|before| before.file_totals);
+    if changed.is_empty() && was != after.file_totals {
+        changed.insert("file_totals".to_owned(), json!([was, after.file_totals]));
     }
     let kind = if before.is_some() { "update" } else { "create" };
     Change { section: after.section.id.to_string(), change: kind, fields: changed }

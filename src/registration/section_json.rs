@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::domain::section::SectionState;
+use crate::domain::section::{Section, SectionState};
 
 /// A section in JSON, as the contract's section 4 has it.
 pub struct SectionJson<'a>(pub &'a SectionState);
@@ -13,31 +13,49 @@ pub struct SectionJson<'a>(pub &'a SectionState);
 impl Serialize for SectionJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let state = self.0;
-        let section = &state.section;
+        // Every field is named, so that a new one does not compile until it is decided how clients see it.
+        let Section {
+            id,
+            course,
+            component,
+            section,
+            title,
+            credits,
+            instructor,
+            method,
+            campus,
+            meetings,
+            capacity,
+            waitlist_capacity,
+            status,
+            linked,
+            prerequisites,
+            withdrawn,
+        } = &*state.section;
         let mut s = serializer.serialize_struct("Section", 22)?;
-        s.serialize_field("id", &section.id)?;
-        s.serialize_field("term", &section.id.term)?;
-        s.serialize_field("crn", &section.id.crn)?;
-        s.serialize_field("course", &section.course)?;
-        s.serialize_field("component", &section.component)?;
-        s.serialize_field("section", &section.section)?;
-        s.serialize_field("title", &section.title)?;
-        s.serialize_field("credits", &section.credits)?;
-        s.serialize_field("instructor", &section.instructor)?;
-        s.serialize_field("method", &section.method)?;
-        s.serialize_field("campus", &section.campus)?;
-        s.serialize_field("meetings", &section.meetings)?;
-        s.serialize_field("capacity", &section.capacity)?;
+        s.serialize_field("id", id)?;
+        s.serialize_field("term", &id.term)?;
+        s.serialize_field("crn", &id.crn)?;
+        s.serialize_field("course", course)?;
+        s.serialize_field("component", component)?;
+        s.serialize_field("section", section)?;
+        s.serialize_field("title", title)?;
+        s.serialize_field("credits", credits)?;
+        s.serialize_field("instructor", instructor)?;
+        s.serialize_field("method", method)?;
+        s.serialize_field("campus", campus)?;
+        s.serialize_field("meetings", meetings)?;
+        s.serialize_field("capacity", capacity)?;
         s.serialize_field("enrolled", &state.enrolled_total())?;
         s.serialize_field("open", &state.open())?;
-        s.serialize_field("waitlist_capacity", &section.waitlist_capacity)?;
+        s.serialize_field("waitlist_capacity", waitlist_capacity)?;
         s.serialize_field("waitlisted", &state.waitlisted_total())?;
-        s.serialize_field("status", &section.status)?;
-        s.serialize_field("linked", &section.linked)?;
+        s.serialize_field("status", status)?;
+        s.serialize_field("linked", linked)?;
         // Seats reserved for groups come with the rule that honours them.
         s.serialize_field("reserved", &[(); 0])?;
-        s.serialize_field("prerequisites", &section.prerequisites)?;
-        s.serialize_field("withdrawn", &section.withdrawn)?;
+        s.serialize_field("prerequisites", prerequisites)?;
+        s.serialize_field("withdrawn", withdrawn)?;
         s.end()
     }
 }

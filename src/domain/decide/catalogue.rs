@@ -69,19 +69,30 @@ fn edited(before: Option<&SectionState>, edit: &SectionEdit) -> SectionState {
     // The hub got the section meanwhile: the next pull compares with it.
     let Some(seen) = &edit.seen else { return before.clone() };
     let mut section = (*before.section).clone();
-    macro_rules! take_over {
-        ($($field:ident)*) => {
-            $(if seen.$field != wanted.$field && section.$field == seen.$field {
-                section.$field.clone_from(&wanted.$field);
-            })*
-        };
-    }
-    take_over!(course component section title credits instructor meetings capacity waitlist_capacity withdrawn);
+    take_over(&mut section, seen, wanted);
     let mut after = before.clone();
     if section != *before.section {
         after.section = Arc::new(section);
     }
     after
+}
+
+/// Gives `section` each value in which `wanted` differs from `seen`, where `section` still has the value that was seen.
+fn take_over(section: &mut Section, seen: &Section, wanted: &Section) {
+    macro_rules! take_over {
+        ($($taken:ident)*; not $($kept:ident)*) => {
+            // Every field is named, so that a new one does not compile until it is on one of the two lists.
+            let Section { $($taken,)* $($kept: _,)* } = section;
+            $(if seen.$taken != wanted.$taken && *$taken == seen.$taken {
+                $taken.clone_from(&wanted.$taken);
+            })*
+        };
+    }
+    take_over!(
+        course component section title credits instructor method campus meetings capacity waitlist_capacity linked
+        prerequisites withdrawn;
+        not id status // staff decide the status
+    );
 }
 
 /// Returns a section after an import: it has the definition of the file and the hub's own registrations, keeps the
@@ -90,9 +101,7 @@ fn edited(before: Option<&SectionState>, edit: &SectionEdit) -> SectionState {
 #[must_use]
 pub fn imported(before: Option<&SectionState>, new: &StagedSection, totals_count: bool) -> SectionState {
     let mut after = before.cloned().unwrap_or_else(|| SectionState::new(new.section.clone()));
-    let mut section = (*new.section).clone();
-    section.status = before.map_or(section.status, |b| b.section.status);
-    section.withdrawn = before.map_or(section.withdrawn, |b| b.section.withdrawn);
+    let section = before.map_or_else(|| (*new.section).clone(), |before| redefined(&before.section, &new.section));
     if before.is_none_or(|b| *b.section != section) {
         after.section = Arc::new(section);
     }
@@ -108,7 +117,53 @@ pub fn imported(before: Option<&SectionState>, new: &StagedSection, totals_count
     after
 }
 
+/// Returns the definition of a section that a file has, with what a file does not define as it was before.
+fn redefined(before: &Section, file: &Section) -> Section {
+    let mut section = file.clone();
+    // Every field is named, so that a new one does not compile until it is decided whether a file defines it.
+    let Section {
+        id: _,
+        course: _,
+        component: _,
+        section: _,
+        title: _,
+        credits: _,
+        instructor: _,
+        method: _,
+        campus: _,
+        meetings: _,
+        capacity: _,
+        waitlist_capacity: _,
+        linked: _,
+        prerequisites: _,
+        status,
+        withdrawn,
+    } = &mut section;
+    *status = before.status;
+    *withdrawn = before.withdrawn;
+    section
+}
+
 /// Returns whether a section counts otherwise in a student's week or credits than before.
 fn counts_otherwise(before: &Section, after: &Section) -> bool {
-    before.meetings != after.meetings || before.credits != after.credits || !before.same_course(after)
+    // Every field is named, so that a new one does not compile until it is decided whether a rule reads it.
+    let Section {
+        course,
+        component,
+        credits,
+        meetings,
+        id: _,
+        section: _,
+        title: _,
+        instructor: _,
+        method: _,
+        campus: _,
+        capacity: _,
+        waitlist_capacity: _,
+        linked: _,
+        prerequisites: _,
+        status: _,
+        withdrawn: _,
+    } = before;
+    *course != after.course || *component != after.component || *credits != after.credits || *meetings != after.meetings
 }

@@ -183,35 +183,62 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
 
 /// Writes a section's definition under a generation.
 pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64) -> rusqlite::Result<()> {
-    let section = &state.section;
-    let linked: Vec<String> = section.linked.iter().map(ToString::to_string).collect();
+    // Every field is named, so that a new one does not compile until it is written. The hub's own numbers of people
+    // are written by [`put_seats`].
+    let SectionState {
+        section: definition,
+        outside_enrolled,
+        outside_waitlisted,
+        file_totals,
+        enrolled: _,
+        waiting: _,
+    } = state;
+    let Section {
+        id,
+        course,
+        component,
+        section,
+        title,
+        credits,
+        instructor,
+        method,
+        campus,
+        meetings,
+        capacity,
+        waitlist_capacity,
+        status,
+        linked,
+        prerequisites,
+        withdrawn,
+    } = &**definition;
+    let linked: Vec<String> = linked.iter().map(ToString::to_string).collect();
     tx.prepare_cached(
         "INSERT OR REPLACE INTO sections VALUES
          (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
     )?
     .execute(params![
-        section.id.term.as_str(),
-        section.id.crn.as_str(),
+        id.term.as_str(),
+        id.crn.as_str(),
         generation,
-        section.course,
-        section.component,
-        section.section,
-        section.title,
-        section.credits.0,
-        section.instructor,
-        section.method,
-        section.campus,
-        meetings_json(&section.meetings)?,
-        section.capacity,
-        section.waitlist_capacity,
-        section.status.as_str(),
+        course,
+        component,
+        section,
+        title,
+        credits.0,
+        instructor,
+        method,
+        campus,
+        meetings_json(meetings)?,
+        capacity,
+        waitlist_capacity,
+        status.as_str(),
         json(&linked)?,
-        json(&section.prerequisites)?,
-        state.outside_enrolled,
-        state.outside_waitlisted,
-        state.file_totals.map(|t| t.0),
-        state.file_totals.map(|t| t.1),
-        section.withdrawn,
+        json(prerequisites)?,
+        outside_enrolled,
+        outside_waitlisted,
+        file_totals.map(|t| t.0),
+        file_totals.map(|t| t.1),
+        withdrawn,
     ])?;
     Ok(())
 }
