@@ -2,13 +2,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::bus::{Bus, Event};
+use crate::bus::{Bus, BusGauge, Event};
 use crate::domain::ids::UserName;
 
 /// Events that may wait. A registration's news is worth nothing once a page has asked again; alerts are in the store.
@@ -22,15 +22,6 @@ pub struct LocalBus {
     events: UnboundedSender<Event>,
     gauge: Arc<BusGauge>,
     presence: Box<Presence>,
-}
-
-/// What can be seen of the bus from outside.
-#[derive(Debug, Default)]
-pub struct BusGauge {
-    /// Events that wait.
-    pub queued: AtomicUsize,
-    /// Events that did not fit.
-    pub lost: AtomicU64,
 }
 
 /// The other end of the bus.

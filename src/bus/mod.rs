@@ -3,6 +3,7 @@
 pub mod local;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use bytes::Bytes;
 
@@ -66,6 +67,18 @@ pub enum Event {
         user: UserName,
     },
 }
+
+/// Counters of a bus, for metrics and readiness.
+#[derive(Debug, Default)]
+pub struct BusGauge {
+    /// Events that wait.
+    pub queued: AtomicUsize,
+    /// Events that a full queue could not take.
+    pub lost: AtomicU64,
+}
+
+/// The receiving end of a bus.
+pub type EventStream = futures_util::stream::BoxStream<'static, Event>;
 
 /// Where events go. Publishing never waits: what a full queue cannot take is counted and logged by the bus, and
 /// everything that must not be lost is in the store.

@@ -3,7 +3,7 @@
 //!
 //! - [`ids`]: names of terms, sections and users, parsed once
 //! - [`term`], [`section`], [`meeting`]: what a college schedules; [`event`]: what it holds once
-//! - [`registration`]: what a student holds
+//! - [`registration`]: what a student holds; [`realm`]: which terms a caller may see
 //! - [`command`]: the commands to a term; [`outcome`] and [`refusal`]: what they are answered
 //! - [`view`]: what a decision may read of its term; [`book`]: a term in memory, which is one such view
 //! - [`decide`]: command → [`draft`] → changes
@@ -11,7 +11,7 @@
 //! - [`waitlist`]: gives free seats to the students who wait
 //! - [`notice`]: what a student is notified of
 //! - [`alert`], [`audience`], [`channel`], [`role`]: announcements, and who may read what
-//! - [`plone`]: fields and roles by their names in Plone
+//! - [`fields`]: a section as named fields, as another system keeps it
 
 pub mod alert;
 pub mod audience;
@@ -21,11 +21,12 @@ pub mod command;
 pub mod decide;
 pub mod draft;
 pub mod event;
+pub mod fields;
 pub mod ids;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;
-pub mod plone;
+pub mod realm;
 pub mod refusal;
 pub mod registration;
 pub mod role;

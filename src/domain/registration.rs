@@ -1,13 +1,13 @@
 //! A student's registration in one section.
 
 use jiff::Timestamp;
-use strum::{EnumString, IntoStaticStr};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::Crn;
 use crate::domain::refusal::RefusalCode;
 
 /// A student's relation to a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Standing {
     /// The student has a seat.

@@ -15,15 +15,14 @@ use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
 use crate::http::site::{OriginVerdict, Site};
+pub use crate::identity::SESSION_COOKIE;
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
 
-/// The cookie of a sign-in.
-pub const SESSION_COOKIE: &str = "eduhub_session";
 /// What watches the hub is never told to wait.
-const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// How a token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +100,8 @@ pub async fn identify<B: MessageBody + 'static>(
     };
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
-    let sandboxed = credentials.caller().is_some_and(|caller| caller.sandbox.is_some());
-    if credentials.caller().is_some_and(|caller| !caller.may_ask(req.path())) {
+    let sandboxed = credentials.caller().is_some_and(|caller| caller.realm.is_sandbox());
+    if credentials.caller().is_some_and(|caller| !caller.may_request(req.path())) {
         let (req, _) = req.into_parts();
         let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
@@ -245,7 +244,7 @@ impl Audit {
         detail: &str,
     ) {
         // What the made-up people of a demonstration do is nobody's deed; that there was one is told.
-        if caller.is_some_and(|caller| caller.sandbox.is_some()) && !action.starts_with("demo.") {
+        if caller.is_some_and(|caller| caller.realm.is_sandbox()) && !action.starts_with("demo.") {
             return;
         }
         self.append(AuditEntry {

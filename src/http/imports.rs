@@ -10,9 +10,11 @@ use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::ids::{SANDBOX_PREFIX, TermId};
+use crate::domain::realm::Realm;
 use crate::http::problem::ProblemCode;
 use crate::identity::Audit;
 use crate::imports::{ImportError, ImportOptions, Imports, Upload};
@@ -32,6 +34,13 @@ const PIECE_WAIT_MAX: Duration = Duration::from_secs(30);
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The longest `?map=`, in characters.
 const MAP_LEN_MAX: usize = 2_000;
+
+/// Work that has begun and goes on after the response.
+#[derive(Serialize)]
+pub(super) struct TaskStarted {
+    /// The task's id.
+    pub(super) task: String,
+}
 
 const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
 
@@ -61,13 +70,15 @@ pub async fn start(
     jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let options = options_of(&request, &jobs)?;
-    let own = staff.0.sandbox.as_ref();
-    if options.term.as_ref().is_some_and(TermId::is_sandbox) && own != options.term.as_ref() {
-        return Err(Problem::invalid("term", "Ids that begin like this are kept for demonstrations."));
-    }
-    if own.is_some() && own != options.term.as_ref() {
-        return Err(Problem::forbidden("Staff of a demonstration import into its sandbox."));
+    let options = options_of(&request, &jobs, &staff.0.realm)?;
+    match (&options.realm, &options.term) {
+        (Realm::College, Some(term)) if term.is_sandbox() => {
+            return Err(Problem::invalid("term", "Ids that begin like this are reserved for demonstrations."));
+        }
+        (Realm::Sandbox(own), term) if term.as_ref() != Some(own) => {
+            return Err(Problem::forbidden("Staff of a demonstration import into its sandbox."));
+        }
+        (Realm::College | Realm::Sandbox(_), _) => {}
     }
     let form = is_of_type(&request, "multipart/form-data");
     if !form && !is_of_type(&request, "text/csv") {
@@ -116,7 +127,7 @@ async fn submit(
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, at))
         .insert_header(NO_STORE)
-        .json(json!({ "task": task })))
+        .json(TaskStarted { task }))
 }
 
 /// `GET /api/v1/imports/{task}`
@@ -127,7 +138,7 @@ pub async fn get(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Res
 
 /// Whether a task is for whoever asks: a demonstration's are for the demonstration, all others for everybody else.
 fn is_of_their_world(staff: &Staff, task: &str) -> bool {
-    let own = staff.0.sandbox.as_ref();
+    let own = staff.0.realm.sandbox();
     if own.is_none() && !task.contains(SANDBOX_PREFIX) {
         return true;
     }
@@ -144,7 +155,7 @@ pub async fn cancel(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
-    if staff.0.sandbox.is_some() {
+    if staff.0.realm.is_sandbox() {
         return Err(no_such_task());
     }
     let task = jobs.cancel(&id).await?.ok_or_else(no_such_task)?;
@@ -155,7 +166,7 @@ pub async fn cancel(
 /// `GET /api/v1/imports/{task}/errors.csv`
 pub async fn errors(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
-    if staff.0.sandbox.is_some() || jobs.task(&id).await?.is_none() {
+    if staff.0.realm.is_sandbox() || jobs.task(&id).await?.is_none() {
         return Err(no_such_task());
     }
     let path = jobs.errors_file(&id);
@@ -176,7 +187,7 @@ fn answer(task: String) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").insert_header(NO_STORE).body(task)
 }
 
-fn options_of(request: &HttpRequest, jobs: &Imports) -> Result<ImportOptions, Problem> {
+fn options_of(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<ImportOptions, Problem> {
     let query = Query::of(request)?;
     let map = match query.string("map", 1..=MAP_LEN_MAX)? {
         None => Vec::new(),
@@ -186,6 +197,7 @@ fn options_of(request: &HttpRequest, jobs: &Imports) -> Result<ImportOptions, Pr
     };
     jobs.check_map(&map).map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
     Ok(ImportOptions {
+        realm: realm.clone(),
         term: query.parsed("term", "a term's id, such as 202209", |t| TermId::parse(t).ok())?,
         map,
         dry_run: query.bool("dry_run")?.unwrap_or(false),
@@ -206,8 +218,7 @@ fn map_of(text: &str) -> Option<Vec<(String, String)>> {
 
 fn too_large() -> Problem {
     let mib = FILE_LEN_MAX / 1024 / 1024;
-    Problem::new(ProblemCode::TooLarge, format!("A schedule of at most {mib} MiB is taken."))
-        .with("bytes_max", FILE_LEN_MAX)
+    Problem::too_large(format!("A schedule of at most {mib} MiB is taken."), FILE_LEN_MAX as usize)
 }
 
 fn no_such_task() -> Problem {

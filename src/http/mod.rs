@@ -7,6 +7,7 @@
 //! - [`request_id`]: the id, the log line and the safety headers of every answer
 //! - [`auth`]: who asks, and whom a handler serves; [`site`]: which origins are ours
 //! - [`encoded`], [`hot`]: ready answers for what everyone asks for at once
+//! - [`openapi`]: the document that describes all of it, generated from the types
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them; [`roster`]: who has
@@ -15,7 +16,7 @@
 //! - [`alerts`]: alerts; [`receipts`]: who has seen them; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
 //! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer; [`plone_desk`]: Plone for admins
 //! - [`demo`]: the performance demonstration
-//! - [`proxy`]: Plone itself, behind the hub
+//! - [`proxy`]: Plone behind the hub: identifies the sender for [`crate::plone::proxy`]
 //! - [`session`]: signing in and out; [`users`]: who uses the hub, local accounts, the audit trail
 //! - [`health`]: whether the hub lives, is ready, and what it measures; [`charts`]: the last seconds of that, for admins
 //! - [`assets`]: the pages, and all that they load
@@ -37,6 +38,7 @@ pub mod hot;
 pub mod imports;
 mod last_good;
 pub mod live;
+pub mod openapi;
 pub mod plan;
 pub mod plone_desk;
 pub mod problem;

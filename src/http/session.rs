@@ -1,72 +1,169 @@
-//! Signing in and out, who I am, and tickets for the WebSocket.
+//! Sign-in and sign-out, the caller's own account, and tickets for the WebSocket.
+
+use std::sync::Arc;
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::USER_LEN_MAX;
-use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, client_ip, foreign_origin};
-use crate::http::body::read_json;
+use crate::domain::ids::{USER_LEN_MAX, UserName};
+use crate::domain::role::Role;
+use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::responses::{
+    BadBody, BadCredentials, BadOrigin, BadRole, BadToken, PloneUnavailable, StoreFailed,
+};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
-use crate::identity::gate::{LoginError, SignedInBy};
+use crate::identity::provider::ProviderError;
+use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
-use crate::plone::port::PloneError;
 
-/// The longest password that is looked at, in characters.
+/// The longest password that a sign-in accepts, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
-/// When to try again while Plone does not answer: about as long as it takes to start.
+/// `Retry-After` while Plone does not answer, in seconds: about as long as Plone takes to start.
 const PLONE_RETRY_S: u32 = 5;
 
-/// The resources of this file.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(login, logout, me, browser_session, ws_ticket))]
+pub(super) struct Api;
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     let post = |path: &str| web::resource(path.to_owned()).default_service(method_not_allowed("POST"));
     cfg.service(post("/api/v1/login").route(web::post().to(login)))
         .service(post("/api/v1/logout").route(web::post().to(logout)))
         .service(post("/api/v1/ws-ticket").route(web::post().to(ws_ticket)))
-        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")));
+        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")))
+        .service(
+            web::resource("/api/v1/session")
+                .route(get().to(browser_session))
+                .default_service(method_not_allowed("GET, HEAD")),
+        );
 }
 
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
         match error {
-            LoginError::BadCredentials => {
+            SignInError::BadCredentials => {
                 Self::new(ProblemCode::BadCredentials, "The user name or the password is wrong.")
             }
-            LoginError::RateLimited { retry_after_s } => {
+            SignInError::RateLimited { retry_after_s } => {
                 Self::rate_limited("Too many sign-ins have failed. Please wait before you try again.", retry_after_s)
             }
-            LoginError::Overloaded => Self::overloaded(),
-            LoginError::Store(error) => error.into(),
-            LoginError::NotHere(why) => Self::forbidden(why),
-            LoginError::Locked(reason) => Self::forbidden(format!("Plone has locked this account: {reason}")),
-            LoginError::Plone(PloneError::Busy) => Self::overloaded(),
-            LoginError::Plone(error) => Self::new(
+            SignInError::Overloaded => Self::overloaded(),
+            SignInError::Store(error) => error.into(),
+            SignInError::NotAdmitted { reason, .. } => Self::forbidden(reason),
+            SignInError::Locked { provider, reason } => {
+                Self::forbidden(format!("{provider} has locked this account: {reason}"))
+            },
+            SignInError::Provider(ProviderError::Busy | ProviderError::Hanging) => Self::overloaded(),
+            SignInError::Provider(error) => Self::new(
                 ProblemCode::PloneUnavailable,
                 "The college's Plone, which checks passwords, does not answer just now. Nobody was signed in and nothing \
                  was changed; it is safe to try again.",
             )
             .retry_after(PLONE_RETRY_S)
             .caused_by(error),
-            LoginError::Failed => Self::internal(error),
+            SignInError::Failed => Self::internal(error),
         }
     }
 }
 
-/// Who somebody is, as `GET /api/v1/me` says it.
-pub(super) fn user_json(caller: &Caller) -> Value {
-    json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
+/// A user who can sign in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+pub(super) struct UserResponse {
+    pub(super) username: UserName,
+    /// The display name.
+    #[schema(value_type = String)]
+    pub(super) name: Arc<str>,
+    pub(super) role: Role,
 }
 
-/// Whether the trail tells of it: who tried was refused, and not for want of time or room.
-fn is_failed_attempt(error: &LoginError) -> bool {
-    matches!(error, LoginError::BadCredentials | LoginError::NotHere(_) | LoginError::Locked(_))
+impl From<&Caller> for UserResponse {
+    fn from(caller: &Caller) -> Self {
+        Self { username: caller.user.clone(), name: caller.name.clone(), role: caller.role }
+    }
 }
 
-/// `POST /api/v1/login`.
+/// A user's name and password.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SignInRequest {
+    #[schema(min_length = 1, max_length = 120)]
+    username: String,
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1_000)]
+    password: SecretString,
+}
+
+impl RequestBody for SignInRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            username: fields.string("username", 1..=USER_LEN_MAX)?,
+            password: SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?),
+        })
+    }
+}
+
+/// A sign-in that succeeded.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignIn)]
+struct SignInResponse {
+    /// An access token for `Authorization: Bearer`.
+    token: String,
+    expires_at: Timestamp,
+    user: UserResponse,
+}
+
+/// The sign-in of a browser.
+#[derive(Serialize, ToSchema)]
+struct BrowserSession {
+    #[schema(required)]
+    user: Option<UserResponse>,
+}
+
+/// A ticket for the WebSocket.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ticket)]
+struct TicketResponse {
+    ticket: String,
+}
+
+/// Returns whether the audit trail records the failure: the credentials were rejected, rather than not checked.
+fn is_failed_attempt(error: &SignInError) -> bool {
+    matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
+}
+
+/// Signs a user in.
+///
+/// An `Origin`, when there is one, must be the hub's.
+///
+/// A local account signs in with its own password. A user without one is signed in by the college's Plone, where the hub
+/// has one; while Plone does not answer, by the password that it accepted last (`plone_unavailable` when none is known).
+/// `forbidden`: Plone accepts the password, but its user has no role here, or the name of a local account; or Plone has
+/// locked the account, and `detail` quotes its reason.
+#[utoipa::path(
+    post,
+    path = "/api/v1/login",
+    operation_id = "login",
+    tag = "identity",
+    security(()),
+    request_body = SignInRequest,
+    responses(
+        (status = 200, description = "Signed in.", body = SignInResponse, headers(
+            ("Set-Cookie" = String, description = "`eduhub_session`: HttpOnly, SameSite=Lax, Secure when the hub's \
+                `public_url` is https."),
+        )),
+        BadCredentials, BadOrigin, BadBody, PloneUnavailable, StoreFailed,
+    )
+)]
 pub async fn login(
     req: HttpRequest,
     payload: web::Payload,
@@ -74,16 +171,13 @@ pub async fn login(
     site: web::Data<Site>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    // A page elsewhere must not sign its visitors in under a name of its choosing.
+    // A page of another site must not sign its visitors in under a name that it chooses.
     if site.origin_verdict(&req) == OriginVerdict::Foreign {
         return Err(foreign_origin());
     }
-    let mut fields = read_json(&req, payload).await?;
-    let username = fields.string("username", 1..=USER_LEN_MAX)?;
-    let password = SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?);
-    fields.finish()?;
+    let SignInRequest { username, password } = read_body(&req, payload).await?;
 
-    let outcome = identity.login(&username, password, client_ip(&req)).await;
+    let outcome = identity.sign_in(&username, password, client_ip(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {
@@ -93,27 +187,33 @@ pub async fn login(
             return Err(error.into());
         }
     };
-    let detail = match signed_in.by {
-        SignedInBy::LocalAccount => "local account",
-        SignedInBy::Plone => "Plone",
-        SignedInBy::KnownPassword => "Plone did not answer: known password",
-    };
-    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, detail);
+    let check = signed_in.check.to_string();
+    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
     let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
-    Ok(HttpResponse::Ok().cookie(cookie).json(json!({
-        "token": signed_in.token,
-        "expires_at": signed_in.caller.expires_at.to_string(),
-        "user": user_json(&signed_in.caller),
-    })))
+    let user = UserResponse::from(&signed_in.caller);
+    let body = SignInResponse { token: signed_in.token, expires_at: signed_in.caller.expires_at, user };
+    Ok(HttpResponse::Ok().cookie(cookie).json(body))
 }
 
 fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilder<'static> {
     Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
 }
 
-/// `POST /api/v1/logout`: the token is dead from then on, everywhere.
+/// Returns the cookie that makes a browser delete its sign-in.
+fn cleared_cookie(site: &Site) -> Cookie<'static> {
+    session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
+}
+
+/// Signs the caller out: the token is invalid from then on, on every hub.
+#[utoipa::path(
+    post,
+    path = "/api/v1/logout",
+    operation_id = "logout",
+    tag = "identity",
+    responses((status = 204, description = "Signed out."), BadRole, StoreFailed)
+)]
 pub async fn logout(
     req: HttpRequest,
     SignedIn(caller): SignedIn,
@@ -125,20 +225,71 @@ pub async fn logout(
     audit.record(&req, Some(&caller), "logout", None, None, "");
     let mut response = HttpResponse::NoContent();
     if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
-        response.cookie(session_cookie(&site, String::new()).max_age(CookieDuration::ZERO).finish());
+        response.cookie(cleared_cookie(&site));
     }
     Ok(response.finish())
 }
 
-/// `GET /api/v1/me`.
+/// Returns the caller's own account.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    operation_id = "me",
+    tag = "identity",
+    responses((status = 200, description = "The caller.", body = UserResponse), BadToken)
+)]
 pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
-    HttpResponse::Ok().json(user_json(&caller))
+    HttpResponse::Ok().json(UserResponse::from(&caller))
 }
 
-/// `POST /api/v1/ws-ticket`: what a browser shows the WebSocket, once, within half a minute.
+/// Returns the user that this browser is signed in as, or none.
+///
+/// Answers 200 for a visitor, too: pages call this first. A cookie that is no longer valid is cleared. An invalid
+/// `Authorization` is answered with 401.
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    operation_id = "session",
+    tag = "identity",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses(
+        (
+            status = 200,
+            description = "The user; null for a visitor.",
+            body = BrowserSession,
+            headers(("Set-Cookie" = String, description = "Clears `eduhub_session` when its token is no longer valid.")),
+        ),
+        BadToken,
+    )
+)]
+pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: web::Data<Site>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    // Without this, the dead cookie would keep a visitor from opening the WebSocket. A visitor is no error: browsers log
+    // a 401 of `me` as a failed request.
+    if matches!(Credentials::of(&req), Credentials::Bad(_, Carrier::Cookie)) {
+        response.cookie(cleared_cookie(&site));
+    }
+    response.json(BrowserSession { user: caller.as_ref().map(UserResponse::from) })
+}
+
+/// Issues a ticket for the WebSocket.
+#[utoipa::path(
+    post,
+    path = "/api/v1/ws-ticket",
+    operation_id = "issueTicket",
+    tag = "identity",
+    responses(
+        (
+            status = 200,
+            description = "For `?ticket=` of `/alerts/ws`: usable once, within 30 seconds.",
+            body = TicketResponse,
+        ),
+        BadRole, StoreFailed,
+    )
+)]
 pub async fn ws_ticket(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
     let ticket = identity.issue_ticket(&caller).ok_or_else(Problem::overloaded)?;
-    Ok(HttpResponse::Ok().json(json!({"ticket": ticket})))
+    Ok(HttpResponse::Ok().json(TicketResponse { ticket }))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ use uuid::Uuid;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::domain::ids::{TermId, UserName};
+use crate::domain::realm::Realm;
 use crate::imports::schedule::ScheduleReader;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
@@ -81,6 +82,8 @@ pub struct ImportDeps {
 /// How an upload is to be imported.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
+    /// The realm of the caller: a file that names a term outside of it is refused.
+    pub realm: Realm,
     /// The term that everything goes into.
     pub term: Option<TermId>,
     /// Further names of columns.

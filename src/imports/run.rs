@@ -215,12 +215,12 @@ impl Run<'_> {
     /// Sections: compared with the term as published, staged in chunks, applied as one command.
     fn sections(&mut self, schedule: &dyn Schedule, term: &TermId, refused: bool) -> Result<(), Stop> {
         let dry = self.job.options.dry_run || refused;
-        let sandbox = Some(term).filter(|term| term.is_sandbox());
-        if sandbox.is_some() && self.job.options.term.as_ref() != sandbox {
+        let realm = &self.job.options.realm;
+        if !realm.contains(term) {
             let told = "Terms whose ids begin like this are kept for demonstrations. Nothing was changed.";
             return Err(Stop::Failed(told, "the file names a sandbox".to_owned()));
         }
-        let snapshot = self.inner.deps.model.term_within(sandbox, term).map(|t| t.snapshot());
+        let snapshot = self.inner.deps.model.term_in(realm, term).map(|t| t.snapshot());
         let generation = if dry { 0 } else { self.begin(term)? };
         let mut comparing =
             Comparing::new(snapshot.as_deref(), self.inner.deps.clock.now(), generation, self.job.options.totals, !dry);

@@ -389,7 +389,16 @@ mod tests {
         let (name, token_id) = (user.as_str().into(), Uuid::nil());
         let source = crate::identity::Source::Hub;
         let expires_at = Timestamp::MAX;
-        Some(Caller { user, name, role: Role::Student, source, token_id, issued_ms: 0, expires_at, sandbox: None })
+        Some(Caller {
+            user,
+            name,
+            role: Role::Student,
+            source,
+            token_id,
+            issued_ms: 0,
+            expires_at,
+            realm: crate::domain::realm::Realm::College,
+        })
     }
 
     fn address(last: u8) -> IpAddr {

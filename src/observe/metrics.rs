@@ -1,68 +1,101 @@
-//! What Prometheus reads. Requests are counted as they are answered, with a few atomic additions; everything else is
-//! asked for when somebody reads: queues, connections and commits are counted where they happen, and only looked at
-//! here. [`charts`] has the numbers of the last seconds, for admins.
+//! Metrics in Prometheus' format. Requests are counted as they are answered, with a few atomic additions; everything
+//! else is counted where it happens and read here only when Prometheus collects. The last seconds for the
+//! administration page are in [`crate::observe::series`].
 
-use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::histogram::Counts;
 
-/// Bounds of the histogram of answers, in seconds: from a list out of memory to a client that is about to give up.
+/// Bounds of the histogram of responses, in seconds: from a list in memory to a client that is about to give up.
 const REQUEST_SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Classes of statuses.
+/// Classes of HTTP statuses.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Named values, read from where they are kept.
+/// Named values, read where they are kept.
 pub type Reading = Box<dyn Fn() -> Vec<(&'static str, f64)> + Send + Sync>;
-/// Named counts, read from where they are kept.
+/// Named counts, read where they are kept.
 pub type Counting = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 
-enum Watched {
-    Value(Gauge, Box<dyn Fn() -> f64 + Send + Sync>),
-    Values(GaugeVec, Reading),
-    Count(IntCounter, Box<dyn Fn() -> u64 + Send + Sync>),
-    Counts(IntCounterVec, Counting),
+/// A metric that is kept elsewhere and read when Prometheus collects it.
+struct ReadOnCollect {
+    desc: Desc,
+    kind: MetricType,
+    /// The label that tells the values apart; none for a single value.
+    label: Option<String>,
+    read: Reading,
 }
 
-/// The registry of everything that is measured.
+impl Collector for ReadOnCollect {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut family = MetricFamily::default();
+        family.set_name(self.desc.fq_name.clone());
+        family.set_help(self.desc.help.clone());
+        family.set_field_type(self.kind);
+        family.set_metric((self.read)().into_iter().map(|(value_of, value)| self.metric(value_of, value)).collect());
+        vec![family]
+    }
+}
+
+impl ReadOnCollect {
+    fn metric(&self, label_value: &str, value: f64) -> Metric {
+        let pair = self.label.as_ref().map(|label| {
+            let mut pair = LabelPair::default();
+            pair.set_name(label.clone());
+            pair.set_value(label_value.to_owned());
+            pair
+        });
+        let mut metric = Metric::from_label(pair.into_iter().collect());
+        if self.kind == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        metric
+    }
+}
+
+/// The registry of all metrics.
 pub struct Metrics {
     registry: Registry,
     requests: [IntCounter; CLASSES.len()],
     request_seconds: Histogram,
     request_took: crate::histogram::Histogram,
-    /// Locked while somebody reads: two readers at once would count the same step twice.
-    watched: Mutex<Vec<Watched>>,
 }
 
 impl Metrics {
-    /// With the counters of requests, and nothing watched yet.
+    /// Creates a registry with the metrics of HTTP requests.
     ///
     /// # Errors
     /// When a name is used twice.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let by_class = IntCounterVec::new(
-            Opts::new("eduhub_http_requests_total", "HTTP requests answered, by the class of their status"),
+            Opts::new("eduhub_http_requests_total", "HTTP requests answered, by class of status"),
             &["class"],
         )?;
         registry.register(Box::new(by_class.clone()))?;
-        let seconds = HistogramOpts::new("eduhub_http_request_seconds", "Seconds from a request to its answer");
+        let seconds = HistogramOpts::new("eduhub_http_request_seconds", "Seconds from a request to its response");
         let request_seconds = Histogram::with_opts(seconds.buckets(REQUEST_SECONDS.to_vec()))?;
         registry.register(Box::new(request_seconds.clone()))?;
         let requests = CLASSES.map(|class| by_class.with_label_values(&[class]));
-        Ok(Self {
-            registry,
-            requests,
-            request_seconds,
-            request_took: Default::default(),
-            watched: Mutex::new(Vec::new()),
-        })
+        Ok(Self { registry, requests, request_seconds, request_took: Default::default() })
     }
 
-    /// Counts an answered request.
+    /// Counts an answered HTTP request.
     pub fn count_request(&self, status: u16, took: Duration) {
         if let Some(counter) = usize::from(status / 100).checked_sub(1).and_then(|class| self.requests.get(class)) {
             counter.inc();
@@ -71,7 +104,7 @@ impl Metrics {
         self.request_took.record(took);
     }
 
-    /// How long requests took so far, finer than Prometheus is told.
+    /// Returns how long requests took so far, in finer buckets than Prometheus gets.
     #[must_use]
     pub fn request_took(&self) -> Counts {
         self.request_took.counts()
@@ -87,10 +120,7 @@ impl Metrics {
         help: &str,
         read: impl Fn() -> f64 + Send + Sync + 'static,
     ) -> prometheus::Result<()> {
-        let gauge = Gauge::new(name, help)?;
-        self.registry.register(Box::new(gauge.clone()))?;
-        self.watch(Watched::Value(gauge, Box::new(read)));
-        Ok(())
+        self.watch(name, help, MetricType::GAUGE, None, Box::new(move || vec![("", read())]))
     }
 
     /// Watches values that differ in one label.
@@ -98,10 +128,7 @@ impl Metrics {
     /// # Errors
     /// When the name is used already.
     pub fn watch_values(&self, name: &str, help: &str, label: &str, read: Reading) -> prometheus::Result<()> {
-        let gauges = GaugeVec::new(Opts::new(name, help), &[label])?;
-        self.registry.register(Box::new(gauges.clone()))?;
-        self.watch(Watched::Values(gauges, read));
-        Ok(())
+        self.watch(name, help, MetricType::GAUGE, Some(label), read)
     }
 
     /// Watches a count, which never goes back.
@@ -114,10 +141,7 @@ impl Metrics {
         help: &str,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> prometheus::Result<()> {
-        let counter = IntCounter::new(name, help)?;
-        self.registry.register(Box::new(counter.clone()))?;
-        self.watch(Watched::Count(counter, Box::new(read)));
-        Ok(())
+        self.watch(name, help, MetricType::COUNTER, None, Box::new(move || vec![("", exported(read()))]))
     }
 
     /// Watches counts that differ in one label.
@@ -125,44 +149,41 @@ impl Metrics {
     /// # Errors
     /// When the name is used already.
     pub fn watch_counts(&self, name: &str, help: &str, label: &str, read: Counting) -> prometheus::Result<()> {
-        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-        self.registry.register(Box::new(counters.clone()))?;
-        self.watch(Watched::Counts(counters, read));
-        Ok(())
+        let read = move || read().into_iter().map(|(name, count)| (name, exported(count))).collect();
+        self.watch(name, help, MetricType::COUNTER, Some(label), Box::new(read))
     }
 
-    fn watch(&self, one: Watched) {
-        self.watched.lock().push(one);
-    }
-
-    /// Everything, in Prometheus' text format (version 0.0.4).
+    /// Watches values of this kind, which differ in `label` where there is one.
     ///
     /// # Errors
-    /// When something cannot be written in that format.
+    /// When the name is used already.
+    pub fn watch(
+        &self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        label: Option<&str>,
+        read: Reading,
+    ) -> prometheus::Result<()> {
+        let label = label.map(str::to_owned);
+        let labels = label.iter().cloned().collect();
+        let desc = Desc::new(name.to_owned(), help.to_owned(), labels, HashMap::new())?;
+        self.registry.register(Box::new(ReadOnCollect { desc, kind, label, read }))
+    }
+
+    /// Returns every metric in Prometheus' text format (version 0.0.4).
+    ///
+    /// # Errors
+    /// When a metric cannot be written in that format.
     pub fn text(&self) -> prometheus::Result<String> {
-        let watched = self.watched.lock();
-        for one in watched.iter() {
-            match one {
-                Watched::Value(gauge, read) => gauge.set(read()),
-                Watched::Values(gauges, read) => {
-                    for (label, value) in read() {
-                        gauges.with_label_values(&[label]).set(value);
-                    }
-                }
-                Watched::Count(counter, read) => catch_up(counter, read()),
-                Watched::Counts(counters, read) => {
-                    for (label, count) in read() {
-                        catch_up(&counters.with_label_values(&[label]), count);
-                    }
-                }
-            }
-        }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 
-fn catch_up(counter: &IntCounter, count: u64) {
-    counter.inc_by(count.saturating_sub(counter.get()));
+/// Converts a count to Prometheus' only number type; exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "2^53 is more than any of these counts reaches")]
+pub(super) fn exported(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]
@@ -172,7 +193,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
-    fn what_is_counted_elsewhere_is_read_when_asked_for() {
+    fn watched_counts_are_read_when_prometheus_collects() {
         let metrics = Metrics::new().unwrap();
         let commits = Arc::new(AtomicU64::new(3));
         let read = commits.clone();

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::command::Command;
 use crate::domain::ids::TermId;
+use crate::domain::realm::Realm;
 use crate::registration::readmodel::TermModel;
 
 use crate::registration::outcomes::{Outcomes, Sent};
@@ -19,7 +20,7 @@ use crate::registration::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar,
 pub struct RegistrarPool {
     deps: RegistrarDeps,
     registrars: DashMap<TermId, Addr<Registrar>>,
-    /// Those of sandboxes, apart: a command reaches one only by [`RegistrarPool::ask_within`].
+    /// Those of sandboxes, apart: a command reaches one only by [`RegistrarPool::ask_in`].
     sandboxes: DashMap<TermId, Addr<Registrar>>,
     arbiters: Vec<Arbiter>,
     next_arbiter: Mutex<usize>,
@@ -108,16 +109,16 @@ impl RegistrarPool {
         Some(self.send(&registrar, term, command).await)
     }
 
-    /// The same as somebody who is confined to a sandbox (none: everybody else).
-    pub async fn ask_within(&self, sandbox: Option<&TermId>, term: &TermId, command: Command) -> Option<Reply> {
-        match sandbox {
-            None => self.ask(term, command).await,
-            // What happens in a sandbox is in no statistics.
-            Some(own) if own == term => {
+    /// Sends a command to a term of the caller's realm; `None` when the realm has no such term. Commands of a sandbox
+    /// enter no statistics.
+    pub async fn ask_in(&self, realm: &Realm, term: &TermId, command: Command) -> Option<Reply> {
+        match realm {
+            Realm::College => self.ask(term, command).await,
+            Realm::Sandbox(own) if own == term => {
                 let registrar = self.sandboxes.get(term)?.clone();
                 Some(self.send_uncounted(&registrar, command).await)
             }
-            Some(_) => None,
+            Realm::Sandbox(_) => None,
         }
     }
 
@@ -141,7 +142,7 @@ impl RegistrarPool {
     /// Asks the registrar of a term that this command may make. A sandbox is made in no such way.
     pub async fn ask_or_make(&self, term: TermId, command: Command) -> Reply {
         if term.is_sandbox() {
-            return self.ask_within(Some(&term), &term, command).await.unwrap_or(Err(AskError::Failed));
+            return self.ask_in(&Realm::of(&term), &term, command).await.unwrap_or(Err(AskError::Failed));
         }
         let (registrar, _) = self.ensure(term.clone());
         self.send(&registrar, &term, command).await

@@ -5,14 +5,18 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
+use crate::config::plone::Plone as Settings;
+use crate::domain::fields::SectionField;
+use crate::domain::ids::SANDBOX_PREFIX;
 use crate::histogram::Histogram;
 
-use crate::rush::report::{Percentiles, Row};
+use crate::rush::report::{Percentiles, Phase, Row, Server};
 use crate::rush::wire::{Peer, Reply, Request, Wire};
 use crate::rush::{TELL_PAUSE, Watch};
 
@@ -45,6 +49,34 @@ pub struct PloneJob {
     pub capacity: u64,
 }
 
+impl PloneJob {
+    /// Returns the Plone that the settings allow a demonstration to put load on; none unless `[plone] demo_target` is set.
+    #[must_use]
+    pub fn from_settings(plone: &Settings) -> Option<Self> {
+        let url = plone.url.clone().filter(|_| plone.demo_target)?;
+        let mut fields = Map::new();
+        fields.insert("@type".to_owned(), plone.section_type.clone().into());
+        fields.insert("title".to_owned(), "EduHub: a demonstration, deleted after it".into());
+        let own = [
+            // A pull ignores items of such a term.
+            (SectionField::Term, json!(format!("{SANDBOX_PREFIX}plone"))),
+            (SectionField::Crn, json!("1")),
+            (SectionField::Course, json!("DEMO 100")),
+            (SectionField::Capacity, json!(0)),
+        ];
+        fields.extend(own.map(|(field, value)| (plone.field_name(field).to_owned(), value)));
+        Some(Self {
+            url,
+            username: plone.username.clone(),
+            password: plone.password.expose_secret().to_owned(),
+            folder: plone.sections_path.clone(),
+            fields,
+            seats_field: plone.field_name(SectionField::SeatsTaken).to_owned(),
+            capacity: 0,
+        })
+    }
+}
+
 /// What all students share.
 struct Load {
     peer: Rc<Peer>,
@@ -60,7 +92,7 @@ struct Load {
 
 /// Presses Plone, and deletes what it made there.
 pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, watch: &Watch<'_>) -> Result<(), String> {
-    watch.update(|task| task.phase = "plone".to_owned());
+    watch.update(|task| task.phase = Phase::Plone);
     let peer = Peer::find(&job.url).await?;
     let mut wire = Wire::new(peer.clone());
     let login = json!({ "login": job.username, "password": job.password }).to_string();
@@ -110,7 +142,7 @@ async fn press(load: &Rc<Load>, users: u32, watch: &Watch<'_>) -> Result<Row, St
             latency_ms: Percentiles::from(&load.latencies),
             errors: load.errors.get(),
             told: load.told.get(),
-            ..Row::new("plone", users)
+            ..Row::new(Server::Plone, users)
         }
     };
     let mut students = JoinSet::new();

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::domain::command::{Command, EDITS_MAX, SectionEdit, TermPatch};
 use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::meeting::{Days, Meeting};
+use crate::domain::realm::Realm;
 use crate::domain::section::{Credits, Section, SectionStatus};
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
@@ -158,7 +159,7 @@ impl Sandboxes {
     }
 
     async fn ask(&self, term: &TermId, command: Command) -> Result<(), AskError> {
-        self.pool.ask_within(Some(term), term, command).await.unwrap_or(Err(AskError::Failed)).map(drop)
+        self.pool.ask_in(&Realm::of(term), term, command).await.unwrap_or(Err(AskError::Failed)).map(drop)
     }
 
     /// Removes a sandbox, so that nothing tells that it was there; again: nothing.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::store::terms::LoadedTerm;
 
@@ -49,13 +50,24 @@ impl ReadModel {
         self.terms.load().get(id).cloned()
     }
 
-    /// One term as somebody finds it who is confined to a sandbox (none: everybody else). Nobody sees both worlds.
+    /// Returns the terms of `realm`, in order of id.
     #[must_use]
-    pub fn term_within(&self, sandbox: Option<&TermId>, id: &TermId) -> Option<Arc<TermModel>> {
-        match sandbox {
-            None => self.term(id),
-            Some(own) if own == id => self.sandboxes.load().get(id).cloned(),
-            Some(_) => None,
+    pub fn terms_in(&self, realm: &Realm) -> Arc<BTreeMap<TermId, Arc<TermModel>>> {
+        match realm {
+            Realm::College => self.terms(),
+            Realm::Sandbox(own) => {
+                Arc::new(self.term_in(realm, own).map(|term| (own.clone(), term)).into_iter().collect())
+            }
+        }
+    }
+
+    /// Returns one term of `realm`; none when the realm does not contain it or it does not exist.
+    #[must_use]
+    pub fn term_in(&self, realm: &Realm, id: &TermId) -> Option<Arc<TermModel>> {
+        match realm {
+            Realm::College => self.term(id),
+            Realm::Sandbox(own) if own == id => self.sandboxes.load().get(id).cloned(),
+            Realm::Sandbox(_) => None,
         }
     }
 
