@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, VariantArray};
 use utoipa::ToSchema;
 
 use crate::domain::audience::Audience;
@@ -12,8 +13,11 @@ pub const TITLE_LEN_MAX: usize = 200;
 pub const MESSAGE_LEN_MAX: usize = 2_000;
 
 /// How loudly an alert speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, EnumString, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Priority {
     /// In the list.
     Low,
@@ -27,8 +31,9 @@ pub enum Priority {
 }
 
 /// What an alert is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, EnumString, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Category {
     /// The hub itself.
     #[default]
@@ -46,32 +51,18 @@ pub enum Category {
 }
 
 impl Priority {
-    /// Reads `low` … `critical`.
+    /// Parses `low` … `critical`; `None` if there is no such priority.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "low" => Self::Low,
-            "medium" => Self::Medium,
-            "high" => Self::High,
-            "critical" => Self::Critical,
-            _ => return None,
-        })
+        text.parse().ok()
     }
 }
 
 impl Category {
-    /// Reads `system` … `emergency`.
+    /// Parses `system` … `emergency`; `None` if there is no such category.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "system" => Self::System,
-            "workflow" => Self::Workflow,
-            "schedule" => Self::Schedule,
-            "content" => Self::Content,
-            "security" => Self::Security,
-            "emergency" => Self::Emergency,
-            _ => return None,
-        })
+        text.parse().ok()
     }
 }
 

@@ -166,6 +166,34 @@ async fn a_second_file_updates_and_lists_missing_sections() {
 }
 
 #[actix_web::test]
+async fn what_is_taught_how_and_with_what_is_listed_applied_and_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    let file = |method: &str, campus: &str, linked: &str, prerequisites: &str| {
+        format!(
+            "crn,course,cap,method,campus,linked,prerequisites\n1,A 1,9,{method},{campus},{linked},{prerequisites}\n"
+        )
+    };
+    hub.import(&file("Online", "North", "2", "MATH 1"), into("T1")).await;
+    let changed = file("Hybrid", "South", "2 3", "MATH 1; MATH 2");
+    let expected = serde_json::json!({
+        "method": ["Online", "Hybrid"],
+        "campus": ["North", "South"],
+        "linked": [["T1-2"], ["T1-2", "T1-3"]],
+        "prerequisites": [["MATH 1"], ["MATH 1", "MATH 2"]],
+    });
+    for dry_run in [true, false] {
+        let task = hub.import(&changed, ImportOptions { dry_run, ..into("T1") }).await;
+        assert_eq!((&task["updated"], &task["changes"][0]["fields"]), (&1.into(), &expected), "{task}");
+    }
+    let applied = hub.section("T1-1").unwrap().section;
+    assert_eq!((applied.method.as_deref(), applied.campus.as_deref()), (Some("Hybrid"), Some("South")));
+    assert_eq!((applied.linked.len(), applied.prerequisites.len()), (2, 2));
+    drop(hub);
+    assert_eq!(Hub::start(folder.path()).await.section("T1-1").unwrap().section, applied);
+}
+
+#[actix_web::test]
 async fn a_file_with_errors_is_applied_only_if_partial() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;

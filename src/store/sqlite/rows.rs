@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::meeting::{Days, Meeting};
-use crate::domain::outcome::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
@@ -209,8 +209,35 @@ pub(super) const STAGED_SEQ: u64 = 0;
 
 /// Writes a section's definition under a generation, in the commit `seq` ([`STAGED_SEQ`] when it is staged).
 pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64, seq: u64) -> rusqlite::Result<()> {
-    let section = &state.section;
-    let linked: Vec<String> = section.linked.iter().map(ToString::to_string).collect();
+    // Every field is named, so that a new one does not compile until it is written. The hub's own numbers of people
+    // are written by [`put_seats`].
+    let SectionState {
+        section: definition,
+        outside_enrolled,
+        outside_waitlisted,
+        file_totals,
+        enrolled: _,
+        waiting: _,
+    } = state;
+    let Section {
+        id,
+        course,
+        component,
+        section,
+        title,
+        credits,
+        instructor,
+        method,
+        campus,
+        meetings,
+        capacity,
+        waitlist_capacity,
+        status,
+        linked,
+        prerequisites,
+        withdrawn,
+    } = &**definition;
+    let linked: Vec<String> = linked.iter().map(ToString::to_string).collect();
     tx.prepare_cached(
         "INSERT OR REPLACE INTO sections
              (term, crn, generation, course, component, section, title, credits, instructor, method, campus, meetings,
@@ -220,28 +247,28 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
          (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
     )?
     .execute(params![
-        section.id.term.as_str(),
-        section.id.crn.as_str(),
+        id.term.as_str(),
+        id.crn.as_str(),
         generation,
-        section.course,
-        section.component,
-        section.section,
-        section.title,
-        section.credits.0,
-        section.instructor,
-        section.method,
-        section.campus,
-        meetings_json(&section.meetings)?,
-        section.capacity,
-        section.waitlist_capacity,
-        section.status.as_str(),
+        course,
+        component,
+        section,
+        title,
+        credits.0,
+        instructor,
+        method,
+        campus,
+        meetings_json(meetings)?,
+        capacity,
+        waitlist_capacity,
+        status.as_str(),
         json(&linked)?,
-        json(&section.prerequisites)?,
-        state.outside_enrolled,
-        state.outside_waitlisted,
-        state.file_totals.map(|t| t.0),
-        state.file_totals.map(|t| t.1),
-        section.withdrawn,
+        json(prerequisites)?,
+        outside_enrolled,
+        outside_waitlisted,
+        file_totals.map(|t| t.0),
+        file_totals.map(|t| t.1),
+        withdrawn,
         seq,
     ])?;
     Ok(())
