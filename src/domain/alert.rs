@@ -1,4 +1,4 @@
-//! An announcement or a warning.
+//! Alerts: messages of the college to the users whom they concern.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,26 +6,26 @@ use strum::{EnumString, VariantArray};
 
 use crate::domain::audience::Audience;
 
-/// The longest title, in characters.
+/// Maximum length of a title, in characters.
 pub const TITLE_LEN_MAX: usize = 200;
-/// The longest message, in characters.
+/// Maximum length of a message, in characters.
 pub const MESSAGE_LEN_MAX: usize = 2_000;
 
-/// How loudly an alert speaks.
+/// How prominently an alert is shown.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, EnumString, VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Priority {
-    /// In the list.
+    /// In the list of alerts.
     Low,
-    /// In the list, counted.
+    /// In the list, and counted as unread.
     #[default]
     Medium,
-    /// A banner until it is read.
+    /// As a banner until it is read.
     High,
-    /// Above everything, read out.
+    /// Above everything else, and announced by screen readers.
     Critical,
 }
 
@@ -37,13 +37,13 @@ pub enum Category {
     /// The hub itself.
     #[default]
     System,
-    /// A step that somebody should take.
+    /// A task for its readers.
     Workflow,
-    /// Sections, rooms, times.
+    /// Sections, rooms and times.
     Schedule,
     /// The college's pages.
     Content,
-    /// Accounts and safety of data.
+    /// Accounts and data.
     Security,
     /// Danger to people.
     Emergency,
@@ -65,47 +65,47 @@ impl Category {
     }
 }
 
-/// What its author gives.
+/// The part of an alert that its author writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertContent {
-    /// 1 to 200 characters.
+    /// The title, 1 to [`TITLE_LEN_MAX`] characters.
     pub title: String,
-    /// 1 to 2,000 characters.
+    /// The message, 1 to [`MESSAGE_LEN_MAX`] characters.
     pub message: String,
-    /// `medium` unless given.
+    /// The priority.
     pub priority: Priority,
-    /// `system` unless given.
+    /// The category.
     pub category: Category,
-    /// Who gets it.
+    /// The users who get the alert.
     pub audience: Audience,
-    /// When it goes out; at once unless given and in the future.
+    /// When the alert goes out; at once if it is `None` or has passed.
     pub starts_at: Option<Timestamp>,
-    /// When it is no longer in force.
+    /// When the alert is no longer in force.
     pub expires_at: Option<Timestamp>,
-    /// Whether those who get it are asked to say that they have seen it.
+    /// Whether readers are asked to acknowledge the alert.
     pub requires_ack: bool,
 }
 
-/// An alert as the hub keeps it.
+/// An alert as the hub stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// Its id, a UUID version 7.
+    /// The id, a UUID version 7.
     pub id: String,
-    /// Its place in the one sequence of alerts; none while it waits for `starts_at`.
+    /// The number in the sequence of all alerts; `None` until the alert goes out.
     pub seq: Option<u64>,
-    /// What its author gave.
+    /// What the author wrote.
     #[serde(flatten)]
     pub content: AlertContent,
-    /// Where it comes from: `staff` or `registration`.
+    /// The origin: `staff` or `registration`.
     pub source: String,
     /// The user who sent it, or `eduhub`.
     pub sender: String,
-    /// When it was taken.
+    /// When the hub accepted the alert.
     pub created_at: Timestamp,
 }
 
 impl Alert {
-    /// Whether it is still in force at `now`.
+    /// Returns whether the alert has gone out and is in force at `now`.
     #[must_use]
     pub fn in_force(&self, now: Timestamp) -> bool {
         self.seq.is_some() && self.content.expires_at.is_none_or(|end| now < end)
