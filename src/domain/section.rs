@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::meeting::Meeting;
@@ -50,8 +51,18 @@ impl Serialize for Credits {
     }
 }
 
+impl<'de> Deserialize<'de> for Credits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let thousandths = (f64::deserialize(deserializer)? * 1000.0).round();
+        if !(0.0..=f64::from(Self::MAX.0)).contains(&thousandths) {
+            return Err(D::Error::custom("not a number of credits"));
+        }
+        Ok(Self(thousandths as u32))
+    }
+}
+
 /// Whether a section takes people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SectionStatus {
     /// Takes whoever may come.
@@ -203,6 +214,15 @@ pub type Place = (u64, UserName);
 #[cfg(test)]
 mod tests {
     use super::Credits;
+
+    #[test]
+    fn credits_read_back_from_the_json_they_are_written_as() {
+        for credits in [0, 1500, 3000, 3750, 1_000_000].map(Credits) {
+            let text = serde_json::to_string(&credits).unwrap();
+            assert_eq!(serde_json::from_str::<Credits>(&text).unwrap(), credits, "{text}");
+        }
+        assert!(serde_json::from_str::<Credits>("-1").is_err());
+    }
 
     #[test]
     fn credits_read_decimals_exactly() {

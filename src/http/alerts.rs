@@ -1,11 +1,12 @@
-//! Alerts: sent by staff, read by whom they concern.
+//! Alerts: staff send, schedule and cancel them; every caller lists those that reach the caller.
 
 use std::collections::HashSet;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use strum::EnumString;
 use uuid::Uuid;
 
 use crate::bus::{Bus, Event};
@@ -25,36 +26,78 @@ use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::query::{Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// What an alert says that the hub itself sets: a copy of one can be sent as it was answered.
+/// Members of an alert that the hub sets. A request may contain them, so that a copy of an alert can be sent again.
 const SET_BY_THE_HUB: [&str; 5] = ["id", "seq", "source", "sender", "created_at"];
-/// Alerts of a list, unless it is asked for otherwise, and at most.
+/// The default and the greatest length of a list.
 const LIMIT: u32 = 100;
 const LIMIT_MAX: u32 = 5_000;
-/// Alerts in force that a dashboard shows: more than a term has at any time.
+/// The most alerts in force that a dashboard shows: more than a term has at any time.
 const IN_FORCE_MAX: usize = 500;
 /// The longest name of a course, in characters.
 const COURSE_CHARS_MAX: usize = 40;
 
-/// What only staff's desk lists.
-#[derive(Clone, Copy)]
-enum Desk {
-    /// What is still to go out.
+/// An alert that was sent or scheduled.
+#[derive(Serialize)]
+struct AlertSent {
+    #[serde(flatten)]
+    alert: Alert,
+    /// The number of connected clients in its audience.
+    recipients_online: usize,
+}
+
+/// The recipients that an alert would have.
+#[derive(Serialize)]
+struct AlertDryRun {
+    recipients: usize,
+    recipients_online: usize,
+}
+
+/// An alert in a list.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct ListedAlert {
+    #[serde(flatten)]
+    alert: Alert,
+    /// Whether the caller has acknowledged it; for signed-in callers, of alerts that require it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acked: Option<bool>,
+}
+
+/// A cancellation: clients take the alert down.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct AlertCancelled {
+    id: String,
+    seq: u64,
+    /// Always true.
+    cancelled: bool,
+}
+
+/// An entry of the sequence of alerts.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(super) enum AlertItem {
+    Alert(Box<ListedAlert>),
+    Cancelled(AlertCancelled),
+}
+
+/// Alerts and cancellations, oldest first.
+#[derive(Serialize)]
+struct AlertList {
+    items: Vec<AlertItem>,
+    /// The next `since`.
+    seq: u64,
+}
+
+/// A list that only staff may read.
+#[derive(Clone, Copy, EnumString)]
+#[strum(serialize_all = "lowercase")]
+enum StaffList {
+    /// Alerts that have not gone out yet.
     Scheduled,
-    /// What staff sent and is in force, whoever it is for.
+    /// Alerts that staff sent and that are in force, whatever their audience.
     Sent,
 }
 
-impl Desk {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "scheduled" => Some(Self::Scheduled),
-            "sent" => Some(Self::Sent),
-            _ => None,
-        }
-    }
-}
-
-/// The resources of this file.
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/alerts")
@@ -69,7 +112,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// `POST /api/v1/alerts[?dry_run=true]`
+/// Handles `POST /api/v1/alerts[?dry_run=true]`: sends an alert, or counts the recipients it would have.
 pub async fn post(
     request: HttpRequest,
     Staff(caller): Staff,
@@ -85,10 +128,10 @@ pub async fn post(
     let audience = &content.audience;
     if is_dry {
         let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
-        let answer = json!({"recipients": people.len(), "recipients_online": online(&live, audience, &people)});
-        return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer));
+        let body = AlertDryRun { recipients: people.len(), recipients_online: online(&live, audience, &people) };
+        return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body));
     }
-    // Whoever is enrolled is asked of the store; everything else the connections themselves tell.
+    // Only the store knows who is enrolled; roles and names are those of the connections.
     let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
     let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
     let people = match is_enrolment {
@@ -108,12 +151,10 @@ pub async fn post(
     bus.publish(Event::AlertsStored);
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
     audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);
-    let mut answer = alert_json(&alert)?;
-    answer["recipients_online"] = recipients_online.into();
-    Ok(HttpResponse::Created().insert_header(PRIVATE).json(answer))
+    Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
-/// How many of an audience are connected; `people` are those that it names or that are enrolled.
+/// Counts the connected clients of an audience; `people` are the users that it names or that are enrolled.
 fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize {
     let bits = audience.role_bits();
     live.registry.count_people(|caller| {
@@ -165,7 +206,7 @@ fn read_audience(mut fields: Fields, model: &ReadModel) -> Result<Audience, Prob
     let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a user name", user)?;
     fields.finish()?;
     if all {
-        // Everyone is everyone, whoever is named besides.
+        // `all` includes whatever else is named.
         return Ok(Audience::everyone());
     }
     let audience = Audience {
@@ -182,13 +223,13 @@ fn read_audience(mut fields: Fields, model: &ReadModel) -> Result<Audience, Prob
     Ok(audience)
 }
 
-/// `GET /api/v1/alerts?since=&limit=`, `?active=true`, `?state=scheduled|sent`
+/// Handles `GET /api/v1/alerts?since=&limit=`, `?active=true` and `?state=scheduled|sent`.
 pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&request)?;
     let since = query.u64("since", 0..=u64::MAX)?.unwrap_or(0);
     let limit = query.u32("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
     let is_active = query.bool("active")?.unwrap_or(false);
-    let state = query.parsed("state", "scheduled or sent", Desk::parse)?;
+    let state = query.parsed("state", "scheduled or sent", |text| text.parse().ok())?;
     let span = Span { since, until: None, limit };
     let reader = Reader::new(caller.as_ref().map(|caller| (&caller.user, caller.role)));
     let page = if let Some(state) = state {
@@ -200,49 +241,50 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
             Some(_) => {}
         }
         match state {
-            Desk::Scheduled => scheduled(&*live.alerts, limit).await?,
-            Desk::Sent => live.alerts.sent(limit, live.clock.now()).await?,
+            StaffList::Scheduled => scheduled(&*live.alerts, limit).await?,
+            StaffList::Sent => live.alerts.sent(limit, live.clock.now()).await?,
         }
     } else if is_active {
         live.alerts.in_force(reader, span, live.clock.now()).await?
     } else {
         live.alerts.seen_by(reader, span).await?
     };
-    let items = items_for(&live, caller.as_ref(), &page).await?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({"items": items, "seq": page.seq})))
+    let seq = page.seq;
+    let items = items_for(&live, caller.as_ref(), page).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertList { items, seq }))
 }
 
-/// What is in force now for somebody who is signed in, oldest first: as `?active=true` lists it.
-pub(super) async fn in_force(live: &Live, caller: &Caller) -> Result<Vec<Value>, Problem> {
+/// Returns the alerts in force that reach a signed-in caller, oldest first, as `?active=true` lists them.
+pub(super) async fn in_force(live: &Live, caller: &Caller) -> Result<Vec<AlertItem>, Problem> {
     let span = Span { since: 0, until: None, limit: IN_FORCE_MAX };
     let reader = Reader::new(Some((&caller.user, caller.role)));
-    items_for(live, Some(caller), &live.alerts.in_force(reader, span, live.clock.now()).await?).await
+    items_for(live, Some(caller), live.alerts.in_force(reader, span, live.clock.now()).await?).await
 }
 
-/// A page as this caller reads it: what asks to be acknowledged says whether it was, on whichever device.
-async fn items_for(live: &Live, caller: Option<&Caller>, page: &Page) -> Result<Vec<Value>, Problem> {
+/// Returns a page as this caller reads it: an alert that requires acknowledgement says whether the caller gave it, on
+/// whichever device.
+async fn items_for(live: &Live, caller: Option<&Caller>, page: Page) -> Result<Vec<AlertItem>, Problem> {
     let asking: Vec<String> = page.items.iter().filter_map(|(_, entry)| asking_id(entry).map(str::to_owned)).collect();
     let acked = match caller {
         Some(caller) if !asking.is_empty() => live.alerts.acked_by(caller.user.clone(), asking).await?,
         _ => HashSet::new(),
     };
-    let item = |(seq, entry): &(u64, Entry)| {
-        let mut item = entry_json(*seq, entry)?;
-        if caller.is_some()
-            && let Some(id) = asking_id(entry)
-        {
-            item["acked"] = acked.contains(id).into();
+    let item = |(seq, entry): (u64, Entry)| match entry {
+        Entry::Alert(alert) => {
+            let is_asked = caller.is_some() && alert.content.requires_ack;
+            let acked = is_asked.then(|| acked.contains(&alert.id));
+            AlertItem::Alert(Box::new(ListedAlert { alert: *alert, acked }))
         }
-        Ok(item)
+        Entry::Cancelled(id) => AlertItem::Cancelled(AlertCancelled { id, seq, cancelled: true }),
     };
-    page.items.iter().map(item).collect()
+    Ok(page.items.into_iter().map(item).collect())
 }
 
-/// The id of an alert that asks to be acknowledged.
+/// Returns the id of an alert that requires acknowledgement.
 fn asking_id(entry: &Entry) -> Option<&str> {
     match entry {
         Entry::Alert(alert) if alert.content.requires_ack => Some(&alert.id),
-        _ => None,
+        Entry::Alert(_) | Entry::Cancelled(_) => None,
     }
 }
 
@@ -252,18 +294,7 @@ async fn scheduled(alerts: &dyn AlertStore, limit: usize) -> Result<Page, Proble
     Ok(Page { items: waiting.into_iter().map(|alert| (0, Entry::Alert(Box::new(alert)))).collect(), seq })
 }
 
-fn entry_json(seq: u64, entry: &Entry) -> Result<Value, Problem> {
-    match entry {
-        Entry::Alert(alert) => alert_json(alert),
-        Entry::Cancelled(id) => Ok(json!({"id": id, "seq": seq, "cancelled": true})),
-    }
-}
-
-fn alert_json(alert: &Alert) -> Result<Value, Problem> {
-    serde_json::to_value(alert).map_err(Problem::internal)
-}
-
-/// `DELETE /api/v1/alerts/{id}`: whoever got it is told to take it down. A second time it does nothing.
+/// Handles `DELETE /api/v1/alerts/{id}`: cancels an alert; clients that got it take it down. Idempotent.
 pub async fn cancel(
     request: HttpRequest,
     Staff(caller): Staff,

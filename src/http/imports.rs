@@ -10,6 +10,7 @@ use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::ids::{SANDBOX_PREFIX, TermId};
@@ -33,6 +34,13 @@ const PIECE_WAIT_MAX: Duration = Duration::from_secs(30);
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The longest `?map=`, in characters.
 const MAP_LEN_MAX: usize = 2_000;
+
+/// Work that has begun and goes on after the response.
+#[derive(Serialize)]
+pub(super) struct TaskStarted {
+    /// The task's id.
+    pub(super) task: String,
+}
 
 const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
 
@@ -119,7 +127,7 @@ async fn submit(
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, at))
         .insert_header(NO_STORE)
-        .json(json!({ "task": task })))
+        .json(TaskStarted { task }))
 }
 
 /// `GET /api/v1/imports/{task}`
@@ -210,8 +218,7 @@ fn map_of(text: &str) -> Option<Vec<(String, String)>> {
 
 fn too_large() -> Problem {
     let mib = FILE_LEN_MAX / 1024 / 1024;
-    Problem::new(ProblemCode::TooLarge, format!("A schedule of at most {mib} MiB is taken."))
-        .with("bytes_max", FILE_LEN_MAX)
+    Problem::too_large(format!("A schedule of at most {mib} MiB is taken."), FILE_LEN_MAX as usize)
 }
 
 fn no_such_task() -> Problem {

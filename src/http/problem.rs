@@ -1,6 +1,16 @@
 //! The codes of problem documents (RFC 9457): stable names that clients are written against.
 
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::ids::SectionId;
 use crate::domain::outcome::RefusalCode;
+use crate::domain::section::Credits;
 
 /// Why a request was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,6 +179,107 @@ impl ProblemCode {
             Self::Refused(RefusalCode::CreditLimit) => "Drop something, or ask the registrar for a higher limit.",
             Self::Refused(RefusalCode::SectionFull) => "Join the waitlist where waitlist_open is true.",
             Self::Refused(RefusalCode::WaitlistFull) => "Choose another section.",
+        }
+    }
+}
+
+impl Serialize for ProblemCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let names = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::ALL.map(Self::as_str)));
+        RefOr::T(names.description(Some("Stable; more may be added.")).into())
+    }
+}
+
+impl ToSchema for ProblemCode {}
+
+/// A problem document (RFC 9457). `/docs/problems` explains each code.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// Where the code is explained: `/docs/problems#CODE`.
+    #[serde(rename = "type")]
+    pub about: String,
+    /// The same for every problem of this code.
+    pub title: &'static str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What kind of problem it is.
+    pub code: ProblemCode,
+    /// What went wrong, for the person who sent the request.
+    pub detail: Cow<'static, str>,
+    /// The parameter or member that is wrong (`bad_request`, `invalid`), such as `audience.roles[0]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub field: Option<String>,
+    /// Seconds to wait, as in `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub retry_after: Option<u32>,
+    /// `too_large`: the most bytes that are accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub bytes_max: Option<u64>,
+    /// `registration_closed`: when registration opens, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Timestamp>)]
+    pub opens_at: Option<Option<Timestamp>>,
+    /// `registration_closed`: when it closes, or closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Timestamp>)]
+    pub closes_at: Option<Option<Timestamp>>,
+    /// `already_in_course`, `time_conflict`: the sections in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub conflicts_with: Option<Vec<SectionId>>,
+    /// `credit_limit`: the credits enrolled now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub credits: Option<Credits>,
+    /// `credit_limit`: what the credits would have become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub credits_wanted: Option<Credits>,
+    /// `credit_limit`: the most credits that are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub credit_limit: Option<Credits>,
+    /// `section_full`: whether `waitlist=true` would be accepted now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub waitlist_open: Option<bool>,
+    /// `section_full`, `waitlist_full`: students on the waitlist now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub waitlisted: Option<u32>,
+}
+
+impl ProblemDocument {
+    /// Creates a document without further members.
+    pub(super) fn new(code: ProblemCode, detail: Cow<'static, str>) -> Self {
+        Self {
+            about: format!("/docs/problems#{}", code.as_str()),
+            title: code.title(),
+            status: code.status(),
+            code,
+            detail,
+            field: None,
+            retry_after: None,
+            bytes_max: None,
+            opens_at: None,
+            closes_at: None,
+            conflicts_with: None,
+            credits: None,
+            credits_wanted: None,
+            credit_limit: None,
+            waitlist_open: None,
+            waitlisted: None,
         }
     }
 }

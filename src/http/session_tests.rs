@@ -5,12 +5,11 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, Error, middleware};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::bus::{Bus, Event};
 use crate::clock::SystemClock;
-use crate::domain::ids::UserName;
-use crate::domain::role::Role;
 use crate::domain::section::Credits;
 use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
 use crate::http::error::{header_of, not_found};

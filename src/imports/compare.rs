@@ -8,7 +8,7 @@ use crate::domain::decide::imported;
 use crate::domain::section::SectionState;
 use crate::imports::schedule::FileSection;
 use crate::registration::readmodel::Snapshot;
-use crate::registration::section_json::SectionJson;
+use crate::registration::section_json::SectionView;
 use crate::store::imports::CHUNK_LEN;
 
 use crate::imports::task::{Change, LIST_LEN_MAX, TaskReport};
@@ -17,7 +17,7 @@ use crate::imports::task::{Change, LIST_LEN_MAX, TaskReport};
 const NOT_COMPARED: [&str; 6] = ["id", "term", "crn", "open", "reserved", "withdrawn"];
 
 fn fields(state: &SectionState) -> Map<String, Value> {
-    match serde_json::to_value(SectionJson(state)) {
+    match serde_json::to_value(SectionView::new(state)) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     }

@@ -25,7 +25,8 @@ use eduhub::live::context::{Live, LiveOptions};
 use eduhub::live::presence::{ConnectionLimits, Registry};
 use eduhub::live::relay::Relay;
 use eduhub::live::ws::{self, Opening};
-use eduhub::registration::readmodel::ReadModel;
+use eduhub::registration::readmodel::{ReadModel, Row};
+use eduhub::registration::section_json::SeatRow;
 use eduhub::store::alerts::AlertStore;
 use eduhub::store::sqlite::{SqliteOptions, SqliteStore};
 use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
@@ -184,9 +185,8 @@ impl Hub {
     /// Returns the seats as `GET /api/v1/seats` does, sorted by section.
     pub(crate) fn seats(&self) -> Vec<Value> {
         let snapshot = self.live.model.term(&TermId::parse(TERM).unwrap()).unwrap().snapshot();
-        let mut text = Vec::new();
-        eduhub::registration::section_json::push_seat_rows(&mut text, snapshot.rows().map(|row| &row.state));
-        let mut lines: Vec<Value> = serde_json::from_slice(&text).unwrap();
+        let row = |row: &Row| serde_json::to_value(SeatRow::new(&row.state)).unwrap();
+        let mut lines: Vec<Value> = snapshot.rows().map(row).collect();
         lines.sort_by_key(|line| line[0].as_str().unwrap().to_owned());
         lines
     }
