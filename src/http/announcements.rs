@@ -9,9 +9,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use crate::identity::Caller;
-use crate::plone::announcements::{Announcements, News, SignIn, Told};
+use crate::plone::announcements::{Announcements, MemberKey, News, NewsView};
+use crate::plone::cache::ReadError;
 use crate::plone::port::NewsItem;
-use crate::plone::reads::ReadError;
 use crate::text::percent;
 
 use crate::http::auth::Visitor;
@@ -46,17 +46,17 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let told = match &announcements {
         Some(announcements) => told(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?,
-        None => Told::nothing(),
+        None => NewsView::none(),
     };
-    let news = told.kept.value.clone();
+    let news = told.reply.value.clone();
     let answer = if told.is_personal {
         Arc::new(encode(&news, PERSONAL))
     } else {
         let build = move || (news.version(), encode(&news, REVALIDATE));
-        hot.get("announcements", told.kept.value.version(), build).await?
+        hot.get("announcements", told.reply.value.version(), build).await?
     };
     let mut response = answer.respond(&request).await;
-    response.headers_mut().insert(AGE, HeaderValue::from(told.kept.age.as_secs()));
+    response.headers_mut().insert(AGE, HeaderValue::from(told.reply.age.as_secs()));
     Ok(response)
 }
 
@@ -66,8 +66,8 @@ pub(super) async fn told(
     caller: Option<&Caller>,
     own_wait: Duration,
     wait: Duration,
-) -> Result<Told, ReadError> {
-    match caller.and_then(SignIn::of) {
+) -> Result<NewsView, ReadError> {
+    match caller.and_then(MemberKey::of) {
         Some(sign_in) => announcements.for_member(&sign_in, own_wait, wait).await,
         None => announcements.for_visitors(wait).await,
     }

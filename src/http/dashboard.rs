@@ -16,8 +16,8 @@ use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::identity::Caller;
 use crate::live::context::Live;
-use crate::plone::announcements::{Announcements, Told};
-use crate::plone::reads::ReadError;
+use crate::plone::announcements::{Announcements, NewsView};
+use crate::plone::cache::ReadError;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::section_json::SectionView;
 use crate::store::plans::PlanStore;
@@ -144,9 +144,9 @@ async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Vec<Va
     };
     let told = told(announcements, Some(caller), DASHBOARD_PART_WAIT, DASHBOARD_PART_WAIT).await;
     let (items, age, error) = match told {
-        Ok(Told { kept, .. }) => {
-            let items = kept.value.items().take(ANNOUNCEMENTS_MAX).map(item_json).collect();
-            (items, Some(kept.age), kept.error.as_ref().map(plone_words))
+        Ok(NewsView { reply, .. }) => {
+            let items = reply.value.items().take(ANNOUNCEMENTS_MAX).map(item_json).collect();
+            (items, Some(reply.age), reply.error.as_ref().map(plone_words))
         }
         Err(ReadError::Failed(error)) => (Vec::new(), None, Some(plone_words(&error))),
         Err(ReadError::Late) => (Vec::new(), None, Some("The college's Plone has not answered yet.")),
