@@ -10,8 +10,8 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use crate::domain::refusal::Refusal;
 use crate::http::hot::NotBuilt;
 use crate::http::problem::{ProblemCode, ProblemDocument};
+use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
-use crate::plone::reads::ReadError;
 use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 
