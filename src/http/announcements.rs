@@ -17,7 +17,7 @@ use crate::text::percent;
 use crate::http::auth::Visitor;
 use crate::http::encoded::{Encoded, start_tag};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::hot::HotAnswers;
+use crate::http::hot::HotResponses;
 
 /// How long somebody waits for the very first copy. Afterwards nobody waits.
 const FIRST_COPY_WAIT: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ pub async fn list(
     request: HttpRequest,
     Visitor(caller): Visitor,
     announcements: Option<Data<Announcements>>,
-    hot: Data<HotAnswers>,
+    hot: Data<HotResponses>,
 ) -> Result<HttpResponse, Problem> {
     let told = match &announcements {
         Some(announcements) => told(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?,

@@ -19,7 +19,7 @@ use crate::live::context::Live;
 use crate::plone::announcements::{Announcements, Told};
 use crate::plone::reads::ReadError;
 use crate::registration::readmodel::ReadModel;
-use crate::registration::section_json::SectionJson;
+use crate::registration::section_json::SectionView;
 use crate::store::plans::PlanStore;
 
 use crate::http::alerts::{AlertItem, in_force};
@@ -27,7 +27,7 @@ use crate::http::announcements::{item_json, told};
 use crate::http::auth::SignedIn;
 use crate::http::error::{Problem, get, method_not_allowed, plone_words};
 use crate::http::last_good::LastGood;
-use crate::http::registrations::held_by;
+use crate::http::registrations::Registrations;
 use crate::http::request_id::PRIVATE;
 use crate::http::session::UserResponse;
 
@@ -78,11 +78,12 @@ pub async fn show(
     let (plan, alerts, news) =
         join3(plan, alerts, news(announcements.as_ref().map(|data| data.as_ref()), &caller)).await;
 
-    let registrations = if is_student { held_by(&model, &caller.realm, &caller.user, None).0 } else { Vec::new() };
-    let held = registrations.iter().filter_map(|held| SectionId::parse(held["section"].as_str()?).ok());
-    let wanted: BTreeSet<SectionId> = held.chain(plan.value.iter().cloned()).collect();
+    let registrations =
+        if is_student { Registrations::of(&model, &caller.realm, &caller.user, None).items } else { Vec::new() };
+    let held = registrations.iter().map(|held| &held.section);
+    let wanted: BTreeSet<&SectionId> = held.chain(&plan.value).collect();
     let rows = wanted.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));
-    let sections: Vec<Value> = rows.map(|(row, _)| json!(SectionJson(&row.state))).collect();
+    let sections: Vec<Value> = rows.map(|(row, _)| json!(SectionView::new(&row.state))).collect();
     let (announcements, plone) = news;
     HttpResponse::Ok().insert_header(PRIVATE).json(json!({
         "user": UserResponse::from(&caller),

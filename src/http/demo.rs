@@ -269,17 +269,26 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
     }
 }
 
-/// Returns the newest demonstration (admins).
+/// The newest demonstration, or none.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewestDemo)]
+#[serde(untagged)]
+enum Newest {
+    Some(Task),
+    None { task: () },
+}
+
+/// Returns the newest demonstration, or `{"task": null}` before the first one (admins).
 #[utoipa::path(
     get,
     path = "/api/v1/admin/demo",
     operation_id = "demoNewest",
     tag = "administration",
-    responses((status = 200, description = "Its present state.", body = Task), BadRole, NotFound)
+    responses((status = 200, description = "Its present state.", body = Newest), BadRole)
 )]
-pub async fn newest(_admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
-    let task = demos.newest().clone().ok_or_else(no_such_task)?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(task))
+pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
+    let newest = demos.newest().clone().map_or(Newest::None { task: () }, Newest::Some);
+    HttpResponse::Ok().insert_header(PRIVATE).json(newest)
 }
 
 /// Returns a demonstration, while it runs or after (admins).

@@ -34,12 +34,12 @@ struct Built {
 pub struct NotBuilt;
 
 /// Ready answers by question.
-pub struct HotAnswers {
+pub struct HotResponses {
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     tick: Duration,
 }
 
-impl HotAnswers {
+impl HotResponses {
     /// Answers that are built at most once in `tick` each.
     #[must_use]
     pub fn new(tick: Duration) -> Self {

@@ -20,24 +20,29 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
+use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::meeting::Days;
+use crate::domain::role::Role;
 use crate::http::auth::{SESSION_COOKIE, UNLIMITED_PATHS};
 use crate::http::body::RequestBody;
 use crate::http::encoded::Encoded;
 use crate::http::problem::ProblemDocument;
-use crate::http::{alerts, demo, imports, receipts, session, terms, users};
 
 use params::IfNoneMatch;
 use responses::{NotModified, Other, RateLimited};
 
 /// The operations of each resource.
 const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
-    alerts::Api::openapi,
-    demo::Api::openapi,
-    imports::Api::openapi,
-    receipts::Api::openapi,
-    session::Api::openapi,
-    terms::Api::openapi,
-    users::Api::openapi,
+    super::session::Api::openapi,
+    super::terms::Api::openapi,
+    super::sections::Api::openapi,
+    super::registrations::Api::openapi,
+    super::plan::Api::openapi,
+    super::imports::Api::openapi,
+    super::alerts::Api::openapi,
+    super::receipts::Api::openapi,
+    super::demo::Api::openapi,
+    super::users::Api::openapi,
 ];
 
 /// What belongs to no resource: the head of the document, and types that no operation names itself.
@@ -66,7 +71,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
         (name = "administration", description = "Connections, measurements, users and the audit trail"),
         (name = "operation", description = "Health and measurements for operators"),
     ),
-    components(schemas(ProblemDocument)),
+    // Besides the problem document: types that parameters refer to, which utoipa does not collect.
+    components(schemas(ProblemDocument, TermId, SectionId, UserName, Role, Days)),
     paths(serve)
 )]
 struct Api;

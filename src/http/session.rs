@@ -12,7 +12,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{USER_LEN_MAX, UserName};
 use crate::domain::role::Role;
-use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, client_ip, foreign_origin};
+use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{
@@ -20,9 +20,9 @@ use crate::http::openapi::responses::{
 };
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
-use crate::identity::gate::{LoginError, SignedInBy};
+use crate::identity::provider::ProviderError;
+use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
-use crate::plone::port::PloneError;
 
 /// The longest password that a sign-in accepts, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
@@ -31,7 +31,7 @@ const PLONE_RETRY_S: u32 = 5;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(login, logout, me, ws_ticket))]
+#[openapi(paths(login, logout, me, browser_session, ws_ticket))]
 pub(super) struct Api;
 
 /// Registers the resources of this file.
@@ -40,31 +40,38 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(post("/api/v1/login").route(web::post().to(login)))
         .service(post("/api/v1/logout").route(web::post().to(logout)))
         .service(post("/api/v1/ws-ticket").route(web::post().to(ws_ticket)))
-        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")));
+        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")))
+        .service(
+            web::resource("/api/v1/session")
+                .route(get().to(browser_session))
+                .default_service(method_not_allowed("GET, HEAD")),
+        );
 }
 
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
         match error {
-            LoginError::BadCredentials => {
+            SignInError::BadCredentials => {
                 Self::new(ProblemCode::BadCredentials, "The user name or the password is wrong.")
             }
-            LoginError::RateLimited { retry_after_s } => {
+            SignInError::RateLimited { retry_after_s } => {
                 Self::rate_limited("Too many sign-ins have failed. Please wait before you try again.", retry_after_s)
             }
-            LoginError::Overloaded => Self::overloaded(),
-            LoginError::Store(error) => error.into(),
-            LoginError::NotHere(why) => Self::forbidden(why),
-            LoginError::Locked(reason) => Self::forbidden(format!("Plone has locked this account: {reason}")),
-            LoginError::Plone(PloneError::Busy) => Self::overloaded(),
-            LoginError::Plone(error) => Self::new(
+            SignInError::Overloaded => Self::overloaded(),
+            SignInError::Store(error) => error.into(),
+            SignInError::NotAdmitted { reason, .. } => Self::forbidden(reason),
+            SignInError::Locked { provider, reason } => {
+                Self::forbidden(format!("{provider} has locked this account: {reason}"))
+            },
+            SignInError::Provider(ProviderError::Busy | ProviderError::Hanging) => Self::overloaded(),
+            SignInError::Provider(error) => Self::new(
                 ProblemCode::PloneUnavailable,
                 "The college's Plone, which checks passwords, does not answer just now. Nobody was signed in and nothing \
                  was changed; it is safe to try again.",
             )
             .retry_after(PLONE_RETRY_S)
             .caused_by(error),
-            LoginError::Failed => Self::internal(error),
+            SignInError::Failed => Self::internal(error),
         }
     }
 }
@@ -115,6 +122,13 @@ struct SignInResponse {
     user: UserResponse,
 }
 
+/// The sign-in of a browser.
+#[derive(Serialize, ToSchema)]
+struct BrowserSession {
+    #[schema(required)]
+    user: Option<UserResponse>,
+}
+
 /// A ticket for the WebSocket.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Ticket)]
@@ -123,8 +137,8 @@ struct TicketResponse {
 }
 
 /// Returns whether the audit trail records the failure: the credentials were rejected, rather than not checked.
-fn is_failed_attempt(error: &LoginError) -> bool {
-    matches!(error, LoginError::BadCredentials | LoginError::NotHere(_) | LoginError::Locked(_))
+fn is_failed_attempt(error: &SignInError) -> bool {
+    matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
 }
 
 /// Signs a user in.
@@ -163,7 +177,7 @@ pub async fn login(
     }
     let SignInRequest { username, password } = read_body(&req, payload).await?;
 
-    let outcome = identity.login(&username, password, client_ip(&req)).await;
+    let outcome = identity.sign_in(&username, password, client_ip(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {
@@ -173,12 +187,8 @@ pub async fn login(
             return Err(error.into());
         }
     };
-    let detail = match signed_in.by {
-        SignedInBy::LocalAccount => "local account",
-        SignedInBy::Plone => "Plone",
-        SignedInBy::KnownPassword => "Plone did not answer: known password",
-    };
-    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, detail);
+    let check = signed_in.check.to_string();
+    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
     let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
@@ -189,6 +199,11 @@ pub async fn login(
 
 fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilder<'static> {
     Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
+}
+
+/// Returns the cookie that makes a browser delete its sign-in.
+fn cleared_cookie(site: &Site) -> Cookie<'static> {
+    session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
 }
 
 /// Signs the caller out: the token is invalid from then on, on every hub.
@@ -210,7 +225,7 @@ pub async fn logout(
     audit.record(&req, Some(&caller), "logout", None, None, "");
     let mut response = HttpResponse::NoContent();
     if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
-        response.cookie(session_cookie(&site, String::new()).max_age(CookieDuration::ZERO).finish());
+        response.cookie(cleared_cookie(&site));
     }
     Ok(response.finish())
 }
@@ -225,6 +240,36 @@ pub async fn logout(
 )]
 pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
     HttpResponse::Ok().json(UserResponse::from(&caller))
+}
+
+/// Returns the user that this browser is signed in as, or none.
+///
+/// Answers 200 for a visitor, too: pages call this first. A cookie that is no longer valid is cleared. An invalid
+/// `Authorization` is answered with 401.
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    operation_id = "session",
+    tag = "identity",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses(
+        (
+            status = 200,
+            description = "The user; null for a visitor.",
+            body = BrowserSession,
+            headers(("Set-Cookie" = String, description = "Clears `eduhub_session` when its token is no longer valid.")),
+        ),
+        BadToken,
+    )
+)]
+pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: web::Data<Site>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    // Without this, the dead cookie would keep a visitor from opening the WebSocket. A visitor is no error: browsers log
+    // a 401 of `me` as a failed request.
+    if matches!(Credentials::of(&req), Credentials::Bad(_, Carrier::Cookie)) {
+        response.cookie(cleared_cookie(&site));
+    }
+    response.json(BrowserSession { user: caller.as_ref().map(UserResponse::from) })
 }
 
 /// Issues a ticket for the WebSocket.

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -16,6 +16,7 @@ use crate::domain::outcome::RefusalCode;
 use crate::domain::registration::Standing;
 use crate::domain::role::Role;
 use crate::domain::section::{Credits, SectionStatus};
+use crate::registration::section_json::SeatRow;
 
 /// The longest course in an audience, in characters.
 const COURSE_LEN_MAX: usize = 40;
@@ -95,6 +96,12 @@ schemas! {
         .property("starts_on", maybe(day()).description(Some("The first date on which it may meet."))).required("starts_on")
         .property("ends_on", maybe(day()).description(Some("The last date on which it may meet."))).required("ends_on")
         .property("location", maybe(any_text()).description(Some("The room."))).required("location");
+    SeatRow<'_> => ArrayBuilder::new()
+        .description(Some("A section's seats, `[id, capacity, enrolled, waitlisted, open]`; all 0 once it is withdrawn."))
+        .prefix_items(seat_row_items())
+        .items(ArrayItems::False)
+        .min_items(Some(5))
+        .max_items(Some(5));
     Event => ObjectBuilder::new()
         .description(Some("A one-off event of the college."))
         .property("id", any_text().description(Some("Stable over imports of the same event."))).required("id")
@@ -123,6 +130,19 @@ schemas! {
 same_schema! {
     SectionRef => SectionId;
     UserRef => UserName;
+}
+
+fn seat_row_items() -> Vec<Schema> {
+    let numbers = ["capacity", "enrolled", "waitlisted", "open"].map(|name| {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+        number.description(Some(name)).into()
+    });
+    // A tuple's items are inline: utoipa has no references here.
+    let id = match SectionId::schema() {
+        RefOr::T(schema) => schema,
+        RefOr::Ref(_) => any_text().into(),
+    };
+    std::iter::once(id).chain(numbers).collect()
 }
 
 fn any_text() -> ObjectBuilder {
