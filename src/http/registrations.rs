@@ -375,3 +375,14 @@ impl BatchResult {
         Self::Refused(BatchRefusal { section, problem: problem.into_document() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<BatchRequest>(&[]);
+    }
+}

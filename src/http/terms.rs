@@ -284,3 +284,14 @@ fn check_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<TermRequest>(&[]);
+    }
+}
