@@ -271,6 +271,7 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
 
 /// The newest demonstration, or none.
 #[derive(Serialize, ToSchema)]
+#[schema(as = NewestDemo)]
 #[serde(untagged)]
 enum NewestTask {
     /// The newest demonstration.

@@ -43,13 +43,15 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::events::Api::openapi,
     super::registrations::Api::openapi,
     super::plan::Api::openapi,
+    super::imports::Api::openapi,
     super::alerts::Api::openapi,
     super::receipts::Api::openapi,
     super::announcements::Api::openapi,
     super::dashboard::Api::openapi,
-    super::users::Api::openapi,
-    super::imports::Api::openapi,
+    super::plone_desk::Api::openapi,
+    super::proxy::Api::openapi,
     super::demo::Api::openapi,
+    super::users::Api::openapi,
     super::health::Api::openapi,
 ];
 
