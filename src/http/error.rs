@@ -126,8 +126,8 @@ impl Problem {
     }
     /// The document alone, for a response that has it as a part.
     #[must_use]
-    pub fn into_document(self) -> ProblemDocument {
-        *self.document
+    pub fn into_document(self) -> Box<ProblemDocument> {
+        self.document
     }
 }
 
