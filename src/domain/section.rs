@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::meeting::Meeting;
@@ -61,32 +62,30 @@ impl<'de> Deserialize<'de> for Credits {
     }
 }
 
-/// Whether a section takes people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Whether a section accepts students.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumString, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum SectionStatus {
-    /// Takes whoever may come.
+    /// Accepts new students.
     Open,
-    /// Takes no newcomer and keeps everyone.
+    /// Accepts no new students and keeps the present ones.
     Closed,
-    /// Will not be taught: counts for nothing in anyone's week and credits.
+    /// Will not be taught: counts in no student's week or credits.
     Cancelled,
 }
 
 impl SectionStatus {
-    /// The status's one name.
+    /// Returns the name in tables and JSON.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::Cancelled => "cancelled",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
-    /// Reads that name.
+
+    /// Parses a name; `None` if there is no such status.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Closed, Self::Cancelled].into_iter().find(|s| s.as_str() == text)
+        text.parse().ok()
     }
 }
 

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::plone::port::{Plone, PloneError};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 use crate::store::imports::ImportStore;
 use crate::store::outbox::OutboxStore;
@@ -82,7 +82,7 @@ pub enum PullError {
     Store(#[from] StoreError),
     /// A registrar did not apply a change.
     #[error("what was pulled cannot be applied: {0}")]
-    Registrar(#[from] AskError),
+    Registrar(#[from] SubmitError),
 }
 
 /// State from one pull to the next. Without it a pull reads everything again.
@@ -127,7 +127,7 @@ impl Puller {
     /// Why the pull ended early.
     pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
         // The actor has ended with the hub.
-        let ended = || PullError::Registrar(AskError::Overloaded);
+        let ended = || PullError::Registrar(SubmitError::Overloaded);
         let done = self.actor.send(PullNow).await.map_err(|_| ended())?;
         done.await.unwrap_or_else(|_| Err(ended()))
     }

@@ -20,7 +20,7 @@ use crate::domain::ids::{SectionId, TermId};
 use crate::domain::section::Section;
 use crate::plone::format::section;
 use crate::plone::port::{ContentKind, Hit, PloneSection, Viewer};
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::compare::compare;
@@ -101,15 +101,15 @@ impl Changes {
 
 /// Sends a command to a registrar, and retries while it is busy. The next pull finds out whether a command of unknown
 /// outcome was applied.
-async fn send(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), AskError> {
+async fn send(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), SubmitError> {
     for _ in 0..ATTEMPTS_MAX {
-        match deps.pool.ask_or_make(term.clone(), command()).await {
+        match deps.pool.submit_or_create(term.clone(), command()).await {
             Ok(_) => return Ok(()),
-            Err(AskError::Overloaded) => actix::clock::sleep(ATTEMPT_PAUSE).await,
+            Err(SubmitError::Overloaded) => actix::clock::sleep(ATTEMPT_PAUSE).await,
             Err(error) => return Err(error),
         }
     }
-    Err(AskError::Overloaded)
+    Err(SubmitError::Overloaded)
 }
 
 impl Sections {
