@@ -1,8 +1,9 @@
-//! What is still to be written to Plone, and what each item there was when it was last pulled or written.
+//! Port for the outbox: what is still to be written to Plone, and what each item there contained when it was last
+//! pulled or written.
 //!
-//! A section is marked in the same commit as the change itself, so nothing is lost by a crash; each mark counts up a
-//! version, and an entry ends only in the version that was sent. Marking twice what has not been sent yet is one entry:
-//! what goes to Plone are absolute values, read when they are sent.
+//! A section is marked in the same commit as its change, so a crash loses nothing. Each mark increments the version of
+//! the entry, and an entry is deleted only in the version that was sent. Marks of an entry that was not sent yet are
+//! coalesced: absolute values are read when they are sent.
 
 use std::collections::HashMap;
 
@@ -15,137 +16,138 @@ use crate::domain::section::SectionState;
 
 use crate::store::StoreFuture;
 
-/// Sections of an import that are marked in one commit: a millisecond or two, for which registrations wait.
+/// Sections of an import that are marked in one commit: a millisecond or two, in which registrations wait.
 pub const MARKED_AT_ONCE: usize = 200;
-/// Entries that are listed as put aside; all are counted.
+/// Most refused entries that are listed; all are counted.
 pub const ASIDE_LISTED_MAX: u32 = 100;
 
-/// A section's item in Plone.
+/// An item in Plone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PloneItem {
-    /// The section.
+    /// Section that the item belongs to.
     pub section: SectionId,
-    /// Plone's UID.
+    /// UID in Plone.
     pub uid: String,
-    /// From the site's root, with a slash before it.
+    /// Path from the site's root.
     pub path: String,
-    /// When Plone last said that it was modified.
+    /// When it was last modified, as Plone said.
     pub modified: Timestamp,
-    /// Its fields as last pulled or written.
+    /// Fields as they were last pulled or written.
     pub fields: Fields,
-    /// Whether it was deleted in Plone. Nothing is written to it any more.
+    /// True when it was deleted in Plone; nothing is written to it any more.
     pub deleted: bool,
 }
 
-/// A line of a section's roster.
+/// A student in a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterLine {
-    /// Who.
+    /// Student.
     pub user: UserName,
     /// [`Standing::Enrolled`] or [`Standing::Waitlisted`].
     pub standing: Standing,
-    /// Since when.
+    /// Since when the student has this standing.
     pub since: Timestamp,
 }
 
-/// Something to be written: all of it read at one moment.
+/// An entry of the outbox with the state to write, read as of one moment.
 #[derive(Debug, Clone)]
 pub struct OutboxEntry {
-    /// The section.
+    /// Section.
     pub section: SectionId,
-    /// Grows with each mark.
+    /// Version, incremented by each mark.
     pub version: u64,
-    /// When all of this was read.
+    /// When this was read.
     pub read_at: Timestamp,
-    /// When the oldest change was made that is not in Plone.
+    /// When the oldest change was committed that is not in Plone.
     pub queued_at: Timestamp,
-    /// How often it was tried in vain.
+    /// Number of failed attempts.
     pub attempts: u32,
-    /// Its item in Plone, as far as the hub knows of one.
+    /// Item in Plone, if one is known.
     pub item: Option<PloneItem>,
-    /// The section as committed.
+    /// Section as committed.
     pub state: SectionState,
-    /// Who is in it: enrolled first, then the line in its order.
+    /// Students in it: enrolled ones first, then the waitlist in its order.
     pub roster: Vec<RosterLine>,
 }
 
-/// What was written to Plone of an entry.
+/// A successful write of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The item as it was kept when the entry was read. Where something else is kept of it by now, nobody knows which
-    /// was first, the write or what was pulled: the entry stays, as one that was tried in vain, and is sent again.
+    /// Item as it was stored when the entry was read. When the stored item differs by now, it is not known whether the
+    /// write or the pull was first: the entry stays as a failed attempt and is sent again.
     pub seen: PloneItem,
-    /// The fields, with the values that Plone took.
+    /// Written fields.
     pub fields: Fields,
-    /// The entry's version: it ends only in this one.
+    /// Version that was sent: the entry is deleted only in this one.
     pub version: u64,
-    /// When the entry was read: what is newer was changed later.
+    /// When the entry was read. Later changes are not part of the write.
     pub read_at: Timestamp,
 }
 
-/// An entry that Plone refused for good.
+/// An entry that Plone refused permanently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AsideEntry {
-    /// The section.
+    /// Section.
     pub section: SectionId,
     /// Plone's reason.
     pub reason: String,
-    /// When it was put aside.
+    /// When it was refused.
     pub at: Timestamp,
 }
 
-/// How the outbox stands.
+/// Summary of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OutboxSummary {
     /// Entries that wait to be sent.
     pub depth: u64,
-    /// When the oldest change of these was made.
+    /// When the oldest of these changes was committed.
     pub oldest_at: Option<Timestamp>,
-    /// Entries that Plone refused for good.
+    /// Entries that Plone refused permanently.
     pub aside_total: u64,
-    /// The newest [`ASIDE_LISTED_MAX`] of them.
+    /// The newest [`ASIDE_LISTED_MAX`] of these.
     pub aside: Vec<AsideEntry>,
 }
 
-/// Keeps the outbox and what is known of Plone's items.
+/// Store of the outbox and of known items.
 pub trait OutboxStore: Send + Sync {
-    /// At most `limit` entries that are due, except those of `busy` (they are being sent): first sections that have an
-    /// item, then, with `new_ones`, those that have none yet; the longest waiting of each first.
+    /// Returns at most `limit` entries that are due, except those of `busy` sections: first sections with an item,
+    /// then, with `new_ones`, sections without one; of each, the longest waiting first.
     fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32, new_ones: bool) -> StoreFuture<Vec<OutboxEntry>>;
-    /// Fields were written to an item: these, of all that is kept of it, are from now on as they were written. A newer
-    /// version of the entry stays, due at `next_at`.
+    /// Records a successful write: updates the written fields of the stored item and deletes the entry. A newer version
+    /// of the entry stays, due at `next_at`.
     fn sent(&self, written: Written, next_at: Timestamp) -> StoreFuture<()>;
-    /// A section is about to be made in Plone, with these fields. Of several tries the first is kept, until the section's
-    /// item is put or Plone refuses it: the answer may be lost, or come after a pull has found the item.
+    /// Records that a section is about to be created in Plone with these fields. Of several attempts the first is kept
+    /// until the item is stored or Plone refuses it: the response may be lost, or arrive after a pull has found the
+    /// item.
     fn creating(&self, section: &SectionId, fields: Fields) -> StoreFuture<()>;
-    /// What sections were first about to be made with, of which no item is known yet.
+    /// Returns the recorded creations of sections whose item is not known yet.
     fn creations(&self) -> StoreFuture<HashMap<SectionId, Fields>>;
-    /// There was nothing to send, or there will never be: the entry ends in this version.
+    /// Deletes an entry in this version, since there is nothing to send.
     fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()>;
-    /// It did not work: tried again at `next_at`.
+    /// Records a failed attempt, to be retried at `next_at`.
     fn later(&self, section: &SectionId, next_at: Timestamp) -> StoreFuture<()>;
-    /// Plone refused it for good, in these words. A later change of the section tries again.
+    /// Records that Plone refused an entry permanently. A later change of the section is sent again.
     fn put_aside(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()>;
-    /// Marks sections: what Plone has differs from what the hub last wrote. What the hub does not know is passed over.
+    /// Marks sections whose item differs from what the hub last wrote. Unknown sections are ignored.
     fn mark(&self, sections: Vec<SectionId>, at: Timestamp) -> StoreFuture<()>;
-    /// Marks the next [`MARKED_AT_ONCE`] sections of what imports made visible: an import itself only notes that its
-    /// sections are to be marked, since a large one has a hundred thousand. With `known_only`, only those that have an
-    /// item. Answers false once there was nothing to mark.
+    /// Marks the next [`MARKED_AT_ONCE`] sections of imports that became visible. An import itself only records that
+    /// its sections are to be marked, since a large one has a hundred thousand. With `known_only`, marks only sections
+    /// with an item. Returns false when nothing was left to mark.
     fn mark_imported(&self, known_only: bool, at: Timestamp) -> StoreFuture<bool>;
-    /// Sends again what was put aside: these, or all. Answers how many.
+    /// Queues refused entries again, of these sections or all. Returns their number.
     fn resend(&self, sections: Option<Vec<SectionId>>, at: Timestamp) -> StoreFuture<u64>;
-    /// How it stands.
+    /// Returns a summary.
     fn summary(&self) -> StoreFuture<OutboxSummary>;
 
-    /// All items that are known, those of deleted ones included.
+    /// Returns all known items, deleted ones included.
     fn items(&self) -> StoreFuture<Vec<PloneItem>>;
-    /// Puts items as pulled, at most some hundreds at once. What waits for an item that was deleted ends.
+    /// Stores items, at most some hundreds at a time. The entry of a deleted item is deleted.
     fn put_items(&self, items: Vec<PloneItem>) -> StoreFuture<()>;
-    /// Puts items as pulled, each beside what was kept of its section before it was read. One of which something else
-    /// is kept by now is left: what was written meanwhile is newer than what was read.
+    /// Stores pulled items, each with what was stored of its section before it was read. When the stored item differs
+    /// by now, it stays: what was written meanwhile is newer than what was read.
     fn put_pulled(&self, items: Vec<(Option<PloneItem>, PloneItem)>) -> StoreFuture<()>;
-    /// A note under a name, such as up to when was pulled: JSON.
+    /// Returns a note of the bridge, such as its findings about rosters.
     fn note(&self, name: &str) -> StoreFuture<Option<String>>;
-    /// Keeps a note.
+    /// Stores a note.
     fn put_note(&self, name: &str, value: String) -> StoreFuture<()>;
 }

@@ -1,21 +1,22 @@
-//! Marks of what is still to be written to Plone, written with the changes themselves; and small notes beside them.
+//! Marks of sections that are to be written to Plone, written in the transaction of their change; and notes of the
+//! bridge.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::ids::{Crn, TermId};
 
-/// The note that says that every section of the store was marked once, and every change since then.
+/// Note that every section of the store was marked once, and every change since then.
 const MARKED_NOTE: &str = "outbox_marked";
 
-/// Marks a section; `?` of what is marked already stays as it is, but for what Plone refused, which waits anew.
+/// Marks a section. An existing entry keeps its times, except a refused one, which waits again.
 const MARK: &str = "INSERT INTO plone_outbox (term, crn, version, queued_at, next_at, is_new)
      VALUES (?1, ?2, 1, ?3, ?3, NOT EXISTS (SELECT 1 FROM plone_items AS i WHERE i.term = ?1 AND i.crn = ?2))
      ON CONFLICT (term, crn) DO UPDATE SET version = version + 1,
          attempts = iif(refused IS NULL, attempts, 0), next_at = iif(refused IS NULL, next_at, ?3),
          refused = NULL, refused_at = NULL";
 
-/// Marks these sections of a term, in the transaction of their change.
+/// Marks sections of a term, in the transaction of their change.
 pub(super) fn mark<'s>(
     tx: &Connection,
     term: &TermId,
@@ -25,7 +26,7 @@ pub(super) fn mark<'s>(
     mark_crns(tx, term, crns.into_iter().map(Crn::as_str), at)
 }
 
-/// Marks sections by their CRNs as the store has them.
+/// Marks sections of a term by their CRNs as text.
 pub(super) fn mark_crns<'s>(
     tx: &Connection,
     term: &TermId,
@@ -39,7 +40,7 @@ pub(super) fn mark_crns<'s>(
     Ok(())
 }
 
-/// Marks every section that is visible.
+/// Marks every visible section.
 pub(super) fn mark_all(tx: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     let mut all = tx.prepare(
         "SELECT DISTINCT s.term, s.crn FROM sections AS s JOIN terms AS t ON t.id = s.term AND s.generation <= t.generation",
@@ -53,8 +54,9 @@ pub(super) fn mark_all(tx: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What opening a store does: where changes are to reach Plone from now on and were not marked before, everything is
-/// marked once. Where they are not marked any more, that is noted, so that the next time begins with everything again.
+/// Prepares marks when a store is opened. When changes are to reach Plone and were not marked before, marks everything
+/// once. When they are not marked any more, removes the note of that, so that the next time starts with everything
+/// again.
 pub(super) fn begin(connection: &mut Connection, wanted: bool) -> rusqlite::Result<()> {
     let marked = note(connection, MARKED_NOTE)?.is_some();
     if wanted == marked {
@@ -70,13 +72,13 @@ pub(super) fn begin(connection: &mut Connection, wanted: bool) -> rusqlite::Resu
     tx.commit()
 }
 
-/// The note of this name.
+/// Returns the note of this name.
 pub(super) fn note(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let mut found = connection.prepare_cached("SELECT value FROM plone_notes WHERE name = ?1")?;
     found.query_row([name], |row| row.get(0)).optional()
 }
 
-/// Keeps a note in the place of what it was.
+/// Stores a note, replacing an earlier one.
 pub(super) fn put_note(tx: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
         "INSERT INTO plone_notes (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",

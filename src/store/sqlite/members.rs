@@ -1,4 +1,4 @@
-//! Who signed in by Plone.
+//! Members in the embedded store.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -40,7 +40,7 @@ fn end_sign_ins(tx: &Connection, username: &UserName, ended: Timestamp) -> rusql
 }
 
 impl SqliteStore {
-    /// Changes the member's row, if there is one.
+    /// Updates the member's row, if there is one.
     fn change_member(&self, username: &UserName, sql: &'static str) -> StoreFuture<()> {
         let username = username.clone();
         self.write(move |tx| {

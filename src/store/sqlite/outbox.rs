@@ -1,4 +1,4 @@
-//! The outbox in the embedded store: what is marked, and what becomes of it.
+//! The outbox in the embedded store.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::store::outbox::{
 use crate::store::sqlite::rows::{self, section_id_at, time_at, unreadable};
 use crate::store::sqlite::{SqliteStore, imported, marks, plone_items, rosters};
 
-/// An entry as its row has it, before what belongs to it is read.
+/// The row of an entry, before its section and item are read.
 struct Due {
     section: SectionId,
     version: u64,
@@ -25,7 +25,7 @@ struct Due {
     attempts: u32,
 }
 
-/// Entries that are due and not busy, of those with an item or of those without.
+/// Returns entries that are due and not busy: of sections without an item when `is_new`, otherwise of those with one.
 fn due_rows(
     connection: &Connection,
     is_new: bool,
@@ -37,7 +37,7 @@ fn due_rows(
         "SELECT term, crn, version, queued_at, attempts FROM plone_outbox
          WHERE refused IS NULL AND is_new = ?1 AND next_at <= ?2 ORDER BY next_at LIMIT ?3",
     )?;
-    // The busy ones are among them at the worst, and are left out here: they are few.
+    // Busy sections are few and are filtered here; at worst all of them are among the due ones.
     let due = due.query_map(params![is_new, now.as_millisecond(), limit + busy.len()], |row| {
         Ok(Due {
             section: section_id_at(row, 0)?,
@@ -56,7 +56,7 @@ fn due_rows(
     Ok(free)
 }
 
-/// The visible definition of a section, with its numbers.
+/// Returns the visible definition of a section with its counts.
 fn section_state(connection: &Connection, id: &SectionId) -> rusqlite::Result<Option<SectionState>> {
     let sql = format!(
         "SELECT {} FROM sections AS s LEFT JOIN seats AS n ON n.term = s.term AND n.crn = s.crn
@@ -69,7 +69,7 @@ fn section_state(connection: &Connection, id: &SectionId) -> rusqlite::Result<Op
     found.query_row([id.term.as_str(), id.crn.as_str()], |row| rows::section_at(row, &id.term)).optional()
 }
 
-/// Who is in a section: enrolled by the time of their seat, then the line in its order.
+/// Returns the students in a section: enrolled ones by the time of their seat, then the waitlist in its order.
 fn roster(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterLine>> {
     let held = rosters::held(connection, id)?.into_iter();
     let line = |held: rosters::Held| {
@@ -86,7 +86,7 @@ fn due(
     limit: usize,
     new_ones: bool,
 ) -> rusqlite::Result<Vec<OutboxEntry>> {
-    // One read transaction: the version and the values belong together.
+    // One read transaction, so that the version and the values belong together.
     let tx = connection.unchecked_transaction()?;
     let mut found = due_rows(&tx, false, now, busy, limit)?;
     if new_ones && found.len() < limit {
@@ -95,7 +95,7 @@ fn due(
     }
     let mut entries = Vec::with_capacity(found.len());
     for due in found {
-        // Only sections that exist are marked, and none is ever removed.
+        // Only existing sections are marked, and sections are never removed.
         if let Some(state) = section_state(&tx, &due.section)? {
             entries.push(OutboxEntry {
                 version: due.version,
@@ -117,7 +117,7 @@ fn sent(tx: &Connection, written: &Written, next_at: Timestamp) -> rusqlite::Res
     let id = &written.seen.section;
     let kept = plone_items::item(tx, id)?;
     let is_as_seen = kept.as_ref() == Some(&written.seen);
-    // Another item is the section's by now, and knows nothing of what was written to this one.
+    // When another item belongs to the section by now, nothing was written to that one.
     if let Some(mut item) = kept.filter(|item| item.uid == written.seen.uid) {
         item.fields.extend(written.fields.clone());
         plone_items::put(tx, &item)?;
@@ -125,7 +125,7 @@ fn sent(tx: &Connection, written: &Written, next_at: Timestamp) -> rusqlite::Res
     if is_as_seen && end(tx, id, written.version)? {
         return Ok(());
     }
-    // What was changed since then was changed after it was read.
+    // Changes that remain were made after the entry was read.
     tx.prepare_cached(
         "UPDATE plone_outbox SET attempts = ?3, next_at = ?4, queued_at = max(queued_at, ?5)
          WHERE term = ?1 AND crn = ?2 AND refused IS NULL",
@@ -140,13 +140,13 @@ fn sent(tx: &Connection, written: &Written, next_at: Timestamp) -> rusqlite::Res
     Ok(())
 }
 
-/// Ends an entry in this version; false when there is a newer one.
+/// Deletes an entry in this version. Returns false when there is a newer version.
 fn end(tx: &Connection, id: &SectionId, version: u64) -> rusqlite::Result<bool> {
     let mut end = tx.prepare_cached("DELETE FROM plone_outbox WHERE term = ?1 AND crn = ?2 AND version = ?3")?;
     Ok(end.execute(params![id.term.as_str(), id.crn.as_str(), version])? > 0)
 }
 
-/// Sends again what was put aside: one section, or all.
+/// Queues refused entries again.
 const RESEND: &str = "UPDATE plone_outbox SET refused = NULL, refused_at = NULL, attempts = 0, next_at = ?1,
      version = version + 1 WHERE refused IS NOT NULL";
 
@@ -224,7 +224,7 @@ impl OutboxStore for SqliteStore {
         let section = section.clone();
         self.write(move |tx| {
             plone_items::drop_creation(tx, &section)?;
-            // A newer version has not been refused: it is tried at its time.
+            // A newer version was not refused and is sent when it is due.
             tx.prepare_cached(
                 "UPDATE plone_outbox SET refused = ?4, refused_at = ?5 WHERE term = ?1 AND crn = ?2 AND version = ?3",
             )?

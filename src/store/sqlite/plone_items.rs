@@ -1,4 +1,4 @@
-//! What each section's item in Plone was when it was last pulled or written.
+//! Items in Plone as they were last pulled or written, in the embedded store.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ fn item_at(row: &Row<'_>) -> rusqlite::Result<PloneItem> {
     })
 }
 
-/// A section's item.
+/// Returns the item of a section.
 pub(super) fn item(connection: &Connection, id: &SectionId) -> rusqlite::Result<Option<PloneItem>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM plone_items WHERE term = ?1 AND crn = ?2"))?
@@ -40,14 +40,14 @@ pub(super) fn item(connection: &Connection, id: &SectionId) -> rusqlite::Result<
         .optional()
 }
 
-/// All of them.
+/// Returns all items.
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<PloneItem>> {
     let mut all = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM plone_items ORDER BY term, crn"))?;
     all.query_map([], item_at)?.collect()
 }
 
-/// Puts an item. What waits for a section that had none yet is no longer a creation; what waits for a deleted item
-/// ends. An item of this UID that was another section's is that section's no longer.
+/// Stores an item. The entry of a section that had no item is no longer a creation, and the entry of a deleted item is
+/// deleted. An item of this UID no longer belongs to another section.
 pub(super) fn put(tx: &Connection, item: &PloneItem) -> rusqlite::Result<()> {
     let (term, crn) = (item.section.term.as_str(), item.section.crn.as_str());
     let fields = to_json(&item.fields)?;
@@ -62,21 +62,21 @@ pub(super) fn put(tx: &Connection, item: &PloneItem) -> rusqlite::Result<()> {
     drop_creation(tx, &item.section)
 }
 
-/// Notes what a section is about to be made with, unless there is such a note already.
+/// Records the fields with which a section is about to be created, unless there is such a record.
 pub(super) fn put_creation(tx: &Connection, id: &SectionId, fields: &Fields) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT OR IGNORE INTO plone_creations (term, crn, fields) VALUES (?1, ?2, ?3)")?
         .execute([id.term.as_str(), id.crn.as_str(), &to_json(fields)?])
         .map(drop)
 }
 
-/// Forgets it.
+/// Removes the record of a creation.
 pub(super) fn drop_creation(tx: &Connection, id: &SectionId) -> rusqlite::Result<()> {
     tx.prepare_cached("DELETE FROM plone_creations WHERE term = ?1 AND crn = ?2")?
         .execute([id.term.as_str(), id.crn.as_str()])
         .map(drop)
 }
 
-/// All such notes.
+/// Returns all records of creations.
 pub(super) fn creations(connection: &Connection) -> rusqlite::Result<HashMap<SectionId, Fields>> {
     let mut all = connection.prepare_cached("SELECT term, crn, fields FROM plone_creations")?;
     all.query_map([], |row| Ok((section_id_at(row, 0)?, fields_at(row, 2)?)))?.collect()
