@@ -16,7 +16,6 @@
 
 pub mod alerts;
 pub mod app;
-pub mod bridge;
 pub mod bus;
 pub mod cli;
 pub mod clock;

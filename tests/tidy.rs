@@ -23,11 +23,11 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("bus", &["domain"]),
     ("registration", &["domain", "histogram", "store", "bus", "clock"]),
     ("alerts", &["store"]),
-    ("identity", &["domain", "store", "bus", "clock", "plone"]),
+    ("identity", &["domain", "store", "bus", "clock"]),
     ("live", &["domain", "histogram", "store", "bus", "clock", "registration", "identity", "alerts"]),
     ("imports", &["domain", "store", "bus", "clock", "registration", "text"]),
-    ("plone", &["domain", "store", "clock", "registration", "identity", "text"]),
-    ("rush", &["domain", "histogram", "store", "clock", "registration", "imports"]),
+    ("plone", &["domain", "config", "store", "clock", "registration", "identity", "text"]),
+    ("rush", &["domain", "config", "histogram", "store", "clock", "registration", "imports"]),
     ("demo", &["domain", "store"]),
     (
         "observe",
@@ -66,7 +66,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ),
 ];
 /// What puts the parts together.
-const ON_TOP: [&str; 5] = ["app", "bridge", "cli", "main", "lib"];
+const ON_TOP: [&str; 4] = ["app", "cli", "main", "lib"];
 
 /// Files that may send to an actor whatever its mailbox holds, each with the reason.
 const DO_SEND_ALLOWED: [(&str, &str); 2] = [

@@ -20,15 +20,17 @@ use anyhow::Context as _;
 
 use crate::alerts::receipts::Acks;
 use crate::app::core::{Core, Opened};
-use crate::bridge::Bridge;
 use crate::bus::EventStream;
 use crate::config::Config;
 use crate::demo::{self, DemoAccount};
 use crate::http::demo::Demos;
 use crate::http::site::Site;
-use crate::identity::{Audit, Identity, Settings, secret};
+use crate::identity::provider::SignInProvider;
+use crate::identity::{Audit, Identity, IdentityDeps, Settings, secret};
 use crate::live::broker::{Broker, DrainAll};
 use crate::live::context::{Live, LiveOptions};
+use crate::plone::bridge::{self, Bridge, BridgeDeps};
+use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
 
 /// What an application is started for.
@@ -138,18 +140,41 @@ impl Shared {
         };
         let ports = &core.ports;
         let audit = Audit::start(ports.audit.clone());
-        let bridge = Bridge::start(config)?;
-        let sign_in = bridge.as_ref().map(|bridge| bridge.sign_in(config, ports.members.clone(), audit.clone()));
-        let (accounts, bus, clock) = (ports.accounts.clone(), ports.bus.clone(), ports.clock.clone());
-        let identity = Identity::start(settings, &secret, accounts, bus, clock, sign_in.transpose()?).await?;
+        let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
+            Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
+            None => None,
+        };
+        let deps = IdentityDeps {
+            accounts: ports.accounts.clone(),
+            members: ports.members.clone(),
+            audit: audit.clone(),
+            bus: ports.bus.clone(),
+            clock: ports.clock.clone(),
+        };
+        let providers = plone.iter().map(|(sign_in, _)| sign_in.clone() as Arc<dyn SignInProvider>).collect();
+        let identity = Identity::start(settings, &secret, deps, providers).await?;
         let live = Arc::new(live(config, &core, identity.clone()));
         let broker_live = live.clone();
         let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
-        if let (Some(bridge), Some(members)) = (&bridge, identity.plain_member()) {
-            bridge.start_pull(config, &core, purpose == Purpose::Demonstration);
-            bridge.start_outbox(config, &core, audit.clone(), members);
-            bridge.start_desk(config, &core, identity.clone()).await;
-        }
+        let bridge = match plone {
+            Some((sign_in, client)) => {
+                let imports = core.imports.clone();
+                let deps = BridgeDeps {
+                    identity: identity.clone(),
+                    plain_member: sign_in.plain_member(),
+                    audit: audit.clone(),
+                    outbox: core.ports.outbox.clone(),
+                    events: core.ports.imports.clone(),
+                    pool: core.pool.clone(),
+                    model: core.model.clone(),
+                    clock: core.ports.clock.clone(),
+                    is_import_applying: Arc::new(move || imports.is_applying()),
+                };
+                let open_new_terms = purpose == Purpose::Demonstration;
+                Some(Arc::new(Bridge::start(client, &config.plone, open_new_terms, deps).await))
+            }
+            None => None,
+        };
         Ok(Self { core, identity, audit, live, broker, bridge })
     }
 
@@ -211,6 +236,6 @@ fn demos(config: &Config, shared: &Shared, address: SocketAddr) -> Demos {
         ip => ip,
     };
     let url = format!("http://{}", SocketAddr::new(host, address.port()));
-    let plone = crate::bridge::demo_target(config);
+    let plone = PloneJob::from_settings(&config.plone);
     Demos::new(Arc::new(sandboxes), shared.identity.clone(), core.ports.clock.clone(), url, plone)
 }

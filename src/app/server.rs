@@ -17,13 +17,14 @@ use crate::http::auth::identify;
 use crate::http::dashboard::LastParts;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
-use crate::http::proxy::{PloneProxy, own_origin};
+use crate::http::proxy::own_origin;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
 use crate::http::site::Site;
 use crate::http::terms::CreditLimit;
 use crate::live::relay::Relay;
 use crate::observe::Observed;
+use crate::plone::proxy::PloneProxy;
 
 /// Connections that may wait to be accepted: at 8:00 thousands arrive within a second.
 const BACKLOG: u32 = 4_096;
@@ -60,7 +61,7 @@ impl Shared {
             .app_data(Data::new(self.broker.clone()))
             .app_data(Data::new(relay));
         if let Some(bridge) = &self.bridge {
-            bridge.configure(app);
+            app.app_data(Data::from(bridge.clone())).app_data(Data::from(bridge.announcements().clone()));
         }
         if let Some(proxy) = proxy {
             app.app_data(proxy);
@@ -78,7 +79,7 @@ impl Shared {
             bus: ports.bus_gauge.clone(),
             imports: core.imports.clone(),
             identity: self.identity.clone(),
-            plone: self.bridge.as_ref().and_then(|bridge| bridge.desk().cloned()),
+            plone: self.bridge.clone(),
         }
     }
 }
@@ -102,7 +103,11 @@ pub(super) fn http_server(
     demos: Data<Demos>,
 ) -> anyhow::Result<Server> {
     let port = listener.local_addr()?.port();
-    let proxy = shared.bridge.as_ref().map(|bridge| bridge.proxy(config, port)).transpose()?.map(Data::new);
+    let proxy = shared.bridge.as_ref().map(|bridge| {
+        let (hub, own) = (config.server.public_url.as_deref(), config.plone.proxy_url.as_deref());
+        bridge.proxy(shared.identity.clone(), hub, port, own)
+    });
+    let proxy = proxy.transpose()?.map(Data::new);
     let hot = Data::new(HotResponses::new(config.server.seats_tick));
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));

@@ -9,7 +9,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::app::ports;
-use crate::bridge::demo_target;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -120,7 +119,7 @@ fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, F
             .collect::<Result<_, _>>()?,
         seconds: arguments.seconds,
         target: Target::Both,
-        plone: demo_target(config).map(|plone| PloneJob { capacity, ..plone }),
+        plone: PloneJob::from_settings(&config.plone).map(|plone| PloneJob { capacity, ..plone }),
     })
 }
 

@@ -20,9 +20,9 @@ use crate::http::openapi::responses::{
 };
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
-use crate::identity::gate::{LoginError, SignedInBy};
+use crate::identity::provider::ProviderError;
+use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
-use crate::plone::port::PloneError;
 
 /// The longest password that a sign-in accepts, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
@@ -48,28 +48,30 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         );
 }
 
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
         match error {
-            LoginError::BadCredentials => {
+            SignInError::BadCredentials => {
                 Self::new(ProblemCode::BadCredentials, "The user name or the password is wrong.")
             }
-            LoginError::RateLimited { retry_after_s } => {
+            SignInError::RateLimited { retry_after_s } => {
                 Self::rate_limited("Too many sign-ins have failed. Please wait before you try again.", retry_after_s)
             }
-            LoginError::Overloaded => Self::overloaded(),
-            LoginError::Store(error) => error.into(),
-            LoginError::NotHere(why) => Self::forbidden(why),
-            LoginError::Locked(reason) => Self::forbidden(format!("Plone has locked this account: {reason}")),
-            LoginError::Plone(PloneError::Busy) => Self::overloaded(),
-            LoginError::Plone(error) => Self::new(
+            SignInError::Overloaded => Self::overloaded(),
+            SignInError::Store(error) => error.into(),
+            SignInError::NotAdmitted { reason, .. } => Self::forbidden(reason),
+            SignInError::Locked { provider, reason } => {
+                Self::forbidden(format!("{provider} has locked this account: {reason}"))
+            },
+            SignInError::Provider(ProviderError::Busy | ProviderError::Hanging) => Self::overloaded(),
+            SignInError::Provider(error) => Self::new(
                 ProblemCode::PloneUnavailable,
                 "The college's Plone, which checks passwords, does not answer just now. Nobody was signed in and nothing \
                  was changed; it is safe to try again.",
             )
             .retry_after(PLONE_RETRY_S)
             .caused_by(error),
-            LoginError::Failed => Self::internal(error),
+            SignInError::Failed => Self::internal(error),
         }
     }
 }
@@ -135,8 +137,8 @@ struct TicketResponse {
 }
 
 /// Returns whether the audit trail records the failure: the credentials were rejected, rather than not checked.
-fn is_failed_attempt(error: &LoginError) -> bool {
-    matches!(error, LoginError::BadCredentials | LoginError::NotHere(_) | LoginError::Locked(_))
+fn is_failed_attempt(error: &SignInError) -> bool {
+    matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
 }
 
 /// Signs a user in.
@@ -175,7 +177,7 @@ pub async fn login(
     }
     let SignInRequest { username, password } = read_body(&req, payload).await?;
 
-    let outcome = identity.login(&username, password, client_ip(&req)).await;
+    let outcome = identity.sign_in(&username, password, client_ip(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {
@@ -185,12 +187,8 @@ pub async fn login(
             return Err(error.into());
         }
     };
-    let detail = match signed_in.by {
-        SignedInBy::LocalAccount => "local account",
-        SignedInBy::Plone => "Plone",
-        SignedInBy::KnownPassword => "Plone did not answer: known password",
-    };
-    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, detail);
+    let check = signed_in.check.to_string();
+    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
     let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();

@@ -15,7 +15,8 @@ use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
 use crate::http::error::{header_of, not_found};
 use crate::http::request_id::request_id;
 use crate::http::users;
-use crate::identity::gate::{AccountChange, Settings};
+use crate::identity::accounts::AccountChange;
+use crate::identity::{IdentityDeps, Settings};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 const OURS: &str = "http://localhost:8000";
@@ -42,14 +43,20 @@ impl Hub {
         let store = SqliteStore::open(options).unwrap();
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let store = Arc::new(store);
-        let clock = Arc::new(SystemClock);
-        let identity = Identity::start(settings, &secret, store.clone(), Arc::new(Deaf), clock, None).await.unwrap();
+        let audit = Audit::start(store.clone());
+        let deps = IdentityDeps {
+            accounts: store.clone(),
+            members: store,
+            audit: audit.clone(),
+            bus: Arc::new(Deaf),
+            clock: Arc::new(SystemClock),
+        };
+        let identity = Identity::start(settings, &secret, deps, Vec::new()).await.unwrap();
         for (name, role) in [("ann", Role::Student), ("sam", Role::Staff), ("ada", Role::Admin)] {
             let (username, password) = (UserName::parse(name).unwrap(), Some(SecretString::from("correct horse")));
             identity.put_account(AccountChange { username, role, name: None, password }).await.unwrap();
         }
-        let audit = web::Data::new(Audit::start(store));
-        Self { _folder: folder, identity: web::Data::from(identity), audit }
+        Self { _folder: folder, identity: web::Data::from(identity), audit: web::Data::new(audit) }
     }
 
     async fn app(
@@ -75,7 +82,7 @@ impl Hub {
     }
 
     async fn token(&self, name: &str) -> String {
-        let login = self.identity.login(name, SecretString::from("correct horse"), [192, 0, 2, 1].into());
+        let login = self.identity.sign_in(name, SecretString::from("correct horse"), [192, 0, 2, 1].into());
         login.await.unwrap().token
     }
 }

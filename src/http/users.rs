@@ -16,7 +16,7 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFo
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::session::UserResponse;
-use crate::identity::gate::{AccountChange, AccountOutcome};
+use crate::identity::accounts::{AccountChange, AccountOutcome};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
 use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter, UserSource};

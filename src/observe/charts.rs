@@ -67,12 +67,12 @@ impl Observed {
                 registrar: self.pool.accepted(),
                 journal: self.writer.queued.load(Relaxed),
                 relay: self.registry.relays_waiting.load(Relaxed),
-                outbox: plone.map_or(0, |desk| desk.outbox.status().depth),
+                outbox: plone.map_or(0, |bridge| bridge.outbox_status().depth),
             },
             memory_bytes: resident_bytes(),
             plone: PloneState {
-                ok: plone.map(|desk| desk.is_well()),
-                circuit: plone.map(|desk| desk.client.stats().circuit.as_str()),
+                ok: plone.map(|bridge| bridge.is_healthy()),
+                circuit: plone.map(|bridge| bridge.pool().circuit.as_str()),
             },
             demonstration: self.model.has_sandbox(),
         }

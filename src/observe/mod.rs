@@ -2,20 +2,22 @@
 
 mod charts;
 pub mod metrics;
-mod plone;
 pub mod series;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
+use prometheus::proto::MetricType;
+
 use crate::bus::BusGauge;
 use crate::domain::role::Role;
 use crate::http::health::{PloneReadiness, Readiness};
-use crate::http::plone_desk::PloneDesk;
 use crate::identity::Identity;
 use crate::imports::Imports;
 use crate::live::presence::Registry;
 use crate::observe::metrics::Metrics;
+use crate::plone::bridge::Bridge;
+use crate::plone::metrics::MEASURES;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::gauge::StoreGauge;
@@ -37,8 +39,8 @@ pub struct Observed {
     pub imports: Arc<Imports>,
     /// Who signs in.
     pub identity: Arc<Identity>,
-    /// What there is to see of Plone; none without one.
-    pub plone: Option<Arc<PloneDesk>>,
+    /// Bridge to Plone; none in a hub without Plone.
+    pub plone: Option<Arc<Bridge>>,
 }
 
 /// Events that wait only when nobody reads them: below what the bus takes at the most, or it could never be seen.
@@ -52,7 +54,7 @@ impl Observed {
         let (pool, model, plone) = (self.pool.clone(), self.model.clone(), self.plone.clone());
         let plone = move || match &plone {
             None => PloneReadiness::Off,
-            Some(desk) if desk.is_well() => PloneReadiness::Ok,
+            Some(bridge) if bridge.is_healthy() => PloneReadiness::Ok,
             Some(_) => PloneReadiness::Unavailable,
         };
         Readiness::new(plone)
@@ -79,8 +81,13 @@ impl Observed {
         self.watch_registrations(&metrics)?;
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
-        if let Some(desk) = &self.plone {
-            plone::watch(&metrics, desk)?;
+        if let Some(bridge) = &self.plone {
+            for measure in &MEASURES {
+                let bridge = bridge.clone();
+                let kind = if measure.is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
+                let read = Box::new(move || (measure.read)(&bridge));
+                metrics.watch(measure.name, measure.help, kind, measure.label, read)?;
+            }
         }
         let imports = self.imports.clone();
         let read = Box::new(move || imports.finished().to_vec());

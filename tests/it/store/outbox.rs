@@ -1,7 +1,7 @@
 //! Promises of every store about its outbox: no change of a section is lost, and none counts as sent that was not.
 
+use eduhub::domain::fields::{FieldValue, Fields, SectionField};
 use eduhub::domain::ids::SectionId;
-use eduhub::domain::plone::{FieldValue, Fields, PloneField};
 use eduhub::store::outbox::{MARKED_AT_ONCE, OutboxEntry, OutboxStore, PloneItem, Written};
 use eduhub::store::terms::TermStore;
 use jiff::Timestamp;
@@ -29,13 +29,13 @@ fn item(of: &SectionId) -> PloneItem {
         uid: format!("uid-{}", of.crn),
         path: format!("/courses/{}", of.crn),
         modified: Timestamp::from_second(1_700_000_000).unwrap(),
-        fields: Fields::from([(PloneField::SeatsTaken, FieldValue::Number(3))]),
+        fields: Fields::from([(SectionField::SeatsTaken, FieldValue::Number(3))]),
         deleted: false,
     }
 }
 
 /// Returns the record of a write of an entry that has an item.
-fn written(entry: &OutboxEntry, read_at: Timestamp, fields: &[(PloneField, FieldValue)]) -> Written {
+fn written(entry: &OutboxEntry, read_at: Timestamp, fields: &[(SectionField, FieldValue)]) -> Written {
     let seen = entry.item.clone().expect("it has an item");
     Written { seen, fields: fields.iter().cloned().collect(), version: entry.version, read_at }
 }
@@ -207,8 +207,8 @@ pub(crate) fn a_write_during_a_pull_keeps_the_fields_it_wrote<H: House>() {
     wait(desk.store.put_items(vec![x.clone(), y.clone()])).unwrap();
     let entry = marked(&mut desk, "ana", "X");
     let mut sent = x.clone();
-    sent.fields.insert(PloneField::SeatsTaken, FieldValue::Number(1));
-    let fields = [(PloneField::SeatsTaken, FieldValue::Number(1))];
+    sent.fields.insert(SectionField::SeatsTaken, FieldValue::Number(1));
+    let fields = [(SectionField::SeatsTaken, FieldValue::Number(1))];
     wait(desk.store.sent(written(&entry, minute(2), &fields), minute(3))).unwrap();
     let read = |item: &PloneItem| PloneItem { modified: minute(LATE), ..item.clone() };
     let pulled = vec![(Some(x.clone()), read(&x)), (Some(y.clone()), read(&y)), (None, new.clone()), (None, read(&y))];
@@ -226,10 +226,10 @@ pub(crate) fn a_pull_during_a_write_keeps_the_fields_it_read<H: House>() {
     let (x, y) = (marked(&mut desk, "ana", "X"), marked(&mut desk, "bob", "Y"));
     // Meanwhile a pull finds another title in X, and another item for Y.
     let mut pulled = PloneItem { modified: minute(LATE), path: "/moved".to_owned(), ..item(&id("X")) };
-    pulled.fields.insert(PloneField::Title, FieldValue::Text("Calculus".to_owned()));
+    pulled.fields.insert(SectionField::Title, FieldValue::Text("Calculus".to_owned()));
     let other = PloneItem { uid: "uid-other".to_owned(), ..item(&id("Y")) };
     wait(desk.store.put_items(vec![pulled.clone(), other.clone()])).unwrap();
-    let fields = [(PloneField::SeatsTaken, FieldValue::Number(1))];
+    let fields = [(SectionField::SeatsTaken, FieldValue::Number(1))];
     for entry in [&x, &y] {
         wait(desk.store.sent(written(entry, minute(2), &fields), minute(3))).unwrap();
     }
@@ -245,9 +245,9 @@ pub(crate) fn items_and_notes_are_read_back_unchanged<H: House>() {
     let desk = clean::<H>([section("X"), section("Y")]);
     let mut x = item(&id("X"));
     x.fields.extend([
-        (PloneField::Title, FieldValue::Text("Calculus – I".to_owned())),
-        (PloneField::Instructor, FieldValue::Nothing),
-        (PloneField::Roster, FieldValue::Lines(vec!["ana enrolled 2027-01-01T00:00:00Z".to_owned()])),
+        (SectionField::Title, FieldValue::Text("Calculus – I".to_owned())),
+        (SectionField::Instructor, FieldValue::Nothing),
+        (SectionField::Roster, FieldValue::Lines(vec!["ana enrolled 2027-01-01T00:00:00Z".to_owned()])),
     ]);
     wait(desk.store.put_items(vec![item(&id("Y")), x.clone()])).unwrap();
     assert_eq!(wait(desk.store.items()).unwrap(), [x.clone(), item(&id("Y"))]);
@@ -350,7 +350,7 @@ pub(crate) fn without_schedule_writes_only_sections_with_items_are_marked<H: Hou
 
 pub(crate) fn creation_fields_are_kept_until_the_item_is_known<H: House>() {
     let desk = clean::<H>([section("X"), section("Y"), section("Z")]);
-    let with = |seats| Fields::from([(PloneField::Capacity, FieldValue::Number(seats))]);
+    let with = |seats| Fields::from([(SectionField::Capacity, FieldValue::Number(seats))]);
     for (of, seats) in [("X", 3), ("Y", 4), ("X", 5), ("Z", 6)] {
         wait(desk.store.creating(&id(of), with(seats))).unwrap();
     }

@@ -1,9 +1,11 @@
 //! The client behind a relay that fails in each of its modes.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use eduhub::domain::plone::{FieldValue, PloneField};
+use eduhub::clock::SystemClock;
+use eduhub::domain::fields::{FieldValue, SectionField};
 use eduhub::plone::port::{Catalogue, ContentKind, PloneError, Viewer, Writer};
 use eduhub::plone::rest::{CallOutcome, Circuit, PloneClient, PloneOptions};
 use futures_util::future::join_all;
@@ -19,7 +21,7 @@ const DEADLINE: Duration = Duration::from_millis(700);
 const GENEROUS: Duration = Duration::from_secs(20);
 
 fn behind(relay: &TcpRelay, timeout: Duration) -> PloneClient {
-    PloneClient::new(PloneOptions { timeout, ..options(&relay.url()) }).unwrap()
+    PloneClient::new(PloneOptions { timeout, ..options(&relay.url()) }, Arc::new(SystemClock)).unwrap()
 }
 
 /// Waits until the condition holds.
@@ -108,7 +110,7 @@ async fn answers_of_500_keep_the_circuit_closed() {
 async fn calls_to_a_hanging_plone_are_bounded_in_number_and_time() {
     let relay = TcpRelay::start(Plone::shared().address());
     let options = PloneOptions { pool_size: 2, queue_max: 3, timeout: DEADLINE, ..options(&relay.url()) };
-    let client = PloneClient::new(options).unwrap();
+    let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();
     relay.set(Mode::Hang);
     let answers = join_all((0..20).map(|_| news(&client))).await;
     let busy = answers.iter().filter(|answer| **answer == Err(PloneError::Busy)).count();
@@ -134,7 +136,7 @@ async fn idempotent_calls_are_retried_once_and_creations_never() {
     assert_eq!(count("GET /Plone/courses/202701-30001 "), reads + 2);
 
     let fields = [("title", "Once"), ("term", "202701"), ("crn", "39997"), ("course", "TEST 1")]
-        .map(|(name, text)| (PloneField::parse(name).unwrap(), FieldValue::Text(text.to_owned())));
+        .map(|(name, text)| (SectionField::parse(name).unwrap(), FieldValue::Text(text.to_owned())));
     let cut = client.create_section("202701-39997", &fields.clone().into()).await.unwrap_err();
     assert!(matches!(cut, PloneError::Unavailable(_)), "{cut:?}");
     assert_eq!(count("POST /Plone/courses "), 1);

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use eduhub::clock::SystemClock;
+use eduhub::domain::fields::{FieldValue, Fields, SectionField};
 use eduhub::domain::ids::UserName;
-use eduhub::domain::plone::{FieldValue, Fields, PloneField};
 use eduhub::plone::port::{Catalogue, ContentKind, Directory, PAGE_LEN, PloneError, Viewer, Writer};
 use eduhub::plone::rest::{PloneClient, PloneOptions};
 use futures_util::future::join_all;
@@ -38,7 +39,7 @@ fn options(url: &str) -> PloneOptions {
 }
 
 fn client(plone: &Plone) -> PloneClient {
-    PloneClient::new(options(&plone.url())).unwrap()
+    PloneClient::new(options(&plone.url()), Arc::new(SystemClock)).unwrap()
 }
 
 fn name(name: &str) -> UserName {
@@ -116,21 +117,21 @@ async fn a_search_finds_what_was_modified_since() {
     let client = client(&plone);
     let path = plone.section(5);
     let before = client.section(&path).await.unwrap();
-    let fields: Fields = [(PloneField::SeatsTaken, FieldValue::Number(3))].into();
+    let fields: Fields = [(SectionField::SeatsTaken, FieldValue::Number(3))].into();
     // `modified` has a resolution of one second: write until the next second has begun.
     let mut after = before.clone();
     let mut seats = 3;
     while after.modified <= before.modified {
         seats += 1;
-        let fields: Fields = [(PloneField::SeatsTaken, FieldValue::Number(seats))].into();
+        let fields: Fields = [(SectionField::SeatsTaken, FieldValue::Number(seats))].into();
         client.write_section(&path, &fields).await.unwrap();
         after = client.section(&path).await.unwrap();
     }
     let found = client.search(Viewer::Hub, ContentKind::Section, Some(after.modified), 0).await.unwrap();
     assert_eq!(found.items.iter().map(|hit| hit.path.as_str()).collect::<Vec<_>>(), [path.as_str()]);
     assert_eq!(found.items[0].modified, after.modified);
-    assert_eq!(after.fields.keys().collect::<Vec<_>>(), PloneField::ALL.iter().collect::<Vec<_>>());
-    assert_ne!(after.fields[&PloneField::SeatsTaken], fields[&PloneField::SeatsTaken]);
+    assert_eq!(after.fields.keys().collect::<Vec<_>>(), SectionField::ALL.iter().collect::<Vec<_>>());
+    assert_ne!(after.fields[&SectionField::SeatsTaken], fields[&SectionField::SeatsTaken]);
 }
 
 #[actix_rt::test]
@@ -139,16 +140,16 @@ async fn written_fields_are_read_back_unchanged() {
     let client = client(plone);
     let path = plone.section(7);
     let fields: Fields = [
-        (PloneField::Title, FieldValue::Text("Écrire & lire <b>".to_owned())),
-        (PloneField::Credits, FieldValue::Number(1_500)),
-        (PloneField::Capacity, FieldValue::Number(41)),
-        (PloneField::Instructor, FieldValue::Nothing),
+        (SectionField::Title, FieldValue::Text("Écrire & lire <b>".to_owned())),
+        (SectionField::Credits, FieldValue::Number(1_500)),
+        (SectionField::Capacity, FieldValue::Number(41)),
+        (SectionField::Instructor, FieldValue::Nothing),
         (
-            PloneField::Meetings,
+            SectionField::Meetings,
             FieldValue::Text("MWF 09:30-10:50 2027-01-12..2027-05-08 A 1\nTR 08:00-08:50".to_owned()),
         ),
-        (PloneField::SeatsTaken, FieldValue::Number(2)),
-        (PloneField::Roster, FieldValue::Lines(vec!["student1 enrolled 2027-01-01T08:00:00Z".to_owned()])),
+        (SectionField::SeatsTaken, FieldValue::Number(2)),
+        (SectionField::Roster, FieldValue::Lines(vec!["student1 enrolled 2027-01-01T08:00:00Z".to_owned()])),
     ]
     .into();
     client.write_section(&path, &fields).await.unwrap();
@@ -157,7 +158,7 @@ async fn written_fields_are_read_back_unchanged() {
         assert_eq!(section.fields[field], *value, "{field:?}");
     }
     assert_eq!(client.write_section("/courses/no-such-section", &fields).await, Err(PloneError::NotFound));
-    let bad: Fields = [(PloneField::Capacity, FieldValue::Text("many".to_owned()))].into();
+    let bad: Fields = [(SectionField::Capacity, FieldValue::Text("many".to_owned()))].into();
     let refused = client.write_section(&path, &bad).await.unwrap_err();
     assert!(matches!(&refused, PloneError::Refused(words) if words.contains("capacity: ")), "{refused}");
     assert!(!refused.to_string().contains("://"), "{refused}");
@@ -172,15 +173,18 @@ async fn concurrent_writes_of_one_section_all_succeed() {
     let fields = |seats| -> Fields {
         let line = |n| format!("student{n} enrolled 2027-01-01T08:00:00Z");
         let roster = FieldValue::Lines((0..seats).map(line).collect());
-        [(PloneField::SeatsTaken, FieldValue::Number(seats)), (PloneField::Roster, roster)].into()
+        [(SectionField::SeatsTaken, FieldValue::Number(seats)), (SectionField::Roster, roster)].into()
     };
     // The hub writes a section once at a time, but members write it in Plone, too.
     let written = join_all((1..=16).map(|seats| client.write_section(&path, &fields(seats)))).await;
     assert_eq!(written.iter().filter(|done| done.is_ok()).count(), 16, "{written:?}");
-    let FieldValue::Number(seats) = client.section(&path).await.unwrap().fields[&PloneField::SeatsTaken] else {
+    let FieldValue::Number(seats) = client.section(&path).await.unwrap().fields[&SectionField::SeatsTaken] else {
         panic!("no number");
     };
-    assert_eq!(client.section(&path).await.unwrap().fields[&PloneField::Roster], fields(seats)[&PloneField::Roster]);
+    assert_eq!(
+        client.section(&path).await.unwrap().fields[&SectionField::Roster],
+        fields(seats)[&SectionField::Roster]
+    );
 }
 
 #[actix_rt::test]
@@ -189,11 +193,11 @@ async fn a_section_is_created_once_and_published() {
     let client = client(plone);
     let fields = |title: &str| -> Fields {
         [
-            (PloneField::Title, FieldValue::Text(title.to_owned())),
-            (PloneField::Term, FieldValue::Text("202701".to_owned())),
-            (PloneField::Crn, FieldValue::Text("39999".to_owned())),
-            (PloneField::Course, FieldValue::Text("TEST 1".to_owned())),
-            (PloneField::Capacity, FieldValue::Number(30)),
+            (SectionField::Title, FieldValue::Text(title.to_owned())),
+            (SectionField::Term, FieldValue::Text("202701".to_owned())),
+            (SectionField::Crn, FieldValue::Text("39999".to_owned())),
+            (SectionField::Course, FieldValue::Text("TEST 1".to_owned())),
+            (SectionField::Capacity, FieldValue::Number(30)),
         ]
         .into()
     };
@@ -201,7 +205,7 @@ async fn a_section_is_created_once_and_published() {
     assert_eq!(made.path, "/courses/202701-39999");
     assert_eq!(plone.request("GET", &made.path, None, None).0, 200, "a visitor sees it");
     let again = client.create_section("202701-39999", &fields("Second")).await.unwrap();
-    assert_eq!((again.uid, &again.fields[&PloneField::Title]), (made.uid, &FieldValue::Text("First".to_owned())));
+    assert_eq!((again.uid, &again.fields[&SectionField::Title]), (made.uid, &FieldValue::Text("First".to_owned())));
     let refused = client.create_section("39998", &[].into()).await.unwrap_err();
     assert!(matches!(refused, PloneError::Refused(_)), "{refused:?}");
     assert!(!refused.to_string().contains("{'"), "{refused}");
@@ -213,19 +217,19 @@ async fn can_read_reports_who_can_read_a_roster() {
     let client = client(plone);
     let path = plone.section(0);
     let table = [
-        (Viewer::Hub, PloneField::Roster, true),
-        (member(plone, REGISTRAR), PloneField::Roster, true),
-        (member(plone, "student1"), PloneField::Roster, false),
-        (member(plone, "student1"), PloneField::Capacity, true),
-        (Viewer::Visitor, PloneField::Roster, false),
-        (Viewer::Visitor, PloneField::SeatsTaken, true),
+        (Viewer::Hub, SectionField::Roster, true),
+        (member(plone, REGISTRAR), SectionField::Roster, true),
+        (member(plone, "student1"), SectionField::Roster, false),
+        (member(plone, "student1"), SectionField::Capacity, true),
+        (Viewer::Visitor, SectionField::Roster, false),
+        (Viewer::Visitor, SectionField::SeatsTaken, true),
     ];
     for (viewer, field, expected) in table {
         assert_eq!(client.can_read(viewer.clone(), &path, field).await, Ok(expected), "{viewer:?} {field:?}");
     }
-    assert_eq!(client.can_read(Viewer::Visitor, "/courses/nothing", PloneField::Title).await, Ok(false));
+    assert_eq!(client.can_read(Viewer::Visitor, "/courses/nothing", SectionField::Title).await, Ok(false));
     let forged = Viewer::Member(Arc::new("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkZWFuIn0.AAAA".into()));
-    let judged = client.can_read(forged, &path, PloneField::Roster).await;
+    let judged = client.can_read(forged, &path, SectionField::Roster).await;
     assert_eq!(judged, Err(PloneError::Unauthenticated), "Plone answers a forged token as a visitor");
 }
 
@@ -235,9 +239,9 @@ async fn a_roster_hidden_only_by_the_api_counts_as_readable() {
     let client = client(&plone);
     let path = plone.section(0);
     for viewer in [Viewer::Visitor, member(&plone, "student1")] {
-        assert_eq!(client.can_read(viewer, &path, PloneField::Roster).await, Ok(true));
+        assert_eq!(client.can_read(viewer, &path, SectionField::Roster).await, Ok(true));
     }
-    assert_eq!(client.can_read(Viewer::Visitor, "/courses/nothing", PloneField::Roster).await, Ok(false));
+    assert_eq!(client.can_read(Viewer::Visitor, "/courses/nothing", SectionField::Roster).await, Ok(false));
 }
 
 #[actix_rt::test]
@@ -288,7 +292,7 @@ async fn news_and_events_are_read_and_sanitised() {
 async fn a_wrong_hub_password_is_tried_once_and_is_a_passing_error() {
     let plone = Plone::start();
     let options = PloneOptions { password: "wrong".into(), ..options(&plone.url()) };
-    let client = PloneClient::new(options).unwrap();
+    let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();
     for _ in 0..5 {
         let error = client.section("/courses/202701-30001").await.unwrap_err();
         assert!(error.is_passing(), "waiting work must be retried: {error}");

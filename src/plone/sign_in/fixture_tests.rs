@@ -1,4 +1,4 @@
-//! A small Plone in memory, and a hub before it, for the tests of identity.
+//! A directory of Plone in memory and an identity service in front of it, for the tests of sign-in.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -11,39 +11,41 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::gate::{AccountChange, AccountOutcome, LoginError, SignedIn};
-use super::plone::PloneSignIn;
-use super::{Audit, Identity, Settings};
+use super::{PloneSignIn, PloneSignInOptions};
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
-use crate::domain::plone::RoleMap;
 use crate::domain::role::Role;
+use crate::domain::role::RoleMap;
 use crate::domain::section::Credits;
+use crate::identity::accounts::{AccountChange, AccountOutcome};
+use crate::identity::provider::{MemberRules, SignInProvider};
+use crate::identity::sign_in::{SignIn, SignInError};
+use crate::identity::{Audit, Identity, IdentityDeps, Settings};
 use crate::plone::port::{Directory, PloneError, PloneFuture, PlonePerson};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 pub(super) const SECRET: &str = "a secret of more than thirty-two bytes";
 pub(super) const DAY_MS: i64 = 86_400_000;
 pub(super) const RECHECK_MS: i64 = 60_000;
-/// How long the tokens of this directory live.
+/// Lifetime of the tokens of this directory, in seconds.
 pub(super) const TOKEN_S: i64 = 12 * 3_600;
 
-/// A clock that stands where it is put.
-pub(super) struct SetClock(pub(super) AtomicI64);
-impl Clock for SetClock {
+/// A clock that tests move.
+pub(super) struct ManualClock(pub(super) AtomicI64);
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
     }
 }
 
-/// A bus that remembers whose tokens ended, and of which somebody listens under some names.
+/// A bus that records whose tokens ended, with live sessions of some users.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct RecordingBus {
     pub(super) ended: Mutex<Vec<String>>,
     pub(super) connected: Mutex<Vec<&'static str>>,
 }
-impl Bus for Heard {
+impl Bus for RecordingBus {
     fn publish(&self, event: Event) {
         if let Event::TokensEnded { user } = event {
             self.ended.lock().push(user.to_string());
@@ -61,26 +63,26 @@ pub(super) struct Entry {
     pub(super) person: Option<PlonePerson>,
 }
 
-/// What a directory says, by login name; or why it says nothing.
-pub(super) struct Phonebook {
-    pub(super) clock: Arc<SetClock>,
+/// A directory of users by login name, which can fail and hang.
+pub(super) struct FakeDirectory {
+    pub(super) clock: Arc<ManualClock>,
     pub(super) entries: Mutex<HashMap<String, Entry>>,
     pub(super) login_error: Mutex<Option<PloneError>>,
     pub(super) person_error: Mutex<Option<PloneError>>,
-    /// Who it fails at, whoever asks.
+    /// Users about whom it fails to answer.
     pub(super) broken: Mutex<Vec<&'static str>>,
     pub(super) hangs: Mutex<bool>,
-    pub(super) asked_about: Mutex<Vec<String>>,
+    pub(super) profiles_read: Mutex<Vec<String>>,
 }
 
-impl Directory for Phonebook {
+impl Directory for FakeDirectory {
     fn login(&self, username: &UserName, password: &SecretString) -> PloneFuture<SecretString> {
         if *self.hangs.lock() {
             return futures_util::future::pending().boxed();
         }
         let entries = self.entries.lock();
         let error = self.login_error.lock().clone();
-        let answer = match (error, entries.get(username.as_str())) {
+        let outcome = match (error, entries.get(username.as_str())) {
             (Some(error), _) => Err(error),
             (None, Some(entry)) if entry.password == password.expose_secret() => {
                 let exp = self.clock.now().as_second() + TOKEN_S;
@@ -90,11 +92,11 @@ impl Directory for Phonebook {
             }
             (None, _) => Err(PloneError::Unauthenticated),
         };
-        futures_util::future::ready(answer).boxed()
+        futures_util::future::ready(outcome).boxed()
     }
 
     fn person(&self, username: &UserName) -> PloneFuture<Option<PlonePerson>> {
-        self.asked_about.lock().push(username.to_string());
+        self.profiles_read.lock().push(username.to_string());
         let entries = self.entries.lock();
         let person = entries.values().find(|entry| entry.id == username.as_str()).and_then(|e| e.person.clone());
         let is_broken = self.broken.lock().contains(&username.as_str());
@@ -105,10 +107,12 @@ impl Directory for Phonebook {
 }
 
 pub(super) struct Hub {
-    pub(super) plone: Arc<Phonebook>,
-    pub(super) clock: Arc<SetClock>,
-    pub(super) heard: Arc<Heard>,
+    pub(super) plone: Arc<FakeDirectory>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) bus: Arc<RecordingBus>,
     pub(super) store: SqliteStore,
+    pub(super) provider: Arc<PloneSignIn>,
+    pub(super) audit: Audit,
     pub(super) identity: Arc<Identity>,
     _folder: tempfile::TempDir,
 }
@@ -125,61 +129,76 @@ pub(super) fn person(roles: &[&str], groups: &[&str]) -> PlonePerson {
 impl Hub {
     /// With ann (student), sam (staff), ada (admin) and the hub's own user in Plone, all with the password `good`.
     pub(super) async fn start() -> Self {
-        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000_000)));
-        let plone = Phonebook {
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
+        let plone = FakeDirectory {
             clock: clock.clone(),
             entries: Mutex::default(),
             login_error: Mutex::default(),
             person_error: Mutex::default(),
             broken: Mutex::default(),
             hangs: Mutex::default(),
-            asked_about: Mutex::default(),
+            profiles_read: Mutex::default(),
         };
         let folder = tempfile::tempdir().unwrap();
         let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
         let store = SqliteStore::open(options).unwrap();
-        let (plone, heard) = (Arc::new(plone), Arc::default());
-        let identity = Self::identity(&plone, &store, &heard, &clock).await;
-        let hub = Self { plone, clock, heard, store, identity, _folder: folder };
+        let (plone, bus) = (Arc::new(plone), Arc::default());
+        let (provider, audit, identity) = Self::identity(&plone, &store, &bus, &clock).await;
+        let hub = Self { plone, clock, bus, store, provider, audit, identity, _folder: folder };
         for (name, role) in [("ann", "Member"), ("sam", "Editor"), ("ada", "Manager"), ("hub", "Site Administrator")] {
-            hub.put(name, name, Some(person(&[role], &[])));
+            hub.put_user(name, name, Some(person(&[role], &[])));
         }
         hub
     }
 
     async fn identity(
-        plone: &Arc<Phonebook>,
+        plone: &Arc<FakeDirectory>,
         store: &SqliteStore,
-        heard: &Arc<Heard>,
-        clock: &Arc<SetClock>,
-    ) -> Arc<Identity> {
+        bus: &Arc<RecordingBus>,
+        clock: &Arc<ManualClock>,
+    ) -> (Arc<PloneSignIn>, Audit, Arc<Identity>) {
         let store = Arc::new(store.clone());
-        let sign_in = PloneSignIn {
-            directory: plone.clone(),
-            members: store.clone(),
-            audit: Audit::start(store.clone()),
-            roles: RoleMap { staff: vec!["Editor".to_owned(), "group:desk".to_owned()], ..RoleMap::default() },
+        let audit = Audit::start(store.clone());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let options = PloneSignInOptions {
+            roles: RoleMap {
+                admin: names(&["Manager", "Site Administrator"]),
+                staff: names(&["Editor", "group:desk"]),
+                student: names(&["Member"]),
+            },
             hub_user: user("hub"),
             timeout: Duration::from_millis(50),
-            at_once: 1,
-            recheck: Duration::from_millis(u64::try_from(RECHECK_MS).unwrap()),
-            offline_login_days: 7,
+            in_flight_max: 1,
+            members: MemberRules {
+                recheck: Duration::from_millis(u64::try_from(RECHECK_MS).unwrap()),
+                offline_login_days: 7,
+            },
+        };
+        let provider = Arc::new(PloneSignIn::new(plone.clone(), options));
+        let deps = IdentityDeps {
+            accounts: store.clone(),
+            members: store,
+            audit: audit.clone(),
+            bus: bus.clone(),
+            clock: clock.clone(),
         };
         let settings =
             Settings { login_per_minute: 3, session_ttl: Duration::from_secs(30 * 86_400), ..Settings::default() };
         let secret = SecretString::from(SECRET);
-        Identity::start(settings, &secret, store, heard.clone(), clock.clone(), Some(sign_in)).await.unwrap()
+        let providers: Vec<Arc<dyn SignInProvider>> = vec![provider.clone()];
+        (provider, audit, Identity::start(settings, &secret, deps, providers).await.unwrap())
     }
 
     pub(super) async fn restart(&mut self) {
-        self.identity = Self::identity(&self.plone, &self.store, &self.heard, &self.clock).await;
+        (self.provider, self.audit, self.identity) =
+            Self::identity(&self.plone, &self.store, &self.bus, &self.clock).await;
     }
 
-    pub(super) fn put(&self, login: &str, id: &'static str, person: Option<PlonePerson>) {
+    pub(super) fn put_user(&self, login: &str, id: &'static str, person: Option<PlonePerson>) {
         let entry = Entry { id, password: "good", person };
         self.plone.entries.lock().insert(login.to_owned(), entry);
     }
-    pub(super) fn change(&self, login: &str, change: impl FnOnce(&mut Entry)) {
+    pub(super) fn change_user(&self, login: &str, change: impl FnOnce(&mut Entry)) {
         change(self.plone.entries.lock().get_mut(login).unwrap());
     }
     pub(super) fn fail(&self, error: Option<PloneError>) {
@@ -190,19 +209,19 @@ impl Hub {
         self.clock.0.fetch_add(ms, Ordering::SeqCst);
     }
 
-    pub(super) async fn login(&self, name: &str, password: &str) -> Result<SignedIn, LoginError> {
-        self.identity.login(name, SecretString::from(password), [192, 0, 2, 1].into()).await
+    pub(super) async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
+        self.identity.sign_in(name, SecretString::from(password), [192, 0, 2, 1].into()).await
     }
-    /// Signs in and waits until the password is kept.
-    pub(super) async fn know(&self, name: &str) -> SignedIn {
-        let signed_in = self.login(name, "good").await.unwrap();
+    /// Signs in and waits until the hash of the password is stored.
+    pub(super) async fn sign_in_and_store(&self, name: &str) -> SignIn {
+        let signed_in = self.sign_in(name, "good").await.unwrap();
         while self.identity.hashes_waiting() > 0 {
             tokio::task::yield_now().await;
         }
         signed_in
     }
-    pub(super) async fn check(&self) -> bool {
-        self.identity.members.as_ref().unwrap().check_due().await
+    pub(super) async fn recheck(&self) -> bool {
+        self.identity.recheck_due().await
     }
     pub(super) async fn local_account(&self, name: &str) {
         let password = Some(SecretString::from("local"));
@@ -210,7 +229,7 @@ impl Hub {
         assert!(matches!(self.identity.put_account(change).await.unwrap(), AccountOutcome::Created(_)));
     }
     pub(super) fn ended(&self) -> Vec<String> {
-        self.heard.ended.lock().clone()
+        self.bus.ended.lock().clone()
     }
 }
 

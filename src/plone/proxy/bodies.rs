@@ -1,4 +1,4 @@
-//! Bodies on their way through the proxy: a few pieces at a time, and errors of Plone without what is nobody's business.
+//! Bodies that pass through the proxy: streamed in bounded pieces, and error bodies only when they reveal nothing internal.
 
 use std::io;
 
@@ -6,19 +6,20 @@ use actix_web::dev::Payload;
 use actix_web::http::{Method, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::http::error::Problem;
-use crate::http::problem::ProblemCode;
+use crate::plone::proxy::error::ProxyError;
 use crate::plone::rest::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, Upload};
 
-/// The longest error answer that is looked into, in bytes; a longer one is a traceback.
+/// Longest error body that is examined, in bytes; a longer one is a traceback.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
-/// The body of a request as it comes, piece by piece. What does not come whole never ends well for whoever reads it.
-pub fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
+/// Streams the body of a request, piece by piece. When the client breaks off, pauses longer than [`CLIENT_IDLE`] or is
+/// slower than [`Pace`] allows, the stream ends without its end marker, which the reader takes for an error.
+pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
     let (pieces, received) = mpsc::channel::<Piece>(PIECES_MAX);
     actix_web::rt::spawn(async move {
         let mut pace = Pace::begin();
@@ -41,8 +42,9 @@ pub fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
     Upload { length, pieces: received }
 }
 
-/// The body of an answer as it comes. Where it breaks off, so does the answer: its receiver sees that it is not whole.
-pub fn download(pieces: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Bytes>> {
+/// Streams the body of a response. When Plone breaks off, the stream ends with an error, so that the client can tell an
+/// incomplete body from a complete one.
+pub(super) fn download(pieces: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Bytes>> {
     stream::unfold(Some(pieces), async |pieces| {
         let mut pieces = pieces?;
         match pieces.recv().await {
@@ -53,8 +55,37 @@ pub fn download(pieces: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<
     })
 }
 
-/// A refusal of Plone in JSON, whole, if it may be passed on: none for one with a traceback.
-pub async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
+/// An error of Plone's REST API, as far as it may carry a traceback: `{traceback, …}` or `{"error": {traceback, …}}`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ErrorBody {
+    Object {
+        #[serde(default, deserialize_with = "is_present")]
+        traceback: bool,
+        #[serde(default)]
+        error: Option<Box<ErrorBody>>,
+    },
+    Other(IgnoredAny),
+}
+
+fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
+}
+
+impl ErrorBody {
+    fn has_traceback(&self) -> bool {
+        match self {
+            Self::Object { traceback, error } => {
+                *traceback || error.as_ref().is_some_and(|error| error.has_traceback())
+            }
+            Self::Other(_) => false,
+        }
+    }
+}
+
+/// Reads a JSON error of Plone completely. Returns none when it is incomplete, too long, no JSON, or contains a
+/// traceback: such a body must not be passed on.
+pub(super) async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
     let mut body = BytesMut::new();
     while let Some(piece) = pieces.recv().await? {
         if body.len() + piece.len() > ERROR_BYTES_MAX {
@@ -62,31 +93,18 @@ pub async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
         }
         body.extend_from_slice(&piece);
     }
-    let json: Value = serde_json::from_slice(&body).ok()?;
-    let has_traceback = |json: &Value| json.get("traceback").is_some();
-    let is_clean = !has_traceback(&json)
-        && !json.get("error").is_some_and(has_traceback)
-        && !body.windows(9).any(|word| word == b"Traceback");
+    let error: ErrorBody = serde_json::from_slice(&body).ok()?;
+    let is_clean = !error.has_traceback() && !body.windows(9).any(|word| word == b"Traceback");
     is_clean.then(|| body.freeze())
 }
 
-/// What stands for a fault of Plone, or for a refusal that cannot be passed on.
-#[must_use]
-pub fn instead_of(status: StatusCode, method: &Method) -> Problem {
+/// Returns the error that replaces an answer of this status whose body must not be passed on.
+pub(super) fn instead_of(status: StatusCode, method: &Method) -> ProxyError {
     if status.is_client_error() {
-        return match status.as_u16() {
-            401 | 403 => Problem::forbidden("Plone does not allow this."),
-            404 | 410 => Problem::not_found("Plone has nothing at this address."),
-            _ => Problem::bad_request("Plone refuses this request."),
-        };
-    }
-    let detail = if method.is_safe() {
-        "The college's Plone has failed at this."
+        ProxyError::Refused(status)
     } else {
-        "The college's Plone has failed at this. Please look whether it was done before you ask again."
-    };
-    let problem = Problem::new(ProblemCode::PloneUnavailable, detail);
-    problem.caused_by(format_args!("Plone answered {status} to a proxied {method}"))
+        ProxyError::Failed { status, method: method.clone() }
+    }
 }
 
 #[cfg(test)]
@@ -106,22 +124,24 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_refusal_passes_when_it_tells_nothing_internal() {
+    async fn errors_without_internals_pass_and_tracebacks_do_not() {
         let plain = passed(&["{\"type\": \"NotFound\",", " \"message\": \"m\"}"], true).await;
         assert_eq!(plain.as_deref(), Some(b"{\"type\": \"NotFound\", \"message\": \"m\"}".as_slice()));
+        assert!(passed(&["{\"error\": \"text\"}"], true).await.is_some());
         for bad in [
             "{\"type\": \"X\", \"traceback\": [\"File\"]}",
+            "{\"type\": \"X\", \"traceback\": null}",
             "{\"error\": {\"type\": \"X\", \"traceback\": \"File\"}}",
             "{\"message\": \"Traceback (most recent call last)\"}",
             "<html>",
         ] {
             assert_eq!(passed(&[bad], true).await, None, "{bad}");
         }
-        assert_eq!(passed(&["{}"], false).await, None, "cut short");
+        assert_eq!(passed(&["{}"], false).await, None, "incomplete");
     }
 
     #[actix_web::test]
-    async fn an_answer_that_breaks_off_ends_in_an_error_and_a_whole_one_does_not() {
+    async fn only_an_incomplete_response_ends_in_an_error() {
         for is_whole in [true, false] {
             let (send, receive) = mpsc::channel(8);
             send.send(Some(Bytes::from_static(b"half"))).await.unwrap();

@@ -1,82 +1,80 @@
-//! Which paths of Plone may be asked for. Zope decodes a path once, resolves `..` and `//` in it, reads pieces of it as
-//! instructions, and finds by acquisition what is above the site: whatever could lead out of the site, or could be read
-//! otherwise by the hub than by Plone, is refused here, on the path as it came.
+//! Paths of Plone that may be requested through the proxy.
+//!
+//! Zope decodes a path once, resolves `..` and `//` in it, reads some segments as instructions, and finds by acquisition
+//! what lies above the site. A path that could leave the site, or that the hub and Plone could read differently, is
+//! refused here, in the form in which it arrived.
 
+use crate::plone::proxy::credentials;
+use crate::plone::proxy::error::ProxyError;
 use crate::text::percent;
 
-use crate::http::error::Problem;
-use crate::http::proxy::sign_ins;
-
-/// Pieces that are instructions, or the management of Zope.
+/// Segments that are instructions to Zope, or its management.
 const NOT_CONTENT: [&str; 6] = [".", "..", "VirtualHostBase", "VirtualHostRoot", "manage", "Control_Panel"];
-/// Beginnings of such pieces.
+/// Prefixes of such segments.
 const NOT_CONTENT_STARTS: [&str; 6] = ["_vh_", "manage_", "++vh++", "++etc++", "++skin++", "++debug++"];
-/// What of `acl_users` may be asked for: where Plone sends whoever must sign in.
+/// The only path below `acl_users` that is allowed: Plone redirects there when a page requires a sign-in.
 const SIGN_IN_PAGE: [&str; 2] = ["credentials_cookie_auth", "require_login"];
-/// Where a request came in.
+
+/// Where a request reaches Plone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Under `/plone/` of the hub's own origin.
+pub(super) enum Mount {
+    /// Below `/plone/` of the hub's own origin.
     Hub,
-    /// Under the origin that Plone has for itself.
-    Own,
+    /// At the origin that `[plone] proxy_url` gives to Plone alone.
+    OwnOrigin,
 }
 
-/// The path within the site, as it came, if it may be asked for: empty, or with a slash before it.
-pub fn checked<'p>(path: &'p str, query: Option<&str>, place: Place) -> Result<&'p str, Problem> {
-    let within = match place {
-        Place::Own => path,
-        Place::Hub => {
-            path.strip_prefix("/plone").ok_or_else(|| Problem::not_found("There is nothing at this address."))?
-        }
+/// Checks the path and the query of a request. Returns the path within the site as it arrived: empty, or starting with a
+/// slash.
+pub(super) fn checked<'p>(path: &'p str, query: Option<&str>, mount: Mount) -> Result<&'p str, ProxyError> {
+    let within = match mount {
+        Mount::OwnOrigin => path,
+        Mount::Hub => path.strip_prefix("/plone").ok_or(ProxyError::NotFound)?,
     };
     if within.contains('\\') || !within.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(trick());
+        return Err(ProxyError::Path);
     }
     let within = within.strip_suffix('/').unwrap_or(within);
     let mut names = Vec::new();
-    for piece in within.split('/').skip(1) {
-        names.push(decoded(piece).ok_or_else(trick)?);
+    for segment in within.split('/').skip(1) {
+        names.push(decoded(segment).ok_or(ProxyError::Path)?);
     }
-    if within.bytes().next().is_some_and(|first| first != b'/') || names.iter().any(|name| is_trick(name)) {
-        return Err(trick());
+    if within.bytes().next().is_some_and(|first| first != b'/') || names.iter().any(|name| is_instruction(name)) {
+        return Err(ProxyError::Path);
     }
     let mut acl_users = names.iter().skip_while(|name| *name != "acl_users");
     if acl_users.next().is_some() && !acl_users.map(String::as_str).eq(SIGN_IN_PAGE) {
-        return Err(Problem::forbidden("Plone's users are managed in Plone, not through the hub."));
+        return Err(ProxyError::UserFolder);
     }
-    if place == Place::Hub {
-        sign_ins::check_address(&names, query)?;
+    if mount == Mount::Hub {
+        credentials::check_address(&names, query)?;
     }
     Ok(within)
 }
 
-fn trick() -> Problem {
-    Problem::bad_request("This path cannot be asked for through the hub.").field("path")
-}
-
-fn is_trick(name: &str) -> bool {
+fn is_instruction(name: &str) -> bool {
     let name = name.trim_start_matches("@@");
     name.is_empty() || NOT_CONTENT.contains(&name) || NOT_CONTENT_STARTS.iter().any(|start| name.starts_with(start))
 }
 
-/// A piece of a path, decoded once as Zope does; none when decoding makes it something else than one name: a slash, a
-/// dot, a control character, another encoding.
-fn decoded(piece: &str) -> Option<String> {
-    percent::decoded(piece, |byte| !byte.is_ascii_control() && !b"/\\.%".contains(&byte))
+/// Decodes a segment once, as Zope does. Returns none when the result is not one plain name: when a slash, a dot, a
+/// percent sign or a control character was encoded in it.
+fn decoded(segment: &str) -> Option<String> {
+    percent::decoded(segment, |byte| !byte.is_ascii_control() && !b"/\\.%".contains(&byte))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn verdict(path: &str, place: Place) -> u16 {
+    /// The error for `path`, by name; none when it is forwarded.
+    fn refused(path: &str, mount: Mount) -> Option<String> {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        checked(path, query, place).map_or_else(|problem| problem.code().status(), |_| 200)
+        checked(path, query, mount).err().map(|error| format!("{error:?}"))
     }
 
     #[test]
-    fn content_and_views_pass() {
+    fn content_and_views_are_forwarded() {
         for path in [
             "/plone",
             "/plone/",
@@ -88,23 +86,23 @@ mod tests {
             "/plone/++plone++static/plone-compiled.css",
             "/plone/%40users/dean",
             "/plone/caf%C3%A9/a%20b",
-            "/plone/acl_users/credentials_cookie_auth/require_login?came_from=/plone/courses",
             "/plone/management",
             "/plone/@@manage-portlets",
         ] {
-            let expected = if path.contains("require_login") { 403 } else { 200 };
-            assert_eq!(verdict(path, Place::Hub), expected, "{path}");
+            assert_eq!(refused(path, Mount::Hub), None, "{path}");
         }
-        assert_eq!(checked("/plone/a/", None, Place::Hub).unwrap(), "/a");
-        assert_eq!(checked("/plone", None, Place::Hub).unwrap(), "");
-        assert_eq!(checked("/a/b", None, Place::Own).unwrap(), "/a/b");
-        assert_eq!(verdict("/acl_users/credentials_cookie_auth/require_login", Place::Own), 200);
-        assert_eq!(verdict("/login", Place::Own), 200);
-        assert_eq!(verdict("/@login", Place::Own), 200);
+        let sign_in_page = "/acl_users/credentials_cookie_auth/require_login";
+        assert_eq!(refused(&format!("/plone{sign_in_page}?came_from=/plone/x"), Mount::Hub).unwrap(), "SignIn");
+        assert_eq!(checked("/plone/a/", None, Mount::Hub).unwrap(), "/a");
+        assert_eq!(checked("/plone", None, Mount::Hub).unwrap(), "");
+        assert_eq!(checked("/a/b", None, Mount::OwnOrigin).unwrap(), "/a/b");
+        for path in [sign_in_page, "/login", "/@login"] {
+            assert_eq!(refused(path, Mount::OwnOrigin), None, "{path}");
+        }
     }
 
     #[test]
-    fn tricks_are_refused_in_every_spelling() {
+    fn paths_that_leave_the_site_are_refused_in_every_spelling() {
         for rest in [
             "/..",
             "/../x",
@@ -144,17 +142,17 @@ mod tests {
             "/@@",
             "/a\u{e9}",
         ] {
-            assert_eq!(verdict(&format!("/plone{rest}"), Place::Hub), 400, "{rest}");
-            assert_eq!(verdict(rest, Place::Own), 400, "{rest}");
+            assert_eq!(refused(&format!("/plone{rest}"), Mount::Hub).as_deref(), Some("Path"), "{rest}");
+            assert_eq!(refused(rest, Mount::OwnOrigin).as_deref(), Some("Path"), "{rest}");
         }
         for path in ["/plone/acl_users", "/plone/courses/acl_users/users", "/plone/acl%5fusers/manage-x"] {
-            assert_eq!(verdict(path, Place::Hub), 403, "{path}");
+            assert_eq!(refused(path, Mount::Hub).as_deref(), Some("UserFolder"), "{path}");
         }
-        assert_eq!(verdict("/plonex", Place::Hub), 400);
+        assert_eq!(refused("/plonex", Mount::Hub).as_deref(), Some("Path"));
     }
 
     #[test]
-    fn nobody_signs_in_to_plone_past_the_hub() {
+    fn sign_ins_to_plone_past_the_hub_are_refused() {
         for path in [
             "/plone/@login",
             "/plone/%40login",
@@ -176,7 +174,7 @@ mod tests {
             "/plone/news?:default_action=@login",
             "/plone/news?acl_users/manage_main%3amethod=1",
         ] {
-            assert_eq!(verdict(path, Place::Hub), 403, "{path}");
+            assert_eq!(refused(path, Mount::Hub).as_deref(), Some("SignIn"), "{path}");
         }
     }
 }

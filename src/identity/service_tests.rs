@@ -3,20 +3,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 use crate::domain::section::Credits;
+use crate::identity::accounts::{AccountChange, AccountOutcome};
+use crate::identity::sign_in::{SignIn, SignInError};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
-/// A clock that stands where it is put.
-struct SetClock(AtomicI64);
-impl Clock for SetClock {
+/// A clock that tests move.
+struct ManualClock(AtomicI64);
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
     }
 }
 
-/// A bus that remembers who was signed out.
+/// A bus that records who was signed out.
 #[derive(Default)]
-struct Heard(Mutex<Vec<(String, Option<String>)>>);
-impl Bus for Heard {
+struct RecordingBus(Mutex<Vec<(String, Option<String>)>>);
+impl Bus for RecordingBus {
     fn publish(&self, event: Event) {
         match event {
             Event::SignedOut { user, token } => self.0.lock().push((user.to_string(), token)),
@@ -31,17 +33,17 @@ impl Bus for Heard {
 
 struct Hub {
     folder: tempfile::TempDir,
-    clock: Arc<SetClock>,
-    heard: Arc<Heard>,
+    clock: Arc<ManualClock>,
+    bus: Arc<RecordingBus>,
     store: Option<SqliteStore>,
     identity: Option<Arc<Identity>>,
 }
 
 impl Hub {
     async fn start() -> Self {
-        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000_000)));
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
         let mut hub =
-            Self { folder: tempfile::tempdir().unwrap(), clock, heard: Arc::default(), store: None, identity: None };
+            Self { folder: tempfile::tempdir().unwrap(), clock, bus: Arc::default(), store: None, identity: None };
         hub.restart().await;
         hub
     }
@@ -53,10 +55,15 @@ impl Hub {
         };
         let settings = Settings { login_per_minute: 3, session_ttl: Duration::from_secs(60), ..Settings::default() };
         let secret = SecretString::from("a secret of more than thirty-two bytes");
-        let identity =
-            Identity::start(settings, &secret, Arc::new(store.clone()), self.heard.clone(), self.clock.clone(), None)
-                .await;
-        self.identity = Some(identity.unwrap());
+        let shared = Arc::new(store.clone());
+        let deps = IdentityDeps {
+            accounts: shared.clone(),
+            members: shared.clone(),
+            audit: Audit::start(shared),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+        };
+        self.identity = Some(Identity::start(settings, &secret, deps, Vec::new()).await.unwrap());
         self.store = Some(store);
     }
     fn identity(&self) -> &Identity {
@@ -67,8 +74,8 @@ impl Hub {
         let change = AccountChange { username: user(name), role, name: None, password };
         self.identity().put_account(change).await.unwrap()
     }
-    async fn login(&self, name: &str, password: &str) -> Result<SignedIn, LoginError> {
-        self.identity().login(name, SecretString::from(password), [192, 0, 2, 1].into()).await
+    async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
+        self.identity().sign_in(name, SecretString::from(password), [192, 0, 2, 1].into()).await
     }
     fn pass_ms(&self, ms: i64) {
         self.clock.0.fetch_add(ms, Ordering::SeqCst);
@@ -80,10 +87,10 @@ fn user(name: &str) -> UserName {
 }
 
 #[actix_web::test]
-async fn who_signs_in_is_known_by_the_token_until_it_ends() {
+async fn a_token_identifies_its_user_until_it_expires() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Staff, Some("correct horse")).await;
-    let minted = hub.login("ann", "correct horse").await.unwrap();
+    let minted = hub.sign_in("ann", "correct horse").await.unwrap();
     let caller = hub.identity().verify(&minted.token).unwrap();
     assert_eq!((caller.user.as_str(), caller.role), ("ann", Role::Staff));
     hub.pass_ms(60_000);
@@ -91,81 +98,81 @@ async fn who_signs_in_is_known_by_the_token_until_it_ends() {
 }
 
 #[actix_web::test]
-async fn a_wrong_password_and_an_unknown_name_are_told_alike() {
+async fn a_wrong_password_and_an_unknown_name_look_the_same() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
     for (name, password) in [("ann", "wrong"), ("bob", "correct horse"), ("a name with spaces", "x")] {
-        assert_eq!(hub.login(name, password).await.unwrap_err(), LoginError::BadCredentials, "{name}");
+        assert_eq!(hub.sign_in(name, password).await.unwrap_err(), SignInError::BadCredentials, "{name}");
     }
 }
 
 #[actix_web::test]
-async fn after_repeated_failures_even_the_right_password_waits() {
+async fn after_repeated_failures_the_right_password_is_limited_too() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
     for _ in 0..3 {
-        assert_eq!(hub.login("ann", "wrong").await.unwrap_err(), LoginError::BadCredentials);
+        assert_eq!(hub.sign_in("ann", "wrong").await.unwrap_err(), SignInError::BadCredentials);
     }
-    assert_eq!(hub.login("ann", "correct horse").await.unwrap_err(), LoginError::RateLimited { retry_after_s: 21 });
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::RateLimited { retry_after_s: 21 });
     hub.pass_ms(21_000);
-    assert!(hub.login("ann", "correct horse").await.is_ok());
+    assert!(hub.sign_in("ann", "correct horse").await.is_ok());
 }
 
 #[actix_web::test]
-async fn a_logout_ends_one_token_at_once_and_after_a_restart_too() {
+async fn a_logout_ends_one_token_now_and_after_a_restart() {
     let mut hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
     let (first, second) =
-        (hub.login("ann", "correct horse").await.unwrap(), hub.login("ann", "correct horse").await.unwrap());
+        (hub.sign_in("ann", "correct horse").await.unwrap(), hub.sign_in("ann", "correct horse").await.unwrap());
     hub.identity().logout(&first.caller).await.unwrap();
     for _ in 0..2 {
         assert_eq!(hub.identity().verify(&first.token), Err(TokenError::SignedOut));
         assert!(hub.identity().verify(&second.token).is_ok());
         hub.restart().await;
     }
-    let told = hub.heard.0.lock().clone();
-    assert_eq!(told, [("ann".to_owned(), Some(first.caller.token_id.to_string()))]);
+    let published = hub.bus.0.lock().clone();
+    assert_eq!(published, [("ann".to_owned(), Some(first.caller.token_id.to_string()))]);
 }
 
 #[actix_web::test]
-async fn a_new_password_ends_every_token_and_a_sign_in_right_after_it_holds() {
+async fn a_new_password_ends_earlier_tokens_but_not_later_ones() {
     let mut hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
-    let old = hub.login("ann", "correct horse").await.unwrap();
+    let old = hub.sign_in("ann", "correct horse").await.unwrap();
     assert!(matches!(hub.put("ann", Role::Student, Some("battery staple")).await, AccountOutcome::Changed(_)));
-    // The clock has not moved: the same millisecond.
-    let new = hub.login("ann", "battery staple").await.unwrap();
+    // The clock has not moved: both are of the same millisecond.
+    let new = hub.sign_in("ann", "battery staple").await.unwrap();
     for _ in 0..2 {
         assert_eq!(hub.identity().verify(&old.token), Err(TokenError::SignedOut));
         assert!(hub.identity().verify(&new.token).is_ok());
         hub.restart().await;
     }
-    assert_eq!(hub.login("ann", "correct horse").await.unwrap_err(), LoginError::BadCredentials);
-    assert_eq!(*hub.heard.0.lock(), [("ann".to_owned(), None)]);
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::BadCredentials);
+    assert_eq!(*hub.bus.0.lock(), [("ann".to_owned(), None)]);
 }
 
 #[actix_web::test]
 async fn another_role_ends_tokens_and_another_name_does_not() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
-    let first = hub.login("ann", "correct horse").await.unwrap();
+    let first = hub.sign_in("ann", "correct horse").await.unwrap();
     hub.put("ann", Role::Student, None).await;
     assert!(hub.identity().verify(&first.token).is_ok());
     hub.put("ann", Role::Staff, None).await;
     assert_eq!(hub.identity().verify(&first.token), Err(TokenError::SignedOut));
-    assert_eq!(hub.login("ann", "correct horse").await.unwrap().caller.role, Role::Staff);
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap().caller.role, Role::Staff);
 }
 
 #[actix_web::test]
-async fn a_removed_account_is_gone_with_its_tokens_and_tickets() {
+async fn removing_an_account_ends_its_tokens_and_tickets() {
     let hub = Hub::start().await;
     assert_eq!(hub.put("ann", Role::Student, None).await, AccountOutcome::PasswordNeeded);
     hub.put("ann", Role::Student, Some("correct horse")).await;
-    let minted = hub.login("ann", "correct horse").await.unwrap();
+    let minted = hub.sign_in("ann", "correct horse").await.unwrap();
     let ticket = hub.identity().issue_ticket(&minted.caller).unwrap();
     assert!(hub.identity().remove_account(&user("ann")).await.unwrap());
     assert!(!hub.identity().remove_account(&user("ann")).await.unwrap());
     assert!(hub.identity().verify(&minted.token).is_err());
     assert_eq!(hub.identity().redeem_ticket(&ticket), None);
-    assert_eq!(hub.login("ann", "correct horse").await.unwrap_err(), LoginError::BadCredentials);
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::BadCredentials);
 }
