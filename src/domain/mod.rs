@@ -2,6 +2,7 @@
 //! Time is an argument. Everybody may call this module; it calls nobody.
 //!
 //! - [`ids`]: names of terms, sections and people, parsed once at the rim
+//! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
 //! - [`meeting`], [`section`], [`term`]: what a college schedules
 //! - [`registration`]: what a student holds; [`realm`]: which terms a caller may see
 //! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer, in order of precedence
@@ -22,6 +23,7 @@ pub mod draft;
 pub mod event;
 pub mod fields;
 pub mod ids;
+pub mod import;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;
@@ -29,5 +31,6 @@ pub mod realm;
 pub mod registration;
 pub mod role;
 pub mod section;
+pub mod section_changes;
 pub mod term;
 pub mod view;

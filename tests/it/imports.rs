@@ -10,14 +10,15 @@ use eduhub::bus::{Bus, Event};
 use eduhub::clock::SystemClock;
 use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection, TermPatch};
 use eduhub::domain::decide::imported;
-use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TermId, UserName};
+use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TaskId, TermId, UserName};
+use eduhub::domain::import::{TaskReport, TaskState};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::imports::csv::CsvSchedules;
 use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
 use eduhub::registration::registrar::RegistrarDeps;
-use eduhub::store::imports::{ImportStore, KeptTask, TASKS_KEPT, TaskState};
+use eduhub::store::imports::{ImportStore, KeptTask, TASKS_KEPT};
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use jiff::tz::TimeZone;
@@ -94,7 +95,7 @@ impl Hub {
     }
 
     async fn task(&self, id: &str) -> Value {
-        serde_json::from_str(&self.jobs.task(id).await.unwrap().unwrap()).unwrap()
+        serde_json::to_value(self.jobs.task(id).await.unwrap().unwrap()).unwrap()
     }
 
     async fn ended(&self, id: &str) -> Value {
@@ -232,16 +233,15 @@ async fn a_cancelled_import_leaves_nothing_behind() {
     let hub = Hub::start(folder.path()).await;
     let rows: String = (0..60_000).map(|i| format!("{i},A {i},5,M,9:00-10:00\n")).collect();
     let id = hub.submit(&format!("crn,course,cap,days,time\n{rows}"), into("T1")).await.unwrap();
-    let answer: Value = serde_json::from_str(&hub.jobs.cancel(&id).await.unwrap().unwrap()).unwrap();
-    assert_eq!(answer["state"], "cancelled");
+    let cancelled = hub.jobs.cancel(&id).await.unwrap().unwrap();
+    assert_eq!(cancelled.state, TaskState::Cancelled);
     let ended = hub.ended(&id).await;
     assert_eq!(ended["state"], "cancelled");
     assert!(hub.model.term(&TermId::parse("T1").unwrap()).is_none());
     let task = hub.import(TWO, into("T1")).await;
     assert_eq!(task["created"], 2);
-    let done: Value =
-        serde_json::from_str(&hub.jobs.cancel(task["task"].as_str().unwrap()).await.unwrap().unwrap()).unwrap();
-    assert_eq!(done["state"], "done", "a finished import is not cancelled");
+    let done = hub.jobs.cancel(task["task"].as_str().unwrap()).await.unwrap().unwrap();
+    assert_eq!(done.state, TaskState::Done, "a finished import is not cancelled");
     assert!(hub.jobs.cancel("nonsense").await.unwrap().is_none());
 }
 
@@ -261,6 +261,7 @@ async fn rows_of_an_interrupted_import_never_become_visible() {
     hub.store.stage(2, vec![stale, extra]).await.unwrap();
     let body = hub.store.task("x").await.unwrap();
     assert!(body.is_none());
+    // Nor does its document read back: it is reported as failed all the same.
     let running = serde_json::json!({"task": "x", "state": "running"});
     hub.store.put_task(kept("x", TaskState::Running, 1_700_000_000, &running)).await.unwrap();
     drop(hub);
@@ -282,17 +283,23 @@ fn kept(id: &str, state: TaskState, second: i64, body: &Value) -> KeptTask {
     KeptTask { id: id.into(), state, started_at: at, finished_at, body: body.to_string() }
 }
 
+/// A task that a hub left while it was applied.
+fn interrupted(id: &str, term: &str, applying: u64) -> KeptTask {
+    let (id, term) = (TaskId::parse(id).unwrap(), TermId::parse(term).unwrap());
+    let started_at = jiff::Timestamp::from_second(1_700_000_000).unwrap();
+    let report = TaskReport::new(id, Some(term), 9, "staff".to_owned(), started_at);
+    KeptTask::from(&TaskReport { applying: Some(applying), ..report })
+}
+
 #[actix_web::test]
 async fn a_restart_resolves_whether_an_import_was_applied() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, into("T1")).await;
     for (id, term, generation) in [("applied", "T1", 1), ("not-applied", "T1", 2), ("no-term", "T2", 1)] {
-        let body = serde_json::json!({"task": id, "state": "running", "term": term, "applying": generation});
-        hub.store.put_task(kept(id, TaskState::Running, 1_700_000_000, &body)).await.unwrap();
+        hub.store.put_task(interrupted(id, term, generation)).await.unwrap();
     }
-    let events = serde_json::json!({"task": "events", "state": "running", "term": "T1", "applying": 0});
-    hub.store.put_task(kept("events", TaskState::Running, 1_700_000_000, &events)).await.unwrap();
+    hub.store.put_task(interrupted("events", "T1", 0)).await.unwrap();
     drop(hub);
     let hub = Hub::start(folder.path()).await;
     let told = async |id: &str| {

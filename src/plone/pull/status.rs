@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::fields::SectionField;
 
@@ -14,7 +15,7 @@ use crate::plone::pull::PullError;
 pub const PROBLEMS_MAX: usize = 100;
 
 /// What one pull, or all of them, came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct PullCounts {
     /// Sections that visitors of Plone see.
     pub sections: u64,
@@ -79,7 +80,7 @@ impl PullCounts {
 }
 
 /// An item that could not be taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PullProblem {
     /// Its path in Plone, from the site's root.
     pub path: String,
