@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::EnumString;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
@@ -27,6 +26,7 @@ use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::SentBack;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::openapi::schemas::always_true;
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
@@ -222,10 +222,6 @@ pub(super) struct AlertCancelled {
     /// Always true.
     #[schema(schema_with = always_true)]
     cancelled: bool,
-}
-
-fn always_true() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
 }
 
 /// An entry of the sequence of alerts.
