@@ -52,6 +52,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::proxy::Api::openapi,
     super::demo::Api::openapi,
     super::users::Api::openapi,
+    super::imports::Api::openapi,
     super::health::Api::openapi,
 ];
 
