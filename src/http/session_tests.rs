@@ -13,11 +13,17 @@ use crate::clock::SystemClock;
 use crate::domain::section::Credits;
 use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
 use crate::http::error::{header_of, not_found};
+use crate::http::openapi::request_tests::assert_reader_matches_schema;
 use crate::http::request_id::request_id;
 use crate::http::users;
 use crate::identity::accounts::AccountChange;
 use crate::identity::{IdentityDeps, Settings};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
+
+#[test]
+fn reader_and_schema_of_a_sign_in_agree() {
+    assert_reader_matches_schema::<SignInRequest>(&[]);
+}
 
 const OURS: &str = "http://localhost:8000";
 
