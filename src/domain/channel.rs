@@ -1,11 +1,11 @@
-//! What a connection can subscribe to.
+//! Channels that a live session can subscribe to.
 
 use std::fmt;
 
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::role::Role;
 
-/// A channel of the WebSocket.
+/// A channel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// The seats of a whole term.
@@ -18,12 +18,12 @@ pub enum Channel {
     Alerts,
     /// The progress of one import.
     Import(String),
-    /// The hub's numbers, each second.
+    /// The hub's metrics, each second.
     Admin,
 }
 
 impl Channel {
-    /// Reads a channel's name; none if there is no such channel.
+    /// Parses a channel's name; `None` if there is no such channel.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         match name.split_once(':') {
@@ -37,7 +37,7 @@ impl Channel {
         }
     }
 
-    /// Whether somebody of this role (none: a visitor) may listen.
+    /// Returns whether a user with this role may subscribe; `None` is a visitor.
     #[must_use]
     pub fn is_open_to(&self, role: Option<Role>) -> bool {
         match self {

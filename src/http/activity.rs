@@ -10,7 +10,6 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
 use crate::domain::ids::SectionId;
-use crate::domain::outcome::RefusalCode;
 use crate::registration::activity::Recent;
 use crate::registration::pool::RegistrarPool;
 
@@ -80,7 +79,7 @@ impl From<Recent> for Window {
             waitlisted: asked.waitlisted,
             refused: asked.refused,
         });
-        let refusals = RefusalCode::ALL.iter().zip(recent.refusals).filter(|(_, count)| *count > 0);
+        let refusals = recent.refusals.into_iter().filter(|(_, count)| *count > 0);
         Self { hottest: hottest.collect(), refusals: refusals.map(|(code, count)| (code.as_str(), count)).collect() }
     }
 }

@@ -6,7 +6,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
-use strum::EnumString;
+use strum::{EnumCount, EnumString};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
@@ -138,7 +138,7 @@ impl RequestBody for AlertRequest {
 
 fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
     let all = fields.maybe_bool("all")?.unwrap_or(false);
-    let roles = fields.maybe_parsed_list("roles", Role::ALL.len(), "student, staff or admin", Role::parse)?;
+    let roles = fields.maybe_parsed_list("roles", Role::COUNT, "student, staff or admin", Role::parse)?;
     let section = |text: &str| SectionId::parse(text).ok().map(SectionRef);
     let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
     let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;

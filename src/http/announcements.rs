@@ -11,9 +11,9 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::identity::Caller;
-use crate::plone::announcements::{Announcements, News, SignIn, Told};
+use crate::plone::announcements::{Announcements, MemberKey, News, NewsView};
+use crate::plone::cache::ReadError;
 use crate::plone::port::NewsItem;
-use crate::plone::reads::ReadError;
 use crate::text::percent;
 
 use crate::http::auth::Visitor;
@@ -117,17 +117,17 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let found = match &announcements {
         Some(announcements) => visible(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?,
-        None => Told::nothing(),
+        None => NewsView::none(),
     };
-    let news = found.kept.value.clone();
+    let news = found.reply.value.clone();
     let ready = if found.is_personal {
         Arc::new(encode(&news, PERSONAL))
     } else {
         let build = move || (news.version(), encode(&news, REVALIDATE));
-        hot.get("announcements", found.kept.value.version(), build).await?
+        hot.get("announcements", found.reply.value.version(), build).await?
     };
     let mut response = ready.respond(&request).await;
-    response.headers_mut().insert(AGE, HeaderValue::from(found.kept.age.as_secs()));
+    response.headers_mut().insert(AGE, HeaderValue::from(found.reply.age.as_secs()));
     Ok(response)
 }
 
@@ -137,8 +137,8 @@ pub(super) async fn visible(
     caller: Option<&Caller>,
     own_wait: Duration,
     wait: Duration,
-) -> Result<Told, ReadError> {
-    match caller.and_then(SignIn::of) {
+) -> Result<NewsView, ReadError> {
+    match caller.and_then(MemberKey::of) {
         Some(sign_in) => announcements.for_member(&sign_in, own_wait, wait).await,
         None => announcements.for_visitors(wait).await,
     }

@@ -84,7 +84,7 @@ pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
 
 fn problems_page() -> String {
     let mut rows = String::new();
-    for code in ProblemCode::ALL {
+    for code in ProblemCode::all() {
         // Writing to a string does not fail. Titles are ours and hold nothing that HTML would read.
         let _ = write!(
             rows,

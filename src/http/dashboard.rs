@@ -18,8 +18,8 @@ use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::identity::Caller;
 use crate::live::context::Live;
-use crate::plone::announcements::{Announcements, News, Told};
-use crate::plone::reads::ReadError;
+use crate::plone::announcements::{Announcements, News, NewsView};
+use crate::plone::cache::ReadError;
 use crate::registration::readmodel::{ReadModel, Row};
 use crate::registration::section_json::SectionView;
 use crate::store::plans::PlanStore;
@@ -191,7 +191,7 @@ async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Arc<Ne
         None => (News::none(), None, Some("This hub has no Plone.")),
         Some(announcements) => {
             match visible(announcements, Some(caller), DASHBOARD_PART_WAIT, DASHBOARD_PART_WAIT).await {
-                Ok(Told { kept, .. }) => (kept.value, Some(kept.age), kept.error.as_ref().map(plone_words)),
+                Ok(NewsView { reply, .. }) => (reply.value, Some(reply.age), reply.error.as_ref().map(plone_words)),
                 Err(ReadError::Failed(error)) => (News::none(), None, Some(plone_words(&error))),
                 Err(ReadError::Late) => (News::none(), None, Some("The college's Plone has not answered yet.")),
             }

@@ -272,11 +272,13 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
 
 /// The newest demonstration, or none.
 #[derive(Serialize, ToSchema)]
-#[schema(as = NewestDemo)]
 #[serde(untagged)]
-enum Newest {
+enum NewestTask {
+    /// The newest demonstration.
     Some(Task),
+    /// None was run since the hub started.
     None {
+        /// Always null.
         #[schema(schema_with = null)]
         task: (),
     },
@@ -286,16 +288,16 @@ fn null() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Null)
 }
 
-/// Returns the newest demonstration, or `{"task": null}` before the first one (admins).
+/// Returns the newest demonstration (admins); `{"task": null}` before the first one.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/demo",
     operation_id = "demoNewest",
     tag = "administration",
-    responses((status = 200, description = "Its present state.", body = Newest), BadRole)
+    responses((status = 200, description = "Its present state.", body = NewestTask), BadRole)
 )]
 pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
-    let newest = demos.newest().clone().map_or(Newest::None { task: () }, Newest::Some);
+    let newest = demos.newest().clone().map_or(NewestTask::None { task: () }, NewestTask::Some);
     HttpResponse::Ok().insert_header(PRIVATE).json(newest)
 }
 

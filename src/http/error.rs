@@ -7,12 +7,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 
-use crate::domain::outcome::Refusal;
+use crate::domain::refusal::Refusal;
 use crate::http::hot::NotBuilt;
 use crate::http::problem::{ProblemCode, ProblemDocument};
+use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
-use crate::plone::reads::ReadError;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 
 /// The media type of a problem document.
@@ -206,12 +206,12 @@ impl From<ReadError> for Problem {
     }
 }
 
-impl From<AskError> for Problem {
-    fn from(error: AskError) -> Self {
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
         match error {
-            AskError::Overloaded => Self::overloaded(),
-            AskError::OutcomeUnknown => Self::outcome_unknown(),
-            AskError::Failed => Self::internal(error),
+            SubmitError::Overloaded => Self::overloaded(),
+            SubmitError::OutcomeUnknown => Self::outcome_unknown(),
+            SubmitError::Failed => Self::internal(error),
         }
     }
 }
@@ -229,9 +229,10 @@ impl From<Refusal> for Problem {
         let document = &mut problem.document;
         match refusal {
             Refusal::SectionCancelled | Refusal::SectionClosed => {}
-            Refusal::RegistrationClosed { opens_at, closes_at } => {
+            Refusal::RegistrationClosed { opens_at, closes_at, now } => {
                 document.opens_at = Some(opens_at);
                 document.closes_at = Some(closes_at);
+                document.now = Some(now);
             }
             Refusal::AlreadyInCourse { conflicts_with, .. } => document.conflicts_with = Some(vec![conflicts_with]),
             Refusal::TimeConflict { conflicts_with } => document.conflicts_with = Some(conflicts_with),
@@ -253,15 +254,12 @@ impl From<Refusal> for Problem {
 /// Says to the student why a request was refused.
 fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
     match refusal {
-        Refusal::RegistrationClosed { opens_at, closes_at } => {
-            let now = jiff::Timestamp::now();
-            match (opens_at, closes_at) {
-                (None, _) => "Registration for this term has not been announced yet.",
-                (_, Some(closes_at)) if *closes_at <= now => "Registration for this term is over.",
-                _ => "Registration for this term has not opened yet.",
-            }
-            .into()
+        Refusal::RegistrationClosed { opens_at, closes_at, now } => match (opens_at, closes_at) {
+            (None, _) => "Registration for this term has not been announced yet.",
+            (_, Some(closes_at)) if closes_at <= now => "Registration for this term is over.",
+            _ => "Registration for this term has not opened yet.",
         }
+        .into(),
         Refusal::SectionCancelled => "This section will not be taught.".into(),
         Refusal::SectionClosed => "This section takes no new students.".into(),
         Refusal::AlreadyInCourse { conflicts_with, course } => {
@@ -401,6 +399,7 @@ mod tests {
                 Refusal::RegistrationClosed {
                     opens_at: Some("2022-09-07T15:00:00Z".parse().unwrap()),
                     closes_at: None,
+                    now: "2022-09-07T14:59:00Z".parse().unwrap(),
                 },
                 "opens_at",
                 json!("2022-09-07T15:00:00Z"),
@@ -411,6 +410,25 @@ mod tests {
             let document = written(&Problem::from(refusal));
             assert_eq!((&document["status"], &document["code"]), (&json!(409), &json!(code)));
             assert_eq!(document[member], value, "{code}");
+        }
+    }
+
+    #[test]
+    async fn a_closed_window_is_worded_by_the_time_of_the_decision() {
+        let at = |text: &str| Some(format!("2022-09-{text}T15:00:00Z").parse::<jiff::Timestamp>().unwrap());
+        let table = [
+            (None, None, "06", "not been announced"),
+            (None, at("08"), "06", "not been announced"),
+            (at("07"), None, "06", "not opened yet"),
+            (at("07"), at("08"), "06", "not opened yet"),
+            (at("07"), at("08"), "08", "is over"),
+            (at("07"), at("08"), "09", "is over"),
+        ];
+        for (opens_at, closes_at, day, words) in table {
+            let refusal = Refusal::RegistrationClosed { opens_at, closes_at, now: at(day).unwrap() };
+            let document = Problem::from(refusal).into_document();
+            assert_eq!(document.now, at(day));
+            assert!(document.detail.contains(words), "{words}: {}", document.detail);
         }
     }
 

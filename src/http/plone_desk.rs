@@ -15,11 +15,11 @@ use crate::clock::Clock;
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
 use crate::plone::bridge::Bridge;
+use crate::plone::cache::ReadError;
 use crate::plone::outbox::status::{PloneOutboxStatus, RosterState};
 use crate::plone::port::PloneError;
 use crate::plone::pull::PullError;
 use crate::plone::pull::status::{PullCounts, PullProblem, PullStatus};
-use crate::plone::reads::ReadError;
 use crate::plone::rest::{Circuit, PoolStats};
 use crate::store::outbox::{ASIDE_LISTED_MAX, AsideEntry};
 

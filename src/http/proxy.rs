@@ -85,8 +85,8 @@ async fn accept_at_hub(proxy: &PloneProxy, req: &HttpRequest) -> Result<Accepted
     Ok(proxy.accept_at_hub(req, &sender(req, caller)).await?)
 }
 
-/// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards every request
-/// to Plone's own origin to Plone. Nothing of the hub is served there.
+/// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards every
+/// request to Plone's own origin to Plone. Nothing of the hub is served there.
 ///
 /// # Errors
 /// Those of the hub's own services.

@@ -391,7 +391,7 @@ pub async fn patch(
     model.section(&id).ok_or_else(no_such_section)?;
     let detail = describe(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
-    let outcome = pool.ask(&id.term, command).await.ok_or_else(no_such_section)??;
+    let outcome = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
     if outcome == Outcome::NoSuchSection {
         return Err(no_such_section());
     }

@@ -242,7 +242,7 @@ pub async fn put(
     let known = model.term(&id);
     check_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
     let detail = describe(&patch);
-    pool.ask_or_make(id.clone(), Command::PutTerm(patch)).await?;
+    pool.submit_or_create(id.clone(), Command::PutTerm(patch)).await?;
     audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail);
     let term = model
         .term(&id)

@@ -215,7 +215,7 @@ pub fn registration(news: &RegistrationNews) -> ByteString {
         status: notice.standing.as_str(),
         position: news.position,
         reason: notice.reason.as_str(),
-        code: notice.reason.code().map(crate::domain::outcome::RefusalCode::as_str),
+        code: notice.reason.code().map(crate::domain::refusal::RefusalCode::as_str),
         at: notice.at,
     })
 }

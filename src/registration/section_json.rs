@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::meeting::Meeting;
-use crate::domain::section::{Credits, SectionState, SectionStatus};
+use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 
 /// A section and its seats.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -69,30 +69,48 @@ impl<'a> SectionView<'a> {
     /// Returns the public view of a section.
     #[must_use]
     pub fn new(state: &'a SectionState) -> Self {
-        let section = &*state.section;
+        // Every field is named, so that a new one does not compile until it is decided how clients see it.
+        let Section {
+            id,
+            course,
+            component,
+            section,
+            title,
+            credits,
+            instructor,
+            method,
+            campus,
+            meetings,
+            capacity,
+            waitlist_capacity,
+            status,
+            linked,
+            prerequisites,
+            withdrawn,
+        } = &*state.section;
         Self {
-            id: &section.id,
-            term: &section.id.term,
-            crn: &section.id.crn,
-            course: &section.course,
-            component: &section.component,
-            section: section.section.as_deref(),
-            title: section.title.as_deref(),
-            credits: section.credits,
-            instructor: section.instructor.as_deref(),
-            method: section.method.as_deref(),
-            campus: section.campus.as_deref(),
-            meetings: &section.meetings,
-            capacity: section.capacity,
+            id,
+            term: &id.term,
+            crn: &id.crn,
+            course,
+            component,
+            section: section.as_deref(),
+            title: title.as_deref(),
+            credits: *credits,
+            instructor: instructor.as_deref(),
+            method: method.as_deref(),
+            campus: campus.as_deref(),
+            meetings,
+            capacity: *capacity,
             enrolled: state.enrolled_total(),
             open: state.open(),
-            waitlist_capacity: section.waitlist_capacity,
+            waitlist_capacity: *waitlist_capacity,
             waitlisted: state.waitlisted_total(),
-            status: section.status,
-            linked: &section.linked,
+            status: *status,
+            linked,
             reserved: [],
-            prerequisites: &section.prerequisites,
-            withdrawn: section.withdrawn,
+            prerequisites,
+            withdrawn: *withdrawn,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use strum::{EnumCount, VariantArray};
 use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
@@ -12,7 +13,7 @@ use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
 use crate::domain::event::Event;
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TaskId, TermId, USER_LEN_MAX, UserName};
 use crate::domain::meeting::{Days, Meeting};
-use crate::domain::outcome::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::Standing;
 use crate::domain::role::Role;
 use crate::domain::section::{Credits, SectionStatus};
@@ -60,30 +61,23 @@ schemas! {
     UserName => text(r"^\S+$", "A user name: 1 to 120 bytes without white space.")
         .min_length(Some(1)).max_length(Some(USER_LEN_MAX));
     Credits => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).description(Some("A number of credits."));
-    Role => one_of(&Role::ALL, "What a user may do. Each role may do what the one before may, except that only a \
+    Role => one_of(Role::VARIANTS, "What a user may do. Each role may do what the one before may, except that only a \
         `student` holds seats.");
     SectionStatus => one_of(
-        &[SectionStatus::Open, SectionStatus::Closed, SectionStatus::Cancelled],
+        SectionStatus::VARIANTS,
         "`closed` accepts no newcomers and keeps everyone enrolled; `cancelled` will not be taught.",
     );
     Standing => names(
-        [Standing::Enrolled, Standing::Waitlisted, Standing::Dropped].map(Standing::as_str),
+        Standing::VARIANTS.iter().map(|standing| standing.as_str()),
         "A student's standing in a section.",
     );
-    RefusalCode => names(RefusalCode::ALL.map(RefusalCode::as_str), "Why a rule of registration refuses a request.");
+    RefusalCode => names(RefusalCode::VARIANTS.iter().map(|code| code.as_str()), "Why a rule of registration refuses a request.");
     Priority => one_of(
-        &[Priority::Low, Priority::Medium, Priority::High, Priority::Critical],
+        Priority::VARIANTS,
         "How urgent an alert is.",
     );
     Category => one_of(
-        &[
-            Category::System,
-            Category::Workflow,
-            Category::Schedule,
-            Category::Content,
-            Category::Security,
-            Category::Emergency,
-        ],
+        Category::VARIANTS,
         "What an alert is about.",
     );
     Days => ArrayBuilder::new().items(names(Days::from_bits(0x7f).names(), "A weekday."))
@@ -117,7 +111,7 @@ schemas! {
             course is settled when the alert goes out."))
         .property("all", ObjectBuilder::new().schema_type(Type::Boolean)
             .description(Some("Everyone, including visitors who have not signed in.")))
-        .property("roles", list(reference::<Role>(), Role::ALL.len()))
+        .property("roles", list(reference::<Role>(), Role::COUNT))
         .property("sections", list(reference::<SectionId>(), AUDIENCE_LEN_MAX))
         .property("courses", list(
             any_text().min_length(Some(1)).max_length(Some(COURSE_LEN_MAX)).build().into(),
@@ -220,8 +214,8 @@ mod tests {
         assert_conforms(&section);
         assert_conforms(&UserName::parse("josé@college.edu").unwrap());
         assert_conforms(&Credits(1_500));
-        for role in Role::ALL {
-            assert_conforms(&role);
+        for role in Role::VARIANTS {
+            assert_conforms(role);
         }
         assert_conforms(&SectionStatus::Cancelled);
         assert_conforms(&Priority::default());
