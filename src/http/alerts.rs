@@ -98,9 +98,9 @@ struct AlertRequest {
     title: String,
     #[schema(min_length = 1, max_length = 2_000)]
     message: String,
-    /// `medium` when absent.
+    #[schema(inline, default = "medium")]
     priority: Option<Priority>,
-    /// `system` when absent.
+    #[schema(inline, default = "system")]
     category: Option<Category>,
     audience: Audience,
     /// In the future: it goes out then.
@@ -434,4 +434,17 @@ pub async fn cancel(
     }
     audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
     Ok(HttpResponse::NoContent().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<AlertRequest>(&[("audience", json!({ "all": true }))]);
+    }
 }

@@ -52,7 +52,6 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::proxy::Api::openapi,
     super::demo::Api::openapi,
     super::users::Api::openapi,
-    super::imports::Api::openapi,
     super::health::Api::openapi,
 ];
 
