@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::{EnumCount, EnumString};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
@@ -27,6 +26,7 @@ use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::SentBack;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::openapi::schemas::always_true;
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
@@ -98,9 +98,9 @@ struct AlertRequest {
     title: String,
     #[schema(min_length = 1, max_length = 2_000)]
     message: String,
-    /// `medium` when absent.
+    #[schema(inline, default = "medium")]
     priority: Option<Priority>,
-    /// `system` when absent.
+    #[schema(inline, default = "system")]
     category: Option<Category>,
     audience: Audience,
     /// In the future: it goes out then.
@@ -222,10 +222,6 @@ pub(super) struct AlertCancelled {
     /// Always true.
     #[schema(schema_with = always_true)]
     cancelled: bool,
-}
-
-fn always_true() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
 }
 
 /// An entry of the sequence of alerts.
@@ -438,4 +434,17 @@ pub async fn cancel(
     }
     audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
     Ok(HttpResponse::NoContent().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<AlertRequest>(&[("audience", json!({ "all": true }))]);
+    }
 }
