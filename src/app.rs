@@ -14,7 +14,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 
-use crate::alerts::receipts::Acks;
+use crate::alerts::receipts::ReceiptWriter;
 use crate::bridge::Bridge;
 use crate::bus::Bus;
 use crate::clock::{Clock, SystemClock};
@@ -129,9 +129,9 @@ pub async fn serve(config: Config, with_demo: bool) -> anyhow::Result<()> {
     let alive = identity.clone();
     let days = u64::from(config.alerts.retention_days);
     let live = Arc::new(Live {
-        registry: core.registry.clone(),
+        presence: core.presence.clone(),
         alerts: Arc::new(core.store.clone()),
-        acks: Acks::new(Arc::new(core.store.clone())),
+        receipts: ReceiptWriter::new(Arc::new(core.store.clone())),
         model: core.model.clone(),
         clock: core.clock.clone(),
         is_alive: Box::new(move |caller| alive.is_alive(caller)),
@@ -222,7 +222,7 @@ fn observed(shared: &Shared) -> Observed {
         writer: shared.core.store.gauge(),
         pool: shared.core.pool.clone(),
         model: shared.core.model.clone(),
-        registry: shared.core.registry.clone(),
+        presence: shared.core.presence.clone(),
         bus: shared.core.bus.gauge(),
         imports: shared.core.imports.clone(),
         identity: shared.identity.clone(),

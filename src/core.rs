@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::bus::local::{Events, LocalBus};
+use crate::bus::local::LocalBus;
+use crate::bus::{EventSource, Events};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::imports::csv::CsvSchedules;
 use crate::imports::{ImportDeps, Imports};
-use crate::live::presence::{ConnectionLimits, Registry};
+use crate::live::presence::{ConnectionLimits, Presence};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::registrar::RegistrarDeps;
@@ -27,8 +28,8 @@ pub struct Core {
     pub pool: Arc<RegistrarPool>,
     /// Who imports.
     pub imports: Arc<Imports>,
-    /// Who is connected.
-    pub registry: Arc<Registry>,
+    /// The list of live connections.
+    pub presence: Arc<Presence>,
     /// Who is told.
     pub bus: Arc<LocalBus>,
     /// What time it is.
@@ -57,10 +58,10 @@ impl Core {
             per_address: config.limits.connections_per_address,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let registry = Arc::new(Registry::new(limits));
-        let listening = registry.clone();
-        let (bus, events) = LocalBus::new(move |user| listening.is_listening(user));
-        let bus = Arc::new(bus);
+        let presence = Arc::new(Presence::new(limits));
+        let connected = presence.clone();
+        let bus = Arc::new(LocalBus::new(move |user| connected.is_connected(user)));
+        let events = bus.subscribe();
         let model = Arc::new(ReadModel::new());
         let deps = RegistrarDeps {
             store: Arc::new(store.clone()),
@@ -82,7 +83,7 @@ impl Core {
             zone: config.college.timezone.clone(),
         })
         .await?;
-        Ok((Self { store, model, pool, imports: Arc::new(imports), registry, bus, clock }, events))
+        Ok((Self { store, model, pool, imports: Arc::new(imports), presence, bus, clock }, events))
     }
 }
 

@@ -19,13 +19,14 @@ use eduhub::clock::SystemClock;
 use eduhub::domain::command::{Command, SectionPatch, StagedImport, StagedSection, TermPatch};
 use eduhub::domain::decide::imported;
 use eduhub::domain::ids::{Crn, SANDBOX_PREFIX, SectionId, TermId, UserName};
+use eduhub::domain::import::TaskState;
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::imports::csv::CsvSchedules;
 use eduhub::imports::{ImportDeps, ImportError, ImportOptions, Imports};
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
 use eduhub::registration::registrar::RegistrarDeps;
-use eduhub::store::imports::{ImportStore, KeptTask, TASKS_KEPT, TaskState};
+use eduhub::store::imports::{ImportStore, KeptTask, TASKS_KEPT};
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use jiff::tz::TimeZone;
@@ -36,8 +37,8 @@ struct Listening(Mutex<Vec<Value>>);
 
 impl Bus for Listening {
     fn publish(&self, event: Event) {
-        if let Event::Import { frame, .. } = event {
-            self.0.lock().unwrap().push(serde_json::from_slice(&frame).unwrap());
+        if let Event::ImportProgress(progress) = event {
+            self.0.lock().unwrap().push(serde_json::to_value(&*progress).unwrap());
         }
     }
     fn is_listening(&self, _: &UserName) -> bool {
@@ -230,7 +231,7 @@ async fn whoever_listens_hears_the_way_and_the_end() {
     .await
     .expect("the last frame says how it ended");
     let frames = hub.bus.0.lock().unwrap().clone();
-    assert!(frames.iter().all(|f| f["type"] == "import" && f["task"] == task["task"]));
+    assert!(frames.iter().all(|f| f["task"] == task["task"]));
     assert_eq!(frames.last().unwrap()["created"], 2);
 }
 

@@ -467,11 +467,13 @@ async fn a_commit_is_told_to_listeners_after_it_is_published_with_everyone_who_m
     let mut words = Vec::new();
     for event in stage.ear.0.lock().unwrap().drain(..) {
         match event {
-            Event::Registrations(news) => words.extend(news.iter().map(|n| {
-                let (who, standing) = (&n.notice.student, n.notice.standing.as_str());
-                format!("{who} {standing} {:?}", n.position)
-            })),
-            Event::Moved(moved) => words.extend(moved.iter().map(|m| format!("{} moved to {}", m.student, m.position))),
+            Event::RegistrationsChanged { registrations, positions, .. } => {
+                words.extend(registrations.iter().map(|change| {
+                    let (who, standing) = (&change.notice.student, change.notice.standing.as_str());
+                    format!("{who} {standing} {:?}", change.position)
+                }));
+                words.extend(positions.iter().map(|moved| format!("{} moved to {}", moved.student, moved.position)));
+            }
             other => panic!("{other:?}"),
         }
     }

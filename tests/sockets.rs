@@ -104,7 +104,7 @@ fn a_place_that_is_not_kept_or_not_reached_is_told_as_a_gap_with_all_that_is_kep
     for n in 0..10 {
         hub.post(&n.to_string());
     }
-    hub.forget(4);
+    hub.delete_oldest(4);
     let mut old = hub.connect("?since=2");
     assert_eq!(old.wait_for("a gap", |f| f["type"] == "gap"), json!({"type": "gap", "from": 3, "to": 4}));
     let mut ahead = hub.connect("?since=99");
@@ -226,7 +226,7 @@ fn what_is_not_there_or_not_open_is_told_and_the_connection_stays() {
     visitor.wait_for("pong", |f| f["type"] == "pong");
     let mut staff = hub.connect("?user=eve&role=staff");
     staff.subscribe(&["import:1"]);
-    hub.tell_import("1", &json!({"type": "import", "task": "1", "rows": 7}));
+    hub.publish_import("1", 7);
     assert_eq!(staff.wait_for("progress", |f| f["type"] == "import")["rows"], 7);
 }
 
@@ -253,7 +253,7 @@ fn what_breaks_the_rules_is_closed_with_its_code() {
         client.stream().write_all(&bytes).unwrap();
         assert_eq!(client.wait_for_close().0, code, "{what}");
     }
-    hub.wait_until("all of them are forgotten", || hub.live.registry.is_empty());
+    hub.wait_until("all of them are forgotten", || hub.live.presence.is_empty());
 }
 
 #[test]
@@ -294,12 +294,12 @@ fn a_slow_reader_is_told_to_come_back_while_others_get_everything() {
         let seq = hub.post(&message);
         quick.wait_for("the alert", |f| f["seq"] == seq);
         sent += 1;
-        hub.live.registry.evicted.load(Ordering::Relaxed) == 1
+        hub.live.presence.evicted.load(Ordering::Relaxed) == 1
     });
     assert_eq!(alerts(quick.seen()), (1..=sent).collect::<Vec<_>>());
     let (code, _) = slow.wait_for_close();
     assert_eq!(code, 4008);
-    assert_eq!(hub.live.registry.len(), 1);
+    assert_eq!(hub.live.presence.len(), 1);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn an_evicted_client_resumes_and_has_every_alert_once() {
     let mut last = 0;
     hub.wait_until("it is evicted", || {
         last = hub.post(&message);
-        hub.live.registry.evicted.load(Ordering::Relaxed) == 1
+        hub.live.presence.evicted.load(Ordering::Relaxed) == 1
     });
     assert_eq!(slow.wait_for_close().0, 4008);
     let got = slow.seen();
@@ -356,7 +356,7 @@ fn one_too_many_is_upgraded_and_closed_with_4009() {
     second.wait_for("live", |f| f["type"] == "live");
     assert_eq!(hub.connect("").wait_for_close().0, 4009);
     drop(first);
-    hub.wait_until("a place is free", || hub.live.registry.len() == 1);
+    hub.wait_until("a place is free", || hub.live.presence.len() == 1);
     hub.connect("").wait_for("live", |f| f["type"] == "live");
 }
 
@@ -368,13 +368,13 @@ fn a_client_that_gives_no_sign_of_life_is_given_up() {
     silent.wait_for("live", |f| f["type"] == "live");
     let mut alive = hub.connect("");
     let deadline = Instant::now() + PATIENCE;
-    while hub.live.registry.len() > 1 {
+    while hub.live.presence.len() > 1 {
         assert!(Instant::now() < deadline);
         alive.send(&json!({"type": "ping"}));
         alive.wait_for("pong", |f| f["type"] == "pong");
     }
-    assert_eq!(hub.live.registry.reaped.load(Ordering::Relaxed), 1);
-    assert!(hub.live.registry.sessions()[0].rtt_ms().is_some(), "the other one answers pings");
+    assert_eq!(hub.live.presence.reaped.load(Ordering::Relaxed), 1);
+    assert!(hub.live.presence.sessions()[0].rtt_ms().is_some(), "the other one answers pings");
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn everyone_is_told_to_come_back_when_the_hub_goes() {
         assert_eq!((code, (500..=20_000).contains(&retry_ms)), (1012, true));
     }
     assert_eq!(hub.connect("").wait_for_close().0, 1012, "nobody is taken in any more");
-    assert!(hub.live.registry.is_empty());
+    assert!(hub.live.presence.is_empty());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Time is an argument. Everybody may call this module; it calls nobody.
 //!
 //! - [`ids`]: names of terms, sections and people, parsed once at the rim
+//! - [`import`]: the state and the result of an import
 //! - [`meeting`], [`section`], [`term`]: what a college schedules
 //! - [`registration`]: what a student holds; [`realm`]: which terms a caller may see
 //! - [`command`]: everything that can be asked of a term; [`outcome`]: every answer, in order of precedence
@@ -21,6 +22,7 @@ pub mod decide;
 pub mod draft;
 pub mod event;
 pub mod ids;
+pub mod import;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;

@@ -2,6 +2,7 @@
 //! student's own doing.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::alert::{AlertContent, Category, Priority};
 use crate::domain::audience::Audience;
@@ -11,7 +12,8 @@ use crate::domain::registration::Standing;
 use crate::domain::section::Section;
 
 /// Why a registration is what it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The student asked for it.
     Own,
@@ -42,7 +44,7 @@ impl Reason {
 }
 
 /// One change of one registration, as its student should hear it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// Whom it concerns.
     pub student: UserName,

@@ -1,6 +1,7 @@
 //! Every answer that a term can give, refusals in their order of precedence.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId};
 use crate::domain::registration::Standing;
@@ -10,7 +11,8 @@ use crate::domain::section::Credits;
 ///
 /// (Holds, prerequisites, linked sections and restrictions will stand between these, at the places that the order of
 /// the contract gives them.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// The term's window is not open.
     RegistrationClosed,

@@ -1,12 +1,14 @@
 //! What a student holds, or held.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::Crn;
 use crate::domain::outcome::RefusalCode;
 
 /// How a student stands to a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// Has a seat.
     Enrolled,

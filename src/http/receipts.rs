@@ -34,7 +34,7 @@ fn no_such_alert() -> Problem {
 /// `POST /api/v1/alerts/{id}/ack`: the caller has seen it. Once more changes nothing.
 pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let ack = Ack { alert: path_param(&request, "id")?, user: caller.user, role: caller.role, at: live.clock.now() };
-    if live.acks.clone().keep(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
+    if live.receipts.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
 /// `GET /api/v1/alerts/{id}/receipts?limit=`: of all whom the hub knows. A limit of 0 asks for the totals alone.
@@ -42,7 +42,7 @@ pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Resul
     let limit = Query::of(&request)?.u32("limit", 0..=LISTED_MAX)?.unwrap_or(LISTED_MAX);
     let receipts =
         live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
-    let online = live.registry.count_people(|caller| receipts.reach.includes(caller));
+    let online = live.presence.count_people(|caller| receipts.reach.includes(caller));
     let list = |list: &[Receipt]| list.iter().map(receipt_json).collect::<Vec<_>>();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({
         "recipients": receipts.seen_total + receipts.unseen_total,

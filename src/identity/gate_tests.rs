@@ -15,7 +15,7 @@ impl Clock for SetClock {
 
 /// A bus that remembers who was signed out.
 #[derive(Default)]
-struct Heard(Mutex<Vec<(String, Option<String>)>>);
+struct Heard(Mutex<Vec<(String, Option<uuid::Uuid>)>>);
 impl Bus for Heard {
     fn publish(&self, event: Event) {
         match event {
@@ -124,7 +124,7 @@ async fn a_logout_ends_one_token_at_once_and_after_a_restart_too() {
         hub.restart().await;
     }
     let told = hub.heard.0.lock().clone();
-    assert_eq!(told, [("ann".to_owned(), Some(first.caller.token_id.to_string()))]);
+    assert_eq!(told, [("ann".to_owned(), Some(first.caller.token_id))]);
 }
 
 #[actix_web::test]

@@ -5,13 +5,14 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::command::{StagedImport, StagedSection};
 use crate::domain::decide::imported;
+use crate::domain::import::{Change, ChangeKind, TaskReport};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::FileSection;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::section_json::SectionJson;
 use crate::store::imports::CHUNK_LEN;
 
-use crate::imports::task::{Change, LIST_LEN_MAX, TaskReport};
+use crate::imports::task::LIST_LEN_MAX;
 
 /// Fields that say which section it is, or follow from others, or are not a file's to say.
 const NOT_COMPARED: [&str; 6] = ["id", "term", "crn", "open", "reserved", "withdrawn"];
@@ -43,8 +44,8 @@ fn change(before: Option<&SectionState>, after: &SectionState) -> Change {
         // The last import's totals are kept to be compared with, and shown nowhere else.
         changed.insert("file_totals".to_owned(), json!([before.file_totals, after.file_totals]));
     }
-    let kind = if before.is_some() { "update" } else { "create" };
-    Change { section: after.section.id.to_string(), change: kind, fields: changed }
+    let kind = if before.is_some() { ChangeKind::Update } else { ChangeKind::Create };
+    Change { section: after.section.id.clone(), change: kind, fields: changed }
 }
 
 /// The comparison of a file with a term: what an import stages, chunk by chunk.

@@ -32,15 +32,16 @@ use uuid::Uuid;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::domain::ids::{TermId, UserName};
+use crate::domain::ids::{TaskId, TermId, UserName};
+use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::domain::realm::Realm;
 use crate::imports::schedule::ScheduleReader;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
-use crate::store::imports::{ImportStore, TaskState};
+use crate::store::imports::{ImportStore, KeptTask};
 
-use task::{Live, Phase, TaskReport};
+use task::Live;
 
 /// Imports that may wait behind the one under way; each holds an upload on the disk.
 pub const QUEUE_MAX: usize = 4;
@@ -143,7 +144,7 @@ struct Job {
 
 struct Inner {
     deps: ImportDeps,
-    live: Mutex<HashMap<String, Arc<Live>>>,
+    live: Mutex<HashMap<TaskId, Arc<Live>>>,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
     /// Imports that ended: done, failed, cancelled.
@@ -151,7 +152,7 @@ struct Inner {
 }
 
 impl Inner {
-    fn live(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
         self.live.lock()
     }
 
@@ -269,11 +270,11 @@ impl Imports {
         if bytes == 0 {
             return Err(ImportError::Empty);
         }
-        let id = Uuid::now_v7().to_string();
+        let id = TaskId::from(Uuid::now_v7());
         let by = by.as_str().to_owned();
         let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, deps.clock.now());
         (report.dry_run, report.partial) = (options.dry_run, options.partial);
-        let kept = report.kept();
+        let kept = KeptTask::from(&report);
         let live = Arc::new(Live::new(report));
         {
             let mut all = self.inner.live();
@@ -290,7 +291,7 @@ impl Imports {
             self.inner.live().remove(&id);
             return Err(error);
         }
-        Ok(id)
+        Ok(id.to_string())
     }
 
     fn hand_over(&self, job: Job) -> Result<(), ImportError> {
@@ -306,7 +307,7 @@ impl Imports {
     pub async fn task(&self, id: &str) -> Result<Option<String>, StoreError> {
         let live = self.inner.live().get(id).cloned();
         match live {
-            Some(live) => Ok(Some(live.report().json())),
+            Some(live) => Ok(Some(KeptTask::from(&*live.report()).body)),
             None => Ok(self.inner.deps.store.task(id).await?.map(|task| task.body)),
         }
     }

@@ -12,17 +12,18 @@ use tokio::runtime::Runtime;
 use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
 use crate::domain::ids::TermId;
+use crate::domain::import::{Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
 use crate::registration::readmodel::Snapshot;
 use crate::registration::registrar::AskError;
-use crate::store::imports::TaskState;
+use crate::store::imports::KeptTask;
 use crate::store::{StoreError, StoreFuture};
 use crate::text::csv_text::safe_cell;
 
 use crate::imports::compare::Comparing;
-use crate::imports::task::{LIST_LEN_MAX, Phase};
+use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Inner, Job};
 
 /// The time between two frames of progress: five a second are smooth.
@@ -125,10 +126,8 @@ impl Run<'_> {
     fn tell(&mut self, now: bool) {
         if now || self.framed.is_none_or(|at| at.elapsed() >= FRAME_PAUSE) {
             self.framed = Some(Instant::now());
-            let report = self.job.live.report();
-            let (task, frame) = (report.task.clone(), report.frame());
-            drop(report);
-            self.inner.deps.bus.publish(Event::Import { task, frame });
+            let progress = self.job.live.report().progress();
+            self.inner.deps.bus.publish(Event::ImportProgress(Arc::new(progress)));
         }
     }
 
@@ -158,7 +157,7 @@ impl Run<'_> {
         let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
         let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
         let task = self.job.live.report().task.clone();
-        let file = File::create(self.inner.errors_path(&task)).map_err(io)?;
+        let file = File::create(self.inner.errors_path(task.as_str())).map_err(io)?;
         let mut csv = csv::Writer::from_writer(BufWriter::new(file));
         csv.write_record(["line", "column", "value", "message"]).map_err(csv_error)?;
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
@@ -342,7 +341,7 @@ impl Run<'_> {
             return Err(Stop::Cancelled);
         }
         self.job.live.report().applying = Some(generation);
-        let kept = self.job.live.report().kept();
+        let kept = KeptTask::from(&*self.job.live.report());
         let store = self.inner.deps.store.clone();
         self.wait(|| store.put_task(kept.clone()))
     }
@@ -427,7 +426,7 @@ impl Run<'_> {
                 // It stays as it is written down; the next start finds out how it ended.
                 Err(Stop::Unknown) => return,
             };
-            report.kept()
+            KeptTask::from(&*report)
         };
         let (task, state) = (kept.id.clone(), kept.state.as_str());
         log::info!("import {task} is {state}");

@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::bus::metrics::{CircuitState, Connections, PloneState, Queues};
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::role::Role;
-use crate::live::frames;
 use crate::machine::resident_bytes;
 use crate::observe::metrics::Metrics;
-use crate::observe::series::{Charts, Connections, EVERY, PloneState, Present, Queues, Reading};
+use crate::observe::series::{Charts, EVERY, Present, Reading};
+use crate::plone::rest::Circuit;
 
 use crate::observe::Observed;
 
@@ -30,8 +31,7 @@ impl Observed {
                 seconds.tick().await;
                 let now = Instant::now();
                 observed.pool.outcomes().turn(now);
-                let numbers = told.add(clock.now(), now, observed.reading(&metrics));
-                bus.publish(Event::Metrics(frames::metrics(&numbers).into_bytes()));
+                bus.publish(Event::Metrics(told.add(clock.now(), now, observed.reading(&metrics))));
             }
         });
         charts
@@ -43,7 +43,7 @@ impl Observed {
             request: metrics.request_took(),
             registration: outcomes.took(),
             commit: self.writer.commit_took.counts(),
-            fanout: self.registry.fanout.counts(),
+            fanout: self.presence.fanout.counts(),
             registrations: outcomes.given(),
             refusals: outcomes.refusals().iter().sum(),
             present: self.present(),
@@ -52,7 +52,7 @@ impl Observed {
 
     fn present(&self) -> Present {
         let mut connections = Connections::default();
-        for (role, count) in self.registry.by_role() {
+        for (role, count) in self.presence.by_role() {
             *match role {
                 None => &mut connections.visitor,
                 Some(Role::Student) => &mut connections.student,
@@ -66,15 +66,23 @@ impl Observed {
             queues: Queues {
                 registrar: self.pool.accepted(),
                 journal: self.writer.queued.load(Relaxed),
-                relay: self.registry.relays_waiting.load(Relaxed),
+                relay: self.presence.relay_queue.load(Relaxed),
                 outbox: plone.map_or(0, |desk| desk.outbox.status().depth),
             },
             memory_bytes: resident_bytes(),
             plone: PloneState {
                 ok: plone.map(|desk| desk.is_well()),
-                circuit: plone.map(|desk| desk.client.stats().circuit.as_str()),
+                circuit: plone.map(|desk| circuit_state(desk.client.stats().circuit)),
             },
             demonstration: self.model.has_sandbox(),
         }
+    }
+}
+
+const fn circuit_state(circuit: Circuit) -> CircuitState {
+    match circuit {
+        Circuit::Closed => CircuitState::Closed,
+        Circuit::Open => CircuitState::Open,
+        Circuit::HalfOpen => CircuitState::HalfOpen,
     }
 }

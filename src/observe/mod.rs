@@ -14,7 +14,7 @@ use crate::http::health::Readiness;
 use crate::http::plone_desk::PloneDesk;
 use crate::identity::Identity;
 use crate::imports::Imports;
-use crate::live::presence::Registry;
+use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
@@ -29,8 +29,8 @@ pub struct Observed {
     pub pool: Arc<RegistrarPool>,
     /// What is published.
     pub model: Arc<ReadModel>,
-    /// Who is connected.
-    pub registry: Arc<Registry>,
+    /// The list of live connections.
+    pub presence: Arc<Presence>,
     /// The bus.
     pub bus: Arc<BusGauge>,
     /// The imports.
@@ -134,17 +134,17 @@ impl Observed {
     }
 
     fn watch_connections(&self, metrics: &Metrics) -> prometheus::Result<()> {
-        let registry = self.registry.clone();
+        let presence = self.presence.clone();
         let read = Box::new(move || {
-            let by_role = registry.by_role().into_iter();
+            let by_role = presence.by_role().into_iter();
             by_role.map(|(role, count)| (role.map_or("visitor", Role::as_str), number(count))).collect()
         });
         metrics.watch_values("eduhub_sessions", "WebSockets that are connected, by role", "role", read)?;
-        let count = |name, help, read: fn(&Registry) -> u64| {
-            let registry = self.registry.clone();
-            metrics.watch_count(name, help, move || read(&registry))
+        let count = |name, help, read: fn(&Presence) -> u64| {
+            let presence = self.presence.clone();
+            metrics.watch_count(name, help, move || read(&presence))
         };
-        count("eduhub_frames_sent_total", "Frames sent over WebSockets", Registry::frames_sent)?;
+        count("eduhub_frames_sent_total", "Frames sent over WebSockets", Presence::frames_sent)?;
         count("eduhub_sessions_evicted_total", "WebSockets closed because they were too slow", |r| {
             r.evicted.load(Relaxed)
         })?;

@@ -1,5 +1,5 @@
-//! The live side around a real store, on a port of its own. Who somebody is stands in the query: identity is not what
-//! these tests are about.
+//! Broker, relays and WebSockets around a real store, on a port of their own. The caller's identity is part of the query
+//! string, because these tests are not about sign-ins.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use actix_web::{App, HttpRequest, HttpServer, web};
-use eduhub::alerts::receipts::Acks;
+use eduhub::alerts::receipts::ReceiptWriter;
 use eduhub::bus::local::LocalBus;
-use eduhub::bus::{Bus, Event};
+use eduhub::bus::{Bus, Event, EventSource};
 use eduhub::clock::{Clock, SystemClock};
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
-use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
+use eduhub::domain::ids::{Crn, SectionId, TaskId, TermId, UserName};
+use eduhub::domain::import::TaskReport;
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
@@ -22,7 +23,7 @@ use eduhub::identity::{Caller, Source};
 use eduhub::live::broker::{Broker, DrainAll};
 use eduhub::live::close::Close;
 use eduhub::live::context::{Live, LiveOptions};
-use eduhub::live::presence::{ConnectionLimits, Registry};
+use eduhub::live::presence::{ConnectionLimits, Presence};
 use eduhub::live::relay::Relay;
 use eduhub::live::ws::{self, Opening};
 use eduhub::registration::readmodel::ReadModel;
@@ -71,9 +72,9 @@ impl Hub {
         model.publish_loaded(term());
         let limits = ConnectionLimits { all: options.connections_max, ..Default::default() };
         let live = Arc::new(Live {
-            registry: Arc::new(Registry::new(limits)),
+            presence: Arc::new(Presence::new(limits)),
             alerts: Arc::new(store.clone()),
-            acks: Acks::new(Arc::new(store.clone())),
+            receipts: ReceiptWriter::new(Arc::new(store.clone())),
             model,
             clock: Arc::new(SystemClock),
             is_alive: Box::new(|_| true),
@@ -83,8 +84,9 @@ impl Hub {
                 ..LiveOptions::default()
             },
         });
-        let registry = live.registry.clone();
-        let (bus, events) = LocalBus::new(move |user| registry.is_listening(user));
+        let presence = live.presence.clone();
+        let bus = LocalBus::new(move |user| presence.is_connected(user));
+        let events = bus.subscribe();
         let (say, ready) = mpsc::channel();
         let shared = live.clone();
         thread::spawn(move || {
@@ -113,7 +115,7 @@ impl Hub {
         Self { live, address, store, bus, broker, runtime, server, _folder: folder }
     }
 
-    /// Connects; the query says who and since when.
+    /// Connects with a query string that states the caller and the position at which to resume.
     pub(crate) fn connect(&self, query: &str) -> Socket {
         Socket::connect_to(self.address, &format!("/alerts/ws{query}"), None, &[])
     }
@@ -143,35 +145,39 @@ impl Hub {
         let (source, sender) = ("staff".to_owned(), "test".to_owned());
         let alert = Alert { id, seq: None, content, source, sender, created_at: now };
         let alert = self.runtime.block_on(self.store.post(alert, now.to_zoned_datetime(TimeZone::UTC))).unwrap();
-        self.bus.publish(Event::AlertsStored);
+        self.bus.publish(Event::AlertsStored { seq: alert.seq });
         alert.seq.unwrap()
     }
 
-    /// Forgets the oldest `count` entries of the alerts.
-    pub(crate) fn forget(&self, count: usize) {
+    /// Deletes the oldest `count` entries of the sequence of alerts.
+    pub(crate) fn delete_oldest(&self, count: usize) {
         let forget = self.store.forget_before(Timestamp::MAX, count);
         assert_eq!(self.runtime.block_on(forget).unwrap(), count);
     }
 
     pub(crate) fn sign_out(&self, user: &str, token: Option<u128>) {
         let user = UserName::parse(user).unwrap();
-        self.bus.publish(Event::SignedOut { user, token: token.map(|t| Uuid::from_u128(t).to_string()) });
+        self.bus.publish(Event::SignedOut { user, token: token.map(Uuid::from_u128) });
     }
 
-    pub(crate) fn tell_import(&self, task: &str, frame: &Value) {
-        self.bus.publish(Event::Import { task: task.to_owned(), frame: frame.to_string().into_bytes().into() });
+    /// Publishes the progress of an import that has read `rows` rows.
+    pub(crate) fn publish_import(&self, task: &str, rows: u64) {
+        let task = TaskId::parse(task).unwrap();
+        let mut report = TaskReport::new(task, None, 1, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
+        report.rows = rows;
+        self.bus.publish(Event::ImportProgress(Arc::new(report)));
     }
 
     pub(crate) fn drain(&self) {
         self.broker.do_send(DrainAll);
     }
 
-    /// Publishes a commit in which each of these sections has one more student; the sequence after it.
+    /// Publishes a commit in which each of these sections has one more student, and returns the sequence after it.
     pub(crate) fn take_seats(&self, crns: &[&str]) -> u64 {
         take_seats(&self.live.model, crns)
     }
 
-    /// Commits without a pause for a while, on a thread; it returns the last sequence.
+    /// Publishes commits without a pause for a while, on a thread that returns the last sequence.
     pub(crate) fn keep_changing_seats(&self) -> JoinHandle<u64> {
         let model = self.live.model.clone();
         thread::spawn(move || {
@@ -185,7 +191,7 @@ impl Hub {
         })
     }
 
-    /// What a `GET /api/v1/seats` would answer, sorted by section.
+    /// Returns the rows of `GET /api/v1/seats`, sorted by section.
     pub(crate) fn seats(&self) -> Vec<Value> {
         let snapshot = self.live.model.term(&TermId::parse(TERM).unwrap()).unwrap().snapshot();
         let mut text = Vec::new();
@@ -198,7 +204,7 @@ impl Hub {
     pub(crate) fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !condition() {
-            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            assert!(Instant::now() < deadline, "timed out waiting until {what}");
             thread::yield_now();
         }
     }
@@ -206,7 +212,7 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
-        // Sent at once; what it would wait for is of no interest any more.
+        // The stop is requested at once; the future that waits for it is dropped.
         drop(self.server.stop(false));
     }
 }

@@ -5,11 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::event::Event;
 use crate::domain::ids::{SANDBOX_PREFIX, TermId};
+use crate::domain::import::TaskState;
 use crate::domain::section::SectionState;
 use crate::store::StoreFuture;
-use crate::store::imports::{
-    CHUNK_LEN, EventCursor, EventPage, EventTally, ImportStore, KeptTask, TASKS_KEPT, TaskState,
-};
+use crate::store::imports::{CHUNK_LEN, EventCursor, EventPage, EventTally, ImportStore, KeptTask, TASKS_KEPT};
 
 use crate::store::sqlite::rows::{maybe_time_at, put_section, time_at, unreadable};
 use crate::store::sqlite::{SqliteStore, events};
