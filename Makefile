@@ -1,9 +1,9 @@
 # What can be done with EduHub from a fresh clone. `make` alone lists it.
 
 CARGO ?= cargo
-# The hub that the tests of the pages start: built with the features that the other tests need, or all that it stands
-# on would be built a second time.
-BUILD_HUB = $(CARGO) build --locked --bin eduhub --test rush
+# The hub that the page tests start. Naming a Rust test (the smallest one) builds it with the features that the Rust
+# tests need; without one, cargo would build most dependencies a second time.
+BUILD_HUB = $(CARGO) build --locked --bin eduhub --test tidy
 # Tests wait for Plone and for Chromium half of their time: more of them at once than there are processors.
 PROCESSORS := $(shell nproc)
 TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
@@ -61,7 +61,7 @@ run-plone: plone ## the hub in front of that Plone, on http://127.0.0.1:8000
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-bench: ## measures the hub beside what it is compared to
+bench: plone-template ## measures the hub beside what it is compared to (one part: cargo bench --bench hub -- registrations)
 	$(CARGO) bench --locked --bench hub
 
 page-bench: chromium ## measures the student's page while 500 of 3,465 sections change each second, for SECONDS=300

@@ -16,12 +16,10 @@
 
 pub mod alerts;
 pub mod app;
-pub mod bridge;
 pub mod bus;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod core;
 pub mod demo;
 pub mod domain;
 pub mod histogram;

@@ -1,5 +1,5 @@
-//! What fan-out is compared to: the textbook broadcast with actix-web-actors. One actor a connection, one lobby that
-//! sends the text to each address, no memory of anything. It runs in a process of its own, as the hub does.
+//! The server that fan-out is compared to: the textbook broadcast with actix-web-actors. One actor per connection, one
+//! lobby that sends the text to each address; nothing is stored. It runs in its own process, as the hub does.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -11,10 +11,10 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use actix_web_actors::ws;
 
-/// The argument with which this program is the bare server.
+/// The argument that makes this program the bare server.
 pub const ARGUMENT: &str = "serve-bare";
 
-/// A bare server in a process of its own; it ends when this goes.
+/// A bare server in its own process. Dropping it ends the process.
 pub struct Bare {
     child: Child,
     pub address: SocketAddr,
@@ -111,7 +111,7 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Session {
     fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, context: &mut Self::Context) {
         match message {
             Ok(ws::Message::Ping(payload)) => context.pong(&payload),
-            // What a crowd takes for the answer to its hello.
+            // The answer that a crowd expects to its hello.
             Ok(ws::Message::Text(_)) => context.text(r#"{"type":"subscribed","channel":"seats:all"}"#),
             Ok(ws::Message::Close(_)) | Err(_) => context.stop(),
             Ok(_) => {}
@@ -132,7 +132,7 @@ async fn broadcast(body: String, lobby: web::Data<Addr<Lobby>>) -> HttpResponse 
     HttpResponse::Ok().finish()
 }
 
-/// The bare server: prints its address and serves until it is killed.
+/// Runs the bare server: prints its address and serves until the process is killed.
 pub fn serve() {
     let served = actix_web::rt::System::new().block_on(async {
         let lobby = web::Data::new(Lobby::default().start());
@@ -142,7 +142,7 @@ pub fn serve() {
                 .route("/alerts/ws", web::get().to(connect))
                 .route("/broadcast", web::post().to(broadcast))
         };
-        // Only what the clients need: connections that do nothing for a while are kept.
+        // The clients' connections are idle between alerts and must be kept.
         let server = HttpServer::new(app)
             .keep_alive(Duration::from_secs(75))
             .client_request_timeout(Duration::from_secs(60))

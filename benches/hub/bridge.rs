@@ -1,6 +1,6 @@
-//! What the hub adds to Plone's own time, and what it saves: one section read from bare Plone, through the hub's
-//! `/plone/` (nothing cached), and from what the hub keeps; and content made, changed and read through `/plone/` beside
-//! bare Plone. One after the other, in turns, on kept connections.
+//! What the hub adds to Plone's own response time, and what it saves: one section read from bare Plone, through the hub's
+//! `/plone/` (nothing cached), and from the hub's own copy; and content created, changed and read through `/plone/` beside
+//! bare Plone. One request at a time, the ways taken in turns. Reads use kept connections.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::server::{Home, Server};
 use crate::table::{held, number, percentile};
 use crate::{setting, table};
 
-/// How often each thing is read, and how often content is made.
+/// Reads of each way, and pages created.
 const READS: usize = 300;
 const WRITES: usize = 40;
 
@@ -31,7 +31,7 @@ pub fn run() {
     content(&plone, &server, &member, setting("EDUHUB_BENCH_WRITES", WRITES));
 }
 
-/// One way of reading.
+/// A way of reading, and its response times.
 struct Way {
     name: &'static str,
     client: Client,
@@ -43,7 +43,7 @@ fn reading(plone: &Plone, server: &Server, member: &str, path: &str, id: &str, r
     let bare = || Client::connect(plone.address()).expect("Plone takes connections");
     let way = |name, client, path: String| Way { name, client, path, times: Vec::new() };
     let token = plone.login(DEAN, PASSWORD);
-    // What Plone does of its own to have its links lead through the hub.
+    // Plone's virtual hosting, which makes its links lead through the hub, costs time of its own.
     let hosted = format!("/VirtualHostBase/http/{}/Plone/VirtualHostRoot/_vh_plone{path}", server.address());
     let mut ways = [
         way("bare Plone, a visitor", bare(), format!("/Plone{path}")),
@@ -59,7 +59,7 @@ fn reading(plone: &Plone, server: &Server, member: &str, path: &str, id: &str, r
     for turn in 0..=reads {
         for way in &mut ways {
             let (_, took) = timed(&mut way.client, "GET", &way.path, None, 200);
-            // The first answer of each warms up.
+            // The first turn warms up.
             if turn > 0 {
                 way.times.push(took);
             }
@@ -74,10 +74,10 @@ fn reading(plone: &Plone, server: &Server, member: &str, path: &str, id: &str, r
     table::print(&format!("One section, read {reads} times in turns"), &["", "p50 µs", "p95 µs", "p99 µs"], &rows);
     let added = |with: Duration, bare: Duration| with.as_secs_f64().mul_add(1e6, -bare.as_secs_f64() * 1e6);
     for (who, added) in [("visitor", added(medians[2], medians[1])), ("member", added(medians[5], medians[4]))] {
-        println!("  adds under 1,000 µs at p50, for a {who}: {} ({added:.0})", held(added < 1_000.0));
+        println!("  the hub adds under 1,000 µs at p50 for a {who}: {} ({added:.0})", held(added < 1_000.0));
     }
     let slowest = medians[6..].iter().max().map_or(0.0, |time| time.as_secs_f64() * 1e6);
-    println!("  kept answers under 1,000 µs at p50: {} ({slowest:.0} at most)", held(slowest < 1_000.0));
+    println!("  the hub's own answers under 1,000 µs at p50: {} ({slowest:.0} at most)", held(slowest < 1_000.0));
 }
 
 fn content(plone: &Plone, server: &Server, member: &str, writes: usize) {
@@ -87,14 +87,14 @@ fn content(plone: &Plone, server: &Server, member: &str, writes: usize) {
         for (way, (address, token, site)) in
             [(plone.address(), token.as_str(), "/Plone"), (server.address(), member, "/plone")].into_iter().enumerate()
         {
-            // Plone closes the connection after some answers, so each turn has its own.
+            // Plone closes a connection after some answers, so each request has its own.
             let connect = || Client::connect(address).expect("connections are taken").signed_in(token);
             let short = format!("bench-{way}-{number}");
             let page = json!({"@type": "Document", "id": short, "title": format!("Page {number}")});
             let item = format!("{site}/{short}");
             let (_, created) = timed(&mut connect(), "POST", site, Some(&page), 201);
             let (read, took) = timed(&mut connect(), "GET", &item, None, 200);
-            assert_eq!(read["title"], page["title"], "what was made is read");
+            assert_eq!(read["title"], page["title"], "the created page is read back");
             let change = json!({"title": format!("Page {number}, changed")});
             let (_, updated) = timed(&mut connect(), "PATCH", &item, Some(&change), 200);
             for (kind, time) in [created, took, updated].into_iter().enumerate() {
@@ -116,7 +116,7 @@ fn content(plone: &Plone, server: &Server, member: &str, writes: usize) {
     table::print(&format!("Content, {writes} times each, as a Site Administrator"), &columns, &rows);
 }
 
-/// One call and its time.
+/// Sends a request and returns the answer's JSON and the response time.
 fn timed(client: &mut Client, method: &str, path: &str, body: Option<&Value>, status: u16) -> (Value, Duration) {
     let mut headers = vec![("Accept", "application/json"), ("Prefer", "return=representation")];
     let bytes = body.map(ToString::to_string).unwrap_or_default();

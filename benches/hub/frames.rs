@@ -1,4 +1,4 @@
-//! Thousands of WebSocket clients that cost little (RFC 6455): each reads frames and looks only at how they begin.
+//! Thousands of WebSocket clients that cost little processor time (RFC 6455): each parses only how a frame begins.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
-/// Connections that are being made at once: less than any listener's backlog.
+/// Connections opened at once: fewer than any listener's backlog.
 const CONNECTING_MAX: usize = 128;
-/// How long a crowd waits for what it counts.
+/// Longest wait for a count; the benchmark panics after it.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// The mask of every frame sent; a server undoes it, whatever it is.
+/// Mask of every frame sent; its value does not matter to a server.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// What the clients of a crowd have seen.
+/// Counts of what the clients of a crowd received.
 #[derive(Debug)]
 pub struct Seen {
     pub connected: Cell<usize>,
@@ -41,7 +41,7 @@ impl Seen {
     }
 }
 
-/// Clients that are connected; they hang up when it goes.
+/// Connected clients. Dropping it disconnects them.
 pub struct Crowd {
     pub seen: Rc<Seen>,
     tasks: Vec<JoinHandle<()>>,
@@ -56,7 +56,7 @@ impl Drop for Crowd {
 }
 
 impl Crowd {
-    /// Connects a client for each upgrade request; each sends `hello` once it is through, when there is one.
+    /// Connects a client for each upgrade request. Each sends `hello`, if any, once it is connected.
     pub async fn gather(address: SocketAddr, upgrades: Vec<Vec<u8>>, hello: Option<String>) -> Self {
         let seen = Rc::new(Seen {
             connected: Cell::new(0),
@@ -89,25 +89,35 @@ impl Crowd {
         crowd
     }
 
-    /// Waits until the alerts seen by all clients together are so many; when the last of them came.
-    pub async fn alerts_are(&self, wanted: usize) -> Instant {
-        self.wait_until(&self.seen.alerts, wanted, "alerts received").await
+    /// Sets how many alerts all clients together are to receive. Must be called before the last of them is sent: every
+    /// client may have it before its sender reads the response.
+    pub fn expect_alerts(&self, wanted: usize) {
+        self.seen.wanted.set(wanted);
+    }
+
+    /// Waits for the expected alerts. Returns when the last of them arrived.
+    pub async fn alerts_arrived(&self) -> Instant {
+        self.wait_until(&self.seen.alerts, self.seen.wanted.get(), "alerts received").await
     }
 
     async fn wait_until(&self, counter: &Cell<usize>, wanted: usize, what: &str) -> Instant {
-        if counter.get() < wanted {
-            self.seen.wanted.set(wanted);
-            if tokio::time::timeout(WAIT_MAX, self.seen.enough.notified()).await.is_err() {
-                let (gone, why) = (self.seen.hung_up.get(), self.seen.why.borrow());
-                panic!("{} of {wanted} {what} after {WAIT_MAX:?}; {gone} hung up, lastly: {why:?}", counter.get());
+        self.seen.wanted.set(wanted);
+        let enough = async {
+            // Another counter may have reached the number, or this one before the wait began.
+            while counter.get() < wanted {
+                self.seen.enough.notified().await;
             }
+        };
+        if tokio::time::timeout(WAIT_MAX, enough).await.is_err() {
+            let (gone, why) = (self.seen.hung_up.get(), self.seen.why.borrow());
+            panic!("{} of {wanted} {what} after {WAIT_MAX:?}; {gone} hung up, lastly: {why:?}", counter.get());
         }
         self.seen.wanted.set(usize::MAX);
         self.seen.last.get()
     }
 }
 
-/// The request that opens a WebSocket.
+/// Returns the bytes of the request that opens a WebSocket.
 pub fn upgrade(path: &str, token: Option<&str>) -> Vec<u8> {
     let authorization = token.map(|t| format!("Authorization: Bearer {t}\r\n")).unwrap_or_default();
     format!(
@@ -117,7 +127,7 @@ pub fn upgrade(path: &str, token: Option<&str>) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A final, masked frame.
+/// Encodes a final, masked frame.
 fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
     match u8::try_from(payload.len()) {
@@ -180,7 +190,7 @@ async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>, filled: usize) -> io
     if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(count) }
 }
 
-/// The first whole, unmasked frame: its opcode, its payload, its length with the header.
+/// Decodes the first complete, unmasked frame: its opcode, its payload, its length with the header.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let (head, length) = match *bytes.get(1)? {
         126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
@@ -190,7 +200,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     Some((bytes[0] & 0x0F, bytes.get(head..head + length)?, head + length))
 }
 
-/// Whether a frame says that seats are subscribed, which is what each client asks for.
+/// Returns whether a frame confirms the subscription to seats that each client asks for.
 fn is_subscribed(payload: &[u8]) -> bool {
     payload.starts_with(br#"{"type":"subscribed","channel":"seats:"#)
 }

@@ -1,5 +1,5 @@
-//! HTTP load that costs little: one connection a user, request bytes built beforehand, and of an answer only the status
-//! line, the length and the tag are read.
+//! HTTP load that costs little processor time: one connection per user, request bytes built beforehand, and of a response
+//! only the status line, the length and the tag are parsed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long one answer may take before the benchmark gives up.
+/// Longest wait for one response; the benchmark panics after it.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// One kept connection.
+/// A kept connection.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What is looked at of an answer.
+/// The parts of a response that the benchmark reads.
 pub struct Reply<'a> {
     pub status: u16,
     pub head: &'a [u8],
@@ -31,7 +31,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 2048] })
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its response.
     pub async fn exchange(&mut self, request: &[u8]) -> io::Result<Reply<'_>> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
@@ -58,7 +58,7 @@ impl Connection {
     }
 }
 
-/// The lengths of head and body, once the head is whole.
+/// Returns the lengths of head and body, once the head is complete.
 fn lengths(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return Ok(None) };
     let head = &bytes[..end + 4];
@@ -71,14 +71,14 @@ fn lengths(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
     Ok(Some((head.len(), length)))
 }
 
-/// The value of a header field; `name` in lower case with its colon.
+/// Returns the value of a header field; `name` is in lower case with its colon.
 pub fn field<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let line =
         head.split(|b| *b == b'\n').find(|l| l.len() >= name.len() && l[..name.len()].eq_ignore_ascii_case(name));
     line.map(|line| line[name.len()..].trim_ascii())
 }
 
-/// The bytes of a request of a signed-in user.
+/// Returns the bytes of a signed-in user's request.
 pub fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     let json = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
     format!(
@@ -89,7 +89,7 @@ pub fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A span of time that counts: what begins before it only warms up.
+/// The span of time that is measured. Requests that begin before it warm up.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     pub begins: Instant,
@@ -111,7 +111,11 @@ impl Window {
     }
 }
 
-/// Ends the benchmark when an answer never comes.
+/// Waits for a response for at most [`ANSWER_MAX`].
+///
+/// # Panics
+///
+/// When no response comes: the benchmark has failed.
 pub async fn patiently<T>(what: &str, answer: impl Future<Output = io::Result<T>>) -> T {
     match tokio::time::timeout(ANSWER_MAX, answer).await {
         Ok(Ok(answer)) => answer,

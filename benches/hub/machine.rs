@@ -1,11 +1,11 @@
-//! What the operating system says: processors, open files, the memory and processor time of a process.
+//! Facts from the operating system: processors, open files, the memory and processor time of a process.
 
 use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// A line on what this machine is.
+/// Describes this machine's processors.
 pub fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -13,21 +13,21 @@ pub fn describe() -> String {
     format!("{cores} cores of {}", model.unwrap_or("an unknown processor").trim())
 }
 
-/// Lets this process, and what it starts, open as many files as it may; says how many.
+/// Raises the limit of open files, for this process and its children, to the hard limit. Returns the new limit.
 pub fn raise_file_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// The resident memory of a process in bytes (`VmRSS` of proc_pid_status(5)).
+/// Returns the resident memory of a process in bytes (`VmRSS` of proc_pid_status(5)).
 pub fn resident_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") * 1024
 }
 
-/// The processor time that a process has used, in user and system mode (fields 14 and 15 of proc_pid_stat(5), in
+/// Returns the processor time that a process has used, in user and system mode (fields 14 and 15 of proc_pid_stat(5), in
 /// hundredths of a second).
 pub fn processor_time(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
@@ -37,12 +37,12 @@ pub fn processor_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// The threads of a process.
+/// Returns the number of threads of a process.
 pub fn threads(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs").count()
 }
 
-/// The files and sockets that a process has open.
+/// Returns the number of files and sockets that a process has open.
 pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs").count()
 }

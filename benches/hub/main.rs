@@ -1,15 +1,17 @@
-//! What `make bench` runs: the hub as it is shipped, measured from outside on this machine, beside what it is compared
-//! to and in one run with it. `cargo bench --bench hub -- PART…` runs some parts only.
+//! The benchmark behind `make bench`: the release build of the hub, measured from outside on this machine, beside what it
+//! is compared to and in one run with it. `cargo bench --bench hub -- PART…` runs only the named parts.
 //!
-//! - [`start`]: an empty store to ready, and the size of the program
-//! - [`registrations`]: durable registrations through HTTP, beside a request that does nothing and beside bare fsync
-//! - [`fanout`]: memory for each WebSocket and deliveries of an alert, beside [`bare`], the textbook broadcast
+//! - [`start`]: time from an empty store to ready, and the size of the program
+//! - [`registrations`]: durable registrations over HTTP, beside a request that does nothing and beside bare fdatasync
+//! - [`fanout`]: memory per WebSocket and deliveries of an alert, beside [`bare`], the textbook broadcast
 //! - [`mixed`]: 200 users who read and register while a 64 MiB import runs
-//! - [`bridge`]: what the hub adds to the time of a real Plone, and what it saves
+//! - [`bridge`]: what the hub adds to the response time of a real Plone, and what it saves
 //! - [`outage`]: registrations, alerts and dashboards with that Plone healthy and failing in each way
 //!
-//! The load is generated in this one process on one thread ([`load`], [`frames`]), which shares the machine with the
-//! server: what is printed is what both together can do. Everything stays on 127.0.0.1, and ends by itself.
+//! One thread of this process generates the load ([`load`], [`frames`]) and shares the machine with the server: the
+//! printed numbers are what both reach together. Every connection stays on 127.0.0.1.
+//!
+//! Tables go to standard output, progress to standard error.
 
 #![allow(
     unreachable_pub,
@@ -17,7 +19,7 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a benchmark prints, and ends where it cannot go on"
+    reason = "a benchmark prints its results, and stops at the first failure"
 )]
 
 mod bare;
@@ -33,45 +35,99 @@ mod start;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod table;
+mod throughput;
 
 use std::future::Future;
+use std::process::ExitCode;
+use std::time::Instant;
 
-/// The parts, in the order in which they run.
-const PARTS: [(&str, fn()); 6] = [
-    ("start", start::run),
-    ("registrations", registrations::run),
-    ("fanout", fanout::run),
-    ("mixed", mixed::run),
-    ("bridge", bridge::run),
-    ("outage", outage::run),
-];
+use support::plone::Plone;
 
-fn main() {
-    // `--bench` is what cargo adds.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    if arguments.first().is_some_and(|a| a == bare::ARGUMENT) {
-        return bare::serve();
-    }
-    if let Some(unknown) = arguments.iter().find(|a| PARTS.iter().all(|(name, _)| name != a)) {
-        eprintln!("no part is called `{unknown}`; there are {}", PARTS.map(|(name, _)| name).join(", "));
-        std::process::exit(2);
-    }
-    let files = machine::raise_file_limit();
-    println!("{} (load and server together), {files} open files at most for each process", machine::describe());
-    for (name, part) in PARTS {
-        if arguments.is_empty() || arguments.iter().any(|a| a == name) {
-            part();
-        }
-    }
+/// One part of the benchmark.
+struct Part {
+    /// Name on the command line.
+    name: &'static str,
+    /// What the part measures, for the progress line.
+    measures: &'static str,
+    needs_plone: bool,
+    run: fn(),
 }
 
-/// Runs the load on this one thread.
+/// The parts, in the order in which they run.
+const PARTS: [Part; 6] = [
+    Part { name: "start", measures: "time to ready and program size", needs_plone: false, run: start::run },
+    Part {
+        name: "registrations",
+        measures: "durable registrations over HTTP",
+        needs_plone: false,
+        run: registrations::run,
+    },
+    Part { name: "fanout", measures: "one alert to 10,000 WebSockets", needs_plone: false, run: fanout::run },
+    Part { name: "mixed", measures: "200 users beside a 64 MiB import", needs_plone: true, run: mixed::run },
+    Part { name: "bridge", measures: "the hub in front of Plone, and bare Plone", needs_plone: true, run: bridge::run },
+    Part { name: "outage", measures: "the hub while Plone fails", needs_plone: true, run: outage::run },
+];
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    if arguments.first().is_some_and(|a| a == bare::ARGUMENT) {
+        bare::serve();
+        return ExitCode::SUCCESS;
+    }
+    let parts = match chosen_parts(&arguments) {
+        Ok(parts) => parts,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let files = machine::raise_file_limit();
+    println!("{} for load and server together, at most {files} open files per process", machine::describe());
+    for (index, part) in parts.iter().enumerate() {
+        let place = format!("{} ({} of {})", part.name, index + 1, parts.len());
+        eprintln!("\n{place}: {} ...", part.measures);
+        let begun = Instant::now();
+        (part.run)();
+        eprintln!("{place}: done in {:.0} s", begun.elapsed().as_secs_f64());
+    }
+    ExitCode::SUCCESS
+}
+
+/// Returns the parts that the arguments name, all of them when they name none.
+///
+/// # Errors
+///
+/// Says which name is unknown, or that a part needs Plone and Plone is not installed. Both are found before any part
+/// runs: the first three alone take minutes.
+fn chosen_parts(names: &[String]) -> Result<Vec<&'static Part>, String> {
+    if let Some(unknown) = names.iter().find(|name| PARTS.iter().all(|part| part.name != name.as_str())) {
+        let known = list(PARTS.iter());
+        return Err(format!("There is no part `{unknown}`. The parts are: {known}."));
+    }
+    let parts: Vec<_> = PARTS.iter().filter(|part| names.is_empty() || names.iter().any(|n| n == part.name)).collect();
+    if parts.iter().any(|part| part.needs_plone) && !Plone::is_installed() {
+        let needing = list(parts.into_iter().filter(|part| part.needs_plone));
+        let others = list(PARTS.iter().filter(|part| !part.needs_plone));
+        return Err(format!(
+            "Plone is not installed, and these parts need it: {needing}.\nRun `make plone-template` to install it, or \
+             name parts that do without it: {others}."
+        ));
+    }
+    Ok(parts)
+}
+
+fn list(parts: impl Iterator<Item = &'static Part>) -> String {
+    parts.map(|part| part.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs the load on this thread.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, work)
 }
 
-/// A number from the environment, so that a quick look need not take as long as a measurement.
+/// Returns a number from the environment, which shortens a run that is not a measurement.
 fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }

@@ -1,5 +1,5 @@
-//! 200 users who look and register at their own pace in front of a real Plone, while nothing else runs and while 64 MiB
-//! are imported into another term: whether background work slows anyone.
+//! 200 users who read and register at a fixed pace in front of a real Plone, first alone and then while 64 MiB are
+//! imported into another term: whether background work slows them down.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -17,25 +17,36 @@ use crate::support::plone::Plone;
 use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 use crate::table::{millis, number, percentile};
+use crate::throughput::{self, Stopwatch, Throughput};
 use crate::{block_on, machine, setting, table};
 
 const USERS: usize = 200;
-/// Each user asks so often: 2,000 requests a second in all, so that there is something left for the import.
+/// Time between two requests of one user: 2,000 requests a second in all, which leaves room for the import.
 const PACE: Duration = Duration::from_millis(100);
-/// How often an import is asked whether it has ended.
+/// Time between two looks at the state of an import.
 const POLL: Duration = Duration::from_millis(100);
-/// The longest that an import may take.
+/// Longest time that an import may take.
 const IMPORT_MAX: Duration = Duration::from_secs(300);
-/// The size of the file: the most that the hub takes.
+/// Size of the file: the largest that the hub accepts.
 const FILE_BYTES: usize = 64 * 1024 * 1024;
+/// Kind of the requests that take or drop a seat.
+const REGISTRATION: &str = "registration";
 
-/// The times of the answers by kind of request.
+/// Response times by kind of request.
 type Times = BTreeMap<&'static str, Vec<Duration>>;
+
+/// Counts of one measurement.
+#[derive(Debug, Default)]
+struct Count {
+    times: Times,
+    /// Seats taken and seats dropped.
+    writes: usize,
+}
 
 /// Prints the part.
 pub fn run() {
     let plone = Plone::start();
-    // What is imported here is not for Plone: it would be busy with it for hours.
+    // Plone would need hours to take over the imported sections.
     let home = before_plone(Home::new(), &plone.url()).setting("plone.write_schedules", "false");
     let server = home.serve();
     wait_for_sections(&server);
@@ -46,14 +57,18 @@ pub fn run() {
     let (file, file_rows) = big_file();
     let mut rows = Vec::new();
     let mut imports = Vec::new();
-    rows.extend(table_rows("no import", with_users(&server, &tokens, || thread::sleep(quiet)).1));
+    let ((), count, throughput) = with_users(&server, &tokens, || thread::sleep(quiet));
+    rows.extend(table_rows("no import", count, throughput));
     for (name, dry_run) in [("dry run of 64 MiB", true), ("import of 64 MiB", false)] {
-        let (import, times) = with_users(&server, &tokens, || import(&server, &staff, &file, dry_run));
-        rows.extend(table_rows(name, times));
+        let (import, count, throughput) = with_users(&server, &tokens, || import(&server, &staff, &file, dry_run));
+        rows.extend(table_rows(name, count, throughput));
         imports.push((name, import));
     }
-    let columns = ["", "answers", "p50 ms", "p95 ms", "p99 ms", "slowest ms"];
-    table::print(&format!("{USERS} mixed users, each a request every {PACE:?}"), &columns, &rows);
+    let [writes, answers, server_time] = throughput::COLUMNS;
+    let columns = ["", writes, answers, server_time, "p50 ms", "p95 ms", "p99 ms", "slowest ms"];
+    table::print(&format!("{USERS} mixed users, each sends a request every {PACE:?}"), &columns, &rows);
+    throughput::print_notes();
+    println!("  the server's processor time includes the import that runs");
     for (name, import) in imports {
         let Import { took, before, most, after, state } = import;
         let mib = |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20));
@@ -73,18 +88,23 @@ pub fn run() {
     }
 }
 
-fn table_rows(name: &str, times: Times) -> Vec<Vec<String>> {
-    let mut all: Vec<Duration> = times.values().flatten().copied().collect();
-    let row = |name: String, times: &mut Vec<Duration>| {
-        let [p50, p95, p99, most] = [50, 95, 99, 100].map(|p| millis(percentile(times, p)));
-        vec![name, number(times.len() as f64), p50, p95, p99, most]
+/// Returns a row for all requests and one for each kind. Processor time cannot be told apart by kind.
+fn table_rows(name: &str, count: Count, throughput: Throughput) -> Vec<Vec<String>> {
+    let mut all: Vec<Duration> = count.times.values().flatten().copied().collect();
+    let row = |name: String, rates: [String; 3], times: &mut Vec<Duration>| {
+        let times = [50, 95, 99, 100].map(|p| millis(percentile(times, p)));
+        [name].into_iter().chain(rates).chain(times).collect()
     };
-    let mut rows = vec![row(name.to_owned(), &mut all)];
-    rows.extend(times.into_iter().map(|(kind, mut times)| row(format!("  {kind}"), &mut times)));
+    let mut rows = vec![row(name.to_owned(), throughput.cells(), &mut all)];
+    rows.extend(count.times.into_iter().map(|(kind, mut times)| {
+        let writes = if kind == REGISTRATION { throughput.per_second(count.writes) } else { 0.0 };
+        let rates = [number(writes), number(throughput.per_second(times.len())), String::new()];
+        row(format!("  {kind}"), rates, &mut times)
+    }));
     rows
 }
 
-/// What an import did and took.
+/// Outcome of an import, and the server's memory in bytes before, during and after it.
 struct Import {
     took: Duration,
     before: u64,
@@ -93,7 +113,7 @@ struct Import {
     state: Value,
 }
 
-/// Uploads the file and waits until its task has ended.
+/// Uploads the file and waits for the end of its task.
 fn import(server: &Server, staff: &str, file: &[u8], dry_run: bool) -> Import {
     let (begun, before) = (Instant::now(), machine::resident_bytes(server.pid()));
     let mut most = before;
@@ -113,7 +133,7 @@ fn import(server: &Server, staff: &str, file: &[u8], dry_run: bool) -> Import {
     }
 }
 
-/// A schedule of 64 MiB with rows as long as those of a real one, prose included.
+/// Returns a schedule of 64 MiB, with rows as long as those of a real one and their number.
 fn big_file() -> (Vec<u8>, usize) {
     let mut text = String::with_capacity(FILE_BYTES);
     text += "crn,subject,number,section,title,credits,component,days,time,date_range,capacity,waitlist_capacity,\
@@ -140,32 +160,41 @@ fn big_file() -> (Vec<u8>, usize) {
     (text.into_bytes(), rows)
 }
 
-/// Runs the users while `meanwhile` runs on a thread of its own, and until it has ended.
-fn with_users<T: Send>(server: &Server, tokens: &[String], meanwhile: impl FnOnce() -> T + Send) -> (T, Times) {
+/// Runs the users for as long as `meanwhile` takes on its own thread. Returns its result and what the users did.
+fn with_users<T: Send>(
+    server: &Server,
+    tokens: &[String],
+    meanwhile: impl FnOnce() -> T + Send,
+) -> (T, Count, Throughput) {
     let address = server.address();
     thread::scope(|scope| {
         block_on(async {
-            let (times, over) = (Rc::new(RefCell::new(Times::new())), Rc::new(Cell::new(false)));
+            let (count, over) = (Rc::new(RefCell::new(Count::default())), Rc::new(Cell::new(false)));
             let ids = Rc::new(schedule().ids());
             let mut users = Vec::with_capacity(tokens.len());
             for (number, token) in tokens.iter().enumerate() {
                 let connection = patiently("connecting", Connection::open(address)).await;
                 let user = User { connection, token: token.clone(), ids: ids.clone(), etag: None, held: Vec::new() };
-                users.push(tokio::task::spawn_local(user.work(number, times.clone(), over.clone())));
+                users.push(tokio::task::spawn_local(user.work(number, count.clone(), over.clone())));
             }
+            let stopwatch = Stopwatch::start(server.pid());
             let (done, wait) = tokio::sync::oneshot::channel();
             scope.spawn(move || drop(done.send(meanwhile())));
             let result = wait.await.expect("the work beside the users failed");
             over.set(true);
+            let (server, lasted) = (stopwatch.used(), stopwatch.elapsed());
             for user in users {
                 user.await.expect("a user failed");
             }
-            (result, times.take())
+            let count = count.take();
+            let answers = count.times.values().map(Vec::len).sum();
+            let throughput = Throughput { writes: count.writes, answers, server, lasted };
+            (result, count, throughput)
         })
     })
 }
 
-/// One user on one connection.
+/// A user on one connection.
 struct User {
     connection: Connection,
     token: String,
@@ -175,26 +204,29 @@ struct User {
 }
 
 impl User {
-    async fn work(mut self, number: usize, times: Rc<RefCell<Times>>, over: Rc<Cell<bool>>) {
+    async fn work(mut self, number: usize, count: Rc<RefCell<Count>>, over: Rc<Cell<bool>>) {
         let mut random = Random::seeded(number as u64);
         let mut next = Instant::now() + PACE.mul_f64(number as f64 / USERS as f64);
         while !over.get() {
             tokio::time::sleep_until(next.into()).await;
-            // Whoever was kept waiting for the answer before has wanted this one since its own time.
+            // A request delayed by a slow answer counts from the time when it was due (coordinated omission).
             let late = next.elapsed() > PACE;
             let begun = if late { next } else { Instant::now() };
-            let kind = self.ask(&mut random).await;
-            times.borrow_mut().entry(kind).or_default().push(begun.elapsed());
+            let (kind, writes) = self.send(&mut random).await;
+            let mut count = count.borrow_mut();
+            count.times.entry(kind).or_default().push(begun.elapsed());
+            count.writes += writes;
             next += PACE;
         }
-        // Whoever comes next starts with an empty week.
+        // The next measurement starts with empty schedules.
         for id in std::mem::take(&mut self.held) {
             self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), &[200]).await;
         }
     }
 
-    async fn ask(&mut self, random: &mut Random) -> &'static str {
-        match random.below(100) {
+    /// Sends a request. Returns its kind, and how many seats it took or dropped.
+    async fn send(&mut self, random: &mut Random) -> (&'static str, usize) {
+        let kind = match random.below(100) {
             0..15 => {
                 self.call("GET", "/api/v1/dashboard", &[200]).await;
                 "dashboard"
@@ -216,11 +248,9 @@ impl User {
                 self.call("GET", "/api/v1/alerts?since=0&limit=50", &[200]).await;
                 "alerts"
             }
-            _ => {
-                self.register(random).await;
-                "registration"
-            }
-        }
+            _ => return (REGISTRATION, self.register(random).await),
+        };
+        (kind, 0)
     }
 
     async fn seats(&mut self) {
@@ -234,17 +264,19 @@ impl User {
         self.etag = field(reply.head, b"etag:").map(|tag| String::from_utf8_lossy(tag).into_owned());
     }
 
-    async fn register(&mut self, random: &mut Random) {
+    /// Takes a seat, or drops the oldest one. Returns 1 when the seat changed, 0 when it was refused or held already.
+    async fn register(&mut self, random: &mut Random) -> usize {
         if self.held.len() >= 4 {
             let id = self.held.remove(0);
             self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), &[200]).await;
-            return;
+            return 1;
         }
         let id = self.ids[cart(random, &self.ids)[0]].clone();
         let status = self.call("PUT", &format!("/api/v1/me/registrations/{id}"), &[200, 201, 409]).await;
         if status == 201 {
             self.held.push(id);
         }
+        usize::from(status == 201)
     }
 
     async fn call(&mut self, method: &str, path: &str, may_be: &[u16]) -> u16 {

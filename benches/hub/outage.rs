@@ -1,5 +1,5 @@
-//! A morning without Plone: students register, staff send alerts and everyone looks at a dashboard, with Plone healthy
-//! and with each way in which it can fail, in one run. What should be seen: the same times, and nothing that grows.
+//! A morning without Plone: students register, staff send alerts and members read their dashboard, with Plone healthy
+//! and failing in each way, in one run. Expected: the same response times, and memory, threads and files that stay.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,18 +15,28 @@ use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::table::{held, millis, number, percentile};
+use crate::throughput::{self, Stopwatch, Throughput};
 use crate::{block_on, machine, setting, table};
 
-/// Students who register beside those who look at their dashboards.
+/// Students who register, beside the members who read their dashboard.
 const REGISTERING: usize = 100;
-/// Each asks so often.
+/// Time between two requests of one student or member.
 const PACE: Duration = Duration::from_millis(100);
-/// Staff send an alert so often.
+/// Time between two alerts.
 const ALERT_PACE: Duration = Duration::from_millis(50);
-/// How long each state of Plone lasts.
+/// Seconds that each state of Plone lasts.
 const SECONDS: usize = 10;
 
+/// Response times by kind of request.
 type Times = BTreeMap<&'static str, Vec<Duration>>;
+
+/// Counts of one measurement.
+#[derive(Debug, Default)]
+struct Count {
+    times: Times,
+    /// Seats taken and seats dropped.
+    writes: usize,
+}
 
 /// Prints the part.
 pub fn run() {
@@ -56,32 +66,34 @@ pub fn run() {
     ];
     let states = states.map(|(name, mode)| {
         relay.set(mode);
-        let times = measure(&server, &crowd, lasts);
+        let (times, throughput) = measure(&server, &crowd, lasts);
         let size = [
             machine::resident_bytes(server.pid()) as f64 / f64::from(1 << 20),
             machine::threads(server.pid()) as f64,
             machine::open_files(server.pid()) as f64,
         ];
-        State { name, is_healthy: mode == Mode::Pass, times, size }
+        State { name, is_healthy: mode == Mode::Pass, times, throughput, size }
     });
-    tell(&states);
+    print_times(&states);
+    print_sizes(&states);
 }
 
-/// One way of Plone's, and what was seen meanwhile.
+/// A state of Plone, and what was measured in it.
 struct State {
     name: &'static str,
     is_healthy: bool,
     times: Times,
-    /// MiB, threads, open files.
+    throughput: Throughput,
+    /// The server's memory in MiB, its threads and its open files.
     size: [f64; 3],
 }
 
-/// Prints the table, and of each figure whether it holds.
-fn tell(states: &[State]) {
+/// Prints the response times, and which targets they meet.
+fn print_times(states: &[State]) {
     let of = |state: &State, kind: &str, p| {
         state.times.get(kind).map(|times| percentile(&mut times.clone(), p)).unwrap_or_default()
     };
-    // Before and after together, so that a machine that grows slower or quicker meanwhile is not taken for Plone's doing.
+    // Both healthy states together, so that a change in the machine's own speed is not ascribed to Plone.
     let healthy = |kind: &str| {
         let healthy = states.iter().filter(|state| state.is_healthy);
         percentile(&mut healthy.flat_map(|state| state.times[kind].iter().copied()).collect::<Vec<_>>(), 99)
@@ -99,33 +111,44 @@ fn tell(states: &[State]) {
         }
         let times = [millis(of(state, "registration", 50)), millis(p99s[0]), format!("{:.2}", ratios[0])];
         let more = [millis(p99s[1]), format!("{:.2}", ratios[1]), millis(of(state, "dashboard", 99))];
-        let size = state.size.map(number);
-        rows.push([state.name.to_owned()].into_iter().chain(times).chain(more).chain(size).collect());
+        rows.push([state.name.to_owned()].into_iter().chain(times).chain(more).collect());
     }
     let columns = [
         "Plone",
-        "reg. p50",
-        "reg. p99 ms",
-        "× healthy",
-        "alert p99",
-        "× healthy",
-        "dashb. p99",
-        "MiB",
-        "threads",
-        "files",
+        "registration\np50 ms",
+        "registration\np99 ms",
+        "ratio to\nhealthy",
+        "alert\np99 ms",
+        "ratio to\nhealthy",
+        "dashboard\np99 ms",
     ];
-    let title = format!("{REGISTERING} students register, {} look at dashboards, staff send alerts", STUDENTS / 2);
+    let title = format!(
+        "Response times: {REGISTERING} students register, {} members read their dashboard, staff send alerts",
+        STUDENTS / 2
+    );
     table::print(&title, &columns, &rows);
     println!("  registrations within 1.2 times of healthy: {} ({:.2} at most)", held(worst[0] <= 1.2), worst[0]);
     println!("  alerts within 1.2 times of healthy: {} ({:.2} at most)", held(worst[1] <= 1.2), worst[1]);
     let under = held(slowest < Duration::from_millis(50));
     println!("  dashboards under 50 ms: {under} (p99 {} ms at most)", millis(slowest));
+}
+
+/// Prints the rates and the size of the server, and how much it has grown.
+fn print_sizes(states: &[State]) {
+    let row = |state: &State| {
+        let name = [state.name.to_owned()];
+        name.into_iter().chain(state.throughput.cells()).chain(state.size.map(number)).collect()
+    };
+    let rows: Vec<Vec<String>> = states.iter().map(row).collect();
+    let columns = [&["Plone"][..], &throughput::COLUMNS, &["memory\nMiB", "threads", "open files"]].concat();
+    table::print("Rates and size of the server in the same states", &columns, &rows);
+    throughput::print_notes();
     let [first, last] = [states.first(), states.last()].map(|state| state.map_or([0.0; 3], |state| state.size));
     let grown = [0, 1, 2].map(|i| last[i] - first[i]);
     println!("  from the first row to the last: {:+.1} MiB, {:+} threads, {:+} files", grown[0], grown[1], grown[2]);
 }
 
-/// Who asks, and for what.
+/// Tokens of the load's users, and the sections they register for.
 struct Crowd {
     students: Vec<String>,
     members: Vec<String>,
@@ -133,28 +156,32 @@ struct Crowd {
     ids: Rc<Vec<String>>,
 }
 
-fn measure(server: &Server, crowd: &Crowd, lasts: Duration) -> Times {
+fn measure(server: &Server, crowd: &Crowd, lasts: Duration) -> (Times, Throughput) {
     let address = server.address();
     block_on(async {
-        let (times, over) = (Rc::new(RefCell::new(Times::new())), Rc::new(Cell::new(false)));
+        let (count, over) = (Rc::new(RefCell::new(Count::default())), Rc::new(Cell::new(false)));
         let mut work = Vec::new();
         let people = crowd.students.iter().map(|token| (token, "registration", PACE));
         let people = people.chain(crowd.members.iter().map(|token| (token, "dashboard", PACE)));
         for (number, (token, kind, pace)) in people.chain([(&crowd.staff, "alert", ALERT_PACE)]).enumerate() {
             let connection = patiently("connecting", Connection::open(address)).await;
             let person = Person { connection, token: token.clone(), kind, pace, ids: crowd.ids.clone(), held: None };
-            work.push(tokio::task::spawn_local(person.work(number, times.clone(), over.clone())));
+            work.push(tokio::task::spawn_local(person.work(number, count.clone(), over.clone())));
         }
+        let stopwatch = Stopwatch::start(server.pid());
         tokio::time::sleep(lasts).await;
         over.set(true);
+        let (used, lasted) = (stopwatch.used(), stopwatch.elapsed());
         for person in work {
-            person.await.expect("somebody failed");
+            person.await.expect("a user of the load failed");
         }
-        times.take()
+        let Count { times, writes } = count.take();
+        let answers = times.values().map(Vec::len).sum();
+        (times, Throughput { writes, answers, server: used, lasted })
     })
 }
 
-/// Somebody on one connection.
+/// A user on one connection.
 struct Person {
     connection: Connection,
     token: String,
@@ -165,14 +192,16 @@ struct Person {
 }
 
 impl Person {
-    async fn work(mut self, number: usize, times: Rc<RefCell<Times>>, over: Rc<Cell<bool>>) {
+    async fn work(mut self, number: usize, count: Rc<RefCell<Count>>, over: Rc<Cell<bool>>) {
         let mut random = Random::seeded(number as u64);
         let mut next = Instant::now() + self.pace.mul_f64((number % 20) as f64 / 20.0);
         while !over.get() {
             tokio::time::sleep_until(next.into()).await;
             let begun = if next.elapsed() > self.pace { next } else { Instant::now() };
-            self.ask(&mut random).await;
-            times.borrow_mut().entry(self.kind).or_default().push(begun.elapsed());
+            let writes = self.send(&mut random).await;
+            let mut count = count.borrow_mut();
+            count.times.entry(self.kind).or_default().push(begun.elapsed());
+            count.writes += writes;
             next += self.pace;
         }
         if let Some(id) = self.held.take() {
@@ -180,27 +209,31 @@ impl Person {
         }
     }
 
-    async fn ask(&mut self, random: &mut Random) {
+    /// Sends a request. Returns how many seats it took or dropped.
+    async fn send(&mut self, random: &mut Random) -> usize {
         match (self.kind, self.held.take()) {
             ("registration", Some(id)) => {
                 self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), "", &[200]).await;
+                return 1;
             }
             ("registration", None) => {
                 let id = self.ids[random.below(self.ids.len())].clone();
                 let path = format!("/api/v1/me/registrations/{id}");
                 if self.call("PUT", &path, "", &[200, 201, 409]).await == 201 {
                     self.held = Some(id);
+                    return 1;
                 }
             }
             ("dashboard", _) => drop(self.call("GET", "/api/v1/dashboard", "", &[200]).await),
             _ => {
-                // Few are in force at once, as on any morning.
+                // They expire soon, so that few are in force at once, as on any morning.
                 let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
                 let (title, message) = ("Bench", "Nothing has happened.");
                 let alert = json!({"title": title, "message": message, "audience": {"all": true}, "expires_at": soon.to_string()});
                 self.call("POST", "/api/v1/alerts", &alert.to_string(), &[201]).await;
             }
         }
+        0
     }
 
     async fn call(&mut self, method: &str, path: &str, body: &str, may_be: &[u16]) -> u16 {

@@ -1,7 +1,8 @@
-//! Durable registrations through HTTP, beside a request of the same server that does nothing and beside bare fsync.
+//! Durable registrations over HTTP, beside a request to the same server that does nothing and beside bare fdatasync.
 //!
-//! Each student has a connection of their own and one request under way: five sections of five slots one by one, then
-//! all of them dropped in one call, and again with five others. Only a fresh 201 counts as a registration.
+//! Each student has one connection with one request under way: registers for five sections in five time slots one by
+//! one, drops all of them in one batch call, and starts again with five others. A registration is an answer 201; the
+//! batch is one answer and as many writes as it drops seats.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -17,20 +18,21 @@ use crate::support::random::Random;
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::table::{millis, number, percentile};
-use crate::{block_on, machine, setting, table};
+use crate::throughput::{self, Stopwatch, Throughput, millis_per_thousand};
+use crate::{block_on, setting, table};
 
-/// A university's term.
+/// Sections of the term: a university's.
 pub const SECTIONS: usize = 3_465;
-/// Slots of the week that do not meet.
+/// Time slots of the week that do not overlap.
 const SLOTS: usize = 15;
-/// What a student takes; 18 credits are the limit.
+/// Sections that a student takes at once: 15 credits, below the limit of 18.
 const CART: usize = 5;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Measurements of each kind, taken in turns; the middle one is printed.
+/// Measurements of each kind, taken in turns; the median by answers is printed.
 const TURNS: usize = 3;
 pub const TERM: &str = "203001";
 
-/// A term of [`SECTIONS`] in [`SLOTS`] slots, each of a course of its own and with seats for nearly everyone.
+/// Returns a term of [`SECTIONS`] in [`SLOTS`] slots, each of its own course, with seats for nearly every student.
 pub fn schedule() -> Schedule {
     let row = |index: usize| {
         let slot = u32::try_from(index % SLOTS).unwrap();
@@ -50,7 +52,7 @@ pub fn schedule() -> Schedule {
     Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() }
 }
 
-/// Five sections that a student can take together.
+/// Returns [`CART`] sections that do not overlap.
 pub fn cart(random: &mut Random, ids: &[String]) -> Vec<usize> {
     let first = random.below(SLOTS);
     (0..CART)
@@ -61,22 +63,18 @@ pub fn cart(random: &mut Random, ids: &[String]) -> Vec<usize> {
         .collect()
 }
 
-/// What was counted in one window.
+/// Counts of one measurement.
 #[derive(Debug, Default)]
 struct Count {
+    /// Times of the answers that the latencies are about: 201 for registrations, 200 for the no-op.
     times: Vec<Duration>,
-    drops: usize,
+    taken: usize,
+    dropped: usize,
     refused: usize,
     answers: usize,
-    server: Duration,
-    load: Duration,
-    seconds: f64,
-}
-
-impl Count {
-    fn per_second(&self, count: usize) -> f64 {
-        count as f64 / self.seconds
-    }
+    /// Processor time of the server and of the load generator.
+    used: [Duration; 2],
+    lasted: Duration,
 }
 
 /// Prints the part.
@@ -98,38 +96,46 @@ pub fn run() {
         rows.push(row(format!("registrations, {students} students"), registering));
         rows.push(row(format!("no-op POST, {students} students"), idle));
     }
-    table::print(
-        &format!("Registration over {SECTIONS} sections, each durable before it is answered (middle of {TURNS} runs)"),
-        &["", "per s", "p50 ms", "p95 ms", "p99 ms", "drops/s", "refused/s", "answers/s", "server µs", "load µs"],
-        &rows,
+    let [writes, answers, server_time] = throughput::COLUMNS;
+    let seats = ["seats\ntaken/s", "seats\ndropped/s", "registrations\nrefused/s"];
+    let processor = [server_time, "server CPU, ms\nper 1,000 writes", "load CPU, ms\nper 1,000 answers"];
+    let columns = [&["", writes][..], &seats, &[answers, "p50 ms", "p95 ms", "p99 ms"], &processor].concat();
+    let title = format!(
+        "Registration over {} sections, each committed before it is answered (median of {TURNS} runs of {seconds} s)",
+        number(SECTIONS as f64)
     );
-    println!("  `per s` counts 201 only; µs: processor time for each answer, of the server and of the load beside it");
+    table::print(&title, &columns, &rows);
+    throughput::print_notes();
+    println!("  a batch that drops five seats is five writes and one answer; load CPU: the same of the load generator");
+    println!("  p50, p95, p99: response times of registrations answered 201, and of every no-op");
     let fsyncs = fsyncs_per_second(home.folder());
     println!("  bare 4 KiB write + fdatasync in the same folder: {} a second", number(fsyncs));
-    println!("  wanted: 10,000 a second at 2,000 students, p99 under 50 ms at 200");
+    println!("  target: 10,000 seats taken a second with 2,000 students, p99 under 50 ms with 200 students");
     server.stop();
     match home.verify() {
-        Ok(()) => println!("  `eduhub verify` finds every count right"),
+        Ok(()) => println!("  `eduhub verify`: every count is right"),
         Err(error) => println!("  {error}"),
     }
 }
 
 fn row(name: String, mut turns: Vec<Count>) -> Vec<String> {
-    turns.sort_unstable_by_key(|count| count.times.len());
+    turns.sort_unstable_by_key(|count| count.answers);
     let mut count = turns.swap_remove(turns.len() / 2);
-    let each = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e6 / count.answers.max(1) as f64);
-    let (server, load) = (each(count.server), each(count.load));
-    let [p50, p95, p99] = [50, 95, 99].map(|p| millis(percentile(&mut count.times, p)));
-    let rates = [count.drops, count.refused, count.answers].map(|n| number(count.per_second(n)));
-    let per_second = number(count.per_second(count.times.len()));
-    [name, per_second, p50, p95, p99].into_iter().chain(rates).chain([server, load]).collect()
+    let ([server, load], writes) = (count.used, count.taken + count.dropped);
+    let throughput = Throughput { writes, answers: count.answers, server, lasted: count.lasted };
+    let [writes_per_second, answers_per_second, server_time] = throughput.cells();
+    let seats = [count.taken, count.dropped, count.refused].map(|n| number(throughput.per_second(n)));
+    let times = [50, 95, 99].map(|p| millis(percentile(&mut count.times, p)));
+    let processor = [server_time, millis_per_thousand(server, writes), millis_per_thousand(load, throughput.answers)];
+    let rates = [name, writes_per_second].into_iter().chain(seats).chain([answers_per_second]);
+    rates.chain(times).chain(processor).collect()
 }
 
-/// What students ask for.
+/// Request that the students send.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Register,
-    /// The batch call with nothing in it: routed, authenticated, parsed and answered without touching the store.
+    /// An empty batch call: routed, authenticated, parsed and answered without touching the store.
     Nothing,
 }
 
@@ -149,7 +155,7 @@ fn measure(
             connections.push(patiently("connecting", Connection::open(address)).await);
         }
         let window = Window::after(WARM_UP, lasts);
-        let count = Rc::new(RefCell::new(Count { seconds: lasts.as_secs_f64(), ..Count::default() }));
+        let count = Rc::new(RefCell::new(Count { lasted: lasts, ..Count::default() }));
         let work: Vec<_> = connections
             .into_iter()
             .enumerate()
@@ -159,19 +165,19 @@ fn measure(
             })
             .collect();
         tokio::time::sleep_until(window.begins.into()).await;
-        let before = [machine::processor_time(pid), machine::processor_time(std::process::id())];
+        let stopwatches = [pid, std::process::id()].map(Stopwatch::start);
         tokio::time::sleep_until(window.ends.into()).await;
-        let after = [machine::processor_time(pid), machine::processor_time(std::process::id())];
+        let used = stopwatches.map(|stopwatch| stopwatch.used());
         for student in work {
             student.await.expect("a student failed");
         }
         let mut count = count.take();
-        (count.server, count.load) = (after[0] - before[0], after[1] - before[1]);
+        count.used = used;
         count
     })
 }
 
-/// One student on one connection.
+/// A student on one connection.
 struct Student {
     connection: Connection,
     number: usize,
@@ -213,7 +219,11 @@ impl Student {
             let put = request("PUT", &format!("/api/v1/me/registrations/{id}"), token, "");
             let (status, time) = self.ask(&put).await;
             match (status, time) {
-                (201, Some(time)) => count.borrow_mut().times.push(time),
+                (201, Some(time)) => {
+                    let mut count = count.borrow_mut();
+                    count.taken += 1;
+                    count.times.push(time);
+                }
                 (409, Some(_)) => count.borrow_mut().refused += 1,
                 (201 | 409, None) => {}
                 _ => panic!("a registration was answered {status}"),
@@ -229,11 +239,11 @@ impl Student {
         if time.is_some() {
             let mut count = count.borrow_mut();
             count.answers += 1;
-            count.drops += held.len();
+            count.dropped += held.len();
         }
     }
 
-    /// The status, and the time when it counts.
+    /// Returns the status, and the response time when it is within the measurement.
     async fn ask(&mut self, request: &[u8]) -> (u16, Option<Duration>) {
         let begun = Instant::now();
         let status = self.connection.exchange(request).await.expect("an answer").status;
@@ -242,7 +252,7 @@ impl Student {
     }
 }
 
-/// How often a second the disk takes 4 KiB for good.
+/// Measures how often a second the disk makes 4 KiB durable.
 fn fsyncs_per_second(folder: &Path) -> f64 {
     let mut file = File::create(folder.join("fsync")).expect("a file");
     let (block, begun, mut count) = ([7_u8; 4096], Instant::now(), 0_u32);

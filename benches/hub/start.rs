@@ -1,4 +1,4 @@
-//! From starting the process on an empty folder to the line that says it is ready, and the size of the program.
+//! Time from starting the process on an empty folder to its line that says it is ready, and the size of the program.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const STARTS: usize = 15;
 pub fn run() {
     let mut times: Vec<Duration> = (0..STARTS)
         .map(|_| {
-            // A first start makes its own secret.
+            // A first start generates the secret.
             let home = Home::new().without("auth.secret");
             let server = home.serve();
             let time = server.ready_after();
@@ -27,7 +27,7 @@ pub fn run() {
         &["", "measured", "at most"],
         &[
             vec![format!("empty store to ready, ms, median of {STARTS}"), table::millis(middle), "200".into()],
-            vec!["the same, ms, slowest".into(), table::millis(worst), "200".into()],
+            vec!["empty store to ready, ms, slowest".into(), table::millis(worst), "200".into()],
             vec!["release binary, MB".into(), format!("{:.1}", bytes as f64 / 1e6), "30".into()],
         ],
     );

@@ -2,20 +2,20 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use parking_lot::RwLock;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::bus::{Bus, Event, EventSource, Events};
+use crate::bus::{Bus, BusGauge, Event, EventSource, EventStream};
 use crate::domain::ids::UserName;
 
 /// The most events in a subscriber's queue. At 8:00 a hub publishes some hundreds a second, so a full queue means that
 /// its subscriber has stopped. Events that must arrive exceed it; each costs a user a sign-out, or an admin a request,
 /// and both are limited by rate.
-pub const QUEUE_LEN_MAX: usize = 4_096;
+const QUEUE_LEN_MAX: usize = 4_096;
 /// One of so many lost events is logged.
 const LOST_PER_LOG: u64 = 1_000;
 
@@ -27,15 +27,6 @@ pub struct LocalBus {
     subscribers: RwLock<Vec<Subscriber>>,
     gauge: Arc<BusGauge>,
     is_connected: Box<IsConnected>,
-}
-
-/// Measurements of a bus.
-#[derive(Debug, Default)]
-pub struct BusGauge {
-    /// Events in the queues of all subscribers.
-    pub queued: AtomicUsize,
-    /// Events dropped because a queue was full.
-    pub lost: AtomicU64,
 }
 
 /// The sending end of a subscriber's queue. The channel is unbounded and `len` is bounded, because some events may
@@ -73,7 +64,7 @@ impl LocalBus {
 
 impl Bus for LocalBus {
     fn publish(&self, event: Event) {
-        for subscriber in self.subscribers.read().iter() {
+        for subscriber in self.subscribers.read().iter().filter(|subscriber| !subscriber.queue.is_closed()) {
             if subscriber.len.fetch_add(1, Ordering::Relaxed) >= QUEUE_LEN_MAX && !event.must_arrive() {
                 subscriber.len.fetch_sub(1, Ordering::Relaxed);
                 self.count_lost();
@@ -81,7 +72,7 @@ impl Bus for LocalBus {
             }
             self.gauge.queued.fetch_add(1, Ordering::Relaxed);
             if subscriber.queue.send(event.clone()).is_err() {
-                // The subscriber has gone, which happens only while the hub stops.
+                // The subscriber has gone since it was filtered.
                 self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
             }
         }
@@ -93,7 +84,7 @@ impl Bus for LocalBus {
 }
 
 impl EventSource for LocalBus {
-    fn subscribe(&self) -> Events {
+    fn subscribe(&self) -> EventStream {
         let (sender, receiver) = unbounded_channel();
         let len: Arc<AtomicUsize> = Arc::default();
         let mut subscribers = self.subscribers.write();

@@ -4,15 +4,15 @@
 //! - [`local`]: the bus within one process
 //!
 //! Publishers use [`Bus`], and a broker subscribes with [`EventSource`]. Both halves of an implementation pass the
-//! contract suite in `tests/bus_contract.rs`. A bus between processes sends the same events as JSON.
+//! contract suite (`contract_tests`). A bus between processes sends the same events as JSON.
 
 pub mod event;
 pub mod local;
 pub mod metrics;
 
-use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-use futures_util::Stream;
+use futures_util::stream::BoxStream;
 
 use crate::domain::ids::UserName;
 
@@ -20,7 +20,16 @@ pub use event::{Event, PositionChange, RegistrationChange};
 
 /// The events that a subscriber receives, each once, in the order in which each publisher published them. The stream
 /// ends when the bus has gone.
-pub type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
+pub type EventStream = BoxStream<'static, Event>;
+
+/// Counters of a bus, for metrics and readiness.
+#[derive(Debug, Default)]
+pub struct BusGauge {
+    /// Events in the queues of all subscribers.
+    pub queued: AtomicUsize,
+    /// Events dropped because a queue was full.
+    pub lost: AtomicU64,
+}
 
 /// The publishing half of a bus.
 pub trait Bus: Send + Sync {
@@ -37,5 +46,5 @@ pub trait Bus: Send + Sync {
 /// The subscribing half of a bus.
 pub trait EventSource: Send + Sync {
     /// Subscribes to every event that is published from now on.
-    fn subscribe(&self) -> Events;
+    fn subscribe(&self) -> EventStream;
 }

@@ -13,14 +13,13 @@ use futures_util::{Stream, StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use crate::app::core::{Core, Opened};
 use crate::config::Config;
-use crate::core::Core;
 use crate::domain::ids::{TermId, UserName};
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
 use crate::imports::{ImportOptions, Imports};
-use crate::store::sqlite::SqliteStore;
 use crate::text::percent;
 
 use crate::cli::remote::{Access, Hub, access};
@@ -73,7 +72,7 @@ pub(super) fn run(config: &Config, arguments: &ImportArguments) -> Done {
     let task = actix_rt::System::new().block_on(async {
         match access(config, Role::Staff)? {
             Access::Hub(hub) => through(&hub, arguments, file).await,
-            Access::Store(store) => alone(config, store, &arguments.file, options).await,
+            Access::Store(opened) => alone(config, *opened, &arguments.file, options).await,
         }
     })?;
     report(&task)
@@ -144,8 +143,8 @@ async fn answer(hub: &Hub, sent: SendClientRequest) -> Result<Value, Failure> {
 }
 
 /// Imports into the store that this process has taken.
-async fn alone(config: &Config, store: SqliteStore, file: &Path, options: ImportOptions) -> Result<Value, Failure> {
-    let (core, _unheard) = Core::start(config, store).await.map_err(Failure::failed)?;
+async fn alone(config: &Config, opened: Opened, file: &Path, options: ImportOptions) -> Result<Value, Failure> {
+    let (core, _events) = Core::start(config, opened).await.map_err(Failure::failed)?;
     let imports: &Imports = &core.imports;
     let upload = imports.upload().map_err(Failure::failed)?;
     let copied = std::fs::File::open(file)

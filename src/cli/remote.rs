@@ -7,13 +7,13 @@ use awc::http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::app::core::Opened;
+use crate::app::ports::OpenError;
 use crate::config::Config;
-use crate::core::open_store;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::secret;
 use crate::identity::token::Tokens;
-use crate::store::sqlite::{OpenError, SqliteStore};
 
 use crate::cli::Failure;
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Who writes.
 pub(super) enum Access {
     /// This process: it has the store's lock now.
-    Store(SqliteStore),
+    Store(Box<Opened>),
     /// A running hub.
     Hub(Hub),
 }
@@ -44,8 +44,8 @@ pub(super) struct Hub {
 
 /// Takes the store, or finds the hub that has it. To be called on an actix system.
 pub(super) fn access(config: &Config, role: Role) -> Result<Access, Failure> {
-    match open_store(config) {
-        Ok(store) => Ok(Access::Store(store)),
+    match Opened::open(config) {
+        Ok(opened) => Ok(Access::Store(Box::new(opened))),
         Err(OpenError::Locked { address: Some(url), .. }) => Ok(Access::Hub(Hub::at(config, url, role)?)),
         Err(error) => Err(Failure::failed(error)),
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
-use crate::bridge::demo_target;
+use crate::app::ports;
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
@@ -18,7 +18,6 @@ use crate::identity::token::Tokens;
 use crate::rush::report::{Row, State, Target, Task};
 use crate::rush::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob, run as rush, runner};
-use crate::store::sqlite::{OpenError, StoreLock};
 
 use crate::cli::{Done, Failure, say};
 
@@ -95,11 +94,7 @@ fn running_hub(config: &Config) -> Result<String, Failure> {
     if !config.store.path.exists() {
         return Err(nobody());
     }
-    match StoreLock::take(&config.store.path) {
-        Err(OpenError::Locked { address: Some(url), .. }) => Ok(url),
-        Ok(_) | Err(OpenError::Locked { .. }) => Err(nobody()),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    ports::running_hub(config).map_err(Failure::failed)?.ok_or_else(nobody)
 }
 
 fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, Failure> {
@@ -124,7 +119,7 @@ fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, F
             .collect::<Result<_, _>>()?,
         seconds: arguments.seconds,
         target: Target::Both,
-        plone: demo_target(config).map(|plone| PloneJob { capacity, ..plone }),
+        plone: PloneJob::from_settings(&config.plone).map(|plone| PloneJob { capacity, ..plone }),
     })
 }
 

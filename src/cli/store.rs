@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::app::ports;
 use crate::config::Config;
-use crate::store::sqlite;
 
 use crate::cli::{Done, Failure, say};
 
@@ -12,13 +12,13 @@ const NOTES_MAX: usize = 50;
 
 /// `eduhub backup FILE`
 pub(super) fn backup(config: &Config, file: &Path) -> Done {
-    sqlite::backup(&config.store.path, file).map_err(Failure::failed)?;
+    ports::backup(config, file).map_err(Failure::failed)?;
     say(format_args!("the store {} is copied to {}", config.store.path.display(), file.display()))
 }
 
 /// `eduhub restore FILE [--replace]`
 pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> Done {
-    let kept = sqlite::restore(&config.store.path, file, replace).map_err(Failure::failed)?;
+    let kept = ports::restore(config, file, replace).map_err(Failure::failed)?;
     say(format_args!("{} is the store {} now", file.display(), config.store.path.display()))?;
     kept.map_or(Ok(()), |kept| say(format_args!("the store that was there is kept as {}", kept.display())))
 }
@@ -26,7 +26,7 @@ pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> Done {
 /// `eduhub verify`
 pub(super) fn verify(config: &Config) -> Done {
     // Not having looked is not the answer "no": another status.
-    let found = sqlite::verify(&config.store.path).map_err(Failure::usage)?;
+    let found = ports::verify(config).map_err(Failure::usage)?;
     for note in found.notes.iter().take(NOTES_MAX) {
         say(format_args!("note: {note}"))?;
     }

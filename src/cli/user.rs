@@ -1,19 +1,17 @@
 //! `user add`, `passwd`, `list`, `remove`: local accounts, in the store or through the hub that has it.
 
-use std::sync::Arc;
-
 use awc::http::Method;
 use clap::Subcommand;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
+use crate::app::ports::{self, OpenError, Ports};
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::password;
-use crate::store::accounts::{Account, AccountStore, AuditEntry, AuditStore};
-use crate::store::sqlite::{self, OpenError, SqliteStore};
+use crate::store::accounts::{Account, AuditEntry};
 use crate::text::percent;
 
 use crate::cli::remote::{Access, access};
@@ -76,7 +74,7 @@ fn nobody(username: &UserName) -> Failure {
 
 /// The accounts, read beside whoever has the store. None when there is no store yet.
 fn accounts(config: &Config) -> Result<Vec<Account>, Failure> {
-    match sqlite::accounts_of(&config.store.path) {
+    match ports::accounts_of(config) {
         Ok(accounts) => Ok(accounts),
         Err(OpenError::Absent(_)) => Ok(Vec::new()),
         Err(error) => Err(Failure::failed(error)),
@@ -105,18 +103,18 @@ fn put(config: &Config, account: Account, action: &'static str) -> Done {
                 let body = json!({ "role": account.role, "name": account.name, "password": secret.expose_secret() });
                 hub.ask(Method::PUT, &path, Some(&body)).await.map(|_| ())
             }
-            Access::Store(store) => put_directly(&store, account, &secret, action).await,
+            Access::Store(opened) => put_directly(&opened.ports, account, &secret, action).await,
         }
     })?;
     say(done)
 }
 
-async fn put_directly(store: &SqliteStore, account: Account, secret: &SecretString, action: &str) -> Done {
+async fn put_directly(ports: &Ports, account: Account, secret: &SecretString, action: &str) -> Done {
     let password_hash = password::hash(secret).map_err(Failure::failed)?;
     let (username, role) = (account.username.clone(), account.role);
     let account = Account { password_hash, ..account };
-    store.put_account(account, Some(Timestamp::now())).await.map_err(Failure::failed)?;
-    note(store, action, &username, format!("{role}, with a new password")).await
+    ports.accounts.put_account(account, Some(Timestamp::now())).await.map_err(Failure::failed)?;
+    note(ports, action, &username, format!("{role}, with a new password")).await
 }
 
 fn remove(config: &Config, username: &UserName) -> Done {
@@ -127,9 +125,9 @@ fn remove(config: &Config, username: &UserName) -> Done {
                 let path = format!("/api/v1/admin/users/{}", percent::piece(username.as_str()));
                 hub.ask(Method::DELETE, &path, None).await.map(|_| ())
             }
-            Access::Store(store) => {
-                store.remove_account(username, Timestamp::now()).await.map_err(Failure::failed)?;
-                note(&store, "user.remove", username, String::new()).await
+            Access::Store(opened) => {
+                opened.ports.accounts.remove_account(username, Timestamp::now()).await.map_err(Failure::failed)?;
+                note(&opened.ports, "user.remove", username, String::new()).await
             }
         }
     })?;
@@ -137,8 +135,7 @@ fn remove(config: &Config, username: &UserName) -> Done {
 }
 
 /// A line in the audit trail: nobody signed in did this, but somebody on the machine.
-async fn note(store: &SqliteStore, action: &str, subject: &UserName, detail: String) -> Done {
-    let trail: Arc<dyn AuditStore> = Arc::new(store.clone());
+async fn note(ports: &Ports, action: &str, subject: &UserName, detail: String) -> Done {
     let entry = AuditEntry {
         at: Timestamp::now(),
         user: None,
@@ -150,7 +147,7 @@ async fn note(store: &SqliteStore, action: &str, subject: &UserName, detail: Str
         detail,
         request_id: None,
     };
-    trail.append(vec![entry]).await.map_err(Failure::failed)
+    ports.audit.append(vec![entry]).await.map_err(Failure::failed)
 }
 
 /// Runs asynchronous work to its end on a system of its own.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::config::settings::SETTINGS;
 use crate::config::value::{Given, Read};
-use crate::domain::plone::PloneField;
+use crate::domain::fields::SectionField;
 
 /// The file that is read when none is named, if there is one.
 pub const DEFAULT_FILE: &str = "config.toml";
@@ -141,7 +141,7 @@ fn put(config: &mut Config, name: &str, given: &Given) -> Option<Read<()>> {
         }));
     }
     if let Some(field) = name.strip_prefix(FIELDS).and_then(|rest| rest.strip_prefix('.')) {
-        let field = PloneField::parse(field)?;
+        let field = SectionField::parse(field)?;
         return Some(given.text().and_then(|theirs| {
             let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if theirs.is_empty() || !theirs.chars().all(good) {
@@ -229,8 +229,8 @@ mod tests {
         let file = "[plone.fields]\ncapacity = \"max_seats\"\n[plone.roles]\nstaff = [\"Editor\", \"group:deans\"]\n";
         let config = read(file, &[("EDUHUB_PLONE__FIELDS__CRN", "ref")]).unwrap();
         let name = |field| config.plone.field_name(field);
-        assert_eq!((name(PloneField::Capacity), name(PloneField::Crn)), ("max_seats", "ref"));
-        assert_eq!(name(PloneField::Roster), "roster");
+        assert_eq!((name(SectionField::Capacity), name(SectionField::Crn)), ("max_seats", "ref"));
+        assert_eq!(name(SectionField::Roster), "roster");
         assert_eq!(config.plone.roles.staff, ["Editor", "group:deans"]);
         assert!(read("[plone.fields]\nseats = \"x\"\n", &[]).is_err(), "seats is not a field");
         assert!(read("[plone.fields]\ncrn = \"a b\"\n", &[]).is_err(), "a b is not a name");

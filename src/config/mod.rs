@@ -7,7 +7,7 @@
 //! - [`load`]: the file and the environment, and everything that is wrong with them at once
 
 mod load;
-mod plone;
+pub mod plone;
 mod settings;
 mod value;
 

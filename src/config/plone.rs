@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::domain::plone::{PloneField, RoleMap};
+use crate::domain::fields::SectionField;
+use crate::domain::role::RoleMap;
 
 /// `[plone]`, `[plone.roles]` and `[plone.fields]`.
 #[derive(Debug, Clone)]
@@ -43,19 +44,20 @@ pub struct Plone {
     /// `[plone.roles]`: what Plone's roles and groups are in the hub.
     pub roles: RoleMap,
     /// `[plone.fields]`: what this college's section type calls a field, where it is not the hub's own name.
-    pub fields: BTreeMap<PloneField, String>,
+    pub fields: BTreeMap<SectionField, String>,
 }
 
 impl Plone {
     /// What this college's section type calls a field.
     #[must_use]
-    pub fn field_name(&self, field: PloneField) -> &str {
+    pub fn field_name(&self, field: SectionField) -> &str {
         self.fields.get(&field).map_or(field.as_str(), String::as_str)
     }
 }
 
 impl Default for Plone {
     fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
             url: None,
             username: String::new(),
@@ -72,7 +74,11 @@ impl Default for Plone {
             offline_login_days: 7,
             proxy_url: None,
             demo_target: false,
-            roles: RoleMap::default(),
+            roles: RoleMap {
+                admin: names(&["Manager", "Site Administrator"]),
+                staff: names(&["Editor", "Contributor", "Reviewer"]),
+                student: names(&["Member"]),
+            },
             fields: BTreeMap::new(),
         }
     }

@@ -4,7 +4,7 @@
 use crate::domain::ids::{BadName, UserName};
 use crate::domain::role::Role;
 use crate::store::accounts::Account;
-use crate::store::sqlite::SeedAccount;
+use crate::store::seed::SeedAccount;
 
 /// The password of every demonstration account.
 const PASSWORD: &str = "eduhub-demo";

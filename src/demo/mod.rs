@@ -24,7 +24,7 @@ use crate::domain::ids::{Crn, SectionId};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 use crate::store::accounts::AccountStore;
-use crate::store::sqlite::{Seed, SqliteStore};
+use crate::store::seed::{Seed, SeedStore};
 
 use courses::{COURSES, Course, Shape};
 use timetable::Timetable;
@@ -32,17 +32,22 @@ use timetable::Timetable;
 pub use accounts::DemoAccount;
 pub use sample::{SAMPLE_MADE_AT, sample_schedule};
 
-/// Puts the college into the store if it is empty. Returns the demonstration accounts that the store has and whose
-/// password is still the known one.
+/// Writes the college into an empty store. Returns the demonstration accounts in the store that still have their
+/// published password.
 ///
 /// # Errors
 /// When the store cannot be written or read, or the clock is in no year that has terms.
-pub async fn load_into_empty(store: &SqliteStore, now: Timestamp, zone: &TimeZone) -> anyhow::Result<Vec<DemoAccount>> {
+pub async fn load_into_empty(
+    seeds: &dyn SeedStore,
+    accounts: &dyn AccountStore,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> anyhow::Result<Vec<DemoAccount>> {
     let seed = Seed { terms: college(now, zone)?, accounts: accounts::seeds()?, alert: welcome(now) };
-    if store.seed(seed).await? {
+    if seeds.seed(seed).await? {
         log::info!("the store was empty: the demonstration college is loaded");
     }
-    Ok(accounts::still_known(&store.accounts().await?))
+    Ok(accounts::still_known(&accounts.accounts().await?))
 }
 
 /// The terms with their sections: one that is open for registration, and one that opens tomorrow.

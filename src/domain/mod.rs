@@ -10,7 +10,7 @@
 //! - [`decide`]: the one function that decides; [`draft`]: its scratch pad
 //! - [`book`]: a whole term in memory, which is one way to give that view
 //! - [`notice`]: what a student is told of a change that was not the student's own doing
-//! - [`plone`]: what the hub and the college's Plone call things in common
+//! - [`fields`]: a section as named fields, as another system keeps it
 //! - [`alert`], [`audience`], [`channel`], [`role`]: who hears what
 
 pub mod alert;
@@ -21,12 +21,12 @@ pub mod command;
 pub mod decide;
 pub mod draft;
 pub mod event;
+pub mod fields;
 pub mod ids;
 pub mod import;
 pub mod meeting;
 pub mod notice;
 pub mod outcome;
-pub mod plone;
 pub mod realm;
 pub mod registration;
 pub mod role;

@@ -48,3 +48,60 @@ impl fmt::Display for Role {
         f.write_str(self.as_str())
     }
 }
+
+/// Maps roles and groups of another system, such as the college's Plone, to roles of the hub. A group is written
+/// `group:NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoleMap {
+    /// Roles and groups of admins.
+    pub admin: Vec<String>,
+    /// Roles and groups of staff.
+    pub staff: Vec<String>,
+    /// Roles and groups of students.
+    pub student: Vec<String>,
+}
+
+impl RoleMap {
+    /// Returns the highest role of a user with these roles and groups in the other system; none when no entry matches.
+    #[must_use]
+    pub fn role(&self, roles: &[String], groups: &[String]) -> Option<Role> {
+        let matches = |names: &[String]| {
+            names.iter().any(|name| match name.strip_prefix("group:") {
+                Some(group) => groups.iter().any(|one| one == group),
+                None => roles.iter().any(|one| one == name),
+            })
+        };
+        [(&self.admin, Role::Admin), (&self.staff, Role::Staff), (&self.student, Role::Student)]
+            .into_iter()
+            .find(|(names, _)| matches(names))
+            .map(|(_, role)| role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_highest_of_several_mapped_roles_counts() {
+        let map = RoleMap {
+            admin: names(&["Manager"]),
+            staff: names(&["Editor", "group:registrars"]),
+            student: names(&["Member"]),
+        };
+        let table = [
+            (vec!["Member", "Manager", "Editor"], vec![], Some(Role::Admin)),
+            (vec!["Member", "Editor"], vec![], Some(Role::Staff)),
+            (vec!["Member"], vec!["registrars"], Some(Role::Staff)),
+            (vec!["Member", "registrars"], vec!["Manager"], Some(Role::Student)),
+            (vec!["Authenticated"], vec![], None),
+        ];
+        for (roles, groups, expected) in table {
+            assert_eq!(map.role(&names(&roles), &names(&groups)), expected, "{roles:?} {groups:?}");
+        }
+    }
+}

@@ -15,13 +15,12 @@ use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
 use crate::http::site::{OriginVerdict, Site};
+pub use crate::identity::SESSION_COOKIE;
 use crate::identity::limits::AddressKey;
 use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
 
-/// The cookie of a sign-in.
-pub const SESSION_COOKIE: &str = "eduhub_session";
 /// What watches the hub is never told to wait.
 const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
@@ -102,7 +101,7 @@ pub async fn identify<B: MessageBody + 'static>(
     let credentials = Credentials::read(req.request(), &identity);
     let limits = identity.request_limits();
     let sandboxed = credentials.caller().is_some_and(|caller| caller.realm.is_sandbox());
-    if credentials.caller().is_some_and(|caller| !caller.may_ask(req.path())) {
+    if credentials.caller().is_some_and(|caller| !caller.may_request(req.path())) {
         let (req, _) = req.into_parts();
         let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());

@@ -203,10 +203,15 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
     }
 }
 
-/// `GET /api/v1/admin/demo`: the newest.
-pub async fn newest(_admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
-    let task = demos.newest().clone().ok_or_else(no_such_task)?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(task))
+/// `GET /api/v1/admin/demo`: the newest demonstration, or `{"task": null}` before the first one.
+pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
+    let newest = demos.newest().clone();
+    let mut response = HttpResponse::Ok();
+    response.insert_header(PRIVATE);
+    match newest {
+        Some(task) => response.json(task),
+        None => response.json(json!({ "task": null })),
+    }
 }
 
 /// `GET /api/v1/admin/demo/{task}`

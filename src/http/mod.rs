@@ -15,7 +15,7 @@
 //! - [`alerts`]: alerts; [`receipts`]: who has seen them; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
 //! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer; [`plone_desk`]: Plone for admins
 //! - [`demo`]: the performance demonstration
-//! - [`proxy`]: Plone itself, behind the hub
+//! - [`proxy`]: Plone behind the hub: identifies the sender for [`crate::plone::proxy`]
 //! - [`session`]: signing in and out; [`users`]: who uses the hub, local accounts, the audit trail
 //! - [`health`]: whether the hub lives, is ready, and what it measures; [`charts`]: the last seconds of that, for admins
 //! - [`assets`]: the pages, and all that they load

@@ -1,61 +1,36 @@
-//! The college's Plone, for admins: how it and the way to it are, pulling now, sending again what it refused. Plone's
-//! address is not told: whoever may change it reads it in the settings.
+//! The bridge to Plone for admins: its state, a pull on demand, and resending what Plone refused. Responses do not name
+//! Plone's address; admins who may change it read it in the settings.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::domain::ids::SectionId;
 use crate::identity::Audit;
-use crate::plone::announcements::Announcements;
-use crate::plone::outbox::PloneOutbox;
+use crate::plone::bridge::Bridge;
 use crate::plone::outbox::status::{PloneOutboxStatus, RosterState};
 use crate::plone::port::PloneError;
-use crate::plone::pull::status::PullStatus;
-use crate::plone::pull::{PullError, Puller};
+use crate::plone::pull::PullError;
+use crate::plone::pull::status::{PullCounts, PullProblem, PullStatus};
 use crate::plone::reads::ReadError;
-use crate::plone::rest::{Circuit, PloneClient};
-use crate::store::outbox::{ASIDE_LISTED_MAX, OutboxStore};
+use crate::plone::rest::PoolStats;
+use crate::store::outbox::{ASIDE_LISTED_MAX, AsideEntry};
 
 use crate::http::auth::Admin;
 use crate::http::body::read_json_or_nothing;
 use crate::http::error::{Problem, get, method_not_allowed, plone_words};
 use crate::http::request_id::PRIVATE;
 
-/// How long an admin waits for a pull. One that takes longer goes on.
+/// How long a request waits for the pull that it started. A longer pull continues in the background.
 const PULL_WAIT: Duration = Duration::from_secs(60);
 
-/// What admins see of Plone, and act on.
-pub struct PloneDesk {
-    /// Plone, of whose connections something can be seen.
-    pub client: PloneClient,
-    /// The news.
-    pub announcements: Arc<Announcements>,
-    /// The catalogue.
-    pub puller: Puller,
-    /// What writes.
-    pub outbox: PloneOutbox,
-    /// What is to be written.
-    pub store: Arc<dyn OutboxStore>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl PloneDesk {
-    /// Whether Plone answers, as far as is known.
-    #[must_use]
-    pub fn is_well(&self) -> bool {
-        self.client.stats().circuit == Circuit::Closed && self.announcements.state().1.is_none()
-    }
-}
-
-/// The resources of this file.
+/// Registers the paths of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/admin/plone").route(get().to(state)).default_service(method_not_allowed("GET, HEAD")),
@@ -76,142 +51,241 @@ fn no_plone() -> Problem {
     Problem::not_found("This hub has no Plone.")
 }
 
+/// State of the bridge to Plone; everything but `configured` is null in a hub without Plone.
+#[derive(Debug, Serialize)]
+struct PloneState {
+    configured: bool,
+    ok: Option<bool>,
+    circuit: Option<CircuitState>,
+    pool: Option<PoolState>,
+    sync: Option<PullState>,
+    outbox: Option<OutboxState>,
+    roster: Option<RosterReaders>,
+    announcements: Option<AnnouncementsState>,
+}
+
+/// Circuit breaker.
+#[derive(Debug, Serialize)]
+struct CircuitState {
+    /// `closed`, `open` or `half_open`.
+    state: &'static str,
+    /// When it opened; null while it is closed.
+    opened_at: Option<Timestamp>,
+    /// Calls without an answer since the last answered one.
+    failures: u32,
+}
+
+/// Connection pool.
+#[derive(Debug, Serialize)]
+struct PoolState {
+    size: usize,
+    in_use: usize,
+    waiting: usize,
+    queue_max: usize,
+    connections: usize,
+    /// Calls since the start, by outcome.
+    calls: BTreeMap<&'static str, u64>,
+}
+
+/// Pull of the catalogue.
+#[derive(Debug, Serialize)]
+struct PullState {
+    running: bool,
+    /// When the last complete pull ended.
+    last_at: Option<Timestamp>,
+    /// When the last pull ended, complete or not.
+    ended_at: Option<Timestamp>,
+    duration_ms: Option<u64>,
+    /// Why the last pull ended early; null when it was complete.
+    error: Option<&'static str>,
+    counts: PullCounts,
+    problems: Vec<PullProblem>,
+    problems_total: u64,
+    missing_fields: Vec<&'static str>,
+}
+
+/// Outbox.
+#[derive(Debug, Serialize)]
+struct OutboxState {
+    depth: u64,
+    oldest_age_s: Option<i64>,
+    in_flight: usize,
+    sent: u64,
+    created: u64,
+    failed: u64,
+    aside_total: u64,
+    aside: Vec<RefusedSection>,
+}
+
+/// A section that Plone refused.
+#[derive(Debug, Serialize)]
+struct RefusedSection {
+    section: SectionId,
+    reason: String,
+    at: Timestamp,
+}
+
+/// Who can read rosters in Plone.
+#[derive(Debug, Serialize)]
+struct RosterReaders {
+    /// `unchecked`, `protected` or `readable`.
+    state: &'static str,
+    /// `visitor` or the name of a plain member, when the state is `readable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+}
+
+/// The visitors' announcements.
+#[derive(Debug, Serialize)]
+struct AnnouncementsState {
+    count: usize,
+    age_s: Option<u64>,
+    error: Option<&'static str>,
+}
+
 /// `GET /api/v1/admin/plone`
-pub async fn state(_: Admin, desk: Option<Data<PloneDesk>>) -> HttpResponse {
-    let answer = match desk {
-        Some(desk) => state_json(&desk),
-        None => json!({
-            "configured": false, "ok": null, "pool": null, "circuit": null, "sync": null, "outbox": null,
-            "roster": null, "announcements": null,
-        }),
-    };
-    HttpResponse::Ok().insert_header(PRIVATE).json(answer)
+pub async fn state(_: Admin, bridge: Option<Data<Bridge>>, clock: Data<dyn Clock>) -> HttpResponse {
+    HttpResponse::Ok().insert_header(PRIVATE).json(state_of(bridge.as_deref().map(AsRef::as_ref), clock.now()))
 }
 
-fn state_json(desk: &PloneDesk) -> Value {
-    let pool = desk.client.stats();
-    let now = desk.clock.now();
-    let outbox = desk.outbox.status();
-    json!({
-        "configured": true,
-        "ok": desk.is_well(),
-        "circuit": {
-            "state": pool.circuit.as_str(),
-            "opened_at": pool.opened_for.and_then(|long| now.checked_sub(long).ok()),
-            "failures": pool.failures,
-        },
-        "pool": {
-            "size": pool.size,
-            "in_use": pool.in_use,
-            "waiting": pool.waiting,
-            "queue_max": pool.queue_max,
-            "connections": pool.connections,
-            "calls": by_name(&pool.by_outcome()),
-        },
-        "sync": pull_json(&desk.puller.status()),
-        "outbox": outbox_json(&outbox, now),
-        "roster": roster_json(&outbox.roster),
-        "announcements": news_json(&desk.announcements),
-    })
+fn state_of(bridge: Option<&Bridge>, now: Timestamp) -> PloneState {
+    PloneState {
+        configured: bridge.is_some(),
+        ok: bridge.map(Bridge::is_healthy),
+        circuit: bridge.map(|bridge| circuit(&bridge.pool(), now)),
+        pool: bridge.map(|bridge| pool(&bridge.pool())),
+        sync: bridge.map(|bridge| pull(bridge.pull_status())),
+        outbox: bridge.map(|bridge| outbox(bridge.outbox_status(), now)),
+        roster: bridge.map(|bridge| roster(bridge.outbox_status().roster)),
+        announcements: bridge.map(announcements),
+    }
 }
 
-fn by_name(counts: &[(&'static str, u64)]) -> Map<String, Value> {
-    counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
+fn circuit(pool: &PoolStats, now: Timestamp) -> CircuitState {
+    CircuitState {
+        state: pool.circuit.as_str(),
+        opened_at: pool.opened_for.and_then(|duration| now.checked_sub(duration).ok()),
+        failures: pool.failures,
+    }
 }
 
-fn pull_json(pull: &PullStatus) -> Value {
-    json!({
-        "running": pull.running,
-        "last_at": pull.last_ok_at,
-        "ended_at": pull.ended_at,
-        "duration_ms": pull.duration_ms,
-        "error": pull.last_error.as_ref().map(pull_words),
-        "counts": pull.last,
-        "problems": pull.problems,
-        "problems_total": pull.problems_total,
-        "missing_fields": pull.missing_fields,
-    })
+fn pool(pool: &PoolStats) -> PoolState {
+    PoolState {
+        size: pool.size,
+        in_use: pool.in_use,
+        waiting: pool.waiting,
+        queue_max: pool.queue_max,
+        connections: pool.connections,
+        calls: pool.by_outcome().into_iter().collect(),
+    }
 }
 
-/// Why a pull ended before its time, in words that an admin may read.
+fn pull(status: PullStatus) -> PullState {
+    PullState {
+        running: status.running,
+        last_at: status.last_ok_at,
+        ended_at: status.ended_at,
+        duration_ms: status.duration_ms,
+        error: status.last_error.as_ref().map(pull_words),
+        counts: status.last,
+        problems: status.problems,
+        problems_total: status.problems_total,
+        missing_fields: status.missing_fields,
+    }
+}
+
+/// Returns why a pull ended early, in words for admins.
 const fn pull_words(error: &PullError) -> &'static str {
     match error {
         PullError::Plone(error) => plone_words(error),
         PullError::Restless => "Plone's list of content kept changing while it was read.",
-        PullError::TooMany => "Plone has more content of one kind than the hub takes.",
-        PullError::Store(_) => "What was pulled cannot be kept at present.",
+        PullError::TooMany => "Plone has more content of one kind than the hub accepts.",
+        PullError::Store(_) => "What was pulled cannot be stored at present.",
         PullError::Registrar(_) => "What was pulled cannot be applied at present.",
     }
 }
 
-fn outbox_json(outbox: &PloneOutboxStatus, now: Timestamp) -> Value {
-    let age_s = outbox.oldest_at.map(|at| now.as_second().saturating_sub(at.as_second()).max(0));
-    let aside: Vec<Value> = outbox
-        .aside
-        .iter()
-        .map(|entry| json!({ "section": entry.section, "reason": entry.reason, "at": entry.at }))
-        .collect();
-    json!({
-        "depth": outbox.depth,
-        "oldest_age_s": age_s,
-        "in_flight": outbox.in_flight,
-        "sent": outbox.sent_total,
-        "created": outbox.created_total,
-        "failed": outbox.failed_total,
-        "aside_total": outbox.aside_total,
-        "aside": aside,
-    })
-}
-
-fn roster_json(roster: &RosterState) -> Value {
-    match roster {
-        RosterState::Readable(by) => json!({ "state": roster.as_str(), "by": by }),
-        RosterState::Unchecked | RosterState::Protected => json!({ "state": roster.as_str() }),
+fn outbox(status: PloneOutboxStatus, now: Timestamp) -> OutboxState {
+    let refused = |AsideEntry { section, reason, at }| RefusedSection { section, reason, at };
+    OutboxState {
+        depth: status.depth,
+        oldest_age_s: status.oldest_at.map(|at| now.as_second().saturating_sub(at.as_second()).max(0)),
+        in_flight: status.in_flight,
+        sent: status.sent_total,
+        created: status.created_total,
+        failed: status.failed_total,
+        aside_total: status.aside_total,
+        aside: status.aside.into_iter().map(refused).collect(),
     }
 }
 
-fn news_json(announcements: &Announcements) -> Value {
-    let (kept, error) = announcements.state();
-    json!({
-        "count": kept.as_ref().map_or(0, |kept| kept.value.items().len()),
-        "age_s": kept.as_ref().map(|kept| kept.age.as_secs()),
-        "error": error.as_ref().map(plone_words),
-    })
+fn roster(state: RosterState) -> RosterReaders {
+    let name = state.as_str();
+    let by = match state {
+        RosterState::Readable(by) => Some(by),
+        RosterState::Unchecked | RosterState::Protected => None,
+    };
+    RosterReaders { state: name, by }
 }
 
-/// `POST /api/v1/admin/plone/sync`: answered when it is done.
+fn announcements(bridge: &Bridge) -> AnnouncementsState {
+    let (copy, error) = bridge.announcements().state();
+    AnnouncementsState {
+        count: copy.as_ref().map_or(0, |copy| copy.value.items().len()),
+        age_s: copy.as_ref().map(|copy| copy.age.as_secs()),
+        error: error.as_ref().map(plone_words),
+    }
+}
+
+/// Result of a pull on demand.
+#[derive(Debug, Serialize)]
+struct Pulled {
+    #[serde(flatten)]
+    counts: PullCounts,
+    announcements: usize,
+}
+
+/// `POST /api/v1/admin/plone/sync`: pulls the catalogue and the announcements, and responds when both are complete.
 pub async fn sync(
     request: HttpRequest,
     Admin(caller): Admin,
-    desk: Option<Data<PloneDesk>>,
+    bridge: Option<Data<Bridge>>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let desk = desk.ok_or_else(no_plone)?;
+    let bridge = bridge.ok_or_else(no_plone)?;
     audit.record(&request, Some(&caller), "plone.sync", None, None, "");
-    let both = async { tokio::join!(desk.puller.pull_now(), desk.announcements.renew()) };
+    let both = async { tokio::join!(bridge.pull_now(), bridge.announcements().renew()) };
     let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Late)?;
-    let mut counts = match sections {
-        Ok(counts) => by_name(&counts.by_name()),
-        Err(PullError::Plone(error)) => return Err(error.into()),
-        Err(PullError::Store(error)) => return Err(error.into()),
-        Err(PullError::Registrar(error)) => return Err(error.into()),
-        Err(error @ (PullError::Restless | PullError::TooMany)) => {
-            return Err(PloneError::Failed(error.to_string()).into());
-        }
-    };
-    counts.insert("announcements".to_owned(), announcements?.into());
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(counts))
+    let pulled = Pulled { counts: sections?, announcements: announcements? };
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(pulled))
 }
 
-/// `POST /api/v1/admin/plone/outbox/resend {sections?}`
+impl From<PullError> for Problem {
+    fn from(error: PullError) -> Self {
+        match error {
+            PullError::Plone(error) => error.into(),
+            PullError::Store(error) => error.into(),
+            PullError::Registrar(error) => error.into(),
+            PullError::Restless | PullError::TooMany => PloneError::Failed(error.to_string()).into(),
+        }
+    }
+}
+
+/// Number of sections that were queued again.
+#[derive(Debug, Serialize)]
+struct Resent {
+    resent: u64,
+}
+
+/// `POST /api/v1/admin/plone/outbox/resend {sections?}`: queues refused sections again, these or all.
 pub async fn resend(
     request: HttpRequest,
     Admin(caller): Admin,
     payload: web::Payload,
-    desk: Option<Data<PloneDesk>>,
+    bridge: Option<Data<Bridge>>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let desk = desk.ok_or_else(no_plone)?;
+    let bridge = bridge.ok_or_else(no_plone)?;
     let mut fields = read_json_or_nothing(&request, payload).await?;
     let parse = |text: &str| SectionId::parse(text).ok();
     let sections = fields.maybe_parsed_list("sections", ASIDE_LISTED_MAX as usize, "the id of a section", parse)?;
@@ -220,7 +294,7 @@ pub async fn resend(
         Some(sections) => sections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         None => "all".to_owned(),
     };
-    let resent = desk.store.resend(sections, desk.clock.now()).await?;
+    let resent = bridge.resend(sections).await?;
     audit.record(&request, Some(&caller), "plone.resend", None, None, &detail);
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "resent": resent })))
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Resent { resent }))
 }

@@ -1,4 +1,4 @@
-//! Signing in and out, who I am, and tickets for the WebSocket.
+//! Sign-in and sign-out, the caller's identity, and tickets for the WebSocket.
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -7,14 +7,14 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::domain::ids::USER_LEN_MAX;
-use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, client_ip, foreign_origin};
+use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
 use crate::http::body::read_json;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
-use crate::identity::gate::{LoginError, SignedInBy};
+use crate::identity::provider::ProviderError;
+use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
-use crate::plone::port::PloneError;
 
 /// The longest password that is looked at, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
@@ -27,43 +27,50 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(post("/api/v1/login").route(web::post().to(login)))
         .service(post("/api/v1/logout").route(web::post().to(logout)))
         .service(post("/api/v1/ws-ticket").route(web::post().to(ws_ticket)))
-        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")));
+        .service(web::resource("/api/v1/me").route(get().to(me)).default_service(method_not_allowed("GET, HEAD")))
+        .service(
+            web::resource("/api/v1/session")
+                .route(get().to(browser_session))
+                .default_service(method_not_allowed("GET, HEAD")),
+        );
 }
 
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
         match error {
-            LoginError::BadCredentials => {
+            SignInError::BadCredentials => {
                 Self::new(ProblemCode::BadCredentials, "The user name or the password is wrong.")
             }
-            LoginError::RateLimited { retry_after_s } => {
+            SignInError::RateLimited { retry_after_s } => {
                 Self::rate_limited("Too many sign-ins have failed. Please wait before you try again.", retry_after_s)
             }
-            LoginError::Overloaded => Self::overloaded(),
-            LoginError::Store(error) => error.into(),
-            LoginError::NotHere(why) => Self::forbidden(why),
-            LoginError::Locked(reason) => Self::forbidden(format!("Plone has locked this account: {reason}")),
-            LoginError::Plone(PloneError::Busy) => Self::overloaded(),
-            LoginError::Plone(error) => Self::new(
+            SignInError::Overloaded => Self::overloaded(),
+            SignInError::Store(error) => error.into(),
+            SignInError::NotAdmitted { reason, .. } => Self::forbidden(reason),
+            SignInError::Locked { provider, reason } => {
+                Self::forbidden(format!("{provider} has locked this account: {reason}"))
+            },
+            SignInError::Provider(ProviderError::Busy | ProviderError::Hanging) => Self::overloaded(),
+            SignInError::Provider(error) => Self::new(
                 ProblemCode::PloneUnavailable,
                 "The college's Plone, which checks passwords, does not answer just now. Nobody was signed in and nothing \
                  was changed; it is safe to try again.",
             )
             .retry_after(PLONE_RETRY_S)
             .caused_by(error),
-            LoginError::Failed => Self::internal(error),
+            SignInError::Failed => Self::internal(error),
         }
     }
 }
 
-/// Who somebody is, as `GET /api/v1/me` says it.
+/// Returns the caller's identity as `GET /api/v1/me` answers it.
 pub(super) fn user_json(caller: &Caller) -> Value {
     json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
 }
 
 /// Whether the trail tells of it: who tried was refused, and not for want of time or room.
-fn is_failed_attempt(error: &LoginError) -> bool {
-    matches!(error, LoginError::BadCredentials | LoginError::NotHere(_) | LoginError::Locked(_))
+fn is_failed_attempt(error: &SignInError) -> bool {
+    matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
 }
 
 /// `POST /api/v1/login`.
@@ -83,7 +90,7 @@ pub async fn login(
     let password = SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?);
     fields.finish()?;
 
-    let outcome = identity.login(&username, password, client_ip(&req)).await;
+    let outcome = identity.sign_in(&username, password, client_ip(&req)).await;
     let signed_in = match outcome {
         Ok(signed_in) => signed_in,
         Err(error) => {
@@ -93,12 +100,8 @@ pub async fn login(
             return Err(error.into());
         }
     };
-    let detail = match signed_in.by {
-        SignedInBy::LocalAccount => "local account",
-        SignedInBy::Plone => "Plone",
-        SignedInBy::KnownPassword => "Plone did not answer: known password",
-    };
-    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, detail);
+    let check = signed_in.check.to_string();
+    audit.record(&req, Some(&signed_in.caller), "login", Some(&username), None, &check);
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
     let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
@@ -113,6 +116,11 @@ fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilde
     Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
 }
 
+/// Returns the cookie that makes a browser delete its sign-in.
+fn cleared_cookie(site: &Site) -> Cookie<'static> {
+    session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
+}
+
 /// `POST /api/v1/logout`: the token is dead from then on, everywhere.
 pub async fn logout(
     req: HttpRequest,
@@ -125,7 +133,7 @@ pub async fn logout(
     audit.record(&req, Some(&caller), "logout", None, None, "");
     let mut response = HttpResponse::NoContent();
     if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
-        response.cookie(session_cookie(&site, String::new()).max_age(CookieDuration::ZERO).finish());
+        response.cookie(cleared_cookie(&site));
     }
     Ok(response.finish())
 }
@@ -133,6 +141,18 @@ pub async fn logout(
 /// `GET /api/v1/me`.
 pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
     HttpResponse::Ok().json(user_json(&caller))
+}
+
+/// `GET /api/v1/session`: the user that this browser is signed in as, or `{"user": null}` for a visitor.
+///
+/// Pages ask this first. Being a visitor is ordinary, and [`me`] answers a visitor with 401, which browsers log as a
+/// failed request. A cookie that is no longer valid is cleared: it would keep a visitor from opening the WebSocket.
+pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: web::Data<Site>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if matches!(Credentials::of(&req), Credentials::Bad(_, Carrier::Cookie)) {
+        response.cookie(cleared_cookie(&site));
+    }
+    response.json(json!({"user": caller.as_ref().map(user_json)}))
 }
 
 /// `POST /api/v1/ws-ticket`: what a browser shows the WebSocket, once, within half a minute.

@@ -16,7 +16,8 @@ use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
 use crate::http::error::{header_of, not_found};
 use crate::http::request_id::request_id;
 use crate::http::users;
-use crate::identity::gate::{AccountChange, Settings};
+use crate::identity::accounts::AccountChange;
+use crate::identity::{IdentityDeps, Settings};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 const OURS: &str = "http://localhost:8000";
@@ -43,14 +44,20 @@ impl Hub {
         let store = SqliteStore::open(options).unwrap();
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let store = Arc::new(store);
-        let clock = Arc::new(SystemClock);
-        let identity = Identity::start(settings, &secret, store.clone(), Arc::new(Deaf), clock, None).await.unwrap();
+        let audit = Audit::start(store.clone());
+        let deps = IdentityDeps {
+            accounts: store.clone(),
+            members: store,
+            audit: audit.clone(),
+            bus: Arc::new(Deaf),
+            clock: Arc::new(SystemClock),
+        };
+        let identity = Identity::start(settings, &secret, deps, Vec::new()).await.unwrap();
         for (name, role) in [("ann", Role::Student), ("sam", Role::Staff), ("ada", Role::Admin)] {
             let (username, password) = (UserName::parse(name).unwrap(), Some(SecretString::from("correct horse")));
             identity.put_account(AccountChange { username, role, name: None, password }).await.unwrap();
         }
-        let audit = web::Data::new(Audit::start(store));
-        Self { _folder: folder, identity: web::Data::from(identity), audit }
+        Self { _folder: folder, identity: web::Data::from(identity), audit: web::Data::new(audit) }
     }
 
     async fn app(
@@ -76,7 +83,7 @@ impl Hub {
     }
 
     async fn token(&self, name: &str) -> String {
-        let login = self.identity.login(name, SecretString::from("correct horse"), [192, 0, 2, 1].into());
+        let login = self.identity.sign_in(name, SecretString::from("correct horse"), [192, 0, 2, 1].into());
         login.await.unwrap().token
     }
 }
@@ -168,6 +175,39 @@ async fn a_logout_ends_the_token_and_takes_the_cookie_back() {
     assert!(header_of(answer.headers(), header::SET_COOKIE).contains("Max-Age=0"));
     let (status, body) = ask(&app, bearer(TestRequest::with_uri("/api/v1/me"), &token)).await;
     assert_eq!((status, &body["code"]), (401, &json!("unauthenticated")));
+}
+
+#[actix_web::test]
+async fn a_session_names_the_user_and_is_empty_for_a_visitor() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("sam").await;
+    let session = || TestRequest::with_uri("/api/v1/session");
+    let sam = json!({"user": {"username": "sam", "name": "sam", "role": "staff"}});
+    assert_eq!(ask(&app, session()).await, (200, json!({"user": null})));
+    assert_eq!(ask(&app, cookie(session(), &token)).await, (200, sam.clone()));
+    assert_eq!(ask(&app, bearer(session(), &token)).await, (200, sam));
+    assert_eq!(ask(&app, bearer(session(), "made.up.token")).await.0, 401);
+}
+
+#[actix_web::test]
+async fn a_session_clears_a_cookie_that_is_no_longer_valid_and_no_other() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let token = hub.token("sam").await;
+    let session = || TestRequest::with_uri("/api/v1/session");
+    for good in [session(), cookie(session(), &token)] {
+        let answer = test::call_service(&app, good.to_request()).await;
+        assert!(!answer.headers().contains_key(header::SET_COOKIE));
+    }
+    let caller = hub.identity.verify(&token).unwrap();
+    hub.identity.logout(&caller).await.unwrap();
+    let answer = test::call_service(&app, cookie(session(), &token).to_request()).await;
+    assert_eq!(answer.status(), 200);
+    let set_cookie = header_of(answer.headers(), header::SET_COOKIE).to_owned();
+    assert!(set_cookie.starts_with("eduhub_session=;") && set_cookie.contains("Max-Age=0"), "{set_cookie}");
+    let body: Value = test::read_body_json(answer).await;
+    assert_eq!(body, json!({"user": null}));
 }
 
 #[actix_web::test]

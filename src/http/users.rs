@@ -11,7 +11,7 @@ use crate::http::body::read_json;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::query::{Query, path_param};
 use crate::http::request_id::PRIVATE;
-use crate::identity::gate::{AccountChange, AccountOutcome};
+use crate::identity::accounts::{AccountChange, AccountOutcome};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
 use crate::store::accounts::{AuditEntry, AuditFilter, User, UserFilter};

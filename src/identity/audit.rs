@@ -1,4 +1,4 @@
-//! The queue before the audit trail: whoever records a line goes on at once, and a task writes what has come together.
+//! Audit trail: entries are queued without waiting, and a task writes them in batches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,19 +8,19 @@ use tokio::sync::{mpsc, oneshot};
 use crate::store::StoreError;
 use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
 
-/// Lines that may wait: minutes of a busy day, some megabytes.
+/// Entries that may wait: minutes of a busy day, some megabytes.
 const WAITING_MAX: usize = 8_192;
-/// Lines in one write.
+/// Entries in one write.
 const BATCH_MAX: usize = 256;
-/// The longest detail, in characters: what people typed is cut there.
+/// Longest detail, in characters; a longer one is truncated.
 const DETAIL_CHARS_MAX: usize = 500;
 
 enum Message {
-    Line(Box<AuditEntry>),
+    Entry(Box<AuditEntry>),
     Flush(oneshot::Sender<()>),
 }
 
-/// The audit trail's front. Cheap to clone.
+/// Handle on the audit trail. Cheap to clone.
 #[derive(Clone)]
 pub struct Audit {
     store: Arc<dyn AuditStore>,
@@ -29,28 +29,28 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Starts the task that writes, on the current runtime. It ends when the last clone is dropped.
+    /// Starts the writing task on the current runtime. It ends when the last clone is dropped.
     pub fn start(store: Arc<dyn AuditStore>) -> Self {
-        let (queue, lines) = mpsc::channel(WAITING_MAX);
+        let (queue, messages) = mpsc::channel(WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
-        tokio::spawn(write_all(store.clone(), lines, lost.clone()));
+        tokio::spawn(write_all(store.clone(), messages, lost.clone()));
         Self { store, queue, lost }
     }
 
-    /// Takes a line without waiting. What a full queue cannot take goes to the log instead, and is counted.
+    /// Queues an entry without waiting. When the queue is full, the entry is logged instead and counted as lost.
     pub fn append(&self, mut entry: AuditEntry) {
         if let Some((end, _)) = entry.detail.char_indices().nth(DETAIL_CHARS_MAX) {
             entry.detail.truncate(end);
         }
-        if let Err(error) = self.queue.try_send(Message::Line(Box::new(entry))) {
+        if let Err(error) = self.queue.try_send(Message::Entry(Box::new(entry))) {
             self.lost.fetch_add(1, Ordering::Relaxed);
-            if let Message::Line(entry) = error.into_inner() {
-                log::error!("a line of the audit trail is only here: {entry:?}");
+            if let Message::Entry(entry) = error.into_inner() {
+                log::error!("an audit entry is in the log only: {entry:?}");
             }
         }
     }
 
-    /// Waits until what was recorded before is in the store (or in the log, where the store refused it).
+    /// Waits until every earlier entry is in the store, or in the log where the store could not be written.
     pub async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.queue.send(Message::Flush(done)).await.is_ok() {
@@ -58,26 +58,29 @@ impl Audit {
         }
     }
 
-    /// Reads a page.
+    /// Reads a page of the trail.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn page(&self, filter: AuditFilter) -> Result<AuditPage, StoreError> {
         self.store.page(filter).await
     }
 
-    /// Lines that are only in the log.
+    /// Returns the number of entries that are in the log only.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 }
 
-async fn write_all(store: Arc<dyn AuditStore>, mut lines: mpsc::Receiver<Message>, lost: Arc<AtomicU64>) {
+async fn write_all(store: Arc<dyn AuditStore>, mut queue: mpsc::Receiver<Message>, lost: Arc<AtomicU64>) {
     let mut messages = Vec::with_capacity(BATCH_MAX);
-    while lines.recv_many(&mut messages, BATCH_MAX).await > 0 {
+    while queue.recv_many(&mut messages, BATCH_MAX).await > 0 {
         let mut entries = Vec::with_capacity(messages.len());
         let mut flushed = Vec::new();
         for message in messages.drain(..) {
             match message {
-                Message::Line(entry) => entries.push(*entry),
+                Message::Entry(entry) => entries.push(*entry),
                 Message::Flush(done) => flushed.push(done),
             }
         }
@@ -85,10 +88,10 @@ async fn write_all(store: Arc<dyn AuditStore>, mut lines: mpsc::Receiver<Message
             && let Err(error) = store.append(entries.clone()).await
         {
             lost.fetch_add(entries.len() as u64, Ordering::Relaxed);
-            log::error!("lines of the audit trail are only here, since {error}: {entries:?}");
+            log::error!("audit entries are in the log only, since {error}: {entries:?}");
         }
         for done in flushed {
-            // Whoever waited may have left.
+            // The caller of `flush` may have given up.
             let _ = done.send(());
         }
     }

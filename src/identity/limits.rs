@@ -1,26 +1,36 @@
-//! How often somebody may ask, and how often a sign-in may fail.
+//! Limits on the rate of requests and on failed sign-ins.
 
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
+use crate::clock::Clock;
 use crate::domain::ids::UserName;
 
-/// How many times its rate somebody may ask at once: a page that opens asks for several things.
+/// Burst of requests, as a multiple of the rate: a page that opens sends several requests.
 const BURST_FACTOR: u32 = 2;
-/// What an address of visitors may ask for beside one who is signed in: many people may share it.
+/// Rate of the visitors of one address, as a multiple of a user's: many people may share it.
 const VISITORS_FACTOR: u32 = 20;
-/// What an address may fail beside one account.
+/// Failed sign-ins from one address, as a multiple of an account's.
 const ADDRESS_FAILURES_FACTOR: u32 = 30;
-/// Keys that one limit remembers; beyond, those that have recovered are forgotten at once instead of by the minute.
+/// Keys that one limit remembers; past this, keys that have recovered are removed at once instead of every minute.
 const KEYS_MAX: usize = 100_000;
+/// Longest wait of a sign-in for other attempts of its account.
+pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Attempts of one account that may wait.
+const ACCOUNT_WAITING_MAX: usize = 1_000;
 
-/// Who an address counts for: all of an IPv4 address, and the network of an IPv6 one (one household or campus has
-/// 2^64 of them).
+/// The key under which an address is limited: an IPv4 address, or the /64 network of an IPv6 address, since one household
+/// or campus has 2^64 of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressKey([u8; 8]);
 
@@ -35,7 +45,7 @@ impl From<IpAddr> for AddressKey {
     }
 }
 
-/// Requests a second: each user's, and each address's visitors together.
+/// Limits on requests a second of each user, and of all visitors of each address together.
 #[derive(Debug)]
 pub struct RequestLimits {
     users: Option<DefaultKeyedRateLimiter<UserName>>,
@@ -44,7 +54,7 @@ pub struct RequestLimits {
 }
 
 impl RequestLimits {
-    /// At most `per_second` requests of each user, with bursts; 0 is no limit.
+    /// Creates limits of `per_second` requests of each user, with bursts; 0 is no limit.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
         let quota = |rate: u32| {
@@ -58,11 +68,18 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a request of a user, or says after how many seconds to ask again.
+    /// Counts a request of a user.
+    ///
+    /// # Errors
+    /// Seconds after which to send the next request, when the limit is exceeded.
     pub fn count_user(&self, user: &UserName) -> Result<(), u32> {
         self.users.as_ref().map_or(Ok(()), |limit| self.count(limit, user))
     }
-    /// Counts a visitor's request, or says after how many seconds to ask again.
+
+    /// Counts a request of a visitor.
+    ///
+    /// # Errors
+    /// Seconds after which to send the next request, when the limit is exceeded.
     pub fn count_visitor(&self, address: AddressKey) -> Result<(), u32> {
         self.visitors.as_ref().map_or(Ok(()), |limit| self.count(limit, &address))
     }
@@ -74,7 +91,7 @@ impl RequestLimits {
         })
     }
 
-    /// Forgets who has not asked for a while; called now and then.
+    /// Removes keys without recent requests; to be called regularly.
     pub fn forget_idle(&self) {
         if let Some(users) = &self.users {
             users.retain_recent();
@@ -85,31 +102,37 @@ impl RequestLimits {
     }
 }
 
-/// Counts failures of each key by the generic cell rate algorithm: one number, the time at which the key has recovered
-/// from all of them. (governor does the same for requests, but cannot give back what a success took.)
+/// Counts failures of each key by the generic cell rate algorithm: one number a key, the time at which it has recovered from
+/// all its failures. `governor` does the same for requests, but cannot give back what a success took.
 #[derive(Debug)]
 pub struct Failures<K: Hash + Eq> {
-    // Milliseconds between two failures in the long run; 0 is no limit.
+    /// Milliseconds between two failures in the long run; 0 is no limit.
     interval_ms: i64,
     burst: i64,
     recovered_at_ms: DashMap<K, i64>,
 }
 
 impl<K: Hash + Eq + Clone> Failures<K> {
-    /// At most `per_minute` failures in a minute; 0 is no limit.
+    /// Creates a limit of `per_minute` failures; 0 is no limit.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let interval_ms = if per_minute == 0 { 0 } else { (60_000 / i64::from(per_minute)).max(1) };
         Self { interval_ms, burst: i64::from(per_minute), recovered_at_ms: DashMap::new() }
     }
 
-    /// Whether one more may fail now; otherwise after how many seconds.
+    /// Returns whether one more failure is allowed now.
+    ///
+    /// # Errors
+    /// Seconds after which one is allowed.
     pub fn check(&self, key: &K, now_ms: i64) -> Result<(), u32> {
         let recovered = self.recovered_at_ms.get(key).map_or(now_ms, |at| *at);
         self.room(recovered, now_ms)
     }
 
-    /// Takes room for an attempt that may fail, so that attempts at the same moment count each other.
+    /// Counts an attempt as a failure in advance, so that attempts at once count each other.
+    ///
+    /// # Errors
+    /// Seconds after which an attempt is allowed.
     pub fn take(&self, key: &K, now_ms: i64) -> Result<(), u32> {
         self.make_room(now_ms);
         let mut recovered = self.recovered_at_ms.entry(key.clone()).or_insert(now_ms);
@@ -118,7 +141,7 @@ impl<K: Hash + Eq + Clone> Failures<K> {
         Ok(())
     }
 
-    /// Gives back what [`Failures::take`] took: the attempt did not fail.
+    /// Takes back what [`Failures::take`] counted: the attempt did not fail.
     pub fn give_back(&self, key: &K) {
         if let Some(mut recovered) = self.recovered_at_ms.get_mut(key) {
             *recovered -= self.interval_ms;
@@ -141,61 +164,161 @@ impl<K: Hash + Eq + Clone> Failures<K> {
         }
     }
 
-    /// Forgets who has recovered; called now and then.
+    /// Removes keys that have recovered; to be called regularly.
     pub fn forget_recovered(&self, now_ms: i64) {
         self.recovered_at_ms.retain(|_, at| *at > now_ms);
     }
 }
 
-/// Failed sign-ins: of each account, and from each address.
+/// Limits on failed sign-ins of each account and from each address.
+///
+/// Attempts of one account that happen at once count each other, because guesses may be sent in parallel; but a password
+/// that turns out right gives back what its attempt took. So an attempt that would exceed the limit waits while other
+/// attempts of its account are in flight, in the order of arrival, and fails only when none of them can give anything back
+/// any more: bursts of correct sign-ins are throttled, not rejected.
 #[derive(Debug)]
 pub struct SignInLimits {
     accounts: Failures<String>,
-    /// Attempts under way, by account.
-    under_way: DashMap<String, u32>,
+    /// Accounts with attempts that wait or are in flight.
+    queues: DashMap<String, Arc<AccountQueue>>,
     addresses: Failures<AddressKey>,
 }
 
+/// Attempts of one account.
+#[derive(Debug)]
+struct AccountQueue {
+    /// Held by the attempt that is admitted next. The semaphore is fair, so attempts are admitted in order of arrival.
+    head: Semaphore,
+    /// Bounds the attempts that wait.
+    places: Semaphore,
+    in_flight: AtomicU32,
+    /// Notified when an attempt in flight ends.
+    ended: Notify,
+}
+
+/// Why a sign-in is not attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Too many attempts of the account, or from the address, have failed.
+    RateLimited {
+        /// Seconds after which to try again.
+        retry_after_s: u32,
+    },
+    /// Too many attempts of the account wait.
+    QueueFull,
+}
+
+/// An admitted attempt to sign in. Dropping it admits the next one of its account.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    queued: Queued<'a>,
+}
+
+impl Attempt<'_> {
+    /// Ends an attempt whose password was not wrong: it does not count as a failure.
+    pub fn give_back(self) {
+        self.queued.limits.accounts.give_back(&self.queued.account);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let queue = &self.queued.queue;
+        queue.in_flight.fetch_sub(1, Ordering::AcqRel);
+        queue.ended.notify_waiters();
+    }
+}
+
+/// A share in the queue of an account, which exists as long as somebody shares it.
+#[derive(Debug)]
+struct Queued<'a> {
+    limits: &'a SignInLimits,
+    account: String,
+    queue: Arc<AccountQueue>,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        // The map and this share hold the queue; a new share is taken under the lock that `remove_if` holds. Two shares that
+        // end at once may both leave it to the other: `forget_recovered` removes such a queue.
+        let is_last = |_: &String, queue: &Arc<AccountQueue>| Arc::strong_count(queue) <= 2;
+        self.limits.queues.remove_if(&self.account, is_last);
+    }
+}
+
 impl SignInLimits {
-    /// At most `per_minute` failures for each account, and more for each address; 0 is no limit.
+    /// Creates limits of `per_minute` failures for each account, and more for each address; 0 is no limit.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let addresses = Failures::new(per_minute.saturating_mul(ADDRESS_FAILURES_FACTOR));
-        Self { accounts: Failures::new(per_minute), under_way: DashMap::new(), addresses }
+        Self { accounts: Failures::new(per_minute), queues: DashMap::new(), addresses }
     }
 
-    /// Before a password is looked at. Guesses at one account at the same moment count each other; an address counts
-    /// its failures only afterwards, since a whole campus may sign in from one at once.
-    pub fn begin(&self, username: &str, address: AddressKey, now_ms: i64) -> Result<(), u32> {
-        self.addresses.check(&address, now_ms)?;
-        self.accounts.take(&username.to_owned(), now_ms)?;
-        *self.under_way.entry(username.to_owned()).or_insert(0) += 1;
-        Ok(())
-    }
-    /// Whether attempts of this account are under way, which may give back what they took.
-    pub fn is_under_way(&self, username: &str) -> bool {
-        self.under_way.contains_key(username)
-    }
-    /// The attempt is over, however it ended.
-    pub fn end(&self, username: &str) {
-        if let Some(mut count) = self.under_way.get_mut(username) {
-            *count = count.saturating_sub(1);
+    /// Admits an attempt before its password is checked, and waits up to [`ADMISSION_WAIT_MAX`] for other attempts of the
+    /// account. An address counts only failures that have happened, since a whole campus may sign in from one address.
+    ///
+    /// # Errors
+    /// When too many attempts have failed, or too many wait.
+    pub async fn admit(
+        &self,
+        account: &str,
+        address: AddressKey,
+        clock: &dyn Clock,
+    ) -> Result<Attempt<'_>, NotAdmitted> {
+        let queued = self.queued(account);
+        let queue = &queued.queue;
+        let deadline = Instant::now() + ADMISSION_WAIT_MAX;
+        let take = || {
+            let now_ms = clock.now().as_millisecond();
+            self.addresses.check(&address, now_ms)?;
+            self.accounts.take(&queued.account, now_ms)
+        };
+        {
+            let _place = queue.places.try_acquire().map_err(|_| NotAdmitted::QueueFull)?;
+            let head = timeout_at(deadline, queue.head.acquire()).await;
+            loop {
+                let ended = queue.ended.notified();
+                tokio::pin!(ended);
+                // Registered before the limit is checked: an attempt that ends in between is not missed.
+                ended.as_mut().enable();
+                let Err(retry_after_s) = take() else { break };
+                let may_change = head.is_ok() && queue.in_flight.load(Ordering::Acquire) > 0;
+                if !may_change || Instant::now() >= deadline {
+                    return Err(NotAdmitted::RateLimited { retry_after_s });
+                }
+                // Failures also recover with time.
+                let recovers = Instant::now() + Duration::from_secs(retry_after_s.into());
+                let _ = timeout_at(deadline.min(recovers), ended).await;
+            }
+            queue.in_flight.fetch_add(1, Ordering::AcqRel);
         }
-        self.under_way.remove_if(username, |_, count| *count == 0);
+        Ok(Attempt { queued })
     }
-    /// The password was not wrong.
-    pub fn give_back(&self, username: &str) {
-        self.accounts.give_back(&username.to_owned());
+
+    fn queued(&self, account: &str) -> Queued<'_> {
+        let queue = self.queues.entry(account.to_owned()).or_insert_with(|| {
+            Arc::new(AccountQueue {
+                head: Semaphore::new(1),
+                places: Semaphore::new(ACCOUNT_WAITING_MAX),
+                in_flight: AtomicU32::new(0),
+                ended: Notify::new(),
+            })
+        });
+        let queue = queue.clone();
+        Queued { limits: self, account: account.to_owned(), queue }
     }
-    /// The password was wrong.
+
+    /// Counts a wrong password for its address.
     pub fn failed(&self, address: AddressKey, now_ms: i64) {
-        // Past the limit nothing more is added: the address is refused already.
+        // Past the limit nothing is added: the address is refused already.
         let _ = self.addresses.take(&address, now_ms);
     }
-    /// Forgets who has recovered; called now and then.
+
+    /// Removes keys that have recovered; to be called regularly.
     pub fn forget_recovered(&self, now_ms: i64) {
         self.accounts.forget_recovered(now_ms);
         self.addresses.forget_recovered(now_ms);
+        self.queues.retain(|_, queue| Arc::strong_count(queue) > 1);
     }
 }
 
@@ -208,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_failures_a_minute_and_one_more_each_six_seconds() {
+    fn a_limit_of_ten_a_minute_recovers_one_every_six_seconds() {
         let limits = Failures::new(10);
         for _ in 0..10 {
             limits.take(&"ann", 1_000).unwrap();
@@ -220,32 +343,110 @@ mod tests {
         assert!(limits.take(&"bob", 7_000).is_ok());
     }
 
-    #[test]
-    fn a_success_gives_back_what_it_took() {
-        let limits = SignInLimits::new(2);
-        let home = address("192.0.2.1");
-        for _ in 0..50 {
-            limits.begin("ann", home, 0).unwrap();
-            limits.give_back("ann");
+    struct Epoch;
+    impl Clock for Epoch {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
         }
-        limits.begin("ann", home, 0).unwrap();
-        limits.begin("ann", home, 0).unwrap();
-        assert!(limits.begin("ann", home, 0).is_err());
     }
 
-    #[test]
-    fn an_address_that_only_guesses_is_stopped_for_all_accounts() {
+    async fn admit<'a>(limits: &'a SignInLimits, account: &str, from: &str) -> Result<Attempt<'a>, NotAdmitted> {
+        limits.admit(account, address(from), &Epoch).await
+    }
+
+    const HOME: &str = "192.0.2.1";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_correct_password_takes_nothing_from_the_limit() {
+        let limits = SignInLimits::new(2);
+        for _ in 0..50 {
+            admit(&limits, "ann", HOME).await.unwrap().give_back();
+        }
+        drop(admit(&limits, "ann", HOME).await.unwrap());
+        drop(admit(&limits, "ann", HOME).await.unwrap());
+        assert_eq!(admit(&limits, "ann", HOME).await.unwrap_err(), NotAdmitted::RateLimited { retry_after_s: 31 });
+        assert!(limits.queues.is_empty(), "ended attempts leave nothing behind");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_only_guesses_is_stopped_for_all_accounts() {
         let limits = SignInLimits::new(1);
         for guess in 0..30 {
-            limits.begin(&format!("user{guess}"), address("192.0.2.1"), 0).unwrap();
-            limits.failed(address("192.0.2.1"), 0);
+            drop(admit(&limits, &format!("user{guess}"), HOME).await.unwrap());
+            limits.failed(address(HOME), 0);
         }
-        assert!(limits.begin("ann", address("192.0.2.1"), 0).is_err());
-        assert!(limits.begin("ann", address("192.0.2.2"), 0).is_ok());
+        assert!(admit(&limits, "ann", HOME).await.is_err());
+        assert!(admit(&limits, "ann", "192.0.2.2").await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bursts_of_sign_ins_are_throttled_not_rejected() {
+        let limits = SignInLimits::new(2);
+        let attempts = (0..50).map(|_| async {
+            let attempt = admit(&limits, "ann", HOME).await.unwrap();
+            assert!(limits.queues.get("ann").unwrap().in_flight.load(Ordering::Relaxed) <= 2);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            attempt.give_back();
+        });
+        let began = Instant::now();
+        futures_util::future::join_all(attempts).await;
+        assert!(began.elapsed() < Duration::from_millis(2_600), "two at a time, without a pause in between");
+        assert!(limits.queues.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_attempts_are_admitted_in_order_of_arrival() {
+        let limits = SignInLimits::new(1);
+        let order = parking_lot::Mutex::new(Vec::new());
+        let first = admit(&limits, "ann", HOME).await.unwrap();
+        let waiting = (0..5).map(|number| {
+            let (limits, order) = (&limits, &order);
+            async move {
+                let attempt = admit(limits, "ann", HOME).await.unwrap();
+                order.lock().push(number);
+                tokio::task::yield_now().await;
+                attempt.give_back();
+            }
+        });
+        let ends = async {
+            tokio::task::yield_now().await;
+            first.give_back();
+        };
+        futures_util::future::join(futures_util::future::join_all(waiting), ends).await;
+        assert_eq!(order.into_inner(), [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_behind_failures_are_rejected_when_the_last_one_in_flight_fails() {
+        let limits = SignInLimits::new(1);
+        let failing = admit(&limits, "ann", HOME).await.unwrap();
+        let began = Instant::now();
+        let waiting = (0..3).map(|_| admit(&limits, "ann", HOME));
+        let fails = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(failing);
+        };
+        let (outcomes, ()) = futures_util::future::join(futures_util::future::join_all(waiting), fails).await;
+        assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+        assert_eq!(began.elapsed().as_secs(), 1, "nothing is waited for any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_has_a_deadline_and_a_bound() {
+        let limits = SignInLimits::new(1);
+        let _hangs = admit(&limits, "ann", HOME).await.unwrap();
+        let began = Instant::now();
+        let waiting = (0..=ACCOUNT_WAITING_MAX).map(|_| admit(&limits, "ann", HOME));
+        let outcomes = futures_util::future::join_all(waiting).await;
+        assert_eq!(began.elapsed().as_secs(), ADMISSION_WAIT_MAX.as_secs());
+        let full = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::QueueFull))).count();
+        let limited = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::RateLimited { .. }))).count();
+        assert_eq!((full, limited), (1, ACCOUNT_WAITING_MAX));
+        assert!(admit(&limits, "bob", HOME).await.is_ok(), "other accounts do not wait");
     }
 
     #[test]
-    fn zero_is_no_limit_and_recovered_keys_are_forgotten() {
+    fn zero_is_no_limit_and_recovered_keys_are_removed() {
         let off = Failures::new(0);
         assert!((0..1_000).all(|_| off.take(&1, 0).is_ok()));
         let on = Failures::new(10);
@@ -255,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_address_and_mapped_ipv4_is_ipv4() {
+    fn an_ipv6_network_counts_as_one_address_and_mapped_ipv4_as_ipv4() {
         assert_eq!(address("2001:db8::1"), address("2001:db8::2:3"));
         assert_ne!(address("2001:db8:0:1::1"), address("2001:db8::1"));
         assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
@@ -263,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn each_user_has_a_burst_and_visitors_of_one_address_share_a_larger_one() {
+    fn visitors_of_one_address_share_a_larger_limit_than_a_user() {
         let limits = RequestLimits::new(1);
         let (ann, bob) = (UserName::parse("ann").unwrap(), UserName::parse("bob").unwrap());
         assert!(limits.count_user(&ann).is_ok() && limits.count_user(&ann).is_ok());

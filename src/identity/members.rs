@@ -1,252 +1,270 @@
-//! Who came by Plone: when they were seen and checked, their tokens of Plone, and whose sign-ins are dead.
+//! Members: users who signed in by a provider and are followed from then on. Keeps who is active, the providers' tokens,
+//! and up to when sign-ins are dead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use secrecy::SecretString;
+use tokio::sync::{Mutex, Notify};
 
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
-use crate::plone::format::token::PloneClaims;
 use crate::store::StoreError;
-use crate::store::accounts::{AccountStore, AuditEntry};
-use crate::store::members::Member;
+use crate::store::accounts::AuditEntry;
+use crate::store::members::{Member, MemberStore};
 
-use crate::identity::Caller;
-use crate::identity::hashes::Hashes;
 use crate::identity::password::Hasher;
-use crate::identity::plone::PloneSignIn;
-use crate::identity::recheck;
+use crate::identity::password_queue::PasswordQueue;
+use crate::identity::provider::{MemberRules, Profile, ProviderError, ProviderToken, SignInProvider};
+use crate::identity::service::IdentityDeps;
+use crate::identity::{Audit, Caller, recheck};
 
-/// How exactly it is known when somebody was seen: a part of the time between two checks.
-const SEEN_PARTS: i64 = 8;
+/// Resolution of "last seen", as a fraction of the time between two rechecks.
+const SEEN_FRACTION: i64 = 8;
 
-/// Sign-ins that may wait for their turn to ask Plone: more than it answers within any time that people wait.
-const WAITING_MAX: usize = 1_000;
-
-/// A token of Plone: whoever has it is that member there.
-#[derive(Debug, Clone)]
-pub(super) struct PloneToken {
-    pub(super) text: Arc<SecretString>,
-    expires_at: Timestamp,
+/// An active member.
+#[derive(Debug)]
+pub(super) struct Active {
+    /// Role of the sign-ins that are alive.
+    pub(super) role: Role,
+    /// When the member was last seen, in milliseconds since the epoch, see [`SEEN_FRACTION`].
+    pub(super) seen_ms: i64,
+    /// When the provider was last asked about the member, in milliseconds since the epoch; 0 is not since the hub started.
+    pub(super) checked_ms: i64,
+    token: KnownToken,
 }
 
-impl PloneToken {
-    /// Reads a token: with the id of its user. None when it is not one.
-    pub(super) fn read(text: SecretString) -> Option<(String, Self)> {
-        let claims = PloneClaims::of(text.expose_secret())?;
-        Some((claims.subject, Self { expires_at: claims.expires_at?, text: Arc::new(text) }))
+/// What is known about the provider's token of a member.
+#[derive(Debug, Clone)]
+enum KnownToken {
+    /// It was not read from the store yet.
+    Unread,
+    /// There is none.
+    None,
+    Some(ProviderToken),
+}
+
+impl From<Option<ProviderToken>> for KnownToken {
+    fn from(token: Option<ProviderToken>) -> Self {
+        token.map_or(Self::None, Self::Some)
     }
 }
 
-/// Somebody who is here.
-#[derive(Debug)]
-pub(super) struct Here {
-    /// The role of the sign-ins that are alive.
-    pub(super) role: Role,
-    /// When they were seen, see [`SEEN_PARTS`].
-    pub(super) seen_ms: i64,
-    /// When Plone was last asked about them; 0: not since the hub started.
-    pub(super) checked_ms: i64,
-    /// None: it was not read from the store yet. In it none: there is none.
-    token: Option<Option<PloneToken>>,
-}
-
-/// A plain member of Plone: the name, and Plone's token. None so far: nobody has signed in.
-pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
-
-/// What is counted.
+/// Counters of rechecks, by outcome.
 #[derive(Debug, Default)]
-pub struct MemberCounts {
-    /// Members who are still there, as they were.
-    pub same: AtomicU64,
-    /// Members whose role had changed.
-    pub changed: AtomicU64,
-    /// Members who were gone.
-    pub gone: AtomicU64,
-    /// Questions that Plone did not answer.
-    pub unanswered: AtomicU64,
+pub(super) struct RecheckCounts {
+    /// Members who are unchanged.
+    pub(super) same: AtomicU64,
+    /// Members whose role changed.
+    pub(super) changed: AtomicU64,
+    /// Members who are gone.
+    pub(super) gone: AtomicU64,
+    /// Questions that the provider did not answer.
+    pub(super) unanswered: AtomicU64,
 }
 
-/// Everybody who came by Plone.
+impl RecheckCounts {
+    pub(super) fn read(&self) -> [u64; 4] {
+        [&self.same, &self.changed, &self.gone, &self.unanswered].map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
+/// What the members of a provider depend on.
+pub(super) struct MembersDeps {
+    pub(super) identity: IdentityDeps,
+    pub(super) hasher: Arc<Hasher>,
+    /// Providers that are asked before this one: a user name of theirs is not available to members.
+    pub(super) earlier: Vec<Arc<dyn SignInProvider>>,
+}
+
+/// The members of one provider.
 pub(super) struct Members {
-    pub(super) plone: PloneSignIn,
-    pub(super) accounts: Arc<dyn AccountStore>,
+    pub(super) provider: Arc<dyn SignInProvider>,
+    pub(super) rules: MemberRules,
+    pub(super) store: Arc<dyn MemberStore>,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) hashes: Hashes,
-    pub(super) here: DashMap<UserName, Here>,
-    /// There may be somebody who was not checked for long.
+    pub(super) passwords: PasswordQueue,
+    pub(super) active: DashMap<UserName, Active>,
+    /// Notified when a member became active who was not rechecked for long.
     pub(super) wake: Arc<Notify>,
-    /// One look at a time, so that nobody is asked about twice.
-    pub(super) checking: Mutex<()>,
-    pub(super) counts: Arc<MemberCounts>,
-    /// Sign-ins that may ask Plone, and that may wait for that.
-    pub(super) turns: Semaphore,
-    pub(super) queue: Semaphore,
-    /// Sign-ins about which Plone has said something.
-    pub(super) answers: AtomicU64,
-    /// Sign-ins of this user up to this time are dead.
+    /// Held during a round of rechecks, so that no member is asked about twice at once.
+    pub(super) rechecking: Mutex<()>,
+    pub(super) counts: RecheckCounts,
+    earlier: Vec<Arc<dyn SignInProvider>>,
+    audit: Audit,
+    /// Sign-ins of a user up to this time are dead, in milliseconds since the epoch.
     ended_ms: DashMap<UserName, i64>,
-    /// Whoever signed in last as a student, and Plone's token; none once that one is a student no more.
-    plain: watch::Sender<PlainMember>,
 }
 
 impl Members {
-    /// Starts hashing and checking on the current runtime, with what the store remembers of sign-ins that ended.
+    /// Starts hashing and rechecking on the current runtime, with the ended sign-ins that the store remembers.
     pub(super) async fn start(
-        plone: PloneSignIn,
-        accounts: Arc<dyn AccountStore>,
-        bus: Arc<dyn Bus>,
-        clock: Arc<dyn Clock>,
-        hasher: Arc<Hasher>,
+        provider: Arc<dyn SignInProvider>,
+        rules: MemberRules,
+        deps: MembersDeps,
     ) -> Result<Arc<Self>, StoreError> {
-        let ended = plone.members.ended_sign_ins().await?;
+        let MembersDeps { identity, hasher, earlier } = deps;
+        let store = identity.members;
+        let ended = store.ended_sign_ins().await?;
         let members = Arc::new(Self {
-            hashes: Hashes::start(hasher, plone.members.clone()),
-            here: DashMap::new(),
+            provider,
+            rules,
+            passwords: PasswordQueue::start(hasher, store.clone()),
+            store,
+            bus: identity.bus,
+            clock: identity.clock,
+            active: DashMap::new(),
             wake: Arc::default(),
-            checking: Mutex::default(),
-            counts: Arc::default(),
+            rechecking: Mutex::default(),
+            counts: RecheckCounts::default(),
+            earlier,
+            audit: identity.audit,
             ended_ms: ended.into_iter().map(|(user, at)| (user, at.as_millisecond())).collect(),
-            plain: watch::Sender::new(None),
-            turns: Semaphore::new(plone.at_once.max(1)),
-            queue: Semaphore::new(WAITING_MAX),
-            answers: AtomicU64::new(0),
-            plone,
-            accounts,
-            bus,
-            clock,
         });
-        tokio::spawn(recheck::keep_checking(Arc::downgrade(&members)));
+        tokio::spawn(recheck::run(Arc::downgrade(&members)));
         Ok(members)
     }
 
-    /// Up to when sign-ins of this user are dead, in milliseconds since the epoch.
+    /// Returns up to when sign-ins of this user are dead, in milliseconds since the epoch.
     pub(super) fn ended_ms(&self, user: &UserName) -> Option<i64> {
         self.ended_ms.get(user).map(|ended| *ended)
     }
 
-    /// The time between two checks of one member, in milliseconds.
+    /// Returns the time between two rechecks of one member, in milliseconds.
     pub(super) fn recheck_ms(&self) -> i64 {
-        i64::try_from(self.plone.recheck.as_millis()).unwrap_or(i64::MAX / 4)
+        i64::try_from(self.rules.recheck.as_millis()).unwrap_or(i64::MAX / 4)
     }
 
-    /// Notes that somebody is here. Who was not for a while is checked soon.
-    pub(super) fn notice(&self, caller: &Caller, now: Timestamp) {
+    /// Returns true while the last accepted password and role of a member may be used during an outage.
+    pub(super) fn is_fresh(&self, member: &Member) -> bool {
+        let days = i64::from(self.rules.offline_login_days);
+        days > 0 && self.clock.now().as_second() - member.signed_in_at.as_second() <= days * 86_400
+    }
+
+    /// Returns true when an earlier provider has this user name.
+    pub(super) async fn is_taken(&self, user: &UserName) -> Result<bool, ProviderError> {
+        for provider in &self.earlier {
+            if provider.profile(user).await? != Profile::Unknown {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes that a member is active. One who was not for a while is rechecked soon.
+    pub(super) fn note_seen(&self, caller: &Caller, now: Timestamp) {
         let now_ms = now.as_millisecond();
-        let part_ms = self.recheck_ms() / SEEN_PARTS;
-        if self.here.get(&caller.user).is_some_and(|here| now_ms - here.seen_ms <= part_ms) {
+        let resolution_ms = self.recheck_ms() / SEEN_FRACTION;
+        if self.active.get(&caller.user).is_some_and(|active| now_ms - active.seen_ms <= resolution_ms) {
             return;
         }
-        let mut here = self.here.entry(caller.user.clone()).or_insert(Here {
+        let mut active = self.active.entry(caller.user.clone()).or_insert(Active {
             role: caller.role,
             seen_ms: now_ms,
             checked_ms: 0,
-            token: None,
+            token: KnownToken::Unread,
         });
-        here.seen_ms = now_ms;
-        if recheck::is_due(here.checked_ms, now_ms, self.recheck_ms()) {
+        active.seen_ms = now_ms;
+        if recheck::is_due(active.checked_ms, now_ms, self.recheck_ms()) {
             self.wake.notify_one();
         }
     }
 
-    /// Somebody has signed in: as Plone said just now, or, with `checked` false, as it said the last time.
-    pub(super) fn welcome(&self, user: &UserName, role: Role, token: Option<PloneToken>, checked: bool) {
+    /// Notes a sign-in. `is_checked` is true when the provider has just returned the profile, and false when the last
+    /// known one was used.
+    pub(super) fn signed_in(&self, user: &UserName, role: Role, token: Option<ProviderToken>, is_checked: bool) {
         let now_ms = self.clock.now().as_millisecond();
-        if role == Role::Student
-            && checked
-            && let Some(token) = &token
-        {
-            self.plain.send_replace(Some((user.clone(), token.text.clone())));
+        if let Some(token) = token.as_ref().filter(|_| is_checked) {
+            self.provider.signed_in(user, role, token);
         }
-        let checked_ms = if checked { now_ms } else { 0 };
-        self.here.insert(user.clone(), Here { role, seen_ms: now_ms, checked_ms, token: Some(token) });
+        let checked_ms = if is_checked { now_ms } else { 0 };
+        self.active.insert(user.clone(), Active { role, seen_ms: now_ms, checked_ms, token: token.into() });
     }
 
-    /// Whoever signed in last as a student, and Plone's token.
-    pub(super) fn plain(&self) -> watch::Receiver<PlainMember> {
-        self.plain.subscribe()
-    }
-
-    /// The member's token of Plone, while it is good.
+    /// Returns the provider's token of a member, until it expires.
     pub(super) async fn token_of(&self, user: &UserName) -> Option<Arc<SecretString>> {
-        let known = self.here.get(user).and_then(|here| here.token.clone());
+        let known = self.active.get(user).map_or(KnownToken::Unread, |active| active.token.clone());
         let token = match known {
-            Some(token) => token,
-            None => self.read_token(user).await,
-        }?;
+            KnownToken::Some(token) => token,
+            KnownToken::None => return None,
+            KnownToken::Unread => self.load_token(user).await?,
+        };
         if token.expires_at > self.clock.now() {
-            return Some(token.text);
+            return Some(token.secret);
         }
         self.forget_token(user).await;
         None
     }
 
-    async fn read_token(&self, user: &UserName) -> Option<PloneToken> {
-        let member = match self.plone.members.member(user).await {
+    async fn load_token(&self, user: &UserName) -> Option<ProviderToken> {
+        let member = match self.store.member(user).await {
             Ok(member) => member?,
             Err(error) => {
-                log::debug!("a member's token cannot be read: {error}");
+                log::debug!("the token of a member cannot be read: {error}");
                 return None;
             }
         };
-        let stored = member.token.and_then(PloneToken::read).map(|(_, token)| token);
-        let Some(mut here) = self.here.get_mut(user) else { return stored };
-        // Meanwhile there may have been a sign-in, or a sign-out.
-        here.token.get_or_insert(stored).clone()
+        let stored = member.token.and_then(|token| self.provider.read_token(token));
+        let Some(mut active) = self.active.get_mut(user) else { return stored };
+        // Only if there was no sign-in or sign-out while the store was read.
+        if matches!(active.token, KnownToken::Unread) {
+            active.token = stored.into();
+        }
+        match &active.token {
+            KnownToken::Some(token) => Some(token.clone()),
+            KnownToken::None | KnownToken::Unread => None,
+        }
     }
 
-    /// Forgets the member's token of Plone.
+    /// Discards the provider's token of a member.
     pub(super) async fn forget_token(&self, user: &UserName) {
-        if let Some(mut here) = self.here.get_mut(user) {
-            here.token = Some(None);
+        if let Some(mut active) = self.active.get_mut(user) {
+            active.token = KnownToken::None;
         }
-        if let Err(error) = self.plone.members.forget_token(user).await {
-            log::warn!("a member's token stays in the store until the next sign-in: {error}");
+        if let Err(error) = self.store.forget_token(user).await {
+            log::warn!("the token of a member stays in the store until the next sign-in: {error}");
         }
     }
 
-    /// A stored member's token.
-    pub(super) fn stored_token(&self, member: &Member) -> Option<PloneToken> {
-        let (_, token) = member.token.clone().and_then(PloneToken::read)?;
+    /// Returns the stored token of a member, unless it has expired.
+    pub(super) fn stored_token(&self, member: &Member) -> Option<ProviderToken> {
+        let token = member.token.clone().and_then(|token| self.provider.read_token(token))?;
         (token.expires_at > self.clock.now()).then_some(token)
     }
 
-    /// The member has another role: earlier sign-ins are dead.
+    /// Gives a member another role and ends the earlier sign-ins.
     pub(super) async fn change_role(&self, user: &UserName, role: Role) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.end(user, now, &format!("Plone says another role now: {role}"));
+        self.end_sign_ins(user, now, &format!("{} says another role now: {role}", self.provider.title()));
         self.counts.changed.fetch_add(1, Ordering::Relaxed);
-        self.plone.members.change_role(user, role, now).await
+        self.store.change_role(user, role, now).await
     }
 
-    /// The member is nobody here any more.
+    /// Removes a member and ends the sign-ins.
     pub(super) async fn remove(&self, user: &UserName, why: &str) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.end(user, now, why);
+        self.end_sign_ins(user, now, why);
         self.counts.gone.fetch_add(1, Ordering::Relaxed);
-        self.plone.members.remove_member(user, now).await
+        self.store.remove_member(user, now).await
     }
 
-    /// A local account has this name now: whoever had it by Plone is out.
-    pub(super) async fn give_way(&self, user: &UserName) -> Result<(), StoreError> {
-        let had_it = self.here.contains_key(user) || self.plone.members.member(user).await?.is_some();
-        if had_it { self.remove(user, "a local account has this name now").await } else { Ok(()) }
+    /// Removes the member whose user name an earlier provider has now, if there is one.
+    pub(super) async fn displace(&self, user: &UserName) -> Result<(), StoreError> {
+        let is_member = self.active.contains_key(user) || self.store.member(user).await?.is_some();
+        if is_member { self.remove(user, "a local account has this name now").await } else { Ok(()) }
     }
 
-    /// Ends the user's sign-ins by Plone at once.
-    fn end(&self, user: &UserName, now: Timestamp, why: &str) {
+    fn end_sign_ins(&self, user: &UserName, now: Timestamp, why: &str) {
         self.ended_ms.insert(user.clone(), now.as_millisecond());
-        self.here.remove(user);
-        self.plain.send_if_modified(|plain| plain.take_if(|(name, _)| name == user).is_some());
+        self.active.remove(user);
+        self.provider.sign_ins_ended(user);
         self.bus.publish(Event::TokensEnded { user: user.clone() });
-        self.plone.audit.append(AuditEntry {
+        self.audit.append(AuditEntry {
             at: now,
             user: None,
             role: None,

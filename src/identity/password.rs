@@ -1,5 +1,5 @@
-//! Passwords: argon2id on a few threads of their own, with low priority and a bounded queue, so that a morning's
-//! sign-ins stop nobody who is signed in already.
+//! Hashing of passwords: argon2id on a few threads of their own, with low priority and a bounded queue, so that the
+//! sign-ins of a morning do not slow down requests.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -11,22 +11,23 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
-/// Lengths of a new password, in characters.
+/// Length of a new password, in characters.
 pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
-/// Passwords that may wait to be hashed: some ten seconds of one thread. Who comes after that is told to come back.
+/// Passwords that may wait to be hashed: some ten seconds of one thread. Past this, sign-ins fail with
+/// [`HashError::Overloaded`].
 const WAITING_MAX: usize = 512;
-/// How much the hashing threads stand back: a quarter of a core beside request threads that are busy without a pause
-/// (with 10 it would be a tenth, and a class that signs in would wait for most of a minute), all of an idle one.
+/// Nice value of the hashing threads: a quarter of a core beside request threads that are always busy, all of an idle one.
+/// With 10 it would be a tenth, and a class that signs in would wait for most of a minute.
 const NICENESS: i32 = 5;
-/// Verified in place of an account that does not exist, so that nobody learns from the time it takes whether it does.
-/// The hash of random bytes that nobody kept, with the parameters that [`hash`] uses.
-const NOBODY: &str =
+/// Hash that is verified in place of an account that does not exist, so that the response time does not reveal which
+/// accounts exist. It is the hash of discarded random bytes, with the parameters that [`hash`] uses.
+const STAND_IN: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$F2CWu2mRYgGPir7WBWrWuA$BJgFKqfde43T1/Lht5TvyyX1CLsn9sbGsqRnsUSt8Y4";
 
-/// Why a password was not looked at.
+/// Why a password was not hashed or verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// Too many wait already.
+    /// Too many passwords wait.
     #[error("too many passwords wait to be checked")]
     Overloaded,
     /// The hash function failed.
@@ -34,15 +35,18 @@ pub enum HashError {
     Failed,
 }
 
-/// Hashes a password (argon2id, 19 MiB, two passes: OWASP's recommendation) into a PHC string. It takes some 20 ms, so
-/// only the command line calls this itself.
+/// Hashes a password (argon2id, 19 MiB, two passes: OWASP's recommendation) into a PHC string. This blocks for some 20 ms;
+/// the server uses [`Hasher`].
+///
+/// # Errors
+/// [`HashError::Failed`] when the hash function fails.
 pub fn hash(password: &SecretString) -> Result<String, HashError> {
     let hash = Argon2::default().hash_password(password.expose_secret().as_bytes()).map_err(|_| HashError::Failed)?;
     Ok(hash.to_string())
 }
 
 fn verify(password: &SecretString, stored: Option<&str>) -> bool {
-    let matches = PasswordHash::new(stored.unwrap_or(NOBODY))
+    let matches = PasswordHash::new(stored.unwrap_or(STAND_IN))
         .is_ok_and(|hash| Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok());
     matches && stored.is_some()
 }
@@ -56,7 +60,10 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Starts `threads` threads (at least one).
+    /// Starts `threads` threads, at least one.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
     pub fn start(threads: usize) -> std::io::Result<Self> {
         let (work, queue) = sync_channel(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));
@@ -67,12 +74,18 @@ impl Hasher {
         Ok(Self { work })
     }
 
-    /// Whether the password is that of the hash; without one, no, after the same time.
+    /// Returns true when `password` matches the hash `stored`. Without a hash it returns false, after the same time.
+    ///
+    /// # Errors
+    /// When too many passwords wait.
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, HashError> {
         self.run(move || verify(&password, stored.as_deref())).await
     }
 
-    /// The hash of a new password.
+    /// Hashes a new password.
+    ///
+    /// # Errors
+    /// When too many passwords wait, or the hash function fails.
     pub async fn hash(&self, password: SecretString) -> Result<String, HashError> {
         self.run(move || hash(&password)).await?
     }
@@ -80,7 +93,7 @@ impl Hasher {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashError> {
         let (caller, answer) = oneshot::channel();
         let work: Work = Box::new(move || {
-            // Who has hung up needs no hash.
+            // The caller may have gone away while the password was queued.
             if !caller.is_closed() {
                 let _ = caller.send(work());
             }
@@ -94,7 +107,7 @@ impl Hasher {
 }
 
 fn serve(queue: &Mutex<Receiver<Work>>) {
-    // On Linux the nice value is the thread's own. Without it sign-ins only press harder.
+    // On Linux a nice value belongs to the thread. Without it, sign-ins only compete harder with requests.
     if let Err(error) = rustix::process::nice(NICENESS) {
         log::debug!("hashing threads keep their priority: {error}");
     }
@@ -111,15 +124,15 @@ mod tests {
     use futures_util::FutureExt;
 
     #[test]
-    fn the_stand_in_costs_what_a_real_hash_costs_and_opens_nothing() {
+    fn the_stand_in_costs_as_much_as_a_real_hash() {
         let real = hash(&SecretString::from("correct horse")).unwrap();
-        let (real, nobody) = (PasswordHash::new(&real).unwrap(), PasswordHash::new(NOBODY).unwrap());
-        assert_eq!((real.algorithm, real.params), (nobody.algorithm, nobody.params));
-        assert_eq!(real.hash.unwrap().len(), nobody.hash.unwrap().len());
+        let (real, stand_in) = (PasswordHash::new(&real).unwrap(), PasswordHash::new(STAND_IN).unwrap());
+        assert_eq!((real.algorithm, real.params), (stand_in.algorithm, stand_in.params));
+        assert_eq!(real.hash.unwrap().len(), stand_in.hash.unwrap().len());
     }
 
     #[actix_web::test]
-    async fn only_the_right_password_of_a_real_account_is_taken() {
+    async fn only_the_right_password_of_an_existing_account_matches() {
         let hasher = Hasher::start(1).unwrap();
         let stored = hasher.hash(SecretString::from("correct horse")).await.unwrap();
         let table =
@@ -130,7 +143,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn past_the_bound_sign_ins_are_told_to_come_back() {
+    async fn past_its_bound_the_queue_is_overloaded() {
         let hasher = Hasher::start(1).unwrap();
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let (started, running) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! The queue of who was seen: noticing somebody costs a look into a map, and a task writes it down.
+//! "Last seen" of users: noting a request costs one lookup in a map, and a task writes the rest in batches.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use crate::store::accounts::{AccountStore, Person};
 
 use crate::identity::{Caller, Source};
 
-/// People that may wait to be written: more than come in the first second of a morning.
+/// Users that may wait to be written: more than arrive in the first second of a morning.
 const WAITING_MAX: usize = 20_000;
-/// People in one write.
+/// Users in one write.
 const BATCH_MAX: usize = 500;
-/// How exactly "last seen" is known, in milliseconds: nobody is written more often.
+/// Resolution of "last seen", in milliseconds: no user is written more often.
 const SLOT_MS: i64 = 10 * 60_000;
 
-/// Who was seen lately.
+/// Users who were seen lately.
 #[derive(Debug)]
 pub struct People {
-    // The slot of time in which somebody was last noted.
+    /// The slot of [`SLOT_MS`] in which each user was last noted.
     noted: Arc<DashMap<UserName, i64>>,
     queue: mpsc::Sender<Person>,
 }
 
 impl People {
-    /// Starts the task that writes, on the current runtime. It ends when this is dropped.
+    /// Starts the writing task on the current runtime. It ends when this is dropped.
     pub fn start(store: Arc<dyn AccountStore>) -> Self {
         let (queue, people) = mpsc::channel(WAITING_MAX);
         let noted = Arc::new(DashMap::new());
@@ -35,8 +35,8 @@ impl People {
         Self { noted, queue }
     }
 
-    /// Notes that somebody is here; almost always that is known already.
-    pub fn notice(&self, caller: &Caller, now: Timestamp) {
+    /// Notes that a user sent a request; almost always that is known already.
+    pub fn note(&self, caller: &Caller, now: Timestamp) {
         let slot = now.as_millisecond() / SLOT_MS;
         if self.noted.get(&caller.user).is_some_and(|noted| *noted >= slot) {
             return;
@@ -48,13 +48,13 @@ impl People {
             by_plone: caller.source == Source::Plone,
             last_seen: now,
         };
-        // When the queue is full, the next request of this person tries again.
+        // When the queue is full, the next request of this user tries again.
         if self.queue.try_send(person).is_ok() {
             self.noted.insert(caller.user.clone(), slot);
         }
     }
 
-    /// Forgets who has not been here lately.
+    /// Removes users who were not seen in the present slot.
     pub fn forget_idle(&self, now: Timestamp) {
         let slot = now.as_millisecond() / SLOT_MS;
         self.noted.retain(|_, noted| *noted >= slot);
@@ -70,7 +70,7 @@ async fn write_all(
     while people.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let names: Vec<_> = batch.iter().map(|person| person.username.clone()).collect();
         if let Err(error) = store.note_people(std::mem::take(&mut batch)).await {
-            log::warn!("{} people who were seen will be noted when they are seen again: {error}", names.len());
+            log::warn!("{} users are noted as seen at their next request only: {error}", names.len());
             for name in &names {
                 noted.remove(name);
             }

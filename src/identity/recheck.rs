@@ -1,5 +1,5 @@
-//! Whether those who came by Plone are still there, in the same role: asked for whoever is here, a few at a time, oldest
-//! answer first.
+//! Rechecks of members: whether a provider still knows each active member in the same role. A few members are asked about
+//! at once, the oldest answer first.
 
 use std::collections::HashSet;
 use std::sync::Weak;
@@ -9,77 +9,72 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::domain::ids::UserName;
-use crate::plone::port::{BridgeError, PloneError};
-
 use crate::identity::members::Members;
+use crate::identity::provider::{KnownUser, Profile, ProviderError};
 
-/// Somebody is asked about after this part of the configured time, so that the answer takes effect within all of it.
+/// A member is due after this fraction of the configured time, so that a change takes effect within all of it.
 const DUE_NUMERATOR: i64 = 3;
 const DUE_DENOMINATOR: i64 = 4;
-/// Looks at who is due in the configured time, and the shortest and longest time between two of them.
-const LOOKS: u32 = 8;
-const LOOK_MIN: Duration = Duration::from_millis(50);
-const LOOK_MAX: Duration = Duration::from_secs(5);
-/// Questions at once: a quarter of the connections that Plone has by default. Whoever waits for an answer comes first.
-const AT_ONCE: usize = 2;
-/// Members in one go.
+/// Rounds in the configured time, and the bounds of the time between two of them.
+const ROUNDS: u32 = 8;
+const ROUND_MIN: Duration = Duration::from_millis(50);
+const ROUND_MAX: Duration = Duration::from_secs(5);
+/// Questions in flight: a quarter of the connections that Plone has by default, since users who wait come first.
+const IN_FLIGHT_MAX: usize = 2;
+/// Members that are collected at a time.
 const BATCH_MAX: usize = 64;
 
-/// Whether it would be the same for everybody: Plone is not reached at all.
-const fn is_nobodys(error: &BridgeError) -> bool {
-    matches!(error, BridgeError::Plone(PloneError::Busy | PloneError::Open | PloneError::Unavailable(_)))
-}
-
-/// Whether somebody is to be asked about.
+/// Returns true when a member is due for a recheck.
 pub(super) fn is_due(checked_ms: i64, now_ms: i64, recheck_ms: i64) -> bool {
     now_ms - checked_ms >= recheck_ms / DUE_DENOMINATOR * DUE_NUMERATOR
 }
 
-/// Checks until the members are gone.
-pub(super) async fn keep_checking(members: Weak<Members>) {
-    let Some((wake, look)) = members.upgrade().map(|members| {
-        let look = (members.plone.recheck / LOOKS).clamp(LOOK_MIN, LOOK_MAX);
-        (members.wake.clone(), look)
+/// Rechecks until the members are dropped.
+pub(super) async fn run(members: Weak<Members>) {
+    let Some((wake, round)) = members.upgrade().map(|members| {
+        let round = (members.rules.recheck / ROUNDS).clamp(ROUND_MIN, ROUND_MAX);
+        (members.wake.clone(), round)
     }) else {
         return;
     };
     loop {
         let Some(present) = members.upgrade() else { return };
-        let all_answered = present.check_due().await;
+        let all_answered = present.recheck_due().await;
         drop(present);
         if all_answered {
             tokio::select! {
                 () = wake.notified() => {}
-                () = tokio::time::sleep(look) => {}
+                () = tokio::time::sleep(round) => {}
             }
         } else {
-            // Plone does not answer: who is here stays here, and it is asked again at the next look.
-            tokio::time::sleep(look).await;
+            // During an outage nobody is signed out, and the wake-ups of members who arrive are ignored until the next
+            // round.
+            tokio::time::sleep(round).await;
         }
     }
 }
 
 impl Members {
-    /// Checks everybody who is due, each once; false when Plone does not answer. About one member it may fail, time and
-    /// again: the others are asked about all the same, and that one at the next look.
-    pub(super) async fn check_due(&self) -> bool {
-        let _alone = self.checking.lock().await;
+    /// Rechecks every active member who is due, each once. Returns false when the provider does not answer at all; a
+    /// failure about one member does not keep the others from being rechecked.
+    pub(super) async fn recheck_due(&self) -> bool {
+        let _exclusive = self.rechecking.lock().await;
         let mut asked = HashSet::new();
         loop {
             let due = self.due(&asked);
-            let unanswered = AtomicBool::new(false);
-            let check = async |user: &UserName| {
-                if unanswered.load(Ordering::Relaxed) {
+            let is_outage = AtomicBool::new(false);
+            let recheck = async |user: &UserName| {
+                if is_outage.load(Ordering::Relaxed) {
                     return;
                 }
-                if let Err(why) = self.check(user).await {
-                    unanswered.fetch_or(is_nobodys(&why), Ordering::Relaxed);
+                if let Err(error) = self.recheck(user).await {
+                    is_outage.fetch_or(error.concerns_everyone(), Ordering::Relaxed);
                     self.counts.unanswered.fetch_add(1, Ordering::Relaxed);
-                    log::debug!("whether a member is still there is not known: {why}");
+                    log::debug!("a member could not be rechecked: {error}");
                 }
             };
-            futures_util::stream::iter(&due).for_each_concurrent(AT_ONCE, check).await;
-            if unanswered.into_inner() {
+            futures_util::stream::iter(&due).for_each_concurrent(IN_FLIGHT_MAX, recheck).await;
+            if is_outage.into_inner() {
                 return false;
             }
             if due.len() < BATCH_MAX {
@@ -89,65 +84,51 @@ impl Members {
         }
     }
 
-    /// Who is here and due, `but` these. Who is not here any more is forgotten.
-    fn due(&self, but: &HashSet<UserName>) -> Vec<UserName> {
+    /// Returns active members who are due, except those already asked about, and forgets members who are not active any
+    /// more. A member is active who was seen within the configured time or has a live session.
+    fn due(&self, asked: &HashSet<UserName>) -> Vec<UserName> {
         let (now_ms, recheck_ms) = (self.clock.now().as_millisecond(), self.recheck_ms());
         let mut due = Vec::new();
         let mut idle = Vec::new();
-        for here in &self.here {
-            let is_here = now_ms - here.seen_ms <= recheck_ms || self.bus.is_listening(here.key());
-            if is_here && is_due(here.checked_ms, now_ms, recheck_ms) && !but.contains(here.key()) {
-                due.push((here.checked_ms, here.key().clone()));
-            } else if !is_here && now_ms - here.checked_ms > recheck_ms {
-                idle.push(here.key().clone());
+        for member in &self.active {
+            let is_active = now_ms - member.seen_ms <= recheck_ms || self.bus.is_listening(member.key());
+            if is_active && is_due(member.checked_ms, now_ms, recheck_ms) && !asked.contains(member.key()) {
+                due.push((member.checked_ms, member.key().clone()));
+            } else if !is_active && now_ms - member.checked_ms > recheck_ms {
+                idle.push(member.key().clone());
             }
         }
         for user in idle {
-            self.here.remove_if(&user, |_, here| now_ms - here.seen_ms > recheck_ms);
+            self.active.remove_if(&user, |_, member| now_ms - member.seen_ms > recheck_ms);
         }
         due.sort_unstable();
         due.truncate(BATCH_MAX);
         due.into_iter().map(|(_, user)| user).collect()
     }
 
-    /// Asks about one member, and draws the consequences.
-    async fn check(&self, user: &UserName) -> Result<(), BridgeError> {
+    /// Asks about one member and applies what changed.
+    async fn recheck(&self, user: &UserName) -> Result<(), ProviderError> {
         let asked_at_ms = self.clock.now().as_millisecond();
-        if self.accounts.account(user).await?.is_some() {
-            return Ok(self.give_way(user).await?);
+        if self.is_taken(user).await? {
+            return Ok(self.displace(user).await?);
         }
-        let person = self.plone.directory.person(user).await?;
-        let role = match &person {
-            Some(person) => self.plone.roles.role(&person.roles, &person.groups),
-            None => {
-                self.be_sure_that_plone_knows_people().await?;
-                None
-            }
+        let profile = self.provider.profile(user).await?;
+        let Some(known_role) = self.active.get(user).map(|member| member.role) else {
+            // The sign-ins ended while the provider was asked.
+            return Ok(());
         };
-        let known = self.here.get(user).map(|here| here.role);
-        let done = match (role, known) {
-            // Signed in anew, or ended, meanwhile.
-            (_, None) => Ok(()),
-            (None, _) if person.is_none() => self.remove(user, "Plone does not know this user any more").await,
-            (None, _) => self.remove(user, "Plone's user has no role here any more").await,
-            (Some(role), Some(known)) if role != known => self.change_role(user, role).await,
-            (Some(_), Some(_)) => {
+        let title = self.provider.title();
+        match profile {
+            Profile::Unknown => self.remove(user, &format!("{title} does not know this user any more")).await?,
+            Profile::NoRole => self.remove(user, &format!("{title}'s user has no role here any more")).await?,
+            Profile::Known(KnownUser { role, .. }) if role != known_role => self.change_role(user, role).await?,
+            Profile::Known(_) => {
                 self.counts.same.fetch_add(1, Ordering::Relaxed);
-                if let Some(mut here) = self.here.get_mut(user) {
-                    here.checked_ms = here.checked_ms.max(asked_at_ms);
+                if let Some(mut member) = self.active.get_mut(user) {
+                    member.checked_ms = member.checked_ms.max(asked_at_ms);
                 }
-                Ok(())
             }
-        };
-        Ok(done?)
-    }
-
-    /// "There is nobody of this name" is said, too, by a web server in front of Plone that is being worked on, and then
-    /// of everybody. So it counts only when the hub's own user is known at the same time.
-    async fn be_sure_that_plone_knows_people(&self) -> Result<(), PloneError> {
-        match self.plone.directory.person(&self.plone.hub_user).await? {
-            Some(_) => Ok(()),
-            None => Err(PloneError::Unavailable("it does not know the hub's own user either".to_owned())),
         }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The secret that signs tokens: configured, or made once and kept beside the store, for its owner's eyes only.
+//! The secret that signs tokens: configured, or generated once in a file beside the store that only its owner may read.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -8,32 +8,32 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The fewest bytes of a secret: as many as the hash has (RFC 7518, 3.2).
+/// Shortest secret, in bytes: the size of the hash (RFC 7518, 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
 
-/// Why there is no secret, in words for whoever starts the hub.
+/// Why there is no secret. The texts are for the person who starts the hub.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The configured one is too short.
+    /// The configured secret is too short.
     #[error("[auth] secret has {0} bytes; it must have at least {SECRET_LEN_MIN}")]
     TooShort(usize),
-    /// What the file holds is too short to be a secret.
+    /// The content of the file is too short.
     #[error("the secret in {0} is too short; remove the file to have a new one made (everyone signs in again)")]
     Damaged(PathBuf),
-    /// There is no file, and none was to be made.
+    /// There is no file, and none was to be created.
     #[error("there is no secret yet: neither [auth] secret nor {0}; the server makes one when it starts")]
     Absent(PathBuf),
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     #[error("the secret {path}: {error}")]
     Io {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         error: std::io::Error,
     },
 }
 
-/// Where the secret of a store lies: `NAME.secret` beside it.
+/// Returns the path of a store's secret: `NAME.secret` beside it.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
@@ -41,7 +41,10 @@ pub fn path_beside(store: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The configured secret, or that of the file, or a new one in the file: what the server asks for.
+/// Returns the configured secret, or that of the file, or generates one in the file. Used by the server.
+///
+/// # Errors
+/// When the secret is too short, or the file cannot be read or created.
 pub fn load_or_make(configured: Option<&SecretString>, file: &Path) -> Result<SecretString, SecretError> {
     match load(configured, file) {
         Err(SecretError::Absent(_)) => {
@@ -52,7 +55,10 @@ pub fn load_or_make(configured: Option<&SecretString>, file: &Path) -> Result<Se
     }
 }
 
-/// The configured secret, or that of the file: what `eduhub token` asks for.
+/// Returns the configured secret, or that of the file. Used by `eduhub token`.
+///
+/// # Errors
+/// When there is none, it is too short, or the file cannot be read.
 pub fn load(configured: Option<&SecretString>, file: &Path) -> Result<SecretString, SecretError> {
     if let Some(secret) = configured {
         let len = secret.expose_secret().len();
@@ -64,7 +70,7 @@ pub fn load(configured: Option<&SecretString>, file: &Path) -> Result<SecretStri
     };
     let text = fs::read_to_string(file).map_err(io)?;
     if fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
-        log::warn!("{} can be read by others than its owner: chmod 600 it", file.display());
+        log::warn!("{} can be read by other users: chmod 600 it", file.display());
     }
     let text = text.trim();
     if text.len() < SECRET_LEN_MIN {
@@ -73,7 +79,7 @@ pub fn load(configured: Option<&SecretString>, file: &Path) -> Result<SecretStri
     Ok(SecretString::from(text))
 }
 
-/// Writes a new secret. It appears whole under its name or not at all, and never over one that is there.
+/// Generates a secret. The file appears complete or not at all, and never replaces an existing one.
 fn make(file: &Path) -> std::io::Result<()> {
     let random: [u8; 32] = rand::random();
     let mut text = String::with_capacity(65);
@@ -91,7 +97,7 @@ fn make(file: &Path) -> std::io::Result<()> {
     let linked = fs::hard_link(&draft, file);
     fs::remove_file(&draft)?;
     match linked {
-        // Another process was first: its secret is the one.
+        // Another process was first; its secret is used.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
         Ok(()) => match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -106,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_made_once_for_its_owner_only() {
+    fn a_secret_is_generated_once_and_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let file = path_beside(&folder.path().join("hub.db"));
         assert!(matches!(load(None, &file), Err(SecretError::Absent(_))));
@@ -119,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_refused_wherever_it_stands() {
+    fn a_short_secret_is_refused_in_settings_and_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         let short = SecretString::from("short");

@@ -1,5 +1,5 @@
-//! Tickets: what a browser shows a WebSocket in place of a token, which has no place in an address. Random, good once,
-//! for half a minute, kept nowhere but here.
+//! Tickets with which a page opens a WebSocket. A token must not appear in an address, where it would be logged; a ticket is
+//! random, valid once and for 30 s, and kept in memory only.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::identity::Caller;
 
-/// How long a ticket is good for.
+/// Lifetime of a ticket.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
-/// Tickets at one time: everyone of a large college reconnects at once, four times over.
+/// Most unused tickets: four times as many as everyone of a large college needs to reconnect at once.
 const TICKETS_MAX: usize = 50_000;
 
-/// The tickets that were given and not used yet.
+/// Tickets that were issued and not redeemed yet.
 #[derive(Debug, Default)]
 pub struct Tickets {
     inner: Mutex<Inner>,
@@ -22,12 +22,12 @@ pub struct Tickets {
 #[derive(Debug, Default)]
 struct Inner {
     callers: HashMap<String, Caller>,
-    // All live equally long, so the oldest end first.
+    /// Expiry of each ticket. All have the same lifetime, so the oldest expires first.
     ends: VecDeque<(Instant, String)>,
 }
 
 impl Tickets {
-    /// A new ticket for `caller`; none when there are too many already.
+    /// Issues a ticket for `caller`; none when too many are unused.
     pub fn issue(&self, caller: Caller, now: Instant) -> Option<String> {
         let random: [u8; 24] = rand::random();
         let mut ticket = String::with_capacity(48);
@@ -36,7 +36,7 @@ impl Tickets {
             let _ = write!(ticket, "{byte:02x}");
         }
         let mut inner = self.inner.lock();
-        inner.forget_ended(now);
+        inner.remove_expired(now);
         if inner.ends.len() >= TICKETS_MAX {
             return None;
         }
@@ -45,16 +45,16 @@ impl Tickets {
         Some(ticket)
     }
 
-    /// Whose ticket this is, once.
+    /// Returns the caller of a ticket, once.
     pub fn redeem(&self, ticket: &str, now: Instant) -> Option<Caller> {
         let mut inner = self.inner.lock();
-        inner.forget_ended(now);
+        inner.remove_expired(now);
         inner.callers.remove(ticket)
     }
 }
 
 impl Inner {
-    fn forget_ended(&mut self, now: Instant) {
+    fn remove_expired(&mut self, now: Instant) {
         while self.ends.front().is_some_and(|(end, _)| *end <= now) {
             if let Some((_, ticket)) = self.ends.pop_front() {
                 self.callers.remove(&ticket);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_good_once_and_for_half_a_minute() {
+    fn a_ticket_is_valid_once_and_for_its_lifetime() {
         let (tickets, now) = (Tickets::default(), Instant::now());
         let ticket = tickets.issue(ann(), now).unwrap();
         assert_eq!(tickets.redeem("made up", now), None);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn tickets_are_bounded_and_room_comes_back_with_time() {
+    fn the_number_of_tickets_is_bounded_until_some_expire() {
         let (tickets, now) = (Tickets::default(), Instant::now());
         for _ in 0..TICKETS_MAX {
             tickets.issue(ann(), now).unwrap();

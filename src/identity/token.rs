@@ -1,5 +1,5 @@
-//! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verifying one asks nobody, so 20,000 requests a
-//! second can.
+//! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verifying one needs neither the store nor a lock, so
+//! that it is affordable for 20,000 requests a second.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::domain::role::Role;
 
 use crate::identity::{Caller, Source};
 
-/// The longest token that is looked at, in bytes: the longest that the hub makes has some 800.
+/// Longest token that is parsed, in bytes: the longest that the hub issues has some 800.
 const TOKEN_LEN_MAX: usize = 4_096;
-/// The longest life of a token: a hundred years is "for good", and fits every calendar.
+/// Longest lifetime of a token: a hundred years, which every calendar can represent.
 const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
-/// What a token says.
+/// Claims of a token.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     sub: String,
@@ -30,12 +30,12 @@ struct Claims {
     iat: i64,
     exp: i64,
     jti: String,
-    // Whole seconds cannot tell a token of before a change of password from the one right after it.
+    // Whole seconds cannot tell a token issued before a change of password from one issued right after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "is_hub")]
     src: Source,
-    // The sandbox term of a demonstration, and nothing else, is what the token is for.
+    // The sandbox term that the token is confined to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sandbox: Option<String>,
 }
@@ -45,30 +45,30 @@ fn is_hub(source: &Source) -> bool {
     *source == Source::Hub
 }
 
-/// Why a token is not good.
+/// Why a token is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It is not a token of this hub.
+    /// This hub did not sign it.
     #[error("not a token of this hub")]
     Foreign,
-    /// Its time is over.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
-    /// It was signed out, or the password or the role has changed since.
+    /// It was signed out, or the password or the role of its user changed.
     #[error("the token was signed out")]
     SignedOut,
 }
 
-/// A new token.
+/// A newly signed token.
 #[derive(Debug, Clone)]
 pub struct Minted {
-    /// The token itself.
+    /// The token.
     pub token: String,
-    /// Who it makes whoever holds it.
+    /// The identity that the token grants.
     pub caller: Caller,
 }
 
-/// Signs and verifies with one secret.
+/// Signs and verifies tokens with one secret.
 pub struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -76,20 +76,20 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// With this secret, of at least [`crate::identity::secret::SECRET_LEN_MIN`] bytes.
+    /// Creates a signer with a secret of at least [`crate::identity::secret::SECRET_LEN_MIN`] bytes.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         let bytes = secret.expose_secret().as_bytes();
         let mut validation = Validation::new(Algorithm::HS256);
-        // The time is compared in `verify`, by the caller's clock and to the second.
+        // `verify` compares the expiry with the hub's clock.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes), validation }
     }
 
-    /// Makes a token of the hub's own for `user` that lives for `ttl` from `now` on. None if it cannot be signed, which
-    /// no valid input brings about.
+    /// Signs a token for `user` that is valid for `ttl` from `now` on. None when it cannot be signed, which valid input never
+    /// causes.
     #[must_use]
     pub fn mint(
         &self,
@@ -102,7 +102,7 @@ impl Tokens {
         self.mint_by(Source::Hub, user, name, role, ttl, now)
     }
 
-    /// Makes a token that is good in this sandbox and nowhere else.
+    /// Signs a token that is valid in this sandbox only.
     #[must_use]
     pub fn mint_for_sandbox(
         &self,
@@ -115,7 +115,7 @@ impl Tokens {
         self.sign(Claims { sandbox: Some(sandbox.to_string()), ..claims(Source::Hub, user, None, role, ttl, now)? })
     }
 
-    /// The same, saying by what somebody has it.
+    /// Signs a token of a user who signed in by `source`, as [`Tokens::mint`] does.
     #[must_use]
     pub fn mint_by(
         &self,
@@ -129,13 +129,16 @@ impl Tokens {
         self.sign(claims(source, user, name, role, ttl, now)?)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "made for this, and used up")]
+    #[expect(clippy::needless_pass_by_value, reason = "consumed: it is built for one token")]
     fn sign(&self, claims: Claims) -> Option<Minted> {
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).ok()?;
         Some(Minted { token, caller: caller_of(&claims).ok()? })
     }
 
-    /// Reads a token. Whether it was signed out is for [`crate::identity::Identity`] to say.
+    /// Verifies signature and expiry of a token. [`crate::identity::Identity::verify`] also checks whether it was ended.
+    ///
+    /// # Errors
+    /// When it is not a token of this hub or has expired.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, TokenError> {
         if token.len() > TOKEN_LEN_MAX {
             return Err(TokenError::Foreign);
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_who_and_until_when() {
+    fn a_token_carries_its_user_and_expiry() {
         let minted = minted();
         let caller = tokens(SECRET).verify(&minted.token, at(1_059)).unwrap();
         assert_eq!(caller, minted.caller);
@@ -219,12 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_ends_at_its_second() {
+    fn a_token_expires_at_its_second() {
         assert_eq!(tokens(SECRET).verify(&minted().token, at(1_060)), Err(TokenError::Expired));
     }
 
     #[test]
-    fn what_this_hub_did_not_sign_is_foreign() {
+    fn tokens_that_this_hub_did_not_sign_are_foreign() {
         let good = minted().token;
         let (head, signature) = good.rsplit_once('.').unwrap();
         // {"alg":"none"}
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_by_what_it_was_given() {
+    fn a_token_carries_its_source() {
         let user = UserName::parse("ann").unwrap();
         for source in [Source::Hub, Source::Plone] {
             let minted = tokens(SECRET).mint_by(source, &user, None, Role::Student, Duration::from_secs(60), at(1_000));
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_sandbox_says_so_and_one_of_a_real_term_is_foreign() {
+    fn a_sandbox_token_is_confined_to_a_sandbox_term() {
         let user = UserName::parse("ann").unwrap();
         let mint = |term: &str| {
             let term = TermId::parse(term).unwrap();
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_for_good_can_be_made() {
+    fn the_longest_lifetime_can_be_signed() {
         let user = UserName::parse("robot").unwrap();
         let minted = tokens(SECRET).mint(&user, None, Role::Admin, Duration::MAX, at(1_000)).unwrap();
         assert!(tokens(SECRET).verify(&minted.token, at(1_000_000_000)).is_ok());

@@ -17,7 +17,7 @@ use actix::prelude::*;
 use bytestring::ByteString;
 use uuid::Uuid;
 
-use crate::bus::{Event, Events};
+use crate::bus::{Event, EventStream};
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::live::context::Live;
 use crate::live::frames::{self, ServerFrame};
@@ -130,7 +130,7 @@ struct SentSeats {
 /// The broker of a hub.
 pub struct Broker {
     live: Arc<Live>,
-    events: Option<Events>,
+    events: Option<EventStream>,
     relays: Vec<RelayLink>,
     seats: HashMap<TermId, SentSeats>,
     /// The position of the last alert that was read.
@@ -143,7 +143,7 @@ pub struct Broker {
 impl Broker {
     /// Creates a broker for these events.
     #[must_use]
-    pub fn new(live: Arc<Live>, events: Events) -> Self {
+    pub fn new(live: Arc<Live>, events: EventStream) -> Self {
         Self {
             live,
             events: Some(events),

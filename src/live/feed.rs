@@ -321,15 +321,15 @@ impl Feed {
     fn advance(&mut self) -> FeedOutputs {
         let mut outputs = FeedOutputs::new();
         let Some(pending) = &mut self.pending else { return outputs };
-        let mut len = 0;
-        while let Some(frame) = pending.frames.pop_front_if(|frame| len == 0 || len + frame.text.len() <= BURST_LEN_MAX)
-        {
-            len += frame.text.len();
+        let mut room = BURST_LEN_MAX;
+        while let Some(frame) = pending.frames.pop_front() {
+            if !outputs.is_empty() && frame.text.len() > room {
+                pending.frames.push_front(frame);
+                outputs.push(FeedOutput::Wait(BURST_PAUSE));
+                return outputs;
+            }
+            room = room.saturating_sub(frame.text.len());
             outputs.push(FeedOutput::Send(frame));
-        }
-        if !pending.frames.is_empty() {
-            outputs.push(FeedOutput::Wait(BURST_PAUSE));
-            return outputs;
         }
         match pending.replay {
             Replay::Range { .. } => outputs.push(FeedOutput::ReadRange),

@@ -1,6 +1,5 @@
-//! Tests of the feed: tables of inputs and the outputs that each yields, and a simulated driver.
+//! Tests of the feed: tables of inputs and the outputs that each yields.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,7 @@ use crate::live::presence::{ConnectionLimits, LiveSession, Presence};
 use crate::store::StoreError;
 use crate::store::alerts::{Entry, Kept, LogEntry, Page, Reach};
 
-fn session(user: Option<&str>) -> Arc<LiveSession> {
+pub(super) fn session(user: Option<&str>) -> Arc<LiveSession> {
     let caller = user.map(|user| Caller {
         user: UserName::parse(user).unwrap(),
         name: user.into(),
@@ -45,7 +44,7 @@ fn joined_at(seq: u64) -> Joined {
     Joined { seq, now: Timestamp::UNIX_EPOCH, heartbeat, is_token_valid: true, is_draining: false }
 }
 
-fn joined(seq: u64) -> FeedInput<'static> {
+pub(super) fn joined(seq: u64) -> FeedInput<'static> {
     FeedInput::Joined(joined_at(seq))
 }
 
@@ -63,17 +62,17 @@ fn everyone() -> Reach {
 }
 
 /// A push of these entries, which reach everyone.
-fn alerts(seqs: impl IntoIterator<Item = u64>) -> Push {
+pub(super) fn alerts(seqs: impl IntoIterator<Item = u64>) -> Push {
     Push::Alerts(seqs.into_iter().map(|seq| AlertFrame::from(entry(seq, everyone()))).collect())
 }
 
 /// The answer to a read of the stored range.
-fn range(first: u64, last: u64) -> FeedInput<'static> {
+pub(super) fn range(first: u64, last: u64) -> FeedInput<'static> {
     FeedInput::Range(Ok(Kept { first, last }))
 }
 
 /// The answer to a read of a page.
-fn page(seqs: impl IntoIterator<Item = u64>, seq: u64) -> FeedInput<'static> {
+pub(super) fn page(seqs: impl IntoIterator<Item = u64>, seq: u64) -> FeedInput<'static> {
     let items = seqs.into_iter().map(|seq| (seq, entry(seq, everyone()).entry)).collect();
     FeedInput::Page(Ok(Page { items, seq }))
 }
@@ -475,87 +474,4 @@ fn acknowledging_needs_a_sign_in_and_reports_only_failures() {
     );
     let text = frames::error(ErrorCode::Overloaded, "later");
     assert_eq!(text, r#"{"type":"error","code":"overloaded","detail":"later"}"#);
-}
-
-/// A driver, a relay and a store in one: entries are stored and pushed while a feed replays.
-struct Simulation {
-    feed: Feed,
-    /// The last stored position.
-    stored: u64,
-    /// Pushes in the session's queue.
-    queue: VecDeque<Push>,
-    /// The output that waits for its answer.
-    open: Option<FeedOutput>,
-    /// Positions of the alerts that the client got, and of `live` frames.
-    received: Vec<u64>,
-    live: Vec<u64>,
-}
-
-impl Simulation {
-    fn input(&mut self, input: FeedInput<'_>) {
-        for output in self.feed.handle(input) {
-            assert!(self.open.is_none(), "an output follows one that needs an answer");
-            match output {
-                FeedOutput::Send(frame) if frame.text.contains(r#""type":"live""#) => {
-                    self.live.extend(frame.position);
-                }
-                FeedOutput::Send(frame) => self.received.extend(frame.position),
-                output if output.needs_answer() => self.open = Some(output),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    /// Stores `count` entries, and pushes them one by one.
-    fn store(&mut self, count: u64) {
-        for seq in self.stored + 1..=self.stored + count {
-            self.queue.push_back(alerts([seq]));
-        }
-        self.stored += count;
-    }
-
-    /// Answers the open output, or handles a push. Returns false when there is nothing to do.
-    fn step(&mut self) -> bool {
-        match self.open.take() {
-            Some(FeedOutput::ReadRange) => self.input(range(1, self.stored)),
-            Some(FeedOutput::ReadPage(span)) => {
-                let until = span.until.unwrap().min(self.stored);
-                let seqs: Vec<u64> = (span.since + 1..=until).take(span.limit).collect();
-                let seq = if seqs.len() < span.limit { until } else { *seqs.last().unwrap() };
-                self.input(page(seqs, seq));
-            }
-            Some(FeedOutput::Wait(_)) => self.input(FeedInput::Done),
-            Some(other) => panic!("{other:?}"),
-            None => match self.queue.pop_front() {
-                Some(push) => self.input(FeedInput::Push(push)),
-                None => return false,
-            },
-        }
-        true
-    }
-}
-
-#[test]
-fn alerts_that_arrive_during_a_replay_are_sent_once_and_in_order() {
-    for (since, relay_at, stored) in [(5, 20, 20), (0, 100, 100), (3, 40, 45), (45, 40, 45), (0, 0, 50), (16, 48, 48)] {
-        for arriving in 0..4 {
-            let feed = Feed::new(session(None), Some(since));
-            let (queue, received, live) = (VecDeque::new(), Vec::new(), Vec::new());
-            let mut simulation = Simulation { feed, stored: relay_at, queue, open: None, received, live };
-            // The store may be ahead of the relay, which pushes the rest later.
-            simulation.store(stored - relay_at);
-            simulation.input(joined(relay_at));
-            let mut rounds = 0;
-            while simulation.step() {
-                rounds += 1;
-                if rounds < 30 {
-                    simulation.store(arriving);
-                }
-            }
-            let expected: Vec<u64> = (since + 1..=simulation.stored).collect();
-            let what = format!("since {since}, relay at {relay_at}, {arriving} arrive with each step");
-            assert_eq!(simulation.received, expected, "{what}");
-            assert_eq!(simulation.live.len(), 1, "{what}");
-        }
-    }
 }

@@ -19,6 +19,8 @@ pub mod context;
 mod driver;
 pub mod feed;
 #[cfg(test)]
+mod feed_replay_tests;
+#[cfg(test)]
 mod feed_tests;
 pub mod frame_guard;
 pub mod frames;

@@ -292,7 +292,11 @@ impl Presence {
 
     /// Returns the shared copy of a user agent, shortened.
     fn intern(&self, user_agent: &str) -> Arc<str> {
-        let text = &user_agent[..user_agent.floor_char_boundary(USER_AGENT_LEN_MAX)];
+        let mut end = user_agent.len().min(USER_AGENT_LEN_MAX);
+        while !user_agent.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = &user_agent[..end];
         let mut known = self.user_agents.lock();
         if let Some(shared) = known.get(text) {
             return shared.clone();

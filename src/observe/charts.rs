@@ -1,4 +1,4 @@
-//! Reads, once a second, what admins' charts show, and tells whoever listens to `admin`.
+//! Reads the metrics for the administration page once a second, and publishes them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,11 +18,11 @@ use crate::plone::rest::Circuit;
 use crate::observe::Observed;
 
 impl Observed {
-    /// Starts reading, on the current runtime, for as long as that runs. The first reading is there at once.
+    /// Reads the metrics once now, then each second for as long as the current runtime runs.
     pub fn start_charts(&self, metrics: Arc<Metrics>, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Arc<Charts> {
         let charts = Arc::new(Charts::default());
         charts.add(clock.now(), Instant::now(), self.reading(&metrics));
-        let (told, observed) = (charts.clone(), self.clone());
+        let (published, observed) = (charts.clone(), self.clone());
         tokio::spawn(async move {
             let mut seconds = interval(EVERY);
             seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -31,7 +31,7 @@ impl Observed {
                 seconds.tick().await;
                 let now = Instant::now();
                 observed.pool.outcomes().turn(now);
-                bus.publish(Event::Metrics(told.add(clock.now(), now, observed.reading(&metrics))));
+                bus.publish(Event::Metrics(published.add(clock.now(), now, observed.reading(&metrics))));
             }
         });
         charts
@@ -67,12 +67,12 @@ impl Observed {
                 registrar: self.pool.accepted(),
                 journal: self.writer.queued.load(Relaxed),
                 relay: self.presence.relay_queue.load(Relaxed),
-                outbox: plone.map_or(0, |desk| desk.outbox.status().depth),
+                outbox: plone.map_or(0, |bridge| bridge.outbox_status().depth),
             },
             memory_bytes: resident_bytes(),
             plone: PloneState {
-                ok: plone.map(|desk| desk.is_well()),
-                circuit: plone.map(|desk| circuit_state(desk.client.stats().circuit)),
+                ok: plone.map(|bridge| bridge.is_healthy()),
+                circuit: plone.map(|bridge| circuit_state(bridge.pool().circuit)),
             },
             demonstration: self.model.has_sandbox(),
         }

@@ -153,7 +153,11 @@ impl Metrics {
         self.watch(name, help, MetricType::COUNTER, Some(label), Box::new(read))
     }
 
-    fn watch(
+    /// Watches values of this kind, which differ in `label` where there is one.
+    ///
+    /// # Errors
+    /// When the name is used already.
+    pub fn watch(
         &self,
         name: &str,
         help: &str,

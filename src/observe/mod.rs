@@ -2,29 +2,31 @@
 
 mod charts;
 pub mod metrics;
-mod plone;
 pub mod series;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use crate::bus::local::BusGauge;
+use prometheus::proto::MetricType;
+
+use crate::bus::BusGauge;
 use crate::domain::role::Role;
 use crate::http::health::Readiness;
-use crate::http::plone_desk::PloneDesk;
 use crate::identity::Identity;
 use crate::imports::Imports;
 use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
+use crate::plone::bridge::Bridge;
+use crate::plone::metrics::MEASURES;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
-use crate::store::sqlite::WriterGauge;
+use crate::store::gauge::StoreGauge;
 
 /// The parts that are looked at.
 #[derive(Clone)]
 pub struct Observed {
     /// The store's writer.
-    pub writer: Arc<WriterGauge>,
+    pub writer: Arc<StoreGauge>,
     /// The registrars.
     pub pool: Arc<RegistrarPool>,
     /// What is published.
@@ -37,8 +39,8 @@ pub struct Observed {
     pub imports: Arc<Imports>,
     /// Who signs in.
     pub identity: Arc<Identity>,
-    /// What there is to see of Plone; none without one.
-    pub plone: Option<Arc<PloneDesk>>,
+    /// Bridge to Plone; none in a hub without Plone.
+    pub plone: Option<Arc<Bridge>>,
 }
 
 /// Events that wait only when nobody reads them: below what the bus takes at the most, or it could never be seen.
@@ -65,7 +67,7 @@ impl Observed {
             })
             .telling("plone", move || match &plone {
                 None => "off",
-                Some(desk) if desk.is_well() => "ok",
+                Some(bridge) if bridge.is_healthy() => "ok",
                 Some(_) => "unavailable",
             })
     }
@@ -79,8 +81,13 @@ impl Observed {
         self.watch_registrations(&metrics)?;
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
-        if let Some(desk) = &self.plone {
-            plone::watch(&metrics, desk)?;
+        if let Some(bridge) = &self.plone {
+            for measure in &MEASURES {
+                let bridge = bridge.clone();
+                let kind = if measure.is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
+                let read = Box::new(move || (measure.read)(&bridge));
+                metrics.watch(measure.name, measure.help, kind, measure.label, read)?;
+            }
         }
         let imports = self.imports.clone();
         let read = Box::new(move || imports.finished().to_vec());
@@ -116,7 +123,7 @@ impl Observed {
     }
 
     fn watch_store(&self, metrics: &Metrics) -> prometheus::Result<()> {
-        let count = |name, help, read: fn(&WriterGauge) -> u64| {
+        let count = |name, help, read: fn(&StoreGauge) -> u64| {
             let writer = self.writer.clone();
             metrics.watch_count(name, help, move || read(&writer))
         };

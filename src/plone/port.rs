@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use crate::domain::fields::{Fields, SectionField};
 use crate::domain::ids::UserName;
-use crate::domain::plone::{Fields, PloneField};
 
 use crate::domain::event::Event;
 use crate::store::StoreError;
@@ -203,7 +203,7 @@ pub trait Writer: Send + Sync {
     fn create_section(&self, short_name: &str, fields: &Fields) -> PloneFuture<PloneSection>;
     /// Whether `viewer` can read this field of the section: it is among what Plone shows of it, in its API or at any
     /// other address that is known. False for a section that the viewer cannot see at all.
-    fn can_read(&self, viewer: Viewer, path: &str, field: PloneField) -> PloneFuture<bool>;
+    fn can_read(&self, viewer: Viewer, path: &str, field: SectionField) -> PloneFuture<bool>;
 }
 
 /// Everything that the hub asks of Plone.

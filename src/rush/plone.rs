@@ -5,11 +5,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
+use crate::config::plone::Plone as Settings;
+use crate::domain::fields::SectionField;
+use crate::domain::ids::SANDBOX_PREFIX;
 use crate::histogram::Histogram;
 
 use crate::rush::report::{Percentiles, Row};
@@ -43,6 +47,34 @@ pub struct PloneJob {
     pub seats_field: String,
     /// The seats that there are.
     pub capacity: u64,
+}
+
+impl PloneJob {
+    /// Returns the Plone that the settings allow a demonstration to put load on; none unless `[plone] demo_target` is set.
+    #[must_use]
+    pub fn from_settings(plone: &Settings) -> Option<Self> {
+        let url = plone.url.clone().filter(|_| plone.demo_target)?;
+        let mut fields = Map::new();
+        fields.insert("@type".to_owned(), plone.section_type.clone().into());
+        fields.insert("title".to_owned(), "EduHub: a demonstration, deleted after it".into());
+        let own = [
+            // A pull ignores items of such a term.
+            (SectionField::Term, json!(format!("{SANDBOX_PREFIX}plone"))),
+            (SectionField::Crn, json!("1")),
+            (SectionField::Course, json!("DEMO 100")),
+            (SectionField::Capacity, json!(0)),
+        ];
+        fields.extend(own.map(|(field, value)| (plone.field_name(field).to_owned(), value)));
+        Some(Self {
+            url,
+            username: plone.username.clone(),
+            password: plone.password.expose_secret().to_owned(),
+            folder: plone.sections_path.clone(),
+            fields,
+            seats_field: plone.field_name(SectionField::SeatsTaken).to_owned(),
+            capacity: 0,
+        })
+    }
 }
 
 /// What all students share.

@@ -5,15 +5,18 @@
 //! - [`imports`]: staged sections, import tasks, one-off events
 //! - [`accounts`]: accounts, who was seen, the audit trail; [`members`]: who signed in by Plone
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last had
+//! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`sqlite`]: the embedded store
 
 pub mod accounts;
 pub mod alerts;
+pub mod gauge;
 pub mod imports;
 pub mod members;
 pub mod outbox;
 pub mod plans;
 pub mod rosters;
+pub mod seed;
 pub mod sqlite;
 pub mod terms;
 

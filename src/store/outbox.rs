@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use crate::domain::fields::Fields;
 use crate::domain::ids::{SectionId, UserName};
-use crate::domain::plone::Fields;
 use crate::domain::registration::Standing;
 use crate::domain::section::SectionState;
 

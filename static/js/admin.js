@@ -31,7 +31,7 @@ async function arrive(user) {
   $("desk").hidden = !allowed;
   put($("refused"), user && !allowed && "This page is for administrators. Sign out, and sign in as one.");
   if (allowed) await college();
-  for (const part of parts) part.run(allowed);
+  for (const part of parts) part.run(allowed, user);
 }
 
 /** The college's name, and its zone: times are told in it. */

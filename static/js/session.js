@@ -26,29 +26,29 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
   put($("live"), state.words, state.asOf, state.more);
   const live = new Live({ onstate: (name, heard) => { showState(name, heard); onstate(); } });
 
-  async function load() {
-    let found = null;
+  /** Asks the hub who is signed in and shows it; `said` stands in the sign-in form when nobody is. */
+  async function load(said) {
+    let found;
     try {
-      found = await api.get("/api/v1/me");
+      // For a visitor this answers 200: an error status here would stand in the console of every visit.
+      found = (await api.get("/api/v1/session")).user;
     } catch (problem) {
-      if (passes(problem)) pause(problem).then(load);
-      if (problem.status !== 401) return note(sentence(problem), "start");
+      if (passes(problem)) pause(problem).then(() => load(said));
+      return note(sentence(problem), "start");
     }
     unnote("start");
-    become(found);
+    become(found, said);
   }
 
   function become(found, said) {
-    const changed = user === undefined || user?.username !== found?.username || user?.role !== found?.role;
+    if (user !== undefined && user?.username === found?.username && user?.role === found?.role) return;
     user = found;
     header(user);
     put(form, user ? null : signIn(said));
     form.hidden = Boolean(user);
-    if (changed) {
-      api.who += 1;
-      live.restart();
-      onuser(user);
-    }
+    api.who += 1;
+    live.restart();
+    onuser(user);
   }
 
   function signIn(said) {
@@ -86,21 +86,25 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
     become(null);
   }
 
-  /** The token ended: the cookie is cleared, so that this page can go on as a visitor's. */
+  /**
+   * The token ended, or seems to have. The hub clears its cookie and says who is signed in now: nobody, or a user who
+   * has signed in again in another window.
+   */
   async function ended() {
     if (!user || ending) return;
     ending = true;
-    try { await api.post("/api/v1/logout"); } catch { /* It is dead already. */ }
+    await load(t("sign.ended"));
     ending = false;
-    become(null, t("sign.ended"));
+    // The WebSocket had the earlier token and stays closed. The pause bounds the rate of retries if it is refused again.
+    if (user && live.state === "signed-out") pause({}).then(() => live.state === "signed-out" && live.restart());
   }
 
-  /** A cookie that is good for nothing keeps even a visitor out: it is cleared, once. */
+  /** A cookie that is no longer valid keeps a visitor from opening the WebSocket: the hub clears it, once. */
   async function visit() {
     if (cleared) return;
     cleared = true;
-    try { await api.post("/api/v1/logout"); } catch { /* It is dead already. */ }
-    live.restart();
+    await load();
+    if (!user) live.restart();
   }
 
   function header(user) {
@@ -133,7 +137,7 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
     if (repeated) return;
     if (name === "signed-out") user ? ended() : visit();
     // Ended by an administrator, or signed out in another window: then nobody is signed in here either.
-    if (name === "ended" && user) api.get("/api/v1/me").catch(() => {});
+    if (name === "ended" && user) ended();
   }
 
   api.signedOut = ended;

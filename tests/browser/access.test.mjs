@@ -22,7 +22,7 @@ const listed = (page) => until(page, () => document.querySelectorAll(".row").len
 const student = { user: "student" };
 const NO_SECTIONS = "const ask = fetch; window.fetch = (where, how) => String(where).includes('/sections?') ? Promise.reject(new TypeError()) : ask(where, how);";
 
-const NO_DEMO = "const ask = fetch; window.fetch = (where, how) => String(where).endsWith('/demo') && how?.method !== 'POST' ? Promise.resolve(new Response('{}', { status: 404, headers: { 'Content-Type': 'application/problem+json' } })) : ask(where, how);";
+const NO_DEMO = "const ask = fetch; window.fetch = (where, how) => String(where).endsWith('/demo') && how?.method !== 'POST' ? Promise.resolve(Response.json({ task: null })) : ask(where, how);";
 /** Starts a demonstration, once none is under way. */
 const demonstrate = async (page) => {
   await until(page, () => document.querySelector("#demo-said .result") && !document.querySelector("#demo > form").hidden);

@@ -40,7 +40,7 @@ test("what is planned before the plan has arrived is added to it", async () => {
 
 test("a hub that is busy as the page starts is asked again, and what was said of it goes", async () => {
   await hub.term("busy", WEEK);
-  for (const [what, code, status] of [["**/api/v1/me", "overloaded", 503], ["**/api/v1/terms", "rate_limited", 429], ["**/api/v1/sections?*", "overloaded", 503]]) {
+  for (const [what, code, status] of [["**/api/v1/session", "overloaded", 503], ["**/api/v1/terms", "rate_limited", 429], ["**/api/v1/sections?*", "overloaded", 503]]) {
     let refused = 0;
     const page = await prepared("/?term=busy", { user: "student" }, (page) =>
       page.route(what, (route) => (refused += 1) <= 2 ? route.fulfill(problem(status, code)) : route.continue()));
@@ -51,6 +51,20 @@ test("a hub that is busy as the page starts is asked again, and what was said of
     assert.ok(refused > 2, what);
     assert.deepEqual(page.wrong, []);
     }
+});
+
+test("a page whose socket is refused stays signed in when its sign-in is valid, and connects again", async () => {
+  hub.mint("returner", "student");
+  let sockets = 0;
+  const page = await prepared("/#term", { user: "returner" }, (page) => page.routeWebSocket(/alerts\/ws/, (socket) => {
+    sockets += 1;
+    if (sockets === 1) socket.close({ code: 4001, reason: "unauthenticated" });
+    else socket.connectToServer();
+  }));
+  await until(page, () => document.querySelector("#live").dataset.state === "live");
+  assert.equal(sockets, 2);
+  assert.equal(await page.textContent("#who span"), "returner");
+  assert.equal((await hub.ask("returner", "GET", "/api/v1/me")).username, "returner");
 });
 
 test("what one reader has read is not read by the next, and an alert that is taken down goes while no socket gets through", async () => {

@@ -131,16 +131,25 @@ afterEach(async () => {
   await Promise.all(contexts.map((context) => context.close()));
 });
 
-/** Opens a page as a user (none: a visitor). What goes wrong in its scripts, or is against its policy, is in `page.wrong`. */
-export async function open(chrome, hub, where, { user, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", script } = {}) {
+/**
+ * Opens a page as a user, or with the session cookie `cookie` (neither: a visitor). Failures of its scripts and breaches
+ * of its policy are in `page.wrong`; console messages, responses of status 400 and above, and failed requests are in
+ * `page.logged`.
+ */
+export async function open(chrome, hub, where, { user, cookie, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", script } = {}) {
   const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion });
   opened.add(context);
   context.on("close", () => opened.delete(context));
   context.setDefaultTimeout(PATIENCE_MS);
   if (script) await context.addInitScript(script);
-  if (user) await context.addCookies([{ name: "eduhub_session", value: await hub.token(user), url: hub.url, httpOnly: true, sameSite: "Lax" }]);
+  if (user) cookie = await hub.token(user);
+  if (cookie) await context.addCookies([{ name: "eduhub_session", value: cookie, url: hub.url, httpOnly: true, sameSite: "Lax" }]);
   const page = await context.newPage();
   page.wrong = [];
+  page.logged = [];
+  page.on("console", (message) => page.logged.push(`console ${message.type()}: ${message.text()} (${message.location().url})`));
+  page.on("response", (response) => response.status() >= 400 && page.logged.push(`${response.status()} ${response.request().method()} ${response.url()}`));
+  page.on("requestfailed", (request) => page.logged.push(`${request.failure()?.errorText} ${request.method()} ${request.url()}`));
   page.broken = new Promise((_, reject) => {
     const wrong = (what, text) => {
       page.wrong.push(text);

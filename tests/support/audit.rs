@@ -1,5 +1,5 @@
-//! What must hold in a term whatever was sent, seen from outside: nothing oversold, every count the sum of what
-//! students hold, every waitlist in order from 1, and no student with a clash.
+//! The invariants of a term, checked through the API: no section oversold, every count the sum of the students'
+//! registrations, every waitlist numbered from 1 without gaps, and no student with a clash.
 
 use std::collections::BTreeMap;
 
@@ -9,53 +9,53 @@ use super::http::Client;
 use super::schedule::Schedule;
 use super::server::Server;
 
-/// What one student holds: by section, the status and the position of a place.
-pub type Week = BTreeMap<String, (String, Option<u64>)>;
+/// One student's registrations: status and waitlist position by section id.
+pub type Registrations = BTreeMap<String, (String, Option<u64>)>;
 
-/// Asks what the student of this connection holds in a term.
-pub fn week(student: &mut Client, term: &str) -> Week {
+/// Returns the registrations of the student of this connection in a term.
+pub fn registrations(student: &mut Client, term: &str) -> Registrations {
     let answer = student.get(&format!("/api/v1/me/registrations?term={term}")).expect(200).json();
     let items = answer["items"].as_array().expect("items");
-    let week: Week = items
+    let held: Registrations = items
         .iter()
         .map(|item| {
             let text = |name: &str| item[name].as_str().unwrap_or_else(|| panic!("no {name}: {item}")).to_owned();
             (text("section"), (text("status"), item["position"].as_u64()))
         })
         .collect();
-    assert_eq!(week.len(), items.len(), "a section twice: {answer:#}");
-    week
+    assert_eq!(held.len(), items.len(), "a section twice: {answer:#}");
+    held
 }
 
-/// What every student holds, in the order of their tokens.
-pub fn weeks(server: &Server, term: &str, tokens: &[String]) -> Vec<Week> {
-    tokens.iter().map(|token| week(&mut server.client().signed_in(token), term)).collect()
+/// Returns the registrations of each student, in the order of their tokens.
+pub fn all_registrations(server: &Server, term: &str, tokens: &[String]) -> Vec<Registrations> {
+    tokens.iter().map(|token| registrations(&mut server.client().signed_in(token), term)).collect()
 }
 
-/// Holds the sections of the term, and its seats, against what the students hold.
-pub fn audit(server: &Server, schedule: &Schedule, weeks: &[Week]) {
+/// Checks the sections and seats of a term against the registrations of all its students.
+pub fn audit(server: &Server, schedule: &Schedule, students: &[Registrations]) {
     let mut visitor = server.client();
     let list = visitor.get(&format!("/api/v1/sections?term={}&limit=5000", schedule.term)).expect(200).json();
     let sections = list["items"].as_array().expect("items");
     assert_eq!(sections.len(), schedule.rows.len(), "every section is listed");
     let seats = visitor.get(&format!("/api/v1/seats?term={}", schedule.term)).expect(200).json();
     for section in sections {
-        audit_section(section, schedule, weeks);
+        audit_section(section, schedule, students);
         let id = section["id"].as_str().unwrap();
         let line = seats["seats"].as_array().unwrap().iter().find(|s| s[0] == id).expect("seats of every section");
         for (index, name) in ["capacity", "enrolled", "waitlisted", "open"].into_iter().enumerate() {
             assert_eq!(line[index + 1], section[name], "`{name}` of {id} differs between /seats and /sections");
         }
     }
-    for (number, week) in weeks.iter().enumerate() {
-        audit_week(number, week, schedule);
+    for (number, held) in students.iter().enumerate() {
+        audit_student(number, held, schedule);
     }
 }
 
-fn audit_section(section: &Value, schedule: &Schedule, weeks: &[Week]) {
+fn audit_section(section: &Value, schedule: &Schedule, students: &[Registrations]) {
     let id = section["id"].as_str().expect("an id");
     let count = |name: &str| section[name].as_u64().unwrap_or_else(|| panic!("no {name} in {section}"));
-    let held: Vec<_> = weeks.iter().filter_map(|week| week.get(id)).collect();
+    let held: Vec<_> = students.iter().filter_map(|held| held.get(id)).collect();
     let enrolled = held.iter().filter(|(status, _)| status == "enrolled").count() as u64;
     let mut places: Vec<_> = held.iter().filter(|(status, _)| status == "waitlisted").map(|(_, at)| *at).collect();
     places.sort_unstable();
@@ -69,8 +69,8 @@ fn audit_section(section: &Value, schedule: &Schedule, weeks: &[Week]) {
     assert_eq!(places, in_order, "positions of {id}");
 }
 
-fn audit_week(number: usize, week: &Week, schedule: &Schedule) {
-    let held: Vec<_> = week.keys().map(|id| schedule.row(id)).collect();
+fn audit_student(number: usize, held: &Registrations, schedule: &Schedule) {
+    let held: Vec<_> = held.keys().map(|id| schedule.row(id)).collect();
     for (index, one) in held.iter().enumerate() {
         for other in &held[index + 1..] {
             assert!(!one.clashes(other), "student {number} holds both {one:?} and {other:?}");

@@ -1,50 +1,25 @@
-//! The hub in front of a real Plone: its settings, and what a test waits for.
-
-use std::thread;
-use std::time::{Duration, Instant};
+//! A hub in front of a real Plone: its settings, signing in, and waiting for what it reads.
 
 use serde_json::{Value, json};
 
-use super::PATIENCE;
 use super::http::Client;
 use super::plone::{HUB, PASSWORD, PRIVATE_SECTIONS, SECTIONS};
 use super::server::{Home, Server};
+use super::wait::eventually;
 
-/// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// A store whose hub stands before the Plone of this address, with the hub's own user there.
+/// Returns `home` with the settings of a hub in front of the Plone at this address.
 pub fn before_plone(home: Home, url: &str) -> Home {
     home.setting("plone.url", url).setting("plone.username", HUB).setting("plone.password", PASSWORD)
 }
 
-/// The hub's token of a member of Plone.
+/// Signs a member of Plone in to the hub and returns the hub's token.
 pub fn sign_in(server: &Server, user: &str) -> String {
     let who = json!({"username": user, "password": PASSWORD});
     let answer = server.client().post_json("/api/v1/login", &who).expect(200);
     answer.json()["token"].as_str().expect("a token").to_owned()
 }
 
-/// Waits until the condition holds; the end of the test when it never does.
-pub fn eventually<T>(what: &str, holds: impl FnMut() -> Option<T>) -> T {
-    within_patience(holds).unwrap_or_else(|| panic!("{what} never came about"))
-}
-
-/// Waits until the condition holds; none when it does not for as long as tests wait for anything.
-pub fn within_patience<T>(mut holds: impl FnMut() -> Option<T>) -> Option<T> {
-    let begun = Instant::now();
-    loop {
-        if let Some(value) = holds() {
-            return Some(value);
-        }
-        if begun.elapsed() > PATIENCE {
-            return None;
-        }
-        thread::sleep(LOOK);
-    }
-}
-
-/// The ids of all sections that Plone shows to visitors, once the hub has them.
+/// Waits until the hub has every section that Plone shows to visitors and returns their ids.
 pub fn wait_for_sections(server: &Server) -> Vec<String> {
     let mut client = server.client();
     eventually("the catalogue of Plone in the hub", || {
@@ -55,7 +30,7 @@ pub fn wait_for_sections(server: &Server) -> Vec<String> {
     })
 }
 
-/// Opens every term for registration.
+/// Opens registration in every term.
 pub fn open_terms(server: &Server, staff: &str) {
     let mut client = server.client().signed_in(staff);
     let terms = client.get("/api/v1/terms").expect(200).json();
@@ -65,15 +40,15 @@ pub fn open_terms(server: &Server, staff: &str) {
     }
 }
 
-/// What admins see of the bridge.
-pub fn bridge_state(admin: &mut Client) -> Value {
+/// Returns the state of Plone and of the outbox, as admins see it.
+pub fn plone_state(admin: &mut Client) -> Value {
     admin.get("/api/v1/admin/plone").expect(200).json()
 }
 
-/// Waits until admins see this of who can read rosters.
+/// Waits until the hub reports this state of who can read rosters in Plone, and returns the report.
 pub fn wait_for_roster_state(admin: &mut Client, state: &str) -> Value {
     eventually(&format!("the roster `{state}`"), || {
-        let roster = bridge_state(admin)["roster"].clone();
+        let roster = plone_state(admin)["roster"].clone();
         (roster["state"] == state).then_some(roster)
     })
 }

@@ -1,5 +1,5 @@
-//! A small blocking HTTP/1.1 client (RFC 9112) over one connection: it says exactly what it is told to, so that a test
-//! may send what no polite client would, and costs little enough for thousands of connections.
+//! A small blocking HTTP/1.1 client (RFC 9112) over one connection. It sends exactly what the test asks for, valid or
+//! not, and is cheap enough for thousands of connections.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::PATIENCE;
 
-/// One connection that is kept alive. It never connects again by itself: a lost answer is what a test wants to see.
+/// One persistent connection. It never reconnects by itself, so that a test notices a lost response.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
@@ -17,40 +17,40 @@ pub struct Client {
     read: Vec<u8>,
 }
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// The status code.
     pub status: u16,
-    /// Header fields in the order sent, names in lower case.
+    /// Header fields in the order they were sent, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, decoded from chunks, still compressed when it was.
+    /// The body without its chunked encoding; a content encoding is kept.
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    /// The first field of this name (given in lower case).
+impl Response {
+    /// Returns the first field of this name, which is given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.text()))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The `code` of a problem document, or nothing when it is none.
+    /// Returns the `code` of a problem document; an empty string when the body is none.
     pub fn code(&self) -> String {
         let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         problem["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Itself, when it has this status; the end of the test when not.
+    /// Checks the status and returns the response.
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
@@ -58,7 +58,7 @@ impl Answer {
 }
 
 impl Client {
-    /// A new connection, of a visitor.
+    /// Opens a connection without a token.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
@@ -67,18 +67,18 @@ impl Client {
         Ok(Self { stream, address, token: None, read: Vec::new() })
     }
 
-    /// The same connection, signed in by this token.
+    /// Sends this token with every request from now on.
     pub fn signed_in(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    /// The connection itself, for bytes that are no request.
+    /// Returns the TCP connection, for bytes that are no valid request.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
 
-    /// Sends a request without waiting for its answer. `headers` come after `Host`, `Authorization` and
+    /// Sends a request without waiting for its response. `headers` come after `Host`, `Authorization` and
     /// `Content-Length`.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<()> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
@@ -97,18 +97,18 @@ impl Client {
         self.stream.write_all(&bytes)
     }
 
-    /// Waits for the next answer of this connection.
-    pub fn receive(&mut self) -> io::Result<Answer> {
+    /// Waits for the next final response on this connection.
+    pub fn receive(&mut self) -> io::Result<Response> {
         loop {
             let answer = self.receive_any(false)?;
-            // 100 Continue and its like announce the answer.
+            // 1xx responses precede the final one.
             if answer.status >= 200 {
                 return Ok(answer);
             }
         }
     }
 
-    fn receive_any(&mut self, without_body: bool) -> io::Result<Answer> {
+    fn receive_any(&mut self, without_body: bool) -> io::Result<Response> {
         let head_len = loop {
             if let Some(at) = find(&self.read, b"\r\n\r\n") {
                 break at + 4;
@@ -119,7 +119,7 @@ impl Client {
         let head = String::from_utf8_lossy(&head).into_owned();
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|l| l.split(' ').nth(1)).and_then(|s| s.parse().ok());
-        let Some(status) = status else { return Err(io::Error::other(format!("not an answer: {head}"))) };
+        let Some(status) = status else { return Err(io::Error::other(format!("not a response: {head}"))) };
         let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
@@ -131,9 +131,9 @@ impl Client {
             self.chunks()?
         } else {
             let length = field("content-length").and_then(|v| v.parse().ok());
-            self.exactly(length.ok_or_else(|| io::Error::other(format!("an answer without a length: {head}")))?)?
+            self.exactly(length.ok_or_else(|| io::Error::other(format!("a response without a length: {head}")))?)?
         };
-        Ok(Answer { status, headers, body })
+        Ok(Response { status, headers, body })
     }
 
     fn chunks(&mut self) -> io::Result<Vec<u8>> {
@@ -172,44 +172,44 @@ impl Client {
         Ok(())
     }
 
-    /// A request and its answer.
-    pub fn call(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+    /// Sends a request and returns its response.
+    pub fn call(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
         self.send(method, path, headers, body)?;
         if method == "HEAD" { self.receive_any(true) } else { self.receive() }
     }
 
-    /// A request with a JSON body, and its answer.
-    pub fn call_json(&mut self, method: &str, path: &str, body: &Value) -> io::Result<Answer> {
+    /// Sends a request with a JSON body and returns its response.
+    pub fn call_json(&mut self, method: &str, path: &str, body: &Value) -> io::Result<Response> {
         self.call(method, path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
     }
 
-    /// `GET`; a lost connection ends the test.
-    pub fn get(&mut self, path: &str) -> Answer {
+    /// Sends a `GET`; panics when the connection is lost.
+    pub fn get(&mut self, path: &str) -> Response {
         self.call("GET", path, &[], b"").unwrap_or_else(|e| panic!("GET {path}: {e}"))
     }
 
-    /// `DELETE`; a lost connection ends the test.
-    pub fn delete(&mut self, path: &str) -> Answer {
+    /// Sends a `DELETE`; panics when the connection is lost.
+    pub fn delete(&mut self, path: &str) -> Response {
         self.call("DELETE", path, &[], b"").unwrap_or_else(|e| panic!("DELETE {path}: {e}"))
     }
 
-    /// `PUT` without a body, as registering is; a lost connection ends the test.
-    pub fn put(&mut self, path: &str) -> Answer {
+    /// Sends a `PUT` without a body, as registering does; panics when the connection is lost.
+    pub fn put(&mut self, path: &str) -> Response {
         self.call("PUT", path, &[], b"").unwrap_or_else(|e| panic!("PUT {path}: {e}"))
     }
 
-    /// `PUT` of JSON; a lost connection ends the test.
-    pub fn put_json(&mut self, path: &str, body: &Value) -> Answer {
+    /// Sends a `PUT` of JSON; panics when the connection is lost.
+    pub fn put_json(&mut self, path: &str, body: &Value) -> Response {
         self.call_json("PUT", path, body).unwrap_or_else(|e| panic!("PUT {path}: {e}"))
     }
 
-    /// `PATCH` of JSON; a lost connection ends the test.
-    pub fn patch_json(&mut self, path: &str, body: &Value) -> Answer {
+    /// Sends a `PATCH` of JSON; panics when the connection is lost.
+    pub fn patch_json(&mut self, path: &str, body: &Value) -> Response {
         self.call_json("PATCH", path, body).unwrap_or_else(|e| panic!("PATCH {path}: {e}"))
     }
 
-    /// `POST` of JSON; a lost connection ends the test.
-    pub fn post_json(&mut self, path: &str, body: &Value) -> Answer {
+    /// Sends a `POST` of JSON; panics when the connection is lost.
+    pub fn post_json(&mut self, path: &str, body: &Value) -> Response {
         self.call_json("POST", path, body).unwrap_or_else(|e| panic!("POST {path}: {e}"))
     }
 }

@@ -1,16 +1,22 @@
-//! What every test and benchmark needs that drives the built program from outside: nothing here knows the inside.
+//! Helpers of the tests and benchmarks that drive the built program from outside. Nothing here uses the library.
 //!
-//! - [`server`]: a folder with a store of its own, the program's commands on it, and the running server
+//! Each test crate includes this module once, as `mod support` of its root; so does the benchmark.
+//!
+//! - [`server`]: a store in a folder of its own, commands of the program on it, and the running server
 //! - [`http`]: a small blocking HTTP/1.1 client, cheap enough for thousands of connections
-//! - [`socket`]: a WebSocket client that waits for a frame, with a deadline
-//! - [`schedule`]: generated schedules, and the road from a file to an open term
-//! - [`plone`]: a real Plone of a test's own; [`tcp_relay`]: what stands between it and the hub, and can fail
-//! - [`bridge`]: the hub in front of that Plone
-//! - [`audit`]: what must hold in a term whatever was sent: nobody lost, nothing oversold, no clash
-//! - [`meeting`]: where threads wait for each other
+//! - [`socket`]: a WebSocket client that waits for frames, with a deadline
+//! - [`schedule`]: generated schedules, importing them and opening their term
+//! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone
+//! - [`bridge`]: a hub in front of Plone
+//! - [`barrier`]: a barrier for threads, with a deadline
+//! - [`audit`]: the invariants of a term: no seat lost or oversold, no student with a clash
+//! - [`demonstration`]: the performance demonstration
+//! - [`openapi`]: the OpenAPI document, and answers held against it
+//! - [`wait`]: waiting for a condition, with a deadline
 //! - [`random`]: seeded random numbers, so that a failure can be repeated
 //!
-//! Whoever waits, waits for a line, a frame, an answer, an end or a condition; never for a time, and not for ever.
+//! Tests wait for a line, a frame, an answer, an exit or a condition, and give up after [`PATIENCE`]; they never sleep
+//! for a fixed time.
 
 #![allow(
     dead_code,
@@ -18,21 +24,25 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "each test file compiles this for itself and uses a part of it; a helper that fails ends the test, loudly"
+    reason = "each crate uses a part of it; a helper that panics fails its test"
 )]
 
 pub mod audit;
+pub mod barrier;
 pub mod bridge;
+pub mod demonstration;
 pub mod http;
-pub mod meeting;
+pub mod openapi;
 pub mod plone;
 pub mod random;
 pub mod schedule;
 pub mod server;
 pub mod socket;
 pub mod tcp_relay;
+pub mod wait;
 
 use std::time::Duration;
 
-/// How long anything may take before a test gives up. Generous: it is for what never comes, not for what is slow.
+/// The time after which a test gives up waiting. It is generous, because it catches what never happens, not what is
+/// slow.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Generated schedules, and the road from a file to an open term: import, wait, open.
+//! Generated schedules, importing them, and opening their term.
 
 use std::fmt::Write;
 use std::thread;
@@ -34,7 +34,7 @@ impl Days {
     }
 }
 
-/// One section of a generated schedule; it meets in one slot, all through the term.
+/// One section of a generated schedule. It meets in one slot, all through the term.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its CRN.
@@ -43,7 +43,7 @@ pub struct Row {
     pub course: String,
     /// `lecture`, `lab`…
     pub component: String,
-    /// Credits, as the file has them.
+    /// Credits, as the file writes them.
     pub credits: &'static str,
     /// The weekdays.
     pub days: Days,
@@ -53,12 +53,12 @@ pub struct Row {
     pub end: u32,
     /// Seats.
     pub capacity: u32,
-    /// Places on the waitlist.
+    /// Waitlist capacity.
     pub waitlist: u32,
 }
 
 impl Row {
-    /// A lecture on Monday, Wednesday and Friday at nine, with five seats and five places on its waitlist.
+    /// Returns a lecture on Monday, Wednesday and Friday at nine, with five seats and a waitlist of five.
     pub fn lecture(crn: &str, course: &str) -> Self {
         Self {
             crn: crn.into(),
@@ -73,18 +73,17 @@ impl Row {
         }
     }
 
-    /// Whether a student may not hold both because of what they are or when they meet: the test's own judgement,
-    /// written without a look at the program's.
+    /// Returns whether no student may hold both. The tests decide this by themselves, independently of the program.
     pub fn clashes(&self, other: &Self) -> bool {
         self.same_course(other) || self.overlaps(other)
     }
 
-    /// Two sections of one course and component.
+    /// Returns whether both are of the same course and component.
     pub fn same_course(&self, other: &Self) -> bool {
         self.course == other.course && self.component == other.component
     }
 
-    /// Two sections that meet at the same time.
+    /// Returns whether both meet at the same time.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.days.meets(other.days) && self.start < other.end && other.start < self.end
     }
@@ -100,23 +99,23 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The id of a section.
+    /// Returns the id of a section.
     pub fn id(&self, row: &Row) -> String {
         format!("{}-{}", self.term, row.crn)
     }
 
-    /// The ids of all sections, in order.
+    /// Returns the ids of all sections, in order.
     pub fn ids(&self) -> Vec<String> {
         self.rows.iter().map(|row| self.id(row)).collect()
     }
 
-    /// The section of an id.
+    /// Returns the section with this id.
     pub fn row(&self, id: &str) -> &Row {
         let crn = id.strip_prefix(&self.term).and_then(|rest| rest.strip_prefix('-'));
         self.rows.iter().find(|row| Some(row.crn.as_str()) == crn).unwrap_or_else(|| panic!("no section {id}"))
     }
 
-    /// The file that brings it.
+    /// Returns the schedule as a CSV file.
     pub fn csv(&self) -> String {
         let mut text = "term,crn,subject,number,section,title,credits,schedule_type,days,time,date_range,\
                         capacity,waitlist_capacity,instructor,location\n"
@@ -143,13 +142,13 @@ impl Schedule {
         text
     }
 
-    /// Imports it, waits until it is applied, and opens the term.
+    /// Imports the schedule, waits until it is applied, and opens the term.
     pub fn load(&self, staff: &mut Client) {
-        let task = import(staff, &self.term, self.csv().as_bytes());
-        let done = finished(staff, &task);
+        let task = start_import(staff, &self.term, self.csv().as_bytes());
+        let done = wait_for_import(staff, &task);
         assert_eq!(done["state"], "done", "{done:#}");
         assert_eq!(done["created"], json!(self.rows.len()), "{done:#}");
-        open(staff, &self.term);
+        open_term(staff, &self.term);
     }
 }
 
@@ -157,15 +156,15 @@ fn clock(minutes: u32) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Starts an import and says its task.
-pub fn import(staff: &mut Client, term: &str, csv: &[u8]) -> String {
+/// Starts an import and returns its task id.
+pub fn start_import(staff: &mut Client, term: &str, csv: &[u8]) -> String {
     let path = format!("/api/v1/imports?term={term}&dry_run=false");
     let answer = staff.call("POST", &path, &[("Content-Type", "text/csv")], csv).expect("the upload is taken");
     answer.expect(202).json()["task"].as_str().expect("a task").to_owned()
 }
 
-/// Asks until a task has ended.
-pub fn finished(staff: &mut Client, task: &str) -> Value {
+/// Waits until an import has ended and returns its task.
+pub fn wait_for_import(staff: &mut Client, task: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let state = staff.get(&format!("/api/v1/imports/{task}")).expect(200).json();
@@ -178,6 +177,6 @@ pub fn finished(staff: &mut Client, task: &str) -> Value {
 }
 
 /// Opens registration for a term.
-pub fn open(staff: &mut Client, term: &str) {
+pub fn open_term(staff: &mut Client, term: &str) {
     staff.put_json(&format!("/api/v1/terms/{term}"), &json!({"opens_at": "2020-01-01T00:00:00Z"})).expect(200);
 }

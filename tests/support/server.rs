@@ -1,4 +1,4 @@
-//! A folder with a store of its own, the program's commands on it, and the running server.
+//! A store in a folder of its own, commands of the program on it, and the running server.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -17,13 +17,13 @@ use tempfile::TempDir;
 use super::PATIENCE;
 use super::http::Client;
 
-/// The secret that tokens are signed with in every test.
+/// The secret that tokens are signed with.
 const SECRET: &str = "a secret of the tests, at least 32 bytes long";
 
-/// What the server prints, once it answers, before its address.
+/// The text that the server prints before its address once it is ready.
 const READY: &str = "EduHub is ready at http://";
 
-/// A store in a folder of its own, with the settings that every command on it gets. It outlives its servers.
+/// A store in a folder of its own, and the settings that every command on it gets. It outlives its servers.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
@@ -31,8 +31,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// An empty store, beside the build, so that it is on a disk and not in memory. Limits on the rate of requests are
-    /// off: tests ask as fast as they can.
+    /// Creates an empty store in the build folder, which is on a disk and not in memory. Rate limits are off.
     pub fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the store");
         let store = format!("sqlite:{}", folder.path().join("eduhub.db").display());
@@ -44,7 +43,7 @@ impl Home {
             .setting("limits.login_per_minute", "0")
     }
 
-    /// With a setting by its full name, such as `registration.credit_limit`, given through the environment.
+    /// Sets a setting by its full name, such as `registration.credit_limit`, through the environment of commands.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         let name = format!("EDUHUB_{}", name.replace('.', "__").to_uppercase());
         self.settings.retain(|(other, _)| *other != name);
@@ -52,19 +51,19 @@ impl Home {
         self
     }
 
-    /// Without a setting that [`Home::new`] gives.
+    /// Removes a setting that [`Home::new`] sets.
     pub fn without(mut self, name: &str) -> Self {
         let name = format!("EDUHUB_{}", name.replace('.', "__").to_uppercase());
         self.settings.retain(|(other, _)| *other != name);
         self
     }
 
-    /// Where the store is.
+    /// Returns the folder of the store.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The program with these arguments, in this folder, with these settings and no others.
+    /// Returns the program with these arguments, in this folder, with these settings and no others.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_eduhub"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EDUHUB_")) {
@@ -77,17 +76,17 @@ impl Home {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command and returns its output.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).stdin(Stdio::null()).output().expect("the program starts")
     }
 
-    /// One signed token of this user.
+    /// Returns a token of this user and role.
     pub fn token(&self, user: &str, role: &str) -> String {
         self.mint(&["token", "--subject", user, "--role", role]).remove(0)
     }
 
-    /// Signed tokens of `count` users, who are called `prefix-00001` and so on.
+    /// Returns tokens of `count` users, who are called `prefix-00001` and so on.
     pub fn tokens(&self, prefix: &str, role: &str, count: usize) -> Vec<String> {
         let tokens = self.mint(&["token", "--subject", prefix, "--role", role, "--count", &count.to_string()]);
         assert_eq!(tokens.len(), count, "`eduhub token --count {count}` printed another number of tokens");
@@ -101,7 +100,7 @@ impl Home {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What `eduhub verify` says of the store: nothing when every count is right.
+    /// Runs `eduhub verify` on the store; an error carries its output.
     pub fn verify(&self) -> Result<(), String> {
         let output = self.run(&["verify"]);
         if output.status.success() {
@@ -111,12 +110,12 @@ impl Home {
         Err(format!("`eduhub verify` ended with {}:\n{out}{err}", output.status))
     }
 
-    /// The server, once it answers.
+    /// Starts the server and waits until it is ready.
     pub fn serve(&self) -> Server {
         self.serve_with(&["serve"])
     }
 
-    /// The server with these arguments, once it answers.
+    /// Starts the server with these arguments and waits until it is ready.
     pub fn serve_with(&self, arguments: &[&str]) -> Server {
         let log = self.folder().join("server.log");
         let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
@@ -124,12 +123,12 @@ impl Home {
     }
 }
 
-/// A running server. It is killed, at the latest, when this goes.
+/// A running server. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    /// Behind a lock only so that threads may share the server.
+    /// Behind a lock only so that threads can share the server.
     ended: Mutex<Receiver<()>>,
     log: PathBuf,
     ready_after: Duration,
@@ -146,7 +145,7 @@ impl Server {
         let (say_ended, ended) = mpsc::channel();
         thread::spawn(move || {
             let mut printed = Vec::new();
-            // Reads on to the end, so that the server never waits for a full pipe.
+            // Reads to the end, so that the server never blocks on a full pipe.
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let at = Instant::now();
                 let address =
@@ -167,54 +166,61 @@ impl Server {
         Self { child, address, ended: Mutex::new(ended), log, ready_after: at - started, printed }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The id of its process.
+    /// Returns the id of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// From starting the process to the line that says it is ready.
+    /// Returns the time from the start of the process to the line that says it is ready.
     pub fn ready_after(&self) -> Duration {
         self.ready_after
     }
 
-    /// What it printed up to the line that says it is ready, that line included.
+    /// Returns the lines that it printed until it was ready, including the one that says so.
     pub fn printed(&self) -> &[String] {
         &self.printed
     }
 
-    /// A new connection.
+    /// Opens a connection.
     pub fn client(&self) -> Client {
         Client::connect(self.address).expect("the server takes connections")
     }
 
-    /// The end of what it has logged.
+    /// Returns the value of the first series of `/metrics` whose line starts with `name`.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.client().get("/metrics").expect(200).text();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}:\n{text}"));
+        line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number at the end of the line")
+    }
+
+    /// Returns the end of its log.
     pub fn log(&self) -> String {
         tail(&self.log)
     }
 
-    /// `kill -9`: whatever it was doing is cut off.
+    /// Kills it with SIGKILL, in the middle of its work.
     pub fn kill(mut self) {
         self.child.kill().expect("the server runs");
         let status = self.child.wait().expect("its end is seen");
-        assert_eq!(status.signal(), Some(9), "the server had ended before it was killed:\n{}", tail(&self.log));
+        assert_eq!(status.signal(), Some(9), "the server had exited before it was killed:\n{}", tail(&self.log));
     }
 
-    /// Asks it to end.
+    /// Sends it SIGTERM.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the server runs");
     }
 
-    /// Asks it to end and waits until it has.
+    /// Sends it SIGTERM and waits until it has exited.
     pub fn stop(mut self) -> ExitStatus {
         self.terminate();
-        let ended = self.ended.get_mut().expect("nobody failed with it").recv_timeout(PATIENCE);
+        let ended = self.ended.get_mut().expect("no thread panicked with the lock").recv_timeout(PATIENCE);
         if ended.is_err() {
-            panic!("the server did not end after SIGTERM:\n{}", tail(&self.log));
+            panic!("the server did not exit after SIGTERM:\n{}", tail(&self.log));
         }
         self.child.wait().expect("its end is seen")
     }
@@ -230,7 +236,7 @@ impl Drop for Server {
     }
 }
 
-/// The last lines of a log.
+/// Returns the end of a log file.
 pub(super) fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let from = bytes.len().saturating_sub(4000);

@@ -1,4 +1,4 @@
-//! A WebSocket client that waits for a frame, with a deadline.
+//! A WebSocket client that waits for frames, with a deadline.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
@@ -10,28 +10,31 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
 
 use super::PATIENCE;
 
-/// How long one read may block before the deadline is looked at.
+/// The longest time that one read blocks before the deadline is checked.
 const POLL: Duration = Duration::from_millis(250);
 
-/// One WebSocket, and every frame that it has seen.
+/// A WebSocket, and every JSON frame that it has received.
 pub struct Socket {
     socket: WebSocket<TcpStream>,
     seen: Vec<Value>,
 }
 
 impl Socket {
-    /// Connects to `/alerts/ws`, signed in by a token when there is one.
+    /// Connects to `/alerts/ws`, with a token if there is one.
     pub fn connect(address: SocketAddr, token: Option<&str>) -> Self {
         Self::connect_to(address, "/alerts/ws", token, &[])
     }
 
-    /// Connects to a path, with header fields of one's own.
+    /// Connects to a path, with additional header fields.
     pub fn connect_to(address: SocketAddr, path: &str, token: Option<&str>, headers: &[(&str, &str)]) -> Self {
         Self::try_connect(address, path, token, headers)
             .unwrap_or_else(|status| panic!("the upgrade was refused: {status}"))
     }
 
-    /// Connects to a path; the status when the upgrade is refused.
+    /// Connects to a path.
+    ///
+    /// # Errors
+    /// The HTTP status, when the upgrade is refused.
     pub fn try_connect(
         address: SocketAddr,
         path: &str,
@@ -70,7 +73,7 @@ impl Socket {
         self.socket.send(message).expect("the frame is taken");
     }
 
-    /// Subscribes, and waits until each channel is.
+    /// Subscribes to channels and waits until each subscription is confirmed.
     pub fn subscribe(&mut self, channels: &[&str]) {
         self.send(&json!({"type": "subscribe", "channels": channels}));
         for channel in channels {
@@ -79,7 +82,8 @@ impl Socket {
         }
     }
 
-    /// Waits for a frame that the condition holds of; frames that came before it are passed over for good.
+    /// Waits for a frame that meets the condition and returns it. Frames before it are skipped; [`Socket::seen`] has
+    /// them.
     pub fn wait_for(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         while let Some(message) = self.next_until(deadline) {
@@ -96,7 +100,7 @@ impl Socket {
         panic!("waited in vain for {what}; seen: {:#?}", self.seen);
     }
 
-    /// Waits until the other side closes: its code and reason. 1006 when it just hangs up.
+    /// Waits until the server closes and returns its code and reason; 1006 when there was no close frame.
     pub fn wait_for_close(&mut self) -> (u16, String) {
         let deadline = Instant::now() + PATIENCE;
         while let Some(message) = self.next_until(deadline) {
@@ -111,12 +115,12 @@ impl Socket {
         panic!("waited in vain for a close; seen: {:#?}", self.seen);
     }
 
-    /// Every JSON frame so far.
+    /// Returns every JSON frame so far.
     pub fn seen(&self) -> &[Value] {
         &self.seen
     }
 
-    /// The connection below, for frames that no polite client sends.
+    /// Returns the TCP connection, for frames that are not valid.
     pub fn stream(&mut self) -> &mut TcpStream {
         self.socket.get_mut()
     }

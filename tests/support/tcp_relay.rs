@@ -1,4 +1,4 @@
-//! What stands between the hub and Plone in a test, and fails on demand: a TCP relay that can be switched while it runs.
+//! A TCP relay between the hub and Plone that fails in a chosen way. Its mode can be changed while it runs.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -12,44 +12,44 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-/// Connections at once; more wait to be accepted.
+/// Concurrent connections; more wait to be accepted.
 const CONNECTIONS: usize = 1024;
-/// The longest head of a request or an answer, in bytes.
+/// The longest head of a message, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
-/// Bytes that are forwarded at once.
+/// The most bytes that are forwarded in one piece.
 const CHUNK: usize = 16 * 1024;
-/// From one byte to the next in [`Mode::Drip`].
+/// The time from one byte to the next in [`Mode::Drip`].
 const DRIP: Duration = Duration::from_secs(1);
 
-/// What the relay does, from the moment it is set, with new connections and with those that it passed on until then.
+/// What the relay does with new connections, and with open ones that it forwarded until the mode was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Forwards both ways.
+    /// Forwards in both directions.
     Pass,
     /// Resets every connection.
     Refuse,
-    /// Accepts, reads, and never answers; nothing reaches Plone, then or later.
+    /// Accepts, reads, and never answers. Nothing reaches Plone, then or later.
     Hang,
     /// Answers every request with 500 and a traceback, as a broken Plone would. Nothing reaches Plone.
     Answer500,
-    /// Answers every request with bytes that are no HTTP. Nothing reaches Plone.
+    /// Answers every request with bytes that are not HTTP. Nothing reaches Plone.
     Garbage,
-    /// Forwards requests, and one byte of the answer each second.
+    /// Forwards requests, and one byte of the response each second.
     Drip,
-    /// Forwards requests, the answer's head and half of its body, and then ends the connection.
+    /// Forwards requests, and the head and half of the body of the response; then it closes the connection.
     Cut,
-    /// Forwards requests and answers, but for the answer to a POST: that one is lost with its connection.
+    /// Forwards everything but the response to a POST, which is lost with its connection.
     LosePosts,
-    /// Forwards requests and answers, but for PATCHes: these are held until [`TcpRelay::deliver_the_oldest`], and their
-    /// connections answer nothing more.
+    /// Forwards everything but PATCHes, which are held until [`TcpRelay::deliver_oldest_patch`]. Their connections
+    /// answer nothing more.
     HoldPatches,
 }
 
-/// A running relay. It ends, its connections with it, when this goes.
+/// A running relay. Dropping it closes its connections.
 #[derive(Debug)]
 pub struct TcpRelay {
     address: SocketAddr,
-    /// Nothing means the end.
+    /// `None` ends the relay.
     mode: watch::Sender<Option<Mode>>,
     shared: Arc<Shared>,
     target: SocketAddr,
@@ -70,7 +70,7 @@ impl Shared {
 }
 
 impl TcpRelay {
-    /// A relay to `target` on a port of its own, which passes everything on.
+    /// Starts a relay to `target` on a free port, in [`Mode::Pass`].
     pub fn start(target: SocketAddr) -> Self {
         let (mode, seen) = watch::channel(Some(Mode::Pass));
         let shared = Arc::new(Shared::default());
@@ -86,43 +86,43 @@ impl TcpRelay {
         Self { address, mode, shared, target, thread: Some(thread) }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of the site behind it, as the setting `[plone] url` wants it.
+    /// Returns the URL of the site behind it, as the setting `plone.url` expects it.
     pub fn url(&self) -> String {
         format!("http://{}/Plone", self.address)
     }
 
-    /// From now on this.
+    /// Changes the mode.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(Some(mode));
     }
 
-    /// How many connections it has accepted so far.
+    /// Returns the number of connections accepted so far.
     pub fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// How many PATCHes are held.
+    /// Returns the number of PATCHes that are held.
     pub fn held(&self) -> usize {
         self.shared.held().len()
     }
 
-    /// Passes the PATCH on that has been held for longest, as if it had come only now, and waits until it is done.
-    pub fn deliver_the_oldest(&self) {
+    /// Forwards the PATCH that has been held for longest, and waits until Plone has answered it.
+    pub fn deliver_oldest_patch(&self) {
         let request = self.shared.held().pop_front().expect("a PATCH is held");
         let mut late = std::net::TcpStream::connect(self.target).expect("the target listens");
         late.write_all(&request).expect("it takes the request");
         let mut answer = [0; 12];
         late.read_exact(&mut answer).expect("it answers");
         let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with("HTTP/1.1 2"), "it is not written: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 2"), "Plone did not write it: {answer}");
     }
 
-    /// How many connections are open now.
+    /// Returns the number of open connections.
     pub fn open(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
     }
@@ -137,7 +137,7 @@ impl Drop for TcpRelay {
     }
 }
 
-/// Shared a connection for as long as it lives.
+/// Counts a connection as open until it is dropped.
 struct Counted(Arc<Shared>);
 
 impl Drop for Counted {
@@ -178,7 +178,7 @@ async fn accept(
     }
 }
 
-/// A client's connection, and the one to Plone when it has been needed.
+/// A client's connection, and the one to Plone once it was needed.
 struct Connection {
     client: TcpStream,
     server: Option<TcpStream>,
@@ -188,8 +188,8 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves it until either side ends it. A connection that was passed on goes over to a new mode as it is; any other
-    /// change ends it, so that no byte of an answer is ever missing in its middle.
+    /// Serves the connection until either side closes it. A connection that was forwarded continues in a new mode; any
+    /// other change of the mode closes it, so that no byte is ever missing from the middle of a response.
     async fn serve(mut self) -> io::Result<()> {
         loop {
             let mode = *self.mode.borrow_and_update();
@@ -207,7 +207,7 @@ impl Connection {
         }
     }
 
-    /// Forwards both ways. True when the mode has changed, false when a side has ended it.
+    /// Forwards in both directions. True when the mode has changed, false when a side has ended it.
     async fn pass(&mut self) -> io::Result<bool> {
         self.reach().await?;
         let Some(server) = &mut self.server else { return Ok(false) };
@@ -226,7 +226,7 @@ impl Connection {
             }
             tokio::select! {
                 written = to.write_all(bytes) => written?,
-                // Half of it may be on its way.
+                // Part of it may have been sent.
                 _ = changed.changed() => return Ok(false),
             }
         }
@@ -250,7 +250,7 @@ impl Connection {
         }
     }
 
-    /// Connects to Plone, or gives the client what Plone's port gives.
+    /// Connects to Plone; resets the client's connection when Plone refuses.
     async fn reach(&mut self) -> io::Result<()> {
         if self.server.is_none() {
             match TcpStream::connect(self.target).await {
@@ -261,7 +261,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends it by a reset (RFC 9293, 3.10.7.4) rather than a polite end.
+    /// Closes the connection with a reset (RFC 9293, 3.10.7.4) rather than a FIN.
     fn reset(&self) -> io::Result<()> {
         socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO))?;
         Err(io::ErrorKind::ConnectionReset.into())
@@ -273,7 +273,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers the next request with these bytes and ends. What Plone still has to say to an earlier one goes before.
+    /// Answers the next request with these bytes and closes. The rest of an earlier response of Plone is sent before.
     async fn answer(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (mut from_client, mut to_client) = self.client.split();
         let earlier = async {
@@ -289,7 +289,7 @@ impl Connection {
         }
         self.client.write_all(bytes).await?;
         self.client.shutdown().await?;
-        // Until the client ends it: a socket closed with something unread would be reset, and the answer lost.
+        // Until the client closes: closing a socket with unread bytes would reset it and lose the response.
         self.swallow().await
     }
 
@@ -310,7 +310,7 @@ impl Connection {
             }
             Ok::<(), io::Error>(())
         };
-        // Either side's end is the end of it.
+        // When either side closes, the connection is over.
         tokio::select! { ended = requests => ended, ended = answers => ended }
     }
 
@@ -322,7 +322,7 @@ impl Connection {
         let answer = async {
             let (head, mut body) = head(&mut from_server).await?;
             let length = content_length(&head);
-            // A body without a length is cut in what came of it first.
+            // A body without a length is cut in the first piece that arrives.
             while length.is_none_or(|length| body.len() < length) {
                 let more = from_server.read_buf(&mut body).await?;
                 if more == 0 || length.is_none() {
@@ -339,7 +339,7 @@ impl Connection {
         self.client.shutdown().await
     }
 
-    /// Passes messages one by one, but for those that the mode is about.
+    /// Forwards messages one by one, except those that the mode concerns.
     async fn choose(&mut self, mode: Mode) -> io::Result<()> {
         self.reach().await?;
         let Some(server) = &mut self.server else { return Ok(()) };
@@ -359,7 +359,7 @@ impl Connection {
     }
 }
 
-/// Reads a request or an answer that announces its length, or has no body.
+/// Reads a message that announces its length or has no body.
 async fn message(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let (mut whole, body) = head(from).await?;
     let end = whole.len() + content_length(&whole).unwrap_or(0);
@@ -372,7 +372,7 @@ async fn message(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     Ok(whole)
 }
 
-/// Reads up to the empty line: the head with it, and what came after.
+/// Reads up to the empty line. Returns the head with that line, and the bytes read after it.
 async fn head(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut read = Vec::new();
     loop {
@@ -386,7 +386,7 @@ async fn head(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Vec<u
     }
 }
 
-/// The length that a head announces for its body.
+/// Returns the length of the body that a head announces.
 fn content_length(head: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
     let line = text.lines().find_map(|line| line.strip_prefix("content-length:"))?;

@@ -4,8 +4,8 @@
 //! Values are compared as [`Fields`] in the one form that [`to_fields`] writes, [`canonical`] brings any other into it:
 //! somebody who writes `mwf 9:30-10:50` into Plone has changed nothing.
 
+use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::ids::{Crn, SectionId, TermId};
-use crate::domain::plone::{FieldValue, Fields, PloneField};
 use crate::domain::section::{Credits, Section, SectionStatus};
 
 use crate::plone::format::meetings;
@@ -25,7 +25,7 @@ const COMPONENT_UNTOLD: &str = "lecture";
 #[error("{field}: {message}", field = field.as_str())]
 pub struct BadField {
     /// Which.
-    pub field: PloneField,
+    pub field: SectionField,
     /// What is wrong and what would be right, in words for whoever edits the item.
     pub message: String,
 }
@@ -38,17 +38,17 @@ pub fn to_fields(section: &Section) -> Fields {
     let maybe = |value: &Option<Box<str>>| value.as_deref().map_or(FieldValue::Nothing, text);
     let meetings = meetings::write(&section.meetings);
     Fields::from([
-        (PloneField::Title, text(section.title.as_deref().unwrap_or(&section.course))),
-        (PloneField::Term, text(section.id.term.as_str())),
-        (PloneField::Crn, text(section.id.crn.as_str())),
-        (PloneField::Course, text(&section.course)),
-        (PloneField::Component, text(&section.component)),
-        (PloneField::Section, maybe(&section.section)),
-        (PloneField::Credits, FieldValue::Number(section.credits.0.into())),
-        (PloneField::Instructor, maybe(&section.instructor)),
-        (PloneField::Capacity, FieldValue::Number(section.capacity.into())),
-        (PloneField::WaitlistCapacity, FieldValue::Number(section.waitlist_capacity.into())),
-        (PloneField::Meetings, if meetings.is_empty() { FieldValue::Nothing } else { FieldValue::Text(meetings) }),
+        (SectionField::Title, text(section.title.as_deref().unwrap_or(&section.course))),
+        (SectionField::Term, text(section.id.term.as_str())),
+        (SectionField::Crn, text(section.id.crn.as_str())),
+        (SectionField::Course, text(&section.course)),
+        (SectionField::Component, text(&section.component)),
+        (SectionField::Section, maybe(&section.section)),
+        (SectionField::Credits, FieldValue::Number(section.credits.0.into())),
+        (SectionField::Instructor, maybe(&section.instructor)),
+        (SectionField::Capacity, FieldValue::Number(section.capacity.into())),
+        (SectionField::WaitlistCapacity, FieldValue::Number(section.waitlist_capacity.into())),
+        (SectionField::Meetings, if meetings.is_empty() { FieldValue::Nothing } else { FieldValue::Text(meetings) }),
     ])
 }
 
@@ -59,23 +59,23 @@ pub fn to_fields(section: &Section) -> Fields {
 /// The first field that cannot be read.
 pub fn read(fields: &Fields) -> Result<Section, BadField> {
     let read = Reader(fields);
-    let term = read.code(PloneField::Term, |t| TermId::parse(t).ok(), "letters, digits, `.`, `_` and `-`")?;
-    let crn = read.code(PloneField::Crn, |c| Crn::parse(c).ok(), "letters, digits, `.` and `_`")?;
+    let term = read.code(SectionField::Term, |t| TermId::parse(t).ok(), "letters, digits, `.`, `_` and `-`")?;
+    let crn = read.code(SectionField::Crn, |c| Crn::parse(c).ok(), "letters, digits, `.` and `_`")?;
     let course = read.course()?;
-    let title = read.text(PloneField::Title)?.filter(|title| *title != course);
+    let title = read.text(SectionField::Title)?.filter(|title| *title != course);
     Ok(Section {
         id: SectionId { term, crn },
         course,
-        component: read.text(PloneField::Component)?.map_or(COMPONENT_UNTOLD.into(), |c| c.to_lowercase().into()),
-        section: read.text(PloneField::Section)?,
+        component: read.text(SectionField::Component)?.map_or(COMPONENT_UNTOLD.into(), |c| c.to_lowercase().into()),
+        section: read.text(SectionField::Section)?,
         title,
         credits: read.credits()?,
-        instructor: read.text(PloneField::Instructor)?,
+        instructor: read.text(SectionField::Instructor)?,
         method: None,
         campus: None,
         meetings: read.meetings()?,
-        capacity: read.people(PloneField::Capacity)?,
-        waitlist_capacity: read.people(PloneField::WaitlistCapacity)?,
+        capacity: read.people(SectionField::Capacity)?,
+        waitlist_capacity: read.people(SectionField::WaitlistCapacity)?,
         status: SectionStatus::Open,
         linked: Vec::new(),
         prerequisites: Vec::new(),
@@ -94,19 +94,19 @@ pub fn canonical(fields: &Fields) -> Result<Fields, BadField> {
 
 /// Takes over one field from another section. Term and CRN say which section it is, and the hub's own numbers are not
 /// in a definition: these are left alone.
-pub fn take_field(section: &mut Section, field: PloneField, from: &Section) {
+pub fn take_field(section: &mut Section, field: SectionField, from: &Section) {
     match field {
-        PloneField::Title => section.title.clone_from(&from.title),
-        PloneField::Course => section.course.clone_from(&from.course),
-        PloneField::Component => section.component.clone_from(&from.component),
-        PloneField::Section => section.section.clone_from(&from.section),
-        PloneField::Credits => section.credits = from.credits,
-        PloneField::Instructor => section.instructor.clone_from(&from.instructor),
-        PloneField::Capacity => section.capacity = from.capacity,
-        PloneField::WaitlistCapacity => section.waitlist_capacity = from.waitlist_capacity,
-        PloneField::Meetings => section.meetings.clone_from(&from.meetings),
-        PloneField::Term | PloneField::Crn => {}
-        PloneField::SeatsTaken | PloneField::Waitlisted | PloneField::Roster => {}
+        SectionField::Title => section.title.clone_from(&from.title),
+        SectionField::Course => section.course.clone_from(&from.course),
+        SectionField::Component => section.component.clone_from(&from.component),
+        SectionField::Section => section.section.clone_from(&from.section),
+        SectionField::Credits => section.credits = from.credits,
+        SectionField::Instructor => section.instructor.clone_from(&from.instructor),
+        SectionField::Capacity => section.capacity = from.capacity,
+        SectionField::WaitlistCapacity => section.waitlist_capacity = from.waitlist_capacity,
+        SectionField::Meetings => section.meetings.clone_from(&from.meetings),
+        SectionField::Term | SectionField::Crn => {}
+        SectionField::SeatsTaken | SectionField::Waitlisted | SectionField::Roster => {}
     }
 }
 
@@ -114,7 +114,7 @@ struct Reader<'f>(&'f Fields);
 
 impl Reader<'_> {
     /// The field as text on one line, however the college's type keeps it.
-    fn raw(&self, field: PloneField) -> String {
+    fn raw(&self, field: SectionField) -> String {
         match self.0.get(&field) {
             None | Some(FieldValue::Nothing) => String::new(),
             Some(FieldValue::Number(number)) => number.to_string(),
@@ -123,7 +123,7 @@ impl Reader<'_> {
         }
     }
 
-    fn text(&self, field: PloneField) -> Result<Option<Box<str>>, BadField> {
+    fn text(&self, field: SectionField) -> Result<Option<Box<str>>, BadField> {
         let text = self.raw(field);
         if is_unknown(&text) {
             return Ok(None);
@@ -134,7 +134,7 @@ impl Reader<'_> {
         Ok(Some(text.into()))
     }
 
-    fn code<T>(&self, field: PloneField, parse: fn(&str) -> Option<T>, of: &str) -> Result<T, BadField> {
+    fn code<T>(&self, field: SectionField, parse: fn(&str) -> Option<T>, of: &str) -> Result<T, BadField> {
         let text = self.raw(field);
         if text.is_empty() {
             return Err(bad(field, "it is missing"));
@@ -144,19 +144,22 @@ impl Reader<'_> {
 
     fn course(&self) -> Result<Box<str>, BadField> {
         // A type without such a field names its courses in the title.
-        let field = if self.0.contains_key(&PloneField::Course) { PloneField::Course } else { PloneField::Title };
+        let field = if self.0.contains_key(&SectionField::Course) { SectionField::Course } else { SectionField::Title };
         let course = self.raw(field);
         if is_unknown(&course) {
-            return Err(bad(PloneField::Course, "it is missing"));
+            return Err(bad(SectionField::Course, "it is missing"));
         }
         if course.chars().count() > COURSE_CHARS_MAX {
-            return Err(bad(PloneField::Course, format!("a course's name has at most {COURSE_CHARS_MAX} characters")));
+            return Err(bad(
+                SectionField::Course,
+                format!("a course's name has at most {COURSE_CHARS_MAX} characters"),
+            ));
         }
         Ok(course.into())
     }
 
     fn credits(&self) -> Result<Credits, BadField> {
-        let field = PloneField::Credits;
+        let field = SectionField::Credits;
         let credits = match self.0.get(&field) {
             Some(FieldValue::Number(thousandths)) => {
                 u32::try_from(*thousandths).ok().map(Credits).filter(|credits| *credits <= Credits::MAX)
@@ -169,7 +172,7 @@ impl Reader<'_> {
         credits.ok_or_else(|| bad(field, "credits are a number such as 3 or 1.5, from 0 to 1,000"))
     }
 
-    fn people(&self, field: PloneField) -> Result<u32, BadField> {
+    fn people(&self, field: SectionField) -> Result<u32, BadField> {
         let text = self.raw(field);
         if is_unknown(&text) {
             return Ok(0);
@@ -181,17 +184,17 @@ impl Reader<'_> {
     }
 
     fn meetings(&self) -> Result<Vec<crate::domain::meeting::Meeting>, BadField> {
-        let text = match self.0.get(&PloneField::Meetings) {
+        let text = match self.0.get(&SectionField::Meetings) {
             None | Some(FieldValue::Nothing) => return Ok(Vec::new()),
             Some(FieldValue::Text(text)) => text.clone(),
             Some(FieldValue::Lines(lines)) => lines.join("\n"),
             Some(FieldValue::Number(number)) => number.to_string(),
         };
-        meetings::read(&text).map_err(|message| bad(PloneField::Meetings, message))
+        meetings::read(&text).map_err(|message| bad(SectionField::Meetings, message))
     }
 }
 
-fn bad(field: PloneField, message: impl Into<String>) -> BadField {
+fn bad(field: SectionField, message: impl Into<String>) -> BadField {
     BadField { field, message: message.into() }
 }
 
@@ -199,12 +202,12 @@ fn bad(field: PloneField, message: impl Into<String>) -> BadField {
 mod tests {
     use super::*;
 
-    fn fields(of: &[(PloneField, &str)]) -> Fields {
+    fn fields(of: &[(SectionField, &str)]) -> Fields {
         of.iter().map(|(field, text)| (*field, FieldValue::Text((*text).to_owned()))).collect()
     }
 
     fn least() -> Fields {
-        fields(&[(PloneField::Term, "202701"), (PloneField::Crn, "10001"), (PloneField::Course, "MATH 151")])
+        fields(&[(SectionField::Term, "202701"), (SectionField::Crn, "10001"), (SectionField::Course, "MATH 151")])
     }
 
     #[test]
@@ -217,33 +220,33 @@ mod tests {
     #[test]
     fn a_field_reads_however_the_colleges_type_keeps_it() {
         let mut item = least();
-        item.insert(PloneField::Crn, FieldValue::Number(10001));
-        item.insert(PloneField::Capacity, FieldValue::Text(" 25 ".into()));
-        item.insert(PloneField::Credits, FieldValue::Text("1.5".into()));
-        item.insert(PloneField::Component, FieldValue::Text("LAB".into()));
-        item.insert(PloneField::Meetings, FieldValue::Lines(vec!["mw 9:30-10:50 Lab 2".into(), String::new()]));
+        item.insert(SectionField::Crn, FieldValue::Number(10001));
+        item.insert(SectionField::Capacity, FieldValue::Text(" 25 ".into()));
+        item.insert(SectionField::Credits, FieldValue::Text("1.5".into()));
+        item.insert(SectionField::Component, FieldValue::Text("LAB".into()));
+        item.insert(SectionField::Meetings, FieldValue::Lines(vec!["mw 9:30-10:50 Lab 2".into(), String::new()]));
         let section = read(&item).unwrap();
         assert_eq!((section.id.to_string(), section.capacity), ("202701-10001".to_owned(), 25));
         assert_eq!((section.credits, &*section.component, section.meetings.len()), (Credits(1500), "lab", 1));
         let written = canonical(&item).unwrap();
-        assert_eq!(written[&PloneField::Meetings], FieldValue::Text("MW 09:30-10:50 Lab 2".into()));
-        assert_eq!(written[&PloneField::Capacity], FieldValue::Number(25));
-        assert!(!written.contains_key(&PloneField::Title), "what the type does not have stays absent");
+        assert_eq!(written[&SectionField::Meetings], FieldValue::Text("MW 09:30-10:50 Lab 2".into()));
+        assert_eq!(written[&SectionField::Capacity], FieldValue::Number(25));
+        assert!(!written.contains_key(&SectionField::Title), "what the type does not have stays absent");
     }
 
     #[test]
     fn what_cannot_be_read_is_told_by_its_field() {
         let table = [
-            (PloneField::Crn, ""),
-            (PloneField::Crn, "1 2"),
-            (PloneField::Term, "Fall 2026"),
-            (PloneField::Course, " "),
-            (PloneField::Course, "a course with a name that is much too long to be one"),
-            (PloneField::Capacity, "-1"),
-            (PloneField::Capacity, "100001"),
-            (PloneField::WaitlistCapacity, "many"),
-            (PloneField::Credits, "three"),
-            (PloneField::Meetings, "MWF 25:00-26:00 Room"),
+            (SectionField::Crn, ""),
+            (SectionField::Crn, "1 2"),
+            (SectionField::Term, "Fall 2026"),
+            (SectionField::Course, " "),
+            (SectionField::Course, "a course with a name that is much too long to be one"),
+            (SectionField::Capacity, "-1"),
+            (SectionField::Capacity, "100001"),
+            (SectionField::WaitlistCapacity, "many"),
+            (SectionField::Credits, "three"),
+            (SectionField::Meetings, "MWF 25:00-26:00 Room"),
         ];
         for (field, text) in table {
             let mut item = least();
@@ -251,23 +254,23 @@ mod tests {
             assert_eq!(read(&item).map_err(|bad| bad.field), Err(field), "{field:?} {text:?}");
         }
         let mut item = least();
-        item.insert(PloneField::Credits, FieldValue::Number(-1));
-        assert_eq!(read(&item).unwrap_err().field, PloneField::Credits);
+        item.insert(SectionField::Credits, FieldValue::Number(-1));
+        assert_eq!(read(&item).unwrap_err().field, SectionField::Credits);
     }
 
     #[test]
     fn a_section_without_a_title_has_its_course_for_one_in_plone() {
         let section = read(&least()).unwrap();
         let written = to_fields(&section);
-        assert_eq!(written[&PloneField::Title], FieldValue::Text("MATH 151".into()));
+        assert_eq!(written[&SectionField::Title], FieldValue::Text("MATH 151".into()));
         assert_eq!(read(&written), Ok(section));
     }
 
     #[test]
     fn fields_that_are_the_hubs_pass_through() {
         let mut item = least();
-        item.insert(PloneField::SeatsTaken, FieldValue::Nothing);
-        item.insert(PloneField::Roster, FieldValue::Lines(vec!["ann enrolled".into()]));
+        item.insert(SectionField::SeatsTaken, FieldValue::Nothing);
+        item.insert(SectionField::Roster, FieldValue::Lines(vec!["ann enrolled".into()]));
         assert_eq!(canonical(&item).unwrap(), item);
     }
 }

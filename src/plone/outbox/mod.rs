@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::domain::ids::SectionId;
-use crate::identity::members::PlainMember;
+use crate::plone::sign_in::PlainMember;
 use crate::store::StoreError;
 use crate::store::outbox::OutboxEntry;
 

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::domain::fields::{FieldValue, SectionField};
 use crate::domain::ids::{SectionId, UserName};
-use crate::domain::plone::{FieldValue, PloneField};
-use crate::identity::members::PlainMember;
 use crate::plone::port::{BridgeError, ContentKind, PloneError, Viewer};
+use crate::plone::sign_in::PlainMember;
 use crate::store::StoreError;
 use crate::store::accounts::AuditEntry;
 use crate::store::outbox::PloneItem;
@@ -198,11 +198,11 @@ impl RosterGuard {
         let step = (seen.len() / SAMPLE_LEN).max(1);
         let mut has_field = false;
         for hit in seen.iter().step_by(step).take(SAMPLE_LEN) {
-            if !plone.can_read(Viewer::Hub, &hit.path, PloneField::Roster).await? {
+            if !plone.can_read(Viewer::Hub, &hit.path, SectionField::Roster).await? {
                 continue;
             }
             has_field = true;
-            if plone.can_read(viewer.clone(), &hit.path, PloneField::Roster).await? {
+            if plone.can_read(viewer.clone(), &hit.path, SectionField::Roster).await? {
                 return Ok(Some(true));
             }
         }
@@ -239,7 +239,7 @@ impl RosterGuard {
     /// Marks the sections whose item has a roster and is one of `which`.
     async fn mark(&self, which: fn(&PloneItem) -> bool) -> Result<usize, StoreError> {
         let items = self.deps.store.items().await?;
-        let with_roster = |item: &PloneItem| !item.deleted && item.fields.contains_key(&PloneField::Roster);
+        let with_roster = |item: &PloneItem| !item.deleted && item.fields.contains_key(&SectionField::Roster);
         let sections: Vec<SectionId> =
             items.into_iter().filter(|item| with_roster(item) && which(item)).map(|item| item.section).collect();
         for chunk in sections.chunks(MARK_CHUNK) {
@@ -272,7 +272,7 @@ impl RosterGuard {
 
 /// Whether Plone has names of this item, or may have.
 fn has_names(item: &PloneItem) -> bool {
-    match item.fields.get(&PloneField::Roster) {
+    match item.fields.get(&SectionField::Roster) {
         Some(FieldValue::Lines(lines)) => !lines.is_empty(),
         Some(FieldValue::Nothing) | None => false,
         Some(FieldValue::Text(text)) => !text.is_empty(),

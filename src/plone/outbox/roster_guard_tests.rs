@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::demo;
 use crate::domain::command::Command;
 use crate::domain::event::Event;
+use crate::domain::fields::Fields;
 use crate::domain::ids::TermId;
-use crate::domain::plone::Fields;
 use crate::domain::section::Credits;
 use crate::identity::Audit;
 use crate::plone::port::{
@@ -108,7 +108,7 @@ impl Writer for Fake {
     fn create_section(&self, _: &str, _: &Fields) -> PloneFuture<PloneSection> {
         never()
     }
-    fn can_read(&self, viewer: Viewer, _: &str, _: PloneField) -> PloneFuture<bool> {
+    fn can_read(&self, viewer: Viewer, _: &str, _: SectionField) -> PloneFuture<bool> {
         let answer = match viewer {
             Viewer::Hub => Ok(true),
             Viewer::Visitor => self.0.visitor_can_read.lock().clone(),
@@ -129,7 +129,7 @@ struct Stage {
 }
 
 fn lines(fields: &Fields) -> Option<usize> {
-    match fields.get(&PloneField::Roster)? {
+    match fields.get(&SectionField::Roster)? {
         FieldValue::Lines(lines) => Some(lines.len()),
         other => panic!("a roster is lines: {other:?}"),
     }
@@ -149,7 +149,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: true };
         let store = SqliteStore::open(options).unwrap();
-        demo::load_into_empty(&store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
+        demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         let term = TermId::parse("202609").unwrap();
         let mut loaded = store.load(&term).await.unwrap().sections;
         loaded.sort_by_key(|section| std::cmp::Reverse(section.state.open()));
@@ -163,8 +163,8 @@ impl Stage {
             path: format!("/courses/{section}"),
             modified: now,
             fields: Fields::from([
-                (PloneField::SeatsTaken, FieldValue::Number(0)),
-                (PloneField::Roster, FieldValue::Lines(Vec::new())),
+                (SectionField::SeatsTaken, FieldValue::Number(0)),
+                (SectionField::Roster, FieldValue::Lines(Vec::new())),
             ]),
             deleted: false,
         };

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::ids::SectionId;
-use crate::domain::plone::{FieldValue, Fields, PloneField};
 use crate::plone::port::{BridgeError, PloneError};
 use crate::store::StoreError;
 use crate::store::outbox::{OutboxEntry, PloneItem, Written};
@@ -59,7 +59,7 @@ pub(super) struct Sender {
     guard: Arc<RosterGuard>,
     started_at: Timestamp,
     /// Fields that were told of as missing in the college's type.
-    told: Mutex<BTreeSet<PloneField>>,
+    told: Mutex<BTreeSet<SectionField>>,
     /// Sections at which Plone fails, since the start.
     faults: Mutex<HashMap<SectionId, Faults>>,
 }
@@ -124,7 +124,7 @@ impl Sender {
         let in_doubt = !is_new && (entry.attempts > 0 || entry.queued_at < self.started_at);
         let found = difference(entry, &item, state.names(), self.definition, in_doubt);
         self.tell_absent(&found.absent);
-        if item.fields.contains_key(&PloneField::Roster) {
+        if item.fields.contains_key(&SectionField::Roster) {
             self.guard.withheld(state.names()).await;
         }
         if found.fields.is_empty() {
@@ -155,7 +155,7 @@ impl Sender {
             Some(FieldValue::Text(theirs)) => theirs != ours,
             _ => false,
         };
-        if is_another(PloneField::Term, id.term.as_str()) || is_another(PloneField::Crn, id.crn.as_str()) {
+        if is_another(SectionField::Term, id.term.as_str()) || is_another(SectionField::Crn, id.crn.as_str()) {
             let words = format!("{} is there already and says that it is another section", made.path);
             return Err(PloneError::Refused(words).into());
         }
@@ -242,7 +242,7 @@ impl Sender {
     }
 
     /// Tells once of each field that the college's type does not have.
-    fn tell_absent(&self, absent: &[PloneField]) {
+    fn tell_absent(&self, absent: &[SectionField]) {
         let mut told = self.told.lock();
         for field in absent {
             if told.insert(*field) {

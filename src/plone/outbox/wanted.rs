@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::plone::{FieldValue, Fields, PloneField};
+use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::section::SectionState;
 use crate::plone::format::section::{canonical, to_fields};
 use crate::store::outbox::{OutboxEntry, PloneItem, RosterLine};
@@ -33,22 +33,22 @@ pub struct Difference {
     /// Absolute values.
     pub fields: Fields,
     /// Fields that the college's type does not have.
-    pub absent: Vec<PloneField>,
+    pub absent: Vec<SectionField>,
 }
 
 /// The numbers of people in a section, and who they are.
 #[must_use]
 pub fn people(state: &SectionState, roster: &[RosterLine], names: Names) -> Fields {
     let mut fields = Fields::from([
-        (PloneField::SeatsTaken, FieldValue::Number(state.enrolled_total().into())),
-        (PloneField::Waitlisted, FieldValue::Number(state.waitlisted_total().into())),
+        (SectionField::SeatsTaken, FieldValue::Number(state.enrolled_total().into())),
+        (SectionField::Waitlisted, FieldValue::Number(state.waitlisted_total().into())),
     ]);
     let lines = match names {
         Names::Withheld => return fields,
         Names::Written => roster.iter().map(roster_line).collect(),
         Names::Removed => Vec::new(),
     };
-    fields.insert(PloneField::Roster, FieldValue::Lines(lines));
+    fields.insert(SectionField::Roster, FieldValue::Lines(lines));
     fields
 }
 
@@ -77,7 +77,7 @@ pub fn difference(
     in_doubt: bool,
 ) -> Difference {
     let mut found = Difference::default();
-    let mut add = |field: PloneField, value: FieldValue, last: Option<&FieldValue>, anyway: bool| match last {
+    let mut add = |field: SectionField, value: FieldValue, last: Option<&FieldValue>, anyway: bool| match last {
         None => found.absent.push(field),
         Some(last) if anyway || !same(last, &value) => {
             found.fields.insert(field, value);
@@ -109,11 +109,11 @@ fn same(last: &FieldValue, value: &FieldValue) -> bool {
 
 /// Whether the hub writes a field of the definition to an item that is there. Never which section it is; and where a
 /// type has no field for the course, the title names it, and is the college's.
-fn is_written(field: PloneField, last: &Fields, definition: Definition) -> bool {
+fn is_written(field: SectionField, last: &Fields, definition: Definition) -> bool {
     match field {
-        PloneField::Term | PloneField::Crn => false,
-        PloneField::Capacity | PloneField::WaitlistCapacity => true,
-        PloneField::Title => definition == Definition::Whole && last.contains_key(&PloneField::Course),
+        SectionField::Term | SectionField::Crn => false,
+        SectionField::Capacity | SectionField::WaitlistCapacity => true,
+        SectionField::Title => definition == Definition::Whole && last.contains_key(&SectionField::Course),
         _ => definition == Definition::Whole,
     }
 }
@@ -122,7 +122,7 @@ fn is_written(field: PloneField, last: &Fields, definition: Definition) -> bool 
 /// edits it in Plone is told by the pull, and it is not written over.
 fn readable(last: &Fields, defined: &Fields) -> Fields {
     let mut fields = last.clone();
-    for _ in PloneField::ALL {
+    for _ in SectionField::ALL {
         match canonical(&fields) {
             Ok(canonical) => return canonical,
             Err(bad) => {
@@ -150,12 +150,12 @@ mod tests {
 
     fn section() -> Section {
         read(&Fields::from([
-            (PloneField::Term, text("202701")),
-            (PloneField::Crn, text("10001")),
-            (PloneField::Course, text("MATH 151")),
-            (PloneField::Title, text("Calculus I")),
-            (PloneField::Capacity, FieldValue::Number(30)),
-            (PloneField::Meetings, text("MWF 09:30-10:50")),
+            (SectionField::Term, text("202701")),
+            (SectionField::Crn, text("10001")),
+            (SectionField::Course, text("MATH 151")),
+            (SectionField::Title, text("Calculus I")),
+            (SectionField::Capacity, FieldValue::Number(30)),
+            (SectionField::Meetings, text("MWF 09:30-10:50")),
         ]))
         .unwrap()
     }
@@ -203,22 +203,22 @@ mod tests {
     fn people_are_counted_as_everywhere_and_named_one_a_line() {
         let (entry, _) = entry(Names::Written);
         let fields = people(&entry.state, &entry.roster, Names::Written);
-        assert_eq!(fields[&PloneField::SeatsTaken], FieldValue::Number(5));
-        assert_eq!(fields[&PloneField::Waitlisted], FieldValue::Number(1));
+        assert_eq!(fields[&SectionField::SeatsTaken], FieldValue::Number(5));
+        assert_eq!(fields[&SectionField::Waitlisted], FieldValue::Number(1));
         let lines = ["ana enrolled 2027-01-15T08:00:00Z", "bob waitlisted 2027-01-15T08:00:00Z"];
-        assert_eq!(fields[&PloneField::Roster], FieldValue::Lines(lines.map(str::to_owned).to_vec()));
+        assert_eq!(fields[&SectionField::Roster], FieldValue::Lines(lines.map(str::to_owned).to_vec()));
     }
 
     #[test]
     fn names_are_left_alone_until_somebody_knows_who_reads_them_and_taken_away_where_others_do() {
         let (entry, mut item) = entry(Names::Written);
-        item.fields.insert(PloneField::Roster, FieldValue::Lines(vec!["old enrolled".to_owned()]));
+        item.fields.insert(SectionField::Roster, FieldValue::Lines(vec!["old enrolled".to_owned()]));
         assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
         assert_eq!(differs(&entry, &item, Names::Written), ["roster"]);
         let found = difference(&entry, &item, Names::Removed, Definition::Whole, false);
-        assert_eq!(found.fields, Fields::from([(PloneField::Roster, FieldValue::Lines(vec![]))]));
+        assert_eq!(found.fields, Fields::from([(SectionField::Roster, FieldValue::Lines(vec![]))]));
         for empty in [FieldValue::Nothing, FieldValue::Lines(vec![])] {
-            item.fields.insert(PloneField::Roster, empty);
+            item.fields.insert(SectionField::Roster, empty);
             assert_eq!(differs(&entry, &item, Names::Removed), [""; 0], "there is nothing to take away");
         }
     }
@@ -226,42 +226,42 @@ mod tests {
     #[test]
     fn fields_that_the_type_does_not_have_are_told_and_not_written() {
         let (entry, mut item) = entry(Names::Withheld);
-        for absent in [PloneField::Waitlisted, PloneField::Instructor] {
+        for absent in [SectionField::Waitlisted, SectionField::Instructor] {
             item.fields.remove(&absent);
         }
-        item.fields.insert(PloneField::SeatsTaken, FieldValue::Nothing);
+        item.fields.insert(SectionField::SeatsTaken, FieldValue::Nothing);
         let found = difference(&entry, &item, Names::Written, Definition::Whole, true);
-        assert_eq!(found.absent, [PloneField::Instructor, PloneField::Waitlisted, PloneField::Roster]);
-        assert_eq!(found.fields, Fields::from([(PloneField::SeatsTaken, FieldValue::Number(5))]));
+        assert_eq!(found.absent, [SectionField::Instructor, SectionField::Waitlisted, SectionField::Roster]);
+        assert_eq!(found.fields, Fields::from([(SectionField::SeatsTaken, FieldValue::Number(5))]));
     }
 
     #[test]
     fn another_spelling_of_the_same_is_no_difference_and_what_cannot_be_read_is_not_written_over() {
         let (entry, mut item) = entry(Names::Withheld);
-        item.fields.insert(PloneField::Meetings, text("mwf 9:30-10:50"));
+        item.fields.insert(SectionField::Meetings, text("mwf 9:30-10:50"));
         assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
-        item.fields.insert(PloneField::Meetings, text("whenever 99:99-1"));
-        item.fields.insert(PloneField::Capacity, FieldValue::Number(20));
+        item.fields.insert(SectionField::Meetings, text("whenever 99:99-1"));
+        item.fields.insert(SectionField::Capacity, FieldValue::Number(20));
         assert_eq!(differs(&entry, &item, Names::Withheld), ["capacity"]);
     }
 
     #[test]
     fn which_section_an_item_is_is_never_written_over() {
         let (entry, mut item) = entry(Names::Withheld);
-        item.fields.insert(PloneField::Crn, text("99999"));
-        item.fields.insert(PloneField::Title, text("Calculus"));
+        item.fields.insert(SectionField::Crn, text("99999"));
+        item.fields.insert(SectionField::Title, text("Calculus"));
         assert_eq!(differs(&entry, &item, Names::Withheld), ["title"]);
-        item.fields.remove(&PloneField::Course);
+        item.fields.remove(&SectionField::Course);
         assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0], "there the title is the course's name");
     }
 
     #[test]
     fn without_schedules_only_what_staff_change_is_written() {
         let (entry, mut item) = entry(Names::Withheld);
-        item.fields.insert(PloneField::Instructor, text("Ada"));
-        item.fields.insert(PloneField::Capacity, FieldValue::Number(20));
+        item.fields.insert(SectionField::Instructor, text("Ada"));
+        item.fields.insert(SectionField::Capacity, FieldValue::Number(20));
         let found = difference(&entry, &item, Names::Withheld, Definition::StaffsOnly, false);
-        assert_eq!(found.fields, Fields::from([(PloneField::Capacity, FieldValue::Number(30))]));
+        assert_eq!(found.fields, Fields::from([(SectionField::Capacity, FieldValue::Number(30))]));
     }
 
     #[test]
@@ -269,6 +269,6 @@ mod tests {
         let (entry, item) = entry(Names::Written);
         let found = difference(&entry, &item, Names::Written, Definition::Whole, true);
         let fields: Vec<_> = found.fields.keys().copied().collect();
-        assert_eq!(fields, [PloneField::SeatsTaken, PloneField::Waitlisted, PloneField::Roster]);
+        assert_eq!(fields, [SectionField::SeatsTaken, SectionField::Waitlisted, SectionField::Roster]);
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::domain::command::SectionEdit;
-use crate::domain::plone::{FieldValue, Fields, PloneField};
+use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::section::{Section, SectionState};
 use crate::plone::format::section::{take_field, to_fields};
 
@@ -53,15 +53,15 @@ fn is_the_hubs_and_other(now: &Fields, last: Option<&Fields>, hub: &SectionState
             *is != FieldValue::Number(should_be.into()) && was(field) != Some(there)
         })
     };
-    let roster = now.get(&PloneField::Roster).is_some_and(|there| {
+    let roster = now.get(&SectionField::Roster).is_some_and(|there| {
         let is_empty = matches!(there, FieldValue::Nothing) || *there == FieldValue::Lines(Vec::new());
-        match was(PloneField::Roster) {
+        match was(SectionField::Roster) {
             Some(was) => was != there,
             None => is_empty != (hub.enrolled + hub.waiting == 0),
         }
     });
-    number(PloneField::SeatsTaken, hub.enrolled_total())
-        || number(PloneField::Waitlisted, hub.waitlisted_total())
+    number(SectionField::SeatsTaken, hub.enrolled_total())
+        || number(SectionField::Waitlisted, hub.waitlisted_total())
         || roster
 }
 
@@ -76,22 +76,22 @@ mod tests {
     }
 
     /// An item of Plone with 30 seats, and what a test changes in it.
-    fn item(changes: &[(PloneField, FieldValue)]) -> Fields {
+    fn item(changes: &[(SectionField, FieldValue)]) -> Fields {
         let mut fields = Fields::from([
-            (PloneField::Title, text("Calculus")),
-            (PloneField::Term, text("202701")),
-            (PloneField::Crn, text("10001")),
-            (PloneField::Course, text("MATH 151")),
-            (PloneField::Capacity, FieldValue::Number(30)),
-            (PloneField::Instructor, FieldValue::Nothing),
-            (PloneField::SeatsTaken, FieldValue::Nothing),
-            (PloneField::Roster, FieldValue::Lines(Vec::new())),
+            (SectionField::Title, text("Calculus")),
+            (SectionField::Term, text("202701")),
+            (SectionField::Crn, text("10001")),
+            (SectionField::Course, text("MATH 151")),
+            (SectionField::Capacity, FieldValue::Number(30)),
+            (SectionField::Instructor, FieldValue::Nothing),
+            (SectionField::SeatsTaken, FieldValue::Nothing),
+            (SectionField::Roster, FieldValue::Lines(Vec::new())),
         ]);
         fields.extend(changes.iter().cloned());
         canonical(&fields).unwrap()
     }
 
-    fn hub(changes: &[(PloneField, FieldValue)]) -> SectionState {
+    fn hub(changes: &[(SectionField, FieldValue)]) -> SectionState {
         let section = read(&item(changes)).unwrap();
         assert_eq!(section.id, SectionId::parse("202701-10001").unwrap());
         SectionState::new(Arc::new(section))
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_field_is_taken_only_when_plone_changed_it_and_the_hub_did_not() {
-        use PloneField::{Capacity, Instructor, Title};
+        use SectionField::{Capacity, Instructor, Title};
         let seats = |seats| (Capacity, FieldValue::Number(seats));
         let last = item(&[]);
         let table = [
@@ -133,16 +133,16 @@ mod tests {
 
     #[test]
     fn what_was_never_pulled_or_written_is_plones_to_say() {
-        let here = hub(&[(PloneField::Capacity, FieldValue::Number(50))]);
+        let here = hub(&[(SectionField::Capacity, FieldValue::Number(50))]);
         assert_eq!(compared(&item(&[]), None, &here), ("capacity".to_owned(), false));
     }
 
     #[test]
     fn what_the_type_does_not_have_is_left_alone() {
         let (mut now, mut last) = (item(&[]), item(&[]));
-        now.remove(&PloneField::Capacity);
-        last.remove(&PloneField::Capacity);
-        let here = hub(&[(PloneField::Capacity, FieldValue::Number(50))]);
+        now.remove(&SectionField::Capacity);
+        last.remove(&SectionField::Capacity);
+        let here = hub(&[(SectionField::Capacity, FieldValue::Number(50))]);
         assert_eq!(compared(&now, Some(&last), &here), (String::new(), false));
     }
 
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_the_hubs_and_was_changed_by_hand_is_written_again() {
-        use PloneField::{Roster, SeatsTaken};
+        use SectionField::{Roster, SeatsTaken};
         let lines = |lines: &[&str]| FieldValue::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
         let mut here = hub(&[]);
         here.enrolled = 2;

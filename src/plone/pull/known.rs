@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::domain::fields::Fields;
 use crate::domain::ids::SectionId;
-use crate::domain::plone::Fields;
 use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::listing::Listing;

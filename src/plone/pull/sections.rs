@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::command::{Command, EDITS_MAX, SectionEdit, TermPatch};
+use crate::domain::fields::SectionField;
 use crate::domain::ids::{SectionId, TermId};
-use crate::domain::plone::PloneField;
 use crate::domain::section::Section;
 use crate::plone::format::section;
 use crate::plone::port::{ContentKind, Hit, PloneSection, Viewer};
@@ -40,7 +40,7 @@ pub(super) struct Sections {
     unreadable: Unreadable,
     /// Items that are in Plone, and that visitors do not see.
     hidden: HashSet<String>,
-    missing_fields: Vec<PloneField>,
+    missing_fields: Vec<SectionField>,
 }
 
 /// What is to be done about some items.
@@ -213,8 +213,8 @@ impl Sections {
 
     /// Tells once which fields the college's type does not have.
     fn look_for_missing_fields(&mut self, item: &PloneSection, found: &mut Found) {
-        let missing: Vec<PloneField> =
-            PloneField::ALL.into_iter().filter(|field| !item.fields.contains_key(field)).collect();
+        let missing: Vec<SectionField> =
+            SectionField::ALL.iter().copied().filter(|field| !item.fields.contains_key(field)).collect();
         if missing != self.missing_fields {
             let names: Vec<&str> = missing.iter().map(|field| field.as_str()).collect();
             log::warn!("the section type of Plone lacks fields, which are left out: {}", names.join(", "));

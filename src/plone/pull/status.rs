@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::plone::PloneField;
+use crate::domain::fields::SectionField;
 
 use crate::plone::pull::PullError;
 
@@ -152,7 +152,7 @@ impl Board {
         status.total.add(&found.counts);
         status.last = found.counts;
         if let Some(missing) = found.missing_fields {
-            status.missing_fields = missing.into_iter().map(PloneField::as_str).collect();
+            status.missing_fields = missing.into_iter().map(SectionField::as_str).collect();
         }
     }
 }
@@ -163,7 +163,7 @@ pub(super) struct Found {
     pub(super) counts: PullCounts,
     pub(super) problems: Vec<PullProblem>,
     /// None: no section was read.
-    pub(super) missing_fields: Option<Vec<PloneField>>,
+    pub(super) missing_fields: Option<Vec<SectionField>>,
 }
 
 impl Found {

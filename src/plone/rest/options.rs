@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::Uri;
 use secrecy::SecretString;
 
-use crate::domain::plone::PloneField;
+use crate::domain::fields::SectionField;
 
 /// What the client is built from.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct PloneOptions {
     /// How long one call may take, its waiting included.
     pub timeout: Duration,
     /// What this college's section type calls a field, where it is not the hub's own name.
-    pub fields: BTreeMap<PloneField, String>,
+    pub fields: BTreeMap<SectionField, String>,
 }
 
 /// The address of a site that cannot be used, in words for whoever wrote it.
@@ -55,7 +55,7 @@ impl PloneOptions {
 
     /// What this college's section type calls a field.
     #[must_use]
-    pub fn field_name(&self, field: PloneField) -> &str {
+    pub fn field_name(&self, field: SectionField) -> &str {
         self.fields.get(&field).map_or(field.as_str(), String::as_str)
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::plone::{FieldValue, Fields, PloneField};
+use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::plone::rest::html;
 use crate::plone::rest::options::PloneOptions;
 
 /// Every mapped field that an item has. A field that the type does not have, or that the asker may not read, is absent.
 pub(super) fn read(options: &PloneOptions, item: &Value) -> Fields {
-    let of = |field: PloneField| Some((field, value(field, item.get(options.field_name(field))?)));
-    PloneField::ALL.into_iter().filter_map(of).collect()
+    let of = |field: SectionField| Some((field, value(field, item.get(options.field_name(field))?)));
+    SectionField::ALL.iter().copied().filter_map(of).collect()
 }
 
 /// Fields as Plone takes them.
@@ -17,10 +17,10 @@ pub(super) fn written(options: &PloneOptions, fields: &Fields) -> serde_json::Ma
     fields.iter().map(|(field, value)| (options.field_name(*field).to_owned(), json_of(*field, value))).collect()
 }
 
-fn json_of(field: PloneField, value: &FieldValue) -> Value {
+fn json_of(field: SectionField, value: &FieldValue) -> Value {
     match value {
         FieldValue::Nothing => Value::Null,
-        FieldValue::Number(thousandths) if field == PloneField::Credits => {
+        FieldValue::Number(thousandths) if field == SectionField::Credits => {
             #[expect(clippy::cast_precision_loss, reason = "credits in thousandths are small")]
             let credits = *thousandths as f64 / 1_000.0;
             json!(credits)
@@ -32,8 +32,8 @@ fn json_of(field: PloneField, value: &FieldValue) -> Value {
 }
 
 /// A value in the hub's form. What cannot be the field's kind stays text, so that it shows as what it is.
-fn value(field: PloneField, json: &Value) -> FieldValue {
-    use PloneField as F;
+fn value(field: SectionField, json: &Value) -> FieldValue {
+    use SectionField as F;
     match field {
         F::Credits => number(json, 3),
         F::Capacity | F::WaitlistCapacity | F::SeatsTaken | F::Waitlisted => number(json, 0),
@@ -111,31 +111,31 @@ mod tests {
         let rich = json!({"data": "<p>MWF 09:30-10:50<br/>TR 1</p>", "content-type": "text/html", "encoding": "utf-8"});
         let plain = json!({"data": " MWF \r\n\r\n TR ", "content-type": "text/plain"});
         let table = [
-            (PloneField::Credits, json!(4.0), Number(4_000)),
-            (PloneField::Credits, json!(1.5), Number(1_500)),
-            (PloneField::Credits, json!("0.125"), Number(125)),
-            (PloneField::Credits, json!("3 TO 4"), text_of("3 TO 4")),
-            (PloneField::Credits, json!(null), Nothing),
-            (PloneField::Capacity, json!(36), Number(36)),
-            (PloneField::Capacity, json!(36.0), Number(36)),
-            (PloneField::Capacity, json!(" 36 "), Number(36)),
-            (PloneField::Capacity, json!("many"), text_of("many")),
-            (PloneField::Capacity, json!(""), Nothing),
-            (PloneField::SeatsTaken, json!(0), Number(0)),
-            (PloneField::Title, json!("  Financial \n Accounting "), text_of("Financial Accounting")),
-            (PloneField::Instructor, json!("   "), Nothing),
-            (PloneField::Component, json!({"title": "Lecture", "token": "lecture"}), text_of("lecture")),
-            (PloneField::Meetings, rich, text_of("MWF 09:30-10:50\nTR 1")),
-            (PloneField::Meetings, plain, text_of("MWF\nTR")),
-            (PloneField::Meetings, json!("MWF 1\r\nTR 2\r\n"), text_of("MWF 1\nTR 2")),
-            (PloneField::Roster, json!([]), Lines(vec![])),
-            (PloneField::Roster, json!(null), Lines(vec![])),
+            (SectionField::Credits, json!(4.0), Number(4_000)),
+            (SectionField::Credits, json!(1.5), Number(1_500)),
+            (SectionField::Credits, json!("0.125"), Number(125)),
+            (SectionField::Credits, json!("3 TO 4"), text_of("3 TO 4")),
+            (SectionField::Credits, json!(null), Nothing),
+            (SectionField::Capacity, json!(36), Number(36)),
+            (SectionField::Capacity, json!(36.0), Number(36)),
+            (SectionField::Capacity, json!(" 36 "), Number(36)),
+            (SectionField::Capacity, json!("many"), text_of("many")),
+            (SectionField::Capacity, json!(""), Nothing),
+            (SectionField::SeatsTaken, json!(0), Number(0)),
+            (SectionField::Title, json!("  Financial \n Accounting "), text_of("Financial Accounting")),
+            (SectionField::Instructor, json!("   "), Nothing),
+            (SectionField::Component, json!({"title": "Lecture", "token": "lecture"}), text_of("lecture")),
+            (SectionField::Meetings, rich, text_of("MWF 09:30-10:50\nTR 1")),
+            (SectionField::Meetings, plain, text_of("MWF\nTR")),
+            (SectionField::Meetings, json!("MWF 1\r\nTR 2\r\n"), text_of("MWF 1\nTR 2")),
+            (SectionField::Roster, json!([]), Lines(vec![])),
+            (SectionField::Roster, json!(null), Lines(vec![])),
             (
-                PloneField::Roster,
+                SectionField::Roster,
                 json!(["a enrolled x", "b waitlisted y"]),
                 Lines(vec!["a enrolled x".into(), "b waitlisted y".into()]),
             ),
-            (PloneField::Crn, json!(30001), text_of("30001")),
+            (SectionField::Crn, json!(30001), text_of("30001")),
         ];
         for (field, json, expected) in table {
             assert_eq!(value(field, &json), expected, "{field:?} {json}");
@@ -144,14 +144,16 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_as_the_same() {
-        let options =
-            PloneOptions { fields: [(PloneField::Capacity, "max_seats".to_owned())].into(), ..PloneOptions::fixture() };
+        let options = PloneOptions {
+            fields: [(SectionField::Capacity, "max_seats".to_owned())].into(),
+            ..PloneOptions::fixture()
+        };
         let fields: Fields = [
-            (PloneField::Credits, Number(1_500)),
-            (PloneField::Capacity, Number(30)),
-            (PloneField::Instructor, Nothing),
-            (PloneField::Meetings, text_of("MWF 1\nTR 2")),
-            (PloneField::Roster, Lines(vec!["a enrolled x".to_owned()])),
+            (SectionField::Credits, Number(1_500)),
+            (SectionField::Capacity, Number(30)),
+            (SectionField::Instructor, Nothing),
+            (SectionField::Meetings, text_of("MWF 1\nTR 2")),
+            (SectionField::Roster, Lines(vec!["a enrolled x".to_owned()])),
         ]
         .into();
         let json = Value::Object(written(&options, &fields));

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::domain::plone::{Fields, PloneField};
+use crate::domain::fields::{Fields, SectionField};
 use crate::plone::port::{PloneError, PloneFuture, PloneSection, Viewer, Writer};
 use crate::plone::rest::catalogue::{context, section_of};
 use crate::plone::rest::client::{Inner, PloneClient};
@@ -31,7 +31,7 @@ impl Writer for PloneClient {
         self.run(|inner, deadline| async move { inner.create(&path?, &Value::Object(body), deadline).await })
     }
 
-    fn can_read(&self, viewer: Viewer, path: &str, field: PloneField) -> PloneFuture<bool> {
+    fn can_read(&self, viewer: Viewer, path: &str, field: SectionField) -> PloneFuture<bool> {
         let path = paths::encode(path);
         self.run(|inner, deadline| async move {
             // A token that is not good any more would be answered as a visitor is.

@@ -33,7 +33,7 @@ impl Place {
         let place = Self::new();
         let store = place.open();
         let now: Timestamp = MADE_AT.parse().unwrap();
-        demo::load_into_empty(&store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
+        demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         register(&store, 0..students).await;
         (place, store)
     }

@@ -49,14 +49,13 @@ use rusqlite::Connection;
 
 use crate::domain::ids::TermId;
 use crate::domain::section::Credits;
+use crate::store::gauge::StoreGauge;
 use crate::store::{StoreError, StoreFuture};
 
 pub use accounts::accounts_of;
 pub use copy::{CopyError, backup, restore};
 pub use open::{OpenError, StoreLock};
-pub use seed::{Seed, SeedAccount};
 pub use verify::{Verification, verify};
-pub use writer::WriterGauge;
 
 /// Settings of the embedded store.
 #[derive(Debug, Clone)]
@@ -113,7 +112,7 @@ impl SqliteStore {
 
     /// What is to be read of the writer: its queue, its health.
     #[must_use]
-    pub fn gauge(&self) -> Arc<WriterGauge> {
+    pub fn gauge(&self) -> Arc<StoreGauge> {
         self.inner.writer.gauge()
     }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::domain::fields::Fields;
 use crate::domain::ids::SectionId;
-use crate::domain::plone::Fields;
 use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::store::StoreFuture;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::domain::fields::Fields;
 use crate::domain::ids::SectionId;
-use crate::domain::plone::Fields;
 use crate::store::outbox::PloneItem;
 
 use crate::store::sqlite::rows::{section_id_at, time_at, unreadable};

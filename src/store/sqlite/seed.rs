@@ -1,44 +1,14 @@
-//! Fills an empty store, in one transaction.
+//! Filling of an empty store, in one transaction.
 
 use jiff::tz::TimeZone;
 use rusqlite::params;
 
-use crate::domain::alert::Alert;
-use crate::domain::ids::UserName;
-use crate::domain::role::Role;
-use crate::domain::section::SectionState;
-use crate::domain::term::Term;
 use crate::store::StoreFuture;
-
+use crate::store::seed::{Seed, SeedStore};
 use crate::store::sqlite::{SqliteStore, alerts, marks, rows};
 
-/// What a store is to begin with.
-#[derive(Debug, Clone)]
-pub struct Seed {
-    /// Terms with their sections.
-    pub terms: Vec<(Term, Vec<SectionState>)>,
-    /// Accounts.
-    pub accounts: Vec<SeedAccount>,
-    /// The first alert, which goes out when it was made.
-    pub alert: Alert,
-}
-
-/// A local account.
-#[derive(Debug, Clone)]
-pub struct SeedAccount {
-    /// The name that signs in.
-    pub username: UserName,
-    /// The name that people read.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// The password's hash, a PHC string (argon2id).
-    pub password_hash: String,
-}
-
-impl SqliteStore {
-    /// Puts `seed` into a store that has neither a term nor an account; false, and nothing done, when it has one.
-    pub fn seed(&self, seed: Seed) -> StoreFuture<bool> {
+impl SeedStore for SqliteStore {
+    fn seed(&self, seed: Seed) -> StoreFuture<bool> {
         let with_outbox = self.inner.options.outbox;
         self.write(move |tx| {
             let used: bool =

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::histogram::Histogram;
 use crate::store::StoreError;
+use crate::store::gauge::StoreGauge;
 
 use crate::store::sqlite::open::{OpenError, connect};
 
@@ -23,25 +23,6 @@ const JOBS_MAX: usize = 4_096;
 const JOBS_PER_COMMIT_MAX: usize = 512;
 /// How often a store that failed is tried again.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
-
-/// What can be seen of the writer from outside.
-#[derive(Debug, Default)]
-pub struct WriterGauge {
-    /// Jobs that wait or are under way.
-    pub queued: AtomicUsize,
-    /// Commits so far.
-    pub commits: AtomicU64,
-    /// Commits that failed.
-    pub failures: AtomicU64,
-    /// How long all commits took, in microseconds.
-    pub commit_us_total: AtomicU64,
-    /// How long the last commit took, in microseconds.
-    pub last_commit_us: AtomicU64,
-    /// How long commits took, from the first job's beginning.
-    pub commit_took: Histogram,
-    /// Whether it waits for the disk to be usable again.
-    pub recovering: AtomicBool,
-}
 
 /// A piece of work, and the one who waits for it.
 pub(super) trait Job: Send {
@@ -92,13 +73,13 @@ where
 pub(super) struct Writer {
     jobs: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
-    gauge: Arc<WriterGauge>,
+    gauge: Arc<StoreGauge>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, path: PathBuf) -> Result<Self, OpenError> {
         let (jobs, queue) = sync_channel(JOBS_MAX);
-        let gauge = Arc::new(WriterGauge::default());
+        let gauge = Arc::new(StoreGauge::default());
         let mut journal = Journal { connection: Some(connection), path: path.clone(), gauge: gauge.clone() };
         let thread = std::thread::Builder::new()
             .name("eduhub-writer".to_owned())
@@ -107,7 +88,7 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), gauge })
     }
 
-    pub(super) fn gauge(&self) -> Arc<WriterGauge> {
+    pub(super) fn gauge(&self) -> Arc<StoreGauge> {
         self.gauge.clone()
     }
 
@@ -143,7 +124,7 @@ impl Drop for Writer {
 struct Journal {
     connection: Option<Connection>,
     path: PathBuf,
-    gauge: Arc<WriterGauge>,
+    gauge: Arc<StoreGauge>,
 }
 
 impl Journal {

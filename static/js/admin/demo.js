@@ -78,11 +78,11 @@ export class Demo {
     // A run goes on being drawn while another view is looked at; whether there is a new one is asked in this view.
     if (this.#task?.state === "running" || (this.#shown && !document.hidden) || !this.#said) {
       try {
-        this.#draw(await api.get(PATH));
-        this.drawn.hidden = false;
+        const newest = await api.get(PATH);
+        if (newest.task === null) this.#intro();
+        else this.#draw(newest);
       } catch (problem) {
-        if (problem.status === 404) this.#intro();
-        else if (this.#task?.state !== "running" && !this.#other) put(this.answer, problem.message);
+        if (this.#task?.state !== "running" && !this.#other) put(this.answer, problem.message);
       }
     }
     clearTimeout(this.#timer);
@@ -114,6 +114,7 @@ export class Demo {
     }
     if (task.phase !== this.#task?.phase) this.#since = Date.now();
     this.#task = task;
+    this.drawn.hidden = false;
     const running = task.state === "running";
     this.#other = false;
     if (running) put(this.answer);

@@ -39,7 +39,8 @@ export class People {
     this.place, this.found, this.table, this.more);
   }
 
-  async run(running) {
+  async run(running, user) {
+    this.#me = user?.username;
     put(this.place);
     this.add.hidden = false;
     if (!running) return put(this.rows);
@@ -52,7 +53,6 @@ export class People {
     const q = this.search.value.trim();
     if (!cursor && !this.rows.children.length) put(this.found, "Reading…");
     try {
-      this.#me ||= (await api.get("/api/v1/me")).username;
       const { items, next, total } = await api.get(`${PATH}${query({ q, limit: PAGE, cursor })}`);
       if (asked !== this.#asked) return;
       const rows = items.map((user) => this.#row(user));

@@ -1,0 +1,97 @@
+//! Registration and imports on the ports: what the server and `eduhub import` share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::app::ports::{OpenError, Ports};
+use crate::bus::EventStream;
+use crate::config::Config;
+use crate::imports::csv::CsvSchedules;
+use crate::imports::{ImportDeps, Imports};
+use crate::live::presence::{ConnectionLimits, Presence};
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::ReadModel;
+use crate::registration::registrar::RegistrarDeps;
+
+/// The ports of a hub that is about to start.
+pub struct Opened {
+    /// The store, the bus and the clock.
+    pub ports: Ports,
+    /// The live sessions, by which the bus knows who listens; none yet.
+    pub presence: Arc<Presence>,
+    /// The receiving end of the bus.
+    pub events: EventStream,
+}
+
+impl Opened {
+    /// Opens the ports that the settings name.
+    ///
+    /// # Errors
+    /// When another process holds the store, or it cannot be read or written.
+    pub fn open(config: &Config) -> Result<Self, OpenError> {
+        let presence = Arc::new(Presence::new(ConnectionLimits {
+            all: config.server.max_connections,
+            per_user: config.limits.connections_per_user,
+            per_address: config.limits.connections_per_address,
+        }));
+        let connected = presence.clone();
+        let (ports, events) = Ports::open(config, move |user| connected.is_connected(user))?;
+        Ok(Self { ports, presence, events })
+    }
+}
+
+/// Registration and imports, without HTTP and live sessions.
+pub struct Core {
+    /// The store, the bus and the clock.
+    pub ports: Ports,
+    /// The published terms.
+    pub model: Arc<ReadModel>,
+    /// The registrars.
+    pub pool: Arc<RegistrarPool>,
+    /// Imports of schedules.
+    pub imports: Arc<Imports>,
+    /// The live sessions.
+    pub presence: Arc<Presence>,
+}
+
+impl Core {
+    /// Starts the registrars of every term, waits until all terms are loaded, and starts imports. Also returns the
+    /// receiving end of the bus.
+    ///
+    /// # Errors
+    /// When the terms or the import tasks cannot be read.
+    pub async fn start(config: &Config, opened: Opened) -> anyhow::Result<(Self, EventStream)> {
+        let Opened { ports, presence, events } = opened;
+        let model = Arc::new(ReadModel::new());
+        let deps = RegistrarDeps {
+            store: ports.terms.clone(),
+            model: model.clone(),
+            bus: ports.bus.clone(),
+            clock: ports.clock.clone(),
+        };
+        let pool = RegistrarPool::new(deps, config.registration.shards, config.registration.queue_max);
+        let pool = Arc::new(pool);
+        pool.start(ports.terms.term_ids().await.context("the terms cannot be read")?).await;
+        let imports = Imports::start(ImportDeps {
+            reader: Arc::new(CsvSchedules::new(config.import.further()).map_err(anyhow::Error::msg)?),
+            store: ports.imports.clone(),
+            pool: pool.clone(),
+            model: model.clone(),
+            bus: ports.bus.clone(),
+            clock: ports.clock.clone(),
+            folder: imports_folder(&config.store.path),
+            zone: config.college.timezone.clone(),
+        })
+        .await?;
+        Ok((Self { ports, model, pool, imports: Arc::new(imports), presence }, events))
+    }
+}
+
+/// Returns the folder of uploads and lists of refused lines, beside the store.
+fn imports_folder(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".imports");
+    name.into()
+}

@@ -1,0 +1,241 @@
+//! The application: built from the settings, served until it is told to end. Production, the demonstration and tests
+//! build and run this same thing.
+//!
+//! - [`ports`]: the store, the bus and the clock, each by its port; the one file that names implementations
+//! - [`core`]: registration and imports on the ports
+//! - `server`: the HTTP server, its limits and what its handlers share
+
+pub mod core;
+pub mod ports;
+mod server;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use actix_web::dev::Server;
+use actix_web::web::Data;
+use anyhow::Context as _;
+
+use crate::alerts::receipts::ReceiptWriter;
+use crate::app::core::{Core, Opened};
+use crate::bus::EventStream;
+use crate::config::Config;
+use crate::demo::{self, DemoAccount};
+use crate::http::demo::Demos;
+use crate::http::site::Site;
+use crate::identity::provider::SignInProvider;
+use crate::identity::{Audit, Identity, IdentityDeps, Settings, secret};
+use crate::live::broker::{Broker, DrainAll};
+use crate::live::context::{Live, LiveOptions};
+use crate::plone::bridge::{self, Bridge, BridgeDeps};
+use crate::rush::PloneJob;
+use crate::rush::sandbox::Sandboxes;
+
+/// What an application is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A college: nothing is created that the settings do not name.
+    College,
+    /// The demonstration: an empty store gets the demonstration college, and terms that come from Plone are open.
+    Demonstration,
+}
+
+/// The hub, built and listening. Connections wait in the backlog until [`Application::run`].
+pub struct Application {
+    config: Config,
+    shared: Arc<Shared>,
+    demos: Data<Demos>,
+    server: Server,
+    address: SocketAddr,
+    demo_accounts: Vec<DemoAccount>,
+}
+
+/// The parts that handlers of every worker share.
+struct Shared {
+    core: Core,
+    identity: Arc<Identity>,
+    audit: Audit,
+    live: Arc<Live>,
+    broker: Addr<Broker>,
+    /// None without a Plone.
+    bridge: Option<Arc<Bridge>>,
+}
+
+impl Application {
+    /// Opens the ports, starts every actor and background task, and listens. To be called on an actix system.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, another process holds the store, or the address is taken.
+    pub async fn build(config: Config, purpose: Purpose) -> anyhow::Result<Self> {
+        crate::machine::raise_open_files(config.server.max_connections);
+        let opened = Opened::open(&config)?;
+        let demo_accounts = demo_accounts(&config, purpose, &opened).await?;
+        let (core, events) = Core::start(&config, opened).await?;
+        let shared = Arc::new(Shared::start(&config, purpose, core, events).await?);
+        let bind = config.server.bind;
+        let listener = server::listen(bind).with_context(|| format!("cannot serve on {bind}"))?;
+        let address = listener.local_addr()?;
+        let site = Site::new(config.server.public_url.as_deref(), address.port())?;
+        let demos = Data::new(demos(&config, &shared, address));
+        let server = server::http_server(&config, &shared, &site, listener, demos.clone())?;
+        let announced = shared.core.ports.announce(&format!("http://{address}"));
+        announced.context("the lock file cannot be written")?;
+        Ok(Self { config, shared, demos, server, address, demo_accounts })
+    }
+
+    /// Returns the address that the hub listens on. With port 0 in the settings the system chose its port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address for people: `[server] public_url`, or that of [`Application::address`].
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", self.address))
+    }
+
+    /// Returns the demonstration accounts that still have their published password.
+    #[must_use]
+    pub fn demo_accounts(&self) -> &[DemoAccount] {
+        &self.demo_accounts
+    }
+
+    /// Serves until `until` resolves, then drains: asks clients to reconnect later, finishes accepted work and flushes
+    /// the audit trail, each within `[server] drain_s`.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { config, shared, demos, server, .. } = self;
+        let handle = server.handle();
+        let mut running = actix_rt::spawn(server);
+        tokio::select! {
+            ended = &mut running => return Ok(ended.context("the server ended unexpectedly")??),
+            () = until => {}
+        }
+        log::info!("draining: clients are asked to reconnect, accepted work is finished");
+        shared.broker.try_send(DrainAll).ok();
+        demos.stop();
+        tokio::join!(handle.stop(true), shared.stop_background(config.server.drain));
+        running.await.context("the server ended unexpectedly")??;
+        if tokio::time::timeout(config.server.drain, shared.audit.flush()).await.is_err() {
+            log::warn!("the last audit entries could not be stored");
+        }
+        log::info!("ended");
+        Ok(())
+    }
+}
+
+impl Shared {
+    async fn start(config: &Config, purpose: Purpose, core: Core, events: EventStream) -> anyhow::Result<Self> {
+        let secret = secret::load_or_make(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
+        let settings = Settings {
+            session_ttl: config.auth.session_ttl,
+            login_per_minute: config.limits.login_per_minute,
+            requests_per_second: config.limits.requests_per_second,
+            ..Settings::default()
+        };
+        let ports = &core.ports;
+        let audit = Audit::start(ports.audit.clone());
+        let plone = match bridge::connect(&config.plone)? {
+            Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
+            None => None,
+        };
+        let deps = IdentityDeps {
+            accounts: ports.accounts.clone(),
+            members: ports.members.clone(),
+            audit: audit.clone(),
+            bus: ports.bus.clone(),
+            clock: ports.clock.clone(),
+        };
+        let providers = plone.iter().map(|(sign_in, _)| sign_in.clone() as Arc<dyn SignInProvider>).collect();
+        let identity = Identity::start(settings, &secret, deps, providers).await?;
+        let live = Arc::new(live(config, &core, identity.clone()));
+        let broker_live = live.clone();
+        let broker = Broker::start_in_arbiter(&Arbiter::new().handle(), move |_| Broker::new(broker_live, events));
+        let bridge = match plone {
+            Some((sign_in, client)) => {
+                let imports = core.imports.clone();
+                let deps = BridgeDeps {
+                    identity: identity.clone(),
+                    plain_member: sign_in.plain_member(),
+                    audit: audit.clone(),
+                    outbox: core.ports.outbox.clone(),
+                    events: core.ports.imports.clone(),
+                    pool: core.pool.clone(),
+                    model: core.model.clone(),
+                    clock: core.ports.clock.clone(),
+                    is_import_applying: Arc::new(move || imports.is_applying()),
+                };
+                let open_new_terms = purpose == Purpose::Demonstration;
+                Some(Arc::new(Bridge::start(client, &config.plone, open_new_terms, deps).await))
+            }
+            None => None,
+        };
+        Ok(Self { core, identity, audit, live, broker, bridge })
+    }
+
+    /// Stops what runs beside requests, each part within `limit`. What does not end in time is marked in the store and
+    /// continues after the next start.
+    async fn stop_background(&self, limit: Duration) {
+        let bridge = async {
+            if let Some(bridge) = &self.bridge
+                && tokio::time::timeout(limit, bridge.stop()).await.is_err()
+            {
+                log::warn!("a write to Plone was still under way");
+            }
+        };
+        let imports = async {
+            if tokio::time::timeout(limit, self.core.imports.stop()).await.is_err() {
+                log::warn!("an import was still under way");
+            }
+        };
+        tokio::join!(bridge, imports);
+    }
+}
+
+fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
+    let days = u64::from(config.alerts.retention_days);
+    Live {
+        presence: core.presence.clone(),
+        alerts: core.ports.alerts.clone(),
+        receipts: ReceiptWriter::new(core.ports.alerts.clone()),
+        model: core.model.clone(),
+        clock: core.ports.clock.clone(),
+        is_alive: Box::new(move |caller| identity.is_alive(caller)),
+        options: LiveOptions {
+            seats_tick: config.server.seats_tick,
+            alerts_kept: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+            zone: config.college.timezone.clone(),
+            ..LiveOptions::default()
+        },
+    }
+}
+
+/// Loads the demonstration college into an empty store. In front of a Plone nothing is loaded: the accounts would
+/// shadow those of Plone, and the sections would be written there.
+async fn demo_accounts(config: &Config, purpose: Purpose, opened: &Opened) -> anyhow::Result<Vec<DemoAccount>> {
+    if purpose == Purpose::College || config.plone.url.is_some() {
+        return Ok(Vec::new());
+    }
+    let ports = &opened.ports;
+    demo::load_into_empty(&*ports.seed, &*ports.accounts, ports.clock.now(), &config.college.timezone).await
+}
+
+/// Creates the demonstrations against this hub, at an address that this machine reaches.
+fn demos(config: &Config, shared: &Shared, address: SocketAddr) -> Demos {
+    let core = &shared.core;
+    let (pool, model, imports) = (core.pool.clone(), core.model.clone(), core.imports.clone());
+    let sandboxes = Sandboxes::new(pool, model, imports, core.ports.sandboxes.clone(), core.ports.clock.clone());
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let url = format!("http://{}", SocketAddr::new(host, address.port()));
+    let plone = PloneJob::from_settings(&config.plone);
+    Demos::new(Arc::new(sandboxes), shared.identity.clone(), core.ports.clock.clone(), url, plone)
+}

@@ -1,0 +1,152 @@
+//! The ports that the hub runs on, and the one file that names their implementations: the embedded store on SQLite and
+//! the bus within one process. Another store or bus is chosen here, by the settings, and nowhere else.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::bus::local::LocalBus;
+use crate::bus::{Bus, BusGauge, EventSource, EventStream};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::domain::ids::UserName;
+use crate::store::accounts::{Account, AccountStore, AuditStore};
+use crate::store::alerts::AlertStore;
+use crate::store::gauge::StoreGauge;
+use crate::store::imports::ImportStore;
+use crate::store::members::MemberStore;
+use crate::store::outbox::OutboxStore;
+use crate::store::plans::PlanStore;
+use crate::store::rosters::RosterStore;
+use crate::store::seed::SeedStore;
+use crate::store::sqlite::{self, SqliteOptions, SqliteStore, StoreLock};
+use crate::store::terms::{SandboxStore, TermStore};
+
+pub use crate::store::sqlite::{CopyError, OpenError, Verification};
+
+/// Everything behind the hub, each by its port.
+pub struct Ports {
+    /// Terms: loaded, written, followed.
+    pub terms: Arc<dyn TermStore>,
+    /// Removal of sandbox terms.
+    pub sandboxes: Arc<dyn SandboxStore>,
+    /// The sequence of alerts and their receipts.
+    pub alerts: Arc<dyn AlertStore>,
+    /// Local accounts and who was seen.
+    pub accounts: Arc<dyn AccountStore>,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// Users who signed in by Plone.
+    pub members: Arc<dyn MemberStore>,
+    /// Import tasks, staged sections, one-off events.
+    pub imports: Arc<dyn ImportStore>,
+    /// Students' plans.
+    pub plans: Arc<dyn PlanStore>,
+    /// Rosters of sections.
+    pub rosters: Arc<dyn RosterStore>,
+    /// What is still to be written to Plone.
+    pub outbox: Arc<dyn OutboxStore>,
+    /// Filling of an empty store.
+    pub seed: Arc<dyn SeedStore>,
+    /// Counters of the store's writer.
+    pub store_gauge: Arc<StoreGauge>,
+    /// Events inside the hub.
+    pub bus: Arc<dyn Bus>,
+    /// Counters of the bus.
+    pub bus_gauge: Arc<BusGauge>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    store: SqliteStore,
+}
+
+impl Ports {
+    /// Opens the store and the bus that the settings name. `is_listening` says whether a user has a live session. Also
+    /// returns the receiving end of the bus.
+    ///
+    /// # Errors
+    /// When another process holds the store, or it cannot be read or written.
+    pub fn open(
+        config: &Config,
+        is_listening: impl Fn(&UserName) -> bool + Send + Sync + 'static,
+    ) -> Result<(Self, EventStream), OpenError> {
+        let store = SqliteStore::open(SqliteOptions {
+            path: config.store.path.clone(),
+            credit_limit: config.registration.credit_limit,
+            outbox: config.plone.url.is_some(),
+        })?;
+        let bus = LocalBus::new(is_listening);
+        let events = bus.subscribe();
+        let shared = Arc::new(store.clone());
+        let ports = Self {
+            terms: shared.clone(),
+            sandboxes: shared.clone(),
+            alerts: shared.clone(),
+            accounts: shared.clone(),
+            audit: shared.clone(),
+            members: shared.clone(),
+            imports: shared.clone(),
+            plans: shared.clone(),
+            rosters: shared.clone(),
+            outbox: shared.clone(),
+            seed: shared,
+            store_gauge: store.gauge(),
+            bus_gauge: bus.gauge(),
+            bus: Arc::new(bus),
+            clock: Arc::new(SystemClock),
+            store,
+        };
+        Ok((ports, events))
+    }
+
+    /// Publishes the address of this hub to other processes that find the store in use, such as
+    /// `http://127.0.0.1:8000`.
+    ///
+    /// # Errors
+    /// When the lock file cannot be written.
+    pub fn announce(&self, address: &str) -> std::io::Result<()> {
+        self.store.lock().announce(address)
+    }
+}
+
+/// Returns the address of the hub that holds the store; none when no hub does.
+///
+/// # Errors
+/// When the store's lock cannot be examined.
+pub fn running_hub(config: &Config) -> Result<Option<String>, OpenError> {
+    match StoreLock::take(&config.store.path) {
+        Ok(_) => Ok(None),
+        Err(OpenError::Locked { address, .. }) => Ok(address),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the local accounts, also beside a running hub.
+///
+/// # Errors
+/// When the store cannot be read; no store at all is [`OpenError::Absent`].
+pub fn accounts_of(config: &Config) -> Result<Vec<Account>, OpenError> {
+    sqlite::accounts_of(&config.store.path)
+}
+
+/// Copies the store to `file`, also beside a running hub.
+///
+/// # Errors
+/// When the store cannot be read, or `file` exists or cannot be written.
+pub fn backup(config: &Config, file: &Path) -> Result<(), CopyError> {
+    sqlite::backup(&config.store.path, file)
+}
+
+/// Puts a copy in the place of the store. Returns where the replaced store is kept.
+///
+/// # Errors
+/// When a hub holds the store, when there is one and `replace` is false, when `file` is no copy of a store.
+pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
+    sqlite::restore(&config.store.path, file, replace)
+}
+
+/// Recomputes every count from the registrations.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn verify(config: &Config) -> Result<Verification, OpenError> {
+    sqlite::verify(&config.store.path)
+}

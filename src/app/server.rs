@@ -1,0 +1,169 @@
+//! The HTTP server: its limits, and what its handlers share.
+
+use std::any::Any;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Actor;
+use actix_web::dev::{Extensions, Server};
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+
+use crate::app::Shared;
+use crate::config::Config;
+use crate::http::auth::identify;
+use crate::http::dashboard::LastParts;
+use crate::http::demo::Demos;
+use crate::http::hot::HotAnswers;
+use crate::http::proxy::own_origin;
+use crate::http::request_id::request_id;
+use crate::http::routes::routes;
+use crate::http::site::Site;
+use crate::http::terms::CreditLimit;
+use crate::live::relay::Relay;
+use crate::observe::Observed;
+use crate::plone::proxy::PloneProxy;
+
+/// Connections that may wait to be accepted: at 8:00 thousands arrive within a second.
+const BACKLOG: u32 = 4_096;
+/// Connections that one worker accepts at a time.
+const ACCEPTING_MAX: usize = 4_096;
+/// Connections for HTTP on each worker beside the WebSockets: pages and `/healthz` still answer when every WebSocket is
+/// taken.
+const HTTP_CONNECTIONS: usize = 10_000;
+/// Time that a connection has for its first request: browsers open it before 8:00, to be fast.
+const FIRST_REQUEST: Duration = Duration::from_secs(60);
+/// Time that a client may keep a connection open after the hub has closed it.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// Time that sent bytes may stay unacknowledged before the kernel ends a connection: a jammed connection is no longer
+/// polled, so nothing inside the hub could end it.
+const JAMMED: Duration = Duration::from_secs(30);
+
+impl Shared {
+    /// Registers what the handlers of one worker find.
+    fn configure(&self, app: &mut ServiceConfig, proxy: Option<Data<PloneProxy>>) {
+        let (core, ports) = (&self.core, &self.core.ports);
+        // One relay for each worker, on the worker's own thread: what it hands over never leaves that thread.
+        let relay = Relay::new(self.live.clone(), self.broker.clone()).start();
+        app.app_data(Data::from(core.model.clone()))
+            .app_data(Data::from(core.pool.clone()))
+            .app_data(Data::from(core.imports.clone()))
+            .app_data(Data::from(ports.clock.clone()))
+            .app_data(Data::from(ports.plans.clone()))
+            .app_data(Data::from(ports.imports.clone()))
+            .app_data(Data::from(ports.rosters.clone()))
+            .app_data(Data::from(ports.bus.clone()))
+            .app_data(Data::from(self.identity.clone()))
+            .app_data(Data::new(self.audit.clone()))
+            .app_data(Data::from(self.live.clone()))
+            .app_data(Data::new(self.broker.clone()))
+            .app_data(Data::new(relay));
+        if let Some(bridge) = &self.bridge {
+            app.app_data(Data::from(bridge.clone())).app_data(Data::from(bridge.announcements().clone()));
+        }
+        if let Some(proxy) = proxy {
+            app.app_data(proxy);
+        }
+    }
+
+    /// Returns what metrics and readiness observe.
+    fn observed(&self) -> Observed {
+        let (core, ports) = (&self.core, &self.core.ports);
+        Observed {
+            writer: ports.store_gauge.clone(),
+            pool: core.pool.clone(),
+            model: core.model.clone(),
+            presence: core.presence.clone(),
+            bus: ports.bus_gauge.clone(),
+            imports: core.imports.clone(),
+            identity: self.identity.clone(),
+            plone: self.bridge.clone(),
+        }
+    }
+}
+
+/// Listens with the backlog that 8:00 needs; port 0 lets the system choose.
+pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// Creates the server on `listener`. It accepts connections once it is polled.
+pub(super) fn http_server(
+    config: &Config,
+    shared: &Arc<Shared>,
+    site: &Site,
+    listener: TcpListener,
+    demos: Data<Demos>,
+) -> anyhow::Result<Server> {
+    let port = listener.local_addr()?.port();
+    let proxy = shared.bridge.as_ref().map(|bridge| {
+        let (hub, own) = (config.server.public_url.as_deref(), config.plone.proxy_url.as_deref());
+        bridge.proxy(shared.identity.clone(), hub, port, own)
+    });
+    let proxy = proxy.transpose()?.map(Data::new);
+    let hot = Data::new(HotAnswers::new(config.server.seats_tick));
+    let site = Data::new(site.clone());
+    let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let observed = shared.observed();
+    let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
+    let ports = &shared.core.ports;
+    let charts = observed.start_charts(metrics.clone().into_inner(), ports.bus.clone(), ports.clock.clone());
+    let charts = Data::from(charts);
+    let zone = Data::new(config.college.timezone.clone());
+    let last_parts = Data::new(LastParts::default());
+    let college = Data::new(config.college.clone());
+    let shared = shared.clone();
+    let server = HttpServer::new(move || {
+        let (shared, proxy) = (shared.clone(), proxy.clone());
+        App::new()
+            .configure(move |app| shared.configure(app, proxy))
+            .app_data(zone.clone())
+            .app_data(college.clone())
+            .app_data(readiness.clone())
+            .app_data(metrics.clone())
+            .app_data(charts.clone())
+            .app_data(hot.clone())
+            .app_data(site.clone())
+            .app_data(credit_limit.clone())
+            .app_data(last_parts.clone())
+            .app_data(demos.clone())
+            .wrap(from_fn(identify))
+            .wrap(from_fn(own_origin))
+            .wrap(from_fn(request_id))
+            .configure(routes)
+    })
+    .workers(workers)
+    .backlog(BACKLOG)
+    .max_connection_rate(ACCEPTING_MAX)
+    .max_connections(config.server.max_connections + HTTP_CONNECTIONS)
+    .keep_alive(config.server.keep_alive)
+    .client_request_timeout(FIRST_REQUEST)
+    .client_disconnect_timeout(GOODBYE)
+    .shutdown_timeout(config.server.drain.as_secs())
+    .disable_signals()
+    .on_connect(prepare_connection);
+    Ok(server.listen(listener)?.run())
+}
+
+/// Sets what the kernel does with a new connection. A response whose body follows its head must not wait for the
+/// client's acknowledgement in between (40 ms, measured on a section of Plone), and a jammed connection must end.
+fn prepare_connection(io: &dyn Any, _: &mut Extensions) {
+    let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("TCP_NODELAY cannot be set: {error}");
+    }
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(JAMMED)) {
+        log::debug!("TCP_USER_TIMEOUT cannot be set: {error}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Management of local accounts.
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::bus::Event;
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::identity::Identity;
+use crate::identity::sign_in::SignInError;
+use crate::store::StoreError;
+use crate::store::accounts::Account;
+
+/// A new or changed local account.
+#[derive(Debug)]
+pub struct AccountChange {
+    /// User name.
+    pub username: UserName,
+    /// Role.
+    pub role: Role,
+    /// Display name; none keeps the present one, or uses the user name for a new account.
+    pub name: Option<String>,
+    /// New password; required for a new account.
+    pub password: Option<SecretString>,
+}
+
+/// Result of an [`AccountChange`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountOutcome {
+    /// The account was created.
+    Created(Account),
+    /// The account existed and was changed.
+    Changed(Account),
+    /// A new account needs a password; nothing was changed.
+    PasswordNeeded,
+}
+
+impl Identity {
+    /// Creates or changes a local account. A new password or another role ends the user's tokens, and a new account ends
+    /// the sign-ins of members of that name.
+    ///
+    /// # Errors
+    /// When the password cannot be hashed now, or the store cannot be written.
+    pub async fn put_account(&self, change: AccountChange) -> Result<AccountOutcome, SignInError> {
+        let hash = match change.password {
+            Some(password) => Some(self.hasher.hash(password).await?),
+            None => None,
+        };
+        let _exclusive = self.accounts_lock.write().await;
+        let present = self.store.account(&change.username).await?;
+        let Some(password_hash) = hash.clone().or_else(|| present.as_ref().map(|a| a.password_hash.clone())) else {
+            return Ok(AccountOutcome::PasswordNeeded);
+        };
+        let name = change.name.or_else(|| present.as_ref().map(|a| a.name.clone()));
+        let name = name.unwrap_or_else(|| change.username.as_str().to_owned());
+        let account = Account { username: change.username, name, role: change.role, password_hash };
+        let ends_tokens = present.as_ref().is_some_and(|old| hash.is_some() || old.role != account.role);
+        let now = self.clock.now();
+        self.store.put_account(account.clone(), ends_tokens.then_some(now)).await?;
+        if ends_tokens {
+            self.end_tokens(&account.username, now);
+        }
+        if present.is_some() {
+            return Ok(AccountOutcome::Changed(account));
+        }
+        for members in &self.members {
+            members.displace(&account.username).await?;
+        }
+        Ok(AccountOutcome::Created(account))
+    }
+
+    /// Removes a local account and ends its tokens. Returns false when there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn remove_account(&self, username: &UserName) -> Result<bool, StoreError> {
+        let _exclusive = self.accounts_lock.write().await;
+        let now = self.clock.now();
+        let removed = self.store.remove_account(username, now).await?;
+        if removed {
+            self.end_tokens(username, now);
+        }
+        Ok(removed)
+    }
+
+    fn end_tokens(&self, user: &UserName, up_to: Timestamp) {
+        self.valid_from_ms.insert(user.clone(), up_to.as_millisecond());
+        self.bus.publish(Event::TokensEnded { user: user.clone() });
+    }
+}

@@ -1,0 +1,63 @@
+//! Local accounts as a sign-in provider: the first one that is asked.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+
+use crate::domain::ids::UserName;
+use crate::identity::Source;
+use crate::identity::password::Hasher;
+use crate::identity::provider::{CredentialVersion, KnownUser, Profile, ProviderError, SignInProvider, Verified};
+use crate::identity::sign_in::SignInError;
+use crate::store::accounts::{Account, AccountStore};
+
+/// The hub's own accounts. A change of one ends its tokens at once, so its users are not rechecked.
+pub(super) struct LocalAccounts {
+    store: Arc<dyn AccountStore>,
+    hasher: Arc<Hasher>,
+}
+
+impl LocalAccounts {
+    pub(super) fn new(store: Arc<dyn AccountStore>, hasher: Arc<Hasher>) -> Self {
+        Self { store, hasher }
+    }
+}
+
+fn profile(account: &Account) -> Profile {
+    Profile::Known(KnownUser {
+        name: account.name.clone(),
+        role: account.role,
+        credential: Some(CredentialVersion::new(&account.password_hash)),
+    })
+}
+
+impl SignInProvider for LocalAccounts {
+    fn source(&self) -> Source {
+        Source::Hub
+    }
+
+    fn title(&self) -> &'static str {
+        "local account"
+    }
+
+    fn verify<'a>(
+        &'a self,
+        login: &'a UserName,
+        password: &'a SecretString,
+    ) -> BoxFuture<'a, Result<Option<Verified>, SignInError>> {
+        async move {
+            let Some(account) = self.store.account(login).await? else { return Ok(None) };
+            if !self.hasher.verify(password.clone(), Some(account.password_hash.clone())).await? {
+                return Err(SignInError::BadCredentials);
+            }
+            Ok(Some(Verified { profile: Ok(profile(&account)), user: account.username, token: None }))
+        }
+        .boxed()
+    }
+
+    fn profile<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Result<Profile, ProviderError>> {
+        async move { Ok(self.store.account(user).await?.map_or(Profile::Unknown, |account| profile(&account))) }.boxed()
+    }
+}

@@ -1,0 +1,178 @@
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::*;
+use crate::domain::section::Credits;
+use crate::identity::accounts::{AccountChange, AccountOutcome};
+use crate::identity::sign_in::{SignIn, SignInError};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
+
+/// A clock that tests move.
+struct ManualClock(AtomicI64);
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// A bus that records who was signed out.
+#[derive(Default)]
+struct RecordingBus(Mutex<Vec<(String, Option<uuid::Uuid>)>>);
+impl Bus for RecordingBus {
+    fn publish(&self, event: Event) {
+        match event {
+            Event::SignedOut { user, token } => self.0.lock().push((user.to_string(), token)),
+            Event::TokensEnded { user } => self.0.lock().push((user.to_string(), None)),
+            _ => {}
+        }
+    }
+    fn is_listening(&self, _: &UserName) -> bool {
+        true
+    }
+}
+
+struct Hub {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    bus: Arc<RecordingBus>,
+    store: Option<SqliteStore>,
+    identity: Option<Arc<Identity>>,
+}
+
+impl Hub {
+    async fn start() -> Self {
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
+        let mut hub =
+            Self { folder: tempfile::tempdir().unwrap(), clock, bus: Arc::default(), store: None, identity: None };
+        hub.restart().await;
+        hub
+    }
+    async fn restart(&mut self) {
+        let path = self.folder.path().join("hub.db");
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap(),
+        };
+        let settings = Settings { login_per_minute: 3, session_ttl: Duration::from_secs(60), ..Settings::default() };
+        let secret = SecretString::from("a secret of more than thirty-two bytes");
+        let shared = Arc::new(store.clone());
+        let deps = IdentityDeps {
+            accounts: shared.clone(),
+            members: shared.clone(),
+            audit: Audit::start(shared),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+        };
+        self.identity = Some(Identity::start(settings, &secret, deps, Vec::new()).await.unwrap());
+        self.store = Some(store);
+    }
+    fn identity(&self) -> &Identity {
+        self.identity.as_ref().unwrap()
+    }
+    async fn put(&self, name: &str, role: Role, password: Option<&str>) -> AccountOutcome {
+        let password = password.map(SecretString::from);
+        let change = AccountChange { username: user(name), role, name: None, password };
+        self.identity().put_account(change).await.unwrap()
+    }
+    async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
+        self.identity().sign_in(name, SecretString::from(password), [192, 0, 2, 1].into()).await
+    }
+    fn pass_ms(&self, ms: i64) {
+        self.clock.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
+#[actix_web::test]
+async fn a_token_identifies_its_user_until_it_expires() {
+    let hub = Hub::start().await;
+    hub.put("ann", Role::Staff, Some("correct horse")).await;
+    let minted = hub.sign_in("ann", "correct horse").await.unwrap();
+    let caller = hub.identity().verify(&minted.token).unwrap();
+    assert_eq!((caller.user.as_str(), caller.role), ("ann", Role::Staff));
+    hub.pass_ms(60_000);
+    assert_eq!(hub.identity().verify(&minted.token), Err(TokenError::Expired));
+}
+
+#[actix_web::test]
+async fn a_wrong_password_and_an_unknown_name_look_the_same() {
+    let hub = Hub::start().await;
+    hub.put("ann", Role::Student, Some("correct horse")).await;
+    for (name, password) in [("ann", "wrong"), ("bob", "correct horse"), ("a name with spaces", "x")] {
+        assert_eq!(hub.sign_in(name, password).await.unwrap_err(), SignInError::BadCredentials, "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn after_repeated_failures_the_right_password_is_limited_too() {
+    let hub = Hub::start().await;
+    hub.put("ann", Role::Student, Some("correct horse")).await;
+    for _ in 0..3 {
+        assert_eq!(hub.sign_in("ann", "wrong").await.unwrap_err(), SignInError::BadCredentials);
+    }
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::RateLimited { retry_after_s: 21 });
+    hub.pass_ms(21_000);
+    assert!(hub.sign_in("ann", "correct horse").await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_logout_ends_one_token_now_and_after_a_restart() {
+    let mut hub = Hub::start().await;
+    hub.put("ann", Role::Student, Some("correct horse")).await;
+    let (first, second) =
+        (hub.sign_in("ann", "correct horse").await.unwrap(), hub.sign_in("ann", "correct horse").await.unwrap());
+    hub.identity().logout(&first.caller).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(hub.identity().verify(&first.token), Err(TokenError::SignedOut));
+        assert!(hub.identity().verify(&second.token).is_ok());
+        hub.restart().await;
+    }
+    let published = hub.bus.0.lock().clone();
+    assert_eq!(published, [("ann".to_owned(), Some(first.caller.token_id))]);
+}
+
+#[actix_web::test]
+async fn a_new_password_ends_earlier_tokens_but_not_later_ones() {
+    let mut hub = Hub::start().await;
+    hub.put("ann", Role::Student, Some("correct horse")).await;
+    let old = hub.sign_in("ann", "correct horse").await.unwrap();
+    assert!(matches!(hub.put("ann", Role::Student, Some("battery staple")).await, AccountOutcome::Changed(_)));
+    // The clock has not moved: both are of the same millisecond.
+    let new = hub.sign_in("ann", "battery staple").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(hub.identity().verify(&old.token), Err(TokenError::SignedOut));
+        assert!(hub.identity().verify(&new.token).is_ok());
+        hub.restart().await;
+    }
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::BadCredentials);
+    assert_eq!(*hub.bus.0.lock(), [("ann".to_owned(), None)]);
+}
+
+#[actix_web::test]
+async fn another_role_ends_tokens_and_another_name_does_not() {
+    let hub = Hub::start().await;
+    hub.put("ann", Role::Student, Some("correct horse")).await;
+    let first = hub.sign_in("ann", "correct horse").await.unwrap();
+    hub.put("ann", Role::Student, None).await;
+    assert!(hub.identity().verify(&first.token).is_ok());
+    hub.put("ann", Role::Staff, None).await;
+    assert_eq!(hub.identity().verify(&first.token), Err(TokenError::SignedOut));
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap().caller.role, Role::Staff);
+}
+
+#[actix_web::test]
+async fn removing_an_account_ends_its_tokens_and_tickets() {
+    let hub = Hub::start().await;
+    assert_eq!(hub.put("ann", Role::Student, None).await, AccountOutcome::PasswordNeeded);
+    hub.put("ann", Role::Student, Some("correct horse")).await;
+    let minted = hub.sign_in("ann", "correct horse").await.unwrap();
+    let ticket = hub.identity().issue_ticket(&minted.caller).unwrap();
+    assert!(hub.identity().remove_account(&user("ann")).await.unwrap());
+    assert!(!hub.identity().remove_account(&user("ann")).await.unwrap());
+    assert!(hub.identity().verify(&minted.token).is_err());
+    assert_eq!(hub.identity().redeem_ticket(&ticket), None);
+    assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::BadCredentials);
+}

@@ -1,0 +1,300 @@
+//! Sign-in: the providers are asked in order, and what they answer becomes a token of the hub.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::identity::limits::{AddressKey, NotAdmitted};
+use crate::identity::members::Members;
+use crate::identity::password::HashError;
+use crate::identity::provider::{KnownUser, Profile, ProviderError, SignInProvider, Verified};
+use crate::identity::{Caller, Identity, Source};
+use crate::store::StoreError;
+use crate::store::members::Member;
+
+/// Why nobody is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignInError {
+    /// The name or the password is wrong; which one is not said.
+    #[error("wrong user name or password")]
+    BadCredentials,
+    /// Too many sign-ins failed, of this account or from this address.
+    #[error("too many failed sign-ins")]
+    RateLimited {
+        /// Seconds after which another attempt is checked.
+        retry_after_s: u32,
+    },
+    /// Too many users sign in at once.
+    #[error("too many people are signing in")]
+    Overloaded,
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The provider accepts the password, but its user cannot use the hub.
+    #[error("accepted by {provider}, not admitted: {reason}")]
+    NotAdmitted {
+        /// Title of the provider.
+        provider: &'static str,
+        /// Why, in words for the user.
+        reason: String,
+    },
+    /// The provider has locked the account.
+    #[error("{provider} has locked the account: {reason}")]
+    Locked {
+        /// Title of the provider.
+        provider: &'static str,
+        /// The provider's own words.
+        reason: String,
+    },
+    /// The provider did not say whether the password is right, and no last accepted password is known.
+    #[error(transparent)]
+    Provider(ProviderError),
+    /// A token could not be signed, or a password not hashed.
+    #[error("no token could be made")]
+    Failed,
+}
+
+impl From<HashError> for SignInError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Overloaded => Self::Overloaded,
+            HashError::Failed => Self::Failed,
+        }
+    }
+}
+
+impl From<ProviderError> for SignInError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Store(error) => Self::Store(error),
+            error => Self::Provider(error),
+        }
+    }
+}
+
+impl From<NotAdmitted> for SignInError {
+    fn from(error: NotAdmitted) -> Self {
+        match error {
+            NotAdmitted::RateLimited { retry_after_s } => Self::RateLimited { retry_after_s },
+            NotAdmitted::QueueFull => Self::Overloaded,
+        }
+    }
+}
+
+/// A sign-in: the hub's token and how the password was checked.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The hub's token.
+    pub token: String,
+    /// The identity that the token grants.
+    pub caller: Caller,
+    /// How the password was checked.
+    pub check: PasswordCheck,
+}
+
+/// How a password was checked. Its text is the detail of the audit entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordCheck {
+    /// By the provider of this title.
+    Provider(&'static str),
+    /// The provider of this title did not answer; the password is the one that it accepted last.
+    LastAccepted(&'static str),
+}
+
+impl fmt::Display for PasswordCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Provider(title) => f.write_str(title),
+            Self::LastAccepted(title) => write!(f, "{title} did not answer: known password"),
+        }
+    }
+}
+
+impl Identity {
+    /// Signs a user in by the first provider that has a user of this name.
+    ///
+    /// # Errors
+    /// Why nobody is signed in.
+    pub async fn sign_in(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignIn, SignInError> {
+        let address = AddressKey::from(from);
+        // A provider may accept a name in several spellings; for the limit on guessing they are one account.
+        let account = username.to_lowercase();
+        let attempt = self.sign_ins.admit(&account, address, &*self.clock).await?;
+        let outcome = self.check_password(username, password).await;
+        match &outcome {
+            Err(SignInError::BadCredentials | SignInError::Locked { .. }) => {
+                self.sign_ins.failed(address, self.clock.now().as_millisecond());
+            }
+            _ => attempt.give_back(),
+        }
+        outcome
+    }
+
+    async fn check_password(&self, username: &str, password: SecretString) -> Result<SignIn, SignInError> {
+        if let Ok(login) = UserName::parse(username) {
+            for provider in &self.providers {
+                let members = self.members_of(provider.source());
+                match (provider.verify(&login, &password).await, members) {
+                    (Ok(None), _) => {}
+                    (Ok(Some(verified)), None) => return self.complete_local(&**provider, verified).await,
+                    (Ok(Some(verified)), Some(members)) => {
+                        return self.complete_member(members, login, password, verified).await;
+                    }
+                    (Err(SignInError::BadCredentials), Some(members)) => {
+                        self.forget_rejected(members, &login, password).await?;
+                        return Err(SignInError::BadCredentials);
+                    }
+                    (Err(SignInError::Provider(error)), Some(members)) if error.is_outage() => {
+                        return self.sign_in_offline(members, &login, password, error).await;
+                    }
+                    (Err(error), _) => return Err(error),
+                }
+            }
+        }
+        // A name that no provider knows takes as long as a wrong password.
+        self.hasher.verify(password, None).await?;
+        Err(SignInError::BadCredentials)
+    }
+
+    /// Signs a user in whose every change ends tokens at once. The profile is compared under the lock under which accounts
+    /// change: no token made with an old password outlives the change.
+    async fn complete_local(&self, provider: &dyn SignInProvider, verified: Verified) -> Result<SignIn, SignInError> {
+        let Verified { user, profile, .. } = verified;
+        let profile = profile?;
+        let _no_change = self.accounts_lock.read().await;
+        if provider.profile(&user).await? != profile {
+            // The account changed while the password was checked; the next attempt is compared with the new one.
+            return Err(SignInError::BadCredentials);
+        }
+        let Profile::Known(KnownUser { name, role, .. }) = profile else { return Err(SignInError::BadCredentials) };
+        self.mint(provider.source(), &user, &name, role, PasswordCheck::Provider(provider.title()))
+    }
+
+    /// Signs a member in whose password the provider has accepted.
+    async fn complete_member(
+        &self,
+        members: &Members,
+        login: UserName,
+        password: SecretString,
+        Verified { user, profile, token }: Verified,
+    ) -> Result<SignIn, SignInError> {
+        let (store, title) = (&members.store, members.provider.title());
+        let known = store.member(&user).await?;
+        let is_profile_read = profile.is_ok();
+        let (name, role) = match (profile, &known) {
+            (Ok(Profile::Known(KnownUser { name, role, .. })), _) => (name, role),
+            (Ok(Profile::NoRole | Profile::Unknown), _) => {
+                store.forget_hash(&user).await?;
+                let reason = format!("Your {title} account has no role here. Please ask the college's administrators.");
+                return Err(SignInError::NotAdmitted { provider: title, reason });
+            }
+            // The password is right. The role is the last known one until the provider says otherwise.
+            (Err(_), Some(known)) if members.is_fresh(known) => (known.name.clone(), known.role),
+            (Err(error), _) => return Err(error.into()),
+        };
+
+        let _no_change = self.accounts_lock.read().await;
+        self.refuse_taken_name(members, &user).await?;
+        if known.is_some_and(|known| known.role != role) {
+            members.change_role(&user, role).await?;
+        }
+        let signed_in_at = self.clock.now();
+        let member = Member {
+            username: user.clone(),
+            login,
+            name: name.clone(),
+            role,
+            token: token.as_ref().map(|token| token.secret.as_ref().clone()),
+            password_hash: None,
+            signed_in_at,
+        };
+        store.put_member(member).await?;
+        members.passwords.push(user.clone(), signed_in_at, password);
+        members.signed_in(&user, role, token, is_profile_read);
+        self.mint(members.provider.source(), &user, &name, role, PasswordCheck::Provider(title))
+    }
+
+    /// Signs a member in during an outage of the provider: the password is compared with the one that it accepted last.
+    async fn sign_in_offline(
+        &self,
+        members: &Members,
+        login: &UserName,
+        password: SecretString,
+        error: ProviderError,
+    ) -> Result<SignIn, SignInError> {
+        let member = members.store.member_by_login(login).await?.filter(|member| members.is_fresh(member));
+        let Some((member, hash)) = member.and_then(|mut member| member.password_hash.take().map(|hash| (member, hash)))
+        else {
+            return Err(error.into());
+        };
+        if !self.hasher.verify(password, Some(hash.expose_secret().to_owned())).await? {
+            return Err(SignInError::BadCredentials);
+        }
+        let _no_change = self.accounts_lock.read().await;
+        self.refuse_taken_name(members, &member.username).await?;
+        members.signed_in(&member.username, member.role, members.stored_token(&member), false);
+        let check = PasswordCheck::LastAccepted(members.provider.title());
+        self.mint(members.provider.source(), &member.username, &member.name, member.role, check)
+    }
+
+    /// Forgets the last accepted password when the provider rejects just that one. Any other rejected password says nothing
+    /// about it: a stranger's guess must not lock a student out of the next outage.
+    async fn forget_rejected(
+        &self,
+        members: &Members,
+        login: &UserName,
+        password: SecretString,
+    ) -> Result<(), SignInError> {
+        let member = members.store.member_by_login(login).await?;
+        let hash = member.as_ref().and_then(|member| member.password_hash.as_ref());
+        let is_kept = self.hasher.verify(password, hash.map(|hash| hash.expose_secret().to_owned())).await;
+        match member {
+            // When the hasher is overloaded the password is not compared; forgetting the hash is the safe side.
+            Some(member) if is_kept.unwrap_or(true) => Ok(members.store.forget_hash(&member.username).await?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a member whose user name an earlier provider has.
+    async fn refuse_taken_name(&self, members: &Members, user: &UserName) -> Result<(), SignInError> {
+        if !members.is_taken(user).await? {
+            return Ok(());
+        }
+        let title = members.provider.title();
+        let reason = format!(
+            "An account of the hub itself has this name, so the {title} account of this name cannot be used here. Please \
+             ask the college's administrators."
+        );
+        Err(SignInError::NotAdmitted { provider: title, reason })
+    }
+
+    /// Signs a token that is later than the end of all earlier ones, even within the same millisecond.
+    fn mint(
+        &self,
+        source: Source,
+        user: &UserName,
+        name: &str,
+        role: Role,
+        check: PasswordCheck,
+    ) -> Result<SignIn, SignInError> {
+        let now = self.clock.now();
+        let ended_ms = self.valid_from_ms.get(user).map(|from| *from);
+        let ended_ms = ended_ms.max(self.members_of(source).and_then(|members| members.ended_ms(user)));
+        let not_before = ended_ms.map_or(i64::MIN, |ended| ended.saturating_add(1));
+        let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);
+        let minted = self.tokens.mint_by(source, user, Some(name), role, self.settings.session_ttl, issued);
+        let minted = minted.ok_or(SignInError::Failed)?;
+        self.note_seen(&minted.caller, now);
+        Ok(SignIn { token: minted.token, caller: minted.caller, check })
+    }
+
+    /// Returns the members of the provider with this source; none for a source whose users are not followed.
+    pub(super) fn members_of(&self, source: Source) -> Option<&Arc<Members>> {
+        self.members.iter().find(|members| members.provider.source() == source)
+    }
+}

@@ -1,0 +1,226 @@
+//! The bridge between the hub and the college's Plone: the pull of the catalogue, the outbox, the announcements, started
+//! together and stopped together.
+//!
+//! The order of construction is that of the arguments. [`connect`] builds the client, from which the sign-in provider is
+//! made; identity is started with that provider; [`Bridge::start`] takes identity and everything else that it needs.
+//! Nothing is sent before a part asks for it, so the hub starts without Plone, too.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use futures_util::FutureExt;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::plone::Plone as Settings;
+use crate::identity::provider::MemberRules;
+use crate::identity::{Audit, Identity};
+use crate::plone::announcements::{Announcements, NewsDeps, TokenOf};
+use crate::plone::outbox::PloneOutbox;
+use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
+use crate::plone::outbox::status::PloneOutboxStatus;
+use crate::plone::proxy::{BadProxyUrl, PloneProxy};
+use crate::plone::pull::status::{PullCounts, PullStatus};
+use crate::plone::pull::{PullDeps, PullError, PullOptions, Puller};
+use crate::plone::rest::{BadPloneUrl, Circuit, PloneClient, PloneOptions, PoolStats};
+use crate::plone::sign_in::{PlainMember, PloneSignIn, PloneSignInOptions};
+use crate::registration::pool::RegistrarPool;
+use crate::registration::readmodel::ReadModel;
+use crate::store::StoreError;
+use crate::store::imports::ImportStore;
+use crate::store::outbox::OutboxStore;
+
+use crate::domain::fields::SectionField;
+use crate::domain::ids::{SectionId, UserName};
+
+/// What the bridge depends on.
+pub struct BridgeDeps {
+    /// Members of Plone who are signed in, for announcements that only they may see.
+    pub identity: Arc<Identity>,
+    /// Student of Plone who signed in last, with whose token the outbox checks who can read rosters.
+    pub plain_member: watch::Receiver<PlainMember>,
+    /// Audit trail.
+    pub audit: Audit,
+    /// Marks of what is to be written to Plone, and the items that are known there.
+    pub outbox: Arc<dyn OutboxStore>,
+    /// One-off events.
+    pub events: Arc<dyn ImportStore>,
+    /// Registrars, which apply what is pulled.
+    pub pool: Arc<RegistrarPool>,
+    /// Committed terms.
+    pub model: Arc<ReadModel>,
+    /// Clock used for deadlines and ages.
+    pub clock: Arc<dyn Clock>,
+    /// Returns true while an import is becoming visible: nothing of it may reach Plone before it is done.
+    pub is_import_applying: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// Creates the client of the Plone that the settings name; none when they name none. Needs a running actix system.
+///
+/// # Errors
+/// When `[plone] url` cannot be used.
+pub fn connect(settings: &Settings) -> Result<Option<PloneClient>, BadPloneUrl> {
+    let Some(url) = settings.url.clone() else { return Ok(None) };
+    let options = PloneOptions {
+        url,
+        username: settings.username.clone(),
+        password: settings.password.clone(),
+        sections_path: settings.sections_path.clone(),
+        section_type: settings.section_type.clone(),
+        publish: settings.publish.clone(),
+        pool_size: settings.pool_size,
+        queue_max: settings.queue_max,
+        timeout: settings.timeout,
+        fields: settings.fields.clone(),
+    };
+    PloneClient::new(options).map(Some)
+}
+
+/// Creates the provider that signs users in by Plone.
+///
+/// # Errors
+/// When `[plone] username` is no user name.
+pub fn sign_in(settings: &Settings, client: &PloneClient) -> anyhow::Result<Arc<PloneSignIn>> {
+    let options = PloneSignInOptions {
+        roles: settings.roles.clone(),
+        hub_user: UserName::parse(&settings.username).context("plone.username")?,
+        timeout: settings.timeout,
+        in_flight_max: (settings.pool_size / 2).max(1),
+        members: MemberRules { recheck: settings.recheck, offline_login_days: settings.offline_login_days },
+    };
+    Ok(Arc::new(PloneSignIn::new(Arc::new(client.clone()), options)))
+}
+
+/// The running bridge to Plone.
+pub struct Bridge {
+    client: PloneClient,
+    announcements: Arc<Announcements>,
+    puller: Puller,
+    outbox: PloneOutbox,
+    outbox_store: Arc<dyn OutboxStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Bridge {
+    /// Starts pulling the catalogue, writing what is committed and reading the announcements. With `open_new_terms`, terms
+    /// that a pull creates are open for registration at once.
+    pub async fn start(client: PloneClient, settings: &Settings, open_new_terms: bool, deps: BridgeDeps) -> Self {
+        // Set by the first complete pull: before it, a section without an item may have one that is not known yet.
+        let items_known = Arc::new(AtomicBool::new(false));
+        let plone = Arc::new(client.clone());
+        let pull = PullDeps {
+            plone: plone.clone(),
+            items: deps.outbox.clone(),
+            events: deps.events,
+            pool: deps.pool,
+            model: deps.model,
+            clock: deps.clock.clone(),
+            items_known: items_known.clone(),
+        };
+        let puller = Puller::start(pull, PullOptions { every: settings.sync, open_new_terms });
+
+        let url = settings.url.as_deref().unwrap_or_default();
+        let options = OutboxOptions {
+            write_schedules: settings.write_schedules,
+            pool_size: settings.pool_size,
+            check: settings.sync,
+            roster_field: format!("{url} {} {}", settings.section_type, settings.field_name(SectionField::Roster)),
+        };
+        let outbox = OutboxDeps {
+            store: deps.outbox.clone(),
+            plone: plone.clone(),
+            clock: deps.clock.clone(),
+            audit: deps.audit,
+            items_known,
+            held: deps.is_import_applying,
+        };
+        let outbox = PloneOutbox::start(outbox, &options, deps.plain_member);
+
+        let identity = deps.identity;
+        let token_of: TokenOf = Arc::new(move |caller| {
+            let identity = identity.clone();
+            async move { identity.member_token(&caller).await }.boxed()
+        });
+        let announcements = Announcements::start(NewsDeps {
+            plone,
+            token_of,
+            store: deps.outbox.clone(),
+            clock: deps.clock.clone(),
+            sync: settings.sync,
+        });
+        let announcements = announcements.await;
+        Self { client, announcements, puller, outbox, outbox_store: deps.outbox, clock: deps.clock }
+    }
+
+    /// Begins no further write to Plone and waits for those in flight. What is not written by then stays marked in the
+    /// store and is written after the next start.
+    pub async fn stop(&self) {
+        self.outbox.stop().await;
+    }
+
+    /// Creates the reverse proxy to this Plone, see [`PloneProxy::new`].
+    ///
+    /// # Errors
+    /// When an address cannot be used.
+    pub fn proxy(
+        &self,
+        identity: Arc<Identity>,
+        public_url: Option<&str>,
+        port: u16,
+        proxy_url: Option<&str>,
+    ) -> Result<PloneProxy, BadProxyUrl> {
+        PloneProxy::new(self.client.clone(), identity, public_url, port, proxy_url)
+    }
+
+    /// The college's announcements.
+    #[must_use]
+    pub fn announcements(&self) -> &Arc<Announcements> {
+        &self.announcements
+    }
+
+    /// Returns true when the circuit is closed and the announcements were read at the last attempt.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.pool().circuit == Circuit::Closed && self.announcements.state().1.is_none()
+    }
+
+    /// Returns the state of the connection pool and the circuit breaker.
+    #[must_use]
+    pub fn pool(&self) -> PoolStats {
+        self.client.stats()
+    }
+
+    /// Returns the state of the pull of the catalogue.
+    #[must_use]
+    pub fn pull_status(&self) -> PullStatus {
+        self.puller.status()
+    }
+
+    /// Returns the state of the outbox.
+    #[must_use]
+    pub fn outbox_status(&self) -> PloneOutboxStatus {
+        self.outbox.status()
+    }
+
+    /// Pulls the whole catalogue now.
+    ///
+    /// # Errors
+    /// Why the pull ended early.
+    pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
+        self.puller.pull_now().await
+    }
+
+    /// Queues refused sections again: these, or all. Returns how many.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn resend(&self, sections: Option<Vec<SectionId>>) -> Result<u64, StoreError> {
+        self.outbox_store.resend(sections, self.clock.now()).await
+    }
+
+    /// Returns the seconds since `at`, at least 0; 0 when there is no such time.
+    pub(super) fn seconds_since(&self, at: Option<jiff::Timestamp>) -> f64 {
+        at.map_or(0.0, |at| self.clock.now().duration_since(at).as_secs_f64().max(0.0))
+    }
+}

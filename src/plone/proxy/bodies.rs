@@ -1,0 +1,157 @@
+//! Bodies that pass through the proxy: streamed in bounded pieces, and error bodies only when they reveal nothing internal.
+
+use std::io;
+
+use actix_web::dev::Payload;
+use actix_web::http::{Method, StatusCode};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, stream};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::plone::proxy::error::ProxyError;
+use crate::plone::rest::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, Upload};
+
+/// Longest error body that is examined, in bytes; a longer one is a traceback.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// Streams the body of a request, piece by piece. When the client breaks off, pauses longer than [`CLIENT_IDLE`] or is
+/// slower than [`Pace`] allows, the stream ends without its end marker, which the reader takes for an error.
+pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
+    let (pieces, received) = mpsc::channel::<Piece>(PIECES_MAX);
+    actix_web::rt::spawn(async move {
+        let mut pace = Pace::begin();
+        loop {
+            let piece = tokio::select! {
+                () = pieces.closed() => return,
+                piece = timeout(CLIENT_IDLE, payload.next()) => piece,
+            };
+            let piece = match piece {
+                Ok(Some(Ok(piece))) if pace.moves(piece.len()) => Some(piece),
+                Ok(None) => None,
+                Ok(Some(_)) | Err(_) => return,
+            };
+            let is_end = piece.is_none();
+            if pieces.send(piece).await.is_err() || is_end {
+                return;
+            }
+        }
+    });
+    Upload { length, pieces: received }
+}
+
+/// Streams the body of a response. When Plone breaks off, the stream ends with an error, so that the client can tell an
+/// incomplete body from a complete one.
+pub(super) fn download(pieces: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(Some(pieces), async |pieces| {
+        let mut pieces = pieces?;
+        match pieces.recv().await {
+            Some(Some(piece)) => Some((Ok(piece), Some(pieces))),
+            Some(None) => None,
+            None => Some((Err(io::Error::new(io::ErrorKind::UnexpectedEof, "Plone broke off")), None)),
+        }
+    })
+}
+
+/// An error of Plone's REST API, as far as it may carry a traceback: `{traceback, …}` or `{"error": {traceback, …}}`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ErrorBody {
+    Object {
+        #[serde(default, deserialize_with = "is_present")]
+        traceback: bool,
+        #[serde(default)]
+        error: Option<Box<ErrorBody>>,
+    },
+    Other(IgnoredAny),
+}
+
+fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
+}
+
+impl ErrorBody {
+    fn has_traceback(&self) -> bool {
+        match self {
+            Self::Object { traceback, error } => {
+                *traceback || error.as_ref().is_some_and(|error| error.has_traceback())
+            }
+            Self::Other(_) => false,
+        }
+    }
+}
+
+/// Reads a JSON error of Plone completely. Returns none when it is incomplete, too long, no JSON, or contains a
+/// traceback: such a body must not be passed on.
+pub(super) async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = pieces.recv().await? {
+        if body.len() + piece.len() > ERROR_BYTES_MAX {
+            return None;
+        }
+        body.extend_from_slice(&piece);
+    }
+    let error: ErrorBody = serde_json::from_slice(&body).ok()?;
+    let is_clean = !error.has_traceback() && !body.windows(9).any(|word| word == b"Traceback");
+    is_clean.then(|| body.freeze())
+}
+
+/// Returns the error that replaces an answer of this status whose body must not be passed on.
+pub(super) fn instead_of(status: StatusCode, method: &Method) -> ProxyError {
+    if status.is_client_error() {
+        ProxyError::Refused(status)
+    } else {
+        ProxyError::Failed { status, method: method.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn passed(pieces: &[&'static str], is_whole: bool) -> Option<Bytes> {
+        let (send, receive) = mpsc::channel(8);
+        for piece in pieces {
+            send.send(Some(Bytes::from_static(piece.as_bytes()))).await.unwrap();
+        }
+        if is_whole {
+            send.send(None).await.unwrap();
+        }
+        drop(send);
+        refusal(receive).await
+    }
+
+    #[actix_web::test]
+    async fn errors_without_internals_pass_and_tracebacks_do_not() {
+        let plain = passed(&["{\"type\": \"NotFound\",", " \"message\": \"m\"}"], true).await;
+        assert_eq!(plain.as_deref(), Some(b"{\"type\": \"NotFound\", \"message\": \"m\"}".as_slice()));
+        assert!(passed(&["{\"error\": \"text\"}"], true).await.is_some());
+        for bad in [
+            "{\"type\": \"X\", \"traceback\": [\"File\"]}",
+            "{\"type\": \"X\", \"traceback\": null}",
+            "{\"error\": {\"type\": \"X\", \"traceback\": \"File\"}}",
+            "{\"message\": \"Traceback (most recent call last)\"}",
+            "<html>",
+        ] {
+            assert_eq!(passed(&[bad], true).await, None, "{bad}");
+        }
+        assert_eq!(passed(&["{}"], false).await, None, "incomplete");
+    }
+
+    #[actix_web::test]
+    async fn only_an_incomplete_response_ends_in_an_error() {
+        for is_whole in [true, false] {
+            let (send, receive) = mpsc::channel(8);
+            send.send(Some(Bytes::from_static(b"half"))).await.unwrap();
+            if is_whole {
+                send.send(None).await.unwrap();
+            }
+            drop(send);
+            let items: Vec<_> = download(receive).collect().await;
+            assert_eq!(items.last().is_some_and(Result::is_ok), is_whole);
+            assert_eq!(items.len(), if is_whole { 1 } else { 2 });
+        }
+    }
+}

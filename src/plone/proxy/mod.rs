@@ -1,0 +1,380 @@
+//! Reverse proxy to the college's Plone: below `/plone/` of the hub's own origin, for REST and reading, and, where
+//! `[plone] proxy_url` names one, at an origin of Plone's own, where the whole site works.
+//!
+//! Bodies stream through. This module decides what Plone receives of a request and a client of a response; `http`
+//! identifies the sender and turns [`ProxyError`] into problem documents.
+//!
+//! - `path`: paths that may be requested; `credentials`: keeps sign-ins and passwords out
+//! - `headers`, `cookies`: header fields, both ways; `bodies`: bodies, both ways
+//! - [`error`]: why a request is not forwarded
+
+mod bodies;
+mod cookies;
+mod credentials;
+pub mod error;
+mod headers;
+mod path;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::body::{BodySize, MessageBody, SizedStream};
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse};
+
+use self::error::ProxyError;
+use self::headers::{PublicOrigin, RequestHeaders, ResponseHeaders};
+use self::path::Mount;
+use crate::identity::limits::AddressKey;
+use crate::identity::{Caller, Identity};
+use crate::plone::port::PloneError;
+use crate::plone::rest::{PloneClient, StreamAnswer, StreamCall, StreamError};
+
+/// Methods that are forwarded, as in `Allow`.
+pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// Values of `Sec-Fetch-Dest` of what a page of the hub would execute: content of Plone must not run with the rights of
+/// the hub's user.
+const EXECUTED: [&str; 9] = [
+    "script",
+    "worker",
+    "sharedworker",
+    "serviceworker",
+    "audioworklet",
+    "paintworklet",
+    "object",
+    "embed",
+    "manifest",
+];
+
+/// The reverse proxy.
+pub struct PloneProxy {
+    client: PloneClient,
+    identity: Arc<Identity>,
+    /// Origin at which browsers see the hub; without `[server] public_url` its loopback address.
+    hub: PublicOrigin,
+    /// Other loopback names of the bound port, when the hub has no public URL.
+    aliases: Vec<PublicOrigin>,
+    /// Origin of Plone's own.
+    own: Option<PublicOrigin>,
+}
+
+/// A `[plone] proxy_url` that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("[plone] proxy_url {0}")]
+pub struct BadProxyUrl(String);
+
+/// What HTTP knows about the sender of a request.
+#[derive(Debug)]
+pub struct Sender {
+    /// Address of the client.
+    pub address: IpAddr,
+    /// The hub's id of the request.
+    pub request_id: String,
+    /// The signed-in user; none for a visitor.
+    pub caller: Option<Caller>,
+    /// True when `Origin` names a page of the hub.
+    pub is_hub_page: bool,
+}
+
+/// A request that passed every check and can be forwarded.
+pub struct Accepted {
+    mount: Mount,
+    origin: PublicOrigin,
+    call: StreamCall,
+    length: Option<u64>,
+    has_body: bool,
+    is_personal: bool,
+}
+
+impl PloneProxy {
+    /// Creates a proxy in front of `client`, for a hub with this `[server] public_url` that is bound to `port`, and this
+    /// `[plone] proxy_url`.
+    ///
+    /// # Errors
+    /// When an address is not an origin, or both are the same.
+    pub fn new(
+        client: PloneClient,
+        identity: Arc<Identity>,
+        public_url: Option<&str>,
+        port: u16,
+        proxy_url: Option<&str>,
+    ) -> Result<Self, BadProxyUrl> {
+        let loopback = |host: &str| PublicOrigin { scheme: "http".to_owned(), host: host.to_owned(), port };
+        let parse = |url: &str| {
+            let bad = || BadProxyUrl(format!("or [server] public_url is not an origin: {url:?}"));
+            PublicOrigin::parse(url).ok_or_else(bad)
+        };
+        let (hub, aliases) = match public_url {
+            Some(url) => (parse(url)?, Vec::new()),
+            // `[::1]` is missing: Zope's virtual host monster cannot read an IPv6 address in a path.
+            None => (loopback("127.0.0.1"), vec![loopback("localhost")]),
+        };
+        let own = proxy_url.map(parse).transpose()?;
+        if own.as_ref().is_some_and(|own| *own == hub || aliases.contains(own)) {
+            return Err(BadProxyUrl("must be another origin than the hub's own".to_owned()));
+        }
+        Ok(Self { client, identity, hub, aliases, own })
+    }
+
+    /// Returns true when a request is addressed to Plone's own origin, by its `Host`.
+    #[must_use]
+    pub fn is_own_origin(&self, headers: &HeaderMap) -> bool {
+        self.own.as_ref().is_some_and(|own| host_of(headers).is_some_and(|host| own.is_host(host)))
+    }
+
+    /// Accepts a request below `/plone` of the hub's origin, to be asked as the member of Plone who sent it, or as a
+    /// visitor. [`check_framing`] comes first.
+    ///
+    /// # Errors
+    /// Why the request is not forwarded.
+    pub async fn accept_at_hub(&self, req: &HttpRequest, sender: &Sender) -> Result<Accepted, ProxyError> {
+        let within = path::checked(req.uri().path(), req.uri().query(), Mount::Hub)?;
+        if EXECUTED.contains(&header_text(req.headers(), "sec-fetch-dest")) {
+            return Err(ProxyError::Script);
+        }
+        let content_type = match req.method().is_safe() {
+            true => None,
+            false => credentials::content_type(req.headers(), has_body(req.headers()))?,
+        };
+        let token = match &sender.caller {
+            Some(caller) => self.identity.member_token(caller).await,
+            None => None,
+        };
+        let origin = self.origin_for(req.headers());
+        let headers = RequestHeaders {
+            headers: req.headers(),
+            mount: Mount::Hub,
+            origin,
+            client: sender.address,
+            request_id: &sender.request_id,
+            token: token.as_deref(),
+            content_type,
+        };
+        let has_ticket = headers.cookies().is_some_and(|cookies| cookies::has_sign_in(&cookies));
+        if has_ticket && !req.method().is_safe() && !sender.is_hub_page {
+            return Err(ProxyError::ForeignHubPage);
+        }
+        let is_personal = sender.caller.is_some() || has_ticket;
+        Ok(self.accepted(req, within, &headers, sender.caller.is_none(), is_personal))
+    }
+
+    /// Accepts a request to Plone's own origin, where nothing of the hub applies and the request counts for the address of
+    /// its sender. [`check_framing`] comes first.
+    ///
+    /// # Errors
+    /// Why the request is not forwarded.
+    pub fn accept_at_own_origin(&self, req: &HttpRequest, sender: &Sender) -> Result<Accepted, ProxyError> {
+        let own = self.own.as_ref().ok_or(ProxyError::NotFound)?;
+        let counted = self.identity.request_limits().count_visitor(AddressKey::from(sender.address));
+        counted.map_err(|retry_after_s| ProxyError::RateLimited { retry_after_s })?;
+        let within = path::checked(req.uri().path(), req.uri().query(), Mount::OwnOrigin)?;
+        let headers = RequestHeaders {
+            headers: req.headers(),
+            mount: Mount::OwnOrigin,
+            origin: own,
+            client: sender.address,
+            request_id: &sender.request_id,
+            token: None,
+            content_type: req.headers().get(header::CONTENT_TYPE).cloned(),
+        };
+        let is_personal = headers.cookies().is_some_and(|cookies| cookies::has_sign_in(&cookies));
+        let page = page_origin(req.headers(), own);
+        if !req.method().is_safe() && (page == PageOrigin::Other || (is_personal && page != PageOrigin::Same)) {
+            return Err(ProxyError::ForeignPage);
+        }
+        Ok(self.accepted(req, within, &headers, true, is_personal))
+    }
+
+    fn accepted(
+        &self,
+        req: &HttpRequest,
+        within: &str,
+        headers: &RequestHeaders<'_>,
+        is_visitors: bool,
+        is_personal: bool,
+    ) -> Accepted {
+        let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
+        Accepted {
+            mount: headers.mount,
+            origin: headers.origin.clone(),
+            call: StreamCall {
+                method: req.method().clone(),
+                target: self.target(headers.mount, headers.origin, within, req.uri().query()),
+                headers: headers.fields(),
+                body: None,
+                is_visitors,
+            },
+            length: length_of(req.headers()).filter(|_| !is_chunked),
+            has_body: has_body(req.headers()),
+            is_personal,
+        }
+    }
+
+    /// Forwards an accepted request with its body, and returns Plone's response as the client receives it.
+    ///
+    /// # Errors
+    /// Why there is no response that may be passed on.
+    pub async fn forward(&self, accepted: Accepted, payload: Payload) -> Result<HttpResponse, ProxyError> {
+        let Accepted { mount, origin, mut call, length, has_body, is_personal } = accepted;
+        call.body = has_body.then(|| bodies::upload(payload, length));
+        let method = call.method.clone();
+        let answer = self.client.stream(call).await.map_err(ProxyError::from)?;
+        let site_url = self.client.site_url();
+        let fields =
+            ResponseHeaders { headers: &answer.headers, mount, origin: &origin, site_url, is_personal }.fields();
+        response(&method, answer, fields).await
+    }
+
+    /// Returns the origin at which the sender of a request to the hub sees Plone. A foreign `Host` has no influence.
+    fn origin_for(&self, headers: &HeaderMap) -> &PublicOrigin {
+        let host = host_of(headers).unwrap_or_default();
+        self.aliases.iter().find(|alias| alias.is_host(host)).unwrap_or(&self.hub)
+    }
+
+    /// Returns the request target on Plone's host, as Zope's virtual host monster reads it: the origin at which browsers
+    /// see the site, the path of the site, and the path within it.
+    fn target(&self, mount: Mount, origin: &PublicOrigin, within: &str, query: Option<&str>) -> String {
+        let PublicOrigin { scheme, host, port } = origin;
+        let site = self.client.site_path();
+        let prefix = match mount {
+            Mount::Hub => "/_vh_plone",
+            Mount::OwnOrigin => "",
+        };
+        let within = if within.is_empty() { "/" } else { within };
+        let mut target = format!("/VirtualHostBase/{scheme}/{host}:{port}{site}/VirtualHostRoot{prefix}{within}");
+        if let Some(query) = query {
+            target.push('?');
+            target.push_str(query);
+        }
+        target
+    }
+}
+
+/// Which page sent a request to Plone's own origin, by its `Origin` (RFC 6454).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PageOrigin {
+    /// None is named: a script, not a page.
+    Absent,
+    /// A page of Plone's own origin.
+    Same,
+    /// A page of another origin, or one that hides it (`null`).
+    Other,
+}
+
+fn page_origin(headers: &HeaderMap, own: &PublicOrigin) -> PageOrigin {
+    let mut origins = headers.get_all(header::ORIGIN);
+    match (origins.next(), origins.next()) {
+        (None, _) => PageOrigin::Absent,
+        (Some(origin), None) if origin.as_bytes() == own.origin().as_bytes() => PageOrigin::Same,
+        _ => PageOrigin::Other,
+    }
+}
+
+/// Refuses a request whose framing two servers could read in two ways (RFC 9112, 6.3 and 11.2), and one that is meant for
+/// a proxy of another kind.
+///
+/// # Errors
+/// Why the request is not forwarded.
+pub fn check_framing(req: &HttpRequest) -> Result<(), ProxyError> {
+    let headers = req.headers();
+    let codings: Vec<_> = headers.get_all(header::TRANSFER_ENCODING).collect();
+    let is_chunked = codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let is_ambiguous = !codings.is_empty()
+        && (!is_chunked
+            || codings.len() > 1
+            || headers.contains_key(header::CONTENT_LENGTH)
+            || req.version() < Version::HTTP_11);
+    if is_ambiguous {
+        return Err(ProxyError::AmbiguousFraming);
+    }
+    if req.uri().authority().is_some() || req.uri().scheme().is_some() || !req.uri().path().starts_with('/') {
+        return Err(ProxyError::AbsoluteTarget);
+    }
+    if headers.contains_key(header::UPGRADE) {
+        return Err(ProxyError::Upgrade);
+    }
+    if [Method::CONNECT, Method::TRACE].contains(req.method()) {
+        return Err(ProxyError::Method);
+    }
+    Ok(())
+}
+
+/// Returns true when a request announces a body.
+#[must_use]
+pub fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING) || length_of(headers).is_some_and(|length| length > 0)
+}
+
+fn length_of(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn host_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::HOST)?.to_str().ok()
+}
+
+fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Builds the response with these fields. A fault of Plone becomes an error of the hub's own.
+async fn response(
+    method: &Method,
+    answer: StreamAnswer,
+    fields: Vec<(HeaderName, HeaderValue)>,
+) -> Result<HttpResponse, ProxyError> {
+    let StreamAnswer { status, headers, body } = answer;
+    if status.is_server_error() {
+        return Err(bodies::instead_of(status, method));
+    }
+    let mut response = HttpResponse::build(status);
+    for field in fields {
+        response.append_header(field);
+    }
+    let is_json =
+        headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if status.is_client_error() && is_json && method != Method::HEAD {
+        let refusal = bodies::refusal(body).await.ok_or_else(|| bodies::instead_of(status, method))?;
+        return Ok(response.body(refusal));
+    }
+    let length = length_of(&headers);
+    let is_empty = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    Ok(match length {
+        _ if is_empty => response.body(()),
+        Some(length) => response.body(SizedStream::new(length, bodies::download(body))),
+        None if method == Method::HEAD => response.body(UnknownLength),
+        None => response.streaming(bodies::download(body)),
+    })
+}
+
+/// Body of a response to HEAD whose length is not known: it must not announce a length of 0.
+struct UnknownLength;
+
+impl MessageBody for UnknownLength {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::None
+    }
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<bytes::Bytes, Self::Error>>> {
+        std::task::Poll::Ready(None)
+    }
+}
+
+impl From<StreamError> for ProxyError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Late => Self::Late,
+            StreamError::BrokenOff => Self::BrokenOff,
+            // The target passed every check and still is no URI: Plone was not asked.
+            StreamError::Plone(PloneError::Refused(_)) => Self::Path,
+            StreamError::Plone(error) => Self::Plone(error),
+        }
+    }
+}

@@ -1,0 +1,397 @@
+use std::sync::atomic::Ordering;
+
+use super::fixture_tests::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
+use super::*;
+use crate::clock::Clock;
+use crate::identity::sign_in::PasswordCheck;
+use crate::identity::token::{TokenError, Tokens};
+use crate::store::accounts::AuditFilter;
+use crate::store::members::MemberStore;
+
+const BY_PLONE: PasswordCheck = PasswordCheck::Provider("Plone");
+const OFFLINE: PasswordCheck = PasswordCheck::LastAccepted("Plone");
+
+/// Asserts that Plone accepted the password and the hub did not admit the user, for a reason with these words.
+fn assert_not_admitted(outcome: Result<impl std::fmt::Debug, SignInError>, words: &str) {
+    let reason = match outcome {
+        Err(SignInError::NotAdmitted { provider: "Plone", reason }) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert!(reason.contains(words), "{words:?} in {reason:?}");
+}
+
+fn not_answered(error: PloneError) -> SignInError {
+    SignInError::Provider(provider_error(error))
+}
+
+#[actix_web::test]
+async fn roles_and_groups_of_plone_decide_the_role_in_the_hub() {
+    let hub = Hub::start().await;
+    hub.put_user("eve", "eve", Some(person(&["Authenticated"], &["choir"])));
+    hub.put_user("may", "may", Some(person(&["Member"], &["desk"])));
+    hub.put_user("gone", "gone", None);
+    let table = [("ann", Role::Student), ("sam", Role::Staff), ("ada", Role::Admin), ("may", Role::Staff)];
+    for (name, role) in table {
+        let signed_in = hub.sign_in(name, "good").await.unwrap();
+        assert_eq!((signed_in.check, signed_in.caller.source), (BY_PLONE, Source::Plone));
+        assert_eq!(hub.identity.verify(&signed_in.token).as_ref(), Ok(&signed_in.caller));
+        assert_eq!(signed_in.caller.role, role, "{name}");
+    }
+    for name in ["eve", "gone"] {
+        assert_not_admitted(hub.sign_in(name, "good").await, "no role here");
+    }
+}
+
+#[actix_web::test]
+async fn two_spellings_of_a_login_name_are_one_user_by_plones_id() {
+    let hub = Hub::start().await;
+    for login in ["ann@college.edu", "ANN@college.edu"] {
+        hub.put_user(login, "ann", Some(person(&["Member"], &[])));
+        assert_eq!(hub.sign_in_and_store(login).await.caller.user, user("ann"));
+    }
+    hub.fail(outage());
+    for (login, known) in [("ANN@college.edu", true), ("ann", true), ("ann@college.edu", false)] {
+        assert_eq!(hub.sign_in(login, "good").await.is_ok(), known, "{login}: the last spelling and the id are known");
+    }
+}
+
+#[actix_web::test]
+async fn a_plone_id_that_is_no_user_name_is_not_admitted() {
+    let hub = Hub::start().await;
+    hub.put_user("odd", "a name with spaces", Some(person(&["Member"], &[])));
+    assert_not_admitted(hub.sign_in("odd", "good").await, "user id cannot be used");
+}
+
+#[actix_web::test]
+async fn a_local_account_wins_over_a_plone_user_of_its_name() {
+    let hub = Hub::start().await;
+    let before = hub.sign_in_and_store("ann").await;
+    hub.local_account("ann").await;
+    assert_eq!(hub.ended(), ["ann"], "sign-ins by Plone under that name end");
+    assert_eq!(hub.identity.verify(&before.token), Err(TokenError::SignedOut));
+    let local = hub.sign_in("ann", "local").await.unwrap();
+    assert_eq!((local.check, local.caller.source), (PasswordCheck::Provider("local account"), Source::Hub));
+    assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), SignInError::BadCredentials);
+    hub.put_user("ann@college.edu", "ann", Some(person(&["Manager"], &[])));
+    assert_not_admitted(hub.sign_in("ann@college.edu", "good").await, "account of the hub itself");
+}
+
+#[actix_web::test]
+async fn during_an_outage_the_last_accepted_password_works_for_some_days() {
+    let failures =
+        [PloneError::Open, PloneError::Unavailable("no connection".to_owned()), PloneError::Failed("500".to_owned())];
+    for error in failures {
+        let hub = Hub::start().await;
+        hub.sign_in_and_store("ann").await;
+        hub.fail(Some(error.clone()));
+        let offline = hub.sign_in("ann", "good").await.unwrap();
+        assert_eq!((offline.check, offline.caller.source), (OFFLINE, Source::Plone), "{error:?}");
+        assert_eq!(hub.sign_in("ann", "wrong").await.unwrap_err(), SignInError::BadCredentials, "{error:?}");
+        assert_eq!(hub.sign_in("sam", "good").await.unwrap_err(), not_answered(error.clone()));
+        hub.pass_ms(7 * DAY_MS);
+        assert!(hub.sign_in("ann", "good").await.is_ok(), "{error:?}");
+        hub.pass_ms(1_000);
+        assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), not_answered(error));
+    }
+}
+
+#[actix_web::test]
+async fn the_last_accepted_password_does_not_work_while_plone_answers() {
+    let answers = [
+        PloneError::Forbidden,
+        PloneError::Refused("400".to_owned()),
+        PloneError::NotFound,
+        PloneError::Occupied("another write was in the way".to_owned()),
+        PloneError::Busy,
+    ];
+    for error in answers {
+        let hub = Hub::start().await;
+        hub.sign_in_and_store("ann").await;
+        hub.fail(Some(error.clone()));
+        assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), not_answered(error));
+        hub.fail(outage());
+        assert!(hub.sign_in("ann", "good").await.is_ok(), "it is kept for an outage");
+    }
+}
+
+#[actix_web::test]
+async fn a_plone_that_never_answers_is_an_outage() {
+    let hub = Hub::start().await;
+    hub.sign_in_and_store("ann").await;
+    *hub.plone.hangs.lock() = true;
+    assert_eq!(hub.sign_in("ann", "good").await.unwrap().check, OFFLINE);
+    let unknown = hub.sign_in("sam", "good").await;
+    assert!(matches!(unknown, Err(SignInError::Provider(ProviderError::Unreachable(_)))));
+}
+
+#[actix_web::test]
+async fn waiting_in_vain_for_a_turn_that_nobody_gets_is_an_outage() {
+    let hub = Hub::start().await;
+    hub.sign_in_and_store("ann").await;
+    let _taken = hub.provider.turns.acquire().await.unwrap();
+    assert_eq!(hub.sign_in("ann", "good").await.unwrap().check, OFFLINE);
+    assert_eq!(hub.sign_in("sam", "good").await.unwrap_err(), SignInError::Provider(ProviderError::Hanging));
+}
+
+#[actix_web::test]
+async fn waiting_in_vain_while_others_are_answered_is_no_outage() {
+    let hub = Hub::start().await;
+    hub.sign_in_and_store("ann").await;
+    let _taken = hub.provider.turns.acquire().await.unwrap();
+    let places = hub.provider.places.available_permits();
+    let another_is_answered = async {
+        while hub.provider.places.available_permits() == places {
+            tokio::task::yield_now().await;
+        }
+        hub.provider.answers.fetch_add(1, Ordering::Relaxed);
+    };
+    let (ann, ()) = futures_util::future::join(hub.sign_in("ann", "good"), another_is_answered).await;
+    assert_eq!(ann.unwrap_err(), SignInError::Provider(ProviderError::Busy));
+}
+
+#[actix_web::test]
+async fn a_right_password_with_an_unreadable_profile_uses_the_last_known_role() {
+    let hub = Hub::start().await;
+    hub.sign_in_and_store("sam").await;
+    hub.change_user("sam", |sam| sam.password = "new");
+    *hub.plone.person_error.lock() = outage();
+    let again = hub.sign_in("sam", "new").await.unwrap();
+    assert_eq!((again.check, again.caller.role), (BY_PLONE, Role::Staff));
+    let unknown = hub.sign_in("ann", "good").await;
+    assert!(matches!(unknown, Err(SignInError::Provider(_))), "no role of ann is known");
+}
+
+#[actix_web::test]
+async fn a_rejected_password_is_forgotten_and_a_strangers_guess_is_not() {
+    let hub = Hub::start().await;
+    hub.sign_in_and_store("ann").await;
+    assert_eq!(hub.sign_in("ann", "guess").await.unwrap_err(), SignInError::BadCredentials);
+    hub.fail(outage());
+    assert!(hub.sign_in("ann", "good").await.is_ok());
+
+    hub.fail(None);
+    hub.change_user("ann", |ann| ann.password = "new");
+    assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), SignInError::BadCredentials);
+    hub.fail(outage());
+    assert!(matches!(hub.sign_in("ann", "good").await, Err(SignInError::Provider(_))));
+}
+
+#[actix_web::test]
+async fn a_lost_role_or_an_old_password_ends_sign_ins_during_outages() {
+    let hub = Hub::start().await;
+    hub.sign_in_and_store("ann").await;
+    hub.sign_in_and_store("sam").await;
+    hub.change_user("ann", |ann| ann.person = Some(person(&[], &[])));
+    assert!(hub.sign_in("ann", "good").await.is_err());
+    hub.change_user("sam", |sam| sam.password = "new");
+    hub.sign_in("sam", "new").await.unwrap();
+    hub.fail(outage());
+    assert!(hub.sign_in("ann", "good").await.is_err());
+    assert!(hub.sign_in("sam", "good").await.is_err());
+}
+
+#[actix_web::test]
+async fn wrong_passwords_and_locked_accounts_are_limited_in_every_spelling() {
+    let hub = Hub::start().await;
+    *hub.plone.login_error.lock() = Some(PloneError::Locked("Locked\n for\t24 hours".to_owned()));
+    let locked = SignInError::Locked { provider: "Plone", reason: "Locked for 24 hours".to_owned() };
+    assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), locked);
+    *hub.plone.login_error.lock() = None;
+    for login in ["Ann", "ANN"] {
+        assert_eq!(hub.sign_in(login, "wrong").await.unwrap_err(), SignInError::BadCredentials);
+    }
+    assert!(matches!(hub.sign_in("ann", "good").await, Err(SignInError::RateLimited { .. })));
+    hub.pass_ms(21_000);
+    assert!(hub.sign_in("ann", "good").await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_change_of_role_in_plone_ends_the_sign_ins_of_an_active_member() {
+    let table: [(&str, Option<PlonePerson>, bool); 5] = [
+        ("unchanged", Some(person(&["Member"], &[])), true),
+        ("another name", Some(PlonePerson { name: Some("Ann".to_owned()), ..person(&["Member"], &[]) }), true),
+        ("another role", Some(person(&["Member", "Editor"], &[])), false),
+        ("no role", Some(person(&[], &[])), false),
+        ("deleted", None, false),
+    ];
+    for (what, person, stays) in table {
+        let mut hub = Hub::start().await;
+        let plain_member = hub.provider.plain_member();
+        let signed_in = hub.sign_in_and_store("ann").await;
+        hub.change_user("ann", |ann| ann.person = person);
+        hub.pass_ms(RECHECK_MS);
+        hub.identity.verify(&signed_in.token).unwrap();
+        assert!(hub.recheck().await);
+        assert_eq!(hub.ended().is_empty(), stays, "{what}");
+        assert_eq!(plain_member.borrow().is_some(), stays, "{what}: a user with more rights is no plain member");
+        hub.restart().await;
+        assert_eq!(hub.identity.verify(&signed_in.token).is_ok(), stays, "{what}, after a restart");
+    }
+}
+
+#[actix_web::test]
+async fn a_new_role_applies_from_the_next_sign_in_even_during_an_outage() {
+    let hub = Hub::start().await;
+    let student = hub.sign_in_and_store("ann").await;
+    hub.change_user("ann", |ann| ann.person = Some(person(&["Editor"], &[])));
+    hub.pass_ms(RECHECK_MS);
+    assert!(hub.recheck().await);
+    hub.fail(outage());
+    assert_eq!(hub.sign_in("ann", "good").await.unwrap().caller.role, Role::Staff);
+    assert!(!hub.identity.is_alive(&student.caller));
+}
+
+#[actix_web::test]
+async fn another_role_at_the_next_sign_in_ends_the_earlier_ones() {
+    let hub = Hub::start().await;
+    let before = hub.sign_in_and_store("sam").await;
+    hub.change_user("sam", |sam| sam.person = Some(person(&["Member"], &[])));
+    // The clock has not moved: both are of the same millisecond.
+    let after = hub.sign_in("sam", "good").await.unwrap();
+    assert!(!hub.identity.is_alive(&before.caller));
+    assert!(hub.identity.is_alive(&after.caller));
+}
+
+#[actix_web::test]
+async fn nobody_is_signed_out_during_an_outage() {
+    let hub = Hub::start().await;
+    let signed_in = hub.sign_in_and_store("ann").await;
+    hub.fail(outage());
+    hub.pass_ms(RECHECK_MS);
+    assert!(!hub.recheck().await);
+    assert!(hub.identity.is_alive(&signed_in.caller));
+    // A server in front of Plone may say "not found" about everybody.
+    hub.fail(None);
+    hub.plone.entries.lock().clear();
+    assert!(!hub.recheck().await);
+    assert!(hub.identity.is_alive(&signed_in.caller));
+    assert!(hub.ended().is_empty());
+}
+
+#[actix_web::test]
+async fn a_failure_about_one_member_does_not_stop_rechecks_of_others() {
+    let hub = Hub::start().await;
+    for name in ["ann", "sam", "ada"] {
+        hub.sign_in_and_store(name).await;
+        hub.bus.connected.lock().push(name);
+        hub.pass_ms(1);
+    }
+    hub.plone.broken.lock().push("ann");
+    for (round, name) in ["sam", "ada"].into_iter().enumerate() {
+        hub.change_user(name, |entry| entry.person = None);
+        hub.pass_ms(RECHECK_MS);
+        hub.plone.profiles_read.lock().clear();
+        assert!(hub.recheck().await, "Plone answers about the others");
+        assert_eq!(hub.ended().len(), round + 1, "{name} is gone");
+        let asked = hub.plone.profiles_read.lock().iter().filter(|user| *user == "ann").count();
+        assert_eq!(asked, 1, "a round asks about each member once");
+    }
+    hub.plone.broken.lock().clear();
+    hub.change_user("ann", |ann| ann.person = None);
+    assert!(hub.recheck().await);
+    assert_eq!(hub.ended(), ["sam", "ada", "ann"]);
+
+    // An error that concerns everyone ends the round.
+    hub.sign_in_and_store("hub").await;
+    for error in [PloneError::Busy, PloneError::Open, PloneError::Unavailable("no connection".to_owned())] {
+        hub.fail(Some(error));
+        hub.pass_ms(RECHECK_MS);
+        hub.bus.connected.lock().push("hub");
+        assert!(!hub.recheck().await);
+    }
+}
+
+#[actix_web::test]
+async fn minted_tokens_are_never_checked_with_plone() {
+    let hub = Hub::start().await;
+    let tokens = Tokens::new(&SecretString::from(SECRET));
+    let minted = tokens.mint(&user("ann"), None, Role::Admin, Duration::from_secs(86_400), hub.clock.now()).unwrap();
+    assert!(hub.identity.verify(&minted.token).is_ok());
+    assert!(hub.recheck().await);
+    assert!(hub.plone.profiles_read.lock().is_empty());
+    let by_plone = hub.sign_in_and_store("ann").await;
+    hub.change_user("ann", |ann| ann.person = None);
+    hub.pass_ms(RECHECK_MS);
+    assert!(hub.recheck().await);
+    assert!(!hub.identity.is_alive(&by_plone.caller));
+    assert!(hub.identity.verify(&minted.token).is_ok());
+    assert!(hub.identity.member_token(&minted.caller).await.is_none());
+}
+
+#[actix_web::test]
+async fn active_members_are_rechecked_once_in_the_configured_time() {
+    let hub = Hub::start().await;
+    let ann = hub.sign_in_and_store("ann").await;
+    hub.sign_in_and_store("sam").await;
+    hub.sign_in_and_store("ada").await;
+    hub.bus.connected.lock().push("sam");
+    hub.plone.profiles_read.lock().clear();
+    hub.pass_ms(RECHECK_MS + 1);
+    hub.identity.verify(&ann.token).unwrap();
+    for _ in 0..3 {
+        assert!(hub.recheck().await);
+    }
+    let mut asked = hub.plone.profiles_read.lock().clone();
+    asked.sort_unstable();
+    assert_eq!(asked, ["ann", "sam"], "ann sends a request, sam has a live session, ada is not active");
+}
+
+#[actix_web::test]
+async fn a_members_token_is_kept_until_the_sign_out_or_its_expiry() {
+    let mut hub = Hub::start().await;
+    let plain_member = hub.provider.plain_member();
+    hub.sign_in_and_store("ada").await;
+    assert!(plain_member.borrow().is_none(), "an admin is no plain member");
+    let ann = hub.sign_in_and_store("ann").await;
+    let token = hub.identity.member_token(&ann.caller).await.unwrap();
+    assert_eq!(plain_member.borrow().as_ref().unwrap().1.expose_secret(), token.expose_secret());
+    assert_eq!(read_token(token.as_ref().clone()).unwrap().0, "ann");
+
+    hub.restart().await;
+    let caller = hub.identity.verify(&ann.token).unwrap();
+    assert_eq!(hub.identity.member_token(&caller).await.unwrap().expose_secret(), token.expose_secret());
+    hub.pass_ms(TOKEN_S * 1_000);
+    assert!(hub.identity.member_token(&caller).await.is_none(), "it has expired");
+
+    let again = hub.sign_in_and_store("ann").await;
+    assert!(hub.identity.member_token(&again.caller).await.is_some());
+    hub.identity.logout(&again.caller).await.unwrap();
+    assert!(hub.identity.member_token(&again.caller).await.is_none());
+    assert!(hub.identity.member_token(&caller).await.is_none(), "nor for another sign-in of the same member");
+    assert!(hub.store.member(&user("ann")).await.unwrap().unwrap().token.is_none());
+}
+
+#[actix_web::test]
+async fn users_are_listed_with_the_source_of_their_sign_in() {
+    let hub = Hub::start().await;
+    hub.local_account("desk").await;
+    hub.sign_in_and_store("ann").await;
+    hub.sign_in("desk", "local").await.unwrap();
+    let minted = Tokens::new(&SecretString::from(SECRET));
+    let minted = minted.mint(&user("robot"), None, Role::Staff, Duration::from_secs(60), hub.clock.now()).unwrap();
+    hub.identity.verify(&minted.token).unwrap();
+    let seen = || {
+        hub.store.read(|connection| {
+            let mut people = connection.prepare("SELECT username || ' ' || source FROM people ORDER BY username")?;
+            people.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+        })
+    };
+    while seen().await.unwrap().len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(seen().await.unwrap(), ["ann plone", "desk local", "robot token"]);
+}
+
+#[actix_web::test]
+async fn sign_ins_that_plone_ends_are_audited() {
+    let hub = Hub::start().await;
+    hub.sign_in_and_store("ann").await;
+    hub.change_user("ann", |ann| ann.person = None);
+    hub.pass_ms(RECHECK_MS);
+    assert!(hub.recheck().await);
+    hub.audit.flush().await;
+    let filter = AuditFilter { user: Some("ann".to_owned()), limit: 10, ..AuditFilter::default() };
+    let page = hub.audit.page(filter).await.unwrap();
+    let entries: Vec<_> = page.items.iter().map(|entry| (entry.action.as_str(), entry.detail.as_str())).collect();
+    assert_eq!(entries, [("login.ended", "Plone does not know this user any more")]);
+}

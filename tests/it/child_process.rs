@@ -1,0 +1,64 @@
+//! Runs a test a second time in a child process, for tests that measure or limit the process they run in.
+//!
+//! The test asks [`path_from_parent`] which of the two it is. The parent prepares a path and calls [`run`] with its own
+//! name; the child does the work on that path.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The environment variable that carries the path to the child.
+const PATH_VARIABLE: &str = "EDUHUB_TEST_CHILD";
+
+/// The user id and group id of `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// The user that a child runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunAs {
+    /// The user of this process.
+    SameUser,
+    /// A user who is bound by file permissions: `nobody` when this process runs as root.
+    Unprivileged,
+}
+
+/// Returns the path that the parent passed to [`run`]; `None` in the parent itself.
+pub(crate) fn path_from_parent() -> Option<PathBuf> {
+    std::env::var_os(PATH_VARIABLE).map(PathBuf::from)
+}
+
+/// Runs one test of this program in a child process and passes `path` to it.
+///
+/// `module` is `module_path!()` of the test. SIGXFSZ is ignored in the child, so that a write beyond a limit on file
+/// sizes is an error and not the end of the process.
+///
+/// # Panics
+/// When the test fails in the child, or does not exist.
+pub(crate) fn run(module: &str, test: &str, path: &Path, user: RunAs) {
+    let (_, module) = module.split_once("::").expect("the test is in a module of this crate");
+    let program = std::env::current_exe().unwrap();
+    let mut child = Command::new("sh");
+    let becomes_nobody = user == RunAs::Unprivileged && rustix::process::geteuid().is_root();
+    let program = if becomes_nobody {
+        // `nobody` may not be allowed to read the build folder.
+        let copy = std::env::temp_dir().join(format!("eduhub-test-{}-{test}", std::process::id()));
+        std::fs::copy(&program, &copy).unwrap();
+        child.uid(NOBODY).gid(NOBODY).current_dir("/");
+        copy
+    } else {
+        program
+    };
+    let output = child
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(&program)
+        .args(["--exact", &format!("{module}::{test}"), "--nocapture"])
+        .env(PATH_VARIABLE, path)
+        .output()
+        .unwrap();
+    if becomes_nobody {
+        std::fs::remove_file(&program).unwrap();
+    }
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // A name that matches no test would succeed as well.
+    assert!(output.status.success() && printed.contains("1 passed"), "on {}: {printed}", path.display());
+}

@@ -1,0 +1,70 @@
+//! The memory that reading a large upload takes. The test measures the process it runs in, so it runs in a child
+//! process.
+
+#![cfg(target_os = "linux")]
+
+use std::fmt::Write as _;
+
+use eduhub::domain::ids::TermId;
+use eduhub::imports::csv::CsvSchedules;
+use eduhub::imports::schedule::{ScheduleOptions, ScheduleReader};
+
+use crate::child_process::{self, RunAs};
+
+/// Size of the file, a quarter of the largest upload: memory must not grow with it, so a larger one only takes longer.
+const FILE_BYTES: usize = 16 * 1024 * 1024;
+/// Memory that reading may add: SQLite's cache of 4 MiB, and buffers.
+const GROWTH_KIB_MAX: u64 = 10 * 1024;
+
+/// Returns the peak of the resident memory so far.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Writes a schedule in which each CRN occurs twice, far apart, and returns its number of rows.
+fn write_schedule(path: &std::path::Path) -> u64 {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    let mut line = "crn,subject,number,title,cap,days,time,room,instructor\n".to_owned();
+    let (mut bytes, mut rows) = (0, 0_u64);
+    while bytes < FILE_BYTES {
+        std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
+        bytes += line.len();
+        line.clear();
+        let crn = rows.wrapping_mul(2_654_435_761) % 100_000;
+        let (hour, room, who) = (8 + rows % 12, rows % 900, rows % 700);
+        writeln!(
+            line,
+            "{crn},MATH,{},On things number {crn},30,MWF,{hour}:00-{hour}:50,Hall {room},Prof {who}",
+            crn % 900
+        )
+        .unwrap();
+        rows += 1;
+    }
+    rows - 1
+}
+
+#[test]
+fn reading_a_large_file_takes_bounded_memory() {
+    let Some(folder) = child_process::path_from_parent() else {
+        let folder = tempfile::tempdir().unwrap();
+        child_process::run(module_path!(), "reading_a_large_file_takes_bounded_memory", folder.path(), RunAs::SameUser);
+        return;
+    };
+    let file = folder.join("upload.csv");
+    let rows = write_schedule(&file);
+    let options =
+        ScheduleOptions { term: Some(TermId::parse("T").unwrap()), map: Vec::new(), zone: jiff::tz::TimeZone::UTC };
+    let before = peak_kib();
+    let read = CsvSchedules::default().read(&file, &folder, &options, &mut |_| true).unwrap();
+    let mut walked = 0;
+    read.each_section(&mut |_| {
+        walked += 1;
+        Ok(())
+    })
+    .unwrap();
+    let grown = peak_kib() - before;
+    assert_eq!((read.rows(), walked), (rows, read.sections()));
+    assert!(grown < GROWTH_KIB_MAX, "it took {grown} KiB");
+}

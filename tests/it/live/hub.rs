@@ -1,0 +1,290 @@
+//! A server with the live side only, around a real store, on a port of its own. The query of a connection names its
+//! user, because these tests are not about identity.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr};
+use actix_web::{App, HttpRequest, HttpServer, web};
+use eduhub::alerts::receipts::ReceiptWriter;
+use eduhub::bus::local::LocalBus;
+use eduhub::bus::{Bus, Event, EventSource};
+use eduhub::clock::{Clock, SystemClock};
+use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
+use eduhub::domain::ids::{Crn, SectionId, TaskId, TermId, UserName};
+use eduhub::domain::import::TaskReport;
+use eduhub::domain::role::Role;
+use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
+use eduhub::domain::term::Term;
+use eduhub::identity::{Caller, Source};
+use eduhub::live::broker::{Broker, DrainAll};
+use eduhub::live::close::Close;
+use eduhub::live::context::{Live, LiveOptions};
+use eduhub::live::presence::{ConnectionLimits, Presence};
+use eduhub::live::relay::Relay;
+use eduhub::live::ws::{self, Opening};
+use eduhub::registration::readmodel::ReadModel;
+use eduhub::store::alerts::AlertStore;
+use eduhub::store::sqlite::{SqliteOptions, SqliteStore};
+use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::support::PATIENCE;
+use crate::support::socket::Socket;
+
+pub(crate) const TERM: &str = "202209";
+/// Sections of the term, so many that a snapshot is split.
+const SECTIONS: u32 = 600;
+
+pub(crate) struct Options {
+    pub(crate) connections_max: usize,
+    pub(crate) heartbeat: Duration,
+}
+
+pub(crate) fn options() -> Options {
+    Options { connections_max: 0, heartbeat: Duration::from_secs(600) }
+}
+
+pub(crate) struct Hub {
+    pub(crate) live: Arc<Live>,
+    address: SocketAddr,
+    store: SqliteStore,
+    bus: LocalBus,
+    broker: Addr<Broker>,
+    runtime: tokio::runtime::Runtime,
+    server: actix_web::dev::ServerHandle,
+    _folder: tempfile::TempDir,
+}
+
+impl Hub {
+    #[expect(clippy::needless_pass_by_value, reason = "made in place by its callers")]
+    pub(crate) fn start(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("live.db");
+        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap();
+        let model = Arc::new(ReadModel::new());
+        model.publish_loaded(term());
+        let limits = ConnectionLimits { all: options.connections_max, ..Default::default() };
+        let live = Arc::new(Live {
+            presence: Arc::new(Presence::new(limits)),
+            alerts: Arc::new(store.clone()),
+            receipts: ReceiptWriter::new(Arc::new(store.clone())),
+            model,
+            clock: Arc::new(SystemClock),
+            is_alive: Box::new(|_| true),
+            options: LiveOptions {
+                seats_tick: Duration::from_millis(5),
+                heartbeat: options.heartbeat,
+                ..LiveOptions::default()
+            },
+        });
+        let presence = live.presence.clone();
+        let bus = LocalBus::new(move |user| presence.is_connected(user));
+        let events = bus.subscribe();
+        let (say, ready) = mpsc::channel();
+        let shared = live.clone();
+        thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let broker = Broker::new(shared.clone(), events).start();
+                let for_relays = broker.clone();
+                let server = HttpServer::new(move || {
+                    let relay = Relay::new(shared.clone(), for_relays.clone()).start();
+                    App::new()
+                        .app_data(web::Data::new(shared.clone()))
+                        .app_data(web::Data::new(relay))
+                        .route("/alerts/ws", web::get().to(upgrade))
+                })
+                .workers(2)
+                .disable_signals()
+                .bind(("127.0.0.1", 0))
+                .unwrap();
+                let address = server.addrs()[0];
+                let server = server.run();
+                say.send((broker, server.handle(), address)).unwrap();
+                server.await.unwrap();
+            });
+        });
+        let (broker, server, address) = ready.recv().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Self { live, address, store, bus, broker, runtime, server, _folder: folder }
+    }
+
+    /// Connects; the query names the user and where to resume.
+    pub(crate) fn connect(&self, query: &str) -> Socket {
+        Socket::connect_to(self.address, &format!("/alerts/ws{query}"), None, &[])
+    }
+
+    pub(crate) fn post(&self, title: &str) -> u64 {
+        self.post_to(&serde_json::json!({"all": true}), title)
+    }
+
+    pub(crate) fn post_to(&self, audience: &Value, text: &str) -> u64 {
+        let now = SystemClock.now();
+        let content = AlertContent {
+            title: text.chars().take(200).collect(),
+            message: text.to_owned(),
+            priority: Priority::Medium,
+            category: Category::System,
+            audience: serde_json::from_value(audience.clone()).unwrap(),
+            starts_at: None,
+            expires_at: None,
+            requires_ack: false,
+        };
+        let id = Uuid::now_v7().to_string();
+        let (source, sender) = ("staff".to_owned(), "test".to_owned());
+        let alert = Alert { id, seq: None, content, source, sender, created_at: now };
+        let alert = self.runtime.block_on(self.store.post(alert, now.to_zoned_datetime(TimeZone::UTC))).unwrap();
+        self.bus.publish(Event::AlertsStored { seq: alert.seq });
+        alert.seq.unwrap()
+    }
+
+    /// Deletes the oldest `count` entries of the alert log.
+    pub(crate) fn forget(&self, count: usize) {
+        let forget = self.store.forget_before(Timestamp::MAX, count);
+        assert_eq!(self.runtime.block_on(forget).unwrap(), count);
+    }
+
+    pub(crate) fn sign_out(&self, user: &str, token: Option<u128>) {
+        let user = UserName::parse(user).unwrap();
+        self.bus.publish(Event::SignedOut { user, token: token.map(Uuid::from_u128) });
+    }
+
+    /// Publishes the progress of an import that has read `rows` rows.
+    pub(crate) fn publish_import(&self, task: &str, rows: u64) {
+        let task = TaskId::parse(task).unwrap();
+        let mut report = TaskReport::new(task, None, 1, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
+        report.rows = rows;
+        self.bus.publish(Event::ImportProgress(Arc::new(report)));
+    }
+
+    pub(crate) fn drain(&self) {
+        self.broker.do_send(DrainAll);
+    }
+
+    /// Publishes a commit in which each of these sections has one more student, and returns its sequence.
+    pub(crate) fn take_seats(&self, crns: &[&str]) -> u64 {
+        take_seats(&self.live.model, crns)
+    }
+
+    /// Publishes commits without a pause for a while, on a thread that returns the last sequence.
+    pub(crate) fn keep_changing_seats(&self) -> JoinHandle<u64> {
+        let model = self.live.model.clone();
+        thread::spawn(move || {
+            let begun = Instant::now();
+            let (mut seq, mut n) = (0, 0u32);
+            while begun.elapsed() < Duration::from_millis(800) {
+                n += 1;
+                seq = take_seats(&model, &[&format!("{}", 10_000 + n % SECTIONS)]);
+            }
+            seq
+        })
+    }
+
+    /// Returns the seats as `GET /api/v1/seats` does, sorted by section.
+    pub(crate) fn seats(&self) -> Vec<Value> {
+        let snapshot = self.live.model.term(&TermId::parse(TERM).unwrap()).unwrap().snapshot();
+        let mut text = Vec::new();
+        eduhub::registration::section_json::push_seat_rows(&mut text, snapshot.rows().map(|row| &row.state));
+        let mut lines: Vec<Value> = serde_json::from_slice(&text).unwrap();
+        lines.sort_by_key(|line| line[0].as_str().unwrap().to_owned());
+        lines
+    }
+
+    pub(crate) fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // The command is sent at once; its end is not awaited.
+        drop(self.server.stop(false));
+    }
+}
+
+async fn upgrade(
+    request: HttpRequest,
+    payload: web::Payload,
+    live: web::Data<Arc<Live>>,
+    relay: web::Data<Addr<Relay>>,
+) -> actix_web::Result<actix_web::HttpResponse> {
+    let url = request.query_string().to_owned();
+    let get = |name: &str| url.split('&').filter_map(|pair| pair.split_once('=')).find(|p| p.0 == name).map(|p| p.1);
+    let caller = match get("user") {
+        Some("bad") => Err(Close::Unauthenticated),
+        None => Ok(None),
+        Some(user) => Ok(Some(Caller {
+            user: UserName::parse(user).unwrap(),
+            role: get("role").and_then(Role::parse).unwrap_or(Role::Student),
+            source: Source::Hub,
+            token_id: Uuid::from_u128(get("token").map_or(0, |t| t.parse().unwrap())),
+            name: user.into(),
+            issued_ms: 0,
+            expires_at: get("expires_ms")
+                .map_or(Timestamp::MAX, |ms| SystemClock.now() + Duration::from_millis(ms.parse().unwrap())),
+            realm: eduhub::domain::realm::Realm::College,
+        })),
+    };
+    let opening = Opening {
+        live: live.get_ref().clone(),
+        relay: relay.get_ref().clone(),
+        caller,
+        address: request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |a| a.ip()),
+        since: get("since").map(|s| s.parse().unwrap()),
+    };
+    ws::open(opening, &request, payload)
+}
+
+fn term() -> LoadedTerm {
+    let id = TermId::parse(TERM).unwrap();
+    let section = |n: u32| {
+        let section = Section {
+            id: SectionId { term: id.clone(), crn: Crn::parse(&(10_000 + n).to_string()).unwrap() },
+            course: format!("TEST {n}").into(),
+            component: "lecture".into(),
+            section: None,
+            title: None,
+            credits: Credits(3_000),
+            instructor: None,
+            method: None,
+            campus: None,
+            meetings: Vec::new(),
+            capacity: 9,
+            waitlist_capacity: 0,
+            status: SectionStatus::Open,
+            linked: Vec::new(),
+            prerequisites: Vec::new(),
+            withdrawn: false,
+        };
+        PublishedSection { state: SectionState::new(Arc::new(section)), line: Arc::from([]) }
+    };
+    LoadedTerm {
+        term: Term::new(id.clone()),
+        seats_seq: 1,
+        sections: (0..SECTIONS).map(section).collect(),
+        students: Vec::new(),
+    }
+}
+
+fn take_seats(model: &ReadModel, crns: &[&str]) -> u64 {
+    let term = model.term(&TermId::parse(TERM).unwrap()).unwrap();
+    let snapshot = term.snapshot();
+    let changed = |crn: &&str| {
+        let row = snapshot.row(&Crn::parse(crn).unwrap()).unwrap();
+        let state = SectionState { enrolled: row.state.enrolled + 1, ..row.state.clone() };
+        PublishedSection { state, line: row.line.clone() }
+    };
+    let seats_seq = snapshot.seq + 1;
+    term.publish(&TermUpdate { seats_seq, sections: crns.iter().map(changed).collect(), ..TermUpdate::default() });
+    seats_seq
+}

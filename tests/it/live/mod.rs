@@ -1,0 +1,405 @@
+//! Broker, relays and WebSocket sessions over real sockets, around a real store and a read model that the test
+//! publishes to: what slow, invalid and resuming clients get, and what the others get meanwhile.
+
+mod hub;
+
+use std::io::{Read, Write};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::PATIENCE;
+use crate::support::socket::Socket;
+use hub::{Hub, TERM, options};
+
+fn alerts(frames: &[Value]) -> Vec<u64> {
+    let is_alert = |f: &&Value| f["type"] == "alert" || f["type"] == "alert_cancelled";
+    frames.iter().filter(is_alert).filter_map(|f| f["seq"].as_u64()).collect()
+}
+
+/// Returns a frame as a client sends it, masked with zeros, which leaves the payload unchanged.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..=125 => bytes.push(0x80 | u8::try_from(len).unwrap()),
+        len @ 126..=0xffff => {
+            bytes.push(0xfe);
+            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+        len => {
+            bytes.push(0xff);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+#[test]
+fn welcome_comes_first_and_live_carries_the_sequence() {
+    let hub = Hub::start(options());
+    hub.post("before");
+    let mut ann = hub.connect("?user=ann");
+    ann.wait_for("live", |f| f["type"] == "live");
+    let [welcome, live] = ann.seen() else { panic!("{:?}", ann.seen()) };
+    assert_eq!((&welcome["type"], &welcome["user"]), (&json!("welcome"), &json!("ann")));
+    assert!(welcome["session"].is_string() && welcome["heartbeat_s"].is_u64() && welcome["now"].is_string());
+    // The sequence is the relay's position: alerts after it are delivered, alerts before it are not.
+    let place = live["seq"].as_u64().expect("a place");
+    let last = hub.post("after");
+    ann.wait_for("the last", |f| f["seq"] == last && f["type"] == "alert");
+    assert_eq!(alerts(ann.seen()), (place + 1..=last).collect::<Vec<_>>());
+    let mut visitor = hub.connect("");
+    assert!(visitor.wait_for("welcome", |f| f["type"] == "welcome")["user"].is_null());
+}
+
+#[test]
+fn a_resuming_client_gets_missed_alerts_once_and_in_order() {
+    let hub = Hub::start(options());
+    for n in 0..40 {
+        hub.post(&format!("missed {n}"));
+    }
+    let mut back = hub.connect("?since=5");
+    // Where replay ends and live delivery begins depends on the relay's position; what arrives does not.
+    back.wait_for("live", |f| f["type"] == "live");
+    assert_eq!(back.seen()[0]["type"], "welcome");
+    for n in 0..40 {
+        hub.post(&format!("live {n}"));
+    }
+    back.wait_for("the last", |f| f["seq"] == 80);
+    assert_eq!(alerts(back.seen()), (6..=80).collect::<Vec<_>>());
+    // Resuming again sends nothing twice; resuming from earlier sends the rest.
+    back.send(&json!({"type": "subscribe", "channels": ["alerts"], "since": 5}));
+    back.wait_for("live again", |f| f["type"] == "live" && f["seq"] == 80);
+    back.send(&json!({"type": "subscribe", "channels": [], "since": 2}));
+    back.wait_for("live again", |f| f["type"] == "live" && f["seq"] == 80);
+    assert_eq!(alerts(back.seen()), (6..=80).chain(3..=5).collect::<Vec<_>>());
+}
+
+#[test]
+fn clients_resuming_during_a_broadcast_get_each_alert_once() {
+    let hub = Hub::start(options());
+    let mut clients = Vec::new();
+    for n in 0..60u64 {
+        hub.post(&n.to_string());
+        if n % 6 == 5 {
+            clients.push((n / 2, hub.connect(&format!("?since={}", n / 2))));
+        }
+    }
+    for (since, client) in &mut clients {
+        client.wait_for("the last", |f| f["type"] == "alert" && f["seq"] == 60);
+        assert_eq!(alerts(client.seen()), (*since + 1..=60).collect::<Vec<_>>(), "since {since}");
+    }
+}
+
+#[test]
+fn an_unavailable_resume_point_is_announced_as_a_gap() {
+    let hub = Hub::start(options());
+    for n in 0..10 {
+        hub.post(&n.to_string());
+    }
+    hub.forget(4);
+    let mut old = hub.connect("?since=2");
+    assert_eq!(old.wait_for("a gap", |f| f["type"] == "gap"), json!({"type": "gap", "from": 3, "to": 4}));
+    let mut ahead = hub.connect("?since=99");
+    assert_eq!(ahead.wait_for("a gap", |f| f["type"] == "gap"), json!({"type": "gap", "from": 99, "to": 10}));
+    for client in [&mut old, &mut ahead] {
+        client.wait_for("live", |f| f["type"] == "live");
+        // What the relay had not delivered yet when the client joined comes after `live`.
+        if alerts(client.seen()).last() != Some(&10) {
+            client.wait_for("the last", |f| f["type"] == "alert" && f["seq"] == 10);
+        }
+        assert_eq!(alerts(client.seen()), (5..=10).collect::<Vec<_>>());
+        assert_eq!(client.seen()[1]["type"], "gap", "before the alerts after the gap");
+    }
+}
+
+#[test]
+fn an_alert_reaches_its_audience_only() {
+    let hub = Hub::start(options());
+    let (mut ann, mut bob, mut visitor) = (hub.connect("?user=ann"), hub.connect("?user=bob"), hub.connect(""));
+    for client in [&mut ann, &mut bob, &mut visitor] {
+        client.wait_for("live", |f| f["type"] == "live");
+    }
+    let secret = hub.post_to(&json!({"users": ["ann"]}), "for ann");
+    let students = hub.post_to(&json!({"roles": ["student"]}), "for students");
+    let everyone = hub.post("for all");
+    for (client, expected) in [
+        (&mut ann, vec![secret, students, everyone]),
+        (&mut bob, vec![students, everyone]),
+        (&mut visitor, vec![everyone]),
+    ] {
+        client.wait_for("the last", |f| f["seq"] == everyone);
+        assert_eq!(alerts(client.seen()), expected);
+    }
+    let mut replayed = hub.connect("?since=0&user=bob");
+    replayed.wait_for("live", |f| f["type"] == "live");
+    assert_eq!(alerts(replayed.seen()), [students, everyone]);
+}
+
+#[test]
+fn no_change_is_lost_between_a_snapshot_and_the_next_tick() {
+    let hub = Hub::start(options());
+    let writer = hub.keep_changing_seats();
+    let mut clients: Vec<Socket> = (0..8).map(|_| hub.connect("")).collect();
+    for client in &mut clients {
+        client.send(&json!({"type": "subscribe", "channels": [format!("seats:{TERM}")]}));
+    }
+    let last = writer.join().unwrap();
+    for client in &mut clients {
+        client.wait_for("the last seats", |f| f["type"] == "seats" && f["seq"] == last);
+        let mut seats: std::collections::BTreeMap<String, Value> = Default::default();
+        let mut seq = 0;
+        for frame in client.seen().iter().filter(|f| f["seats"].is_array()) {
+            assert!(frame["seq"].as_u64().unwrap() >= seq, "seats never go back");
+            seq = frame["seq"].as_u64().unwrap();
+            for line in frame["seats"].as_array().unwrap() {
+                seats.insert(line[0].as_str().unwrap().to_owned(), line.clone());
+            }
+        }
+        assert_eq!(seats.into_values().collect::<Vec<_>>(), hub.seats(), "the client's view equals the seats");
+    }
+}
+
+#[test]
+fn changes_of_watched_sections_arrive_in_one_frame() {
+    let hub = Hub::start(options());
+    let mut client = hub.connect("");
+    client.subscribe(&[&format!("section:{TERM}-10000"), &format!("section:{TERM}-10001")]);
+    hub.take_seats(&["10000", "10001", "10002"]);
+    let frame = client.wait_for("seats", |f| f["type"] == "seats");
+    assert_eq!(frame["seats"], json!([[format!("{TERM}-10000"), 9, 1, 0, 8], [format!("{TERM}-10001"), 9, 1, 0, 8]]));
+    client.send(&json!({"type": "unsubscribe", "channels": [format!("section:{TERM}-10000")]}));
+    client.send(&json!({"type": "ping"}));
+    client.wait_for("pong", |f| f["type"] == "pong");
+    hub.take_seats(&["10000", "10001"]);
+    let frame = client.wait_for("seats", |f| f["type"] == "seats");
+    assert_eq!(frame["seats"], json!([[format!("{TERM}-10001"), 9, 2, 0, 7]]));
+}
+
+#[test]
+fn seats_since_sends_changes_and_long_snapshots_are_split() {
+    let hub = Hub::start(options());
+    let seq = hub.take_seats(&["10003"]);
+    let channel = format!("seats:{TERM}");
+    let mut client = hub.connect("");
+    client.send(&json!({"type": "subscribe", "channels": [channel], "seats_since": seq - 1}));
+    let frame = client.wait_for("subscribed", |f| f["type"] == "subscribed");
+    assert_eq!((&frame["seq"], frame["seats"].as_array().unwrap().len()), (&json!(seq), 1));
+    let mut whole = hub.connect("");
+    whole.send(&json!({"type": "subscribe", "channels": [channel]}));
+    let mut lines = 0;
+    while lines < hub.seats().len() {
+        let frame = whole.wait_for("more", |f| f["seats"].is_array());
+        assert!(frame.to_string().len() <= 8_192);
+        lines += frame["seats"].as_array().unwrap().len();
+    }
+    assert!(whole.seen().iter().filter(|f| f["seats"].is_array()).count() > 1, "several pieces");
+}
+
+#[test]
+fn invalid_subscriptions_are_errors_and_keep_the_connection() {
+    let hub = Hub::start(options());
+    let mut visitor = hub.connect("");
+    let cases = [
+        (json!({"type": "subscribe", "channels": ["import:1"]}), "forbidden"),
+        (json!({"type": "subscribe", "channels": ["me"]}), "forbidden"),
+        (json!({"type": "subscribe", "channels": ["nonsense"]}), "invalid"),
+        (json!({"type": "subscribe", "channels": ["seats:190001"]}), "not_found"),
+        (json!({"type": "subscribe", "channels": [format!("section:{TERM}-1")]}), "not_found"),
+        (json!({"type": "dance"}), "invalid"),
+        (json!([]), "bad_request"),
+    ];
+    for (frame, code) in cases {
+        visitor.send(&frame);
+        assert_eq!(visitor.wait_for("an error", |f| f["type"] == "error")["code"], code, "{frame}");
+    }
+    visitor.send_raw(Message::text("{"));
+    assert_eq!(visitor.wait_for("an error", |f| f["type"] == "error")["code"], "bad_request");
+    visitor.send(&json!({"type": "ping"}));
+    visitor.wait_for("pong", |f| f["type"] == "pong");
+    let mut staff = hub.connect("?user=eve&role=staff");
+    staff.subscribe(&["import:1"]);
+    hub.publish_import("1", 7);
+    assert_eq!(staff.wait_for("progress", |f| f["type"] == "import")["rows"], 7);
+}
+
+#[test]
+fn protocol_violations_are_closed_with_their_code() {
+    let hub = Hub::start(options());
+    let mut huge = vec![0x81, 0xff];
+    huge.extend((1u64 << 32).to_be_bytes());
+    huge.extend([0; 4]);
+    let half = vec![b' '; 40_000];
+    let cases: [(&str, Vec<u8>, u16); 8] = [
+        ("a frame of 4 GiB", huge, 1009),
+        ("65 KiB that are sent", frame(0x81, &[b' '; 65 * 1024]), 1009),
+        ("fragments that add up", [frame(0x01, &half), frame(0x80, &half)].concat(), 1009),
+        ("binary", frame(0x82, b"x"), 1003),
+        ("bad UTF-8", frame(0x81, b"\xff\xfe"), 1007),
+        ("bad UTF-8 in fragments", [frame(0x01, b"\xff"), frame(0x80, b"x")].concat(), 1007),
+        ("an unmasked frame", vec![0x81, 0x02, b'{', b'}'], 1002),
+        ("a reserved bit", frame(0xc1, b"{}"), 1002),
+    ];
+    for (what, bytes, code) in cases {
+        let mut client = hub.connect("");
+        client.wait_for("live", |f| f["type"] == "live");
+        client.stream().write_all(&bytes).unwrap();
+        assert_eq!(client.wait_for_close().0, code, "{what}");
+    }
+    hub.wait_until("all of them are forgotten", || hub.live.presence.is_empty());
+}
+
+#[test]
+fn a_fragmented_message_with_a_ping_between_is_one_message() {
+    let hub = Hub::start(options());
+    let mut client = hub.connect("");
+    let bytes =
+        [frame(0x01, br#"{"type":"#), frame(0x89, b"hello"), frame(0x00, br#""pi"#), frame(0x80, br#"ng"}"#)].concat();
+    client.stream().write_all(&bytes).unwrap();
+    client.wait_for("pong", |f| f["type"] == "pong");
+    let padded = format!("{}{}", " ".repeat(64 * 1024 - 15), r#"{"type":"ping"}"#);
+    client.send_raw(Message::text(padded));
+    client.wait_for("pong", |f| f["type"] == "pong");
+}
+
+#[test]
+fn many_small_frames_at_once_are_all_answered() {
+    let hub = Hub::start(options());
+    let mut client = hub.connect("");
+    client.stream().write_all(&frame(0x81, br#"{"type":"ping"}"#).repeat(3_000)).unwrap();
+    for _ in 0..3_000 {
+        client.wait_for("pong", |f| f["type"] == "pong");
+    }
+}
+
+#[test]
+fn a_slow_reader_is_evicted_while_others_get_everything() {
+    let hub = Hub::start(options());
+    let mut slow = hub.connect("");
+    let mut quick = hub.connect("");
+    for client in [&mut slow, &mut quick] {
+        client.wait_for("live", |f| f["type"] == "live");
+    }
+    let mut sent = 0;
+    let message = "x".repeat(2_000);
+    hub.wait_until("the slow one is evicted", || {
+        // The quick client reads, the slow one does not.
+        let seq = hub.post(&message);
+        quick.wait_for("the alert", |f| f["seq"] == seq);
+        sent += 1;
+        hub.live.presence.evicted.load(Ordering::Relaxed) == 1
+    });
+    assert_eq!(alerts(quick.seen()), (1..=sent).collect::<Vec<_>>());
+    let (code, _) = slow.wait_for_close();
+    assert_eq!(code, 4008);
+    assert_eq!(hub.live.presence.len(), 1);
+}
+
+#[test]
+fn an_evicted_client_resumes_with_every_alert_once() {
+    let hub = Hub::start(options());
+    let mut slow = hub.connect("");
+    slow.wait_for("live", |f| f["type"] == "live");
+    let message = "x".repeat(2_000);
+    let mut last = 0;
+    hub.wait_until("it is evicted", || {
+        last = hub.post(&message);
+        hub.live.presence.evicted.load(Ordering::Relaxed) == 1
+    });
+    assert_eq!(slow.wait_for_close().0, 4008);
+    let got = slow.seen();
+    let place = alerts(got).last().copied().unwrap_or(0);
+    let mut back = hub.connect(&format!("?since={place}"));
+    back.wait_for("live", |f| f["type"] == "live");
+    let all: Vec<u64> = alerts(got).into_iter().chain(alerts(back.seen())).collect();
+    assert_eq!(all, (1..=last).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_sign_out_closes_the_connections_of_its_token_only() {
+    let hub = Hub::start(options());
+    let mut first = hub.connect("?user=ann&token=1");
+    let mut second = hub.connect("?user=ann&token=2");
+    for client in [&mut first, &mut second] {
+        client.wait_for("live", |f| f["type"] == "live");
+    }
+    hub.sign_out("ann", Some(1));
+    assert_eq!(first.wait_for_close().0, 4003);
+    second.send(&json!({"type": "ping"}));
+    second.wait_for("pong", |f| f["type"] == "pong");
+    hub.sign_out("ann", None);
+    assert_eq!(second.wait_for_close().0, 4003);
+}
+
+#[test]
+fn an_expired_or_invalid_token_closes_with_4001() {
+    let hub = Hub::start(options());
+    let mut short = hub.connect("?user=ann&expires_ms=1500");
+    short.wait_for("live", |f| f["type"] == "live");
+    assert_eq!(short.wait_for_close().0, 4001);
+    assert_eq!(hub.connect("?user=bad").wait_for_close().0, 4001);
+}
+
+#[test]
+fn a_connection_over_the_limit_is_closed_with_4009() {
+    let hub = Hub::start(hub::Options { connections_max: 2, ..options() });
+    let mut first = hub.connect("");
+    first.wait_for("live", |f| f["type"] == "live");
+    let mut second = hub.connect("");
+    second.wait_for("live", |f| f["type"] == "live");
+    assert_eq!(hub.connect("").wait_for_close().0, 4009);
+    drop(first);
+    hub.wait_until("a place is free", || hub.live.presence.len() == 1);
+    hub.connect("").wait_for("live", |f| f["type"] == "live");
+}
+
+#[test]
+fn a_silent_client_is_reaped() {
+    let hub = Hub::start(hub::Options { heartbeat: Duration::from_millis(700), ..options() });
+    // It reads nothing from now on, so that no ping is answered.
+    let mut silent = hub.connect("");
+    silent.wait_for("live", |f| f["type"] == "live");
+    let mut alive = hub.connect("");
+    let deadline = Instant::now() + PATIENCE;
+    while hub.live.presence.len() > 1 {
+        assert!(Instant::now() < deadline);
+        alive.send(&json!({"type": "ping"}));
+        alive.wait_for("pong", |f| f["type"] == "pong");
+    }
+    assert_eq!(hub.live.presence.reaped.load(Ordering::Relaxed), 1);
+    assert!(hub.live.presence.sessions()[0].rtt_ms().is_some(), "the other one answers pings");
+}
+
+#[test]
+fn a_shutdown_closes_all_with_1012_and_a_retry_delay() {
+    let hub = Hub::start(options());
+    let mut clients: Vec<Socket> = (0..5).map(|_| hub.connect("")).collect();
+    for client in &mut clients {
+        client.wait_for("live", |f| f["type"] == "live");
+    }
+    hub.drain();
+    for client in &mut clients {
+        let (code, reason) = client.wait_for_close();
+        let retry_ms = serde_json::from_str::<Value>(&reason).unwrap()["retry_ms"].as_u64().unwrap();
+        assert_eq!((code, (500..=20_000).contains(&retry_ms)), (1012, true));
+    }
+    assert_eq!(hub.connect("").wait_for_close().0, 1012, "no new connection is accepted");
+    assert!(hub.live.presence.is_empty());
+}
+
+#[test]
+fn the_hub_answers_a_close_frame_and_disconnects() {
+    let hub = Hub::start(options());
+    let mut client = hub.connect("");
+    client.wait_for("live", |f| f["type"] == "live");
+    client.stream().write_all(&frame(0x88, &1000u16.to_be_bytes())).unwrap();
+    assert_eq!(client.wait_for_close().0, 1000);
+    client.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut rest = Vec::new();
+    client.stream().read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty());
+}

@@ -1,0 +1,31 @@
+//! Tests in this process, through the library: no server process and no Plone.
+//!
+//! - [`domain`]: the rules of registration, one case a row
+//! - [`model`]: generated histories against an independent model of the contract
+//! - [`registrar`]: ordering, commits and failures between callers and the store
+//! - [`read_model`]: the snapshots that readers see
+//! - [`store`]: the contract of every store, run against the embedded one
+//! - [`live`]: WebSocket sessions, relays and the broker over real sockets
+//! - [`imports`]: import tasks against a real store
+//! - [`import_memory`]: the memory that reading a large file takes
+//! - [`openapi`]: the description of the HTTP interface against the routes
+//!
+//! [`college`] and [`child_process`] are helpers. A test that measures or limits its own process runs in a child
+//! process; see [`child_process`].
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test, which is the intent")]
+
+mod child_process;
+mod college;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod domain;
+mod import_memory;
+mod imports;
+mod live;
+mod model;
+mod openapi;
+mod read_model;
+mod registrar;
+mod store;

@@ -1,0 +1,175 @@
+//! Generated histories of a small college in which students compete for few seats.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, TermPatch};
+use eduhub::domain::ids::Crn;
+use eduhub::domain::meeting::{Days, Meeting};
+use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
+use jiff::civil::{date, time};
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::college::{crn, minute, section, user};
+
+/// Sections of an import file, with the totals that it gives.
+pub(crate) type File = Vec<(SectionState, Option<(u32, u32)>)>;
+
+/// One step of a history.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// A command.
+    Ask(Command),
+    /// An import.
+    Import { sections: File, forced: bool },
+    /// This many minutes pass.
+    Wait(i64),
+    /// The hub restarts.
+    Restart,
+}
+
+/// A college, and everything that happens in it.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    pub(crate) credit_limit: u32,
+    pub(crate) catalogue: File,
+    pub(crate) steps: Vec<Step>,
+}
+
+const CRNS: [&str; 7] = ["1", "2", "3", "4", "5", "6", "7"];
+const STUDENTS: [&str; 5] = ["ana", "bob", "cyd", "dan", "eve"];
+
+fn any_crn() -> impl Strategy<Value = Crn> {
+    // One of them does not exist and must not be found.
+    prop_oneof![30 => proptest::sample::select(&CRNS[..]), 1 => Just("404")].prop_map(crn)
+}
+
+fn any_student() -> impl Strategy<Value = eduhub::domain::ids::UserName> {
+    proptest::sample::select(&STUDENTS[..]).prop_map(user)
+}
+
+fn any_meeting() -> impl Strategy<Value = Meeting> {
+    let dates = prop_oneof![
+        3 => Just((None, None)),
+        1 => Just((Some(date(2027, 9, 1)), Some(date(2027, 9, 10)))),
+        1 => Just((Some(date(2027, 9, 11)), None)),
+        1 => Just((None, Some(date(2027, 9, 12)))),
+    ];
+    (1u8..4, 9i8..13, 1i8..3, dates, 0u8..12).prop_map(|(days, from, hours, (starts_on, ends_on), unknown)| Meeting {
+        days: if unknown == 0 { Days::NONE } else { Days::from_bits(days) },
+        start: (unknown != 1).then(|| time(from, 0, 0, 0)),
+        end: Some(time(from + hours, 0, 0, 0)),
+        starts_on,
+        ends_on,
+        location: None,
+    })
+}
+
+fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
+    let course = proptest::sample::select(&["MATH 1", "CHEM 1", "ART 1", "LAW 1"][..]);
+    let component = prop_oneof![3 => Just("lecture"), 1 => Just("lab")];
+    let credits = proptest::sample::select(&[0u32, 1_000, 3_000, 3_000, 4_500][..]);
+    (course, component, credits, vec(any_meeting(), 0..=2), 0u32..3, 0u32..4).prop_map(
+        move |(course, component, credits, meetings, seats, line)| {
+            let mut made = section(number).course(course).component(component).seats(seats).line(line).0;
+            let definition = Arc::make_mut(&mut made.section);
+            definition.credits = Credits(credits);
+            definition.meetings = meetings;
+            made
+        },
+    )
+}
+
+fn any_file(sections: usize) -> impl Strategy<Value = File> {
+    let numbers = proptest::sample::select(&CRNS[..]);
+    let row =
+        numbers.prop_flat_map(|number| (Just(number), any_section(number), option::weighted(0.5, (0u32..3, 0u32..2))));
+    vec(row, 1..=sections).prop_map(|rows| {
+        let once: BTreeMap<_, _> = rows.into_iter().map(|(number, s, totals)| (number, (s, totals))).collect();
+        once.into_values().collect()
+    })
+}
+
+fn any_catalogue() -> impl Strategy<Value = File> {
+    Vec::from(
+        CRNS.map(|number| any_section(number).prop_flat_map(|s| (Just(s), option::weighted(0.3, (0u32..3, 0u32..2))))),
+    )
+}
+
+fn any_batch() -> impl Strategy<Value = Command> {
+    let crns = || btree_set(any_crn(), 0..=3);
+    (any_student(), crns(), crns(), any::<bool>(), any::<bool>()).prop_map(
+        |(student, add, mut drop, swap, waitlist)| {
+            drop.retain(|c| !add.contains(c));
+            let (add, drop) = (add.into_iter().collect(), drop.into_iter().rev().collect());
+            Command::Batch(Batch { student, add, drop, swap, waitlist })
+        },
+    )
+}
+
+fn any_patch() -> impl Strategy<Value = Command> {
+    let status = proptest::sample::select(
+        &[SectionStatus::Open, SectionStatus::Open, SectionStatus::Closed, SectionStatus::Cancelled][..],
+    );
+    let number = |weight| option::weighted(weight, 0u32..4);
+    (any_crn(), number(0.5), number(0.2), option::weighted(0.4, status), number(0.2), number(0.2)).prop_map(
+        |(crn, capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted)| Command::PatchSection {
+            crn,
+            patch: SectionPatch { capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted },
+        },
+    )
+}
+
+fn any_edits() -> impl Strategy<Value = Command> {
+    let one = proptest::sample::select(&CRNS[..]).prop_flat_map(|number| {
+        let one = move || (any_section(number), any::<bool>());
+        (one(), one(), proptest::bool::weighted(0.9), 0u8..3)
+    });
+    let edit = one.prop_map(|((seen, gone), (wanted, goes), known, same)| {
+        let withdrawn = |state: SectionState, withdrawn| Section { withdrawn, ..(*state.section).clone() };
+        let (seen, mut wanted) = (withdrawn(seen, gone), withdrawn(wanted, goes));
+        // Most edits change a field or two.
+        if same > 0 {
+            wanted = Section { withdrawn: goes, capacity: wanted.capacity, ..seen.clone() };
+        }
+        SectionEdit { seen: known.then(|| Arc::new(seen)), wanted: Arc::new(wanted) }
+    });
+    vec(edit, 1..4).prop_map(|edits| {
+        let once: BTreeMap<_, _> = edits.into_iter().map(|edit| (edit.wanted.id.clone(), edit)).collect();
+        Command::PutSections(once.into_values().collect())
+    })
+}
+
+fn any_window() -> impl Strategy<Value = Command> {
+    let end = || option::weighted(0.7, option::weighted(0.8, 0i64..200).prop_map(|at| at.map(minute)));
+    (prop_oneof![3 => Just(Some(Some(minute(0)))), 1 => end()], end())
+        .prop_map(|(opens_at, closes_at)| Command::PutTerm(TermPatch { opens_at, closes_at, ..TermPatch::default() }))
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let register = (any_student(), any_crn(), proptest::bool::weighted(0.7))
+        .prop_map(|(student, crn, waitlist)| Command::Register { student, crn, waitlist });
+    let drop = (any_student(), any_crn()).prop_map(|(student, crn)| Command::Drop { student, crn });
+    prop_oneof![
+        50 => register.prop_map(Step::Ask),
+        16 => drop.prop_map(Step::Ask),
+        14 => any_batch().prop_map(Step::Ask),
+        14 => any_patch().prop_map(Step::Ask),
+        2 => any_window().prop_map(Step::Ask),
+        7 => any_edits().prop_map(Step::Ask),
+        7 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
+        10 => (0i64..4).prop_map(Step::Wait),
+        2 => Just(Step::Restart),
+    ]
+}
+
+pub(crate) fn any_history() -> impl Strategy<Value = History> {
+    let limit = prop_oneof![1 => Just(0u32), 4 => 2_000u32..7_000];
+    (limit, any_catalogue(), vec(any_step(), 10..80)).prop_map(|(credit_limit, catalogue, steps)| History {
+        credit_limit,
+        catalogue,
+        steps,
+    })
+}

@@ -1,0 +1,46 @@
+//! Real replies, written as the naive model writes them.
+
+use eduhub::domain::outcome::{Outcome, Refusal, RequestOutcome};
+
+/// Returns a real reply as the naive model writes it.
+pub(crate) fn answer_in_words(answer: &Outcome) -> Vec<String> {
+    match answer {
+        Outcome::Request(outcome) => vec![outcome_in_words(outcome)],
+        Outcome::Batch(results) => {
+            results.iter().map(|(crn, outcome)| format!("{crn} {}", outcome_in_words(outcome))).collect()
+        }
+        Outcome::SectionChanged => vec!["section changed".to_owned()],
+        Outcome::TermChanged => vec!["term changed".to_owned()],
+        Outcome::Imported(t) => vec![format!("imported {} {} {}", t.created, t.updated, t.unchanged)],
+        Outcome::NoSuchSection => vec!["no such section".to_owned()],
+        Outcome::Settled => vec!["settled".to_owned()],
+    }
+}
+
+fn outcome_in_words(outcome: &RequestOutcome) -> String {
+    match outcome {
+        RequestOutcome::Done(r) => {
+            let fresh = if r.fresh { "new" } else { "as before" };
+            format!("{} {:?} {} {} {fresh}", r.standing.as_str(), r.position, r.credits.0, r.at)
+        }
+        RequestOutcome::NotFound => "not found".to_owned(),
+        RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
+        RequestOutcome::Refused(refusal) => match refusal {
+            Refusal::RegistrationClosed { opens_at, closes_at } => {
+                format!("registration_closed {opens_at:?} {closes_at:?}")
+            }
+            Refusal::SectionCancelled => "section_cancelled".to_owned(),
+            Refusal::SectionClosed => "section_closed".to_owned(),
+            Refusal::AlreadyInCourse { conflicts_with, .. } => format!("already_in_course {}", conflicts_with.crn),
+            Refusal::TimeConflict { conflicts_with } => {
+                let crns: Vec<&str> = conflicts_with.iter().map(|id| id.crn.as_str()).collect();
+                format!("time_conflict {}", crns.join(","))
+            }
+            Refusal::CreditLimit { credits, wanted, limit } => {
+                format!("credit_limit {} {} {}", credits.0, wanted.0, limit.0)
+            }
+            Refusal::SectionFull { waitlist_open, waitlisted } => format!("section_full {waitlist_open} {waitlisted}"),
+            Refusal::WaitlistFull { waitlisted } => format!("waitlist_full {waitlisted}"),
+        },
+    }
+}

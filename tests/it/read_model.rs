@@ -1,0 +1,177 @@
+//! Published snapshots of a term: each commit is visible as a whole, earlier snapshots do not change, and an updated
+//! snapshot equals a rebuilt one.
+
+use std::collections::BTreeMap;
+
+use eduhub::domain::registration::{Registration, Standing};
+use eduhub::domain::role::Role;
+use eduhub::domain::section::{SectionState, SectionStatus};
+use eduhub::registration::readmodel::{ReadModel, Snapshot};
+use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
+
+use crate::college::{Make, crn, minute, section, term, term_id, user};
+
+fn published(make: Make) -> PublishedSection {
+    PublishedSection { state: make.0, line: [].into() }
+}
+
+fn numbered(number: u32) -> Make {
+    section(&format!("{number:04}")).course(&format!("COURSE {}", number % 7))
+}
+
+/// Returns the contents of a snapshot: its sections in list order, and the sequence of each by CRN.
+fn shown(snapshot: &Snapshot) -> (Vec<SectionState>, BTreeMap<String, u64>) {
+    let listed: Vec<SectionState> = snapshot.rows_in_order().map(|row| row.state.clone()).collect();
+    let found = snapshot.rows().map(|row| {
+        let by_crn = snapshot.row(&row.state.section.id.crn).unwrap();
+        assert_eq!(by_crn.state, row.state, "found by CRN");
+        (row.state.section.id.crn.to_string(), row.seq)
+    });
+    let found = found.collect();
+    assert_eq!(listed.len(), snapshot.len());
+    (listed, found)
+}
+
+#[test]
+fn an_updated_snapshot_equals_a_rebuilt_one() {
+    // There are more sections than fit in one shared chunk. Then some are added, moved in the list, and changed.
+    let mut all: BTreeMap<u32, Make> = (0..150).map(|n| (n, numbered(n))).collect();
+    let scratch = |all: &BTreeMap<u32, Make>, seq| {
+        let sections = all.values().map(|m| published(Make(m.0.clone()))).collect();
+        Snapshot::new(term(), seq, sections)
+    };
+    let mut snapshot = scratch(&all, 1);
+    let mut kept = vec![(snapshot.clone(), shown(&snapshot))];
+    let commits: [&[(u32, u32)]; 4] =
+        [&[(3, 30), (149, 9)], &[(150, 1), (151, 2)], &[(64, 5)], &[(190, 1), (0, 7), (191, 1)]];
+    for (commit, seq) in commits.iter().zip(2u64..) {
+        let changed: Vec<PublishedSection> = commit
+            .iter()
+            .map(|(number, seats)| {
+                let make = numbered(*number).seats(*seats).course(&format!("AAA {seats}"));
+                all.insert(*number, Make(make.0.clone()));
+                published(make)
+            })
+            .collect();
+        let named: Vec<String> = changed.iter().map(|s| s.state.section.id.crn.to_string()).collect();
+        snapshot = snapshot.after(seq, None, &changed);
+        assert_eq!(shown(&snapshot).0, shown(&scratch(&all, seq)).0);
+        let mut news: Vec<String> =
+            snapshot.rows_since(seq - 1).map(|row| row.state.section.id.crn.to_string()).collect();
+        news.sort();
+        let mut expected = named;
+        expected.sort();
+        assert_eq!(news, expected, "the sections changed since the commit before");
+        assert_eq!(snapshot.rows_since(seq).count(), 0);
+        kept.push((snapshot.clone(), shown(&snapshot)));
+    }
+    for (snapshot, as_it_was) in kept {
+        assert_eq!(shown(&snapshot), as_it_was, "a reader's snapshot never changes");
+    }
+}
+
+#[test]
+fn readers_never_see_a_partly_published_commit() {
+    // Each commit enrols one more student in both sections, so their counts are always equal.
+    let model = ReadModel::new();
+    let loaded = LoadedTerm {
+        term: term(),
+        seats_seq: 0,
+        sections: vec![published(section("A").seats(5_000)), published(section("B").seats(5_000))],
+        students: Vec::new(),
+    };
+    let term = model.publish_loaded(loaded);
+    let commits = 2_000u32;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while last < u64::from(commits) {
+                    let snapshot = model.term(&term_id()).unwrap().snapshot();
+                    let enrolled = |of| snapshot.row(&crn(of)).unwrap().state.enrolled;
+                    assert_eq!((enrolled("A"), enrolled("B")), (u32::try_from(snapshot.seq).unwrap(), enrolled("A")));
+                    assert!(snapshot.seq >= last, "the sequence went back");
+                    last = snapshot.seq;
+                    if last > 0 {
+                        let held = term.registrations(&user("ana")).expect("a seat that is taken belongs to a student");
+                        assert!(held[0].at >= minute(i64::try_from(last).unwrap()));
+                    }
+                }
+            });
+        }
+        for seq in 1..=commits {
+            let taken = |of: &str| {
+                let mut make = section(of).seats(5_000);
+                make.0.enrolled = seq;
+                published(make)
+            };
+            let at = minute(i64::from(seq));
+            let seat = Registration { crn: crn("A"), standing: Standing::Enrolled, place: 0, at, passed: None };
+            term.publish(&TermUpdate {
+                seats_seq: u64::from(seq),
+                sections: vec![taken("A"), taken("B")],
+                students: vec![(user("ana"), [seat].into())],
+                ..TermUpdate::default()
+            });
+        }
+    });
+}
+
+#[test]
+fn credits_count_enrolled_sections_that_are_not_cancelled() {
+    let seat = |of: &str, standing| Registration { crn: crn(of), standing, place: 1, at: minute(1), passed: None };
+    let sections = [
+        section("A").credits(1_500),
+        section("B").credits(3_000),
+        section("GONE").credits(9_000).status(SectionStatus::Cancelled),
+        section("WAIT").credits(9_000),
+        section("LEFT").credits(9_000),
+    ];
+    let held = [
+        seat("A", Standing::Enrolled),
+        seat("B", Standing::Enrolled),
+        seat("GONE", Standing::Enrolled),
+        seat("WAIT", Standing::Waitlisted),
+        seat("LEFT", Standing::Dropped),
+    ];
+    let loaded = LoadedTerm {
+        term: term(),
+        seats_seq: 1,
+        sections: sections.into_iter().map(published).collect(),
+        students: vec![(user("ana"), held.into())],
+    };
+    let term = ReadModel::new().publish_loaded(loaded);
+    assert_eq!(term.enrolled_credits(&user("ana")).0, 4_500);
+    assert_eq!(term.enrolled_credits(&user("nobody")).0, 0);
+}
+
+#[test]
+fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
+    let model = ReadModel::new();
+    let held = Registration { crn: crn("GONE"), standing: Standing::Waitlisted, place: 1, at: minute(1), passed: None };
+    let dropped = Registration { standing: Standing::Dropped, place: 0, ..held.clone() };
+    model.publish_loaded(LoadedTerm {
+        term: term(),
+        seats_seq: 1,
+        sections: vec![published(section("GONE").with(|s| s.withdrawn = true)), published(section("HERE"))],
+        students: vec![(user("ann"), [held].into()), (user("bob"), [dropped].into())],
+    });
+    let found = |of: &str, who: Option<(&str, Role)>| {
+        let who = who.map(|(name, role)| (user(name), role));
+        model.section_for(&crate::college::id(of), who.as_ref().map(|(user, role)| (user, *role))).is_some()
+    };
+    let table = [
+        (None, false),
+        (Some(("ann", Role::Student)), true),
+        (Some(("bob", Role::Student)), false),
+        (Some(("sam", Role::Staff)), true),
+        (Some(("ada", Role::Admin)), true),
+    ];
+    for (who, expected) in table {
+        assert_eq!(found("GONE", who), expected, "{who:?}");
+        assert!(found("HERE", who), "{who:?}");
+    }
+    let snapshot = model.term(&term_id()).unwrap().snapshot();
+    let listed: Vec<_> = snapshot.listed_rows().map(|row| row.state.section.id.crn.as_str()).collect();
+    assert_eq!(listed, ["HERE"]);
+}

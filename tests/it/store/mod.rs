@@ -1,0 +1,79 @@
+//! The contract suite of every store, written against the ports. A new kind of store joins it with a [`house::House`]
+//! of its own and one line at the end of this file. Tests of one kind alone are in a file of their own.
+
+mod histories;
+mod house;
+mod members;
+mod outbox;
+mod sqlite;
+mod suite;
+
+/// Defines the suite for one kind of store.
+macro_rules! store_contract {
+    ($name:ident, $house:ty: $($suite:ident: $($promise:ident)*;)*) => {
+        mod $name {
+            $($(#[test]
+            fn $promise() {
+                crate::store::$suite::$promise::<$house>();
+            })*)*
+
+            #[test]
+            fn generated_histories_agree_with_a_term_in_memory() {
+                crate::store::histories::play_all::<$house>();
+            }
+        }
+    };
+}
+
+/// Lists every promise of [`suite`], [`outbox`] and [`members`], for each kind of store.
+macro_rules! stores {
+    ($($name:ident = $house:ty),*) => {
+        $(store_contract! { $name, $house:
+            suite:
+            answered_commands_survive_reopening
+            a_loaded_term_equals_what_was_published
+            a_batch_is_atomic
+            a_refused_batch_does_not_affect_another_term
+            the_seat_sequence_grows_by_one_per_change
+            an_unknown_term_loads_empty_and_closed
+            a_batch_for_an_unloaded_term_is_refused
+            commands_of_a_batch_see_the_changes_before_them
+            staged_sections_are_invisible_until_they_are_applied
+            staged_sections_never_applied_are_discarded
+            pruning_replaced_sections_changes_nothing_visible
+            edits_made_while_an_import_was_staged_are_kept
+            edits_are_kept_when_a_registration_shares_the_batch
+            alerts_are_stored_with_their_batch
+            a_refused_batch_stores_no_alert;
+            outbox:
+            each_section_of_a_commit_is_marked_once
+            a_roster_change_with_equal_counts_is_marked
+            uncommitted_changes_are_not_marked
+            an_entry_is_read_with_its_section_item_and_roster
+            an_entry_is_deleted_only_in_the_version_that_was_sent
+            creation_fields_are_kept_until_the_item_is_known
+            a_failed_entry_is_due_at_its_retry_time
+            a_refused_entry_waits_for_a_change_or_a_resend
+            entries_with_an_item_are_due_first
+            entries_in_flight_are_not_returned_again
+            entries_of_a_deleted_item_are_removed
+            a_pull_during_a_write_keeps_the_fields_it_read
+            a_write_during_a_pull_keeps_the_fields_it_wrote
+            items_and_notes_are_read_back_unchanged
+            unknown_sections_are_not_marked
+            marks_survive_reopening
+            enabling_the_outbox_marks_every_section
+            staged_sections_are_not_marked_before_applying
+            applied_imports_are_marked_in_chunks
+            without_schedule_writes_only_sections_with_items_are_marked;
+            members:
+            a_member_is_read_back_unchanged
+            a_member_is_found_by_last_login_and_by_user_name
+            a_password_hash_belongs_to_its_sign_in
+            forgotten_tokens_and_hashes_are_gone
+            ended_sign_ins_outlive_the_member;
+        })*
+    };
+}
+
+stores!(embedded = crate::store::house::Embedded);

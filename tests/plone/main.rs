@@ -1,0 +1,31 @@
+//! Tests that need a real Plone, which `make plone-template` installs.
+//!
+//! - [`site`]: what the hub relies on in Plone itself
+//! - [`client`]: the hub's Plone client
+//! - [`pull`]: the catalogue follows Plone
+//! - [`outbox`]: seats and rosters are written back to Plone
+//! - [`proxy`]: Plone behind the hub
+//! - [`sign_in`]: members of Plone sign in to the hub
+//! - [`dashboard`]: announcements and dashboards
+//! - [`outage`]: outages of Plone
+//! - [`demonstration`]: the performance demonstration against Plone
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a panic fails the test, which is the intent; a test prints its seed and its measurements"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client;
+mod dashboard;
+mod demonstration;
+mod outage;
+mod outbox;
+mod proxy;
+mod pull;
+mod sign_in;
+mod site;

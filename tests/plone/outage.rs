@@ -1,0 +1,232 @@
+//! Outages of Plone. However Plone fails, registration, alerts and dashboards work; once it is back, it receives every
+//! change. A relay between the hub and a real Plone causes the failures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::support::bridge::{
+    before_plone, open_terms, plone_state, sign_in, wait_for_roster_state, wait_for_sections,
+};
+use crate::support::http::Client;
+use crate::support::plone::{HUB, PASSWORD, Plone};
+use crate::support::random::Random;
+use crate::support::server::{Home, Server};
+use crate::support::tcp_relay::{Mode, TcpRelay};
+use crate::support::wait::eventually;
+
+/// Changes while Plone is away, as many as in a busy hour.
+const CHANGES: usize = 10_000;
+const STUDENTS: usize = 400;
+/// Threads that send requests at once.
+const AT_ONCE: usize = 8;
+
+/// Most threads that the hub starts to read the store; they come and go with the requests.
+const STORE_READERS: usize = 8;
+
+/// Memory that the hub may use beyond what it used before the first outage, in kB: less than the requests of one outage
+/// would take if they were kept, and more than what the allocator retains.
+const GROWTH_KB_MAX: u64 = 24 * 1024;
+
+/// Words that appear only in internals of Plone.
+const INSIDE: [&str; 4] = ["Traceback", "/Plone", "site-packages", "eyJ"];
+
+/// Waits until the outbox is empty. The deadline is for each entry that is sent, not for all of them: how long they
+/// take depends on the machine.
+fn wait_for_an_empty_outbox(admin: &mut Client) {
+    let mut left = u64::MAX;
+    while left > 0 {
+        left = eventually("fewer entries in the outbox", || {
+            let state = plone_state(admin);
+            assert_eq!(state["outbox"]["aside_total"], 0, "{state}");
+            state["outbox"]["depth"].as_u64().filter(|depth| *depth < left)
+        });
+    }
+}
+
+/// Registers and drops at random until this many changes were made, and returns their number.
+fn register_and_drop(server: &Server, tokens: &[String], ids: &[String], changes: usize, seed: u64) -> usize {
+    let mut random = Random::seeded(seed);
+    let mut held: Vec<Vec<String>> = vec![Vec::new(); tokens.len()];
+    let mut clients: Vec<_> = tokens.iter().map(|token| server.client().signed_in(token)).collect();
+    let mut changed = 0;
+    while changed < changes {
+        let who = random.below(tokens.len());
+        let client = &mut clients[who];
+        if held[who].len() > 3 || (!held[who].is_empty() && random.below(3) == 0) {
+            let at = random.below(held[who].len());
+            let id = held[who].swap_remove(at);
+            client.delete(&format!("/api/v1/me/registrations/{id}")).expect(200);
+            changed += 1;
+            continue;
+        }
+        let id = ids[random.below(ids.len())].clone();
+        let answer = client.put(&format!("/api/v1/me/registrations/{id}?waitlist=true"));
+        assert!([200, 201, 409].contains(&answer.status), "{}", answer.text());
+        if answer.status == 201 {
+            held[who].push(id);
+            changed += 1;
+        }
+    }
+    changed
+}
+
+/// A section's enrolled and waitlisted counts, and the lines of its roster without their times.
+type Held = (u64, u64, BTreeSet<String>);
+
+/// Returns all sections as the hub has them, with rosters from the registrations of these students.
+fn as_the_hub_has_it(server: &Server, tokens: &[String]) -> BTreeMap<String, Held> {
+    let list = server.client().get("/api/v1/sections?limit=5000").expect(200).json();
+    let mut all: BTreeMap<String, Held> = BTreeMap::new();
+    for section in list["items"].as_array().unwrap() {
+        let count = |name: &str| section[name].as_u64().unwrap();
+        let id = section["id"].as_str().unwrap().to_owned();
+        all.insert(id, (count("enrolled"), count("waitlisted"), BTreeSet::new()));
+    }
+    for token in tokens {
+        let mut client = server.client().signed_in(token);
+        let user = client.get("/api/v1/me").expect(200).json()["username"].as_str().unwrap().to_owned();
+        let held = client.get("/api/v1/me/registrations").expect(200).json();
+        for item in held["items"].as_array().unwrap() {
+            let line = format!("{user} {}", item["status"].as_str().unwrap());
+            all.get_mut(item["section"].as_str().unwrap()).unwrap().2.insert(line);
+        }
+    }
+    all
+}
+
+/// Returns these sections as Plone has them.
+fn as_plone_has_it(plone: &Plone, ids: &[String]) -> BTreeMap<String, Held> {
+    let token = plone.login(HUB, PASSWORD);
+    let mut all = BTreeMap::new();
+    for id in ids {
+        let (status, item) = plone.request("GET", &format!("/courses/{id}"), Some(&token), None);
+        assert_eq!(status, 200, "{item}");
+        let lines = item["roster"].as_array().cloned().unwrap_or_default();
+        let line = |text: &Value| text.as_str().unwrap().rsplit_once(' ').expect("a time at the end").0.to_owned();
+        let count = |name: &str| item[name].as_u64().unwrap_or(0);
+        all.insert(id.clone(), (count("seats_taken"), count("waitlisted"), lines.iter().map(line).collect()));
+    }
+    all
+}
+
+#[test]
+fn plone_equals_the_hub_after_10_000_changes_without_it() {
+    let plone = Plone::start();
+    let relay = TcpRelay::start(plone.address());
+    let home = before_plone(Home::new(), &relay.url()).setting("plone.sync_s", "5").setting("plone.timeout_ms", "2000");
+    let server = home.serve();
+    let ids = wait_for_sections(&server);
+    let admin = home.token("operator", "admin");
+    open_terms(&server, &admin);
+    // Rosters are written only after the first plain member has signed in.
+    sign_in(&server, "student1");
+    let head = || server.client().signed_in(&admin);
+    wait_for_roster_state(&mut head(), "protected");
+
+    relay.set(Mode::Hang);
+    let tokens = home.tokens("pupil", "student", STUDENTS);
+    let changed: usize = thread::scope(|scope| {
+        let work: Vec<_> = tokens
+            .chunks(STUDENTS / AT_ONCE)
+            .zip(0_u64..)
+            .map(|(tokens, seed)| {
+                scope.spawn({
+                    let (server, ids) = (&server, &ids);
+                    move || register_and_drop(server, tokens, ids, CHANGES / AT_ONCE, seed)
+                })
+            })
+            .collect();
+        work.into_iter().map(|work| work.join().unwrap()).sum()
+    });
+    assert_eq!(changed, CHANGES);
+    assert!(plone_state(&mut head())["outbox"]["depth"].as_u64().unwrap() > 0, "nothing can have been sent yet");
+
+    relay.set(Mode::Pass);
+    wait_for_an_empty_outbox(&mut head());
+    let (hub, there) = (as_the_hub_has_it(&server, &tokens), as_plone_has_it(&plone, &ids));
+    assert!(hub.values().any(|(_, waiting, _)| *waiting > 0), "no student is waitlisted: the test is too easy");
+    for (id, held) in &hub {
+        assert_eq!(&there[id], held, "{id}");
+    }
+    drop(server);
+    home.verify().unwrap();
+}
+
+/// Returns the number of entries in a folder of the hub's process, such as `task` or `fd`.
+fn count_of(folder: &str, server: &Server) -> usize {
+    fs::read_dir(format!("/proc/{}/{folder}", server.pid())).unwrap().count()
+}
+
+/// Returns the resident memory of the hub, in kB.
+fn memory_kb(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn the_hub_works_and_does_not_grow_in_every_kind_of_outage() {
+    let plone = Plone::start();
+    let relay = TcpRelay::start(plone.address());
+    let home = before_plone(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "1000");
+    let server = home.serve();
+    let ids = wait_for_sections(&server);
+    let admin = home.token("operator", "admin");
+    open_terms(&server, &admin);
+    let mut member = server.client().signed_in(&sign_in(&server, "student1"));
+    let news = eventually("announcements", || {
+        let board = member.get("/api/v1/dashboard").expect(200).json();
+        (board["sources"]["plone"]["ok"] == true).then(|| board["announcements"].clone())
+    });
+    assert!(news.as_array().is_some_and(|items| !items.is_empty()), "{news}");
+    let tokens = home.tokens("pupil", "student", 40);
+    register_and_drop(&server, &tokens, &ids, 200, 1);
+    let (threads, files, memory) = (count_of("task", &server), count_of("fd", &server), memory_kb(&server));
+
+    for (mode, seed) in
+        [Mode::Refuse, Mode::Hang, Mode::Answer500, Mode::Garbage, Mode::Drip, Mode::Cut].into_iter().zip(2..)
+    {
+        relay.set(mode);
+        // Sign-ins stay valid, and everything that does not need Plone works.
+        register_and_drop(&server, &home.tokens(&format!("pupil{seed}"), "student", 20), &ids, 100, seed);
+        let alert = json!({"title": "Snow", "message": "Classes begin at ten.", "audience": {"all": true}});
+        server.client().signed_in(&admin).post_json("/api/v1/alerts", &alert).expect(201);
+        let board = eventually("a dashboard that says that Plone does not answer", || {
+            let answer = member.get("/api/v1/dashboard").expect(200);
+            for word in INSIDE {
+                assert!(!answer.text().contains(word), "{mode:?}: {word} in {}", answer.text());
+            }
+            let board = answer.json();
+            (board["sources"]["plone"]["ok"] == false).then_some(board)
+        });
+        assert_eq!(board["announcements"], news, "{mode:?}: the last good copy");
+        assert!(board["sources"]["plone"]["age_s"].is_number(), "{mode:?}: {board}");
+        let ready = server.client().get("/readyz");
+        assert_eq!(ready.status, 200, "{mode:?}: {}", ready.text());
+        match server.client().call("GET", "/plone/courses", &[], b"") {
+            Ok(proxied) => {
+                assert!([500, 502, 503, 504].contains(&proxied.status), "{mode:?}: {}", proxied.status);
+                for word in INSIDE {
+                    assert!(!proxied.text().contains(word), "{mode:?}: {word} in {}", proxied.text());
+                }
+            }
+            // A response that breaks off while it streams breaks off for the client, too.
+            Err(error) => assert_eq!(mode, Mode::Cut, "{error}"),
+        }
+        relay.set(Mode::Pass);
+        eventually("a dashboard that says that Plone is back", || {
+            let board = member.get("/api/v1/dashboard").expect(200).json();
+            (board["sources"]["plone"]["ok"] == true).then_some(())
+        });
+        let now = count_of("task", &server);
+        assert!(now <= threads + STORE_READERS, "{mode:?}: {now} threads, {threads} before");
+        let now = memory_kb(&server);
+        assert!(now <= memory + GROWTH_KB_MAX, "{mode:?}: {now} kB, {memory} kB before");
+    }
+    wait_for_an_empty_outbox(&mut server.client().signed_in(&admin));
+    // Connections of the pool stay open; those of this test's clients close one by one.
+    eventually("as many open files as before", || (count_of("fd", &server) <= files + 16).then_some(()));
+}

@@ -1,0 +1,272 @@
+//! Members of Plone sign in to the hub: their roles, what ends a sign-in, and signing in while Plone is down.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::json;
+
+use crate::support::barrier::Barrier;
+use crate::support::bridge::{before_plone, sign_in};
+use crate::support::http::Response;
+use crate::support::plone::{CLERK, DEAN, PASSWORD, Plone, REGISTRAR, STUDENTS};
+use crate::support::server::{Home, Server};
+use crate::support::socket::Socket;
+use crate::support::wait::eventually;
+
+/// Concurrent sign-ins.
+const AT_ONCE: usize = 200;
+
+/// Returns the store of a hub in front of this Plone that checks members each second.
+fn hub(plone: &Plone) -> Home {
+    before_plone(Home::new(), &plone.url()).setting("plone.recheck_s", "1")
+}
+
+fn login(server: &Server, user: &str, password: &str) -> Response {
+    server.client().post_json("/api/v1/login", &json!({"username": user, "password": password}))
+}
+
+fn me(server: &Server, token: &str) -> Response {
+    server.client().signed_in(token).get("/api/v1/me")
+}
+
+/// Connects and waits until the session is live.
+fn live_socket(server: &Server, token: &str) -> Socket {
+    let mut socket = Socket::connect(server.address(), Some(token));
+    socket.wait_for("live", |frame| frame["type"] == "live");
+    socket
+}
+
+/// Creates a user of Plone.
+fn create_user(plone: &Plone, name: &str, roles: &[&str]) {
+    let user = json!({"username": name, "email": format!("{name}@college.example"), "password": PASSWORD,
+                      "fullname": "Zoë Zimmer", "roles": roles});
+    plone.change_as_hub("POST", "/@users", Some(&user));
+}
+
+/// Waits for an entry of the audit trail with this user, action and detail.
+fn wait_for_audit(home: &Home, server: &Server, user: &str, action: &str, detail: &str) {
+    let mut admin = server.client().signed_in(&home.token("auditor", "admin"));
+    eventually(&format!("{action}, {detail}"), || {
+        let trail = admin.get(&format!("/api/v1/admin/audit?user={user}&action={action}")).expect(200).json();
+        let lines = trail["items"].as_array().unwrap();
+        lines.iter().any(|line| line["detail"] == detail).then_some(())
+    });
+}
+
+/// Waits until all queued passwords are hashed.
+fn wait_for_hashes(server: &Server) {
+    eventually("all passwords are hashed", || {
+        (server.metric("eduhub_queue_length{queue=\"passwords\"}") == 0.0).then_some(())
+    });
+}
+
+#[test]
+fn roles_follow_plones_roles_and_groups() {
+    let plone = Plone::shared();
+    let home = hub(plone);
+    let server = home.serve();
+    let kinds = [
+        ("student1", "student"),
+        (CLERK, "staff"),
+        (REGISTRAR, "staff"),
+        (DEAN, "admin"),
+        ("admin", "admin"), // Zope's root user
+    ];
+    for (user, role) in kinds {
+        let answer = login(&server, user, PASSWORD).expect(200).json();
+        let names: Vec<_> = answer.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["expires_at", "token", "user"], "nothing of Plone is passed on");
+        assert_eq!((&answer["user"]["username"], &answer["user"]["role"]), (&json!(user), &json!(role)));
+        let me = me(&server, answer["token"].as_str().unwrap()).expect(200).json();
+        assert_eq!(me, answer["user"]);
+    }
+    wait_for_audit(&home, &server, CLERK, "login", "Plone");
+    for (user, password) in [("student1", "wrong"), ("nobody", PASSWORD), ("STUDENT1", PASSWORD)] {
+        assert_eq!(login(&server, user, password).expect(401).code(), "bad_credentials", "{user}");
+    }
+    wait_for_audit(&home, &server, "nobody", "login.failed", "wrong user name or password");
+
+    create_user(plone, "stranger", &["Member"]);
+    plone.change_as_hub("PATCH", "/@users/stranger", Some(&json!({"roles": {"Member": false}})));
+    let refused = login(&server, "stranger", PASSWORD).expect(403);
+    assert_eq!(refused.code(), "forbidden");
+    assert!(refused.text().contains("no role here"), "{}", refused.text());
+}
+
+#[test]
+fn plone_tokens_are_not_accepted_as_hub_tokens() {
+    let plone = Plone::shared();
+    let server = hub(plone).serve();
+    create_user(plone, "orphan", &["Member"]);
+    let (good, orphaned) = (plone.login("student2", PASSWORD), plone.login("orphan", PASSWORD));
+    let ended = plone.login("student2", PASSWORD);
+    assert_eq!(plone.request("POST", "/@logout", Some(&ended), None).0, 204);
+    plone.change_as_hub("DELETE", "/@users/orphan", None);
+    let (_, payload_and_signature) = good.split_once('.').unwrap();
+    let (payload, _) = payload_and_signature.split_once('.').unwrap();
+    // {"alg":"none"}, and a payload that expired in 2001
+    let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
+    let expired = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZG1pbiIsImV4cCI6MTAwMDAwMDAwMH0.c2lnbmF0dXJl";
+    for token in [good.as_str(), &orphaned, &ended, &unsigned, expired] {
+        assert_eq!(me(&server, token).expect(401).code(), "unauthenticated", "{token}");
+        assert_eq!(login(&server, "student2", &token[..200.min(token.len())]).status, 401, "it is no password either");
+    }
+    assert_eq!(login(&server, "orphan", PASSWORD).expect(401).code(), "bad_credentials");
+}
+
+#[test]
+fn a_user_deleted_in_plone_is_signed_out() {
+    let plone = Plone::shared();
+    let home = hub(plone);
+    let server = home.serve();
+    create_user(plone, "leaver", &["Member"]);
+    let token = sign_in(&server, "leaver");
+    let minted = home.token("leaver", "student");
+    let (mut socket, mut by_minted) = (live_socket(&server, &token), live_socket(&server, &minted));
+    plone.change_as_hub("DELETE", "/@users/leaver", None);
+    assert_eq!(socket.wait_for_close().0, 4001);
+    assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated");
+    assert_eq!(login(&server, "leaver", PASSWORD).expect(401).code(), "bad_credentials");
+    wait_for_audit(&home, &server, "leaver", "login.ended", "Plone does not know this user any more");
+    // A token from the command line is never checked with Plone.
+    me(&server, &minted).expect(200);
+    by_minted.send(&json!({"type": "ping"}));
+    by_minted.wait_for("pong", |frame| frame["type"] == "pong");
+}
+
+#[test]
+fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
+    let plone = Plone::shared();
+    let server = hub(plone).serve();
+    create_user(plone, "mover", &["Member"]);
+    let in_group =
+        |member: bool| plone.change_as_hub("PATCH", "/@groups/registrars", Some(&json!({"users": {"mover": member}})));
+    for (member, role) in [(false, "student"), (true, "staff"), (false, "student")] {
+        in_group(member);
+        let answer = login(&server, "mover", PASSWORD).expect(200).json();
+        assert_eq!((&answer["user"]["role"], &answer["user"]["name"]), (&json!(role), &json!("Zoë Zimmer")));
+        let token = answer["token"].as_str().unwrap().to_owned();
+        let mut socket = live_socket(&server, &token);
+        in_group(!member);
+        assert_eq!(socket.wait_for_close().0, 4001, "{role}");
+        assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated", "{role}");
+    }
+}
+
+#[test]
+fn signing_out_ends_that_sign_in_only() {
+    let server = hub(Plone::shared()).serve();
+    let (first, second) = (sign_in(&server, "student3"), sign_in(&server, "student3"));
+    let mut socket = live_socket(&server, &first);
+    server.client().signed_in(&first).post_json("/api/v1/logout", &json!({})).expect(204);
+    assert_eq!(socket.wait_for_close().0, 4003);
+    me(&server, &first).expect(401);
+    me(&server, &second).expect(200);
+    me(&server, &sign_in(&server, "student3")).expect(200);
+}
+
+#[test]
+fn a_local_account_takes_precedence_over_a_plone_user() {
+    let home = hub(Plone::shared());
+    let server = home.serve();
+    let by_plone = sign_in(&server, "student4");
+    let mut socket = live_socket(&server, &by_plone);
+    let mut admin = server.client().signed_in(&home.token("root", "admin"));
+    let account = json!({"role": "staff", "password": "a local password"});
+    admin.put_json("/api/v1/admin/users/student4", &account).expect(201);
+    assert_eq!(socket.wait_for_close().0, 4001);
+    me(&server, &by_plone).expect(401);
+    assert_eq!(login(&server, "student4", PASSWORD).expect(401).code(), "bad_credentials");
+    let local = login(&server, "student4", "a local password").expect(200).json();
+    assert_eq!(local["user"]["role"], "staff");
+    // A changed role of a local account ends its tokens, too.
+    let mut socket = live_socket(&server, local["token"].as_str().unwrap());
+    admin.put_json("/api/v1/admin/users/student4", &json!({"role": "student"})).expect(200);
+    assert_eq!(socket.wait_for_close().0, 4001);
+}
+
+#[test]
+fn wrong_passwords_are_limited_by_account() {
+    let server = hub(Plone::shared()).setting("limits.login_per_minute", "3").serve();
+    for _ in 0..3 {
+        assert_eq!(login(&server, "student5", "wrong").expect(401).code(), "bad_credentials");
+    }
+    for user in ["student5", "Student5"] {
+        let limited = login(&server, user, PASSWORD).expect(429);
+        assert_eq!(limited.code(), "rate_limited", "{user}");
+        assert!(limited.header("retry-after").is_some());
+    }
+    login(&server, "student6", PASSWORD).expect(200);
+}
+
+#[test]
+fn a_locked_account_is_refused_with_plones_message() {
+    let plone = Plone::start();
+    plone.install_lockout();
+    let server = hub(&plone).serve();
+    // Repeating the same wrong password would not count. The last attempt already locks the account.
+    for (guess, status) in [("one", 401), ("two", 401), ("three", 403)] {
+        assert_eq!(login(&server, "student1", guess).status, status, "{guess}");
+    }
+    let locked = login(&server, "student1", PASSWORD).expect(403);
+    assert_eq!(locked.code(), "forbidden");
+    assert!(locked.text().contains("Plone has locked this account: This account has now been locked"));
+    login(&server, "student2", PASSWORD).expect(200);
+}
+
+#[test]
+fn known_passwords_and_sign_ins_survive_an_outage() {
+    let plone = Plone::start();
+    let home = hub(&plone);
+    let server = home.serve();
+    let before = sign_in(&server, "student1");
+    wait_for_hashes(&server);
+    plone.stop();
+    let again = login(&server, "student1", PASSWORD).expect(200).json();
+    assert_eq!(again["user"], me(&server, &before).expect(200).json());
+    wait_for_audit(&home, &server, "student1", "login", "Plone did not answer: known password");
+    assert_eq!(login(&server, "student1", "wrong").expect(401).code(), "bad_credentials");
+    let unknown = login(&server, "student2", PASSWORD).expect(502);
+    assert_eq!(unknown.code(), "plone_unavailable");
+    assert!(unknown.header("retry-after").is_some());
+    assert!(!unknown.text().contains("127.0.0.1"), "{}", unknown.text());
+    let unanswered = || server.metric("eduhub_plone_rechecks_total{outcome=\"unanswered\"}");
+    let so_far = unanswered();
+    eventually("failed checks of members", || {
+        me(&server, &before).expect(200);
+        (unanswered() >= so_far + 3.0).then_some(())
+    });
+    let mut local = server.client().signed_in(&home.token("root", "admin"));
+    local.put_json("/api/v1/admin/users/desk", &json!({"role": "staff", "password": "a local password"})).expect(201);
+    login(&server, "desk", "a local password").expect(200);
+
+    plone.start_again();
+    eventually("Plone is asked again", || (login(&server, "student2", PASSWORD).status == 200).then_some(()));
+    me(&server, &before).expect(200);
+}
+
+#[test]
+fn bursts_of_sign_ins_are_throttled_not_rejected() {
+    let server = before_plone(Home::new(), &Plone::shared().url()).without("limits.login_per_minute").serve();
+    let (start, throttled) = (Barrier::new(AT_ONCE), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for n in 0..AT_ONCE {
+            let (server, start, throttled) = (&server, &start, &throttled);
+            scope.spawn(move || {
+                let user = format!("student{}", n % STUDENTS + 1);
+                start.wait();
+                eventually(&format!("{user} is signed in"), || {
+                    let answer = login(server, &user, PASSWORD);
+                    if answer.status == 200 {
+                        return Some(());
+                    }
+                    assert!(matches!(answer.status, 502..=504), "{user}: {}", answer.text());
+                    assert!(answer.header("retry-after").is_some(), "{user}: {}", answer.text());
+                    throttled.fetch_add(1, Ordering::Relaxed);
+                    None
+                });
+            });
+        }
+    });
+    println!("{AT_ONCE} sign-ins at once, {} throttled", throttled.into_inner());
+}

@@ -1,0 +1,96 @@
+//! Lost updates, transitions, deletion, ids.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{found, new_section, shared, written};
+use crate::support::barrier::Barrier;
+use crate::support::plone::{HUB, PASSWORD, Plone};
+
+/// Students who write at once.
+const RUSH: usize = 8;
+
+#[test]
+fn concurrent_read_then_write_loses_all_updates_but_one() {
+    let plone = shared();
+    let hub = plone.login(HUB, PASSWORD);
+    let section = plone.section(20);
+    let all_have_read = Barrier::new(RUSH);
+    let written: Vec<(u16, Value)> = thread::scope(|scope| {
+        let rush: Vec<_> = (0..RUSH)
+            .map(|_| {
+                scope.spawn(|| {
+                    let seats = plone.request("GET", &section, Some(&hub), None).1["seats_taken"].as_u64().unwrap();
+                    all_have_read.wait();
+                    plone.request("PATCH", &section, Some(&hub), Some(&json!({"seats_taken": seats + 1})))
+                })
+            })
+            .collect();
+        rush.into_iter().map(|student| student.join().unwrap()).collect()
+    });
+    for (status, answer) in &written {
+        // The only other answer is a conflict that exhausted Plone's retries.
+        assert!(*status == 204 || (*status == 500 && answer["type"] == "ConflictError"), "{status} {answer}");
+    }
+    assert!(written.iter().filter(|(status, _)| *status == 204).count() > 1);
+    assert_eq!(plone.request("GET", &section, None, None).1["seats_taken"], 1);
+}
+
+/// Returns an item's time of modification and workflow state, as the catalogue has them.
+fn catalogued(plone: &Plone, id: &str, token: &str) -> (String, String) {
+    let path = format!("/@search?getId={id}&metadata_fields=modified&metadata_fields=review_state");
+    let (_, answer) = plone.request("GET", &path, Some(token), None);
+    let item = &answer["items"][0];
+    (item["modified"].as_str().unwrap().to_owned(), item["review_state"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn transitions_and_empty_patches_leave_modified_unchanged() {
+    let plone = written();
+    let hub = plone.login(HUB, PASSWORD);
+    let section = plone.section(21);
+    let id = section.rsplit('/').next().unwrap();
+    // It was created with the site, minutes or months ago.
+    let (made, _) = catalogued(plone, id, &hub);
+    for (transition, state) in [("retract", "private"), ("publish", "published"), ("reject", "private")] {
+        let path = format!("{section}/@workflow/{transition}");
+        let (status, answer) = plone.request("POST", &path, Some(&hub), Some(&json!({})));
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(catalogued(plone, id, &hub), (made.clone(), state.to_owned()));
+    }
+    for (seats, modified) in [(0, false), (1, true)] {
+        let (status, _) = plone.request("PATCH", &section, Some(&hub), Some(&json!({"seats_taken": seats})));
+        assert_eq!(status, 204);
+        assert_eq!(catalogued(plone, id, &hub).0 != made, modified, "{seats}");
+    }
+}
+
+#[test]
+fn a_deleted_item_is_gone_from_the_catalogue() {
+    let plone = written();
+    let hub = plone.login(HUB, PASSWORD);
+    let section = plone.section(22);
+    let id = section.rsplit('/').next().unwrap();
+    for status in [204, 404] {
+        assert_eq!(plone.request("DELETE", &section, Some(&hub), None).0, status);
+    }
+    assert_eq!(plone.request("GET", &section, Some(&hub), None).0, 404);
+    assert_eq!(found(plone, &format!("getId={id}"), Some(&hub)), 0);
+}
+
+#[test]
+fn a_taken_id_is_refused_and_a_missing_one_is_generated() {
+    let plone = written();
+    let hub = plone.login(HUB, PASSWORD);
+    let item = new_section("202701-1");
+    assert_eq!(plone.request("POST", "/courses", Some(&hub), Some(&item)).0, 201);
+    let (status, answer) = plone.request("POST", "/courses", Some(&hub), Some(&item));
+    assert_eq!((status, answer["type"].as_str()), (400, Some("BadRequest")));
+    assert!(answer["message"].as_str().is_some_and(|message| message.contains("already in use")), "{answer}");
+
+    let mut nameless = item;
+    nameless.as_object_mut().unwrap().remove("id");
+    let ids = [(); 2].map(|()| plone.request("POST", "/courses", Some(&hub), Some(&nameless)).1["id"].clone());
+    assert_eq!(ids, [json!("test"), json!("test-1")]);
+}

@@ -1,0 +1,184 @@
+//! The command line as an operator uses it, beside a running server and without one.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::support::http::Response;
+use crate::support::schedule::{Row, Schedule};
+use crate::support::server::{Home, Server};
+
+/// What a command printed, and its exit status.
+#[derive(Debug)]
+struct Finished {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Finished {
+    /// Checks the exit status.
+    fn exited_with(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+    /// Checks that the command succeeded and returns its standard output.
+    fn succeeded(self) -> String {
+        self.exited_with(0).out
+    }
+    /// Checks that the command failed with this status, and that standard error says why.
+    fn failed_with(self, status: i32, because: &str) {
+        let finished = self.exited_with(status);
+        assert!(finished.err.contains(because), "{because:?} is not in {:?}", finished.err);
+        assert!(!finished.err.contains("panicked"), "{}", finished.err);
+    }
+}
+
+/// Runs a command with `input` on its standard input.
+fn run_with_input(home: &Home, arguments: &[&str], input: &str) -> Finished {
+    let mut command = home.command(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that does not read its input may have exited already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Finished { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn run(home: &Home, arguments: &[&str]) -> Finished {
+    run_with_input(home, arguments, "")
+}
+
+fn log_in(server: &Server, user: &str, password: &str) -> Response {
+    server.client().post_json("/api/v1/login", &json!({"username": user, "password": password}))
+}
+
+fn schedule() -> Schedule {
+    Schedule { term: "203001".into(), rows: vec![Row::lecture("10001", "MATH 101"), Row::lecture("10002", "MATH 102")] }
+}
+
+#[test]
+fn accounts_are_managed_with_passwords_from_standard_input() {
+    let home = Home::new();
+    run_with_input(&home, &["user", "add", "ann", "--role", "staff"], "correct horse 1\n").succeeded();
+    let server = home.serve();
+    assert_eq!(log_in(&server, "ann", "correct horse 1").expect(200).json()["user"]["role"], "staff");
+
+    // From here on the commands go through the running hub, which holds the store.
+    run_with_input(&home, &["user", "add", "bob", "--role", "student"], "battery staple 2\n").succeeded();
+    let token = log_in(&server, "bob", "battery staple 2").expect(200).json()["token"].as_str().unwrap().to_owned();
+    run_with_input(&home, &["user", "add", "bob", "--role", "admin"], "whatever else 3\n")
+        .failed_with(1, "bob has an account");
+    run_with_input(&home, &["user", "add", "eve", "--role", "student"], "short\n").failed_with(2, "a password has");
+    run_with_input(&home, &["user", "add", "e v e", "--role", "student"], "long enough 4\n").failed_with(2, "e v e");
+    let list = run(&home, &["user", "list"]).succeeded();
+    assert!(["ann", "bob"].iter().all(|name| list.contains(name)) && !list.contains("eve"), "{list}");
+
+    run_with_input(&home, &["user", "passwd", "bob"], "another one 5\n").succeeded();
+    log_in(&server, "bob", "battery staple 2").expect(401);
+    log_in(&server, "bob", "another one 5").expect(200);
+    run(&home, &["user", "remove", "bob"]).succeeded();
+    log_in(&server, "bob", "another one 5").expect(401);
+    server.client().signed_in(&token).get("/api/v1/me").expect(401);
+    run(&home, &["user", "remove", "bob"]).failed_with(1, "bob");
+}
+
+#[test]
+fn invalid_settings_are_named_in_full_before_anything_starts() {
+    let home = Home::new();
+    fs::write(home.folder().join("config.toml"), run(&home, &["default-config"]).succeeded()).unwrap();
+    run(&home, &["check-config"]).succeeded();
+    for (text, named) in [
+        ("[server]\nbnid = \"127.0.0.1:1\"\n", "server.bnid"),
+        ("[registration]\nshards = \"many\"\n", "registration.shards"),
+        ("[nonsense]\nx = 1\n", "nonsense"),
+    ] {
+        let file = home.folder().join("other.toml");
+        fs::write(&file, text).unwrap();
+        for command in ["check-config", "serve"] {
+            run(&home, &[command, "--config", "other.toml"]).failed_with(2, named);
+        }
+    }
+    let home = home.setting("limits.login_per_minute", "often");
+    run(&home, &["serve"]).failed_with(2, "limits.login_per_minute");
+}
+
+#[test]
+fn serve_demo_binds_to_the_loopback_interface_only() {
+    let home = Home::new().setting("server.bind", "0.0.0.0:0");
+    run(&home, &["serve", "--demo"]).failed_with(2, "loopback");
+    assert!(!home.folder().join("eduhub.db").exists(), "no store with accounts that everybody knows");
+}
+
+#[test]
+fn a_second_hub_is_refused_while_other_commands_work() {
+    let home = Home::new();
+    let server = home.serve();
+    run(&home, &["serve"]).failed_with(1, &server.address().to_string());
+    schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
+    let verified = run(&home, &["verify"]).succeeded();
+    assert!(verified.contains("2 sections"), "{verified}");
+    run(&home, &["token", "--subject", "ann", "--role", "king"]).exited_with(2);
+    server.client().signed_in(&home.token("ann", "student")).get("/api/v1/me").expect(200);
+}
+
+#[test]
+fn a_backup_of_a_running_store_restores_every_seat() {
+    let home = Home::new();
+    let server = home.serve();
+    let staff = home.token("registrar", "staff");
+    schedule().load(&mut server.client().signed_in(&staff));
+    let ann = home.token("ann", "student");
+    let seat = "/api/v1/me/registrations/203001-10001";
+    server.client().signed_in(&ann).put(seat).expect(201);
+    run(&home, &["backup", "copy.db"]).succeeded();
+    server.client().signed_in(&ann).delete(seat).expect(200);
+    run(&home, &["restore", "copy.db", "--replace"]).exited_with(1);
+    server.stop();
+
+    run(&home, &["restore", "copy.db"]).failed_with(1, "--replace");
+    run(&home, &["restore", "copy.db", "--replace"]).succeeded();
+    let server = home.serve();
+    let held = server.client().signed_in(&ann).get("/api/v1/me/registrations").expect(200).json();
+    assert_eq!(held["items"][0]["section"], "203001-10001", "{held}");
+}
+
+#[test]
+fn verify_finds_a_wrong_seat_count() {
+    let home = Home::new();
+    let server = home.serve();
+    schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
+    server.stop();
+    home.verify().unwrap();
+    let changed = Connection::open(home.folder().join("eduhub.db"))
+        .unwrap()
+        .execute(
+            "INSERT INTO seats VALUES ('203001', '10001', 1, 0) ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
+            [],
+        )
+        .unwrap();
+    assert!(changed > 0);
+    let finished = run(&home, &["verify"]).exited_with(1);
+    assert!(finished.out.contains("203001-10001"), "{finished:?}");
+}
+
+#[test]
+fn import_reports_bad_lines_dry_runs_and_imports() {
+    let home = Home::new();
+    let file = home.folder().join("schedule.csv");
+    fs::write(&file, "crn,course,title,cap\n1,A 1,One,10\n2,B 1,Two,ten\n").unwrap();
+    let finished = run(&home, &["import", "schedule.csv", "--term", "T1"]).exited_with(1);
+    let printed = finished.out + &finished.err;
+    assert!(printed.contains("line 3") || printed.contains("3:"), "{printed}");
+    fs::write(&file, "crn,course,title,cap\n1,A 1,One,10\n2,B 1,Two,20\n").unwrap();
+    run(&home, &["import", "schedule.csv", "--term", "T1", "--dry-run"]).succeeded();
+    let server = home.serve();
+    let count = || server.client().get("/api/v1/sections").expect(200).json()["total"].clone();
+    assert_eq!(count(), 0, "a dry run changes nothing");
+    run(&home, &["import", "schedule.csv", "--term", "T1"]).succeeded();
+    assert_eq!(count(), 2, "through the running hub");
+    run(&home, &["import", "nothing.csv", "--term", "T1"]).failed_with(1, "nothing.csv");
+}

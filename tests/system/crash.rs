@@ -1,0 +1,268 @@
+//! No acknowledged seat is lost by `kill -9`. Concurrent students send requests to the built program, which is killed
+//! at a random moment and started again; then every acknowledged seat must be there.
+
+use std::collections::BTreeMap;
+use std::hint;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::audit::{Registrations, all_registrations, audit};
+use crate::support::barrier::Barrier;
+use crate::support::http::{Client, Response};
+use crate::support::random::{Random, seed};
+use crate::support::schedule::{Days, Row, Schedule};
+use crate::support::server::{Home, Server};
+
+const TERM: &str = "203001";
+const STUDENTS: usize = 40;
+const SECTIONS: usize = 40;
+const ROUNDS: usize = 20;
+/// The server is killed after this many answers at most.
+const ANSWERS_MAX: usize = 900;
+
+/// Returns pairs of sections of one course in eight slots, some of which overlap the next by half an hour. There are so
+/// few seats that most are soon taken and waitlists form.
+fn schedule() -> Schedule {
+    let row = |index: usize| {
+        let number = u32::try_from(index).unwrap();
+        let start = 8 * 60 + (number % 8) * 60 + if number.is_multiple_of(5) { 30 } else { 0 };
+        Row {
+            crn: (10_001 + index).to_string(),
+            course: format!("MATH {}", 100 + index / 2),
+            component: "lecture".into(),
+            credits: "3",
+            days: [Days::Mwf, Days::Tr, Days::W][index % 3],
+            start,
+            end: start + 50,
+            capacity: 3 + number % 10,
+            waitlist: 4,
+        }
+    };
+    Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() }
+}
+
+/// A request of a student.
+#[derive(Debug, Clone)]
+enum Request {
+    Add { section: String, waitlist: bool },
+    Drop { section: String },
+    Swap { drop: String, add: String },
+}
+
+impl Request {
+    /// Returns a random request, mostly one that can succeed.
+    fn random(random: &mut Random, held: &Registrations, ids: &[String]) -> Self {
+        let add = random.pick(ids).clone();
+        let mine = if held.is_empty() { None } else { held.keys().nth(random.below(held.len())).cloned() };
+        match (random.below(100), mine) {
+            (60..80, Some(section)) => Self::Drop { section },
+            (80..95, Some(drop)) if drop != add => Self::Swap { drop, add },
+            // A double click.
+            (95..100, Some(section)) => Self::Add { section, waitlist: false },
+            _ => Self::Add { section: add, waitlist: random.percent(60) },
+        }
+    }
+
+    fn ask(&self, student: &mut Client) -> std::io::Result<Response> {
+        let path = "/api/v1/me/registrations";
+        match self {
+            Self::Add { section, waitlist } => {
+                student.call("PUT", &format!("{path}/{section}?waitlist={waitlist}"), &[], b"")
+            }
+            Self::Drop { section } => student.call("DELETE", &format!("{path}/{section}"), &[], b""),
+            Self::Swap { drop, add } => {
+                student.call_json("POST", path, &json!({"add": [add], "drop": [drop], "swap": true}))
+            }
+        }
+    }
+
+    /// Returns the registrations after this request has succeeded. A seat that was never acknowledged has the status
+    /// `?`.
+    fn applied_to(&self, mut held: Registrations) -> Registrations {
+        let (add, drop) = match self {
+            Self::Add { section, .. } => (Some(section), None),
+            Self::Drop { section } => (None, Some(section)),
+            Self::Swap { drop, add } => (Some(add), Some(drop)),
+        };
+        if let Some(drop) = drop {
+            held.remove(drop);
+        }
+        if let Some(add) = add {
+            held.entry(add.clone()).or_insert_with(|| ("?".into(), None));
+        }
+        held
+    }
+
+    /// Checks the answer and returns the registrations after it.
+    fn after_answer(&self, held: Registrations, answer: &Response) -> Registrations {
+        let text = answer.text();
+        let seat_in = |body: &Value| (body["status"].as_str().expect(&text).to_owned(), body["position"].as_u64());
+        match (self, answer.status) {
+            (Self::Add { section, .. }, 201) => {
+                assert!(!held.contains_key(section), "a second seat in {section}: {text}");
+                let mut held = self.applied_to(held);
+                held.insert(section.clone(), seat_in(&answer.json()));
+                held
+            }
+            (Self::Add { section, .. }, 200) => {
+                assert!(held.contains_key(section), "{section} is not held: {text}");
+                held
+            }
+            (Self::Drop { section }, 200) => {
+                assert_eq!(answer.json()["status"], "dropped", "{section}");
+                self.applied_to(held)
+            }
+            (Self::Swap { add, .. }, 200) => {
+                let body = answer.json();
+                let results = body["results"].as_array().expect(&text);
+                let refused = results.iter().filter(|part| !part["problem"].is_null()).count();
+                assert!(refused == 0 || refused == results.len(), "half a swap: {text}");
+                if refused > 0 {
+                    return held;
+                }
+                let seat = seat_in(results.iter().find(|part| part["section"] == **add).expect(&text));
+                let mut held = self.applied_to(held);
+                // A swap for a section that is held already only drops.
+                held.insert(add.clone(), seat);
+                held
+            }
+            (_, 409) => held,
+            _ => panic!("{self:?} was answered {}: {text}", answer.status),
+        }
+    }
+}
+
+/// What a student knows when the connection breaks: the acknowledged registrations, and the request without an answer.
+struct Acknowledged {
+    held: Registrations,
+    unanswered: Option<Request>,
+}
+
+impl Acknowledged {
+    /// Checks the registrations after the restart. The unanswered request was applied as a whole or not at all.
+    fn check(&self, actual: &Registrations) {
+        let without = &self.held;
+        let with = self.unanswered.as_ref().map(|request| request.applied_to(without.clone()));
+        let matches = |expected: &Registrations| {
+            expected.keys().eq(actual.keys())
+                && expected.iter().all(|(id, (status, _))| status != "enrolled" || actual[id].0 == "enrolled")
+        };
+        assert!(
+            matches(without) || with.as_ref().is_some_and(matches),
+            "acknowledged: {without:#?}\nunanswered: {:#?}\nafter the restart: {actual:#?}",
+            self.unanswered
+        );
+    }
+}
+
+/// Sends requests of one student until the connection breaks.
+fn send_requests(
+    mut student: Client,
+    mut held: Registrations,
+    ids: &[String],
+    mut random: Random,
+    answers: &AtomicUsize,
+    enough: usize,
+    kill: &Sender<()>,
+) -> Acknowledged {
+    loop {
+        let request = Request::random(&mut random, &held, ids);
+        let Ok(answer) = request.ask(&mut student) else {
+            return Acknowledged { held, unanswered: Some(request) };
+        };
+        held = request.after_answer(held, &answer);
+        if answers.fetch_add(1, Ordering::Relaxed) + 1 == enough {
+            let _ = kill.send(());
+        }
+    }
+}
+
+/// Runs all students at once and kills the server while they send requests.
+fn run_until_killed(
+    server: Server,
+    tokens: &[String],
+    held: Vec<Registrations>,
+    ids: &[String],
+    random: &mut Random,
+) -> Vec<Acknowledged> {
+    let (enough, a_little_later) = (1 + random.below(ANSWERS_MAX), Duration::from_micros(random.next() % 3_000));
+    let (answers, start) = (AtomicUsize::new(0), Barrier::new(tokens.len()));
+    let (kill, killed) = mpsc::channel();
+    thread::scope(|scope| {
+        let students: Vec<_> = tokens
+            .iter()
+            .zip(held)
+            .map(|(token, held)| {
+                let student = server.client().signed_in(token);
+                let (random, kill) = (Random::seeded(random.next()), kill.clone());
+                let (answers, start) = (&answers, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    send_requests(student, held, ids, random, answers, enough, &kill)
+                })
+            })
+            .collect();
+        // When every student has failed, `recv` returns an error, and the joins below report the panics.
+        drop(kill);
+        let _ = killed.recv();
+        // Not right after an answer, when no request may be in flight.
+        let until = Instant::now() + a_little_later;
+        while Instant::now() < until {
+            hint::spin_loop();
+        }
+        server.kill();
+        students.into_iter().map(|student| student.join().expect("a student failed")).collect()
+    })
+}
+
+#[test]
+fn every_acknowledged_seat_survives_twenty_kills() {
+    let mut random = Random::seeded(seed());
+    let home = Home::new();
+    let schedule = schedule();
+    let ids = schedule.ids();
+    let tokens = home.tokens("crash", "student", STUDENTS);
+    let mut server = home.serve();
+    schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
+    let mut held: Vec<Registrations> = vec![BTreeMap::new(); STUDENTS];
+    let mut unanswered = 0;
+    for number in 1..=ROUNDS {
+        let before = run_until_killed(server, &tokens, held, &ids, &mut random);
+        home.verify().unwrap_or_else(|e| panic!("round {number}: {e}"));
+        server = home.serve();
+        held = all_registrations(&server, TERM, &tokens);
+        for (acknowledged, actual) in before.iter().zip(&held) {
+            acknowledged.check(actual);
+            unanswered += usize::from(acknowledged.unanswered.is_some());
+        }
+        audit(&server, &schedule, &held);
+    }
+    assert!(unanswered > 0, "no kill interrupted a request");
+    let seats: usize = held.iter().map(BTreeMap::len).sum();
+    println!("{ROUNDS} kills, {unanswered} requests cut off, {seats} seats and places held in the end");
+    assert!(seats > STUDENTS, "so few seats prove nothing");
+}
+
+#[test]
+fn sigterm_exits_with_0_and_keeps_every_seat() {
+    let home = Home::new();
+    let schedule = schedule();
+    let tokens = home.tokens("drain", "student", 5);
+    let server = home.serve();
+    schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
+    for token in &tokens {
+        let path = format!("/api/v1/me/registrations/{}?waitlist=true", schedule.ids()[0]);
+        server.client().signed_in(token).put(&path).expect(201);
+    }
+    let before = all_registrations(&server, TERM, &tokens);
+    let status = server.stop();
+    assert_eq!(status.code(), Some(0), "SIGTERM is not a failure");
+    home.verify().unwrap();
+    let server = home.serve();
+    assert_eq!(all_registrations(&server, TERM, &tokens), before);
+    audit(&server, &schedule, &before);
+}
