@@ -115,3 +115,23 @@ impl Drop for Subscription {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::contract_tests::{BusUnderTest, bus_contract};
+
+    fn start() -> BusUnderTest<LocalBus> {
+        let bus = LocalBus::new(|user| user.as_str() == "ann");
+        BusUnderTest { gauge: bus.gauge(), bus, queue_len_max: QUEUE_LEN_MAX }
+    }
+
+    bus_contract!(start());
+
+    #[test]
+    fn a_user_is_listening_who_is_connected_to_this_process() {
+        let bus = start().bus;
+        assert!(bus.is_listening(&UserName::parse("ann").unwrap()));
+        assert!(!bus.is_listening(&UserName::parse("bob").unwrap()));
+    }
+}

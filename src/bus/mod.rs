@@ -6,6 +6,8 @@
 //! Publishers use [`Bus`], and a broker subscribes with [`EventSource`]. Both halves of an implementation pass the
 //! contract suite (`contract_tests`). A bus between processes sends the same events as JSON.
 
+#[cfg(test)]
+mod contract_tests;
 pub mod event;
 pub mod local;
 pub mod metrics;
