@@ -102,12 +102,13 @@ impl Observed {
         )?;
         let (pool, writer, bus, imports) =
             (self.pool.clone(), self.writer.clone(), self.bus.clone(), self.imports.clone());
-        let identity = self.identity.clone();
+        let (identity, presence) = (self.identity.clone(), self.presence.clone());
         let read = Box::new(move || {
             vec![
                 ("registrars", number(pool.accepted())),
                 ("store", number(writer.queued.load(Relaxed))),
                 ("bus", number(bus.queued.load(Relaxed))),
+                ("relays", number(presence.relay_queue.load(Relaxed))),
                 ("imports", number(imports.under_way())),
                 ("passwords", number(identity.hashes_waiting())),
             ]
