@@ -406,3 +406,65 @@ impl Handler<DrainAll> for Broker {
         self.send_urgent_to_all(&FanOut::Drain);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A relay that records the messages that reach it.
+    struct RecordingRelay(Arc<Mutex<Vec<String>>>);
+
+    impl Actor for RecordingRelay {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<FanOut> for RecordingRelay {
+        type Result = ();
+
+        fn handle(&mut self, message: FanOut, _: &mut Context<Self>) {
+            self.0.lock().unwrap().push(match message {
+                FanOut::Metrics(frame) => frame.to_string(),
+                other => format!("{other:?}"),
+            });
+        }
+    }
+
+    fn frame(number: usize) -> FanOut {
+        FanOut::Metrics(number.to_string().into())
+    }
+
+    #[actix_rt::test]
+    async fn urgent_messages_overtake_the_backlog_of_a_relay_that_is_behind_and_none_is_lost() {
+        let received: Arc<Mutex<Vec<String>>> = Arc::default();
+        let relay = RecordingRelay(received.clone()).start().recipient();
+        let (urgent, backlog) = (VecDeque::new(), VecDeque::new());
+        let mut link = RelayLink { relay, in_flight: Arc::default(), alerts_to: 0, urgent, backlog };
+        // The relay does not run before this test waits: its mailbox fills up, and then its backlog.
+        for number in 0..2 * BACKLOG_LEN_MAX {
+            link.send_or_queue(frame(number));
+        }
+        assert_eq!(link.backlog.len(), BACKLOG_LEN_MAX);
+        let delivered = link.len() - BACKLOG_LEN_MAX;
+        for _ in 0..2 * BACKLOG_LEN_MAX {
+            link.send_urgent(FanOut::Drain);
+        }
+        assert!(!link.offer(frame(9)), "nothing overtakes what is urgent");
+
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !(link.urgent.is_empty() && link.backlog.is_empty()) {
+            assert!(Instant::now() < deadline, "the relay takes what waits");
+            actix_rt::task::yield_now().await;
+            link.flush();
+        }
+        while received.lock().unwrap().len() < delivered + 3 * BACKLOG_LEN_MAX {
+            assert!(Instant::now() < deadline, "the relay handles what was sent");
+            actix_rt::task::yield_now().await;
+        }
+        let frames = |range: std::ops::Range<usize>| range.map(|number| number.to_string());
+        let urgent = std::iter::repeat_n("Drain".to_owned(), 2 * BACKLOG_LEN_MAX);
+        let expected = frames(0..delivered).chain(urgent).chain(frames(delivered..delivered + BACKLOG_LEN_MAX));
+        assert!(received.lock().unwrap().iter().cloned().eq(expected));
+    }
+}

@@ -29,5 +29,7 @@ mod frames_tests;
 pub mod messages;
 pub mod presence;
 pub mod relay;
+#[cfg(test)]
+mod relay_tests;
 mod seat_watch;
 pub mod ws;

@@ -74,7 +74,7 @@ pub struct Relay {
     imports: HashMap<TaskId, Vec<Uuid>>,
     admins: Vec<Uuid>,
     /// Messages of the broker that are not handled yet.
-    in_flight: Arc<AtomicUsize>,
+    pub(super) in_flight: Arc<AtomicUsize>,
     /// The position of the last entry of the sequence of alerts that was delivered.
     alerts_to: u64,
 }
@@ -215,7 +215,7 @@ impl Relay {
     }
 
     /// Pings sessions that are due, and removes those that are silent, whose token has expired, or that have left.
-    fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self) {
         let now = self.live.clock.now();
         let heartbeat_ms = i64::try_from(self.live.options.heartbeat.as_millis()).unwrap_or(i64::MAX / 4);
         let (mut left, mut expired, mut silent, mut pings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
