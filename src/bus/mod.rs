@@ -40,8 +40,8 @@ pub trait Bus: Send + Sync {
     /// the store.
     fn publish(&self, event: Event);
 
-    /// Returns whether a user may be connected, so that no event is composed that nobody receives. A bus that does not
-    /// know returns true.
+    /// Returns whether a user may be connected, so that a publisher can leave out events that have no receiver. A bus that
+    /// does not know returns true.
     fn is_listening(&self, user: &UserName) -> bool;
 }
 

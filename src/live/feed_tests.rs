@@ -340,7 +340,7 @@ fn a_session_that_is_evicted_during_its_replay_reads_no_further() {
 
 #[test]
 fn a_sign_out_during_the_join_closes_the_session() {
-    // The event passed the relay before the session joined: only the token tells.
+    // The event passed the relay before the session joined, so only the token shows it.
     let mut feed = Feed::new(session(Some("ann")), Some(5));
     let input = FeedInput::Joined(Joined { is_token_valid: false, ..joined_at(20) });
     run(&mut feed, [(input, &["close 4001"][..]), (FeedInput::Push(alerts([21])), &[])]);

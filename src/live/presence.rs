@@ -340,13 +340,13 @@ impl Presence {
         all
     }
 
-    /// Counts the connected users, and the connections of visitors, for whom `is_meant` holds.
-    pub fn count_people(&self, is_meant: impl Fn(Option<(&UserName, Role)>) -> bool) -> usize {
+    /// Counts the connected users, and the connections of visitors, that `matches` accepts.
+    pub fn count_people(&self, matches: impl Fn(Option<(&UserName, Role)>) -> bool) -> usize {
         let mut people = HashSet::new();
         let mut visitors = 0;
         for session in &self.sessions {
             match session.identity() {
-                identity if !is_meant(identity) => {}
+                identity if !matches(identity) => {}
                 Some((user, _)) => {
                     people.insert(user.clone());
                 }

@@ -195,15 +195,15 @@ impl Relay {
         self.push_all(pushes);
     }
 
-    /// Returns those sessions of a user for which `is_meant` holds.
-    fn sessions_of(&self, user: &UserName, is_meant: impl Fn(&Member) -> bool) -> Vec<Uuid> {
+    /// Returns those sessions of a user that `matches` accepts.
+    fn sessions_of(&self, user: &UserName, matches: impl Fn(&Member) -> bool) -> Vec<Uuid> {
         let ids = self.users.get(user).into_iter().flatten().copied();
-        ids.filter(|id| self.members.get(id).is_some_and(&is_meant)).collect()
+        ids.filter(|id| self.members.get(id).is_some_and(&matches)).collect()
     }
 
-    /// Returns the sessions of a user whose caller fulfils a condition.
-    fn sessions_with(&self, user: &UserName, is_meant: impl Fn(&Caller) -> bool) -> Vec<Uuid> {
-        self.sessions_of(user, |member| member.session.caller.as_ref().is_some_and(&is_meant))
+    /// Returns those sessions of a user whose caller `matches` accepts.
+    fn sessions_with(&self, user: &UserName, matches: impl Fn(&Caller) -> bool) -> Vec<Uuid> {
+        self.sessions_of(user, |member| member.session.caller.as_ref().is_some_and(&matches))
     }
 
     /// Records how long a message took from the broker to the queues of all sessions; without sessions there is nothing

@@ -48,10 +48,10 @@ fn welcome_comes_first_and_live_carries_the_sequence() {
     assert_eq!((&welcome["type"], &welcome["user"]), (&json!("welcome"), &json!("ann")));
     assert!(welcome["session"].is_string() && welcome["heartbeat_s"].is_u64() && welcome["now"].is_string());
     // The sequence is the relay's position: alerts after it are delivered, alerts before it are not.
-    let place = live["seq"].as_u64().expect("a place");
+    let position = live["seq"].as_u64().expect("a position");
     let last = hub.post("after");
     ann.wait_for("the last", |f| f["seq"] == last && f["type"] == "alert");
-    assert_eq!(alerts(ann.seen()), (place + 1..=last).collect::<Vec<_>>());
+    assert_eq!(alerts(ann.seen()), (position + 1..=last).collect::<Vec<_>>());
     let mut visitor = hub.connect("");
     assert!(visitor.wait_for("welcome", |f| f["type"] == "welcome")["user"].is_null());
 }
@@ -312,8 +312,8 @@ fn an_evicted_client_resumes_with_every_alert_once() {
     });
     assert_eq!(slow.wait_for_close().0, 4008);
     let got = slow.seen();
-    let place = alerts(got).last().copied().unwrap_or(0);
-    let mut back = hub.connect(&format!("?since={place}"));
+    let position = alerts(got).last().copied().unwrap_or(0);
+    let mut back = hub.connect(&format!("?since={position}"));
     back.wait_for("live", |f| f["type"] == "live");
     let all: Vec<u64> = alerts(got).into_iter().chain(alerts(back.seen())).collect();
     assert_eq!(all, (1..=last).collect::<Vec<_>>());
@@ -353,7 +353,7 @@ fn a_connection_over_the_limit_is_closed_with_4009() {
     second.wait_for("live", |f| f["type"] == "live");
     assert_eq!(hub.connect("").wait_for_close().0, 4009);
     drop(first);
-    hub.wait_until("a place is free", || hub.live.presence.len() == 1);
+    hub.wait_until("a connection has ended", || hub.live.presence.len() == 1);
     hub.connect("").wait_for("live", |f| f["type"] == "live");
 }
 
