@@ -140,7 +140,7 @@ impl Shared {
         };
         let ports = &core.ports;
         let audit = Audit::start(ports.audit.clone());
-        let plone = match bridge::connect(&config.plone)? {
+        let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
             Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
             None => None,
         };

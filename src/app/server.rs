@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::http::auth::identify;
 use crate::http::dashboard::LastParts;
 use crate::http::demo::Demos;
-use crate::http::hot::HotAnswers;
+use crate::http::hot::HotResponses;
 use crate::http::proxy::own_origin;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
@@ -108,7 +108,7 @@ pub(super) fn http_server(
         bridge.proxy(shared.identity.clone(), hub, port, own)
     });
     let proxy = proxy.transpose()?.map(Data::new);
-    let hot = Data::new(HotAnswers::new(config.server.seats_tick));
+    let hot = Data::new(HotResponses::new(config.server.seats_tick));
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
     let workers = match config.server.workers {

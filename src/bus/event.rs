@@ -98,7 +98,7 @@ mod tests {
     use crate::domain::ids::{SectionId, TaskId};
     use crate::domain::import::{Change, ChangeKind, Conflict, ConflictKind, Finding, Phase, TaskState};
     use crate::domain::notice::Reason;
-    use crate::domain::outcome::RefusalCode;
+    use crate::domain::refusal::RefusalCode;
     use crate::domain::registration::Standing;
 
     fn ann() -> UserName {

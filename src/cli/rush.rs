@@ -15,7 +15,7 @@ use crate::domain::role::Role;
 use crate::http::demo::{SECONDS, USERS, sandbox_id};
 use crate::identity::secret;
 use crate::identity::token::Tokens;
-use crate::rush::report::{Row, State, Target, Task};
+use crate::rush::report::{Phase, Row, Server, State, Target, Task};
 use crate::rush::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob, run as rush, runner};
 
@@ -73,7 +73,7 @@ pub(super) fn run(config: &Config, arguments: &RushArguments) -> Done {
     if task.state != State::Done {
         return Err(Failure::failed(task.message.as_deref().unwrap_or("the run did not come to its end")));
     }
-    match task.results.iter().find(|row| row.target == "hub").filter(|row| row.has_harm()) {
+    match task.row(Server::Hub).filter(|row| row.has_harm()) {
         Some(row) => Err(Failure::failed(format!(
             "the hub oversold {} seats and lost {}",
             row.oversold.unwrap_or(0),
@@ -155,11 +155,11 @@ fn bar(arguments: &RushArguments, job: &Job) -> ProgressBar {
 }
 
 fn show(bar: &ProgressBar, task: &Task) {
-    bar.set_prefix(task.phase.clone());
-    let Some(row) = task.results.iter().rfind(|row| row.target == task.phase) else { return };
+    bar.set_prefix(task.phase.to_string());
+    let Some(row) = task.phase.server().and_then(|server| task.row(server)) else { return };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a bar")]
     let ms = if row.per_s > 0.0 { (row.requests as f64 / row.per_s * 1_000.0) as u64 } else { 0 };
-    let before = if task.phase == "plone" { u64::from(task.seconds) * 1_000 } else { 0 };
+    let before = if task.phase == Phase::Plone { u64::from(task.seconds) * 1_000 } else { 0 };
     bar.set_position(before + ms);
     bar.set_message(format!(
         "{} requests, {}/s, p99 {} ms, {} seats told, {} errors",
@@ -207,7 +207,7 @@ fn cells(row: &Row) -> Vec<String> {
     let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let Row { latency_ms, .. } = row;
     vec![
-        row.target.clone(),
+        row.target.to_string(),
         row.users.to_string(),
         row.requests.to_string(),
         format!("{:.0}", row.per_s),

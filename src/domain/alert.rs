@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, VariantArray};
+use utoipa::ToSchema;
 
 use crate::domain::audience::Audience;
 
@@ -11,8 +13,11 @@ pub const TITLE_LEN_MAX: usize = 200;
 pub const MESSAGE_LEN_MAX: usize = 2_000;
 
 /// How loudly an alert speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, EnumString, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Priority {
     /// In the list.
     Low,
@@ -26,8 +31,9 @@ pub enum Priority {
 }
 
 /// What an alert is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, EnumString, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Category {
     /// The hub itself.
     #[default]
@@ -45,62 +51,54 @@ pub enum Category {
 }
 
 impl Priority {
-    /// Reads `low` … `critical`.
+    /// Parses `low` … `critical`; `None` if there is no such priority.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "low" => Self::Low,
-            "medium" => Self::Medium,
-            "high" => Self::High,
-            "critical" => Self::Critical,
-            _ => return None,
-        })
+        text.parse().ok()
     }
 }
 
 impl Category {
-    /// Reads `system` … `emergency`.
+    /// Parses `system` … `emergency`; `None` if there is no such category.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "system" => Self::System,
-            "workflow" => Self::Workflow,
-            "schedule" => Self::Schedule,
-            "content" => Self::Content,
-            "security" => Self::Security,
-            "emergency" => Self::Emergency,
-            _ => return None,
-        })
+        text.parse().ok()
     }
 }
 
-/// What its author gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the author of an alert gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AlertContent {
-    /// 1 to 200 characters.
+    /// 1 to [`TITLE_LEN_MAX`] characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub title: String,
-    /// 1 to 2,000 characters.
+    /// 1 to [`MESSAGE_LEN_MAX`] characters.
+    #[schema(min_length = 1, max_length = 2_000)]
     pub message: String,
-    /// `medium` unless given.
+    /// How urgent it is.
     pub priority: Priority,
-    /// `system` unless given.
+    /// What it is about.
     pub category: Category,
     /// Who gets it.
     pub audience: Audience,
-    /// When it goes out; at once unless given and in the future.
+    /// When it goes out; null for at once.
+    #[schema(required)]
     pub starts_at: Option<Timestamp>,
-    /// When it is no longer in force.
+    /// When it stops being in force; null for never.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
-    /// Whether those who get it are asked to say that they have seen it.
+    /// Whether the recipients are asked to acknowledge it.
     pub requires_ack: bool,
 }
 
-/// An alert as the hub keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An alert as the hub stores it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alert {
-    /// Its id, a UUID version 7.
+    /// A UUID version 7.
+    #[schema(format = Uuid)]
     pub id: String,
-    /// Its place in the one sequence of alerts; none while it waits for `starts_at`.
+    /// The position in the one sequence of alerts; null until it goes out.
+    #[schema(required)]
     pub seq: Option<u64>,
     /// What its author gave.
     #[serde(flatten)]
@@ -109,12 +107,12 @@ pub struct Alert {
     pub source: String,
     /// The user who sent it, or `eduhub`.
     pub sender: String,
-    /// When it was taken.
+    /// When the hub accepted it.
     pub created_at: Timestamp,
 }
 
 impl Alert {
-    /// Whether it is still in force at `now`.
+    /// Returns whether it is in force at `now`.
     #[must_use]
     pub fn in_force(&self, now: Timestamp) -> bool {
         self.seq.is_some() && self.content.expires_at.is_none_or(|end| now < end)

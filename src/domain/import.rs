@@ -3,15 +3,18 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use strum::Display;
+use utoipa::ToSchema;
 
 use crate::domain::ids::{SectionId, TaskId, TermId};
+use crate::domain::section_changes::SectionChanges;
 
 /// Items in each list of a progress message; a client that needs all of them requests the task.
 const PROGRESS_LIST_LEN_MAX: usize = 10;
 
 /// Whether an import has ended, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportState)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     /// Queued or under way.
@@ -38,8 +41,10 @@ impl TaskState {
 }
 
 /// The step that an import is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, Display)]
+#[schema(as = ImportPhase)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Phase {
     /// Another import runs first.
     Queued,
@@ -54,20 +59,24 @@ pub enum Phase {
 }
 
 /// An error or a warning at one place of the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// The physical line of the file, from 1; of a record that spans several lines, the first.
+    #[schema(minimum = 1)]
     pub line: u64,
     /// The column's name in the file's header; none when the finding concerns the whole row or file.
+    #[schema(required)]
     pub column: Option<Box<str>>,
     /// The cell's text, shortened.
+    #[schema(required)]
     pub value: Option<Box<str>>,
     /// What is wrong and what would be right, for a registrar.
     pub message: String,
 }
 
 /// The resource that two sections share at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportConflictKind)]
 #[serde(rename_all = "lowercase")]
 pub enum ConflictKind {
     /// A room.
@@ -77,7 +86,8 @@ pub enum ConflictKind {
 }
 
 /// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportConflict)]
 pub struct Conflict {
     /// The shared resource.
     pub kind: ConflictKind,
@@ -88,7 +98,8 @@ pub struct Conflict {
 }
 
 /// Whether an import creates a section or updates it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportChangeKind)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     /// The section is new.
@@ -98,18 +109,20 @@ pub enum ChangeKind {
 }
 
 /// A section that an import changes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportChange)]
 pub struct Change {
     /// The section.
     pub section: SectionId,
     /// Whether it is new.
     pub change: ChangeKind,
-    /// The fields that differ, each as `[before, after]`.
-    pub fields: Map<String, Value>,
+    /// The fields that differ.
+    pub fields: SectionChanges,
 }
 
 /// An import: its state, its progress, and what it found so far.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportTask)]
 pub struct TaskReport {
     /// The id of the task.
     pub task: TaskId,
@@ -118,8 +131,10 @@ pub struct TaskReport {
     /// The step that it is at.
     pub phase: Phase,
     /// Why it failed, where the list of errors does not say so.
+    #[schema(required)]
     pub message: Option<String>,
     /// The term, once it is known.
+    #[schema(required)]
     pub term: Option<TermId>,
     /// Whether it only checks the file and changes nothing.
     pub dry_run: bool,
@@ -140,23 +155,28 @@ pub struct TaskReport {
     /// Rows with errors.
     pub refused: u64,
     /// The first errors.
+    #[schema(max_items = 1_000)]
     pub errors: Vec<Finding>,
     /// The number of all errors.
     pub errors_total: u64,
     /// The first warnings.
+    #[schema(max_items = 1_000)]
     pub warnings: Vec<Finding>,
     /// The number of all warnings.
     pub warnings_total: u64,
     /// The first conflicts.
+    #[schema(max_items = 1_000)]
     pub conflicts: Vec<Conflict>,
     /// The number of all conflicts.
     pub conflicts_total: u64,
     /// The first changed sections.
+    #[schema(max_items = 1_000)]
     pub changes: Vec<Change>,
     /// The number of all changed sections.
     pub changes_total: u64,
     /// The first sections of the term that the file does not contain.
-    pub missing: Vec<String>,
+    #[schema(max_items = 1_000)]
+    pub missing: Vec<SectionId>,
     /// The number of all those sections.
     pub missing_total: u64,
     /// Bytes of the file that were read.
@@ -164,14 +184,17 @@ pub struct TaskReport {
     /// The size of the file in bytes.
     pub bytes_total: u64,
     /// The user who started it.
+    #[schema(value_type = crate::domain::ids::UserName)]
     pub started_by: String,
     /// When it was accepted.
     pub started_at: Timestamp,
     /// When it ended.
+    #[schema(required)]
     pub finished_at: Option<Timestamp>,
     /// While it is applied, the generation of the catalogue that makes its sections visible; 0 for events. If the hub
     /// stops meanwhile, the next start learns from it whether the import was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
     pub applying: Option<u64>,
 }
 
@@ -217,37 +240,18 @@ impl TaskReport {
     #[must_use]
     pub fn progress(&self) -> Self {
         Self {
+            task: self.task.clone(),
+            message: self.message.clone(),
+            term: self.term.clone(),
             errors: first(&self.errors),
             warnings: first(&self.warnings),
             conflicts: first(&self.conflicts),
             changes: first(&self.changes),
             missing: first(&self.missing),
-            message: self.message.clone(),
-            finished_at: self.finished_at,
-            state: self.state,
-            phase: self.phase,
-            dry_run: self.dry_run,
-            partial: self.partial,
-            events: self.events,
-            rows: self.rows,
-            sections: self.sections,
-            created: self.created,
-            updated: self.updated,
-            unchanged: self.unchanged,
-            refused: self.refused,
-            errors_total: self.errors_total,
-            warnings_total: self.warnings_total,
-            conflicts_total: self.conflicts_total,
-            changes_total: self.changes_total,
-            missing_total: self.missing_total,
-            bytes: self.bytes,
-            ..Self::new(
-                self.task.clone(),
-                self.term.clone(),
-                self.bytes_total,
-                self.started_by.clone(),
-                self.started_at,
-            )
+            started_by: self.started_by.clone(),
+            applying: None,
+            // The compiler rejects a field that is left out here and cannot be copied.
+            ..*self
         }
     }
 }

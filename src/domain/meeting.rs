@@ -1,8 +1,8 @@
 //! When a section meets, and whether two meetings overlap.
 
 use jiff::civil::{Date, Time, Weekday};
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A set of weekdays; empty means "not known yet".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -62,14 +62,26 @@ impl Serialize for Days {
     }
 }
 
+impl<'de> Deserialize<'de> for Days {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        names.iter().try_fold(Self::NONE, |days, name| {
+            let day = Self::parse_one(name).ok_or_else(|| D::Error::custom("not a weekday"))?;
+            Ok(Self(days.0 | day.0))
+        })
+    }
+}
+
 /// One weekly meeting of a section, in the college's time zone. What is not known is `None`, or no days.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Meeting {
     /// The weekdays on which it meets.
     pub days: Days,
     /// When it starts on each of them.
+    #[serde(with = "hour_minute")]
     pub start: Option<Time>,
     /// When it ends: after `start`, on the same day.
+    #[serde(with = "hour_minute")]
     pub end: Option<Time>,
     /// The first date of the range in which it meets.
     pub starts_on: Option<Date>,
@@ -97,20 +109,18 @@ impl Meeting {
     }
 }
 
-fn hour_minute(time: Option<Time>) -> Option<String> {
-    time.map(|t| format!("{:02}:{:02}", t.hour(), t.minute()))
-}
+/// Times of day as `09:30`.
+mod hour_minute {
+    use jiff::civil::Time;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-impl Serialize for Meeting {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut s = serializer.serialize_struct("Meeting", 6)?;
-        s.serialize_field("days", &self.days)?;
-        s.serialize_field("start", &hour_minute(self.start))?;
-        s.serialize_field("end", &hour_minute(self.end))?;
-        s.serialize_field("starts_on", &self.starts_on)?;
-        s.serialize_field("ends_on", &self.ends_on)?;
-        s.serialize_field("location", &self.location)?;
-        s.end()
+    pub(super) fn serialize<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| format!("{:02}:{:02}", time.hour(), time.minute())).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| Time::strptime("%H:%M", text).map_err(D::Error::custom)).transpose()
     }
 }
 
@@ -128,6 +138,19 @@ mod tests {
             ends_on: dates.map(|d| d.1),
             location: None,
         }
+    }
+
+    #[test]
+    fn a_meeting_reads_back_from_the_json_it_is_written_as() {
+        let whole = Meeting {
+            location: Some("Room 1".into()),
+            ..meeting(0b101, 9, 11, Some((date(2026, 9, 1), date(2026, 12, 5))))
+        };
+        for meeting in [whole, Meeting::default()] {
+            let text = serde_json::to_string(&meeting).unwrap();
+            assert_eq!(serde_json::from_str::<Meeting>(&text).unwrap(), meeting, "{text}");
+        }
+        assert!(serde_json::from_str::<Days>(r#"["mon","someday"]"#).is_err());
     }
 
     #[test]

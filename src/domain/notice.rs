@@ -1,65 +1,67 @@
-//! What a student is told about a registration, at once over a WebSocket, and as a kept alert when it was not the
-//! student's own doing.
+//! Notices to students about their registrations: sent to live sessions at once, and stored as an alert when the change
+//! was not the student's own request.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::domain::alert::{AlertContent, Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{Crn, UserName};
-use crate::domain::outcome::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::Standing;
 use crate::domain::section::Section;
 
-/// Why a registration is what it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Why a student is notified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// The student asked for it.
+    /// The student requested the change.
+    #[strum(serialize = "self")]
     Own,
-    /// The waitlist gave the seat.
+    /// The student got a seat from the waitlist.
     Promoted,
-    /// The seat went to the next in line; the place is kept.
+    /// A seat went to a later position of the waitlist, because a rule refuses it to this student. The position is kept.
     PassedOver(RefusalCode),
     /// The section was cancelled.
     Cancelled,
 }
 
 impl Reason {
-    /// The reason's one name.
+    /// Returns the name in JSON.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Own => "self",
-            Self::Promoted => "promoted",
-            Self::PassedOver(_) => "passed_over",
-            Self::Cancelled => "cancelled",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
-    /// The refusal behind it, if any.
+
+    /// Returns the code of the refusal behind it, if there is one.
     #[must_use]
     pub const fn code(self) -> Option<RefusalCode> {
-        if let Self::PassedOver(code) = self { Some(code) } else { None }
+        match self {
+            Self::PassedOver(code) => Some(code),
+            Self::Own | Self::Promoted | Self::Cancelled => None,
+        }
     }
 }
 
-/// One change of one registration, as its student should hear it.
+/// A change that concerns one registration, or a reason why it did not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Whom it concerns.
+    /// The student to notify.
     pub student: UserName,
     /// The section.
     pub crn: Crn,
-    /// The standing now.
+    /// The standing after the change.
     pub standing: Standing,
-    /// Why.
+    /// Why the student is notified.
     pub reason: Reason,
-    /// When.
+    /// When the change was decided.
     pub at: Timestamp,
 }
 
 impl Notice {
-    /// The alert that is kept for a student who may be offline; none for the student's own doing.
+    /// Returns the alert that is stored for a student who may be offline; `None` when the student requested the change.
     #[must_use]
     pub fn alert(&self, section: &Section) -> Option<AlertContent> {
         let course = &section.course;
@@ -74,8 +76,8 @@ impl Notice {
             Reason::PassedOver(code) => (
                 format!("You were passed over for {course}"),
                 format!(
-                    "A seat became free in {course} (CRN {crn}), but {}. You keep your place on the waitlist.",
-                    passed_over_because(code)
+                    "A seat became free in {course} (CRN {crn}), but {}. You keep your position on the waitlist.",
+                    obstacle(code)
                 ),
                 Priority::High,
             ),
@@ -98,11 +100,16 @@ impl Notice {
     }
 }
 
-const fn passed_over_because(code: RefusalCode) -> &'static str {
+/// Returns what kept a student from taking a seat, as the second half of a sentence.
+const fn obstacle(code: RefusalCode) -> &'static str {
     match code {
+        RefusalCode::RegistrationClosed => "registration is closed",
+        RefusalCode::SectionCancelled => "the section is cancelled",
+        RefusalCode::SectionClosed => "the section accepts no new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
         RefusalCode::TimeConflict => "it meets at the same time as another of your sections",
         RefusalCode::CreditLimit => "it would take you over your credit limit",
-        _ => "you could not take it",
+        RefusalCode::SectionFull => "the section is full",
+        RefusalCode::WaitlistFull => "the waitlist is full",
     }
 }

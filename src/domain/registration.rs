@@ -1,37 +1,36 @@
-//! What a student holds, or held.
+//! A student's registration in one section.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::Crn;
-use crate::domain::outcome::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
-/// How a student stands to a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A student's relation to a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Standing {
-    /// Has a seat.
+    /// The student has a seat.
     Enrolled,
-    /// Has a place in line.
+    /// The student has a position on the waitlist.
     Waitlisted,
-    /// Had one of them, and gave it up.
+    /// The student gave up a seat or a position.
     Dropped,
 }
 
 impl Standing {
-    /// The standing's one name.
+    /// Returns the name in tables and JSON.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enrolled => "enrolled",
-            Self::Waitlisted => "waitlisted",
-            Self::Dropped => "dropped",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
-    /// Reads that name.
+
+    /// Parses a name; `None` if there is no such standing.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Enrolled, Self::Waitlisted, Self::Dropped].into_iter().find(|s| s.as_str() == text)
+        text.parse().ok()
     }
 }
 
@@ -42,24 +41,26 @@ pub struct Registration {
     pub crn: Crn,
     /// Enrolled, waitlisted or dropped.
     pub standing: Standing,
-    /// The place in line while waitlisted: the journal position at which it was taken.
+    /// While waitlisted, the journal position at which the student joined the waitlist; otherwise 0. A smaller one is
+    /// earlier.
     pub place: u64,
     /// When this standing began.
     pub at: Timestamp,
-    /// Why the head of the line was passed over, once told, so that it is told once.
+    /// The refusal for which the student was last passed over and notified, so that each reason is notified once.
     pub passed: Option<RefusalCode>,
 }
 
 impl Registration {
-    /// Whether it is a seat or a place.
+    /// Returns whether the student has a seat or a waitlist position.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.standing != Standing::Dropped
     }
 
-    /// Puts it among its student's others, in the place of what it replaces. They are ordered by the beginning of
-    /// their standing, then by CRN: nothing that a store does not keep, so that a term decides alike before and after
-    /// it was loaded anew.
+    /// Inserts the registration among its student's `others`, and removes the one that it replaces.
+    ///
+    /// They are ordered by the time their standing began, then by CRN. Both are stored, so a term that was reloaded
+    /// decides like the one before.
     pub fn put_among(self, others: &mut Vec<Self>) {
         others.retain(|r| r.crn != self.crn);
         let at = others.partition_point(|r| (r.at, &r.crn) < (self.at, &self.crn));

@@ -1,42 +1,54 @@
-//! What somebody may do.
+//! What a signed-in user may do.
 
 use std::fmt;
 
+use enum_map::Enum;
 use serde::{Deserialize, Serialize};
+use strum::{EnumCount, EnumString, IntoStaticStr, VariantArray};
 
-/// A role; each may do what the one before may, except that only a student holds seats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// A role. Each may do what the one before may, except that only a student registers.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Enum,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Role {
     /// Registers for sections.
     Student,
     /// Imports schedules, changes sections, sends alerts.
     Staff,
-    /// Sees sessions, the audit trail, the machine.
+    /// Manages users and live sessions, reads the audit trail and the metrics.
     Admin,
 }
 
 impl Role {
-    /// All of them, lowest first.
-    pub const ALL: [Self; 3] = [Self::Student, Self::Staff, Self::Admin];
-
-    /// The role's one name in tables, tokens and JSON.
+    /// Returns the name in tables, tokens and JSON.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Student => "student",
-            Self::Staff => "staff",
-            Self::Admin => "admin",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// Reads that name.
+    /// Parses a name; `None` if there is no such role.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|r| r.as_str() == text)
+        text.parse().ok()
     }
 
-    /// This role's bit, for audiences that name several.
+    /// Returns the bit of this role in a set of roles.
     #[must_use]
     pub const fn bit(self) -> u8 {
         1 << self as u8

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::meeting::Meeting;
@@ -50,32 +52,40 @@ impl Serialize for Credits {
     }
 }
 
-/// Whether a section takes people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+impl<'de> Deserialize<'de> for Credits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let thousandths = (f64::deserialize(deserializer)? * 1000.0).round();
+        if !(0.0..=f64::from(Self::MAX.0)).contains(&thousandths) {
+            return Err(D::Error::custom("not a number of credits"));
+        }
+        Ok(Self(thousandths as u32))
+    }
+}
+
+/// Whether a section accepts students.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumString, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum SectionStatus {
-    /// Takes whoever may come.
+    /// Accepts new students.
     Open,
-    /// Takes no newcomer and keeps everyone.
+    /// Accepts no new students and keeps the present ones.
     Closed,
-    /// Will not be taught: counts for nothing in anyone's week and credits.
+    /// Will not be taught: counts in no student's week or credits.
     Cancelled,
 }
 
 impl SectionStatus {
-    /// The status's one name.
+    /// Returns the name in tables and JSON.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::Cancelled => "cancelled",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
-    /// Reads that name.
+
+    /// Parses a name; `None` if there is no such status.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Closed, Self::Cancelled].into_iter().find(|s| s.as_str() == text)
+        text.parse().ok()
     }
 }
 
@@ -203,6 +213,15 @@ pub type Place = (u64, UserName);
 #[cfg(test)]
 mod tests {
     use super::Credits;
+
+    #[test]
+    fn credits_read_back_from_the_json_they_are_written_as() {
+        for credits in [0, 1500, 3000, 3750, 1_000_000].map(Credits) {
+            let text = serde_json::to_string(&credits).unwrap();
+            assert_eq!(serde_json::from_str::<Credits>(&text).unwrap(), credits, "{text}");
+        }
+        assert!(serde_json::from_str::<Credits>("-1").is_err());
+    }
 
     #[test]
     fn credits_read_decimals_exactly() {

@@ -1,11 +1,14 @@
-//! Alerts: sent by staff, read by whom they concern.
+//! Alerts: staff send, schedule and cancel them; every caller lists those that reach the caller.
 
 use std::collections::HashSet;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use strum::{EnumCount, EnumString};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
 use crate::bus::{Bus, Event};
@@ -20,41 +23,239 @@ use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{AlertStore, Cancelled, Entry, Page, Reader, Span};
 
 use crate::http::auth::{Staff, Visitor};
-use crate::http::body::{Fields, read_json};
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::SentBack;
+use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// What an alert says that the hub itself sets: a copy of one can be sent as it was answered.
-const SET_BY_THE_HUB: [&str; 5] = ["id", "seq", "source", "sender", "created_at"];
-/// Alerts of a list, unless it is asked for otherwise, and at most.
-const LIMIT: u32 = 100;
-const LIMIT_MAX: u32 = 5_000;
-/// Alerts in force that a dashboard shows: more than a term has at any time.
+/// The most alerts in force that a dashboard shows: more than a term has at any time.
 const IN_FORCE_MAX: usize = 500;
+/// What each entry of `audience.sections` must be.
+const SECTION_EXPECTED: &str = "the id of a section";
 /// The longest name of a course, in characters.
 const COURSE_CHARS_MAX: usize = 40;
 
-/// What only staff's desk lists.
-#[derive(Clone, Copy)]
-enum Desk {
-    /// What is still to go out.
-    Scheduled,
-    /// What staff sent and is in force, whoever it is for.
-    Sent,
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, post, cancel), modifiers(&ALERT_SENT_BACK))]
+pub(super) struct Api;
+
+/// Allows an alert to be sent back as it was received.
+const ALERT_SENT_BACK: SentBack<AlertRequest> = SentBack::NEW;
+
+/// How to send an alert.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SendQuery {
+    /// Only counts the recipients; nothing is sent.
+    #[param(required = false, default = false)]
+    dry_run: bool,
 }
 
-impl Desk {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "scheduled" => Some(Self::Scheduled),
-            "sent" => Some(Self::Sent),
-            _ => None,
-        }
+impl SendQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self { dry_run: query.bool("dry_run")?.unwrap_or(false) })
     }
 }
 
-/// The resources of this file.
+/// Which alerts to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// The `seq` of an earlier response, or of an alert.
+    #[param(required = false, default = 0)]
+    since: u64,
+    /// The most items in one response.
+    #[param(required = false, minimum = 1, maximum = 5_000, default = 100)]
+    limit: u32,
+    /// Only alerts that are in force now.
+    #[param(required = false, default = false)]
+    active: bool,
+    /// For staff. `scheduled`: alerts that have not gone out yet. `sent`: alerts that staff sent and that are in force,
+    /// whatever their audience.
+    #[param(inline)]
+    state: Option<StaffList>,
+}
+
+impl ListQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            since: query.u64("since", 0..=u64::MAX)?.unwrap_or(0),
+            limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
+            active: query.bool("active")?.unwrap_or(false),
+            state: query.parsed("state", "scheduled or sent", |text| text.parse().ok())?,
+        })
+    }
+}
+
+/// An alert to send.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AlertRequest {
+    #[schema(min_length = 1, max_length = 200)]
+    title: String,
+    #[schema(min_length = 1, max_length = 2_000)]
+    message: String,
+    /// `medium` when absent.
+    priority: Option<Priority>,
+    /// `system` when absent.
+    category: Option<Category>,
+    audience: Audience,
+    /// In the future: it goes out then.
+    starts_at: Option<Timestamp>,
+    /// When it stops being in force, after it goes out.
+    expires_at: Option<Timestamp>,
+    #[schema(default = false)]
+    requires_ack: Option<bool>,
+}
+
+impl RequestBody for AlertRequest {
+    const SET_BY_HUB: &'static [&'static str] = &["id", "seq", "source", "sender", "created_at"];
+
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let title = fields.string("title", 1..=TITLE_LEN_MAX)?;
+        let message = fields.string("message", 1..=MESSAGE_LEN_MAX)?;
+        for (name, text) in [("title", &title), ("message", &message)] {
+            if text.trim().is_empty() {
+                return Err(Problem::invalid(name, format!("{name} must say something.")));
+            }
+        }
+        let categories = "system, workflow, schedule, content, security or emergency";
+        Ok(Self {
+            title,
+            message,
+            priority: fields.maybe_parsed("priority", "low, medium, high or critical", Priority::parse)?,
+            category: fields.maybe_parsed("category", categories, Category::parse)?,
+            audience: read_audience(fields.object("audience")?)?,
+            starts_at: fields.maybe_timestamp("starts_at")?,
+            expires_at: fields.maybe_timestamp("expires_at")?,
+            requires_ack: fields.maybe_bool("requires_ack")?,
+        })
+    }
+}
+
+fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
+    let all = fields.maybe_bool("all")?.unwrap_or(false);
+    let roles = fields.maybe_parsed_list("roles", Role::COUNT, "student, staff or admin", Role::parse)?;
+    let section = |text: &str| SectionId::parse(text).ok().map(SectionRef);
+    let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
+    let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
+    let user = |text: &str| UserName::parse(text).ok().map(UserRef);
+    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a user name", user)?;
+    fields.finish()?;
+    let audience = Audience {
+        all,
+        roles: roles.unwrap_or_default(),
+        sections: sections.unwrap_or_default(),
+        courses: courses.unwrap_or_default(),
+        users: users.unwrap_or_default(),
+    };
+    if audience.is_empty() {
+        let detail = "audience must say who: all, roles, sections, courses or users.";
+        return Err(Problem::invalid("audience", detail));
+    }
+    Ok(audience)
+}
+
+impl AlertRequest {
+    /// Checks what depends on the time and on the catalogue, and fills in the defaults.
+    fn into_content(self, model: &ReadModel, now: Timestamp) -> Result<AlertContent, Problem> {
+        let unknown = self.audience.sections.iter().position(|section| model.section(&section.0).is_none());
+        if let Some(at) = unknown {
+            let field = format!("audience.sections[{at}]");
+            let detail = format!("{field} must be {SECTION_EXPECTED}.");
+            return Err(Problem::invalid(field, detail));
+        }
+        if self.expires_at.is_some_and(|end| end <= self.starts_at.unwrap_or(now).max(now)) {
+            return Err(Problem::invalid("expires_at", "expires_at must be after the alert goes out."));
+        }
+        Ok(AlertContent {
+            title: self.title,
+            message: self.message,
+            priority: self.priority.unwrap_or_default(),
+            category: self.category.unwrap_or_default(),
+            // `all` includes whatever else is named.
+            audience: if self.audience.all { Audience::everyone() } else { self.audience },
+            starts_at: self.starts_at,
+            expires_at: self.expires_at,
+            requires_ack: self.requires_ack.unwrap_or(false),
+        })
+    }
+}
+
+/// An alert that was sent or scheduled.
+#[derive(Serialize, ToSchema)]
+struct AlertSent {
+    #[serde(flatten)]
+    alert: Alert,
+    /// The number of connected clients in its audience.
+    recipients_online: usize,
+}
+
+/// The recipients that an alert would have.
+#[derive(Serialize, ToSchema)]
+struct AlertDryRun {
+    recipients: usize,
+    recipients_online: usize,
+}
+
+/// An alert in a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct ListedAlert {
+    #[serde(flatten)]
+    alert: Alert,
+    /// Whether the caller has acknowledged it; for signed-in callers, of alerts that require it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    acked: Option<bool>,
+}
+
+/// A cancellation: clients take the alert down.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct AlertCancelled {
+    /// The id of the alert.
+    #[schema(format = Uuid)]
+    id: String,
+    seq: u64,
+    /// Always true.
+    #[schema(schema_with = always_true)]
+    cancelled: bool,
+}
+
+fn always_true() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
+}
+
+/// An entry of the sequence of alerts.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum AlertItem {
+    Alert(Box<ListedAlert>),
+    Cancelled(AlertCancelled),
+}
+
+/// Alerts and cancellations, oldest first.
+#[derive(Serialize, ToSchema)]
+struct AlertList {
+    items: Vec<AlertItem>,
+    /// The next `since`.
+    seq: u64,
+}
+
+/// A list that only staff may read.
+#[derive(Clone, Copy, EnumString, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+enum StaffList {
+    /// Alerts that have not gone out yet.
+    Scheduled,
+    /// Alerts that staff sent and that are in force, whatever their audience.
+    Sent,
+}
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/alerts")
@@ -69,7 +270,20 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// `POST /api/v1/alerts[?dry_run=true]`
+/// Sends or schedules an alert (staff).
+#[utoipa::path(
+    post,
+    path = "/api/v1/alerts",
+    operation_id = "sendAlert",
+    tag = "alerts",
+    params(SendQuery),
+    request_body = AlertRequest,
+    responses(
+        (status = 200, description = "With `dry_run=true`: the recipients. Nothing was sent.", body = AlertDryRun),
+        (status = 201, description = "Sent, or scheduled.", body = AlertSent),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn post(
     request: HttpRequest,
     Staff(caller): Staff,
@@ -78,17 +292,16 @@ pub async fn post(
     bus: Data<dyn Bus>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let is_dry = Query::of(&request)?.bool("dry_run")?.unwrap_or(false);
+    let SendQuery { dry_run } = SendQuery::read(&Query::of(&request)?)?;
     let now = live.clock.now();
-    let fields = read_json(&request, payload).await?.without(&SET_BY_THE_HUB);
-    let content = read_content(fields, &live.model, now)?;
+    let content = read_body::<AlertRequest>(&request, payload).await?.into_content(&live.model, now)?;
     let audience = &content.audience;
-    if is_dry {
+    if dry_run {
         let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
-        let answer = json!({"recipients": people.len(), "recipients_online": online(&live, audience, &people)});
-        return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer));
+        let body = AlertDryRun { recipients: people.len(), recipients_online: online(&live, audience, &people) };
+        return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body));
     }
-    // Whoever is enrolled is asked of the store; everything else the connections themselves tell.
+    // Only the store knows who is enrolled; roles and names are those of the connections.
     let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
     let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
     let people = match is_enrolment {
@@ -108,12 +321,10 @@ pub async fn post(
     bus.publish(Event::AlertsStored { seq: alert.seq });
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
     audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);
-    let mut answer = alert_json(&alert)?;
-    answer["recipients_online"] = recipients_online.into();
-    Ok(HttpResponse::Created().insert_header(PRIVATE).json(answer))
+    Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
-/// How many of an audience are connected; `people` are those that it names or that are enrolled.
+/// Counts the connected clients of an audience; `people` are the users that it names or that are enrolled.
 fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize {
     let bits = audience.role_bits();
     live.presence.count_people(|caller| {
@@ -121,74 +332,22 @@ fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize
     })
 }
 
-fn read_content(mut fields: Fields, model: &ReadModel, now: Timestamp) -> Result<AlertContent, Problem> {
-    let title = fields.string("title", 1..=TITLE_LEN_MAX)?;
-    let message = fields.string("message", 1..=MESSAGE_LEN_MAX)?;
-    for (name, text) in [("title", &title), ("message", &message)] {
-        if text.trim().is_empty() {
-            return Err(Problem::invalid(name, format!("{name} must say something.")));
-        }
-    }
-    let priority = fields.maybe_parsed("priority", "low, medium, high or critical", Priority::parse)?;
-    let categories = "system, workflow, schedule, content, security or emergency";
-    let category = fields.maybe_parsed("category", categories, Category::parse)?;
-    let audience = read_audience(fields.object("audience")?, model)?;
-    let starts_at = fields.maybe_timestamp("starts_at")?;
-    let expires_at = fields.maybe_timestamp("expires_at")?;
-    let requires_ack = fields.maybe_bool("requires_ack")?.unwrap_or(false);
-    fields.finish()?;
-    if expires_at.is_some_and(|end| end <= starts_at.unwrap_or(now).max(now)) {
-        return Err(Problem::invalid("expires_at", "expires_at must be after the alert goes out."));
-    }
-    Ok(AlertContent {
-        title,
-        message,
-        priority: priority.unwrap_or_default(),
-        category: category.unwrap_or_default(),
-        audience,
-        starts_at,
-        expires_at,
-        requires_ack,
-    })
-}
-
-fn read_audience(mut fields: Fields, model: &ReadModel) -> Result<Audience, Problem> {
-    let all = fields.maybe_bool("all")?.unwrap_or(false);
-    let roles = fields.maybe_parsed_list("roles", Role::ALL.len(), "student, staff or admin", Role::parse)?;
-    let section = |text: &str| {
-        let id = SectionId::parse(text).ok()?;
-        model.section(&id).map(|_| SectionRef(id))
-    };
-    let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, "the id of a section", section)?;
-    let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
-    let user = |text: &str| UserName::parse(text).ok().map(UserRef);
-    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a user name", user)?;
-    fields.finish()?;
-    if all {
-        // Everyone is everyone, whoever is named besides.
-        return Ok(Audience::everyone());
-    }
-    let audience = Audience {
-        all,
-        roles: roles.unwrap_or_default(),
-        sections: sections.unwrap_or_default(),
-        courses: courses.unwrap_or_default(),
-        users: users.unwrap_or_default(),
-    };
-    if audience.is_empty() {
-        let detail = "audience must say who: all, roles, sections, courses or users.";
-        return Err(Problem::invalid("audience", detail));
-    }
-    Ok(audience)
-}
-
-/// `GET /api/v1/alerts?since=&limit=`, `?active=true`, `?state=scheduled|sent`
+/// Lists the alerts that reach the caller, oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts",
+    operation_id = "listAlerts",
+    tag = "alerts",
+    security((), ("bearer" = []), ("cookie" = [])),
+    params(ListQuery),
+    responses(
+        (status = 200, description = "Alerts and cancellations.", body = AlertList),
+        BadRole, BadQuery, StoreFailed,
+    )
+)]
 pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Live>) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request)?;
-    let since = query.u64("since", 0..=u64::MAX)?.unwrap_or(0);
-    let limit = query.u32("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
-    let is_active = query.bool("active")?.unwrap_or(false);
-    let state = query.parsed("state", "scheduled or sent", Desk::parse)?;
+    let ListQuery { since, limit, active, state } = ListQuery::read(&Query::of(&request)?)?;
+    let limit = limit as usize;
     let span = Span { since, until: None, limit };
     let reader = Reader::new(caller.as_ref().map(|caller| (&caller.user, caller.role)));
     let page = if let Some(state) = state {
@@ -200,49 +359,50 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
             Some(_) => {}
         }
         match state {
-            Desk::Scheduled => scheduled(&*live.alerts, limit).await?,
-            Desk::Sent => live.alerts.sent(limit, live.clock.now()).await?,
+            StaffList::Scheduled => scheduled(&*live.alerts, limit).await?,
+            StaffList::Sent => live.alerts.sent(limit, live.clock.now()).await?,
         }
-    } else if is_active {
+    } else if active {
         live.alerts.in_force(reader, span, live.clock.now()).await?
     } else {
         live.alerts.seen_by(reader, span).await?
     };
-    let items = items_for(&live, caller.as_ref(), &page).await?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({"items": items, "seq": page.seq})))
+    let seq = page.seq;
+    let items = items_for(&live, caller.as_ref(), page).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertList { items, seq }))
 }
 
-/// What is in force now for somebody who is signed in, oldest first: as `?active=true` lists it.
-pub(super) async fn in_force(live: &Live, caller: &Caller) -> Result<Vec<Value>, Problem> {
+/// Returns the alerts in force that reach a signed-in caller, oldest first, as `?active=true` lists them.
+pub(super) async fn in_force(live: &Live, caller: &Caller) -> Result<Vec<AlertItem>, Problem> {
     let span = Span { since: 0, until: None, limit: IN_FORCE_MAX };
     let reader = Reader::new(Some((&caller.user, caller.role)));
-    items_for(live, Some(caller), &live.alerts.in_force(reader, span, live.clock.now()).await?).await
+    items_for(live, Some(caller), live.alerts.in_force(reader, span, live.clock.now()).await?).await
 }
 
-/// A page as this caller reads it: what asks to be acknowledged says whether it was, on whichever device.
-async fn items_for(live: &Live, caller: Option<&Caller>, page: &Page) -> Result<Vec<Value>, Problem> {
+/// Returns a page as this caller reads it: an alert that requires acknowledgement says whether the caller gave it, on
+/// whichever device.
+async fn items_for(live: &Live, caller: Option<&Caller>, page: Page) -> Result<Vec<AlertItem>, Problem> {
     let asking: Vec<String> = page.items.iter().filter_map(|(_, entry)| asking_id(entry).map(str::to_owned)).collect();
     let acked = match caller {
         Some(caller) if !asking.is_empty() => live.alerts.acked_by(caller.user.clone(), asking).await?,
         _ => HashSet::new(),
     };
-    let item = |(seq, entry): &(u64, Entry)| {
-        let mut item = entry_json(*seq, entry)?;
-        if caller.is_some()
-            && let Some(id) = asking_id(entry)
-        {
-            item["acked"] = acked.contains(id).into();
+    let item = |(seq, entry): (u64, Entry)| match entry {
+        Entry::Alert(alert) => {
+            let is_asked = caller.is_some() && alert.content.requires_ack;
+            let acked = is_asked.then(|| acked.contains(&alert.id));
+            AlertItem::Alert(Box::new(ListedAlert { alert: *alert, acked }))
         }
-        Ok(item)
+        Entry::Cancelled(id) => AlertItem::Cancelled(AlertCancelled { id, seq, cancelled: true }),
     };
-    page.items.iter().map(item).collect()
+    Ok(page.items.into_iter().map(item).collect())
 }
 
-/// The id of an alert that asks to be acknowledged.
+/// Returns the id of an alert that requires acknowledgement.
 fn asking_id(entry: &Entry) -> Option<&str> {
     match entry {
         Entry::Alert(alert) if alert.content.requires_ack => Some(&alert.id),
-        _ => None,
+        Entry::Alert(_) | Entry::Cancelled(_) => None,
     }
 }
 
@@ -252,18 +412,17 @@ async fn scheduled(alerts: &dyn AlertStore, limit: usize) -> Result<Page, Proble
     Ok(Page { items: waiting.into_iter().map(|alert| (0, Entry::Alert(Box::new(alert)))).collect(), seq })
 }
 
-fn entry_json(seq: u64, entry: &Entry) -> Result<Value, Problem> {
-    match entry {
-        Entry::Alert(alert) => alert_json(alert),
-        Entry::Cancelled(id) => Ok(json!({"id": id, "seq": seq, "cancelled": true})),
-    }
-}
-
-fn alert_json(alert: &Alert) -> Result<Value, Problem> {
-    serde_json::to_value(alert).map_err(Problem::internal)
-}
-
-/// `DELETE /api/v1/alerts/{id}`: whoever got it is told to take it down. A second time it does nothing.
+/// Cancels an alert (staff).
+///
+/// Clients that received it take it down. Idempotent.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/alerts/{id}",
+    operation_id = "cancelAlert",
+    tag = "alerts",
+    params(("id" = String, Path, description = "The alert.")),
+    responses((status = 204, description = "Cancelled."), BadRole, BadPath, NotFound, StoreFailed)
+)]
 pub async fn cancel(
     request: HttpRequest,
     Staff(caller): Staff,

@@ -22,7 +22,7 @@ use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
 
 /// What watches the hub is never told to wait.
-const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// How a token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
@@ -21,6 +22,36 @@ pub const JSON_LEN_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive: generous for the worst line that a student has, and an end for one that never
 /// comes.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A JSON request body: a typed value with a schema, read field by field.
+pub trait RequestBody: Sized + ToSchema {
+    /// Members that the hub sets itself. They are ignored, so that a response can be sent back as it is.
+    const SET_BY_HUB: &'static [&'static str] = &[];
+
+    /// Takes the body's members out of `fields`; any that remain are rejected.
+    ///
+    /// # Errors
+    /// A problem that names the first member that is wrong.
+    fn read(fields: &mut Fields) -> Result<Self, Problem>;
+}
+
+/// Reads a JSON body of at most [`JSON_LEN_MAX`] bytes.
+pub async fn read_body<T: RequestBody>(req: &HttpRequest, payload: web::Payload) -> Result<T, Problem> {
+    read_fields(read_json(req, payload).await?)
+}
+
+/// Reads a JSON body that may be left out, whatever its content type is then: an object without members.
+pub async fn read_body_or_nothing<T: RequestBody>(req: &HttpRequest, payload: web::Payload) -> Result<T, Problem> {
+    read_fields(read_json_or_nothing(req, payload).await?)
+}
+
+/// Reads a body from the members of a JSON object.
+pub(super) fn read_fields<T: RequestBody>(fields: Fields) -> Result<T, Problem> {
+    let mut fields = fields.without(T::SET_BY_HUB);
+    let body = T::read(&mut fields)?;
+    fields.finish()?;
+    Ok(body)
+}
 
 /// Reads a JSON object of at most [`JSON_LEN_MAX`] bytes.
 pub async fn read_json(req: &HttpRequest, payload: web::Payload) -> Result<Fields, Problem> {
@@ -41,10 +72,7 @@ pub async fn read_json_or_nothing(req: &HttpRequest, payload: web::Payload) -> R
 
 /// Reads a body of at most `len_max` bytes.
 pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: usize) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        Problem::new(ProblemCode::TooLarge, format!("A body of at most {} KiB is taken here.", len_max / 1024))
-            .with("bytes_max", len_max)
-    };
+    let too_large = || Problem::too_large(format!("A body of at most {} KiB is taken here.", len_max / 1024), len_max);
     let declared = req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|n| n > len_max as u64) {
         return Err(too_large());
@@ -337,9 +365,9 @@ mod tests {
         Fields::parse(json.as_bytes()).unwrap()
     }
 
-    fn told<T: std::fmt::Debug>(outcome: Result<T, Problem>) -> (u16, String) {
-        let document = outcome.unwrap_err().document();
-        (document["status"].as_u64().unwrap() as u16, document["field"].as_str().unwrap_or("").to_owned())
+    fn refused<T: std::fmt::Debug>(outcome: Result<T, Problem>) -> (u16, String) {
+        let document = outcome.unwrap_err().into_document();
+        (document.status, document.field.unwrap_or_default())
     }
 
     #[test]
@@ -366,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_wrong_type_is_400_and_a_wrong_value_422_and_both_name_the_field() {
-        let read = |json: &str, get: fn(&mut Fields) -> Result<(), Problem>| told(get(&mut fields(json)));
+        let read = |json: &str, get: fn(&mut Fields) -> Result<(), Problem>| refused(get(&mut fields(json)));
         let text: fn(&mut Fields) -> _ = |f| f.string("x", 1..=3).map(drop);
         let number: fn(&mut Fields) -> _ = |f| f.u32("x", 1..=9).map(drop);
         let time: fn(&mut Fields) -> _ = |f| f.timestamp("x").map(drop);
@@ -403,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_field_that_nobody_knows_is_refused_by_name() {
-        assert_eq!(told(fields(r#"{"capacty":1}"#).finish()), (422, "capacty".to_owned()));
+        assert_eq!(refused(fields(r#"{"capacty":1}"#).finish()), (422, "capacty".to_owned()));
     }
 
     #[test]
@@ -418,7 +446,7 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(60_000), "]".repeat(4));
         let table: [&[u8]; 7] = [b"", b"{", b"[]", b"null", b"{\"a\":\xff}", b"{\"a\":\"\\ud800\"}", deep.as_bytes()];
         for body in table {
-            assert_eq!(told(Fields::parse(body)).0, 400, "{:?}", &body[..body.len().min(20)]);
+            assert_eq!(refused(Fields::parse(body)).0, 400, "{:?}", &body[..body.len().min(20)]);
         }
     }
 
@@ -433,11 +461,11 @@ mod tests {
         let json = ("content-type", "application/json; charset=utf-8");
         assert!(send(TestRequest::post().insert_header(json).set_payload("{}")).await.is_ok());
         let form = ("content-type", "application/x-www-form-urlencoded");
-        assert_eq!(told(send(TestRequest::post().insert_header(form).set_payload("{}")).await).0, 415);
-        assert_eq!(told(send(TestRequest::post().set_payload("{}")).await).0, 415);
+        assert_eq!(refused(send(TestRequest::post().insert_header(form).set_payload("{}")).await).0, 415);
+        assert_eq!(refused(send(TestRequest::post().set_payload("{}")).await).0, 415);
         let gzip = TestRequest::post().insert_header(json).insert_header(("content-encoding", "gzip"));
-        assert_eq!(told(send(gzip.set_payload("{}")).await).0, 415);
+        assert_eq!(refused(send(gzip.set_payload("{}")).await).0, 415);
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(JSON_LEN_MAX));
-        assert_eq!(told(send(TestRequest::post().insert_header(json).set_payload(large)).await).0, 413);
+        assert_eq!(refused(send(TestRequest::post().insert_header(json).set_payload(large)).await).0, 413);
     }
 }

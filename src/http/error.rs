@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457): what everyone who is refused, or asks wrongly, or comes at a bad moment, reads.
+//! Problem documents (RFC 9457): the body of every error response.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,44 +6,42 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
-use serde_json::{Map, Value, json};
 
-use crate::domain::outcome::Refusal;
+use crate::domain::refusal::Refusal;
 use crate::http::hot::NotBuilt;
-use crate::http::problem::ProblemCode;
+use crate::http::problem::{ProblemCode, ProblemDocument};
 use crate::plone::port::PloneError;
 use crate::plone::reads::ReadError;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
-/// How many seconds to stay away when the hub is busy: short, since a batch takes milliseconds.
+/// Seconds until a caller may retry when the hub is busy: short, since a batch takes milliseconds.
 const BUSY_RETRY_S: u32 = 1;
-/// How many seconds to stay away while the store recovers.
+/// Seconds until a caller may retry while the store recovers.
 const RECOVERY_RETRY_S: u32 = 2;
-/// How many seconds to stay away while Plone does not answer: it is tried again about as often.
+/// Seconds until a caller may retry while Plone does not answer: about as often as the hub itself retries.
 const PLONE_RETRY_S: u32 = 5;
 
 /// A problem document with its headers. Handlers return it as their error.
 #[derive(Debug)]
 pub struct Problem {
-    code: ProblemCode,
-    detail: Cow<'static, str>,
-    members: Map<String, Value>,
-    retry_after_s: Option<u32>,
+    // Boxed, so that every `Result<_, Problem>` stays small.
+    document: Box<ProblemDocument>,
     allow: Option<&'static str>,
-    // For the log, never for the reader.
+    // For the log, never for the caller.
     cause: Option<String>,
 }
 
 impl Problem {
-    /// A problem of this code; `detail` is for the person who asked, in plain words.
+    /// Creates a problem of this code; `detail` is for the person who sent the request, in plain words.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        let retry_after_s = matches!(code, ProblemCode::Overloaded).then_some(BUSY_RETRY_S);
-        Self { code, detail: detail.into(), members: Map::new(), retry_after_s, allow: None, cause: None }
+        let mut document = Box::new(ProblemDocument::new(code, detail.into()));
+        document.retry_after = matches!(code, ProblemCode::Overloaded).then_some(BUSY_RETRY_S);
+        Self { document, allow: None, cause: None }
     }
-    /// 400: it cannot be parsed.
+    /// 400: the request cannot be parsed.
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::BadRequest, detail)
     }
@@ -51,11 +49,11 @@ impl Problem {
     pub fn invalid(field: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Invalid, detail).field(field)
     }
-    /// 404: there is no such thing.
+    /// 404: the resource does not exist.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::NotFound, detail)
     }
-    /// 403: the caller may not.
+    /// 403: the caller may not do this.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Forbidden, detail)
     }
@@ -64,42 +62,41 @@ impl Problem {
     pub fn overloaded() -> Self {
         Self::new(ProblemCode::Overloaded, "The hub is busy just now, and nothing was done. Please try again.")
     }
-    /// 503: whether it was kept is not known.
+    /// 503: a commit failed, and whether the change is durable is not known.
     #[must_use]
     pub fn outcome_unknown() -> Self {
         let detail = "It is not known whether this was done. Please look at the present state before you ask again.";
         Self::new(ProblemCode::OutcomeUnknown, detail).retry_after(RECOVERY_RETRY_S)
     }
-    /// 500: `cause` goes to the log, with the request's id, and to nobody else.
+    /// 500: `cause` goes to the log, with the request's id, and never to the caller.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let detail = "This is a fault of the hub, not of your request. Its X-Request-Id finds it in the hub's log.";
-        let mut problem = Self::new(ProblemCode::Internal, detail);
-        problem.cause = Some(cause.to_string());
-        problem
+        Self::new(ProblemCode::Internal, detail).caused_by(cause)
     }
-    /// 429: come back after this many seconds.
+    /// 429: retry after this many seconds.
     pub fn rate_limited(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         Self::new(ProblemCode::RateLimited, detail).retry_after(retry_after_s)
     }
-
-    /// Adds a member to the document.
-    #[must_use]
-    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(member.to_owned(), value.into());
-        self
+    /// 413: the body has more than `bytes_max` bytes.
+    pub fn too_large(detail: impl Into<Cow<'static, str>>, bytes_max: usize) -> Self {
+        let mut problem = Self::new(ProblemCode::TooLarge, detail);
+        problem.document.bytes_max = Some(bytes_max as u64);
+        problem
     }
+
     /// Names the field that is wrong.
     #[must_use]
-    pub fn field(self, name: impl Into<String>) -> Self {
-        self.with("field", name.into())
-    }
-    /// Says when to come back, in the header and in the document.
-    #[must_use]
-    pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
+    pub fn field(mut self, name: impl Into<String>) -> Self {
+        self.document.field = Some(name.into());
         self
     }
-    /// Says which methods can be used.
+    /// Sets when the caller may retry, in the header and in the document.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.document.retry_after = Some(seconds);
+        self
+    }
+    /// Sets the `Allow` header.
     #[must_use]
     pub const fn allow(mut self, methods: &'static str) -> Self {
         self.allow = Some(methods);
@@ -112,57 +109,53 @@ impl Problem {
         self
     }
 
-    /// Its code.
+    /// The code.
     #[must_use]
-    pub const fn code(&self) -> ProblemCode {
-        self.code
+    pub fn code(&self) -> ProblemCode {
+        self.document.code
     }
-    /// What the log should know beside the code.
+    /// What the log records beside the code.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
-    /// The document: `type`, `title`, `status`, `code`, `detail` and the members.
+    /// The document that the caller reads.
     #[must_use]
-    pub fn document(&self) -> Value {
-        let mut document = self.members.clone();
-        if let Some(seconds) = self.retry_after_s {
-            document.insert("retry_after".to_owned(), seconds.into());
-        }
-        let code = self.code.as_str();
-        document.insert("type".to_owned(), format!("/docs/problems#{code}").into());
-        document.insert("title".to_owned(), self.code.title().into());
-        document.insert("status".to_owned(), self.code.status().into());
-        document.insert("code".to_owned(), code.into());
-        document.insert("detail".to_owned(), self.detail.as_ref().into());
-        Value::Object(document)
+    pub fn document(&self) -> &ProblemDocument {
+        &self.document
+    }
+    /// The document alone, for a response that has it as a part.
+    #[must_use]
+    pub fn into_document(self) -> ProblemDocument {
+        *self.document
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_str(), self.detail)
+        write!(f, "{}: {}", self.document.code.as_str(), self.document.detail)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
-        if self.code.status() == 401 {
+        if self.document.status == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.document.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
-        response.body(self.document().to_string())
+        // The document is made of strings, numbers and lists: it serializes without fail.
+        response.body(serde_json::to_vec(&self.document).unwrap_or_default())
     }
 }
 
@@ -213,12 +206,12 @@ impl From<ReadError> for Problem {
     }
 }
 
-impl From<AskError> for Problem {
-    fn from(error: AskError) -> Self {
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
         match error {
-            AskError::Overloaded => Self::overloaded(),
-            AskError::OutcomeUnknown => Self::outcome_unknown(),
-            AskError::Failed => Self::internal(error),
+            SubmitError::Overloaded => Self::overloaded(),
+            SubmitError::OutcomeUnknown => Self::outcome_unknown(),
+            SubmitError::Failed => Self::internal(error),
         }
     }
 }
@@ -232,49 +225,60 @@ impl From<NotBuilt> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = ProblemCode::Refused(refusal.code());
+        let mut problem = Self::new(code, detail_of(&refusal));
+        let document = &mut problem.document;
         match refusal {
-            Refusal::RegistrationClosed { opens_at, closes_at } => {
-                let now = jiff::Timestamp::now();
-                let detail = match (opens_at, closes_at) {
-                    (None, _) => "Registration for this term has not been announced yet.",
-                    (_, Some(closes_at)) if closes_at <= now => "Registration for this term is over.",
-                    _ => "Registration for this term has not opened yet.",
-                };
-                let time = |t: Option<jiff::Timestamp>| t.map_or(Value::Null, |t| t.to_string().into());
-                Self::new(code, detail).with("opens_at", time(opens_at)).with("closes_at", time(closes_at))
+            Refusal::SectionCancelled | Refusal::SectionClosed => {}
+            Refusal::RegistrationClosed { opens_at, closes_at, now } => {
+                document.opens_at = Some(opens_at);
+                document.closes_at = Some(closes_at);
+                document.now = Some(now);
             }
-            Refusal::SectionCancelled => Self::new(code, "This section will not be taught."),
-            Refusal::SectionClosed => Self::new(code, "This section takes no new students."),
-            Refusal::AlreadyInCourse { conflicts_with, course } => {
-                let detail = format!("You have a section of {course} of this kind already: {conflicts_with}.");
-                Self::new(code, detail).with("conflicts_with", json!([conflicts_with]))
-            }
-            Refusal::TimeConflict { conflicts_with } => {
-                let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
-                let detail = format!("It meets at the same time as {}.", names.join(", "));
-                Self::new(code, detail).with("conflicts_with", json!(conflicts_with))
-            }
+            Refusal::AlreadyInCourse { conflicts_with, .. } => document.conflicts_with = Some(vec![conflicts_with]),
+            Refusal::TimeConflict { conflicts_with } => document.conflicts_with = Some(conflicts_with),
             Refusal::CreditLimit { credits, wanted, limit } => {
-                let detail =
-                    format!("With it you would have {} credits, and {} are allowed.", wanted.as_f64(), limit.as_f64());
-                Self::new(code, detail)
-                    .with("credits", json!(credits))
-                    .with("credits_wanted", json!(wanted))
-                    .with("credit_limit", json!(limit))
+                document.credits = Some(credits);
+                document.credits_wanted = Some(wanted);
+                document.credit_limit = Some(limit);
             }
             Refusal::SectionFull { waitlist_open, waitlisted } => {
-                let detail = if waitlist_open {
-                    "No seat is open in this section. You can join its waitlist."
-                } else {
-                    "No seat is open in this section, and its waitlist is full."
-                };
-                Self::new(code, detail).with("waitlist_open", waitlist_open).with("waitlisted", waitlisted)
+                document.waitlist_open = Some(waitlist_open);
+                document.waitlisted = Some(waitlisted);
             }
-            Refusal::WaitlistFull { waitlisted } => {
-                Self::new(code, "Neither a seat nor a place on the waitlist is open in this section.")
-                    .with("waitlisted", waitlisted)
-            }
+            Refusal::WaitlistFull { waitlisted } => document.waitlisted = Some(waitlisted),
         }
+        problem
+    }
+}
+
+/// Says to the student why a request was refused.
+fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
+    match refusal {
+        Refusal::RegistrationClosed { opens_at, closes_at, now } => match (opens_at, closes_at) {
+            (None, _) => "Registration for this term has not been announced yet.",
+            (_, Some(closes_at)) if closes_at <= now => "Registration for this term is over.",
+            _ => "Registration for this term has not opened yet.",
+        }
+        .into(),
+        Refusal::SectionCancelled => "This section will not be taught.".into(),
+        Refusal::SectionClosed => "This section takes no new students.".into(),
+        Refusal::AlreadyInCourse { conflicts_with, course } => {
+            format!("You have a section of {course} of this kind already: {conflicts_with}.").into()
+        }
+        Refusal::TimeConflict { conflicts_with } => {
+            let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
+            format!("It meets at the same time as {}.", names.join(", ")).into()
+        }
+        Refusal::CreditLimit { wanted, limit, .. } => {
+            format!("With it you would have {} credits, and {} are allowed.", wanted.as_f64(), limit.as_f64()).into()
+        }
+        Refusal::SectionFull { waitlist_open: true, .. } => {
+            "No seat is open in this section. You can join its waitlist.".into()
+        }
+        Refusal::SectionFull { waitlist_open: false, .. } => {
+            "No seat is open in this section, and its waitlist is full.".into()
+        }
+        Refusal::WaitlistFull { .. } => "Neither a seat nor a place on the waitlist is open in this section.".into(),
     }
 }
 
@@ -327,6 +331,13 @@ pub(crate) fn header_of(headers: &header::HeaderMap, name: impl header::AsHeader
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
+
+    /// The document as the caller reads it.
+    fn written(problem: &Problem) -> Value {
+        serde_json::to_value(problem.document()).unwrap()
+    }
+
     use crate::domain::ids::SectionId;
     use actix_web::{App, test};
 
@@ -334,7 +345,7 @@ mod tests {
     async fn a_problem_document_has_the_members_of_the_contract() {
         let problem = Problem::invalid("title", "Too long.");
         assert_eq!(
-            problem.document(),
+            written(&problem),
             json!({"type": "/docs/problems#invalid", "title": "A value is not possible", "status": 422,
                    "code": "invalid", "detail": "Too long.", "field": "title"})
         );
@@ -346,7 +357,7 @@ mod tests {
         let busy = Problem::overloaded().error_response();
         assert_eq!((busy.status().as_u16(), header_of(busy.headers(), header::RETRY_AFTER)), (503, "1"));
         let limited = Problem::rate_limited("Wait.", 7);
-        assert_eq!(limited.document()["retry_after"], 7);
+        assert_eq!(written(&limited)["retry_after"], 7);
         assert_eq!(header_of(limited.error_response().headers(), header::RETRY_AFTER), "7");
         let stranger = Problem::new(ProblemCode::Unauthenticated, "Who?").error_response();
         assert_eq!(header_of(stranger.headers(), header::WWW_AUTHENTICATE), "Bearer");
@@ -356,7 +367,7 @@ mod tests {
     async fn a_fault_tells_its_cause_to_the_log_only() {
         let problem = Problem::from(StoreError::Corrupt("table people, row 7".to_owned()));
         assert!(problem.cause().unwrap().contains("row 7"));
-        assert!(!problem.document().to_string().contains("row 7"));
+        assert!(!written(&problem).to_string().contains("row 7"));
     }
 
     #[test]
@@ -367,7 +378,7 @@ mod tests {
             (Problem::from(ReadError::Late), 504),
         ];
         for (problem, status) in cases {
-            let document = problem.document();
+            let document = written(&problem);
             assert_eq!((&document["status"], &document["code"]), (&json!(status), &json!("plone_unavailable")));
             assert!(!document.to_string().contains("10.0.0.7"), "{document}");
         }
@@ -388,6 +399,7 @@ mod tests {
                 Refusal::RegistrationClosed {
                     opens_at: Some("2022-09-07T15:00:00Z".parse().unwrap()),
                     closes_at: None,
+                    now: "2022-09-07T14:59:00Z".parse().unwrap(),
                 },
                 "opens_at",
                 json!("2022-09-07T15:00:00Z"),
@@ -395,9 +407,28 @@ mod tests {
         ];
         for (refusal, member, value) in table {
             let code = refusal.code().as_str();
-            let document = Problem::from(refusal).document();
+            let document = written(&Problem::from(refusal));
             assert_eq!((&document["status"], &document["code"]), (&json!(409), &json!(code)));
             assert_eq!(document[member], value, "{code}");
+        }
+    }
+
+    #[test]
+    async fn a_closed_window_is_worded_by_the_time_of_the_decision() {
+        let at = |text: &str| Some(format!("2022-09-{text}T15:00:00Z").parse::<jiff::Timestamp>().unwrap());
+        let table = [
+            (None, None, "06", "not been announced"),
+            (None, at("08"), "06", "not been announced"),
+            (at("07"), None, "06", "not opened yet"),
+            (at("07"), at("08"), "06", "not opened yet"),
+            (at("07"), at("08"), "08", "is over"),
+            (at("07"), at("08"), "09", "is over"),
+        ];
+        for (opens_at, closes_at, day, words) in table {
+            let refusal = Refusal::RegistrationClosed { opens_at, closes_at, now: at(day).unwrap() };
+            let document = Problem::from(refusal).into_document();
+            assert_eq!(document.now, at(day));
+            assert!(document.detail.contains(words), "{words}: {}", document.detail);
         }
     }
 

@@ -7,6 +7,7 @@
 //! - [`request_id`]: the id, the log line and the safety headers of every answer
 //! - [`auth`]: who asks, and whom a handler serves; [`site`]: which origins are ours
 //! - [`encoded`], [`hot`]: ready answers for what everyone asks for at once
+//! - [`openapi`]: the document that describes all of it, generated from the types
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them; [`roster`]: who has
@@ -37,6 +38,7 @@ pub mod hot;
 pub mod imports;
 mod last_good;
 pub mod live;
+pub mod openapi;
 pub mod plan;
 pub mod plone_desk;
 pub mod problem;

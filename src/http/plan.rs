@@ -1,8 +1,9 @@
-//! The plan: what a student means to register for, tried in one press.
+//! The plan: sections that a student plans to register for, and registering for all of them at once.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::SectionId;
 use crate::registration::pool::RegistrarPool;
@@ -10,19 +11,68 @@ use crate::registration::readmodel::ReadModel;
 use crate::store::plans::{PLAN_LEN_MAX, PlanStore};
 
 use crate::http::auth::Student;
-use crate::http::body::read_json;
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::Problem;
+use crate::http::openapi::params::Waitlist;
+use crate::http::openapi::responses::{BadBody, BadPath, BadRole, StoreFailed};
 use crate::http::query::Query;
-use crate::http::registrations::{SECTION_LEN_MAX, run_batch};
+use crate::http::registrations::{BatchResponse, SECTION_LEN_MAX, run_batch};
 use crate::http::request_id::PRIVATE;
 
-/// `GET /api/v1/me/plan`
-pub async fn get(student: Student, plans: Data<dyn PlanStore>) -> Result<HttpResponse, Problem> {
-    let sections = plans.plan(&student.0.user).await?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "sections": sections })))
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(get, put, register))]
+pub(super) struct Api;
+
+/// The sections that a student plans to register for, in the student's order.
+#[derive(Debug, Serialize, ToSchema)]
+struct Plan {
+    #[schema(max_items = 50)]
+    sections: Vec<SectionId>,
 }
 
-/// `PUT /api/v1/me/plan`
+/// A plan to keep.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PlanRequest {
+    #[schema(max_items = 50, value_type = Vec<SectionId>)]
+    sections: Vec<String>,
+}
+
+impl RequestBody for PlanRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self { sections: fields.strings("sections", PLAN_LEN_MAX, 1..=SECTION_LEN_MAX)? })
+    }
+}
+
+/// Returns the caller's plan (students).
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/plan",
+    operation_id = "plan",
+    tag = "registration",
+    responses(
+        (status = 200, description = "The plan, which can be made before registration opens.", body = Plan),
+        BadRole, StoreFailed,
+    )
+)]
+pub async fn get(student: Student, plans: Data<dyn PlanStore>) -> Result<HttpResponse, Problem> {
+    let sections = plans.plan(&student.0.user).await?;
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Plan { sections }))
+}
+
+/// Replaces the caller's plan (students).
+#[utoipa::path(
+    put,
+    path = "/api/v1/me/plan",
+    operation_id = "putPlan",
+    tag = "registration",
+    request_body = PlanRequest,
+    responses(
+        (status = 200, description = "The plan as it is kept, each section once.", body = Plan),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn put(
     request: HttpRequest,
     student: Student,
@@ -30,11 +80,9 @@ pub async fn put(
     model: Data<ReadModel>,
     plans: Data<dyn PlanStore>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = read_json(&request, payload).await?;
-    let wanted = fields.strings("sections", PLAN_LEN_MAX, 1..=SECTION_LEN_MAX)?;
-    fields.finish()?;
+    let wanted: PlanRequest = read_body(&request, payload).await?;
     let mut sections: Vec<SectionId> = Vec::new();
-    for text in wanted {
+    for text in wanted.sections {
         let id = SectionId::parse(&text)
             .ok()
             .filter(|id| model.section_for(id, Some((&student.0.user, student.0.role))).is_some())
@@ -44,10 +92,21 @@ pub async fn put(
         }
     }
     plans.put_plan(&student.0.user, sections.clone()).await?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "sections": sections })))
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Plan { sections }))
 }
 
-/// `POST /api/v1/me/plan/register[?waitlist=true]`
+/// Registers for all sections of the caller's plan at once (students).
+#[utoipa::path(
+    post,
+    path = "/api/v1/me/plan/register",
+    operation_id = "registerPlan",
+    tag = "registration",
+    params(Waitlist),
+    responses(
+        (status = 200, description = "A result for each section.", body = BatchResponse),
+        BadPath, BadRole, StoreFailed,
+    )
+)]
 pub async fn register(
     request: HttpRequest,
     student: Student,
@@ -57,5 +116,16 @@ pub async fn register(
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let sections = plans.plan(&student.0.user).await?;
     let results = run_batch(&pool, &student.0.user, &sections, &[], false, waitlist).await?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "results": results })))
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<PlanRequest>(&[]);
+    }
 }

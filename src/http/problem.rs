@@ -1,9 +1,20 @@
 //! The codes of problem documents (RFC 9457): stable names that clients are written against.
 
-use crate::domain::outcome::RefusalCode;
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use strum::{EnumIter, IntoEnumIterator, VariantArray};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::ids::SectionId;
+use crate::domain::refusal::RefusalCode;
+use crate::domain::section::Credits;
 
 /// Why a request was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter)]
 pub enum ProblemCode {
     /// It cannot be parsed, or a field has the wrong type.
     BadRequest,
@@ -34,44 +45,24 @@ pub enum ProblemCode {
     /// The college's Plone does not answer, or not well, and there is no copy of what was asked for.
     PloneUnavailable,
     /// The same, because its answer did not come in time.
+    #[strum(disabled)] // it has the name of the one before
     PloneLate,
     /// Another part of the swap could not be done, so nothing was.
     SwapRefused,
     /// The rules of registration refuse it.
+    #[strum(disabled)] // listed by their own codes
     Refused(RefusalCode),
 }
 
 impl ProblemCode {
-    /// All of them, in the order in which they are explained; one of those that share a name.
-    pub const ALL: [Self; 23] = [
-        Self::BadRequest,
-        Self::Unauthenticated,
-        Self::BadCredentials,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::TooLarge,
-        Self::UnsupportedMediaType,
-        Self::Invalid,
-        Self::RateLimited,
-        Self::Internal,
-        Self::Overloaded,
-        Self::OutcomeUnknown,
-        Self::PloneUnavailable,
-        Self::SwapRefused,
-        Self::Refused(RefusalCode::RegistrationClosed),
-        Self::Refused(RefusalCode::SectionCancelled),
-        Self::Refused(RefusalCode::SectionClosed),
-        Self::Refused(RefusalCode::AlreadyInCourse),
-        Self::Refused(RefusalCode::TimeConflict),
-        Self::Refused(RefusalCode::CreditLimit),
-        Self::Refused(RefusalCode::SectionFull),
-        Self::Refused(RefusalCode::WaitlistFull),
-    ];
+    /// Iterates over all codes, in the order in which they are explained, those of refusals last.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::iter().chain(RefusalCode::VARIANTS.iter().map(|code| Self::Refused(*code)))
+    }
 
     /// The code's one name, `code` in the document.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
             Self::Unauthenticated => "unauthenticated",
@@ -173,18 +164,124 @@ impl ProblemCode {
     }
 }
 
+impl Serialize for ProblemCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let names = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::all().map(Self::as_str)));
+        RefOr::T(names.description(Some("Stable; more may be added.")).into())
+    }
+}
+
+impl ToSchema for ProblemCode {}
+
+/// A problem document (RFC 9457). `/docs/problems` explains each code.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// Where the code is explained: `/docs/problems#CODE`.
+    #[serde(rename = "type")]
+    pub about: String,
+    /// The same for every problem of this code.
+    pub title: &'static str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What kind of problem it is.
+    pub code: ProblemCode,
+    /// What went wrong, for the person who sent the request.
+    pub detail: Cow<'static, str>,
+    /// The parameter or member that is wrong (`bad_request`, `invalid`), such as `audience.roles[0]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub field: Option<String>,
+    /// Seconds to wait, as in `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub retry_after: Option<u32>,
+    /// `too_large`: the most bytes that are accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub bytes_max: Option<u64>,
+    /// `registration_closed`: when registration opens, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Timestamp>)]
+    pub opens_at: Option<Option<Timestamp>>,
+    /// `registration_closed`: when it closes, or closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Timestamp>)]
+    pub closes_at: Option<Option<Timestamp>>,
+    /// `registration_closed`: the time of the decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub now: Option<Timestamp>,
+    /// `already_in_course`, `time_conflict`: the sections in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub conflicts_with: Option<Vec<SectionId>>,
+    /// `credit_limit`: the credits enrolled now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub credits: Option<Credits>,
+    /// `credit_limit`: what the credits would have become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub credits_wanted: Option<Credits>,
+    /// `credit_limit`: the most credits that are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub credit_limit: Option<Credits>,
+    /// `section_full`: whether `waitlist=true` would be accepted now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub waitlist_open: Option<bool>,
+    /// `section_full`, `waitlist_full`: students on the waitlist now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub waitlisted: Option<u32>,
+}
+
+impl ProblemDocument {
+    /// Creates a document without further members.
+    pub(super) fn new(code: ProblemCode, detail: Cow<'static, str>) -> Self {
+        Self {
+            about: format!("/docs/problems#{}", code.as_str()),
+            title: code.title(),
+            status: code.status(),
+            code,
+            detail,
+            field: None,
+            retry_after: None,
+            bytes_max: None,
+            opens_at: None,
+            closes_at: None,
+            now: None,
+            conflicts_with: None,
+            credits: None,
+            credits_wanted: None,
+            credit_limit: None,
+            waitlist_open: None,
+            waitlisted: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
-    fn every_code_has_a_name_of_its_own_and_every_refusal_is_listed() {
-        let mut names: Vec<_> = ProblemCode::ALL.iter().map(|c| c.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ProblemCode::ALL.len());
-        for refusal in RefusalCode::ALL {
-            assert!(ProblemCode::ALL.contains(&ProblemCode::Refused(refusal)), "{refusal:?}");
-        }
+    fn codes_are_listed_once_and_all_refusals_are_among_them() {
+        let names: Vec<_> = ProblemCode::all().map(ProblemCode::as_str).collect();
+        let unique: HashSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{names:?}");
+        assert_eq!((names.first(), names.last()), (Some(&"bad_request"), Some(&"waitlist_full")));
+        assert!(RefusalCode::VARIANTS.iter().all(|code| names.contains(&code.as_str())), "{names:?}");
+        assert!(names.contains(&ProblemCode::PloneLate.as_str()), "{names:?}");
     }
 }

@@ -10,6 +10,11 @@ use crate::text::percent;
 use crate::http::body::check_length;
 use crate::http::error::Problem;
 
+/// Items in one list unless `limit` says otherwise.
+pub const LIST_LEN_DEFAULT: u32 = 100;
+/// The largest `limit` of a list.
+pub const LIST_LEN_MAX: u32 = 5_000;
+
 /// A decoded query string.
 #[derive(Debug)]
 pub struct Query {
@@ -57,6 +62,11 @@ impl Query {
             Some("false") => Ok(Some(false)),
             Some(_) => Err(Problem::bad_request(format!("{name} must be true or false.")).field(name)),
         }
+    }
+
+    /// `limit`: the most items of one response.
+    pub fn limit(&self) -> Result<u32, Problem> {
+        Ok(self.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT))
     }
 
     /// A whole number within a range.
@@ -114,9 +124,9 @@ pub fn path_param(req: &HttpRequest, name: &str) -> Result<String, Problem> {
 mod tests {
     use super::*;
 
-    fn told<T: std::fmt::Debug>(outcome: Result<T, Problem>) -> (u16, String) {
-        let document = outcome.unwrap_err().document();
-        (document["status"].as_u64().unwrap() as u16, document["field"].as_str().unwrap_or("").to_owned())
+    fn refused<T: std::fmt::Debug>(outcome: Result<T, Problem>) -> (u16, String) {
+        let document = outcome.unwrap_err().into_document();
+        (document.status, document.field.unwrap_or_default())
     }
 
     #[test]
@@ -132,21 +142,21 @@ mod tests {
     #[test]
     fn what_cannot_be_decoded_is_400() {
         for bad in ["q=%", "q=%4", "q=%zz", "q=%ff", "%ff=1", "q=%+1"] {
-            assert_eq!(told(Query::parse(bad)).0, 400, "{bad}");
+            assert_eq!(refused(Query::parse(bad)).0, 400, "{bad}");
         }
     }
 
     #[test]
     fn a_bad_parameter_is_named() {
-        let limit = |text: &str| told(Query::parse(text).unwrap().u32("limit", 1..=10));
+        let limit = |text: &str| refused(Query::parse(text).unwrap().u32("limit", 1..=10));
         assert_eq!(limit("limit=abc"), (400, "limit".to_owned()));
         assert_eq!(limit("limit="), (400, "limit".to_owned()));
         assert_eq!(limit("limit=1&limit=2"), (400, "limit".to_owned()));
         for out_of_range in ["limit=0", "limit=11", "limit=-1", "limit=99999999999999999999999"] {
             assert_eq!(limit(out_of_range), (422, "limit".to_owned()), "{out_of_range}");
         }
-        assert_eq!(told(Query::parse("open=1").unwrap().bool("open")), (400, "open".to_owned()));
-        assert_eq!(told(Query::parse("q=abc").unwrap().string("q", 1..=2)), (422, "q".to_owned()));
+        assert_eq!(refused(Query::parse("open=1").unwrap().bool("open")), (400, "open".to_owned()));
+        assert_eq!(refused(Query::parse("q=abc").unwrap().string("q", 1..=2)), (422, "q".to_owned()));
     }
 
     #[actix_web::test]

@@ -1,21 +1,77 @@
-//! Who has seen an alert.
+//! Acknowledgements of alerts, and the list of who has and has not acknowledged one.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::{IntoParams, OpenApi, ToSchema};
 
+use crate::domain::ids::UserName;
 use crate::live::context::Live;
 use crate::store::alerts::{Ack, Receipt};
 
 use crate::http::auth::{SignedIn, Staff};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
+use crate::http::query::{LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// People in each of the two lists; beside them are the totals.
-const LISTED_MAX: u32 = 5_000;
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(ack, receipts))]
+pub(super) struct Api;
 
-/// The resources of this file.
+/// How many recipients to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ReceiptQuery {
+    /// The most users of each list; 0 for the totals only.
+    #[param(required = false, minimum = 0, maximum = 5_000, default = 5_000)]
+    limit: u32,
+}
+
+impl ReceiptQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self { limit: query.u32("limit", 0..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_MAX) })
+    }
+}
+
+/// A user who has acknowledged an alert.
+#[derive(Serialize, ToSchema)]
+struct Acknowledgement {
+    user: UserName,
+    /// The display name; the user name where the hub knows no other.
+    name: String,
+    at: Timestamp,
+}
+
+/// A user who has not acknowledged an alert.
+#[derive(Serialize, ToSchema)]
+struct Recipient {
+    user: UserName,
+    /// The display name; the user name where the hub knows no other.
+    name: String,
+}
+
+/// Who has and who has not acknowledged an alert.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Receipts)]
+struct ReceiptList {
+    /// The number of users whom the alert reached.
+    recipients: u64,
+    /// The number of connected users, and of visitors' connections, whom it reaches.
+    recipients_online: usize,
+    seen_total: u64,
+    unseen_total: u64,
+    /// Users who have acknowledged it, earliest first.
+    #[schema(max_items = 5_000)]
+    seen: Vec<Acknowledgement>,
+    /// Users who have not, by user name.
+    #[schema(max_items = 5_000)]
+    unseen: Vec<Recipient>,
+}
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/alerts/{id}/ack").route(web::post().to(ack)).default_service(method_not_allowed("POST")),
@@ -31,32 +87,55 @@ fn no_such_alert() -> Problem {
     Problem::not_found("There is no such alert.")
 }
 
-/// `POST /api/v1/alerts/{id}/ack`: the caller has seen it. Once more changes nothing.
+/// Acknowledges an alert.
+///
+/// Idempotent. Over the WebSocket: `{"type":"ack","id":…}`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/alerts/{id}/ack",
+    operation_id = "ackAlert",
+    tag = "alerts",
+    params(("id" = String, Path, description = "The alert.")),
+    responses((status = 204, description = "Recorded."), BadRole, BadPath, NotFound, StoreFailed)
+)]
 pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let ack = Ack { alert: path_param(&request, "id")?, user: caller.user, role: caller.role, at: live.clock.now() };
     if live.receipts.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
-/// `GET /api/v1/alerts/{id}/receipts?limit=`: of all whom the hub knows. A limit of 0 asks for the totals alone.
+/// Lists who has and who has not acknowledged an alert (staff).
+///
+/// Of all users that the hub knows: those who have an account or have used the hub, and those whom the alert names. Empty
+/// until the alert goes out.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts/{id}/receipts",
+    operation_id = "receipts",
+    tag = "alerts",
+    params(
+        ("id" = String, Path, description = "The alert."),
+        ReceiptQuery,
+    ),
+    responses(
+        (status = 200, description = "At most 5,000 users of each list, with the totals.", body = ReceiptList),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
 pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Result<HttpResponse, Problem> {
-    let limit = Query::of(&request)?.u32("limit", 0..=LISTED_MAX)?.unwrap_or(LISTED_MAX);
+    let ReceiptQuery { limit } = ReceiptQuery::read(&Query::of(&request)?)?;
     let receipts =
         live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
-    let online = live.presence.count_people(|caller| receipts.reach.includes(caller));
-    let list = |list: &[Receipt]| list.iter().map(receipt_json).collect::<Vec<_>>();
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({
-        "recipients": receipts.seen_total + receipts.unseen_total,
-        "recipients_online": online,
-        "seen_total": receipts.seen_total,
-        "unseen_total": receipts.unseen_total,
-        "seen": list(&receipts.seen),
-        "unseen": list(&receipts.unseen),
-    })))
+    let body = ReceiptList {
+        recipients: receipts.seen_total + receipts.unseen_total,
+        recipients_online: live.presence.count_people(|caller| receipts.reach.includes(caller)),
+        seen_total: receipts.seen_total,
+        unseen_total: receipts.unseen_total,
+        seen: receipts.seen.into_iter().filter_map(acknowledgement).collect(),
+        unseen: receipts.unseen.into_iter().map(|Receipt { user, name, .. }| Recipient { user, name }).collect(),
+    };
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body))
 }
 
-fn receipt_json(receipt: &Receipt) -> Value {
-    match receipt.seen_at {
-        Some(at) => json!({ "user": receipt.user, "name": receipt.name, "at": at }),
-        None => json!({ "user": receipt.user, "name": receipt.name }),
-    }
+fn acknowledgement(Receipt { user, name, seen_at }: Receipt) -> Option<Acknowledgement> {
+    Some(Acknowledgement { user, name, at: seen_at? })
 }

@@ -1,24 +1,29 @@
-//! A student's own registrations: one press, one honest answer.
+//! A student's own registrations: one section, or several at once.
 
 use std::collections::BTreeMap;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value, json};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
 use crate::domain::outcome::{Outcome, Receipt, RequestOutcome};
 use crate::domain::realm::Realm;
 use crate::domain::registration::Standing;
-use crate::http::problem::ProblemCode;
+use crate::domain::section::Credits;
 use crate::identity::Caller;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, TermModel};
 
 use crate::http::auth::Student;
-use crate::http::body::read_json;
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::Problem;
+use crate::http::openapi::params::Waitlist;
+use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, Refused, StoreFailed};
+use crate::http::problem::{ProblemCode, ProblemDocument};
 use crate::http::query::{Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::sections::no_such_section;
@@ -26,7 +31,152 @@ use crate::http::sections::no_such_section;
 /// The longest section id: a term, a hyphen, a CRN.
 pub(super) const SECTION_LEN_MAX: usize = 2 * CODE_LEN_MAX + 1;
 
-/// `PUT /api/v1/me/registrations/{section}`
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(register, drop_one, list, batch))]
+pub(super) struct Api;
+
+/// A seat, a place on the waitlist, or that it was dropped.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Registration)]
+pub(super) struct RegistrationResponse {
+    pub(super) section: SectionId,
+    #[serde(serialize_with = "standing_name")]
+    status: Standing,
+    /// The position on the waitlist, 1 for the head; only while waitlisted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1)]
+    position: Option<u32>,
+    /// The section's credits; absent when dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    credits: Option<Credits>,
+    /// When this status began.
+    at: Timestamp,
+}
+
+impl RegistrationResponse {
+    fn new(term: &TermId, receipt: Receipt) -> Self {
+        let Receipt { crn, standing, position, credits, at, fresh: _ } = receipt;
+        let credits = (standing != Standing::Dropped).then_some(credits);
+        Self { section: SectionId { term: term.clone(), crn }, status: standing, position, credits, at }
+    }
+}
+
+/// Writes a standing by its name.
+pub(super) fn standing_name<S: Serializer>(standing: &Standing, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(standing.as_str())
+}
+
+/// What a student holds.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct Registrations {
+    /// Seats and places on waitlists, in the order in which they were taken; nothing that was dropped.
+    pub(super) items: Vec<RegistrationResponse>,
+    /// The credits enrolled in each term.
+    credits: BTreeMap<TermId, Credits>,
+}
+
+impl Registrations {
+    /// Returns what a student holds, in one term or in all of a realm.
+    pub(super) fn of(model: &ReadModel, realm: &Realm, student: &UserName, wanted: Option<&TermId>) -> Self {
+        let mut registrations = Self::default();
+        for (id, term) in model.terms_in(realm).iter().filter(|(id, _)| wanted.is_none_or(|w| w == *id)) {
+            let held = held_in(id, term, student);
+            if !held.is_empty() || wanted.is_some() {
+                registrations.credits.insert(id.clone(), term.enrolled_credits(student));
+            }
+            registrations.items.extend(held);
+        }
+        registrations
+    }
+}
+
+/// Sections to add and to drop.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchRequest {
+    #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 50)]
+    add: Vec<SectionId>,
+    /// No section may be in both lists.
+    #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 50)]
+    drop: Vec<SectionId>,
+    /// Judges the adds as if the drops had happened, and does all of it or nothing. All sections must be of one term.
+    #[schema(value_type = Option<bool>, default = false)]
+    swap: bool,
+    /// Joins the waitlist of a section that has no open seat.
+    #[schema(value_type = Option<bool>, default = false)]
+    waitlist: bool,
+}
+
+impl RequestBody for BatchRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let mut sections = |name| {
+            let texts = fields.maybe_strings(name, BATCH_LEN_MAX, 1..=SECTION_LEN_MAX)?;
+            distinct_sections(name, texts.unwrap_or_default())
+        };
+        Ok(Self {
+            add: sections("add")?,
+            drop: sections("drop")?,
+            swap: fields.maybe_bool("swap")?.unwrap_or(false),
+            waitlist: fields.maybe_bool("waitlist")?.unwrap_or(false),
+        })
+    }
+}
+
+impl BatchRequest {
+    fn check(&self) -> Result<(), Problem> {
+        if let Some(both) = self.drop.iter().find(|id| self.add.contains(id)) {
+            return Err(Problem::invalid("drop", format!("{both} is to be added and dropped at once.")));
+        }
+        let mut terms = self.add.iter().chain(&self.drop).map(|id| &id.term);
+        let first = terms.next();
+        if self.swap && terms.any(|term| Some(term) != first) {
+            return Err(Problem::invalid("add", "A swap must be within one term."));
+        }
+        Ok(())
+    }
+}
+
+/// The result of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchResponse {
+    /// One result for each section, in the order of the request: adds before drops.
+    pub(super) results: Vec<BatchResult>,
+}
+
+/// The result for one section of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum BatchResult {
+    /// The section was added or dropped.
+    Done(RegistrationResponse),
+    /// The section was refused.
+    Refused(BatchRefusal),
+}
+
+/// A section of a batch that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchRefusal {
+    section: SectionId,
+    problem: ProblemDocument,
+}
+
+/// Takes a seat, or a place on the waitlist (students).
+///
+/// Registering again for a section that is held returns its current state; it never takes a second seat.
+#[utoipa::path(
+    put,
+    path = "/api/v1/me/registrations/{section}",
+    operation_id = "register",
+    tag = "registration",
+    params(("section" = SectionId, Path, description = "The section."), Waitlist),
+    responses(
+        (status = 200, description = "Held already: the current state.", body = RegistrationResponse),
+        (status = 201, description = "Registered, and durable.", body = RegistrationResponse),
+        BadPath, BadRole, NotFound, Refused, StoreFailed,
+    )
+)]
 pub async fn register(
     request: HttpRequest,
     student: Student,
@@ -38,22 +188,30 @@ pub async fn register(
     one_request(&pool, &student.0.realm, &id.term, command, "There is no such section.").await
 }
 
-/// `DELETE /api/v1/me/registrations/{section}`
+/// Drops a seat, or a place on the waitlist (students).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/me/registrations/{section}",
+    operation_id = "drop",
+    tag = "registration",
+    params(("section" = SectionId, Path, description = "The section.")),
+    responses(
+        (status = 200, description = "Dropped, now or earlier.", body = RegistrationResponse),
+        BadPath, BadRole, NotFound, StoreFailed,
+    )
+)]
 pub async fn drop_one(
     request: HttpRequest,
     student: Student,
     pool: Data<RegistrarPool>,
 ) -> Result<HttpResponse, Problem> {
+    let never_held = || Problem::not_found(NEVER_HELD);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_held())?;
     let command = Command::Drop { student: student.0.user, crn: id.crn };
     one_request(&pool, &student.0.realm, &id.term, command, NEVER_HELD).await
 }
 
 const NEVER_HELD: &str = "You have never held a seat or a place in this section.";
-
-fn never_held() -> Problem {
-    Problem::not_found(NEVER_HELD)
-}
 
 async fn one_request(
     pool: &RegistrarPool,
@@ -63,86 +221,71 @@ async fn one_request(
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
-    match pool.ask_in(realm, term, command).await.ok_or_else(not_found)?? {
+    match pool.submit_in(realm, term, command).await.ok_or_else(not_found)?? {
         Outcome::Request(RequestOutcome::Done(receipt)) => {
             let created = receipt.fresh && receipt.standing != Standing::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
-            Ok(response.insert_header(PRIVATE).json(receipt_json(term, &receipt)))
+            Ok(response.insert_header(PRIVATE).json(RegistrationResponse::new(term, receipt)))
         }
         Outcome::Request(RequestOutcome::Refused(refusal)) => Err(refusal.into()),
         Outcome::Request(RequestOutcome::NotFound) => Err(not_found()),
-        other => Err(Problem::internal(format_args!("a wish was answered {other:?}"))),
+        other => Err(Problem::internal(format_args!("the outcome of a registration was {other:?}"))),
     }
 }
 
-fn receipt_json(term: &TermId, receipt: &Receipt) -> Value {
-    let section = SectionId { term: term.clone(), crn: receipt.crn.clone() };
-    let mut body = Map::new();
-    body.insert("section".to_owned(), json!(section));
-    body.insert("status".to_owned(), json!(receipt.standing.as_str()));
-    if let Some(position) = receipt.position {
-        body.insert("position".to_owned(), json!(position));
-    }
-    if receipt.standing != Standing::Dropped {
-        body.insert("credits".to_owned(), json!(receipt.credits));
-    }
-    body.insert("at".to_owned(), json!(receipt.at));
-    Value::Object(body)
-}
-
-/// `GET /api/v1/me/registrations`
+/// Lists what the caller holds (students).
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/registrations",
+    operation_id = "registrations",
+    tag = "registration",
+    params(("term" = Option<TermId>, Query, description = "Only this term's.")),
+    responses(
+        (status = 200, description = "Seats and places on waitlists.", body = Registrations),
+        BadQuery, BadRole,
+    )
+)]
 pub async fn list(request: HttpRequest, student: Student, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
     let wanted = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     let Caller { realm, user, .. } = &student.0;
     if wanted.as_ref().is_some_and(|term| model.term_in(realm, term).is_none()) {
         return Err(Problem::invalid("term", "There is no such term."));
     }
-    let (items, credits) = held_by(&model, realm, user, wanted.as_ref());
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "items": items, "credits": credits })))
+    let registrations = Registrations::of(&model, realm, user, wanted.as_ref());
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(registrations))
 }
 
-/// What a student holds, in one term or in all, and the credits of it by term.
-pub(super) fn held_by(
-    model: &ReadModel,
-    realm: &Realm,
-    student: &UserName,
-    wanted: Option<&TermId>,
-) -> (Vec<Value>, Map<String, Value>) {
-    let mut items = Vec::new();
-    let mut credits = Map::new();
-    for (id, term) in model.terms_in(realm).iter().filter(|(id, _)| wanted.is_none_or(|w| w == *id)) {
-        let held = held_in(id, term, student);
-        if !held.is_empty() || wanted.is_some() {
-            credits.insert(id.to_string(), json!(term.enrolled_credits(student)));
-        }
-        items.extend(held);
-    }
-    (items, credits)
-}
-
-/// What a student holds in one term, in the order in which it was taken.
-fn held_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Value> {
+/// Returns what a student holds in one term, in the order in which it was taken.
+fn held_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<RegistrationResponse> {
     let (Some(held), snapshot) = (term.registrations(student), term.snapshot()) else { return Vec::new() };
     let held = held.iter().filter(|r| r.is_held());
     held.filter_map(|registration| {
         let row = snapshot.row(&registration.crn)?;
-        let waits = registration.standing == Standing::Waitlisted;
-        Some(receipt_json(
-            id,
-            &Receipt {
-                crn: registration.crn.clone(),
-                standing: registration.standing,
-                position: waits.then(|| row.position(registration.place)),
-                credits: row.state.section.credits,
-                at: registration.at,
-                fresh: false,
-            },
-        ))
+        let is_waitlisted = registration.standing == Standing::Waitlisted;
+        Some(RegistrationResponse {
+            section: SectionId { term: id.clone(), crn: registration.crn.clone() },
+            status: registration.standing,
+            position: is_waitlisted.then(|| row.position(registration.place)),
+            credits: Some(row.state.section.credits),
+            at: registration.at,
+        })
     })
     .collect()
 }
 
-/// `POST /api/v1/me/registrations`
+/// Adds, drops and swaps several sections at once (students).
+#[utoipa::path(
+    post,
+    path = "/api/v1/me/registrations",
+    operation_id = "registerBatch",
+    tag = "registration",
+    request_body = BatchRequest,
+    responses(
+        (status = 200, description = "A result for each section; one that was refused has its `problem`.",
+            body = BatchResponse),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn batch(
     request: HttpRequest,
     student: Student,
@@ -152,25 +295,16 @@ pub async fn batch(
     if student.0.realm.is_sandbox() {
         return Err(Problem::forbidden("The students of a demonstration press for one section at a time."));
     }
-    let mut fields = read_json(&request, payload).await?;
-    let add = section_ids("add", fields.maybe_strings("add", BATCH_LEN_MAX, 1..=SECTION_LEN_MAX)?)?;
-    let drop = section_ids("drop", fields.maybe_strings("drop", BATCH_LEN_MAX, 1..=SECTION_LEN_MAX)?)?;
-    let swap = fields.maybe_bool("swap")?.unwrap_or(false);
-    let waitlist = fields.maybe_bool("waitlist")?.unwrap_or(false);
-    fields.finish()?;
-    if let Some(both) = drop.iter().find(|id| add.contains(id)) {
-        return Err(Problem::invalid("drop", format!("{both} is to be added and dropped at once.")));
-    }
-    if swap && add.iter().chain(&drop).any(|id| Some(&id.term) != add.iter().chain(&drop).next().map(|f| &f.term)) {
-        return Err(Problem::invalid("add", "A swap must be within one term."));
-    }
+    let batch: BatchRequest = read_body(&request, payload).await?;
+    batch.check()?;
+    let BatchRequest { add, drop, swap, waitlist } = batch;
     let results = run_batch(&pool, &student.0.user, &add, &drop, swap, waitlist).await?;
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(json!({ "results": results })))
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
 
-fn section_ids(field: &str, texts: Option<Vec<String>>) -> Result<Vec<SectionId>, Problem> {
+fn distinct_sections(field: &str, texts: Vec<String>) -> Result<Vec<SectionId>, Problem> {
     let mut ids: Vec<SectionId> = Vec::new();
-    for text in texts.unwrap_or_default() {
+    for text in texts {
         let id = SectionId::parse(&text)
             .map_err(|_| Problem::invalid(field, "A section's id is TERM-CRN, such as 202209-10001."))?;
         if ids.contains(&id) {
@@ -181,7 +315,7 @@ fn section_ids(field: &str, texts: Option<Vec<String>>) -> Result<Vec<SectionId>
     Ok(ids)
 }
 
-/// Asks each term for its part, and tells the results in the order asked: adds before drops.
+/// Sends each term its part of a batch, and returns the results in the order of the request: adds before drops.
 pub(super) async fn run_batch(
     pool: &RegistrarPool,
     student: &UserName,
@@ -189,7 +323,7 @@ pub(super) async fn run_batch(
     drop: &[SectionId],
     swap: bool,
     waitlist: bool,
-) -> Result<Vec<Value>, Problem> {
+) -> Result<Vec<BatchResult>, Problem> {
     let mut parts: BTreeMap<&TermId, (Vec<Crn>, Vec<Crn>)> = BTreeMap::new();
     for id in add {
         parts.entry(&id.term).or_default().0.push(id.crn.clone());
@@ -197,45 +331,58 @@ pub(super) async fn run_batch(
     for id in drop {
         parts.entry(&id.term).or_default().1.push(id.crn.clone());
     }
-    let mut told: BTreeMap<SectionId, Value> = BTreeMap::new();
+    let mut results: BTreeMap<SectionId, BatchResult> = BTreeMap::new();
     for (term, (add, drop)) in parts {
         let all: Vec<Crn> = add.iter().chain(&drop).cloned().collect();
+        let section = |crn| SectionId { term: term.clone(), crn };
         let batch = Batch { student: student.clone(), add, drop, swap, waitlist };
-        let outcomes = match pool.ask(term, Command::Batch(batch)).await {
+        let outcomes = match pool.submit(term, Command::Batch(batch)).await {
             Some(Ok(Outcome::Batch(outcomes))) => outcomes,
-            Some(Ok(other)) => return Err(Problem::internal(format_args!("a batch was answered {other:?}"))),
-            // What other terms have answered already stands: this part says its own trouble.
-            Some(Err(error)) if !told.is_empty() => {
-                let problem = Problem::from(error).document();
-                told.extend(all.into_iter().map(|crn| wish_problem(term, crn, &problem)));
+            Some(Ok(other)) => return Err(Problem::internal(format_args!("the outcome of a batch was {other:?}"))),
+            // The results of earlier terms are durable, so they are returned; this term's part reports its own problem.
+            Some(Err(error)) if !results.is_empty() => {
+                let problem = Problem::from(error).into_document();
+                results.extend(all.into_iter().map(section).map(|section| {
+                    let refusal = BatchRefusal { section: section.clone(), problem: problem.clone() };
+                    (section, BatchResult::Refused(refusal))
+                }));
                 continue;
             }
             Some(Err(error)) => return Err(error.into()),
             None => all.into_iter().map(|crn| (crn, RequestOutcome::NotFound)).collect(),
         };
-        told.extend(outcomes.into_iter().map(|(crn, outcome)| wish_json(term, crn, outcome)));
+        results.extend(outcomes.into_iter().map(|(crn, outcome)| {
+            let section = section(crn);
+            (section.clone(), BatchResult::new(section, outcome))
+        }));
     }
-    Ok(add.iter().chain(drop).filter_map(|id| told.remove(id)).collect())
+    Ok(add.iter().chain(drop).filter_map(|id| results.remove(id)).collect())
 }
 
-fn wish_json(term: &TermId, crn: Crn, outcome: RequestOutcome) -> (SectionId, Value) {
-    let problem = match outcome {
-        RequestOutcome::Done(receipt) => {
-            let body = receipt_json(term, &receipt);
-            return (SectionId { term: term.clone(), crn }, body);
-        }
-        RequestOutcome::Refused(refusal) => Problem::from(refusal),
-        RequestOutcome::NotFound => Problem::not_found("There is no such section, or you have never held it."),
-        RequestOutcome::SwapUndone { because_of } => Problem::new(
-            ProblemCode::SwapRefused,
-            format!("Nothing was changed, because another part of the swap ({term}-{because_of}) could not be done."),
-        ),
-    };
-    wish_problem(term, crn, &problem.document())
+impl BatchResult {
+    fn new(section: SectionId, outcome: RequestOutcome) -> Self {
+        let problem = match outcome {
+            RequestOutcome::Done(receipt) => return Self::Done(RegistrationResponse::new(&section.term, receipt)),
+            RequestOutcome::Refused(refusal) => Problem::from(refusal),
+            RequestOutcome::NotFound => Problem::not_found("There is no such section, or you have never held it."),
+            RequestOutcome::SwapUndone { because_of } => {
+                let other = SectionId { term: section.term.clone(), crn: because_of };
+                let detail =
+                    format!("Nothing was changed, because another part of the swap ({other}) could not be done.");
+                Problem::new(ProblemCode::SwapRefused, detail)
+            }
+        };
+        Self::Refused(BatchRefusal { section, problem: problem.into_document() })
+    }
 }
 
-fn wish_problem(term: &TermId, crn: Crn, problem: &Value) -> (SectionId, Value) {
-    let id = SectionId { term: term.clone(), crn };
-    let body = json!({ "section": id, "problem": problem });
-    (id, body)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<BatchRequest>(&[]);
+    }
 }

@@ -1,42 +1,48 @@
-//! Sections and their seats: lists, one, the compact seats of a term, and what staff change.
+//! Sections and their seats: search, one section, the compact seats of a term, and changes by staff.
 
 use std::sync::Arc;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::command::{Command, SectionPatch};
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::meeting::Days;
 use crate::domain::outcome::Outcome;
-use crate::domain::section::SectionStatus;
+use crate::domain::section::{Section, SectionStatus};
 use crate::identity::audit::Audit;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, Row, Snapshot};
-use crate::registration::section_json::{SectionJson, push_seat_rows};
+use crate::registration::section_json::{SeatRow, SectionView};
 
 use crate::http::auth::{Staff, Visitor};
-use crate::http::body::read_json;
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::encoded::Encoded;
 use crate::http::error::Problem;
-use crate::http::hot::HotAnswers;
+use crate::http::hot::HotResponses;
+use crate::http::openapi::params::{IfNoneMatch, Limit, Open};
+use crate::http::openapi::responses::{
+    BadBody, BadPath, BadQuery, BadRole, BadToken, NotFound, NotModified, StoreFailed,
+};
 use crate::http::query::{Query, path_param};
 
-/// Sections in one list unless asked otherwise.
-const LIST_LEN: u32 = 100;
-/// Sections in one list at most.
-const LIST_LEN_MAX: u32 = 5_000;
 /// The longest search, in characters.
 const SEARCH_LEN_MAX: usize = 200;
-/// The most seats or places that staff may give a section.
+/// The most seats or waitlist places that staff may give a section.
 pub const SEATS_MAX: u32 = 100_000;
-/// Browsers keep an answer, and ask each time whether it still holds.
+/// Browsers keep a response, and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
 const JSON: &str = "application/json";
 
-/// What a list is asked for.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, one, patch, seats))]
+pub(super) struct Api;
+
+/// What a list is restricted to.
 #[derive(Debug, Clone)]
 struct Filter {
     term: Option<TermId>,
@@ -54,7 +60,7 @@ impl Filter {
         let mut days = Days::NONE;
         for name in query.get("days")?.unwrap_or_default().split(',').map(str::trim).filter(|d| !d.is_empty()) {
             let day = Days::parse_one(&name.to_ascii_lowercase()).ok_or_else(|| {
-                unknown("days", "Days are mon, tue, wed, thu, fri, sat and sun, separated by commas.")
+                Problem::invalid("days", "Days are mon, tue, wed, thu, fri, sat and sun, separated by commas.")
             })?;
             days = Days::from_bits(days.bits() | day.bits());
         }
@@ -64,12 +70,12 @@ impl Filter {
             subject: query.get("subject")?.map(str::to_uppercase).filter(|s| !s.is_empty()),
             open: query.bool("open")?.unwrap_or(false),
             days,
-            limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN) as usize,
+            limit: query.limit()? as usize,
             after: query.parsed("cursor", "the `next` of a list before", |c| SectionId::parse(c).ok())?,
         })
     }
 
-    fn takes(&self, row: &Row) -> bool {
+    fn matches(&self, row: &Row) -> bool {
         let section = &row.state.section;
         !section.withdrawn
             && (!self.open || row.state.open() > 0)
@@ -82,14 +88,14 @@ impl Filter {
     }
 }
 
-/// Whether its meetings together cover all of these days.
-fn meets_on_all(section: &crate::domain::section::Section, days: Days) -> bool {
+/// Returns whether the section's meetings together cover all of these days.
+fn meets_on_all(section: &Section, days: Days) -> bool {
     let on = section.meetings.iter().fold(0, |bits, m| bits | m.days.bits());
     on & days.bits() == days.bits()
 }
 
-/// What a search looks through.
-fn searched_text(section: &crate::domain::section::Section) -> String {
+/// Returns the text that a search looks through.
+fn searched_text(section: &Section) -> String {
     let or_empty = |text: &Option<Box<str>>| text.as_deref().unwrap_or("").to_owned();
     [
         section.course.to_string(),
@@ -103,16 +109,139 @@ fn searched_text(section: &crate::domain::section::Section) -> String {
     .to_lowercase()
 }
 
-fn unknown(field: &'static str, detail: &'static str) -> Problem {
-    Problem::invalid(field, detail)
+/// Sections that match a search.
+#[derive(Debug, Serialize, ToSchema)]
+struct SectionList<'a> {
+    items: Vec<SectionView<'a>>,
+    /// The `cursor` of the following list; null at the end.
+    #[schema(required)]
+    next: Option<&'a SectionId>,
+    /// All sections that match, whatever the `limit`.
+    total: u64,
+    /// With `term`: the term's sequence of seats that this list is of, the `seats_since` of a subscription that needs no
+    /// snapshot of these sections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    seq: Option<u64>,
 }
 
-/// `GET /api/v1/sections`
+impl<'a> SectionList<'a> {
+    fn new(filter: &Filter, snapshots: &'a [Arc<Snapshot>]) -> Self {
+        let seq = match (&filter.term, snapshots) {
+            (Some(_), [one]) => Some(one.seq),
+            _ => None,
+        };
+        let mut list = Self { items: Vec::new(), next: None, total: 0, seq };
+        let mut started = filter.after.is_none();
+        let mut last = None;
+        for row in snapshots.iter().flat_map(|snapshot| snapshot.rows_in_order()) {
+            let id = &row.state.section.id;
+            let (matches, is_behind_cursor) = (filter.matches(row), started);
+            // The cursor's own section may no longer match (`open=true`): the list continues behind it all the same.
+            started |= filter.after.as_ref() == Some(id);
+            list.total += u64::from(matches);
+            if !matches || !is_behind_cursor {
+                continue;
+            }
+            if list.items.len() == filter.limit {
+                list.next = last.take().or(list.next);
+                continue;
+            }
+            list.items.push(SectionView::new(&row.state));
+            last = Some(id);
+        }
+        list
+    }
+
+    fn to_json(&self) -> Bytes {
+        // Strings, numbers and lists serialize without fail.
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+}
+
+/// The seats of a term.
+#[derive(Debug, Serialize, ToSchema)]
+struct Seats<'a> {
+    /// The term's sequence of seats: the `seats_since` of a subscription.
+    seq: u64,
+    seats: Vec<SeatRow<'a>>,
+}
+
+/// Changes of a section. A member that is absent or null stays as it is.
+#[derive(Debug, ToSchema)]
+#[schema(as = SectionPatch)]
+#[serde(deny_unknown_fields)]
+struct SectionRequest {
+    /// Raising it promotes students from the waitlist; lowering it takes no seat away.
+    #[schema(maximum = 100_000)]
+    capacity: Option<u32>,
+    /// Places on the waitlist.
+    #[schema(maximum = 100_000)]
+    waitlist_capacity: Option<u32>,
+    /// `closed` rejects newcomers and keeps everyone; `cancelled` counts for nothing from then on, and alerts everyone
+    /// enrolled.
+    status: Option<SectionStatus>,
+    /// Seats held outside the hub, as an import found them.
+    #[schema(maximum = 100_000)]
+    outside_enrolled: Option<u32>,
+    /// People waiting outside the hub, who come before its own.
+    #[schema(maximum = 100_000)]
+    outside_waitlisted: Option<u32>,
+}
+
+impl RequestBody for SectionRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let seats = 0..=SEATS_MAX;
+        Ok(Self {
+            capacity: fields.maybe_u32("capacity", seats.clone())?,
+            waitlist_capacity: fields.maybe_u32("waitlist_capacity", seats.clone())?,
+            status: fields.maybe_parsed("status", "open, closed or cancelled", SectionStatus::parse)?,
+            outside_enrolled: fields.maybe_u32("outside_enrolled", seats.clone())?,
+            outside_waitlisted: fields.maybe_u32("outside_waitlisted", seats)?,
+        })
+    }
+}
+
+impl From<SectionRequest> for SectionPatch {
+    fn from(request: SectionRequest) -> Self {
+        let SectionRequest { capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted } = request;
+        Self { capacity, waitlist_capacity, status, outside_enrolled, outside_waitlisted }
+    }
+}
+
+/// Searches the sections.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sections",
+    operation_id = "listSections",
+    tag = "catalogue",
+    security((), ("bearer" = []), ("cookie" = [])),
+    params(
+        ("term" = Option<TermId>, Query, description = "Only this term's."),
+        ("q" = Option<String>, Query, max_length = 200, description = "Words that all occur in course, title, \
+            instructor, CRN, section or component."),
+        ("subject" = Option<String>, Query, description = "Such as `MATH`; case does not matter."),
+        Open,
+        ("days" = Option<Days>, Query, style = Form, explode = false, description = "Only sections that meet on all of \
+            these days, `mon,wed`."),
+        Limit,
+        ("cursor" = Option<SectionId>, Query, description = "The `next` of an earlier list."),
+        IfNoneMatch,
+    ),
+    responses(
+        (status = 200, description = "Sections, by term, course and CRN.", body = SectionList, headers(
+            ("ETag" = String, description = "Weak, the same for every content coding."),
+            ("Vary" = String),
+            ("Cache-Control" = String),
+        )),
+        NotModified, BadQuery, BadToken,
+    )
+)]
 pub async fn list(
     request: HttpRequest,
     _visitor: Visitor,
     model: Data<ReadModel>,
-    hot: Data<HotAnswers>,
+    hot: Data<HotResponses>,
 ) -> Result<HttpResponse, Problem> {
     let filter = Filter::read(&Query::of(&request)?)?;
     let model = model.into_inner();
@@ -120,32 +249,32 @@ pub async fn list(
     if let Some(after) = &filter.after
         && !snapshots.iter().any(|s| s.term.id == after.term && s.row(&after.crn).is_some())
     {
-        return Err(unknown("cursor", "This cursor is not one of ours."));
+        return Err(Problem::invalid("cursor", "This cursor is not one of ours."));
     }
-    let question = format!("sections {filter:?}");
+    let key = format!("sections {filter:?}");
     let build = move || {
         let snapshots = match &filter.term {
             Some(term) => model.term(term).map(|t| vec![t.snapshot()]).unwrap_or_default(),
             None => model.terms().values().map(|t| t.snapshot()).collect(),
         };
-        let tag = tag(&snapshots);
-        (version(&snapshots), Encoded::new(&tag, JSON, REVALIDATE, list_json(&filter, &snapshots)))
+        let json = SectionList::new(&filter, &snapshots).to_json();
+        (version(&snapshots), Encoded::new(&tag(&snapshots), JSON, REVALIDATE, json))
     };
-    Ok(hot.get(&question, version(&snapshots), build).await?.respond(&request).await)
+    Ok(hot.get(&key, version(&snapshots), build).await?.respond(&request).await)
 }
 
-/// The snapshots that a list is made of: one term's, or all.
+/// Returns the snapshots that a list is made of: one term's, or all.
 fn snapshots(model: &ReadModel, term: Option<&TermId>) -> Result<Vec<Arc<Snapshot>>, Problem> {
     match term {
         Some(term) => match model.term(term) {
             Some(term) => Ok(vec![term.snapshot()]),
-            None => Err(unknown("term", "There is no such term.")),
+            None => Err(Problem::invalid("term", "There is no such term.")),
         },
         None => Ok(model.terms().values().map(|t| t.snapshot()).collect()),
     }
 }
 
-/// Grows with every commit of every term.
+/// Returns a number that grows with every commit of every term.
 fn version(snapshots: &[Arc<Snapshot>]) -> u64 {
     snapshots.iter().map(|s| s.seq + 1).sum()
 }
@@ -155,43 +284,16 @@ fn tag(snapshots: &[Arc<Snapshot>]) -> String {
     format!("{}-{}", crate::http::encoded::start_tag(), parts.join("_"))
 }
 
-fn list_json(filter: &Filter, snapshots: &[Arc<Snapshot>]) -> Bytes {
-    let rows = snapshots.iter().flat_map(|s| s.rows_in_order());
-    let mut out = b"{\"items\":[".to_vec();
-    let (mut total, mut given, mut next) = (0_u64, 0_usize, None);
-    let mut started = filter.after.is_none();
-    let mut last = None;
-    for row in rows {
-        let id = &row.state.section.id;
-        let (taken, behind) = (filter.takes(row), started);
-        // The cursor's own section may no longer be taken (`open=true`): the list goes on behind it all the same.
-        started |= filter.after.as_ref() == Some(id);
-        total += u64::from(taken);
-        if !taken || !behind {
-            continue;
-        }
-        if given == filter.limit {
-            next = last.take().or(next);
-            continue;
-        }
-        if given > 0 {
-            out.push(b',');
-        }
-        // A section serializes into a vector without fail.
-        let _ = serde_json::to_writer(&mut out, &SectionJson(&row.state));
-        given += 1;
-        last = Some(id.to_string());
-    }
-    out.extend_from_slice(format!("],\"next\":{},\"total\":{total}", json!(next)).as_bytes());
-    // Whoever listens to the seats of the term from here on needs no snapshot of them.
-    if let (Some(_), [one]) = (&filter.term, snapshots) {
-        out.extend_from_slice(format!(",\"seq\":{}", one.seq).as_bytes());
-    }
-    out.push(b'}');
-    out.into()
-}
-
-/// `GET /api/v1/sections/{id}`
+/// Returns one section.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sections/{id}",
+    operation_id = "section",
+    tag = "catalogue",
+    security((), ("bearer" = []), ("cookie" = [])),
+    params(("id" = SectionId, Path, description = "The section.")),
+    responses((status = 200, description = "The section.", body = SectionView), BadPath, BadToken, NotFound)
+)]
 pub async fn one(request: HttpRequest, visitor: Visitor, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
     let who = visitor.0.as_ref().map(|caller| (&caller.user, caller.role));
@@ -200,15 +302,9 @@ pub async fn one(request: HttpRequest, visitor: Visitor, model: Data<ReadModel>)
 }
 
 fn section_response(row: &Row) -> HttpResponse {
-    // Who may see a section that is withdrawn is personal.
+    // Who may see a withdrawn section is personal.
     let cache = if row.state.section.withdrawn { "private, no-store" } else { REVALIDATE };
-    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(SectionJson(&row.state))
-}
-
-fn find(model: &ReadModel, id: &str) -> Result<(Row, SectionId), Problem> {
-    let id = SectionId::parse(id).map_err(|_| no_such_section())?;
-    let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
-    Ok((row, id))
+    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(SectionView::new(&row.state))
 }
 
 /// 404 for a section.
@@ -216,32 +312,48 @@ pub(super) fn no_such_section() -> Problem {
     Problem::not_found("There is no such section.")
 }
 
-/// `GET /api/v1/seats?term=`
+/// Returns the seats of a term in a compact form.
+#[utoipa::path(
+    get,
+    path = "/api/v1/seats",
+    operation_id = "seats",
+    tag = "catalogue",
+    security((), ("bearer" = []), ("cookie" = [])),
+    params(("term" = TermId, Query, description = "The term."), IfNoneMatch),
+    responses(
+        (status = 200, description = "Every section's seats.", body = Seats, headers(
+            ("ETag" = String, description = "Weak, the same for every content coding."),
+            ("Vary" = String),
+            ("Cache-Control" = String),
+        )),
+        NotModified, BadQuery, BadToken,
+    )
+)]
 pub async fn seats(
     request: HttpRequest,
     visitor: Visitor,
     model: Data<ReadModel>,
-    hot: Data<HotAnswers>,
+    hot: Data<HotResponses>,
 ) -> Result<HttpResponse, Problem> {
     let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
-    let term = term.ok_or_else(|| unknown("term", "Say which term: ?term=…"))?;
+    let term = term.ok_or_else(|| Problem::invalid("term", "Say which term: ?term=…"))?;
     let realm = visitor.0.map(|caller| caller.realm).unwrap_or_default();
     let term = model.term_in(&realm, &term);
-    let term = term.ok_or_else(|| unknown("term", "There is no such term."))?;
+    let term = term.ok_or_else(|| Problem::invalid("term", "There is no such term."))?;
     let snapshot = term.snapshot();
     let build = move || {
         let snapshot = term.snapshot();
-        let mut out = format!("{{\"seq\":{},\"seats\":", snapshot.seq).into_bytes();
-        push_seat_rows(&mut out, snapshot.listed_rows().map(|row| &row.state));
-        out.push(b'}');
-        (snapshot.seq, Encoded::new(&tag(&[snapshot]), JSON, REVALIDATE, out.into()))
+        let seats = snapshot.listed_rows().map(|row| SeatRow::new(&row.state)).collect();
+        // Strings, numbers and lists serialize without fail.
+        let json = serde_json::to_vec(&Seats { seq: snapshot.seq, seats }).unwrap_or_default();
+        (snapshot.seq, Encoded::new(&tag(std::slice::from_ref(&snapshot)), JSON, REVALIDATE, json.into()))
     };
-    let question = format!("seats {}", snapshot.term.id);
-    Ok(hot.get(&question, snapshot.seq, build).await?.respond(&request).await)
+    let key = format!("seats {}", snapshot.term.id);
+    Ok(hot.get(&key, snapshot.seq, build).await?.respond(&request).await)
 }
 
-/// What staff changed, for the audit trail.
-fn in_words(patch: &SectionPatch) -> String {
+/// Describes a change for the audit trail.
+fn describe(patch: &SectionPatch) -> String {
     let numbers = [
         ("capacity", patch.capacity),
         ("waitlist_capacity", patch.waitlist_capacity),
@@ -253,7 +365,19 @@ fn in_words(patch: &SectionPatch) -> String {
     numbers.chain(status).collect::<Vec<_>>().join(", ")
 }
 
-/// `PATCH /api/v1/sections/{id}`
+/// Changes a section's seats or status (staff).
+#[utoipa::path(
+    patch,
+    path = "/api/v1/sections/{id}",
+    operation_id = "patchSection",
+    tag = "catalogue",
+    params(("id" = SectionId, Path, description = "The section.")),
+    request_body = SectionRequest,
+    responses(
+        (status = 200, description = "The section with the change.", body = SectionView),
+        BadRole, NotFound, BadBody, StoreFailed,
+    )
+)]
 pub async fn patch(
     request: HttpRequest,
     staff: Staff,
@@ -262,24 +386,27 @@ pub async fn patch(
     pool: Data<RegistrarPool>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = read_json(&request, payload).await?;
-    let (_, id) = find(&model, &path_param(&request, "id")?)?;
-    let seats = 0..=SEATS_MAX;
-    let patch = SectionPatch {
-        capacity: fields.maybe_u32("capacity", seats.clone())?,
-        waitlist_capacity: fields.maybe_u32("waitlist_capacity", seats.clone())?,
-        status: fields.maybe_parsed("status", "open, closed or cancelled", SectionStatus::parse)?,
-        outside_enrolled: fields.maybe_u32("outside_enrolled", seats.clone())?,
-        outside_waitlisted: fields.maybe_u32("outside_waitlisted", seats)?,
-    };
-    fields.finish()?;
-    let detail = in_words(&patch);
+    let patch = SectionPatch::from(read_body::<SectionRequest>(&request, payload).await?);
+    let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
+    model.section(&id).ok_or_else(no_such_section)?;
+    let detail = describe(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
-    let answer = pool.ask(&id.term, command).await.ok_or_else(no_such_section)??;
-    if answer == Outcome::NoSuchSection {
+    let outcome = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
+    if outcome == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
     audit.record(&request, Some(&staff.0), "section.change", None, Some(&id), &detail);
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     Ok(section_response(&row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<SectionRequest>(&[]);
+    }
 }

@@ -1,27 +1,40 @@
-//! Sign-in and sign-out, the caller's identity, and tickets for the WebSocket.
+//! Sign-in and sign-out, the caller's own account, and tickets for the WebSocket.
+
+use std::sync::Arc;
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::USER_LEN_MAX;
+use crate::domain::ids::{USER_LEN_MAX, UserName};
+use crate::domain::role::Role;
 use crate::http::auth::{Carrier, Credentials, SESSION_COOKIE, SignedIn, Visitor, client_ip, foreign_origin};
-use crate::http::body::read_json;
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::responses::{
+    BadBody, BadCredentials, BadOrigin, BadRole, BadToken, PloneUnavailable, StoreFailed,
+};
 use crate::http::problem::ProblemCode;
 use crate::http::site::{OriginVerdict, Site};
 use crate::identity::provider::ProviderError;
 use crate::identity::sign_in::SignInError;
 use crate::identity::{Audit, Caller, Identity};
 
-/// The longest password that is looked at, in characters.
+/// The longest password that a sign-in accepts, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
-/// When to try again while Plone does not answer: about as long as it takes to start.
+/// `Retry-After` while Plone does not answer, in seconds: about as long as Plone takes to start.
 const PLONE_RETRY_S: u32 = 5;
 
-/// The resources of this file.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(login, logout, me, browser_session, ws_ticket))]
+pub(super) struct Api;
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     let post = |path: &str| web::resource(path.to_owned()).default_service(method_not_allowed("POST"));
     cfg.service(post("/api/v1/login").route(web::post().to(login)))
@@ -63,17 +76,94 @@ impl From<SignInError> for Problem {
     }
 }
 
-/// Returns the caller's identity as `GET /api/v1/me` answers it.
-pub(super) fn user_json(caller: &Caller) -> Value {
-    json!({"username": caller.user, "name": &*caller.name, "role": caller.role})
+/// A user who can sign in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+pub(super) struct UserResponse {
+    pub(super) username: UserName,
+    /// The display name.
+    #[schema(value_type = String)]
+    pub(super) name: Arc<str>,
+    pub(super) role: Role,
 }
 
-/// Whether the trail tells of it: who tried was refused, and not for want of time or room.
+impl From<&Caller> for UserResponse {
+    fn from(caller: &Caller) -> Self {
+        Self { username: caller.user.clone(), name: caller.name.clone(), role: caller.role }
+    }
+}
+
+/// A user's name and password.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SignInRequest {
+    #[schema(min_length = 1, max_length = 120)]
+    username: String,
+    #[schema(value_type = String, format = Password, min_length = 1, max_length = 1_000)]
+    password: SecretString,
+}
+
+impl RequestBody for SignInRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            username: fields.string("username", 1..=USER_LEN_MAX)?,
+            password: SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?),
+        })
+    }
+}
+
+/// A sign-in that succeeded.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignIn)]
+struct SignInResponse {
+    /// An access token for `Authorization: Bearer`.
+    token: String,
+    expires_at: Timestamp,
+    user: UserResponse,
+}
+
+/// The sign-in of a browser.
+#[derive(Serialize, ToSchema)]
+struct BrowserSession {
+    #[schema(required)]
+    user: Option<UserResponse>,
+}
+
+/// A ticket for the WebSocket.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ticket)]
+struct TicketResponse {
+    ticket: String,
+}
+
+/// Returns whether the audit trail records the failure: the credentials were rejected, rather than not checked.
 fn is_failed_attempt(error: &SignInError) -> bool {
     matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
 }
 
-/// `POST /api/v1/login`.
+/// Signs a user in.
+///
+/// An `Origin`, when there is one, must be the hub's.
+///
+/// A local account signs in with its own password. A user without one is signed in by the college's Plone, where the hub
+/// has one; while Plone does not answer, by the password that it accepted last (`plone_unavailable` when none is known).
+/// `forbidden`: Plone accepts the password, but its user has no role here, or the name of a local account; or Plone has
+/// locked the account, and `detail` quotes its reason.
+#[utoipa::path(
+    post,
+    path = "/api/v1/login",
+    operation_id = "login",
+    tag = "identity",
+    security(()),
+    request_body = SignInRequest,
+    responses(
+        (status = 200, description = "Signed in.", body = SignInResponse, headers(
+            ("Set-Cookie" = String, description = "`eduhub_session`: HttpOnly, SameSite=Lax, Secure when the hub's \
+                `public_url` is https."),
+        )),
+        BadCredentials, BadOrigin, BadBody, PloneUnavailable, StoreFailed,
+    )
+)]
 pub async fn login(
     req: HttpRequest,
     payload: web::Payload,
@@ -81,14 +171,11 @@ pub async fn login(
     site: web::Data<Site>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    // A page elsewhere must not sign its visitors in under a name of its choosing.
+    // A page of another site must not sign its visitors in under a name that it chooses.
     if site.origin_verdict(&req) == OriginVerdict::Foreign {
         return Err(foreign_origin());
     }
-    let mut fields = read_json(&req, payload).await?;
-    let username = fields.string("username", 1..=USER_LEN_MAX)?;
-    let password = SecretString::from(fields.string("password", 1..=PASSWORD_CHARS_MAX)?);
-    fields.finish()?;
+    let SignInRequest { username, password } = read_body(&req, payload).await?;
 
     let outcome = identity.sign_in(&username, password, client_ip(&req)).await;
     let signed_in = match outcome {
@@ -105,11 +192,9 @@ pub async fn login(
 
     let ttl = CookieDuration::seconds(i64::try_from(identity.session_ttl().as_secs()).unwrap_or(i64::MAX));
     let cookie = session_cookie(&site, signed_in.token.clone()).max_age(ttl).finish();
-    Ok(HttpResponse::Ok().cookie(cookie).json(json!({
-        "token": signed_in.token,
-        "expires_at": signed_in.caller.expires_at.to_string(),
-        "user": user_json(&signed_in.caller),
-    })))
+    let user = UserResponse::from(&signed_in.caller);
+    let body = SignInResponse { token: signed_in.token, expires_at: signed_in.caller.expires_at, user };
+    Ok(HttpResponse::Ok().cookie(cookie).json(body))
 }
 
 fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilder<'static> {
@@ -121,7 +206,14 @@ fn cleared_cookie(site: &Site) -> Cookie<'static> {
     session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
 }
 
-/// `POST /api/v1/logout`: the token is dead from then on, everywhere.
+/// Signs the caller out: the token is invalid from then on, on every hub.
+#[utoipa::path(
+    post,
+    path = "/api/v1/logout",
+    operation_id = "logout",
+    tag = "identity",
+    responses((status = 204, description = "Signed out."), BadRole, StoreFailed)
+)]
 pub async fn logout(
     req: HttpRequest,
     SignedIn(caller): SignedIn,
@@ -138,27 +230,66 @@ pub async fn logout(
     Ok(response.finish())
 }
 
-/// `GET /api/v1/me`.
+/// Returns the caller's own account.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    operation_id = "me",
+    tag = "identity",
+    responses((status = 200, description = "The caller.", body = UserResponse), BadToken)
+)]
 pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
-    HttpResponse::Ok().json(user_json(&caller))
+    HttpResponse::Ok().json(UserResponse::from(&caller))
 }
 
-/// `GET /api/v1/session`: the user that this browser is signed in as, or `{"user": null}` for a visitor.
+/// Returns the user that this browser is signed in as, or none.
 ///
-/// Pages ask this first. Being a visitor is ordinary, and [`me`] answers a visitor with 401, which browsers log as a
-/// failed request. A cookie that is no longer valid is cleared: it would keep a visitor from opening the WebSocket.
+/// Answers 200 for a visitor, too: pages call this first. A cookie that is no longer valid is cleared. An invalid
+/// `Authorization` is answered with 401.
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    operation_id = "session",
+    tag = "identity",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses(
+        (
+            status = 200,
+            description = "The user; null for a visitor.",
+            body = BrowserSession,
+            headers(("Set-Cookie" = String, description = "Clears `eduhub_session` when its token is no longer valid.")),
+        ),
+        BadToken,
+    )
+)]
 pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: web::Data<Site>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
+    // Without this, the dead cookie would keep a visitor from opening the WebSocket. A visitor is no error: browsers log
+    // a 401 of `me` as a failed request.
     if matches!(Credentials::of(&req), Credentials::Bad(_, Carrier::Cookie)) {
         response.cookie(cleared_cookie(&site));
     }
-    response.json(json!({"user": caller.as_ref().map(user_json)}))
+    response.json(BrowserSession { user: caller.as_ref().map(UserResponse::from) })
 }
 
-/// `POST /api/v1/ws-ticket`: what a browser shows the WebSocket, once, within half a minute.
+/// Issues a ticket for the WebSocket.
+#[utoipa::path(
+    post,
+    path = "/api/v1/ws-ticket",
+    operation_id = "issueTicket",
+    tag = "identity",
+    responses(
+        (
+            status = 200,
+            description = "For `?ticket=` of `/alerts/ws`: usable once, within 30 seconds.",
+            body = TicketResponse,
+        ),
+        BadRole, StoreFailed,
+    )
+)]
 pub async fn ws_ticket(SignedIn(caller): SignedIn, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
     let ticket = identity.issue_ticket(&caller).ok_or_else(Problem::overloaded)?;
-    Ok(HttpResponse::Ok().json(json!({"ticket": ticket})))
+    Ok(HttpResponse::Ok().json(TicketResponse { ticket }))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Terms: when registration opens, by the server's clock.
+//! Terms, and when registration for them is open.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use jiff::civil::Date;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
 use crate::config::College;
@@ -17,8 +19,10 @@ use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::{ReadModel, TermModel};
 
 use crate::http::auth::{Staff, Visitor};
-use crate::http::body::read_json;
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::Problem;
+use crate::http::openapi::SentBack;
+use crate::http::openapi::responses::{BadBody, BadRole, BadToken, StoreFailed};
 use crate::http::query::path_param;
 
 /// The longest title, in characters.
@@ -30,7 +34,158 @@ const HOLIDAYS_MAX: usize = 366;
 #[derive(Debug, Clone, Copy)]
 pub struct CreditLimit(pub Credits);
 
-/// `GET /api/v1/terms`
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, put), modifiers(&TERM_SENT_BACK))]
+pub(super) struct Api;
+
+/// Allows a term to be sent back as it was received.
+const TERM_SENT_BACK: SentBack<TermRequest> = SentBack::NEW;
+
+/// All terms.
+#[derive(Debug, Serialize, ToSchema)]
+struct TermList<'a> {
+    items: Vec<TermResponse<'a>>,
+    college: CollegeResponse<'a>,
+}
+
+/// The college whose terms they are.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = College)]
+struct CollegeResponse<'a> {
+    name: &'a str,
+    /// The IANA name of the time zone in which its classes meet, such as `America/New_York`.
+    timezone: &'a str,
+}
+
+/// A term, and when registration for it is open.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Term)]
+struct TermResponse<'a> {
+    id: &'a TermId,
+    title: &'a str,
+    #[schema(required)]
+    starts_on: Option<Date>,
+    #[schema(required)]
+    ends_on: Option<Date>,
+    /// Null: registration is closed.
+    #[schema(required)]
+    opens_at: Option<Timestamp>,
+    /// Null: registration stays open.
+    #[schema(required)]
+    closes_at: Option<Timestamp>,
+    /// Days without teaching.
+    holidays: &'a [Date],
+    /// The server's clock, to count down by.
+    now: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    mine: Option<TermMine>,
+}
+
+impl<'a> TermResponse<'a> {
+    fn new(term: &'a Term, now: Timestamp) -> Self {
+        Self {
+            id: &term.id,
+            title: &term.title,
+            starts_on: term.starts_on,
+            ends_on: term.ends_on,
+            opens_at: term.opens_at,
+            closes_at: term.closes_at,
+            holidays: &term.holidays,
+            now,
+            mine: None,
+        }
+    }
+}
+
+/// What the term is to the caller; only for a signed-in student.
+#[derive(Debug, Serialize, ToSchema)]
+struct TermMine {
+    #[schema(required)]
+    opens_at: Option<Timestamp>,
+    #[schema(required)]
+    closes_at: Option<Timestamp>,
+    /// The credits in which the student is enrolled.
+    credits: Credits,
+    /// Null: no limit.
+    #[schema(required)]
+    credit_limit: Option<Credits>,
+    /// Empty as yet.
+    holds: [&'static str; 0],
+}
+
+impl TermMine {
+    fn new(model: &TermModel, student: &UserName, limit: Credits) -> Self {
+        let snapshot = model.snapshot();
+        Self {
+            opens_at: snapshot.term.opens_at,
+            closes_at: snapshot.term.closes_at,
+            credits: model.enrolled_credits(student),
+            credit_limit: (limit.0 > 0).then_some(limit),
+            holds: [],
+        }
+    }
+}
+
+/// Changes of a term. A member that is absent stays as it is.
+#[derive(Debug, ToSchema)]
+#[schema(as = TermPatch)]
+#[serde(deny_unknown_fields)]
+struct TermRequest {
+    #[schema(min_length = 1, max_length = 200)]
+    title: Option<String>,
+    /// Null removes it.
+    #[schema(value_type = Option<Date>)]
+    starts_on: Option<Option<Date>>,
+    /// Null removes it.
+    #[schema(value_type = Option<Date>)]
+    ends_on: Option<Option<Date>>,
+    /// Null closes registration.
+    #[schema(value_type = Option<Timestamp>)]
+    opens_at: Option<Option<Timestamp>>,
+    /// Null: registration stays open.
+    #[schema(value_type = Option<Timestamp>)]
+    closes_at: Option<Option<Timestamp>>,
+    /// Days without teaching.
+    #[schema(max_items = 366)]
+    holidays: Option<Vec<Date>>,
+}
+
+impl RequestBody for TermRequest {
+    const SET_BY_HUB: &'static [&'static str] = &["id", "now", "mine"];
+
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let day = |text: &str| text.parse().ok();
+        Ok(Self {
+            title: fields.maybe_string("title", 1..=TITLE_LEN_MAX)?,
+            starts_on: fields.nullable_date("starts_on")?,
+            ends_on: fields.nullable_date("ends_on")?,
+            opens_at: fields.nullable_timestamp("opens_at")?,
+            closes_at: fields.nullable_timestamp("closes_at")?,
+            holidays: fields.maybe_parsed_list("holidays", HOLIDAYS_MAX, "a day such as 2022-09-07", day)?,
+        })
+    }
+}
+
+impl From<TermRequest> for TermPatch {
+    fn from(request: TermRequest) -> Self {
+        let TermRequest { title, starts_on, ends_on, opens_at, closes_at, holidays } = request;
+        Self { title: title.map(Into::into), starts_on, ends_on, opens_at, closes_at, holidays }
+    }
+}
+
+/// Lists terms, and when registration opens.
+///
+/// For a signed-in student each term has `mine`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/terms",
+    operation_id = "listTerms",
+    tag = "catalogue",
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "All terms.", body = TermList), BadToken)
+)]
 pub async fn list(
     visitor: Visitor,
     model: Data<ReadModel>,
@@ -40,54 +195,34 @@ pub async fn list(
 ) -> HttpResponse {
     let now = clock.now();
     let student = visitor.0.as_ref().filter(|caller| caller.role == Role::Student).map(|caller| &caller.user);
-    let items: Vec<Value> = model
-        .terms()
-        .values()
-        .map(|term| {
-            let mut item = term_json(&term.snapshot().term, now);
-            if let Some(student) = student {
-                item["mine"] = mine(term, student, limit.0);
-            }
-            item
-        })
-        .collect();
+    let terms = model.terms();
+    let terms: Vec<_> = terms.values().map(|term| (term, term.snapshot())).collect();
+    let items = terms.iter().map(|(model, snapshot)| TermResponse {
+        mine: student.map(|student| TermMine::new(model, student, limit.0)),
+        ..TermResponse::new(&snapshot.term, now)
+    });
+    let timezone = college.timezone.iana_name().unwrap_or("UTC");
+    let list = TermList { items: items.collect(), college: CollegeResponse { name: &college.name, timezone } };
     let cache = if visitor.0.is_some() { "private, no-store" } else { "no-store" };
-    HttpResponse::Ok()
-        .insert_header(("Cache-Control", cache))
-        .json(json!({ "items": items, "college": college_json(&college) }))
+    HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(list)
 }
 
-/// Whose terms they are, and the zone in which pages tell their times.
-fn college_json(college: &College) -> Value {
-    json!({ "name": college.name, "timezone": college.timezone.iana_name().unwrap_or("UTC") })
-}
-
-fn term_json(term: &Term, now: Timestamp) -> Value {
-    json!({
-        "id": term.id,
-        "title": term.title,
-        "starts_on": term.starts_on,
-        "ends_on": term.ends_on,
-        "opens_at": term.opens_at,
-        "closes_at": term.closes_at,
-        "holidays": term.holidays,
-        "now": now,
-    })
-}
-
-/// What the term is to one student.
-fn mine(model: &TermModel, student: &UserName, limit: Credits) -> Value {
-    let term = &model.snapshot().term;
-    json!({
-        "opens_at": term.opens_at,
-        "closes_at": term.closes_at,
-        "credits": model.enrolled_credits(student),
-        "credit_limit": (limit.0 > 0).then_some(limit),
-        "holds": [],
-    })
-}
-
-/// `PUT /api/v1/terms/{id}`
+/// Creates or changes a term (staff).
+///
+/// Only `opens_at` and `closes_at` decide whether registration is open.
+#[utoipa::path(
+    put,
+    path = "/api/v1/terms/{id}",
+    operation_id = "putTerm",
+    tag = "catalogue",
+    params(("id" = TermId, Path, description = "The term.")),
+    request_body = TermRequest,
+    responses(
+        (status = 200, description = "Changed.", body = TermResponse),
+        (status = 201, description = "Created.", body = TermResponse),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn put(
     request: HttpRequest,
     staff: Staff,
@@ -97,26 +232,17 @@ pub async fn put(
     clock: Data<dyn Clock>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = read_json(&request, payload).await?.without(&["id", "now", "mine"]);
+    let patch = TermPatch::from(read_body::<TermRequest>(&request, payload).await?);
     let id = TermId::parse(&path_param(&request, "id")?).map_err(|_| {
         Problem::invalid("id", "A term's id has 1 to 24 letters, digits, dots, underscores or hyphens.")
     })?;
     if id.is_sandbox() {
         return Err(Problem::invalid("id", "Ids that begin like this are kept for demonstrations."));
     }
-    let patch = TermPatch {
-        title: fields.maybe_string("title", 1..=TITLE_LEN_MAX)?.map(Into::into),
-        starts_on: fields.nullable_date("starts_on")?,
-        ends_on: fields.nullable_date("ends_on")?,
-        opens_at: fields.nullable_timestamp("opens_at")?,
-        closes_at: fields.nullable_timestamp("closes_at")?,
-        holidays: fields.maybe_parsed_list("holidays", HOLIDAYS_MAX, "a day such as 2022-09-07", |d| d.parse().ok())?,
-    };
-    fields.finish()?;
     let known = model.term(&id);
-    in_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
-    let detail = in_words(&patch);
-    pool.ask_or_make(id.clone(), Command::PutTerm(patch)).await?;
+    check_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
+    let detail = describe(&patch);
+    pool.submit_or_create(id.clone(), Command::PutTerm(patch)).await?;
     audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail);
     let term = model
         .term(&id)
@@ -125,27 +251,27 @@ pub async fn put(
         .term
         .clone();
     let mut response = if known.is_some() { HttpResponse::Ok() } else { HttpResponse::Created() };
-    Ok(response.json(term_json(&term, clock.now())))
+    Ok(response.json(TermResponse::new(&term, clock.now())))
 }
 
-/// What staff changed, for the audit trail.
-fn in_words(patch: &TermPatch) -> String {
-    fn told(name: &str, value: Option<Option<impl ToString>>) -> Option<String> {
+/// Describes a change for the audit trail.
+fn describe(patch: &TermPatch) -> String {
+    fn part(name: &str, value: Option<Option<impl ToString>>) -> Option<String> {
         Some(format!("{name}: {}", value?.map_or("none".to_owned(), |value| value.to_string())))
     }
     let parts = [
-        told("title", patch.title.as_ref().map(Some)),
-        told("starts_on", patch.starts_on),
-        told("ends_on", patch.ends_on),
-        told("opens_at", patch.opens_at),
-        told("closes_at", patch.closes_at),
-        told("holidays", patch.holidays.as_ref().map(|days| Some(days.len()))),
+        part("title", patch.title.as_ref().map(Some)),
+        part("starts_on", patch.starts_on),
+        part("ends_on", patch.ends_on),
+        part("opens_at", patch.opens_at),
+        part("closes_at", patch.closes_at),
+        part("holidays", patch.holidays.as_ref().map(|days| Some(days.len()))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// A term that would end before it starts, or close before it opens, is a slip of the hand.
-fn in_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
+/// Rejects a term that would end before it starts, or close before it opens.
+fn check_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
     let opens_at = patch.opens_at.unwrap_or_else(|| known.and_then(|t| t.opens_at));
     let closes_at = patch.closes_at.unwrap_or_else(|| known.and_then(|t| t.closes_at));
     if opens_at.zip(closes_at).is_some_and(|(opens, closes)| closes <= opens) {
@@ -157,4 +283,15 @@ fn in_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
         return Err(Problem::invalid("ends_on", "A term must not end before it starts."));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<TermRequest>(&[]);
+    }
 }

@@ -1,30 +1,137 @@
-//! Who uses the hub, local accounts, and the audit trail: for admins, and for the command line beside a running server.
+//! Users, local accounts and the audit trail, for admins and for the command line beside a running server.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::{USER_LEN_MAX, UserName};
+use crate::domain::ids::{SectionId, USER_LEN_MAX, UserName};
 use crate::domain::role::Role;
 use crate::http::auth::Admin;
-use crate::http::body::read_json;
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::params::Limit;
+use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
+use crate::http::session::UserResponse;
 use crate::identity::accounts::{AccountChange, AccountOutcome};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
-use crate::store::accounts::{AuditEntry, AuditFilter, User, UserFilter};
+use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter, UserSource};
 
-/// The longest name that people read, in characters.
+/// The longest display name, in characters.
 const NAME_CHARS_MAX: usize = 200;
-/// The longest text to search for, in characters.
+/// The longest search text, in characters.
 const QUERY_CHARS_MAX: usize = 120;
-/// Users, or lines of the audit trail, of a page, unless it is asked for otherwise, and at most.
-const PAGE_LEN: u32 = 100;
-const PAGE_LEN_MAX: u32 = 5_000;
+/// The longest user, and the longest action, that the audit trail is filtered by, in characters.
+const AUDIT_USER_CHARS_MAX: usize = 200;
+const AUDIT_ACTION_CHARS_MAX: usize = 100;
 
-/// The resources of this file.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, put_user, delete_user, audit_trail))]
+pub(super) struct Api;
+
+/// A user who has a local account, or has used the hub.
+#[derive(Serialize, ToSchema)]
+struct KnownUser {
+    username: UserName,
+    /// The display name.
+    name: String,
+    role: Role,
+    source: UserSource,
+    /// When the user was last here, to ten minutes; null for an account that was never used.
+    #[schema(required)]
+    last_seen: Option<Timestamp>,
+}
+
+impl From<User> for KnownUser {
+    fn from(User { username, name, role, source, last_seen }: User) -> Self {
+        Self { username, name, role, source, last_seen }
+    }
+}
+
+/// A page of users, by user name.
+#[derive(Serialize, ToSchema)]
+struct UserList {
+    items: Vec<KnownUser>,
+    /// The `cursor` of the next page; null at the end.
+    #[schema(required)]
+    next: Option<String>,
+    /// The number of users on all pages.
+    total: u64,
+}
+
+/// A local account. Of an existing account, a member that is absent or null stays as it is.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AccountRequest {
+    role: Role,
+    /// The display name.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// A new account needs one.
+    #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 200)]
+    password: Option<SecretString>,
+}
+
+impl RequestBody for AccountRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            role: fields.parsed("role", "student, staff or admin", Role::parse)?,
+            name: fields.maybe_string("name", 1..=NAME_CHARS_MAX)?,
+            password: fields.maybe_string("password", PASSWORD_CHARS)?.map(SecretString::from),
+        })
+    }
+}
+
+/// An entry of the audit trail.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+struct AuditLine {
+    at: Timestamp,
+    /// Who did it; null for a visitor.
+    #[schema(required)]
+    user: Option<UserName>,
+    #[schema(required)]
+    role: Option<Role>,
+    /// The address that the request came from.
+    #[schema(required)]
+    ip: Option<String>,
+    /// What was done, such as `login` or `user.remove`.
+    action: String,
+    /// The user or resource that it was done to.
+    #[schema(required)]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    section: Option<SectionId>,
+    /// Details, in words or as JSON.
+    detail: String,
+    /// The `X-Request-Id` of the request.
+    #[schema(required)]
+    request_id: Option<String>,
+}
+
+impl From<AuditEntry> for AuditLine {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { at, user, role, ip, action, subject, section, detail, request_id } = entry;
+        Self { at, user, role, ip, action, subject, section, detail, request_id }
+    }
+}
+
+/// A page of the audit trail, newest first.
+#[derive(Serialize, ToSchema)]
+struct AuditTrail {
+    items: Vec<AuditLine>,
+    /// The `cursor` of the next page; null at the end.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/admin/users").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")),
@@ -42,33 +149,48 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// `GET /api/v1/admin/users?q=&limit=&cursor=`: everyone with a local account and everyone who was ever here, by user
-/// name; `next` is the `cursor` of the page after.
+/// Lists the users who have a local account or have used the hub (admins).
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/users",
+    operation_id = "listUsers",
+    tag = "administration",
+    params(
+        ("q" = Option<String>, Query, description = "Part of the user name or of the display name, in any case.",
+            max_length = 120),
+        Limit,
+        ("cursor" = Option<String>, Query, description = "The `next` of an earlier page.", max_length = 120),
+    ),
+    responses((status = 200, description = "By user name.", body = UserList), BadRole, BadQuery, StoreFailed)
+)]
 pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;
     let filter = UserFilter {
         text: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_owned),
         after: query.string("cursor", 1..=USER_LEN_MAX)?.map(str::to_owned),
-        limit: query.u32("limit", 1..=PAGE_LEN_MAX)?.unwrap_or(PAGE_LEN) as usize,
+        limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT) as usize,
     };
     let page = identity.users(filter).await?;
-    let items: Vec<_> = page.items.iter().map(user_json).collect();
-    let answer = json!({"items": items, "next": page.next, "total": page.total});
-    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(answer))
+    let items = page.items.into_iter().map(KnownUser::from).collect();
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(UserList { items, next: page.next, total: page.total }))
 }
 
-fn user_json(user: &User) -> Value {
-    json!({
-        "username": user.username,
-        "name": user.name,
-        "role": user.role,
-        "source": user.source.as_str(),
-        "last_seen": user.last_seen,
-    })
-}
-
-/// `PUT /api/v1/admin/users/{name}`: makes or changes a local account. A new password or another role signs the user
-/// out everywhere.
+/// Creates or changes a local account (admins).
+///
+/// A new password or another role signs the user out everywhere.
+#[utoipa::path(
+    put,
+    path = "/api/v1/admin/users/{name}",
+    operation_id = "putUser",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The account.")),
+    request_body = AccountRequest,
+    responses(
+        (status = 200, description = "Changed.", body = UserResponse),
+        (status = 201, description = "Created.", body = UserResponse),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn put_user(
     req: HttpRequest,
     Admin(admin): Admin,
@@ -78,11 +200,7 @@ pub async fn put_user(
 ) -> Result<HttpResponse, Problem> {
     let username = UserName::parse(&path_param(&req, "name")?)
         .map_err(|_| Problem::invalid("name", "A user name has 1 to 120 bytes and no spaces."))?;
-    let mut fields = read_json(&req, payload).await?;
-    let role = fields.parsed("role", "student, staff or admin", Role::parse)?;
-    let name = fields.maybe_string("name", 1..=NAME_CHARS_MAX)?;
-    let password = fields.maybe_string("password", PASSWORD_CHARS)?.map(SecretString::from);
-    fields.finish()?;
+    let AccountRequest { role, name, password } = read_body(&req, payload).await?;
 
     let with_password = if password.is_some() { ", with a new password" } else { "" };
     let change = AccountChange { username: username.clone(), role, name, password };
@@ -95,56 +213,64 @@ pub async fn put_user(
     };
     let detail = format!("{role}{with_password}");
     audit.record(&req, Some(&admin), action, Some(username.as_str()), None, &detail);
-    Ok(response.json(json!({"username": account.username, "name": account.name, "role": account.role})))
+    let Account { username, name, role, .. } = account;
+    Ok(response.json(UserResponse { username, name: name.into(), role }))
 }
 
-/// `DELETE /api/v1/admin/users/{name}`: removes a local account; its user is signed out everywhere.
+/// Removes a local account (admins).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/users/{name}",
+    operation_id = "removeUser",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The account.")),
+    responses(
+        (status = 204, description = "Removed; its user is signed out everywhere."),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
 pub async fn delete_user(
     req: HttpRequest,
     Admin(admin): Admin,
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let nobody = || Problem::not_found("There is no local account of this name.");
-    let username = UserName::parse(&path_param(&req, "name")?).map_err(|_| nobody())?;
+    let not_found = || Problem::not_found("There is no local account of this name.");
+    let username = UserName::parse(&path_param(&req, "name")?).map_err(|_| not_found())?;
     if !identity.remove_account(&username).await? {
-        return Err(nobody());
+        return Err(not_found());
     }
     audit.record(&req, Some(&admin), "user.remove", Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `GET /api/v1/admin/audit?user=&action=&since=&limit=&cursor=`: newest first; `next` is the `cursor` of the page
-/// after. `user` finds what somebody did, and what was done to them.
+/// Lists the audit trail, newest first (admins).
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/audit",
+    operation_id = "audit",
+    tag = "administration",
+    params(
+        ("user" = Option<String>, Query, description = "What this user did, and what was done to this user.",
+            max_length = 200),
+        ("action" = Option<String>, Query, description = "Such as `login` or `section.change`.", max_length = 100),
+        ("since" = Option<Timestamp>, Query, description = "From this time on."),
+        Limit,
+        ("cursor" = Option<u64>, Query, description = "The `next` of an earlier page."),
+    ),
+    responses((status = 200, description = "A page.", body = AuditTrail), BadRole, BadQuery, StoreFailed)
+)]
 pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;
     let since = query.parsed("since", "a time such as 2026-01-12T08:00:00Z", |text| text.parse().ok())?;
     let filter = AuditFilter {
-        user: query.string("user", 1..=200)?.map(str::to_owned),
-        action: query.string("action", 1..=100)?.map(str::to_owned),
+        user: query.string("user", 1..=AUDIT_USER_CHARS_MAX)?.map(str::to_owned),
+        action: query.string("action", 1..=AUDIT_ACTION_CHARS_MAX)?.map(str::to_owned),
         since,
         before: query.u64("cursor", 0..=i64::MAX as u64)?,
-        limit: query.u32("limit", 1..=PAGE_LEN_MAX)?.unwrap_or(PAGE_LEN),
+        limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
     };
     let page = audit.page(filter).await?;
-    let items: Vec<_> = page.items.iter().map(entry_json).collect();
-    let next = page.next.map(|id| id.to_string());
-    Ok(HttpResponse::Ok().json(json!({"items": items, "next": next})))
-}
-
-fn entry_json(entry: &AuditEntry) -> Value {
-    let mut line = json!({
-        "at": entry.at.to_string(),
-        "user": entry.user,
-        "role": entry.role,
-        "ip": entry.ip,
-        "action": entry.action,
-        "subject": entry.subject,
-        "detail": entry.detail,
-        "request_id": entry.request_id,
-    });
-    if let Some(section) = &entry.section {
-        line["section"] = json!(section);
-    }
-    line
+    let items = page.items.into_iter().map(AuditLine::from).collect();
+    Ok(HttpResponse::Ok().json(AuditTrail { items, next: page.next.map(|id| id.to_string()) }))
 }

@@ -17,7 +17,7 @@ use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
 use crate::registration::readmodel::Snapshot;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::imports::KeptTask;
 use crate::store::{StoreError, StoreFuture};
 use crate::text::csv_text::safe_cell;
@@ -122,7 +122,7 @@ impl Run<'_> {
         self.tell(true);
     }
 
-    /// Sends a frame to whoever listens: now, or when the last is old enough.
+    /// Publishes the progress: now, or when the last event is old enough.
     fn tell(&mut self, now: bool) {
         if now || self.framed.is_none_or(|at| at.elapsed() >= FRAME_PAUSE) {
             self.framed = Some(Instant::now());
@@ -285,7 +285,7 @@ impl Run<'_> {
             if !schedule.names(&id.crn)? {
                 total += 1;
                 if missing.len() < LIST_LEN_MAX {
-                    missing.push(id.to_string());
+                    missing.push(id.clone());
                 }
             }
         }
@@ -305,17 +305,17 @@ impl Run<'_> {
         let pool = &self.inner.deps.pool;
         for _ in 0..TRIES_MAX {
             let command = Command::ApplyImport(staged.clone());
-            match self.runtime.block_on(pool.ask_or_make(term.clone(), command)) {
+            match self.runtime.block_on(pool.submit_or_create(term.clone(), command)) {
                 Ok(Outcome::Imported(tally)) => {
                     self.count(tally);
                     return Ok(());
                 }
-                Ok(_) | Err(AskError::Failed) => {
+                Ok(_) | Err(SubmitError::Failed) => {
                     let told = "This is a fault of the hub. Nothing was changed.";
                     return Err(Stop::Failed(told, "the registrar refused an import".to_owned()));
                 }
-                Err(AskError::Overloaded) => std::thread::sleep(TRY_PAUSE),
-                Err(AskError::OutcomeUnknown) => {
+                Err(SubmitError::Overloaded) => std::thread::sleep(TRY_PAUSE),
+                Err(SubmitError::OutcomeUnknown) => {
                     // The writer tells, in order with its commits, which generation is visible now.
                     // Until it tells, nothing true can be said of this task.
                     let visible = loop {

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use bytestring::ByteString;
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
-use serde::ser::SerializeTuple;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::bus::metrics::MetricsReading;
@@ -18,11 +17,11 @@ use crate::domain::channel::Channel;
 use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::import::TaskReport;
 use crate::domain::notice::Reason;
-use crate::domain::outcome::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::Standing;
 use crate::domain::role::Role;
 use crate::domain::section::SectionState;
-use crate::registration::section_json::push_seat_row;
+use crate::registration::section_json::{SeatRow, push_seat_row};
 
 /// The most channels that one frame may name.
 pub const CHANNELS_PER_FRAME_MAX: usize = 256;
@@ -275,24 +274,6 @@ impl From<Reason> for RegistrationReason {
             Reason::PassedOver(_) => Self::PassedOver,
             Reason::Cancelled => Self::Cancelled,
         }
-    }
-}
-
-/// A section's seats: `[id, capacity, enrolled, waitlisted, open]`. A withdrawn section has no seats.
-#[derive(Debug, Clone, Copy)]
-pub struct SeatRow<'a>(pub &'a SectionState);
-
-impl Serialize for SeatRow<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let section = &self.0.section;
-        let numbers = match section.withdrawn {
-            true => [0; 4],
-            false => [section.capacity, self.0.enrolled_total(), self.0.waitlisted_total(), self.0.open()],
-        };
-        let mut row = serializer.serialize_tuple(1 + numbers.len())?;
-        row.serialize_element(&section.id)?;
-        numbers.iter().try_for_each(|number| row.serialize_element(number))?;
-        row.end()
     }
 }
 

@@ -8,15 +8,15 @@ use crate::domain::channel::Channel;
 use crate::domain::ids::{Crn, SectionId, TaskId, TermId, UserName};
 use crate::domain::import::TaskReport;
 use crate::domain::notice::{Notice, Reason};
-use crate::domain::outcome::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::Standing;
 use crate::domain::role::Role;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::live::frames::{
-    CHANNELS_PER_FRAME_MAX, ClientFrame, ErrorCode, SNAPSHOT_FRAME_LEN_MAX, SeatRow, ServerFrame, error, position,
-    registration, seats, snapshot,
+    CHANNELS_PER_FRAME_MAX, ClientFrame, ErrorCode, SNAPSHOT_FRAME_LEN_MAX, ServerFrame, error, position, registration,
+    seats, snapshot,
 };
-use crate::registration::section_json::push_seat_row;
+use crate::registration::section_json::{SeatRow, push_seat_row};
 
 #[test]
 fn members_of_a_client_frame_may_come_in_any_order() {
@@ -130,7 +130,7 @@ fn section(crn: u32, withdrawn: bool) -> SectionState {
 #[test]
 fn hand_written_seats_equal_the_serialized_form() {
     let states: Vec<SectionState> = (0..40).map(|n| section(10_000 + n, n % 7 == 6)).collect();
-    let rows: Vec<SeatRow<'_>> = states.iter().map(SeatRow).collect();
+    let rows: Vec<SeatRow<'_>> = states.iter().map(SeatRow::new).collect();
     let texts = states.iter().map(|state| {
         let mut text = Vec::new();
         push_seat_row(&mut text, state);

@@ -13,7 +13,6 @@ use crate::clock::SystemClock;
 use crate::domain::ids::UserName;
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
-use crate::domain::section::Credits;
 use crate::identity::{Caller, Source};
 use crate::live::close::Close;
 use crate::live::context::{Live, LiveOptions};
@@ -56,7 +55,7 @@ impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
-        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap();
+        let store = SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap();
         let live = Arc::new(Live {
             presence: Arc::new(Presence::new(ConnectionLimits::default())),
             alerts: Arc::new(store.clone()),

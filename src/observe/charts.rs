@@ -45,7 +45,7 @@ impl Observed {
             commit: self.writer.commit_took.counts(),
             fanout: self.presence.fanout.counts(),
             registrations: outcomes.given(),
-            refusals: outcomes.refusals().iter().sum(),
+            refusals: outcomes.refusals().values().sum(),
             present: self.present(),
         }
     }

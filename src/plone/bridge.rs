@@ -60,7 +60,7 @@ pub struct BridgeDeps {
 ///
 /// # Errors
 /// When `[plone] url` cannot be used.
-pub fn connect(settings: &Settings) -> Result<Option<PloneClient>, BadPloneUrl> {
+pub fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<PloneClient>, BadPloneUrl> {
     let Some(url) = settings.url.clone() else { return Ok(None) };
     let options = PloneOptions {
         url,
@@ -74,7 +74,7 @@ pub fn connect(settings: &Settings) -> Result<Option<PloneClient>, BadPloneUrl> 
         timeout: settings.timeout,
         fields: settings.fields.clone(),
     };
-    PloneClient::new(options).map(Some)
+    PloneClient::new(options, clock).map(Some)
 }
 
 /// Creates the provider that signs users in by Plone.

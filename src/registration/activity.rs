@@ -9,17 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use enum_map::EnumMap;
 
 use crate::domain::ids::{Crn, SectionId, TermId};
-use crate::domain::outcome::{Outcome, RefusalCode, RequestOutcome};
+use crate::domain::outcome::{Outcome, RequestOutcome};
+use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::Standing;
 
 /// The two windows, and how often a reading is kept for each: a window is too long by less than that.
 const WINDOWS: [(Duration, Duration); 2] =
     [(Duration::from_secs(60), Duration::from_secs(5)), (Duration::from_secs(3_600), Duration::from_secs(300))];
 
-/// How often each refusal was told, in the order of [`RefusalCode::ALL`].
-pub type Refusals = [u64; RefusalCode::ALL.len()];
+/// Number of refusals of each code.
+pub type RefusalCounts = EnumMap<RefusalCode, u64>;
 
 /// What became of those who asked for one section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,7 +57,7 @@ pub struct Recent {
     /// The sections that were asked for, most asked first; as many as were wanted.
     pub hottest: Vec<(SectionId, Asked)>,
     /// Refusals.
-    pub refusals: Refusals,
+    pub refusals: RefusalCounts,
 }
 
 /// The counters of a section.
@@ -83,7 +85,7 @@ impl Section {
 struct Taken {
     at: Instant,
     sections: Vec<Asked>,
-    refusals: Refusals,
+    refusals: RefusalCounts,
 }
 
 /// The counters, and the readings that windows begin with.
@@ -99,7 +101,7 @@ impl Activity {
     /// Nothing was asked before `now`.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        let begin = || VecDeque::from([Taken { at: now, sections: Vec::new(), refusals: Refusals::default() }]);
+        let begin = || VecDeque::from([Taken { at: now, sections: Vec::new(), refusals: RefusalCounts::default() }]);
         Self { sections: DashMap::new(), next: Mutex::new(0), windows: Mutex::new([begin(), begin()]) }
     }
 
@@ -143,7 +145,7 @@ impl Activity {
 
     /// Keeps readings that are due, and forgets those that no window begins with any more. To be called every few
     /// seconds.
-    pub(super) fn turn(&self, now: Instant, refusals: Refusals) {
+    pub(super) fn turn(&self, now: Instant, refusals: RefusalCounts) {
         let mut windows = self.windows.lock();
         for (taken, (long, step)) in windows.iter_mut().zip(WINDOWS) {
             if taken.back().is_some_and(|last| now.saturating_duration_since(last.at) < step) {
@@ -169,7 +171,7 @@ impl Activity {
     }
 
     /// The last minute and the last hour, each with at most `most` sections.
-    pub(super) fn recent(&self, refusals: &Refusals, most: usize) -> [Recent; WINDOWS.len()] {
+    pub(super) fn recent(&self, refusals: &RefusalCounts, most: usize) -> [Recent; WINDOWS.len()] {
         let windows = self.windows.lock();
         windows.each_ref().map(|taken| {
             let Some(begin) = taken.front() else { return Recent::default() };
@@ -181,11 +183,8 @@ impl Activity {
             let mut hottest: Vec<_> = asked.collect();
             hottest.sort_unstable_by(|(a, one), (b, other)| other.all().cmp(&one.all()).then_with(|| a.cmp(b)));
             hottest.truncate(most);
-            let mut told = Refusals::default();
-            for ((told, now), before) in told.iter_mut().zip(refusals).zip(&begin.refusals) {
-                *told = now.saturating_sub(*before);
-            }
-            Recent { hottest, refusals: told }
+            let refusals = RefusalCounts::from_fn(|code| refusals[code].saturating_sub(begin.refusals[code]));
+            Recent { hottest, refusals }
         })
     }
 }
@@ -193,7 +192,8 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::{Receipt, Refusal};
+    use crate::domain::outcome::Receipt;
+    use crate::domain::refusal::Refusal;
 
     struct Morning {
         activity: Activity,
@@ -213,12 +213,12 @@ mod tests {
         }
 
         fn turn(&self, second: u64) {
-            self.activity.turn(self.start + Duration::from_secs(second), Refusals::default());
+            self.activity.turn(self.start + Duration::from_secs(second), RefusalCounts::default());
         }
 
         /// Most asked first: the CRN, and how often.
         fn hottest(&self) -> [Vec<(String, u32)>; 2] {
-            let recent = self.activity.recent(&Refusals::default(), 2);
+            let recent = self.activity.recent(&RefusalCounts::default(), 2);
             recent.map(|window| window.hottest.iter().map(|(id, n)| (id.crn.to_string(), n.all())).collect())
         }
     }
@@ -244,7 +244,7 @@ mod tests {
             (crn("3"), RequestOutcome::SwapUndone { because_of: crn("2") }),
         ]);
         morning.activity.count(&morning.term, None, &batch);
-        let [minute, hour] = morning.activity.recent(&Refusals::default(), 10);
+        let [minute, hour] = morning.activity.recent(&RefusalCounts::default(), 10);
         let told: Vec<_> = minute.hottest.iter().map(|(id, asked)| (id.crn.as_str(), *asked)).collect();
         let both = Asked { enrolled: 1, waitlisted: 1, refused: 1 };
         assert_eq!(told, [("1", both), ("2", Asked { refused: 1, ..Asked::default() })]);

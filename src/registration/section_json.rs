@@ -1,68 +1,178 @@
-//! A section as lists show it, and its compact row of seats.
+//! A section as `GET /api/v1/sections` returns it, and its compact row of seats.
 
 use std::io::Write;
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::domain::section::SectionState;
+use crate::domain::ids::{Crn, SectionId, TermId};
+use crate::domain::meeting::Meeting;
+use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 
-/// A section in JSON, as the contract's section 4 has it.
-pub struct SectionJson<'a>(pub &'a SectionState);
+/// A section and its seats.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Section)]
+pub struct SectionView<'a> {
+    id: &'a SectionId,
+    term: &'a TermId,
+    crn: &'a Crn,
+    /// `SUBJECT NUMBER`, such as `MATH 151`.
+    course: &'a str,
+    /// The kind of class in lower case: `lecture`, `lab`, `tutorial`…
+    component: &'a str,
+    /// The college's own label, such as `A01`.
+    #[schema(required)]
+    section: Option<&'a str>,
+    #[schema(required)]
+    title: Option<&'a str>,
+    credits: Credits,
+    #[schema(required)]
+    instructor: Option<&'a str>,
+    /// How it is taught, such as `Face-to-Face`.
+    #[schema(required)]
+    method: Option<&'a str>,
+    #[schema(required)]
+    campus: Option<&'a str>,
+    meetings: &'a [Meeting],
+    /// The most students that may be enrolled.
+    capacity: u32,
+    /// Everyone who has a seat, including seats held outside the hub.
+    enrolled: u32,
+    /// Seats that a newcomer can take now: seats promised to the waitlist are not open.
+    open: u32,
+    /// The most students that may be on the waitlist.
+    waitlist_capacity: u32,
+    /// Everyone on the waitlist, including people waiting outside the hub.
+    waitlisted: u32,
+    status: SectionStatus,
+    /// Sections that must be taken with this one.
+    linked: &'a [SectionId],
+    /// Seats reserved for groups. Empty as yet.
+    reserved: [ReservedSeats; 0],
+    /// Courses that must be taken before this one.
+    prerequisites: &'a [Box<str>],
+    /// Whether the college's catalogue does not show it, or no longer. Such a section is in no list; staff and whoever
+    /// holds it find it by its id.
+    withdrawn: bool,
+}
 
-impl Serialize for SectionJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let state = self.0;
-        let section = &state.section;
-        let mut s = serializer.serialize_struct("Section", 22)?;
-        s.serialize_field("id", &section.id)?;
-        s.serialize_field("term", &section.id.term)?;
-        s.serialize_field("crn", &section.id.crn)?;
-        s.serialize_field("course", &section.course)?;
-        s.serialize_field("component", &section.component)?;
-        s.serialize_field("section", &section.section)?;
-        s.serialize_field("title", &section.title)?;
-        s.serialize_field("credits", &section.credits)?;
-        s.serialize_field("instructor", &section.instructor)?;
-        s.serialize_field("method", &section.method)?;
-        s.serialize_field("campus", &section.campus)?;
-        s.serialize_field("meetings", &section.meetings)?;
-        s.serialize_field("capacity", &section.capacity)?;
-        s.serialize_field("enrolled", &state.enrolled_total())?;
-        s.serialize_field("open", &state.open())?;
-        s.serialize_field("waitlist_capacity", &section.waitlist_capacity)?;
-        s.serialize_field("waitlisted", &state.waitlisted_total())?;
-        s.serialize_field("status", &section.status)?;
-        s.serialize_field("linked", &section.linked)?;
-        // Seats reserved for groups come with the rule that honours them.
-        s.serialize_field("reserved", &[(); 0])?;
-        s.serialize_field("prerequisites", &section.prerequisites)?;
-        s.serialize_field("withdrawn", &section.withdrawn)?;
-        s.end()
+/// Seats reserved for a group.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ReservedSeats {
+    /// The group.
+    pub group: String,
+    /// How many seats only its members can take.
+    pub seats: u32,
+}
+
+impl<'a> SectionView<'a> {
+    /// Returns the public view of a section.
+    #[must_use]
+    pub fn new(state: &'a SectionState) -> Self {
+        // Every field is named, so that a new one does not compile until it is decided how clients see it.
+        let Section {
+            id,
+            course,
+            component,
+            section,
+            title,
+            credits,
+            instructor,
+            method,
+            campus,
+            meetings,
+            capacity,
+            waitlist_capacity,
+            status,
+            linked,
+            prerequisites,
+            withdrawn,
+        } = &*state.section;
+        Self {
+            id,
+            term: &id.term,
+            crn: &id.crn,
+            course,
+            component,
+            section: section.as_deref(),
+            title: title.as_deref(),
+            credits: *credits,
+            instructor: instructor.as_deref(),
+            method: method.as_deref(),
+            campus: campus.as_deref(),
+            meetings,
+            capacity: *capacity,
+            enrolled: state.enrolled_total(),
+            open: state.open(),
+            waitlist_capacity: *waitlist_capacity,
+            waitlisted: state.waitlisted_total(),
+            status: *status,
+            linked,
+            reserved: [],
+            prerequisites,
+            withdrawn: *withdrawn,
+        }
     }
 }
 
-/// Appends `["ID",capacity,enrolled,waitlisted,open]`. Ids hold no character that JSON would escape. Of a section that
-/// is withdrawn everybody hears that it has no seats, and nothing else.
+/// A section's seats, `[id, capacity, enrolled, waitlisted, open]`. All numbers of a withdrawn section are 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeatRow<'a>(&'a SectionId, u32, u32, u32, u32);
+
+impl<'a> SeatRow<'a> {
+    /// Returns the seats of a section.
+    #[must_use]
+    pub fn new(state: &'a SectionState) -> Self {
+        let section = &*state.section;
+        if section.withdrawn {
+            return Self(&section.id, 0, 0, 0, 0);
+        }
+        Self(&section.id, section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open())
+    }
+}
+
+/// Appends a [`SeatRow`] as JSON. Written by hand, since the broker does it for every change of every section: ids hold
+/// no character that JSON would escape.
 pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState) {
-    let section = &state.section;
-    let [capacity, enrolled, waitlisted, open] = match section.withdrawn {
-        true => [0; 4],
-        false => [section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open()],
-    };
-    let (term, crn) = (&section.id.term, &section.id.crn);
+    let SeatRow(id, capacity, enrolled, waitlisted, open) = SeatRow::new(state);
+    let (term, crn) = (&id.term, &id.crn);
     // Writing to a vector does not fail.
     let _ = write!(out, "[\"{term}-{crn}\",{capacity},{enrolled},{waitlisted},{open}]");
 }
 
-/// Appends rows as a JSON list.
-pub fn push_seat_rows<'a>(out: &mut Vec<u8>, states: impl Iterator<Item = &'a SectionState>) {
-    out.push(b'[');
-    for (index, state) in states.enumerate() {
-        if index > 0 {
-            out.push(b',');
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::section::Section;
+
+    #[test]
+    fn hand_written_seat_rows_equal_serialized_ones() {
+        let id = SectionId::parse("2026-fall-10001").unwrap();
+        let section = Section {
+            id,
+            course: "MATH 151".into(),
+            component: "lecture".into(),
+            section: None,
+            title: None,
+            credits: Credits(4_000),
+            instructor: None,
+            method: None,
+            campus: None,
+            meetings: Vec::new(),
+            capacity: 30,
+            waitlist_capacity: 5,
+            status: SectionStatus::Open,
+            linked: Vec::new(),
+            prerequisites: Vec::new(),
+            withdrawn: false,
+        };
+        let withdrawn = Section { withdrawn: true, ..section.clone() };
+        for section in [section, withdrawn] {
+            let state =
+                SectionState { enrolled: 12, outside_enrolled: 3, waiting: 1, ..SectionState::new(section.into()) };
+            let mut written = Vec::new();
+            push_seat_row(&mut written, &state);
+            assert_eq!(written, serde_json::to_vec(&SeatRow::new(&state)).unwrap());
         }
-        push_seat_row(out, state);
     }
-    out.push(b']');
 }

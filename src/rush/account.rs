@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde::Deserialize;
+
+use crate::rush::report::HotSection;
 
 /// What one student was told, by index of section.
 #[derive(Debug, Default)]
@@ -11,13 +13,6 @@ pub(super) struct Belief {
     pub(super) held: BTreeSet<usize>,
     /// Sections of which an answer was lost: whatever they turn out to be is right.
     pub(super) unknown: BTreeSet<usize>,
-}
-
-/// A section that students press for.
-#[derive(Debug, Clone)]
-pub(super) struct Hot {
-    pub(super) id: String,
-    pub(super) capacity: u64,
 }
 
 /// What it comes to, summed over all students.
@@ -29,22 +24,39 @@ pub(super) struct Account {
     pub(super) lost: u64,
 }
 
-/// The sections that a student holds a seat in, out of `GET /api/v1/me/registrations`.
-pub(super) fn seats_of(body: &[u8], hot: &[Hot]) -> Option<BTreeSet<usize>> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let items = body["items"].as_array()?.iter().filter(|item| item["status"] == "enrolled");
-    items.map(|item| hot.iter().position(|hot| item["section"] == *hot.id)).collect()
+/// What the load reads of `GET /api/v1/me/registrations`.
+#[derive(Deserialize)]
+struct Registrations {
+    items: Vec<Registration>,
 }
 
-/// How many are enrolled in each section, out of `GET /api/v1/seats`.
-pub(super) fn enrolled_of(body: &[u8], hot: &[Hot]) -> Option<Vec<u64>> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let rows = body["seats"].as_array()?;
-    hot.iter().map(|hot| rows.iter().find(|row| row[0] == *hot.id)?[2].as_u64()).collect()
+#[derive(Deserialize)]
+struct Registration {
+    section: String,
+    status: String,
+}
+
+/// What the load reads of `GET /api/v1/seats`: of each section its id, capacity, enrolled, waitlisted and open seats.
+#[derive(Deserialize)]
+struct Seats {
+    seats: Vec<(String, u64, u64, u64, u64)>,
+}
+
+/// Reads the sections in which a student holds a seat from a body of `GET /api/v1/me/registrations`.
+pub(super) fn seats_of(body: &[u8], hot: &[HotSection]) -> Option<BTreeSet<usize>> {
+    let Registrations { items } = serde_json::from_slice(body).ok()?;
+    let enrolled = items.iter().filter(|item| item.status == "enrolled");
+    enrolled.map(|item| hot.iter().position(|hot| item.section == hot.id)).collect()
+}
+
+/// Reads how many are enrolled in each section from a body of `GET /api/v1/seats`.
+pub(super) fn enrolled_of(body: &[u8], hot: &[HotSection]) -> Option<Vec<u64>> {
+    let Seats { seats } = serde_json::from_slice(body).ok()?;
+    hot.iter().map(|hot| Some(seats.iter().find(|row| row.0 == hot.id)?.2)).collect()
 }
 
 /// Settles the account: what each believes and holds, and the hub's own numbers.
-pub(super) fn settle(hot: &[Hot], students: &[(Belief, BTreeSet<usize>)], enrolled: &[u64]) -> Account {
+pub(super) fn settle(hot: &[HotSection], students: &[(Belief, BTreeSet<usize>)], enrolled: &[u64]) -> Account {
     let mut account = Account::default();
     let mut told = vec![0_u64; hot.len()];
     let mut held = vec![0_u64; hot.len()];
@@ -57,7 +69,7 @@ pub(super) fn settle(hot: &[Hot], students: &[(Belief, BTreeSet<usize>)], enroll
     (account.told, account.held) = (told.iter().sum(), held.iter().sum());
     for (at, hot) in hot.iter().enumerate() {
         let most = told[at].max(held[at]).max(enrolled.get(at).copied().unwrap_or(0));
-        account.oversold += most.saturating_sub(hot.capacity);
+        account.oversold += most.saturating_sub(hot.capacity.into());
     }
     account
 }
@@ -66,8 +78,8 @@ pub(super) fn settle(hot: &[Hot], students: &[(Belief, BTreeSet<usize>)], enroll
 mod tests {
     use super::*;
 
-    fn hot() -> Vec<Hot> {
-        ["t-1", "t-2"].map(|id| Hot { id: id.to_owned(), capacity: 1 }).into()
+    fn hot() -> Vec<HotSection> {
+        ["t-1", "t-2"].map(|id| HotSection { id: id.to_owned(), capacity: 1 }).into()
     }
 
     fn student(told: &[usize], unknown: &[usize], holds: &[usize]) -> (Belief, BTreeSet<usize>) {

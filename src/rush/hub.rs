@@ -6,16 +6,18 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
+use crate::domain::import::TaskState;
 use crate::histogram::Histogram;
 use crate::rush::sandbox::schedule;
 
-use crate::rush::account::{Belief, Hot, enrolled_of, seats_of, settle};
-use crate::rush::report::{Percentiles, Row, percentile_ms};
+use crate::rush::account::{Belief, enrolled_of, seats_of, settle};
+use crate::rush::report::{HotSection, Percentiles, Phase, Row, SandboxReport, SandboxRequest, Server, percentile_ms};
 use crate::rush::wire::{Peer, Reply, Request, Wire};
 use crate::rush::{Job, TELL_PAUSE, Watch};
 
@@ -35,7 +37,7 @@ const IMPORTS_MAX: u32 = 12;
 struct Load {
     peer: Rc<Peer>,
     term: String,
-    hot: Vec<Hot>,
+    hot: Vec<HotSection>,
     latencies: Histogram,
     /// The same, without an import beside it and with one.
     apart: [Histogram; 2],
@@ -71,7 +73,7 @@ impl Load {
             latency_ms: Percentiles::from(&self.latencies),
             errors: self.errors.get(),
             told: self.told.get().try_into().unwrap_or(0),
-            ..Row::new("hub", users)
+            ..Row::new(Server::Hub, users)
         }
     }
 }
@@ -81,38 +83,60 @@ pub(super) async fn run(job: &Job, users: u32, watch: &Watch<'_>) -> Result<(), 
     let peer = Peer::find(&job.url).await?;
     let path = format!("/api/v1/admin/demo/sandboxes/{}", job.sandbox);
     let mut admin = Wire::new(peer.clone());
-    let body = json!({ "users": users, "seconds": job.seconds }).to_string();
+    let body =
+        serde_json::to_vec(&SandboxRequest { users, seconds: job.seconds }).map_err(|error| error.to_string())?;
     let open = Request {
         method: "PUT",
         path: &path,
         token: Some(&job.admin),
         headers: &[("Content-Type", "application/json")],
-        body: body.as_bytes(),
+        body: &body,
         keep: true,
     };
     let opened = admin.call_within(&open, SANDBOX_PATIENCE).await;
     let opened = opened.map_err(|error| format!("the hub at {} does not answer: {error}", job.url))?;
-    let told = good(&opened)?;
-    let hot = told["sections"].as_array().into_iter().flatten();
-    let hot = hot.filter_map(|s| Some(Hot { id: s["id"].as_str()?.to_owned(), capacity: s["capacity"].as_u64()? }));
-    let outcome = LocalSet::new().run_until(press(job, users, peer, hot.collect(), watch)).await;
+    let SandboxReport { sections, .. } = body_of(&opened)?;
+    let outcome = LocalSet::new().run_until(press(job, users, peer, sections, watch)).await;
     let close = Request { method: "DELETE", path: &path, token: Some(&job.admin), keep: true, ..Request::default() };
     let closed = admin.call_within(&close, SANDBOX_PATIENCE).await;
     outcome?;
     let closed = closed.map_err(|error| format!("the sandbox could not be removed now, the hub will: {error}"))?;
-    good(&closed).map(drop)
+    if closed.is_success() { Ok(()) } else { Err(problem_of(&closed)) }
 }
 
-/// The body of a good answer; otherwise what the hub says of it.
-fn good(reply: &Reply) -> Result<Value, String> {
-    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-    if (200..300).contains(&reply.status) {
-        return Ok(body);
+/// What the load reads of a problem document.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+}
+
+/// What the load reads of the response to an upload, and of an import.
+#[derive(Deserialize)]
+struct ImportStarted {
+    task: String,
+}
+
+#[derive(Deserialize)]
+struct ImportProgress {
+    state: TaskState,
+}
+
+/// Reads the body of a response of a 2xx status; of any other, returns what the hub says of it.
+fn body_of<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
+    if !reply.is_success() {
+        return Err(problem_of(reply));
     }
-    Err(body["detail"].as_str().map_or_else(|| format!("the hub answers {}", reply.status), str::to_owned))
+    serde_json::from_slice(&reply.body).map_err(|error| format!("a response of the hub cannot be read: {error}"))
 }
 
-async fn press(job: &Job, users: u32, peer: Rc<Peer>, hot: Vec<Hot>, watch: &Watch<'_>) -> Result<(), String> {
+fn problem_of(reply: &Reply) -> String {
+    match serde_json::from_slice(&reply.body) {
+        Ok(Problem { detail }) => detail,
+        Err(_) => format!("the hub answers {}", reply.status),
+    }
+}
+
+async fn press(job: &Job, users: u32, peer: Rc<Peer>, hot: Vec<HotSection>, watch: &Watch<'_>) -> Result<(), String> {
     let (start, ends) = watch::channel(None);
     let load = Rc::new(Load {
         peer,
@@ -139,7 +163,7 @@ async fn press(job: &Job, users: u32, peer: Rc<Peer>, hot: Vec<Hot>, watch: &Wat
     let began = Instant::now();
     let length = Duration::from_secs(job.seconds.into());
     start.send_replace(Some(began + length));
-    watch.update(|task| task.phase = "hub".to_owned());
+    watch.update(|task| task.phase = Phase::Hub);
     let importing = tokio::task::spawn_local(import(load.clone(), job.staff.clone(), began, length));
 
     let tell = |elapsed: Duration| {
@@ -346,16 +370,16 @@ async fn import_once(load: &Load, wire: &mut Wire, token: &str) -> Option<()> {
         body: body.as_bytes(),
         keep: true,
     };
-    let taken = good(&wire.call(&upload).await.ok()?).ok()?;
-    let path = format!("/api/v1/imports/{}", taken["task"].as_str()?);
+    let ImportStarted { task } = body_of(&wire.call(&upload).await.ok()?).ok()?;
+    let path = format!("/api/v1/imports/{task}");
     let given_up = Instant::now() + SANDBOX_PATIENCE;
     while Instant::now() < given_up {
         let look = Request { method: "GET", path: &path, token: Some(token), keep: true, ..Request::default() };
-        let task = good(&wire.call(&look).await.ok()?).ok()?;
-        match task["state"].as_str()? {
-            "running" => sleep(IMPORT_PAUSE).await,
-            "done" => return Some(()),
-            _ => return None,
+        let ImportProgress { state } = body_of(&wire.call(&look).await.ok()?).ok()?;
+        match state {
+            TaskState::Running => sleep(IMPORT_PAUSE).await,
+            TaskState::Done => return Some(()),
+            TaskState::Failed | TaskState::Cancelled => return None,
         }
     }
     None

@@ -16,7 +16,7 @@ use crate::domain::fields::SectionField;
 use crate::domain::ids::SANDBOX_PREFIX;
 use crate::histogram::Histogram;
 
-use crate::rush::report::{Percentiles, Row};
+use crate::rush::report::{Percentiles, Phase, Row, Server};
 use crate::rush::wire::{Peer, Reply, Request, Wire};
 use crate::rush::{TELL_PAUSE, Watch};
 
@@ -92,7 +92,7 @@ struct Load {
 
 /// Presses Plone, and deletes what it made there.
 pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, watch: &Watch<'_>) -> Result<(), String> {
-    watch.update(|task| task.phase = "plone".to_owned());
+    watch.update(|task| task.phase = Phase::Plone);
     let peer = Peer::find(&job.url).await?;
     let mut wire = Wire::new(peer.clone());
     let login = json!({ "login": job.username, "password": job.password }).to_string();
@@ -142,7 +142,7 @@ async fn press(load: &Rc<Load>, users: u32, watch: &Watch<'_>) -> Result<Row, St
             latency_ms: Percentiles::from(&load.latencies),
             errors: load.errors.get(),
             told: load.told.get(),
-            ..Row::new("plone", users)
+            ..Row::new(Server::Plone, users)
         }
     };
     let mut students = JoinSet::new();

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::rush::report::Task;
+use crate::rush::report::{Phase, Task};
 use crate::rush::{Job, run};
 
 /// The arguments by which the program knows that it is such a process.
@@ -58,7 +58,7 @@ fn follow(child: &mut Child, job: &Job, leash: &Leash, tell: impl Fn(Task)) -> i
     let mut has_ended = false;
     for line in BufReader::new(news).lines() {
         let task: Task = serde_json::from_str(&line?)?;
-        has_ended = task.phase == "finished";
+        has_ended = task.phase == Phase::Finished;
         tell(task);
     }
     if has_ended { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }

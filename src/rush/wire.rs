@@ -75,6 +75,13 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
+impl Reply {
+    /// Returns whether the status is 2xx.
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 /// One connection; made when it is needed.
 pub(super) struct Wire {
     peer: Rc<Peer>,

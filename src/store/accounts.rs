@@ -1,6 +1,9 @@
 //! Local accounts, the people the hub has seen, tokens that are dead before their time; and the audit trail.
 
 use jiff::Timestamp;
+use serde::Serialize;
+use strum::EnumString;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::ids::{SectionId, UserName};
@@ -36,33 +39,17 @@ pub struct Person {
     pub last_seen: Timestamp,
 }
 
-/// How somebody comes to be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How the hub knows a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum UserSource {
-    /// A local account, or one that there was when they came last.
+    /// A local account, or one that existed when the user was last here.
     Local,
-    /// Plone signed them in.
+    /// A sign-in by Plone.
     Plone,
-    /// A token that was minted for them.
+    /// A token that was minted for the user.
     Token,
-}
-
-impl UserSource {
-    /// The source's one name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Plone => "plone",
-            Self::Token => "token",
-        }
-    }
-
-    /// Reads that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Local, Self::Plone, Self::Token].into_iter().find(|source| source.as_str() == text)
-    }
 }
 
 /// Somebody who may use the hub, or has.

@@ -7,7 +7,7 @@ use crate::domain::import::{TaskReport, TaskState};
 use crate::domain::section::SectionState;
 
 use crate::domain::event::Event;
-use crate::store::StoreFuture;
+use crate::store::{StoreError, StoreFuture};
 
 /// Sections (or stale rows) in one small write: registrations pass between two of them.
 pub const CHUNK_LEN: usize = 200;
@@ -27,6 +27,14 @@ pub struct KeptTask {
     pub finished_at: Option<Timestamp>,
     /// The task as it is answered: JSON.
     pub body: String,
+}
+
+impl TryFrom<&KeptTask> for TaskReport {
+    type Error = StoreError;
+
+    fn try_from(kept: &KeptTask) -> Result<Self, StoreError> {
+        serde_json::from_str(&kept.body).map_err(|error| StoreError::Corrupt(format!("import {}: {error}", kept.id)))
+    }
 }
 
 impl From<&TaskReport> for KeptTask {

@@ -12,7 +12,8 @@ use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::notice::Notice;
-use eduhub::domain::outcome::{Outcome, Receipt, Refusal, RequestOutcome};
+use eduhub::domain::outcome::{Outcome, Receipt, RequestOutcome};
+use eduhub::domain::refusal::Refusal;
 use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
@@ -117,6 +118,47 @@ pub fn monday(from: i8, to: i8) -> Meeting {
         end: Some(time(to, 0, 0, 0)),
         ..Meeting::default()
     }
+}
+
+/// Gives one field of a section a value of its own for each number.
+pub type FieldChange = fn(&mut Section, u8);
+
+/// A change of each field of a section that a file or the college's catalogue defines, by the field's name.
+pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
+    // Every field is named, so that a new one does not compile until it has its line below.
+    let Section {
+        id: _,
+        course: _,
+        component: _,
+        section: _,
+        title: _,
+        credits: _,
+        instructor: _,
+        method: _,
+        campus: _,
+        meetings: _,
+        capacity: _,
+        waitlist_capacity: _,
+        status: _,
+        linked: _,
+        prerequisites: _,
+        withdrawn: _,
+    } = &*section("X").0.section;
+    vec![
+        ("course", |s, n| s.course = format!("MATH {n}").into()),
+        ("component", |s, n| s.component = format!("lab {n}").into()),
+        ("section", |s, n| s.section = Some(format!("A{n}").into())),
+        ("title", |s, n| s.title = Some(format!("Knots {n}").into())),
+        ("credits", |s, n| s.credits = Credits(u32::from(n) * 500)),
+        ("instructor", |s, n| s.instructor = Some(format!("Ann {n}").into())),
+        ("method", |s, n| s.method = Some(format!("Online {n}").into())),
+        ("campus", |s, n| s.campus = Some(format!("North {n}").into())),
+        ("meetings", |s, n| s.meetings = vec![monday(9 + n as i8, 20)]),
+        ("capacity", |s, n| s.capacity = 40 + u32::from(n)),
+        ("waitlist_capacity", |s, n| s.waitlist_capacity = 40 + u32::from(n)),
+        ("linked", |s, n| s.linked = vec![id(&format!("L{n}"))]),
+        ("prerequisites", |s, n| s.prerequisites = vec![format!("MATH {n}").into()]),
+    ]
 }
 
 pub fn register(student: &str, section: &str) -> Command {

@@ -1,32 +1,39 @@
-//! The OpenAPI document against the server's paths.
+//! The OpenAPI document against the server's routes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use actix_web::App;
+use actix_web::http::{Method, header};
+use actix_web::test::{TestRequest, call_service, init_service};
 use serde_json::Value;
 
 use crate::support::openapi::document;
 
-/// Prefixes of the paths that the document must describe. Pages and their files need not be in it.
+/// Beginnings of the paths that the document must describe. Pages and their files are not part of the interface.
 const BEGINNINGS: [&str; 6] = ["/api/v1", "/healthz", "/readyz", "/metrics", "/alerts/ws", "/plone/{"];
-/// Members of a path item that are operations.
+/// The members of a path item that are operations.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+/// Plone's own methods pass through; the document describes the usual ones.
+const PROXY: &str = "/plone/{path}";
 
 fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Returns the paths in the string literals of a source file, without its comments and tests.
-fn paths_in(source: &str) -> BTreeSet<String> {
+/// The routes in a source file: paths in string literals, without comments, tests, and the paths that
+/// `#[utoipa::path]` names for the document.
+fn routes_in(source: &str) -> BTreeSet<String> {
     let code = source.split("\nmod tests").next().unwrap_or_default();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let mut found = BTreeSet::new();
     for line in lines {
         for (at, _) in line.match_indices("\"/") {
             let literal = line[at + 1..].split('"').next().unwrap_or_default();
-            if BEGINNINGS.iter().any(|beginning| literal.starts_with(beginning)) {
-                // The document writes parameters without patterns.
+            let documents = line[..at].trim_end().ends_with("path =");
+            if !documents && BEGINNINGS.iter().any(|beginning| literal.starts_with(beginning)) {
+                // The document has no patterns.
                 found.insert(literal.replace(":.*}", "}"));
             }
         }
@@ -34,7 +41,7 @@ fn paths_in(source: &str) -> BTreeSet<String> {
     found
 }
 
-fn paths_of_the_server() -> BTreeSet<String> {
+fn routes_of_the_server() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![in_repository("src/http")];
     while let Some(folder) = folders.pop() {
@@ -44,14 +51,14 @@ fn paths_of_the_server() -> BTreeSet<String> {
             if path.is_dir() {
                 folders.push(path);
             } else if name.ends_with(".rs") && !name.ends_with("_tests.rs") {
-                found.extend(paths_in(&fs::read_to_string(&path).unwrap()));
+                found.extend(routes_in(&fs::read_to_string(&path).unwrap()));
             }
         }
     }
     found
 }
 
-/// Returns every operation as `GET /path`, with its object.
+/// Every operation as `GET /path`, with its object.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -61,6 +68,16 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
         assert!(found.len() > before, "{path} has no operation");
     }
     found
+}
+
+/// The methods that the document describes, by path.
+fn described_methods(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let mut methods: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, _) in operations(document) {
+        let (method, path) = name.split_once(' ').unwrap();
+        methods.entry(path.to_owned()).or_default().insert(method.to_owned());
+    }
+    methods
 }
 
 fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
@@ -75,19 +92,44 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 }
 
 #[test]
-fn the_document_has_exactly_the_paths_of_the_server() {
+fn document_has_exactly_the_routes_of_the_server() {
     let document = document();
-    let told: BTreeSet<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    let served = paths_of_the_server();
-    assert!(served.contains("/api/v1/sections/{id}"), "the paths were not found in the sources: {served:?}");
-    let missing: Vec<_> = served.difference(&told).collect();
-    let invented: Vec<_> = told.difference(&served).collect();
-    assert!(missing.is_empty(), "static/openapi.json does not describe {missing:?}");
-    assert!(invented.is_empty(), "static/openapi.json describes unknown paths: {invented:?}");
+    let described: BTreeSet<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    let served = routes_of_the_server();
+    assert!(served.contains("/api/v1/sections/{id}"), "the sources were not read as intended: {served:?}");
+    let missing: Vec<_> = served.difference(&described).collect();
+    let invented: Vec<_> = described.difference(&served).collect();
+    assert!(missing.is_empty(), "the document does not describe {missing:?}");
+    assert!(invented.is_empty(), "the document describes what is not served: {invented:?}");
+}
+
+#[actix_web::test]
+async fn routes_accept_exactly_the_methods_of_the_document() {
+    let app = init_service(App::new().configure(eduhub::http::routes::routes)).await;
+    for (path, mut methods) in described_methods(&document()) {
+        if path == PROXY {
+            continue;
+        }
+        // RFC 9110, 9.3.2: HEAD wherever GET; a WebSocket is opened by GET alone.
+        if methods.contains("GET") && path != "/alerts/ws" {
+            methods.insert("HEAD".to_owned());
+        }
+        let uri = path.replace(['{', '}'], "");
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
+            let response = call_service(&app, TestRequest::with_uri(&uri).method(method.clone()).to_request()).await;
+            let is_accepted = response.status() != 405;
+            assert_eq!(is_accepted, methods.contains(method.as_str()), "{method} {path}");
+            if !is_accepted {
+                let allow = response.headers().get(header::ALLOW).expect("Allow").to_str().unwrap();
+                let allowed: BTreeSet<String> = allow.split(", ").map(str::to_owned).collect();
+                assert_eq!(allowed, methods, "Allow of {path}");
+            }
+        }
+    }
 }
 
 #[test]
-fn every_operation_has_a_summary_and_a_success_response() {
+fn every_operation_has_a_summary_and_a_successful_response() {
     let document = document();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
     for (name, operation) in operations(&document) {
@@ -95,21 +137,25 @@ fn every_operation_has_a_summary_and_a_success_response() {
         assert!(!summary.trim().is_empty(), "{name} has no summary");
         let statuses = operation["responses"].as_object().expect("responses");
         let is_good = |status: &String| status == "101" || status.starts_with('2');
-        assert!(statuses.keys().any(is_good), "{name} has no success response");
+        assert!(statuses.keys().any(is_good), "{name} has no successful response");
     }
 }
 
 #[test]
-fn every_path_parameter_is_described() {
+fn operation_ids_are_unique() {
+    let document = document();
+    let operations = operations(&document);
+    let ids: BTreeSet<_> = operations.iter().map(|(name, it)| it["operationId"].as_str().expect(name)).collect();
+    assert_eq!(ids.len(), operations.len());
+}
+
+#[test]
+fn every_parameter_of_a_path_is_described() {
     let document = document();
     for (name, operation) in operations(&document) {
         let listed = operation["parameters"].as_array().cloned().unwrap_or_default();
         let described: BTreeSet<&str> = listed
             .iter()
-            .map(|parameter| match parameter["$ref"].as_str() {
-                Some(reference) => document.pointer(&reference[1..]).expect(reference),
-                None => parameter,
-            })
             .filter(|parameter| parameter["in"] == "path")
             .map(|parameter| parameter["name"].as_str().unwrap())
             .collect();
@@ -131,7 +177,7 @@ fn every_reference_resolves() {
 }
 
 #[test]
-fn paths_in_comments_and_tests_are_ignored() {
-    let source = "/// \"/api/v1/told\"\n  .service(path(\"/api/v1/real\", READ))\n#[cfg(test)]\nmod tests {\n\"/api/v1/tried\"\n";
-    assert_eq!(paths_in(source), BTreeSet::from(["/api/v1/real".to_owned()]));
+fn comments_tests_and_documentation_are_no_routes() {
+    let source = "/// \"/api/v1/comment\"\n#[utoipa::path(get, path = \"/api/v1/described\")]\n  .service(path(\"/api/v1/real\", READ))\n#[cfg(test)]\nmod tests {\n\"/api/v1/tried\"\n";
+    assert_eq!(routes_in(source), BTreeSet::from(["/api/v1/real".to_owned()]));
 }

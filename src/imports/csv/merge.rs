@@ -123,21 +123,41 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     };
     let list = |items: &[String]| (!items.is_empty()).then(|| items.join(", "));
     let people = |n: Option<u32>| n.map(|n| n.to_string());
-    let credits = |n: Option<u32>| n.map(|n| Credits(n).as_f64().to_string());
-    compare(Column::Course, Some(first.course.clone()), Some(later.course.clone()));
-    compare(Column::Component, Some(first.component.clone()), Some(later.component.clone()));
-    compare(Column::Section, first.section.clone(), later.section.clone());
-    compare(Column::Title, first.title.clone(), later.title.clone());
-    compare(Column::Credits, credits(first.credits), credits(later.credits));
-    compare(Column::Instructor, first.instructor.clone(), later.instructor.clone());
-    compare(Column::Method, first.method.clone(), later.method.clone());
-    compare(Column::Campus, first.campus.clone(), later.campus.clone());
-    compare(Column::Capacity, people(first.capacity), people(later.capacity));
-    compare(Column::WaitlistCapacity, people(first.waitlist_capacity), people(later.waitlist_capacity));
-    compare(Column::Enrolled, people(first.enrolled), people(later.enrolled));
-    compare(Column::Waitlisted, people(first.waitlisted), people(later.waitlisted));
-    compare(Column::Linked, list(&first.linked), list(&later.linked));
-    compare(Column::Prerequisites, list(&first.prerequisites), list(&later.prerequisites));
+    let number = |n: Option<u32>| n.map(|n| Credits(n).as_f64().to_string());
+    // Every field is named, so that a new one does not compile until it is decided whether rows may differ in it.
+    let Row {
+        course,
+        component,
+        section,
+        title,
+        credits,
+        instructor,
+        method,
+        campus,
+        capacity,
+        waitlist_capacity,
+        enrolled,
+        waitlisted,
+        linked,
+        prerequisites,
+        line: _,
+        persons: _,
+        meeting: _,
+    } = first;
+    compare(Column::Course, Some(course.clone()), Some(later.course.clone()));
+    compare(Column::Component, Some(component.clone()), Some(later.component.clone()));
+    compare(Column::Section, section.clone(), later.section.clone());
+    compare(Column::Title, title.clone(), later.title.clone());
+    compare(Column::Credits, number(*credits), number(later.credits));
+    compare(Column::Instructor, instructor.clone(), later.instructor.clone());
+    compare(Column::Method, method.clone(), later.method.clone());
+    compare(Column::Campus, campus.clone(), later.campus.clone());
+    compare(Column::Capacity, people(*capacity), people(later.capacity));
+    compare(Column::WaitlistCapacity, people(*waitlist_capacity), people(later.waitlist_capacity));
+    compare(Column::Enrolled, people(*enrolled), people(later.enrolled));
+    compare(Column::Waitlisted, people(*waitlisted), people(later.waitlisted));
+    compare(Column::Linked, list(linked), list(&later.linked));
+    compare(Column::Prerequisites, list(prerequisites), list(&later.prerequisites));
     found
 }
 

@@ -30,24 +30,43 @@ pub struct BadField {
     pub message: String,
 }
 
-/// What the hub writes of a section's definition, every field of it. A section without a title has its course for one:
-/// Plone wants a title.
+/// Returns what the hub writes of a section's definition. The title of a section without one is its course, because Plone
+/// requires a title.
 #[must_use]
 pub fn to_fields(section: &Section) -> Fields {
+    // Every field is named, so that a new one does not compile until it is decided whether Plone has it.
+    let Section {
+        id,
+        course,
+        component,
+        section,
+        title,
+        credits,
+        instructor,
+        meetings,
+        capacity,
+        waitlist_capacity,
+        method: _,
+        campus: _,
+        status: _,
+        linked: _,
+        prerequisites: _,
+        withdrawn: _,
+    } = section;
     let text = |text: &str| FieldValue::Text(text.to_owned());
     let maybe = |value: &Option<Box<str>>| value.as_deref().map_or(FieldValue::Nothing, text);
-    let meetings = meetings::write(&section.meetings);
+    let meetings = meetings::write(meetings);
     Fields::from([
-        (SectionField::Title, text(section.title.as_deref().unwrap_or(&section.course))),
-        (SectionField::Term, text(section.id.term.as_str())),
-        (SectionField::Crn, text(section.id.crn.as_str())),
-        (SectionField::Course, text(&section.course)),
-        (SectionField::Component, text(&section.component)),
-        (SectionField::Section, maybe(&section.section)),
-        (SectionField::Credits, FieldValue::Number(section.credits.0.into())),
-        (SectionField::Instructor, maybe(&section.instructor)),
-        (SectionField::Capacity, FieldValue::Number(section.capacity.into())),
-        (SectionField::WaitlistCapacity, FieldValue::Number(section.waitlist_capacity.into())),
+        (SectionField::Title, text(title.as_deref().unwrap_or(course))),
+        (SectionField::Term, text(id.term.as_str())),
+        (SectionField::Crn, text(id.crn.as_str())),
+        (SectionField::Course, text(course)),
+        (SectionField::Component, text(component)),
+        (SectionField::Section, maybe(section)),
+        (SectionField::Credits, FieldValue::Number(credits.0.into())),
+        (SectionField::Instructor, maybe(instructor)),
+        (SectionField::Capacity, FieldValue::Number((*capacity).into())),
+        (SectionField::WaitlistCapacity, FieldValue::Number((*waitlist_capacity).into())),
         (SectionField::Meetings, if meetings.is_empty() { FieldValue::Nothing } else { FieldValue::Text(meetings) }),
     ])
 }

@@ -20,9 +20,9 @@ use crate::identity::Audit;
 use crate::plone::port::{
     Catalogue, Directory, Hit, HitPage, NewsItem, PloneFuture, PlonePerson, PloneSection, Writer,
 };
+use crate::registration::execution::BatchExecutor;
 use crate::store::outbox::{OutboxEntry, OutboxStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::terms::{TermBatch, TermStore};
 
 const NOW: &str = "2026-05-04T12:00:00Z";
 
@@ -147,16 +147,18 @@ impl Stage {
     async fn set() -> Self {
         let now: Timestamp = NOW.parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: true };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: true };
         let store = SqliteStore::open(options).unwrap();
         demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         let term = TermId::parse("202609").unwrap();
-        let mut loaded = store.load(&term).await.unwrap().sections;
+        let executor = BatchExecutor::new(Arc::new(store.clone()), Credits(0));
+        let (state, loaded) = executor.load(&term).await.unwrap();
+        let mut loaded = loaded.sections;
         loaded.sort_by_key(|section| std::cmp::Reverse(section.state.open()));
         let sections = [0, 1].map(|at| loaded[at].state.section.id.clone());
         let student = UserName::parse("ana").unwrap();
         let register = Command::Register { student, crn: sections[0].crn.clone(), waitlist: false };
-        store.run(TermBatch { term, commands: vec![register], now }).await.unwrap();
+        executor.run(state, vec![register], now).await.unwrap();
         let item = |section: &SectionId| PloneItem {
             section: section.clone(),
             uid: section.to_string(),

@@ -30,7 +30,7 @@ use self::path::Mount;
 use crate::identity::limits::AddressKey;
 use crate::identity::{Caller, Identity};
 use crate::plone::port::PloneError;
-use crate::plone::rest::{PloneClient, StreamAnswer, StreamCall, StreamError};
+use crate::plone::rest::{PloneClient, StreamCall, StreamError, StreamResponse};
 
 /// Methods that are forwarded, as in `Allow`.
 pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -322,10 +322,10 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
 /// Builds the response with these fields. A fault of Plone becomes an error of the hub's own.
 async fn response(
     method: &Method,
-    answer: StreamAnswer,
+    answer: StreamResponse,
     fields: Vec<(HeaderName, HeaderValue)>,
 ) -> Result<HttpResponse, ProxyError> {
-    let StreamAnswer { status, headers, body } = answer;
+    let StreamResponse { status, headers, body } = answer;
     if status.is_server_error() {
         return Err(bodies::instead_of(status, method));
     }

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::plone::port::{Plone, PloneError};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 use crate::store::imports::ImportStore;
 use crate::store::outbox::OutboxStore;
@@ -81,7 +81,7 @@ pub enum PullError {
     Store(#[from] StoreError),
     /// The registrar did not apply it.
     #[error("what was pulled cannot be applied: {0}")]
-    Registrar(#[from] AskError),
+    Registrar(#[from] SubmitError),
 }
 
 /// What is known from one pull to the next. It can be lost: then the next pull looks at everything again.
@@ -126,7 +126,7 @@ impl Puller {
     /// Why the pull ended before its time.
     pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
         // An actor that has ended with the hub answers nobody.
-        let ended = || PullError::Registrar(AskError::Overloaded);
+        let ended = || PullError::Registrar(SubmitError::Overloaded);
         let done = self.actor.send(PullNow).await.map_err(|_| ended())?;
         done.await.unwrap_or_else(|_| Err(ended()))
     }

@@ -18,7 +18,7 @@ use crate::domain::ids::{SectionId, TermId};
 use crate::domain::section::Section;
 use crate::plone::format::section;
 use crate::plone::port::{ContentKind, Hit, PloneSection, Viewer};
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::compare::compare;
@@ -98,15 +98,15 @@ impl Work {
 }
 
 /// Asks a registrar, and again while it is busy. Whether a command of unknown outcome holds is found by the next pull.
-async fn ask(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), AskError> {
+async fn ask(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), SubmitError> {
     for _ in 0..TRIES_MAX {
-        match deps.pool.ask_or_make(term.clone(), command()).await {
+        match deps.pool.submit_or_create(term.clone(), command()).await {
             Ok(_) => return Ok(()),
-            Err(AskError::Overloaded) => actix::clock::sleep(TRY_PAUSE).await,
+            Err(SubmitError::Overloaded) => actix::clock::sleep(TRY_PAUSE).await,
             Err(error) => return Err(error),
         }
     }
-    Err(AskError::Overloaded)
+    Err(SubmitError::Overloaded)
 }
 
 impl Sections {

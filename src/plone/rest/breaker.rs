@@ -1,44 +1,41 @@
-//! The circuit breaker: whether Plone is to be asked at all. Pure, with time and chance as arguments.
+//! Circuit breaker: stops calls to a Plone that does not answer. Pure, with time and randomness as arguments.
 
 use std::time::{Duration, Instant};
 
-/// Calls in a row without an answer after which Plone is left alone: more than one unlucky connection, and few enough
-/// that a pool of eight notices a Plone that hangs with its first wave of calls.
+/// Consecutive calls without an answer that open the circuit: more than one unlucky connection, and few enough that a pool of
+/// eight notices a Plone that hangs with its first calls.
 pub(super) const FAILURES_MAX: u32 = 5;
-/// The pause after the first opening: a restart of Plone takes 3 to 5 s.
+/// Pause after the circuit opens for the first time: a restart of Plone takes 3 to 5 s.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// The longest pause: Plone is back for the hub no later than this after it is back.
+/// Longest pause: the hub notices within it that Plone is back.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(15);
 
-/// How the circuit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// State of the circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Circuit {
-    /// Calls go through.
+    /// Calls are sent.
     Closed,
-    /// Plone is left alone for a while: calls fail at once.
+    /// Calls fail at once until a pause is over.
     Open,
-    /// The pause is over: one call at a time tries whether Plone is back, others fail at once.
+    /// The pause is over: one call at a time probes whether Plone is back, other calls fail at once.
     HalfOpen,
 }
 
 impl Circuit {
-    /// The state's one name.
+    /// Returns the name of the state: `closed`, `open` or `half_open`.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-/// As what a call was let in.
+/// How the breaker admitted a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// Like any other.
+    /// As an ordinary call.
     Normal,
-    /// To find out whether Plone is back.
+    /// As a probe of whether Plone is back.
     Probe,
 }
 
@@ -49,28 +46,28 @@ enum State {
     Probing,
 }
 
-/// See the [module](self).
+/// The breaker. See the [module](self).
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: State,
-    /// Failures in a row while closed.
+    /// Consecutive failures while the circuit is closed.
     failures: u32,
-    /// Pauses in a row.
+    /// Consecutive pauses.
     pauses: u32,
-    /// Calls without an answer since the last that had one.
-    in_a_row: u32,
-    /// When it was opened first since then.
+    /// Calls without an answer since the last answered one.
+    unanswered: u32,
+    /// When the circuit first opened since then.
     opened: Option<Instant>,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: State::Closed, failures: 0, pauses: 0, in_a_row: 0, opened: None }
+        Self { state: State::Closed, failures: 0, pauses: 0, unanswered: 0, opened: None }
     }
 }
 
 impl Breaker {
-    /// How it is, as anybody may see it.
+    /// Returns the state of the circuit.
     pub(super) fn circuit(&self, now: Instant) -> Circuit {
         match self.state {
             State::Closed => Circuit::Closed,
@@ -79,17 +76,17 @@ impl Breaker {
         }
     }
 
-    /// Calls without an answer since the last that had one.
-    pub(super) const fn in_a_row(&self) -> u32 {
-        self.in_a_row
+    /// Returns the number of calls without an answer since the last answered one.
+    pub(super) const fn unanswered(&self) -> u32 {
+        self.unanswered
     }
 
-    /// For how long it has not been closed.
+    /// Returns how long the circuit has not been closed.
     pub(super) fn opened_for(&self, now: Instant) -> Option<Duration> {
         self.opened.map(|opened| now.saturating_duration_since(opened))
     }
 
-    /// Whether a call would be let in now.
+    /// Returns true when a call would be admitted now.
     pub(super) fn would_admit(&self, now: Instant) -> bool {
         match self.state {
             State::Closed => true,
@@ -98,7 +95,7 @@ impl Breaker {
         }
     }
 
-    /// Lets a call in, or not.
+    /// Admits a call; none when it must not be sent.
     pub(super) fn admit(&mut self, now: Instant) -> Option<Admission> {
         if !self.would_admit(now) {
             return None;
@@ -110,14 +107,14 @@ impl Breaker {
         Some(Admission::Probe)
     }
 
-    /// A call was answered, whenever it was let in: Plone is there.
-    pub(super) fn succeeded(&mut self) {
+    /// Records an answer, whenever its call was admitted: Plone is there.
+    pub(super) fn answered(&mut self) {
         *self = Self::default();
     }
 
-    /// A call got no answer; `chance` is in `0.0..1.0`. True when it opened the circuit.
-    pub(super) fn failed(&mut self, now: Instant, admission: Admission, chance: f64) -> bool {
-        self.in_a_row = self.in_a_row.saturating_add(1);
+    /// Records a call without an answer; `random` is in `0.0..1.0`. Returns true when it opened the circuit.
+    pub(super) fn failed(&mut self, now: Instant, admission: Admission, random: f64) -> bool {
+        self.unanswered = self.unanswered.saturating_add(1);
         match (self.state, admission) {
             (State::Closed, _) => {
                 self.failures += 1;
@@ -126,12 +123,12 @@ impl Breaker {
                 }
             }
             (State::Probing, Admission::Probe) => {}
-            // It was let in before the circuit opened, and says nothing new.
+            // The call was admitted before the circuit opened and is no new information.
             (State::Open { .. } | State::Probing, _) => return false,
         }
         let longest = PAUSE_MIN.saturating_mul(1 << self.pauses.min(16)).min(PAUSE_MAX);
-        // Between half of it and all of it, so that several hubs do not probe in step.
-        let pause = longest.mul_f64(f64::midpoint(1.0, chance.clamp(0.0, 1.0)));
+        // Jitter between half of it and all of it, so that several hubs do not probe in step.
+        let pause = longest.mul_f64(f64::midpoint(1.0, random.clamp(0.0, 1.0)));
         self.state = State::Open { until: now + pause };
         self.failures = 0;
         self.pauses += 1;
@@ -139,8 +136,8 @@ impl Breaker {
         true
     }
 
-    /// A call ended without saying anything of Plone. A probe's place is free again.
-    pub(super) fn left(&mut self, now: Instant, admission: Admission) {
+    /// Records a call that ended without information about Plone. After a probe, another call may probe.
+    pub(super) fn abandoned(&mut self, now: Instant, admission: Admission) {
         if self.state == State::Probing && admission == Admission::Probe {
             self.state = State::Open { until: now };
         }
@@ -151,7 +148,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    /// Opens it at `now`, and says until when.
+    /// Opens the circuit at `now`.
     fn opened(breaker: &mut Breaker, now: Instant) {
         for _ in 0..FAILURES_MAX {
             let admission = breaker.admit(now).expect("closed");
@@ -161,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row_and_not_before() {
+    fn it_opens_after_consecutive_failures_and_not_before() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..3 {
@@ -169,7 +166,7 @@ mod tests {
                 assert!(!breaker.failed(now, Admission::Normal, 0.5));
             }
             assert_eq!(breaker.admit(now), Some(Admission::Normal));
-            breaker.succeeded();
+            breaker.answered();
         }
         opened(&mut breaker, now);
         assert_eq!(breaker.admit(now), None);
@@ -177,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn after_its_pause_exactly_one_call_at_a_time_probes() {
+    fn after_the_pause_one_call_at_a_time_probes() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         opened(&mut breaker, now);
@@ -185,15 +182,15 @@ mod tests {
         assert_eq!(breaker.circuit(later), Circuit::HalfOpen);
         assert_eq!(breaker.admit(later), Some(Admission::Probe));
         assert_eq!(breaker.admit(later), None);
-        breaker.left(later, Admission::Probe);
-        assert_eq!(breaker.admit(later), Some(Admission::Probe), "a probe that said nothing makes way for another");
-        breaker.succeeded();
+        breaker.abandoned(later, Admission::Probe);
+        assert_eq!(breaker.admit(later), Some(Admission::Probe), "an abandoned probe is replaced by another");
+        breaker.answered();
         assert_eq!(breaker.circuit(later), Circuit::Closed);
         assert_eq!(breaker.admit(later), Some(Admission::Normal));
     }
 
     #[test]
-    fn each_failed_probe_makes_the_pause_longer_up_to_a_bound() {
+    fn each_failed_probe_lengthens_the_pause_up_to_a_bound() {
         let begun = Instant::now();
         let mut now = begun;
         let mut breaker = Breaker::default();
@@ -205,15 +202,15 @@ mod tests {
             assert_eq!(breaker.admit(now), Some(Admission::Probe), "{seconds} s");
             assert!(breaker.failed(now, Admission::Probe, 1.0));
         }
-        assert_eq!((breaker.in_a_row(), breaker.opened_for(now)), (FAILURES_MAX + 7, Some(now - begun)));
+        assert_eq!((breaker.unanswered(), breaker.opened_for(now)), (FAILURES_MAX + 7, Some(now - begun)));
         assert_eq!(breaker.admit(now + PAUSE_MAX), Some(Admission::Probe));
-        breaker.succeeded();
+        breaker.answered();
         opened(&mut breaker, now);
         assert_eq!(breaker.admit(now + PAUSE_MIN), Some(Admission::Probe), "after an answer pauses are short again");
     }
 
     #[test]
-    fn chance_shortens_a_pause_to_half_at_the_most() {
+    fn jitter_shortens_a_pause_to_half_at_most() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..FAILURES_MAX {
@@ -224,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_let_in_before_it_opened_cannot_prolong_a_pause_but_can_end_it() {
+    fn earlier_calls_cannot_prolong_a_pause_but_can_end_it() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         opened(&mut breaker, now);
         assert!(!breaker.failed(now + PAUSE_MIN / 2, Admission::Normal, 1.0));
-        breaker.left(now, Admission::Normal);
+        breaker.abandoned(now, Admission::Normal);
         assert!(breaker.would_admit(now + PAUSE_MIN));
-        breaker.succeeded();
+        breaker.answered();
         assert_eq!(breaker.circuit(now), Circuit::Closed);
     }
 }

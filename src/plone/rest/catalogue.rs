@@ -1,7 +1,6 @@
-//! What is read of the college's content: searches, sections, events, news.
+//! Reads of the college's content: searches, sections, events, news items.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::domain::event::Event;
 use crate::plone::port::{
@@ -11,6 +10,7 @@ use crate::plone::rest::client::{PloneClient, unreadable};
 use crate::plone::rest::html;
 use crate::plone::rest::options::PloneOptions;
 use crate::plone::rest::paths;
+use crate::plone::rest::responses::{EventItem, NewsPage, SearchHit, SearchPage, SectionItem};
 use crate::plone::rest::transport::Call;
 use crate::plone::rest::values;
 use crate::text::percent;
@@ -19,37 +19,33 @@ impl Catalogue for PloneClient {
     fn search(&self, viewer: Viewer, kind: ContentKind, since: Option<Timestamp>, start: u32) -> PloneFuture<HitPage> {
         let path = search_path(&self.inner.options, kind, since, start);
         self.run(|inner, deadline| async move {
-            let answer = inner.ask(&viewer, Call::get(path?), deadline).await?;
-            page_of(&inner.options, &answer)
+            Ok(page_of(&inner.options, inner.call(&viewer, Call::get(path?), deadline).await?))
         })
     }
 
     fn section(&self, path: &str) -> PloneFuture<PloneSection> {
         let path = paths::encode(path);
         self.run(|inner, deadline| async move {
-            let item = inner.ask(&Viewer::Hub, Call::get(path?), deadline).await?;
-            section_of(&inner.options, &item)
+            section_of(&inner.options, inner.call(&Viewer::Hub, Call::get(path?), deadline).await?)
         })
     }
 
     fn event(&self, path: &str) -> PloneFuture<Event> {
         let path = paths::encode(path);
-        self.run(|inner, deadline| async move {
-            let item = inner.ask(&Viewer::Hub, Call::get(path?), deadline).await?;
-            event_of(&item)
-        })
+        self.run(
+            |inner, deadline| async move { inner.call(&Viewer::Hub, Call::get(path?), deadline).await.map(event_of) },
+        )
     }
 
     fn news(&self, viewer: Viewer, path: &str) -> PloneFuture<NewsItem> {
         let path = paths::encode(path);
         self.run(|inner, deadline| async move {
-            let item = inner.ask(&viewer, Call::get(path?), deadline).await?;
-            news_of(&inner.options, &item)
+            news_of(&inner.options, inner.call(&viewer, Call::get(path?), deadline).await?)
         })
     }
 }
 
-/// The folder of the sections, as a request has it.
+/// Returns the path of the folder of the sections, encoded.
 pub(super) fn context(options: &PloneOptions) -> Result<String, PloneError> {
     paths::encode(&options.sections_path)
 }
@@ -77,78 +73,69 @@ fn search_path(
     Ok(path)
 }
 
-fn page_of(options: &PloneOptions, answer: &Value) -> Result<HitPage, PloneError> {
-    let items = answer.get("items").and_then(Value::as_array).ok_or_else(|| unreadable("no items"))?;
-    let total = answer.get("items_total").and_then(Value::as_u64).ok_or_else(|| unreadable("no total"))?;
-    let hits: Vec<Hit> = items.iter().filter_map(|item| hit_of(options, item).ok()).collect();
-    Ok(HitPage { unreadable: items.len() - hits.len(), items: hits, total })
+fn page_of(options: &PloneOptions, page: SearchPage) -> HitPage {
+    let count = page.items.len();
+    let hits: Vec<Hit> = page.items.into_iter().filter_map(|hit| hit_of(options, hit.0?)).collect();
+    HitPage { unreadable: count - hits.len(), items: hits, total: page.items_total }
 }
 
-fn hit_of(options: &PloneOptions, item: &Value) -> Result<Hit, PloneError> {
-    Ok(Hit { uid: need(item, "UID")?.to_owned(), path: path(options, item)?, modified: time(item, "modified")? })
+fn hit_of(options: &PloneOptions, hit: SearchHit) -> Option<Hit> {
+    Some(Hit { path: paths::of_id(&options.url, &hit.address)?, uid: hit.uid, modified: hit.modified })
 }
 
-/// A section of its whole representation.
-pub(super) fn section_of(options: &PloneOptions, item: &Value) -> Result<PloneSection, PloneError> {
+/// Converts the whole representation of a section.
+pub(super) fn section_of(options: &PloneOptions, item: SectionItem) -> Result<PloneSection, PloneError> {
     Ok(PloneSection {
-        uid: need(item, "UID")?.to_owned(),
-        path: path(options, item)?,
-        modified: time(item, "modified")?,
-        fields: values::read(options, item),
+        path: path(options, &item.address)?,
+        fields: values::read(options, &item.fields),
+        uid: item.uid,
+        modified: item.modified,
     })
 }
 
-fn event_of(item: &Value) -> Result<Event, PloneError> {
-    let program = item.get("subjects").and_then(Value::as_array).and_then(|list| list.first()?.as_str());
-    Ok(Event {
-        id: format!("plone-{}", need(item, "UID")?),
-        title: text(item, "title").unwrap_or_default(),
-        program: program.unwrap_or_default().trim().to_owned(),
-        starts_at: time(item, "start")?,
-        ends_at: time(item, "end").ok(),
-        location: text(item, "location"),
-        instructor: text(item, "contact_name"),
-        description: text(item, "description"),
-    })
+fn event_of(item: EventItem) -> Event {
+    let program = item.subjects.0.and_then(|subjects| subjects.into_iter().next()).unwrap_or_default();
+    Event {
+        id: format!("plone-{}", item.uid),
+        title: item.title.text().unwrap_or_default(),
+        program: program.trim().to_owned(),
+        starts_at: item.start,
+        ends_at: item.end.0,
+        location: item.location.text(),
+        instructor: item.contact_name.text(),
+        description: item.description.text(),
+    }
 }
 
-fn news_of(options: &PloneOptions, item: &Value) -> Result<NewsItem, PloneError> {
-    let path = path(options, item)?;
-    let rich = item.get("text").and_then(|text| text.get("data")).and_then(Value::as_str).unwrap_or_default();
-    let html = html::safe(rich, &options.url, &path);
+fn news_of(options: &PloneOptions, item: NewsPage) -> Result<NewsItem, PloneError> {
+    let path = path(options, &item.address)?;
+    let rich = item.text.0.map(|text| text.data).unwrap_or_default();
+    let html = html::safe(&rich, &options.url, &path);
     Ok(NewsItem {
-        id: need(item, "UID")?.to_owned(),
-        modified: time(item, "modified")?,
-        published_at: time(item, "effective").or_else(|_| time(item, "created"))?,
-        title: text(item, "title").unwrap_or_default(),
-        description: text(item, "description").unwrap_or_default(),
+        published_at: item.effective.0.or(item.created.0).ok_or_else(|| unreadable("a news item"))?,
+        title: item.title.text().unwrap_or_default(),
+        description: item.description.text().unwrap_or_default(),
+        id: item.uid,
+        modified: item.modified,
         text: html::plain(&html),
         html,
         path,
     })
 }
 
-fn need<'i>(item: &'i Value, name: &'static str) -> Result<&'i str, PloneError> {
-    item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).ok_or_else(|| unreadable(name))
-}
-
-fn text(item: &Value, name: &str) -> Option<String> {
-    let text = item.get(name)?.as_str()?.trim();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn time(item: &Value, name: &'static str) -> Result<Timestamp, PloneError> {
-    need(item, name)?.parse().map_err(|_| unreadable(name))
-}
-
-fn path(options: &PloneOptions, item: &Value) -> Result<String, PloneError> {
-    paths::of_id(&options.url, need(item, "@id")?).ok_or_else(|| unreadable("@id"))
+fn path(options: &PloneOptions, address: &str) -> Result<String, PloneError> {
+    paths::of_id(&options.url, address).ok_or_else(|| unreadable("the address of an item"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::plone::rest::responses::Response;
+    use serde_json::{Value, json};
+
+    fn read<T: Response>(json: &Value) -> Result<T, PloneError> {
+        T::read(json.to_string().as_bytes())
+    }
 
     #[test]
     fn a_search_is_written_with_everything_encoded() {
@@ -165,39 +152,40 @@ mod tests {
     }
 
     #[test]
-    fn of_a_page_of_hits_those_that_cannot_be_read_are_counted() {
+    fn unreadable_hits_of_a_page_are_counted() {
         let hit = json!({"@id": "http://127.0.0.1:8080/Plone/courses/a", "UID": "u1", "modified": "2026-11-24T00:12:32+00:00"});
-        let (mut nameless, mut timeless) = (hit.clone(), hit.clone());
+        let (mut nameless, mut timeless, mut elsewhere) = (hit.clone(), hit.clone(), hit.clone());
         nameless["UID"] = json!(null);
         timeless["modified"] = json!("None");
-        let answer = json!({"items": [nameless, hit, timeless, 7], "items_total": 7});
-        let page = page_of(&PloneOptions::fixture(), &answer).unwrap();
-        assert_eq!((page.total, page.items.len(), page.unreadable), (7, 1, 3));
+        elsewhere["@id"] = json!("http://127.0.0.1:8080/other");
+        let json = json!({"items": [nameless, hit, timeless, 7, elsewhere], "items_total": 7});
+        let page = page_of(&PloneOptions::fixture(), read(&json).unwrap());
+        assert_eq!((page.total, page.items.len(), page.unreadable), (7, 1, 4));
         assert_eq!((page.items[0].path.as_str(), page.items[0].uid.as_str()), ("/courses/a", "u1"));
         for broken in [json!({}), json!({"items": []}), json!({"items": 7, "items_total": 1})] {
-            assert!(page_of(&PloneOptions::fixture(), &broken).is_err(), "{broken}");
+            assert!(read::<SearchPage>(&broken).is_err(), "{broken}");
         }
     }
 
     #[test]
-    fn an_event_is_read() {
+    fn an_event_is_read_with_its_first_keyword_as_program() {
         let item = json!({
             "UID": "97", "title": "Open day", "start": "2027-01-01T10:00:00+00:00", "end": null, "location": " L1 ",
             "contact_name": "", "subjects": ["Nursing", "b"], "description": "Come."
         });
-        let event = event_of(&item).unwrap();
+        let event = event_of(read(&item).unwrap());
         assert_eq!((event.id.as_str(), event.program.as_str()), ("plone-97", "Nursing"));
         assert_eq!((event.location.as_deref(), event.instructor, event.ends_at), (Some("L1"), None, None));
     }
 
     #[test]
-    fn news_are_read_safe_to_show() {
+    fn news_items_are_read_with_safe_html() {
         let item = json!({
             "@id": "http://127.0.0.1:8080/Plone/news/a", "UID": "n1", "title": "T", "description": null,
             "modified": "2026-11-24T00:12:32+00:00", "created": "2026-11-23T00:12:32+00:00", "effective": null,
             "text": {"content-type": "text/html", "data": "<p>Hi <script>alert(1)</script><a href='b'>b</a></p>"}
         });
-        let news = news_of(&PloneOptions::fixture(), &item).unwrap();
+        let news = news_of(&PloneOptions::fixture(), read(&item).unwrap()).unwrap();
         assert_eq!(news.published_at.to_string(), "2026-11-23T00:12:32Z");
         assert_eq!(news.html, "<p>Hi <a href=\"/plone/news/b\" rel=\"noopener noreferrer\">b</a></p>");
         assert_eq!(news.text, "Hi b");

@@ -1,27 +1,29 @@
-//! The handle on Plone that everybody shares: sends a call as somebody, and knows what its answer means.
+//! The client that every part of the hub shares: sends a call as a viewer and interprets the response.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use jiff::Timestamp;
+use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::clock::Clock;
 use crate::plone::format::token::PloneClaims;
 use crate::plone::port::{PloneError, PloneFuture, Viewer};
-use crate::plone::rest::errors::{Judged, lockout};
-use crate::plone::rest::gate::{CallOutcome, PoolStats};
+use crate::plone::rest::errors::{Verdict, lockout};
+use crate::plone::rest::limiter::{CallOutcome, PoolStats};
+use crate::plone::rest::login::{HubToken, PAUSE_AFTER_REJECTION, PloneLogin, TRUSTED_FOR};
 use crate::plone::rest::options::{BadPloneUrl, PloneOptions};
-use crate::plone::rest::session::{PAUSE_AFTER_REFUSAL, Session, SignedIn, TRUSTED_FOR};
-use crate::plone::rest::transport::{Answer, Call, Transport};
+use crate::plone::rest::responses::{LoginToken, Response, UserId};
+use crate::plone::rest::transport::{Call, RawResponse, Transport};
 use crate::text::percent;
 
-/// How long a write waits, between half of it and all of it, before it is tried once more after a conflict.
+/// Pause of a write after a conflict, between half of it and all of it, before it is tried once more.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(250);
 
-/// Plone, over its REST API. Clones share one connection pool, one gate and one sign-in.
+/// Client of Plone's REST API. Clones share one connection pool, one limiter and one login.
 #[derive(Clone)]
 pub struct PloneClient {
     pub(super) inner: Arc<Inner>,
@@ -30,186 +32,204 @@ pub struct PloneClient {
 pub(super) struct Inner {
     pub(super) options: PloneOptions,
     pub(super) transport: Transport,
-    session: tokio::sync::Mutex<Session>,
+    clock: Arc<dyn Clock>,
+    login: tokio::sync::Mutex<PloneLogin>,
+}
+
+/// Body of `POST @login`.
+#[derive(Serialize)]
+struct Credentials<'a> {
+    login: &'a str,
+    password: &'a str,
 }
 
 impl PloneClient {
-    /// A client of the site that the options name. Nothing is sent yet. It needs a running actix system.
+    /// Creates a client of the site that the options name. Nothing is sent yet. Needs a running actix system.
     ///
     /// # Errors
     /// When the address cannot be used.
-    pub fn new(options: PloneOptions) -> Result<Self, BadPloneUrl> {
+    pub fn new(options: PloneOptions, clock: Arc<dyn Clock>) -> Result<Self, BadPloneUrl> {
         let url = options.checked_url()?;
         let options = PloneOptions { url, ..options };
         let transport = Transport::start(&options.url, options.pool_size, options.queue_max, options.timeout);
-        Ok(Self { inner: Arc::new(Inner { options, transport, session: tokio::sync::Mutex::default() }) })
+        Ok(Self { inner: Arc::new(Inner { options, transport, clock, login: tokio::sync::Mutex::default() }) })
     }
 
-    /// What can be seen of its connections.
+    /// Returns the state of the connection pool and the circuit breaker.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
         self.inner.transport.stats()
     }
 
-    /// Runs a call of the port with a deadline of its own.
-    pub(super) fn run<T, F>(&self, call: impl FnOnce(Arc<Inner>, Instant) -> F) -> PloneFuture<T>
+    /// Runs an operation of the port with a deadline of its own.
+    pub(super) fn run<T, F>(&self, operation: impl FnOnce(Arc<Inner>, Instant) -> F) -> PloneFuture<T>
     where
         F: Future<Output = Result<T, PloneError>> + Send + 'static,
     {
-        Box::pin(call(self.inner.clone(), self.inner.transport.deadline()))
+        Box::pin(operation(self.inner.clone(), self.inner.transport.deadline()))
     }
 }
 
 impl Inner {
-    /// Sends a call as somebody. Who may not is told [`PloneError::Forbidden`]; whose token is not good,
-    /// [`PloneError::Unauthenticated`] (where Plone itself tells, which it does not for what anybody may read).
-    pub(super) async fn ask(&self, viewer: &Viewer, call: Call, deadline: Instant) -> Result<Value, PloneError> {
-        match viewer {
-            Viewer::Visitor => self.sent(call, deadline).await?.ok_or(PloneError::Forbidden),
+    /// Sends a call as `viewer` and reads the response.
+    ///
+    /// # Errors
+    /// [`PloneError::Forbidden`] when the viewer is not allowed, and [`PloneError::Unauthenticated`] when a member's token
+    /// is not valid. Plone itself ignores an invalid token where visitors may read.
+    pub(super) async fn call<T: Response>(
+        &self,
+        viewer: &Viewer,
+        call: Call,
+        deadline: Instant,
+    ) -> Result<T, PloneError> {
+        let body = match viewer {
+            Viewer::Visitor => self.send(call, deadline).await?.ok_or(PloneError::Forbidden)?,
             Viewer::Member(token) => {
                 let call = Call { token: Some(token.clone()), ..call };
-                match self.sent(call, deadline).await? {
-                    Some(done) => Ok(done),
-                    None if self.is_good(token, deadline).await? => Err(PloneError::Forbidden),
-                    None => Err(PloneError::Unauthenticated),
+                match self.send(call, deadline).await? {
+                    Some(body) => body,
+                    None if self.is_valid(token, deadline).await? => return Err(PloneError::Forbidden),
+                    None => return Err(PloneError::Unauthenticated),
                 }
             }
-            Viewer::Hub => self.as_the_hub(call, deadline).await,
-        }
+            Viewer::Hub => self.send_as_hub(call, deadline).await?,
+        };
+        T::read(&body)
     }
 
-    async fn as_the_hub(&self, call: Call, deadline: Instant) -> Result<Value, PloneError> {
+    async fn send_as_hub(&self, call: Call, deadline: Instant) -> Result<Bytes, PloneError> {
         let token = self.hub_token(deadline, None).await?;
         let first = Call { token: Some(token.clone()), ..call.clone() };
-        if let Some(done) = self.sent(first, deadline).await? {
-            return Ok(done);
+        if let Some(body) = self.send(first, deadline).await? {
+            return Ok(body);
         }
-        if self.is_good(&token, deadline).await? {
+        if self.is_valid(&token, deadline).await? {
             return Err(PloneError::Forbidden);
         }
         let token = self.hub_token(deadline, Some(&token)).await?;
-        self.sent(Call { token: Some(token), ..call }, deadline).await?.ok_or(PloneError::Forbidden)
+        self.send(Call { token: Some(token), ..call }, deadline).await?.ok_or(PloneError::Forbidden)
     }
 
-    /// Sends a call and judges its answer; none is 401. A write that met another one is tried once more.
-    pub(super) async fn sent(&self, call: Call, deadline: Instant) -> Result<Option<Value>, PloneError> {
+    /// Sends a call and returns the body of its response; none for 401. A write that met a conflict is tried once more.
+    async fn send(&self, call: Call, deadline: Instant) -> Result<Option<Bytes>, PloneError> {
         let is_write = call.method == Method::PATCH;
-        match self.sent_once(call.clone(), deadline).await? {
-            Judged::Conflict if is_write => {
+        match self.send_once(call.clone(), deadline).await? {
+            Verdict::Conflict if is_write => {
                 let pause = CONFLICT_PAUSE.mul_f64(f64::midpoint(1.0, rand::random()));
                 timeout_at(deadline, sleep(pause)).await.map_err(|_| conflict())?;
-                self.sent_once(call, deadline).await.and_then(told)
+                self.send_once(call, deadline).await.and_then(body_of)
             }
-            judged => told(judged),
+            verdict => body_of(verdict),
         }
     }
 
-    async fn sent_once(&self, call: Call, deadline: Instant) -> Result<Judged, PloneError> {
-        self.judged(call, deadline).await.map(|(_, judged)| judged)
+    async fn send_once(&self, call: Call, deadline: Instant) -> Result<Verdict, PloneError> {
+        self.send_and_judge(call, deadline).await.map(|(_, verdict)| verdict)
     }
 
-    async fn judged(&self, call: Call, deadline: Instant) -> Result<(Answer, Judged), PloneError> {
-        let mut answer = self.transport.send(call, deadline).await?;
-        let judged = Judged::of(answer.status, &answer.body);
-        match &judged {
-            Judged::NotPlone(_) => answer.pass.failed(CallOutcome::Failed),
-            _ => answer.pass.answered(),
+    /// Sends a call and tells the limiter whether Plone answered it.
+    async fn send_and_judge(&self, call: Call, deadline: Instant) -> Result<(RawResponse, Verdict), PloneError> {
+        let mut response = self.transport.send(call, deadline).await?;
+        let verdict = Verdict::of(response.status, &response.body);
+        match &verdict {
+            Verdict::NotPlone(_) => response.permit.failed(CallOutcome::Failed),
+            _ => response.permit.answered(),
         }
-        Ok((answer, judged))
+        Ok((response, verdict))
     }
 
-    /// Whether a token is good, and its user still there. Plone does not end tokens: the token of somebody who
-    /// was deleted still opens what it opened.
-    pub(super) async fn is_good(&self, token: &Arc<SecretString>, deadline: Instant) -> Result<bool, PloneError> {
+    /// Returns true when a token is valid and its user exists. Plone does not end tokens: the token of a deleted user keeps
+    /// that user's rights.
+    pub(super) async fn is_valid(&self, token: &Arc<SecretString>, deadline: Instant) -> Result<bool, PloneError> {
         match PloneClaims::of(token.expose_secret()) {
             Some(claims) => self.stands_for(token, &claims.subject, deadline).await,
             None => Ok(false),
         }
     }
 
-    /// Whether a token stands for this user, as Plone says: everybody may read himself, and no visitor may read anybody.
+    /// Returns true when Plone takes a token for this user: users may read themselves, and visitors may read no user.
     async fn stands_for(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
         let call = Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", percent::piece(name))) };
-        match self.sent(call, deadline).await {
-            Ok(answer) => Ok(answer.is_some_and(|user| user.get("id").and_then(Value::as_str) == Some(name))),
-            Err(PloneError::NotFound | PloneError::Forbidden) => Ok(false),
+        match self.send(call, deadline).await {
+            Ok(Some(body)) => Ok(UserId::read(&body)?.id.0.as_deref() == Some(name)),
+            Ok(None) | Err(PloneError::NotFound | PloneError::Forbidden) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// The hub's token; another one than `instead_of`, which is not good any more.
+    /// Returns the hub's token, and another one than `instead_of`, which is not valid any more.
     async fn hub_token(
         &self,
         deadline: Instant,
         instead_of: Option<&Arc<SecretString>>,
     ) -> Result<Arc<SecretString>, PloneError> {
-        let _place = self.transport.gate.place()?;
-        let late = |_| PloneError::Unavailable("the hub's own sign-in takes too long".to_owned());
-        let mut session = timeout_at(deadline, self.session.lock()).await.map_err(late)?;
-        if let Some(signed_in) = session.signed_in.clone()
-            && !signed_in.is_ending(Timestamp::now())
-            && instead_of.is_none_or(|old| !Arc::ptr_eq(old, &signed_in.token))
+        let _place = self.transport.limiter.queue_place()?;
+        let late = |_| PloneError::Unavailable("the hub's own login takes too long".to_owned());
+        let mut login = timeout_at(deadline, self.login.lock()).await.map_err(late)?;
+        if let Some(token) = login.token.clone()
+            && !token.is_expiring(self.clock.now())
+            && instead_of.is_none_or(|old| !Arc::ptr_eq(old, &token.secret))
         {
-            if signed_in.checked_at.elapsed() < TRUSTED_FOR {
-                return Ok(signed_in.token);
+            if token.verified_at.elapsed() < TRUSTED_FOR {
+                return Ok(token.secret);
             }
-            if self.is_good(&signed_in.token, deadline).await? {
-                session.signed_in = Some(SignedIn { checked_at: Instant::now(), ..signed_in.clone() });
-                return Ok(signed_in.token);
+            if self.is_valid(&token.secret, deadline).await? {
+                login.token = Some(HubToken { verified_at: Instant::now(), ..token.clone() });
+                return Ok(token.secret);
             }
         }
-        session.signed_in = None;
-        if let Some((at, error)) = &session.refused
-            && at.elapsed() < PAUSE_AFTER_REFUSAL
+        login.token = None;
+        if let Some((at, error)) = &login.rejected
+            && at.elapsed() < PAUSE_AFTER_REJECTION
         {
             return Err(error.clone());
         }
         match self.login(&self.options.username, &self.options.password, deadline).await {
             Ok(token) => {
-                let signed_in = SignedIn::new(token);
-                session.refused = None;
-                session.signed_in = Some(signed_in.clone());
-                Ok(signed_in.token)
+                let token = HubToken::new(token);
+                let secret = token.secret.clone();
+                *login = PloneLogin { token: Some(token), rejected: None };
+                Ok(secret)
             }
-            // It passes as soon as somebody corrects it: what waits for it must not be given up.
+            // It passes once the setup is corrected, so what waits for it must not be given up.
             Err(error @ (PloneError::Unauthenticated | PloneError::Locked(_) | PloneError::Forbidden)) => {
                 log::error!("the hub cannot sign in to Plone as {:?}: {error}", self.options.username);
                 let error = PloneError::Failed("the hub's own user cannot sign in".to_owned());
-                session.refused = Some((Instant::now(), error.clone()));
+                login.rejected = Some((Instant::now(), error.clone()));
                 Err(error)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// `@login`. The token says whose it is: where Plone signs people in by another name than their id, that name may be
-    /// somebody else's id.
+    /// Checks a password (`@login`) and returns Plone's token. The token names the user: where Plone signs users in by
+    /// another name than their id, that name may be the id of another user.
     pub(super) async fn login(
         &self,
         username: &str,
         password: &SecretString,
         deadline: Instant,
     ) -> Result<SecretString, PloneError> {
-        let body = json!({"login": username, "password": password.expose_secret()});
-        let (answer, judged) = self.judged(Call::new(Method::POST, "/@login", &body), deadline).await?;
-        if let Some(words) = lockout(answer.status, &answer.body, answer.messages.as_deref()) {
+        let credentials = Credentials { login: username, password: password.expose_secret() };
+        let (response, verdict) =
+            self.send_and_judge(Call::json(Method::POST, "/@login", &credentials)?, deadline).await?;
+        if let Some(words) = lockout(response.status, &response.body, response.messages.as_deref()) {
             return Err(PloneError::Locked(words));
         }
-        let done = told(judged)?.ok_or(PloneError::Unauthenticated)?;
-        let token = done.get("token").and_then(Value::as_str).ok_or_else(|| unreadable("no token"))?;
-        PloneClaims::of(token).ok_or_else(|| unreadable("no token that can be read"))?;
-        Ok(token.to_owned().into())
+        let LoginToken { token } = LoginToken::read(&body_of(verdict)?.ok_or(PloneError::Unauthenticated)?)?;
+        PloneClaims::of(&token).ok_or_else(|| unreadable("the token of a sign-in"))?;
+        Ok(token.into())
     }
 }
 
-/// A judged answer as a result; none is 401.
-fn told(judged: Judged) -> Result<Option<Value>, PloneError> {
-    match judged {
-        Judged::Done(json) => Ok(Some(json)),
-        Judged::Unauthorized => Ok(None),
-        Judged::Conflict => Err(conflict()),
-        Judged::Refused(error) => Err(error),
-        Judged::NotPlone(words) => Err(PloneError::Unavailable(words)),
+/// Returns the body of a response; none for 401.
+fn body_of(verdict: Verdict) -> Result<Option<Bytes>, PloneError> {
+    match verdict {
+        Verdict::Done(body) => Ok(Some(body)),
+        Verdict::Unauthorized => Ok(None),
+        Verdict::Conflict => Err(conflict()),
+        Verdict::Refused(error) => Err(error),
+        Verdict::NotPlone(words) => Err(PloneError::Unavailable(words)),
     }
 }
 
@@ -217,7 +237,7 @@ fn conflict() -> PloneError {
     PloneError::Occupied("another write was in the way".to_owned())
 }
 
-/// An answer of Plone that is not what its API promises.
+/// The error for a response that is not what Plone's API documents.
 pub(super) fn unreadable(what: &str) -> PloneError {
     PloneError::Failed(format!("an answer that cannot be read: {what}"))
 }

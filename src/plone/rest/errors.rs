@@ -1,46 +1,49 @@
-//! What an answer of Plone means. Its statuses surprise: 401 is also "known, but not allowed", 503 is also a fault in its
-//! own code, 500 is also a conflict that may pass, and an error comes in one of two shapes, sometimes with a traceback.
+//! Interpretation of Plone's responses. Its statuses are ambiguous: 401 also means "known, but not allowed", 503 also means a
+//! fault in Plone's own code, 500 also means a conflict that may pass. An error body has one of two shapes, sometimes with a
+//! traceback.
 
-use serde_json::Value;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::plone::port::PloneError;
+use crate::plone::rest::responses::Lenient;
 use crate::text::{base64, percent};
 
-/// The most characters of Plone's own words that are passed on.
+/// Most characters of Plone's own words that are passed on.
 const WORDS_MAX: usize = 200;
 
-/// What an answer is.
+/// What a response means.
 #[derive(Debug, PartialEq)]
-pub(super) enum Judged {
-    /// Done; null when there is no body.
-    Done(Value),
-    /// 401: who asks is not known, or may not.
+pub(super) enum Verdict {
+    /// The call succeeded; the body is JSON or empty.
+    Done(Bytes),
+    /// 401: the viewer is not known, or not allowed.
     Unauthorized,
-    /// A conflict of two writes that ran out of Plone's own retries; nothing was written.
+    /// Two writes conflicted and Plone's own retries are exhausted; nothing was written.
     Conflict,
-    /// A refusal or a fault, told by Plone.
+    /// Plone refused or failed.
     Refused(PloneError),
-    /// Not an answer of Plone: a gateway's page, or what nobody can read.
+    /// Not a response of Plone, such as the page of a gateway.
     NotPlone(String),
 }
 
-impl Judged {
-    /// Reads an answer.
-    pub(super) fn of(status: u16, body: &[u8]) -> Self {
-        let json = serde_json::from_slice::<Value>(body).ok();
+impl Verdict {
+    /// Interprets a response.
+    pub(super) fn of(status: u16, body: &Bytes) -> Self {
         if (200..300).contains(&status) {
-            return match json {
-                Some(json) => Self::Done(json),
-                None if body.is_empty() => Self::Done(Value::Null),
-                None => Self::NotPlone(format!("an answer {status} that is no JSON")),
+            let is_readable = body.is_empty() || serde_json::from_slice::<IgnoredAny>(body).is_ok();
+            return match is_readable {
+                true => Self::Done(body.clone()),
+                false => Self::NotPlone(format!("an answer {status} that is no JSON")),
             };
         }
-        match (status, json.as_ref().and_then(ErrorShape::of)) {
-            // Something moved, or a gateway sends everybody elsewhere: neither means that it is gone.
+        match (status, ErrorBody::read(body)) {
+            // Content moved, or a gateway redirects everybody: neither means that the content is gone.
             (300..400, _) => Self::Refused(PloneError::Failed("it is said to be elsewhere".to_owned())),
             (404 | 410, Some(_)) => Self::Refused(PloneError::NotFound),
             (404 | 410, None) => Self::NotPlone(format!("status {status} without an answer of Plone")),
-            (_, Some(error)) => error.judged(status),
+            (_, Some(error)) => error.verdict(status),
             (401, None) => Self::Unauthorized,
             (403, None) => Self::Refused(PloneError::Forbidden),
             (400..500, None) => Self::Refused(PloneError::Refused(format!("status {status}"))),
@@ -49,47 +52,64 @@ impl Judged {
     }
 }
 
-/// Plone's words for what went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ErrorShape<'a> {
-    kind: &'a str,
-    message: &'a str,
+/// Type and message of an error, in Plone's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ErrorBody {
+    kind: String,
+    message: String,
 }
 
-impl<'a> ErrorShape<'a> {
-    /// `{type, message, …}` or `{"error": {type, message}}`.
-    fn of(json: &'a Value) -> Option<Self> {
-        let json = json.get("error").filter(|error| error.is_object()).unwrap_or(json);
-        let kind = json.get("type")?.as_str()?;
-        Some(Self { kind, message: json.get("message").and_then(Value::as_str).unwrap_or_default() })
+/// The two shapes of an error: `{"error": {type, message}}` and `{type, message, …}`.
+#[derive(Deserialize)]
+struct ErrorShapes {
+    #[serde(default)]
+    error: Lenient<ErrorShape>,
+    #[serde(flatten)]
+    own: ErrorShape,
+}
+
+#[derive(Deserialize)]
+struct ErrorShape {
+    #[serde(rename = "type", default)]
+    kind: Lenient<String>,
+    #[serde(default)]
+    message: Lenient<String>,
+}
+
+impl ErrorBody {
+    /// Reads the body of an error; none when it has neither shape.
+    fn read(body: &[u8]) -> Option<Self> {
+        let ErrorShapes { error, own } = serde_json::from_slice(body).ok()?;
+        let ErrorShape { kind, message } = error.0.unwrap_or(own);
+        Some(Self { kind: kind.0?, message: message.0.unwrap_or_default() })
     }
 
-    fn judged(self, status: u16) -> Judged {
+    fn verdict(&self, status: u16) -> Verdict {
         let says = |word: &str| self.message.to_ascii_lowercase().contains(word);
         let refused = match status {
-            401 => return Judged::Unauthorized,
-            500 | 503 if self.kind.ends_with("ConflictError") => return Judged::Conflict,
-            // Somebody edits it in Plone, and it will be free again.
+            401 => return Verdict::Unauthorized,
+            500 | 503 if self.kind.ends_with("ConflictError") => return Verdict::Conflict,
+            // A user edits it in Plone; the lock passes.
             403 | 423 if says("locked") => PloneError::Occupied("it is being edited".to_owned()),
             403 => PloneError::Forbidden,
             400..500 => PloneError::Refused(self.words(status)),
             _ => PloneError::Failed(self.words(status)),
         };
-        Judged::Refused(refused)
+        Verdict::Refused(refused)
     }
 
-    fn words(self, status: u16) -> String {
-        let message = words(self.message);
+    fn words(&self, status: u16) -> String {
+        let message = words(&self.message);
         if message.is_empty() {
-            return format!("{status} {}", words(self.kind));
+            return format!("{status} {}", words(&self.kind));
         }
-        format!("{status} {}: {message}", words(self.kind))
+        format!("{status} {}: {message}", words(&self.kind))
     }
 }
 
-/// Whether a refused sign-in says that the account is locked, in Plone's own words. Plone itself locks none. Its add-on
-/// Products.LoginLockout refuses the right password like a wrong one, and tells why only in the cookie `messages` that its
-/// pages show; other add-ons may say it in the answer.
+/// Returns why an account is locked, in Plone's own words, when a rejected sign-in says so. Plone itself locks no account. Its
+/// add-on Products.LoginLockout rejects the right password like a wrong one and gives the reason only in the cookie
+/// `messages`; other add-ons may give it in the body.
 pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Option<String> {
     if !(400..500).contains(&status) {
         return None;
@@ -97,19 +117,19 @@ pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Optio
     if let Some(text) = messages.and_then(error_message) {
         return Some(words(&text));
     }
-    let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    let error = ErrorShape::of(&json);
-    let text = error.map(|error| format!("{} {}", error.kind, error.message).to_ascii_lowercase()).unwrap_or_default();
+    let error = ErrorBody::read(body);
+    let text = error.as_ref().map(|error| format!("{} {}", error.kind, error.message).to_ascii_lowercase());
+    let text = text.unwrap_or_default();
     let says = ["locked", "lockout", "too many"].iter().any(|word| text.contains(word));
     if status == 423 || status == 429 || says {
-        let own = error.map(|error| words(error.message)).filter(|own| !own.is_empty());
+        let own = error.map(|error| words(&error.message)).filter(|own| !own.is_empty());
         return Some(own.unwrap_or_else(|| "too many failed sign-ins".to_owned()));
     }
     None
 }
 
-/// The text of the first message of the type `error` in the cookie `statusmessages` (Products.statusmessages): base64 of
-/// messages, each two bytes (11 bits: the length of its text; 5: of its type), text, type.
+/// Returns the first message of the type `error` in the cookie `statusmessages` (Products.statusmessages): base64 of messages,
+/// each with two bytes (11 bits for the length of its text, 5 for that of its type), the text and the type.
 fn error_message(cookie: &str) -> Option<String> {
     let bytes = base64::decoded(percent::decoded(cookie.trim_matches('"'), |_| true)?.trim())?;
     let mut rest = bytes.as_slice();
@@ -125,7 +145,7 @@ fn error_message(cookie: &str) -> Option<String> {
     None
 }
 
-/// Plone's words, fit to be read: without Python's notation, addresses and objects, and short.
+/// Shortens Plone's words for people: without Python's notation, addresses and objects.
 pub(super) fn words(message: &str) -> String {
     if message.contains("Traceback") || message.contains("File \"") {
         return String::new();
@@ -144,7 +164,7 @@ pub(super) fn words(message: &str) -> String {
     }
 }
 
-/// `[{'message': "…", 'field': 'capacity', 'error': 'ValidationError'}, …]` as `capacity: …; …`.
+/// Converts `[{'message': "…", 'field': 'capacity', 'error': 'ValidationError'}, …]` to `capacity: …; …`.
 fn validation(message: &str) -> Option<String> {
     let mut rest = message.strip_prefix('[')?;
     rest.trim_start().strip_prefix('{')?;
@@ -162,7 +182,7 @@ fn validation(message: &str) -> Option<String> {
     Some(complaints.join("; "))
 }
 
-/// The Python string that follows `key`.
+/// Returns the Python string that follows `key`.
 fn quoted_after(text: &str, key: &str) -> Option<String> {
     let text = text[text.find(key)? + key.len()..].trim_start();
     let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
@@ -178,7 +198,7 @@ fn quoted_after(text: &str, key: &str) -> Option<String> {
     None
 }
 
-/// Without `<CourseSection at /Plone/courses/x>`.
+/// Removes objects such as `<CourseSection at /Plone/courses/x>`.
 fn without_objects(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -194,32 +214,32 @@ fn without_objects(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Answers of a real Plone 6.2.2, verbatim.
+    /// Responses of a real Plone 6.2.2, verbatim.
     #[test]
-    fn answers_of_plone_are_told_apart() {
-        let refused = |text: &str| Judged::Refused(PloneError::Refused(text.to_owned()));
-        let failed = |text: &str| Judged::Refused(PloneError::Failed(text.to_owned()));
-        let table: [(u16, &str, Judged); 16] = [
-            (200, r#"{"UID": "x"}"#, Judged::Done(serde_json::json!({"UID": "x"}))),
-            (204, "", Judged::Done(Value::Null)),
-            (200, "<!DOCTYPE html><html>", Judged::NotPlone("an answer 200 that is no JSON".into())),
+    fn responses_of_plone_are_told_apart() {
+        let refused = |text: &str| Verdict::Refused(PloneError::Refused(text.to_owned()));
+        let failed = |text: &str| Verdict::Refused(PloneError::Failed(text.to_owned()));
+        let table: [(u16, &'static str, Verdict); 16] = [
+            (200, r#"{"UID": "x"}"#, Verdict::Done(Bytes::from_static(br#"{"UID": "x"}"#))),
+            (204, "", Verdict::Done(Bytes::new())),
+            (200, "<!DOCTYPE html><html>", Verdict::NotPlone("an answer 200 that is no JSON".into())),
             (
                 401,
                 r#"{"context": "http://127.0.0.1:8080/Plone", "message": "You are not authorized to access this resource.", "type": "Unauthorized"}"#,
-                Judged::Unauthorized,
+                Verdict::Unauthorized,
             ),
             (
                 401,
                 r#"{"error": {"message": "The authentication token is invalid or expired.", "type": "Invalid or expired authentication token"}}"#,
-                Judged::Unauthorized,
+                Verdict::Unauthorized,
             ),
             (
                 404,
                 r#"{"context": "http://127.0.0.1:8080/Plone", "message": "Resource not found: http://127.0.0.1:8080/Plone/@users/nobody", "type": "NotFound"}"#,
-                Judged::Refused(PloneError::NotFound),
+                Verdict::Refused(PloneError::NotFound),
             ),
             (301, "", failed("it is said to be elsewhere")),
-            (404, "<html>nginx</html>", Judged::NotPlone("status 404 without an answer of Plone".into())),
+            (404, "<html>nginx</html>", Verdict::NotPlone("status 404 without an answer of Plone".into())),
             (
                 400,
                 r#"{"context": "http://127.0.0.1:8080/Plone/courses/202701-30001", "message": "[{'message': \"invalid literal for int() with base 10: 'many'\", 'field': 'capacity', 'error': 'ValidationError'}]", "type": "BadRequest"}"#,
@@ -238,7 +258,7 @@ mod tests {
             (
                 500,
                 r#"{"message": "database conflict error (oid 0x1f, class <Item>, serial this txn …)", "type": "ConflictError"}"#,
-                Judged::Conflict,
+                Verdict::Conflict,
             ),
             (
                 500,
@@ -248,18 +268,18 @@ mod tests {
             (
                 403,
                 r#"{"type": "Forbidden", "message": "Resource is locked."}"#,
-                Judged::Refused(PloneError::Occupied("it is being edited".into())),
+                Verdict::Refused(PloneError::Occupied("it is being edited".into())),
             ),
-            (502, "<html><h1>502 Bad Gateway</h1>", Judged::NotPlone("status 502 without an answer of Plone".into())),
-            (503, "", Judged::NotPlone("status 503 without an answer of Plone".into())),
+            (502, "<html><h1>502 Bad Gateway</h1>", Verdict::NotPlone("status 502 without an answer of Plone".into())),
+            (503, "", Verdict::NotPlone("status 503 without an answer of Plone".into())),
         ];
         for (status, body, expected) in table {
-            assert_eq!(Judged::of(status, body.as_bytes()), expected, "{status} {body}");
+            assert_eq!(Verdict::of(status, &Bytes::from_static(body.as_bytes())), expected, "{status} {body}");
         }
     }
 
     #[test]
-    fn nothing_internal_is_passed_on_of_plones_words() {
+    fn plones_words_are_passed_on_without_internals() {
         let table = [
             ("Traceback (most recent call last):\n File \"/opt/x.py\"", ""),
             ("Resource not found: http://127.0.0.1:8080/Plone/x", "Resource not found:"),
@@ -278,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lockout_is_told_from_a_wrong_password() {
+    fn a_locked_account_is_told_apart_from_a_wrong_password() {
         let wrong = br#"{"error": {"message": "Wrong login and/or password.", "type": "Invalid credentials"}}"#;
         assert_eq!(lockout(401, wrong, None), None);
         // Verbatim cookies of Products.LoginLockout 0.5.0.

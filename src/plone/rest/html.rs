@@ -1,15 +1,16 @@
-//! The HTML of the college's content: made safe to show under the hub's own origin, and as plain text.
+//! HTML of the college's content: sanitised for pages of the hub, and converted to plain text.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use ammonia::Builder;
+use url::Url;
 
-use crate::plone::rest::paths::path_of_url;
+use crate::text::percent;
 
-/// Where content of Plone is reached under the hub's origin.
+/// Path of Plone below the hub's origin.
 const PROXY: &str = "/plone";
-/// What formats text; links and images. No scripts, styles, frames, forms, media.
+/// Allowed tags: formatting, links and images; no scripts, styles, frames, forms or media.
 const TAGS: [&str; 41] = [
     "a",
     "abbr",
@@ -53,7 +54,7 @@ const TAGS: [&str; 41] = [
     "ul",
     "time",
 ];
-/// Parts of a table.
+/// Allowed tags within a table.
 const TABLE_TAGS: [&str; 6] = ["tbody", "td", "tfoot", "th", "thead", "tr"];
 /// Tags that begin and end a line of plain text.
 const BLOCKS: [&str; 22] = [
@@ -81,10 +82,10 @@ const BLOCKS: [&str; 22] = [
     "figcaption",
 ];
 
-/// HTML that is safe to show: only what formats text, links and images. Links and images of the site at `site_url`, which
-/// stand in the item at `path`, lead to the hub's `/plone/`.
+/// Sanitises HTML: only formatting, links and images remain. Links and images are resolved against the item at `path` of the
+/// site at `site_url`; those that lead into the site lead to the hub's `/plone/`.
 pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
-    let links = Links { site_url: site_url.to_owned(), path: path.to_owned() };
+    let links = Links::of_item(site_url, path);
     let schemes: HashSet<&str> = ["http", "https", "mailto", "tel"].into();
     Builder::empty()
         .tags(TAGS.into_iter().chain(TABLE_TAGS).collect())
@@ -99,90 +100,89 @@ pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
         .url_schemes(schemes)
         .link_rel(Some("noopener noreferrer"))
         .attribute_filter(move |tag, attribute, value| match (tag, attribute) {
-            ("a", "href") | ("img", "src") => links.rewritten(value, tag == "img").map(Cow::Owned),
+            ("a", "href") | ("img", "src") => {
+                links.as_ref().and_then(|links| links.rewrite(value, tag == "img")).map(Cow::Owned)
+            }
             _ => Some(Cow::Borrowed(value)),
         })
         .clean(html)
         .to_string()
 }
 
+/// Schemes that a link may have besides http and https.
+const CONTACT_SCHEMES: [&str; 2] = ["mailto", "tel"];
+
+/// Resolves the links of an item.
 struct Links {
-    site_url: String,
-    path: String,
+    /// The site, with a slash at its end: rooted links are relative to it.
+    site: Url,
+    /// The item: other relative links are relative to it.
+    item: Url,
 }
 
 impl Links {
-    /// Where a link leads from the hub; none: nowhere.
-    fn rewritten(&self, link: &str, is_image: bool) -> Option<String> {
-        // What browsers leave out before they look at a scheme.
-        let link: String = link.trim().chars().filter(|c| !c.is_control()).collect();
+    fn of_item(site_url: &str, path: &str) -> Option<Self> {
+        let site = Url::parse(&format!("{}/", site_url.trim_end_matches('/'))).ok()?;
+        let item = site.join(&format!(".{}", percent::path(path))).ok()?;
+        Some(Self { site, item })
+    }
+
+    /// Returns where a link leads from a page of the hub; none for a link that must be removed: a script, an address of
+    /// Plone's host outside of the site, or one that cannot be read.
+    fn rewrite(&self, link: &str, is_image: bool) -> Option<String> {
+        let link = link.trim();
+        // Browsers read a backslash as a slash, `Url` in http addresses only.
         if link.contains('\\') {
             return None;
         }
         if link.starts_with('#') {
-            return (!is_image).then_some(link);
+            return (!is_image).then(|| link.to_owned());
         }
-        if let Some(within) = within(&link, &self.site_url) {
-            return proxied("", within);
+        let url = self.resolve(link)?;
+        if url.origin() == self.site.origin() {
+            return self.within_hub(&url);
         }
-        if let Some(elsewhere) = link.strip_prefix("//") {
-            return Some(format!("https://{elsewhere}"));
-        }
-        if has_scheme(&link) {
-            let lower = link.to_ascii_lowercase();
-            let is_web = lower.starts_with("http://") || lower.starts_with("https://");
-            return (is_web || !is_image && (lower.starts_with("mailto:") || lower.starts_with("tel:")))
-                .then_some(link);
+        let is_allowed = match url.scheme() {
+            "http" | "https" => true,
+            scheme => !is_image && CONTACT_SCHEMES.contains(&scheme),
+        };
+        is_allowed.then(|| url.into())
+    }
+
+    fn resolve(&self, link: &str) -> Option<Url> {
+        if link.starts_with("//") {
+            return Url::parse(&format!("https:{link}")).ok();
         }
         if let Some(rooted) = link.strip_prefix('/') {
-            let site_path = path_of_url(&self.site_url).trim_start_matches('/');
-            let of_site = rooted.strip_prefix(site_path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-            return proxied("", of_site.unwrap_or(rooted));
+            // Editors write links both with and without the path of the site.
+            let site_path = self.site.path().trim_matches('/');
+            let in_site =
+                rooted.strip_prefix(site_path).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+            return self.site.join(&format!("./{}", in_site.unwrap_or(rooted).trim_start_matches('/'))).ok();
         }
-        // Plone resolves these from anywhere in the site.
-        if let Some(at) =
-            link.find("resolveuid/").filter(|at| link[..*at].split('/').all(|up| up.is_empty() || up == ".."))
-        {
-            return proxied("", &link[at..]);
+        // Plone resolves `resolveuid/UID` from every folder of the site.
+        let is_up = |up: &str| up.split('/').all(|segment| segment.is_empty() || segment == "..");
+        if let Some(at) = link.find("resolveuid/").filter(|at| is_up(&link[..*at])) {
+            return self.site.join(&link[at..]).ok();
         }
-        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        proxied(folder, &link)
+        self.item.join(link).ok()
+    }
+
+    /// Returns the address of content of the site below the hub's origin; none outside of the site.
+    fn within_hub(&self, url: &Url) -> Option<String> {
+        let site_path = self.site.path().trim_end_matches('/');
+        let within = url.path().strip_prefix(site_path).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let fragment = url.fragment().map(|fragment| format!("#{fragment}")).unwrap_or_default();
+        let segments = within.split('/').filter(|segment| !segment.is_empty());
+        let path: String = segments.flat_map(|segment| ["/", segment]).collect();
+        Some(format!("{PROXY}{path}{query}{fragment}"))
     }
 }
 
-/// What follows the site's address in a link.
-fn within<'l>(link: &'l str, site_url: &str) -> Option<&'l str> {
-    let rest = link.strip_prefix(site_url)?;
-    (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
-}
-
-fn has_scheme(link: &str) -> bool {
-    let end = link.find(['/', '?', '#']).unwrap_or(link.len());
-    link[..end].contains(':')
-}
-
-/// A path of the site under the hub's `/plone`, with `..` resolved; none when it leaves the site.
-fn proxied(folder: &str, link: &str) -> Option<String> {
-    let end = link.find(['?', '#']).unwrap_or(link.len());
-    let (path, rest) = link.split_at(end);
-    let mut names: Vec<&str> = Vec::new();
-    for name in folder.split('/').chain(path.split('/')) {
-        // An encoded dot is a dot, to browsers too.
-        match name.to_ascii_lowercase().replace("%2e", ".").as_str() {
-            "" | "." => {}
-            ".." => {
-                names.pop()?;
-            }
-            _ => names.push(name),
-        }
-    }
-    let slash = if names.is_empty() { "" } else { "/" };
-    Some(format!("{PROXY}{slash}{}{rest}", names.join("/")))
-}
-
-/// The text of HTML, one paragraph a line.
+/// Converts HTML to plain text, one paragraph a line.
 pub(super) fn plain(html: &str) -> String {
-    // Cleaned first: what comes out has its tags and entities in the one way that is read here.
+    // The sanitiser writes tags and entities in one way, which is all that is parsed below.
     let clean = Builder::empty()
         .tags(BLOCKS.into_iter().chain(["td", "th"]).collect())
         .clean_content_tags(["script", "style", "title", "template", "noscript", "iframe", "object"].into())
@@ -202,7 +202,7 @@ pub(super) fn plain(html: &str) -> String {
     text.lines().map(words).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// The four characters that the serialiser escapes.
+/// Replaces the four entities that the serialiser writes.
 fn unescaped(text: &str) -> String {
     text.replace("&nbsp;", "\u{a0}").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_acts_survives() {
+    fn active_content_is_removed() {
         let table = [
             "<script>alert(1)</script>",
             "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn links_and_images_lead_to_the_hub_or_out_and_never_to_a_script() {
+    fn links_lead_to_the_hub_or_out_and_never_to_a_script() {
         let link = |href: &str| {
             let html = news(&format!("<a href=\"{href}\">x</a>"));
             html.split("href=\"").nth(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
@@ -252,6 +252,13 @@ mod tests {
             ("../courses", Some("/plone/courses")),
             ("/Plone/courses", Some("/plone/courses")),
             ("/courses", Some("/plone/courses")),
+            ("/Plone", Some("/plone")),
+            ("/Plonex", Some("/plone/Plonex")),
+            ("/", Some("/plone")),
+            ("?b=1", Some("/plone/news/welcome?b=1")),
+            ("café menu", Some("/plone/news/caf%C3%A9%20menu")),
+            ("http://127.0.0.1:8080/manage", None),
+            ("http://[", None),
             ("../../api/v1/logout", None),
             ("%2e%2e/%2E%2e/api/v1/logout", None),
             ("/%2e./api/v1/logout", None),
@@ -277,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_has_a_line_for_each_paragraph() {
+    fn plain_text_has_one_line_for_each_paragraph() {
         let html = "<h2>Seats</h2><p>They are <b>live</b>:&nbsp;no &lt;refresh&gt; &amp;amp; wait.</p>\
                     <ul><li>One</li><li>Two</li></ul><script>x()</script><table><tr><td>a</td><td>b</td></tr></table>";
         assert_eq!(plain(html), "Seats\nThey are live: no <refresh> &amp; wait.\nOne\nTwo\na b");

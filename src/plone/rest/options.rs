@@ -1,4 +1,4 @@
-//! Where the college's Plone is, how much may be asked of it, and what this college calls things.
+//! Options of the client: where the site is, the bounds on calls, and what this college calls things.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,42 +8,42 @@ use secrecy::SecretString;
 
 use crate::domain::fields::SectionField;
 
-/// What the client is built from.
+/// Options of the client.
 #[derive(Debug, Clone)]
 pub struct PloneOptions {
-    /// The address of the site, such as `http://127.0.0.1:8080/Plone`.
+    /// Address of the site, such as `http://127.0.0.1:8080/Plone`.
     pub url: String,
-    /// The hub's own user.
+    /// Name of the hub's own user.
     pub username: String,
-    /// Its password.
+    /// Password of the hub's own user.
     pub password: SecretString,
-    /// The folder of the sections, from the site's root, with a slash before it and none behind.
+    /// Path of the folder of the sections, from the site's root, with a leading slash and no trailing one.
     pub sections_path: String,
-    /// The portal type of a section.
+    /// Portal type of a section.
     pub section_type: String,
-    /// The workflow transition that makes a new section visible; none: it stays as Plone makes it.
+    /// Workflow transition that makes a new section visible; none leaves it as Plone creates it.
     pub publish: Option<String>,
-    /// Connections at once.
+    /// Most calls in flight.
     pub pool_size: usize,
-    /// Calls that may wait for one.
+    /// Most calls that wait.
     pub queue_max: usize,
-    /// How long one call may take, its waiting included.
+    /// Longest time of one call, waiting included.
     pub timeout: Duration,
-    /// What this college's section type calls a field, where it is not the hub's own name.
+    /// Names of fields in this college's section type, where they differ from the hub's.
     pub fields: BTreeMap<SectionField, String>,
 }
 
-/// The address of a site that cannot be used, in words for whoever wrote it.
+/// A `[plone] url` that cannot be used. The text is for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("[plone] url: {0}")]
 pub struct BadPloneUrl(pub String);
 
 impl PloneOptions {
-    /// The address, without a slash at its end, once it is known that it can be used.
+    /// Checks the address and returns it without a trailing slash.
     pub(super) fn checked_url(&self) -> Result<String, BadPloneUrl> {
         let url = self.url.trim_end_matches('/');
         if url.starts_with("https://") {
-            let words = "is https, which the hub does not speak to Plone: name Plone's own address, which is http";
+            let words = "is https; the hub connects to Plone's own address, which is http";
             return Err(BadPloneUrl(words.to_owned()));
         }
         let uri: Option<Uri> = url.parse().ok();
@@ -53,7 +53,7 @@ impl PloneOptions {
         if is_good { Ok(url.to_owned()) } else { Err(BadPloneUrl(format!("{url:?} is not the address of a site"))) }
     }
 
-    /// What this college's section type calls a field.
+    /// Returns the name of a field in this college's section type.
     #[must_use]
     pub fn field_name(&self, field: SectionField) -> &str {
         self.fields.get(&field).map_or(field.as_str(), String::as_str)
@@ -62,7 +62,7 @@ impl PloneOptions {
 
 #[cfg(test)]
 impl PloneOptions {
-    /// A site, for tests.
+    /// Options for tests.
     pub(super) fn fixture() -> Self {
         Self {
             url: "http://127.0.0.1:8080/Plone".to_owned(),

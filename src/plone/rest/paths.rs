@@ -1,14 +1,15 @@
-//! Paths of content: from the site's root, with a slash before each piece, as people write them; and as a request has
-//! them.
+//! Paths of content: from the site's root, with a slash before each segment, decoded; and encoded, as in a request.
 
 use crate::plone::port::PloneError;
 use crate::text::percent;
 
-/// What Zope reads as something else than the name of content.
+/// Segments that Zope reads as something else than the name of content.
 const NOT_NAMES: [&str; 6] = ["..", ".", "VirtualHostBase", "VirtualHostRoot", "acl_users", "Control_Panel"];
 
-/// A path as a request has it: everything but letters, digits and `-_.~` encoded. A path that names anything but content
-/// is refused, an empty one is the site.
+/// Encodes a path: everything but letters, digits and `-_.~`. An empty path is the site.
+///
+/// # Errors
+/// [`PloneError::Refused`] for a path that names anything but content.
 pub(super) fn encode(path: &str) -> Result<String, PloneError> {
     let mut encoded = String::with_capacity(path.len() + 8);
     for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -24,14 +25,14 @@ pub(super) fn encode(path: &str) -> Result<String, PloneError> {
     Ok(encoded)
 }
 
-/// The path of a site's address: `/Plone` of `http://127.0.0.1:8080/Plone`.
+/// Returns the path of a site's address: `/Plone` of `http://127.0.0.1:8080/Plone`.
 pub(super) fn path_of_url(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
 }
 
-/// The path of content within a site, of Plone's own address for it (`@id`): whatever host Plone thinks it has, it is
-/// below the site's path.
+/// Returns the decoded path within the site of an address that Plone gives for content (`@id`). Its host is ignored, since
+/// Plone may know itself by another name; its path is below the site's.
 pub(super) fn of_id(site_url: &str, id: &str) -> Option<String> {
     let path = id.split(['?', '#']).next().map(path_of_url)?;
     let within = path.strip_prefix(path_of_url(site_url))?;
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_encoded_piece_by_piece() {
+    fn a_path_is_encoded_segment_by_segment() {
         assert_eq!(encode("/courses/202701-30001").unwrap(), "/courses/202701-30001");
         assert_eq!(encode("/a b/ü/50%?x#y").unwrap(), "/a%20b/%C3%BC/50%25%3Fx%23y");
         assert_eq!(encode("").unwrap(), "");
@@ -54,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leaves_the_content_is_refused() {
+    fn paths_of_anything_but_content_are_refused() {
         for path in [
             "/../x",
             "/courses/..",
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_plone_is_a_path_of_the_site() {
+    fn an_address_of_content_becomes_a_path_within_the_site() {
         let site = "http://127.0.0.1:8080/Plone";
         let table = [
             ("http://127.0.0.1:8080/Plone/courses/a", Some("/courses/a")),

@@ -1,15 +1,15 @@
-//! Who signs in: `@login` and `@users`.
+//! Users of Plone: `@login` and `@users`.
 
 use secrecy::SecretString;
-use serde_json::Value;
 
 use crate::domain::ids::UserName;
 use crate::plone::port::{Directory, PloneError, PloneFuture, PlonePerson, Viewer};
 use crate::plone::rest::client::PloneClient;
+use crate::plone::rest::responses::User;
 use crate::plone::rest::transport::Call;
 use crate::text::percent;
 
-/// Groups of one person that are read: more than anybody is in.
+/// Most groups of one user that are read: more than any user is in.
 const GROUPS_MAX: usize = 1_000;
 
 impl Directory for PloneClient {
@@ -21,8 +21,8 @@ impl Directory for PloneClient {
     fn person(&self, username: &UserName) -> PloneFuture<Option<PlonePerson>> {
         let path = format!("/@users/{}?b_size={GROUPS_MAX}", percent::piece(username.as_str()));
         self.run(|inner, deadline| async move {
-            match inner.ask(&Viewer::Hub, Call::get(path), deadline).await {
-                Ok(user) => Ok(Some(person(&user))),
+            match inner.call(&Viewer::Hub, Call::get(path), deadline).await {
+                Ok(user) => Ok(Some(person(user))),
                 Err(PloneError::NotFound) => Ok(None),
                 Err(error) => Err(error),
             }
@@ -30,17 +30,12 @@ impl Directory for PloneClient {
     }
 }
 
-fn person(user: &Value) -> PlonePerson {
-    let texts = |list: Option<&Value>, key: Option<&str>| {
-        let list = list.and_then(Value::as_array).into_iter().flatten();
-        let text = |one: &Value| key.map_or(Some(one), |key| one.get(key))?.as_str().map(str::to_owned);
-        list.filter_map(text).collect()
-    };
-    let name = user.get("fullname").and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty());
+fn person(user: User) -> PlonePerson {
+    let groups = user.groups.0.map(|groups| groups.items).unwrap_or_default();
     PlonePerson {
-        name: name.map(str::to_owned),
-        roles: texts(user.get("roles"), None),
-        groups: texts(user.get("groups").and_then(|groups| groups.get("items")), Some("id")),
+        name: user.fullname.text(),
+        roles: user.roles.0.unwrap_or_default(),
+        groups: groups.into_iter().map(|group| group.id).collect(),
     }
 }
 
@@ -49,18 +44,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_is_read_with_roles_and_groups() {
-        let user = serde_json::json!({
+    fn a_user_is_read_with_roles_and_groups() {
+        let read = |json: serde_json::Value| person(serde_json::from_value(json).unwrap());
+        let clerk = read(serde_json::json!({
             "id": "clerk", "fullname": " Clara Clerk ", "roles": ["Member", "Reviewer"],
             "groups": {"items": [{"id": "AuthenticatedUsers", "title": "x"}, {"id": "registrars"}], "items_total": 2}
-        });
+        }));
         let expected = PlonePerson {
             name: Some("Clara Clerk".to_owned()),
             roles: vec!["Member".to_owned(), "Reviewer".to_owned()],
             groups: vec!["AuthenticatedUsers".to_owned(), "registrars".to_owned()],
         };
-        assert_eq!(person(&user), expected);
-        let nobody = person(&serde_json::json!({"fullname": "", "roles": null}));
+        assert_eq!(clerk, expected);
+        let nobody = read(serde_json::json!({"fullname": "", "roles": null}));
         assert_eq!(nobody, PlonePerson { name: None, roles: vec![], groups: vec![] });
     }
 }

@@ -1,6 +1,5 @@
-//! Requests of others, carried to Plone and back: through the same gate, on the same thread and connections, streaming
-//! both ways. What is in between is bounded, and so is the time in which nothing moves. Nothing is decompressed, followed
-//! or read.
+//! Forwarded requests: sent through the same limiter, on the same thread and connections as the hub's own calls, and streamed
+//! both ways. Buffers are bounded, and so is the time without progress. Nothing is decompressed, redirected or parsed.
 
 use std::cell::Cell;
 use std::io;
@@ -22,76 +21,76 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::plone::port::PloneError;
 use crate::plone::rest::client::PloneClient;
-use crate::plone::rest::gate::{CallOutcome, Pass};
-use crate::plone::rest::transport::{Making, Transport, ending, words_of};
+use crate::plone::rest::limiter::{CallOutcome, Permit};
+use crate::plone::rest::transport::{ClientOptions, Transport, ending, words_of};
 
-/// Pieces of a body between the two connections, each way; a piece is what one read brought, 8 to 64 KiB.
+/// Most buffered pieces of a body, each way. A piece is the result of one read, 8 to 64 KiB.
 pub const PIECES_MAX: usize = 32;
-/// How long a client may take to take or to send one more piece: longer than a phone is in a tunnel.
+/// Longest time without a piece from or to a client: longer than a phone is in a tunnel.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
-/// From when on a body must have moved at [`PACE_MIN`]: until then it may be slow for any reason.
+/// Time after which a body must have moved at [`PACE_MIN`] on average.
 const PACE_AFTER: Duration = Duration::from_secs(60);
-/// The slowest that a body may be, in bytes a second: slower, a few clients could take all of the pool for themselves.
+/// Slowest body, in bytes a second: with slower ones a few clients could occupy the whole pool.
 const PACE_MIN: u64 = 4 * 1024;
-/// How many times as long as a call of the hub's own the beginning of an answer may take: a page that Plone renders for
-/// the first time since it was started takes several seconds.
+/// Longest time until a response to a read begins, as a multiple of the timeout of the hub's own calls: the first page that
+/// Plone renders after its start takes several seconds.
 const READ_PATIENCE: u32 = 3;
-/// The same for a write: Plone works on what was uploaded.
+/// Longest time until a response to a write begins, as the same multiple: Plone processes what was uploaded.
 const WRITE_PATIENCE: u32 = 6;
 
-/// A piece of a body; none is its good end. When no end comes, the body broke off.
+/// A piece of a body; none marks its end. A body whose channel closes without the end mark is incomplete.
 pub type Piece = Option<Bytes>;
 
-/// A body on its way to Plone.
+/// The body of a forwarded request.
 #[derive(Debug)]
 pub struct Upload {
-    /// Its length, if it was announced.
+    /// Announced length.
     pub length: Option<u64>,
-    /// Its pieces, from a channel of [`PIECES_MAX`].
+    /// Pieces, from a channel of [`PIECES_MAX`].
     pub pieces: mpsc::Receiver<Piece>,
 }
 
-/// A request for Plone.
+/// A forwarded request.
 #[derive(Debug)]
 pub struct StreamCall {
-    /// The method.
+    /// Method.
     pub method: Method,
-    /// From the root of Plone's host, encoded, with its query.
+    /// Request target on Plone's host, encoded, with its query.
     pub target: String,
-    /// All its header fields but those of framing.
+    /// Header fields, except those of framing.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Its body.
+    /// Body.
     pub body: Option<Upload>,
-    /// Whether the hub does not know who sent it.
+    /// True when no user is signed in.
     pub is_visitors: bool,
 }
 
-/// What Plone answers.
+/// Plone's response to a forwarded request.
 #[derive(Debug)]
-pub struct StreamAnswer {
-    /// The status.
+pub struct StreamResponse {
+    /// Status.
     pub status: StatusCode,
-    /// All its header fields.
+    /// Header fields.
     pub headers: HeaderMap,
-    /// The pieces of its body.
+    /// Pieces of the body.
     pub body: mpsc::Receiver<Piece>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// It did not begin in time.
+    /// The response did not begin in time.
     #[error("Plone did not begin to answer in time")]
     Late,
-    /// The client broke its own request off.
+    /// The client ended its request before it was complete.
     #[error("the client broke off")]
     BrokenOff,
-    /// It could not be had.
+    /// Plone could not be asked, or did not answer.
     #[error(transparent)]
     Plone(#[from] PloneError),
 }
 
-/// Whether a body moves fast enough.
+/// Pace of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     begun: Instant,
@@ -99,13 +98,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Of a body that begins now.
+    /// Starts measuring a body that begins now.
     #[must_use]
     pub fn begin() -> Self {
         Self { begun: Instant::now(), bytes: 0 }
     }
 
-    /// Counts a piece; false when all of it came too slowly.
+    /// Counts a piece. Returns false when the body is too slow.
     pub fn moves(&mut self, bytes: usize) -> bool {
         self.bytes += bytes as u64;
         let elapsed = self.begun.elapsed();
@@ -114,119 +113,121 @@ impl Pace {
 }
 
 impl PloneClient {
-    /// The path of the site on Plone's host, such as `/Plone`.
+    /// Returns the path of the site on Plone's host, such as `/Plone`.
     #[must_use]
     pub fn site_path(&self) -> &str {
         crate::plone::rest::paths::path_of_url(&self.inner.options.url)
     }
 
-    /// The address of the site as the hub knows it, for finding it in answers: nobody else should see it.
+    /// Returns the address of the site as the hub knows it. Clients must not see it.
     #[must_use]
     pub fn site_url(&self) -> &str {
         &self.inner.options.url
     }
 
-    /// Carries a request to Plone. It has its place until the body of the answer has ended, in whatever way.
+    /// Forwards a request to Plone. It occupies its permits until the body of the response has ended, in whatever way.
     ///
     /// # Errors
-    /// When there is no answer.
-    pub async fn stream(&self, call: StreamCall) -> Result<StreamAnswer, StreamError> {
+    /// When there is no response.
+    pub async fn stream(&self, call: StreamCall) -> Result<StreamResponse, StreamError> {
         let transport = &self.inner.transport;
         let deadline = transport.deadline();
         let visitors = match call.is_visitors {
-            true => Some(self.visitors_place(deadline).await?),
+            true => Some(self.visitor_permit(deadline).await?),
             false => None,
         };
-        let share = self.share(deadline).await?;
-        let pass = transport.gate.enter(deadline).await?;
-        let (say, heard) = oneshot::channel();
+        let forwarded = self.forwarded_permit(deadline).await?;
+        let permit = transport.limiter.admit(deadline).await?;
+        let (reply, response) = oneshot::channel();
         let is_write = !call.method.is_safe();
         let patience = transport.timeout * if is_write { WRITE_PATIENCE } else { READ_PATIENCE };
         let host = transport.url.strip_suffix(self.site_path()).unwrap_or(&transport.url).to_owned();
-        let making = transport.making();
-        let carrier = Carrier { making, host, patience, pass, _share: share, _visitors: visitors };
-        transport.on_the_thread(move || drop(actix_rt::spawn(carrier.carry(call, say))))?;
-        heard.await.map_err(|_| ending())?
+        let clients = transport.client_options();
+        let transfer = Transfer { clients, host, patience, permit, _forwarded: forwarded, _visitors: visitors };
+        transport.spawn(move || drop(actix_rt::spawn(transfer.run(call, reply))))?;
+        response.await.map_err(|_| ending())?
     }
 
-    /// A place among the requests of visitors.
-    async fn visitors_place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
-        let Transport { visitors, visitors_waiting, gate, .. } = &self.inner.transport;
+    /// Takes a permit for a request of a visitor.
+    async fn visitor_permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
+        let Transport { visitors, visitors_waiting, limiter, .. } = &self.inner.transport;
         if let Ok(permit) = visitors.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        let _waiting = visitors_waiting.try_acquire().map_err(|_| gate.refused(CallOutcome::Busy))?;
+        let _waiting = visitors_waiting.try_acquire().map_err(|_| limiter.refuse_busy())?;
         self.wait_for(visitors, deadline).await
     }
 
-    /// A place among the requests of others.
-    async fn share(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
-        let share = &self.inner.transport.share;
-        match share.clone().try_acquire_owned() {
+    /// Takes a permit for a forwarded request.
+    async fn forwarded_permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
+        let forwarded = &self.inner.transport.forwarded;
+        match forwarded.clone().try_acquire_owned() {
             Ok(permit) => Ok(permit),
-            Err(_) => self.wait_for(share, deadline).await,
+            Err(_) => self.wait_for(forwarded, deadline).await,
         }
     }
 
-    async fn wait_for(&self, places: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
-        let gate = &self.inner.transport.gate;
-        let _place = gate.place()?;
-        let permit = timeout_at(deadline, places.clone().acquire_owned()).await;
-        permit.map_err(|_| gate.refused(CallOutcome::Busy))?.map_err(|_| ending())
+    async fn wait_for(&self, permits: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
+        let limiter = &self.inner.transport.limiter;
+        let _place = limiter.queue_place()?;
+        let permit = timeout_at(deadline, permits.clone().acquire_owned()).await;
+        permit.map_err(|_| limiter.refuse_busy())?.map_err(|_| ending())
     }
 }
 
-type Said = oneshot::Sender<Result<StreamAnswer, StreamError>>;
+type Reply = oneshot::Sender<Result<StreamResponse, StreamError>>;
 
-/// Carries one request, on the thread of calls.
-struct Carrier {
-    making: Making,
+/// One forwarded request, on the thread of calls.
+struct Transfer {
+    clients: ClientOptions,
     host: String,
+    /// Longest time without progress.
     patience: Duration,
-    pass: Pass,
-    _share: OwnedSemaphorePermit,
+    permit: Permit,
+    _forwarded: OwnedSemaphorePermit,
     _visitors: Option<OwnedSemaphorePermit>,
 }
 
-impl Carrier {
-    async fn carry(mut self, call: StreamCall, mut say: Said) {
+impl Transfer {
+    async fn run(mut self, call: StreamCall, mut reply: Reply) {
         let is_upload = call.body.is_some();
-        let answer = tokio::select! {
-            // Whoever asked is gone.
-            () = say.closed() => return,
-            answer = self.ask(call) => answer,
+        let response = tokio::select! {
+            // The client went away.
+            () = reply.closed() => return,
+            response = self.send(call) => response,
         };
-        let mut response = match answer {
+        let mut response = match response {
             Ok(response) => response,
             Err(error) => {
                 match &error {
-                    // Plone may refuse an upload by ending the connection: that is its sender's doing.
+                    // Plone may refuse an upload by ending the connection, which is no fault of Plone's.
                     StreamError::Plone(PloneError::Unavailable(_)) if !is_upload => {
-                        self.pass.failed(CallOutcome::Failed);
+                        self.permit.failed(CallOutcome::Failed);
                     }
-                    StreamError::Late | StreamError::Plone(PloneError::Unavailable(_)) => self.pass.late(),
+                    StreamError::Late | StreamError::Plone(PloneError::Unavailable(_)) => self.permit.late(),
                     StreamError::Plone(_) | StreamError::BrokenOff => {}
                 }
-                // Whoever asked may be gone: then nobody needs to know.
-                drop(say.send(Err(error)));
+                // The client may be gone.
+                drop(reply.send(Err(error)));
                 return;
             }
         };
         let status = response.status();
         if [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT].contains(&status) {
-            self.pass.failed(CallOutcome::Failed);
+            self.permit.failed(CallOutcome::Failed);
         } else {
-            self.pass.answered();
+            self.permit.answered();
         }
         let (pieces, body) = mpsc::channel(PIECES_MAX);
-        if say.send(Ok(StreamAnswer { status, headers: response.headers().clone(), body })).is_ok() {
-            self.bring(&mut response, &pieces).await;
+        if reply.send(Ok(StreamResponse { status, headers: response.headers().clone(), body })).is_ok() {
+            self.download(&mut response, &pieces).await;
         }
     }
 
-    /// The answer's head. What can be asked twice is asked once more on a connection of its own.
-    async fn ask(&self, call: StreamCall) -> Result<ClientResponse, StreamError> {
-        let (pooled, fresh) = self.making.clients();
+    /// Sends the request and waits for the head of the response. A safe request is sent once more, on a connection of its
+    /// own, when the first one failed.
+    async fn send(&self, call: StreamCall) -> Result<ClientResponse, StreamError> {
+        let (pooled, fresh) = self.clients.clients();
         let progress = Rc::new(Cell::new(Instant::now()));
         let StreamCall { method, target, headers, body, .. } = call;
         let request = |client: &Client| {
@@ -251,7 +252,7 @@ impl Carrier {
         }
     }
 
-    /// Waits for an answer as long as anything moves.
+    /// Waits for the head of a response as long as the request makes progress.
     async fn in_time(
         &self,
         sent: impl Future<Output = Result<ClientResponse, SendRequestError>>,
@@ -264,7 +265,7 @@ impl Carrier {
                 answer = &mut sent => return answer.map_err(|error| match error {
                     SendRequestError::Body(_) => StreamError::BrokenOff,
                     SendRequestError::Url(_) | SendRequestError::Http(_) => {
-                        PloneError::Refused("the address cannot be asked for".to_owned()).into()
+                        PloneError::Refused("the address cannot be requested".to_owned()).into()
                     }
                     error => PloneError::Unavailable(words_of(&error)).into(),
                 }),
@@ -277,8 +278,8 @@ impl Carrier {
         }
     }
 
-    /// Brings the body, up to its end, or as far as it gets: then the other side misses the end.
-    async fn bring(&self, response: &mut ClientResponse, pieces: &mpsc::Sender<Piece>) {
+    /// Passes the body on. When it is incomplete, too slow or its reader too slow, the end mark is missing.
+    async fn download(&self, response: &mut ClientResponse, pieces: &mpsc::Sender<Piece>) {
         let mut pace = Pace::begin();
         loop {
             let piece = tokio::select! {
@@ -299,7 +300,7 @@ impl Carrier {
     }
 }
 
-/// An upload as awc sends it.
+/// The body of a forwarded request, as awc sends it.
 struct UploadBody {
     size: BodySize,
     pieces: mpsc::Receiver<Piece>,

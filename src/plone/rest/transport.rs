@@ -1,7 +1,7 @@
-//! JSON calls to Plone: through the gate, on one thread of their own, with one deadline for all of it.
+//! Transport of calls to Plone: through the limiter, on one thread of their own, each with one deadline.
 //!
-//! `awc::Client` stays on its thread; one thread for all of the hub makes its pool the pool, whoever asks. Plone answers
-//! a few hundred requests a second at the most, which is little for it.
+//! `awc::Client` is not `Send`. One thread for the whole hub makes its pool the only one; Plone answers a few hundred
+//! requests a second at most, which one thread carries easily.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -19,19 +19,20 @@ use awc::{Client, ClientBuilder, Connector};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::plone::port::PloneError;
-use crate::plone::rest::gate::{CallOutcome, Gate, Pass, PoolStats};
-use crate::plone::rest::wire::Wire;
+use crate::plone::rest::connection::PloneConnection;
+use crate::plone::rest::limiter::{CallOutcome, Limiter, Permit, PoolStats};
 
-/// The longest answer that is taken: a page of [`crate::plone::port::PAGE_LEN`] hits is 60 KiB, a roster of 1,000
-/// people 60 KiB, the longest news item that anybody wrote less than this.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long an idle connection is kept: well under waitress' own 120 s, so that it is rarely Plone that ends it.
+/// Longest response that is read: a page of [`crate::plone::port::PAGE_LEN`] hits and a roster of 1,000 people are 60 KiB
+/// each, and a news item is shorter than this.
+const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long an idle connection is kept: well below the 120 s of waitress, so that Plone rarely ends it.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// How the hub calls itself.
+/// The hub's user agent.
 pub(super) const AGENT: &str = concat!("EduHub/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -40,12 +41,12 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
-    /// From the site's root, encoded, with its query.
+    /// Path from the site's root, encoded, with its query.
     pub(super) path: String,
-    /// JSON.
+    /// JSON body.
     pub(super) body: Option<Bytes>,
     pub(super) token: Option<Arc<SecretString>>,
-    /// What is asked for.
+    /// Accepted media types.
     pub(super) accept: &'static str,
 }
 
@@ -54,34 +55,39 @@ impl Call {
         Self { method: Method::GET, path: path.into(), body: None, token: None, accept: JSON }
     }
 
-    pub(super) fn new(method: Method, path: impl Into<String>, body: &serde_json::Value) -> Self {
-        Self { method, path: path.into(), body: Some(body.to_string().into()), token: None, accept: JSON }
+    /// Creates a call with a JSON body.
+    ///
+    /// # Errors
+    /// When the body has no JSON, which the hub's own types never cause.
+    pub(super) fn json(method: Method, path: impl Into<String>, body: &impl Serialize) -> Result<Self, PloneError> {
+        let body = serde_json::to_vec(body).map_err(|error| PloneError::Refused(error.to_string()))?;
+        Ok(Self { method, path: path.into(), body: Some(body.into()), token: None, accept: JSON })
     }
 
-    /// Whether doing it twice is as good as doing it once. The hub's PATCHes write absolute values.
+    /// Returns true when the call may be sent twice. The hub's PATCHes write absolute values.
     fn is_idempotent(&self) -> bool {
         [Method::GET, Method::PATCH].contains(&self.method)
     }
 }
 
-/// An answer, whole. Whoever reads it says whether it could be read.
+/// A complete response. The reader records on the permit whether it could be read.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct RawResponse {
     pub(super) status: u16,
     pub(super) body: Bytes,
-    /// The cookie in which Plone's pages carry messages to whoever signs in.
+    /// The cookie in which Plone's pages carry messages to a user who signs in.
     pub(super) messages: Option<String>,
-    pub(super) pass: Pass,
+    pub(super) permit: Permit,
 }
 
-/// What came: the status, the messages and the body.
+/// Status, messages and body of a response.
 type Received = (u16, Option<String>, Bytes);
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(super) struct Failure {
     outcome: CallOutcome,
-    /// In words for the log; no address.
+    /// Words for the log, without an address.
     words: String,
 }
 
@@ -91,45 +97,45 @@ impl Failure {
     }
 }
 
-/// The two clients of the thread.
-struct Clients {
-    /// Keeps connections.
+/// The HTTP clients of the thread.
+struct HttpClients {
+    /// Reuses connections.
     pooled: Client,
-    /// Connects anew for each request: for what must not meet a connection that Plone is just closing.
+    /// Opens a connection for each request, for calls that must not meet a connection that Plone is just closing.
     fresh: Client,
 }
 
 thread_local! {
-    static CLIENTS: OnceCell<Clients> = const { OnceCell::new() };
+    static CLIENTS: OnceCell<HttpClients> = const { OnceCell::new() };
 }
 
-/// See the [module](self).
+/// The transport. See the [module](self).
 pub(super) struct Transport {
-    pub(super) gate: Arc<Gate>,
+    pub(super) limiter: Arc<Limiter>,
     pub(super) url: Arc<str>,
     pool_size: usize,
     pub(super) timeout: Duration,
-    /// Places for requests of others: some of the pool is always left to the hub itself.
-    pub(super) share: Arc<Semaphore>,
-    /// Those of them that visitors may take: some are always left to whoever the hub knows.
+    /// Permits for forwarded requests: part of the pool is always left to the hub itself.
+    pub(super) forwarded: Arc<Semaphore>,
+    /// Permits for forwarded requests of visitors: part of those is always left to signed-in users.
     pub(super) visitors: Arc<Semaphore>,
-    /// Visitors who may wait for a place: they never take all of the queue.
+    /// Places for visitors who wait: they never take the whole queue.
     pub(super) visitors_waiting: Semaphore,
     thread: ArbiterHandle,
     connections: Arc<AtomicUsize>,
 }
 
 impl Transport {
-    /// Needs a running actix system, whose end ends the thread.
+    /// Starts the thread. Needs a running actix system, whose end ends the thread.
     pub(super) fn start(url: &str, pool_size: usize, queue_max: usize, timeout: Duration) -> Self {
-        let share = less_a_quarter(pool_size);
+        let forwarded = less_a_quarter(pool_size);
         Self {
-            gate: Arc::new(Gate::new(pool_size, queue_max)),
+            limiter: Arc::new(Limiter::new(pool_size, queue_max)),
             url: url.into(),
             pool_size,
             timeout,
-            share: Arc::new(Semaphore::new(share)),
-            visitors: Arc::new(Semaphore::new(less_a_quarter(share))),
+            forwarded: Arc::new(Semaphore::new(forwarded)),
+            visitors: Arc::new(Semaphore::new(less_a_quarter(forwarded))),
             visitors_waiting: Semaphore::new(less_a_quarter(queue_max)),
             thread: Arbiter::new().handle(),
             connections: Arc::default(),
@@ -137,39 +143,45 @@ impl Transport {
     }
 
     pub(super) fn stats(&self) -> PoolStats {
-        self.gate.stats(self.connections.load(Relaxed))
+        self.limiter.stats(self.connections.load(Relaxed))
     }
 
-    /// When a call that begins now must have ended.
+    /// Returns the deadline of a call that begins now.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
-    /// Sends a call once it may pass, and again on another connection when that can do no harm. Once sent it runs to
-    /// its end, whoever waits: Plone works through it anyway, and its place is taken as long.
-    pub(super) async fn send(&self, call: Call, deadline: Instant) -> Result<Answer, PloneError> {
-        let pass = self.gate.enter(deadline).await?;
-        let (say, heard) = oneshot::channel();
-        let (making, url) = (self.making(), self.url.clone());
+    /// Sends a call once it is admitted, and once more on another connection if it is idempotent. A call in flight runs to
+    /// its end even when its caller goes away: Plone works through it anyway, and it occupies its permit as long.
+    ///
+    /// # Errors
+    /// When it is not admitted, or there is no complete response in time.
+    pub(super) async fn send(&self, call: Call, deadline: Instant) -> Result<RawResponse, PloneError> {
+        let permit = self.limiter.admit(deadline).await?;
+        let (reply, response) = oneshot::channel();
+        let (options, url) = (self.client_options(), self.url.clone());
         let job = move || {
             actix_rt::spawn(async move {
-                let result = run(&making, &url, &call, deadline, pass).await;
-                if let Err(Ok(mut unheard)) = say.send(result) {
-                    unheard.pass.answered();
+                let result = run(&options, &url, &call, deadline, permit).await;
+                if let Err(Ok(mut unread)) = reply.send(result) {
+                    unread.permit.answered();
                 }
             });
         };
-        self.on_the_thread(job)?;
-        heard.await.map_err(|_| ending())?.map_err(PloneError::Unavailable)
+        self.spawn(job)?;
+        response.await.map_err(|_| ending())?.map_err(PloneError::Unavailable)
     }
 
-    /// Runs something on the thread of calls.
-    pub(super) fn on_the_thread(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PloneError> {
+    /// Runs `job` on the thread of calls.
+    ///
+    /// # Errors
+    /// When the hub is ending.
+    pub(super) fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PloneError> {
         if self.thread.spawn_fn(job) { Ok(()) } else { Err(ending()) }
     }
 
-    pub(super) fn making(&self) -> Making {
-        Making { pool_size: self.pool_size, timeout: self.timeout, connections: self.connections.clone() }
+    pub(super) fn client_options(&self) -> ClientOptions {
+        ClientOptions { pool_size: self.pool_size, timeout: self.timeout, connections: self.connections.clone() }
     }
 }
 
@@ -179,40 +191,42 @@ impl Drop for Transport {
     }
 }
 
-/// What others may take of so many places: one at the least, and never all where there are several.
+/// Returns three quarters of `places`: at least one, and less than all where there are several.
 fn less_a_quarter(places: usize) -> usize {
     places.saturating_sub(places.div_ceil(4)).max(1)
 }
 
-/// The hub is ending, and its thread of calls has ended already.
+/// The error when the thread of calls has ended with the hub.
 pub(super) fn ending() -> PloneError {
     PloneError::Unavailable("the hub is ending".to_owned())
 }
 
-/// What the thread's clients are made from.
-pub(super) struct Making {
+/// Options of the thread's HTTP clients.
+pub(super) struct ClientOptions {
     pool_size: usize,
     timeout: Duration,
     connections: Arc<AtomicUsize>,
 }
 
-impl Making {
-    /// The thread's clients: one that keeps connections, and one that connects anew for each request.
+impl ClientOptions {
+    /// Returns the thread's clients: one that reuses connections, and one that opens a connection for each request.
     pub(super) fn clients(&self) -> (Client, Client) {
         CLIENTS.with(|made| {
-            let clients = made.get_or_init(|| Clients { pooled: self.client(), fresh: self.client() });
+            let clients = made.get_or_init(|| HttpClients { pooled: self.client(), fresh: self.client() });
             (clients.pooled.clone(), clients.fresh.clone())
         })
     }
 
-    /// A client without awc's own ideas of time, redirects and headers: the deadline is ours, a redirect is an answer.
+    /// Creates a client without awc's own timeout, redirects and default headers: calls have deadlines, and a redirect is a
+    /// response.
     fn client(&self) -> Client {
         let open = self.connections.clone();
         let connect = move |info: ConnectInfo<Uri>| {
             let open = open.clone();
             async move {
-                let wire = Wire::connect(info.hostname(), info.port(), open).await.map_err(ConnectError::Io)?;
-                Ok::<_, ConnectError>(Connection::new(info.request().clone(), wire))
+                let connection =
+                    PloneConnection::connect(info.hostname(), info.port(), open).await.map_err(ConnectError::Io)?;
+                Ok::<_, ConnectError>(Connection::new(info.request().clone(), connection))
             }
         };
         let connector = Connector::new()
@@ -224,15 +238,23 @@ impl Making {
     }
 }
 
-/// A call on the thread of calls, up to its deadline; the error is why there is no answer.
-async fn run(making: &Making, url: &str, call: &Call, deadline: Instant, mut pass: Pass) -> Result<Answer, String> {
-    let (pooled, fresh) = making.clients();
+/// Performs a call up to its deadline. The error says why there is no response.
+async fn run(
+    options: &ClientOptions,
+    url: &str,
+    call: &Call,
+    deadline: Instant,
+    mut permit: Permit,
+) -> Result<RawResponse, String> {
+    let (pooled, fresh) = options.clients();
     let failed = match timeout_at(deadline, exchange(&pooled, &fresh, url, call)).await {
-        Ok(Ok((status, messages, body))) => return Ok(Answer { status, body, messages, pass }),
+        Ok(Ok((status, messages, body))) => return Ok(RawResponse { status, body, messages, permit }),
         Ok(Err(failure)) => failure,
-        Err(_) => Failure { outcome: CallOutcome::TimedOut, words: "there was no whole answer in time".to_owned() },
+        Err(_) => {
+            Failure { outcome: CallOutcome::TimedOut, words: "there was no complete response in time".to_owned() }
+        }
     };
-    pass.failed(failed.outcome);
+    permit.failed(failed.outcome);
     Err(failed.words)
 }
 
@@ -242,7 +264,7 @@ async fn exchange(pooled: &Client, fresh: &Client, url: &str, call: &Call) -> Re
     }
     match attempt(pooled, false, url, call).await {
         Err(failure) => {
-            log::debug!("a call of Plone failed ({}), and is tried once more", failure.words);
+            log::debug!("a call to Plone failed ({}) and is tried once more", failure.words);
             attempt(fresh, true, url, call).await
         }
         done => done,
@@ -258,7 +280,7 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
         request = request.insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
     }
     if call.method == Method::PATCH {
-        // Plain, it is answered 204 with `Connection: close`.
+        // Without it, Plone answers 204 with `Connection: close`.
         request = request.insert_header((PREFER, "return=representation"));
     }
     if is_last {
@@ -271,9 +293,9 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
     let mut response = sent.await.map_err(|error| Failure::new(words_of(&error)))?;
     let mut body = BytesMut::new();
     while let Some(chunk) = response.next().await {
-        let chunk = chunk.map_err(|error| Failure::new(format!("the answer breaks off: {error}")))?;
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Failure::new("the answer is longer than any that is taken"));
+        let chunk = chunk.map_err(|error| Failure::new(format!("the response is incomplete: {error}")))?;
+        if body.len() + chunk.len() > RESPONSE_BYTES_MAX {
+            return Err(Failure::new("the response is too long"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -283,7 +305,7 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
     Ok((response.status().as_u16(), messages, body.freeze()))
 }
 
-/// What happened, without an address.
+/// Describes an error without an address.
 pub(super) fn words_of(error: &SendRequestError) -> String {
     match error {
         SendRequestError::Connect(AwcConnectError::Io(error)) => format!("no connection: {error}"),
@@ -291,7 +313,7 @@ pub(super) fn words_of(error: &SendRequestError) -> String {
         SendRequestError::Connect(AwcConnectError::Disconnected) => "the connection ended".to_owned(),
         SendRequestError::Connect(_) => "no connection: the name is not known".to_owned(),
         SendRequestError::Send(error) => format!("the connection broke: {error}"),
-        SendRequestError::Response(error) => format!("the answer cannot be read: {error}"),
+        SendRequestError::Response(error) => format!("the response cannot be read: {error}"),
         _ => "the request could not be sent".to_owned(),
     }
 }

@@ -1,19 +1,42 @@
-//! The values of fields: as Plone has them, in JSON, and in the one form in which the hub compares them.
+//! Values of an item's fields: read from Plone's JSON into the form in which the hub compares them, and written back.
 
-use serde_json::{Value, json};
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Number, Value, json};
 
 use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::plone::rest::html;
 use crate::plone::rest::options::PloneOptions;
+use crate::plone::rest::responses::RichText;
 
-/// Every mapped field that an item has. A field that the type does not have, or that the asker may not read, is absent.
-pub(super) fn read(options: &PloneOptions, item: &Value) -> Fields {
-    let of = |field: SectionField| Some((field, value(field, item.get(options.field_name(field))?)));
-    SectionField::ALL.iter().copied().filter_map(of).collect()
+/// The value of a field. A college's type may keep a field as any kind, so every kind is read.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum PloneValue {
+    Empty(()),
+    Flag(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<PloneValue>),
+    RichText(RichText),
+    /// A choice of a vocabulary.
+    Choice {
+        token: Option<Box<PloneValue>>,
+        title: Option<Box<PloneValue>>,
+    },
+    Other(IgnoredAny),
 }
 
-/// Fields as Plone takes them.
-pub(super) fn written(options: &PloneOptions, fields: &Fields) -> serde_json::Map<String, Value> {
+/// Reads every mapped field of an item. A field that the type lacks, or that the viewer may not read, is absent.
+pub(super) fn read(options: &PloneOptions, item: &HashMap<String, PloneValue>) -> Fields {
+    let read = |field: SectionField| Some((field, value(field, item.get(options.field_name(field))?)));
+    SectionField::ALL.iter().copied().filter_map(read).collect()
+}
+
+/// Returns fields in the JSON that Plone accepts, under the names of the college's type.
+pub(super) fn written(options: &PloneOptions, fields: &Fields) -> Map<String, Value> {
     fields.iter().map(|(field, value)| (options.field_name(*field).to_owned(), json_of(*field, value))).collect()
 }
 
@@ -31,21 +54,21 @@ fn json_of(field: SectionField, value: &FieldValue) -> Value {
     }
 }
 
-/// A value in the hub's form. What cannot be the field's kind stays text, so that it shows as what it is.
-fn value(field: SectionField, json: &Value) -> FieldValue {
+/// Converts a value. What cannot be the field's kind stays text, so that it is compared and shown as what it is.
+fn value(field: SectionField, value: &PloneValue) -> FieldValue {
     use SectionField as F;
     match field {
-        F::Credits => number(json, 3),
-        F::Capacity | F::WaitlistCapacity | F::SeatsTaken | F::Waitlisted => number(json, 0),
-        F::Roster => FieldValue::Lines(lines(&text(json))),
-        F::Meetings => of_text(lines(&text(json)).join("\n")),
+        F::Credits => number(value, 3),
+        F::Capacity | F::WaitlistCapacity | F::SeatsTaken | F::Waitlisted => number(value, 0),
+        F::Roster => FieldValue::Lines(lines(&text(value))),
+        F::Meetings => text_or_nothing(lines(&text(value)).join("\n")),
         F::Title | F::Term | F::Crn | F::Course | F::Component | F::Section | F::Instructor => {
-            of_text(text(json).split_whitespace().collect::<Vec<_>>().join(" "))
+            text_or_nothing(text(value).split_whitespace().collect::<Vec<_>>().join(" "))
         }
     }
 }
 
-fn of_text(text: String) -> FieldValue {
+fn text_or_nothing(text: String) -> FieldValue {
     if text.is_empty() { FieldValue::Nothing } else { FieldValue::Text(text) }
 }
 
@@ -53,16 +76,16 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// A number with this many decimals kept.
-fn number(json: &Value, decimals: u32) -> FieldValue {
-    let text = text(json);
+/// Converts a number and keeps this many decimals, so that `1.5` with three becomes 1,500.
+fn number(value: &PloneValue, decimals: u32) -> FieldValue {
+    let text = text(value);
     match decimal(text.trim(), decimals) {
         Some(number) => FieldValue::Number(number),
-        None => of_text(text.trim().to_owned()),
+        None => text_or_nothing(text.trim().to_owned()),
     }
 }
 
-/// Reads `12`, `4.0`, `1.5`; further decimals must be zero.
+/// Parses `12`, `4.0`, `1.5`; decimals that are not kept must be zero.
 fn decimal(text: &str, decimals: u32) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let fraction = fraction.trim_end_matches('0');
@@ -77,23 +100,19 @@ fn decimal(text: &str, decimals: u32) -> Option<i64> {
     whole.checked_add(if is_negative { -fraction } else { fraction })
 }
 
-/// The text of a value: a choice's token, rich text without its HTML, a list one entry a line.
-fn text(json: &Value) -> String {
-    match json {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(yes) => yes.to_string(),
-        Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join("\n"),
-        Value::Object(object) => {
-            let data = object.get("data").and_then(Value::as_str);
-            let is_html = object.get("content-type").and_then(Value::as_str).is_none_or(|t| t.contains("html"));
-            match data {
-                Some(data) if is_html => html::plain(data),
-                Some(data) => data.to_owned(),
-                None => object.get("token").or_else(|| object.get("title")).map(text).unwrap_or_default(),
-            }
+/// Returns the text of a value: the token of a choice, rich text without its HTML, a list with one entry a line.
+fn text(value: &PloneValue) -> String {
+    match value {
+        PloneValue::Empty(()) | PloneValue::Other(_) => String::new(),
+        PloneValue::Text(text) => text.clone(),
+        PloneValue::Number(number) => number.to_string(),
+        PloneValue::Flag(flag) => flag.to_string(),
+        PloneValue::List(list) => list.iter().map(text).collect::<Vec<_>>().join("\n"),
+        PloneValue::RichText(RichText { data, content_type }) => {
+            let is_html = content_type.0.as_ref().is_none_or(|media_type| media_type.contains("html"));
+            if is_html { html::plain(data) } else { data.clone() }
         }
+        PloneValue::Choice { token, title } => token.as_ref().or(title.as_ref()).map(|v| text(v)).unwrap_or_default(),
     }
 }
 
@@ -107,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_one_form_whatever_the_type_calls_them() {
+    fn values_have_one_form_whatever_kind_the_type_uses() {
         let rich = json!({"data": "<p>MWF 09:30-10:50<br/>TR 1</p>", "content-type": "text/html", "encoding": "utf-8"});
         let plain = json!({"data": " MWF \r\n\r\n TR ", "content-type": "text/plain"});
         let table = [
@@ -122,9 +141,12 @@ mod tests {
             (SectionField::Capacity, json!("many"), text_of("many")),
             (SectionField::Capacity, json!(""), Nothing),
             (SectionField::SeatsTaken, json!(0), Number(0)),
+            (SectionField::SeatsTaken, json!(true), text_of("true")),
             (SectionField::Title, json!("  Financial \n Accounting "), text_of("Financial Accounting")),
             (SectionField::Instructor, json!("   "), Nothing),
             (SectionField::Component, json!({"title": "Lecture", "token": "lecture"}), text_of("lecture")),
+            (SectionField::Component, json!({"title": "Lecture"}), text_of("Lecture")),
+            (SectionField::Component, json!({}), Nothing),
             (SectionField::Meetings, rich, text_of("MWF 09:30-10:50\nTR 1")),
             (SectionField::Meetings, plain, text_of("MWF\nTR")),
             (SectionField::Meetings, json!("MWF 1\r\nTR 2\r\n"), text_of("MWF 1\nTR 2")),
@@ -138,12 +160,13 @@ mod tests {
             (SectionField::Crn, json!(30001), text_of("30001")),
         ];
         for (field, json, expected) in table {
-            assert_eq!(value(field, &json), expected, "{field:?} {json}");
+            let read = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(value(field, &read), expected, "{field:?} {json}");
         }
     }
 
     #[test]
-    fn what_is_written_is_read_back_as_the_same() {
+    fn written_values_read_back_as_the_same() {
         let options = PloneOptions {
             fields: [(SectionField::Capacity, "max_seats".to_owned())].into(),
             ..PloneOptions::fixture()
@@ -160,6 +183,6 @@ mod tests {
         assert_eq!(json["max_seats"], 30);
         assert_eq!(json["credits"], 1.5);
         assert_eq!(json["instructor"], Value::Null);
-        assert_eq!(read(&options, &json), fields, "and no field that is not there");
+        assert_eq!(read(&options, &serde_json::from_value(json).unwrap()), fields, "and no field that is absent");
     }
 }

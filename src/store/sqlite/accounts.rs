@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
-use crate::store::accounts::{Account, AccountStore, Person, User, UserFilter, UserPage, UserSource};
+use crate::store::accounts::{Account, AccountStore, Person, User, UserFilter, UserPage};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::open::{OpenError, open_existing};
@@ -68,7 +68,7 @@ fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
         username: user_at(row, 0)?,
         name: row.get(1)?,
         role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
-        source: UserSource::parse(&source).ok_or_else(|| unreadable(3, "not a source"))?,
+        source: source.parse().map_err(|_| unreadable(3, "not a source"))?,
         last_seen: maybe_time_at(row, 4)?,
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use enum_map::EnumMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::ids::UserName;
@@ -94,7 +95,8 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
         .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
         .collect::<rusqlite::Result<Arc<[_]>>>()?;
     receipts.reach = Reach { everyone, roles, users };
-    let [one, two, three] = Role::ALL.map(|role| if roles & role.bit() != 0 { role.as_str() } else { "" });
+    let [one, two, three] =
+        EnumMap::from_fn(|role: Role| if roles & role.bit() != 0 { role.as_str() } else { "" }).into_array();
     let mut reached = tx.prepare_cached(REACHED)?;
     for receipt in reached.query_map(params![id, everyone, one, two, three], receipt_at)? {
         let receipt = receipt?;

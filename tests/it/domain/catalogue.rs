@@ -6,7 +6,7 @@ use eduhub::domain::command::{Command, SectionEdit};
 use eduhub::domain::outcome::{ImportTally, Outcome};
 use eduhub::domain::section::{Credits, Section, SectionStatus};
 
-use crate::college::{Make, Office, capacity, crn, heard, section, status};
+use crate::college::{FieldChange, Make, Office, capacity, changes_of_each_field, crn, heard, section, status};
 use eduhub::domain::view::TermView;
 
 /// Returns an edit of a section based on its present state.
@@ -42,6 +42,40 @@ fn edits_create_update_and_skip_sections() {
     assert_eq!(answer, Outcome::Imported(ImportTally { created: 1, updated: 1, unchanged: 1 }));
     assert_eq!((office.numbers("OTHER")[0], office.numbers("NEW")[3]), (7, 4));
     assert_eq!(office.state("OTHER").section.title.as_deref(), Some("Knots"));
+}
+
+#[test]
+fn a_pull_takes_over_each_field_that_it_changes() {
+    let withdrawn: (_, FieldChange) = ("withdrawn", |s, _| s.withdrawn = true);
+    for (field, change) in changes_of_each_field().into_iter().chain([withdrawn]) {
+        let mut office = Office::of([section("X")]);
+        let edit = edit(&office, "X", |s| change(s, 1));
+        let outcome = office.ask(&put([edit.clone()]));
+        assert_eq!(outcome, Outcome::Imported(ImportTally { updated: 1, ..ImportTally::default() }), "{field}");
+        assert_eq!(*office.state("X").section, *edit.wanted, "{field}");
+    }
+}
+
+#[test]
+fn a_pull_overwrites_no_field_that_changed_meanwhile() {
+    for (field, change) in changes_of_each_field() {
+        let mut office = Office::of([section("X")]);
+        let edit = edit(&office, "X", |s| change(s, 1));
+        let meanwhile = section("X").with(|s| change(s, 2));
+        office.import(false, vec![(meanwhile, None)]);
+        let outcome = office.ask(&put([edit]));
+        assert_eq!(outcome, Outcome::Imported(ImportTally { unchanged: 1, ..ImportTally::default() }), "{field}");
+        assert_eq!(*office.state("X").section, *section("X").with(|s| change(s, 2)).0.section, "{field}");
+    }
+}
+
+#[test]
+fn a_pull_leaves_the_status_to_staff() {
+    let mut office = Office::of([section("X")]);
+    let edit = edit(&office, "X", |s| s.status = SectionStatus::Cancelled);
+    let outcome = office.ask(&put([edit]));
+    assert_eq!(outcome, Outcome::Imported(ImportTally { unchanged: 1, ..ImportTally::default() }));
+    assert_eq!(office.state("X").section.status, SectionStatus::Open);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use eduhub::domain::outcome::{ImportTally, Outcome};
 use eduhub::domain::section::{Credits, SectionStatus};
 
-use crate::college::{Office, heard, monday, patch, section, status, window};
+use crate::college::{Office, changes_of_each_field, heard, monday, patch, section, status, window};
 
 /// Returns the students enrolled and waitlisted outside the hub.
 fn outside(office: &Office, of: &str) -> (u32, u32) {
@@ -107,6 +107,16 @@ fn an_import_keeps_seats_sections_and_the_status_set_by_staff() {
     assert_eq!(office.numbers("X"), [0, 2, 0, 0]);
     assert_eq!(office.numbers("KEPT"), [1, 0, 0, 1]);
     assert_eq!((office.state("OFF").section.status, office.numbers("OFF")[0]), (SectionStatus::Closed, 7));
+}
+
+#[test]
+fn an_import_takes_over_each_field_of_the_file() {
+    for (field, change) in changes_of_each_field() {
+        let mut office = Office::of([section("X")]);
+        let decision = office.import(false, vec![(section("X").with(|s| change(s, 1)), None)]);
+        assert_eq!(tally(&decision.answer), ImportTally { updated: 1, ..ImportTally::default() }, "{field}");
+        assert_eq!(*office.state("X").section, *section("X").with(|s| change(s, 1)).0.section, "{field}");
+    }
 }
 
 #[test]

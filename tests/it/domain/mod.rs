@@ -4,6 +4,8 @@ mod catalogue;
 mod changes;
 mod drops;
 mod imports;
+mod names;
 mod refusals;
+mod rules;
 mod several;
 mod waitlist;

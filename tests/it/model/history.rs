@@ -12,7 +12,7 @@ use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::college::{crn, minute, section, user};
+use crate::college::{crn, id, minute, section, user};
 
 /// Sections of an import file, with the totals that it gives.
 pub(crate) type File = Vec<(SectionState, Option<(u32, u32)>)>;
@@ -71,12 +71,22 @@ fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
     let course = proptest::sample::select(&["MATH 1", "CHEM 1", "ART 1", "LAW 1"][..]);
     let component = prop_oneof![3 => Just("lecture"), 1 => Just("lab")];
     let credits = proptest::sample::select(&[0u32, 1_000, 3_000, 3_000, 4_500][..]);
-    (course, component, credits, vec(any_meeting(), 0..=2), 0u32..3, 0u32..4).prop_map(
-        move |(course, component, credits, meetings, seats, line)| {
+    let numbers = (0u32..3, 0u32..4, proptest::array::uniform7(0usize..3));
+    (course, component, credits, vec(any_meeting(), 0..=2), numbers).prop_map(
+        move |(course, component, credits, meetings, (seats, line, others))| {
             let mut made = section(number).course(course).component(component).seats(seats).line(line).0;
             let definition = Arc::make_mut(&mut made.section);
             definition.credits = Credits(credits);
             definition.meetings = meetings;
+            // What no rule reads yet.
+            let text = |at: usize| (others[at] > 0).then(|| others[at].to_string().into());
+            definition.section = text(0);
+            definition.title = text(1);
+            definition.instructor = text(2);
+            definition.method = text(3);
+            definition.campus = text(4);
+            definition.linked = CRNS[..others[5]].iter().map(|number| id(number)).collect();
+            definition.prerequisites = CRNS[..others[6]].iter().map(|number| format!("ART {number}").into()).collect();
             made
         },
     )

@@ -65,6 +65,9 @@ fn play(history: History) {
         assert_eq!(words::answer_in_words(&decision.answer), expected.answer, "the answer to {at}");
         assert_eq!(heard(&decision.changes.notices), expected.heard, "the notices of {at}");
         assert_eq!(everything(&office.book), naive.everything(), "the contents after {at}");
+        for section in office.book.sections().map(|state| &*state.section) {
+            assert_eq!(Some(section), naive.definition(section.id.crn.as_str()), "the definition after {at}");
+        }
         kept.keep(&decision.changes);
         hold_the_promises(&before, &office.book, &decision, &command, office.now);
         assert!(contents(&office.book) == contents(&kept.book()), "memory and records differ after {at}");

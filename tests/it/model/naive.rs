@@ -113,6 +113,10 @@ impl Naive {
     fn class(&self, crn: &str) -> Option<&Class> {
         self.classes.iter().find(|c| c.section.id.crn.as_str() == crn)
     }
+    /// How a section should be defined.
+    pub(crate) fn definition(&self, crn: &str) -> Option<&Section> {
+        self.class(crn).map(|class| &class.section)
+    }
     fn held(&self, who: &str, crn: &str) -> Option<&Held> {
         self.people.iter().find(|h| h.who == who && h.crn == crn)
     }
@@ -179,7 +183,7 @@ impl Naive {
             return self.state(who, crn, false);
         }
         if !self.open_now() {
-            return format!("registration_closed {:?} {:?}", self.opens, self.closes);
+            return format!("registration_closed {:?} {:?} at {}", self.opens, self.closes, self.now);
         }
         match class.section.status {
             SectionStatus::Cancelled => return "section_cancelled".to_owned(),
@@ -322,6 +326,13 @@ impl Naive {
                 pull(&mut is.credits, &was.credits, &to.credits);
                 pull(&mut is.meetings, &was.meetings, &to.meetings);
                 pull(&mut is.component, &was.component, &to.component);
+                pull(&mut is.section, &was.section, &to.section);
+                pull(&mut is.title, &was.title, &to.title);
+                pull(&mut is.instructor, &was.instructor, &to.instructor);
+                pull(&mut is.method, &was.method, &to.method);
+                pull(&mut is.campus, &was.campus, &to.campus);
+                pull(&mut is.linked, &was.linked, &to.linked);
+                pull(&mut is.prerequisites, &was.prerequisites, &to.prerequisites);
                 pull(&mut is.capacity, &was.capacity, &to.capacity);
                 pull(&mut is.waitlist_capacity, &was.waitlist_capacity, &to.waitlist_capacity);
                 pull(&mut is.withdrawn, &was.withdrawn, &to.withdrawn);

@@ -1,6 +1,7 @@
 //! Real replies, written as the naive model writes them.
 
-use eduhub::domain::outcome::{Outcome, Refusal, RequestOutcome};
+use eduhub::domain::outcome::{Outcome, RequestOutcome};
+use eduhub::domain::refusal::Refusal;
 
 /// Returns a real reply as the naive model writes it.
 pub(crate) fn answer_in_words(answer: &Outcome) -> Vec<String> {
@@ -26,8 +27,8 @@ fn outcome_in_words(outcome: &RequestOutcome) -> String {
         RequestOutcome::NotFound => "not found".to_owned(),
         RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
         RequestOutcome::Refused(refusal) => match refusal {
-            Refusal::RegistrationClosed { opens_at, closes_at } => {
-                format!("registration_closed {opens_at:?} {closes_at:?}")
+            Refusal::RegistrationClosed { opens_at, closes_at, now } => {
+                format!("registration_closed {opens_at:?} {closes_at:?} at {now}")
             }
             Refusal::SectionCancelled => "section_cancelled".to_owned(),
             Refusal::SectionClosed => "section_closed".to_owned(),

@@ -1,8 +1,10 @@
 //! The client behind a relay that fails in each of its modes.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use eduhub::clock::SystemClock;
 use eduhub::domain::fields::{FieldValue, SectionField};
 use eduhub::plone::port::{Catalogue, ContentKind, PloneError, Viewer, Writer};
 use eduhub::plone::rest::{CallOutcome, Circuit, PloneClient, PloneOptions};
@@ -19,7 +21,7 @@ const DEADLINE: Duration = Duration::from_millis(700);
 const GENEROUS: Duration = Duration::from_secs(20);
 
 fn behind(relay: &TcpRelay, timeout: Duration) -> PloneClient {
-    PloneClient::new(PloneOptions { timeout, ..options(&relay.url()) }).unwrap()
+    PloneClient::new(PloneOptions { timeout, ..options(&relay.url()) }, Arc::new(SystemClock)).unwrap()
 }
 
 /// Waits until the condition holds.
@@ -108,7 +110,7 @@ async fn answers_of_500_keep_the_circuit_closed() {
 async fn calls_to_a_hanging_plone_are_bounded_in_number_and_time() {
     let relay = TcpRelay::start(Plone::shared().address());
     let options = PloneOptions { pool_size: 2, queue_max: 3, timeout: DEADLINE, ..options(&relay.url()) };
-    let client = PloneClient::new(options).unwrap();
+    let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();
     relay.set(Mode::Hang);
     let answers = join_all((0..20).map(|_| news(&client))).await;
     let busy = answers.iter().filter(|answer| **answer == Err(PloneError::Busy)).count();

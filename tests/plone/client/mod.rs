@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use eduhub::clock::SystemClock;
 use eduhub::domain::fields::{FieldValue, Fields, SectionField};
 use eduhub::domain::ids::UserName;
 use eduhub::plone::port::{Catalogue, ContentKind, Directory, PAGE_LEN, PloneError, Viewer, Writer};
@@ -38,7 +39,7 @@ fn options(url: &str) -> PloneOptions {
 }
 
 fn client(plone: &Plone) -> PloneClient {
-    PloneClient::new(options(&plone.url())).unwrap()
+    PloneClient::new(options(&plone.url()), Arc::new(SystemClock)).unwrap()
 }
 
 fn name(name: &str) -> UserName {
@@ -291,7 +292,7 @@ async fn news_and_events_are_read_and_sanitised() {
 async fn a_wrong_hub_password_is_tried_once_and_is_a_passing_error() {
     let plone = Plone::start();
     let options = PloneOptions { password: "wrong".into(), ..options(&plone.url()) };
-    let client = PloneClient::new(options).unwrap();
+    let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();
     for _ in 0..5 {
         let error = client.section("/courses/202701-30001").await.unwrap_err();
         assert!(error.is_passing(), "waiting work must be retried: {error}");

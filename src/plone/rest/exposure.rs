@@ -1,51 +1,52 @@
-//! Doors beside Plone's REST API through which a field may be read although the API keeps it back: Plone 6.2 asks for a
-//! field's own permission in its API and its pages, and not here.
+//! Addresses beside Plone's REST API at which a field may be read although the API protects it: Plone 6.2 checks the read
+//! permission of a field in its API and its pages, and not at these.
 
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
+use bytes::Bytes;
 use secrecy::SecretString;
 
 use crate::plone::port::PloneError;
 use crate::plone::rest::client::Inner;
-use crate::plone::rest::gate::CallOutcome;
+use crate::plone::rest::limiter::CallOutcome;
 use crate::plone::rest::transport::Call;
 use crate::text::percent;
 
 impl Inner {
-    /// Whether a field of the item at this (encoded) path is shown beside the API, to the bearer of a token or to a
-    /// visitor.
-    pub(super) async fn is_shown_elsewhere(
+    /// Returns true when a field of the item at this encoded path is exposed beside the API, to the holder of a token or to
+    /// a visitor.
+    pub(super) async fn is_exposed(
         &self,
         token: Option<&Arc<SecretString>>,
         path: &str,
         field: &str,
     ) -> Result<bool, PloneError> {
-        // The item as text, made for FTP and WebDAV: all of its fields, whether they have a value or not.
+        // The item as text, made for FTP and WebDAV: every field, whether or not it has a value.
         let text = self.page(token, format!("{path}/manage_FTPget")).await?;
         if text.is_some_and(|text| has_header(&text, field)) {
             return Ok(true);
         }
-        // One widget of the item's view, by its address.
+        // The widget of the field in the item's view.
         let widget = format!("{path}/@@view/++widget++{}", percent::piece(field));
         Ok(self.page(token, widget).await?.is_some())
     }
 
-    /// A page of Plone's own, as it is; none when it is not shown: Plone sends who may not see it to its sign-in.
-    async fn page(&self, token: Option<&Arc<SecretString>>, path: String) -> Result<Option<Vec<u8>>, PloneError> {
+    /// Fetches a page of Plone's own. Returns none when the viewer may not see it: Plone redirects to its sign-in page.
+    async fn page(&self, token: Option<&Arc<SecretString>>, path: String) -> Result<Option<Bytes>, PloneError> {
         let call = Call { token: token.cloned(), accept: "*/*", ..Call::get(path) };
-        let mut answer = self.transport.send(call, self.transport.deadline()).await?;
-        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut response = self.transport.send(call, self.transport.deadline()).await?;
+        let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::BAD_GATEWAY);
         if status.is_server_error() {
-            answer.pass.failed(CallOutcome::Failed);
+            response.permit.failed(CallOutcome::Failed);
             return Err(PloneError::Failed(format!("status {status} at a page")));
         }
-        answer.pass.answered();
-        Ok(status.is_success().then(|| answer.body.to_vec()))
+        response.permit.answered();
+        Ok(status.is_success().then_some(response.body))
     }
 }
 
-/// Whether a message (RFC 822) has a header of this name. A value that goes on over lines is told by the space before.
+/// Returns true when a message (RFC 822) has a header field of this name. Lines that continue a value begin with a space.
 fn has_header(text: &[u8], name: &str) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| {
         line.split_at_checked(name.len())
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_found_whatever_its_value() {
+    fn a_header_is_found_with_and_without_a_value() {
         let text = b"title: Calculus\nroster: \ncapacity: 3\r\nNotes: a roster:\n roster2: b\n";
         for name in ["roster", "notes", "capacity", "title"] {
             assert!(has_header(text, name), "{name}");

@@ -1,6 +1,8 @@
-//! A TCP connection to Plone. For the parser behind it, the end of a connection looks like the end of a body; here it is
-//! an error: an answer is whole when its own length or last chunk says so (RFC 9112, 6.3), and one that has neither
-//! cannot be told from one that was cut short.
+//! A TCP connection to Plone on which an unexpected end is an error.
+//!
+//! The HTTP parser takes the end of a connection for the end of a body. A response is complete when its own length or last
+//! chunk says so (RFC 9112, 6.3); one that has neither cannot be told apart from one that was cut short, so here the end of
+//! the connection is an error.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -12,17 +14,17 @@ use std::task::{Context, Poll, ready};
 use actix_rt::net::{ActixStream, Ready, TcpStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// See the [module](self). Counted while it is open.
+/// A connection, counted while it is open. See the [module](self).
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct PloneConnection {
     stream: TcpStream,
     open: Arc<AtomicUsize>,
 }
 
-impl Wire {
+impl PloneConnection {
     /// Connects.
     pub(super) async fn connect(host: &str, port: u16, open: Arc<AtomicUsize>) -> Result<Self> {
-        // A literal IPv6 address stands in brackets in a URL, and without them here.
+        // A literal IPv6 address has brackets in a URL, and none here.
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
@@ -31,13 +33,13 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for PloneConnection {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Relaxed);
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for PloneConnection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -48,7 +50,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for PloneConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -70,7 +72,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-impl ActixStream for Wire {
+impl ActixStream for PloneConnection {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<Result<Ready>> {
         ActixStream::poll_read_ready(&self.stream, cx)
     }

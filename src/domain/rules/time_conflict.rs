@@ -1,0 +1,14 @@
+//! `time_conflict`: no two sections of a student meet at the same time, waitlist positions included.
+
+use crate::domain::refusal::{Refusal, RefusalCode};
+use crate::domain::rules::{Case, Goal, Rule};
+
+pub(super) const RULE: Rule =
+    Rule { code: RefusalCode::TimeConflict, goals: &[Goal::Seat, Goal::Position, Goal::Promotion], refusal };
+
+fn refusal(case: &Case<'_>) -> Option<Refusal> {
+    let section = case.section();
+    let overlapping = case.others().iter().filter(|(_, other)| other.overlaps(section));
+    let conflicts_with: Vec<_> = overlapping.map(|(_, other)| other.id.clone()).collect();
+    (!conflicts_with.is_empty()).then_some(Refusal::TimeConflict { conflicts_with })
+}

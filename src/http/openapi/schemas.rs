@@ -1,0 +1,261 @@
+//! Schemas of domain types. The domain knows nothing of HTTP, so its types get their schemas here; the tests below hold
+//! each of them to what serde writes.
+
+use serde::Serialize;
+use serde_json::Value;
+use strum::{EnumCount, VariantArray};
+use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, Type};
+use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::alert::{Category, Priority};
+use crate::domain::audience::{AUDIENCE_LEN_MAX, Audience, SectionRef, UserRef};
+use crate::domain::event::Event;
+use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TaskId, TermId, USER_LEN_MAX, UserName};
+use crate::domain::meeting::{Days, Meeting};
+use crate::domain::refusal::RefusalCode;
+use crate::domain::registration::Standing;
+use crate::domain::role::Role;
+use crate::domain::section::{Credits, SectionStatus};
+use crate::registration::section_json::SeatRow;
+
+/// The longest course in an audience, in characters.
+const COURSE_LEN_MAX: usize = 40;
+
+/// Gives domain types the schemas that these expressions make, each under the type's own name.
+macro_rules! schemas {
+    ($($type:ty => $schema:expr;)+) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                RefOr::T(Schema::from($schema.build()))
+            }
+        }
+        impl ToSchema for $type {}
+    )+};
+}
+
+/// Gives types that are written like another type a reference to its schema.
+macro_rules! same_schema {
+    ($($type:ty => $other:ty;)+) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                <$other>::schema()
+            }
+        }
+        impl ToSchema for $type {
+            fn name() -> std::borrow::Cow<'static, str> {
+                <$other>::name()
+            }
+        }
+    )+};
+}
+
+schemas! {
+    TermId => text(&format!("^[A-Za-z0-9._-]{{1,{CODE_LEN_MAX}}}$"), "A term's id, such as `202209`.");
+    Crn => text(&format!("^[A-Za-z0-9._]{{1,{CODE_LEN_MAX}}}$"), "A course reference number, unique within its term.");
+    SectionId => text(
+        &format!("^[A-Za-z0-9._-]{{1,{CODE_LEN_MAX}}}-[A-Za-z0-9._]{{1,{CODE_LEN_MAX}}}$"),
+        "A section's id, `TERM-CRN`, such as `202209-10001`.",
+    ).max_length(Some(2 * CODE_LEN_MAX + 1));
+    TaskId => any_text().description(Some("The id of an import."));
+    UserName => text(r"^\S+$", "A user name: 1 to 120 bytes without white space.")
+        .min_length(Some(1)).max_length(Some(USER_LEN_MAX));
+    Credits => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).description(Some("A number of credits."));
+    Role => one_of(Role::VARIANTS, "What a user may do. Each role may do what the one before may, except that only a \
+        `student` holds seats.");
+    SectionStatus => one_of(
+        SectionStatus::VARIANTS,
+        "`closed` accepts no newcomers and keeps everyone enrolled; `cancelled` will not be taught.",
+    );
+    Standing => names(
+        Standing::VARIANTS.iter().map(|standing| standing.as_str()),
+        "A student's standing in a section.",
+    );
+    RefusalCode => names(RefusalCode::VARIANTS.iter().map(|code| code.as_str()), "Why a rule of registration refuses a request.");
+    Priority => one_of(
+        Priority::VARIANTS,
+        "How urgent an alert is.",
+    );
+    Category => one_of(
+        Category::VARIANTS,
+        "What an alert is about.",
+    );
+    Days => ArrayBuilder::new().items(names(Days::from_bits(0x7f).names(), "A weekday."))
+        .description(Some("Weekdays, Monday first; empty while they are not known."));
+    Meeting => ObjectBuilder::new()
+        .description(Some("A weekly meeting, in the college's time zone. What is not known yet is null, or no days."))
+        .property("days", Days::schema()).required("days")
+        .property("start", maybe(hour_minute()).description(Some("When it starts on each of its days."))).required("start")
+        .property("end", maybe(hour_minute()).description(Some("When it ends, on the same day."))).required("end")
+        .property("starts_on", maybe(day()).description(Some("The first date on which it may meet."))).required("starts_on")
+        .property("ends_on", maybe(day()).description(Some("The last date on which it may meet."))).required("ends_on")
+        .property("location", maybe(any_text()).description(Some("The room."))).required("location");
+    SeatRow<'_> => ArrayBuilder::new()
+        .description(Some("A section's seats, `[id, capacity, enrolled, waitlisted, open]`; all 0 once it is withdrawn."))
+        .prefix_items(seat_row_items())
+        .items(ArrayItems::False)
+        .min_items(Some(5))
+        .max_items(Some(5));
+    Event => ObjectBuilder::new()
+        .description(Some("A one-off event of the college."))
+        .property("id", any_text().description(Some("Stable over imports of the same event."))).required("id")
+        .property("title", any_text()).required("title")
+        .property("program", any_text().description(Some("The program that holds it."))).required("program")
+        .property("starts_at", time()).required("starts_at")
+        .property("ends_at", maybe(time()).description(Some("Null when no duration is known."))).required("ends_at")
+        .property("location", maybe(any_text())).required("location")
+        .property("instructor", maybe(any_text())).required("instructor")
+        .property("description", maybe(any_text())).required("description");
+    Audience => ObjectBuilder::new()
+        .description(Some("Everyone, or the union of what is named; at least one is required. Who is in a section or \
+            course is settled when the alert goes out."))
+        .property("all", ObjectBuilder::new().schema_type(Type::Boolean)
+            .description(Some("Everyone, including visitors who have not signed in.")))
+        .property("roles", list(reference::<Role>(), Role::COUNT))
+        .property("sections", list(reference::<SectionId>(), AUDIENCE_LEN_MAX))
+        .property("courses", list(
+            any_text().min_length(Some(1)).max_length(Some(COURSE_LEN_MAX)).build().into(),
+            AUDIENCE_LEN_MAX,
+        ).description(Some("Courses in terms that have not ended.")))
+        .property("users", list(reference::<UserName>(), AUDIENCE_LEN_MAX))
+        .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)));
+}
+
+same_schema! {
+    SectionRef => SectionId;
+    UserRef => UserName;
+}
+
+fn seat_row_items() -> Vec<Schema> {
+    let numbers = ["capacity", "enrolled", "waitlisted", "open"].map(|name| {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+        number.description(Some(name)).into()
+    });
+    // A tuple's items are inline: utoipa has no references here.
+    let id = match SectionId::schema() {
+        RefOr::T(schema) => schema,
+        RefOr::Ref(_) => any_text().into(),
+    };
+    std::iter::once(id).chain(numbers).collect()
+}
+
+fn any_text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn text(pattern: &str, description: &str) -> ObjectBuilder {
+    any_text().pattern(Some(pattern)).description(Some(description))
+}
+
+fn hour_minute() -> ObjectBuilder {
+    any_text().pattern(Some("^[0-2][0-9]:[0-5][0-9]$"))
+}
+
+fn day() -> ObjectBuilder {
+    any_text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+}
+
+fn time() -> ObjectBuilder {
+    any_text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+}
+
+/// The same text, or null.
+fn maybe(schema: ObjectBuilder) -> ObjectBuilder {
+    schema.schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::String, Type::Null]))
+}
+
+fn list(items: RefOr<Schema>, count_max: usize) -> ArrayBuilder {
+    ArrayBuilder::new().items(items).max_items(Some(count_max))
+}
+
+fn reference<T: ToSchema>() -> RefOr<Schema> {
+    Ref::from_schema_name(T::name()).into()
+}
+
+/// A text that is one of these names.
+fn names<'n>(names: impl IntoIterator<Item = &'n str>, description: &str) -> ObjectBuilder {
+    any_text().enum_values(Some(names)).description(Some(description))
+}
+
+/// A text that is one of the names that serde gives these values.
+fn one_of<T: Serialize>(values: &[T], description: &str) -> ObjectBuilder {
+    let names = values.iter().map(|value| serde_json::to_value(value).unwrap_or(Value::Null));
+    any_text().enum_values(Some(names)).description(Some(description))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Fails unless what serde writes of `value` conforms to the type's schema, and has exactly its members.
+    fn assert_conforms<T: Serialize + ToSchema>(value: &T) {
+        let name = T::name();
+        let mut schema = serde_json::to_value(T::schema()).unwrap();
+        let written = serde_json::to_value(value).unwrap();
+        if let (Some(described), Some(members)) = (schema["properties"].as_object(), written.as_object()) {
+            let required = schema["required"].as_array().map_or(0, Vec::len);
+            assert!(members.keys().all(|member| described.contains_key(member)), "{name}: {written}");
+            assert!(required == 0 || required == members.len(), "{name}: {written}");
+        }
+        schema["components"]["schemas"] = json!({
+            "SectionId": SectionId::schema(), "UserName": UserName::schema(), "Role": Role::schema(),
+        });
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&written).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?} of {written}");
+    }
+
+    #[test]
+    fn serialized_domain_types_conform_to_their_schemas() {
+        let section = SectionId::parse("2026-fall-10001").unwrap();
+        assert_conforms(&section.term);
+        assert_conforms(&section.crn);
+        assert_conforms(&section);
+        assert_conforms(&UserName::parse("josé@college.edu").unwrap());
+        assert_conforms(&Credits(1_500));
+        for role in Role::VARIANTS {
+            assert_conforms(role);
+        }
+        assert_conforms(&SectionStatus::Cancelled);
+        assert_conforms(&Priority::default());
+        assert_conforms(&Category::Emergency);
+        assert_conforms(&Days::from_bits(0b101));
+        assert_conforms(&Meeting::default());
+        assert_conforms(&Meeting {
+            days: Days::from_bits(0b1),
+            start: Some(jiff::civil::time(9, 30, 0, 0)),
+            end: Some(jiff::civil::time(10, 50, 0, 0)),
+            starts_on: Some(jiff::civil::date(2026, 1, 12)),
+            ends_on: Some(jiff::civil::date(2026, 5, 8)),
+            location: Some("A 101".into()),
+        });
+        assert_conforms(&Audience::everyone());
+        assert_conforms(&Audience {
+            all: false,
+            roles: vec![Role::Staff],
+            sections: vec![SectionRef(section)],
+            courses: vec!["MATH 151".to_owned()],
+            users: vec![UserRef(UserName::parse("ann").unwrap())],
+        });
+        let event = Event {
+            id: "a".to_owned(),
+            title: "Orientation".to_owned(),
+            program: "Advising".to_owned(),
+            starts_at: "2026-01-12T08:00:00Z".parse().unwrap(),
+            ends_at: None,
+            location: Some("Library".to_owned()),
+            instructor: None,
+            description: None,
+        };
+        assert_conforms(&event);
+    }
+
+    #[test]
+    fn values_outside_of_a_schema_are_rejected_by_it() {
+        let validator = jsonschema::validator_for(&serde_json::to_value(Role::schema()).unwrap()).unwrap();
+        assert!(!validator.is_valid(&json!("teacher")));
+        let validator = jsonschema::validator_for(&serde_json::to_value(SectionId::schema()).unwrap()).unwrap();
+        assert!(!validator.is_valid(&json!("202209")));
+    }
+}

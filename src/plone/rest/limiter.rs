@@ -1,0 +1,330 @@
+//! Limiter of calls to Plone, shared by all threads: bounds the calls in flight and the calls that wait, and fails calls at
+//! once while the circuit is open.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use strum::VariantArray as _;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::plone::port::PloneError;
+use crate::plone::rest::breaker::{Admission, Breaker, Circuit};
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum CallOutcome {
+    /// Plone answered, in whatever way.
+    Answered,
+    /// No connection, a broken one, or a response that cannot be read.
+    Failed,
+    /// No complete response in time.
+    TimedOut,
+    /// Too many calls waited, or the deadline passed before it could be sent: nothing was sent.
+    Busy,
+    /// The circuit was open: nothing was sent.
+    Open,
+    /// The caller went away before the outcome was known.
+    Left,
+}
+
+impl CallOutcome {
+    /// Every outcome.
+    pub const ALL: &[Self] = Self::VARIANTS;
+    const COUNT: usize = Self::ALL.len();
+
+    /// Returns the name of the outcome, such as `timed_out`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// State of the limiter and of the connections behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Most calls in flight.
+    pub size: usize,
+    /// Calls in flight.
+    pub in_use: usize,
+    /// Most calls that wait.
+    pub queue_max: usize,
+    /// Calls that wait.
+    pub waiting: usize,
+    /// State of the circuit.
+    pub circuit: Circuit,
+    /// How long the circuit has not been closed; none while it is closed.
+    pub opened_for: Option<Duration>,
+    /// Calls without an answer since the last answered one.
+    pub failures: u32,
+    /// Calls since the start, in the order of [`CallOutcome::ALL`].
+    pub calls: [u64; CallOutcome::COUNT],
+    /// Time from admission to response, summed over answered calls.
+    pub answered_in: Duration,
+    /// Open connections to Plone, idle ones included.
+    pub connections: usize,
+}
+
+impl PoolStats {
+    /// Returns the number of calls since the start, by outcome.
+    #[must_use]
+    pub fn by_outcome(&self) -> Vec<(&'static str, u64)> {
+        CallOutcome::ALL.iter().zip(self.calls).map(|(outcome, count)| (outcome.as_str(), count)).collect()
+    }
+}
+
+/// The limiter. See the [module](self).
+#[derive(Debug)]
+pub(super) struct Limiter {
+    permits: Arc<Semaphore>,
+    size: usize,
+    queue_max: usize,
+    waiting: AtomicUsize,
+    breaker: Mutex<Breaker>,
+    opened: Notify,
+    calls: [AtomicU64; CallOutcome::COUNT],
+    answered_us: AtomicU64,
+}
+
+impl Limiter {
+    pub(super) fn new(size: usize, queue_max: usize) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(size)),
+            size,
+            queue_max,
+            waiting: AtomicUsize::new(0),
+            breaker: Mutex::default(),
+            opened: Notify::new(),
+            calls: Default::default(),
+            answered_us: AtomicU64::new(0),
+        }
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock()
+    }
+
+    fn count(&self, outcome: CallOutcome) {
+        self.calls[outcome as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a call for which there was no room in time, and returns its error.
+    pub(super) fn refuse_busy(&self) -> PloneError {
+        self.count(CallOutcome::Busy);
+        PloneError::Busy
+    }
+
+    fn refuse_open(&self) -> PloneError {
+        self.count(CallOutcome::Open);
+        PloneError::Open
+    }
+
+    /// Returns the state, given the number of open connections.
+    pub(super) fn stats(&self, connections: usize) -> PoolStats {
+        let now = Instant::now().into_std();
+        let (circuit, opened_for, failures) = {
+            let breaker = self.breaker();
+            (breaker.circuit(now), breaker.opened_for(now), breaker.unanswered())
+        };
+        PoolStats {
+            size: self.size,
+            in_use: self.size.saturating_sub(self.permits.available_permits()),
+            queue_max: self.queue_max,
+            waiting: self.waiting.load(Relaxed),
+            circuit,
+            opened_for,
+            failures,
+            calls: std::array::from_fn(|at| self.calls[at].load(Relaxed)),
+            answered_in: Duration::from_micros(self.answered_us.load(Relaxed)),
+            connections,
+        }
+    }
+
+    /// Takes a place among the calls that wait. A call that waits for something else first takes one, too.
+    ///
+    /// # Errors
+    /// [`PloneError::Busy`] when too many calls wait.
+    pub(super) fn queue_place(&self) -> Result<QueuePlace<'_>, PloneError> {
+        let more = |waiting| (waiting < self.queue_max).then_some(waiting + 1);
+        match self.waiting.fetch_update(Relaxed, Relaxed, more) {
+            Ok(_) => Ok(QueuePlace(self)),
+            Err(_) => Err(self.refuse_busy()),
+        }
+    }
+
+    /// Admits a call, after waiting for room up to the deadline.
+    ///
+    /// # Errors
+    /// [`PloneError::Busy`] without room in time, [`PloneError::Open`] when the circuit is open or opens meanwhile.
+    pub(super) async fn admit(self: &Arc<Self>, deadline: Instant) -> Result<Permit, PloneError> {
+        let opened = self.opened.notified();
+        let mut opened = std::pin::pin!(opened);
+        opened.as_mut().enable();
+        if !self.breaker().would_admit(Instant::now().into_std()) {
+            return Err(self.refuse_open());
+        }
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _place = self.queue_place()?;
+                tokio::select! {
+                    biased;
+                    () = &mut opened => return Err(self.refuse_open()),
+                    permit = self.permits.clone().acquire_owned() => {
+                        permit.map_err(|_| PloneError::Unavailable("the hub is ending".to_owned()))?
+                    }
+                    () = tokio::time::sleep_until(deadline) => return Err(self.refuse_busy()),
+                }
+            }
+        };
+        let now = Instant::now();
+        let Some(admission) = self.breaker().admit(now.into_std()) else {
+            return Err(self.refuse_open());
+        };
+        Ok(Permit { limiter: self.clone(), _permit: permit, admission, admitted: now, is_ended: false })
+    }
+}
+
+/// A place among the calls that wait.
+pub(super) struct QueuePlace<'l>(&'l Limiter);
+
+impl Drop for QueuePlace<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+/// An admitted call. Dropping it makes room for the next.
+#[derive(Debug)]
+pub(super) struct Permit {
+    limiter: Arc<Limiter>,
+    _permit: OwnedSemaphorePermit,
+    admission: Admission,
+    admitted: Instant,
+    is_ended: bool,
+}
+
+impl Permit {
+    /// Records that Plone answered.
+    pub(super) fn answered(&mut self) {
+        if self.end(CallOutcome::Answered) {
+            let us = u64::try_from(self.admitted.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.limiter.answered_us.fetch_add(us, Relaxed);
+            self.limiter.breaker().answered();
+        }
+    }
+
+    /// Records that Plone did not answer, or not in a way that can be read.
+    pub(super) fn failed(&mut self, outcome: CallOutcome) {
+        if self.end(outcome) {
+            let now = Instant::now().into_std();
+            let opened = self.limiter.breaker().failed(now, self.admission, rand::random());
+            if opened {
+                log::warn!("Plone does not answer: the circuit is open");
+                self.limiter.opened.notify_waiters();
+            }
+        }
+    }
+
+    /// Records that a call had no answer in time that may have asked for more than Plone can answer in time. It counts
+    /// against Plone only as a probe; otherwise visitors could open the circuit for everybody.
+    pub(super) fn late(&mut self) {
+        if self.admission == Admission::Probe {
+            self.failed(CallOutcome::TimedOut);
+        } else {
+            self.end(CallOutcome::TimedOut);
+        }
+    }
+
+    /// Counts the first outcome. Returns false for later ones.
+    fn end(&mut self, outcome: CallOutcome) -> bool {
+        let is_first = !std::mem::replace(&mut self.is_ended, true);
+        if is_first {
+            self.limiter.count(outcome);
+        }
+        is_first
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.end(CallOutcome::Left) {
+            self.limiter.breaker().abandoned(Instant::now().into_std(), self.admission);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plone::rest::breaker::FAILURES_MAX;
+    use futures_util::FutureExt as _;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test]
+    async fn past_the_bounds_a_call_fails_at_once_as_busy() {
+        let limiter = Arc::new(Limiter::new(2, 1));
+        let first = limiter.admit(soon()).await.unwrap();
+        let _second = limiter.admit(soon()).await.unwrap();
+        let mut third = Box::pin(limiter.admit(soon()));
+        assert!((&mut third).now_or_never().is_none(), "it waits");
+        assert_eq!(limiter.admit(soon()).await.unwrap_err(), PloneError::Busy);
+        let stats = limiter.stats(0);
+        assert_eq!((stats.in_use, stats.waiting), (2, 1));
+        assert!(
+            limiter.queue_place().is_err_and(|error| error == PloneError::Busy),
+            "nor is there room to wait for a login"
+        );
+        assert_eq!(limiter.stats(0).calls[CallOutcome::Busy as usize], 2, "refused calls are counted");
+        drop(first);
+        let third = third.await.unwrap();
+        assert_eq!(limiter.stats(0).waiting, 0);
+        drop(third);
+        assert_eq!(limiter.stats(0).in_use, 1);
+    }
+
+    #[tokio::test]
+    async fn waiting_counts_towards_the_deadline() {
+        let limiter = Arc::new(Limiter::new(1, 5));
+        let _held = limiter.admit(soon()).await.unwrap();
+        assert_eq!(limiter.admit(Instant::now()).await.unwrap_err(), PloneError::Busy);
+        assert_eq!(limiter.stats(0).waiting, 0, "a call that gave up does not wait");
+    }
+
+    #[tokio::test]
+    async fn waiting_calls_fail_when_the_circuit_opens() {
+        let limiter = Arc::new(Limiter::new(FAILURES_MAX as usize, 5));
+        let mut held = Vec::new();
+        for _ in 0..FAILURES_MAX {
+            held.push(limiter.admit(soon()).await.unwrap());
+        }
+        let mut waiting = Box::pin(limiter.admit(soon()));
+        assert!((&mut waiting).now_or_never().is_none());
+        held.iter_mut().for_each(|permit| permit.failed(CallOutcome::TimedOut));
+        assert_eq!(waiting.await.unwrap_err(), PloneError::Open);
+        assert_eq!(limiter.admit(soon()).await.unwrap_err(), PloneError::Open);
+        assert_eq!(limiter.stats(0).circuit, Circuit::Open);
+        let calls = limiter.stats(0).calls;
+        assert_eq!(calls[CallOutcome::TimedOut as usize], u64::from(FAILURES_MAX));
+        assert_eq!(calls[CallOutcome::Open as usize], 2);
+    }
+
+    #[tokio::test]
+    async fn an_outcome_is_counted_once() {
+        let limiter = Arc::new(Limiter::new(1, 0));
+        let mut permit = limiter.admit(soon()).await.unwrap();
+        permit.answered();
+        permit.failed(CallOutcome::Failed);
+        drop(permit);
+        let calls = limiter.stats(0).calls;
+        assert_eq!(calls[CallOutcome::Answered as usize], 1);
+        assert_eq!(calls.iter().sum::<u64>(), 1);
+    }
+}
