@@ -1,4 +1,4 @@
-//! The door of the WebSocket: who comes, from which page, since when.
+//! The WebSocket's endpoint.
 
 use actix::Addr;
 use actix_web::web::{self, Data};
@@ -15,13 +15,15 @@ use crate::http::error::{Problem, method_not_allowed};
 use crate::http::query::Query;
 use crate::http::site::{OriginVerdict, Site};
 
-/// The resources of this file.
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/alerts/ws").route(web::get().to(websocket)).default_service(method_not_allowed("GET")));
 }
 
-/// `GET /alerts/ws`. Another site's page is refused before the upgrade; whoever has a bad ticket or token, or is one too
-/// many, is upgraded and then told by a close code, the only thing that a browser's page can read.
+/// Handles `GET /alerts/ws?since=&ticket=`: upgrades to a WebSocket.
+///
+/// A page of a foreign origin gets 403 before the upgrade. A caller with an invalid ticket or token, or over a limit, is
+/// upgraded and then gets a close code, because a browser's page cannot read the status of a failed upgrade.
 pub async fn websocket(
     request: HttpRequest,
     payload: web::Payload,
@@ -49,5 +51,5 @@ pub async fn websocket(
         since,
     };
     ws::open(opening, &request, payload)
-        .map_err(|_| Problem::bad_request("This address speaks WebSocket (RFC 6455): ask it for an upgrade."))
+        .map_err(|_| Problem::bad_request("This address serves a WebSocket (RFC 6455): request an upgrade."))
 }
