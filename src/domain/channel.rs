@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::domain::ids::{SectionId, TermId};
+use serde::{Serialize, Serializer};
+
+use crate::domain::ids::{SectionId, TaskId, TermId};
 use crate::domain::role::Role;
 
 /// A channel.
@@ -17,7 +19,7 @@ pub enum Channel {
     /// The alerts that the caller may see.
     Alerts,
     /// The progress of one import.
-    Import(String),
+    Import(TaskId),
     /// The hub's metrics, each second.
     Admin,
 }
@@ -32,7 +34,7 @@ impl Channel {
             None if name == "admin" => Some(Self::Admin),
             Some(("seats", term)) => TermId::parse(term).ok().map(Self::Seats),
             Some(("section", id)) => SectionId::parse(id).ok().map(Self::Section),
-            Some(("import", task)) if !task.is_empty() && task.len() <= 64 => Some(Self::Import(task.to_owned())),
+            Some(("import", task)) => TaskId::parse(task).ok().map(Self::Import),
             _ => None,
         }
     }
@@ -46,6 +48,12 @@ impl Channel {
             Self::Import(_) => role >= Some(Role::Staff),
             Self::Admin => role >= Some(Role::Admin),
         }
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

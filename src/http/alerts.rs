@@ -318,7 +318,7 @@ pub async fn post(
         created_at: now,
     };
     let alert = live.alerts.post(alert, live.local(now)).await?;
-    bus.publish(Event::AlertsStored);
+    bus.publish(Event::AlertsStored { seq: alert.seq });
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
     audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
@@ -327,7 +327,7 @@ pub async fn post(
 /// Counts the connected clients of an audience; `people` are the users that it names or that are enrolled.
 fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize {
     let bits = audience.role_bits();
-    live.registry.count_people(|caller| {
+    live.presence.count_people(|caller| {
         audience.all || caller.is_some_and(|(user, role)| bits & role.bit() != 0 || people.contains(user))
     })
 }
@@ -434,7 +434,7 @@ pub async fn cancel(
     match live.alerts.cancel(&id, live.clock.now()).await? {
         Cancelled::NotFound => return Err(Problem::not_found("There is no such alert.")),
         Cancelled::Quietly => {}
-        Cancelled::Told(_) => bus.publish(Event::AlertsStored),
+        Cancelled::Told(seq) => bus.publish(Event::AlertsStored { seq: Some(seq) }),
     }
     audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
     Ok(HttpResponse::NoContent().finish())

@@ -493,12 +493,14 @@ async fn events_name_everyone_who_was_promoted_or_moved_up() {
     let mut alerts = 0;
     for event in stage.events.0.lock().unwrap().drain(..) {
         match event {
-            Event::Registrations(news) => words.extend(news.iter().map(|n| {
-                let (who, standing) = (&n.notice.student, n.notice.standing.as_str());
-                format!("{who} {standing} {:?}", n.position)
-            })),
-            Event::Moved(moved) => words.extend(moved.iter().map(|m| format!("{} moved to {}", m.student, m.position))),
-            Event::AlertsStored => alerts += 1,
+            Event::RegistrationsChanged { registrations, positions, .. } => {
+                words.extend(registrations.iter().map(|change| {
+                    let (who, standing) = (&change.notice.student, change.notice.standing.as_str());
+                    format!("{who} {standing} {:?}", change.position)
+                }));
+                words.extend(positions.iter().map(|moved| format!("{} moved to {}", moved.student, moved.position)));
+            }
+            Event::AlertsStored { .. } => alerts += 1,
             other => panic!("{other:?}"),
         }
     }
