@@ -46,6 +46,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::imports::Api::openapi,
     super::alerts::Api::openapi,
     super::receipts::Api::openapi,
+    super::live::Api::openapi,
+    super::sessions::Api::openapi,
     super::announcements::Api::openapi,
     super::dashboard::Api::openapi,
     super::plone_desk::Api::openapi,

@@ -7,6 +7,8 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
+use strum::EnumString;
+use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
 use crate::domain::channel::Channel;
@@ -19,38 +21,47 @@ use crate::live::presence::LiveSession;
 
 use crate::http::auth::Admin;
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::responses::{BadPath, BadQuery, BadRole, NotFound};
+use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// The default and the greatest length of the list.
-const LIMIT: u32 = 100;
-const LIMIT_MAX: u32 = 5_000;
 /// The longest text to search for, in characters.
 const QUERY_CHARS_MAX: usize = 120;
 
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, disconnect))]
+pub(super) struct Api;
+
 /// A live connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 struct SessionItem {
     id: Uuid,
     /// The caller; null for a visitor.
+    #[schema(required)]
     user: Option<UserName>,
     /// The caller's role; null for a visitor.
+    #[schema(required)]
     role: Option<Role>,
+    #[schema(value_type = String)]
     ip: IpAddr,
     user_agent: String,
     transport: Transport,
     connected_at: Timestamp,
+    #[schema(value_type = Vec<String>)]
     channels: Vec<Channel>,
     /// Messages in the connection's queue.
     queued: u32,
     /// Frames that were sent.
     sent: u64,
     /// The round-trip time of the last ping, in milliseconds; null before the first pong.
+    #[schema(required)]
     rtt_ms: Option<u32>,
 }
 
 /// The transport of a live connection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Transport {
     WebSocket,
@@ -76,7 +87,7 @@ impl From<&LiveSession> for SessionItem {
 }
 
 /// Live connections, longest connected first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SessionList {
     items: Vec<SessionItem>,
     /// The number of connections that match, listed or not.
@@ -84,15 +95,49 @@ struct SessionList {
 }
 
 /// A role to filter by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 enum RoleFilter {
-    Role(Role),
+    Student,
+    Staff,
+    Admin,
     Visitor,
 }
 
 impl RoleFilter {
-    fn parse(text: &str) -> Option<Self> {
-        if text == "visitor" { Some(Self::Visitor) } else { Role::parse(text).map(Self::Role) }
+    fn of(session: &LiveSession) -> Self {
+        match session.identity() {
+            None => Self::Visitor,
+            Some((_, Role::Student)) => Self::Student,
+            Some((_, Role::Staff)) => Self::Staff,
+            Some((_, Role::Admin)) => Self::Admin,
+        }
+    }
+}
+
+/// Which connections to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only connections of this role.
+    #[param(inline)]
+    role: Option<RoleFilter>,
+    /// Searched for in the user name, the address, the user agent and the id.
+    #[param(max_length = 120)]
+    q: Option<String>,
+    /// The most items in one response.
+    #[param(required = false, minimum = 1, maximum = 5_000, default = 100)]
+    limit: u32,
+}
+
+impl ListQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            role: query.parsed("role", "student, staff, admin or visitor", |text| text.parse().ok())?,
+            q: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_lowercase),
+            limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
+        })
     }
 }
 
@@ -108,19 +153,23 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Handles `GET /api/v1/admin/sessions?role=&q=&limit=`. `q` is searched for in the user name, the address, the user
-/// agent and the id.
+/// Lists live connections, longest connected first (admins).
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/sessions",
+    operation_id = "listSessions",
+    tag = "administration",
+    params(ListQuery),
+    responses((status = 200, description = "Longest connected first.", body = SessionList), BadRole, BadQuery)
+)]
 pub async fn list(request: HttpRequest, _: Admin, live: Data<Live>) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request)?;
-    let filter = query.parsed("role", "student, staff, admin or visitor", RoleFilter::parse)?;
-    let text = query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_lowercase);
-    let limit = query.u32("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
+    let ListQuery { role, q: text, limit } = ListQuery::read(&Query::of(&request)?)?;
     let mut found = live.presence.sessions();
     found.retain(|session| {
-        let role = session.identity().map_or(RoleFilter::Visitor, |(_, role)| RoleFilter::Role(role));
-        filter.is_none_or(|filter| filter == role) && text.as_ref().is_none_or(|text| contains(session, text))
+        let has_role = role.is_none_or(|role| role == RoleFilter::of(session));
+        has_role && text.as_ref().is_none_or(|text| contains(session, text))
     });
-    let items = found.iter().take(limit).map(|session| SessionItem::from(&**session)).collect();
+    let items = found.iter().take(limit as usize).map(|session| SessionItem::from(&**session)).collect();
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(SessionList { items, total: found.len() }))
 }
 
@@ -133,8 +182,18 @@ fn contains(session: &LiveSession, text: &str) -> bool {
         || session.id.to_string().contains(text)
 }
 
-/// Handles `DELETE /api/v1/admin/sessions/{id}`: closes a connection with 4003, after which its client does not
-/// reconnect by itself.
+/// Disconnects a client (admins).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/sessions/{id}",
+    operation_id = "disconnect",
+    tag = "administration",
+    params(("id" = Uuid, Path, description = "The connection.")),
+    responses(
+        (status = 204, description = "The client gets close code 4003, after which it does not reconnect by itself."),
+        BadRole, BadPath, NotFound,
+    )
+)]
 pub async fn disconnect(
     request: HttpRequest,
     Admin(admin): Admin,
