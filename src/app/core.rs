@@ -67,6 +67,7 @@ impl Core {
         let model = Arc::new(ReadModel::new());
         let deps = RegistrarDeps {
             store: ports.terms.clone(),
+            credit_limit: config.registration.credit_limit,
             model: model.clone(),
             bus: ports.bus.clone(),
             clock: ports.clock.clone(),

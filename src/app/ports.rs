@@ -68,11 +68,8 @@ impl Ports {
         config: &Config,
         is_listening: impl Fn(&UserName) -> bool + Send + Sync + 'static,
     ) -> Result<(Self, EventStream), OpenError> {
-        let store = SqliteStore::open(SqliteOptions {
-            path: config.store.path.clone(),
-            credit_limit: config.registration.credit_limit,
-            outbox: config.plone.url.is_some(),
-        })?;
+        let store =
+            SqliteStore::open(SqliteOptions { path: config.store.path.clone(), outbox: config.plone.url.is_some() })?;
         let (bus, events) = LocalBus::new(is_listening);
         let shared = Arc::new(store.clone());
         let ports = Self {

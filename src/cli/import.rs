@@ -11,11 +11,13 @@ use bytes::Bytes;
 use clap::Args;
 use futures_util::{Stream, StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::app::core::{Core, Opened};
 use crate::config::Config;
 use crate::domain::ids::{TermId, UserName};
+use crate::domain::import::{Finding, Phase, TaskReport, TaskState};
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
@@ -109,17 +111,18 @@ impl ImportArguments {
 }
 
 /// Sends the file to the hub, and waits for the end. An interrupt from the keyboard cancels.
-async fn through(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<Value, Failure> {
+async fn through(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<TaskReport, Failure> {
     let path = format!("/api/v1/imports{}", arguments.query());
     let upload = hub.client.post(format!("{}{path}", hub.url)).bearer_auth(&hub.token).timeout(UPLOAD_PATIENCE);
-    let taken = answer(hub, upload.content_type("text/csv").send_stream(Box::pin(blocks(file)))).await?;
-    let task = taken["task"].as_str().ok_or_else(|| Failure::failed("the hub's answer names no task"))?;
-    let path = format!("/api/v1/imports/{}", percent::piece(task));
+    let started = upload.content_type("text/csv").send_stream(Box::pin(blocks(file)));
+    let Started { task } = response(hub, started).await?;
+    let path = format!("/api/v1/imports/{}", percent::piece(&task));
     let bar = Bar::new();
     loop {
-        let state = answer(hub, hub.client.get(format!("{}{path}", hub.url)).bearer_auth(&hub.token).send()).await?;
-        if bar.show(&state) {
-            return Ok(state);
+        let get = hub.client.get(format!("{}{path}", hub.url)).bearer_auth(&hub.token).send();
+        let report = response(hub, get).await?;
+        if bar.show(&report) {
+            return Ok(report);
         }
         if interrupted_within(ASK_PAUSE).await {
             hub.ask(Method::DELETE, &path, None).await?;
@@ -127,23 +130,36 @@ async fn through(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<V
     }
 }
 
-/// The body of a good answer, which may be longer than what commands are answered elsewhere.
-async fn answer(hub: &Hub, sent: SendClientRequest) -> Result<Value, Failure> {
+/// The response to an upload.
+#[derive(Deserialize)]
+struct Started {
+    task: String,
+}
+
+/// What this command reads of a problem document.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+}
+
+/// Reads the body of a successful response, which may be longer than those that other commands read.
+async fn response<T: DeserializeOwned>(hub: &Hub, sent: SendClientRequest) -> Result<T, Failure> {
     let unreachable = |error: &dyn std::fmt::Display| {
         Failure::failed(format!("the hub at {} has the store, and does not answer: {error}", hub.url))
     };
     let mut response = sent.await.map_err(|error| unreachable(&error))?;
     let bytes = response.body().limit(ANSWER_LEN_MAX).await.map_err(|error| unreachable(&error))?;
-    let answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     if response.status().is_success() {
-        return Ok(answer);
+        let unreadable = |error| Failure::failed(format!("a response of the hub cannot be read: {error}"));
+        return serde_json::from_slice(&bytes).map_err(unreadable);
     }
     let status = response.status();
-    Err(Failure::failed(answer["detail"].as_str().map_or_else(|| format!("the hub answers {status}"), str::to_owned)))
+    let problem = serde_json::from_slice(&bytes);
+    Err(Failure::failed(problem.map_or_else(|_| format!("the hub answers {status}"), |Problem { detail }| detail)))
 }
 
 /// Imports into the store that this process has taken.
-async fn alone(config: &Config, opened: Opened, file: &Path, options: ImportOptions) -> Result<Value, Failure> {
+async fn alone(config: &Config, opened: Opened, file: &Path, options: ImportOptions) -> Result<TaskReport, Failure> {
     let (core, _events) = Core::start(config, opened).await.map_err(Failure::failed)?;
     let imports: &Imports = &core.imports;
     let upload = imports.upload().map_err(Failure::failed)?;
@@ -154,12 +170,11 @@ async fn alone(config: &Config, opened: Opened, file: &Path, options: ImportOpti
     let task = imports.submit(upload, options, &subject).await.map_err(Failure::failed)?;
     let bar = Bar::new();
     loop {
-        let state = imports.task(&task).await.map_err(Failure::failed)?;
-        let state = state.ok_or_else(|| Failure::failed("the import is gone"))?;
-        let state: Value = serde_json::from_str(&state).map_err(Failure::failed)?;
+        let report = imports.task(&task).await.map_err(Failure::failed)?;
+        let report = report.ok_or_else(|| Failure::failed("the import is gone"))?;
         // Its end is kept in the store before the store is given back.
-        if bar.show(&state) && state["phase"] == "finished" && imports.is_idle() {
-            return Ok(state);
+        if bar.show(&report) && report.phase == Phase::Finished && imports.is_idle() {
+            return Ok(report);
         }
         if interrupted_within(ASK_PAUSE).await {
             imports.cancel(&task).await.map_err(Failure::failed)?;
@@ -201,14 +216,13 @@ impl Bar {
         Self(bar)
     }
 
-    /// Shows how far it is; answers whether it has ended.
-    fn show(&self, task: &Value) -> bool {
-        let number = |name: &str| task[name].as_u64().unwrap_or(0);
-        self.0.set_length(number("bytes_total"));
-        self.0.set_position(number("bytes"));
-        self.0.set_message(task["phase"].as_str().unwrap_or_default().to_owned());
-        self.0.set_prefix(format!("{} rows, {} refused", number("rows"), number("refused")));
-        let ended = task["state"] != "running";
+    /// Shows the progress; returns whether the import has ended.
+    fn show(&self, task: &TaskReport) -> bool {
+        self.0.set_length(task.bytes_total);
+        self.0.set_position(task.bytes);
+        self.0.set_message(task.phase.to_string());
+        self.0.set_prefix(format!("{} rows, {} refused", task.rows, task.refused));
+        let ended = task.state != TaskState::Running;
         if ended {
             self.0.finish_and_clear();
         }
@@ -216,44 +230,36 @@ impl Bar {
     }
 }
 
-/// Prints what became of it.
-fn report(task: &Value) -> Done {
-    let number = |name: &str| task[name].as_u64().unwrap_or(0);
-    let list = |name: &str| task[name].as_array().cloned().unwrap_or_default();
-    for error in list("errors") {
-        say(finding("refused", &error))?;
+/// Prints the result of an import.
+fn report(task: &TaskReport) -> Done {
+    for error in &task.errors {
+        say(finding("refused", error))?;
     }
-    more(number("errors_total"), list("errors").len())?;
-    for warning in list("warnings").iter().take(NOTES_MAX) {
+    more(task.errors_total, task.errors.len())?;
+    for warning in task.warnings.iter().take(NOTES_MAX) {
         say(finding("warning", warning))?;
     }
-    more(number("warnings_total"), list("warnings").len().min(NOTES_MAX))?;
-    for conflict in list("conflicts").iter().take(NOTES_MAX) {
-        let lines: Vec<_> = conflict["lines"].as_array().into_iter().flatten().map(Value::to_string).collect();
-        say(format_args!("conflict: lines {}: {}", lines.join(", "), words(&conflict["message"])))?;
+    more(task.warnings_total, task.warnings.len().min(NOTES_MAX))?;
+    for conflict in task.conflicts.iter().take(NOTES_MAX) {
+        let lines: Vec<_> = conflict.lines.iter().map(ToString::to_string).collect();
+        say(format_args!("conflict: lines {}: {}", lines.join(", "), printable(&conflict.message)))?;
     }
-    more(number("conflicts_total"), list("conflicts").len().min(NOTES_MAX))?;
-    for missing in list("missing").iter().take(NOTES_MAX) {
-        say(format_args!("not in the file: {}", words(missing)))?;
+    more(task.conflicts_total, task.conflicts.len().min(NOTES_MAX))?;
+    for missing in task.missing.iter().take(NOTES_MAX) {
+        say(format_args!("not in the file: {missing}"))?;
     }
-    more(number("missing_total"), list("missing").len().min(NOTES_MAX))?;
-    let what = if task["events"] == true { "events" } else { "sections" };
+    more(task.missing_total, task.missing.len().min(NOTES_MAX))?;
+    let TaskReport { rows, sections, created, updated, unchanged, refused, .. } = task;
+    let what = if task.events { "events" } else { "sections" };
     let numbers = format!(
-        "{} rows, {} {what}: {} new, {} changed, {} as they were; {} rows refused",
-        number("rows"),
-        number("sections"),
-        number("created"),
-        number("updated"),
-        number("unchanged"),
-        number("refused"),
+        "{rows} rows, {sections} {what}: {created} new, {updated} changed, {unchanged} as they were; {refused} rows refused"
     );
-    let dry = task["dry_run"] == true;
-    match task["state"].as_str() {
-        Some("done") if dry => say(format_args!("checked, nothing is changed: {numbers}")),
-        Some("done") => say(format_args!("imported: {numbers}")),
-        Some("cancelled") => Err(Failure::failed("cancelled, nothing is changed")),
-        _ => {
-            let why = task["message"].as_str().map(|m| format!(" ({m})")).unwrap_or_default();
+    match task.state {
+        TaskState::Done if task.dry_run => say(format_args!("checked, nothing is changed: {numbers}")),
+        TaskState::Done => say(format_args!("imported: {numbers}")),
+        TaskState::Cancelled => Err(Failure::failed("cancelled, nothing is changed")),
+        TaskState::Failed | TaskState::Running => {
+            let why = task.message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
             Err(Failure::failed(format!("not imported, nothing is changed{why}: {numbers}")))
         }
     }
@@ -266,13 +272,13 @@ fn more(total: u64, printed: usize) -> Done {
     }
 }
 
-fn words(value: &Value) -> String {
-    // What a file says goes to a terminal: nothing in it may steer that.
-    value.as_str().unwrap_or_default().replace(|c: char| c.is_control(), "\u{fffd}")
+/// Replaces control characters: text of a file is printed to a terminal, which they could control.
+fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), "\u{fffd}")
 }
 
-fn finding(kind: &str, finding: &Value) -> String {
-    let column = finding["column"].as_str().map(|_| format!(", {}", words(&finding["column"]))).unwrap_or_default();
-    let value = finding["value"].as_str().map(|_| format!(" {:?}", words(&finding["value"]))).unwrap_or_default();
-    format!("{kind}: line {}{column}{value}: {}", finding["line"], words(&finding["message"]))
+fn finding(kind: &str, finding: &Finding) -> String {
+    let column = finding.column.as_deref().map(|column| format!(", {}", printable(column))).unwrap_or_default();
+    let value = finding.value.as_deref().map(|value| format!(" {:?}", printable(value))).unwrap_or_default();
+    format!("{kind}: line {}{column}{value}: {}", finding.line, printable(&finding.message))
 }

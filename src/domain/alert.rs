@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, VariantArray};
+use utoipa::ToSchema;
 
 use crate::domain::audience::Audience;
 
@@ -65,33 +66,39 @@ impl Category {
     }
 }
 
-/// The part of an alert that its author writes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the author of an alert gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AlertContent {
-    /// The title, 1 to [`TITLE_LEN_MAX`] characters.
+    /// 1 to [`TITLE_LEN_MAX`] characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub title: String,
-    /// The message, 1 to [`MESSAGE_LEN_MAX`] characters.
+    /// 1 to [`MESSAGE_LEN_MAX`] characters.
+    #[schema(min_length = 1, max_length = 2_000)]
     pub message: String,
-    /// The priority.
+    /// How urgent it is.
     pub priority: Priority,
-    /// The category.
+    /// What it is about.
     pub category: Category,
     /// The users who get the alert.
     pub audience: Audience,
-    /// When the alert goes out; at once if it is `None` or has passed.
+    /// When it goes out; null for at once.
+    #[schema(required)]
     pub starts_at: Option<Timestamp>,
-    /// When the alert is no longer in force.
+    /// When it stops being in force; null for never.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
-    /// Whether readers are asked to acknowledge the alert.
+    /// Whether the recipients are asked to acknowledge it.
     pub requires_ack: bool,
 }
 
 /// An alert as the hub stores it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alert {
-    /// The id, a UUID version 7.
+    /// A UUID version 7.
+    #[schema(format = Uuid)]
     pub id: String,
-    /// The number in the sequence of all alerts; `None` until the alert goes out.
+    /// The position in the one sequence of alerts; null until it goes out.
+    #[schema(required)]
     pub seq: Option<u64>,
     /// What the author wrote.
     #[serde(flatten)]
@@ -100,12 +107,12 @@ pub struct Alert {
     pub source: String,
     /// The user who sent it, or `eduhub`.
     pub sender: String,
-    /// When the hub accepted the alert.
+    /// When the hub accepted it.
     pub created_at: Timestamp,
 }
 
 impl Alert {
-    /// Returns whether the alert has gone out and is in force at `now`.
+    /// Returns whether it is in force at `now`.
     #[must_use]
     pub fn in_force(&self, now: Timestamp) -> bool {
         self.seq.is_some() && self.content.expires_at.is_none_or(|end| now < end)

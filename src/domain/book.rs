@@ -1,27 +1,30 @@
-//! A whole term in memory: one way to give a decision its view.
+//! A whole term in memory: the view on which a registrar's decisions rest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, UserName};
+use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::{Credits, Place, SectionState};
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
 
-/// A term as committed.
+/// A term with its sections, registrations and waitlists.
 #[derive(Debug, Clone)]
 pub struct TermBook {
     term: Term,
     credit_limit: Credits,
     sections: HashMap<Crn, SectionState>,
     students: HashMap<UserName, Vec<Registration>>,
-    lines: HashMap<Crn, BTreeMap<u64, Place>>,
+    waitlists: HashMap<Crn, BTreeMap<u64, Place>>,
     next_place: u64,
 }
 
 impl TermBook {
-    /// A term with its sections, before anybody registered. `next_place` is the first journal position not yet used.
+    /// Creates the book of a term without registrations. `next_place` is the first journal position that no place in
+    /// a waitlist has had.
     #[must_use]
     pub fn new(
         term: Term,
@@ -30,10 +33,11 @@ impl TermBook {
         next_place: u64,
     ) -> Self {
         let sections = sections.into_iter().map(|s| (s.section.id.crn.clone(), s)).collect();
-        Self { term, credit_limit, sections, students: HashMap::new(), lines: HashMap::new(), next_place }
+        Self { term, credit_limit, sections, students: HashMap::new(), waitlists: HashMap::new(), next_place }
     }
 
-    /// Puts a registration that the store holds, without touching any count.
+    /// Adds a registration read from a store. The numbers of its section are those that the store holds, so they stay
+    /// as they are.
     pub fn restore(&mut self, student: UserName, registration: Registration) {
         if registration.standing == Standing::Waitlisted {
             self.join(&student, &registration);
@@ -41,7 +45,7 @@ impl TermBook {
         registration.put_among(self.students.entry(student).or_default());
     }
 
-    /// Takes over what a decision changed, once it is handed to the store.
+    /// Applies the final values of a decision, or of a commit of another hub.
     pub fn apply(&mut self, changes: &Changes) {
         if let Some(term) = &changes.term {
             self.term = term.clone();
@@ -53,9 +57,9 @@ impl TermBook {
             let held = self.students.entry(student.clone()).or_default();
             if let Some(old) = held.iter().find(|r| r.crn == registration.crn)
                 && old.standing == Standing::Waitlisted
-                && let Some(line) = self.lines.get_mut(&old.crn)
+                && let Some(waitlist) = self.waitlists.get_mut(&old.crn)
             {
-                line.remove(&old.place);
+                waitlist.remove(&old.place);
             }
             registration.clone().put_among(held);
             if registration.standing == Standing::Waitlisted {
@@ -65,14 +69,53 @@ impl TermBook {
     }
 
     fn join(&mut self, student: &UserName, registration: &Registration) {
-        let line = self.lines.entry(registration.crn.clone()).or_default();
-        line.insert(registration.place, (registration.place, student.clone()));
+        let waitlist = self.waitlists.entry(registration.crn.clone()).or_default();
+        waitlist.insert(registration.place, (registration.place, student.clone()));
         self.next_place = self.next_place.max(registration.place + 1);
     }
 
-    /// The sections, in no order.
+    /// Iterates over the sections, in no order.
     pub fn sections(&self) -> impl Iterator<Item = &SectionState> {
         self.sections.values()
+    }
+
+    /// Returns the whole term for readers, as of the commit `seq`.
+    #[must_use]
+    pub fn published(&self, seq: u64) -> PublishedTerm {
+        PublishedTerm {
+            term: self.term.clone(),
+            seq,
+            sections: self.published_sections(self.sections.values()),
+            students: self.students.iter().map(|(student, held)| (student.clone(), held.as_slice().into())).collect(),
+        }
+    }
+
+    /// Returns what readers need of changes that are already applied: of each of these sections its state and
+    /// waitlist, of each of these students every registration. Notices and alerts are the caller's to add.
+    #[must_use]
+    pub fn published_update<'c>(
+        &self,
+        seq: u64,
+        term: Option<&Term>,
+        sections: impl Iterator<Item = &'c SectionState>,
+        students: impl Iterator<Item = &'c UserName>,
+    ) -> TermUpdate {
+        let students: BTreeSet<&UserName> = students.collect();
+        TermUpdate {
+            seq,
+            term: term.cloned(),
+            sections: self.published_sections(sections),
+            students: students.into_iter().map(|s| (s.clone(), self.registrations(s).into())).collect(),
+            ..TermUpdate::default()
+        }
+    }
+
+    fn published_sections<'c>(&self, sections: impl Iterator<Item = &'c SectionState>) -> Vec<PublishedSection> {
+        let published = |state: &SectionState| {
+            let waitlist: Arc<[Place]> = self.waiting(&state.section.id.crn).cloned().collect();
+            PublishedSection { state: state.clone(), waitlist }
+        };
+        sections.map(published).collect()
     }
 }
 
@@ -90,7 +133,7 @@ impl TermView for TermBook {
         self.students.get(student).map_or(&[], Vec::as_slice)
     }
     fn waiting(&self, crn: &Crn) -> Box<dyn Iterator<Item = &Place> + '_> {
-        Box::new(self.lines.get(crn).into_iter().flat_map(BTreeMap::values))
+        Box::new(self.waitlists.get(crn).into_iter().flat_map(BTreeMap::values))
     }
     fn students(&self) -> Box<dyn Iterator<Item = (&UserName, &[Registration])> + '_> {
         Box::new(self.students.iter().map(|(s, r)| (s, r.as_slice())))

@@ -1,7 +1,7 @@
 //! A section as named fields, the form in which another system such as the college's Plone keeps it.
 //!
-//! Store, settings and bridge share these names: the settings map them to the names that the other system uses, the store
-//! keeps the values that were last seen there.
+//! Store, settings and bridge share these names: the settings map them to the names that the other system uses, the
+//! store keeps the values that were last seen there.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

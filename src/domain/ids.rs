@@ -4,11 +4,14 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::Uuid;
 
 /// Maximum length of a term's id or a CRN, in bytes.
 pub const CODE_LEN_MAX: usize = 24;
-/// Maximum length of a user name, in bytes.
+/// The longest id of an import task, in bytes.
+pub const TASK_ID_LEN_MAX: usize = 64;
+/// The longest user name, in bytes.
 pub const USER_LEN_MAX: usize = 120;
 
 /// Text that is not a well-formed id of the kind named here.
@@ -44,6 +47,11 @@ macro_rules! name_type {
                 serializer.serialize_str(&self.0)
             }
         }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+            }
+        }
     };
 }
 
@@ -54,6 +62,10 @@ name_type! {
 name_type! {
     /// A course reference number, unique within its term: letters, digits, `.` and `_`.
     Crn
+}
+name_type! {
+    /// The id of an import task: 1 to 64 bytes.
+    TaskId
 }
 name_type! {
     /// A user's name: 1 to 120 bytes without white space or control characters.
@@ -96,6 +108,19 @@ impl Crn {
     /// If the text is not one.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(BadName("CRN")) }
+    }
+}
+
+impl TaskId {
+    /// Parses the id of an import task.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        if (1..=TASK_ID_LEN_MAX).contains(&text.len()) { Ok(Self(text.into())) } else { Err(BadName("task id")) }
+    }
+}
+
+impl From<Uuid> for TaskId {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string().into())
     }
 }
 
@@ -142,6 +167,12 @@ impl fmt::Display for SectionId {
 impl Serialize for SectionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SectionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

@@ -7,6 +7,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::{EnumCount, EnumString};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
 use crate::bus::{Bus, Event};
@@ -21,23 +23,170 @@ use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::{AlertStore, Cancelled, Entry, Page, Reader, Span};
 
 use crate::http::auth::{Staff, Visitor};
-use crate::http::body::{Fields, read_json};
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::SentBack;
+use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// Members of an alert that the hub sets. A request may contain them, so that a copy of an alert can be sent again.
-const SET_BY_THE_HUB: [&str; 5] = ["id", "seq", "source", "sender", "created_at"];
-/// The default and the greatest length of a list.
-const LIMIT: u32 = 100;
-const LIMIT_MAX: u32 = 5_000;
 /// The most alerts in force that a dashboard shows: more than a term has at any time.
 const IN_FORCE_MAX: usize = 500;
+/// What each entry of `audience.sections` must be.
+const SECTION_EXPECTED: &str = "the id of a section";
 /// The longest name of a course, in characters.
 const COURSE_CHARS_MAX: usize = 40;
 
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, post, cancel), modifiers(&ALERT_SENT_BACK))]
+pub(super) struct Api;
+
+/// Allows an alert to be sent back as it was received.
+const ALERT_SENT_BACK: SentBack<AlertRequest> = SentBack::NEW;
+
+/// How to send an alert.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SendQuery {
+    /// Only counts the recipients; nothing is sent.
+    #[param(required = false, default = false)]
+    dry_run: bool,
+}
+
+impl SendQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self { dry_run: query.bool("dry_run")?.unwrap_or(false) })
+    }
+}
+
+/// Which alerts to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// The `seq` of an earlier response, or of an alert.
+    #[param(required = false, default = 0)]
+    since: u64,
+    /// The most items in one response.
+    #[param(required = false, minimum = 1, maximum = 5_000, default = 100)]
+    limit: u32,
+    /// Only alerts that are in force now.
+    #[param(required = false, default = false)]
+    active: bool,
+    /// For staff. `scheduled`: alerts that have not gone out yet. `sent`: alerts that staff sent and that are in force,
+    /// whatever their audience.
+    #[param(inline)]
+    state: Option<StaffList>,
+}
+
+impl ListQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            since: query.u64("since", 0..=u64::MAX)?.unwrap_or(0),
+            limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
+            active: query.bool("active")?.unwrap_or(false),
+            state: query.parsed("state", "scheduled or sent", |text| text.parse().ok())?,
+        })
+    }
+}
+
+/// An alert to send.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AlertRequest {
+    #[schema(min_length = 1, max_length = 200)]
+    title: String,
+    #[schema(min_length = 1, max_length = 2_000)]
+    message: String,
+    /// `medium` when absent.
+    priority: Option<Priority>,
+    /// `system` when absent.
+    category: Option<Category>,
+    audience: Audience,
+    /// In the future: it goes out then.
+    starts_at: Option<Timestamp>,
+    /// When it stops being in force, after it goes out.
+    expires_at: Option<Timestamp>,
+    #[schema(default = false)]
+    requires_ack: Option<bool>,
+}
+
+impl RequestBody for AlertRequest {
+    const SET_BY_HUB: &'static [&'static str] = &["id", "seq", "source", "sender", "created_at"];
+
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let title = fields.string("title", 1..=TITLE_LEN_MAX)?;
+        let message = fields.string("message", 1..=MESSAGE_LEN_MAX)?;
+        for (name, text) in [("title", &title), ("message", &message)] {
+            if text.trim().is_empty() {
+                return Err(Problem::invalid(name, format!("{name} must say something.")));
+            }
+        }
+        let categories = "system, workflow, schedule, content, security or emergency";
+        Ok(Self {
+            title,
+            message,
+            priority: fields.maybe_parsed("priority", "low, medium, high or critical", Priority::parse)?,
+            category: fields.maybe_parsed("category", categories, Category::parse)?,
+            audience: read_audience(fields.object("audience")?)?,
+            starts_at: fields.maybe_timestamp("starts_at")?,
+            expires_at: fields.maybe_timestamp("expires_at")?,
+            requires_ack: fields.maybe_bool("requires_ack")?,
+        })
+    }
+}
+
+fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
+    let all = fields.maybe_bool("all")?.unwrap_or(false);
+    let roles = fields.maybe_parsed_list("roles", Role::COUNT, "student, staff or admin", Role::parse)?;
+    let section = |text: &str| SectionId::parse(text).ok().map(SectionRef);
+    let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
+    let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
+    let user = |text: &str| UserName::parse(text).ok().map(UserRef);
+    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a user name", user)?;
+    fields.finish()?;
+    let audience = Audience {
+        all,
+        roles: roles.unwrap_or_default(),
+        sections: sections.unwrap_or_default(),
+        courses: courses.unwrap_or_default(),
+        users: users.unwrap_or_default(),
+    };
+    if audience.is_empty() {
+        let detail = "audience must say who: all, roles, sections, courses or users.";
+        return Err(Problem::invalid("audience", detail));
+    }
+    Ok(audience)
+}
+
+impl AlertRequest {
+    /// Checks what depends on the time and on the catalogue, and fills in the defaults.
+    fn into_content(self, model: &ReadModel, now: Timestamp) -> Result<AlertContent, Problem> {
+        let unknown = self.audience.sections.iter().position(|section| model.section(&section.0).is_none());
+        if let Some(at) = unknown {
+            let field = format!("audience.sections[{at}]");
+            let detail = format!("{field} must be {SECTION_EXPECTED}.");
+            return Err(Problem::invalid(field, detail));
+        }
+        if self.expires_at.is_some_and(|end| end <= self.starts_at.unwrap_or(now).max(now)) {
+            return Err(Problem::invalid("expires_at", "expires_at must be after the alert goes out."));
+        }
+        Ok(AlertContent {
+            title: self.title,
+            message: self.message,
+            priority: self.priority.unwrap_or_default(),
+            category: self.category.unwrap_or_default(),
+            // `all` includes whatever else is named.
+            audience: if self.audience.all { Audience::everyone() } else { self.audience },
+            starts_at: self.starts_at,
+            expires_at: self.expires_at,
+            requires_ack: self.requires_ack.unwrap_or(false),
+        })
+    }
+}
+
 /// An alert that was sent or scheduled.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AlertSent {
     #[serde(flatten)]
     alert: Alert,
@@ -46,33 +195,41 @@ struct AlertSent {
 }
 
 /// The recipients that an alert would have.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AlertDryRun {
     recipients: usize,
     recipients_online: usize,
 }
 
 /// An alert in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct ListedAlert {
     #[serde(flatten)]
     alert: Alert,
     /// Whether the caller has acknowledged it; for signed-in callers, of alerts that require it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     acked: Option<bool>,
 }
 
 /// A cancellation: clients take the alert down.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct AlertCancelled {
+    /// The id of the alert.
+    #[schema(format = Uuid)]
     id: String,
     seq: u64,
     /// Always true.
+    #[schema(schema_with = always_true)]
     cancelled: bool,
 }
 
+fn always_true() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
+}
+
 /// An entry of the sequence of alerts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum AlertItem {
     Alert(Box<ListedAlert>),
@@ -80,7 +237,7 @@ pub(super) enum AlertItem {
 }
 
 /// Alerts and cancellations, oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct AlertList {
     items: Vec<AlertItem>,
     /// The next `since`.
@@ -88,7 +245,8 @@ struct AlertList {
 }
 
 /// A list that only staff may read.
-#[derive(Clone, Copy, EnumString)]
+#[derive(Clone, Copy, EnumString, ToSchema)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 enum StaffList {
     /// Alerts that have not gone out yet.
@@ -112,7 +270,20 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Handles `POST /api/v1/alerts[?dry_run=true]`: sends an alert, or counts the recipients it would have.
+/// Sends or schedules an alert (staff).
+#[utoipa::path(
+    post,
+    path = "/api/v1/alerts",
+    operation_id = "sendAlert",
+    tag = "alerts",
+    params(SendQuery),
+    request_body = AlertRequest,
+    responses(
+        (status = 200, description = "With `dry_run=true`: the recipients. Nothing was sent.", body = AlertDryRun),
+        (status = 201, description = "Sent, or scheduled.", body = AlertSent),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn post(
     request: HttpRequest,
     Staff(caller): Staff,
@@ -121,12 +292,11 @@ pub async fn post(
     bus: Data<dyn Bus>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let is_dry = Query::of(&request)?.bool("dry_run")?.unwrap_or(false);
+    let SendQuery { dry_run } = SendQuery::read(&Query::of(&request)?)?;
     let now = live.clock.now();
-    let fields = read_json(&request, payload).await?.without(&SET_BY_THE_HUB);
-    let content = read_content(fields, &live.model, now)?;
+    let content = read_body::<AlertRequest>(&request, payload).await?.into_content(&live.model, now)?;
     let audience = &content.audience;
-    if is_dry {
+    if dry_run {
         let people = live.alerts.people_in(audience.clone(), live.local(now)).await?;
         let body = AlertDryRun { recipients: people.len(), recipients_online: online(&live, audience, &people) };
         return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body));
@@ -162,74 +332,22 @@ fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize
     })
 }
 
-fn read_content(mut fields: Fields, model: &ReadModel, now: Timestamp) -> Result<AlertContent, Problem> {
-    let title = fields.string("title", 1..=TITLE_LEN_MAX)?;
-    let message = fields.string("message", 1..=MESSAGE_LEN_MAX)?;
-    for (name, text) in [("title", &title), ("message", &message)] {
-        if text.trim().is_empty() {
-            return Err(Problem::invalid(name, format!("{name} must say something.")));
-        }
-    }
-    let priority = fields.maybe_parsed("priority", "low, medium, high or critical", Priority::parse)?;
-    let categories = "system, workflow, schedule, content, security or emergency";
-    let category = fields.maybe_parsed("category", categories, Category::parse)?;
-    let audience = read_audience(fields.object("audience")?, model)?;
-    let starts_at = fields.maybe_timestamp("starts_at")?;
-    let expires_at = fields.maybe_timestamp("expires_at")?;
-    let requires_ack = fields.maybe_bool("requires_ack")?.unwrap_or(false);
-    fields.finish()?;
-    if expires_at.is_some_and(|end| end <= starts_at.unwrap_or(now).max(now)) {
-        return Err(Problem::invalid("expires_at", "expires_at must be after the alert goes out."));
-    }
-    Ok(AlertContent {
-        title,
-        message,
-        priority: priority.unwrap_or_default(),
-        category: category.unwrap_or_default(),
-        audience,
-        starts_at,
-        expires_at,
-        requires_ack,
-    })
-}
-
-fn read_audience(mut fields: Fields, model: &ReadModel) -> Result<Audience, Problem> {
-    let all = fields.maybe_bool("all")?.unwrap_or(false);
-    let roles = fields.maybe_parsed_list("roles", Role::COUNT, "student, staff or admin", Role::parse)?;
-    let section = |text: &str| {
-        let id = SectionId::parse(text).ok()?;
-        model.section(&id).map(|_| SectionRef(id))
-    };
-    let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, "the id of a section", section)?;
-    let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
-    let user = |text: &str| UserName::parse(text).ok().map(UserRef);
-    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a user name", user)?;
-    fields.finish()?;
-    if all {
-        // `all` includes whatever else is named.
-        return Ok(Audience::everyone());
-    }
-    let audience = Audience {
-        all,
-        roles: roles.unwrap_or_default(),
-        sections: sections.unwrap_or_default(),
-        courses: courses.unwrap_or_default(),
-        users: users.unwrap_or_default(),
-    };
-    if audience.is_empty() {
-        let detail = "audience must say who: all, roles, sections, courses or users.";
-        return Err(Problem::invalid("audience", detail));
-    }
-    Ok(audience)
-}
-
-/// Handles `GET /api/v1/alerts?since=&limit=`, `?active=true` and `?state=scheduled|sent`.
+/// Lists the alerts that reach the caller, oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts",
+    operation_id = "listAlerts",
+    tag = "alerts",
+    security((), ("bearer" = []), ("cookie" = [])),
+    params(ListQuery),
+    responses(
+        (status = 200, description = "Alerts and cancellations.", body = AlertList),
+        BadRole, BadQuery, StoreFailed,
+    )
+)]
 pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Live>) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request)?;
-    let since = query.u64("since", 0..=u64::MAX)?.unwrap_or(0);
-    let limit = query.u32("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
-    let is_active = query.bool("active")?.unwrap_or(false);
-    let state = query.parsed("state", "scheduled or sent", |text| text.parse().ok())?;
+    let ListQuery { since, limit, active, state } = ListQuery::read(&Query::of(&request)?)?;
+    let limit = limit as usize;
     let span = Span { since, until: None, limit };
     let reader = Reader::new(caller.as_ref().map(|caller| (&caller.user, caller.role)));
     let page = if let Some(state) = state {
@@ -244,7 +362,7 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
             StaffList::Scheduled => scheduled(&*live.alerts, limit).await?,
             StaffList::Sent => live.alerts.sent(limit, live.clock.now()).await?,
         }
-    } else if is_active {
+    } else if active {
         live.alerts.in_force(reader, span, live.clock.now()).await?
     } else {
         live.alerts.seen_by(reader, span).await?
@@ -294,7 +412,17 @@ async fn scheduled(alerts: &dyn AlertStore, limit: usize) -> Result<Page, Proble
     Ok(Page { items: waiting.into_iter().map(|alert| (0, Entry::Alert(Box::new(alert)))).collect(), seq })
 }
 
-/// Handles `DELETE /api/v1/alerts/{id}`: cancels an alert; clients that got it take it down. Idempotent.
+/// Cancels an alert (staff).
+///
+/// Clients that received it take it down. Idempotent.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/alerts/{id}",
+    operation_id = "cancelAlert",
+    tag = "alerts",
+    params(("id" = String, Path, description = "The alert.")),
+    responses((status = 204, description = "Cancelled."), BadRole, BadPath, NotFound, StoreFailed)
+)]
 pub async fn cancel(
     request: HttpRequest,
     Staff(caller): Staff,

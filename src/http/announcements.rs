@@ -1,4 +1,4 @@
-//! Announcements: the college's news, as Plone has them.
+//! Announcements: the college's news, as Plone publishes them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,89 +6,148 @@ use std::time::Duration;
 use actix_web::http::header::{AGE, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::identity::Caller;
-use crate::plone::announcements::{Announcements, News, SignIn, Told};
+use crate::plone::announcements::{Announcements, MemberKey, News, NewsView};
+use crate::plone::cache::ReadError;
 use crate::plone::port::NewsItem;
-use crate::plone::reads::ReadError;
 use crate::text::percent;
 
 use crate::http::auth::Visitor;
 use crate::http::encoded::{Encoded, start_tag};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::hot::HotResponses;
+use crate::http::openapi::params::IfNoneMatch;
+use crate::http::openapi::responses::{BadToken, NotModified, PloneFailed};
 
-/// How long somebody waits for the very first copy. Afterwards nobody waits.
+/// How long a request waits for the very first copy. Once there is one, no request waits.
 const FIRST_COPY_WAIT: Duration = Duration::from_secs(10);
-/// How long a member waits for the first copy of their own, before the visitors' is answered.
+/// How long a member's request waits for the first copy of their own, before it is answered with the visitors'.
 const OWN_COPY_WAIT: Duration = Duration::from_secs(1);
-/// Browsers keep an answer, and ask each time whether it still holds.
+/// Browsers keep a response, and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
 const PERSONAL: &str = "private, no-store";
 const JSON: &str = "application/json";
 /// Where Plone's own pages are, under the hub's origin.
 const PLONE_PAGES: &str = "/plone";
 
-/// The path of announcements.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list))]
+pub(super) struct Api;
+
+/// Registers the path of announcements.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/announcements").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")),
     );
 }
 
-/// `GET /api/v1/announcements`: newest first. `Age` (RFC 9111, 5.1) is how long ago Plone was asked.
+/// A news item of Plone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Announcement)]
+pub(super) struct AnnouncementResponse<'a> {
+    /// Plone's UID.
+    id: &'a str,
+    title: &'a str,
+    /// The summary as plain text; may be empty.
+    description: &'a str,
+    /// The whole item as plain text.
+    text: &'a str,
+    /// The whole item as HTML without scripts, styles and forms: safe to show.
+    html: &'a str,
+    published_at: Timestamp,
+    modified_at: Timestamp,
+    /// The path of Plone's own page of it.
+    #[schema(format = "uri-reference")]
+    url: String,
+}
+
+impl<'a> AnnouncementResponse<'a> {
+    pub(super) fn new(item: &'a NewsItem) -> Self {
+        Self {
+            id: &item.id,
+            title: &item.title,
+            description: &item.description,
+            text: &item.text,
+            html: &item.html,
+            published_at: item.published_at,
+            modified_at: item.modified,
+            url: format!("{PLONE_PAGES}{}", percent::path(&item.path)),
+        }
+    }
+}
+
+/// Announcements, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+struct AnnouncementList<'a> {
+    items: Vec<AnnouncementResponse<'a>>,
+    total: usize,
+}
+
+/// Lists the college's announcements, newest first.
+///
+/// Plone's news items, at most the newest 100, as a visitor of Plone sees them; for a caller who signed in by Plone, as
+/// that member sees them. They follow Plone within `[plone] sync_s`. Once there is a copy, no request waits for Plone: an
+/// older copy is returned while it is renewed, and `Age` says how old it is. Without a Plone the list is empty.
+#[utoipa::path(
+    get,
+    path = "/api/v1/announcements",
+    operation_id = "announcements",
+    tag = "plone",
+    security((), ("bearer" = []), ("cookie" = [])),
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "The announcements.", body = AnnouncementList, headers(
+            ("ETag" = String, description = "Weak, the same for every content coding."),
+            ("Age" = u64, description = "How many seconds ago Plone was read (RFC 9111, 5.1)."),
+            ("Cache-Control" = String, description = "`private, no-store` when it is what one member sees."),
+        )),
+        NotModified, BadToken, PloneFailed,
+    )
+)]
 pub async fn list(
     request: HttpRequest,
     Visitor(caller): Visitor,
     announcements: Option<Data<Announcements>>,
     hot: Data<HotResponses>,
 ) -> Result<HttpResponse, Problem> {
-    let told = match &announcements {
-        Some(announcements) => told(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?,
-        None => Told::nothing(),
+    let found = match &announcements {
+        Some(announcements) => visible(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?,
+        None => NewsView::none(),
     };
-    let news = told.kept.value.clone();
-    let answer = if told.is_personal {
+    let news = found.reply.value.clone();
+    let ready = if found.is_personal {
         Arc::new(encode(&news, PERSONAL))
     } else {
         let build = move || (news.version(), encode(&news, REVALIDATE));
-        hot.get("announcements", told.kept.value.version(), build).await?
+        hot.get("announcements", found.reply.value.version(), build).await?
     };
-    let mut response = answer.respond(&request).await;
-    response.headers_mut().insert(AGE, HeaderValue::from(told.kept.age.as_secs()));
+    let mut response = ready.respond(&request).await;
+    response.headers_mut().insert(AGE, HeaderValue::from(found.reply.age.as_secs()));
     Ok(response)
 }
 
-/// What this caller may see. `own_wait` and `wait` count only where there is no copy.
-pub(super) async fn told(
+/// Returns the announcements that a caller may see. `own_wait` and `wait` count only where there is no copy.
+pub(super) async fn visible(
     announcements: &Announcements,
     caller: Option<&Caller>,
     own_wait: Duration,
     wait: Duration,
-) -> Result<Told, ReadError> {
-    match caller.and_then(SignIn::of) {
+) -> Result<NewsView, ReadError> {
+    match caller.and_then(MemberKey::of) {
         Some(sign_in) => announcements.for_member(&sign_in, own_wait, wait).await,
         None => announcements.for_visitors(wait).await,
     }
 }
 
 fn encode(news: &News, cache_control: &'static str) -> Encoded {
-    let items: Vec<Value> = news.items().map(item_json).collect();
-    let body = json!({ "total": items.len(), "items": items }).to_string();
+    let items: Vec<_> = news.items().map(AnnouncementResponse::new).collect();
+    let list = AnnouncementList { total: items.len(), items };
+    // Strings, numbers and lists serialize without fail.
+    let body = serde_json::to_vec(&list).unwrap_or_default();
     Encoded::new(&format!("{}-news-{}", start_tag(), news.version()), JSON, cache_control, body.into())
-}
-
-/// A news item as clients read it.
-pub(super) fn item_json(item: &NewsItem) -> Value {
-    json!({
-        "id": item.id,
-        "title": item.title,
-        "description": item.description,
-        "html": item.html,
-        "text": item.text,
-        "published_at": item.published_at,
-        "modified_at": item.modified,
-        "url": format!("{PLONE_PAGES}{}", percent::path(&item.path)),
-    })
 }

@@ -1,4 +1,4 @@
-//! The pages, and all that they load, from inside the binary.
+//! The pages and the files that they load, embedded in the binary.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -17,11 +17,11 @@ use crate::http::query::path_param;
 #[folder = "static/"]
 struct Files;
 
-/// Browsers ask each time, and are told in a few bytes that nothing changed: a new hub never meets an old page.
+/// Browsers revalidate a file each time, which costs a 304 of a few bytes: a new hub is never used by an old page.
 const REVALIDATE: &str = "no-cache";
 
-/// Every file as a ready answer, by its path under `static/`.
-static ANSWERS: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
+/// Every file as a ready response, by its path under `static/`.
+static FILES: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
     let files = Files::iter().filter_map(|path| Some((path.to_string(), Files::get(&path)?)));
     files
         .map(|(path, file)| {
@@ -30,8 +30,8 @@ static ANSWERS: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
                 let _ = write!(tag, "{byte:02x}");
                 tag
             });
-            let answer = Encoded::lasting(&tag, media_type(&path), REVALIDATE, Bytes::from(file.data.into_owned()));
-            (path, Arc::new(answer))
+            let response = Encoded::lasting(&tag, media_type(&path), REVALIDATE, Bytes::from(file.data.into_owned()));
+            (path, Arc::new(response))
         })
         .collect()
 });
@@ -47,38 +47,33 @@ fn media_type(path: &str) -> &'static str {
     }
 }
 
-async fn answer(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
-    let file = ANSWERS.get(path).ok_or_else(|| Problem::not_found("There is no such page."))?;
+async fn respond(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
+    let file = FILES.get(path).ok_or_else(|| Problem::not_found("There is no such page."))?;
     Ok(file.clone().respond(request).await)
 }
 
 /// `GET /`
 pub async fn student_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    answer(&request, "index.html").await
+    respond(&request, "index.html").await
 }
 
 /// `GET /staff`
 pub async fn staff_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    answer(&request, "staff.html").await
+    respond(&request, "staff.html").await
 }
 
 /// `GET /admin`
 pub async fn admin_page(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    answer(&request, "admin.html").await
+    respond(&request, "admin.html").await
 }
 
 /// `GET /static/{path}`
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let path = path_param(&request, "path")?;
-    answer(&request, &path).await
+    respond(&request, &path).await
 }
 
-/// `GET /api/v1/openapi.json`
-pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    answer(&request, "openapi.json").await
-}
-
-/// `GET /docs/problems`: what `type` of every problem document points to.
+/// `GET /docs/problems`: the page that `type` of every problem document points to.
 pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
     static PAGE: LazyLock<Arc<Encoded>> = LazyLock::new(|| {
         let page = problems_page();

@@ -37,15 +37,16 @@ pub trait RequestBody: Sized + ToSchema {
 
 /// Reads a JSON body of at most [`JSON_LEN_MAX`] bytes.
 pub async fn read_body<T: RequestBody>(req: &HttpRequest, payload: web::Payload) -> Result<T, Problem> {
-    typed(read_json(req, payload).await?)
+    read_fields(read_json(req, payload).await?)
 }
 
 /// Reads a JSON body that may be left out, whatever its content type is then: an object without members.
 pub async fn read_body_or_nothing<T: RequestBody>(req: &HttpRequest, payload: web::Payload) -> Result<T, Problem> {
-    typed(read_json_or_nothing(req, payload).await?)
+    read_fields(read_json_or_nothing(req, payload).await?)
 }
 
-fn typed<T: RequestBody>(fields: Fields) -> Result<T, Problem> {
+/// Reads a body from the members of a JSON object.
+pub(super) fn read_fields<T: RequestBody>(fields: Fields) -> Result<T, Problem> {
     let mut fields = fields.without(T::SET_BY_HUB);
     let body = T::read(&mut fields)?;
     fields.finish()?;

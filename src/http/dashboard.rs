@@ -1,66 +1,122 @@
-//! The dashboard: all of somebody's in one answer. Its parts are fetched at the same time, each for a bounded time; one
-//! that fails is answered from its last good copy, says so in `sources`, and holds nothing up.
+//! The dashboard: everything that concerns the caller in one response. Its parts are fetched at the same time, each for a
+//! bounded time; a part that fails is served from its last good copy, which `sources` reports, and delays nothing.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data};
 use futures_util::future::join3;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::role::Role;
 use crate::identity::Caller;
 use crate::live::context::Live;
-use crate::plone::announcements::{Announcements, Told};
-use crate::plone::reads::ReadError;
-use crate::registration::readmodel::ReadModel;
+use crate::plone::announcements::{Announcements, News, NewsView};
+use crate::plone::cache::ReadError;
+use crate::registration::readmodel::{ReadModel, Row};
 use crate::registration::section_json::SectionView;
 use crate::store::plans::PlanStore;
 
-use crate::http::alerts::{AlertItem, in_force};
-use crate::http::announcements::{item_json, told};
+use crate::http::alerts::{AlertItem, ListedAlert, in_force};
+use crate::http::announcements::{AnnouncementResponse, visible};
 use crate::http::auth::SignedIn;
 use crate::http::error::{Problem, get, method_not_allowed, plone_words};
 use crate::http::last_good::LastGood;
-use crate::http::registrations::Registrations;
+use crate::http::openapi::responses::BadToken;
+use crate::http::registrations::{RegistrationResponse, Registrations};
 use crate::http::request_id::PRIVATE;
 use crate::http::session::UserResponse;
 
-/// How long a page waits for Plone's part, where there is no copy of it yet: not long enough to be noticed.
+/// How long the page waits for Plone's part while there is no copy of it: not long enough to be noticed.
 const DASHBOARD_PART_WAIT: Duration = Duration::from_millis(40);
-/// How long it waits for a part that the store has. It answers within milliseconds, unless the disk is ill.
+/// How long the page waits for a part from the store, which answers within milliseconds unless the disk fails.
 const STORE_PART_WAIT: Duration = Duration::from_secs(1);
 /// Announcements on a dashboard.
 const ANNOUNCEMENTS_MAX: usize = 10;
-/// People whose parts out of the store are kept for when it is ill: those who were here last.
-const PEOPLE_MAX: usize = 5_000;
+/// Users whose parts from the store are kept for when it fails: those who came last.
+const USERS_MAX: usize = 5_000;
 
-/// Parts out of the store as they last were.
+/// The last good copies of parts from the store.
 pub struct LastParts {
     plans: LastGood<UserName, Vec<SectionId>>,
-    /// By role, too: what staff may see is not for whoever was staff.
-    alerts: LastGood<(UserName, Role), Vec<AlertItem>>,
+    /// By role, too: a user who is no longer staff must not see what staff see.
+    alerts: LastGood<(UserName, Role), Arc<[AlertItem]>>,
 }
 
 impl Default for LastParts {
     fn default() -> Self {
-        Self { plans: LastGood::new(PEOPLE_MAX), alerts: LastGood::new(PEOPLE_MAX) }
+        Self { plans: LastGood::new(USERS_MAX), alerts: LastGood::new(USERS_MAX) }
     }
 }
 
-/// The path of the dashboard.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(show))]
+pub(super) struct Api;
+
+/// Registers the path of the dashboard.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/dashboard").route(get().to(show)).default_service(method_not_allowed("GET, HEAD")),
     );
 }
 
-/// `GET /api/v1/dashboard`
+/// Everything that concerns the caller.
+#[derive(Debug, Serialize, ToSchema)]
+struct Dashboard<'a> {
+    user: UserResponse,
+    /// What a student holds, as `GET /api/v1/me/registrations` lists it; empty for staff.
+    registrations: &'a [RegistrationResponse],
+    /// The sections of the registrations and of the plan.
+    sections: Vec<SectionView<'a>>,
+    /// The newest announcements.
+    #[schema(max_items = 10)]
+    announcements: Vec<AnnouncementResponse<'a>>,
+    /// The alerts in force, oldest first.
+    #[schema(value_type = [ListedAlert])]
+    alerts: &'a [AlertItem],
+    sources: Sources,
+}
+
+/// The sources of the parts. `plone.ok` is false in a hub without Plone.
+#[derive(Debug, Serialize, ToSchema)]
+struct Sources {
+    plone: Source,
+    store: Source,
+}
+
+/// The state of a source.
+#[derive(Debug, Serialize, ToSchema)]
+struct Source {
+    /// Whether the last attempt to read it succeeded.
+    ok: bool,
+    /// The age of the copy in seconds; null: there is no copy.
+    #[schema(required)]
+    age_s: Option<u64>,
+    /// What went wrong, for the reader of the page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+}
+
+/// Returns everything that concerns the caller in one response.
+///
+/// The parts are fetched at the same time. A part that fails or is late is served from its last good copy, which
+/// `sources` reports, and never fails the page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/dashboard",
+    operation_id = "dashboard",
+    tag = "plone",
+    responses((status = 200, description = "Always, for a signed-in caller.", body = Dashboard), BadToken)
+)]
 pub async fn show(
     SignedIn(caller): SignedIn,
     model: Data<ReadModel>,
@@ -72,37 +128,39 @@ pub async fn show(
     let is_student = caller.role == Role::Student;
     let plan = async {
         let read = async { if is_student { Ok(plans.plan(&caller.user).await?) } else { Ok(Vec::new()) } };
-        of_store(&parts.plans, caller.user.clone(), read).await
+        store_part(&parts.plans, caller.user.clone(), read).await
     };
-    let alerts = of_store(&parts.alerts, (caller.user.clone(), caller.role), in_force(&live, &caller));
-    let (plan, alerts, news) =
-        join3(plan, alerts, news(announcements.as_ref().map(|data| data.as_ref()), &caller)).await;
+    let alerts = async {
+        let read = async { Ok(in_force(&live, &caller).await?.into()) };
+        store_part(&parts.alerts, (caller.user.clone(), caller.role), read).await
+    };
+    let news = news(announcements.as_ref().map(|data| data.as_ref()), &caller);
+    let (plan, alerts, (news, plone)) = join3(plan, alerts, news).await;
 
     let registrations =
         if is_student { Registrations::of(&model, &caller.realm, &caller.user, None).items } else { Vec::new() };
     let held = registrations.iter().map(|held| &held.section);
     let wanted: BTreeSet<&SectionId> = held.chain(&plan.value).collect();
     let rows = wanted.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));
-    let sections: Vec<Value> = rows.map(|(row, _)| json!(SectionView::new(&row.state))).collect();
-    let (announcements, plone) = news;
-    HttpResponse::Ok().insert_header(PRIVATE).json(json!({
-        "user": UserResponse::from(&caller),
-        "registrations": registrations,
-        "sections": sections,
-        "announcements": announcements,
-        "alerts": alerts.value,
-        "sources": { "plone": plone, "store": store_source(&plan.late, &alerts.late) },
-    }))
+    let rows: Vec<Row> = rows.map(|(row, _)| row).collect();
+    HttpResponse::Ok().insert_header(PRIVATE).json(Dashboard {
+        user: UserResponse::from(&caller),
+        registrations: &registrations,
+        sections: rows.iter().map(|row| SectionView::new(&row.state)).collect(),
+        announcements: news.items().take(ANNOUNCEMENTS_MAX).map(AnnouncementResponse::new).collect(),
+        alerts: &alerts.value,
+        sources: Sources { plone, store: store_source(plan.late, alerts.late) },
+    })
 }
 
-/// A part of the page, and how old it is when it is not of now.
+/// A part of the page, and its age when it is a copy.
 struct Part<T> {
     value: T,
     late: Option<Duration>,
 }
 
-/// A part that the store has, or its last good copy.
-async fn of_store<K: Eq + Hash + Clone, T: Clone + Default>(
+/// Reads a part from the store, or returns its last good copy.
+async fn store_part<K: Eq + Hash + Clone, T: Clone + Default>(
     last: &LastGood<K, T>,
     key: K,
     read: impl Future<Output = Result<T, Problem>>,
@@ -119,44 +177,26 @@ async fn of_store<K: Eq + Hash + Clone, T: Clone + Default>(
     Part { value, late: Some(age) }
 }
 
-fn store_source(plan: &Option<Duration>, alerts: &Option<Duration>) -> Value {
+fn store_source(plan: Option<Duration>, alerts: Option<Duration>) -> Source {
     let names = [("plan", plan), ("alerts", alerts)];
     let late: Vec<&str> = names.iter().filter(|(_, late)| late.is_some()).map(|(name, _)| *name).collect();
-    let age = plan.iter().chain(alerts).max().copied().unwrap_or_default();
-    let mut source = source(late.is_empty(), Some(age));
-    if !late.is_empty() {
-        let detail = format!("These could not be read just now, and may be out of date: {}.", late.join(", "));
-        source.insert("error".to_owned(), detail.into());
-    }
-    source.into()
+    let age = plan.max(alerts).unwrap_or_default();
+    let error = || format!("These could not be read just now, and may be out of date: {}.", late.join(", "));
+    Source { ok: late.is_empty(), age_s: Some(age.as_secs()), error: (!late.is_empty()).then(error) }
 }
 
-fn source(ok: bool, age: Option<Duration>) -> Map<String, Value> {
-    Map::from_iter([("ok".to_owned(), ok.into()), ("age_s".to_owned(), age.map(|age| age.as_secs()).into())])
-}
-
-/// Plone's part: the newest announcements, and what is to be said of their source.
-async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Vec<Value>, Value) {
-    let Some(announcements) = announcements else {
-        let mut source = source(false, None);
-        source.insert("error".to_owned(), NO_PLONE.into());
-        return (Vec::new(), source.into());
-    };
-    let told = told(announcements, Some(caller), DASHBOARD_PART_WAIT, DASHBOARD_PART_WAIT).await;
-    let (items, age, error) = match told {
-        Ok(Told { kept, .. }) => {
-            let items = kept.value.items().take(ANNOUNCEMENTS_MAX).map(item_json).collect();
-            (items, Some(kept.age), kept.error.as_ref().map(plone_words))
+/// Returns the announcements that the caller may see, and the state of their source.
+async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Arc<News>, Source) {
+    let (news, age, error) = match announcements {
+        None => (News::none(), None, Some("This hub has no Plone.")),
+        Some(announcements) => {
+            match visible(announcements, Some(caller), DASHBOARD_PART_WAIT, DASHBOARD_PART_WAIT).await {
+                Ok(NewsView { reply, .. }) => (reply.value, Some(reply.age), reply.error.as_ref().map(plone_words)),
+                Err(ReadError::Failed(error)) => (News::none(), None, Some(plone_words(&error))),
+                Err(ReadError::Late) => (News::none(), None, Some("The college's Plone has not answered yet.")),
+            }
         }
-        Err(ReadError::Failed(error)) => (Vec::new(), None, Some(plone_words(&error))),
-        Err(ReadError::Late) => (Vec::new(), None, Some("The college's Plone has not answered yet.")),
     };
-    let mut source = source(error.is_none(), age);
-    if let Some(error) = error {
-        source.insert("error".to_owned(), error.into());
-    }
-    (items, source.into())
+    let age_s = age.map(|age| age.as_secs());
+    (news, Source { ok: error.is_none(), age_s, error: error.map(ToOwned::to_owned) })
 }
-
-/// What the dashboard of a hub without Plone says of it.
-const NO_PLONE: &str = "This hub has no Plone.";

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -20,9 +21,10 @@ use crate::rush::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_
 use crate::rush::{Job, PloneJob};
 
 use crate::http::auth::Admin;
-use crate::http::body::{Fields, read_json};
+use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::imports::TaskStarted;
+use crate::http::openapi::responses::{BadBody, BadRole, NotFound};
 use crate::http::query::path_param;
 use crate::http::request_id::PRIVATE;
 
@@ -35,33 +37,41 @@ const TOKEN_TTL: Duration = Duration::from_secs(600);
 /// `Retry-After` while another demonstration is under way whose end is not known, in seconds.
 const BUSY_RETRY_S: u32 = 10;
 
-/// A request for a demonstration.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(newest, start, one, open, close))]
+pub(super) struct Api;
+
+/// A demonstration to run.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 struct DemoRequest {
+    /// The number of simulated students.
+    #[schema(required = false, minimum = 1, maximum = 10_000, default = 200)]
     users: u32,
+    /// How long each target is loaded, in seconds.
+    #[schema(required = false, minimum = 1, maximum = 60, default = 10)]
     seconds: u32,
+    /// `both` when absent.
+    #[schema(required = false)]
     target: Target,
 }
 
-impl DemoRequest {
-    fn read(mut fields: Fields) -> Result<Self, Problem> {
-        let (users, seconds) = size(&mut fields)?;
+impl RequestBody for DemoRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let SandboxRequest { users, seconds } = SandboxRequest::read(fields)?;
         let target = fields.maybe_parsed("target", "hub, plone or both", |text| text.parse().ok())?;
-        fields.finish()?;
         Ok(Self { users, seconds, target: target.unwrap_or(Target::Both) })
     }
 }
 
-/// Reads the number of students and the duration in seconds.
-fn size(fields: &mut Fields) -> Result<(u32, u32), Problem> {
-    let users = fields.maybe_u32("users", 1..=USERS_MAX)?.unwrap_or(USERS);
-    let seconds = fields.maybe_u32("seconds", 1..=SECONDS_MAX)?.unwrap_or(SECONDS);
-    Ok((users, seconds))
-}
-
-fn sandbox_request(mut fields: Fields) -> Result<SandboxRequest, Problem> {
-    let (users, seconds) = size(&mut fields)?;
-    fields.finish()?;
-    Ok(SandboxRequest { users, seconds })
+impl RequestBody for SandboxRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self {
+            users: fields.maybe_u32("users", 1..=USERS_MAX)?.unwrap_or(USERS),
+            seconds: fields.maybe_u32("seconds", 1..=SECONDS_MAX)?.unwrap_or(SECONDS),
+        })
+    }
 }
 
 /// What the audit trail records of a demonstration.
@@ -178,7 +188,21 @@ fn under_way(retry_after_s: u32) -> Problem {
     Problem::rate_limited("Another demonstration is under way; one runs at a time.", retry_after_s)
 }
 
-/// Handles `POST /api/v1/admin/demo`: starts a demonstration.
+/// Starts a performance demonstration (admins).
+///
+/// A real load over real sockets: simulated students compete for the few seats of a sandbox term, which is created for
+/// the run and removed after it. Half of the time an import runs beside them. One demonstration runs at a time: 429
+/// while another is under way, including one of `eduhub rush`. Load is sent to Plone only where `[plone] demo_target`
+/// allows it, by at most 200 students, on one item that is created for it and deleted; elsewhere Plone's row is one that
+/// was measured earlier, as its `recorded` says.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/demo",
+    operation_id = "demoStart",
+    tag = "administration",
+    request_body = DemoRequest,
+    responses((status = 202, description = "It has begun.", body = TaskStarted), BadRole, BadBody)
+)]
 pub async fn start(
     request: HttpRequest,
     admin: Admin,
@@ -186,7 +210,7 @@ pub async fn start(
     demos: Data<Demos>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let DemoRequest { users, seconds, target } = DemoRequest::read(read_json(&request, payload).await?)?;
+    let DemoRequest { users, seconds, target } = read_body(&request, payload).await?;
     let task = Uuid::now_v7().to_string();
     let job = demos.job(&task, users, seconds, target).ok_or_else(|| Problem::internal("no token could be made"))?;
     let leash = Leash::default();
@@ -246,20 +270,47 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
 }
 
 /// The newest demonstration, or none.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewestDemo)]
 #[serde(untagged)]
-enum Newest {
+enum NewestTask {
+    /// The newest demonstration.
     Some(Task),
-    None { task: () },
+    /// None was run since the hub started.
+    None {
+        /// Always null.
+        #[schema(required)]
+        task: (),
+    },
 }
 
-/// Handles `GET /api/v1/admin/demo`: returns the newest demonstration, or `{"task": null}` before the first one.
+/// Returns the newest demonstration (admins); `{"task": null}` before the first one.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/demo",
+    operation_id = "demoNewest",
+    tag = "administration",
+    responses((status = 200, description = "Its present state.", body = NewestTask), BadRole)
+)]
 pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
-    let newest = demos.newest().clone().map_or(Newest::None { task: () }, Newest::Some);
+    let newest = demos.newest().clone().map_or(NewestTask::None { task: () }, NewestTask::Some);
     HttpResponse::Ok().insert_header(PRIVATE).json(newest)
 }
 
-/// Handles `GET /api/v1/admin/demo/{task}`: returns a demonstration.
+/// Returns a demonstration, while it runs or after (admins).
+///
+/// The hub knows only the newest.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/demo/{task}",
+    operation_id = "demoTask",
+    tag = "administration",
+    params(("task" = String, Path, description = "The id that the start returned.")),
+    responses(
+        (status = 200, description = "Its present state; it changes four times a second while it runs.", body = Task),
+        BadRole, NotFound,
+    )
+)]
 pub async fn one(request: HttpRequest, _admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
     let task = demos.newest().clone().filter(|task| task.task == id).ok_or_else(no_such_task)?;
@@ -278,7 +329,21 @@ fn own_sandbox(request: &HttpRequest, admin: &Admin) -> Result<TermId, Problem> 
     })
 }
 
-/// Handles `PUT /api/v1/admin/demo/sandboxes/{term}`: creates a sandbox.
+/// Creates a sandbox for a load that comes from elsewhere.
+///
+/// For `eduhub rush`: an admin's token that is confined to this sandbox (claim `sandbox`) creates it. Such tokens, of
+/// whatever role, open the sandbox's seats, registrations and imports and nothing else; no other token sees it. It is
+/// removed by DELETE, at `removes_at`, or at the next start of the hub, whichever comes first.
+#[utoipa::path(
+    put,
+    path = "/api/v1/admin/demo/sandboxes/{term}",
+    operation_id = "demoSandboxOpen",
+    tag = "administration",
+    security(("bearer" = [])),
+    params(("term" = String, Path, description = "An id that begins with `_sandbox-`.")),
+    request_body = SandboxRequest,
+    responses((status = 201, description = "It is open.", body = SandboxReport), BadRole, BadBody)
+)]
 pub async fn open(
     request: HttpRequest,
     admin: Admin,
@@ -287,7 +352,7 @@ pub async fn open(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let term = own_sandbox(&request, &admin)?;
-    let SandboxRequest { users, seconds } = sandbox_request(read_json(&request, payload).await?)?;
+    let SandboxRequest { users, seconds } = read_body(&request, payload).await?;
     let sandboxes = demos.sandboxes.clone();
     // In a task of its own: when the client disconnects, the sandbox is not left half made.
     let opened = actix_web::rt::spawn(async move { sandboxes.open(term, users, seconds).await }).await;
@@ -304,7 +369,18 @@ pub async fn open(
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(body))
 }
 
-/// Handles `DELETE /api/v1/admin/demo/sandboxes/{term}`: removes a sandbox.
+/// Removes a sandbox and everything in it.
+///
+/// Returns when nothing of it is left. Idempotent.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/demo/sandboxes/{term}",
+    operation_id = "demoSandboxClose",
+    tag = "administration",
+    security(("bearer" = [])),
+    params(("term" = String, Path, description = "The sandbox of the token.")),
+    responses((status = 204, description = "Removed."), BadRole)
+)]
 pub async fn close(request: HttpRequest, admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {
     let term = own_sandbox(&request, &admin)?;
     let sandboxes = demos.sandboxes.clone();

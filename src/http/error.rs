@@ -10,9 +10,9 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use crate::domain::refusal::Refusal;
 use crate::http::hot::NotBuilt;
 use crate::http::problem::{ProblemCode, ProblemDocument};
+use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
-use crate::plone::reads::ReadError;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 
 /// The media type of a problem document.
@@ -206,12 +206,12 @@ impl From<ReadError> for Problem {
     }
 }
 
-impl From<AskError> for Problem {
-    fn from(error: AskError) -> Self {
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
         match error {
-            AskError::Overloaded => Self::overloaded(),
-            AskError::OutcomeUnknown => Self::outcome_unknown(),
-            AskError::Failed => Self::internal(error),
+            SubmitError::Overloaded => Self::overloaded(),
+            SubmitError::OutcomeUnknown => Self::outcome_unknown(),
+            SubmitError::Failed => Self::internal(error),
         }
     }
 }

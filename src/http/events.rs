@@ -5,24 +5,52 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::event::Event;
 use crate::store::imports::{EventCursor, ImportStore};
 
 use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::params::Limit;
+use crate::http::openapi::responses::{BadQuery, StoreFailed};
 use crate::http::query::Query;
 
-/// Events in one answer, at the most, and when nothing is said.
-const LIMIT_MAX: u32 = 5_000;
-const LIMIT_DEFAULT: u32 = 100;
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list))]
+pub(super) struct Api;
 
-/// The path of events.
+/// Registers the path of events.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/api/v1/events").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")));
 }
 
-/// `GET /api/v1/events?since=&limit=`. `since` is a day, a time, or the `next` of an answer before.
+/// Events by their start.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventList {
+    items: Vec<Event>,
+    /// The `since` of the following list; null at the end.
+    #[schema(required)]
+    next: Option<String>,
+    /// All events from `since` on, whatever the `limit`.
+    total: u64,
+}
+
+/// Lists one-off events.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "listEvents",
+    tag = "catalogue",
+    security(()),
+    params(
+        ("since" = Option<String>, Query, description = "A day (2026-01-12), a time (2026-01-12T08:00:00Z), or the \
+            `next` of an earlier list."),
+        Limit,
+    ),
+    responses((status = 200, description = "Events by their start.", body = EventList), BadQuery, StoreFailed)
+)]
 pub async fn list(
     request: HttpRequest,
     store: Data<dyn ImportStore>,
@@ -34,16 +62,14 @@ pub async fn list(
         "a day (2026-01-12), a time (2026-01-12T08:00:00Z), or the `next` of an answer",
         |text| cursor(text, &zone),
     )?;
-    let limit = query.u32("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
-    let page = store.events(since, limit as usize).await?;
+    let page = store.events(since, query.limit()? as usize).await?;
     let more = page.total > page.items.len() as u64;
     let next = page.items.last().filter(|_| more).map(next_of);
-    Ok(HttpResponse::Ok()
-        .insert_header(("Cache-Control", "no-cache"))
-        .json(json!({ "items": page.items, "next": next, "total": page.total })))
+    let list = EventList { items: page.items, next, total: page.total };
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(list))
 }
 
-/// Where the list goes on after an event.
+/// Returns the cursor with which the list continues after an event.
 fn next_of(event: &Event) -> String {
     format!("{}~{}", event.starts_at, event.id)
 }
@@ -64,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_day_of_the_college_a_time_or_where_an_answer_ended() {
+    fn since_is_a_day_a_time_or_the_cursor_of_a_list() {
         let zone = TimeZone::get("America/New_York").unwrap();
         let at = |text: &str| cursor(text, &zone).map(|c| (c.starts_at.to_string(), c.id));
         assert_eq!(at("2026-01-12"), Some(("2026-01-12T05:00:00Z".into(), String::new())));

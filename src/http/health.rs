@@ -1,9 +1,12 @@
-//! `GET /healthz`, `/readyz`, `/metrics`: for whoever looks after the hub. They need no sign-in and tell no secrets.
+//! `GET /healthz`, `/readyz` and `/metrics`, for operators. They need no sign-in and reveal no secrets.
+
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::{self, Data};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::observe::metrics::Metrics;
 
@@ -11,39 +14,51 @@ use crate::http::error::{Problem, get, method_not_allowed};
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Each answer is of its moment.
-const NO_STORE: (actix_web::http::header::HeaderName, &str) = (CACHE_CONTROL, "no-store");
+/// Every response is of its moment.
+const NO_STORE: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
 
-/// One thing that must be well for the hub to be ready. Errs in words for an operator.
+/// A condition that must hold for the hub to be ready. Errs in words for an operator.
 pub type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// What is told beside, without being waited for: a word.
-pub type Tell = Box<dyn Fn() -> &'static str + Send + Sync>;
+/// The state of the college's Plone, as `/readyz` reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PloneReadiness {
+    /// Plone responds.
+    Ok,
+    /// Plone does not respond; the hub is ready without it.
+    Unavailable,
+    /// This hub has no Plone.
+    Off,
+}
 
-/// Everything that must be well.
-#[derive(Default)]
+/// Everything that must hold, and the state of Plone.
 pub struct Readiness {
     checks: Vec<(&'static str, Check)>,
-    told: Vec<(&'static str, Tell)>,
+    plone: Box<dyn Fn() -> PloneReadiness + Send + Sync>,
 }
 
 impl Readiness {
+    /// Creates a readiness without checks. `plone` is reported and never makes the hub unready.
+    #[must_use]
+    pub fn new(plone: impl Fn() -> PloneReadiness + Send + Sync + 'static) -> Self {
+        Self { checks: Vec::new(), plone: Box::new(plone) }
+    }
+
     /// Adds a check under its name.
     #[must_use]
     pub fn with(mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.checks.push((name, Box::new(check)));
         self
     }
-
-    /// Adds what is told under its name, and makes nothing unready.
-    #[must_use]
-    pub fn telling(mut self, name: &'static str, tell: impl Fn() -> &'static str + Send + Sync + 'static) -> Self {
-        self.told.push((name, Box::new(tell)));
-        self
-    }
 }
 
-/// The resources of this file.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(healthz, readyz, text))]
+pub(super) struct Api;
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     for (path, route) in [("/healthz", get().to(healthz)), ("/readyz", get().to(readyz)), ("/metrics", get().to(text))]
     {
@@ -51,39 +66,85 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     }
 }
 
-/// `GET /healthz`: the process answers.
+/// The process responds.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// Always true.
+    ok: bool,
+}
+
+/// Whether the hub is ready to serve.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
+struct ReadinessResponse {
+    ready: bool,
+    /// By name: `store`, `bus`, `terms`.
+    #[schema(value_type = BTreeMap<String, CheckResult>)]
+    checks: BTreeMap<&'static str, CheckResult>,
+    plone: PloneReadiness,
+    /// A summary of what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+}
+
+/// The result of one check.
+#[derive(Debug, Serialize, ToSchema)]
+struct CheckResult {
+    ok: bool,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+}
+
+/// Returns whether the process responds.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthz",
+    tag = "operation",
+    security(()),
+    responses((status = 200, description = "It does.", body = Health))
+)]
 pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().insert_header(NO_STORE).json(json!({ "ok": true }))
+    HttpResponse::Ok().insert_header(NO_STORE).json(Health { ok: true })
 }
 
-/// `GET /readyz`: `{ready, checks: {NAME: {ok, detail?}}, plone}`; 503, with a `detail` that sums up, when not all is well.
+/// Returns whether the hub is ready to serve.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "operation",
+    security(()),
+    responses(
+        (status = 200, description = "Ready.", body = ReadinessResponse),
+        (status = 503, description = "Not ready: not a problem document, but what is wrong.", body = ReadinessResponse),
+    )
+)]
 pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
-    let mut checks = Map::new();
-    let mut wrong = Vec::new();
-    for (name, check) in &readiness.checks {
-        let state = match check() {
-            Ok(()) => json!({ "ok": true }),
-            Err(detail) => {
-                wrong.push(format!("{name}: {detail}"));
-                json!({ "ok": false, "detail": detail })
-            }
-        };
-        checks.insert((*name).to_owned(), state);
-    }
-    let mut body = json!({ "ready": wrong.is_empty(), "checks": checks });
-    for (name, tell) in &readiness.told {
-        body[*name] = tell().into();
-    }
-    let mut response = if wrong.is_empty() {
-        HttpResponse::Ok()
-    } else {
-        body["detail"] = Value::String(wrong.join("; "));
-        HttpResponse::ServiceUnavailable()
-    };
-    response.insert_header(NO_STORE).json(body)
+    let results: Vec<_> = readiness.checks.iter().map(|(name, check)| (*name, check().err())).collect();
+    let wrong = results.iter().filter_map(|(name, detail)| Some(format!("{name}: {}", detail.as_ref()?)));
+    let wrong = wrong.collect::<Vec<_>>().join("; ");
+    let result = |(name, detail): (_, Option<String>)| (name, CheckResult { ok: detail.is_none(), detail });
+    let checks = results.into_iter().map(result).collect();
+    let ready = wrong.is_empty();
+    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let detail = (!ready).then_some(wrong);
+    response.insert_header(NO_STORE).json(ReadinessResponse { ready, checks, plone: (readiness.plone)(), detail })
 }
 
-/// `GET /metrics`: Prometheus text.
+/// Returns measurements for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "operation",
+    security(()),
+    responses((status = 200, description = "Text format 0.0.4, names `eduhub_*`.", body = String,
+        content_type = "text/plain"))
+)]
 pub async fn text(metrics: Data<Metrics>) -> Result<HttpResponse, Problem> {
     let text = metrics.text().map_err(Problem::internal)?;
     Ok(HttpResponse::Ok().insert_header(NO_STORE).content_type(PROMETHEUS_TEXT).body(text))
@@ -93,6 +154,7 @@ pub async fn text(metrics: Data<Metrics>) -> Result<HttpResponse, Problem> {
 mod tests {
     use super::*;
     use actix_web::{App, test};
+    use serde_json::{Value, json};
 
     async fn ask(readiness: Readiness, path: &str) -> (u16, String) {
         let app =
@@ -104,9 +166,11 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_hub_whose_store_recovers_lives_and_is_not_ready() {
-        let recovering =
-            || Readiness::default().with("terms", || Ok(())).with("store", || Err("recovering".to_owned()));
+    async fn a_recovering_store_makes_the_hub_unready_but_not_dead() {
+        let recovering = || {
+            let readiness = Readiness::new(|| PloneReadiness::Off);
+            readiness.with("terms", || Ok(())).with("store", || Err("recovering".to_owned()))
+        };
         let (status, body) = ask(recovering(), "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["ready"], &body["detail"]), (503, &json!(false), &json!("store: recovering")));
@@ -115,12 +179,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_hub_without_troubles_is_ready_and_measured() {
-        let ready = Readiness::default().with("store", || Ok(())).telling("plone", || "unavailable");
+    async fn a_healthy_hub_is_ready_and_measured() {
+        let ready = Readiness::new(|| PloneReadiness::Unavailable).with("store", || Ok(()));
         let (status, body) = ask(ready, "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["ready"], &body["plone"]), (200, &json!(true), &json!("unavailable")));
-        let (status, text) = ask(Readiness::default(), "/metrics").await;
+        let (status, text) = ask(Readiness::new(|| PloneReadiness::Off), "/metrics").await;
         assert!(status == 200 && text.contains("# TYPE eduhub_http_requests_total counter"), "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! Answers that everyone asks for at once: built at most once a tick however many ask, and never older than what was
-//! committed when the question came.
+//! Responses that many clients request at the same time: built at most once a tick, and never older than what was
+//! committed when the request arrived.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use crate::http::encoded::Encoded;
 
-/// Different answers kept: beyond it the one built longest ago goes.
-const ANSWERS_MAX: usize = 256;
+/// The most responses that are kept; beyond it, the one built longest ago is dropped.
+const RESPONSES_MAX: usize = 256;
 
-/// What one question was answered last.
+/// The newest response under one key.
 #[derive(Default)]
 struct Slot {
     newest: Mutex<Option<Built>>,
-    /// Held by whoever builds; the others wait for the same bytes.
+    /// Held while a response is built; other requests wait for the same bytes.
     building: tokio::sync::Mutex<()>,
 }
 
@@ -25,34 +25,37 @@ struct Slot {
 struct Built {
     version: u64,
     at: Instant,
-    answer: Arc<Encoded>,
+    response: Arc<Encoded>,
 }
 
-/// The answer could not be built: its work panicked, or the process is ending.
+/// The response could not be built: its work panicked, or the process is ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer could not be built")]
+#[error("the response could not be built")]
 pub struct NotBuilt;
 
-/// Ready answers by question.
+/// Ready responses by key.
 pub struct HotResponses {
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     tick: Duration,
 }
 
 impl HotResponses {
-    /// Answers that are built at most once in `tick` each.
+    /// Creates a cache whose responses are built at most once in `tick` each.
     #[must_use]
     pub fn new(tick: Duration) -> Self {
         Self { slots: Mutex::new(HashMap::new()), tick }
     }
 
-    /// The answer to `question` as of `version` or later. `build` makes it from what is published when it runs, and says
-    /// which version that was.
-    pub async fn get<F>(&self, question: &str, version: u64, build: F) -> Result<Arc<Encoded>, NotBuilt>
+    /// Returns the response under `key` as of `version` or later. `build` makes it from what is published when it runs,
+    /// and returns the version of that.
+    ///
+    /// # Errors
+    /// When `build` panicked, or the process is ending.
+    pub async fn get<F>(&self, key: &str, version: u64, build: F) -> Result<Arc<Encoded>, NotBuilt>
     where
         F: FnOnce() -> (u64, Encoded) + Send + 'static,
     {
-        let slot = self.slot(question);
+        let slot = self.slot(key);
         if let Some(ready) = slot.at_least(version) {
             return Ok(ready);
         }
@@ -65,31 +68,31 @@ impl HotResponses {
             tokio::time::sleep_until(last + self.tick).await;
         }
         let (version, encoded) = actix_web::web::block(build).await.map_err(|_| NotBuilt)?;
-        let answer = Arc::new(encoded);
-        let built = Built { version, at: Instant::now(), answer: answer.clone() };
+        let response = Arc::new(encoded);
+        let built = Built { version, at: Instant::now(), response: response.clone() };
         *slot.newest.lock() = Some(built);
-        Ok(answer)
+        Ok(response)
     }
 
-    fn slot(&self, question: &str) -> Arc<Slot> {
+    fn slot(&self, key: &str) -> Arc<Slot> {
         let mut slots = self.slots.lock();
-        if let Some(slot) = slots.get(question) {
+        if let Some(slot) = slots.get(key) {
             return slot.clone();
         }
-        if slots.len() >= ANSWERS_MAX {
-            let oldest = slots.iter().min_by_key(|(_, slot)| slot.built_at()).map(|(question, _)| question.clone());
+        if slots.len() >= RESPONSES_MAX {
+            let oldest = slots.iter().min_by_key(|(_, slot)| slot.built_at()).map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
                 slots.remove(&oldest);
             }
         }
-        slots.entry(question.to_owned()).or_default().clone()
+        slots.entry(key.to_owned()).or_default().clone()
     }
 }
 
 impl Slot {
     fn at_least(&self, version: u64) -> Option<Arc<Encoded>> {
         let newest = self.newest.lock();
-        newest.as_ref().filter(|built| built.version >= version).map(|built| built.answer.clone())
+        newest.as_ref().filter(|built| built.version >= version).map(|built| built.response.clone())
     }
 
     fn built_at(&self) -> Option<Instant> {

@@ -1,4 +1,4 @@
-//! Imports of schedules: an upload goes to the disk as it comes, and becomes a task.
+//! Imports of schedules: an upload is written to the disk as it arrives, and becomes a task.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -11,9 +11,10 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use crate::domain::ids::{SANDBOX_PREFIX, TermId};
+use crate::domain::ids::TermId;
+use crate::domain::import::TaskReport;
 use crate::domain::realm::Realm;
 use crate::http::problem::ProblemCode;
 use crate::identity::Audit;
@@ -22,21 +23,28 @@ use crate::imports::{ImportError, ImportOptions, Imports, Upload};
 use crate::http::auth::Staff;
 use crate::http::body::is_of_type;
 use crate::http::error::{Problem, method_not_allowed};
+use crate::http::openapi::responses::{BadBody, BadPath, BadRole, NotFound, StoreFailed};
 use crate::http::query::{Query, path_param};
 
 /// The largest file, in bytes.
 pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
-/// What a form may have beside its file: other fields, boundaries, headers.
+/// The most bytes of a form beside its file: other fields, boundaries, headers.
 const FORM_EXTRA_MAX: u64 = 64 * 1024;
-/// How long the next piece of an upload may take to arrive.
+/// The longest wait for the next piece of an upload.
 const PIECE_WAIT_MAX: Duration = Duration::from_secs(30);
-/// What is written to the disk, or read from it, at once.
+/// The bytes that are written to the disk, or read from it, at once.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The longest `?map=`, in characters.
 const MAP_LEN_MAX: usize = 2_000;
 
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(start, get, cancel, errors))]
+pub(super) struct Api;
+
 /// Work that has begun and goes on after the response.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Task)]
 pub(super) struct TaskStarted {
     /// The task's id.
     pub(super) task: String,
@@ -44,7 +52,56 @@ pub(super) struct TaskStarted {
 
 const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
 
-/// The paths of imports.
+/// How to import a schedule.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ImportQuery {
+    /// The term that everything goes into; without it the file's `term` column says.
+    term: Option<TermId>,
+    /// Only reports what would change.
+    #[param(required = false, default = false)]
+    dry_run: bool,
+    /// Goes on without the rows that are refused.
+    #[param(required = false, default = false)]
+    partial: bool,
+    /// Takes the file's `enrolled` and `waitlisted` while the term is open, too.
+    #[param(required = false, default = false)]
+    totals: bool,
+    /// Further names of columns: `seats:capacity,desc:title`.
+    #[param(max_length = 2_000)]
+    map: Option<String>,
+}
+
+impl ImportQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            map: query.string("map", 1..=MAP_LEN_MAX)?.map(str::to_owned),
+            term: query.parsed("term", "a term's id, such as 202209", |text| TermId::parse(text).ok())?,
+            dry_run: query.bool("dry_run")?.unwrap_or(false),
+            partial: query.bool("partial")?.unwrap_or(false),
+            totals: query.bool("totals")?.unwrap_or(false),
+        })
+    }
+}
+
+/// What the audit trail records of an import.
+#[derive(Serialize)]
+struct ImportDetail {
+    dry_run: bool,
+    partial: bool,
+    term: Option<TermId>,
+    totals: bool,
+}
+
+/// An upload as a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is read as a stream; this describes it")]
+struct ImportForm {
+    #[schema(content_media_type = "text/csv")]
+    file: String,
+}
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/imports").route(web::post().to(start)).default_service(method_not_allowed("POST")),
@@ -62,7 +119,24 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// `POST /api/v1/imports?term=&dry_run=&partial=&totals=&map=`
+/// Imports a schedule (staff).
+#[utoipa::path(
+    post,
+    path = "/api/v1/imports",
+    operation_id = "startImport",
+    tag = "imports",
+    params(ImportQuery),
+    request_body(
+        description = "Up to 64 MiB, streamed, not compressed.",
+        content((String = "text/csv"), (ImportForm = "multipart/form-data")),
+    ),
+    responses(
+        (status = 202, description = "Accepted; the work goes on.", body = TaskStarted, headers(
+            ("Location" = String, description = "The task's address."),
+        )),
+        BadRole, BadBody, StoreFailed,
+    )
+)]
 pub async fn start(
     request: HttpRequest,
     staff: Staff,
@@ -118,11 +192,11 @@ async fn submit(
     upload: Upload,
     options: ImportOptions,
 ) -> Result<HttpResponse, Problem> {
-    let detail = json!({
-        "term": options.term, "dry_run": options.dry_run, "partial": options.partial, "totals": options.totals,
-    });
+    let ImportOptions { dry_run, partial, totals, .. } = options;
+    let detail = ImportDetail { dry_run, partial, term: options.term.clone(), totals };
+    let detail = serde_json::to_string(&detail).map_err(Problem::internal)?;
     let task = jobs.submit(upload, options, &staff.0.user).await.map_err(problem)?;
-    audit.record(request, Some(&staff.0), "import.start", Some(&task), None, &detail.to_string());
+    audit.record(request, Some(&staff.0), "import.start", Some(&task), None, &detail);
     let at = format!("/api/v1/imports/{task}");
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, at))
@@ -130,24 +204,40 @@ async fn submit(
         .json(TaskStarted { task }))
 }
 
-/// `GET /api/v1/imports/{task}`
+/// Returns an import (staff).
+#[utoipa::path(
+    get,
+    path = "/api/v1/imports/{task}",
+    operation_id = "import",
+    tag = "imports",
+    params(("task" = String, Path, description = "The import.")),
+    responses(
+        (status = 200, description = "Its present state.", body = TaskReport),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
 pub async fn get(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let task = jobs.task(&path_param(&request, "task")?).await?;
-    Ok(answer(task.filter(|task| is_of_their_world(&staff, task)).ok_or_else(no_such_task)?))
+    Ok(response(&task.filter(|task| is_visible(task, &staff.0.realm)).ok_or_else(no_such_task)?))
 }
 
-/// Whether a task is for whoever asks: a demonstration's are for the demonstration, all others for everybody else.
-fn is_of_their_world(staff: &Staff, task: &str) -> bool {
-    let own = staff.0.realm.sandbox();
-    if own.is_none() && !task.contains(SANDBOX_PREFIX) {
-        return true;
-    }
-    let term = serde_json::from_str(task).ok().and_then(|task: Value| Some(task["term"].as_str()?.to_owned()));
-    let sandbox = term.filter(|term| term.starts_with(SANDBOX_PREFIX));
-    sandbox.as_deref() == own.map(TermId::as_str)
+/// Returns whether a caller of this realm sees a task. One whose term is not known yet is the college's.
+fn is_visible(task: &TaskReport, realm: &Realm) -> bool {
+    task.term.as_ref().map_or(!realm.is_sandbox(), |term| realm.contains(term))
 }
 
-/// `DELETE /api/v1/imports/{task}`
+/// Cancels an import that is not done (staff).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/imports/{task}",
+    operation_id = "cancelImport",
+    tag = "imports",
+    params(("task" = String, Path, description = "The import.")),
+    responses(
+        (status = 200, description = "Its present state.", body = TaskReport),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
 pub async fn cancel(
     request: HttpRequest,
     staff: Staff,
@@ -160,10 +250,22 @@ pub async fn cancel(
     }
     let task = jobs.cancel(&id).await?.ok_or_else(no_such_task)?;
     audit.record(&request, Some(&staff.0), "import.cancel", Some(&id), None, "");
-    Ok(answer(task))
+    Ok(response(&task))
 }
 
-/// `GET /api/v1/imports/{task}/errors.csv`
+/// Returns all errors of an import (staff).
+#[utoipa::path(
+    get,
+    path = "/api/v1/imports/{task}/errors.csv",
+    operation_id = "importErrors",
+    tag = "imports",
+    params(("task" = String, Path, description = "The import.")),
+    responses(
+        (status = 200, description = "`line,column,value,message`.", body = String, content_type = "text/csv",
+            headers(("Content-Disposition" = String))),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
 pub async fn errors(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "task")?;
     if staff.0.realm.is_sandbox() || jobs.task(&id).await?.is_none() {
@@ -178,35 +280,28 @@ pub async fn errors(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> 
     response.insert_header((header::CONTENT_DISPOSITION, name));
     Ok(match file {
         Some(file) => response.streaming(Box::pin(blocks_of(file))),
-        // Nothing was found yet, or the hub ended before anything could be.
+        // No error was found yet, or the hub stopped before any could be.
         None => response.body("line,column,value,message\n"),
     })
 }
 
-fn answer(task: String) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").insert_header(NO_STORE).body(task)
+fn response(task: &TaskReport) -> HttpResponse {
+    HttpResponse::Ok().insert_header(NO_STORE).json(task)
 }
 
 fn options_of(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<ImportOptions, Problem> {
-    let query = Query::of(request)?;
-    let map = match query.string("map", 1..=MAP_LEN_MAX)? {
+    let ImportQuery { term, dry_run, partial, totals, map } = ImportQuery::read(&Query::of(request)?)?;
+    let map = match map {
         None => Vec::new(),
-        Some(text) => map_of(text).ok_or_else(|| {
+        Some(text) => map_of(&text).ok_or_else(|| {
             Problem::invalid("map", "map must be pairs of a name in the file and a column, such as seats:capacity.")
         })?,
     };
     jobs.check_map(&map).map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
-    Ok(ImportOptions {
-        realm: realm.clone(),
-        term: query.parsed("term", "a term's id, such as 202209", |t| TermId::parse(t).ok())?,
-        map,
-        dry_run: query.bool("dry_run")?.unwrap_or(false),
-        partial: query.bool("partial")?.unwrap_or(false),
-        totals: query.bool("totals")?.unwrap_or(false),
-    })
+    Ok(ImportOptions { realm: realm.clone(), term, map, dry_run, partial, totals })
 }
 
-/// `seats:capacity,desc:title`. The column has no colon, a header's name may have one.
+/// Parses `seats:capacity,desc:title`. A column has no colon; a header's name may have one.
 fn map_of(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split(',').map(|pair| {
         let (name, column) = pair.rsplit_once(':')?;
@@ -242,14 +337,14 @@ fn problem(error: ImportError) -> Problem {
     }
 }
 
-/// Does what may wait for the disk on a thread that may wait.
+/// Runs work that may block on the disk on a thread that may block.
 async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, Problem> {
     web::block(work).await.map_err(Problem::internal)?.map_err(problem)
 }
 
-/// An upload on its way to the disk, a block at a time.
+/// An upload that is written to the disk, a block at a time.
 struct Spool {
     file: Option<File>,
     block: Vec<u8>,
@@ -257,7 +352,7 @@ struct Spool {
 }
 
 impl Spool {
-    /// Takes a body.
+    /// Writes a body.
     async fn take<S>(&mut self, mut pieces: S) -> Result<(), Problem>
     where
         S: Stream<Item = Result<Bytes, Problem>> + Unpin,
@@ -269,7 +364,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes the field `file` of a form, and passes over the others.
+    /// Writes the field `file` of a form, and skips the others.
     async fn take_form(&mut self, mut form: Multipart) -> Result<(), Problem> {
         let malformed = |_| Problem::bad_request("The form cannot be read: is it whole, and its boundary declared?");
         let too_slow = |_| Problem::bad_request("The upload took too long to go on.");
@@ -323,7 +418,7 @@ impl Spool {
     }
 }
 
-/// A file's blocks, read on threads that may wait.
+/// Streams a file in blocks, read on threads that may block.
 fn blocks_of(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     stream::try_unfold(file, |mut file| async move {
         let read = move || {

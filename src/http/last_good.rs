@@ -1,11 +1,11 @@
-//! The last good copy of a part of somebody's page, for when the store does not give it.
+//! The last good copies of parts of a page, for when the store fails or is late.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Copies by key; beyond the bound, the one kept longest ago goes.
+/// Copies by key; beyond the bound, the one kept longest ago is dropped.
 #[derive(Debug)]
 pub(super) struct LastGood<K, V> {
     copies: Mutex<HashMap<K, (V, Instant)>>,
@@ -13,11 +13,12 @@ pub(super) struct LastGood<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> LastGood<K, V> {
+    /// Creates a cache of at most `keys_max` copies.
     pub(super) fn new(keys_max: usize) -> Self {
         Self { copies: Mutex::new(HashMap::new()), keys_max }
     }
 
-    /// Keeps a copy of now.
+    /// Keeps a copy.
     pub(super) fn keep(&self, key: &K, value: V) {
         let mut copies = self.copies.lock();
         if !copies.contains_key(key) && copies.len() >= self.keys_max {
@@ -27,7 +28,7 @@ impl<K: Eq + Hash + Clone, V: Clone> LastGood<K, V> {
         copies.insert(key.clone(), (value, Instant::now()));
     }
 
-    /// The copy, and its age.
+    /// Returns the copy and its age.
     pub(super) fn get(&self, key: &K) -> Option<(V, Duration)> {
         let copies = self.copies.lock();
         copies.get(key).map(|(value, at)| (value.clone(), at.elapsed()))
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_copy_of_each_is_kept_and_the_oldest_goes() {
+    fn the_newest_copy_of_each_key_is_kept_and_the_oldest_dropped() {
         let kept = LastGood::new(2);
         for (key, value) in [("ann", 1), ("ben", 2), ("ann", 3), ("cy", 4)] {
             kept.keep(&key, value);

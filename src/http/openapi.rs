@@ -5,6 +5,8 @@
 //! [`schemas`]. `tests/openapi.rs` holds the document to the routes.
 
 pub(super) mod params;
+#[cfg(test)]
+pub(super) mod request_tests;
 pub(super) mod responses;
 mod schemas;
 
@@ -36,9 +38,21 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::session::Api::openapi,
     super::terms::Api::openapi,
     super::sections::Api::openapi,
+    super::roster::Api::openapi,
+    super::activity::Api::openapi,
+    super::events::Api::openapi,
     super::registrations::Api::openapi,
     super::plan::Api::openapi,
+    super::imports::Api::openapi,
+    super::alerts::Api::openapi,
+    super::receipts::Api::openapi,
+    super::announcements::Api::openapi,
+    super::dashboard::Api::openapi,
+    super::plone_desk::Api::openapi,
+    super::proxy::Api::openapi,
+    super::demo::Api::openapi,
     super::users::Api::openapi,
+    super::health::Api::openapi,
 ];
 
 /// What belongs to no resource: the head of the document, and types that no operation names itself.

@@ -118,3 +118,14 @@ pub async fn register(
     let results = run_batch(&pool, &student.0.user, &sections, &[], false, waitlist).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<PlanRequest>(&[]);
+    }
+}

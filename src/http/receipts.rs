@@ -4,6 +4,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use crate::domain::ids::UserName;
 use crate::live::context::Live;
@@ -11,31 +12,50 @@ use crate::store::alerts::{Ack, Receipt};
 
 use crate::http::auth::{SignedIn, Staff};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
+use crate::http::query::{LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// The greatest length of each of the two lists; the totals beside them count everyone.
-const LISTED_MAX: u32 = 5_000;
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(ack, receipts))]
+pub(super) struct Api;
 
-/// A user whom an alert reached.
-#[derive(Serialize)]
+/// How many recipients to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ReceiptQuery {
+    /// The most users of each list; 0 for the totals only.
+    #[param(required = false, minimum = 0, maximum = 5_000, default = 5_000)]
+    limit: u32,
+}
+
+impl ReceiptQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self { limit: query.u32("limit", 0..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_MAX) })
+    }
+}
+
+/// A user who has acknowledged an alert.
+#[derive(Serialize, ToSchema)]
+struct Acknowledgement {
+    user: UserName,
+    /// The display name; the user name where the hub knows no other.
+    name: String,
+    at: Timestamp,
+}
+
+/// A user who has not acknowledged an alert.
+#[derive(Serialize, ToSchema)]
 struct Recipient {
     user: UserName,
     /// The display name; the user name where the hub knows no other.
     name: String,
-    /// When the user acknowledged the alert; absent until then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<Timestamp>,
-}
-
-impl From<Receipt> for Recipient {
-    fn from(Receipt { user, name, seen_at }: Receipt) -> Self {
-        Self { user, name, at: seen_at }
-    }
 }
 
 /// Who has and who has not acknowledged an alert.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Receipts)]
 struct ReceiptList {
     /// The number of users whom the alert reached.
     recipients: u64,
@@ -44,8 +64,10 @@ struct ReceiptList {
     seen_total: u64,
     unseen_total: u64,
     /// Users who have acknowledged it, earliest first.
-    seen: Vec<Recipient>,
+    #[schema(max_items = 5_000)]
+    seen: Vec<Acknowledgement>,
     /// Users who have not, by user name.
+    #[schema(max_items = 5_000)]
     unseen: Vec<Recipient>,
 }
 
@@ -65,16 +87,42 @@ fn no_such_alert() -> Problem {
     Problem::not_found("There is no such alert.")
 }
 
-/// Handles `POST /api/v1/alerts/{id}/ack`: records that the caller has seen the alert. Idempotent.
+/// Acknowledges an alert.
+///
+/// Idempotent. Over the WebSocket: `{"type":"ack","id":…}`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/alerts/{id}/ack",
+    operation_id = "ackAlert",
+    tag = "alerts",
+    params(("id" = String, Path, description = "The alert.")),
+    responses((status = 204, description = "Recorded."), BadRole, BadPath, NotFound, StoreFailed)
+)]
 pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let ack = Ack { alert: path_param(&request, "id")?, user: caller.user, role: caller.role, at: live.clock.now() };
     if live.acks.clone().keep(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
-/// Handles `GET /api/v1/alerts/{id}/receipts?limit=`: lists who has seen an alert, of all users that the hub knows. A
-/// limit of 0 returns the totals only.
+/// Lists who has and who has not acknowledged an alert (staff).
+///
+/// Of all users that the hub knows: those who have an account or have used the hub, and those whom the alert names. Empty
+/// until the alert goes out.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts/{id}/receipts",
+    operation_id = "receipts",
+    tag = "alerts",
+    params(
+        ("id" = String, Path, description = "The alert."),
+        ReceiptQuery,
+    ),
+    responses(
+        (status = 200, description = "At most 5,000 users of each list, with the totals.", body = ReceiptList),
+        BadRole, BadPath, NotFound, StoreFailed,
+    )
+)]
 pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Result<HttpResponse, Problem> {
-    let limit = Query::of(&request)?.u32("limit", 0..=LISTED_MAX)?.unwrap_or(LISTED_MAX);
+    let ReceiptQuery { limit } = ReceiptQuery::read(&Query::of(&request)?)?;
     let receipts =
         live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
     let body = ReceiptList {
@@ -82,8 +130,12 @@ pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Resul
         recipients_online: live.registry.count_people(|caller| receipts.reach.includes(caller)),
         seen_total: receipts.seen_total,
         unseen_total: receipts.unseen_total,
-        seen: receipts.seen.into_iter().map(Recipient::from).collect(),
-        unseen: receipts.unseen.into_iter().map(Recipient::from).collect(),
+        seen: receipts.seen.into_iter().filter_map(acknowledgement).collect(),
+        unseen: receipts.unseen.into_iter().map(|Receipt { user, name, .. }| Recipient { user, name }).collect(),
     };
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body))
+}
+
+fn acknowledgement(Receipt { user, name, seen_at }: Receipt) -> Option<Acknowledgement> {
+    Some(Acknowledgement { user, name, at: seen_at? })
 }

@@ -221,7 +221,7 @@ async fn one_request(
     not_found: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
-    match pool.ask_in(realm, term, command).await.ok_or_else(not_found)?? {
+    match pool.submit_in(realm, term, command).await.ok_or_else(not_found)?? {
         Outcome::Request(RequestOutcome::Done(receipt)) => {
             let created = receipt.fresh && receipt.standing != Standing::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -336,7 +336,7 @@ pub(super) async fn run_batch(
         let all: Vec<Crn> = add.iter().chain(&drop).cloned().collect();
         let section = |crn| SectionId { term: term.clone(), crn };
         let batch = Batch { student: student.clone(), add, drop, swap, waitlist };
-        let outcomes = match pool.ask(term, Command::Batch(batch)).await {
+        let outcomes = match pool.submit(term, Command::Batch(batch)).await {
             Some(Ok(Outcome::Batch(outcomes))) => outcomes,
             Some(Ok(other)) => return Err(Problem::internal(format_args!("the outcome of a batch was {other:?}"))),
             // The results of earlier terms are durable, so they are returned; this term's part reports its own problem.
@@ -373,5 +373,16 @@ impl BatchResult {
             }
         };
         Self::Refused(BatchRefusal { section, problem: problem.into_document() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<BatchRequest>(&[]);
     }
 }

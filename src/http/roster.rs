@@ -1,25 +1,36 @@
-//! Who is in a section, for staff: JSON, or CSV for a spreadsheet.
+//! The roster of a section, for staff: JSON, or CSV for a spreadsheet.
 
-use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, VARY};
+use actix_web::http::header::{Accept, CONTENT_DISPOSITION, Header, Quality, VARY};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{OpenApi, ToSchema};
 
-use crate::domain::ids::SectionId;
+use crate::domain::ids::{SectionId, UserName};
+use crate::domain::registration::Standing;
 use crate::registration::readmodel::ReadModel;
 use crate::store::rosters::{RosterEntry, RosterStore};
 use crate::text::csv_text::safe_cell;
 
 use crate::http::auth::Staff;
 use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
 use crate::http::query::path_param;
+use crate::http::registrations::standing_name;
 use crate::http::request_id::PRIVATE;
 use crate::http::sections::no_such_section;
 
 /// The columns of the CSV.
 const COLUMNS: [&str; 5] = ["user", "name", "status", "position", "since"];
 
-/// The resource of this file.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(roster))]
+pub(super) struct Api;
+
+/// Registers the resource of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/sections/{id}/roster")
@@ -28,7 +39,60 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// `GET /api/v1/sections/{id}/roster`: enrolled by the time of their seat, then the waitlist in its order.
+/// The students in a section.
+#[derive(Debug, Serialize, ToSchema)]
+struct Roster<'a> {
+    items: Vec<RosterLine<'a>>,
+}
+
+/// A student in a section.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RosterEntry)]
+struct RosterLine<'a> {
+    user: &'a UserName,
+    /// The display name; the user name where no other is known.
+    name: &'a str,
+    #[serde(serialize_with = "standing_name")]
+    #[schema(schema_with = held)]
+    status: Standing,
+    /// The position on the waitlist, 1 for the head, behind people who wait outside the hub; only while waitlisted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1)]
+    position: Option<u32>,
+    since: Timestamp,
+}
+
+/// The standings that a roster has.
+fn held() -> ObjectBuilder {
+    let names = [Standing::Enrolled, Standing::Waitlisted].map(Standing::as_str);
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
+}
+
+impl<'a> RosterLine<'a> {
+    fn new(entry: &'a RosterEntry) -> Self {
+        let RosterEntry { user, standing, position, since, .. } = entry;
+        Self { user, name: name_of(entry), status: *standing, position: *position, since: *since }
+    }
+}
+
+/// Returns who is in a section (staff).
+///
+/// Everyone enrolled by the time of their seat, then the waitlist in its order. CSV with `Accept: text/csv`: the columns
+/// user, name, status, position, since; a cell that a spreadsheet would read as a formula has `'` before it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sections/{id}/roster",
+    operation_id = "roster",
+    tag = "catalogue",
+    params(("id" = SectionId, Path, description = "The section.")),
+    responses(
+        (status = 200, description = "The whole roster, as of one commit.", content(
+            (Roster = "application/json"),
+            (String = "text/csv"),
+        )),
+        BadPath, BadRole, NotFound, StoreFailed,
+    )
+)]
 pub async fn roster(
     request: HttpRequest,
     _: Staff,
@@ -36,13 +100,12 @@ pub async fn roster(
     rosters: Data<dyn RosterStore>,
 ) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
-    // What is not published is nobody's to see.
+    // The store may have a section that is not published yet.
     model.section(&id).ok_or_else(no_such_section)?;
     let entries = rosters.roster(&id).await?.ok_or_else(no_such_section)?;
     let mut response = HttpResponse::Ok();
     response.insert_header(PRIVATE).insert_header((VARY, "Accept"));
-    let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if prefers_csv(accepted) {
+    if Accept::parse(&request).is_ok_and(|accept| prefers_csv(&accept)) {
         let name = format!("attachment; filename=\"roster-{id}.csv\"");
         let body = csv_of(&entries).map_err(Problem::internal)?;
         return Ok(response
@@ -50,38 +113,22 @@ pub async fn roster(
             .insert_header((CONTENT_DISPOSITION, name))
             .body(body));
     }
-    let items: Vec<Value> = entries.iter().map(entry_json).collect();
-    Ok(response.json(json!({ "items": items })))
+    Ok(response.json(Roster { items: entries.iter().map(RosterLine::new).collect() }))
 }
 
-/// Whether CSV is asked for by name, and not less than JSON (RFC 9110, 12.5.1).
-fn prefers_csv(accepted: &str) -> bool {
-    let weight = |wanted: &str| {
-        accepted.split(',').find_map(|part| {
-            let mut words = part.split(';').map(str::trim);
-            let is_it = words.next().is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));
-            is_it.then(|| words.find_map(|word| word.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0_f32))
-        })
+/// Returns whether CSV is accepted by name, and at least as much as JSON (RFC 9110, 12.5.1).
+///
+/// `Accept::ranked` would prefer whichever of two equals is named first, and rank a type that is excluded by `q=0`.
+fn prefers_csv(accept: &Accept) -> bool {
+    let quality = |name: &str| {
+        accept.iter().find(|accepted| accepted.item.essence_str() == name).map_or(Quality::ZERO, |it| it.quality)
     };
-    weight("text/csv").is_some_and(|csv| csv > 0.0 && csv >= weight("application/json").unwrap_or(0.0))
+    quality("text/csv") > Quality::ZERO && quality("text/csv") >= quality("application/json")
 }
 
-/// The name for people; the user name where the hub has heard no other.
+/// Returns the display name, or the user name where no other is known.
 fn name_of(entry: &RosterEntry) -> &str {
     entry.name.as_deref().unwrap_or(entry.user.as_str())
-}
-
-fn entry_json(entry: &RosterEntry) -> Value {
-    let mut line = json!({
-        "user": entry.user,
-        "name": name_of(entry),
-        "status": entry.standing.as_str(),
-        "since": entry.since,
-    });
-    if let Some(position) = entry.position {
-        line["position"] = position.into();
-    }
-    line
 }
 
 fn csv_of(entries: &[RosterEntry]) -> Result<Vec<u8>, csv::Error> {
@@ -99,10 +146,22 @@ fn csv_of(entries: &[RosterEntry]) -> Result<Vec<u8>, csv::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::http::header::ACCEPT;
+    use actix_web::test::TestRequest;
 
     #[test]
-    fn csv_is_for_whoever_asks_for_it_by_name() {
-        for csv in ["text/csv", "TEXT/CSV; charset=utf-8", "application/json;q=0.5, text/csv;q=0.9", "text/csv, */*"] {
+    fn csv_is_returned_only_when_accepted_by_name() {
+        let prefers_csv = |accepted: &str| {
+            let request = TestRequest::default().insert_header((ACCEPT, accepted)).to_http_request();
+            Accept::parse(&request).is_ok_and(|accept| prefers_csv(&accept))
+        };
+        for csv in [
+            "text/csv",
+            "TEXT/CSV; charset=utf-8",
+            "application/json;q=0.5, text/csv;q=0.9",
+            "text/csv, */*",
+            "application/json, text/csv",
+        ] {
             assert!(prefers_csv(csv), "{csv}");
         }
         for json in ["", "*/*", "text/*", "application/json", "application/json, text/csv;q=0.5", "text/csv;q=0"] {

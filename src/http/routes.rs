@@ -5,8 +5,8 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
-    activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, plan, plone_desk,
-    proxy, receipts, registrations, roster, sections, session, sessions, terms, users,
+    activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, openapi, plan,
+    plone_desk, proxy, receipts, registrations, roster, sections, session, sessions, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -73,6 +73,6 @@ fn pages(app: &mut ServiceConfig) {
         .service(path("/staff", READ).route(get().to(assets::staff_page)))
         .service(path("/admin", READ).route(get().to(assets::admin_page)))
         .service(path("/static/{path:.*}", READ).route(get().to(assets::file)))
-        .service(path("/api/v1/openapi.json", READ).route(get().to(assets::openapi)))
+        .service(path("/api/v1/openapi.json", READ).route(get().to(openapi::serve)))
         .service(path("/docs/problems", READ).route(get().to(assets::problems)));
 }

@@ -23,7 +23,7 @@ use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::encoded::Encoded;
 use crate::http::error::Problem;
 use crate::http::hot::HotResponses;
-use crate::http::openapi::params::{IfNoneMatch, Limit};
+use crate::http::openapi::params::{IfNoneMatch, Limit, Open};
 use crate::http::openapi::responses::{
     BadBody, BadPath, BadQuery, BadRole, BadToken, NotFound, NotModified, StoreFailed,
 };
@@ -221,7 +221,7 @@ impl From<SectionRequest> for SectionPatch {
         ("q" = Option<String>, Query, max_length = 200, description = "Words that all occur in course, title, \
             instructor, CRN, section or component."),
         ("subject" = Option<String>, Query, description = "Such as `MATH`; case does not matter."),
-        ("open" = Option<bool>, Query, description = "Only sections with an open seat; `false` unless given."),
+        Open,
         ("days" = Option<Days>, Query, style = Form, explode = false, description = "Only sections that meet on all of \
             these days, `mon,wed`."),
         Limit,
@@ -391,11 +391,22 @@ pub async fn patch(
     model.section(&id).ok_or_else(no_such_section)?;
     let detail = describe(&patch);
     let command = Command::PatchSection { crn: id.crn.clone(), patch };
-    let outcome = pool.ask(&id.term, command).await.ok_or_else(no_such_section)??;
+    let outcome = pool.submit(&id.term, command).await.ok_or_else(no_such_section)??;
     if outcome == Outcome::NoSuchSection {
         return Err(no_such_section());
     }
     audit.record(&request, Some(&staff.0), "section.change", None, Some(&id), &detail);
     let (row, _) = model.section(&id).ok_or_else(no_such_section)?;
     Ok(section_response(&row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<SectionRequest>(&[]);
+    }
 }

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::bus::{Bus, Event};
 use crate::clock::SystemClock;
-use crate::domain::section::Credits;
 use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
 use crate::http::error::{header_of, not_found};
 use crate::http::request_id::request_id;
@@ -39,7 +38,7 @@ struct Hub {
 impl Hub {
     async fn start(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: false };
         let store = SqliteStore::open(options).unwrap();
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let store = Arc::new(store);

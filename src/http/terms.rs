@@ -242,7 +242,7 @@ pub async fn put(
     let known = model.term(&id);
     check_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
     let detail = describe(&patch);
-    pool.ask_or_make(id.clone(), Command::PutTerm(patch)).await?;
+    pool.submit_or_create(id.clone(), Command::PutTerm(patch)).await?;
     audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail);
     let term = model
         .term(&id)
@@ -283,4 +283,15 @@ fn check_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
         return Err(Problem::invalid("ends_on", "A term must not end before it starts."));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<TermRequest>(&[]);
+    }
 }

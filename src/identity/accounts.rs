@@ -36,8 +36,8 @@ pub enum AccountOutcome {
 }
 
 impl Identity {
-    /// Creates or changes a local account. A new password or another role ends the user's tokens, and a new account ends
-    /// the sign-ins of members of that name.
+    /// Creates or changes a local account. A new password or another role ends the user's tokens, and a new account
+    /// ends the sign-ins of members of that name.
     ///
     /// # Errors
     /// When the password cannot be hashed now, or the store cannot be written.

@@ -29,8 +29,8 @@ pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Attempts of one account that may wait.
 const ACCOUNT_WAITING_MAX: usize = 1_000;
 
-/// The key under which an address is limited: an IPv4 address, or the /64 network of an IPv6 address, since one household
-/// or campus has 2^64 of those.
+/// The key under which an address is limited: an IPv4 address, or the /64 network of an IPv6 address, since one
+/// household or campus has 2^64 of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressKey([u8; 8]);
 
@@ -102,8 +102,8 @@ impl RequestLimits {
     }
 }
 
-/// Counts failures of each key by the generic cell rate algorithm: one number a key, the time at which it has recovered from
-/// all its failures. `governor` does the same for requests, but cannot give back what a success took.
+/// Counts failures of each key by the generic cell rate algorithm: one number a key, the time at which it has recovered
+/// from all its failures. `governor` does the same for requests, but cannot give back what a success took.
 #[derive(Debug)]
 pub struct Failures<K: Hash + Eq> {
     /// Milliseconds between two failures in the long run; 0 is no limit.
@@ -172,10 +172,10 @@ impl<K: Hash + Eq + Clone> Failures<K> {
 
 /// Limits on failed sign-ins of each account and from each address.
 ///
-/// Attempts of one account that happen at once count each other, because guesses may be sent in parallel; but a password
-/// that turns out right gives back what its attempt took. So an attempt that would exceed the limit waits while other
-/// attempts of its account are in flight, in the order of arrival, and fails only when none of them can give anything back
-/// any more: bursts of correct sign-ins are throttled, not rejected.
+/// Attempts of one account that happen at once count each other, because guesses may be sent in parallel; but a
+/// password that turns out right gives back what its attempt took. So an attempt that would exceed the limit waits
+/// while other attempts of its account are in flight, in the order of arrival, and fails only when none of them can
+/// give anything back any more: bursts of correct sign-ins are throttled, not rejected.
 #[derive(Debug)]
 pub struct SignInLimits {
     accounts: Failures<String>,
@@ -239,8 +239,8 @@ struct Queued<'a> {
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        // The map and this share hold the queue; a new share is taken under the lock that `remove_if` holds. Two shares that
-        // end at once may both leave it to the other: `forget_recovered` removes such a queue.
+        // The map and this share hold the queue; a new share is taken under the lock that `remove_if` holds. Two shares
+        // that end at once may both leave it to the other: `forget_recovered` removes such a queue.
         let is_last = |_: &String, queue: &Arc<AccountQueue>| Arc::strong_count(queue) <= 2;
         self.limits.queues.remove_if(&self.account, is_last);
     }
@@ -254,8 +254,9 @@ impl SignInLimits {
         Self { accounts: Failures::new(per_minute), queues: DashMap::new(), addresses }
     }
 
-    /// Admits an attempt before its password is checked, and waits up to [`ADMISSION_WAIT_MAX`] for other attempts of the
-    /// account. An address counts only failures that have happened, since a whole campus may sign in from one address.
+    /// Admits an attempt before its password is checked, and waits up to [`ADMISSION_WAIT_MAX`] for other attempts of
+    /// the account. An address counts only failures that have happened, since a whole campus may sign in from one
+    /// address.
     ///
     /// # Errors
     /// When too many attempts have failed, or too many wait.

@@ -1,5 +1,5 @@
-//! Members: users who signed in by a provider and are followed from then on. Keeps who is active, the providers' tokens,
-//! and up to when sign-ins are dead.
+//! Members: users who signed in by a provider and are followed from then on. Keeps who is active, the providers'
+//! tokens, and up to when sign-ins are dead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,8 @@ pub(super) struct Active {
     pub(super) role: Role,
     /// When the member was last seen, in milliseconds since the epoch, see [`SEEN_FRACTION`].
     pub(super) seen_ms: i64,
-    /// When the provider was last asked about the member, in milliseconds since the epoch; 0 is not since the hub started.
+    /// When the provider was last asked about the member, in milliseconds since the epoch; 0 is not since the hub
+    /// started.
     pub(super) checked_ms: i64,
     token: KnownToken,
 }

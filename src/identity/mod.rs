@@ -2,9 +2,10 @@
 //! sign-in providers, and knows nothing of HTTP or of Plone.
 //!
 //! - [`service`]: [`Identity`], which issues, verifies and ends tokens; [`accounts`]: management of local accounts
-//! - [`sign_in`]: sign-in by the providers in their order; [`provider`]: their port; `local`: the first one, local accounts
-//! - `members`: users whom a provider signed in, and who are followed from then on; `recheck`: whether the provider still
-//!   knows them in the same role; `password_queue`: hashes of passwords that a provider accepted, for its outages
+//! - [`sign_in`]: sign-in by the providers in their order; [`provider`]: their port; `local`: the first one, local
+//!   accounts
+//! - `members`: users whom a provider signed in, and who are followed from then on; `recheck`: whether the provider
+//!   still knows them in the same role; `password_queue`: hashes of passwords that a provider accepted, for its outages
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on threads of its own; [`limits`]: rate of requests, failed sign-ins
 //! - [`audit`]: the audit trail; [`people`]: when users were last seen

@@ -16,8 +16,8 @@ pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
 /// Passwords that may wait to be hashed: some ten seconds of one thread. Past this, sign-ins fail with
 /// [`HashError::Overloaded`].
 const WAITING_MAX: usize = 512;
-/// Nice value of the hashing threads: a quarter of a core beside request threads that are always busy, all of an idle one.
-/// With 10 it would be a tenth, and a class that signs in would wait for most of a minute.
+/// Nice value of the hashing threads: a quarter of a core beside request threads that are always busy, all of an idle
+/// one. With 10 it would be a tenth, and a class that signs in would wait for most of a minute.
 const NICENESS: i32 = 5;
 /// Hash that is verified in place of an account that does not exist, so that the response time does not reveal which
 /// accounts exist. It is the hash of discarded random bytes, with the parameters that [`hash`] uses.
@@ -35,8 +35,8 @@ pub enum HashError {
     Failed,
 }
 
-/// Hashes a password (argon2id, 19 MiB, two passes: OWASP's recommendation) into a PHC string. This blocks for some 20 ms;
-/// the server uses [`Hasher`].
+/// Hashes a password (argon2id, 19 MiB, two passes: OWASP's recommendation) into a PHC string. This blocks for some 20
+/// ms; the server uses [`Hasher`].
 ///
 /// # Errors
 /// [`HashError::Failed`] when the hash function fails.

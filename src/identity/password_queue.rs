@@ -1,5 +1,5 @@
-//! Queue of passwords that a provider has just accepted. They are hashed one after the other, after the response: sign-ins
-//! of a morning wait for no hash, and the password of a local account does not queue behind a whole class.
+//! Queue of passwords that a provider has just accepted. They are hashed one after the other, after the response:
+//! sign-ins of a morning wait for no hash, and the password of a local account does not queue behind a whole class.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,14 +4,14 @@
 //! implements [`SignInProvider`] and is added to the list that [`Identity::start`](crate::identity::Identity::start)
 //! takes.
 //!
-//! A provider only answers questions. What follows from an answer is the same for every provider and belongs to identity:
-//! tokens, limits on guessing, the end of sign-ins after a change, and sign-ins during an outage. In particular, the hash of
-//! the password that a provider accepted last is kept by identity: it is computed on identity's hashing threads, and the
-//! rules by which it is used and forgotten must exist once, not in each provider. A provider says only whether it is
-//! out of order ([`ProviderError::is_outage`]).
+//! A provider only answers questions. What follows from an answer is the same for every provider and belongs to
+//! identity: tokens, limits on guessing, the end of sign-ins after a change, and sign-ins during an outage. In
+//! particular, the hash of the password that a provider accepted last is kept by identity: it is computed on identity's
+//! hashing threads, and the rules by which it is used and forgotten must exist once, not in each provider. A provider
+//! says only whether it is out of order ([`ProviderError::is_outage`]).
 //!
-//! There is no sign-out in this port: a sign-out ends the hub's token and discards the provider's. Plone does not end its
-//! tokens at a sign-out, so asking it would change nothing.
+//! There is no sign-out in this port: a sign-out ends the hub's token and discards the provider's. Plone does not end
+//! its tokens at a sign-out, so asking it would change nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ pub trait SignInProvider: Send + Sync {
     /// When it does not answer.
     fn profile<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Result<Profile, ProviderError>>;
 
-    /// Returns how users of this provider are followed after their sign-in; none when each change ends the tokens that it
-    /// concerns at once, as a change of a local account does.
+    /// Returns how users of this provider are followed after their sign-in; none when each change ends the tokens that
+    /// it concerns at once, as a change of a local account does.
     fn member_rules(&self) -> Option<MemberRules> {
         None
     }
@@ -66,8 +66,8 @@ pub trait SignInProvider: Send + Sync {
     /// Called after a sign-in whose profile this provider has just returned.
     fn signed_in(&self, _user: &UserName, _role: Role, _token: &ProviderToken) {}
 
-    /// Called when the earlier sign-ins of a user have ended: the user is gone, has another role, or the name now belongs
-    /// to an earlier provider.
+    /// Called when the earlier sign-ins of a user have ended: the user is gone, has another role, or the name now
+    /// belongs to an earlier provider.
     fn sign_ins_ended(&self, _user: &UserName) {}
 }
 
@@ -165,8 +165,8 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
-    /// Returns true when the provider is out of order, so that the last accepted password may stand in for its answer. A
-    /// busy provider is not: it answers others.
+    /// Returns true when the provider is out of order, so that the last accepted password may stand in for its answer.
+    /// A busy provider is not: it answers others.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
         match self {

@@ -1,5 +1,5 @@
-//! Rechecks of members: whether a provider still knows each active member in the same role. A few members are asked about
-//! at once, the oldest answer first.
+//! Rechecks of members: whether a provider still knows each active member in the same role. A few members are asked
+//! about at once, the oldest answer first.
 
 use std::collections::HashSet;
 use std::sync::Weak;

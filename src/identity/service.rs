@@ -1,5 +1,5 @@
-//! The identity service: issues, verifies and ends the hub's tokens. Signing in is in [`crate::identity::sign_in`], local
-//! accounts are managed in [`crate::identity::accounts`].
+//! The identity service: issues, verifies and ends the hub's tokens. Signing in is in [`crate::identity::sign_in`],
+//! local accounts are managed in [`crate::identity::accounts`].
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -94,14 +94,14 @@ pub struct Identity {
     dead: DashMap<Uuid, Timestamp>,
     /// Tokens of a user that were issued up to this time are dead, in milliseconds since the epoch.
     pub(super) valid_from_ms: DashMap<UserName, i64>,
-    /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token made with an
-    /// old password outlives the change.
+    /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token made with
+    /// an old password outlives the change.
     pub(super) accounts_lock: RwLock<()>,
 }
 
 impl Identity {
-    /// Starts the service on the current runtime, with the ended tokens that the store remembers. Local accounts are asked
-    /// first, then `providers` in their order.
+    /// Starts the service on the current runtime, with the ended tokens that the store remembers. Local accounts are
+    /// asked first, then `providers` in their order.
     ///
     /// # Errors
     /// When the store cannot be read or a hashing thread cannot be started.
@@ -232,8 +232,8 @@ impl Identity {
         self.store.bury_token(caller.token_id, caller.expires_at).await
     }
 
-    /// Returns the provider's own token of a caller who signed in by it, until the sign-out or its expiry. It must never
-    /// leave the server.
+    /// Returns the provider's own token of a caller who signed in by it, until the sign-out or its expiry. It must
+    /// never leave the server.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         let members = self.members_of(caller.source).filter(|_| self.is_alive(caller))?;
         members.token_of(&caller.user).await
@@ -279,8 +279,8 @@ impl Identity {
         sums
     }
 
-    /// Rechecks every active member who is due, each once. Returns false when a provider does not answer. A background task
-    /// does this regularly.
+    /// Rechecks every active member who is due, each once. Returns false when a provider does not answer. A background
+    /// task does this regularly.
     pub async fn recheck_due(&self) -> bool {
         let mut all_answered = true;
         for members in &self.members {

@@ -2,7 +2,6 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::domain::section::Credits;
 use crate::identity::accounts::{AccountChange, AccountOutcome};
 use crate::identity::sign_in::{SignIn, SignInError};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
@@ -51,7 +50,7 @@ impl Hub {
         let path = self.folder.path().join("hub.db");
         let store = match self.store.take() {
             Some(store) => store,
-            None => SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap(),
+            None => SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap(),
         };
         let settings = Settings { login_per_minute: 3, session_ttl: Duration::from_secs(60), ..Settings::default() };
         let secret = SecretString::from("a secret of more than thirty-two bytes");

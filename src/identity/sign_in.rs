@@ -161,8 +161,8 @@ impl Identity {
         Err(SignInError::BadCredentials)
     }
 
-    /// Signs a user in whose every change ends tokens at once. The profile is compared under the lock under which accounts
-    /// change: no token made with an old password outlives the change.
+    /// Signs a user in whose every change ends tokens at once. The profile is compared under the lock under which
+    /// accounts change: no token made with an old password outlives the change.
     async fn complete_local(&self, provider: &dyn SignInProvider, verified: Verified) -> Result<SignIn, SignInError> {
         let Verified { user, profile, .. } = verified;
         let profile = profile?;
@@ -242,8 +242,8 @@ impl Identity {
         self.mint(members.provider.source(), &member.username, &member.name, member.role, check)
     }
 
-    /// Forgets the last accepted password when the provider rejects just that one. Any other rejected password says nothing
-    /// about it: a stranger's guess must not lock a student out of the next outage.
+    /// Forgets the last accepted password when the provider rejects just that one. Any other rejected password says
+    /// nothing about it: a stranger's guess must not lock a student out of the next outage.
     async fn forget_rejected(
         &self,
         members: &Members,

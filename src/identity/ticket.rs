@@ -1,5 +1,5 @@
-//! Tickets with which a page opens a WebSocket. A token must not appear in an address, where it would be logged; a ticket is
-//! random, valid once and for 30 s, and kept in memory only.
+//! Tickets with which a page opens a WebSocket. A token must not appear in an address, where it would be logged; a
+//! ticket is random, valid once and for 30 s, and kept in memory only.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};

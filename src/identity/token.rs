@@ -1,5 +1,5 @@
-//! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verifying one needs neither the store nor a lock, so
-//! that it is affordable for 20,000 requests a second.
+//! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verifying one needs neither the store nor a lock,
+//! so that it is affordable for 20,000 requests a second.
 
 use std::time::Duration;
 
@@ -88,8 +88,8 @@ impl Tokens {
         Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes), validation }
     }
 
-    /// Signs a token for `user` that is valid for `ttl` from `now` on. None when it cannot be signed, which valid input never
-    /// causes.
+    /// Signs a token for `user` that is valid for `ttl` from `now` on. None when it cannot be signed, which valid input
+    /// never causes.
     #[must_use]
     pub fn mint(
         &self,
@@ -135,7 +135,8 @@ impl Tokens {
         Some(Minted { token, caller: caller_of(&claims).ok()? })
     }
 
-    /// Verifies signature and expiry of a token. [`crate::identity::Identity::verify`] also checks whether it was ended.
+    /// Verifies signature and expiry of a token. [`crate::identity::Identity::verify`] also checks whether it was
+    /// ended.
     ///
     /// # Errors
     /// When it is not a token of this hub or has expired.

@@ -1,50 +1,21 @@
-//! What an import changes: which sections, and in each of them field by field, as `GET /api/v1/sections` names them.
+//! The comparison of a file with a term: which sections an import changes, and what it stages.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 
 use crate::domain::command::{StagedImport, StagedSection};
 use crate::domain::decide::imported;
+use crate::domain::import::{Change, ChangeKind, TaskReport};
 use crate::domain::section::SectionState;
+use crate::domain::section_changes::SectionChanges;
 use crate::imports::schedule::FileSection;
 use crate::registration::readmodel::Snapshot;
-use crate::registration::section_json::SectionView;
 use crate::store::imports::CHUNK_LEN;
 
-use crate::imports::task::{Change, LIST_LEN_MAX, TaskReport};
+use crate::imports::task::LIST_LEN_MAX;
 
-/// Fields that say which section it is, or follow from others, or are not a file's to say.
-const NOT_COMPARED: [&str; 6] = ["id", "term", "crn", "open", "reserved", "withdrawn"];
-
-fn fields(state: &SectionState) -> Map<String, Value> {
-    match serde_json::to_value(SectionView::new(state)) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    }
-}
-
-/// The change from `before` (none: it is new) to `after`.
 fn change(before: Option<&SectionState>, after: &SectionState) -> Change {
-    let old = before.map(fields).unwrap_or_default();
-    let mut changed = Map::new();
-    for (name, new) in fields(after) {
-        let was = old.get(&name).cloned().unwrap_or(Value::Null);
-        // A new section says what it has, not what it lacks.
-        if before.is_none() && new == json!([]) {
-            continue;
-        }
-        if was != new && !NOT_COMPARED.contains(&name.as_str()) {
-            changed.insert(name, json!([was, new]));
-        }
-    }
-    // The last import's totals are kept to compare with the next file's. Clients do not see them, so they are listed
-    // only where nothing else changed.
-    let was = before.and_then(|before| before.file_totals);
-    if changed.is_empty() && was != after.file_totals {
-        changed.insert("file_totals".to_owned(), json!([was, after.file_totals]));
-    }
-    let kind = if before.is_some() { "update" } else { "create" };
-    Change { section: after.section.id.to_string(), change: kind, fields: changed }
+    let kind = if before.is_some() { ChangeKind::Update } else { ChangeKind::Create };
+    Change { section: after.section.id.clone(), change: kind, fields: SectionChanges::between(before, after) }
 }
 
 /// The comparison of a file with a term: what an import stages, chunk by chunk.

@@ -25,22 +25,22 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use uuid::Uuid;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::domain::ids::{TermId, UserName};
+use crate::domain::ids::{TaskId, TermId, UserName};
+use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::domain::realm::Realm;
 use crate::imports::schedule::ScheduleReader;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
-use crate::store::imports::{ImportStore, TaskState};
+use crate::store::imports::{ImportStore, KeptTask};
 
-use task::{Live, Phase, TaskReport};
+use task::Live;
 
 /// Imports that may wait behind the one under way; each holds an upload on the disk.
 pub const QUEUE_MAX: usize = 4;
@@ -143,7 +143,7 @@ struct Job {
 
 struct Inner {
     deps: ImportDeps,
-    live: Mutex<HashMap<String, Arc<Live>>>,
+    live: Mutex<HashMap<TaskId, Arc<Live>>>,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
     /// Imports that ended: done, failed, cancelled.
@@ -151,7 +151,7 @@ struct Inner {
 }
 
 impl Inner {
-    fn live(&self) -> MutexGuard<'_, HashMap<String, Arc<Live>>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
         self.live.lock()
     }
 
@@ -269,11 +269,11 @@ impl Imports {
         if bytes == 0 {
             return Err(ImportError::Empty);
         }
-        let id = Uuid::now_v7().to_string();
+        let id = TaskId::from(Uuid::now_v7());
         let by = by.as_str().to_owned();
         let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, deps.clock.now());
         (report.dry_run, report.partial) = (options.dry_run, options.partial);
-        let kept = report.kept();
+        let kept = KeptTask::from(&report);
         let live = Arc::new(Live::new(report));
         {
             let mut all = self.inner.live();
@@ -290,7 +290,7 @@ impl Imports {
             self.inner.live().remove(&id);
             return Err(error);
         }
-        Ok(id)
+        Ok(id.to_string())
     }
 
     fn hand_over(&self, job: Job) -> Result<(), ImportError> {
@@ -302,17 +302,17 @@ impl Imports {
         })
     }
 
-    /// The task as JSON; none when there is none, or it was forgotten.
-    pub async fn task(&self, id: &str) -> Result<Option<String>, StoreError> {
+    /// Returns an import; `None` when there is none of this id, or it was forgotten.
+    pub async fn task(&self, id: &str) -> Result<Option<TaskReport>, StoreError> {
         let live = self.inner.live().get(id).cloned();
         match live {
-            Some(live) => Ok(Some(live.report().json())),
-            None => Ok(self.inner.deps.store.task(id).await?.map(|task| task.body)),
+            Some(live) => Ok(Some(live.report().clone())),
+            None => self.inner.deps.store.task(id).await?.as_ref().map(TaskReport::try_from).transpose(),
         }
     }
 
-    /// Cancels a task that is not done, and answers it as it stands; none when there is none.
-    pub async fn cancel(&self, id: &str) -> Result<Option<String>, StoreError> {
+    /// Cancels an import that is not done, and returns its present state; `None` when there is none of this id.
+    pub async fn cancel(&self, id: &str) -> Result<Option<TaskReport>, StoreError> {
         let live = self.inner.live().get(id).cloned();
         if let Some(live) = live {
             live.cancel(self.inner.deps.clock.now());
@@ -359,28 +359,27 @@ impl Drop for Imports {
     }
 }
 
-/// Tasks that an earlier process left open have failed; but for one that was being applied, which the term itself tells.
+/// Ends the tasks that an earlier process left running: they failed, unless the term shows that one was applied.
 async fn recover(deps: &ImportDeps) -> Result<(), StoreError> {
-    for mut task in deps.store.running_tasks().await? {
-        let mut body: Value = serde_json::from_str(&task.body).unwrap_or_default();
-        let now = deps.clock.now();
-        let applied = match (body["term"].as_str().and_then(|id| TermId::parse(id).ok()), body["applying"].as_u64()) {
-            (Some(term), Some(generation @ 1..)) => deps.store.generation(&term).await? >= generation,
-            _ => false,
+    for kept in deps.store.running_tasks().await? {
+        let mut report = TaskReport::try_from(&kept).or_else(|error| {
+            log::error!("{error}; it is reported as failed");
+            let id = TaskId::parse(&kept.id).map_err(|_| error)?;
+            Ok::<_, StoreError>(TaskReport::new(id, None, 0, String::new(), kept.started_at))
+        })?;
+        let applied = match (&report.term, report.applying) {
+            (Some(term), Some(generation @ 1..)) => deps.store.generation(term).await? >= generation,
+            (_, _) => false,
         };
-        task.state = if applied { TaskState::Done } else { TaskState::Failed };
-        let message = match applied {
-            true => APPLIED_AS_IT_ENDED,
-            false if body["applying"] == 0 => EVENTS_IN_DOUBT,
-            false => INTERRUPTED,
+        let message = match report.applying {
+            _ if applied => APPLIED_AS_IT_ENDED,
+            Some(0) => EVENTS_IN_DOUBT,
+            Some(_) | None => INTERRUPTED,
         };
-        body["state"] = task.state.as_str().into();
-        body["phase"] = "finished".into();
-        body["finished_at"] = now.to_string().into();
-        body["message"] = message.into();
-        body.as_object_mut().map(|body| body.remove("applying"));
-        (task.finished_at, task.body) = (Some(now), body.to_string());
-        deps.store.put_task(task).await?;
+        report.state = if applied { TaskState::Done } else { TaskState::Failed };
+        report.message = Some(message.to_owned());
+        (report.phase, report.finished_at, report.applying) = (Phase::Finished, Some(deps.clock.now()), None);
+        deps.store.put_task(KeptTask::from(&report)).await?;
     }
     Ok(())
 }

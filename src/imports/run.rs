@@ -7,22 +7,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
 use crate::domain::ids::TermId;
+use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
 use crate::registration::readmodel::Snapshot;
-use crate::registration::registrar::AskError;
-use crate::store::imports::TaskState;
+use crate::registration::registrar::SubmitError;
+use crate::store::imports::KeptTask;
 use crate::store::{StoreError, StoreFuture};
 use crate::text::csv_text::safe_cell;
 
 use crate::imports::compare::Comparing;
-use crate::imports::task::{LIST_LEN_MAX, Phase};
+use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Inner, Job};
 
 /// The time between two frames of progress: five a second are smooth.
@@ -125,10 +128,8 @@ impl Run<'_> {
     fn tell(&mut self, now: bool) {
         if now || self.framed.is_none_or(|at| at.elapsed() >= FRAME_PAUSE) {
             self.framed = Some(Instant::now());
-            let report = self.job.live.report();
-            let (task, frame) = (report.task.clone(), report.frame());
-            drop(report);
-            self.inner.deps.bus.publish(Event::Import { task, frame });
+            let progress = self.job.live.report().progress();
+            self.inner.deps.bus.publish(Event::Import { task: progress.task.to_string(), frame: frame(&progress) });
         }
     }
 
@@ -158,7 +159,7 @@ impl Run<'_> {
         let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
         let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
         let task = self.job.live.report().task.clone();
-        let file = File::create(self.inner.errors_path(&task)).map_err(io)?;
+        let file = File::create(self.inner.errors_path(task.as_str())).map_err(io)?;
         let mut csv = csv::Writer::from_writer(BufWriter::new(file));
         csv.write_record(["line", "column", "value", "message"]).map_err(csv_error)?;
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
@@ -286,7 +287,7 @@ impl Run<'_> {
             if !schedule.names(&id.crn)? {
                 total += 1;
                 if missing.len() < LIST_LEN_MAX {
-                    missing.push(id.to_string());
+                    missing.push(id.clone());
                 }
             }
         }
@@ -306,17 +307,17 @@ impl Run<'_> {
         let pool = &self.inner.deps.pool;
         for _ in 0..TRIES_MAX {
             let command = Command::ApplyImport(staged.clone());
-            match self.runtime.block_on(pool.ask_or_make(term.clone(), command)) {
+            match self.runtime.block_on(pool.submit_or_create(term.clone(), command)) {
                 Ok(Outcome::Imported(tally)) => {
                     self.count(tally);
                     return Ok(());
                 }
-                Ok(_) | Err(AskError::Failed) => {
+                Ok(_) | Err(SubmitError::Failed) => {
                     let told = "This is a fault of the hub. Nothing was changed.";
                     return Err(Stop::Failed(told, "the registrar refused an import".to_owned()));
                 }
-                Err(AskError::Overloaded) => std::thread::sleep(TRY_PAUSE),
-                Err(AskError::OutcomeUnknown) => {
+                Err(SubmitError::Overloaded) => std::thread::sleep(TRY_PAUSE),
+                Err(SubmitError::OutcomeUnknown) => {
                     // The writer tells, in order with its commits, which generation is visible now.
                     // Until it tells, nothing true can be said of this task.
                     let visible = loop {
@@ -342,7 +343,7 @@ impl Run<'_> {
             return Err(Stop::Cancelled);
         }
         self.job.live.report().applying = Some(generation);
-        let kept = self.job.live.report().kept();
+        let kept = KeptTask::from(&*self.job.live.report());
         let store = self.inner.deps.store.clone();
         self.wait(|| store.put_task(kept.clone()))
     }
@@ -427,7 +428,7 @@ impl Run<'_> {
                 // It stays as it is written down; the next start finds out how it ended.
                 Err(Stop::Unknown) => return,
             };
-            report.kept()
+            KeptTask::from(&*report)
         };
         let (task, state) = (kept.id.clone(), kept.state.as_str());
         log::info!("import {task} is {state}");
@@ -452,4 +453,14 @@ impl Run<'_> {
         }
         self.tell(true);
     }
+}
+
+fn frame(task: &TaskReport) -> Bytes {
+    #[derive(Serialize)]
+    struct Frame<'a> {
+        r#type: &'static str,
+        #[serde(flatten)]
+        task: &'a TaskReport,
+    }
+    Bytes::from(serde_json::to_vec(&Frame { r#type: "import", task }).unwrap_or_default())
 }

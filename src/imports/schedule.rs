@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
+use crate::domain::import::{Conflict, Finding};
 use crate::domain::section::Section;
 
-/// The most characters of a cell that a finding repeats.
+/// The most characters of a cell that a [`Finding`] repeats.
 pub const FINDING_VALUE_CHARS_MAX: usize = 100;
 
 /// Whether a finding keeps its row out.
@@ -20,40 +20,6 @@ pub enum Severity {
     Error,
     /// The row is taken, and somebody should look at it.
     Warning,
-}
-
-/// Something wrong or noteworthy at one place of the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The physical line of the file, from 1; where a record goes over several, its first.
-    pub line: u64,
-    /// The column's name as the file's header has it; none when it concerns the whole row or file.
-    pub column: Option<Box<str>>,
-    /// The cell, cut to [`FINDING_VALUE_CHARS_MAX`] characters.
-    pub value: Option<Box<str>>,
-    /// What is wrong and what would be right, in words for a registrar.
-    pub message: String,
-}
-
-/// What two sections want at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ConflictKind {
-    /// One room.
-    Room,
-    /// One instructor.
-    Instructor,
-}
-
-/// Two sections of the file that want one room or one instructor at the same time. It refuses nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflict {
-    /// What both want.
-    pub kind: ConflictKind,
-    /// The lines that say so.
-    pub lines: Vec<u64>,
-    /// Who, where and when, in words.
-    pub message: String,
 }
 
 /// A section as a file has it.

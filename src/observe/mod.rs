@@ -11,7 +11,7 @@ use prometheus::proto::MetricType;
 
 use crate::bus::BusGauge;
 use crate::domain::role::Role;
-use crate::http::health::Readiness;
+use crate::http::health::{PloneReadiness, Readiness};
 use crate::identity::Identity;
 use crate::imports::Imports;
 use crate::live::presence::Registry;
@@ -52,7 +52,12 @@ impl Observed {
     pub fn readiness(&self) -> Readiness {
         let (writer, bus) = (self.writer.clone(), self.bus.clone());
         let (pool, model, plone) = (self.pool.clone(), self.model.clone(), self.plone.clone());
-        Readiness::default()
+        let plone = move || match &plone {
+            None => PloneReadiness::Off,
+            Some(bridge) if bridge.is_healthy() => PloneReadiness::Ok,
+            Some(_) => PloneReadiness::Unavailable,
+        };
+        Readiness::new(plone)
             .with("store", move || {
                 let recovering = writer.recovering.load(Acquire);
                 if recovering { Err("it recovers from a failed commit".to_owned()) } else { Ok(()) }
@@ -64,11 +69,6 @@ impl Observed {
             .with("bus", move || {
                 let queued = bus.queued.load(Relaxed);
                 if queued > BUS_STUCK { Err(format!("{queued} events wait")) } else { Ok(()) }
-            })
-            .telling("plone", move || match &plone {
-                None => "off",
-                Some(bridge) if bridge.is_healthy() => "ok",
-                Some(_) => "unavailable",
             })
     }
 

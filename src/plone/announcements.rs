@@ -1,6 +1,6 @@
-//! Announcements: Plone's news items, as a visitor sees them, and as each member who signed in by Plone does. The two
-//! are kept apart by their types. Only items that changed are read again. The visitors' copy is kept in the store, too,
-//! so that a hub that starts while Plone is down has it.
+//! Announcements: Plone's news items as visitors see them, and as each member of Plone sees them. The two are kept
+//! apart by their types. Only items that changed are read again. The visitors' announcements are stored, too, so that a
+//! hub that starts while Plone is down has them.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -8,70 +8,72 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::Clock;
-use crate::identity::{Caller, Source};
+use crate::identity::{Caller, Identity, Source};
+use crate::plone::cache::{CacheCounts, CacheLimits, CachedReply, ReadCache, ReadError};
 use crate::plone::port::{Catalogue, ContentKind, Hit, NewsItem, PloneError, Viewer};
 use crate::store::StoreError;
 use crate::store::outbox::OutboxStore;
 
-use crate::plone::reads::{Kept, ReadCounts, ReadError, ReadLimits, Reads};
-
-/// The newest so many are announced: one page of a search, and more than anybody reads.
+/// Most announcements, the newest ones: one page of a search, and more than anybody reads.
 pub const ANNOUNCEMENTS_MAX: usize = 100;
-/// Items that are read at once: half of Plone's usual four threads, so that a first read does not hold up everything.
-const ITEMS_AT_ONCE: usize = 2;
-/// Members whose own announcements are kept: those who were here lately. The others get them read again.
+/// Items that are read at once: half of Plone's usual four threads, so that a first read does not delay everything
+/// else.
+const ITEMS_IN_FLIGHT_MAX: usize = 2;
+/// Most members whose own announcements are cached; those of others are read again.
 const MEMBERS_MAX: usize = 1_000;
-/// Reads of members' announcements at once: half of the usual pool is left to everything else. Who comes beyond it gets
-/// the visitors', and the own ones the next time.
-const MEMBERS_AT_ONCE: usize = 4;
-/// A member's copy that nobody has asked for in this time is forgotten.
+/// Most reads of members' announcements in flight: half of the usual pool is left to everything else. Members beyond it
+/// get the visitors' announcements, and their own at a later request.
+const MEMBER_READS_MAX: usize = 4;
+/// Time after which a member's unused announcements are removed.
 const MEMBER_IDLE: Duration = Duration::from_secs(30 * 60);
-/// An item that was changed less than this before it was read may have changed again in the same second, which is as
-/// exactly as Plone tells it: it is read once more.
+/// An item that was modified less than this many seconds before it was read is read once more: it may have changed
+/// again within the same second, which is the resolution of Plone's times.
 const SETTLED_S: i64 = 3;
-/// The note that keeps the visitors' copy, and the one that keeps when it was last read.
+/// Note in the store with the visitors' announcements, and the one with the time at which they were read.
 const NOTE: &str = "announcements";
 const NOTE_AT: &str = "announcements_at";
 
-/// Somebody's sign-in by Plone. Another sign-in of the same person has a copy of its own, so that a copy ends with its
-/// sign-in.
+/// A member's sign-in by Plone, as the key of a cache. Another sign-in of the same member has a key of its own, so that
+/// cached announcements end with their sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignIn(Caller);
+pub struct MemberKey(Caller);
 
-impl SignIn {
-    /// The caller's sign-in, if it was Plone who signed them in: whoever has a token of the hub's own, even one for the
-    /// same name, is nobody there.
+impl MemberKey {
+    /// Returns the key of a caller; none for one who did not sign in by Plone. A token of the hub itself is a visitor
+    /// in Plone, even under a name that Plone knows.
     #[must_use]
     pub fn of(caller: &Caller) -> Option<Self> {
         (caller.source == Source::Plone).then(|| Self(caller.clone()))
     }
 }
 
-impl Hash for SignIn {
+impl Hash for MemberKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.token_id.hash(state);
     }
 }
 
-/// Looks up somebody's token of Plone; none when there is none that is good.
-pub type TokenOf = Arc<dyn Fn(Caller) -> BoxFuture<'static, Option<Arc<SecretString>>> + Send + Sync>;
-
-/// An item, and when it was read.
+/// An item as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct ReadItem {
     item: NewsItem,
+    /// False when the item may have changed again in the second in which it was read, see [`SETTLED_S`].
     is_settled: bool,
 }
 
-/// Announcements as they were read at one moment, newest first.
+impl ReadItem {
+    fn matches(&self, hit: &Hit) -> bool {
+        self.item.id == hit.uid && self.item.modified == hit.modified && self.item.path == hit.path
+    }
+}
+
+/// Announcements as of one read, newest first.
 #[derive(Debug)]
 pub struct News {
     items: Vec<Arc<ReadItem>>,
@@ -79,233 +81,237 @@ pub struct News {
 }
 
 impl News {
-    /// In place of a copy `before`: of the same version when nothing is different.
+    /// Creates a list that replaces `before`. It has the same version when nothing differs.
     fn after(before: Option<&Arc<Self>>, items: Vec<Arc<ReadItem>>) -> Arc<Self> {
         static VERSIONS: AtomicU64 = AtomicU64::new(0);
-        let same = |news: &Arc<Self>| news.items().eq(items.iter().map(|one| &one.item));
-        let version = match before.filter(|news| same(news)) {
+        let is_same = |list: &Arc<Self>| list.items().eq(items.iter().map(|one| &one.item));
+        let version = match before.filter(|list| is_same(list)) {
             Some(same) => same.version,
             None => VERSIONS.fetch_add(1, Ordering::Relaxed),
         };
         Arc::new(Self { items, version })
     }
 
-    /// None.
+    /// Returns an empty list, the same each time.
     #[must_use]
     pub fn none() -> Arc<Self> {
-        static NONE: OnceLock<Arc<News>> = OnceLock::new();
-        NONE.get_or_init(|| Self::after(None, Vec::new())).clone()
+        static EMPTY: OnceLock<Arc<News>> = OnceLock::new();
+        EMPTY.get_or_init(|| Self::after(None, Vec::new())).clone()
     }
 
-    /// The items, newest first.
+    /// Returns the items, newest first.
     pub fn items(&self) -> impl ExactSizeIterator<Item = &NewsItem> {
         self.items.iter().map(|one| &one.item)
     }
 
-    /// Differs between copies that differ, as long as this process lives.
+    /// Returns the version, which differs between different lists of this process.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// The item of a hit, if it need not be read again.
-    fn known(&self, hit: &Hit) -> Option<Arc<ReadItem>> {
-        self.items.iter().find(|one| one.is_settled && one.is(hit)).cloned()
+    /// Returns the item of a hit, unless it must be read again.
+    fn unchanged(&self, hit: &Hit) -> Option<Arc<ReadItem>> {
+        self.items.iter().find(|one| one.is_settled && one.matches(hit)).cloned()
     }
 }
 
-impl ReadItem {
-    fn is(&self, hit: &Hit) -> bool {
-        self.item.id == hit.uid && self.item.modified == hit.modified && self.item.path == hit.path
-    }
-}
-
-/// What announcements are made with.
+/// What announcements depend on.
 #[derive(Clone)]
-pub struct NewsDeps {
+pub struct AnnouncementDeps {
     /// Plone.
     pub plone: Arc<dyn Catalogue>,
-    /// Tokens of those who signed in by it.
-    pub token_of: TokenOf,
-    /// Keeps the visitors' copy.
+    /// Tokens of members who signed in by Plone.
+    pub identity: Arc<Identity>,
+    /// Store of the visitors' announcements.
     pub store: Arc<dyn OutboxStore>,
-    /// What time it is.
+    /// Clock used for ages.
     pub clock: Arc<dyn Clock>,
-    /// How often the visitors' copy is renewed.
+    /// Time between two renewals of the visitors' announcements.
     pub sync: Duration,
 }
 
-/// Announcements for whoever asks.
+/// Announcements as one caller sees them.
 #[derive(Debug, Clone)]
-pub struct Told {
-    /// What is announced, and how old it is.
-    pub kept: Kept<Arc<News>>,
-    /// Whether it is what this one member sees, and nobody else's.
+pub struct NewsView {
+    /// The announcements and their age.
+    pub reply: CachedReply<Arc<News>>,
+    /// True when it is what this member alone sees.
     pub is_personal: bool,
 }
 
-impl Told {
-    /// What a hub without Plone announces.
+impl NewsView {
+    /// Returns the view of a hub without Plone.
     #[must_use]
-    pub fn nothing() -> Self {
-        Self { kept: Kept { value: News::none(), age: Duration::ZERO, error: None }, is_personal: false }
+    pub fn none() -> Self {
+        let reply = CachedReply { value: News::none(), age: Duration::ZERO, error: None };
+        Self { reply, is_personal: false }
     }
 }
 
-/// All announcements.
+/// The announcements of visitors and members.
 pub struct Announcements {
-    visitors: Reads<(), Arc<News>>,
-    /// None for somebody whom Plone does not know (any more): they see what visitors see.
-    members: Reads<SignIn, Option<Arc<News>>>,
+    visitors: ReadCache<(), Arc<News>>,
+    /// None for a member whose token Plone does not accept any more: that member sees what visitors see.
+    members: ReadCache<MemberKey, Option<Arc<News>>>,
 }
 
 impl Announcements {
-    /// Takes up the copy that the store has, and renews it from then on, on the current runtime.
-    pub async fn start(deps: NewsDeps) -> Arc<Self> {
-        let limits = ReadLimits { fresh: deps.sync, keys_max: 1, reads_max: 1 };
-        let visiting = deps.clone();
-        let visitors = Reads::new(limits, move |(), before| {
-            let deps = visiting.clone();
+    /// Loads the stored announcements and renews them from then on, on the current runtime.
+    pub async fn start(deps: AnnouncementDeps) -> Arc<Self> {
+        let limits = CacheLimits { fresh: deps.sync, keys_max: 1, reads_max: 1 };
+        let visitor_deps = deps.clone();
+        let visitors = ReadCache::new(limits, move |(), before| {
+            let deps = visitor_deps.clone();
             async move { deps.read_for_visitors(before).await }.boxed()
         });
-        if let Some((news, age)) = deps.kept().await {
-            visitors.put(&(), news, age);
+        if let Some((list, age)) = deps.load().await {
+            visitors.put(&(), list, age);
         }
-        let limits = ReadLimits { keys_max: MEMBERS_MAX, reads_max: MEMBERS_AT_ONCE, ..limits };
+        let limits = CacheLimits { keys_max: MEMBERS_MAX, reads_max: MEMBER_READS_MAX, ..limits };
         let (public, sync) = (visitors.clone(), deps.sync);
-        let members = Reads::new(limits, move |sign_in: SignIn, before: Option<Option<Arc<News>>>| {
+        let members = ReadCache::new(limits, move |member: MemberKey, before: Option<Option<Arc<News>>>| {
             let (deps, public) = (deps.clone(), public.peek(&()));
-            async move { deps.read_for_member(sign_in.0, before.flatten(), public.map(|kept| kept.value)).await }
+            async move { deps.read_for_member(&member.0, before.flatten(), public.map(|reply| reply.value)).await }
                 .boxed()
         });
         let announcements = Arc::new(Self { visitors, members });
-        tokio::spawn(announcements.clone().renew_for_ever(sync));
+        tokio::spawn(announcements.clone().keep_renewing(sync));
         announcements
     }
 
-    async fn renew_for_ever(self: Arc<Self>, sync: Duration) {
+    async fn keep_renewing(self: Arc<Self>, sync: Duration) {
         let mut ticks = tokio::time::interval(sync);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut failing = false;
+        let mut is_failing = false;
         loop {
             ticks.tick().await;
-            self.members.forget_unused(MEMBER_IDLE);
+            self.members.remove_unused(MEMBER_IDLE);
             let renewed = self.renew().await;
             if let Err(error) = &renewed
-                && !failing
+                && !is_failing
             {
-                log::warn!("announcements stay as they were last read: {error}");
+                log::warn!("announcements could not be renewed: {error}");
             }
-            failing = renewed.is_err();
+            is_failing = renewed.is_err();
         }
     }
 
-    /// Reads the visitors' announcements again; answers how many there are.
+    /// Reads the visitors' announcements again. Returns their number.
     ///
     /// # Errors
-    /// When Plone does not answer, or not well.
+    /// When Plone does not answer or fails.
     pub async fn renew(&self) -> Result<usize, PloneError> {
-        self.visitors.renew(&()).await.map(|kept| kept.value.items.len())
+        self.visitors.renew(&()).await.map(|reply| reply.value.items.len())
     }
 
-    /// What visitors see. Waits only when there has never been a copy, and at most `wait`.
+    /// Returns what visitors see. Waits only when nothing was ever read, at most `wait`.
     ///
     /// # Errors
-    /// When there is none.
-    pub async fn for_visitors(&self, wait: Duration) -> Result<Told, ReadError> {
-        self.visitors.get(&(), wait).await.map(|kept| Told { kept, is_personal: false })
+    /// When there is nothing in time.
+    pub async fn for_visitors(&self, wait: Duration) -> Result<NewsView, ReadError> {
+        self.visitors.get(&(), wait).await.map(|reply| NewsView { reply, is_personal: false })
     }
 
-    /// What a member sees: the own copy, waited for at most `own_wait` when there is none yet; otherwise what visitors
-    /// see. At most `wait` in all.
+    /// Returns what a member sees, after waiting at most `own_wait` for it when it was not read yet; otherwise what
+    /// visitors see. Waits at most `wait` in all.
     ///
     /// # Errors
-    /// When there is neither.
-    pub async fn for_member(&self, sign_in: &SignIn, own_wait: Duration, wait: Duration) -> Result<Told, ReadError> {
+    /// When there is neither in time.
+    pub async fn for_member(
+        &self,
+        member: &MemberKey,
+        own_wait: Duration,
+        wait: Duration,
+    ) -> Result<NewsView, ReadError> {
         let began = Instant::now();
-        let own = self.members.get(sign_in, own_wait.min(wait)).await;
+        let own = self.members.get(member, own_wait.min(wait)).await;
         let wait = wait.saturating_sub(began.elapsed());
         match own {
-            Ok(Kept { value: Some(news), age, error }) => {
-                Ok(Told { kept: Kept { value: news, age, error }, is_personal: true })
+            Ok(CachedReply { value: Some(value), age, error }) => {
+                Ok(NewsView { reply: CachedReply { value, age, error }, is_personal: true })
             }
             Ok(_) => self.for_visitors(wait).await,
             Err(error) => {
-                let mut told = self.for_visitors(wait).await?;
+                let mut view = self.for_visitors(wait).await?;
                 if let ReadError::Failed(error) = error {
-                    told.kept.error.get_or_insert(error);
+                    view.reply.error.get_or_insert(error);
                 }
-                Ok(told)
+                Ok(view)
             }
         }
     }
 
-    /// The visitors' copy as it is, and why it is not newer.
+    /// Returns the visitors' announcements as they are cached, and the error of the last read.
     #[must_use]
-    pub fn state(&self) -> (Option<Kept<Arc<News>>>, Option<PloneError>) {
+    pub fn state(&self) -> (Option<CachedReply<Arc<News>>>, Option<PloneError>) {
         (self.visitors.peek(&()), self.visitors.last_error(&()))
     }
 
-    /// How often copies were asked for: the visitors', and members' own.
+    /// Returns the counters of the visitors' cache and of the members'.
     #[must_use]
-    pub fn counts(&self) -> [ReadCounts; 2] {
+    pub fn counts(&self) -> [CacheCounts; 2] {
         [self.visitors.counts(), self.members.counts()]
     }
 }
 
-/// The visitors' copy as it is kept.
-#[derive(Deserialize)]
-struct KeptNews {
+/// The stored announcements of visitors.
+#[derive(Serialize, Deserialize)]
+struct StoredList {
     items: Vec<Arc<ReadItem>>,
 }
 
-impl NewsDeps {
+impl AnnouncementDeps {
     async fn read_for_visitors(&self, before: Option<Arc<News>>) -> Result<Arc<News>, PloneError> {
-        let known = |hit: &Hit| before.as_ref().and_then(|news| news.known(hit));
-        let items = self.read(&Viewer::Visitor, known, before.as_deref()).await?;
-        let news = News::after(before.as_ref(), items);
-        // What cannot be kept is still announced.
-        if let Err(error) = self.keep(&news, before.as_ref()).await {
-            log::warn!("announcements are not kept for the next start: {error}");
+        let unchanged = |hit: &Hit| before.as_ref().and_then(|list| list.unchanged(hit));
+        let items = self.read(&Viewer::Visitor, unchanged, before.as_deref()).await?;
+        let list = News::after(before.as_ref(), items);
+        // Without the store the announcements are served all the same.
+        if let Err(error) = self.save(&list, before.as_ref()).await {
+            log::warn!("announcements are not stored for the next start: {error}");
         }
-        Ok(news)
+        Ok(list)
     }
 
-    /// What a member sees. Items that visitors see, too, are taken from their copy; never the other way about.
+    /// Reads what a member sees. Items that visitors see, too, are taken from their list, and never the other way
+    /// round.
     async fn read_for_member(
         &self,
-        caller: Caller,
+        caller: &Caller,
         before: Option<Arc<News>>,
         public: Option<Arc<News>>,
     ) -> Result<Option<Arc<News>>, PloneError> {
-        let Some(token) = (self.token_of)(caller).await else { return Ok(None) };
-        let known = |hit: &Hit| [&before, &public].into_iter().flatten().find_map(|news| news.known(hit));
-        let items = self.read(&Viewer::Member(token), known, before.as_deref()).await?;
+        let Some(token) = self.identity.member_token(caller).await else { return Ok(None) };
+        let unchanged = |hit: &Hit| [&before, &public].into_iter().flatten().find_map(|list| list.unchanged(hit));
+        let items = self.read(&Viewer::Member(token), unchanged, before.as_deref()).await?;
         Ok(Some(News::after(before.as_ref(), items)))
     }
 
-    /// The newest items that `viewer` sees: those that are `known` as they are, the others read. An item that Plone
-    /// fails to give stays as it was `before`, if it was there; when Plone does not answer at all, nothing is new.
+    /// Reads the newest items that `viewer` sees, except those that are `unchanged`. An item that Plone fails to return
+    /// stays as it was `before`.
+    ///
+    /// # Errors
+    /// When Plone does not answer at all, or fails at every item.
     async fn read(
         &self,
         viewer: &Viewer,
-        known: impl Fn(&Hit) -> Option<Arc<ReadItem>>,
+        unchanged: impl Fn(&Hit) -> Option<Arc<ReadItem>>,
         before: Option<&News>,
     ) -> Result<Vec<Arc<ReadItem>>, PloneError> {
         let mut hits = self.plone.search(viewer.clone(), ContentKind::News, None, 0).await?.items;
         hits.truncate(ANNOUNCEMENTS_MAX);
         let mut found: HashMap<String, Arc<ReadItem>> =
-            hits.iter().filter_map(|hit| Some((hit.uid.clone(), known(hit)?))).collect();
+            hits.iter().filter_map(|hit| Some((hit.uid.clone(), unchanged(hit)?))).collect();
         let missing: Vec<Hit> = hits.iter().filter(|hit| !found.contains_key(&hit.uid)).cloned().collect();
-        let (asked, mut failed) = (missing.len(), 0);
-        let mut reading = stream::iter(missing)
+        let (requested, mut failed) = (missing.len(), 0);
+        let mut reads = stream::iter(missing)
             .map(|hit| {
                 let read = self.plone.news(viewer.clone(), &hit.path);
                 async move { (hit.uid, read.await) }
             })
-            .buffer_unordered(ITEMS_AT_ONCE);
+            .buffer_unordered(ITEMS_IN_FLIGHT_MAX);
         let mut last = None;
-        while let Some((uid, read)) = reading.next().await {
+        while let Some((uid, read)) = reads.next().await {
             match read {
                 Ok(item) => {
                     let is_settled = self.clock.now().as_second() - item.modified.as_second() >= SETTLED_S;
@@ -314,7 +320,7 @@ impl NewsDeps {
                 Err(error @ (PloneError::Busy | PloneError::Open | PloneError::Unavailable(_))) => return Err(error),
                 Err(error) => {
                     failed += 1;
-                    let earlier = before.and_then(|news| news.items.iter().find(|one| one.item.id == uid));
+                    let earlier = before.and_then(|list| list.items.iter().find(|one| one.item.id == uid));
                     if let (PloneError::Failed(_), Some(earlier)) = (&error, earlier) {
                         found.insert(uid, earlier.clone());
                     }
@@ -323,36 +329,37 @@ impl NewsDeps {
             }
         }
         match last {
-            Some(error @ PloneError::Failed(_)) if failed == asked && asked == hits.len() => Err(error),
+            Some(error @ PloneError::Failed(_)) if failed == requested && requested == hits.len() => Err(error),
             _ => Ok(hits.iter().filter_map(|hit| found.remove(&hit.uid)).collect()),
         }
     }
 
-    /// Keeps the visitors' copy: the items when they differ, and each time when it was.
-    async fn keep(&self, news: &News, before: Option<&Arc<News>>) -> Result<(), StoreError> {
-        if before.is_none_or(|before| before.version != news.version) {
-            let items = serde_json::json!({ "items": news.items });
-            self.store.put_note(NOTE, items.to_string()).await?;
+    /// Stores the visitors' announcements: the items when they differ, and each time when they were read.
+    async fn save(&self, list: &News, before: Option<&Arc<News>>) -> Result<(), StoreError> {
+        if before.is_none_or(|before| before.version != list.version) {
+            // Items of text and times always have a JSON.
+            let items = serde_json::to_string(&StoredList { items: list.items.clone() }).unwrap_or_default();
+            self.store.put_note(NOTE, items).await?;
         }
         self.store.put_note(NOTE_AT, self.clock.now().to_string()).await
     }
 
-    /// The copy that was kept, and its age.
-    async fn kept(&self) -> Option<(Arc<News>, Duration)> {
-        let read = async {
+    /// Loads the stored announcements and their age.
+    async fn load(&self) -> Option<(Arc<News>, Duration)> {
+        let notes = async {
             let (items, at) = (self.store.note(NOTE).await?, self.store.note(NOTE_AT).await?);
             Ok::<_, StoreError>(items.zip(at))
         };
-        let (items, at) = match read.await {
-            Ok(kept) => kept?,
+        let (items, at) = match notes.await {
+            Ok(notes) => notes?,
             Err(error) => {
-                log::warn!("the announcements of before cannot be read: {error}");
+                log::warn!("stored announcements cannot be read: {error}");
                 return None;
             }
         };
         let at: Timestamp = at.parse().ok()?;
-        let kept: KeptNews = serde_json::from_str(&items).ok()?;
+        let stored: StoredList = serde_json::from_str(&items).ok()?;
         let age = self.clock.now().duration_since(at);
-        Some((News::after(None, kept.items), Duration::try_from(age).unwrap_or_default()))
+        Some((News::after(None, stored.items), Duration::try_from(age).unwrap_or_default()))
     }
 }

@@ -1,22 +1,21 @@
-//! The bridge between the hub and the college's Plone: the pull of the catalogue, the outbox, the announcements, started
-//! together and stopped together.
+//! The bridge between the hub and the college's Plone: the pull of the catalogue, the outbox, the announcements,
+//! started together and stopped together.
 //!
-//! The order of construction is that of the arguments. [`connect`] builds the client, from which the sign-in provider is
-//! made; identity is started with that provider; [`Bridge::start`] takes identity and everything else that it needs.
+//! The order of construction is that of the arguments. [`connect`] builds the client, from which the sign-in provider
+//! is made; identity is started with that provider; [`Bridge::start`] takes identity and everything else that it needs.
 //! Nothing is sent before a part asks for it, so the hub starts without Plone, too.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
-use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::plone::Plone as Settings;
 use crate::identity::provider::MemberRules;
 use crate::identity::{Audit, Identity};
-use crate::plone::announcements::{Announcements, NewsDeps, TokenOf};
+use crate::plone::announcements::{AnnouncementDeps, Announcements};
 use crate::plone::outbox::PloneOutbox;
 use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
 use crate::plone::outbox::status::PloneOutboxStatus;
@@ -103,8 +102,8 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Starts pulling the catalogue, writing what is committed and reading the announcements. With `open_new_terms`, terms
-    /// that a pull creates are open for registration at once.
+    /// Starts pulling the catalogue, writing what is committed and reading the announcements. With `open_new_terms`,
+    /// terms that a pull creates are open for registration at once.
     pub async fn start(client: PloneClient, settings: &Settings, open_new_terms: bool, deps: BridgeDeps) -> Self {
         // Set by the first complete pull: before it, a section without an item may have one that is not known yet.
         let items_known = Arc::new(AtomicBool::new(false));
@@ -124,7 +123,7 @@ impl Bridge {
         let options = OutboxOptions {
             write_schedules: settings.write_schedules,
             pool_size: settings.pool_size,
-            check: settings.sync,
+            check_every: settings.sync,
             roster_field: format!("{url} {} {}", settings.section_type, settings.field_name(SectionField::Roster)),
         };
         let outbox = OutboxDeps {
@@ -133,18 +132,13 @@ impl Bridge {
             clock: deps.clock.clone(),
             audit: deps.audit,
             items_known,
-            held: deps.is_import_applying,
+            is_import_applying: deps.is_import_applying,
         };
         let outbox = PloneOutbox::start(outbox, &options, deps.plain_member);
 
-        let identity = deps.identity;
-        let token_of: TokenOf = Arc::new(move |caller| {
-            let identity = identity.clone();
-            async move { identity.member_token(&caller).await }.boxed()
-        });
-        let announcements = Announcements::start(NewsDeps {
+        let announcements = Announcements::start(AnnouncementDeps {
             plone,
-            token_of,
+            identity: deps.identity,
             store: deps.outbox.clone(),
             clock: deps.clock.clone(),
             sync: settings.sync,

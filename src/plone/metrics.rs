@@ -1,7 +1,7 @@
 //! Metrics of the bridge to Plone, read where they are counted when they are collected.
 
 use crate::plone::bridge::Bridge;
-use crate::plone::reads::ReadCounts;
+use crate::plone::cache::CacheCounts;
 use crate::plone::rest::Circuit;
 
 /// Values of one metric, by the value of its label; a metric without a label has one value.
@@ -89,7 +89,7 @@ pub const MEASURES: [Measure; 20] = [
     }),
     counter("eduhub_plone_copies_total", "Cached announcements requested, by outcome", |b| {
         let counts = b.announcements().counts();
-        let sum = |read: fn(&ReadCounts) -> u64| counts.iter().map(read).sum();
+        let sum = |read: fn(&CacheCounts) -> u64| counts.iter().map(read).sum();
         numbers([("hit", sum(|c| c.hits)), ("stale", sum(|c| c.stale)), ("miss", sum(|c| c.misses))])
     })
     .by("outcome"),

@@ -14,7 +14,7 @@ use crate::domain::registration::Standing;
 use crate::histogram::{Counts, Histogram};
 
 use crate::registration::activity::{Activity, Recent, RefusalCounts};
-use crate::registration::registrar::{AskError, Reply};
+use crate::registration::registrar::{Reply, SubmitError};
 
 /// How a request ended. The names are those of the metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, IntoStaticStr)]
@@ -59,12 +59,12 @@ impl Ending {
     }
 }
 
-impl From<&AskError> for Ending {
-    fn from(error: &AskError) -> Self {
+impl From<&SubmitError> for Ending {
+    fn from(error: &SubmitError) -> Self {
         match error {
-            AskError::Overloaded => Self::Overloaded,
-            AskError::OutcomeUnknown => Self::OutcomeUnknown,
-            AskError::Failed => Self::Failed,
+            SubmitError::Overloaded => Self::Overloaded,
+            SubmitError::OutcomeUnknown => Self::OutcomeUnknown,
+            SubmitError::Failed => Self::Failed,
         }
     }
 }
@@ -194,7 +194,7 @@ mod tests {
         outcomes.count_reply(&refused(Refusal::SectionCancelled));
         outcomes.count_reply(&Ok(Outcome::Batch(Vec::new())));
         outcomes.count_reply(&Ok(Outcome::Request(RequestOutcome::NotFound)));
-        outcomes.count_reply(&Err(AskError::OutcomeUnknown));
+        outcomes.count_reply(&Err(SubmitError::OutcomeUnknown));
         let counted: Vec<_> = outcomes.counts().filter(|(_, count)| *count > 0).collect();
         let expected = [("not_found", 1), ("outcome_unknown", 1), ("section_cancelled", 1), ("waitlist_full", 1)];
         assert_eq!(counted, expected);

@@ -1,31 +1,32 @@
-//! Finds the registrar of a term, and bounds what is accepted.
+//! Finds the registrar of a term, and bounds how many commands are accepted.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::command::Command;
 use crate::domain::ids::TermId;
 use crate::domain::realm::Realm;
-use crate::registration::readmodel::TermModel;
-
 use crate::registration::outcomes::{Outcomes, Sent};
-use crate::registration::registrar::{Ask, AskError, COMMAND_WAIT_MAX, Registrar, RegistrarDeps, Reply, Retire};
+use crate::registration::readmodel::TermModel;
+use crate::registration::registrar::{
+    COMMAND_WAIT_MAX, Caller, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError,
+};
 
-/// The registrars, spread over a few threads of their own.
+/// The registrars of all terms, spread over a few threads of their own.
 pub struct RegistrarPool {
     deps: RegistrarDeps,
     registrars: DashMap<TermId, Addr<Registrar>>,
-    /// Those of sandboxes, apart: a command reaches one only by [`RegistrarPool::ask_in`].
+    /// The registrars of sandboxes, apart: a command reaches one only by [`RegistrarPool::submit_in`].
     sandboxes: DashMap<TermId, Addr<Registrar>>,
     arbiters: Vec<Arbiter>,
     next_arbiter: Mutex<usize>,
-    /// One for each command between acceptance and answer. (A mailbox alone bounds nothing: each clone of an address
-    /// has a slot of its own.)
+    /// One permit for each command between acceptance and reply. A mailbox alone bounds nothing, because each clone of
+    /// an address has a slot of its own.
     accepted: Arc<Semaphore>,
     accepted_max: usize,
     outcomes: Outcomes,
@@ -33,7 +34,7 @@ pub struct RegistrarPool {
 }
 
 impl RegistrarPool {
-    /// A pool on `shards` threads that accepts at most `accepted_max` commands at a time.
+    /// Creates a pool on `shards` threads that accepts at most `accepted_max` commands at a time.
     #[must_use]
     pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize) -> Self {
         Self {
@@ -49,44 +50,45 @@ impl RegistrarPool {
         }
     }
 
-    /// The same pool with another bound on how long a command may wait before it is decided.
+    /// Sets how long a command may wait before it is decided; [`COMMAND_WAIT_MAX`] unless set.
     #[must_use]
     pub const fn with_wait_max(mut self, wait_max: Duration) -> Self {
         self.wait_max = wait_max;
         self
     }
 
-    /// Commands between acceptance and answer.
+    /// Returns the number of commands between acceptance and reply.
     #[must_use]
     pub fn accepted(&self) -> usize {
         self.accepted_max - self.accepted.available_permits()
     }
 
-    /// Terms that have a registrar, loaded or not.
+    /// Returns the number of terms of the college that have a registrar, loaded or not.
     #[must_use]
     pub fn terms(&self) -> usize {
         self.registrars.len()
     }
 
-    /// How what was asked has ended so far.
+    /// Returns the counters of how commands ended.
     #[must_use]
     pub fn outcomes(&self) -> &Outcomes {
         &self.outcomes
     }
 
-    /// Starts a registrar for each term of the store, and waits until all can be read.
+    /// Starts a registrar for each of these terms, and waits until all of them can be read.
     pub async fn start(&self, terms: Vec<TermId>) {
         let loading: Vec<_> = terms.into_iter().filter_map(|term| self.ensure(term).1).collect();
-        for term in loading {
-            // The sender lives in the registrar, which tries until it has loaded: only a shutdown drops it.
-            let _ = term.await;
+        for loaded in loading {
+            // The sender lives in the registrar, which loads until it succeeds: only a shutdown drops it.
+            let _ = loaded.await;
         }
     }
 
-    /// The registrar of a term, started when there is none; and, for a new one, what hears that it is loaded.
+    /// Returns the registrar of a term, and starts it when there is none. For a new one, also returns a receiver that
+    /// is notified when the term is loaded.
     fn ensure(&self, term: TermId) -> (Addr<Registrar>, Option<oneshot::Receiver<Arc<TermModel>>>) {
         let registrars = if term.is_sandbox() { &self.sandboxes } else { &self.registrars };
-        // No guard of the map is held across anything that could come back to it: starting an actor only sends.
+        // No guard of the map is held across anything that could lock it again: starting an actor only sends.
         if let Some(known) = registrars.get(&term) {
             return (known.clone(), None);
         }
@@ -96,24 +98,24 @@ impl RegistrarPool {
         }
         let arbiter = &self.arbiters[*next % self.arbiters.len()];
         *next += 1;
-        let (loaded, waits) = oneshot::channel();
-        let registrar = Registrar::new(term.clone(), self.deps.clone(), self.wait_max, loaded);
+        let (on_loaded, loaded) = oneshot::channel();
+        let registrar = Registrar::new(term.clone(), self.deps.clone(), self.wait_max, on_loaded);
         let address = Registrar::start_in_arbiter(&arbiter.handle(), move |_| registrar);
         registrars.insert(term, address.clone());
-        (address, Some(waits))
+        (address, Some(loaded))
     }
 
-    /// Asks the registrar of a term that exists; `None` when there is no such term.
-    pub async fn ask(&self, term: &TermId, command: Command) -> Option<Reply> {
+    /// Submits a command to a term of the college; returns `None` when there is no such term.
+    pub async fn submit(&self, term: &TermId, command: Command) -> Option<Reply> {
         let registrar = self.registrars.get(term)?.clone();
         Some(self.send(&registrar, term, command).await)
     }
 
-    /// Sends a command to a term of the caller's realm; `None` when the realm has no such term. Commands of a sandbox
-    /// enter no statistics.
-    pub async fn ask_in(&self, realm: &Realm, term: &TermId, command: Command) -> Option<Reply> {
+    /// Submits a command to a term of the caller's realm; returns `None` when the realm has no such term. Commands of a
+    /// sandbox are not counted in [`RegistrarPool::outcomes`].
+    pub async fn submit_in(&self, realm: &Realm, term: &TermId, command: Command) -> Option<Reply> {
         match realm {
-            Realm::College => self.ask(term, command).await,
+            Realm::College => self.submit(term, command).await,
             Realm::Sandbox(own) if own == term => {
                 let registrar = self.sandboxes.get(term)?.clone();
                 Some(self.send_uncounted(&registrar, command).await)
@@ -122,7 +124,17 @@ impl RegistrarPool {
         }
     }
 
-    /// Starts the registrar of a sandbox, and waits until it can be asked.
+    /// Submits a command that may create its term. A sandbox is not created this way, see
+    /// [`RegistrarPool::open_sandbox`].
+    pub async fn submit_or_create(&self, term: TermId, command: Command) -> Reply {
+        if term.is_sandbox() {
+            return self.submit_in(&Realm::of(&term), &term, command).await.unwrap_or(Err(SubmitError::Failed));
+        }
+        let (registrar, _) = self.ensure(term.clone());
+        self.send(&registrar, &term, command).await
+    }
+
+    /// Starts the registrar of a sandbox, and waits until the term can be read.
     pub async fn open_sandbox(&self, term: TermId) {
         if let (true, (_, Some(loaded))) = (term.is_sandbox(), self.ensure(term.clone())) {
             // Only a shutdown drops the sender.
@@ -130,22 +142,13 @@ impl RegistrarPool {
         }
     }
 
-    /// Ends the registrar of a sandbox; once this returns it writes and publishes nothing any more.
+    /// Ends the registrar of a sandbox. After this returns, it neither writes nor publishes anything.
     pub async fn retire_sandbox(&self, term: &TermId) {
         let Some((_, registrar)) = self.sandboxes.remove(term) else { return };
         let (done, ended) = oneshot::channel();
         if registrar.send(Retire { done }).await.is_ok() {
             let _ = ended.await;
         }
-    }
-
-    /// Asks the registrar of a term that this command may make. A sandbox is made in no such way.
-    pub async fn ask_or_make(&self, term: TermId, command: Command) -> Reply {
-        if term.is_sandbox() {
-            return self.ask_in(&Realm::of(&term), &term, command).await.unwrap_or(Err(AskError::Failed));
-        }
-        let (registrar, _) = self.ensure(term.clone());
-        self.send(&registrar, &term, command).await
     }
 
     async fn send(&self, registrar: &Addr<Registrar>, term: &TermId, command: Command) -> Reply {
@@ -156,12 +159,13 @@ impl RegistrarPool {
     }
 
     async fn send_uncounted(&self, registrar: &Addr<Registrar>, command: Command) -> Reply {
-        let permit = self.accepted.clone().try_acquire_owned().map_err(|_| AskError::Overloaded)?;
-        let (reply, answer) = oneshot::channel();
+        let permit = self.accepted.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
+        let (reply, replied) = oneshot::channel();
+        let caller = Caller { reply, _permit: permit };
         registrar
-            .try_send(Ask { command, accepted: Instant::now(), reply, _permit: permit })
-            .map_err(|_| AskError::Overloaded)?;
-        // A registrar that ended without an answer may have committed.
-        answer.await.unwrap_or(Err(AskError::OutcomeUnknown))
+            .try_send(Submission { command, accepted: Instant::now(), caller })
+            .map_err(|_| SubmitError::Overloaded)?;
+        // A registrar that ended without a reply may have committed the command.
+        replied.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
     }
 }

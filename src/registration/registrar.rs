@@ -1,8 +1,10 @@
-//! The owner of one term. It puts what its mailbox brings into an order, hands batches to the store (one at a time,
-//! whatever comes meanwhile is the next), and after each commit publishes first and answers then.
+//! The owner of one term. Orders the term's commands and commits them in batches: one batch is in flight, and commands
+//! that arrive meanwhile form the next one (group commit). After each commit the registrar publishes the new state
+//! first and replies then, so that a caller who has a reply can read what it says.
 //!
-//! There is one way to rebuild, used at start, after a failed commit and after whatever else leaves doubt: what is open
-//! is answered `outcome_unknown`, the term is loaded from the store, and only then the next batch goes.
+//! There is one way to rebuild, at the start and after a batch that failed: the callers of the failed batch get their
+//! reply (`outcome_unknown` when the commit itself failed), the term is loaded from the store, its waitlists are
+//! settled, and only then the next batch is decided.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,27 +18,29 @@ use crate::clock::Clock;
 use crate::domain::command::Command;
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::outcome::Outcome;
-use crate::domain::section::Place;
+use crate::domain::published::{PublishedSection, TermUpdate};
+use crate::domain::section::{Credits, Place};
+use crate::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use crate::registration::readmodel::{ReadModel, TermModel};
 use crate::store::StoreError;
-use crate::store::terms::{Committed, PublishedSection, TermBatch, TermStore, TermUpdate};
+use crate::store::terms::TermStore;
 
-/// Commands in one batch: the last of them waits for the decisions of all, at a few microseconds each.
+/// The most commands in one batch: the last of them waits for the decisions of all, a few microseconds each.
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// How long a command may wait before it is decided; its caller has given up by then.
+/// How long a command may wait before it is decided. Its caller has given up by then.
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Messages in a registrar's mailbox. What is accepted in all is bounded by the pool.
+/// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
-/// How often a term that could not be loaded is tried again.
+/// The pause before a term that could not be loaded is loaded again.
 const LOAD_PAUSE: Duration = Duration::from_millis(250);
 
-/// Why a command has no answer of the term.
+/// Why a submitted command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// Too much is waiting already, or the store is not usable; nothing was tried.
-    #[error("too much is waiting")]
+pub enum SubmitError {
+    /// Too many commands are waiting, or the store is not usable. The command was not tried.
+    #[error("too many commands are waiting")]
     Overloaded,
-    /// A commit failed: it is not known whether the command holds.
+    /// A commit failed: it is not known whether the command took effect.
     #[error("the outcome is not known")]
     OutcomeUnknown,
     /// The decision failed; nothing was changed.
@@ -44,50 +48,66 @@ pub enum AskError {
     Failed,
 }
 
-/// What a caller gets.
-pub type Reply = Result<Outcome, AskError>;
+/// The reply to a submitted command.
+pub type Reply = Result<Outcome, SubmitError>;
 
 /// A command on its way to its registrar.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Ask {
+pub struct Submission {
     pub(super) command: Command,
+    /// When the pool accepted the command.
     pub(super) accepted: Instant,
+    pub(super) caller: Caller,
+}
+
+/// Where a reply goes.
+pub(super) struct Caller {
     pub(super) reply: oneshot::Sender<Reply>,
-    /// Its place among the accepted: given back with the answer.
+    /// Counts the command among those that are accepted and not answered; released with the reply.
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
-/// Ends the registrar of a term that is to be removed: what is at the store is waited for, what waits is refused.
+impl Caller {
+    fn send(self, reply: Reply) {
+        // A caller that has hung up needs no reply; the decision stands.
+        let _ = self.reply.send(reply);
+    }
+}
+
+/// Ends the registrar of a term that will be removed. The batch in flight is waited for, waiting commands are rejected.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Retire {
-    /// Hears when the registrar has done its last.
+    /// Notified after the registrar's last commit.
     pub(super) done: oneshot::Sender<()>,
 }
 
-/// Tells whoever waits that the term is loaded.
+/// Notified when the term is loaded and can be read.
 pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 
-/// What every registrar works with.
+/// What every registrar depends on.
 #[derive(Clone)]
 pub struct RegistrarDeps {
-    /// Where terms are kept.
+    /// The store of terms.
     pub store: Arc<dyn TermStore>,
-    /// Where commits are published.
+    /// The most credits that a student may enrol in, in every term; 0 is no limit.
+    pub credit_limit: Credits,
+    /// Where commits are published for readers.
     pub model: Arc<ReadModel>,
-    /// Who is told.
+    /// Where commits are published for listeners.
     pub bus: Arc<dyn Bus>,
-    /// What time it is.
+    /// Clock used for decisions.
     pub clock: Arc<dyn Clock>,
 }
 
-enum State {
-    /// Waiting for the store to give the term.
+/// Where the term is: with the registrar, or with a batch that may fail.
+enum Phase {
+    /// The term is being loaded.
     Loading,
-    /// Nothing is at the store.
-    Idle,
-    /// One batch is at the store.
+    /// The term is loaded, and no batch is in flight.
+    Idle(Box<TermState>),
+    /// One batch is in flight, and has the term.
     Committing,
 }
 
@@ -95,25 +115,27 @@ enum State {
 pub struct Registrar {
     term: TermId,
     deps: RegistrarDeps,
+    executor: BatchExecutor,
     published: Option<Arc<TermModel>>,
-    state: State,
-    waiting: VecDeque<Ask>,
+    phase: Phase,
+    queue: VecDeque<Submission>,
     wait_max: Duration,
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
 }
 
 impl Registrar {
-    /// A registrar for `term`; `on_loaded` hears when it can be read. A command that has waited longer than `wait_max` is
-    /// dropped before it is decided.
+    /// Creates a registrar for `term`, which loads the term when it is started and then notifies `on_loaded`. A command
+    /// that has waited longer than `wait_max` is dropped before it is decided.
     #[must_use]
     pub fn new(term: TermId, deps: RegistrarDeps, wait_max: Duration, on_loaded: Loaded) -> Self {
         Self {
             term,
+            executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit),
             deps,
             published: None,
-            state: State::Loading,
-            waiting: VecDeque::new(),
+            phase: Phase::Loading,
+            queue: VecDeque::new(),
             wait_max,
             on_loaded: vec![on_loaded],
             retiring: None,
@@ -121,15 +143,13 @@ impl Registrar {
     }
 
     fn load(&mut self, ctx: &mut Context<Self>) {
-        self.state = State::Loading;
-        let loading = self.deps.store.load(&self.term).into_actor(self);
+        self.phase = Phase::Loading;
+        let loading = self.executor.load(&self.term).into_actor(self);
         ctx.spawn(loading.map(|loaded, act, ctx| match loaded {
-            Ok(loaded) => {
-                act.published = Some(act.deps.model.publish_loaded(loaded));
-                // A line is put in order whatever happened before.
-                let batch =
-                    TermBatch { term: act.term.clone(), commands: vec![Command::Settle], now: act.deps.clock.now() };
-                act.hand_over(batch, Vec::new(), ctx);
+            Ok((state, term)) => {
+                act.published = Some(act.deps.model.publish_loaded(term));
+                // Every waitlist is settled: a setting such as the credit limit may have changed since the last run.
+                act.commit(state, vec![Command::Settle], Vec::new(), ctx);
             }
             Err(error) => {
                 log::error!("term {} cannot be loaded yet: {error}", act.term);
@@ -138,84 +158,91 @@ impl Registrar {
         }));
     }
 
-    /// Tries again after a pause. Nothing was tried for those who wait: they may ask again.
+    /// Loads the term again after a pause. The waiting commands were not tried: their callers may submit them again.
     fn load_later(&mut self, ctx: &mut Context<Self>) {
-        self.state = State::Loading;
-        self.waiting.drain(..).for_each(|ask| answer(ask.reply, Err(AskError::Overloaded)));
+        self.phase = Phase::Loading;
+        self.reject_queue();
         ctx.run_later(LOAD_PAUSE, Self::load);
     }
 
-    /// Hands the next batch to the store, unless one is there already.
+    fn reject_queue(&mut self) {
+        self.queue.drain(..).for_each(|submission| submission.caller.send(Err(SubmitError::Overloaded)));
+    }
+
+    /// Commits the next batch, unless one is in flight or the term is being loaded.
     fn next_batch(&mut self, ctx: &mut Context<Self>) {
-        if !matches!(self.state, State::Idle) {
+        if !matches!(self.phase, Phase::Idle(_)) {
             return;
         }
         if let Some(done) = self.retiring.take() {
-            self.waiting.drain(..).for_each(|ask| answer(ask.reply, Err(AskError::Overloaded)));
+            self.reject_queue();
             let _ = done.send(());
             ctx.stop();
             return;
         }
-        if self.waiting.is_empty() {
-            return;
-        }
-        let mut commands = Vec::new();
-        let mut asks = Vec::new();
-        while commands.len() < BATCH_COMMANDS_MAX
-            && let Some(ask) = self.waiting.pop_front()
-        {
-            // Whoever gave up is dropped before it is decided, never after.
-            if ask.reply.is_closed() || ask.accepted.elapsed() > self.wait_max {
-                answer(ask.reply, Err(AskError::Overloaded));
-                continue;
-            }
-            commands.push(ask.command);
-            asks.push((ask.reply, ask._permit));
-        }
+        let (commands, callers) = self.take_batch();
         if commands.is_empty() {
             return;
         }
-        let batch = TermBatch { term: self.term.clone(), commands, now: self.deps.clock.now() };
-        self.hand_over(batch, asks, ctx);
+        if let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
+            self.commit(state, commands, callers, ctx);
+        }
     }
 
-    fn hand_over(&mut self, batch: TermBatch, asks: Asks, ctx: &mut Context<Self>) {
-        self.state = State::Committing;
-        let running = self.deps.store.run(batch).into_actor(self);
-        ctx.spawn(running.map(move |outcome, act, ctx| act.committed(outcome, asks, ctx)));
+    /// Takes the commands of the next batch from the queue. Commands whose callers have given up are dropped here,
+    /// before they are decided, and never later.
+    fn take_batch(&mut self) -> (Vec<Command>, Vec<Caller>) {
+        let (mut commands, mut callers) = (Vec::new(), Vec::new());
+        while commands.len() < BATCH_COMMANDS_MAX
+            && let Some(Submission { command, accepted, caller }) = self.queue.pop_front()
+        {
+            if caller.reply.is_closed() || accepted.elapsed() > self.wait_max {
+                caller.send(Err(SubmitError::Overloaded));
+                continue;
+            }
+            commands.push(command);
+            callers.push(caller);
+        }
+        (commands, callers)
     }
 
-    fn committed(&mut self, outcome: Result<Committed, StoreError>, asks: Asks, ctx: &mut Context<Self>) {
-        match outcome {
-            Ok(committed) => {
-                if let Some(update) = &committed.update {
-                    self.publish(update);
-                }
-                // The first batch after a load is this actor's own, and has no one to answer.
-                for ((reply, _permit), told) in asks.into_iter().zip(committed.answers) {
-                    answer(reply, told.ok_or(AskError::Failed));
-                }
-                if let Some(model) = &self.published {
-                    self.on_loaded.drain(..).for_each(|waits| drop(waits.send(model.clone())));
-                }
-                self.state = State::Idle;
-                self.next_batch(ctx);
-            }
-            Err(error) => {
-                log::error!("a batch of term {} was not kept: {error}", self.term);
-                let told = match error {
-                    StoreError::Overloaded | StoreError::Unavailable(_) => AskError::Overloaded,
-                    StoreError::Refused(_) => AskError::Failed,
-                    StoreError::CommitFailed(_) | StoreError::Corrupt(_) => AskError::OutcomeUnknown,
-                };
-                if asks.is_empty() {
-                    // The first batch after a load, this actor's own: the term cannot go on as it is loaded.
-                    self.load_later(ctx);
-                } else {
-                    asks.into_iter().for_each(|(reply, _permit)| answer(reply, Err(told)));
-                    self.load(ctx);
-                }
-            }
+    fn commit(&mut self, state: Box<TermState>, commands: Vec<Command>, callers: Vec<Caller>, ctx: &mut Context<Self>) {
+        self.phase = Phase::Committing;
+        let running = self.executor.run(state, commands, self.deps.clock.now()).into_actor(self);
+        ctx.spawn(running.map(move |result, act, ctx| match result {
+            Ok(batch) => act.committed(batch, callers, ctx),
+            Err(error) => act.failed(&error, callers, ctx),
+        }));
+    }
+
+    /// Publishes a committed batch, replies to its callers, and goes on with the next one.
+    fn committed(&mut self, batch: CommittedBatch, callers: Vec<Caller>, ctx: &mut Context<Self>) {
+        batch.updates.iter().for_each(|update| self.publish(update));
+        // The batch after a load is the registrar's own, and has no callers.
+        for (caller, outcome) in callers.into_iter().zip(batch.outcomes) {
+            caller.send(outcome.ok_or(SubmitError::Failed));
+        }
+        if let Some(model) = &self.published {
+            self.on_loaded.drain(..).for_each(|loaded| drop(loaded.send(model.clone())));
+        }
+        self.phase = Phase::Idle(batch.state);
+        self.next_batch(ctx);
+    }
+
+    /// Replies to the callers of a batch that was not committed, and rebuilds the term.
+    fn failed(&mut self, error: &StoreError, callers: Vec<Caller>, ctx: &mut Context<Self>) {
+        log::error!("a batch of term {} was not committed: {error}", self.term);
+        let reply = match error {
+            StoreError::Overloaded | StoreError::Unavailable(_) => SubmitError::Overloaded,
+            StoreError::Refused(_) => SubmitError::Failed,
+            StoreError::CommitFailed(_) | StoreError::Corrupt(_) => SubmitError::OutcomeUnknown,
+        };
+        if callers.is_empty() {
+            // The batch after a load failed. Loading again at once would most likely end here again.
+            self.load_later(ctx);
+        } else {
+            callers.into_iter().for_each(|caller| caller.send(Err(reply)));
+            self.load(ctx);
         }
     }
 
@@ -260,7 +287,7 @@ impl Registrar {
     }
 }
 
-/// Who has another position than before, of those who were in line already.
+/// Returns the new positions of students who were in the waitlist already and have another position now.
 fn moved_in_line(
     before: Option<(&Arc<[Place]>, u32)>,
     after: &PublishedSection,
@@ -268,15 +295,15 @@ fn moved_in_line(
 ) -> Vec<MovedInLine> {
     let Some((old, old_outside)) = before else { return Vec::new() };
     let outside = after.state.outside_waitlisted;
-    // Most commits leave a line as it is; that is told without looking anybody up.
-    if old_outside == outside && old.iter().map(|p| p.0).eq(after.line.iter().map(|p| p.0)) {
+    // Most commits leave a waitlist as it is. That is seen without building a map.
+    if old_outside == outside && old.iter().map(|p| p.0).eq(after.waitlist.iter().map(|p| p.0)) {
         return Vec::new();
     }
     let position = |outside: u32, index: usize| outside.saturating_add(u32::try_from(index + 1).unwrap_or(u32::MAX));
     let was: HashMap<u64, u32> =
         old.iter().enumerate().map(|(index, (place, _))| (*place, position(old_outside, index))).collect();
-    let line = after.line.iter().enumerate().map(|(index, (place, who))| (place, who, position(outside, index)));
-    line.filter(|(place, _, now)| was.get(place).is_some_and(|old| old != now))
+    let now = after.waitlist.iter().enumerate().map(|(index, (place, who))| (place, who, position(outside, index)));
+    now.filter(|(place, _, now)| was.get(place).is_some_and(|old| old != now))
         .map(|(_, student, position)| MovedInLine {
             student: student.clone(),
             section: after.state.section.id.clone(),
@@ -284,14 +311,6 @@ fn moved_in_line(
             at,
         })
         .collect()
-}
-
-/// Callers of a batch with their places among the accepted.
-type Asks = Vec<(oneshot::Sender<Reply>, OwnedSemaphorePermit)>;
-
-fn answer(to: oneshot::Sender<Reply>, reply: Reply) {
-    // A caller that hung up needs no answer; what was decided stands.
-    let _ = to.send(reply);
 }
 
 impl Actor for Registrar {
@@ -303,11 +322,11 @@ impl Actor for Registrar {
     }
 }
 
-impl Handler<Ask> for Registrar {
+impl Handler<Submission> for Registrar {
     type Result = ();
 
-    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
-        self.waiting.push_back(ask);
+    fn handle(&mut self, submission: Submission, ctx: &mut Self::Context) {
+        self.queue.push_back(submission);
         self.next_batch(ctx);
     }
 }

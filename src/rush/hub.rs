@@ -12,9 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
+use crate::domain::import::TaskState;
 use crate::histogram::Histogram;
 use crate::rush::sandbox::schedule;
-use crate::store::imports::TaskState;
 
 use crate::rush::account::{Belief, enrolled_of, seats_of, settle};
 use crate::rush::report::{HotSection, Percentiles, Phase, Row, SandboxReport, SandboxRequest, Server, percentile_ms};

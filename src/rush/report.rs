@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
+use utoipa::ToSchema;
 
 use crate::histogram::{Counts, Histogram};
 
 /// Which targets a demonstration loads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, ToSchema)]
+#[schema(as = DemoTarget)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Target {
@@ -34,7 +36,8 @@ impl Target {
 }
 
 /// Whether a demonstration is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DemoState)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Under way.
@@ -46,7 +49,8 @@ pub enum State {
 }
 
 /// What a demonstration is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, ToSchema)]
+#[schema(as = DemoPhase)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Phase {
@@ -73,7 +77,8 @@ impl Phase {
 }
 
 /// A server that a demonstration loads. The order is that of the results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display, ToSchema)]
+#[schema(as = DemoServer)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Server {
@@ -84,7 +89,8 @@ pub enum Server {
 }
 
 /// A demonstration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DemoTask)]
 pub struct Task {
     /// Its id.
     pub task: String,
@@ -94,6 +100,7 @@ pub struct Task {
     pub phase: Phase,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub message: Option<String>,
     /// The number of simulated students.
     pub users: u32,
@@ -104,15 +111,18 @@ pub struct Task {
     /// A row for each target, as soon as there is something to report.
     pub results: Vec<Row>,
     /// Whether an import slowed the students; null without the hub as a target.
+    #[schema(required)]
     pub background: Option<Background>,
 }
 
 /// The results of one target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DemoRow)]
 pub struct Row {
     /// The server that was loaded.
     pub target: Server,
     /// When and where the row was measured; null for what this run measures.
+    #[schema(required)]
     pub recorded: Option<String>,
     /// The number of students that loaded it.
     pub users: u32,
@@ -127,21 +137,28 @@ pub struct Row {
     /// Seats that students were told they have.
     pub told: u64,
     /// Seats that the server says are taken; null before it was asked.
+    #[schema(required)]
     pub held: Option<u64>,
     /// Seats told or held above the capacity.
+    #[schema(required)]
     pub oversold: Option<u64>,
     /// Seats that a student was told of and does not hold.
+    #[schema(required)]
     pub lost: Option<u64>,
 }
 
 /// Percentiles in milliseconds; null without responses.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = DemoPercentiles)]
 pub struct Percentiles {
     /// The median.
+    #[schema(required)]
     pub p50: Option<f64>,
     /// The 95th percentile.
+    #[schema(required)]
     pub p95: Option<f64>,
     /// The 99th percentile.
+    #[schema(required)]
     pub p99: Option<f64>,
 }
 
@@ -159,7 +176,8 @@ pub(super) fn percentile_ms(counts: &Counts, percent: u64) -> Option<f64> {
 }
 
 /// The work that runs beside the students half of the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DemoBackgroundKind)]
 #[serde(rename_all = "lowercase")]
 pub enum BackgroundKind {
     /// Imports of a schedule.
@@ -167,13 +185,16 @@ pub enum BackgroundKind {
 }
 
 /// The students' 99th percentile without and with work beside them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DemoBackground)]
 pub struct Background {
     /// What ran beside them.
     pub kind: BackgroundKind,
     /// In milliseconds, while no import ran; null before the first response.
+    #[schema(required)]
     pub p99_without_ms: Option<f64>,
     /// In milliseconds, while an import ran; null when none ran.
+    #[schema(required)]
     pub p99_with_ms: Option<f64>,
     /// Imports that completed.
     pub imports: u32,
@@ -251,16 +272,19 @@ impl Task {
 }
 
 /// A request for a sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SandboxRequest {
     /// The number of simulated students.
+    #[schema(required = false, minimum = 1, maximum = 10_000, default = 200)]
     pub users: u32,
     /// How long they load the hub, in seconds.
+    #[schema(required = false, minimum = 1, maximum = 60, default = 10)]
     pub seconds: u32,
 }
 
 /// A section that students of a sandbox compete for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HotSection {
     /// The section's id.
     pub id: String,
@@ -269,9 +293,10 @@ pub struct HotSection {
 }
 
 /// A sandbox that is open, as the hub returns it to a load generator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Sandbox)]
 pub struct SandboxReport {
-    /// The id of its term.
+    /// The id of its term, which begins with `_sandbox-`.
     pub term: String,
     /// When it is removed at the latest.
     pub removes_at: Timestamp,

@@ -24,7 +24,7 @@ use crate::store::terms::SandboxStore;
 
 use crate::imports::Imports;
 use crate::registration::pool::RegistrarPool;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 
 /// The most students of a demonstration.
 pub const USERS_MAX: u32 = 10_000;
@@ -59,7 +59,7 @@ pub enum SandboxError {
     },
     /// A registrar did not do its part.
     #[error(transparent)]
-    Ask(#[from] AskError),
+    Ask(#[from] SubmitError),
 }
 
 /// A sandbox that is open.
@@ -158,8 +158,8 @@ impl Sandboxes {
         Ok(wanted)
     }
 
-    async fn ask(&self, term: &TermId, command: Command) -> Result<(), AskError> {
-        self.pool.ask_in(&Realm::of(term), term, command).await.unwrap_or(Err(AskError::Failed)).map(drop)
+    async fn ask(&self, term: &TermId, command: Command) -> Result<(), SubmitError> {
+        self.pool.submit_in(&Realm::of(term), term, command).await.unwrap_or(Err(SubmitError::Failed)).map(drop)
     }
 
     /// Removes a sandbox, so that nothing tells that it was there; again: nothing.

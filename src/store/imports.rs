@@ -3,42 +3,16 @@
 use jiff::Timestamp;
 
 use crate::domain::ids::TermId;
+use crate::domain::import::{TaskReport, TaskState};
 use crate::domain::section::SectionState;
 
 use crate::domain::event::Event;
-use crate::store::StoreFuture;
+use crate::store::{StoreError, StoreFuture};
 
 /// Sections (or stale rows) in one small write: registrations pass between two of them.
 pub const CHUNK_LEN: usize = 200;
 /// Finished tasks that are kept, the newest.
 pub const TASKS_KEPT: usize = 20;
-
-/// How a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TaskState {
-    /// Waiting its turn, or under way.
-    Running,
-    /// Applied (or, dry, found to be applicable).
-    Done,
-    /// Nothing was changed.
-    Failed,
-    /// Stopped before it changed anything.
-    Cancelled,
-}
-
-impl TaskState {
-    /// The state's one name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
 
 /// A task as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +27,27 @@ pub struct KeptTask {
     pub finished_at: Option<Timestamp>,
     /// The task as it is answered: JSON.
     pub body: String,
+}
+
+impl TryFrom<&KeptTask> for TaskReport {
+    type Error = StoreError;
+
+    fn try_from(kept: &KeptTask) -> Result<Self, StoreError> {
+        serde_json::from_str(&kept.body).map_err(|error| StoreError::Corrupt(format!("import {}: {error}", kept.id)))
+    }
+}
+
+impl From<&TaskReport> for KeptTask {
+    fn from(report: &TaskReport) -> Self {
+        Self {
+            id: report.task.to_string(),
+            state: report.state,
+            started_at: report.started_at,
+            finished_at: report.finished_at,
+            // A report consists of text, numbers and maps with text keys: it serializes without fail.
+            body: serde_json::to_string(report).unwrap_or_default(),
+        }
+    }
 }
 
 /// What became of events.

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use eduhub::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{SectionState, SectionStatus};
 use eduhub::registration::readmodel::{ReadModel, Snapshot};
-use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
 
 use crate::college::{Make, crn, minute, section, term, term_id, user};
 
 fn published(make: Make) -> PublishedSection {
-    PublishedSection { state: make.0, line: [].into() }
+    PublishedSection { state: make.0, waitlist: [].into() }
 }
 
 fn numbered(number: u32) -> Make {
@@ -74,9 +74,9 @@ fn an_updated_snapshot_equals_a_rebuilt_one() {
 fn readers_never_see_a_partly_published_commit() {
     // Each commit enrols one more student in both sections, so their counts are always equal.
     let model = ReadModel::new();
-    let loaded = LoadedTerm {
+    let loaded = PublishedTerm {
         term: term(),
-        seats_seq: 0,
+        seq: 0,
         sections: vec![published(section("A").seats(5_000)), published(section("B").seats(5_000))],
         students: Vec::new(),
     };
@@ -108,7 +108,7 @@ fn readers_never_see_a_partly_published_commit() {
             let at = minute(i64::from(seq));
             let seat = Registration { crn: crn("A"), standing: Standing::Enrolled, place: 0, at, passed: None };
             term.publish(&TermUpdate {
-                seats_seq: u64::from(seq),
+                seq: u64::from(seq),
                 sections: vec![taken("A"), taken("B")],
                 students: vec![(user("ana"), [seat].into())],
                 ..TermUpdate::default()
@@ -134,9 +134,9 @@ fn credits_count_enrolled_sections_that_are_not_cancelled() {
         seat("WAIT", Standing::Waitlisted),
         seat("LEFT", Standing::Dropped),
     ];
-    let loaded = LoadedTerm {
+    let loaded = PublishedTerm {
         term: term(),
-        seats_seq: 1,
+        seq: 1,
         sections: sections.into_iter().map(published).collect(),
         students: vec![(user("ana"), held.into())],
     };
@@ -150,9 +150,9 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
     let model = ReadModel::new();
     let held = Registration { crn: crn("GONE"), standing: Standing::Waitlisted, place: 1, at: minute(1), passed: None };
     let dropped = Registration { standing: Standing::Dropped, place: 0, ..held.clone() };
-    model.publish_loaded(LoadedTerm {
+    model.publish_loaded(PublishedTerm {
         term: term(),
-        seats_seq: 1,
+        seq: 1,
         sections: vec![published(section("GONE").with(|s| s.withdrawn = true)), published(section("HERE"))],
         students: vec![(user("ann"), [held].into()), (user("bob"), [dropped].into())],
     });

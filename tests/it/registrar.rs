@@ -10,15 +10,16 @@ use eduhub::bus::{Bus, Event};
 use eduhub::clock::Clock;
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
-use eduhub::domain::decide::decide;
+use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{TermId, UserName};
 use eduhub::domain::outcome::Outcome;
+use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::section::Credits;
 use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
 use eduhub::registration::readmodel::ReadModel;
-use eduhub::registration::registrar::{AskError, RegistrarDeps, Reply};
-use eduhub::store::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
+use eduhub::registration::registrar::{RegistrarDeps, Reply, SubmitError};
+use eduhub::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 use eduhub::store::{StoreError, StoreFuture};
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -32,30 +33,34 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A call of the store, with the channel for its answer.
 enum Call {
-    Load(oneshot::Sender<Result<LoadedTerm, StoreError>>),
-    Run(TermBatch, oneshot::Sender<Result<Committed, StoreError>>),
+    Load(oneshot::Sender<Result<TermRows, StoreError>>),
+    /// A batch that was decided when it was handed over; without a record when it changes nothing.
+    Commit(Option<TermRecord>, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// A store whose calls the test answers.
 struct Scripted(mpsc::UnboundedSender<Call>);
 
-fn answered_by_test<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StoreError>>) -> StoreFuture<T> {
-    async move { answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the test is over".to_owned()))) }.boxed()
+fn answered_by_test<T: Send + 'static>(reply: oneshot::Receiver<Result<T, StoreError>>) -> StoreFuture<T> {
+    async move { reply.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the test is over".to_owned()))) }.boxed()
 }
 
 impl TermStore for Scripted {
     fn term_ids(&self) -> StoreFuture<Vec<TermId>> {
         futures_util::future::ready(Ok(Vec::new())).boxed()
     }
-    fn load(&self, _: &TermId) -> StoreFuture<LoadedTerm> {
-        let (tell, answer) = oneshot::channel();
+    fn load(&self, _: &TermId) -> StoreFuture<TermRows> {
+        let (tell, reply) = oneshot::channel();
         let _ = self.0.send(Call::Load(tell));
-        answered_by_test(answer)
+        answered_by_test(reply)
     }
-    fn run(&self, batch: TermBatch) -> StoreFuture<Committed> {
-        let (tell, answer) = oneshot::channel();
-        let _ = self.0.send(Call::Run(batch, tell));
-        answered_by_test(answer)
+    fn commit(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
+        let (tell, reply) = oneshot::channel();
+        let _ = self.0.send(Call::Commit(decide(None), tell));
+        answered_by_test(reply)
+    }
+    fn changes_since(&self, _: &TermId, _: u64) -> StoreFuture<TermChanges> {
+        unreachable!("a registrar follows no other hub")
     }
 }
 
@@ -86,12 +91,13 @@ struct Stage {
     model: Arc<ReadModel>,
     events: Arc<EventLog>,
     calls: mpsc::UnboundedReceiver<Call>,
+    /// What the store holds.
     book: TermBook,
     seq: u64,
 }
 
 /// A batch in flight, with the channel for its answer.
-type AtStore = (TermBatch, oneshot::Sender<Result<Committed, StoreError>>);
+type AtStore = (Option<TermRecord>, oneshot::Sender<Result<(), StoreError>>);
 
 impl Stage {
     /// Starts a pool whose term is not loaded yet.
@@ -100,6 +106,7 @@ impl Stage {
         let (model, events) = (Arc::new(ReadModel::new()), Arc::new(EventLog::default()));
         let deps = RegistrarDeps {
             store: Arc::new(Scripted(sender)),
+            credit_limit: Credits(0),
             model: model.clone(),
             bus: events.clone(),
             clock: Arc::new(Stopped),
@@ -129,66 +136,68 @@ impl Stage {
     /// Returns the next call of the store, which must be a batch.
     async fn batch(&mut self) -> AtStore {
         match self.call().await {
-            Call::Run(batch, tell) => (batch, tell),
+            Call::Commit(record, tell) => (record, tell),
             Call::Load(_) => panic!("a load where a batch was expected"),
         }
     }
 
-    async fn load_asked(&mut self) -> oneshot::Sender<Result<LoadedTerm, StoreError>> {
+    async fn load_asked(&mut self) -> oneshot::Sender<Result<TermRows, StoreError>> {
         match self.call().await {
             Call::Load(tell) => tell,
-            Call::Run(batch, _) => panic!("{batch:?} where a load was expected"),
+            Call::Commit(record, _) => panic!("{record:?} where a load was expected"),
         }
     }
 
     /// Answers the load of the term and the settling after it.
     async fn load(&mut self) {
         let tell = self.load_asked().await;
-        tell.send(Ok(self.loaded())).unwrap();
-        let (settle, tell) = self.batch().await;
-        assert!(matches!(settle.commands[..], [Command::Settle]), "{settle:?}");
-        let committed = self.keep(&settle);
-        tell.send(Ok(committed)).unwrap();
+        tell.send(Ok(self.rows())).unwrap();
+        self.settle().await;
     }
 
-    fn loaded(&self) -> LoadedTerm {
-        let students = self.book.students().map(|(who, held)| (who.clone(), held.into())).collect();
-        let sections = self.book.sections().map(|s| self.published(&s.section.id.crn)).collect();
-        LoadedTerm { term: self.book.term().clone(), seats_seq: self.seq, sections, students }
+    /// Answers the settling after a load, which has nothing to settle.
+    async fn settle(&mut self) {
+        let (record, tell) = self.batch().await;
+        assert!(record.is_none(), "{record:?}");
+        tell.send(Ok(())).unwrap();
     }
 
-    fn published(&self, of: &eduhub::domain::ids::Crn) -> PublishedSection {
-        PublishedSection {
-            state: self.book.section(of).unwrap().clone(),
-            line: self.book.waiting(of).cloned().collect(),
+    /// Records a batch and answers it, as a store does.
+    fn keep(&mut self, (record, tell): AtStore) {
+        if let Some(record) = record {
+            self.write(record);
         }
+        tell.send(Ok(())).unwrap();
     }
 
-    /// Decides and records a batch, as a store does.
-    fn keep(&mut self, batch: &TermBatch) -> Committed {
-        let mut answers = Vec::new();
-        let mut update = TermUpdate::default();
-        for command in &batch.commands {
-            let decision = decide(&self.book, command, batch.now);
-            self.book.apply(&decision.changes);
-            let changes = decision.changes;
-            update.term = changes.term.or(update.term);
-            update.sections.extend(changes.sections.iter().map(|s| self.published(&s.section.id.crn)));
-            let held = |who: &UserName| (who.clone(), self.book.registrations(who).into());
-            update.students.extend(changes.registrations.iter().map(|(who, _)| held(who)));
-            update.notices.extend(changes.notices);
-            answers.push(Some(decision.answer));
+    fn write(&mut self, record: TermRecord) {
+        assert_eq!(record.seq, self.seq + 1, "a record follows the one before it");
+        self.seq = record.seq;
+        let changes = record.changes;
+        self.book.apply(&Changes {
+            term: changes.term,
+            sections: changes.sections.into_values().collect(),
+            registrations: changes.registrations.into_iter().map(|((student, _), r)| (student, r)).collect(),
+            notices: Vec::new(),
+            generation: None,
+        });
+    }
+
+    fn rows(&self) -> TermRows {
+        let held = self.book.students().flat_map(|(who, held)| held.iter().map(|r| (who.clone(), r.clone())));
+        TermRows {
+            term: self.book.term().clone(),
+            seq: self.seq,
+            generation: 0,
+            sections: self.book.sections().cloned().collect(),
+            registrations: held.collect(),
         }
-        let changed = update.term.is_some() || !update.sections.is_empty() || !update.students.is_empty();
-        self.seq += u64::from(changed);
-        update.seats_seq = self.seq;
-        Committed { answers, update: changed.then_some(update) }
     }
 
     /// Sends a command. It is accepted or refused when this returns.
     async fn ask(&self, command: Command) -> JoinHandle<Reply> {
         let pool = self.pool.clone();
-        let mut asking = Box::pin(async move { pool.ask(&term_id(), command).await.expect("the term is known") });
+        let mut asking = Box::pin(async move { pool.submit(&term_id(), command).await.expect("the term is known") });
         match (&mut asking).now_or_never() {
             Some(reply) => actix::spawn(async move { reply }),
             None => actix::spawn(asking),
@@ -221,32 +230,28 @@ impl Stage {
     }
 }
 
-async fn replied(asked: JoinHandle<Reply>) -> Result<String, AskError> {
+async fn replied(asked: JoinHandle<Reply>) -> Result<String, SubmitError> {
     timeout(PATIENCE, asked).await.expect("an answer").unwrap().map(|answer| match answer {
         Outcome::Request(outcome) => told(&outcome),
         other => format!("{other:?}"),
     })
 }
 
-/// Returns the students of a batch, in order.
-fn students_of(batch: &TermBatch) -> Vec<&str> {
-    let who = |command| match command {
-        &Command::Register { ref student, .. } | &Command::Drop { ref student, .. } => student.as_str(),
-        other => panic!("{other:?}"),
-    };
-    batch.commands.iter().map(who).collect()
+/// Returns the students whose registrations a batch changes, by name.
+fn students_of((record, _): &AtStore) -> Vec<String> {
+    let changed = record.iter().flat_map(|record| record.changes.registrations.keys());
+    changed.map(|(student, _)| student.to_string()).collect()
 }
 
 #[actix::test]
 async fn replies_and_snapshots_wait_for_the_commit() {
     let mut stage = Stage::ready(10, [section("X")]).await;
     let asked = stage.ask(register("ana", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
+    let batch = stage.batch().await;
     let seq = stage.published_seq();
     assert!(!asked.is_finished(), "answered before the commit");
     assert_eq!(stage.published_standing("ana", "X"), "-");
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert_eq!(replied(asked).await, Ok("enrolled, new".to_owned()));
     assert_eq!(stage.published_standing("ana", "X"), "enrolled", "published before the reply");
     assert_eq!(stage.published_seq(), seq + 1);
@@ -256,36 +261,35 @@ async fn replies_and_snapshots_wait_for_the_commit() {
 async fn a_repeated_command_waits_for_the_commit_before_it() {
     let mut stage = Stage::ready(10, [section("X")]).await;
     let first = stage.ask(register("ana", "X")).await;
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     let again = stage.ask(register("ana", "X")).await;
     assert!(!again.is_finished(), "the reply may name a seat that is lost");
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert_eq!(replied(first).await, Ok("enrolled, new".to_owned()));
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    assert!(batch.0.is_none(), "there is nothing to write");
+    stage.keep(batch);
     assert_eq!(replied(again).await, Ok("enrolled, as before".to_owned()));
 }
 
 #[actix::test]
 async fn one_batch_is_in_flight_and_later_commands_form_the_next() {
-    let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
+    // One seat, so that the order of the commands is the order of the waitlist; the names are in no order.
+    let mut stage = Stage::ready(10, [section("X").line(9)]).await;
     let mut asked = vec![stage.ask(register("s0", "X")).await];
-    let (first, tell) = stage.batch().await;
+    let first = stage.batch().await;
     assert_eq!(students_of(&first), ["s0"]);
-    for student in ["s1", "s2", "s3"] {
-        asked.push(stage.ask(register(student, "X")).await);
+    for student in ["s3", "s1", "s2"] {
+        asked.push(stage.ask(register_or_wait(student, "X")).await);
         stage.assert_store_is_idle();
     }
-    let committed = stage.keep(&first);
-    tell.send(Ok(committed)).unwrap();
-    let (second, tell) = stage.batch().await;
+    stage.keep(first);
+    let second = stage.batch().await;
     assert_eq!(students_of(&second), ["s1", "s2", "s3"]);
-    let committed = stage.keep(&second);
-    tell.send(Ok(committed)).unwrap();
-    for asked in asked {
-        assert_eq!(replied(asked).await, Ok("enrolled, new".to_owned()));
+    stage.keep(second);
+    let expected = ["enrolled, new", "waitlisted 1, new", "waitlisted 2, new", "waitlisted 3, new"];
+    for (asked, expected) in asked.into_iter().zip(expected) {
+        assert_eq!(replied(asked).await, Ok(expected.to_owned()));
     }
 }
 
@@ -293,39 +297,48 @@ async fn one_batch_is_in_flight_and_later_commands_form_the_next() {
 async fn after_a_failed_commit_the_term_is_reloaded_first() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let lost = stage.ask(register("ana", "X")).await;
-    let (_, tell) = stage.batch().await;
+    let (record, tell) = stage.batch().await;
     let next = stage.ask(register("bob", "X")).await;
     tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
-    assert_eq!(replied(lost).await, Err(AskError::OutcomeUnknown));
+    assert_eq!(replied(lost).await, Err(SubmitError::OutcomeUnknown));
     assert_eq!(stage.published_standing("ana", "X"), "-", "an unknown outcome is not published");
     let tell = stage.load_asked().await;
     stage.assert_store_is_idle();
     // The store did commit it: what it loads is the truth.
-    let decision = decide(&stage.book, &register("ana", "X"), minute(1));
-    stage.book.apply(&decision.changes);
-    stage.seq += 1;
-    tell.send(Ok(stage.loaded())).unwrap();
-    let (settle, tell) = stage.batch().await;
-    assert!(matches!(settle.commands[..], [Command::Settle]));
-    let committed = stage.keep(&settle);
-    tell.send(Ok(committed)).unwrap();
-    let (batch, tell) = stage.batch().await;
+    stage.write(record.unwrap());
+    tell.send(Ok(stage.rows())).unwrap();
+    stage.settle().await;
+    let batch = stage.batch().await;
     assert_eq!(students_of(&batch), ["bob"], "the waiting command is run once, and the failed one is not repeated");
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert_eq!(replied(next).await, Ok("enrolled, new".to_owned()));
     assert_eq!(stage.published_standing("ana", "X"), "enrolled");
+}
+
+#[actix::test]
+async fn a_seat_that_was_not_committed_is_free_after_the_reload() {
+    let mut stage = Stage::ready(10, [section("X")]).await;
+    let lost = stage.ask(register("ana", "X")).await;
+    let (_, tell) = stage.batch().await;
+    let next = stage.ask(register("bob", "X")).await;
+    tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
+    assert_eq!(replied(lost).await, Err(SubmitError::OutcomeUnknown));
+    stage.load().await;
+    let batch = stage.batch().await;
+    stage.keep(batch);
+    assert_eq!(replied(next).await, Ok("enrolled, new".to_owned()), "decided on what the store holds");
+    assert_eq!(stage.published_standing("ana", "X"), "-");
 }
 
 #[actix::test]
 async fn each_store_error_maps_to_its_own_reply() {
     let text = || "for a reason".to_owned();
     for (error, expected) in [
-        (StoreError::CommitFailed(text()), AskError::OutcomeUnknown),
-        (StoreError::Corrupt(text()), AskError::OutcomeUnknown),
-        (StoreError::Refused(text()), AskError::Failed),
-        (StoreError::Unavailable(text()), AskError::Overloaded),
-        (StoreError::Overloaded, AskError::Overloaded),
+        (StoreError::CommitFailed(text()), SubmitError::OutcomeUnknown),
+        (StoreError::Corrupt(text()), SubmitError::OutcomeUnknown),
+        (StoreError::Refused(text()), SubmitError::Failed),
+        (StoreError::Unavailable(text()), SubmitError::Overloaded),
+        (StoreError::Overloaded, SubmitError::Overloaded),
     ] {
         let mut stage = Stage::ready(10, [section("X")]).await;
         let asked = stage.ask(register("ana", "X")).await;
@@ -341,17 +354,15 @@ async fn each_store_error_maps_to_its_own_reply() {
 async fn commands_past_the_bound_are_refused_at_once() {
     let mut stage = Stage::ready(2, [section("X").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     let second = stage.ask(register("s1", "X")).await;
     let third = stage.ask(register("s2", "X")).await;
-    assert_eq!(replied(third).await, Err(AskError::Overloaded), "refused before the store answers");
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    assert_eq!(replied(third).await, Err(SubmitError::Overloaded), "refused before the store answers");
+    stage.keep(batch);
     assert_eq!(replied(first).await, Ok("enrolled, new".to_owned()));
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     assert_eq!(students_of(&batch), ["s1"]);
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert_eq!(replied(second).await, Ok("enrolled, new".to_owned()));
     stage.all_are_answered().await;
 }
@@ -360,18 +371,16 @@ async fn commands_past_the_bound_are_refused_at_once() {
 async fn an_abandoned_command_is_dropped_undecided() {
     let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     let gave_up = stage.ask(register("s1", "X")).await;
     let stayed = stage.ask(register("s2", "X")).await;
     gave_up.abort();
     assert!(gave_up.await.unwrap_err().is_cancelled());
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert!(replied(first).await.is_ok());
-    let (batch, tell) = stage.batch().await;
+    let batch = stage.batch().await;
     assert_eq!(students_of(&batch), ["s2"]);
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    stage.keep(batch);
     assert!(replied(stayed).await.is_ok());
     stage.all_are_answered().await;
 }
@@ -381,35 +390,38 @@ async fn an_expired_command_is_refused_undecided() {
     let mut stage = Stage::set(10, Some(Duration::ZERO), [section("X")]);
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
-    tell.send(Ok(stage.loaded())).unwrap();
-    let (settle, tell) = stage.batch().await;
-    let committed = stage.keep(&settle);
-    tell.send(Ok(committed)).unwrap();
-    assert_eq!(replied(asked).await, Err(AskError::Overloaded));
+    tell.send(Ok(stage.rows())).unwrap();
+    stage.settle().await;
+    assert_eq!(replied(asked).await, Err(SubmitError::Overloaded));
     stage.assert_store_is_idle();
 }
 
 #[actix::test]
 async fn a_failed_decision_fails_its_own_caller_only() {
-    let mut stage = Stage::ready(10, [section("X").seats(9)]).await;
+    let mut stage = Stage::ready(10, [section("X").seats(9), section("Y").seats(9)]).await;
     let first = stage.ask(register("s0", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let (bad, good) = (stage.ask(register("s1", "X")).await, stage.ask(register("s2", "X")).await);
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    stage.keep(batch);
     assert!(replied(first).await.is_ok());
-    let (mut batch, tell) = stage.batch().await;
-    assert_eq!(students_of(&batch), ["s1", "s2"]);
-    batch.commands.remove(0);
-    let mut committed = stage.keep(&batch);
-    committed.answers.insert(0, None);
-    tell.send(Ok(committed)).unwrap();
-    assert_eq!(replied(bad).await, Err(AskError::Failed));
+    // The store loads counts that do not include s0, whose drop would make them negative.
+    let failing = stage.ask(register("s9", "Y")).await;
+    let (_, tell) = stage.batch().await;
+    let (bad, good) = (stage.ask(drop_of("s0", "X")).await, stage.ask(register("s2", "X")).await);
+    tell.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
+    assert_eq!(replied(failing).await, Err(SubmitError::OutcomeUnknown));
+    let tell = stage.load_asked().await;
+    let mut rows = stage.rows();
+    rows.sections.iter_mut().for_each(|state| state.enrolled = 0);
+    tell.send(Ok(rows)).unwrap();
+    stage.settle().await;
+    let batch = stage.batch().await;
+    assert_eq!(students_of(&batch), ["s2"], "a failed decision changes nothing");
+    stage.keep(batch);
+    assert_eq!(replied(bad).await, Err(SubmitError::Failed));
     assert_eq!(replied(good).await, Ok("enrolled, new".to_owned()));
     let next = stage.ask(register("s3", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    stage.keep(batch);
     assert!(replied(next).await.is_ok());
 }
 
@@ -419,12 +431,11 @@ async fn a_failed_load_answers_waiting_callers_and_is_retried() {
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
     tell.send(Err(StoreError::Unavailable("not yet".to_owned()))).unwrap();
-    assert_eq!(replied(asked).await, Err(AskError::Overloaded));
+    assert_eq!(replied(asked).await, Err(SubmitError::Overloaded));
     stage.load().await;
     let asked = stage.ask(register("ana", "X")).await;
-    let (batch, tell) = stage.batch().await;
-    let committed = stage.keep(&batch);
-    tell.send(Ok(committed)).unwrap();
+    let batch = stage.batch().await;
+    stage.keep(batch);
     assert!(replied(asked).await.is_ok());
 }
 
@@ -433,18 +444,37 @@ async fn a_failed_settle_answers_waiting_callers_and_reloads() {
     let mut stage = Stage::set(10, None, [section("X")]);
     let tell = stage.load_asked().await;
     let asked = stage.ask(register("ana", "X")).await;
-    tell.send(Ok(stage.loaded())).unwrap();
+    tell.send(Ok(stage.rows())).unwrap();
     let (_, tell) = stage.batch().await;
     tell.send(Err(StoreError::Refused("a row that cannot be written".to_owned()))).unwrap();
-    assert_eq!(replied(asked).await, Err(AskError::Overloaded), "the caller does not wait for the term");
+    assert_eq!(replied(asked).await, Err(SubmitError::Overloaded), "the caller does not wait for the term");
     stage.load().await;
+}
+
+#[actix::test]
+async fn waitlists_are_settled_before_the_first_command() {
+    let mut stage = Stage::set(10, None, [section("X").line(9)]);
+    let tell = stage.load_asked().await;
+    let asked = stage.ask(register("ana", "X")).await;
+    let mut rows = stage.rows();
+    let place = Registration { crn: crn("X"), standing: Standing::Waitlisted, place: 1, at: minute(0), passed: None };
+    rows.registrations.push((user("bob"), place));
+    rows.sections[0].waiting = 1;
+    tell.send(Ok(rows)).unwrap();
+    let settled = stage.batch().await;
+    assert_eq!(students_of(&settled), ["bob"]);
+    stage.keep(settled);
+    let batch = stage.batch().await;
+    stage.keep(batch);
+    assert_eq!(replied(asked).await, Ok("section_full".to_owned()));
+    assert_eq!(stage.published_standing("bob", "X"), "enrolled");
 }
 
 #[actix::test]
 async fn a_command_for_an_unknown_term_is_not_accepted() {
     let stage = Stage::ready(10, []).await;
     let unknown = TermId::parse("2099").unwrap();
-    assert!(stage.pool.ask(&unknown, register("ana", "X")).await.is_none());
+    assert!(stage.pool.submit(&unknown, register("ana", "X")).await.is_none());
     assert_eq!(stage.pool.accepted(), 0);
 }
 
@@ -455,12 +485,12 @@ async fn events_name_everyone_who_was_promoted_or_moved_up() {
         [register("ana", "X"), register_or_wait("bob", "X"), register_or_wait("cyd", "X"), drop_of("ana", "X")]
     {
         let asked = stage.ask(command).await;
-        let (batch, tell) = stage.batch().await;
-        let committed = stage.keep(&batch);
-        tell.send(Ok(committed)).unwrap();
+        let batch = stage.batch().await;
+        stage.keep(batch);
         assert!(replied(asked).await.is_ok());
     }
     let mut words = Vec::new();
+    let mut alerts = 0;
     for event in stage.events.0.lock().unwrap().drain(..) {
         match event {
             Event::Registrations(news) => words.extend(news.iter().map(|n| {
@@ -468,6 +498,7 @@ async fn events_name_everyone_who_was_promoted_or_moved_up() {
                 format!("{who} {standing} {:?}", n.position)
             })),
             Event::Moved(moved) => words.extend(moved.iter().map(|m| format!("{} moved to {}", m.student, m.position))),
+            Event::AlertsStored => alerts += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -480,4 +511,5 @@ async fn events_name_everyone_who_was_promoted_or_moved_up() {
         "cyd moved to 1",
     ];
     assert_eq!(words, expected);
+    assert_eq!(alerts, 1, "the promotion stores an alert");
 }

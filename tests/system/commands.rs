@@ -156,7 +156,7 @@ fn verify_finds_a_wrong_seat_count() {
     let changed = Connection::open(home.folder().join("eduhub.db"))
         .unwrap()
         .execute(
-            "INSERT INTO seats VALUES ('203001', '10001', 1, 0) ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
+            "INSERT INTO seats VALUES ('203001', '10001', 1, 0, 1) ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
             [],
         )
         .unwrap();

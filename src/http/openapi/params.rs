@@ -26,13 +26,26 @@ impl IntoParams for Limit {
     }
 }
 
+fn flag(name: &str, description: &str) -> Vec<Parameter> {
+    let schema = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
+    optional(name, ParameterIn::Query, description, schema)
+}
+
 /// `waitlist`: whether to join the waitlist of a full section.
 pub(in crate::http) struct Waitlist;
 
 impl IntoParams for Waitlist {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let schema = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
-        optional("waitlist", ParameterIn::Query, "Joins the waitlist of a section that has no open seat.", schema)
+        flag("waitlist", "Joins the waitlist of a section that has no open seat.")
+    }
+}
+
+/// `open`: whether a list has only sections with an open seat.
+pub(in crate::http) struct Open;
+
+impl IntoParams for Open {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        flag("open", "Only sections with an open seat.")
     }
 }
 

@@ -9,8 +9,9 @@
 use jiff::civil::{Date, Time};
 use rusqlite::params;
 
+use crate::domain::import::{Conflict, ConflictKind};
 use crate::domain::meeting::Days;
-use crate::imports::schedule::{Conflict, ConflictKind, ScheduleError};
+use crate::imports::schedule::ScheduleError;
 
 use crate::imports::csv::row::Row;
 use crate::imports::csv::scratch::{Scratch, signed, unsigned};

@@ -6,8 +6,9 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
+use crate::domain::import::Finding;
 use crate::domain::section::{Credits, Section, SectionStatus};
-use crate::imports::schedule::{FileSection, Finding, ScheduleError, Severity};
+use crate::imports::schedule::{FileSection, ScheduleError, Severity};
 
 use crate::imports::csv::columns::{Column, Header};
 use crate::imports::csv::conflicts;

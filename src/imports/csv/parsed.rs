@@ -4,7 +4,8 @@ use rusqlite::params;
 
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
-use crate::imports::schedule::{Conflict, FileSection, Finding, Schedule, ScheduleError, Severity};
+use crate::domain::import::{Conflict, Finding};
+use crate::imports::schedule::{FileSection, Schedule, ScheduleError, Severity};
 
 use crate::imports::csv::scratch::{Scratch, signed};
 use crate::imports::csv::{conflicts, merge};

@@ -8,7 +8,8 @@ use std::path::Path;
 use rusqlite::params;
 
 use crate::domain::ids::TermId;
-use crate::imports::schedule::{Finding, ScheduleError, ScheduleOptions, ScheduleProgress, Severity, Watch};
+use crate::domain::import::Finding;
+use crate::imports::schedule::{ScheduleError, ScheduleOptions, ScheduleProgress, Severity, Watch};
 
 use crate::imports::csv::columns::{Column, Extra, Header};
 use crate::imports::csv::encoding::{self, Encoding};

@@ -4,8 +4,9 @@ use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId};
+use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
-use crate::imports::schedule::{Finding, Severity};
+use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, Header};
 use crate::imports::csv::{course, dates, days, text, times};

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::imports::schedule::{FINDING_VALUE_CHARS_MAX, Finding, ScheduleError, Severity};
+use crate::domain::import::Finding;
+use crate::imports::schedule::{FINDING_VALUE_CHARS_MAX, ScheduleError, Severity};
 
 /// What SQLite may keep of it in memory.
 const CACHE_KIB: i64 = 4 * 1024;

@@ -7,9 +7,8 @@ use jiff::tz::TimeZone;
 use super::CsvSchedules;
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
-use crate::imports::schedule::{
-    Conflict, ConflictKind, FileSection, Finding, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity,
-};
+use crate::domain::import::{Conflict, ConflictKind, Finding};
+use crate::imports::schedule::{FileSection, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity};
 
 struct Read {
     parsed: Box<dyn Schedule>,

@@ -1,8 +1,8 @@
-//! Meetings as text, one a line: `MWF 09:30-10:50 2026-01-12..2026-05-08 Room`. What is not known is left out, or
-//! `TBA`; a room may have spaces. Days are the letters `M T W R F S U` (`R` is Thursday, `U` Sunday).
+//! Meetings as text, one a line: `MWF 09:30-10:50 2026-01-12..2026-05-08 Room`. An unknown part is left out or `TBA`; a
+//! room may have spaces. Days are the letters `M T W R F S U` (`R` is Thursday, `U` Sunday).
 //!
-//! What is written reads back as the same. Read is more: letters of either case, `TTh`, `Mon,Wed`, `9:30am-10:50am`,
-//! one date for a day.
+//! What is written reads back as the same. The reader accepts more: letters of either case, `TTh`, `Mon,Wed`,
+//! `9:30am-10:50am`, one date for a single day.
 
 use jiff::civil::{Date, Time};
 
@@ -10,16 +10,16 @@ use crate::domain::meeting::{Days, Meeting};
 
 use crate::plone::format::text::{cut, is_unknown, one_line};
 
-/// The letters of the days, Monday first.
+/// Letters of the days, Monday first.
 const LETTERS: [char; 7] = ['M', 'T', 'W', 'R', 'F', 'S', 'U'];
-/// What stands for a part that is not known.
+/// Placeholder of an unknown part.
 const UNKNOWN: &str = "TBA";
-/// The most meetings of a section.
+/// Most meetings of a section.
 const MEETINGS_MAX: usize = 1_000;
-/// The most characters of a room.
+/// Longest room, in characters.
 const ROOM_CHARS_MAX: usize = 1_000;
 
-/// Writes meetings. One of which nothing is known is left out.
+/// Formats meetings. A meeting without any known part is left out.
 pub(super) fn write(meetings: &[Meeting]) -> String {
     let lines = meetings.iter().filter(|m| **m != Meeting::default()).map(write_line);
     lines.collect::<Vec<_>>().join("\n")
@@ -46,18 +46,18 @@ fn write_line(meeting: &Meeting) -> String {
     if read_line(&short).as_ref() == Ok(meeting) {
         return short;
     }
-    // A room such as `M 101` would read as Monday, were it the first part of the line.
+    // A room such as `M 101` would be read as Monday if it were the first part of the line.
     let last = parts.iter().rposition(|part| !part.is_empty()).unwrap_or(0);
     let full = parts[..=last].iter().map(|part| if part.is_empty() { UNKNOWN } else { part });
     full.collect::<Vec<_>>().join(" ")
 }
 
-/// Reads meetings; a repeated one is one.
+/// Parses meetings; a repeated meeting counts once.
 pub(super) fn read(text: &str) -> Result<Vec<Meeting>, String> {
     let mut meetings: Vec<Meeting> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let meeting = read_line(line).map_err(|why| {
-            format!("{why} in {:?}; MWF 09:30-10:50 2026-01-12..2026-05-08 Room would be read", cut(line))
+            format!("{why} in {:?}; a readable line is MWF 09:30-10:50 2026-01-12..2026-05-08 Room", cut(line))
         })?;
         if meeting == Meeting::default() || meetings.contains(&meeting) {
             continue;
@@ -83,7 +83,7 @@ fn read_line(line: &str) -> Result<Meeting, String> {
     }
     match times {
         Part::Known((start, end)) => (meeting.start, meeting.end) = (Some(start), Some(end)),
-        // Such a line has something before its time that is no day.
+        // The line has something before its time that is no day.
         Part::LeftOut if rest.iter().any(|token| looks_like_times(token)) => {
             return Err("the days cannot be read".into());
         }
@@ -106,13 +106,13 @@ fn read_line(line: &str) -> Result<Meeting, String> {
 
 enum Part<T> {
     Known(T),
-    /// There is something else in its place.
+    /// Another part is in its place.
     LeftOut,
-    /// It says that it is not known.
+    /// The placeholder is in its place.
     Unknown,
 }
 
-/// Reads a part from the front, if it is there; `read` answers none for what is another part.
+/// Parses the next part from the front of the tokens; `read` returns none for a token that is another part.
 fn part<'l, T>(
     tokens: &'l [&'l str],
     read: fn(&str) -> Option<Result<T, String>>,
@@ -132,7 +132,7 @@ fn read_days(token: &str) -> Option<Result<Days, String>> {
     let names = lower.split(',').try_fold(0, |bits, name| Some(bits | Days::parse_one(name)?.bits()));
     let bits = names.or_else(|| {
         let mut bits = 0;
-        // `Th` is Thursday; an `h` anywhere else is no day.
+        // `Th` is Thursday; an `h` elsewhere is no day.
         for letter in lower.replace("th", "r").chars() {
             bits |= 1 << LETTERS.iter().position(|day| day.eq_ignore_ascii_case(&letter))?;
         }
@@ -179,7 +179,7 @@ fn looks_like_dates(token: &str) -> bool {
     token.contains("..") || token.parse::<Date>().is_ok_and(|_| token.len() == DATE_LEN)
 }
 
-/// `2026-01-12`.
+/// Length of `2026-01-12`.
 const DATE_LEN: usize = 10;
 
 type DateRange = (Option<Date>, Option<Date>);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_reads_as_people_write_it() {
+    fn lines_are_read_as_editors_write_them() {
         let table = [
             ("MWF 09:30-10:50 2026-01-12..2026-05-08 Room", "mon+wed+fri|09:30|10:50|2026-01-12|2026-05-08|Room"),
             ("mwf 9:30-10:50", "mon+wed+fri|09:30|10:50|-|-|-"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_says_something_else_is_not_taken_for_a_room() {
+    fn an_unreadable_line_is_not_taken_for_a_room() {
         for line in [
             "MXF 09:30-10:50",
             "MWF 25:00-26:00 Room",
@@ -290,7 +290,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_as_the_same(meetings in proptest::collection::vec(meeting(), 0..4)) {
+        fn written_meetings_read_back_as_the_same(meetings in proptest::collection::vec(meeting(), 0..4)) {
             let mut expected: Vec<Meeting> = Vec::new();
             for meeting in &meetings {
                 if *meeting != Meeting::default() && !expected.contains(meeting) {

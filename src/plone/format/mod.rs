@@ -1,7 +1,8 @@
-//! How Plone writes what the hub has: sections as fields, meetings as lines of text, tokens.
+//! Formats in which Plone keeps what the hub has: sections as fields, meetings as lines of text, tokens.
 //!
-//! - [`section`]: a section as the fields of an item; `meetings`: its meetings as lines; `text`: how people write
-//! - [`token`]: what Plone's tokens say
+//! - [`section`]: a section as the fields of an item; `meetings`: its meetings as lines; `text`: text as people write
+//!   it
+//! - [`token`]: the claims of Plone's tokens
 
 mod meetings;
 pub mod section;

@@ -1,8 +1,8 @@
-//! A section as the fields of an item in Plone, both ways. Only what the college defines: how many people there are in
-//! it and who they are is written by the hub's outbox, and never read from here.
+//! A section as the fields of an item in Plone, both ways: only what the college defines. Counts and rosters are
+//! written by the hub's outbox and never read from here.
 //!
-//! Values are compared as [`Fields`] in the one form that [`to_fields`] writes, [`canonical`] brings any other into it:
-//! somebody who writes `mwf 9:30-10:50` into Plone has changed nothing.
+//! Values are compared as [`Fields`] in the one form that [`to_fields`] writes, and [`canonical`] converts any other
+//! spelling to it: an editor who writes `mwf 9:30-10:50` for `MWF 09:30-10:50` has changed nothing.
 
 use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::ids::{Crn, SectionId, TermId};
@@ -11,27 +11,27 @@ use crate::domain::section::{Credits, Section, SectionStatus};
 use crate::plone::format::meetings;
 use crate::plone::format::text::{cut, is_unknown, one_line};
 
-/// The most characters of a text of a section's own, as for imports.
+/// Longest text of a section, in characters, as for imports.
 const TEXT_CHARS_MAX: usize = 1_000;
-/// The most characters of a course's name, as for imports.
+/// Longest course, in characters, as for imports.
 const COURSE_CHARS_MAX: usize = 40;
-/// The most seats or places of one section, as for imports.
+/// Largest capacity of a section or its waitlist, as for imports.
 const PEOPLE_MAX: u32 = 100_000;
-/// The kind of class where Plone tells none.
-const COMPONENT_UNTOLD: &str = "lecture";
+/// Component of a section for which Plone has none.
+const COMPONENT_DEFAULT: &str = "lecture";
 
-/// A field of an item that cannot be read.
+/// An unreadable field of an item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}", field = field.as_str())]
 pub struct BadField {
-    /// Which.
+    /// The field.
     pub field: SectionField,
-    /// What is wrong and what would be right, in words for whoever edits the item.
+    /// What is wrong and what would be right, in words for the editor of the item.
     pub message: String,
 }
 
-/// Returns what the hub writes of a section's definition. The title of a section without one is its course, because Plone
-/// requires a title.
+/// Returns every field of a section's definition as the hub writes it. A section without a title gets its course as the
+/// title, which Plone requires.
 #[must_use]
 pub fn to_fields(section: &Section) -> Fields {
     // Every field is named, so that a new one does not compile until it is decided whether Plone has it.
@@ -71,11 +71,11 @@ pub fn to_fields(section: &Section) -> Fields {
     ])
 }
 
-/// Reads a section as an item of Plone defines it. Term, CRN and course must be there; what else is absent or empty is
-/// not known yet: a lecture, no credits, no seats.
+/// Parses a section from the fields of an item. Term, CRN and course are required; other absent or empty fields are not
+/// known yet: a lecture, no credits, no seats.
 ///
 /// # Errors
-/// The first field that cannot be read.
+/// The first unreadable field.
 pub fn read(fields: &Fields) -> Result<Section, BadField> {
     let read = Reader(fields);
     let term = read.code(SectionField::Term, |t| TermId::parse(t).ok(), "letters, digits, `.`, `_` and `-`")?;
@@ -85,7 +85,7 @@ pub fn read(fields: &Fields) -> Result<Section, BadField> {
     Ok(Section {
         id: SectionId { term, crn },
         course,
-        component: read.text(SectionField::Component)?.map_or(COMPONENT_UNTOLD.into(), |c| c.to_lowercase().into()),
+        component: read.text(SectionField::Component)?.map_or(COMPONENT_DEFAULT.into(), |c| c.to_lowercase().into()),
         section: read.text(SectionField::Section)?,
         title,
         credits: read.credits()?,
@@ -102,17 +102,18 @@ pub fn read(fields: &Fields) -> Result<Section, BadField> {
     })
 }
 
-/// The same fields in the form in which the hub would write them. Those that are the hub's own stay as they are.
+/// Returns the same fields in the form in which the hub would write them. Fields that only the hub writes stay
+/// unchanged.
 ///
 /// # Errors
-/// The first field that cannot be read.
+/// The first unreadable field.
 pub fn canonical(fields: &Fields) -> Result<Fields, BadField> {
     let written = to_fields(&read(fields)?);
     Ok(fields.iter().map(|(field, value)| (*field, written.get(field).unwrap_or(value).clone())).collect())
 }
 
-/// Takes over one field from another section. Term and CRN say which section it is, and the hub's own numbers are not
-/// in a definition: these are left alone.
+/// Copies one field from another section. Term and CRN identify a section, and counts and rosters are no part of its
+/// definition: these are not copied.
 pub fn take_field(section: &mut Section, field: SectionField, from: &Section) {
     match field {
         SectionField::Title => section.title.clone_from(&from.title),
@@ -132,7 +133,7 @@ pub fn take_field(section: &mut Section, field: SectionField, from: &Section) {
 struct Reader<'f>(&'f Fields);
 
 impl Reader<'_> {
-    /// The field as text on one line, however the college's type keeps it.
+    /// Returns the field as text on one line, whatever kind the college's type uses.
     fn raw(&self, field: SectionField) -> String {
         match self.0.get(&field) {
             None | Some(FieldValue::Nothing) => String::new(),
@@ -162,7 +163,7 @@ impl Reader<'_> {
     }
 
     fn course(&self) -> Result<Box<str>, BadField> {
-        // A type without such a field names its courses in the title.
+        // A type without a field for the course names it in the title.
         let field = if self.0.contains_key(&SectionField::Course) { SectionField::Course } else { SectionField::Title };
         let course = self.raw(field);
         if is_unknown(&course) {
@@ -230,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_is_not_known_yet() {
+    fn absent_fields_have_defaults() {
         let section = read(&least()).unwrap();
         assert_eq!((&*section.component, section.credits, section.capacity), ("lecture", Credits(0), 0));
         assert_eq!((section.title, section.instructor, section.meetings.len()), (None, None, 0));
     }
 
     #[test]
-    fn a_field_reads_however_the_colleges_type_keeps_it() {
+    fn fields_are_read_in_whatever_kind_the_type_uses() {
         let mut item = least();
         item.insert(SectionField::Crn, FieldValue::Number(10001));
         item.insert(SectionField::Capacity, FieldValue::Text(" 25 ".into()));
@@ -250,11 +251,11 @@ mod tests {
         let written = canonical(&item).unwrap();
         assert_eq!(written[&SectionField::Meetings], FieldValue::Text("MW 09:30-10:50 Lab 2".into()));
         assert_eq!(written[&SectionField::Capacity], FieldValue::Number(25));
-        assert!(!written.contains_key(&SectionField::Title), "what the type does not have stays absent");
+        assert!(!written.contains_key(&SectionField::Title), "a field that the type lacks stays absent");
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_by_its_field() {
+    fn an_unreadable_field_is_reported_by_its_name() {
         let table = [
             (SectionField::Crn, ""),
             (SectionField::Crn, "1 2"),
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_without_a_title_has_its_course_for_one_in_plone() {
+    fn a_section_without_a_title_gets_its_course_as_title() {
         let section = read(&least()).unwrap();
         let written = to_fields(&section);
         assert_eq!(written[&SectionField::Title], FieldValue::Text("MATH 151".into()));
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_the_hubs_pass_through() {
+    fn fields_that_only_the_hub_writes_stay_unchanged() {
         let mut item = least();
         item.insert(SectionField::SeatsTaken, FieldValue::Nothing);
         item.insert(SectionField::Roster, FieldValue::Lines(vec!["ann enrolled".into()]));

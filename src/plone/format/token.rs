@@ -1,33 +1,33 @@
-//! Plone's tokens: JSON Web Tokens (RFC 7519), as `@login` answers them.
+//! Tokens of Plone: JSON Web Tokens (RFC 7519), as `@login` returns them.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// What a token says. Only Plone can tell whether it is true.
+/// Claims of a token, unverified: only Plone has the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PloneClaims {
-    /// The user's id.
+    /// Id of the user.
     pub subject: String,
-    /// When the token ends; none: Plone did not say.
+    /// When the token expires; none when Plone did not say.
     pub expires_at: Option<Timestamp>,
 }
 
-/// The claims as they are written.
+/// Claims as they are encoded.
 #[derive(Deserialize)]
-struct Written {
+struct Encoded {
     sub: String,
     // A NumericDate may have a fraction.
     exp: Option<f64>,
 }
 
 impl PloneClaims {
-    /// Reads a token without verifying it. None when it is not one.
+    /// Reads a token without verifying it; none when it is not a token.
     #[must_use]
     pub fn of(token: &str) -> Option<Self> {
-        let written: Written = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
+        let encoded: Encoded = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
         #[expect(clippy::cast_possible_truncation, reason = "a time in seconds is far from the bounds")]
-        let expires_at = written.exp.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
-        Some(Self { subject: written.sub, expires_at })
+        let expires_at = encoded.exp.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
+        Some(Self { subject: encoded.sub, expires_at })
     }
 }
 
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_says_for_whom_it_is_and_until_when() {
+    fn a_token_names_its_user_and_expiry() {
         let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
             eyJzdWIiOiJlZHVodWIiLCJleHAiOjE3OTU1MjIxMDUsImZ1bGxuYW1lIjoiRWR1SHViIn0.x";
         let claims = PloneClaims::of(token).unwrap();

@@ -1,4 +1,4 @@
-//! What the outbox works with: its settings, and the ports around it.
+//! Settings and dependencies of the outbox.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,35 +9,35 @@ use crate::identity::Audit;
 use crate::plone::port::Plone;
 use crate::store::outbox::OutboxStore;
 
-/// The shortest time between two writes of one section: however many register, its item costs one write a second.
+/// Shortest time between two writes of one section: however many students register, it costs Plone one write a second.
 pub const SECTION_PAUSE: Duration = Duration::from_secs(1);
 
-/// What the outbox is told of the settings.
+/// Settings of the outbox.
 #[derive(Debug, Clone)]
 pub struct OutboxOptions {
-    /// `[plone] write_schedules`.
+    /// True when imported schedules are written to Plone, too (`[plone] write_schedules`).
     pub write_schedules: bool,
-    /// `[plone] pool_size`: one connection at least is left to others, where there are several.
+    /// Connections to Plone (`[plone] pool_size`); at most half of them are used.
     pub pool_size: usize,
-    /// How often is looked who can read rosters.
-    pub check: Duration,
-    /// Which site and which of its fields the check was of: another one is checked anew.
+    /// Time between two checks of who can read rosters.
+    pub check_every: Duration,
+    /// Identifies the site, the type and the field whose readers are checked. Findings about another one do not apply.
     pub roster_field: String,
 }
 
-/// What the outbox works with.
+/// What the outbox depends on.
 #[derive(Clone)]
 pub struct OutboxDeps {
-    /// Where marks and items are kept.
+    /// Marks and items.
     pub store: Arc<dyn OutboxStore>,
-    /// The college's Plone.
+    /// Plone.
     pub plone: Arc<dyn Plone>,
-    /// What time it is.
+    /// Clock used for due times.
     pub clock: Arc<dyn Clock>,
-    /// Where admins read that names were taken away.
+    /// Audit trail, for the removal of names.
     pub audit: Audit,
-    /// Whether all of Plone's sections were pulled once: before that nobody knows which are missing there.
+    /// True once all of Plone's sections were pulled: before that it is not known which are missing there.
     pub items_known: Arc<AtomicBool>,
-    /// Whether nothing is to be begun now: an import is becoming visible and is not done yet.
-    pub held: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Returns true while an import is becoming visible: no write may start then.
+    pub is_import_applying: Arc<dyn Fn() -> bool + Send + Sync>,
 }

@@ -1,15 +1,18 @@
-//! The outbox: what is committed in the hub is written to the college's Plone, and nobody waits for it.
+//! The outbox: writes what is committed in the hub to the college's Plone. No registration waits for it.
 //!
-//! A task on a thread of its own looks for sections that are due, at most [`FLIGHT_MAX`] of them under way, one write at
-//! a time and at most one in [`SECTION_PAUSE`] for each. What is written are absolute values, read when they are sent:
-//! thousands of registrations in one section are a handful of writes. The marks are in the store; all that is lost with
-//! the process is what was being sent, and that is still marked.
+//! A task on a thread of its own takes sections that are due: at most [`IN_FLIGHT_MAX`] in flight, and for each section
+//! one write at a time and at most one in [`SECTION_PAUSE`]. It writes absolute values that it reads when it sends
+//! them, so thousands of registrations in one section become a handful of writes. Marks are in the store, and a section
+//! stays marked until its write has succeeded: a crash loses nothing.
+//!
+//! - [`desired_state`]: what a section's item should contain; `sending`: one write and its outcome
+//! - [`roster_guard`]: who can read rosters in Plone; [`status`]: state for admins and metrics; [`deps`]: dependencies
 
 pub mod deps;
+pub mod desired_state;
 pub mod roster_guard;
 mod sending;
 pub mod status;
-pub mod wanted;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,25 +32,26 @@ use crate::store::StoreError;
 use crate::store::outbox::OutboxEntry;
 
 use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions, SECTION_PAUSE};
+use crate::plone::outbox::desired_state::DefinitionScope;
 use crate::plone::outbox::roster_guard::RosterGuard;
-use crate::plone::outbox::sending::{Ended, Sender, backoff};
+use crate::plone::outbox::sending::{SendOutcome, Sender, backoff};
 use crate::plone::outbox::status::{OutboxGauge, PloneOutboxStatus};
-use crate::plone::outbox::wanted::Definition;
 
-/// Writes under way at once: half of the usual pool, so that sign-ins and pulls pass. Plone itself does two at a time.
-pub const FLIGHT_MAX: usize = 4;
-/// How often is looked for what is due, while nothing else happens.
-const LOOK_PAUSE: Duration = Duration::from_millis(250);
-/// How soon a store that did not answer at the start is asked again.
-const RECALL_PAUSE: Duration = Duration::from_secs(1);
-/// How often is counted what waits.
-const COUNT_PAUSE: Duration = Duration::from_secs(1);
-/// The first and the longest pause after writes that did not work at all, whatever they wrote: so long does it take at
-/// most to see that Plone is back.
+/// Most writes in flight: half of the usual pool, so that sign-ins and pulls have room. Plone itself handles two at a
+/// time.
+pub const IN_FLIGHT_MAX: usize = 4;
+/// Time between two looks for due sections while no write ends.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Pause before findings are loaded again that the store could not return at the start.
+const LOAD_RETRY: Duration = Duration::from_secs(1);
+/// Time between two counts of the entries that wait.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+/// First and longest pause after consecutive failures of any writes. The longest is also how late the outbox notices
+/// that Plone is back.
 const REST_MIN: Duration = Duration::from_millis(250);
 const REST_MAX: Duration = Duration::from_secs(5);
 
-/// The outbox's handle. Cheap to clone.
+/// Handle on the outbox. Cheap to clone.
 #[derive(Clone)]
 pub struct PloneOutbox {
     gauge: Arc<OutboxGauge>,
@@ -56,95 +60,96 @@ pub struct PloneOutbox {
 }
 
 impl PloneOutbox {
-    /// Starts the outbox on a thread of its own. `members` tells which plain member signed in last: as that one Plone is
-    /// asked what members can read.
+    /// Starts the outbox on a thread of its own. With the token of `plain_member`, the student who signed in last, it
+    /// checks what members can read.
     #[must_use]
-    pub fn start(deps: OutboxDeps, options: &OutboxOptions, members: watch::Receiver<PlainMember>) -> Self {
+    pub fn start(deps: OutboxDeps, options: &OutboxOptions, plain_member: watch::Receiver<PlainMember>) -> Self {
         let gauge = Arc::new(OutboxGauge::default());
         let (stop, stopping) = watch::channel(false);
-        let (say_ended, ended) = oneshot::channel();
-        let (options, shown) = (options.clone(), gauge.clone());
+        let (report_end, ended) = oneshot::channel();
+        let (options, shared_gauge) = (options.clone(), gauge.clone());
         let arbiter = Arbiter::new();
         arbiter.spawn(async move {
-            if let Some(guard) = guard(&deps, &options, &shown, stopping.clone()).await {
-                actix::spawn(guard.clone().run(members, stopping.clone()));
-                Worker::new(deps, &options, shown, guard).run(stopping).await;
+            if let Some(guard) = load_guard(&deps, &options, &shared_gauge, stopping.clone()).await {
+                actix::spawn(guard.clone().run(plain_member, stopping.clone()));
+                Worker::new(deps, &options, shared_gauge, guard).run(stopping).await;
             }
-            // Nobody may wait for it any more.
-            let _ = say_ended.send(());
+            // The handle may be gone.
+            let _ = report_end.send(());
         });
         Self { gauge, stop, ended: Arc::new(tokio::sync::Mutex::new(Some(ended))) }
     }
 
-    /// How it stands.
+    /// Returns the state.
     #[must_use]
     pub fn status(&self) -> PloneOutboxStatus {
         self.gauge.status()
     }
 
-    /// Begins nothing any more, and waits for what is under way. What is not sent by then is sent after the next start.
+    /// Starts no further write and waits for those in flight. What is not written by then is written after the next
+    /// start.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
         let ended = self.ended.lock().await.take();
         if let Some(ended) = ended {
-            // An end without a word is an end.
+            // A dropped sender is an end, too.
             let _ = ended.await;
         }
     }
 }
 
-/// The guard, as soon as the store tells what it knew; none when the hub ends before.
-async fn guard(
+/// Loads the guard, and retries while the store does not answer. Returns none when the outbox is stopped before.
+async fn load_guard(
     deps: &OutboxDeps,
     options: &OutboxOptions,
     gauge: &Arc<OutboxGauge>,
     mut stopping: watch::Receiver<bool>,
 ) -> Option<Arc<RosterGuard>> {
     loop {
-        match RosterGuard::recalled(deps, options, gauge).await {
+        match RosterGuard::load(deps, options, gauge).await {
             Ok(guard) => return Some(guard),
-            Err(error) => log::warn!("what is known of who can read rosters in Plone cannot be read: {error}"),
+            Err(error) => log::warn!("findings about readers of rosters cannot be loaded: {error}"),
         }
         tokio::select! {
-            () = sleep(RECALL_PAUSE) => {}
+            () = sleep(LOAD_RETRY) => {}
             _ = stopping.changed() => return None,
         }
     }
 }
 
-/// The task.
+/// The sending task.
 struct Worker {
     sender: Arc<Sender>,
     deps: OutboxDeps,
     gauge: Arc<OutboxGauge>,
-    flight_max: usize,
-    /// Sections that are being written, and those that were a moment ago, with the time at which they may be again.
+    in_flight_max: usize,
+    /// Sections that are being written, and sections that were written lately with the time until which they pause.
     busy: HashMap<SectionId, Option<Instant>>,
-    /// Writes in a row that did not work.
+    /// Consecutive failed writes.
     failures: u32,
-    /// Nothing is begun before.
-    rest_until: Instant,
+    /// No write starts before.
+    paused_until: Instant,
     count_at: Instant,
-    /// Whether only sections that have an item are written at all.
+    /// True when sections without an item are not created in Plone.
     known_only: bool,
-    /// Whether an import's sections are still to be marked.
+    /// True when sections of an import remain to be marked.
     more_to_mark: bool,
 }
 
 impl Worker {
     fn new(deps: OutboxDeps, options: &OutboxOptions, gauge: Arc<OutboxGauge>, guard: Arc<RosterGuard>) -> Self {
-        let definition = if options.write_schedules { Definition::Whole } else { Definition::StaffsOnly };
+        let scope = if options.write_schedules { DefinitionScope::Whole } else { DefinitionScope::StaffChanges };
         let now = Instant::now();
-        let sender = Arc::new(Sender::new(deps.clone(), definition, gauge.clone(), guard));
-        let flight_max = FLIGHT_MAX.min((options.pool_size / 2).max(1));
+        let sender = Arc::new(Sender::new(deps.clone(), scope, gauge.clone(), guard));
+        let in_flight_max = IN_FLIGHT_MAX.min((options.pool_size / 2).max(1));
         Self {
             sender,
             deps,
             gauge,
-            flight_max,
+            in_flight_max,
             busy: HashMap::new(),
             failures: 0,
-            rest_until: now,
+            paused_until: now,
             count_at: now,
             known_only: !options.write_schedules,
             more_to_mark: false,
@@ -152,100 +157,100 @@ impl Worker {
     }
 
     async fn run(mut self, mut stopping: watch::Receiver<bool>) {
-        let mut under_way: FuturesUnordered<BoxFuture<'static, (SectionId, Ended)>> = FuturesUnordered::new();
+        let mut in_flight: FuturesUnordered<BoxFuture<'static, (SectionId, SendOutcome)>> = FuturesUnordered::new();
         loop {
             let stop = *stopping.borrow_and_update();
-            if stop && under_way.is_empty() {
+            if stop && in_flight.is_empty() {
                 return;
             }
             if !stop {
                 self.count().await;
                 self.mark_imported().await;
-                self.begin(&mut under_way).await;
+                self.start_writes(&mut in_flight).await;
             }
-            let wake = if self.more_to_mark { Instant::now() } else { Instant::now() + LOOK_PAUSE };
+            let wake = if self.more_to_mark { Instant::now() } else { Instant::now() + POLL_INTERVAL };
             tokio::select! {
-                Some((section, ended)) = under_way.next(), if !under_way.is_empty() => self.end(section, &ended),
+                Some((section, outcome)) = in_flight.next(), if !in_flight.is_empty() => self.end(section, outcome),
                 () = sleep_until(wake) => {}
                 changed = stopping.changed(), if !stop => {
-                    // The handle is gone: nobody can stop it any more, so it ends by itself.
+                    // The handle was dropped.
                     if changed.is_err() { return; }
                 }
             }
-            self.gauge.in_flight.store(under_way.len(), Ordering::Relaxed);
+            self.gauge.in_flight.store(in_flight.len(), Ordering::Relaxed);
         }
     }
 
-    /// Counts what waits, now and then.
+    /// Counts the entries that wait, every [`COUNT_INTERVAL`].
     async fn count(&mut self) {
         if Instant::now() < self.count_at {
             return;
         }
-        self.count_at = Instant::now() + COUNT_PAUSE;
+        self.count_at = Instant::now() + COUNT_INTERVAL;
         match self.deps.store.summary().await {
             Ok(summary) => self.gauge.put_summary(summary),
-            Err(error) => log::warn!("what waits for Plone cannot be counted: {error}"),
+            Err(error) => log::warn!("entries of the outbox cannot be counted: {error}"),
         }
     }
 
-    /// Marks some of what an import changed, if any is left. Registrations pass between one time and the next.
+    /// Marks a part of what an import changed. Registrations are committed between two parts.
     async fn mark_imported(&mut self) {
         let marked = self.deps.store.mark_imported(self.known_only, self.deps.clock.now()).await;
         self.more_to_mark = marked.unwrap_or_else(|error| {
-            log::warn!("what an import changed cannot be marked for Plone: {error}");
+            log::warn!("sections of an import cannot be marked for Plone: {error}");
             false
         });
     }
 
-    /// Begins writes, as many as there is room for.
-    async fn begin(&mut self, under_way: &mut FuturesUnordered<BoxFuture<'static, (SectionId, Ended)>>) {
+    /// Starts writes, as many as there is room for.
+    async fn start_writes(&mut self, in_flight: &mut FuturesUnordered<BoxFuture<'static, (SectionId, SendOutcome)>>) {
         let now = Instant::now();
         self.busy.retain(|_, until| until.is_none_or(|until| until > now));
-        // After failures one write at a time tries whether it works again.
-        let flight_max = if self.failures > 0 { 1 } else { self.flight_max };
-        let Some(room) = flight_max.checked_sub(under_way.len()).filter(|room| *room > 0) else { return };
-        if now < self.rest_until || (self.deps.held)() {
+        // After a failure one write at a time probes whether writes succeed again.
+        let in_flight_max = if self.failures > 0 { 1 } else { self.in_flight_max };
+        let Some(room) = in_flight_max.checked_sub(in_flight.len()).filter(|room| *room > 0) else { return };
+        if now < self.paused_until || (self.deps.is_import_applying)() {
             return;
         }
         let due = match self.due(room).await {
             Ok(due) => due,
             Err(error) => {
-                log::warn!("what is to be written to Plone cannot be read: {error}");
-                self.rest_until = Instant::now() + REST_MAX;
+                log::warn!("due entries of the outbox cannot be read: {error}");
+                self.paused_until = Instant::now() + REST_MAX;
                 return;
             }
         };
-        if (self.deps.held)() {
-            // What an import changed may be among it.
+        if (self.deps.is_import_applying)() {
+            // The entries may contain sections of an import that started meanwhile.
             return;
         }
         for entry in due {
             let (sender, section) = (self.sender.clone(), entry.section.clone());
             self.busy.insert(section.clone(), None);
-            under_way.push(Box::pin(async move { (section, sender.send(entry).await) }));
+            in_flight.push(Box::pin(async move { (section, sender.send(entry).await) }));
         }
-        self.gauge.in_flight.store(under_way.len(), Ordering::Relaxed);
+        self.gauge.in_flight.store(in_flight.len(), Ordering::Relaxed);
     }
 
     async fn due(&self, room: usize) -> Result<Vec<OutboxEntry>, StoreError> {
         let busy: Vec<SectionId> = self.busy.keys().cloned().collect();
-        let new_ones = self.deps.items_known.load(Ordering::Acquire);
+        let with_new = self.deps.items_known.load(Ordering::Acquire);
         let room = u32::try_from(room).unwrap_or(u32::MAX);
-        self.deps.store.due(self.deps.clock.now(), busy, room, new_ones).await
+        self.deps.store.due(self.deps.clock.now(), busy, room, with_new).await
     }
 
-    fn end(&mut self, section: SectionId, ended: &Ended) {
-        if *ended == Ended::Nothing {
+    fn end(&mut self, section: SectionId, outcome: SendOutcome) {
+        if outcome == SendOutcome::Nothing {
             self.busy.remove(&section);
             return;
         }
         self.busy.insert(section, Some(Instant::now() + SECTION_PAUSE));
-        match ended {
-            Ended::Nothing => {}
-            Ended::Written | Ended::Refused => (self.failures, self.rest_until) = (0, Instant::now()),
-            Ended::Failed => {
+        match outcome {
+            SendOutcome::Nothing => {}
+            SendOutcome::Written | SendOutcome::Refused => (self.failures, self.paused_until) = (0, Instant::now()),
+            SendOutcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
-                self.rest_until = Instant::now() + backoff(REST_MIN, REST_MAX, self.failures);
+                self.paused_until = Instant::now() + backoff(REST_MIN, REST_MAX, self.failures);
             }
         }
     }

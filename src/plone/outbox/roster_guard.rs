@@ -1,9 +1,10 @@
-//! Students' names go to Plone only where neither a visitor nor a plain member can read them there. That is tried, by
-//! asking Plone as both: a visitor at each start and regularly, a member whenever one has just signed in.
+//! Roster guard: students' names are written to Plone only where neither a visitor nor a plain member can read them.
+//! The guard finds that out by reading Plone as both: as a visitor at each start and regularly, and as a member
+//! whenever one has just signed in.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -18,133 +19,137 @@ use crate::store::accounts::AuditEntry;
 use crate::store::outbox::PloneItem;
 
 use crate::plone::outbox::deps::{OutboxDeps, OutboxOptions};
+use crate::plone::outbox::desired_state::Names;
 use crate::plone::outbox::status::{OutboxGauge, RosterState};
-use crate::plone::outbox::wanted::Names;
 
-/// The name of the note that keeps what was found.
+/// Name of the note with the findings.
 const NOTE: &str = "roster_guard";
-/// Sections that are tried as each viewer: the type decides, and single items may have rights of their own.
+/// Sections that are read as each viewer: the type decides who can read a field, but single items may have other
+/// rights.
 const SAMPLE_LEN: usize = 3;
-/// Sections that are marked in one go, so that registrations pass between.
+/// Sections that are marked in one commit, so that registrations are committed in between.
 const MARK_CHUNK: usize = 200;
 
-/// What is kept of a check.
+/// Findings that outlive the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
-    /// Which field of which type of which site.
+struct StoredFindings {
+    /// Identifies the field, its type and its site.
     field: String,
-    /// The member who was tried last; none yet.
+    /// The member as whom the field was read last; none yet.
     member: Option<String>,
-    /// Whether that member could read it.
+    /// True when that member could read it.
     member_can_read: bool,
-    /// Whether names that should be in Plone may not be there, since they were withheld.
-    behind: bool,
+    /// True when names may be missing in Plone because they were withheld.
+    #[serde(rename = "behind")]
+    needs_backfill: bool,
 }
 
+/// What is known about the readers of rosters.
 #[derive(Default)]
-struct Found {
-    /// Whether a visitor can read it; none before it was tried in this run.
+struct Findings {
+    /// True when a visitor can read them; none before that was checked in this run.
     visitor_can_read: Option<bool>,
-    /// Whether the last try as a member had no answer: what was found earlier may not be so any more.
+    /// True when the last check as a member had no answer, so that an earlier finding may be outdated.
     is_in_doubt: bool,
-    kept: Kept,
+    stored: StoredFindings,
 }
 
-impl Found {
+impl Findings {
     fn state(&self) -> RosterState {
-        match (self.visitor_can_read, &self.kept.member) {
+        match (self.visitor_can_read, &self.stored.member) {
             (Some(true), _) => RosterState::Readable("visitor".to_owned()),
-            (_, Some(member)) if self.kept.member_can_read => RosterState::Readable(member.clone()),
+            (_, Some(member)) if self.stored.member_can_read => RosterState::Readable(member.clone()),
             (Some(false), Some(_)) if !self.is_in_doubt => RosterState::Protected,
             _ => RosterState::Unchecked,
         }
     }
 }
 
-/// Knows who can read rosters in Plone.
+/// Finds out who can read rosters in Plone. See the [module](self).
 pub(super) struct RosterGuard {
     deps: OutboxDeps,
     options: OutboxOptions,
     gauge: Arc<OutboxGauge>,
-    found: Mutex<Found>,
+    findings: Mutex<Findings>,
 }
 
 impl RosterGuard {
-    /// One that knows what was found before, in this run or an earlier one: what is added to it is kept beside it.
-    pub(super) async fn recalled(
+    /// Loads the findings of earlier runs.
+    pub(super) async fn load(
         deps: &OutboxDeps,
         options: &OutboxOptions,
         gauge: &Arc<OutboxGauge>,
     ) -> Result<Arc<Self>, StoreError> {
         let note = deps.store.note(NOTE).await?;
-        let kept: Option<Kept> = note.and_then(|note| serde_json::from_str(&note).ok());
+        let stored: Option<StoredFindings> = note.and_then(|note| serde_json::from_str(&note).ok());
         let field = options.roster_field.clone();
-        // Another site, type or field: nothing is known, and whatever is there was not written by this check.
-        let fresh = Kept { field: field.clone(), behind: true, ..Kept::default() };
-        let kept = kept.filter(|kept| kept.field == field).unwrap_or(fresh);
-        let found = Mutex::new(Found { kept, ..Found::default() });
-        Ok(Arc::new(Self { deps: deps.clone(), options: options.clone(), gauge: gauge.clone(), found }))
+        // Nothing is known about another site, type or field, and its names were not written under this guard.
+        let fresh = StoredFindings { field: field.clone(), needs_backfill: true, ..StoredFindings::default() };
+        let stored = stored.filter(|stored| stored.field == field).unwrap_or(fresh);
+        let findings = Mutex::new(Findings { stored, ..Findings::default() });
+        Ok(Arc::new(Self { deps: deps.clone(), options: options.clone(), gauge: gauge.clone(), findings }))
     }
 
-    fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock()
+    fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock()
     }
 
-    /// What is known now.
+    /// Returns the present state.
     pub(super) fn state(&self) -> RosterState {
         self.gauge.roster()
     }
 
-    /// Hears that a section was written, or needed not to be, with this said of its names: those that were withheld are
-    /// made up for when they may be written.
-    pub(super) async fn withheld(&self, names: Names) {
+    /// Records whether names were withheld from a section that was written or needed no write, so that they can be
+    /// backfilled.
+    pub(super) async fn note_names(&self, names: Names) {
         if names == Names::Written {
             return;
         }
         {
-            let mut found = self.found();
-            if found.kept.behind {
+            let mut findings = self.findings();
+            if findings.stored.needs_backfill {
                 return;
             }
-            found.kept.behind = true;
+            findings.stored.needs_backfill = true;
         }
-        if let Err(error) = self.keep().await {
-            log::warn!("that names were withheld from Plone cannot be kept: {error}");
+        if let Err(error) = self.save().await {
+            log::warn!("that names were withheld from Plone cannot be stored: {error}");
         }
     }
 
-    /// Looks, at once and again and again, until the hub ends.
+    /// Checks at once and regularly until the outbox is stopped.
     pub(super) async fn run(
         self: Arc<Self>,
-        mut members: watch::Receiver<PlainMember>,
+        mut plain_member: watch::Receiver<PlainMember>,
         mut stopping: watch::Receiver<bool>,
     ) {
         loop {
-            let member = members.borrow_and_update().clone();
-            if let Err(error) = self.look(member).await {
+            let member = plain_member.borrow_and_update().clone();
+            if let Err(error) = self.check(member).await {
                 log::info!("who can read rosters in Plone is not known: {error}");
             }
-            // Who signs in is waited for once; later, the newest of them is asked for at each look.
-            let waits = self.found().kept.member.is_none();
+            // The first member who signs in is checked at once; later ones at the next regular check.
+            let awaits_member = self.findings().stored.member.is_none();
             tokio::select! {
-                () = sleep(self.options.check) => {}
-                Ok(()) = members.changed(), if waits => {}
+                () = sleep(self.options.check_every) => {}
+                Ok(()) = plain_member.changed(), if awaits_member => {}
                 _ = stopping.changed() => return,
             }
         }
     }
 
-    async fn keep(&self) -> Result<(), StoreError> {
-        let kept = serde_json::to_string(&self.found().kept).unwrap_or_default();
-        self.deps.store.put_note(NOTE, kept).await
+    async fn save(&self) -> Result<(), StoreError> {
+        // Text and flags always have a JSON.
+        let stored = serde_json::to_string(&self.findings().stored).unwrap_or_default();
+        self.deps.store.put_note(NOTE, stored).await
     }
 
-    /// Asks as a visitor and, where there is one, as a member; then does what follows from it. Where there is no answer,
-    /// it is not known any more who can read: names are kept back until the next look has one.
-    async fn look(&self, member: PlainMember) -> Result<(), BridgeError> {
+    /// Checks as a visitor and, if there is one, as a member, and applies the findings. Without an answer it is not
+    /// known any more who can read rosters, and names are withheld until a later check has one.
+    async fn check(&self, member: PlainMember) -> Result<(), BridgeError> {
         let visitor = self.can_read(&Viewer::Visitor).await;
         {
-            let known = &mut self.found().visitor_can_read;
+            let known = &mut self.findings().visitor_can_read;
             match &visitor {
                 Ok(Some(can_read)) => *known = Some(*can_read),
                 Ok(None) => {}
@@ -152,24 +157,24 @@ impl RosterGuard {
                 Err(_) => {}
             }
         }
-        let tried = match member {
-            Some((user, token)) if visitor.is_ok() => self.try_as(&user, token).await,
+        let checked = match member {
+            Some((user, token)) if visitor.is_ok() => self.check_as_member(&user, token).await,
             _ => visitor.map(drop).map_err(BridgeError::from),
         };
-        self.follow().await?;
-        tried
+        self.apply().await?;
+        checked
     }
 
-    async fn try_as(&self, user: &UserName, token: Arc<SecretString>) -> Result<(), BridgeError> {
+    async fn check_as_member(&self, user: &UserName, token: Arc<SecretString>) -> Result<(), BridgeError> {
         match self.can_read(&Viewer::Member(token)).await {
             Ok(Some(can_read)) => {
-                self.found().is_in_doubt = false;
+                self.findings().is_in_doubt = false;
                 Ok(self.put_member(user, can_read).await?)
             }
-            // A token that Plone does not know any more says nothing; the next sign-in does.
+            // An ended token is no finding; the next sign-in brings another.
             Ok(None) | Err(PloneError::Unauthenticated) => Ok(()),
             Err(error) => {
-                self.found().is_in_doubt = true;
+                self.findings().is_in_doubt = true;
                 Err(error.into())
             }
         }
@@ -177,27 +182,28 @@ impl RosterGuard {
 
     async fn put_member(&self, user: &UserName, can_read: bool) -> Result<(), StoreError> {
         {
-            let kept = &mut self.found().kept;
-            if kept.member.as_deref() == Some(user.as_str()) && kept.member_can_read == can_read {
+            let stored = &mut self.findings().stored;
+            if stored.member.as_deref() == Some(user.as_str()) && stored.member_can_read == can_read {
                 return Ok(());
             }
-            kept.member = Some(user.to_string());
-            kept.member_can_read = can_read;
+            stored.member = Some(user.to_string());
+            stored.member_can_read = can_read;
         }
-        self.keep().await
+        self.save().await
     }
 
-    /// Whether `viewer` can read the roster of sections, of some that they see; none when there is no roster to be read.
+    /// Returns true when `viewer` can read the roster of a section in a sample; none when no section has a roster
+    /// field.
     async fn can_read(&self, viewer: &Viewer) -> Result<Option<bool>, PloneError> {
         let plone = &self.deps.plone;
-        let mut seen = plone.search(viewer.clone(), ContentKind::Section, None, 0).await?.items;
-        if seen.is_empty() {
-            // Who sees no section cannot read of any; tried all the same.
-            seen = plone.search(Viewer::Hub, ContentKind::Section, None, 0).await?.items;
+        let mut sections = plone.search(viewer.clone(), ContentKind::Section, None, 0).await?.items;
+        if sections.is_empty() {
+            // A viewer who finds no section may still know the address of one.
+            sections = plone.search(Viewer::Hub, ContentKind::Section, None, 0).await?.items;
         }
-        let step = (seen.len() / SAMPLE_LEN).max(1);
+        let step = (sections.len() / SAMPLE_LEN).max(1);
         let mut has_field = false;
-        for hit in seen.iter().step_by(step).take(SAMPLE_LEN) {
+        for hit in sections.iter().step_by(step).take(SAMPLE_LEN) {
             if !plone.can_read(Viewer::Hub, &hit.path, SectionField::Roster).await? {
                 continue;
             }
@@ -209,51 +215,51 @@ impl RosterGuard {
         Ok(has_field.then_some(false))
     }
 
-    /// Does what follows from what was found.
-    async fn follow(&self) -> Result<(), BridgeError> {
-        let (state, behind) = {
-            let found = self.found();
-            (found.state(), found.kept.behind)
+    /// Publishes the state and marks the sections whose names must be written or removed.
+    async fn apply(&self) -> Result<(), BridgeError> {
+        let (state, needs_backfill) = {
+            let findings = self.findings();
+            (findings.state(), findings.stored.needs_backfill)
         };
         let before = self.gauge.put_roster(state.clone());
         match &state {
-            RosterState::Protected if behind || matches!(before, RosterState::Readable(_)) => {
-                // First that it is made up for, then everything that it takes: what is withheld meanwhile counts anew.
-                self.found().kept.behind = false;
+            RosterState::Protected if needs_backfill || matches!(before, RosterState::Readable(_)) => {
+                // Reset before the sections are marked: names that are withheld meanwhile set it again.
+                self.findings().stored.needs_backfill = false;
                 let marked = self.mark(|_| true).await;
                 if marked.is_err() {
-                    self.found().kept.behind = true;
+                    self.findings().stored.needs_backfill = true;
                 }
-                self.keep().await?;
+                self.save().await?;
                 log::info!("rosters in Plone are protected: names are written ({} sections)", marked?);
             }
             RosterState::Readable(by) if before != state => {
                 let marked = self.mark(has_names).await?;
-                self.tell(by, marked);
+                self.report(by, marked);
             }
-            _ => {}
+            RosterState::Unchecked | RosterState::Protected | RosterState::Readable(_) => {}
         }
         Ok(())
     }
 
-    /// Marks the sections whose item has a roster and is one of `which`.
+    /// Marks the sections whose item has a roster field and satisfies `which`. Returns their number.
     async fn mark(&self, which: fn(&PloneItem) -> bool) -> Result<usize, StoreError> {
         let items = self.deps.store.items().await?;
-        let with_roster = |item: &PloneItem| !item.deleted && item.fields.contains_key(&SectionField::Roster);
+        let has_roster = |item: &PloneItem| !item.deleted && item.fields.contains_key(&SectionField::Roster);
         let sections: Vec<SectionId> =
-            items.into_iter().filter(|item| with_roster(item) && which(item)).map(|item| item.section).collect();
+            items.into_iter().filter(|item| has_roster(item) && which(item)).map(|item| item.section).collect();
         for chunk in sections.chunks(MARK_CHUNK) {
             self.deps.store.mark(chunk.to_vec(), self.deps.clock.now()).await?;
         }
         Ok(sections.len())
     }
 
-    /// Tells admins that names are kept back, and from how many sections they are taken away.
-    fn tell(&self, by: &str, sections: usize) {
-        let who = if by == "visitor" { "every visitor".to_owned() } else { format!("a plain member ({by})") };
+    /// Logs and audits that names are withheld and removed from `sections` sections.
+    fn report(&self, by: &str, sections: usize) {
+        let reader = if by == "visitor" { "every visitor".to_owned() } else { format!("a plain member ({by})") };
         let detail = format!(
-            "The field of the roster can be read by {who} in Plone: only counts are written, and names are taken away \
-             from {sections} sections. Protect the field with a read permission, such as Modify portal content."
+            "The roster field can be read by {reader} in Plone: only counts are written, and names are removed from \
+             {sections} sections. Protect the field with a read permission, such as Modify portal content."
         );
         log::error!("{detail}");
         self.deps.audit.append(AuditEntry {
@@ -270,7 +276,7 @@ impl RosterGuard {
     }
 }
 
-/// Whether Plone has names of this item, or may have.
+/// Returns true when Plone has names of this item, or may have.
 fn has_names(item: &PloneItem) -> bool {
     match item.fields.get(&SectionField::Roster) {
         Some(FieldValue::Lines(lines)) => !lines.is_empty(),

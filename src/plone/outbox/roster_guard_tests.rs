@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use super::super::sending::{Ended, Sender};
-use super::super::wanted::Definition;
+use super::super::desired_state::DefinitionScope;
+use super::super::sending::{SendOutcome, Sender};
 use super::*;
 use crate::clock::Clock;
 use crate::demo;
@@ -20,15 +20,15 @@ use crate::identity::Audit;
 use crate::plone::port::{
     Catalogue, Directory, Hit, HitPage, NewsItem, PloneFuture, PlonePerson, PloneSection, Writer,
 };
+use crate::registration::execution::BatchExecutor;
 use crate::store::outbox::{OutboxEntry, OutboxStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::terms::{TermBatch, TermStore};
 
 const NOW: &str = "2026-05-04T12:00:00Z";
 
-struct Standing(Timestamp);
+struct FixedClock(Timestamp);
 
-impl Clock for Standing {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
     }
@@ -36,67 +36,67 @@ impl Clock for Standing {
 
 /// A Plone with one section.
 #[derive(Clone, Default)]
-struct Fake(Arc<Inside>);
+struct FakePlone(Arc<FakeState>);
 
-/// Who can read its roster, what is written to it, and what it fails at.
-struct Inside {
+/// Who can read the roster, what is written, and which error writes return.
+struct FakeState {
     member_can_read: Mutex<Result<bool, PloneError>>,
     visitor_can_read: Mutex<Result<bool, PloneError>>,
     refuses: Mutex<Option<PloneError>>,
-    /// Writes that may end.
-    lets_end: Semaphore,
+    /// Permits for writes to end.
+    write_permits: Semaphore,
     begun: AtomicU32,
     written: Mutex<Vec<Fields>>,
 }
 
-impl Default for Inside {
+impl Default for FakeState {
     fn default() -> Self {
         Self {
             member_can_read: Mutex::new(Ok(false)),
             visitor_can_read: Mutex::new(Ok(false)),
             refuses: Mutex::default(),
-            lets_end: Semaphore::new(1_000),
+            write_permits: Semaphore::new(1_000),
             begun: AtomicU32::new(0),
             written: Mutex::default(),
         }
     }
 }
 
-fn never<T: Send + 'static>() -> PloneFuture<T> {
-    futures_util::future::ready(Err(PloneError::Failed("nobody asks for this here".to_owned()))).boxed()
+fn unused<T: Send + 'static>() -> PloneFuture<T> {
+    futures_util::future::ready(Err(PloneError::Failed("not used by these tests".to_owned()))).boxed()
 }
 
-impl Directory for Fake {
+impl Directory for FakePlone {
     fn login(&self, _: &UserName, _: &SecretString) -> PloneFuture<SecretString> {
-        never()
+        unused()
     }
     fn person(&self, _: &UserName) -> PloneFuture<Option<PlonePerson>> {
-        never()
+        unused()
     }
 }
 
-impl Catalogue for Fake {
+impl Catalogue for FakePlone {
     fn search(&self, _: Viewer, _: ContentKind, _: Option<Timestamp>, _: u32) -> PloneFuture<HitPage> {
         let hit = Hit { uid: "u".to_owned(), path: "/courses/x".to_owned(), modified: NOW.parse().unwrap() };
         futures_util::future::ready(Ok(HitPage { items: vec![hit], unreadable: 0, total: 1 })).boxed()
     }
     fn section(&self, _: &str) -> PloneFuture<PloneSection> {
-        never()
+        unused()
     }
     fn event(&self, _: &str) -> PloneFuture<Event> {
-        never()
+        unused()
     }
     fn news(&self, _: Viewer, _: &str) -> PloneFuture<NewsItem> {
-        never()
+        unused()
     }
 }
 
-impl Writer for Fake {
+impl Writer for FakePlone {
     fn write_section(&self, _: &str, fields: &Fields) -> PloneFuture<()> {
         let (fake, fields) = (self.0.clone(), fields.clone());
         async move {
             fake.begun.fetch_add(1, Ordering::SeqCst);
-            fake.lets_end.acquire().await.unwrap().forget();
+            fake.write_permits.acquire().await.unwrap().forget();
             if let Some(error) = fake.refuses.lock().clone() {
                 return Err(error);
             }
@@ -106,24 +106,24 @@ impl Writer for Fake {
         .boxed()
     }
     fn create_section(&self, _: &str, _: &Fields) -> PloneFuture<PloneSection> {
-        never()
+        unused()
     }
     fn can_read(&self, viewer: Viewer, _: &str, _: SectionField) -> PloneFuture<bool> {
-        let answer = match viewer {
+        let outcome = match viewer {
             Viewer::Hub => Ok(true),
             Viewer::Visitor => self.0.visitor_can_read.lock().clone(),
             Viewer::Member(_) => self.0.member_can_read.lock().clone(),
         };
-        futures_util::future::ready(answer).boxed()
+        futures_util::future::ready(outcome).boxed()
     }
 }
 
-struct Stage {
-    plone: Fake,
+struct Setup {
+    plone: FakePlone,
     store: SqliteStore,
     guard: Arc<RosterGuard>,
     sender: Arc<Sender>,
-    /// Two sections that have an item in Plone, the first with somebody in it.
+    /// Two sections that have an item in Plone, the first with one student.
     sections: [SectionId; 2],
     _folder: tempfile::TempDir,
 }
@@ -143,20 +143,22 @@ fn failed() -> PloneError {
     PloneError::Failed("503 KeyError".to_owned())
 }
 
-impl Stage {
-    async fn set() -> Self {
+impl Setup {
+    async fn new() -> Self {
         let now: Timestamp = NOW.parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: true };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: true };
         let store = SqliteStore::open(options).unwrap();
         demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         let term = TermId::parse("202609").unwrap();
-        let mut loaded = store.load(&term).await.unwrap().sections;
+        let executor = BatchExecutor::new(Arc::new(store.clone()), Credits(0));
+        let (state, loaded) = executor.load(&term).await.unwrap();
+        let mut loaded = loaded.sections;
         loaded.sort_by_key(|section| std::cmp::Reverse(section.state.open()));
         let sections = [0, 1].map(|at| loaded[at].state.section.id.clone());
         let student = UserName::parse("ana").unwrap();
         let register = Command::Register { student, crn: sections[0].crn.clone(), waitlist: false };
-        store.run(TermBatch { term, commands: vec![register], now }).await.unwrap();
+        executor.run(state, vec![register], now).await.unwrap();
         let item = |section: &SectionId| PloneItem {
             section: section.clone(),
             uid: section.to_string(),
@@ -170,147 +172,151 @@ impl Stage {
         };
         store.put_items(sections.iter().map(item).collect()).await.unwrap();
 
-        let plone = Fake::default();
+        let plone = FakePlone::default();
         let deps = OutboxDeps {
             store: Arc::new(store.clone()),
             plone: Arc::new(plone.clone()),
-            clock: Arc::new(Standing(now)),
+            clock: Arc::new(FixedClock(now)),
             audit: Audit::start(Arc::new(store.clone())),
             items_known: Arc::new(AtomicBool::new(true)),
-            held: Arc::new(|| false),
+            is_import_applying: Arc::new(|| false),
         };
-        let (check, roster_field) = (Duration::from_secs(30), "roster".to_owned());
-        let options = OutboxOptions { write_schedules: false, pool_size: 8, check, roster_field };
+        let (check_every, roster_field) = (Duration::from_secs(30), "roster".to_owned());
+        let options = OutboxOptions { write_schedules: false, pool_size: 8, check_every, roster_field };
         let gauge = Arc::new(OutboxGauge::default());
-        let guard = RosterGuard::recalled(&deps, &options, &gauge).await.unwrap();
-        let sender = Arc::new(Sender::new(deps, Definition::StaffsOnly, gauge, guard.clone()));
+        let guard = RosterGuard::load(&deps, &options, &gauge).await.unwrap();
+        let sender = Arc::new(Sender::new(deps, DefinitionScope::StaffChanges, gauge, guard.clone()));
         Self { plone, store, guard, sender, sections, _folder: folder }
     }
 
-    /// The guard of the hub's next run.
+    /// Loads the guard as the next run of the hub does.
     async fn next_run(&self) -> Arc<RosterGuard> {
         let gauge = Arc::new(OutboxGauge::default());
-        RosterGuard::recalled(&self.guard.deps, &self.guard.options, &gauge).await.unwrap()
+        RosterGuard::load(&self.guard.deps, &self.guard.options, &gauge).await.unwrap()
     }
 
-    /// What waits for the section with this place, whenever it is due.
+    /// Returns the entry of the section with this index, due or not.
     async fn entry(&self, at: usize) -> Option<OutboxEntry> {
         let late = "2100-01-01T00:00:00Z".parse().unwrap();
         let due = self.store.due(late, Vec::new(), 10, false).await.unwrap();
         due.into_iter().find(|entry| entry.section == self.sections[at])
     }
 
-    async fn send(&self, at: usize) -> Ended {
-        self.sender.send(self.entry(at).await.expect("something waits for it")).await
+    async fn send(&self, at: usize) -> SendOutcome {
+        self.sender.send(self.entry(at).await.expect("an entry of the section")).await
     }
 
-    /// The length of the roster that was written last.
+    /// Returns the length of the roster that was written last.
     fn last_roster(&self) -> Option<usize> {
         self.plone.0.written.lock().last().and_then(lines)
     }
 
-    fn member_is_told(&self, answer: Result<bool, PloneError>) {
-        *self.plone.0.member_can_read.lock() = answer;
+    fn set_member(&self, can_read: Result<bool, PloneError>) {
+        *self.plone.0.member_can_read.lock() = can_read;
     }
 }
 
 #[tokio::test]
-async fn without_an_answer_no_names_are_written_and_it_is_asked_again() {
-    let stage = Stage::set().await;
+async fn without_an_answer_names_are_withheld_until_the_next_check() {
+    let setup = Setup::new().await;
     let errors = [PloneError::Busy, PloneError::Unavailable("late".to_owned()), failed(), PloneError::Forbidden];
     for error in errors {
-        stage.member_is_told(Ok(false));
-        stage.guard.look(member()).await.unwrap();
-        assert_eq!(stage.guard.state(), RosterState::Protected);
-        for who in [&stage.plone.0.member_can_read, &stage.plone.0.visitor_can_read] {
-            *who.lock() = Err(error.clone());
-            assert!(stage.guard.look(member()).await.is_err());
-            assert_eq!(stage.guard.state(), RosterState::Unchecked, "{error}");
-            *who.lock() = Ok(false);
-            // The next look has an answer.
-            stage.guard.look(member()).await.unwrap();
-            assert_eq!(stage.guard.state(), RosterState::Protected);
+        setup.set_member(Ok(false));
+        setup.guard.check(member()).await.unwrap();
+        assert_eq!(setup.guard.state(), RosterState::Protected);
+        for reader in [&setup.plone.0.member_can_read, &setup.plone.0.visitor_can_read] {
+            *reader.lock() = Err(error.clone());
+            assert!(setup.guard.check(member()).await.is_err());
+            assert_eq!(setup.guard.state(), RosterState::Unchecked, "{error}");
+            *reader.lock() = Ok(false);
+            // The next check has an answer.
+            setup.guard.check(member()).await.unwrap();
+            assert_eq!(setup.guard.state(), RosterState::Protected);
         }
     }
-    stage.member_is_told(Err(failed()));
-    assert!(stage.guard.look(member()).await.is_err());
-    assert_eq!(stage.send(0).await, Ended::Written);
-    assert_eq!(stage.last_roster(), None, "the counts alone");
-    stage.member_is_told(Ok(false));
-    stage.guard.look(member()).await.unwrap();
-    assert_eq!(stage.send(0).await, Ended::Written);
-    assert_eq!(stage.last_roster(), Some(1), "what was kept back is made up for");
+    setup.set_member(Err(failed()));
+    assert!(setup.guard.check(member()).await.is_err());
+    assert_eq!(setup.send(0).await, SendOutcome::Written);
+    assert_eq!(setup.last_roster(), None, "counts only");
+    setup.set_member(Ok(false));
+    setup.guard.check(member()).await.unwrap();
+    assert_eq!(setup.send(0).await, SendOutcome::Written);
+    assert_eq!(setup.last_roster(), Some(1), "withheld names are backfilled");
 }
 
 #[tokio::test]
-async fn what_somebody_could_read_stays_taken_away_while_there_is_no_answer() {
-    let stage = Stage::set().await;
-    stage.member_is_told(Ok(true));
-    stage.guard.look(member()).await.unwrap();
-    stage.member_is_told(Err(failed()));
-    assert!(stage.guard.look(member()).await.is_err());
-    assert_eq!(stage.guard.state(), RosterState::Readable("student1".to_owned()));
+async fn names_that_could_be_read_stay_removed_without_an_answer() {
+    let setup = Setup::new().await;
+    setup.set_member(Ok(true));
+    setup.guard.check(member()).await.unwrap();
+    setup.set_member(Err(failed()));
+    assert!(setup.guard.check(member()).await.is_err());
+    assert_eq!(setup.guard.state(), RosterState::Readable("student1".to_owned()));
 }
 
 #[tokio::test]
-async fn names_on_their_way_while_it_is_found_that_all_can_read_them_are_taken_back() {
-    let stage = Stage::set().await;
-    stage.guard.look(member()).await.unwrap();
-    stage.plone.0.lets_end.forget_permits(1_000);
-    let entry = stage.entry(0).await.unwrap();
-    let sender = stage.sender.clone();
+async fn names_in_flight_are_removed_when_a_reader_is_found_meanwhile() {
+    let setup = Setup::new().await;
+    setup.guard.check(member()).await.unwrap();
+    setup.plone.0.write_permits.forget_permits(1_000);
+    let entry = setup.entry(0).await.unwrap();
+    let sender = setup.sender.clone();
     let sending = tokio::spawn(async move { sender.send(entry).await });
-    while stage.plone.0.begun.load(Ordering::SeqCst) == 0 {
+    while setup.plone.0.begun.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    *stage.plone.0.visitor_can_read.lock() = Ok(true);
-    stage.guard.look(member()).await.unwrap();
-    assert_eq!(stage.guard.state(), RosterState::Readable("visitor".to_owned()));
-    stage.plone.0.lets_end.add_permits(2);
-    assert_eq!(sending.await.unwrap(), Ended::Written);
-    assert_eq!(stage.last_roster(), Some(1), "they were on their way");
-    assert_eq!(stage.send(0).await, Ended::Written);
-    assert_eq!(stage.last_roster(), Some(0), "and are taken back");
-    assert!(stage.entry(0).await.is_none());
+    *setup.plone.0.visitor_can_read.lock() = Ok(true);
+    setup.guard.check(member()).await.unwrap();
+    assert_eq!(setup.guard.state(), RosterState::Readable("visitor".to_owned()));
+    setup.plone.0.write_permits.add_permits(2);
+    assert_eq!(sending.await.unwrap(), SendOutcome::Written);
+    assert_eq!(setup.last_roster(), Some(1), "they were in flight");
+    assert_eq!(setup.send(0).await, SendOutcome::Written);
+    assert_eq!(setup.last_roster(), Some(0), "and are removed again");
+    assert!(setup.entry(0).await.is_none());
 }
 
 #[tokio::test]
-async fn a_section_at_which_plone_always_fails_is_put_aside_once_others_are_taken() {
-    let stage = Stage::set().await;
-    let fails = |error| *stage.plone.0.refuses.lock() = error;
-    let summary = async || stage.store.summary().await.unwrap();
+async fn a_section_at_which_plone_always_fails_is_put_aside_once_others_succeed() {
+    let setup = Setup::new().await;
+    let fails = |error| *setup.plone.0.refuses.lock() = error;
+    let summary = async || setup.store.summary().await.unwrap();
     fails(Some(failed()));
     for _ in 0..20 {
-        assert_eq!(stage.send(0).await, Ended::Failed, "Plone takes nothing at all: it is not this section's fault");
+        assert_eq!(
+            setup.send(0).await,
+            SendOutcome::Failed,
+            "Plone accepts nothing at all: the section is not the cause"
+        );
     }
     fails(None);
-    assert_eq!(stage.send(1).await, Ended::Written);
+    assert_eq!(setup.send(1).await, SendOutcome::Written);
     fails(Some(PloneError::Occupied("it is being edited".to_owned())));
-    assert_eq!(stage.send(0).await, Ended::Failed, "somebody edits it, and it will be free again");
+    assert_eq!(setup.send(0).await, SendOutcome::Failed, "a lock passes");
     fails(Some(PloneError::Unavailable("no connection".to_owned())));
-    assert_eq!(stage.send(0).await, Ended::Failed);
+    assert_eq!(setup.send(0).await, SendOutcome::Failed);
     fails(Some(failed()));
-    assert_eq!(stage.send(0).await, Ended::Refused);
+    assert_eq!(setup.send(0).await, SendOutcome::Refused);
     assert_eq!(summary().await.aside_total, 1);
     assert_eq!(summary().await.aside[0].reason, failed().to_string());
 
-    // Sent again by an admin, it has as many tries as at first.
-    assert_eq!(stage.store.resend(None, NOW.parse().unwrap()).await.unwrap(), 1);
-    assert_eq!(stage.send(0).await, Ended::Failed);
+    // Resent by an admin, it has as many retries as at first.
+    assert_eq!(setup.store.resend(None, NOW.parse().unwrap()).await.unwrap(), 1);
+    assert_eq!(setup.send(0).await, SendOutcome::Failed);
     fails(None);
-    assert_eq!(stage.send(0).await, Ended::Written);
+    assert_eq!(setup.send(0).await, SendOutcome::Written);
     assert_eq!(summary().await.aside_total, 0);
 }
 
 #[tokio::test]
-async fn what_a_member_could_read_is_known_after_a_start_that_sends_before_it_looks() {
-    let stage = Stage::set().await;
-    stage.guard.look(member()).await.unwrap();
-    let next = stage.next_run().await;
+async fn findings_about_members_survive_a_restart_that_writes_first() {
+    let setup = Setup::new().await;
+    setup.guard.check(member()).await.unwrap();
+    let next = setup.next_run().await;
     assert_eq!(next.state(), RosterState::Unchecked);
-    next.withheld(Names::Withheld).await;
-    let next = stage.next_run().await;
-    next.look(None).await.unwrap();
-    assert_eq!(next.state(), RosterState::Protected, "nobody need sign in once more");
-    assert!(stage.entry(1).await.is_some(), "what was withheld is made up for");
+    next.note_names(Names::Withheld).await;
+    let next = setup.next_run().await;
+    next.check(None).await.unwrap();
+    assert_eq!(next.state(), RosterState::Protected, "no further sign-in is needed");
+    assert!(setup.entry(1).await.is_some(), "withheld names are backfilled");
 }

@@ -1,36 +1,34 @@
-//! How the outbox stands, for admins and for metrics.
+//! State of the outbox, for admins and metrics.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::store::outbox::{AsideEntry, OutboxSummary};
 
-use crate::plone::outbox::wanted::Names;
+use crate::plone::outbox::desired_state::Names;
 
-/// Who can read the field of the roster in Plone.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Who can read the roster field in Plone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RosterState {
-    /// Not known yet: a visitor or a plain member has not been tried. Counts only.
+    /// Not known: it was not checked as a visitor and as a plain member yet. Only counts are written.
     #[default]
     Unchecked,
-    /// Neither a visitor nor a plain member: names are written.
+    /// Neither visitors nor plain members can. Names are written.
     Protected,
-    /// Somebody who should not: counts only. `visitor`, or a member's name.
+    /// A viewer can who must not: `visitor`, or the name of a plain member. Only counts are written.
     Readable(String),
 }
 
 impl RosterState {
-    /// The state's one name.
+    /// Returns the name of the state: `unchecked`, `protected` or `readable`.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Unchecked => "unchecked",
-            Self::Protected => "protected",
-            Self::Readable(_) => "readable",
-        }
+    pub fn as_str(&self) -> &'static str {
+        self.into()
     }
 
-    /// What becomes of names in it.
+    /// Returns what happens to names in this state.
     #[must_use]
     pub const fn names(&self) -> Names {
         match self {
@@ -41,30 +39,30 @@ impl RosterState {
     }
 }
 
-/// How the outbox stands.
+/// State of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PloneOutboxStatus {
     /// Sections whose newest state is not in Plone yet.
     pub depth: u64,
-    /// When the oldest change of these was made.
+    /// When the oldest of these changes was committed.
     pub oldest_at: Option<jiff::Timestamp>,
-    /// Sections that Plone refused for good.
+    /// Sections that Plone refused and that are not retried.
     pub aside_total: u64,
-    /// The newest of them.
+    /// The newest of these.
     pub aside: Vec<AsideEntry>,
-    /// Writes that are under way.
+    /// Writes in flight.
     pub in_flight: usize,
-    /// Writes that Plone took, since the start.
+    /// Successful writes since the start.
     pub sent_total: u64,
-    /// Sections that were made in Plone, since the start.
+    /// Sections created in Plone since the start.
     pub created_total: u64,
-    /// Writes that did not work, since the start.
+    /// Failed writes since the start.
     pub failed_total: u64,
     /// Who can read rosters.
     pub roster: RosterState,
 }
 
-/// What the outbox counts while it works.
+/// Counters of the running outbox.
 #[derive(Debug, Default)]
 pub(super) struct OutboxGauge {
     pub(super) in_flight: AtomicUsize,
@@ -84,7 +82,7 @@ impl OutboxGauge {
         self.roster.lock().clone()
     }
 
-    /// Puts the state, and answers what it was.
+    /// Replaces the state and returns the previous one.
     pub(super) fn put_roster(&self, state: RosterState) -> RosterState {
         std::mem::replace(&mut *self.roster.lock(), state)
     }

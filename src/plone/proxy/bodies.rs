@@ -1,4 +1,5 @@
-//! Bodies that pass through the proxy: streamed in bounded pieces, and error bodies only when they reveal nothing internal.
+//! Bodies that pass through the proxy: streamed in bounded pieces, and error bodies only when they reveal nothing
+//! internal.
 
 use std::io;
 

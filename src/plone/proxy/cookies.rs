@@ -12,8 +12,8 @@ const PLONES: [&str; 8] =
 /// Prefix of the cookies that sign a user in to Plone itself.
 const SIGN_IN: &str = "__ac";
 
-/// Returns true when a cookie of this name passes. At Plone's own origin add-ons may set any name, but hosts that differ
-/// in their port only share their cookies, so the hub's cookie is excluded there, too.
+/// Returns true when a cookie of this name passes. At Plone's own origin add-ons may set any name, but hosts that
+/// differ in their port only share their cookies, so the hub's cookie is excluded there, too.
 fn passes(name: &str, mount: Mount, is_member: bool) -> bool {
     name != SESSION_COOKIE
         && (mount == Mount::OwnOrigin || PLONES.contains(&name))

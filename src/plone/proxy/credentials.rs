@@ -91,8 +91,8 @@ fn is_media_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, subkind)| is_token(kind) && is_token(subkind))
 }
 
-/// Returns true when a cookie carries no password and hides no other cookie. Plone reads `__ac` in two forms: as a ticket
-/// that it has signed, and as `NAME:PASSWORD`.
+/// Returns true when a cookie carries no password and hides no other cookie. Plone reads `__ac` in two forms: as a
+/// ticket that it has signed, and as `NAME:PASSWORD`.
 pub(super) fn is_safe_cookie(name: &str, value: &str) -> bool {
     let plain = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
     !plain.contains(['"', ',']) && (name != CREDENTIALS || is_ticket(plain))

@@ -1,5 +1,5 @@
-//! Header fields that pass through the proxy (RFC 9110, 7.6). Fields of one connection are removed, fields that say where
-//! a request comes from are written by the hub, and fields of a response must not take effect outside of Plone.
+//! Header fields that pass through the proxy (RFC 9110, 7.6). Fields of one connection are removed, fields that say
+//! where a request comes from are written by the hub, and fields of a response must not take effect outside of Plone.
 
 use std::net::IpAddr;
 
@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::plone::proxy::cookies;
 use crate::plone::proxy::path::Mount;
 
-/// Fields of one connection, whether or not `Connection` names them (RFC 9110, 7.6.1), and fields of framing, which each
-/// side writes itself.
+/// Fields of one connection, whether or not `Connection` names them (RFC 9110, 7.6.1), and fields of framing, which
+/// each side writes itself.
 const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "keep-alive",
@@ -24,8 +24,8 @@ const HOP_BY_HOP: [&str; 11] = [
     "content-length",
     "expect",
 ];
-/// Fields of a request that are not forwarded: the hub writes them itself, they are meant for the hub, or they would make
-/// Plone handle another request than the one that the hub checked.
+/// Fields of a request that are not forwarded: the hub writes them itself, they are meant for the hub, or they would
+/// make Plone handle another request than the one that the hub checked.
 const NOT_TO_PLONE: [&str; 14] = [
     "host",
     "content-type",
@@ -63,7 +63,8 @@ const NOT_TO_CLIENTS: [&str; 17] = [
     "content-security-policy-report-only",
     "x-content-type-options",
 ];
-/// Further fields of a response that are not forwarded below the hub's own origin, where a page of Plone sets no policy.
+/// Further fields of a response that are not forwarded below the hub's own origin, where a page of Plone sets no
+/// policy.
 const NOT_UNDER_THE_HUB: [&str; 3] = ["content-security-policy", "refresh", "sourcemap"];
 
 /// The hub's entry in `Via` (RFC 9110, 7.6.3).

@@ -89,8 +89,8 @@ pub struct Accepted {
 }
 
 impl PloneProxy {
-    /// Creates a proxy in front of `client`, for a hub with this `[server] public_url` that is bound to `port`, and this
-    /// `[plone] proxy_url`.
+    /// Creates a proxy in front of `client`, for a hub with this `[server] public_url` that is bound to `port`, and
+    /// this `[plone] proxy_url`.
     ///
     /// # Errors
     /// When an address is not an origin, or both are the same.
@@ -160,8 +160,8 @@ impl PloneProxy {
         Ok(self.accepted(req, within, &headers, sender.caller.is_none(), is_personal))
     }
 
-    /// Accepts a request to Plone's own origin, where nothing of the hub applies and the request counts for the address of
-    /// its sender. [`check_framing`] comes first.
+    /// Accepts a request to Plone's own origin, where nothing of the hub applies and the request counts for the address
+    /// of its sender. [`check_framing`] comes first.
     ///
     /// # Errors
     /// Why the request is not forwarded.
@@ -233,8 +233,8 @@ impl PloneProxy {
         self.aliases.iter().find(|alias| alias.is_host(host)).unwrap_or(&self.hub)
     }
 
-    /// Returns the request target on Plone's host, as Zope's virtual host monster reads it: the origin at which browsers
-    /// see the site, the path of the site, and the path within it.
+    /// Returns the request target on Plone's host, as Zope's virtual host monster reads it: the origin at which
+    /// browsers see the site, the path of the site, and the path within it.
     fn target(&self, mount: Mount, origin: &PublicOrigin, within: &str, query: Option<&str>) -> String {
         let PublicOrigin { scheme, host, port } = origin;
         let site = self.client.site_path();
@@ -272,8 +272,8 @@ fn page_origin(headers: &HeaderMap, own: &PublicOrigin) -> PageOrigin {
     }
 }
 
-/// Refuses a request whose framing two servers could read in two ways (RFC 9112, 6.3 and 11.2), and one that is meant for
-/// a proxy of another kind.
+/// Refuses a request whose framing two servers could read in two ways (RFC 9112, 6.3 and 11.2), and one that is meant
+/// for a proxy of another kind.
 ///
 /// # Errors
 /// Why the request is not forwarded.

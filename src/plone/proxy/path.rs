@@ -1,8 +1,8 @@
 //! Paths of Plone that may be requested through the proxy.
 //!
-//! Zope decodes a path once, resolves `..` and `//` in it, reads some segments as instructions, and finds by acquisition
-//! what lies above the site. A path that could leave the site, or that the hub and Plone could read differently, is
-//! refused here, in the form in which it arrived.
+//! Zope decodes a path once, resolves `..` and `//` in it, reads some segments as instructions, and finds by
+//! acquisition what lies above the site. A path that could leave the site, or that the hub and Plone could read
+//! differently, is refused here, in the form in which it arrived.
 
 use crate::plone::proxy::credentials;
 use crate::plone::proxy::error::ProxyError;
@@ -24,8 +24,8 @@ pub(super) enum Mount {
     OwnOrigin,
 }
 
-/// Checks the path and the query of a request. Returns the path within the site as it arrived: empty, or starting with a
-/// slash.
+/// Checks the path and the query of a request. Returns the path within the site as it arrived: empty, or starting with
+/// a slash.
 pub(super) fn checked<'p>(path: &'p str, query: Option<&str>, mount: Mount) -> Result<&'p str, ProxyError> {
     let within = match mount {
         Mount::OwnOrigin => path,

@@ -1,5 +1,5 @@
-//! The comparison of three: what Plone has now, what it had when it was last pulled or written, and what the hub has.
-//! It is by value and by field, so that doing it twice is doing it once.
+//! Three-way comparison of a section: what Plone has now, what it had when it was last pulled or written, and what the
+//! hub has. It compares fields by value, so it is idempotent.
 
 use std::sync::Arc;
 
@@ -8,44 +8,44 @@ use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::section::{Section, SectionState};
 use crate::plone::format::section::{take_field, to_fields};
 
-/// What a comparison comes to.
+/// Result of a comparison.
 #[derive(Debug)]
 pub(super) struct Compared {
-    /// What the hub takes over; none: nothing.
+    /// Change that the hub takes over; none when there is none.
     pub(super) edit: Option<SectionEdit>,
-    /// Whether Plone has something otherwise that is the hub's to say.
+    /// True when Plone differs in a field that belongs to the hub, so that the section must be written again.
     pub(super) to_write: bool,
 }
 
-/// Compares a section that the hub has. `now` is what Plone has in the hub's own form, `read` the same as a section,
-/// `last` what was last pulled or written.
+/// Compares a section that the hub has. `now` is what Plone has, in the hub's own form, `read` the same as a section,
+/// and `last` what was last pulled or written.
 ///
-/// A field was changed in Plone only when it differs from `last`. It is not taken while the hub has something else than
-/// `last`, too: that is on its way to Plone. What was never pulled or written is Plone's to say: of a college that had
-/// its Plone before it had the hub, Plone knows better.
+/// A field changed in Plone only when it differs from `last`. It is not taken over while the hub differs from `last`,
+/// too, since that change is on its way to Plone. Plone decides fields that were never pulled or written: a college had
+/// its Plone before it had the hub.
 pub(super) fn compare(now: &Fields, read: &Section, last: Option<&Fields>, hub: &SectionState) -> Compared {
     let ours = to_fields(&hub.section);
-    let mut wanted = (*hub.section).clone();
-    // A visitor of Plone sees it.
-    wanted.withdrawn = false;
+    let mut desired = (*hub.section).clone();
+    // Visitors of Plone see it.
+    desired.withdrawn = false;
     let mut to_write = false;
     for (field, here) in &ours {
         let Some(there) = now.get(field).filter(|there| *there != here) else { continue };
         let was = last.and_then(|last| last.get(field));
         if was != Some(there) && was.is_none_or(|was| was == here) {
-            take_field(&mut wanted, *field, read);
+            take_field(&mut desired, *field, read);
         } else {
             to_write = true;
         }
     }
-    to_write |= is_the_hubs_and_other(now, last, hub);
+    to_write |= has_other_counts(now, last, hub);
     let edit =
-        (wanted != *hub.section).then(|| SectionEdit { seen: Some(hub.section.clone()), wanted: Arc::new(wanted) });
+        (desired != *hub.section).then(|| SectionEdit { seen: Some(hub.section.clone()), wanted: Arc::new(desired) });
     Compared { edit, to_write }
 }
 
-/// Whether what only the hub writes is otherwise than it was last written, and than it should be.
-fn is_the_hubs_and_other(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> bool {
+/// Returns true when a field that only the hub writes differs from what was last written, and from what it should be.
+fn has_other_counts(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> bool {
     let was = |field| last.and_then(|last| last.get(&field));
     let number = |field, should_be: u32| {
         now.get(&field).is_some_and(|there| {
@@ -75,7 +75,7 @@ mod tests {
         FieldValue::Text(text.to_owned())
     }
 
-    /// An item of Plone with 30 seats, and what a test changes in it.
+    /// An item of Plone with 30 seats and these changes.
     fn item(changes: &[(SectionField, FieldValue)]) -> Fields {
         let mut fields = Fields::from([
             (SectionField::Title, text("Calculus")),
@@ -97,7 +97,7 @@ mod tests {
         SectionState::new(Arc::new(section))
     }
 
-    /// What is taken over, in words, and whether anything is to be written.
+    /// Returns the names of the fields that are taken over, and whether the section must be written.
     fn compared(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> (String, bool) {
         let compared = compare(now, &read(now).unwrap(), last, hub);
         let taken = compared.edit.map_or_else(String::new, |edit| {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_taken_only_when_plone_changed_it_and_the_hub_did_not() {
+    fn a_field_is_taken_over_only_when_it_changed_in_plone_alone() {
         use SectionField::{Capacity, Instructor, Title};
         let seats = |seats| (Capacity, FieldValue::Number(seats));
         let last = item(&[]);
@@ -132,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_pulled_or_written_is_plones_to_say() {
+    fn plone_decides_what_was_never_pulled_or_written() {
         let here = hub(&[(SectionField::Capacity, FieldValue::Number(50))]);
         assert_eq!(compared(&item(&[]), None, &here), ("capacity".to_owned(), false));
     }
 
     #[test]
-    fn what_the_type_does_not_have_is_left_alone() {
+    fn fields_that_the_type_lacks_are_ignored() {
         let (mut now, mut last) = (item(&[]), item(&[]));
         now.remove(&SectionField::Capacity);
         last.remove(&SectionField::Capacity);
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawn_section_that_plone_shows_again_comes_back() {
+    fn a_withdrawn_section_returns_when_plone_shows_it_again() {
         let mut here = hub(&[]);
         Arc::make_mut(&mut here.section).withdrawn = true;
         assert_eq!(compared(&item(&[]), Some(&item(&[])), &here), ("shown".to_owned(), false));
     }
 
     #[test]
-    fn what_is_the_hubs_and_was_changed_by_hand_is_written_again() {
+    fn manual_changes_of_counts_and_rosters_are_overwritten() {
         use SectionField::{Roster, SeatsTaken};
         let lines = |lines: &[&str]| FieldValue::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
         let mut here = hub(&[]);

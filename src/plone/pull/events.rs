@@ -1,5 +1,5 @@
-//! Events of Plone become the hub's one-off events. What is known of them is a note in the store: which there are, and
-//! how new each is. It is written before events are put and after they are removed, so that whatever is there is known.
+//! Pull of Plone's events into the hub's one-off events. A note in the store lists the known events and when each was
+//! modified. It is written before events are stored and after they are removed, so that every stored event is known.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use crate::plone::port::{ContentKind, Hit};
 
 use crate::plone::pull::listing::Listing;
 use crate::plone::pull::reading::read_all;
-use crate::plone::pull::status::Found;
+use crate::plone::pull::status::PullFindings;
 use crate::plone::pull::{PullDeps, PullError};
 
-/// The name of the note.
+/// Name of the note.
 const NOTE: &str = "pull_events";
-/// Events that are read before they are put.
+/// Events that are read before they are stored.
 const CHUNK_LEN: usize = 100;
 
-/// UIDs, with the second in which each was last modified; none while it is being put.
-type Noted = BTreeMap<String, Option<i64>>;
+/// UIDs with the second in which each event was last modified; none while it is being stored.
+type KnownEvents = BTreeMap<String, Option<i64>>;
 
-/// What is known of events from one pull to the next.
+/// State of the pull of events.
 pub(super) struct Events {
     listing: Listing,
 }
 
-/// The hub's id of an event of Plone.
+/// Returns the hub's id of an event of Plone.
 fn id_of(uid: &str) -> String {
     format!("plone-{uid}")
 }
@@ -40,31 +40,36 @@ impl Events {
         Self { listing: Listing::new(ContentKind::Event, every) }
     }
 
-    /// Pulls what changed.
-    pub(super) async fn pull(&mut self, deps: &PullDeps, whole: bool, found: &mut Found) -> Result<(), PullError> {
+    /// Pulls what changed; with `whole`, lists everything.
+    pub(super) async fn pull(
+        &mut self,
+        deps: &PullDeps,
+        whole: bool,
+        found: &mut PullFindings,
+    ) -> Result<(), PullError> {
         let note = deps.items.note(NOTE).await?;
-        // A note that cannot be read is as good as none: everything is read again.
-        let mut noted: Noted = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
+        // Without a readable note everything is read again.
+        let mut noted: KnownEvents = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
         let is_whole = self.listing.refresh(&deps.plone, whole, found).await?;
-        // One on which Plone failed is not noted, and so is read again: nobody can tell a fault that stays from one
-        // that passes.
+        // An event at which Plone failed is not noted, so it is read again: a lasting fault cannot be told apart from
+        // one that passes.
         let mut to_read = self.listing.hits();
         to_read.retain(|hit| self.listing.is_fresh(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
         for chunk in to_read.chunks(CHUNK_LEN) {
-            self.take(chunk, &mut noted, deps, found).await?;
+            self.store(chunk, &mut noted, deps, found).await?;
         }
         if is_whole {
-            self.remove_what_is_gone(&mut noted, deps, found).await?;
+            self.remove_missing(&mut noted, deps, found).await?;
         }
         Ok(())
     }
 
-    async fn take(
+    async fn store(
         &mut self,
         hits: &[Hit],
-        noted: &mut Noted,
+        noted: &mut KnownEvents,
         deps: &PullDeps,
-        found: &mut Found,
+        found: &mut PullFindings,
     ) -> Result<(), PullError> {
         let read = read_all(hits, |hit| deps.plone.event(&hit.path), found).await?;
         if read.is_empty() {
@@ -84,11 +89,11 @@ impl Events {
         put_note(noted, deps).await
     }
 
-    async fn remove_what_is_gone(
+    async fn remove_missing(
         &self,
-        noted: &mut Noted,
+        noted: &mut KnownEvents,
         deps: &PullDeps,
-        found: &mut Found,
+        found: &mut PullFindings,
     ) -> Result<(), PullError> {
         let gone: Vec<String> = noted.keys().filter(|uid| !self.listing.shows(uid)).cloned().collect();
         if gone.is_empty() {
@@ -101,8 +106,8 @@ impl Events {
     }
 }
 
-async fn put_note(noted: &Noted, deps: &PullDeps) -> Result<(), PullError> {
-    // A map of text and numbers has a JSON.
+async fn put_note(noted: &KnownEvents, deps: &PullDeps) -> Result<(), PullError> {
+    // A map of text and numbers always has a JSON.
     let note = serde_json::to_string(noted).unwrap_or_default();
     Ok(deps.items.put_note(NOTE, note).await?)
 }

@@ -1,8 +1,8 @@
-//! What visitors of Plone see of one kind of content, followed at little cost: what was modified, how many there are in
-//! all, and everything as soon as that number is not the one that follows from what is known.
+//! Listing of what visitors of Plone see of one kind of content. A cheap look asks for what was modified and for the
+//! total, and everything is listed when that total does not match.
 //!
-//! A workflow transition does not change when an item was modified, and an item that was deleted leaves no trace. So a
-//! number that fits is no proof, and catalogues are listed whole each time, unless that keeps Plone busy for too long
+//! A workflow transition does not change when an item was modified, and a deleted item leaves no trace, so a matching
+//! total proves nothing. Catalogues are therefore listed whole at each pull, unless that occupies Plone for too long
 //! (0.65 ms for each item: 2.3 s for 3,465).
 
 use std::collections::HashMap;
@@ -15,50 +15,51 @@ use jiff::{SignedDuration, Timestamp};
 use crate::plone::port::{ContentKind, Hit, HitPage, Plone, Viewer};
 
 use crate::plone::pull::PullError;
-use crate::plone::pull::status::Found;
+use crate::plone::pull::status::PullFindings;
 
-/// Items that every pull lists whole, at a sixth of a second of Plone's time.
+/// Largest catalogue that every pull lists whole, at a sixth of a second of Plone's time.
 const WHOLE_EACH_PULL: usize = 250;
-/// Listing larger catalogues whole may take this part of the time; where it takes longer, it is done in every second,
-/// third… pull only.
+/// Fraction of the time that listing a larger catalogue may take. When it takes longer, only every second, third… pull
+/// lists it whole.
 const WHOLE_SHARE: f64 = 0.1;
-/// Items of one kind at most, for the sake of memory.
+/// Most items of one kind, a bound on memory.
 pub(super) const ITEMS_MAX: usize = 100_000;
-/// What was modified is asked for from this long before the newest that is known: a change becomes visible when its
-/// transaction ends, not at the time that it bears.
+/// Overlap of two looks: what was modified is requested from this long before the newest known modification, since a
+/// change becomes visible when its transaction ends and has an earlier time.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
-/// A list that changes while it is read is read again this often.
-const TRIES: usize = 3;
-/// Plone's times are in seconds: after this long, another change bears another time.
+/// Attempts to read a list that changes while it is read.
+const ATTEMPTS: usize = 3;
+/// Plone's times are in seconds: after this long, another change has another time.
 const SECOND_IS_OVER: Duration = Duration::from_secs(2);
 
-/// One kind of content, as visitors see it.
+/// The listing of one kind of content.
 pub(super) struct Listing {
     kind: ContentKind,
-    /// The time between two pulls.
+    /// Time between two pulls.
     every: Duration,
     visible: HashMap<String, Hit>,
-    /// Entries that could not be read when everything was last listed.
+    /// Broken entries of the index when everything was last listed.
     unreadable: usize,
-    /// Pulls until everything is listed, whatever the numbers say.
+    /// Pulls until everything is listed, whether or not the total matches.
     whole_in: usize,
-    /// Items whose newest modification was read within the second that it bears: they are read once more.
+    /// Items that were read in the second of their last modification, with the time of that read: they are read once
+    /// more.
     fresh: HashMap<String, (Timestamp, Instant)>,
 }
 
 impl Listing {
-    /// Nothing is known yet: the first look lists everything.
+    /// Creates an empty listing; the first refresh lists everything.
     pub(super) fn new(kind: ContentKind, every: Duration) -> Self {
         Self { kind, every, visible: HashMap::new(), unreadable: 0, whole_in: 0, fresh: HashMap::new() }
     }
 
-    /// Looks at Plone; with `whole` at everything. True when everything was listed and could be read: only then what is
-    /// not visible is not there.
+    /// Refreshes the listing; with `whole`, lists everything. Returns true when everything was listed and was readable:
+    /// only then an item that is missing is not visible.
     pub(super) async fn refresh(
         &mut self,
         plone: &Arc<dyn Plone>,
         whole: bool,
-        found: &mut Found,
+        found: &mut PullFindings,
     ) -> Result<bool, PullError> {
         if whole || self.whole_in == 0 || !self.follow(plone).await? {
             let began = Instant::now();
@@ -67,29 +68,29 @@ impl Listing {
             self.visible = all.by_uid();
             self.whole_in = pulls_without(self.visible.len(), began.elapsed(), self.every);
             self.fresh.retain(|uid, _| self.visible.contains_key(uid));
-            self.tell_unreadable(found);
+            self.report_unreadable(found);
             return Ok(self.unreadable == 0);
         }
         self.whole_in -= 1;
-        self.tell_unreadable(found);
+        self.report_unreadable(found);
         Ok(false)
     }
 
-    fn tell_unreadable(&self, found: &mut Found) {
+    fn report_unreadable(&self, found: &mut PullFindings) {
         if self.unreadable > 0 {
             let reason = format!("{} entries have no UID, address or time: rebuild the index", self.unreadable);
             found.problem("/portal_catalog", reason);
         }
     }
 
-    /// Takes in what was modified; false when there are not as many items then as there should be.
+    /// Adds what was modified. Returns false when the total does not match then.
     async fn follow(&mut self, plone: &Arc<dyn Plone>) -> Result<bool, PullError> {
         let newest = self.newest().and_then(|newest| newest.checked_sub(OVERLAP).ok());
         let Some(since) = newest else { return Ok(false) };
         for hit in pages(plone, &Viewer::Visitor, self.kind, Some(since)).await?.hits {
             self.visible.insert(hit.uid.clone(), hit);
         }
-        // The last page is enough to learn how many there are.
+        // The last page is enough to learn the total.
         let known = self.visible.len();
         let last = u32::try_from(known.saturating_sub(1)).unwrap_or(u32::MAX);
         let page = plone.search(Viewer::Visitor, self.kind, None, last).await?;
@@ -100,7 +101,7 @@ impl Listing {
         self.visible.values().map(|hit| hit.modified).max()
     }
 
-    /// What visitors see, in order of path.
+    /// Returns what visitors see, in order of path.
     pub(super) fn hits(&self) -> Vec<Hit> {
         let mut hits: Vec<Hit> = self.visible.values().cloned().collect();
         hits.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -111,24 +112,24 @@ impl Listing {
         self.visible.len()
     }
 
-    /// Whether visitors see the item of this UID.
+    /// Returns true when visitors see the item of this UID.
     pub(super) fn shows(&self, uid: &str) -> bool {
         self.visible.contains_key(uid)
     }
 
-    /// Where visitors see the item of this UID, if they do.
+    /// Returns the path of the item of this UID, if visitors see it.
     pub(super) fn path(&self, uid: &str) -> Option<&str> {
         self.visible.get(uid).map(|hit| hit.path.as_str())
     }
 
-    /// Whether an item that was read in this state may have changed within the same second.
+    /// Returns true when an item in this state may have changed after it was read, within the same second.
     pub(super) fn is_fresh(&self, hit: &Hit) -> bool {
         self.fresh.get(&hit.uid).is_some_and(|(modified, _)| *modified == hit.modified)
     }
 
-    /// Notes that an item was read now, after it had been listed in this state.
+    /// Records that an item was read now, after it was listed in this state.
     pub(super) fn was_read(&mut self, hit: &Hit) {
-        // When Plone's clock has reached a later second, nothing more happens in the one of this item.
+        // Once Plone's clock has reached a later second, no further change can have the time of this item.
         let is_over = self.newest().is_some_and(|newest| newest > hit.modified);
         match self.fresh.entry(hit.uid.clone()) {
             Entry::Occupied(known) if known.get().0 == hit.modified => {
@@ -147,22 +148,21 @@ impl Listing {
     }
 }
 
-/// How many pulls do without listing everything, after listing so many items took so long.
+/// Returns the number of pulls that do not list everything, after listing `items` took this long.
 fn pulls_without(items: usize, took: Duration, every: Duration) -> usize {
     if items <= WHOLE_EACH_PULL {
         return 0;
     }
-    // Whole pulls: a conversion that saturates, of a number that is never negative.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded, and never negative")]
     let pulls = (took.as_secs_f64() / (every.as_secs_f64().max(0.001) * WHOLE_SHARE)) as usize;
     pulls
 }
 
-/// What a search found on all its pages.
+/// Result of a search over all its pages.
 #[derive(Default)]
 pub(super) struct All {
     hits: Vec<Hit>,
-    /// What else was found.
+    /// Broken entries of the index.
     pub(super) unreadable: usize,
 }
 
@@ -176,20 +176,20 @@ impl All {
     }
 }
 
-/// Everything of a kind that `viewer` sees.
+/// Lists everything of a kind that `viewer` sees.
 pub(super) async fn everything(plone: &Arc<dyn Plone>, viewer: &Viewer, kind: ContentKind) -> Result<All, PullError> {
     pages(plone, viewer, kind, None).await
 }
 
-/// All pages of a search. An item that comes or goes meanwhile moves others from page to page: then it is read again, so
-/// that none is missed.
+/// Reads all pages of a search. An item that is added or removed meanwhile moves others from page to page; then all
+/// pages are read again, so that no item is missed.
 async fn pages(
     plone: &Arc<dyn Plone>,
     viewer: &Viewer,
     kind: ContentKind,
     since: Option<Timestamp>,
 ) -> Result<All, PullError> {
-    for _ in 0..TRIES {
+    for _ in 0..ATTEMPTS {
         let mut all = All::default();
         let total = loop {
             let start = u32::try_from(all.len()).map_err(|_| PullError::TooMany)?;
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_listed_each_time_unless_that_takes_too_much_of_plones_time() {
+    fn large_catalogues_are_listed_whole_less_often() {
         let half_a_minute = Duration::from_secs(30);
         for (items, took_ms, without) in
             [(250, 60_000, 0), (296, 200, 0), (3_465, 2_300, 0), (20_000, 13_000, 4), (100_000, 65_000, 21)]

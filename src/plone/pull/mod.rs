@@ -1,14 +1,15 @@
-//! The catalogue follows Plone: pulled on a timer and on demand, one pull at a time. What visitors of Plone see is what
-//! there is; what they do not see any more is withdrawn.
+//! The pull: reads Plone's catalogue into the hub, on a timer and on demand, one pull at a time. The hub shows what
+//! visitors of Plone see; a section that they do not see any more is withdrawn.
 //!
-//! - `listing`: what visitors see; `reading`: the items themselves
-//! - `sections`: sections; `compare`: what Plone has, had, and the hub has; `known`: which item is which section's
+//! - `listing`: what visitors see; `reading`: reads of single items
+//! - `sections`: applies sections; `compare`: three-way comparison of a section; `items`: which item belongs to which
+//!   section
 //! - `events`: one-off events
-//! - [`status`]: how it stands
+//! - [`status`]: state for admins and metrics
 
 mod compare;
 mod events;
-mod known;
+mod items;
 mod listing;
 mod reading;
 mod sections;
@@ -25,7 +26,7 @@ use crate::clock::Clock;
 use crate::plone::port::{Plone, PloneError};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
-use crate::registration::registrar::AskError;
+use crate::registration::registrar::SubmitError;
 use crate::store::StoreError;
 use crate::store::imports::ImportStore;
 use crate::store::outbox::OutboxStore;
@@ -33,198 +34,198 @@ use crate::store::outbox::OutboxStore;
 use events::Events;
 use listing::ITEMS_MAX;
 use sections::Sections;
-use status::{Board, Found, PullCounts, PullStatus};
+use status::{PullCounts, PullFindings, PullStatus, StatusBoard};
 
-/// What a pull works with.
+/// What the pull depends on.
 #[derive(Clone)]
 pub struct PullDeps {
-    /// The college's Plone.
+    /// Plone.
     pub plone: Arc<dyn Plone>,
-    /// What is known of Plone's items.
+    /// Items of Plone that are known.
     pub items: Arc<dyn OutboxStore>,
-    /// Where one-off events are kept.
+    /// One-off events.
     pub events: Arc<dyn ImportStore>,
-    /// Who decides.
+    /// Registrars.
     pub pool: Arc<RegistrarPool>,
-    /// What is committed.
+    /// Committed terms.
     pub model: Arc<ReadModel>,
-    /// What time it is.
+    /// Clock used for the times of pulls.
     pub clock: Arc<dyn Clock>,
-    /// Set once every section of Plone was pulled: before that nobody knows which are missing there.
+    /// Set once all of Plone's sections were pulled: before that it is not known which are missing there.
     pub items_known: Arc<AtomicBool>,
 }
 
-/// How is pulled.
+/// Settings of the pull.
 #[derive(Debug, Clone, Copy)]
 pub struct PullOptions {
-    /// From one pull to the next.
+    /// Time between two pulls.
     pub every: Duration,
-    /// Whether a term that a pull makes is open for registration at once: for demonstrations. Otherwise it is closed
-    /// until staff opens it.
+    /// True when a term that a pull creates is open for registration at once, for demonstrations. Otherwise it is
+    /// closed until staff open it.
     pub open_new_terms: bool,
 }
 
-/// Why a pull ended before its time. What it had applied by then stays.
+/// Why a pull ended early. What it applied by then stays.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PullError {
-    /// Plone did not do what it was asked.
+    /// A call to Plone failed.
     #[error(transparent)]
     Plone(#[from] PloneError),
     /// A list kept changing while it was read.
     #[error("Plone's list kept changing while it was read")]
     Restless,
-    /// There are more items than the hub takes.
+    /// There are more items than the hub accepts.
     #[error("Plone has more than {ITEMS_MAX} items of one kind")]
     TooMany,
-    /// The store did not keep it.
-    #[error("what was pulled cannot be kept: {0}")]
+    /// The store could not be read or written.
+    #[error("what was pulled cannot be stored: {0}")]
     Store(#[from] StoreError),
-    /// The registrar did not apply it.
+    /// A registrar did not apply a change.
     #[error("what was pulled cannot be applied: {0}")]
-    Registrar(#[from] AskError),
+    Registrar(#[from] SubmitError),
 }
 
-/// What is known from one pull to the next. It can be lost: then the next pull looks at everything again.
-struct Memory {
+/// State from one pull to the next. Without it a pull reads everything again.
+struct PullState {
     sections: Sections,
     events: Events,
 }
 
-impl Memory {
+impl PullState {
     fn new(options: PullOptions) -> Self {
         Self { sections: Sections::new(options.every), events: Events::new(options.every) }
     }
 }
 
-/// The catalogue's side of the bridge to Plone.
+/// Handle on the pull. Cheap to clone.
 #[derive(Clone)]
 pub struct Puller {
     actor: Addr<PullActor>,
-    board: Arc<Board>,
+    board: Arc<StatusBoard>,
 }
 
 impl Puller {
-    /// Starts pulling, on a thread of its own, at once and from then on.
+    /// Starts pulling on a thread of its own, at once and regularly.
     #[must_use]
     pub fn start(deps: PullDeps, options: PullOptions) -> Self {
-        let board = Arc::new(Board::default());
-        let for_actor = board.clone();
+        let board = Arc::new(StatusBoard::default());
+        let actor_board = board.clone();
         let actor = PullActor::start_in_arbiter(&Arbiter::new().handle(), move |_| PullActor {
             deps,
             options,
-            board: for_actor,
-            memory: Some(Memory::new(options)),
+            board: actor_board,
+            state: Some(PullState::new(options)),
             waiting: Vec::new(),
         });
         Self { actor, board }
     }
 
-    /// Pulls, looking at everything, and answers what that came to. Whoever asks while a pull is under way shares the
-    /// next one: the present one may have passed by what was changed a moment ago.
+    /// Pulls the whole catalogue and returns its counts. Calls during a pull share the next one, since the present one
+    /// may have passed what was changed just before the call.
     ///
     /// # Errors
-    /// Why the pull ended before its time.
+    /// Why the pull ended early.
     pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
-        // An actor that has ended with the hub answers nobody.
-        let ended = || PullError::Registrar(AskError::Overloaded);
+        // The actor has ended with the hub.
+        let ended = || PullError::Registrar(SubmitError::Overloaded);
         let done = self.actor.send(PullNow).await.map_err(|_| ended())?;
         done.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// How it stands.
+    /// Returns the state.
     #[must_use]
     pub fn status(&self) -> PullStatus {
-        self.board.look()
+        self.board.read()
     }
 }
 
-/// What whoever asked for a pull is told.
-type Outcome = Result<PullCounts, PullError>;
+/// Reply to a requested pull.
+type Reply = Result<PullCounts, PullError>;
 
-/// The actor.
+/// Actor that runs one pull at a time.
 struct PullActor {
     deps: PullDeps,
     options: PullOptions,
-    board: Arc<Board>,
-    /// None while a pull is under way.
-    memory: Option<Memory>,
-    /// Who waits for a pull that has not begun yet.
-    waiting: Vec<oneshot::Sender<Outcome>>,
+    board: Arc<StatusBoard>,
+    /// None while a pull runs.
+    state: Option<PullState>,
+    /// Callers that wait for a pull that has not started.
+    waiting: Vec<oneshot::Sender<Reply>>,
 }
 
 impl Actor for PullActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        self.begin(ctx);
-        ctx.run_interval(self.options.every, |act, ctx| act.begin(ctx));
+        self.start_pull(ctx);
+        ctx.run_interval(self.options.every, |act, ctx| act.start_pull(ctx));
     }
 }
 
 #[derive(Message)]
-#[rtype(result = "oneshot::Receiver<Outcome>")]
+#[rtype(result = "oneshot::Receiver<Reply>")]
 struct PullNow;
 
 impl Handler<PullNow> for PullActor {
     type Result = MessageResult<PullNow>;
 
     fn handle(&mut self, _: PullNow, ctx: &mut Context<Self>) -> MessageResult<PullNow> {
-        let (done, waits) = oneshot::channel();
-        self.waiting.push(done);
-        self.begin(ctx);
-        MessageResult(waits)
+        let (reply, outcome) = oneshot::channel();
+        self.waiting.push(reply);
+        self.start_pull(ctx);
+        MessageResult(outcome)
     }
 }
 
 impl PullActor {
-    /// Begins a pull, unless one is under way.
-    fn begin(&mut self, ctx: &mut Context<Self>) {
-        let Some(memory) = self.memory.take() else { return };
-        self.board.begins();
-        // Whoever asks wants to see everything, and not what is likely.
+    /// Starts a pull unless one runs.
+    fn start_pull(&mut self, ctx: &mut Context<Self>) {
+        let Some(state) = self.state.take() else { return };
+        self.board.started();
+        // A requested pull reads everything and relies on no shortcut.
         let whole = !self.waiting.is_empty();
         let waiting = std::mem::take(&mut self.waiting);
-        let pulling = pull(self.deps.clone(), self.options, memory, whole);
+        let pulling = pull(self.deps.clone(), self.options, state, whole);
         ctx.spawn(pulling.into_actor(self).map(move |ended, act, ctx| {
-            let outcome = ended.outcome.clone().map(|()| ended.found.counts);
+            let reply = ended.outcome.clone().map(|()| ended.found.counts);
             act.ended(ended);
-            waiting.into_iter().for_each(|waits| drop(waits.send(outcome.clone())));
+            waiting.into_iter().for_each(|caller| drop(caller.send(reply.clone())));
             if !act.waiting.is_empty() {
-                act.begin(ctx);
+                act.start_pull(ctx);
             }
         }));
     }
 
     fn ended(&mut self, ended: Ended) {
-        let (before, error) = (self.board.look().last_error, ended.outcome.err());
-        // An outage is told when it begins and when it is over, not each time in between.
+        let (before, error) = (self.board.read().last_error, ended.outcome.err());
+        // An outage is logged when it begins and when it ends, not at each pull in between.
         match &error {
             Some(error) if before.as_ref() != Some(error) => log::warn!("Plone's catalogue was not pulled: {error}"),
             None if before.is_some() => log::info!("Plone's catalogue is pulled again"),
             _ => {}
         }
         self.board.ended(self.deps.clock.now(), ended.took, ended.found, error);
-        self.memory = Some(ended.memory);
+        self.state = Some(ended.state);
     }
 }
 
 /// A pull that has ended.
 struct Ended {
-    memory: Memory,
-    found: Found,
+    state: PullState,
+    found: PullFindings,
     outcome: Result<(), PullError>,
     took: Duration,
 }
 
-async fn pull(deps: PullDeps, options: PullOptions, mut memory: Memory, whole: bool) -> Ended {
-    let begun = Instant::now();
-    let mut found = Found::default();
+async fn pull(deps: PullDeps, options: PullOptions, mut state: PullState, whole: bool) -> Ended {
+    let began = Instant::now();
+    let mut found = PullFindings::default();
     let outcome = async {
-        memory.sections.pull(&deps, options, whole, &mut found).await?;
-        // The first pull of sections looks at everything.
+        state.sections.pull(&deps, options, whole, &mut found).await?;
+        // The first pull reads all sections.
         deps.items_known.store(true, Ordering::Release);
-        memory.events.pull(&deps, whole, &mut found).await
+        state.events.pull(&deps, whole, &mut found).await
     };
     let outcome = outcome.await;
-    Ended { memory, found, outcome, took: begun.elapsed() }
+    Ended { state, found, outcome, took: began.elapsed() }
 }

@@ -1,4 +1,5 @@
-//! Reads items of Plone, a few at a time, and tells apart an item that is bad from a Plone that is not there.
+//! Reads of single items, a few at a time. A bad item is recorded and skipped; a Plone that is out of order ends the
+//! pull.
 
 use std::collections::HashMap;
 
@@ -8,20 +9,20 @@ use crate::plone::port::{Hit, PloneError, PloneFuture};
 
 use crate::plone::pull::PullError;
 use crate::plone::pull::listing::Listing;
-use crate::plone::pull::status::Found;
+use crate::plone::pull::status::PullFindings;
 
-/// Items that are read at once: half of Plone's pool of connections is left to people.
+/// Most reads in flight: half of the connections are left to users.
 const READS_AT_ONCE: usize = 4;
-/// Items on which Plone fails in one pull: after that many it is Plone that is broken, and not an item.
+/// Most items at which Plone may fail in one pull: past this, Plone is broken and not the items.
 const FAILURES_MAX: usize = 20;
 
-/// Sections that could not be taken in the state in which they were listed: they are not read again until that
+/// Items that could not be applied in the state in which they were listed. They are not read again until that state
 /// changes.
 #[derive(Default)]
 pub(super) struct Unreadable(HashMap<String, (Hit, String)>);
 
 impl Unreadable {
-    /// Why an item cannot be taken, if it is as it was then.
+    /// Returns why an item cannot be applied, while it is unchanged.
     pub(super) fn reason(&self, hit: &Hit) -> Option<&str> {
         self.0.get(&hit.uid).filter(|(known, _)| known == hit).map(|(_, reason)| reason.as_str())
     }
@@ -34,18 +35,21 @@ impl Unreadable {
         self.0.remove(&hit.uid);
     }
 
-    /// Forgets what visitors do not see any more.
+    /// Removes items that visitors do not see any more.
     pub(super) fn retain_listed(&mut self, listing: &Listing) {
         self.0.retain(|uid, _| listing.shows(uid));
     }
 }
 
-/// Reads items, in the order of the hits. What was deleted since it was listed is left out, and an item on which Plone
-/// fails is noted as a problem.
+/// Reads items in the order of their hits. An item that was deleted since it was listed is left out, and one at which
+/// Plone fails is recorded as a problem.
+///
+/// # Errors
+/// When Plone is out of order.
 pub(super) async fn read_all<T>(
     hits: &[Hit],
     read: impl Fn(&Hit) -> PloneFuture<T>,
-    found: &mut Found,
+    found: &mut PullFindings,
 ) -> Result<Vec<(Hit, T)>, PullError> {
     let mut all = stream::iter(hits).map(|hit| {
         let reading = read(hit);
@@ -58,7 +62,8 @@ pub(super) async fn read_all<T>(
         match item {
             Ok(item) => items.push((hit.clone(), item)),
             Err(PloneError::NotFound) => {}
-            // Of one item alone there may be no answer that can be read. Where Plone is away, the circuit opens soon.
+            // A single item may have no readable response. When Plone is down, the circuit opens soon and ends the
+            // pull.
             Err(
                 error @ (PloneError::Unavailable(_)
                 | PloneError::Failed(_)
@@ -92,20 +97,20 @@ mod tests {
         (0..count).map(hit).collect()
     }
 
-    /// Reads items, of which the first ones are answered so.
-    async fn read(count: usize, bad: usize, error: PloneError) -> (Result<usize, PullError>, Found) {
-        let mut found = Found::default();
+    /// Reads `count` items, the first `bad` of which fail with `error`.
+    async fn read(count: usize, bad: usize, error: PloneError) -> (Result<usize, PullError>, PullFindings) {
+        let mut found = PullFindings::default();
         let bad: Vec<String> = (0..bad).map(|number| format!("u{number}")).collect();
         let one = |hit: &Hit| -> PloneFuture<()> {
-            let answer = if bad.contains(&hit.uid) { Err(error.clone()) } else { Ok(()) };
-            futures_util::future::ready(answer).boxed()
+            let outcome = if bad.contains(&hit.uid) { Err(error.clone()) } else { Ok(()) };
+            futures_util::future::ready(outcome).boxed()
         };
         let read = read_all(&hits(count), one, &mut found).await.map(|items| items.len());
         (read, found)
     }
 
     #[tokio::test]
-    async fn an_item_that_cannot_be_read_is_skipped_counted_and_told() {
+    async fn an_unreadable_item_is_skipped_counted_and_reported() {
         let words = || "an answer that is no JSON".to_owned();
         for error in [PloneError::Unavailable(words()), PloneError::Failed(words()), PloneError::Forbidden] {
             let (read, found) = read(30, 1, error.clone()).await;
@@ -119,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plone_that_is_away_or_broken_ends_the_pull() {
+    async fn a_plone_that_is_out_of_order_ends_the_pull() {
         for error in [PloneError::Open, PloneError::Busy, PloneError::Unauthenticated] {
             assert!(read(30, 1, error).await.0.is_err());
         }

@@ -1,45 +1,46 @@
-//! How pulling stands: for admins, and for whoever measures.
+//! State of the pull, for admins and metrics.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::fields::SectionField;
 
 use crate::plone::pull::PullError;
 
-/// Problems that are listed; all are counted.
+/// Most problems that are listed; all are counted.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// What one pull, or all of them, came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+/// Counts of one pull, or of all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct PullCounts {
     /// Sections that visitors of Plone see.
     pub sections: u64,
-    /// Items that were read, those of sections and of events.
+    /// Items of sections and events that were read.
     pub read: u64,
-    /// Sections that are new in the hub.
+    /// Sections created in the hub.
     pub created: u64,
-    /// Sections of which the hub took something over.
+    /// Sections that changed in the hub.
     pub updated: u64,
-    /// Sections that were so already.
+    /// Sections without a change.
     pub unchanged: u64,
-    /// Sections that visitors of Plone do not see any more.
+    /// Sections withdrawn because visitors of Plone do not see them any more.
     pub withdrawn: u64,
-    /// Items that could not be taken.
+    /// Items that could not be read or applied.
     pub skipped: u64,
-    /// Sections of which Plone has something that is the hub's to say: they are written again.
+    /// Sections that are written to Plone again, since a field that belongs to the hub differs there.
     pub rewritten: u64,
-    /// Events that are new or differ.
+    /// Events created or changed.
     pub events_changed: u64,
-    /// Events that are gone.
+    /// Events removed.
     pub events_removed: u64,
 }
 
 impl PullCounts {
-    /// What happened, by name.
+    /// Returns the counts that add up over pulls, by name.
     #[must_use]
     pub const fn happened(&self) -> [(&'static str, u64); 7] {
         [
@@ -53,16 +54,10 @@ impl PullCounts {
         ]
     }
 
-    /// How things are, by name.
+    /// Returns the counts that describe the state after a pull, by name.
     #[must_use]
     pub const fn states(&self) -> [(&'static str, u64); 3] {
         [("sections", self.sections), ("unchanged", self.unchanged), ("skipped", self.skipped)]
-    }
-
-    /// All of it, by name.
-    #[must_use]
-    pub fn by_name(&self) -> Vec<(&'static str, u64)> {
-        self.states().into_iter().chain(self.happened()).collect()
     }
 
     fn add(&mut self, other: &Self) {
@@ -73,68 +68,67 @@ impl PullCounts {
         self.rewritten += other.rewritten;
         self.events_changed += other.events_changed;
         self.events_removed += other.events_removed;
-        // These are states, not happenings.
+        // States do not add up.
         (self.sections, self.unchanged, self.skipped) = (other.sections, other.unchanged, other.skipped);
     }
 }
 
-/// An item that could not be taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An item that could not be read or applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PullProblem {
-    /// Its path in Plone, from the site's root.
+    /// Path in Plone, from the site's root.
     pub path: String,
-    /// Why, in words for whoever edits it.
+    /// Why, in words for the editor of the item.
     pub reason: String,
 }
 
-/// How pulling stands.
+/// State of the pull.
 #[derive(Debug, Clone, Default)]
 pub struct PullStatus {
-    /// Whether one is under way.
+    /// True while a pull runs.
     pub running: bool,
-    /// When the last one that ended well ended.
+    /// When the last complete pull ended.
     pub last_ok_at: Option<Timestamp>,
-    /// Why the last one did not end well; none when it did.
+    /// Why the last pull ended early; none when it was complete.
     pub last_error: Option<PullError>,
-    /// When the last one ended, well or not.
+    /// When the last pull ended, complete or not.
     pub ended_at: Option<Timestamp>,
-    /// How long it took, in milliseconds.
+    /// Duration of the last pull, in milliseconds.
     pub duration_ms: Option<u64>,
-    /// What it came to, as far as it got.
+    /// Counts of the last pull, as far as it got.
     pub last: PullCounts,
-    /// What all of them came to since the hub started.
+    /// Counts of all pulls since the hub started.
     pub total: PullCounts,
-    /// How many there were.
+    /// Number of pulls since the hub started.
     pub pulls: u64,
-    /// How many of them did not end well.
+    /// Number of pulls that ended early.
     pub failed: u64,
-    /// Items that could not be taken: the first [`PROBLEMS_MAX`].
+    /// The first [`PROBLEMS_MAX`] problems of the last complete pull.
     pub problems: Vec<PullProblem>,
-    /// How many there are.
+    /// Number of problems of the last complete pull.
     pub problems_total: u64,
-    /// Fields that the college's section type does not have, by the hub's names.
+    /// Fields that the college's section type lacks, by the hub's names.
     pub missing_fields: Vec<&'static str>,
 }
 
-/// Where the status stands, to be looked at from any thread.
+/// The state, readable from every thread.
 #[derive(Debug, Default)]
-pub(super) struct Board(Mutex<PullStatus>);
+pub(super) struct StatusBoard(Mutex<PullStatus>);
 
-impl Board {
+impl StatusBoard {
     fn lock(&self) -> MutexGuard<'_, PullStatus> {
-        // Nothing that panics runs under this lock.
         self.0.lock()
     }
 
-    pub(super) fn look(&self) -> PullStatus {
+    pub(super) fn read(&self) -> PullStatus {
         self.lock().clone()
     }
 
-    pub(super) fn begins(&self) {
+    pub(super) fn started(&self) {
         self.lock().running = true;
     }
 
-    pub(super) fn ended(&self, at: Timestamp, took: Duration, found: Found, error: Option<PullError>) {
+    pub(super) fn ended(&self, at: Timestamp, took: Duration, found: PullFindings, error: Option<PullError>) {
         let mut status = self.lock();
         status.running = false;
         status.pulls += 1;
@@ -144,7 +138,7 @@ impl Board {
             None => status.last_ok_at = Some(at),
             Some(_) => status.failed += 1,
         }
-        // A pull that broke off has not seen every problem: those that are known stay.
+        // A pull that ended early has not seen every problem, so the known ones stay.
         if error.is_none() {
             (status.problems, status.problems_total) = (found.problems, found.counts.skipped);
         }
@@ -157,17 +151,17 @@ impl Board {
     }
 }
 
-/// What a pull finds.
+/// Findings of a running pull.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct PullFindings {
     pub(super) counts: PullCounts,
     pub(super) problems: Vec<PullProblem>,
-    /// None: no section was read.
+    /// Fields that the section type lacks; none when no section was read.
     pub(super) missing_fields: Option<Vec<SectionField>>,
 }
 
-impl Found {
-    /// Notes an item that cannot be taken.
+impl PullFindings {
+    /// Records an item that could not be read or applied.
     pub(super) fn problem(&mut self, path: &str, reason: impl Into<String>) {
         self.counts.skipped += 1;
         if self.problems.len() < PROBLEMS_MAX {

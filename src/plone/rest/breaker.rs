@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Consecutive calls without an answer that open the circuit: more than one unlucky connection, and few enough that a pool of
-/// eight notices a Plone that hangs with its first calls.
+/// Consecutive calls without an answer that open the circuit: more than one unlucky connection, and few enough that a
+/// pool of eight notices a Plone that hangs with its first calls.
 pub(super) const FAILURES_MAX: u32 = 5;
 /// Pause after the circuit opens for the first time: a restart of Plone takes 3 to 5 s.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -11,7 +11,8 @@ pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// State of the circuit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, strum::IntoStaticStr, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Circuit {
     /// Calls are sent.

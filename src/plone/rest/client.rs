@@ -74,8 +74,8 @@ impl Inner {
     /// Sends a call as `viewer` and reads the response.
     ///
     /// # Errors
-    /// [`PloneError::Forbidden`] when the viewer is not allowed, and [`PloneError::Unauthenticated`] when a member's token
-    /// is not valid. Plone itself ignores an invalid token where visitors may read.
+    /// [`PloneError::Forbidden`] when the viewer is not allowed, and [`PloneError::Unauthenticated`] when a member's
+    /// token is not valid. Plone itself ignores an invalid token where visitors may read.
     pub(super) async fn call<T: Response>(
         &self,
         viewer: &Viewer,
@@ -138,8 +138,8 @@ impl Inner {
         Ok((response, verdict))
     }
 
-    /// Returns true when a token is valid and its user exists. Plone does not end tokens: the token of a deleted user keeps
-    /// that user's rights.
+    /// Returns true when a token is valid and its user exists. Plone does not end tokens: the token of a deleted user
+    /// keeps that user's rights.
     pub(super) async fn is_valid(&self, token: &Arc<SecretString>, deadline: Instant) -> Result<bool, PloneError> {
         match PloneClaims::of(token.expose_secret()) {
             Some(claims) => self.stands_for(token, &claims.subject, deadline).await,

@@ -1,8 +1,8 @@
 //! A TCP connection to Plone on which an unexpected end is an error.
 //!
-//! The HTTP parser takes the end of a connection for the end of a body. A response is complete when its own length or last
-//! chunk says so (RFC 9112, 6.3); one that has neither cannot be told apart from one that was cut short, so here the end of
-//! the connection is an error.
+//! The HTTP parser takes the end of a connection for the end of a body. A response is complete when its own length or
+//! last chunk says so (RFC 9112, 6.3); one that has neither cannot be told apart from one that was cut short, so here
+//! the end of the connection is an error.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;

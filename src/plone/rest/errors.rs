@@ -1,6 +1,6 @@
-//! Interpretation of Plone's responses. Its statuses are ambiguous: 401 also means "known, but not allowed", 503 also means a
-//! fault in Plone's own code, 500 also means a conflict that may pass. An error body has one of two shapes, sometimes with a
-//! traceback.
+//! Interpretation of Plone's responses. Its statuses are ambiguous: 401 also means "known, but not allowed", 503 also
+//! means a fault in Plone's own code, 500 also means a conflict that may pass. An error body has one of two shapes,
+//! sometimes with a traceback.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -107,9 +107,9 @@ impl ErrorBody {
     }
 }
 
-/// Returns why an account is locked, in Plone's own words, when a rejected sign-in says so. Plone itself locks no account. Its
-/// add-on Products.LoginLockout rejects the right password like a wrong one and gives the reason only in the cookie
-/// `messages`; other add-ons may give it in the body.
+/// Returns why an account is locked, in Plone's own words, when a rejected sign-in says so. Plone itself locks no
+/// account. Its add-on Products.LoginLockout rejects the right password like a wrong one and gives the reason only in
+/// the cookie `messages`; other add-ons may give it in the body.
 pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Option<String> {
     if !(400..500).contains(&status) {
         return None;
@@ -128,8 +128,8 @@ pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Optio
     None
 }
 
-/// Returns the first message of the type `error` in the cookie `statusmessages` (Products.statusmessages): base64 of messages,
-/// each with two bytes (11 bits for the length of its text, 5 for that of its type), the text and the type.
+/// Returns the first message of the type `error` in the cookie `statusmessages` (Products.statusmessages): base64 of
+/// messages, each with two bytes (11 bits for the length of its text, 5 for that of its type), the text and the type.
 fn error_message(cookie: &str) -> Option<String> {
     let bytes = base64::decoded(percent::decoded(cookie.trim_matches('"'), |_| true)?.trim())?;
     let mut rest = bytes.as_slice();

@@ -1,5 +1,5 @@
-//! Addresses beside Plone's REST API at which a field may be read although the API protects it: Plone 6.2 checks the read
-//! permission of a field in its API and its pages, and not at these.
+//! Addresses beside Plone's REST API at which a field may be read although the API protects it: Plone 6.2 checks the
+//! read permission of a field in its API and its pages, and not at these.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::plone::rest::transport::Call;
 use crate::text::percent;
 
 impl Inner {
-    /// Returns true when a field of the item at this encoded path is exposed beside the API, to the holder of a token or to
-    /// a visitor.
+    /// Returns true when a field of the item at this encoded path is exposed beside the API, to the holder of a token
+    /// or to a visitor.
     pub(super) async fn is_exposed(
         &self,
         token: Option<&Arc<SecretString>>,
@@ -46,7 +46,8 @@ impl Inner {
     }
 }
 
-/// Returns true when a message (RFC 822) has a header field of this name. Lines that continue a value begin with a space.
+/// Returns true when a message (RFC 822) has a header field of this name. Lines that continue a value begin with a
+/// space.
 fn has_header(text: &[u8], name: &str) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| {
         line.split_at_checked(name.len())

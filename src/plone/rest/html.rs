@@ -82,8 +82,8 @@ const BLOCKS: [&str; 22] = [
     "figcaption",
 ];
 
-/// Sanitises HTML: only formatting, links and images remain. Links and images are resolved against the item at `path` of the
-/// site at `site_url`; those that lead into the site lead to the hub's `/plone/`.
+/// Sanitises HTML: only formatting, links and images remain. Links and images are resolved against the item at `path`
+/// of the site at `site_url`; those that lead into the site lead to the hub's `/plone/`.
 pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
     let links = Links::of_item(site_url, path);
     let schemes: HashSet<&str> = ["http", "https", "mailto", "tel"].into();

@@ -1,5 +1,5 @@
-//! Limiter of calls to Plone, shared by all threads: bounds the calls in flight and the calls that wait, and fails calls at
-//! once while the circuit is open.
+//! Limiter of calls to Plone, shared by all threads: bounds the calls in flight and the calls that wait, and fails
+//! calls at once while the circuit is open.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

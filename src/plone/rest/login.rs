@@ -1,8 +1,8 @@
 //! The hub's own login in Plone: a token of `@login`, kept, verified regularly and replaced before it expires.
 //!
 //! Plone serves public content to everybody, whatever token a request carries: with a token that is not valid any more,
-//! the hub would quietly become a visitor. So a token is never used for long without asking Plone whether it still stands
-//! for the hub's user.
+//! the hub would quietly become a visitor. So a token is never used for long without asking Plone whether it still
+//! stands for the hub's user.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 //! - `options`: where the site is and what the college calls things
 //! - `client`: [`PloneClient`], which sends calls as a viewer; `login`: the hub's own login
 //! - `breaker`, `limiter`, `transport`, `connection`: whether a call is sent, how many at once, and how
-//! - `responses`: typed responses; `errors`: what a response means; `values`: values of fields; `paths`: paths of content;
-//!   `html`: safe HTML and plain text
+//! - `responses`: typed responses; `errors`: what a response means; `values`: values of fields; `paths`: paths of
+//!   content; `html`: safe HTML and plain text
 //! - `people`, `catalogue`, `writing`: the three parts of the port; `exposure`: fields that are readable beside the API
 //! - `stream`: forwarded requests of browsers, streamed both ways
 

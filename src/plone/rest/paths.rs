@@ -31,8 +31,8 @@ pub(super) fn path_of_url(url: &str) -> &str {
     rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
 }
 
-/// Returns the decoded path within the site of an address that Plone gives for content (`@id`). Its host is ignored, since
-/// Plone may know itself by another name; its path is below the site's.
+/// Returns the decoded path within the site of an address that Plone gives for content (`@id`). Its host is ignored,
+/// since Plone may know itself by another name; its path is below the site's.
 pub(super) fn of_id(site_url: &str, id: &str) -> Option<String> {
     let path = id.split(['?', '#']).next().map(path_of_url)?;
     let within = path.strip_prefix(path_of_url(site_url))?;

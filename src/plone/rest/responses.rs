@@ -1,5 +1,5 @@
-//! Responses of Plone's REST API (plone.restapi), as far as the hub reads them. Unknown fields are ignored; a field that
-//! may be missing, null or of another kind is [`Lenient`].
+//! Responses of Plone's REST API (plone.restapi), as far as the hub reads them. Unknown fields are ignored; a field
+//! that may be missing, null or of another kind is [`Lenient`].
 
 use std::collections::HashMap;
 

@@ -1,5 +1,6 @@
-//! Forwarded requests: sent through the same limiter, on the same thread and connections as the hub's own calls, and streamed
-//! both ways. Buffers are bounded, and so is the time without progress. Nothing is decompressed, redirected or parsed.
+//! Forwarded requests: sent through the same limiter, on the same thread and connections as the hub's own calls, and
+//! streamed both ways. Buffers are bounded, and so is the time without progress. Nothing is decompressed, redirected or
+//! parsed.
 
 use std::cell::Cell;
 use std::io;
@@ -32,8 +33,8 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
 const PACE_AFTER: Duration = Duration::from_secs(60);
 /// Slowest body, in bytes a second: with slower ones a few clients could occupy the whole pool.
 const PACE_MIN: u64 = 4 * 1024;
-/// Longest time until a response to a read begins, as a multiple of the timeout of the hub's own calls: the first page that
-/// Plone renders after its start takes several seconds.
+/// Longest time until a response to a read begins, as a multiple of the timeout of the hub's own calls: the first page
+/// that Plone renders after its start takes several seconds.
 const READ_PATIENCE: u32 = 3;
 /// Longest time until a response to a write begins, as the same multiple: Plone processes what was uploaded.
 const WRITE_PATIENCE: u32 = 6;
@@ -224,8 +225,8 @@ impl Transfer {
         }
     }
 
-    /// Sends the request and waits for the head of the response. A safe request is sent once more, on a connection of its
-    /// own, when the first one failed.
+    /// Sends the request and waits for the head of the response. A safe request is sent once more, on a connection of
+    /// its own, when the first one failed.
     async fn send(&self, call: StreamCall) -> Result<ClientResponse, StreamError> {
         let (pooled, fresh) = self.clients.clients();
         let progress = Rc::new(Cell::new(Instant::now()));

@@ -27,8 +27,8 @@ use crate::plone::port::PloneError;
 use crate::plone::rest::connection::PloneConnection;
 use crate::plone::rest::limiter::{CallOutcome, Limiter, Permit, PoolStats};
 
-/// Longest response that is read: a page of [`crate::plone::port::PAGE_LEN`] hits and a roster of 1,000 people are 60 KiB
-/// each, and a news item is shorter than this.
+/// Longest response that is read: a page of [`crate::plone::port::PAGE_LEN`] hits and a roster of 1,000 people are 60
+/// KiB each, and a news item is shorter than this.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long an idle connection is kept: well below the 120 s of waitress, so that Plone rarely ends it.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -151,8 +151,8 @@ impl Transport {
         Instant::now() + self.timeout
     }
 
-    /// Sends a call once it is admitted, and once more on another connection if it is idempotent. A call in flight runs to
-    /// its end even when its caller goes away: Plone works through it anyway, and it occupies its permit as long.
+    /// Sends a call once it is admitted, and once more on another connection if it is idempotent. A call in flight runs
+    /// to its end even when its caller goes away: Plone works through it anyway, and it occupies its permit as long.
     ///
     /// # Errors
     /// When it is not admitted, or there is no complete response in time.
@@ -217,8 +217,8 @@ impl ClientOptions {
         })
     }
 
-    /// Creates a client without awc's own timeout, redirects and default headers: calls have deadlines, and a redirect is a
-    /// response.
+    /// Creates a client without awc's own timeout, redirects and default headers: calls have deadlines, and a redirect
+    /// is a response.
     fn client(&self) -> Client {
         let open = self.connections.clone();
         let connect = move |info: ConnectInfo<Uri>| {

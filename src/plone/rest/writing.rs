@@ -108,8 +108,8 @@ impl Inner {
     }
 }
 
-/// Returns true for an item that was never published: it is new, or its creation was interrupted. An item that was published
-/// and then retracted was retracted on purpose.
+/// Returns true for an item that was never published: it is new, or its creation was interrupted. An item that was
+/// published and then retracted was retracted on purpose.
 fn never_published(item: &SectionItem) -> bool {
     item.effective.is_none() && item.review_state.0.as_deref() != Some("published")
 }

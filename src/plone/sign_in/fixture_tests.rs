@@ -17,7 +17,6 @@ use crate::clock::Clock;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::domain::role::RoleMap;
-use crate::domain::section::Credits;
 use crate::identity::accounts::{AccountChange, AccountOutcome};
 use crate::identity::provider::{MemberRules, SignInProvider};
 use crate::identity::sign_in::{SignIn, SignInError};
@@ -140,7 +139,7 @@ impl Hub {
             profiles_read: Mutex::default(),
         };
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), credit_limit: Credits(0), outbox: false };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: false };
         let store = SqliteStore::open(options).unwrap();
         let (plone, bus) = (Arc::new(plone), Arc::default());
         let (provider, audit, identity) = Self::identity(&plone, &store, &bus, &clock).await;

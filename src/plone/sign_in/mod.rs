@@ -74,8 +74,8 @@ impl PloneSignIn {
         }
     }
 
-    /// Returns the student who signed in last. With the token of that member the outbox finds out what a plain member can
-    /// read. It is none again once that user is no student any more.
+    /// Returns the student who signed in last. With the token of that member the outbox finds out what a plain member
+    /// can read. It is none again once that user is no student any more.
     pub fn plain_member(&self) -> watch::Receiver<PlainMember> {
         self.plain_member.subscribe()
     }
@@ -121,8 +121,8 @@ impl PloneSignIn {
         }
     }
 
-    /// Reads a profile. That Plone knows no such user is also what a web server in front of a Plone under maintenance says
-    /// about everybody, so it counts only when Plone knows the hub's own user at the same time.
+    /// Reads a profile. That Plone knows no such user is also what a web server in front of a Plone under maintenance
+    /// says about everybody, so it counts only when Plone knows the hub's own user at the same time.
     async fn read_profile(&self, user: &UserName) -> Result<Profile, PloneError> {
         if let Some(person) = self.directory.person(user).await? {
             return Ok(self.profile_of(user, Some(person)));
@@ -170,7 +170,8 @@ impl SignInProvider for PloneSignIn {
                 }
                 Err(error) => error,
             };
-            // When nobody was answered while this sign-in waited for a turn, those who have one wait for a Plone that hangs.
+            // When nobody was answered while this sign-in waited for a turn, those who have one wait for a Plone that
+            // hangs.
             let is_hanging =
                 || began.elapsed() >= self.turn_wait() && self.answers.load(Ordering::Relaxed) == answers;
             Err(match error {

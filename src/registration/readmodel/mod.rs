@@ -14,9 +14,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::published::PublishedTerm;
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
-use crate::store::terms::LoadedTerm;
 
 pub use snapshot::{Row, Snapshot};
 pub use term_model::TermModel;
@@ -105,7 +105,7 @@ impl ReadModel {
     }
 
     /// Publishes a term as loaded, whatever was published of it before.
-    pub fn publish_loaded(&self, loaded: LoadedTerm) -> Arc<TermModel> {
+    pub fn publish_loaded(&self, loaded: PublishedTerm) -> Arc<TermModel> {
         let _one_at_a_time = self.exchange.lock();
         let id = loaded.term.id.clone();
         let world = if id.is_sandbox() { &self.sandboxes } else { &self.terms };

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::ids::Crn;
+use crate::domain::published::PublishedSection;
 use crate::domain::section::{Place, SectionState};
 use crate::domain::term::Term;
-use crate::store::terms::PublishedSection;
 
 /// Rows are shared between snapshots by chunks of this many: a commit copies the chunks that it touches, not the term.
 const CHUNK_LEN: usize = 64;
@@ -48,7 +48,7 @@ impl Snapshot {
     /// A snapshot from scratch.
     #[must_use]
     pub fn new(term: Term, seq: u64, sections: Vec<PublishedSection>) -> Self {
-        let rows: Vec<Row> = sections.into_iter().map(|s| Row { state: s.state, line: s.line, seq }).collect();
+        let rows: Vec<Row> = sections.into_iter().map(|s| Row { state: s.state, line: s.waitlist, seq }).collect();
         let chunks = rows.chunks(CHUNK_LEN).map(|c| Arc::new(c.to_vec())).collect();
         let mut snapshot = Self { term: Arc::new(term), seq, chunks, index: Arc::default(), order: Arc::default() };
         snapshot.reindex();
@@ -65,7 +65,7 @@ impl Snapshot {
         }
         let (mut grown, mut reordered) = (false, false);
         for section in sections {
-            let row = Row { state: section.state.clone(), line: section.line.clone(), seq };
+            let row = Row { state: section.state.clone(), line: section.waitlist.clone(), seq };
             match self.index.get(&row.state.section.id.crn) {
                 Some(at) => {
                     let chunk = Arc::make_mut(&mut next.chunks[*at as usize / CHUNK_LEN]);

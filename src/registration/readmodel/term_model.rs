@@ -6,9 +6,9 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 
 use crate::domain::ids::{Crn, UserName};
+use crate::domain::published::{PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::Credits;
-use crate::store::terms::{LoadedTerm, TermUpdate};
 
 use crate::registration::readmodel::Snapshot;
 
@@ -19,14 +19,14 @@ pub struct TermModel {
 }
 
 impl TermModel {
-    pub(super) fn new(loaded: LoadedTerm) -> Self {
-        let snapshot = Snapshot::new(loaded.term, loaded.seats_seq, loaded.sections);
+    pub(super) fn new(loaded: PublishedTerm) -> Self {
+        let snapshot = Snapshot::new(loaded.term, loaded.seq, loaded.sections);
         Self { snapshot: ArcSwap::from_pointee(snapshot), students: loaded.students.into_iter().collect() }
     }
 
     /// Exchanges everything. What was published from commits is in it, so no reader sees anything go back.
-    pub(super) fn reload(&self, loaded: LoadedTerm) {
-        self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seats_seq, loaded.sections)));
+    pub(super) fn reload(&self, loaded: PublishedTerm) {
+        self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
         for (student, held) in loaded.students {
             self.students.insert(student, held);
         }
@@ -37,7 +37,7 @@ impl TermModel {
         for (student, held) in &update.students {
             self.students.insert(student.clone(), held.clone());
         }
-        let next = self.snapshot.load().after(update.seats_seq, update.term.as_ref(), &update.sections);
+        let next = self.snapshot.load().after(update.seq, update.term.as_ref(), &update.sections);
         self.snapshot.store(Arc::new(next));
     }
 

@@ -5,7 +5,6 @@ use super::*;
 use crate::domain::alert::{Category, Priority};
 use crate::domain::audience::UserRef;
 use crate::domain::role::Role;
-use crate::domain::section::Credits;
 use crate::store::sqlite::SqliteOptions;
 
 fn user(name: &str) -> UserName {
@@ -29,10 +28,7 @@ impl Desk {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("alerts.db");
-        Self {
-            store: SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap(),
-            _folder: folder,
-        }
+        Self { store: SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap(), _folder: folder }
     }
 
     async fn post(&self, id: &str, audience: Audience, starts_at: Option<i64>, expires_at: Option<i64>) -> Option<u64> {
@@ -179,13 +175,13 @@ async fn the_people_of_an_audience_are_known_enrolled_or_named_each_once() {
         INSERT INTO people VALUES ('ann', 'Ann', 'student', 'token', 0), ('sam', 'Sam', 'staff', 'token', 0),
             ('was', 'Was', 'student', 'token', 0);
         INSERT INTO accounts VALUES ('was', 'Was', 'staff', 'x');
-        INSERT INTO terms VALUES ('t1', 't1', NULL, '1970-01-01', NULL, NULL, '[]', 1, 1), ('t0', 't0', NULL,
-            '1969-12-31', NULL, NULL, '[]', 1, 1);
+        INSERT INTO terms VALUES ('t1', 't1', NULL, '1970-01-01', NULL, NULL, '[]', 1, 1, 1), ('t0', 't0', NULL,
+            '1969-12-31', NULL, NULL, '[]', 1, 1, 1);
         INSERT INTO sections SELECT id, '1', g, iif(g = 0, 'OLD 1', 'NEW 1'), 'lecture', NULL, NULL, 0, NULL, NULL,
-            NULL, '[]', 9, 0, 'open', '[]', '[]', 0, 0, NULL, NULL, 0 FROM terms, (SELECT 0 AS g UNION SELECT 1);
-        INSERT INTO registrations VALUES ('t1', 'ann', '1', 'enrolled', 0, 0, NULL),
-            ('t1', 'bob', '1', 'enrolled', 0, 0, NULL), ('t1', 'zoe', '1', 'waitlisted', 1, 0, NULL),
-            ('t0', 'eve', '1', 'enrolled', 0, 0, NULL);";
+            NULL, '[]', 9, 0, 'open', '[]', '[]', 0, 0, NULL, NULL, 0, 1 FROM terms, (SELECT 0 AS g UNION SELECT 1);
+        INSERT INTO registrations VALUES ('t1', 'ann', '1', 'enrolled', 0, 0, NULL, 1),
+            ('t1', 'bob', '1', 'enrolled', 0, 0, NULL, 1), ('t1', 'zoe', '1', 'waitlisted', 1, 0, NULL, 1),
+            ('t0', 'eve', '1', 'enrolled', 0, 0, NULL, 1);";
     desk.store.write(move |tx| tx.execute_batch(rows)).await.unwrap();
     let count = async |audience: Value| {
         let audience: Audience = serde_json::from_value(audience).unwrap();

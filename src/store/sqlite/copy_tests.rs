@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -8,8 +9,9 @@ use crate::demo;
 use crate::domain::command::Command;
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::section::Credits;
+use crate::registration::execution::BatchExecutor;
 use crate::store::sqlite::{SqliteOptions, SqliteStore, verify};
-use crate::store::terms::{TermBatch, TermStore};
+use crate::store::terms::TermStore;
 
 const MADE_AT: &str = "2026-05-04T12:00:00Z";
 
@@ -25,7 +27,7 @@ impl Place {
         self.folder.path().join(name)
     }
     fn open(&self) -> SqliteStore {
-        let options = SqliteOptions { path: self.path("hub.db"), credit_limit: Credits(0), outbox: false };
+        let options = SqliteOptions { path: self.path("hub.db"), outbox: false };
         SqliteStore::open(options).unwrap()
     }
     /// A store with the demonstration college, in which `students` have registered for one section.
@@ -49,7 +51,8 @@ impl Place {
 
 async fn register(store: &SqliteStore, students: std::ops::Range<usize>) {
     let term = TermId::parse("202609").unwrap();
-    let loaded = store.load(&term).await.unwrap();
+    let executor = BatchExecutor::new(Arc::new(store.clone()), Credits(0));
+    let (state, loaded) = executor.load(&term).await.unwrap();
     let roomy = loaded.sections.iter().max_by_key(|s| s.state.open()).unwrap();
     let commands = students.map(|n| Command::Register {
         student: UserName::parse(&format!("s{n}")).unwrap(),
@@ -57,7 +60,7 @@ async fn register(store: &SqliteStore, students: std::ops::Range<usize>) {
         waitlist: false,
     });
     let commands = commands.collect();
-    store.run(TermBatch { term, commands, now: MADE_AT.parse().unwrap() }).await.unwrap();
+    executor.run(state, commands, MADE_AT.parse().unwrap()).await.unwrap();
 }
 
 #[actix_web::test]
@@ -115,7 +118,7 @@ async fn verify_finds_a_wrong_count_a_lost_section_and_a_week_that_does_not_fit(
 
     place.alter(
         "DELETE FROM seats; DELETE FROM registrations;
-         INSERT INTO registrations VALUES ('202609', 'ann', '99999', 'enrolled', 0, 0, NULL);",
+         INSERT INTO registrations VALUES ('202609', 'ann', '99999', 'enrolled', 0, 0, NULL, 1);",
     );
     let found = verify(&place.path("hub.db")).unwrap();
     assert_eq!(found.differences, ["202609-99999: registrations in a section that does not exist"]);
@@ -123,9 +126,9 @@ async fn verify_finds_a_wrong_count_a_lost_section_and_a_week_that_does_not_fit(
     let (one, other) = (Crn::parse("10001").unwrap(), Crn::parse("10002").unwrap());
     place.alter(&format!(
         "DELETE FROM registrations;
-         INSERT INTO registrations VALUES ('202609', 'ann', '{one}', 'enrolled', 0, 0, NULL),
-                                          ('202609', 'ann', '{other}', 'enrolled', 0, 0, NULL);
-         INSERT INTO seats VALUES ('202609', '{one}', 1, 0), ('202609', '{other}', 1, 0);"
+         INSERT INTO registrations VALUES ('202609', 'ann', '{one}', 'enrolled', 0, 0, NULL, 1),
+                                          ('202609', 'ann', '{other}', 'enrolled', 0, 0, NULL, 1);
+         INSERT INTO seats VALUES ('202609', '{one}', 1, 0, 1), ('202609', '{other}', 1, 0, 1);"
     ));
     let found = verify(&place.path("hub.db")).unwrap();
     let note = "202609: ann holds 10001 and 10002, two sections of one course and component".to_owned();

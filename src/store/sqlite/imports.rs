@@ -5,13 +5,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::event::Event;
 use crate::domain::ids::{SANDBOX_PREFIX, TermId};
+use crate::domain::import::TaskState;
 use crate::domain::section::SectionState;
 use crate::store::StoreFuture;
-use crate::store::imports::{
-    CHUNK_LEN, EventCursor, EventPage, EventTally, ImportStore, KeptTask, TASKS_KEPT, TaskState,
-};
+use crate::store::imports::{CHUNK_LEN, EventCursor, EventPage, EventTally, ImportStore, KeptTask, TASKS_KEPT};
 
-use crate::store::sqlite::rows::{maybe_time_at, put_section, time_at, unreadable};
+use crate::store::sqlite::rows::{STAGED_SEQ, maybe_time_at, put_section, time_at, unreadable};
 use crate::store::sqlite::{SqliteStore, events};
 
 fn generation(connection: &Connection, term: &TermId) -> rusqlite::Result<u64> {
@@ -81,7 +80,7 @@ impl ImportStore for SqliteStore {
     }
 
     fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()> {
-        self.write(move |tx| sections.iter().try_for_each(|state| put_section(tx, state, generation)))
+        self.write(move |tx| sections.iter().try_for_each(|state| put_section(tx, state, generation, STAGED_SEQ)))
     }
 
     fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>> {

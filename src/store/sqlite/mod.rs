@@ -1,7 +1,7 @@
-//! The embedded store: one SQLite file, one writer thread with group commit, a few readers.
+//! The embedded store: one SQLite file, one writer thread with group commit, a few reading connections.
 //!
 //! - [`open`]: the lock of the operating system, the migrations
-//! - [`writer`]: the one thread that writes
+//! - [`writer`]: the one thread that writes; [`terms`] (with [`rows`]): loads terms, and writes the records of batches
 //! - [`readers`]: connections that only read
 //! - [`copy`], [`verify`], [`seed`]: what the command line does to a whole store
 //! - [`plans`]: what students plan; [`members`]: who signed in by Plone
@@ -11,7 +11,7 @@
 //! - [`marks`], [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
 //!   imports changed goes into the outbox bit by bit
 //! - [`sandbox`]: what a demonstration made is removed
-//! - [`terms`] (with [`rows`]): terms, sections, registrations; [`rosters`]: who is in a section
+//! - [`rosters`]: who is in a section
 //!
 //! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
 
@@ -39,16 +39,12 @@ mod terms;
 mod verify;
 mod writer;
 
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use rusqlite::Connection;
 
-use crate::domain::ids::TermId;
-use crate::domain::section::Credits;
 use crate::store::gauge::StoreGauge;
 use crate::store::{StoreError, StoreFuture};
 
@@ -62,8 +58,6 @@ pub use verify::{Verification, verify};
 pub struct SqliteOptions {
     /// The database file.
     pub path: PathBuf,
-    /// The most credits a student may enrol in, in every term; 0 is no limit.
-    pub credit_limit: Credits,
     /// Whether every change of a section is marked, so that it reaches Plone.
     pub outbox: bool,
 }
@@ -78,7 +72,6 @@ struct Inner {
     // Dropped first: the writer thread ends, and its connection closes, before the lock is given back.
     writer: writer::Writer,
     readers: readers::Readers,
-    shelves: Mutex<HashMap<TermId, Arc<Mutex<terms::Shelf>>>>,
     options: SqliteOptions,
     lock: StoreLock,
 }
@@ -94,8 +87,7 @@ impl SqliteStore {
             .map_err(|error| OpenError::Sqlite { path: options.path.clone(), error })?;
         let writer = writer::Writer::start(connection, options.path.clone())?;
         let readers = readers::Readers::new(options.path.clone());
-        let shelves = Mutex::new(HashMap::new());
-        Ok(Self { inner: Arc::new(Inner { writer, readers, shelves, options, lock }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, options, lock }) })
     }
 
     /// The database file.
@@ -123,11 +115,11 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (job, answer) = writer::job(work);
+        let (job, reply) = writer::job(work);
         if let Err(error) = self.inner.writer.submit(job) {
             return futures_util::future::ready(Err(error)).boxed();
         }
-        async move { answer.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the writer ended".to_owned()))) }
+        async move { reply.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the writer ended".to_owned()))) }
             .boxed()
     }
 

@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The migrations, in order. `PRAGMA user_version` counts how many a file has had.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/sqlite/0001_terms.sql"),
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
     include_str!("../../../migrations/sqlite/0003_people.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/sqlite/0005_plone.sql"),
     include_str!("../../../migrations/sqlite/0006_acks.sql"),
     include_str!("../../../migrations/sqlite/0007_plone_creations.sql"),
+    include_str!("../../../migrations/sqlite/0008_commit_sequences.sql"),
 ];
 
 /// Why the store cannot be opened, in words for whoever starts the hub.

@@ -1,11 +1,11 @@
-//! Rows to domain values and back.
+//! Converts between rows and the domain's values.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
@@ -15,17 +15,17 @@ use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 
-/// A column that cannot be read back.
+/// Returns the error for a column whose value cannot be read back.
 pub(super) fn unreadable(column: usize, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
 }
 
-/// A time from its column.
+/// Reads a time, in milliseconds since the epoch.
 pub(super) fn time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_millisecond(row.get(column)?).map_err(|e| unreadable(column, e))
 }
 
-/// A time that may be absent.
+/// Reads a time that may be null.
 pub(super) fn maybe_time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let ms: Option<i64> = row.get(column)?;
     ms.map(|ms| Timestamp::from_millisecond(ms).map_err(|e| unreadable(column, e))).transpose()
@@ -49,7 +49,7 @@ fn boxed_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> 
     Ok(row.get::<_, Option<String>>(column)?.map(Into::into))
 }
 
-/// A meeting as its JSON column has it.
+/// A meeting as the JSON column `meetings` stores it.
 #[derive(Serialize, Deserialize)]
 struct MeetingRow {
     #[serde(rename = "d")]
@@ -96,11 +96,11 @@ fn meetings_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Meeting>> {
         .collect())
 }
 
-/// The columns that [`term_at`] reads.
+/// The columns of `terms` that [`term_at`] reads.
 pub(super) const TERM_COLUMNS: &str =
     "id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation";
 
-/// A term with the sequence of its seats and its visible generation.
+/// Reads a term with its sequence and its visible generation.
 pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
     let id: String = row.get(0)?;
     let term = Term {
@@ -115,12 +115,20 @@ pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
     Ok((term, row.get(7)?, row.get(8)?))
 }
 
-/// Writes a term, new or not.
-pub(super) fn put_term(tx: &Connection, term: &Term, seats_seq: u64, generation: u64) -> rusqlite::Result<()> {
+/// Returns the sequence of a term's last commit; none for a term that the store does not have.
+pub(super) fn term_seq(tx: &Connection, id: &TermId) -> rusqlite::Result<Option<u64>> {
+    let mut seq = tx.prepare_cached("SELECT seats_seq FROM terms WHERE id = ?1")?;
+    seq.query_row([id.as_str()], |row| row.get(0)).optional()
+}
+
+/// Writes a term that is new or changed, in the commit `seq`.
+pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO terms VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO terms
+             (id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation, changed_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8)
          ON CONFLICT (id) DO UPDATE SET title = ?2, starts_on = ?3, ends_on = ?4, opens_at = ?5, closes_at = ?6,
-             holidays = ?7, seats_seq = ?8, generation = ?9",
+             holidays = ?7, seats_seq = ?8, generation = ?9, changed_seq = ?8",
     )?
     .execute(params![
         term.id.as_str(),
@@ -130,10 +138,25 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seats_seq: u64, generation:
         term.opens_at.map(Timestamp::as_millisecond),
         term.closes_at.map(Timestamp::as_millisecond),
         json(&term.holidays)?,
-        seats_seq,
+        seq,
         generation,
     ])?;
     Ok(())
+}
+
+/// Raises the sequence of a term whose own fields stay as they are.
+pub(super) fn advance_term(tx: &Connection, id: &TermId, seq: u64, generation: u64) -> rusqlite::Result<()> {
+    let mut advance = tx.prepare_cached("UPDATE terms SET seats_seq = ?2, generation = ?3 WHERE id = ?1")?;
+    advance.execute(params![id.as_str(), seq, generation]).map(drop)
+}
+
+/// Notes that the commit `seq` makes a generation visible.
+pub(super) fn put_generation(tx: &Connection, id: &TermId, generation: u64, seq: u64) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached(
+        "INSERT INTO term_generations (term, generation, seq) VALUES (?1, ?2, ?3)
+         ON CONFLICT (term, generation) DO UPDATE SET seq = ?3",
+    )?;
+    put.execute(params![id.as_str(), generation, seq]).map(drop)
 }
 
 /// The columns that [`section_at`] reads, of `sections AS s` left joined with `seats AS n`.
@@ -142,7 +165,7 @@ pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.sectio
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
      coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn";
 
-/// A section with its numbers.
+/// Reads a section with its numbers.
 pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
     let crn: String = row.get(0)?;
     let status: String = row.get(12)?;
@@ -181,8 +204,11 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
     })
 }
 
-/// Writes a section's definition under a generation.
-pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64) -> rusqlite::Result<()> {
+/// The sequence of a row that is staged: it changes when its generation becomes visible.
+pub(super) const STAGED_SEQ: u64 = 0;
+
+/// Writes a section's definition under a generation, in the commit `seq` ([`STAGED_SEQ`] when it is staged).
+pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64, seq: u64) -> rusqlite::Result<()> {
     // Every field is named, so that a new one does not compile until it is written. The hub's own numbers of people
     // are written by [`put_seats`].
     let SectionState {
@@ -213,8 +239,12 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
     } = &**definition;
     let linked: Vec<String> = linked.iter().map(ToString::to_string).collect();
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO sections VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+        "INSERT OR REPLACE INTO sections
+             (term, crn, generation, course, component, section, title, credits, instructor, method, campus, meetings,
+              capacity, waitlist_capacity, status, linked, prerequisites, outside_enrolled, outside_waitlisted,
+              file_enrolled, file_waitlisted, withdrawn, seq)
+         VALUES
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
     )?
     .execute(params![
         id.term.as_str(),
@@ -239,11 +269,15 @@ pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64
         file_totals.map(|t| t.0),
         file_totals.map(|t| t.1),
         withdrawn,
+        seq,
     ])?;
     Ok(())
 }
 
-/// A registration with its student.
+/// The columns of `registrations` that [`registration_at`] reads.
+pub(super) const REGISTRATION_COLUMNS: &str = "user, crn, standing, place, at, passed";
+
+/// Reads a registration with its student.
 pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Registration)> {
     let (user, crn, standing): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let passed: Option<String> = row.get(5)?;
@@ -257,16 +291,18 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
     Ok((UserName::parse(&user).map_err(|e| unreadable(0, e))?, registration))
 }
 
-/// Writes a registration, new or not.
+/// Writes a registration that is new or changed, in the commit `seq`.
 pub(super) fn put_registration(
     tx: &Connection,
     term: &TermId,
     student: &UserName,
     registration: &Registration,
+    seq: u64,
 ) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO registrations (term, user, crn, standing, place, at, passed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7",
+        "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7, seq = ?8",
     )?
     .execute(params![
         term.as_str(),
@@ -276,26 +312,28 @@ pub(super) fn put_registration(
         registration.place,
         registration.at.as_millisecond(),
         registration.passed.map(RefusalCode::as_str),
+        seq,
     ])?;
     Ok(())
 }
 
-/// Writes the hub's own numbers of a section.
-pub(super) fn put_seats(tx: &Connection, state: &SectionState) -> rusqlite::Result<()> {
+/// Writes the hub's own numbers of a section, in the commit `seq`.
+pub(super) fn put_seats(tx: &Connection, state: &SectionState, seq: u64) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO seats (term, crn, enrolled, waitlisted) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4",
+        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, seq = ?5",
     )?
     .execute(params![
         state.section.id.term.as_str(),
         state.section.id.crn.as_str(),
         state.enrolled,
-        state.waiting
+        state.waiting,
+        seq,
     ])?;
     Ok(())
 }
 
-/// A section by its term and its CRN, in this column and the next.
+/// Reads a section's id: its term in this column, its CRN in the next.
 pub(super) fn section_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SectionId> {
     let (term, crn): (String, String) = (row.get(column)?, row.get(column + 1)?);
     Ok(SectionId {

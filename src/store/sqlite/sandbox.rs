@@ -14,10 +14,11 @@ use crate::store::sqlite::SqliteStore;
 const CHUNK_LEN: usize = 1_000;
 
 /// Tables with rows of a term: the column that names it, and the columns that name a row.
-const TABLES: [(&str, &str, &str); 7] = [
+const TABLES: [(&str, &str, &str); 8] = [
     ("registrations", "term", "term, user, crn"),
     ("seats", "term", "term, crn"),
     ("sections", "term", "term, crn, generation"),
+    ("term_generations", "term", "term, generation"),
     ("plone_outbox", "term", "term, crn"),
     ("plone_items", "term", "term, crn"),
     ("import_tasks", "json_extract(body, '$.term')", "id"),
@@ -40,7 +41,6 @@ impl SandboxStore for SqliteStore {
             let error = StoreError::Refused(format!("term {term} is no sandbox"));
             return futures_util::future::ready(Err(error)).boxed();
         }
-        self.forget_shelf(term);
         let (store, term) = (self.clone(), term.clone());
         async move {
             let id = term.clone();

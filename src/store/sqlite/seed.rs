@@ -21,7 +21,7 @@ impl SeedStore for SqliteStore {
             for (term, sections) in &seed.terms {
                 rows::put_term(tx, term, 1, 1)?;
                 for state in sections {
-                    rows::put_section(tx, state, 1)?;
+                    rows::put_section(tx, state, 1, 1)?;
                 }
             }
             let mut account =

@@ -1,297 +1,155 @@
-//! Terms in the embedded store: decided in memory, written as records, loaded anew when in doubt.
-
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+//! Terms in the embedded store: loads them, writes records, and lists what changed since a sequence.
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, OptionalExtension};
-use uuid::Uuid;
+use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::domain::alert::Alert;
-use crate::domain::book::TermBook;
-use crate::domain::command::Command;
-use crate::domain::decide::decide;
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, TermId, UserName};
-use crate::domain::notice::Notice;
-use crate::domain::outcome::Outcome;
 use crate::domain::registration::Registration;
-use crate::domain::section::{Credits, Place, SectionState};
+use crate::domain::section::SectionState;
 use crate::domain::term::Term;
-use crate::domain::view::TermView;
-use crate::store::terms::{Committed, LoadedTerm, PublishedSection, TermBatch, TermStore, TermUpdate};
-use crate::store::{StoreError, StoreFuture};
+use crate::store::StoreFuture;
+use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 
 use crate::store::sqlite::{SqliteStore, alerts, imported, marks, rows};
 
-/// A term in memory, as committed, or ahead of it by the one batch that is at the disk.
-pub(super) struct Shelf {
-    book: TermBook,
-    seats_seq: u64,
-    generation: u64,
+/// Of the sections `s` of a term (`?1`) the row that is visible at a generation (`?2`).
+const VISIBLE: &str = "s.generation = (SELECT max(v.generation) FROM sections AS v
+    WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= ?2)";
+
+/// Of these sections those that a commit after `?3` wrote, counted, or made visible.
+const CHANGED: &str = "(s.seq > ?3 OR n.seq > ?3 OR s.generation IN
+    (SELECT g.generation FROM term_generations AS g WHERE g.term = ?1 AND g.seq > ?3))";
+
+/// Reads the sections of a term that `which` selects, with their numbers.
+fn sections(
+    tx: &Connection,
+    id: &TermId,
+    which: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<SectionState>> {
+    let sql = format!(
+        "SELECT {} FROM sections AS s LEFT JOIN seats AS n ON n.term = s.term AND n.crn = s.crn
+         WHERE s.term = ?1 AND {which}",
+        rows::SECTION_COLUMNS
+    );
+    tx.prepare_cached(&sql)?.query_map(params, |row| rows::section_at(row, id))?.collect()
 }
 
-/// What a batch changes, merged: each thing once, as its last command left it.
-#[derive(Default)]
-struct Record {
-    term: Option<Term>,
-    generation: Option<u64>,
-    sections: BTreeMap<Crn, SectionState>,
-    /// Sections that have a row of their own in the generation that becomes visible.
-    staged: HashSet<Crn>,
-    /// Sections whose definition or outside numbers are to be written.
-    defined: BTreeSet<Crn>,
-    /// Sections whose own numbers of people are to be written.
-    counted: BTreeSet<Crn>,
-    registrations: BTreeMap<(UserName, Crn), Registration>,
-    notices: Vec<Notice>,
-    alerts: Vec<Alert>,
+/// Reads the registrations of a term that `which` selects, student by student.
+fn registrations(
+    tx: &Connection,
+    which: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<(UserName, Registration)>> {
+    let sql = format!(
+        "SELECT {} FROM registrations WHERE term = ?1 AND {which} ORDER BY user, at, crn",
+        rows::REGISTRATION_COLUMNS
+    );
+    tx.prepare_cached(&sql)?.query_map(params, rows::registration_at)?.collect()
 }
 
-impl Record {
-    /// Adds what one command changes, before `book` has taken it over.
-    fn add(&mut self, book: &TermBook, command: &Command, changes: &Changes, now: Timestamp) {
-        let staged: HashMap<&Crn, &SectionState> = match command {
-            Command::ApplyImport(staged) => staged.sections.iter().map(|s| (&s.section.id.crn, &s.staged_as)).collect(),
-            _ => HashMap::new(),
-        };
-        for state in &changes.sections {
-            let crn = &state.section.id.crn;
-            let before = book.section(crn);
-            // A staged row is in the table already: only what has moved since then is written again.
-            let as_written = staged.get(crn).copied().or(before);
-            if as_written.is_none_or(|w| !same_definition(w, state)) {
-                self.defined.insert(crn.clone());
-            }
-            // A section without a row of numbers has nobody yet.
-            let numbers_before = before.map_or((0, 0), |b| (b.enrolled, b.waiting));
-            if numbers_before != (state.enrolled, state.waiting) {
-                self.counted.insert(crn.clone());
-            }
-            self.sections.insert(crn.clone(), state.clone());
-        }
-        if let Command::ApplyImport(import) = command {
-            self.staged.extend(import.sections.iter().map(|new| new.section.id.crn.clone()));
-            // A staged row becomes visible even where the section no longer differs from the file: then it has moved
-            // since the row was written, and the row says what is not so.
-            let changed: HashSet<&Crn> = changes.sections.iter().map(|s| &s.section.id.crn).collect();
-            for new in &import.sections {
-                let crn = &new.section.id.crn;
-                if !changed.contains(crn)
-                    && let Some(state) = book.section(crn)
-                    && !same_definition(&new.staged_as, state)
-                {
-                    self.defined.insert(crn.clone());
-                    self.sections.insert(crn.clone(), state.clone());
-                }
-            }
-        }
-        // What happens in a sandbox is told to nobody.
-        let kept = if book.term().id.is_sandbox() { &[][..] } else { &changes.notices };
-        for notice in kept {
-            let section = self.sections.get(&notice.crn).or_else(|| book.section(&notice.crn));
-            self.alerts.extend(section.and_then(|s| kept_alert(notice, s, now)));
-        }
-        if changes.term.is_some() {
-            self.term.clone_from(&changes.term);
-        }
-        self.generation = changes.generation.or(self.generation);
-        for (student, registration) in &changes.registrations {
-            self.registrations.insert((student.clone(), registration.crn.clone()), registration.clone());
-        }
-        self.notices.extend_from_slice(&changes.notices);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.term.is_none()
-            && self.generation.is_none()
-            && self.sections.is_empty()
-            && self.registrations.is_empty()
-            && self.notices.is_empty()
-    }
-
-    /// Sections that the record changes in definition, in numbers, or in who holds them.
-    fn touched(&self) -> BTreeSet<&Crn> {
-        self.sections.keys().chain(self.registrations.keys().map(|(_, crn)| crn)).collect()
-    }
-
-    /// Writes it, in the savepoint of its batch. With `mark_at`, every section that it touches is marked for Plone.
-    fn write(
-        &self,
-        tx: &Connection,
-        term: &Term,
-        seats_seq: u64,
-        generation: u64,
-        mark_at: Option<Timestamp>,
-    ) -> rusqlite::Result<()> {
-        rows::put_term(tx, term, seats_seq, generation)?;
-        for crn in &self.defined {
-            if let Some(state) = self.sections.get(crn) {
-                rows::put_section(tx, state, visible_generation(tx, &term.id, crn, generation)?)?;
-            }
-        }
-        for crn in &self.counted {
-            if let Some(state) = self.sections.get(crn) {
-                rows::put_seats(tx, state)?;
-            }
-        }
-        for ((student, _), registration) in &self.registrations {
-            rows::put_registration(tx, &term.id, student, registration)?;
-        }
-        for alert in &self.alerts {
-            alerts::put(tx, alert)?;
-            // A notice names its students: where the college is does not matter to it.
-            alerts::send_out(tx, &alert.id, &alert.content, &alert.created_at.to_zoned_datetime(TimeZone::UTC))?;
-        }
-        if let Some(at) = mark_at {
-            // An import may have a hundred thousand: they are marked later, with those that it leaves as they were.
-            let others = self.touched().into_iter().filter(|crn| !self.staged.contains(*crn));
-            marks::mark(tx, &term.id, others, at)?;
-            if let Some(generation) = self.generation.filter(|_| !self.staged.is_empty()) {
-                imported::note(tx, &term.id, generation)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The alert that is kept of a notice, if any.
-fn kept_alert(notice: &Notice, state: &SectionState, now: Timestamp) -> Option<Alert> {
-    Some(Alert {
-        id: Uuid::now_v7().to_string(),
-        seq: None,
-        content: notice.alert(&state.section)?,
-        source: "registration".to_owned(),
-        sender: "eduhub".to_owned(),
-        created_at: now,
-    })
-}
-
-/// Whether both say the same but for the hub's own numbers of people.
-fn same_definition(a: &SectionState, b: &SectionState) -> bool {
-    (Arc::ptr_eq(&a.section, &b.section) || a.section == b.section)
-        && a.outside_enrolled == b.outside_enrolled
-        && a.outside_waitlisted == b.outside_waitlisted
-        && a.file_totals == b.file_totals
-}
-
-/// The generation of a section's visible row; the term's own for a section without one.
-fn visible_generation(tx: &Connection, term: &TermId, crn: &Crn, generation: u64) -> rusqlite::Result<u64> {
-    let mut newest =
-        tx.prepare_cached("SELECT max(generation) FROM sections WHERE term = ?1 AND crn = ?2 AND generation <= ?3")?;
-    let found: Option<u64> = newest.query_row((term.as_str(), crn.as_str(), generation), |row| row.get(0))?;
-    Ok(found.unwrap_or(generation))
-}
-
-/// Everything the store has of a term.
-pub(super) struct TermRows {
-    term: Term,
-    seats_seq: u64,
-    generation: u64,
-    pub(super) sections: Vec<SectionState>,
-    pub(super) registrations: Vec<(UserName, Registration)>,
-}
-
-/// Reads a term; an empty, closed one when the store does not have it. Registrations come student by student.
+/// Reads a term; an empty, closed one when the store does not have it.
 pub(super) fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRows> {
     let found = tx
         .prepare_cached(&format!("SELECT {} FROM terms WHERE id = ?1", rows::TERM_COLUMNS))?
         .query_row([id.as_str()], rows::term_at)
         .optional()?;
-    let (term, seats_seq, generation) = found.unwrap_or_else(|| (Term::new(id.clone()), 0, 0));
-    let sql = format!(
-        "SELECT {} FROM sections AS s LEFT JOIN seats AS n ON n.term = s.term AND n.crn = s.crn
-         WHERE s.term = ?1 AND s.generation = (SELECT max(v.generation) FROM sections AS v
-             WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= ?2)",
-        rows::SECTION_COLUMNS
-    );
-    let sections = tx
-        .prepare_cached(&sql)?
-        .query_map((id.as_str(), generation), |row| rows::section_at(row, id))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let registrations = tx
-        .prepare_cached(
-            "SELECT user, crn, standing, place, at, passed FROM registrations WHERE term = ?1 ORDER BY user, at, crn",
-        )?
-        .query_map([id.as_str()], rows::registration_at)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(TermRows { term, seats_seq, generation, sections, registrations })
+    let (term, seq, generation) = found.unwrap_or_else(|| (Term::new(id.clone()), 0, 0));
+    let sections = sections(tx, id, VISIBLE, params![id.as_str(), generation])?;
+    let registrations = registrations(tx, "true", [id.as_str()])?;
+    Ok(TermRows { term, seq, generation, sections, registrations })
 }
 
-fn published(book: &TermBook, state: &SectionState) -> PublishedSection {
-    let line: Arc<[Place]> = book.waiting(&state.section.id.crn).cloned().collect();
-    PublishedSection { state: state.clone(), line }
+/// Reads what commits after `since` changed. Scans the term: its rows have no index by sequence, because every
+/// registration would have to maintain it.
+fn read_changes(connection: &Connection, id: &TermId, since: u64) -> rusqlite::Result<TermChanges> {
+    // One read transaction: all of it is the state of one commit.
+    let tx = connection.unchecked_transaction()?;
+    let found = tx
+        .prepare_cached(&format!("SELECT {}, changed_seq FROM terms WHERE id = ?1", rows::TERM_COLUMNS))?
+        .query_row([id.as_str()], |row| Ok((rows::term_at(row)?, row.get::<_, u64>("changed_seq")?)))
+        .optional()?;
+    let Some(((term, seq, generation), changed_seq)) = found else { return Ok(TermChanges::default()) };
+    let made_visible = tx
+        .prepare_cached("SELECT max(generation) FROM term_generations WHERE term = ?1 AND seq > ?2")?
+        .query_row(params![id.as_str(), since], |row| row.get(0))?;
+    let which = format!("{VISIBLE} AND {CHANGED}");
+    let changes = Changes {
+        term: (changed_seq > since).then_some(term),
+        sections: sections(&tx, id, &which, params![id.as_str(), generation, since])?,
+        registrations: registrations(&tx, "seq > ?2", params![id.as_str(), since])?,
+        notices: Vec::new(),
+        generation: made_visible,
+    };
+    tx.commit()?;
+    Ok(TermChanges { seq, changes })
 }
 
-impl Shelf {
-    fn from_rows(rows: TermRows, credit_limit: Credits) -> (Self, LoadedTerm) {
-        let TermRows { term, seats_seq, generation, sections, registrations } = rows;
-        let mut book = TermBook::new(term.clone(), credit_limit, sections, 1);
-        for (student, registration) in registrations {
-            book.restore(student, registration);
-        }
-        let loaded = LoadedTerm {
-            term,
-            seats_seq,
-            sections: book.sections().map(|state| published(&book, state)).collect(),
-            students: book.students().map(|(student, held)| (student.clone(), held.into())).collect(),
-        };
-        (Self { book, seats_seq, generation }, loaded)
-    }
-
-    /// Decides a batch, one command after the other, each seeing what the ones before it changed.
-    fn decide(&mut self, batch: &TermBatch) -> (Vec<Option<Outcome>>, Record) {
-        let mut record = Record::default();
-        let mut answers = Vec::with_capacity(batch.commands.len());
-        for command in &batch.commands {
-            // A decision only returns changes: one that panics has changed nothing, and is not tried again.
-            match catch_unwind(AssertUnwindSafe(|| decide(&self.book, command, batch.now))) {
-                Ok(decision) => {
-                    record.add(&self.book, command, &decision.changes, batch.now);
-                    self.book.apply(&decision.changes);
-                    answers.push(Some(decision.answer));
-                }
-                Err(_) => {
-                    log::error!("a decision panicked; its command was refused");
-                    answers.push(None);
-                }
-            }
-        }
-        if !record.is_empty() {
-            self.seats_seq += 1;
-            self.generation = record.generation.unwrap_or(self.generation);
-        }
-        (answers, record)
-    }
-
-    /// What is to be published of a record.
-    fn update(&self, record: &Record) -> TermUpdate {
-        let students: BTreeSet<&UserName> = record.registrations.keys().map(|(student, _)| student).collect();
-        TermUpdate {
-            seats_seq: self.seats_seq,
-            term: record.term.clone(),
-            sections: record.sections.values().map(|state| published(&self.book, state)).collect(),
-            students: students.into_iter().map(|s| (s.clone(), self.book.registrations(s).into())).collect(),
-            notices: record.notices.clone(),
-            alerts_stored: !record.alerts.is_empty(),
+/// Writes a record, in the savepoint of its batch. With `has_outbox`, everything that has to reach Plone is marked.
+fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Result<()> {
+    let TermRecord { term: id, seq, generation, changes } = record;
+    let (seq, generation) = (*seq, *generation);
+    write_term(tx, record)?;
+    for crn in &changes.defined {
+        if let Some(state) = changes.sections.get(crn) {
+            rows::put_section(tx, state, visible_generation(tx, id, crn, generation)?, seq)?;
         }
     }
+    for crn in &changes.counted {
+        if let Some(state) = changes.sections.get(crn) {
+            rows::put_seats(tx, state, seq)?;
+        }
+    }
+    for ((student, _), registration) in &changes.registrations {
+        rows::put_registration(tx, id, student, registration, seq)?;
+    }
+    for alert in &changes.alerts {
+        alerts::put(tx, alert)?;
+        // The audience is one student, who does not depend on the college's time zone.
+        alerts::send_out(tx, &alert.id, &alert.content, &alert.created_at.to_zoned_datetime(TimeZone::UTC))?;
+    }
+    if has_outbox {
+        marks::mark(tx, id, changes.sections_for_plone(), changes.at)?;
+        if let Some(generation) = changes.generation_for_plone() {
+            imported::note(tx, id, generation)?;
+        }
+    }
+    Ok(())
 }
 
-fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
-    // A panic under this lock is caught before it can leave a half-done shelf, so poison says nothing.
-    shelf.lock()
+/// Raises the term's sequence, and writes the term when it is new or changed.
+fn write_term(tx: &Connection, record: &TermRecord) -> rusqlite::Result<()> {
+    let TermRecord { term: id, seq, generation, changes } = record;
+    let stored = rows::term_seq(tx, id)?;
+    if stored.unwrap_or(0) + 1 != *seq {
+        return Err(out_of_sequence(id, *seq, stored.unwrap_or(0)));
+    }
+    match &changes.term {
+        Some(term) => rows::put_term(tx, term, *seq, *generation)?,
+        None if stored.is_some() => rows::advance_term(tx, id, *seq, *generation)?,
+        None => rows::put_term(tx, &Term::new(id.clone()), *seq, *generation)?,
+    }
+    if let Some(generation) = changes.generation {
+        rows::put_generation(tx, id, generation, *seq)?;
+    }
+    Ok(())
 }
 
-impl SqliteStore {
-    /// Forgets a term that is being removed; its registrar has ended.
-    pub(super) fn forget_shelf(&self, term: &TermId) {
-        self.inner.shelves.lock().remove(term);
-    }
+/// Returns the error for a record that was decided on another state than the stored one. Writing it would overwrite
+/// seats that the decision did not see.
+fn out_of_sequence(id: &TermId, seq: u64, stored: u64) -> rusqlite::Error {
+    let message = format!("record {seq} of term {id} does not follow the stored sequence {stored}");
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT), Some(message))
+}
+
+/// Returns the generation of a section's visible row; the term's own for a section without one.
+fn visible_generation(tx: &Connection, term: &TermId, crn: &Crn, generation: u64) -> rusqlite::Result<u64> {
+    let mut newest =
+        tx.prepare_cached("SELECT max(generation) FROM sections WHERE term = ?1 AND crn = ?2 AND generation <= ?3")?;
+    let found: Option<u64> = newest.query_row((term.as_str(), crn.as_str(), generation), |row| row.get(0))?;
+    Ok(found.unwrap_or(generation))
 }
 
 impl TermStore for SqliteStore {
@@ -303,37 +161,24 @@ impl TermStore for SqliteStore {
         })
     }
 
-    fn load(&self, term: &TermId) -> StoreFuture<LoadedTerm> {
-        let (store, id) = (self.clone(), term.clone());
-        // Read by the writer itself: nothing can be between what it has committed and what is loaded.
-        let rows = self.write(move |tx| read_term(tx, &id));
+    fn load(&self, term: &TermId) -> StoreFuture<TermRows> {
         let id = term.clone();
-        async move {
-            let (shelf, loaded) = Shelf::from_rows(rows.await?, store.inner.options.credit_limit);
-            let mut shelves = store.inner.shelves.lock();
-            shelves.insert(id, Arc::new(Mutex::new(shelf)));
-            Ok(loaded)
-        }
-        .boxed()
+        // Read by the writer itself: every record that was handed over before is committed, or failed.
+        self.write(move |tx| read_term(tx, &id))
     }
 
-    fn run(&self, batch: TermBatch) -> StoreFuture<Committed> {
-        let shelf = self.inner.shelves.lock().get(&batch.term).cloned();
-        let Some(shelf) = shelf else {
-            let error = StoreError::Unavailable(format!("term {} is not loaded", batch.term));
-            return futures_util::future::ready(Err(error)).boxed();
+    fn commit(&self, _term: &TermId, _since: u64, decide: DecideBatch) -> StoreFuture<()> {
+        // This process holds the store's lock, so no other hub can have committed.
+        let Some(record) = decide(None) else {
+            // The outcomes rest on what is committed: a term has one batch at the store at a time.
+            return futures_util::future::ready(Ok(())).boxed();
         };
-        let mut open = lock(&shelf);
-        let (answers, record) = open.decide(&batch);
-        if record.is_empty() {
-            // Everything that these answers rest on is committed: one batch at a time.
-            return futures_util::future::ready(Ok(Committed { answers, update: None })).boxed();
-        }
-        let update = open.update(&record);
-        let (term, seq, generation) = (open.book.term().clone(), open.seats_seq, open.generation);
-        drop(open);
-        let mark_at = (self.inner.options.outbox && !batch.term.is_sandbox()).then_some(batch.now);
-        let written = self.write(move |tx| record.write(tx, &term, seq, generation, mark_at));
-        async move { written.await.map(|()| Committed { answers, update: Some(update) }) }.boxed()
+        let has_outbox = self.inner.options.outbox;
+        self.write(move |tx| write(tx, &record, has_outbox))
+    }
+
+    fn changes_since(&self, term: &TermId, since: u64) -> StoreFuture<TermChanges> {
+        let id = term.clone();
+        self.read(move |connection| read_changes(connection, &id, since))
     }
 }

@@ -1,5 +1,8 @@
-//! The one thread that writes. It takes whatever waits, runs each job in a savepoint of one transaction, commits once,
-//! and only then tells the callers: group commit. SQLite's `synchronous=FULL` makes that commit one fsync.
+//! The writer thread, the only one that writes to the database. It takes the waiting jobs, runs each in a savepoint of
+//! one transaction, commits once, and only then completes the jobs (group commit). With SQLite's `synchronous=FULL` the
+//! commit is one fsync.
+//!
+//! A job decides nothing about a term: the record of a batch is complete when it is handed over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -14,21 +17,21 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 use crate::store::gauge::StoreGauge;
-
 use crate::store::sqlite::open::{OpenError, connect};
 
-/// Jobs that may wait. A registrar has one batch here at a time, so this is room for sign-ins, alerts and audit lines.
+/// The most jobs that wait. A registrar has one batch here at a time, so most of this is room for sign-ins, alerts and
+/// audit entries.
 const JOBS_MAX: usize = 4_096;
-/// Jobs in one transaction: a bound on how long the first of them waits for the last.
+/// The most jobs in one transaction. It bounds how long the first of them waits for the last.
 const JOBS_PER_COMMIT_MAX: usize = 512;
-/// How often a store that failed is tried again.
+/// The pause between two attempts to open the database again after a failed commit.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 
-/// A piece of work, and the one who waits for it.
+/// A piece of work and its caller.
 pub(super) trait Job: Send {
-    /// Does the work. An error takes back what it wrote.
+    /// Does the work in a savepoint. When it returns an error, the savepoint is rolled back.
     fn run(&mut self, tx: &Connection) -> rusqlite::Result<()>;
-    /// Tells the caller, after the commit.
+    /// Completes the caller's future, after the commit.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -46,30 +49,30 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for FnJo
         Ok(())
     }
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let answer = match (outcome, self.value) {
+        let reply = match (outcome, self.value) {
             (Ok(()), Some(value)) => Ok(value),
             (Ok(()), None) => Err(StoreError::Refused("the work did not run".to_owned())),
             (Err(error), _) => Err(error),
         };
-        // A caller that left needs no answer; what was written stays written.
-        let _ = self.caller.send(answer);
+        // The caller may be gone. What was written stays written.
+        let _ = self.caller.send(reply);
     }
 }
 
-/// What a caller waits on: the value, after the commit.
-pub(super) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
+/// Resolves to the value of a job, after the commit.
+pub(super) type JobReply<T> = oneshot::Receiver<Result<T, StoreError>>;
 
-/// A job from a closure, and the answer that its caller waits for.
-pub(super) fn job<T, F>(work: F) -> (Box<dyn Job>, Answer<T>)
+/// Creates a job from a closure. Returns it with the receiver that its caller waits for.
+pub(super) fn job<T, F>(work: F) -> (Box<dyn Job>, JobReply<T>)
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
 {
-    let (caller, answer) = oneshot::channel();
-    (Box::new(FnJob { work: Some(work), value: None, caller }), answer)
+    let (caller, reply) = oneshot::channel();
+    (Box::new(FnJob { work: Some(work), value: None, caller }), reply)
 }
 
-/// The handle of the writer thread; dropping it lets the thread finish what was accepted, and waits for it.
+/// The handle of the writer thread. Dropping it waits until the thread has finished every accepted job.
 pub(super) struct Writer {
     jobs: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
@@ -80,10 +83,10 @@ impl Writer {
     pub(super) fn start(connection: Connection, path: PathBuf) -> Result<Self, OpenError> {
         let (jobs, queue) = sync_channel(JOBS_MAX);
         let gauge = Arc::new(StoreGauge::default());
-        let mut journal = Journal { connection: Some(connection), path: path.clone(), gauge: gauge.clone() };
+        let mut writer = WriterThread { connection: Some(connection), path: path.clone(), gauge: gauge.clone() };
         let thread = std::thread::Builder::new()
             .name("eduhub-writer".to_owned())
-            .spawn(move || journal.serve(&queue))
+            .spawn(move || writer.serve(&queue))
             .map_err(|error| OpenError::Io { path, error })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), gauge })
     }
@@ -93,6 +96,9 @@ impl Writer {
     }
 
     /// Hands over a job without waiting.
+    ///
+    /// # Errors
+    /// When the queue is full, or the database is not usable. The job is dropped.
     pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         if self.gauge.recovering.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("it is recovering from a failed commit".to_owned()));
@@ -120,14 +126,15 @@ impl Drop for Writer {
     }
 }
 
-/// The writer thread's side.
-struct Journal {
+/// The state of the writer thread.
+struct WriterThread {
     connection: Option<Connection>,
     path: PathBuf,
     gauge: Arc<StoreGauge>,
 }
 
-impl Journal {
+impl WriterThread {
+    /// Runs jobs until every handle is dropped and the queue is empty.
     fn serve(&mut self, queue: &Receiver<Box<dyn Job>>) {
         loop {
             let first = if self.connection.is_some() {
@@ -138,7 +145,7 @@ impl Journal {
             } else {
                 match queue.recv_timeout(RECOVERY_PAUSE) {
                     Ok(job) => {
-                        self.tell(vec![(job, Err(unusable()))]);
+                        self.finish(vec![(job, Err(unusable()))]);
                         continue;
                     }
                     Err(RecvTimeoutError::Timeout) => {
@@ -158,11 +165,11 @@ impl Journal {
         }
     }
 
-    /// One transaction for all of `jobs`.
+    /// Runs all of `jobs` in one transaction.
     fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let started = Instant::now();
         let Some(connection) = self.connection.take() else {
-            self.tell(jobs.into_iter().map(|job| (job, Err(unusable()))).collect());
+            self.finish(jobs.into_iter().map(|job| (job, Err(unusable()))).collect());
             return;
         };
         let outcome = connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
@@ -180,33 +187,34 @@ impl Journal {
                 let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.gauge.commit_us_total.fetch_add(us, Ordering::Relaxed);
                 self.gauge.last_commit_us.store(us, Ordering::Relaxed);
-                self.tell(jobs.into_iter().zip(results).collect());
+                self.finish(jobs.into_iter().zip(results).collect());
             }
             Err(error) => {
-                // What a failed fsync left in the page cache may not be on the disk: nothing is trusted until the file
-                // was opened anew and its log written back.
-                log::error!("a commit failed, the store is opened anew: {error}");
+                // After a failed fsync the page cache may hold what the disk does not have. Nothing is read before the
+                // file is opened again and its log is written back.
+                log::error!("a commit failed, the store is opened again: {error}");
                 self.gauge.failures.fetch_add(1, Ordering::Relaxed);
                 self.gauge.recovering.store(true, Ordering::Release);
                 drop(connection);
                 let failed = StoreError::CommitFailed(error.to_string());
-                self.tell(jobs.into_iter().map(|job| (job, Err(failed.clone()))).collect());
+                self.finish(jobs.into_iter().map(|job| (job, Err(failed.clone()))).collect());
                 self.recover();
             }
         }
     }
 
-    fn tell(&self, told: Vec<(Box<dyn Job>, Result<(), StoreError>)>) {
-        for (job, outcome) in told {
+    /// Completes jobs with their outcomes.
+    fn finish(&self, finished: Vec<(Box<dyn Job>, Result<(), StoreError>)>) {
+        for (job, outcome) in finished {
             self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
             job.finish(outcome);
         }
     }
 
-    /// Tries to open the file anew and to write its log back.
+    /// Tries to open the database again and to write its log back.
     fn recover(&mut self) {
         let opened = connect(&self.path).map_err(|e| e.to_string()).and_then(|connection| {
-            // The pragma answers a row: (busy, pages in the log, pages written back).
+            // The pragma returns one row: (busy, pages in the log, pages written back).
             let busy: i64 = connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
                 .map_err(|e| e.to_string())?;
@@ -227,12 +235,12 @@ fn unusable() -> StoreError {
     StoreError::Unavailable("it is recovering from a failed commit".to_owned())
 }
 
-/// Runs one job so that its failure takes back only its own writes. The outer error means that the whole transaction is
-/// lost (a full disk takes more than a savepoint back).
+/// Runs one job in a savepoint, so that its failure rolls back only its own writes. The outer error means that the whole
+/// transaction is lost: a full disk may roll back more than a savepoint.
 fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<Result<(), StoreError>> {
     connection.execute_batch("SAVEPOINT job")?;
     let outcome = catch_unwind(AssertUnwindSafe(|| job.run(connection)));
-    let refused = match outcome {
+    let rejected = match outcome {
         Ok(Ok(())) => {
             connection.execute_batch("RELEASE job")?;
             return Ok(Ok(()));
@@ -242,11 +250,11 @@ fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<
         Err(_) => "its work panicked".to_owned(),
     };
     connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
-    log::error!("the store refused a record: {refused}");
-    Ok(Err(StoreError::Refused(refused)))
+    log::error!("the store rejected a write: {rejected}");
+    Ok(Err(StoreError::Refused(rejected)))
 }
 
-/// Errors of the disk rather than of the record.
+/// Returns true for errors of the disk rather than of what is written.
 fn is_fatal(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(

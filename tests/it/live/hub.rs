@@ -15,6 +15,7 @@ use eduhub::bus::{Bus, Event};
 use eduhub::clock::{Clock, SystemClock};
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
+use eduhub::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
@@ -29,7 +30,6 @@ use eduhub::registration::readmodel::{ReadModel, Row};
 use eduhub::registration::section_json::SeatRow;
 use eduhub::store::alerts::AlertStore;
 use eduhub::store::sqlite::{SqliteOptions, SqliteStore};
-use eduhub::store::terms::{LoadedTerm, PublishedSection, TermUpdate};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -67,7 +67,7 @@ impl Hub {
     pub(crate) fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
-        let store = SqliteStore::open(SqliteOptions { path, credit_limit: Credits(0), outbox: false }).unwrap();
+        let store = SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap();
         let model = Arc::new(ReadModel::new());
         model.publish_loaded(term());
         let limits = ConnectionLimits { all: options.connections_max, ..Default::default() };
@@ -240,7 +240,7 @@ async fn upgrade(
     ws::open(opening, &request, payload)
 }
 
-fn term() -> LoadedTerm {
+fn term() -> PublishedTerm {
     let id = TermId::parse(TERM).unwrap();
     let section = |n: u32| {
         let section = Section {
@@ -261,11 +261,11 @@ fn term() -> LoadedTerm {
             prerequisites: Vec::new(),
             withdrawn: false,
         };
-        PublishedSection { state: SectionState::new(Arc::new(section)), line: Arc::from([]) }
+        PublishedSection { state: SectionState::new(Arc::new(section)), waitlist: Arc::from([]) }
     };
-    LoadedTerm {
+    PublishedTerm {
         term: Term::new(id.clone()),
-        seats_seq: 1,
+        seq: 1,
         sections: (0..SECTIONS).map(section).collect(),
         students: Vec::new(),
     }
@@ -277,9 +277,9 @@ fn take_seats(model: &ReadModel, crns: &[&str]) -> u64 {
     let changed = |crn: &&str| {
         let row = snapshot.row(&Crn::parse(crn).unwrap()).unwrap();
         let state = SectionState { enrolled: row.state.enrolled + 1, ..row.state.clone() };
-        PublishedSection { state, line: row.line.clone() }
+        PublishedSection { state, waitlist: row.line.clone() }
     };
-    let seats_seq = snapshot.seq + 1;
-    term.publish(&TermUpdate { seats_seq, sections: crns.iter().map(changed).collect(), ..TermUpdate::default() });
-    seats_seq
+    let seq = snapshot.seq + 1;
+    term.publish(&TermUpdate { seq, sections: crns.iter().map(changed).collect(), ..TermUpdate::default() });
+    seq
 }

@@ -7,15 +7,16 @@ use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
 use eduhub::domain::ids::{Crn, UserName};
 use eduhub::domain::outcome::Outcome;
+use eduhub::domain::published::{PublishedTerm, TermUpdate};
 use eduhub::domain::registration::Registration;
 use eduhub::domain::section::{Credits, Place, SectionState};
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
 use eduhub::store::imports::ImportStore;
-use eduhub::store::terms::{LoadedTerm, TermStore, TermUpdate};
+use eduhub::store::terms::{TermChanges, TermStore};
 use proptest::test_runner::{Config, TestRunner};
 
-use super::house::{House, batch, load, wait};
+use super::house::{House, TermOwner, wait};
 use crate::college::{Make, Office, staged, term_id, window};
 use crate::model::history::{File, History, Step, any_history};
 
@@ -28,36 +29,46 @@ const STEPS_WHILE_STAGED: usize = 3;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Image {
     term: Term,
-    seats_seq: u64,
+    seq: u64,
     sections: BTreeMap<Crn, (SectionState, Vec<Place>)>,
     students: BTreeMap<UserName, Vec<Registration>>,
 }
 
 impl Image {
-    pub(crate) fn of(loaded: &LoadedTerm) -> Self {
+    pub(crate) fn of(loaded: &PublishedTerm) -> Self {
         let sections =
-            loaded.sections.iter().map(|s| (s.state.section.id.crn.clone(), (s.state.clone(), s.line.to_vec())));
+            loaded.sections.iter().map(|s| (s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec())));
         let students = loaded.students.iter().map(|(who, held)| (who.clone(), held.to_vec()));
-        Self {
-            term: loaded.term.clone(),
-            seats_seq: loaded.seats_seq,
-            sections: sections.collect(),
-            students: students.collect(),
-        }
+        Self { term: loaded.term.clone(), seq: loaded.seq, sections: sections.collect(), students: students.collect() }
     }
 
     pub(crate) fn take_over(&mut self, update: &TermUpdate) {
-        assert_eq!(update.seats_seq, self.seats_seq + 1);
-        self.seats_seq = update.seats_seq;
+        assert_eq!(update.seq, self.seq + 1);
+        self.seq = update.seq;
         if let Some(term) = &update.term {
             self.term = term.clone();
         }
         for s in &update.sections {
-            self.sections.insert(s.state.section.id.crn.clone(), (s.state.clone(), s.line.to_vec()));
+            self.sections.insert(s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec()));
         }
         for (who, held) in &update.students {
             self.students.insert(who.clone(), held.to_vec());
         }
+    }
+
+    /// Returns the term of a follower who had this image and applied these changes.
+    pub(crate) fn followed(&self, changes: &TermChanges) -> Self {
+        let mut book =
+            TermBook::new(self.term.clone(), Credits(0), self.sections.values().map(|(state, _)| state.clone()), 1);
+        for (who, held) in &self.students {
+            held.iter().for_each(|r| book.restore(who.clone(), r.clone()));
+        }
+        book.apply(&changes.changes);
+        Self::of(&book.published(changes.seq))
+    }
+
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
     }
 
     /// Checks that a term in memory has the same contents, except the numbers of waitlist positions, which are a
@@ -83,7 +94,7 @@ impl Image {
 }
 
 /// Returns the term in memory that a store has loaded.
-pub(crate) fn book_of(loaded: &LoadedTerm, limit: Credits) -> TermBook {
+pub(crate) fn book_of(loaded: &PublishedTerm, limit: Credits) -> TermBook {
     let mut book = TermBook::new(loaded.term.clone(), limit, loaded.sections.iter().map(|s| s.state.clone()), 1);
     for (who, held) in &loaded.students {
         held.iter().for_each(|r| book.restore(who.clone(), r.clone()));
@@ -103,10 +114,12 @@ pub(crate) fn play_all<H: House>() {
 
 struct Play<H: House> {
     house: H,
-    store: Option<H::Store>,
+    opened: Option<(H::Store, TermOwner)>,
     limit: Credits,
     office: Office,
     image: Image,
+    /// Images from the start and from each restart, which followers still have.
+    followers: Vec<Image>,
     waiting: Vec<Command>,
     staged: Option<(Command, usize)>,
 }
@@ -114,16 +127,18 @@ struct Play<H: House> {
 impl<H: House> Play<H> {
     fn new(limit: u32) -> Self {
         let (house, limit) = (H::build(), Credits(limit));
-        let store = house.open(limit);
-        let loaded = load(&store);
+        let store = house.open();
+        let mut owner = TermOwner::of(&store, term_id(), limit);
+        let loaded = owner.load().unwrap();
         let mut office = Office::limited(limit, []);
         office.book = book_of(&loaded, limit);
         let image = Image::of(&loaded);
-        Self { house, store: Some(store), limit, office, image, waiting: vec![window(Some(0), None)], staged: None }
+        let (followers, waiting) = (vec![image.clone()], vec![window(Some(0), None)]);
+        Self { house, opened: Some((store, owner)), limit, office, image, followers, waiting, staged: None }
     }
 
     fn store(&self) -> &H::Store {
-        self.store.as_ref().unwrap()
+        &self.opened.as_ref().unwrap().0
     }
 
     fn through(mut self, history: History) {
@@ -168,22 +183,33 @@ impl<H: House> Play<H> {
     fn commit(&mut self) {
         let commands = std::mem::take(&mut self.waiting);
         let expected: Vec<Option<Outcome>> = commands.iter().map(|c| Some(self.office.ask(c))).collect();
-        let committed = wait(self.store().run(batch(commands, self.office.now))).unwrap();
-        assert_eq!(committed.answers, expected);
+        let (now, before) = (self.office.now, self.image.clone());
+        let committed = self.opened.as_mut().unwrap().1.run(commands, now).unwrap();
+        assert_eq!(committed.outcomes, expected);
         if let Some(update) = &committed.update {
             self.image.take_over(update);
         }
         self.image.assert_is(&self.office.book, "as published");
+        self.assert_followed(&before);
+    }
+
+    /// Checks that a follower who has `before` and applies the changes since then has what was published.
+    fn assert_followed(&self, before: &Image) {
+        let changes = wait(self.store().changes_since(&term_id(), before.seq())).unwrap();
+        assert_eq!(before.followed(&changes), self.image, "followed from {}", before.seq());
     }
 
     /// Closes the store, opens it again, and compares its contents with what was published.
     fn restart(&mut self) {
         self.commit();
-        drop(self.store.take());
-        let store = self.house.open(self.limit);
-        let loaded = load(&store);
+        drop(self.opened.take());
+        let store = self.house.open();
+        let mut owner = TermOwner::of(&store, term_id(), self.limit);
+        let loaded = owner.load().unwrap();
         assert_eq!(Image::of(&loaded), self.image, "a reopened store");
         self.office.book = book_of(&loaded, self.limit);
-        self.store = Some(store);
+        self.opened = Some((store, owner));
+        self.followers.iter().for_each(|follower| self.assert_followed(follower));
+        self.followers.push(self.image.clone());
     }
 }

@@ -1,4 +1,4 @@
-//! The place of a store under test, and short helpers for using it.
+//! The place of a store under test, and a term in memory on top of it.
 
 use std::future::Future;
 use std::path::Path;
@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use eduhub::domain::command::Command;
 use eduhub::domain::ids::TermId;
 use eduhub::domain::outcome::Outcome;
+use eduhub::domain::published::{PublishedTerm, TermUpdate};
 use eduhub::domain::section::Credits;
-use eduhub::store::StoreError;
+use eduhub::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use eduhub::store::alerts::{AlertStore, Entry};
 use eduhub::store::imports::ImportStore;
 use eduhub::store::members::MemberStore;
 use eduhub::store::outbox::OutboxStore;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
-use eduhub::store::terms::{Committed, LoadedTerm, TermBatch, TermStore};
+use eduhub::store::terms::TermStore;
+use eduhub::store::{StoreError, StoreFuture};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -29,12 +31,12 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 
 /// The place of one store, which can be opened, closed by dropping it, and opened again.
 pub(crate) trait House {
-    /// The kind of store.
-    type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore;
+    /// The kind of store. Clones are handles of one store.
+    type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore + Clone + 'static;
     /// Creates a place without a store.
     fn build() -> Self;
     /// Opens the store with an outbox. No other handle may be open.
-    fn open(&self, limit: Credits) -> Self::Store;
+    fn open(&self) -> Self::Store;
     /// Opens the store as a hub without Plone does.
     fn open_without_outbox(&self) -> Self::Store;
     /// Makes the store refuse every registration in the section `BAD` from now on.
@@ -49,11 +51,11 @@ impl House for Embedded {
     fn build() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
-    fn open(&self, credit_limit: Credits) -> SqliteStore {
-        open_freed(&self.0.path().join("hub.sqlite"), credit_limit, true)
+    fn open(&self) -> SqliteStore {
+        open_freed(&self.0.path().join("hub.sqlite"), true)
     }
     fn open_without_outbox(&self) -> SqliteStore {
-        open_freed(&self.0.path().join("hub.sqlite"), Credits(0), false)
+        open_freed(&self.0.path().join("hub.sqlite"), false)
     }
     fn refuse_bad(&self, store: &SqliteStore) {
         let trigger = "CREATE TRIGGER no_bad BEFORE INSERT ON registrations WHEN NEW.crn = 'BAD'
@@ -64,13 +66,59 @@ impl House for Embedded {
 
 /// Opens an embedded store that was closed a moment ago. A child process that another test starts inherits open files
 /// and their locks between its fork and its exec, so this waits while the store is locked.
-pub(crate) fn open_freed(path: &Path, credit_limit: Credits, outbox: bool) -> SqliteStore {
+pub(crate) fn open_freed(path: &Path, outbox: bool) -> SqliteStore {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        match SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit, outbox }) {
+        match SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox }) {
             Err(OpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
             other => return other.unwrap(),
         }
+    }
+}
+
+/// A committed batch.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) outcomes: Vec<Option<Outcome>>,
+    /// What to publish of the batch; none when it changed nothing.
+    pub(crate) update: Option<TermUpdate>,
+}
+
+/// A term in memory, as its registrar holds it: it is loaded again after each batch that failed.
+pub(crate) struct TermOwner {
+    executor: BatchExecutor,
+    term: TermId,
+    state: Option<Box<TermState>>,
+}
+
+impl TermOwner {
+    pub(crate) fn of(store: &(impl TermStore + Clone + 'static), term: TermId, limit: Credits) -> Self {
+        Self { executor: BatchExecutor::new(Arc::new(store.clone()), limit), term, state: None }
+    }
+
+    pub(crate) fn load(&mut self) -> Result<PublishedTerm, StoreError> {
+        let (state, published) = wait(self.executor.load(&self.term))?;
+        self.state = Some(state);
+        Ok(published)
+    }
+
+    /// Hands over a batch without waiting for it. The term must be loaded.
+    pub(crate) fn start(&mut self, commands: Vec<Command>, now: Timestamp) -> StoreFuture<CommittedBatch> {
+        self.executor.run(self.state.take().expect("the term is loaded"), commands, now)
+    }
+
+    pub(crate) fn finish(&mut self, batch: StoreFuture<CommittedBatch>) -> Result<Committed, StoreError> {
+        let CommittedBatch { state, outcomes, mut updates } = wait(batch)?;
+        self.state = Some(state);
+        Ok(Committed { outcomes, update: updates.pop() })
+    }
+
+    pub(crate) fn run(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Committed, StoreError> {
+        if self.state.is_none() {
+            self.load()?;
+        }
+        let batch = self.start(commands, now);
+        self.finish(batch)
     }
 }
 
@@ -78,38 +126,48 @@ pub(crate) fn open_freed(path: &Path, credit_limit: Credits, outbox: bool) -> Sq
 pub(crate) struct Desk<H: House> {
     pub(crate) house: H,
     pub(crate) store: H::Store,
-    pub(crate) loaded: LoadedTerm,
+    pub(crate) owner: TermOwner,
+    pub(crate) loaded: PublishedTerm,
 }
 
 impl<H: House> Desk<H> {
     /// Creates a store with an open term of these sections.
     pub(crate) fn with(sections: impl IntoIterator<Item = Make>) -> Self {
         let house = H::build();
-        let store = house.open(Credits(0));
-        let loaded = load(&store);
-        let mut desk = Self { house, store, loaded };
+        let store = house.open();
+        let mut desk = Self::opened(house, store);
         desk.run(vec![window(Some(0), None)]).unwrap();
         desk.import(sections.into_iter().map(|s| (s, None)).collect());
         desk
     }
 
+    /// Loads the term of an open store.
+    pub(crate) fn opened(house: H, store: H::Store) -> Self {
+        let mut owner = TermOwner::of(&store, term_id(), Credits(0));
+        let loaded = owner.load().unwrap();
+        Self { house, store, owner, loaded }
+    }
+
+    /// Closes the store, and returns its place.
+    pub(crate) fn closed(self) -> H {
+        self.house
+    }
+
     /// Closes the store, opens it again and loads the term.
     pub(crate) fn reopened(self) -> Self {
-        let Self { house, store, .. } = self;
-        drop(store);
-        let store = house.open(Credits(0));
-        let loaded = load(&store);
-        Self { house, store, loaded }
+        let house = self.closed();
+        let store = house.open();
+        Self::opened(house, store)
     }
 
     pub(crate) fn run(&mut self, commands: Vec<Command>) -> Result<Committed, StoreError> {
-        wait(self.store.run(batch(commands, minute(1))))
+        self.owner.run(commands, minute(1))
     }
 
     /// Runs one command, which must be committed.
     pub(crate) fn ask(&mut self, command: Command) -> Outcome {
         let committed = self.run(vec![command]).unwrap();
-        committed.answers.into_iter().next().flatten().expect("the decision did not panic")
+        committed.outcomes.into_iter().next().flatten().expect("the decision did not panic")
     }
 
     /// Stages an import of these sections, compared with the committed term, and returns its command.
@@ -141,12 +199,9 @@ impl<H: House> Desk<H> {
     }
 }
 
-pub(crate) fn load(store: &impl TermStore) -> LoadedTerm {
-    wait(store.load(&term_id())).unwrap()
-}
-
-pub(crate) fn batch(commands: Vec<Command>, now: Timestamp) -> TermBatch {
-    TermBatch { term: term_id(), commands, now }
+/// Loads the term as a registrar does.
+pub(crate) fn load(store: &(impl TermStore + Clone + 'static)) -> PublishedTerm {
+    TermOwner::of(store, term_id(), Credits(0)).load().unwrap()
 }
 
 pub(crate) fn other_term() -> TermId {

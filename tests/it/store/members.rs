@@ -2,7 +2,6 @@
 
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
-use eduhub::domain::section::Credits;
 use eduhub::store::members::{Member, MemberStore};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -38,19 +37,19 @@ fn hash_of<S: MemberStore>(store: &S, name: &str) -> Option<String> {
 pub(crate) fn a_member_is_read_back_unchanged<H: House>() {
     let house = H::build();
     let (first, second) = (member("ann", "ann", 1), member("ann", "ann@college.edu", 2));
-    let store = house.open(Credits(0));
+    let store = house.open();
     assert!(wait(store.member(&user("ann"))).unwrap().is_none());
     for put in [&first, &second] {
         wait(store.put_member(put.clone())).unwrap();
         assert_eq!(in_clear(&found(&store, "ann")), in_clear(put));
     }
     drop(store);
-    assert_eq!(in_clear(&found(&house.open(Credits(0)), "ann")), in_clear(&second), "in a store opened anew");
+    assert_eq!(in_clear(&found(&house.open(), "ann")), in_clear(&second), "in a store opened anew");
 }
 
 pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<H: House>() {
     let house = H::build();
-    let store = house.open(Credits(0));
+    let store = house.open();
     let by_login = |login: &str| wait(store.member_by_login(&user(login))).unwrap().map(|m| m.username.to_string());
     wait(store.put_member(member("ann", "mail-1", 1))).unwrap();
     wait(store.put_member(member("ann", "mail-2", 2))).unwrap();
@@ -63,7 +62,7 @@ pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<H: House>() {
 
 pub(crate) fn a_password_hash_belongs_to_its_sign_in<H: House>() {
     let house = H::build();
-    let store = house.open(Credits(0));
+    let store = house.open();
     let put_hash = |at, hash: &str| wait(store.put_hash(&user("ann"), minute(at), hash.to_owned().into())).unwrap();
     put_hash(1, "of nobody");
     assert!(wait(store.member(&user("ann"))).unwrap().is_none());
@@ -78,7 +77,7 @@ pub(crate) fn a_password_hash_belongs_to_its_sign_in<H: House>() {
 
 pub(crate) fn forgotten_tokens_and_hashes_are_gone<H: House>() {
     let house = H::build();
-    let store = house.open(Credits(0));
+    let store = house.open();
     for name in ["ann", "bob"] {
         wait(store.put_member(member(name, name, 1))).unwrap();
         wait(store.put_hash(&user(name), minute(1), "a hash".to_owned().into())).unwrap();
@@ -93,7 +92,7 @@ pub(crate) fn forgotten_tokens_and_hashes_are_gone<H: House>() {
 
 pub(crate) fn ended_sign_ins_outlive_the_member<H: House>() {
     let house = H::build();
-    let store = house.open(Credits(0));
+    let store = house.open();
     for name in ["ann", "bob"] {
         wait(store.put_member(member(name, name, 1))).unwrap();
     }
@@ -103,7 +102,7 @@ pub(crate) fn ended_sign_ins_outlive_the_member<H: House>() {
     wait(store.remove_member(&user("bob"), minute(6))).unwrap();
     assert!(wait(store.member(&user("ann"))).unwrap().is_none());
     drop(store);
-    let mut ended = wait(house.open(Credits(0)).ended_sign_ins()).unwrap();
+    let mut ended = wait(house.open().ended_sign_ins()).unwrap();
     ended.sort();
     assert_eq!(ended, [(user("ann"), minute(7)), (user("bob"), minute(6))], "the later end counts");
 }

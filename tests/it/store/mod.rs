@@ -1,6 +1,7 @@
 //! The contract suite of every store, written against the ports. A new kind of store joins it with a [`house::House`]
 //! of its own and one line at the end of this file. Tests of one kind alone are in a file of their own.
 
+mod changes;
 mod histories;
 mod house;
 mod members;
@@ -25,7 +26,7 @@ macro_rules! store_contract {
     };
 }
 
-/// Lists every promise of [`suite`], [`outbox`] and [`members`], for each kind of store.
+/// Lists every promise of [`suite`], [`changes`], [`outbox`] and [`members`], for each kind of store.
 macro_rules! stores {
     ($($name:ident = $house:ty),*) => {
         $(store_contract! { $name, $house:
@@ -36,7 +37,7 @@ macro_rules! stores {
             a_refused_batch_does_not_affect_another_term
             the_seat_sequence_grows_by_one_per_change
             an_unknown_term_loads_empty_and_closed
-            a_batch_for_an_unloaded_term_is_refused
+            a_batch_decided_on_an_old_state_is_not_written
             commands_of_a_batch_see_the_changes_before_them
             staged_sections_are_invisible_until_they_are_applied
             staged_sections_never_applied_are_discarded
@@ -45,6 +46,12 @@ macro_rules! stores {
             edits_are_kept_when_a_registration_shares_the_batch
             alerts_are_stored_with_their_batch
             a_refused_batch_stores_no_alert;
+            changes:
+            changes_since_a_sequence_are_those_of_later_commits
+            staged_sections_change_when_they_are_applied
+            changes_survive_reopening
+            a_refused_batch_is_in_no_changes
+            an_unknown_term_has_no_changes;
             outbox:
             each_section_of_a_commit_is_marked_once
             a_roster_change_with_equal_counts_is_marked

@@ -277,11 +277,11 @@ pub(crate) fn marks_survive_reopening<H: House>() {
 }
 
 pub(crate) fn enabling_the_outbox_marks_every_section<H: House>() {
-    let mut desk = clean::<H>([section("X").seats(9), section("Y")]);
+    let desk = clean::<H>([section("X").seats(9), section("Y")]);
     // The hub runs without Plone for a while: nothing is marked, and the store records that.
-    drop(desk.store);
-    desk.store = desk.house.open_without_outbox();
-    desk.loaded = super::house::load(&desk.store);
+    let house = desk.closed();
+    let store = house.open_without_outbox();
+    let mut desk = Desk::<H>::opened(house, store);
     desk.ask(register("ana", "X"));
     assert_eq!(wait(desk.store.summary()).unwrap().depth, 0);
     let desk = desk.reopened();

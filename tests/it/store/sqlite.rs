@@ -5,18 +5,19 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use eduhub::domain::published::PublishedTerm;
 use eduhub::domain::section::Credits;
 use eduhub::store::StoreError;
 use eduhub::store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use eduhub::store::terms::TermStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::house::{Desk, Embedded, batch, load, open_freed, wait};
+use super::house::{Desk, Embedded, TermOwner, load, open_freed, wait};
 use crate::child_process::{self, RunAs};
 use crate::college::{drop_of, minute, register, section, term_id, window};
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(SqliteOptions { path: path.to_owned(), credit_limit: Credits(0), outbox: false })
+    SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox: false })
 }
 
 fn refused(path: &Path) -> OpenError {
@@ -34,7 +35,7 @@ fn a_second_handle_names_the_hub_that_holds_the_store() {
     let error = refused(&path).to_string();
     assert!(error.contains("in use by another process (a hub at http://127.0.0.1:8123)"), "{error}");
     drop(first);
-    drop(open_freed(&path, Credits(0), false));
+    drop(open_freed(&path, false));
 }
 
 #[test]
@@ -80,6 +81,39 @@ fn a_newer_schema_is_refused_and_left_untouched() {
     let error = refused(&path);
     assert!(matches!(error, OpenError::TooNew { found: 99, .. }), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_without_commit_sequences_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.sqlite");
+    let older = rusqlite::Connection::open(&path).unwrap();
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut files: Vec<_> = std::fs::read_dir(migrations).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in &files[..7] {
+        older.execute_batch(&std::fs::read_to_string(file).unwrap()).unwrap();
+    }
+    let rows = "PRAGMA user_version = 7;
+        INSERT INTO terms VALUES ('2027', 'Autumn', NULL, NULL, 0, NULL, '[]', 41, 3);
+        INSERT INTO sections SELECT '2027', crn, generation, 'COURSE', 'lecture', NULL, NULL, 3000, NULL, NULL, NULL,
+            '[]', generation, 0, 'open', '[]', '[]', 0, 0, NULL, NULL, 0
+            FROM (SELECT 'X' AS crn UNION SELECT 'Y'), (SELECT 1 AS generation UNION SELECT 3);
+        INSERT INTO seats VALUES ('2027', 'X', 1, 0);
+        INSERT INTO registrations VALUES ('2027', 'ana', 'X', 'enrolled', 0, 0, NULL);";
+    older.execute_batch(rows).unwrap();
+    drop(older);
+
+    let store = open(&path).unwrap();
+    let mut owner = TermOwner::of(&store, term_id(), Credits(0));
+    let loaded = owner.load().unwrap();
+    assert_eq!((loaded.seq, loaded.sections.len(), loaded.students.len()), (41, 2, 1));
+    assert!(loaded.sections.iter().all(|s| s.state.section.capacity == 3), "the newest generation is visible");
+    owner.run(vec![register("bob", "X")], minute(1)).unwrap();
+    let changes = wait(store.changes_since(&term_id(), loaded.seq)).unwrap();
+    assert_eq!(changes.seq, 42);
+    assert_eq!(changes.changes.sections[0].enrolled, 2);
+    assert_eq!((changes.changes.sections.len(), changes.changes.registrations.len()), (1, 1), "only what came later");
 }
 
 #[test]
@@ -143,19 +177,19 @@ fn recover_from_a_full_disk() {
     // From then on it reports at once that it is unavailable, to writes and to loads.
     let error = register_one(&mut desk).expect_err("nothing can be written");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
-    assert!(matches!(wait(desk.store.load(&term_id())), Err(StoreError::Unavailable(_))));
+    assert!(matches!(desk.owner.load(), Err(StoreError::Unavailable(_))));
     assert!(desk.store.gauge().recovering.load(Ordering::Acquire));
 
     setrlimit(Resource::Fsize, before).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     let loaded = loop {
-        match wait(desk.store.load(&term_id())) {
+        match desk.owner.load() {
             Ok(loaded) => break loaded,
             Err(error) => assert!(Instant::now() < deadline, "not usable again: {error}"),
         }
         std::thread::yield_now();
     };
-    let holds = |loaded: &eduhub::store::terms::LoadedTerm, who: &str| {
+    let holds = |loaded: &PublishedTerm, who: &str| {
         loaded.students.iter().any(|(student, held)| student.as_str() == who && held[0].is_held())
     };
     assert!(answered.iter().all(|who| holds(&loaded, who)), "an acknowledged seat is lost");
@@ -175,8 +209,8 @@ fn recover_from_a_full_disk() {
 
 #[test]
 fn a_store_copied_without_closing_has_every_commit() {
-    let desk = Desk::<Embedded>::with([section("X").seats(9)]);
-    wait(desk.store.run(batch(vec![register("ana", "X"), window(Some(3), None)], minute(1)))).unwrap();
+    let mut desk = Desk::<Embedded>::with([section("X").seats(9)]);
+    desk.run(vec![register("ana", "X"), window(Some(3), None)]).unwrap();
     // The files are copied while the store is open, as a loss of power would leave them.
     let copy = tempfile::tempdir().unwrap();
     let folder = desk.store.path().parent().unwrap();
@@ -197,7 +231,7 @@ fn a_panicking_decision_is_refused_alone() {
     wait(desk.store.write(|tx| tx.execute_batch("UPDATE seats SET enrolled = 0"))).unwrap();
     let mut desk = desk.reopened();
     let committed = desk.run(vec![register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Y")]).unwrap();
-    let words: Vec<_> = committed.answers.iter().map(|a| a.as_ref().map(|a| format!("{a:?}"))).collect();
+    let words: Vec<_> = committed.outcomes.iter().map(|a| a.as_ref().map(|a| format!("{a:?}"))).collect();
     assert!(words[0].as_ref().is_some_and(|w| w.contains("Enrolled")), "{words:?}");
     assert_eq!(words[1], None);
     assert!(words[2].as_ref().is_some_and(|w| w.contains("SectionFull")), "{words:?}");

@@ -4,13 +4,14 @@ use eduhub::domain::command::Command;
 use eduhub::domain::command::TermPatch;
 use eduhub::domain::ids::TermId;
 use eduhub::domain::outcome::{Outcome, RequestOutcome};
-use eduhub::domain::section::SectionStatus;
+use eduhub::domain::published::PublishedTerm;
+use eduhub::domain::section::{Credits, SectionStatus};
 use eduhub::store::StoreError;
 use eduhub::store::imports::ImportStore;
-use eduhub::store::terms::{LoadedTerm, TermBatch, TermStore};
+use eduhub::store::terms::TermStore;
 
 use super::histories::Image;
-use super::house::{Desk, House, batch, load, other_term, wait};
+use super::house::{Desk, House, TermOwner, load, other_term, wait};
 use crate::college::{
     capacity, drop_of, minute, patch, register, register_or_wait, section, status, swap, term_id, told, told_each,
     window,
@@ -24,13 +25,13 @@ fn word(answer: &Outcome) -> String {
 }
 
 /// Returns a student's standing in a section of a loaded term.
-fn standing(loaded: &LoadedTerm, student: &str, section: &str) -> &'static str {
+fn standing(loaded: &PublishedTerm, student: &str, section: &str) -> &'static str {
     let held = loaded.students.iter().find(|(who, _)| who.as_str() == student).map(|(_, held)| held);
     let found = held.and_then(|held| held.iter().find(|r| r.crn.as_str() == section));
     found.map_or("-", |r| r.standing.as_str())
 }
 
-fn numbers(loaded: &LoadedTerm, section: &str) -> Option<[u32; 4]> {
+fn numbers(loaded: &PublishedTerm, section: &str) -> Option<[u32; 4]> {
     let found = loaded.sections.iter().find(|s| s.state.section.id.crn.as_str() == section)?;
     let state = &found.state;
     Some([state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open()])
@@ -92,14 +93,16 @@ pub(crate) fn a_batch_is_atomic<H: House>() {
 }
 
 pub(crate) fn a_refused_batch_does_not_affect_another_term<H: House>() {
-    let desk = Desk::<H>::with([section("BAD").seats(9)]);
+    let mut desk = Desk::<H>::with([section("BAD").seats(9)]);
     desk.house.refuse_bad(&desk.store);
-    wait(desk.store.load(&other_term())).unwrap();
-    let other = TermBatch { term: other_term(), commands: vec![window(Some(7), None)], now: minute(1) };
+    let mut other = TermOwner::of(&desk.store, other_term(), Credits(0));
+    other.load().unwrap();
     // Both are in flight at the same time.
-    let (refused, kept) = (desk.store.run(batch(vec![register("ana", "BAD")], minute(1))), desk.store.run(other));
-    assert!(matches!(wait(refused), Err(StoreError::Refused(_))));
-    wait(kept).unwrap();
+    let refused = desk.owner.start(vec![register("ana", "BAD")], minute(1));
+    let kept = other.start(vec![window(Some(7), None)], minute(1));
+    assert!(matches!(desk.owner.finish(refused), Err(StoreError::Refused(_))));
+    other.finish(kept).unwrap();
+    drop(other);
     let desk = desk.reopened();
     assert_eq!(wait(desk.store.load(&other_term())).unwrap().term.opens_at, Some(minute(7)));
 }
@@ -107,35 +110,48 @@ pub(crate) fn a_refused_batch_does_not_affect_another_term<H: House>() {
 pub(crate) fn the_seat_sequence_grows_by_one_per_change<H: House>() {
     let mut desk = Desk::<H>::with([section("X"), section("BAD")]);
     desk.house.refuse_bad(&desk.store);
-    let start = load(&desk.store).seats_seq;
-    let seq_after = |desk: &mut Desk<H>, commands| desk.run(commands).unwrap().update.map(|u| u.seats_seq);
+    let start = load(&desk.store).seq;
+    let seq_after = |desk: &mut Desk<H>, commands| desk.run(commands).unwrap().update.map(|u| u.seq);
     assert_eq!(seq_after(&mut desk, vec![register("ana", "X"), drop_of("ana", "X")]), Some(start + 1));
     assert_eq!(seq_after(&mut desk, vec![drop_of("ana", "X"), drop_of("eve", "X")]), None, "nothing changed");
     assert!(desk.run(vec![register("ana", "BAD")]).is_err());
-    assert_eq!(load(&desk.store).seats_seq, start + 1, "a refused batch is not published");
+    assert_eq!(load(&desk.store).seq, start + 1, "a refused batch is not published");
     assert_eq!(seq_after(&mut desk, vec![capacity("X", 5)]), Some(start + 2));
     let mut desk = desk.reopened();
-    assert_eq!(desk.loaded.seats_seq, start + 2);
+    assert_eq!(desk.loaded.seq, start + 2);
     assert_eq!(seq_after(&mut desk, vec![register("ana", "X")]), Some(start + 3));
 }
 
 pub(crate) fn an_unknown_term_loads_empty_and_closed<H: House>() {
-    let store = H::build();
-    let store = store.open(eduhub::domain::section::Credits(0));
+    let house = H::build();
+    let store = house.open();
     let loaded = load(&store);
-    assert_eq!((loaded.seats_seq, loaded.sections.len(), loaded.students.len()), (0, 0, 0));
+    assert_eq!((loaded.seq, loaded.sections.len(), loaded.students.len()), (0, 0, 0));
     assert!(!loaded.term.is_open(minute(1)));
     assert_eq!(wait(store.term_ids()).unwrap(), Vec::<TermId>::new(), "loading creates nothing");
     let named = TermPatch { title: Some("Autumn".into()), ..TermPatch::default() };
-    wait(store.run(batch(vec![Command::PutTerm(named)], minute(1)))).unwrap();
+    TermOwner::of(&store, term_id(), Credits(0)).run(vec![Command::PutTerm(named)], minute(1)).unwrap();
     assert_eq!(wait(store.term_ids()).unwrap(), [term_id()]);
 }
 
-pub(crate) fn a_batch_for_an_unloaded_term_is_refused<H: House>() {
-    let desk = Desk::<H>::with([]);
-    let batch = TermBatch { term: other_term(), commands: vec![window(Some(7), None)], now: minute(1) };
-    assert!(matches!(wait(desk.store.run(batch)), Err(StoreError::Unavailable(_))));
-    assert_eq!(wait(desk.store.term_ids()).unwrap(), [term_id()]);
+pub(crate) fn a_batch_decided_on_an_old_state_is_not_written<H: House>() {
+    let desk = Desk::<H>::with([section("X").line(0)]);
+    let [mut first, mut late] = [(); 2].map(|()| TermOwner::of(&desk.store, term_id(), Credits(0)));
+    (first.load().unwrap(), late.load().unwrap());
+    first.run(vec![register("ana", "X")], minute(1)).unwrap();
+    // Another hub has committed since this one loaded the term. A store that hubs share shows that to the decision;
+    // every other store rejects the record.
+    match late.run(vec![register("bob", "X")], minute(1)) {
+        Ok(committed) => assert_eq!(word(committed.outcomes[0].as_ref().unwrap()), "section_full"),
+        Err(StoreError::Refused(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+    let loaded = late.load().unwrap();
+    assert_eq!(numbers(&loaded, "X"), Some([1, 1, 0, 0]));
+    assert_eq!((standing(&loaded, "ana", "X"), standing(&loaded, "bob", "X")), ("enrolled", "-"));
+    let committed = late.run(vec![register("bob", "X"), capacity("X", 2), register("bob", "X")], minute(1)).unwrap();
+    assert_eq!(word(committed.outcomes[0].as_ref().unwrap()), "section_full", "decided on what is stored");
+    assert_eq!(word(committed.outcomes[2].as_ref().unwrap()), "enrolled, new");
 }
 
 pub(crate) fn commands_of_a_batch_see_the_changes_before_them<H: House>() {
@@ -151,11 +167,11 @@ pub(crate) fn commands_of_a_batch_see_the_changes_before_them<H: House>() {
     ];
     let committed = desk.run(commands).unwrap();
     let words: Vec<String> = committed
-        .answers
+        .outcomes
         .iter()
-        .map(|answer| match answer.as_ref().unwrap() {
+        .map(|outcome| match outcome.as_ref().unwrap() {
             Outcome::Request(outcome) => told(outcome),
-            Outcome::Batch(_) => told_each(answer.as_ref().unwrap()).join(" "),
+            batch @ Outcome::Batch(_) => told_each(batch).join(" "),
             other => format!("{other:?}"),
         })
         .collect();
@@ -178,7 +194,7 @@ pub(crate) fn commands_of_a_batch_see_the_changes_before_them<H: House>() {
 pub(crate) fn staged_sections_are_invisible_until_they_are_applied<H: House>() {
     let mut desk = Desk::<H>::with([section("OLD")]);
     let import = desk.stage(vec![(section("OLD").seats(7), None), (section("NEW").seats(5), None)]);
-    let unseen = |loaded: &LoadedTerm| {
+    let unseen = |loaded: &PublishedTerm| {
         assert_eq!(numbers(loaded, "OLD"), Some([1, 0, 0, 1]));
         assert_eq!(numbers(loaded, "NEW"), None);
     };

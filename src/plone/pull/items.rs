@@ -1,4 +1,4 @@
-//! Which item of Plone is which section's.
+//! Which item of Plone belongs to which section.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::listing::Listing;
 
-/// The items that are known, found by UID and by section.
-pub(super) struct Known {
+/// Known items, by UID and by section.
+pub(super) struct KnownItems {
     by_uid: HashMap<String, PloneItem>,
     uid_of: HashMap<SectionId, String>,
-    /// As the store had them when the pull began.
+    /// Items as the store had them when the pull started.
     stored: HashMap<SectionId, PloneItem>,
-    /// What sections without an item were to be made with in Plone.
+    /// Fields with which sections without an item were about to be created in Plone.
     pub(super) creations: HashMap<SectionId, Fields>,
 }
 
-impl Known {
+impl KnownItems {
     pub(super) fn new(items: Vec<PloneItem>) -> Self {
         let uid_of = items.iter().map(|item| (item.section.clone(), item.uid.clone())).collect();
         let stored = items.iter().map(|item| (item.section.clone(), item.clone())).collect();
@@ -34,13 +34,13 @@ impl Known {
         self.by_uid.values()
     }
 
-    /// An item beside what the store had of its section when the pull began.
+    /// Returns an item with what the store had of its section when the pull started.
     pub(super) fn pulled(&self, item: PloneItem) -> (Option<PloneItem>, PloneItem) {
         (self.stored.get(&item.section).cloned(), item)
     }
 
-    /// What the item of this UID had as this section when it was last pulled or written: of one that is not known, what
-    /// the hub was about to make the section with.
+    /// Returns the fields of the item of this UID, as this section, when it was last pulled or written. For an unknown
+    /// item, returns the fields with which the hub was about to create the section.
     pub(super) fn last(&self, uid: &str, section: &SectionId) -> Option<&Fields> {
         match self.by_uid.get(uid) {
             Some(item) => (item.section == *section).then_some(&item.fields),
@@ -48,7 +48,7 @@ impl Known {
         }
     }
 
-    /// Takes an item off its section, when it says of itself that it is another one now; answers what it was.
+    /// Detaches an item from its section when it identifies itself as another section now. Returns the item as it was.
     pub(super) fn release(&mut self, uid: &str, section: &SectionId) -> Option<PloneItem> {
         let item = self.by_uid.get(uid).filter(|item| item.section != *section)?.clone();
         if self.uid_of.get(&item.section).is_some_and(|of| of == uid) {
@@ -57,33 +57,36 @@ impl Known {
         Some(item)
     }
 
-    /// Gives a section to an item, unless another one that visitors see is that section already: its path.
+    /// Attaches an item to a section.
+    ///
+    /// # Errors
+    /// The path of another item that visitors see as this section already.
     pub(super) fn claim(&mut self, uid: &str, section: &SectionId, listing: &Listing) -> Result<(), String> {
         if let Some(other) = self.uid_of.get(section).filter(|of| *of != uid) {
             if let Some(path) = listing.path(other) {
                 return Err(path.to_owned());
             }
-            // That one is no section's any more: that nobody sees it says nothing of this section.
+            // The other item is not visible and belongs to no section any more; the section is not withdrawn for it.
             self.by_uid.remove(other);
         }
         self.uid_of.insert(section.clone(), uid.to_owned());
         Ok(())
     }
 
-    /// Whether some item is this section.
+    /// Returns true when an item belongs to this section.
     pub(super) fn has(&self, section: &SectionId) -> bool {
         self.uid_of.contains_key(section)
     }
 
-    /// Keeps an item as it was put into the store.
+    /// Adds an item as it was stored.
     pub(super) fn put(&mut self, item: PloneItem) {
         self.uid_of.insert(item.section.clone(), item.uid.clone());
         self.by_uid.insert(item.uid.clone(), item);
     }
 }
 
-/// What is left of an item at a section that it no longer is: deleted, under a name that no UID has, since the UID goes
-/// on as another section's.
+/// Returns the deleted item that stays at a section after its item became another section. It has a name that no UID
+/// has, since the UID belongs to the other section now.
 pub(super) fn left_behind(item: &PloneItem) -> PloneItem {
     PloneItem { uid: format!("{}@{}", item.uid, item.section), deleted: true, ..item.clone() }
 }

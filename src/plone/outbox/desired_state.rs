@@ -1,4 +1,4 @@
-//! What a section is to be in Plone, and what of it differs from what Plone had when it was last seen. Pure.
+//! Desired state of a section's item in Plone, and its difference from the state that was last seen there. Pure.
 
 use jiff::Timestamp;
 
@@ -7,38 +7,38 @@ use crate::domain::section::SectionState;
 use crate::plone::format::section::{canonical, to_fields};
 use crate::store::outbox::{OutboxEntry, PloneItem, RosterLine};
 
-/// What becomes of students' names.
+/// What happens to students' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// Nobody knows yet who could read them: the field is left as it is.
+    /// It is not known who could read them: the field is left unchanged.
     Withheld,
     /// They are written.
     Written,
-    /// Somebody could read them: the field is emptied.
+    /// Visitors or plain members could read them: the field is emptied.
     Removed,
 }
 
-/// How much of a section's definition the hub writes.
+/// The part of a section's definition that the hub writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Definition {
-    /// All of it: schedules that are imported into the hub belong into Plone, too.
+pub enum DefinitionScope {
+    /// All of it: schedules that are imported into the hub are written to Plone, too.
     Whole,
-    /// What staff change in the hub.
-    StaffsOnly,
+    /// Only what staff change in the hub.
+    StaffChanges,
 }
 
-/// What is to be written to an item.
+/// What must be written to an item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Absolute values.
     pub fields: Fields,
-    /// Fields that the college's type does not have.
+    /// Fields that the college's type lacks.
     pub absent: Vec<SectionField>,
 }
 
-/// The numbers of people in a section, and who they are.
+/// Returns the counts of a section and its roster.
 #[must_use]
-pub fn people(state: &SectionState, roster: &[RosterLine], names: Names) -> Fields {
+pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) -> Fields {
     let mut fields = Fields::from([
         (SectionField::SeatsTaken, FieldValue::Number(state.enrolled_total().into())),
         (SectionField::Waitlisted, FieldValue::Number(state.waitlisted_total().into())),
@@ -52,28 +52,28 @@ pub fn people(state: &SectionState, roster: &[RosterLine], names: Names) -> Fiel
     fields
 }
 
-/// `USER enrolled|waitlisted SINCE`, the time in whole seconds of UTC (RFC 3339).
+/// Formats a line as `USER enrolled|waitlisted SINCE`, with the time in whole seconds of UTC (RFC 3339).
 fn roster_line(line: &RosterLine) -> String {
     let since = Timestamp::from_second(line.since.as_second()).unwrap_or(line.since);
     format!("{} {} {since}", line.user, line.standing.as_str())
 }
 
-/// A new section's fields, all of them.
+/// Returns every field of a section's item.
 #[must_use]
-pub fn whole(entry: &OutboxEntry, names: Names) -> Fields {
+pub fn all_fields(entry: &OutboxEntry, names: Names) -> Fields {
     let mut fields = to_fields(&entry.state.section);
-    fields.extend(people(&entry.state, &entry.roster, names));
+    fields.extend(seat_fields(&entry.state, &entry.roster, names));
     fields
 }
 
-/// What is to be written to an item so that it says what the hub has. With `in_doubt` it is not known what became of an
-/// earlier write: then the hub's own fields are written whatever the item said last.
+/// Returns what must be written to an item so that it has the desired state. With `in_doubt` the outcome of an earlier
+/// write is not known, so counts and roster are written whatever the item had last.
 #[must_use]
 pub fn difference(
     entry: &OutboxEntry,
     item: &PloneItem,
     names: Names,
-    definition: Definition,
+    scope: DefinitionScope,
     in_doubt: bool,
 ) -> Difference {
     let mut found = Difference::default();
@@ -87,17 +87,17 @@ pub fn difference(
     let defined = to_fields(&entry.state.section);
     let last = readable(&item.fields, &defined);
     for (field, value) in defined {
-        if is_written(field, &item.fields, definition) {
+        if is_written(field, &item.fields, scope) {
             add(field, value, last.get(&field), false);
         }
     }
-    for (field, value) in people(&entry.state, &entry.roster, names) {
+    for (field, value) in seat_fields(&entry.state, &entry.roster, names) {
         add(field, value, item.fields.get(&field), in_doubt);
     }
     found
 }
 
-/// An empty roster is one without lines, however Plone says so.
+/// Compares values; Plone may represent an empty roster as nothing or as a list without lines.
 fn same(last: &FieldValue, value: &FieldValue) -> bool {
     let is_empty = |v: &FieldValue| match v {
         FieldValue::Nothing => true,
@@ -107,19 +107,19 @@ fn same(last: &FieldValue, value: &FieldValue) -> bool {
     last == value || (is_empty(last) && is_empty(value))
 }
 
-/// Whether the hub writes a field of the definition to an item that is there. Never which section it is; and where a
-/// type has no field for the course, the title names it, and is the college's.
-fn is_written(field: SectionField, last: &Fields, definition: Definition) -> bool {
+/// Returns true when the hub writes a field of the definition to an existing item: never the fields that identify the
+/// section, and not the title when a type without a field for the course names the course in it.
+fn is_written(field: SectionField, last: &Fields, scope: DefinitionScope) -> bool {
     match field {
         SectionField::Term | SectionField::Crn => false,
         SectionField::Capacity | SectionField::WaitlistCapacity => true,
-        SectionField::Title => definition == Definition::Whole && last.contains_key(&SectionField::Course),
-        _ => definition == Definition::Whole,
+        SectionField::Title => scope == DefinitionScope::Whole && last.contains_key(&SectionField::Course),
+        _ => scope == DefinitionScope::Whole,
     }
 }
 
-/// The fields of an item in the form in which the hub writes them. What cannot be read there is taken for equal: whoever
-/// edits it in Plone is told by the pull, and it is not written over.
+/// Returns the fields of an item in the form in which the hub writes them. An unreadable field counts as equal, so it
+/// is not overwritten; the pull reports it to its editor.
 fn readable(last: &Fields, defined: &Fields) -> Fields {
     let mut fields = last.clone();
     for _ in SectionField::ALL {
@@ -160,7 +160,7 @@ mod tests {
         .unwrap()
     }
 
-    /// A section with two people in it, and its item as Plone was left with `names`.
+    /// A section with two students, and its item as it was written with `names`.
     fn entry(names: Names) -> (OutboxEntry, PloneItem) {
         let now = Timestamp::from_millisecond(1_800_000_000_750).unwrap();
         let state =
@@ -181,7 +181,7 @@ mod tests {
             uid: "u".to_owned(),
             path: "/courses/202701-10001".to_owned(),
             modified: now,
-            fields: whole(&entry, names),
+            fields: all_fields(&entry, names),
             deleted: false,
         };
         entry.item = Some(item.clone());
@@ -189,20 +189,20 @@ mod tests {
     }
 
     fn differs(entry: &OutboxEntry, item: &PloneItem, names: Names) -> Vec<&'static str> {
-        let found = difference(entry, item, names, Definition::Whole, false);
+        let found = difference(entry, item, names, DefinitionScope::Whole, false);
         found.fields.keys().map(|field| field.as_str()).collect()
     }
 
     #[test]
-    fn what_plone_has_already_is_not_written() {
+    fn what_plone_already_has_is_not_written() {
         let (entry, item) = entry(Names::Written);
-        assert_eq!(difference(&entry, &item, Names::Written, Definition::Whole, false), Difference::default());
+        assert_eq!(difference(&entry, &item, Names::Written, DefinitionScope::Whole, false), Difference::default());
     }
 
     #[test]
-    fn people_are_counted_as_everywhere_and_named_one_a_line() {
+    fn counts_include_seats_outside_the_hub_and_names_are_lines() {
         let (entry, _) = entry(Names::Written);
-        let fields = people(&entry.state, &entry.roster, Names::Written);
+        let fields = seat_fields(&entry.state, &entry.roster, Names::Written);
         assert_eq!(fields[&SectionField::SeatsTaken], FieldValue::Number(5));
         assert_eq!(fields[&SectionField::Waitlisted], FieldValue::Number(1));
         let lines = ["ana enrolled 2027-01-15T08:00:00Z", "bob waitlisted 2027-01-15T08:00:00Z"];
@@ -210,33 +210,33 @@ mod tests {
     }
 
     #[test]
-    fn names_are_left_alone_until_somebody_knows_who_reads_them_and_taken_away_where_others_do() {
+    fn names_are_withheld_written_or_removed() {
         let (entry, mut item) = entry(Names::Written);
         item.fields.insert(SectionField::Roster, FieldValue::Lines(vec!["old enrolled".to_owned()]));
         assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
         assert_eq!(differs(&entry, &item, Names::Written), ["roster"]);
-        let found = difference(&entry, &item, Names::Removed, Definition::Whole, false);
+        let found = difference(&entry, &item, Names::Removed, DefinitionScope::Whole, false);
         assert_eq!(found.fields, Fields::from([(SectionField::Roster, FieldValue::Lines(vec![]))]));
         for empty in [FieldValue::Nothing, FieldValue::Lines(vec![])] {
             item.fields.insert(SectionField::Roster, empty);
-            assert_eq!(differs(&entry, &item, Names::Removed), [""; 0], "there is nothing to take away");
+            assert_eq!(differs(&entry, &item, Names::Removed), [""; 0], "there is nothing to remove");
         }
     }
 
     #[test]
-    fn fields_that_the_type_does_not_have_are_told_and_not_written() {
+    fn fields_that_the_type_lacks_are_reported_and_not_written() {
         let (entry, mut item) = entry(Names::Withheld);
         for absent in [SectionField::Waitlisted, SectionField::Instructor] {
             item.fields.remove(&absent);
         }
         item.fields.insert(SectionField::SeatsTaken, FieldValue::Nothing);
-        let found = difference(&entry, &item, Names::Written, Definition::Whole, true);
+        let found = difference(&entry, &item, Names::Written, DefinitionScope::Whole, true);
         assert_eq!(found.absent, [SectionField::Instructor, SectionField::Waitlisted, SectionField::Roster]);
         assert_eq!(found.fields, Fields::from([(SectionField::SeatsTaken, FieldValue::Number(5))]));
     }
 
     #[test]
-    fn another_spelling_of_the_same_is_no_difference_and_what_cannot_be_read_is_not_written_over() {
+    fn other_spellings_are_equal_and_unreadable_fields_are_kept() {
         let (entry, mut item) = entry(Names::Withheld);
         item.fields.insert(SectionField::Meetings, text("mwf 9:30-10:50"));
         assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
@@ -246,28 +246,28 @@ mod tests {
     }
 
     #[test]
-    fn which_section_an_item_is_is_never_written_over() {
+    fn fields_that_identify_a_section_are_never_written() {
         let (entry, mut item) = entry(Names::Withheld);
         item.fields.insert(SectionField::Crn, text("99999"));
         item.fields.insert(SectionField::Title, text("Calculus"));
         assert_eq!(differs(&entry, &item, Names::Withheld), ["title"]);
         item.fields.remove(&SectionField::Course);
-        assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0], "there the title is the course's name");
+        assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0], "there the title is the course");
     }
 
     #[test]
-    fn without_schedules_only_what_staff_change_is_written() {
+    fn without_schedules_only_staff_changes_are_written() {
         let (entry, mut item) = entry(Names::Withheld);
         item.fields.insert(SectionField::Instructor, text("Ada"));
         item.fields.insert(SectionField::Capacity, FieldValue::Number(20));
-        let found = difference(&entry, &item, Names::Withheld, Definition::StaffsOnly, false);
+        let found = difference(&entry, &item, Names::Withheld, DefinitionScope::StaffChanges, false);
         assert_eq!(found.fields, Fields::from([(SectionField::Capacity, FieldValue::Number(30))]));
     }
 
     #[test]
-    fn after_a_write_of_unknown_end_the_people_are_written_again() {
+    fn after_a_write_of_unknown_outcome_counts_and_roster_are_repeated() {
         let (entry, item) = entry(Names::Written);
-        let found = difference(&entry, &item, Names::Written, Definition::Whole, true);
+        let found = difference(&entry, &item, Names::Written, DefinitionScope::Whole, true);
         let fields: Vec<_> = found.fields.keys().copied().collect();
         assert_eq!(fields, [SectionField::SeatsTaken, SectionField::Waitlisted, SectionField::Roster]);
     }

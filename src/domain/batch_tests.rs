@@ -1,0 +1,397 @@
+use super::*;
+use crate::domain::audience::Audience;
+use crate::domain::command::{SectionEdit, SectionPatch, StagedSection, TermPatch};
+use crate::domain::decide::imported;
+use crate::domain::ids::{SectionId, TermId};
+use crate::domain::outcome::RequestOutcome;
+use crate::domain::registration::Standing;
+use crate::domain::section::{Credits, Section, SectionStatus};
+
+const COLLEGE: &str = "2027";
+const SANDBOX: &str = "_sandbox-1";
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn crn(text: &str) -> Crn {
+    Crn::parse(text).unwrap()
+}
+
+fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
+/// One seat, and room for nine in the waitlist.
+fn section(term: &str, number: &str) -> Section {
+    Section {
+        id: SectionId { term: TermId::parse(term).unwrap(), crn: crn(number) },
+        course: format!("COURSE {number}").into(),
+        component: "lecture".into(),
+        section: None,
+        title: None,
+        credits: Credits(3_000),
+        instructor: None,
+        method: None,
+        campus: None,
+        meetings: Vec::new(),
+        capacity: 1,
+        waitlist_capacity: 9,
+        status: SectionStatus::Open,
+        linked: Vec::new(),
+        prerequisites: Vec::new(),
+        withdrawn: false,
+    }
+}
+
+/// An open term with sections X, Y and Z.
+fn open_term(id: &str) -> TermBook {
+    let term = Term { opens_at: Some(now()), ..Term::new(TermId::parse(id).unwrap()) };
+    let sections = ["X", "Y", "Z"].map(|number| SectionState::new(Arc::new(section(id, number))));
+    TermBook::new(term, Credits(0), sections, 1)
+}
+
+/// The college's term after these commands.
+fn after(commands: &[Command]) -> TermBook {
+    let mut book = open_term(COLLEGE);
+    run(&mut book, commands);
+    book
+}
+
+/// Decides a batch; alerts get the ids `alert-1`, `alert-2` and so on.
+fn run(book: &mut TermBook, commands: &[Command]) -> DecidedBatch {
+    let mut ids = (1..).map(|number| format!("alert-{number}"));
+    decide_batch(book, commands, now(), move || ids.next().unwrap())
+}
+
+fn changes(book: &mut TermBook, commands: &[Command]) -> BatchChanges {
+    run(book, commands).changes
+}
+
+fn register(student: &str, section: &str) -> Command {
+    Command::Register { student: user(student), crn: crn(section), waitlist: true }
+}
+
+fn drop_of(student: &str, section: &str) -> Command {
+    Command::Drop { student: user(student), crn: crn(section) }
+}
+
+fn patch(section: &str, patch: SectionPatch) -> Command {
+    Command::PatchSection { crn: crn(section), patch }
+}
+
+fn capacity(section: &str, seats: u32) -> Command {
+    patch(section, SectionPatch { capacity: Some(seats), ..SectionPatch::default() })
+}
+
+fn closed(section: &str) -> Command {
+    patch(section, SectionPatch { status: Some(SectionStatus::Closed), ..SectionPatch::default() })
+}
+
+fn cancelled(section: &str) -> Command {
+    patch(section, SectionPatch { status: Some(SectionStatus::Cancelled), ..SectionPatch::default() })
+}
+
+fn edit(seen: Option<Section>, wanted: Section) -> Command {
+    Command::PutSections([SectionEdit { seen: seen.map(Arc::new), wanted: Arc::new(wanted) }].into())
+}
+
+/// The command of an import of sections with these capacities, staged while the term was as in `book`.
+fn import(book: &TermBook, generation: u64, sections: &[(&str, u32)]) -> Command {
+    let stage = |(number, seats): &(&str, u32)| {
+        let section = Arc::new(Section { capacity: *seats, ..section(book.term().id.as_str(), number) });
+        let staged_as = SectionState::new(section.clone());
+        let mut staged = StagedSection { section, totals: None, staged_as };
+        staged.staged_as = imported(book.section(&crn(number)), &staged, false);
+        staged
+    };
+    let sections = sections.iter().map(stage).collect();
+    Command::ApplyImport(Arc::new(StagedImport { generation, totals_count_while_open: false, sections, unchanged: 0 }))
+}
+
+fn crns<'c>(crns: impl IntoIterator<Item = &'c Crn>) -> String {
+    let mut names: Vec<&str> = crns.into_iter().map(Crn::as_str).collect();
+    names.sort_unstable();
+    names.join(" ")
+}
+
+/// What is written: definitions, numbers and registrations.
+fn written(changes: &BatchChanges) -> [String; 3] {
+    let registrations = changes.registrations.iter();
+    let registrations = registrations.map(|((student, crn), r)| format!("{student} {crn} {}", r.standing.as_str()));
+    [crns(&changes.defined), crns(&changes.counted), registrations.collect::<Vec<_>>().join(", ")]
+}
+
+fn standing(outcome: Option<&Outcome>) -> Option<Standing> {
+    match outcome? {
+        Outcome::Request(RequestOutcome::Done(receipt)) => Some(receipt.standing),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_command_is_decided_on_what_the_ones_before_it_changed() {
+    let mut book = open_term(COLLEGE);
+    let batch = [register("ana", "X"), register("bob", "X"), drop_of("ana", "X"), register("bob", "X")];
+    let decided = run(&mut book, &batch);
+    let standings: Vec<_> = decided.outcomes.iter().map(|o| standing(o.as_ref())).collect();
+    let expected = [Standing::Enrolled, Standing::Waitlisted, Standing::Dropped, Standing::Enrolled];
+    assert_eq!(standings, expected.map(Some));
+    assert_eq!(book.section(&crn("X")).unwrap().enrolled, 1, "the changes are applied to the book");
+}
+
+#[test]
+fn a_batch_writes_the_last_value_of_each_thing_once() {
+    let cases: [(&str, TermBook, Vec<Command>, [&str; 3]); 10] = [
+        ("a seat", after(&[]), vec![register("ana", "X")], ["", "X", "ana X enrolled"]),
+        (
+            "a seat taken and given up",
+            after(&[]),
+            vec![register("ana", "X"), drop_of("ana", "X")],
+            ["", "X", "ana X dropped"],
+        ),
+        (
+            "one leaves, another comes: equal numbers",
+            after(&[register("ana", "X")]),
+            vec![drop_of("ana", "X"), register("bob", "X")],
+            ["", "X", "ana X dropped, bob X enrolled"],
+        ),
+        (
+            "a promotion",
+            after(&[register("ana", "X"), register("bob", "X")]),
+            vec![drop_of("ana", "X")],
+            ["", "X", "ana X dropped, bob X enrolled"],
+        ),
+        ("a definition", after(&[register("ana", "X")]), vec![capacity("X", 5)], ["X", "", ""]),
+        ("the same definition", after(&[]), vec![capacity("X", 1)], ["", "", ""]),
+        (
+            "outside numbers",
+            after(&[]),
+            vec![patch("Y", SectionPatch { outside_enrolled: Some(1), ..SectionPatch::default() })],
+            ["Y", "", ""],
+        ),
+        (
+            "a definition that makes room",
+            after(&[register("ana", "X"), register("bob", "X")]),
+            vec![capacity("X", 2)],
+            ["X", "X", "bob X enrolled"],
+        ),
+        ("a section that is new", after(&[]), vec![edit(None, section(COLLEGE, "NEW"))], ["NEW", "", ""]),
+        (
+            "a section that is new, and a seat in it",
+            after(&[]),
+            vec![edit(None, section(COLLEGE, "NEW")), register("ana", "NEW"), register("bob", "Y")],
+            ["NEW", "NEW Y", "ana NEW enrolled, bob Y enrolled"],
+        ),
+    ];
+    for (what, mut book, commands, expected) in cases {
+        let changes = changes(&mut book, &commands);
+        assert_eq!(written(&changes), expected, "{what}");
+        for (crn, state) in &changes.sections {
+            assert_eq!(Some(state), book.section(crn), "{what}: the last value");
+        }
+        let written = changes.defined.iter().chain(&changes.counted);
+        assert!(
+            written.into_iter().all(|crn| changes.sections.contains_key(crn)),
+            "{what}: values for what is written"
+        );
+    }
+}
+
+#[test]
+fn a_batch_without_effect_is_empty() {
+    let swap = crate::domain::command::Batch {
+        student: user("ana"),
+        add: vec![crn("Y"), crn("NONE")],
+        drop: vec![crn("X")],
+        swap: true,
+        waitlist: false,
+    };
+    let cases = [
+        ("no command", vec![]),
+        ("a seat that is held already", vec![register("ana", "X")]),
+        ("a drop of what was never held", vec![drop_of("bob", "X")]),
+        ("a swap that fails", vec![Command::Batch(swap)]),
+        ("a patch to the same value", vec![capacity("X", 1)]),
+        ("waitlists that are settled", vec![Command::Settle, Command::Settle]),
+        ("a section that does not exist", vec![capacity("NONE", 9)]),
+    ];
+    for (what, commands) in cases {
+        let mut book = after(&[register("ana", "X")]);
+        let decided = run(&mut book, &commands);
+        assert!(decided.changes.is_empty(), "{what}: {:?}", decided.changes);
+        assert_eq!(decided.outcomes.iter().flatten().count(), commands.len(), "{what}: each command has an outcome");
+    }
+}
+
+#[test]
+fn any_kind_of_change_makes_a_batch_not_empty() {
+    let book = open_term(COLLEGE);
+    let cases = [
+        ("a term", Command::PutTerm(TermPatch::default())),
+        ("a section", capacity("X", 4)),
+        ("a registration", register("ana", "X")),
+        ("an import that changes no section", import(&book, 2, &[])),
+    ];
+    for (what, command) in cases {
+        assert!(!changes(&mut book.clone(), &[command]).is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_decision_that_panics_has_no_outcome_and_changes_nothing() {
+    let mut book = open_term(COLLEGE);
+    // The section's numbers do not include ana, so her drop would make them negative.
+    let seat = Registration { crn: crn("X"), standing: Standing::Enrolled, place: 0, at: now(), passed: None };
+    book.restore(user("ana"), seat.clone());
+    let decided = run(&mut book, &[register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Z")]);
+    assert_eq!(standing(decided.outcomes[0].as_ref()), Some(Standing::Enrolled));
+    assert_eq!(decided.outcomes[1], None);
+    assert_eq!(standing(decided.outcomes[2].as_ref()), Some(Standing::Enrolled));
+    assert_eq!(written(&decided.changes), ["", "Y Z", "bob Y enrolled, cyd Z enrolled"]);
+    assert_eq!(book.registrations(&user("ana")), [seat]);
+}
+
+#[test]
+fn a_staged_section_is_written_again_only_where_it_changed_since_it_was_staged() {
+    // Each case: what happens between staging and applying, what happens in the batch before the import is applied,
+    // and the definitions and numbers that the batch writes. X and NEW are staged, each with five seats.
+    let five_closed = [capacity("X", 5), closed("X")];
+    let cases: [(&str, &[Command], &[Command], [&str; 2]); 7] = [
+        ("nothing", &[], &[], ["", ""]),
+        ("a seat of X", &[register("ana", "X")], &[], ["", ""]),
+        ("a seat of X in the same batch", &[], &[register("ana", "X")], ["", "X"]),
+        ("staff close X", &[closed("X")], &[], ["X", ""]),
+        ("staff give X what the import gives it, and close it", &five_closed, &[], ["X", ""]),
+        ("the same in the batch of the import", &[], &five_closed, ["X", ""]),
+        ("staff change a section that is not in the file", &[], &[capacity("Z", 7)], ["Z", ""]),
+    ];
+    for (what, meanwhile, same_batch, [defined, counted]) in cases {
+        let mut book = open_term(COLLEGE);
+        let import = import(&book, 2, &[("X", 5), ("NEW", 5)]);
+        run(&mut book, meanwhile);
+        let changes = changes(&mut book, &[same_batch, &[import]].concat());
+        assert_eq!([crns(&changes.defined), crns(&changes.counted)], [defined, counted], "{what}");
+        assert_eq!(crns(&changes.staged), "NEW X", "{what}");
+        assert_eq!(book.section(&crn("X")).unwrap().section.capacity, 5, "{what}");
+        let written = changes.defined.iter().find(|c| **c == crn("X")).map(|c| &changes.sections[c]);
+        assert!(written.is_none_or(|state| Some(state) == book.section(&crn("X"))), "{what}: the value of now");
+    }
+}
+
+#[test]
+fn a_staged_section_that_equals_its_row_by_now_is_not_published() {
+    let mut book = open_term(COLLEGE);
+    let import = import(&book, 2, &[("X", 5), ("Y", 5)]);
+    run(&mut book, &[capacity("X", 5)]);
+    let changes = changes(&mut book, &[import]);
+    assert_eq!((crns(changes.sections.keys()), crns(&changes.defined)), ("Y".to_owned(), String::new()));
+}
+
+#[test]
+fn the_generation_of_the_last_import_becomes_visible() {
+    let mut book = open_term(COLLEGE);
+    let (second, third) = (import(&book, 2, &[("X", 5)]), import(&book, 3, &[("Y", 6)]));
+    let none = changes(&mut book, &[register("ana", "X")]);
+    assert_eq!(none.generation, None);
+    let both = changes(&mut book, &[second, third, register("bob", "X")]);
+    assert_eq!((both.generation, crns(&both.staged)), (Some(3), "X Y".to_owned()));
+    assert!(both.term.is_some(), "an import creates its term");
+}
+
+#[test]
+fn a_notice_of_what_others_did_becomes_an_alert() {
+    let waiting = [register("ana", "X"), register("bob", "X"), register("cyd", "X"), register("dan", "Y")];
+    let cases: [(&str, Vec<Command>, &[(&str, &str)]); 4] = [
+        ("the student's own", vec![register("eve", "Z"), drop_of("dan", "Y")], &[]),
+        ("a promotion", vec![drop_of("ana", "X")], &[("You are enrolled in COURSE X", "bob")]),
+        (
+            "several, in the order of the decisions",
+            vec![cancelled("Y"), drop_of("ana", "X")],
+            &[("COURSE Y is cancelled", "dan"), ("You are enrolled in COURSE X", "bob")],
+        ),
+        (
+            "the section as the command leaves it",
+            vec![edit(
+                Some(section(COLLEGE, "X")),
+                Section { course: "MATH 9".into(), capacity: 2, ..section(COLLEGE, "X") },
+            )],
+            &[("You are enrolled in MATH 9", "bob")],
+        ),
+    ];
+    for (what, commands, expected) in cases {
+        let changes = changes(&mut after(&waiting), &commands);
+        assert_eq!(changes.alerts.len(), expected.len(), "{what}: {:?}", changes.alerts);
+        for (number, (alert, (title, student))) in (1..).zip(changes.alerts.iter().zip(expected)) {
+            assert_eq!(alert.content.title, *title, "{what}");
+            assert_eq!(alert.content.audience, Audience::for_user(user(student)), "{what}");
+            assert_eq!((&alert.id, alert.seq), (&format!("alert-{number}"), None), "{what}");
+            assert_eq!((alert.source.as_str(), alert.sender.as_str()), ("registration", "eduhub"), "{what}");
+            assert_eq!(alert.created_at, now(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_sandbox_stores_no_alert_and_marks_nothing_for_plone() {
+    let commands = |term: &str| {
+        let import = import(&open_term(term), 2, &[("Y", 5)]);
+        [register("ana", "X"), register("bob", "X"), drop_of("ana", "X"), import]
+    };
+    let real = changes(&mut open_term(COLLEGE), &commands(COLLEGE));
+    let muted = changes(&mut open_term(SANDBOX), &commands(SANDBOX));
+    assert_eq!(
+        (real.alerts.len(), crns(real.sections_for_plone()), real.generation_for_plone()),
+        (1, "X".into(), Some(2))
+    );
+    assert_eq!(
+        (muted.alerts.len(), crns(muted.sections_for_plone()), muted.generation_for_plone()),
+        (0, "".into(), None)
+    );
+    assert_eq!(muted.notices.len(), real.notices.len(), "its students are notified all the same");
+    assert_eq!(written(&muted), written(&real), "and everything else is written");
+}
+
+#[test]
+fn sections_are_marked_for_plone_except_those_that_an_import_staged() {
+    let book = after(&[register("ana", "X")]);
+    let cases = [
+        ("seats", vec![register("bob", "Y"), register("cyd", "Y")], "Y", None),
+        ("equal numbers, other students", vec![drop_of("ana", "X"), register("bob", "X")], "X", None),
+        ("a definition", vec![capacity("Z", 3)], "Z", None),
+        ("the term", vec![Command::PutTerm(TermPatch::default())], "", None),
+        ("an import, and a seat elsewhere", vec![import(&book, 2, &[("X", 5)]), register("bob", "Y")], "Y", Some(2)),
+        ("a seat in a section of the import", vec![import(&book, 2, &[("X", 5)]), register("bob", "X")], "", Some(2)),
+        ("an import without a section", vec![import(&book, 2, &[])], "", None),
+    ];
+    for (what, commands, marked, generation) in cases {
+        let changes = changes(&mut book.clone(), &commands);
+        assert_eq!(
+            (crns(changes.sections_for_plone()).as_str(), changes.generation_for_plone()),
+            (marked, generation),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn an_update_holds_everything_that_readers_need() {
+    let mut book = after(&[register("ana", "X"), register("bob", "X"), register("ana", "Y")]);
+    let commands = [register("cyd", "X"), drop_of("ana", "X"), capacity("Z", 4)];
+    let update = changes(&mut book, &commands).update(&book, 7);
+    assert_eq!((update.seq, update.term, update.alerts_stored), (7, None, true));
+    let sections: Vec<_> = update
+        .sections
+        .iter()
+        .map(|s| (s.state.section.id.crn.as_str(), s.waitlist.iter().map(|(_, who)| who.as_str()).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(sections, [("X", vec!["cyd"]), ("Z", vec![])]);
+    let students: Vec<_> = update.students.iter().map(|(student, held)| (student.as_str(), held.len())).collect();
+    assert_eq!(students, [("ana", 2), ("bob", 1), ("cyd", 1)], "each student once, with every registration");
+    let notices: Vec<_> = update.notices.iter().map(|n| (n.student.as_str(), n.standing)).collect();
+    let expected = [("cyd", Standing::Waitlisted), ("ana", Standing::Dropped), ("bob", Standing::Enrolled)];
+    assert_eq!(notices, expected);
+
+    let quiet = changes(&mut book, &[Command::PutTerm(TermPatch::default())]).update(&book, 8);
+    assert_eq!((quiet.term.as_ref(), quiet.sections.len(), quiet.alerts_stored), (Some(book.term()), 0, false));
+}

@@ -1,0 +1,217 @@
+//! Differences between two states of a section, field by field, as an import reports them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::ids::SectionId;
+use crate::domain::meeting::Meeting;
+use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
+
+/// The value of a field before and after a change, written `[before, after]`. A value that is not known, or a field of a
+/// section that did not exist, is `None`, written `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange<T>(pub Option<T>, pub Option<T>);
+
+impl<T: Clone + PartialEq> FieldChange<T> {
+    fn between(before: Option<&T>, after: Option<&T>) -> Option<Self> {
+        (before != after).then(|| Self(before.cloned(), after.cloned()))
+    }
+}
+
+/// The schema of a pair of values, each of the type that the field has in a section, or null.
+fn pair() -> ArrayBuilder {
+    let value = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+    ArrayBuilder::new().items(value).min_items(Some(2)).max_items(Some(2)).description(Some("`[before, after]`"))
+}
+
+/// Declares the fields that are compared; each is optional in JSON.
+macro_rules! compared_fields {
+    ($($field:ident: $type:ty,)+) => {
+        /// The fields of a section that differ, by the names of `GET /api/v1/sections`.
+        #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+        #[allow(missing_docs, reason = "a field has the name of the section's field that it is a change of")]
+        pub struct SectionChanges {
+            $(
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $field: Option<FieldChange<$type>>,
+            )+
+        }
+
+        impl PartialSchema for SectionChanges {
+            fn schema() -> RefOr<Schema> {
+                let fields = ObjectBuilder::new()
+                    .description(Some("The fields of a section that differ."))
+                    $(.property(stringify!($field), pair()))+;
+                RefOr::T(fields.into())
+            }
+        }
+    };
+}
+
+compared_fields! {
+    campus: Box<str>,
+    capacity: u32,
+    component: Box<str>,
+    course: Box<str>,
+    credits: Credits,
+    enrolled: u32,
+    file_totals: [u32; 2],
+    instructor: Box<str>,
+    linked: Vec<SectionId>,
+    meetings: Vec<Meeting>,
+    method: Box<str>,
+    prerequisites: Vec<Box<str>>,
+    section: Box<str>,
+    status: SectionStatus,
+    title: Box<str>,
+    waitlist_capacity: u32,
+    waitlisted: u32,
+}
+
+impl ToSchema for SectionChanges {}
+
+impl SectionChanges {
+    /// Compares a section with its state before; `None` when it is new. Of a new section, what it lacks is no change.
+    ///
+    /// The totals of the last import are compared only where nothing else differs: no other field shows them.
+    #[must_use]
+    pub fn between(before: Option<&SectionState>, after: &SectionState) -> Self {
+        // Every field is named, so that a new one cannot be forgotten: `id`, which says which section it is, and
+        // `withdrawn`, which is not a file's to say, are not compared.
+        let Section {
+            id: _,
+            course,
+            component,
+            section,
+            title,
+            credits,
+            instructor,
+            method,
+            campus,
+            meetings,
+            capacity,
+            waitlist_capacity,
+            status,
+            linked,
+            prerequisites,
+            withdrawn: _,
+        } = &*after.section;
+        let old = before.map(|before| &*before.section);
+        let changes = Self {
+            campus: FieldChange::between(old.and_then(|old| old.campus.as_ref()), campus.as_ref()),
+            capacity: FieldChange::between(old.map(|old| &old.capacity), Some(capacity)),
+            component: FieldChange::between(old.map(|old| &old.component), Some(component)),
+            course: FieldChange::between(old.map(|old| &old.course), Some(course)),
+            credits: FieldChange::between(old.map(|old| &old.credits), Some(credits)),
+            enrolled: FieldChange::between(
+                before.map(SectionState::enrolled_total).as_ref(),
+                Some(&after.enrolled_total()),
+            ),
+            file_totals: None,
+            instructor: FieldChange::between(old.and_then(|old| old.instructor.as_ref()), instructor.as_ref()),
+            linked: FieldChange::between(old.map(|old| &old.linked), listed(old, linked)),
+            meetings: FieldChange::between(old.map(|old| &old.meetings), listed(old, meetings)),
+            method: FieldChange::between(old.and_then(|old| old.method.as_ref()), method.as_ref()),
+            prerequisites: FieldChange::between(old.map(|old| &old.prerequisites), listed(old, prerequisites)),
+            section: FieldChange::between(old.and_then(|old| old.section.as_ref()), section.as_ref()),
+            status: FieldChange::between(old.map(|old| &old.status), Some(status)),
+            title: FieldChange::between(old.and_then(|old| old.title.as_ref()), title.as_ref()),
+            waitlist_capacity: FieldChange::between(old.map(|old| &old.waitlist_capacity), Some(waitlist_capacity)),
+            waitlisted: FieldChange::between(
+                before.map(SectionState::waitlisted_total).as_ref(),
+                Some(&after.waitlisted_total()),
+            ),
+        };
+        match before {
+            Some(before) if changes == Self::default() => {
+                let totals = |state: &SectionState| state.file_totals.map(<[u32; 2]>::from);
+                Self { file_totals: Some(FieldChange(totals(before), totals(after))), ..changes }
+            }
+            Some(_) | None => changes,
+        }
+    }
+}
+
+/// Returns a list, or `None` for an empty one of a new section.
+fn listed<'l, T>(old: Option<&Section>, list: &'l Vec<T>) -> Option<&'l Vec<T>> {
+    Some(list).filter(|list| old.is_some() || !list.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn state(change: impl FnOnce(&mut Section)) -> SectionState {
+        let mut section = Section {
+            id: SectionId::parse("202209-10001").unwrap(),
+            course: "MATH 151".into(),
+            component: "lecture".into(),
+            section: None,
+            title: Some("Calculus".into()),
+            credits: Credits(1_500),
+            instructor: None,
+            method: None,
+            campus: None,
+            meetings: Vec::new(),
+            capacity: 30,
+            waitlist_capacity: 0,
+            status: SectionStatus::Open,
+            linked: Vec::new(),
+            prerequisites: Vec::new(),
+            withdrawn: false,
+        };
+        change(&mut section);
+        SectionState::new(Arc::new(section))
+    }
+
+    fn written(changes: &SectionChanges) -> String {
+        let text = serde_json::to_string(changes).unwrap();
+        assert_eq!(serde_json::from_str::<SectionChanges>(&text).unwrap(), *changes, "reads back");
+        text
+    }
+
+    #[test]
+    fn new_section_lists_the_fields_it_has() {
+        let after = state(|section| section.meetings = vec![Meeting::default()]);
+        let meeting = r#"[{"days":[],"start":null,"end":null,"starts_on":null,"ends_on":null,"location":null}]"#;
+        assert_eq!(
+            written(&SectionChanges::between(None, &after)),
+            [
+                r#"{"capacity":[null,30],"component":[null,"lecture"],"course":[null,"MATH 151"],"credits":[null,1.5],"#,
+                r#""enrolled":[null,0],"meetings":[null,"#,
+                meeting,
+                r#"],"status":[null,"open"],"title":[null,"Calculus"],"waitlist_capacity":[null,0],"waitlisted":[null,0]}"#,
+            ]
+            .concat()
+        );
+    }
+
+    #[test]
+    fn changed_section_lists_only_the_fields_that_differ() {
+        let before = state(|section| section.prerequisites = vec!["MATH 141".into()]);
+        let mut after = state(|section| {
+            section.title = None;
+            section.capacity = 20;
+            section.withdrawn = true;
+        });
+        after.outside_enrolled = 4;
+        assert_eq!(
+            written(&SectionChanges::between(Some(&before), &after)),
+            r#"{"capacity":[30,20],"enrolled":[0,4],"prerequisites":[["MATH 141"],[]],"title":["Calculus",null]}"#
+        );
+    }
+
+    #[test]
+    fn totals_of_the_file_are_listed_only_when_nothing_else_differs() {
+        let before = state(|_| {});
+        let mut after = before.clone();
+        after.file_totals = Some((3, 1));
+        assert_eq!(written(&SectionChanges::between(Some(&before), &after)), r#"{"file_totals":[null,[3,1]]}"#);
+        after.outside_enrolled = 3;
+        assert_eq!(written(&SectionChanges::between(Some(&before), &after)), r#"{"enrolled":[0,3]}"#);
+    }
+}

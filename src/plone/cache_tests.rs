@@ -1,0 +1,226 @@
+use super::*;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+
+const LIMITS: CacheLimits = CacheLimits { fresh: Duration::from_secs(30), keys_max: 3, reads_max: 2 };
+const SOON: Duration = Duration::from_secs(5);
+
+/// A Plone whose answers are released one by one.
+#[derive(Default)]
+struct Source {
+    gate: Option<Semaphore>,
+    fails: Mutex<Option<PloneError>>,
+    seen: AtomicU64,
+}
+
+impl Source {
+    fn cache(self: &Arc<Self>) -> ReadCache<&'static str, u64> {
+        let source = self.clone();
+        ReadCache::new(LIMITS, move |_, before| {
+            let source = source.clone();
+            async move {
+                if let Some(gate) = &source.gate {
+                    gate.acquire().await.unwrap().forget();
+                }
+                source.seen.fetch_add(1, Ordering::Relaxed);
+                match source.fails.lock().clone() {
+                    Some(error) => Err(error),
+                    None => Ok(before.unwrap_or(0) + 1),
+                }
+            }
+            .boxed()
+        })
+    }
+
+    fn gated() -> Arc<Self> {
+        Arc::new(Self { gate: Some(Semaphore::new(0)), ..Self::default() })
+    }
+
+    fn release(&self, answers: usize) {
+        self.gate.as_ref().unwrap().add_permits(answers);
+    }
+
+    fn fail(&self, error: Option<PloneError>) {
+        *self.fails.lock() = error;
+    }
+}
+
+/// Lets every task run until it waits.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_requests_share_one_read() {
+    let source = Source::gated();
+    let cache = source.cache();
+    let asking = (0..200).map(|_| {
+        let cache = cache.clone();
+        async move { cache.get(&"news", SOON).await.unwrap().value }
+    });
+    let all = tokio::spawn(join_all(asking.collect::<Vec<_>>()));
+    settle().await;
+    source.release(200);
+    assert_eq!(all.await.unwrap(), vec![1; 200]);
+    assert_eq!((source.seen.load(Ordering::Relaxed), cache.counts().misses, cache.counts().reads), (1, 200, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_value_is_returned_at_once_and_renewed_once() {
+    let source = Source::gated();
+    let cache = source.cache();
+    cache.put(&"news", 7, Duration::from_secs(3_600));
+    for _ in 0..50 {
+        let reply = cache.get(&"news", Duration::ZERO).await.unwrap();
+        assert_eq!((reply.value, reply.age), (7, Duration::from_secs(3_600)));
+    }
+    source.release(50);
+    settle().await;
+    assert_eq!(
+        cache.get(&"news", Duration::ZERO).await.unwrap(),
+        CachedReply { value: 8, age: Duration::ZERO, error: None }
+    );
+    tokio::time::advance(Duration::from_secs(29)).await;
+    assert_eq!(cache.get(&"news", Duration::ZERO).await.unwrap().age, Duration::from_secs(29));
+    let counts = cache.counts();
+    assert_eq!((counts.stale, counts.hits, counts.misses, counts.reads), (50, 2, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_read_keeps_the_last_good_value_and_its_error() {
+    let source = Arc::new(Source::default());
+    let cache = source.cache();
+    assert_eq!(cache.get(&"news", SOON).await.unwrap().value, 1);
+    let down = PloneError::Unavailable("no connection".to_owned());
+    source.fail(Some(down.clone()));
+    tokio::time::advance(Duration::from_secs(40)).await;
+    assert_eq!(cache.get(&"news", SOON).await.unwrap().error, None);
+    settle().await;
+    let reply = cache.get(&"news", SOON).await.unwrap();
+    assert_eq!((reply.value, reply.age, reply.error), (1, Duration::from_secs(40), Some(down)));
+    assert_eq!(source.seen.load(Ordering::Relaxed), 2, "a pause follows a failure");
+    source.fail(None);
+    tokio::time::advance(RETRY_AFTER).await;
+    cache.get(&"news", SOON).await.unwrap();
+    settle().await;
+    assert_eq!(cache.get(&"news", SOON).await.unwrap(), CachedReply { value: 2, age: Duration::ZERO, error: None });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_value_waits_except_right_after_a_failure() {
+    let source = Source::gated();
+    let cache = source.cache();
+    assert_eq!(cache.get(&"news", SOON).await, Err(ReadError::Late));
+    source.fail(Some(PloneError::Open));
+    source.release(1);
+    settle().await;
+    assert_eq!(cache.get(&"news", SOON).await, Err(ReadError::Failed(PloneError::Open)));
+    assert_eq!((cache.counts().reads, cache.last_error(&"news")), (1, Some(PloneError::Open)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_returns_what_was_read_after_its_call() {
+    let source = Source::gated();
+    let cache = source.cache();
+    let first = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.get(&"news", SOON).await }
+    });
+    settle().await;
+    let renewals: Vec<_> = (0..10)
+        .map(|_| {
+            tokio::spawn({
+                let cache = cache.clone();
+                async move { cache.renew(&"news").await.unwrap().value }
+            })
+        })
+        .collect();
+    settle().await;
+    source.release(1);
+    assert_eq!(first.await.unwrap().unwrap().value, 1);
+    settle().await;
+    source.release(1);
+    for renewal in renewals {
+        assert_eq!(renewal.await.unwrap(), 2, "one read for all ten, started after their calls");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_and_reads_in_flight_are_bounded() {
+    let source = Source::gated();
+    let cache = source.cache();
+    for key in ["a", "b", "c"] {
+        cache.put(&key, 1, Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    cache.get(&"a", SOON).await.unwrap();
+    cache.put(&"d", 1, Duration::ZERO);
+    assert_eq!(["a", "b", "c", "d"].map(|key| cache.peek(&key).is_some()), [true, false, true, true]);
+    cache.remove_unused(Duration::ZERO);
+    for key in ["e", "f"] {
+        assert_eq!(cache.get(&key, Duration::ZERO).await, Err(ReadError::Late));
+    }
+    assert_eq!(cache.get(&"g", SOON).await, Err(ReadError::Failed(PloneError::Busy)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_being_read_are_not_evicted() {
+    let source = Source::gated();
+    let cache = source.cache();
+    for key in ["a", "b"] {
+        assert_eq!(cache.get(&key, Duration::ZERO).await, Err(ReadError::Late));
+    }
+    for key in ["c", "d", "e", "f"] {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(cache.get(&key, SOON).await, Err(ReadError::Failed(PloneError::Busy)), "{key}");
+    }
+    source.release(2);
+    settle().await;
+    assert_eq!(["a", "b", "f"].map(|key| cache.peek(&key).is_some()), [true, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_removed_during_its_read_stays_removed() {
+    let source = Source::gated();
+    let cache = source.cache();
+    assert_eq!(cache.get(&"ann", Duration::ZERO).await, Err(ReadError::Late));
+    cache.remove_unused(Duration::ZERO);
+    source.release(1);
+    settle().await;
+    assert_eq!(cache.peek(&"ann"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_panicking_read_the_next_request_reads_again() {
+    let tried = Arc::new(AtomicU64::new(0));
+    let counting = tried.clone();
+    let cache: ReadCache<&str, u64> = ReadCache::new(LIMITS, move |_, _| {
+        assert!(counting.fetch_add(1, Ordering::Relaxed) > 0, "the first read panics");
+        async { Ok(5) }.boxed()
+    });
+    assert!(matches!(cache.get(&"news", SOON).await, Err(ReadError::Failed(PloneError::Unavailable(_)))));
+    assert_eq!(cache.get(&"news", SOON).await.unwrap().value, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_value_that_cannot_be_renewed_now_says_why() {
+    let source = Source::gated();
+    let cache = source.cache();
+    let old = Duration::from_secs(300);
+    cache.put(&"mine", 7, old);
+    for others in ["a", "b"] {
+        assert_eq!(cache.get(&others, Duration::ZERO).await, Err(ReadError::Late));
+    }
+    let reply = cache.get(&"mine", SOON).await.unwrap();
+    assert_eq!((reply.value, reply.age, reply.error), (7, old, Some(PloneError::Busy)));
+    source.release(3);
+    settle().await;
+    // There is room again: this request starts the renewal, and the next one has the new value.
+    assert_eq!(cache.get(&"mine", SOON).await.unwrap().error, None);
+    settle().await;
+    let reply = cache.get(&"mine", SOON).await.unwrap();
+    assert_eq!((reply.value, reply.age, reply.error), (8, Duration::ZERO, None));
+}

@@ -1,0 +1,151 @@
+//! Executes the batches of a term: decides them against the term in memory, and hands what they change to the store.
+//!
+//! A [`TermState`] is moved into each batch and comes back with its commit. When the commit fails it is gone, because
+//! it is ahead of the store by the failed batch: the only way on is to load the term again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::domain::batch::{DecidedBatch, decide_batch};
+use crate::domain::book::TermBook;
+use crate::domain::command::Command;
+use crate::domain::ids::TermId;
+use crate::domain::outcome::Outcome;
+use crate::domain::published::{PublishedTerm, TermUpdate};
+use crate::domain::section::Credits;
+use crate::domain::view::TermView;
+use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
+use crate::store::{StoreError, StoreFuture};
+
+/// The first position that a load gives to a waitlist without students; other positions follow the highest one stored.
+const FIRST_PLACE: u64 = 1;
+
+/// A term in memory, as of the commit `seq`.
+#[derive(Debug)]
+pub struct TermState {
+    book: TermBook,
+    seq: u64,
+    generation: u64,
+}
+
+/// A batch whose changes are durable.
+#[derive(Debug)]
+pub struct CommittedBatch {
+    /// The term after the batch.
+    pub state: Box<TermState>,
+    /// The outcome of each command, in order; none for a command whose decision panicked, which changed nothing.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// What to publish, in order: what other hubs committed before the batch, then what the batch changed.
+    pub updates: Vec<TermUpdate>,
+}
+
+/// Loads terms and executes batches on one store.
+#[derive(Clone)]
+pub struct BatchExecutor {
+    store: Arc<dyn TermStore>,
+    credit_limit: Credits,
+}
+
+impl BatchExecutor {
+    /// Creates an executor. `credit_limit` is the most credits that a student may enrol in; 0 is no limit.
+    #[must_use]
+    pub fn new(store: Arc<dyn TermStore>, credit_limit: Credits) -> Self {
+        Self { store, credit_limit }
+    }
+
+    /// Loads a term, and returns it with what readers see of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read; the call may be repeated.
+    pub fn load(&self, term: &TermId) -> StoreFuture<(Box<TermState>, PublishedTerm)> {
+        let (rows, credit_limit) = (self.store.load(term), self.credit_limit);
+        async move {
+            let state = TermState::from_rows(rows.await?, credit_limit);
+            let published = state.book.published(state.seq);
+            Ok((Box::new(state), published))
+        }
+        .boxed()
+    }
+
+    /// Decides a batch and commits it. The decisions are made when the store asks for them: in the embedded store before
+    /// this returns, in a shared one inside its transaction.
+    ///
+    /// # Errors
+    /// See [`TermStore::commit`]; [`StoreError::Refused`] when the batch could not be decided as a whole. The state is
+    /// dropped, so the term has to be loaded again.
+    pub fn run(&self, state: Box<TermState>, commands: Vec<Command>, now: Timestamp) -> StoreFuture<CommittedBatch> {
+        let (term, since) = (state.book.term().id.clone(), state.seq);
+        let (decided, result) = oneshot::channel();
+        let decide: DecideBatch = Box::new(move |others| {
+            // A panic outside a single decision leaves the state half changed. It is dropped here, not in the thread of
+            // the store or of the registrar, and the term is loaded again.
+            let (batch, record) = catch_unwind(AssertUnwindSafe(|| state.decide(others, &commands, now))).ok()?;
+            // A caller that is gone does not stop the batch: it is committed all the same.
+            let _ = decided.send(batch);
+            record
+        });
+        let committed = self.store.commit(&term, since, decide);
+        async move {
+            committed.await?;
+            result.await.map_err(|_| StoreError::Refused("the batch was not decided".to_owned()))
+        }
+        .boxed()
+    }
+}
+
+impl TermState {
+    fn from_rows(rows: TermRows, credit_limit: Credits) -> Self {
+        let TermRows { term, seq, generation, sections, registrations } = rows;
+        let mut book = TermBook::new(term, credit_limit, sections, FIRST_PLACE);
+        for (student, registration) in registrations {
+            book.restore(student, registration);
+        }
+        Self { book, seq, generation }
+    }
+
+    /// Decides a batch after what other hubs committed. Returns what the caller gets after the commit, and the record
+    /// to write, if anything changed.
+    fn decide(
+        mut self: Box<Self>,
+        others: Option<TermChanges>,
+        commands: &[Command],
+        now: Timestamp,
+    ) -> (CommittedBatch, Option<TermRecord>) {
+        let mut updates = Vec::with_capacity(1);
+        updates.extend(others.map(|others| self.follow(&others)));
+        let DecidedBatch { outcomes, changes } =
+            decide_batch(&mut self.book, commands, now, || Uuid::now_v7().to_string());
+        let panicked = outcomes.iter().filter(|outcome| outcome.is_none()).count();
+        if panicked > 0 {
+            log::error!("{panicked} decisions of term {} panicked; their commands were rejected", self.book.term().id);
+        }
+        if changes.is_empty() {
+            return (CommittedBatch { state: self, outcomes, updates }, None);
+        }
+        self.seq += 1;
+        self.generation = changes.generation.unwrap_or(self.generation);
+        updates.push(changes.update(&self.book, self.seq));
+        let term = self.book.term().id.clone();
+        let record = TermRecord { term, seq: self.seq, generation: self.generation, changes };
+        (CommittedBatch { state: self, outcomes, updates }, Some(record))
+    }
+
+    /// Applies what other hubs committed, and returns what to publish of it.
+    fn follow(&mut self, others: &TermChanges) -> TermUpdate {
+        let TermChanges { seq, changes } = others;
+        self.book.apply(changes);
+        self.seq = *seq;
+        self.generation = changes.generation.unwrap_or(self.generation);
+        let students = changes.registrations.iter().map(|(student, _)| student);
+        self.book.published_update(*seq, changes.term.as_ref(), changes.sections.iter(), students)
+    }
+}
+
+#[cfg(test)]
+#[path = "execution_tests.rs"]
+mod tests;
