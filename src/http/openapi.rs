@@ -54,6 +54,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::proxy::Api::openapi,
     super::demo::Api::openapi,
     super::users::Api::openapi,
+    super::charts::Api::openapi,
     super::health::Api::openapi,
 ];
 
