@@ -63,6 +63,7 @@ pub struct Percentiles {
 
 /// Connected WebSockets by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MetricsConnections)]
 pub struct Connections {
     /// Without a sign-in.
     pub visitor: usize,
@@ -76,6 +77,7 @@ pub struct Connections {
 
 /// Lengths of queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MetricsQueues)]
 pub struct Queues {
     /// Commands that were accepted and have no reply yet.
     pub registrar: usize,
@@ -89,6 +91,7 @@ pub struct Queues {
 
 /// The state of Plone; both fields are none in a hub without Plone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = MetricsPlone)]
 pub struct PloneState {
     /// Whether Plone responds.
     #[schema(required)]
@@ -100,6 +103,7 @@ pub struct PloneState {
 
 /// The state of the circuit breaker in front of Plone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MetricsCircuit)]
 #[serde(rename_all = "snake_case")]
 pub enum CircuitState {
     /// Calls are made.
