@@ -70,7 +70,7 @@ fn answer500_and_garbage_answer_in_place_of_plone() {
     assert!(get(&mut old).unwrap().expect(500).text().contains("traceback"));
     relay.set(Mode::Garbage);
     let garbage = Client::connect(relay.address()).and_then(|mut client| get(&mut client));
-    assert!(garbage.is_err_and(|e| e.to_string().contains("not an answer")));
+    assert!(garbage.is_err_and(|e| e.to_string().contains("not a response")));
 }
 
 #[test]
