@@ -1,5 +1,5 @@
-//! Alerts: who has seen them.
+//! Alerts beyond their storage and live delivery.
 //!
-//! - [`receipts`]: acknowledgements, many in one write
+//! - [`receipts`]: stores who has seen an alert, many acknowledgements in one write
 
 pub mod receipts;

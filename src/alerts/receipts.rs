@@ -1,5 +1,5 @@
-//! Who has seen an alert: thousands say so within a second of an emergency. What comes together is one write, so that
-//! no registration waits behind them.
+//! Receipts: who has seen an alert. Thousands acknowledge an emergency within a second; acknowledgements that arrive
+//! together are stored in one write, so that no registration waits behind them.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -10,69 +10,73 @@ use tokio::sync::oneshot;
 use crate::store::StoreError;
 use crate::store::alerts::{Ack, AlertStore};
 
-/// Acknowledgements that may wait: everyone who may be connected, at once.
-const WAITING_MAX: usize = 25_000;
-/// Acknowledgements in one write.
-const BATCH_MAX: usize = 500;
+/// The most acknowledgements that wait: one of everyone who may be connected.
+const QUEUE_LEN_MAX: usize = 25_000;
+/// The most acknowledgements in one write.
+const BATCH_LEN_MAX: usize = 500;
 
-/// Whether there is such an alert for whoever acknowledges it.
-type Told = Result<bool, StoreError>;
+/// Whether the acknowledged alert exists for the user.
+type Stored = Result<bool, StoreError>;
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(Ack, oneshot::Sender<Told>)>,
+    waiting: VecDeque<(Ack, oneshot::Sender<Stored>)>,
     is_writing: bool,
 }
 
-/// The queue before the store.
-pub struct Acks {
+/// Stores acknowledgements, many in one write.
+pub struct ReceiptWriter {
     alerts: Arc<dyn AlertStore>,
     queue: Mutex<Queue>,
 }
 
-impl Acks {
-    /// Nobody waits.
+impl ReceiptWriter {
+    /// Creates a writer with an empty queue.
     #[must_use]
     pub fn new(alerts: Arc<dyn AlertStore>) -> Arc<Self> {
         Arc::new(Self { alerts, queue: Mutex::default() })
     }
 
-    /// Keeps an acknowledgement; once more changes nothing. False when there is no such alert for this reader.
+    /// Stores an acknowledgement, and returns whether the alert went out to the user. Idempotent: the first time is
+    /// kept.
     ///
     /// # Errors
-    /// When too many wait, or the store cannot keep it.
-    pub async fn keep(self: Arc<Self>, ack: Ack) -> Told {
-        let (reply, told) = oneshot::channel();
-        let begins = {
+    /// [`StoreError::Overloaded`] when too many wait, and the errors of the store.
+    ///
+    /// # Cancellation
+    /// An acknowledgement is stored even if the future is dropped.
+    pub async fn store(self: Arc<Self>, ack: Ack) -> Stored {
+        let (reply, stored) = oneshot::channel();
+        let is_first = {
             let mut queue = self.queue.lock();
-            if queue.waiting.len() >= WAITING_MAX {
+            if queue.waiting.len() >= QUEUE_LEN_MAX {
                 return Err(StoreError::Overloaded);
             }
             queue.waiting.push_back((ack, reply));
             !std::mem::replace(&mut queue.is_writing, true)
         };
-        if begins {
-            // A task of its own: whoever began it may go away.
+        if is_first {
+            // In its own task, because the caller may be cancelled while others wait.
             tokio::spawn(self.write_all());
         }
-        told.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the hub is ending".to_owned())))
+        stored.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the hub is stopping".to_owned())))
     }
 
-    /// Writes until nobody waits.
+    /// Writes until the queue is empty.
     async fn write_all(self: Arc<Self>) {
         while let Some((acks, replies)) = self.next_batch() {
-            let told = self.alerts.ack(acks).await;
+            let stored = self.alerts.ack(acks).await;
             for (index, reply) in replies.into_iter().enumerate() {
-                let one = told.as_ref().map(|found| found.get(index).copied().unwrap_or(false));
-                // Whoever went away needs no answer.
+                let one = stored.as_ref().map(|found| found.get(index).copied().unwrap_or(false));
+                // A cancelled caller needs no reply.
                 let _ = reply.send(one.map_err(Clone::clone));
             }
         }
     }
 
-    fn next_batch(&self) -> Option<(Vec<Ack>, Vec<oneshot::Sender<Told>>)> {
+    fn next_batch(&self) -> Option<(Vec<Ack>, Vec<oneshot::Sender<Stored>>)> {
         let mut queue = self.queue.lock();
-        let count = queue.waiting.len().min(BATCH_MAX);
+        let count = queue.waiting.len().min(BATCH_LEN_MAX);
         queue.is_writing = count > 0;
         queue.is_writing.then(|| queue.waiting.drain(..count).unzip())
     }

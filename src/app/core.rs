@@ -10,7 +10,7 @@ use crate::bus::EventStream;
 use crate::config::Config;
 use crate::imports::csv::CsvSchedules;
 use crate::imports::{ImportDeps, Imports};
-use crate::live::presence::{ConnectionLimits, Registry};
+use crate::live::presence::{ConnectionLimits, Presence};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::registration::registrar::RegistrarDeps;
@@ -20,7 +20,7 @@ pub struct Opened {
     /// The store, the bus and the clock.
     pub ports: Ports,
     /// The live sessions, by which the bus knows who listens; none yet.
-    pub registry: Arc<Registry>,
+    pub presence: Arc<Presence>,
     /// The receiving end of the bus.
     pub events: EventStream,
 }
@@ -31,14 +31,14 @@ impl Opened {
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
-        let registry = Arc::new(Registry::new(ConnectionLimits {
+        let presence = Arc::new(Presence::new(ConnectionLimits {
             all: config.server.max_connections,
             per_user: config.limits.connections_per_user,
             per_address: config.limits.connections_per_address,
         }));
-        let listening = registry.clone();
-        let (ports, events) = Ports::open(config, move |user| listening.is_listening(user))?;
-        Ok(Self { ports, registry, events })
+        let connected = presence.clone();
+        let (ports, events) = Ports::open(config, move |user| connected.is_connected(user))?;
+        Ok(Self { ports, presence, events })
     }
 }
 
@@ -53,7 +53,7 @@ pub struct Core {
     /// Imports of schedules.
     pub imports: Arc<Imports>,
     /// The live sessions.
-    pub registry: Arc<Registry>,
+    pub presence: Arc<Presence>,
 }
 
 impl Core {
@@ -63,7 +63,7 @@ impl Core {
     /// # Errors
     /// When the terms or the import tasks cannot be read.
     pub async fn start(config: &Config, opened: Opened) -> anyhow::Result<(Self, EventStream)> {
-        let Opened { ports, registry, events } = opened;
+        let Opened { ports, presence, events } = opened;
         let model = Arc::new(ReadModel::new());
         let deps = RegistrarDeps {
             store: ports.terms.clone(),
@@ -86,7 +86,7 @@ impl Core {
             zone: config.college.timezone.clone(),
         })
         .await?;
-        Ok((Self { ports, model, pool, imports: Arc::new(imports), registry }, events))
+        Ok((Self { ports, model, pool, imports: Arc::new(imports), presence }, events))
     }
 }
 

@@ -18,7 +18,7 @@ use actix_web::dev::Server;
 use actix_web::web::Data;
 use anyhow::Context as _;
 
-use crate::alerts::receipts::Acks;
+use crate::alerts::receipts::ReceiptWriter;
 use crate::app::core::{Core, Opened};
 use crate::bus::EventStream;
 use crate::config::Config;
@@ -200,9 +200,9 @@ impl Shared {
 fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
     let days = u64::from(config.alerts.retention_days);
     Live {
-        registry: core.registry.clone(),
+        presence: core.presence.clone(),
         alerts: core.ports.alerts.clone(),
-        acks: Acks::new(core.ports.alerts.clone()),
+        receipts: ReceiptWriter::new(core.ports.alerts.clone()),
         model: core.model.clone(),
         clock: core.ports.clock.clone(),
         is_alive: Box::new(move |caller| identity.is_alive(caller)),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bus::local::LocalBus;
-use crate::bus::{Bus, BusGauge, EventStream};
+use crate::bus::{Bus, BusGauge, EventSource, EventStream};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::ids::UserName;
@@ -70,7 +70,8 @@ impl Ports {
     ) -> Result<(Self, EventStream), OpenError> {
         let store =
             SqliteStore::open(SqliteOptions { path: config.store.path.clone(), outbox: config.plone.url.is_some() })?;
-        let (bus, events) = LocalBus::new(is_listening);
+        let bus = LocalBus::new(is_listening);
+        let events = bus.subscribe();
         let shared = Arc::new(store.clone());
         let ports = Self {
             terms: shared.clone(),
@@ -90,7 +91,7 @@ impl Ports {
             clock: Arc::new(SystemClock),
             store,
         };
-        Ok((ports, Box::pin(events)))
+        Ok((ports, events))
     }
 
     /// Publishes the address of this hub to other processes that find the store in use, such as

@@ -75,7 +75,7 @@ impl Shared {
             writer: ports.store_gauge.clone(),
             pool: core.pool.clone(),
             model: core.model.clone(),
-            registry: core.registry.clone(),
+            presence: core.presence.clone(),
             bus: ports.bus_gauge.clone(),
             imports: core.imports.clone(),
             identity: self.identity.clone(),

@@ -1,101 +1,137 @@
-//! The bus within one process: from whoever publishes to the one who hands out.
+//! The bus within one process: a bounded queue for each subscriber.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
+use parking_lot::RwLock;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::bus::{Bus, BusGauge, Event};
+use crate::bus::{Bus, BusGauge, Event, EventSource, EventStream};
 use crate::domain::ids::UserName;
 
-/// Events that may wait. A registration's news is worth nothing once a page has asked again; alerts are in the store.
-const EVENTS_MAX: usize = 4_096;
+/// The most events in a subscriber's queue. At 8:00 a hub publishes some hundreds a second, so a full queue means that
+/// its subscriber has stopped. Events that must arrive exceed it; each costs a user a sign-out, or an admin a request,
+/// and both are limited by rate.
+const QUEUE_LEN_MAX: usize = 4_096;
+/// One of so many lost events is logged.
+const LOST_PER_LOG: u64 = 1_000;
 
-/// Tells whether anybody is connected under a name.
-type Presence = dyn Fn(&UserName) -> bool + Send + Sync;
+/// Tests whether a user is connected.
+type IsConnected = dyn Fn(&UserName) -> bool + Send + Sync;
 
-/// The bus.
+/// The bus within one process.
 pub struct LocalBus {
-    events: UnboundedSender<Event>,
+    subscribers: RwLock<Vec<Subscriber>>,
     gauge: Arc<BusGauge>,
-    presence: Box<Presence>,
+    is_connected: Box<IsConnected>,
 }
 
-/// The other end of the bus.
-pub struct Events {
-    events: UnboundedReceiver<Event>,
+/// The sending end of a subscriber's queue. The channel is unbounded and `len` is bounded, because some events may
+/// exceed the bound.
+struct Subscriber {
+    queue: UnboundedSender<Event>,
+    len: Arc<AtomicUsize>,
+}
+
+/// The receiving end of a subscriber's queue.
+struct Subscription {
+    queue: UnboundedReceiver<Event>,
+    len: Arc<AtomicUsize>,
     gauge: Arc<BusGauge>,
 }
 
 impl LocalBus {
-    /// A bus and its other end; `presence` tells whether anybody is connected under a name.
-    pub fn new(presence: impl Fn(&UserName) -> bool + Send + Sync + 'static) -> (Self, Events) {
-        let (sender, receiver) = unbounded_channel();
-        let gauge: Arc<BusGauge> = Arc::default();
-        let events = Events { events: receiver, gauge: gauge.clone() };
-        (Self { events: sender, gauge, presence: Box::new(presence) }, events)
+    /// Creates a bus without subscribers; `is_connected` tells whether a user is connected to this process.
+    pub fn new(is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static) -> Self {
+        Self { subscribers: RwLock::default(), gauge: Arc::default(), is_connected: Box::new(is_connected) }
     }
 
-    /// Its numbers.
+    /// Returns the measurements of this bus.
     #[must_use]
     pub fn gauge(&self) -> Arc<BusGauge> {
         self.gauge.clone()
+    }
+
+    fn count_lost(&self) {
+        if self.gauge.lost.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOST_PER_LOG) {
+            log::warn!("the queue of the bus is full: events are lost (alerts and registrations are not)");
+        }
     }
 }
 
 impl Bus for LocalBus {
     fn publish(&self, event: Event) {
-        // A sign-out is never lost: there is one for each request that signs out, so they bound themselves.
-        let must_arrive = matches!(event, Event::SignedOut { .. } | Event::TokensEnded { .. });
-        if self.gauge.queued.fetch_add(1, Ordering::Relaxed) >= EVENTS_MAX && !must_arrive {
-            self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
-            if self.gauge.lost.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000) {
-                log::warn!("the bus is full: events are lost (alerts are not, they are in the store)");
+        for subscriber in self.subscribers.read().iter().filter(|subscriber| !subscriber.queue.is_closed()) {
+            if subscriber.len.fetch_add(1, Ordering::Relaxed) >= QUEUE_LEN_MAX && !event.must_arrive() {
+                subscriber.len.fetch_sub(1, Ordering::Relaxed);
+                self.count_lost();
+                continue;
             }
-            return;
+            self.gauge.queued.fetch_add(1, Ordering::Relaxed);
+            if subscriber.queue.send(event.clone()).is_err() {
+                // The subscriber has gone since it was filtered.
+                self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
+            }
         }
-        // Nobody listens any more only while the hub ends.
-        let _ = self.events.send(event);
     }
 
     fn is_listening(&self, user: &UserName) -> bool {
-        (self.presence)(user)
+        (self.is_connected)(user)
     }
 }
 
-impl Stream for Events {
+impl EventSource for LocalBus {
+    fn subscribe(&self) -> EventStream {
+        let (sender, receiver) = unbounded_channel();
+        let len: Arc<AtomicUsize> = Arc::default();
+        let mut subscribers = self.subscribers.write();
+        subscribers.retain(|subscriber| !subscriber.queue.is_closed());
+        subscribers.push(Subscriber { queue: sender, len: len.clone() });
+        Box::pin(Subscription { queue: receiver, len, gauge: self.gauge.clone() })
+    }
+}
+
+impl Stream for Subscription {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let polled = self.events.poll_recv(cx);
+        let polled = self.queue.poll_recv(cx);
         if let Poll::Ready(Some(_)) = &polled {
+            self.len.fetch_sub(1, Ordering::Relaxed);
             self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
         }
         polled
     }
 }
 
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.queue.close();
+        while self.queue.try_recv().is_ok() {
+            self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::{FutureExt, StreamExt};
+    use crate::bus::contract_tests::{BusUnderTest, bus_contract};
+
+    fn start() -> BusUnderTest<LocalBus> {
+        let bus = LocalBus::new(|user| user.as_str() == "ann");
+        BusUnderTest { gauge: bus.gauge(), bus, queue_len_max: QUEUE_LEN_MAX }
+    }
+
+    bus_contract!(start());
 
     #[test]
-    fn what_does_not_fit_is_counted_and_a_sign_out_always_fits() {
-        let (bus, mut events) = LocalBus::new(|_| false);
-        for _ in 0..EVENTS_MAX + 5 {
-            bus.publish(Event::AlertsStored);
-        }
-        assert_eq!(bus.gauge().lost.load(Ordering::Relaxed), 5);
-        let user = UserName::parse("ann").unwrap();
-        bus.publish(Event::SignedOut { user, token: None });
-        for _ in 0..EVENTS_MAX {
-            assert!(matches!(events.next().now_or_never(), Some(Some(Event::AlertsStored))));
-        }
-        assert!(matches!(events.next().now_or_never(), Some(Some(Event::SignedOut { .. }))));
-        assert_eq!(bus.gauge().queued.load(Ordering::Relaxed), 0);
+    fn a_user_is_listening_who_is_connected_to_this_process() {
+        let bus = start().bus;
+        assert!(bus.is_listening(&UserName::parse("ann").unwrap()));
+        assert!(!bus.is_listening(&UserName::parse("bob").unwrap()));
     }
 }

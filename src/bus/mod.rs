@@ -1,90 +1,52 @@
-//! What is told to everyone who listens: within one process today, between several later.
+//! The bus: carries events from the parts of a hub to its broker.
+//!
+//! - [`event`]: what is published; [`metrics`]: the reading that the event of metrics carries
+//! - [`local`]: the bus within one process
+//!
+//! Publishers use [`Bus`], and a broker subscribes with [`EventSource`]. Both halves of an implementation pass the
+//! contract suite (`contract_tests`). A bus between processes sends the same events as JSON.
 
+#[cfg(test)]
+mod contract_tests;
+pub mod event;
 pub mod local;
+pub mod metrics;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-use bytes::Bytes;
+use futures_util::stream::BoxStream;
 
-use crate::domain::ids::{SectionId, UserName};
-use crate::domain::notice::Notice;
+use crate::domain::ids::UserName;
 
-/// A student's registration changed, or moved in line.
-#[derive(Debug, Clone)]
-pub struct RegistrationNews {
-    /// The section.
-    pub section: SectionId,
-    /// The change.
-    pub notice: Notice,
-    /// The position in line, while waitlisted.
-    pub position: Option<u32>,
-}
+pub use event::{Event, PositionChange, RegistrationChange};
 
-/// A place in line that moved up (or down, when people outside the hub were counted anew).
-#[derive(Debug, Clone)]
-pub struct MovedInLine {
-    /// Who.
-    pub student: UserName,
-    /// The section.
-    pub section: SectionId,
-    /// The new position, 1 for the head.
-    pub position: u32,
-    /// When.
-    pub at: jiff::Timestamp,
-}
-
-/// One thing that listeners should hear. Seats are not among them: whoever shows seats compares the published
-/// snapshots, tick by tick, so no message about them can be lost.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Registrations changed; one commit's worth.
-    Registrations(Arc<[RegistrationNews]>),
-    /// Places in line moved.
-    Moved(Arc<[MovedInLine]>),
-    /// The stored sequence of alerts has grown: read it.
-    AlertsStored,
-    /// An import's progress: the frame to send to `import:TASK`.
-    Import {
-        /// The task.
-        task: String,
-        /// The frame, JSON text.
-        frame: Bytes,
-    },
-    /// The hub's numbers: the frame to send to `admin`, JSON text.
-    Metrics(Bytes),
-    /// A user signed out, of this session or of all: close what came with it. Clients do not come back.
-    SignedOut {
-        /// Whose.
-        user: UserName,
-        /// The one token, by its id; none for all of them.
-        token: Option<String>,
-    },
-    /// Tokens of a user ended otherwise: another role or password, nobody of this name in Plone any more. Close what
-    /// came with one that is dead by now. Clients are told to sign in again.
-    TokensEnded {
-        /// Whose.
-        user: UserName,
-    },
-}
+/// The events that a subscriber receives, each once, in the order in which each publisher published them. The stream
+/// ends when the bus has gone.
+pub type EventStream = BoxStream<'static, Event>;
 
 /// Counters of a bus, for metrics and readiness.
 #[derive(Debug, Default)]
 pub struct BusGauge {
-    /// Events that wait.
+    /// Events in the queues of all subscribers.
     pub queued: AtomicUsize,
-    /// Events that a full queue could not take.
+    /// Events dropped because a queue was full.
     pub lost: AtomicU64,
 }
 
-/// The receiving end of a bus.
-pub type EventStream = futures_util::stream::BoxStream<'static, Event>;
-
-/// Where events go. Publishing never waits: what a full queue cannot take is counted and logged by the bus, and
-/// everything that must not be lost is in the store.
+/// The publishing half of a bus.
 pub trait Bus: Send + Sync {
-    /// Tells it.
+    /// Publishes an event to all present subscribers. It never blocks. For a subscriber whose queue is full the event
+    /// is dropped and counted, unless [`Event::must_arrive`]. Nothing that may not be lost depends on an event: it is in
+    /// the store.
     fn publish(&self, event: Event);
-    /// Whether anybody is connected under this name: so that nobody composes news that nobody hears.
+
+    /// Returns whether a user may be connected, so that a publisher can leave out events that have no receiver. A bus that
+    /// does not know returns true.
     fn is_listening(&self, user: &UserName) -> bool;
+}
+
+/// The subscribing half of a bus.
+pub trait EventSource: Send + Sync {
+    /// Subscribes to every event that is published from now on.
+    fn subscribe(&self) -> EventStream;
 }

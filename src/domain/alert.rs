@@ -1,4 +1,4 @@
-//! An announcement or a warning.
+//! Alerts: messages of the college to the users whom they concern.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,26 +7,26 @@ use utoipa::ToSchema;
 
 use crate::domain::audience::Audience;
 
-/// The longest title, in characters.
+/// Maximum length of a title, in characters.
 pub const TITLE_LEN_MAX: usize = 200;
-/// The longest message, in characters.
+/// Maximum length of a message, in characters.
 pub const MESSAGE_LEN_MAX: usize = 2_000;
 
-/// How loudly an alert speaks.
+/// How prominently an alert is shown.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, EnumString, VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Priority {
-    /// In the list.
+    /// In the list of alerts.
     Low,
-    /// In the list, counted.
+    /// In the list, and counted as unread.
     #[default]
     Medium,
-    /// A banner until it is read.
+    /// As a banner until it is read.
     High,
-    /// Above everything, read out.
+    /// Above everything else, and announced by screen readers.
     Critical,
 }
 
@@ -38,13 +38,13 @@ pub enum Category {
     /// The hub itself.
     #[default]
     System,
-    /// A step that somebody should take.
+    /// A task for its readers.
     Workflow,
-    /// Sections, rooms, times.
+    /// Sections, rooms and times.
     Schedule,
     /// The college's pages.
     Content,
-    /// Accounts and safety of data.
+    /// Accounts and data.
     Security,
     /// Danger to people.
     Emergency,
@@ -79,7 +79,7 @@ pub struct AlertContent {
     pub priority: Priority,
     /// What it is about.
     pub category: Category,
-    /// Who gets it.
+    /// The users who get the alert.
     pub audience: Audience,
     /// When it goes out; null for at once.
     #[schema(required)]
@@ -100,10 +100,10 @@ pub struct Alert {
     /// The position in the one sequence of alerts; null until it goes out.
     #[schema(required)]
     pub seq: Option<u64>,
-    /// What its author gave.
+    /// What the author wrote.
     #[serde(flatten)]
     pub content: AlertContent,
-    /// Where it comes from: `staff` or `registration`.
+    /// The origin: `staff` or `registration`.
     pub source: String,
     /// The user who sent it, or `eduhub`.
     pub sender: String,

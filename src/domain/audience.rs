@@ -1,11 +1,11 @@
-//! Who gets an alert.
+//! The audience of an alert.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{BadName, SectionId, UserName};
 use crate::domain::role::Role;
 
-/// The most users, sections or courses that one audience may name.
+/// Maximum number of users, of sections, and of courses that one audience may name.
 pub const AUDIENCE_LEN_MAX: usize = 1_000;
 
 /// Everyone (visitors too), or the union of what is named.
@@ -14,16 +14,16 @@ pub struct Audience {
     /// Everyone, signed in or not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub all: bool,
-    /// Everyone who has one of these roles.
+    /// Users with one of these roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
-    /// Who is enrolled in one of these sections when the alert goes out.
+    /// Students who are enrolled in one of these sections when the alert goes out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<SectionRef>,
-    /// Who is enrolled in one of these courses, in a term that has not ended, when the alert goes out.
+    /// Students who are enrolled in one of these courses, in a term that has not ended, when the alert goes out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub courses: Vec<String>,
-    /// These people.
+    /// These users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<UserRef>,
 }
@@ -32,12 +32,12 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A section's id that reads from JSON as it is written.
+/// A section's id in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SectionRef(pub SectionId);
 
-/// A user's name that reads from JSON as it is written.
+/// A user name in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserRef(pub UserName);
@@ -66,17 +66,17 @@ impl From<UserRef> for String {
 }
 
 impl Audience {
-    /// Everyone.
+    /// Returns the audience of everyone, visitors included.
     #[must_use]
     pub fn everyone() -> Self {
         Self { all: true, ..Self::default() }
     }
-    /// One person.
+    /// Returns the audience of one user.
     #[must_use]
     pub fn for_user(user: UserName) -> Self {
         Self { users: vec![UserRef(user)], ..Self::default() }
     }
-    /// Whether it names nobody at all.
+    /// Returns whether the audience contains no one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.all
@@ -85,7 +85,7 @@ impl Audience {
             && self.courses.is_empty()
             && self.users.is_empty()
     }
-    /// The bits of the roles it names, see [`Role::bit`].
+    /// Returns the bits of the roles that the audience names, see [`Role::bit`].
     #[must_use]
     pub fn role_bits(&self) -> u8 {
         self.roles.iter().fold(0, |bits, role| bits | role.bit())

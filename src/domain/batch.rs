@@ -79,7 +79,7 @@ pub fn decide_batch(
             Ok(decision) => {
                 changes.merge(book, command, &decision.changes, &mut next_alert_id);
                 book.apply(&decision.changes);
-                outcomes.push(Some(decision.answer));
+                outcomes.push(Some(decision.outcome));
             }
             Err(_) => outcomes.push(None),
         }

@@ -257,7 +257,8 @@ fn a_staged_section_is_written_again_only_where_it_changed_since_it_was_staged()
     // Each case: what happens between staging and applying, what happens in the batch before the import is applied,
     // and the definitions and numbers that the batch writes. X and NEW are staged, each with five seats.
     let five_closed = [capacity("X", 5), closed("X")];
-    let cases: [(&str, &[Command], &[Command], [&str; 2]); 7] = [
+    type Case<'c> = (&'c str, &'c [Command], &'c [Command], [&'c str; 2]);
+    let cases: [Case<'_>; 7] = [
         ("nothing", &[], &[], ["", ""]),
         ("a seat of X", &[register("ana", "X")], &[], ["", ""]),
         ("a seat of X in the same batch", &[], &[register("ana", "X")], ["", "X"]),
@@ -302,7 +303,8 @@ fn the_generation_of_the_last_import_becomes_visible() {
 #[test]
 fn a_notice_of_what_others_did_becomes_an_alert() {
     let waiting = [register("ana", "X"), register("bob", "X"), register("cyd", "X"), register("dan", "Y")];
-    let cases: [(&str, Vec<Command>, &[(&str, &str)]); 4] = [
+    type Case<'c> = (&'c str, Vec<Command>, &'c [(&'c str, &'c str)]);
+    let cases: [Case<'_>; 4] = [
         ("the student's own", vec![register("eve", "Z"), drop_of("dan", "Y")], &[]),
         ("a promotion", vec![drop_of("ana", "X")], &[("You are enrolled in COURSE X", "bob")]),
         (

@@ -1,11 +1,13 @@
-//! What a connection can subscribe to.
+//! Channels that a live session can subscribe to.
 
 use std::fmt;
 
-use crate::domain::ids::{SectionId, TermId};
+use serde::{Serialize, Serializer};
+
+use crate::domain::ids::{SectionId, TaskId, TermId};
 use crate::domain::role::Role;
 
-/// A channel of the WebSocket.
+/// A channel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// The seats of a whole term.
@@ -17,13 +19,13 @@ pub enum Channel {
     /// The alerts that the caller may see.
     Alerts,
     /// The progress of one import.
-    Import(String),
-    /// The hub's numbers, each second.
+    Import(TaskId),
+    /// The hub's metrics, each second.
     Admin,
 }
 
 impl Channel {
-    /// Reads a channel's name; none if there is no such channel.
+    /// Parses a channel's name; `None` if there is no such channel.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         match name.split_once(':') {
@@ -32,12 +34,12 @@ impl Channel {
             None if name == "admin" => Some(Self::Admin),
             Some(("seats", term)) => TermId::parse(term).ok().map(Self::Seats),
             Some(("section", id)) => SectionId::parse(id).ok().map(Self::Section),
-            Some(("import", task)) if !task.is_empty() && task.len() <= 64 => Some(Self::Import(task.to_owned())),
+            Some(("import", task)) => TaskId::parse(task).ok().map(Self::Import),
             _ => None,
         }
     }
 
-    /// Whether somebody of this role (none: a visitor) may listen.
+    /// Returns whether a user with this role may subscribe; `None` is a visitor.
     #[must_use]
     pub fn is_open_to(&self, role: Option<Role>) -> bool {
         match self {
@@ -46,6 +48,12 @@ impl Channel {
             Self::Import(_) => role >= Some(Role::Staff),
             Self::Admin => role >= Some(Role::Admin),
         }
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything that can be asked of a term.
+//! The commands to a term.
 
 use std::sync::Arc;
 
@@ -8,81 +8,81 @@ use jiff::civil::Date;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 
-/// The most sections that one batch may add, and drop.
+/// Maximum number of sections that one batch may add, and that it may drop.
 pub const BATCH_LEN_MAX: usize = 50;
 
 /// One command to one term, decided as a whole.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// A student presses "register".
+    /// A student registers in a section.
     Register {
-        /// Who.
+        /// The student.
         student: UserName,
-        /// Which section.
+        /// The section.
         crn: Crn,
-        /// Whether a place in line is welcome where no seat is open.
+        /// Whether the student accepts a waitlist position if no seat is open.
         waitlist: bool,
     },
-    /// A student gives up a seat or a place.
+    /// A student drops a seat or a waitlist position.
     Drop {
-        /// Who.
+        /// The student.
         student: UserName,
-        /// Which section.
+        /// The section.
         crn: Crn,
     },
-    /// Several at once.
+    /// A student registers in and drops several sections.
     Batch(Batch),
     /// Staff change a section.
     PatchSection {
-        /// Which section.
+        /// The section.
         crn: Crn,
-        /// What changes.
+        /// The changes.
         patch: SectionPatch,
     },
-    /// Staff make or change the term.
+    /// Staff create or change the term.
     PutTerm(TermPatch),
-    /// A parsed and staged schedule is applied.
+    /// A staged schedule is applied.
     ApplyImport(Arc<StagedImport>),
-    /// The college's own catalogue has changed.
+    /// The college's catalogue changed.
     PutSections(Arc<[SectionEdit]>),
-    /// Free seats go to whoever waits, in every section: what a start does, whatever happened before.
+    /// Every section is settled: free seats go to the waitlist. Sent when a term was loaded.
     Settle,
 }
 
 /// Several adds and drops of one student in one term.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Who.
+    /// The student.
     pub student: UserName,
     /// Sections to register in, at most [`BATCH_LEN_MAX`].
     pub add: Vec<Crn>,
-    /// Sections to give up, at most [`BATCH_LEN_MAX`]; none of them in `add`.
+    /// Sections to drop, at most [`BATCH_LEN_MAX`]; none of them in `add`.
     pub drop: Vec<Crn>,
-    /// All of it or nothing, the adds judged as if the drops had happened.
+    /// Whether all of it happens or nothing. The adds are judged as if the drops had happened.
     pub swap: bool,
-    /// Whether places in line are welcome.
+    /// Whether the student accepts waitlist positions.
     pub waitlist: bool,
 }
 
-/// What staff may change in a section; `None` leaves it.
+/// Changes that staff make to a section; `None` keeps the value.
 #[derive(Debug, Clone, Default)]
 pub struct SectionPatch {
-    /// The most people that may be enrolled.
+    /// Maximum number of enrolled students.
     pub capacity: Option<u32>,
-    /// The most people that may wait.
+    /// Maximum number of students on the waitlist.
     pub waitlist_capacity: Option<u32>,
-    /// Whether it takes people.
+    /// Whether the section accepts students.
     pub status: Option<SectionStatus>,
-    /// Seats held outside the hub.
+    /// Number of seats held outside the hub.
     pub outside_enrolled: Option<u32>,
-    /// People who wait outside the hub.
+    /// Number of people who wait outside the hub.
     pub outside_waitlisted: Option<u32>,
 }
 
-/// What staff may change in a term; `None` leaves it, `Some(None)` clears it.
+/// Changes that staff make to a term; `None` keeps the value, `Some(None)` clears it.
 #[derive(Debug, Clone, Default)]
 pub struct TermPatch {
-    /// The name for people.
+    /// The name, such as `Fall 2026`.
     pub title: Option<Box<str>>,
     /// First day of teaching.
     pub starts_on: Option<Option<Date>>,
@@ -96,41 +96,40 @@ pub struct TermPatch {
     pub holidays: Option<Vec<Date>>,
 }
 
-/// The most sections in one [`Command::PutSections`]: registrations pass between two of them.
+/// Maximum number of sections in one [`Command::PutSections`], so that registrations are decided between two of them.
 pub const EDITS_MAX: usize = 200;
 
-/// What becomes of one section as the college's catalogue has it now. It is a comparison by field: what differs between
-/// `seen` and `wanted` is taken over where the section still is as it was seen. Whatever somebody changed meanwhile
-/// stays.
+/// A change of one section in the college's catalogue, field by field: a field in which `seen` and `wanted` differ is taken
+/// over if the section still has the value that was seen. A field that the hub changed meanwhile is kept.
 #[derive(Debug, Clone)]
 pub struct SectionEdit {
-    /// The section as it was when this was worked out; none: there was none, and it is made unless there is one now.
+    /// The section to which the catalogue was compared; `None` if there was none. It is then created, unless it exists now.
     pub seen: Option<Arc<Section>>,
-    /// The section as it is to be.
+    /// The section as it should be.
     pub wanted: Arc<Section>,
 }
 
 /// A schedule whose rows are in the store under `generation`, not yet visible.
 #[derive(Debug)]
 pub struct StagedImport {
-    /// The generation under which its rows are staged.
+    /// The generation of its rows.
     pub generation: u64,
     /// Whether the file's totals count although the term is open.
     pub totals_count_while_open: bool,
-    /// Its sections that are new or differ from the snapshot they were compared with.
+    /// The sections that are new, or differ from the snapshot to which they were compared.
     pub sections: Vec<StagedSection>,
-    /// Sections of the file that equalled the snapshot.
+    /// Number of sections of the file that equalled the snapshot.
     pub unchanged: u64,
 }
 
 /// A section of a staged schedule.
 #[derive(Debug, Clone)]
 pub struct StagedSection {
-    /// The definition, as the file has it.
+    /// The definition in the file.
     pub section: Arc<Section>,
-    /// The file's totals, (enrolled, waitlisted), if it tells any.
+    /// The totals (enrolled, waitlisted) in the file, if it has any.
     pub totals: Option<(u32, u32)>,
-    /// What the staged row says, worked out from the snapshot with [`crate::domain::decide::imported`]: only what has moved
-    /// since then has to be written again when the import is applied.
+    /// The staged row, made from the snapshot by [`crate::domain::decide::imported`]. It has to be written again when the
+    /// import is applied only if the section has changed since.
     pub staged_as: SectionState,
 }

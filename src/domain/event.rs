@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 /// A one-off event of the college, outside of any term.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The same over imports of the same event.
+    /// The id, stable over imports of the same event.
     pub id: String,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// The programme that holds it.
+    /// The program that holds it.
     pub program: String,
     /// When it starts.
     pub starts_at: Timestamp,
-    /// When it ends; none when the file tells no duration.
+    /// When it ends; `None` when the file has no duration.
     pub ends_at: Option<Timestamp>,
-    /// Where.
+    /// The location.
     pub location: Option<String>,
-    /// Who leads it.
+    /// The instructor.
     pub instructor: Option<String>,
-    /// What it is about.
+    /// The description.
     pub description: Option<String>,
 }

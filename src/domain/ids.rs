@@ -1,4 +1,4 @@
-//! Names, each with one door: `parse`. A value of these types is well-formed for good.
+//! Ids of terms, sections and users. Each type is made by `parse` only, so its values are well-formed.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-/// The longest term or CRN, in bytes.
+/// Maximum length of a term's id or a CRN, in bytes.
 pub const CODE_LEN_MAX: usize = 24;
 /// The longest id of an import task, in bytes.
 pub const TASK_ID_LEN_MAX: usize = 64;
 /// The longest user name, in bytes.
 pub const USER_LEN_MAX: usize = 120;
 
-/// Text that is not a name of its kind.
+/// Text that is not a well-formed id of the kind named here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a well-formed {0}")]
 pub struct BadName(pub &'static str);
@@ -26,7 +26,7 @@ macro_rules! name_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The text itself.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -77,7 +77,10 @@ fn is_code(text: &str, extra: &[u8]) -> bool {
 }
 
 impl TermId {
-    /// Reads a term's id.
+    /// Parses a term's id.
+    ///
+    /// # Errors
+    /// If the text is not one.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         if is_code(text, b"._-") && !text.starts_with('-') && !text.ends_with('-') {
             Ok(Self(text.into()))
@@ -87,12 +90,11 @@ impl TermId {
     }
 }
 
-/// What the ids of sandbox terms begin with: terms that a demonstration makes for itself and removes. No term of the
-/// college may have such an id.
+/// Prefix of the ids of sandbox terms, which a demonstration creates and removes. No term of the college has such an id.
 pub const SANDBOX_PREFIX: &str = "_sandbox-";
 
 impl TermId {
-    /// Whether it is a demonstration's own: hidden from everybody else, and removed after it.
+    /// Returns whether the term is a sandbox: visible to its demonstration only, and removed after it.
     #[must_use]
     pub fn is_sandbox(&self) -> bool {
         self.0.starts_with(SANDBOX_PREFIX)
@@ -100,7 +102,10 @@ impl TermId {
 }
 
 impl Crn {
-    /// Reads a CRN. It holds no `-`, which separates it from its term in a [`SectionId`].
+    /// Parses a CRN. It contains no `-`, which separates it from its term in a [`SectionId`].
+    ///
+    /// # Errors
+    /// If the text is not one.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(BadName("CRN")) }
     }
@@ -120,7 +125,10 @@ impl From<Uuid> for TaskId {
 }
 
 impl UserName {
-    /// Reads a user name as it was given: no case folding, as Plone has it.
+    /// Parses a user name. Case is kept, as in Plone.
+    ///
+    /// # Errors
+    /// If the text is not one.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let ok = (1..=USER_LEN_MAX).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control());
         if ok { Ok(Self(text.into())) } else { Err(BadName("user name")) }
@@ -130,14 +138,17 @@ impl UserName {
 /// A section's public id, written `TERM-CRN`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SectionId {
-    /// The term that the section is in.
+    /// The section's term.
     pub term: TermId,
-    /// Its number within the term.
+    /// The section's number within the term.
     pub crn: Crn,
 }
 
 impl SectionId {
-    /// Reads `TERM-CRN`; the last `-` separates.
+    /// Parses `TERM-CRN`; the last `-` separates.
+    ///
+    /// # Errors
+    /// If the text is not a section's id.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let (term, crn) = text.rsplit_once('-').ok_or(BadName("section id"))?;
         match (TermId::parse(term), Crn::parse(crn)) {
@@ -177,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_name_is_refused() {
+    fn malformed_ids_are_rejected() {
         for bad in ["", "-", "202209", "202209-", "-10001", "2022 09-1", "202209-1/2", "202209-é"] {
             assert!(SectionId::parse(bad).is_err(), "{bad:?}");
         }

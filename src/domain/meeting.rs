@@ -4,53 +4,53 @@ use jiff::civil::{Date, Time, Weekday};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A set of weekdays; empty means "not known yet".
+/// A set of weekdays. An empty set means that they are not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Days(u8);
 
 const DAY_NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl Days {
-    /// No day: not known yet.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// A set from its bits: Monday is the lowest of seven.
+    /// Returns the set with these bits: Monday is the lowest of seven.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & 0x7f)
     }
-    /// The bits, Monday lowest.
+    /// Returns the bits, Monday lowest.
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0
     }
-    /// This set with one more day.
+    /// Returns this set with one more day.
     #[must_use]
     pub fn with(self, day: Weekday) -> Self {
         Self(self.0 | 1 << day.to_monday_zero_offset())
     }
-    /// Whether both sets have a day in common.
+    /// Returns whether both sets have a day in common.
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
-    /// Whether no day is known.
+    /// Returns whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
-    /// Whether `day` is in the set.
+    /// Returns whether `day` is in the set.
     #[must_use]
     pub fn contains(self, day: Weekday) -> bool {
         self.0 & (1 << day.to_monday_zero_offset()) != 0
     }
-    /// Reads one of `mon` … `sun`.
+    /// Parses one of `mon` … `sun`; `None` if there is no such day.
     #[must_use]
     pub fn parse_one(name: &str) -> Option<Self> {
         let at = DAY_NAMES.iter().position(|d| *d == name)?;
         Some(Self(1 << at))
     }
-    /// The names, Monday first.
+    /// Iterates over the names of the days, Monday first.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         DAY_NAMES.into_iter().enumerate().filter(move |(i, _)| self.0 & (1 << i) != 0).map(|(_, n)| n)
     }
@@ -92,8 +92,10 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// Two meetings overlap when weekdays, times and date ranges all intersect. A date that is not known is
-    /// open-ended; without a weekday or a time nothing overlaps. One that starts as another ends does not overlap it.
+    /// Returns whether two meetings overlap: their weekdays, times and date ranges all intersect.
+    ///
+    /// An unknown date is open-ended; a meeting without a weekday or a time overlaps nothing. A meeting that starts when
+    /// another ends does not overlap it.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let (Some(start), Some(end), Some(other_start), Some(other_end)) =

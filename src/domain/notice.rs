@@ -2,6 +2,7 @@
 //! was not the student's own request.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::domain::alert::{AlertContent, Category, Priority};
@@ -12,7 +13,8 @@ use crate::domain::registration::Standing;
 use crate::domain::section::Section;
 
 /// Why a student is notified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// The student requested the change.
@@ -44,7 +46,7 @@ impl Reason {
 }
 
 /// A change that concerns one registration, or a reason why it did not change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// The student to notify.
     pub student: UserName,

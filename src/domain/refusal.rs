@@ -2,6 +2,7 @@
 
 use enum_map::Enum;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use strum::{EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::SectionId;
@@ -11,8 +12,23 @@ use crate::domain::section::Credits;
 ///
 /// The order is that of section 5 of the public contract. Each code is issued by one rule, see [`crate::domain::rules`].
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enum, EnumCount, EnumString, IntoStaticStr, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Enum,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    Serialize,
+    Deserialize,
 )]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum RefusalCode {
     /// The term's registration window is closed.

@@ -1,13 +1,15 @@
 //! A student's registration in one section.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::ids::Crn;
 use crate::domain::refusal::RefusalCode;
 
 /// A student's relation to a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Standing {
     /// The student has a seat.

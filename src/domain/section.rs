@@ -1,4 +1,4 @@
-//! A section as the college defines it, and the numbers of people in it.
+//! A section: its definition by the college, and the numbers of people in it.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::domain::meeting::Meeting;
 pub struct Credits(pub u32);
 
 impl Credits {
-    /// The most credits one section may have.
+    /// Maximum credits of one section.
     pub const MAX: Self = Self(1_000_000);
 
-    /// Reads a decimal such as `1.5`, `3.00` or `0`: up to three decimals, up to 1,000.
+    /// Parses a decimal such as `1.5`, `3.00` or `0`: up to three decimals, up to 1,000. `None` for other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -35,7 +35,7 @@ impl Credits {
         (all <= Self::MAX).then_some(all)
     }
 
-    /// As a number for people: 1.5 for 1,500 thousandths.
+    /// Returns the number of credits: 1.5 for 1,500 thousandths.
     #[must_use]
     pub fn as_f64(self) -> f64 {
         f64::from(self.0) / 1000.0
@@ -89,98 +89,99 @@ impl SectionStatus {
     }
 }
 
-/// A section as the college defines it. It changes by import or by staff, never by a registration.
+/// A section's definition. Imports, pulls and staff change it; registrations do not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// Its term and CRN.
+    /// The term and CRN.
     pub id: SectionId,
     /// `SUBJECT NUMBER`, such as `MATH 151`.
     pub course: Box<str>,
-    /// The kind of class, lower case: `lecture`, `lab`, `tutorial`.
+    /// The kind of class in lower case: `lecture`, `lab`, `tutorial`.
     pub component: Box<str>,
     /// The college's own label, such as `A01`.
     pub section: Option<Box<str>>,
     /// The course's title.
     pub title: Option<Box<str>>,
-    /// What it counts towards the credit limit.
+    /// Credits towards a student's limit.
     pub credits: Credits,
-    /// Who teaches it.
+    /// The instructor.
     pub instructor: Option<Box<str>>,
     /// How it is taught, such as `Face-to-Face`.
     pub method: Option<Box<str>>,
-    /// Where, in the large.
+    /// The campus.
     pub campus: Option<Box<str>>,
     /// When and where it meets.
     pub meetings: Vec<Meeting>,
-    /// The most people that may be enrolled.
+    /// Maximum number of enrolled students.
     pub capacity: u32,
-    /// The most people that may wait.
+    /// Maximum number of students on the waitlist.
     pub waitlist_capacity: u32,
-    /// Whether it takes people.
+    /// Whether the section accepts students.
     pub status: SectionStatus,
     /// Sections that must be taken with this one.
     pub linked: Vec<SectionId>,
-    /// Courses that come first.
+    /// Courses that must be taken before this one.
     pub prerequisites: Vec<Box<str>>,
-    /// Whether the college's catalogue does not show it (any more). It keeps everyone, takes no newcomer, and is shown
-    /// to nobody who looks for sections.
+    /// Whether the college's catalogue does not show the section, or no longer. Such a section keeps its students, accepts
+    /// no new ones and is in no list.
     pub withdrawn: bool,
 }
 
 impl Section {
-    /// The subject part of the course: `MATH` of `MATH 151`.
+    /// Returns the subject of the course: `MATH` of `MATH 151`.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.course.split(' ').next().unwrap_or(&self.course)
     }
 
-    /// Whether any two meetings of both overlap. A cancelled section meets nobody.
+    /// Returns whether a meeting of this section overlaps one of `other`, whatever the status of both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.meetings.iter().any(|a| other.meetings.iter().any(|b| a.overlaps(b)))
     }
 
-    /// Whether both are the same kind of class of the same course.
+    /// Returns whether both are the same component of the same course.
     #[must_use]
     pub fn same_course(&self, other: &Self) -> bool {
         self.course == other.course && self.component == other.component
     }
 }
 
-/// A section and its numbers of people, as a decision needs them.
+/// A section with its numbers of people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionState {
     /// The definition.
     pub section: Arc<Section>,
-    /// Students who hold a seat by the hub's own registrations.
+    /// Number of students who are enrolled through the hub.
     pub enrolled: u32,
-    /// Students who wait by the hub's own registrations.
+    /// Number of students who wait through the hub.
     pub waiting: u32,
-    /// Seats held outside the hub, as an import's totals told.
+    /// Number of seats held outside the hub, from the totals of an import.
     pub outside_enrolled: u32,
-    /// People waiting outside the hub; they come before the hub's own.
+    /// Number of people who wait outside the hub. They come before those who wait through it.
     pub outside_waitlisted: u32,
-    /// The totals (enrolled, waitlisted) of the last import that told any.
+    /// The totals (enrolled, waitlisted) of the last import that had any.
     pub file_totals: Option<(u32, u32)>,
 }
 
 impl SectionState {
-    /// A section that nobody has asked for yet.
+    /// Creates a section without students.
     #[must_use]
     pub const fn new(section: Arc<Section>) -> Self {
         Self { section, enrolled: 0, waiting: 0, outside_enrolled: 0, outside_waitlisted: 0, file_totals: None }
     }
-    /// Everyone who holds a seat.
+    /// Returns the number of seats that are taken, in the hub and outside it.
     #[must_use]
     pub const fn enrolled_total(&self) -> u32 {
         self.enrolled + self.outside_enrolled
     }
-    /// Everyone who waits.
+    /// Returns the number of people who wait, in the hub and outside it.
     #[must_use]
     pub const fn waitlisted_total(&self) -> u32 {
         self.waiting + self.outside_waitlisted
     }
-    /// Seats that the hub may give: what is neither held nor promised to those who wait outside. 0 when cancelled.
+    /// Returns the number of seats that the hub may give: those that are neither taken nor promised to people who wait
+    /// outside it. 0 if the section is cancelled.
     #[must_use]
     pub fn seats_to_give(&self) -> u32 {
         if self.section.status == SectionStatus::Cancelled {
@@ -188,19 +189,20 @@ impl SectionState {
         }
         self.section.capacity.saturating_sub(self.enrolled_total()).saturating_sub(self.outside_waitlisted)
     }
-    /// What a newcomer can take now. Once a section is settled, nobody of the hub's own waiting list who could take a
-    /// seat is left, so what can be given is open.
+    /// Returns the number of seats that a new student can take now.
+    ///
+    /// The section must be settled: then no student on its waitlist could take a seat, so all seats to give are open.
     #[must_use]
     pub fn open(&self) -> u32 {
-        let takes_newcomers = self.section.status == SectionStatus::Open && !self.section.withdrawn;
-        if takes_newcomers { self.seats_to_give() } else { 0 }
+        let accepts_new_students = self.section.status == SectionStatus::Open && !self.section.withdrawn;
+        if accepts_new_students { self.seats_to_give() } else { 0 }
     }
-    /// What it counts in a student's credits: nothing once it is cancelled.
+    /// Returns what the section counts in a student's credits: nothing if it is cancelled.
     #[must_use]
     pub fn counted_credits(&self) -> Credits {
         if self.section.status == SectionStatus::Cancelled { Credits(0) } else { self.section.credits }
     }
-    /// Whether one more may wait.
+    /// Returns whether the waitlist has an open position.
     #[must_use]
     pub fn waitlist_has_room(&self) -> bool {
         self.waitlisted_total() < self.section.waitlist_capacity

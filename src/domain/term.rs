@@ -8,9 +8,9 @@ use crate::domain::ids::TermId;
 /// A term. Only `opens_at` and `closes_at` decide whether registration is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
-    /// Its id.
+    /// The id.
     pub id: TermId,
-    /// Its name for people.
+    /// The name, such as `Fall 2026`.
     pub title: Box<str>,
     /// First day of teaching.
     pub starts_on: Option<Date>,
@@ -25,14 +25,14 @@ pub struct Term {
 }
 
 impl Term {
-    /// A closed term that has its id for a title, as an import makes it.
+    /// Creates a closed term whose title is its id, as an import does.
     #[must_use]
     pub fn new(id: TermId) -> Self {
         let title = id.as_str().into();
         Self { id, title, starts_on: None, ends_on: None, opens_at: None, closes_at: None, holidays: Vec::new() }
     }
 
-    /// Whether registration is open at `now`: from `opens_at`, included, to `closes_at`, excluded.
+    /// Returns whether registration is open at `now`: from `opens_at`, included, to `closes_at`, excluded.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.opens_at.is_some_and(|opens| opens <= now) && self.closes_at.is_none_or(|closes| now < closes)

@@ -1,24 +1,25 @@
-//! The narrow window through which a decision sees its term.
+//! What a decision may read of its term.
 
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::registration::Registration;
 use crate::domain::section::{Credits, Place, SectionState};
 use crate::domain::term::Term;
 
-/// A term as committed. Memory gives it, and so can a transaction that has loaded the rows a batch needs.
+/// A term as committed. [`crate::domain::book::TermBook`] holds one in memory; a transaction that loaded the rows of a
+/// batch could be another.
 pub trait TermView {
-    /// The term and its window.
+    /// Returns the term.
     fn term(&self) -> &Term;
-    /// The most credits a student may enrol in; 0 is no limit.
+    /// Returns the credit limit of a student; 0 is no limit.
     fn credit_limit(&self) -> Credits;
-    /// A section with its numbers.
+    /// Returns a section with its numbers.
     fn section(&self, crn: &Crn) -> Option<&SectionState>;
-    /// Everything a student holds or has dropped, in the order of [`Registration::put_among`]: oldest first.
+    /// Returns a student's registrations, dropped ones included, in the order of [`Registration::put_among`].
     fn registrations(&self, student: &UserName) -> &[Registration];
-    /// Who waits for a section, head first.
+    /// Iterates over the waitlist of a section, the next student first.
     fn waiting(&self, crn: &Crn) -> Box<dyn Iterator<Item = &Place> + '_>;
-    /// Everyone who has ever registered in the term: for changes of a section, never for a registration.
+    /// Iterates over all students who ever registered in the term. Too slow for deciding a registration.
     fn students(&self) -> Box<dyn Iterator<Item = (&UserName, &[Registration])> + '_>;
-    /// The first journal position that no place has had.
+    /// Returns a journal position that is later than that of every waitlisted registration.
     fn next_place(&self) -> u64;
 }

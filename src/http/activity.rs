@@ -39,7 +39,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 struct Activity {
     /// The sections requested most, first the first.
     #[schema(max_items = 100)]
-    hottest: Vec<HotSection>,
+    hottest: Vec<SectionActivity>,
     /// Refusals by code, where there were any.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
@@ -53,7 +53,7 @@ struct Activity {
 struct Window {
     /// The sections requested most, first the first.
     #[schema(max_items = 100)]
-    hottest: Vec<HotSection>,
+    hottest: Vec<SectionActivity>,
     /// Refusals by code, where there were any.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
@@ -61,7 +61,7 @@ struct Window {
 
 /// A section, and the requests for it.
 #[derive(Debug, Serialize, ToSchema)]
-struct HotSection {
+struct SectionActivity {
     section: SectionId,
     /// Requests for a seat: those below together. Repeated requests for what is held already, and drops, do not count.
     asked: u32,
@@ -72,7 +72,7 @@ struct HotSection {
 
 impl From<Recent> for Window {
     fn from(recent: Recent) -> Self {
-        let hottest = recent.hottest.into_iter().map(|(section, asked)| HotSection {
+        let hottest = recent.hottest.into_iter().map(|(section, asked)| SectionActivity {
             section,
             asked: asked.all(),
             enrolled: asked.enrolled,

@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::{EnumCount, EnumString};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
@@ -27,6 +26,7 @@ use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::SentBack;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
+use crate::http::openapi::schemas::always_true;
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
@@ -98,9 +98,9 @@ struct AlertRequest {
     title: String,
     #[schema(min_length = 1, max_length = 2_000)]
     message: String,
-    /// `medium` when absent.
+    #[schema(inline, default = "medium")]
     priority: Option<Priority>,
-    /// `system` when absent.
+    #[schema(inline, default = "system")]
     category: Option<Category>,
     audience: Audience,
     /// In the future: it goes out then.
@@ -224,10 +224,6 @@ pub(super) struct AlertCancelled {
     cancelled: bool,
 }
 
-fn always_true() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
-}
-
 /// An entry of the sequence of alerts.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -318,7 +314,7 @@ pub async fn post(
         created_at: now,
     };
     let alert = live.alerts.post(alert, live.local(now)).await?;
-    bus.publish(Event::AlertsStored);
+    bus.publish(Event::AlertsStored { seq: alert.seq });
     let action = if alert.seq.is_some() { "alert.send" } else { "alert.schedule" };
     audit.record(&request, Some(&caller), action, Some(&alert.id), None, &alert.content.title);
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
@@ -327,7 +323,7 @@ pub async fn post(
 /// Counts the connected clients of an audience; `people` are the users that it names or that are enrolled.
 fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize {
     let bits = audience.role_bits();
-    live.registry.count_people(|caller| {
+    live.presence.count_people(|caller| {
         audience.all || caller.is_some_and(|(user, role)| bits & role.bit() != 0 || people.contains(user))
     })
 }
@@ -434,8 +430,21 @@ pub async fn cancel(
     match live.alerts.cancel(&id, live.clock.now()).await? {
         Cancelled::NotFound => return Err(Problem::not_found("There is no such alert.")),
         Cancelled::Quietly => {}
-        Cancelled::Told(_) => bus.publish(Event::AlertsStored),
+        Cancelled::Told(seq) => bus.publish(Event::AlertsStored { seq: Some(seq) }),
     }
     audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
     Ok(HttpResponse::NoContent().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<AlertRequest>(&[("audience", json!({ "all": true }))]);
+    }
 }

@@ -1,5 +1,5 @@
-//! Who asks: the middleware that reads a request's token once and counts the request, and the extractors by which a
-//! handler says whom it serves. A handler that names no extractor serves everybody.
+//! Authentication of requests: the middleware that reads a request's token once and counts the request, and the
+//! extractors by which a handler states which callers it accepts. A handler without an extractor accepts everyone.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -21,31 +21,31 @@ use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
 
-/// What watches the hub is never told to wait.
+/// Paths without a request limit, which monitoring polls.
 pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// How a token came.
+/// How a request carries its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
-    /// `Authorization: Bearer` (RFC 6750), which only somebody who has the token can send.
+    /// `Authorization: Bearer` (RFC 6750), which only a client that has the token can send.
     Bearer,
-    /// The cookie, which a browser sends along with whatever page asks.
+    /// The cookie, which a browser sends whatever page makes the request.
     Cookie,
 }
 
-/// What a request says of who sends it; in its extensions, once [`identify`] has looked.
+/// The credentials of a request; [`identify`] stores them in its extensions.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// Nothing: a visitor.
+    /// No token: a visitor.
     None,
-    /// A good token.
+    /// A valid token.
     Good(Caller, Carrier),
-    /// A token that is not good.
+    /// A token that is not valid.
     Bad(TokenError, Carrier),
 }
 
 impl Credentials {
-    /// Reads a request's. With both carriers, Bearer counts.
+    /// Returns the credentials of a request. With both carriers, Bearer takes precedence.
     #[must_use]
     pub fn of(req: &HttpRequest) -> Self {
         if let Some(known) = req.extensions().get::<Self>() {
@@ -71,7 +71,7 @@ impl Credentials {
         }
     }
 
-    /// The caller, if the token is good.
+    /// Returns the caller, if the token is valid.
     #[must_use]
     pub fn caller(&self) -> Option<&Caller> {
         match self {
@@ -81,16 +81,16 @@ impl Credentials {
     }
 }
 
-/// The token of `Authorization: Bearer TOKEN`. Other schemes are not for us: a proxy's, perhaps. What is not text is
-/// no token of ours either.
+/// Returns the token of `Authorization: Bearer TOKEN`. Other schemes are not the hub's: a proxy may use them. A value
+/// that is not text yields a token that is not valid.
 fn bearer_of(req: &HttpRequest) -> Option<String> {
     let value = String::from_utf8_lossy(req.headers().get(AUTHORIZATION)?.as_bytes());
     let (scheme, token) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-/// The middleware inside [`crate::http::request_id::request_id`]: finds out who asks, and counts the request for that user,
-/// or for the address of a visitor.
+/// Middleware inside [`crate::http::request_id::request_id`]: identifies the caller, and counts the request for that
+/// user, or for the address of a visitor.
 pub async fn identify<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
@@ -107,7 +107,7 @@ pub async fn identify<B: MessageBody + 'static>(
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
     }
     let counted = match &credentials {
-        // Load is what a demonstration is for; it has bounds of its own.
+        // A demonstration exists to create load, and has bounds of its own.
         _ if sandboxed => Ok(()),
         _ if UNLIMITED_PATHS.contains(&req.path()) => Ok(()),
         Credentials::Good(caller, _) => {
@@ -126,7 +126,7 @@ pub async fn identify<B: MessageBody + 'static>(
     Ok(next.call(req).await?.map_into_left_body())
 }
 
-/// The address that a request comes from, see [`Site::client_ip`].
+/// Returns the address that a request comes from, see [`Site::client_ip`].
 #[must_use]
 pub fn client_ip(req: &HttpRequest) -> std::net::IpAddr {
     match req.app_data::<web::Data<Site>>() {
@@ -145,8 +145,8 @@ fn unauthenticated(error: Option<TokenError>) -> Problem {
     Problem::new(ProblemCode::Unauthenticated, detail)
 }
 
-/// Who asks, signed in. Whoever changes something with a cookie must come from a page of ours: other pages can make a
-/// browser send the cookie, but not an `Origin` of ours.
+/// Returns the signed-in caller. A request that changes something and is authenticated by cookie must come from a page
+/// of the hub: other pages can make a browser send the cookie, but not the hub's `Origin`.
 fn signed_in(req: &HttpRequest) -> Result<Caller, Problem> {
     match Credentials::of(req) {
         Credentials::None => Err(unauthenticated(None)),
@@ -163,7 +163,7 @@ fn signed_in(req: &HttpRequest) -> Result<Caller, Problem> {
     }
 }
 
-/// The refusal of a request that another site's page sent.
+/// Returns the problem of a request that a page of another site sent.
 #[must_use]
 pub fn foreign_origin() -> Problem {
     Problem::forbidden("This was not sent by a page of this hub. Scripts sign in with Authorization: Bearer.")
@@ -183,8 +183,8 @@ fn student(req: &HttpRequest) -> Result<Caller, Problem> {
     }
 }
 
-/// Everybody; a cookie that has ended makes a visitor, so that the page to sign in with still loads, while a bad
-/// Bearer is told so: a script should know.
+/// Returns the caller, or `None` for a visitor. A cookie that is no longer valid makes a visitor, so that the sign-in
+/// page still loads; an invalid Bearer token is an error, which a script should see.
 fn visitor(req: &HttpRequest) -> Result<Option<Caller>, Problem> {
     match Credentials::of(req) {
         Credentials::Bad(error, Carrier::Bearer) => Err(unauthenticated(Some(error))),
@@ -211,15 +211,15 @@ macro_rules! extractor {
 }
 
 extractor! {
-    /// Somebody who is signed in, or a visitor.
+    /// A signed-in caller, or a visitor.
     Visitor(Option<Caller>), visitor
 }
 extractor! {
-    /// Somebody who is signed in.
+    /// A signed-in caller.
     SignedIn(Caller), signed_in
 }
 extractor! {
-    /// A student, and nobody else: only students hold seats of their own.
+    /// A student only: other roles hold no seats.
     Student(Caller), student
 }
 extractor! {
@@ -232,8 +232,8 @@ extractor! {
 }
 
 impl Audit {
-    /// Records, without waiting, what a request did: who asked (none for a visitor), what was done, to whom or what, in
-    /// which section, and a few words; from where and under which id the request tells.
+    /// Queues an entry of the audit trail: the caller (`None` for a visitor), the action, the user or resource that it
+    /// was done to, the section, and details. The address and the request's id are those of `req`.
     pub fn record(
         &self,
         req: &HttpRequest,
@@ -243,7 +243,7 @@ impl Audit {
         section: Option<&SectionId>,
         detail: &str,
     ) {
-        // What the made-up people of a demonstration do is nobody's deed; that there was one is told.
+        // The simulated users of a demonstration leave no entries; the demonstration itself does.
         if caller.is_some_and(|caller| caller.realm.is_sandbox()) && !action.starts_with("demo.") {
             return;
         }

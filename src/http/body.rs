@@ -1,5 +1,6 @@
-//! JSON bodies, read field by field, so that every mistake names its field: 400 `bad_request` for what is not JSON or
-//! has the wrong type, 422 `invalid` for what is out of range, unknown or missing.
+//! JSON request bodies: typed values, read field by field, so that every mistake names its field: 400 `bad_request` for
+//! what is not JSON or has the wrong type, 422 `invalid` for what is out of range, unknown or missing. (serde stops at the
+//! first mistake with a line and a column, and does not tell the two apart.)
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,11 +17,11 @@ use utoipa::ToSchema;
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 
-/// The most bytes of a JSON body: the largest documented one (an alert with 1,000 names) has some 50 kB.
+/// The most bytes of a JSON body: the largest described one (an alert with 1,000 names) has some 50 kB.
 pub const JSON_LEN_MAX: usize = 64 * 1024;
 
-/// How long a body may take to arrive: generous for the worst line that a student has, and an end for one that never
-/// comes.
+/// How long a body may take to arrive: generous for the slowest connection of a student, and an end for a body that never
+/// completes.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A JSON request body: a typed value with a schema, read field by field.
@@ -42,7 +43,12 @@ pub async fn read_body<T: RequestBody>(req: &HttpRequest, payload: web::Payload)
 
 /// Reads a JSON body that may be left out, whatever its content type is then: an object without members.
 pub async fn read_body_or_nothing<T: RequestBody>(req: &HttpRequest, payload: web::Payload) -> Result<T, Problem> {
-    read_fields(read_json_or_nothing(req, payload).await?)
+    let bytes = read_bytes(req, payload, JSON_LEN_MAX).await?;
+    if bytes.is_empty() {
+        return read_fields(Fields::parse(b"{}")?);
+    }
+    expect_json(req)?;
+    read_fields(Fields::parse(&bytes)?)
 }
 
 /// Reads a body from the members of a JSON object.
@@ -54,33 +60,24 @@ pub(super) fn read_fields<T: RequestBody>(fields: Fields) -> Result<T, Problem> 
 }
 
 /// Reads a JSON object of at most [`JSON_LEN_MAX`] bytes.
-pub async fn read_json(req: &HttpRequest, payload: web::Payload) -> Result<Fields, Problem> {
+async fn read_json(req: &HttpRequest, payload: web::Payload) -> Result<Fields, Problem> {
     expect_json(req)?;
     let bytes = read_bytes(req, payload, JSON_LEN_MAX).await?;
     Fields::parse(&bytes)
 }
 
-/// The same where the body may be left out, whatever its content type says then: an object without members.
-pub async fn read_json_or_nothing(req: &HttpRequest, payload: web::Payload) -> Result<Fields, Problem> {
-    let bytes = read_bytes(req, payload, JSON_LEN_MAX).await?;
-    if bytes.is_empty() {
-        return Fields::parse(b"{}");
-    }
-    expect_json(req)?;
-    Fields::parse(&bytes)
-}
-
-/// Reads a body of at most `len_max` bytes.
+/// Reads a body of at most `len_max` bytes into memory.
 pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: usize) -> Result<Vec<u8>, Problem> {
-    let too_large = || Problem::too_large(format!("A body of at most {} KiB is taken here.", len_max / 1024), len_max);
+    let too_large =
+        || Problem::too_large(format!("A body of at most {} KiB is accepted here.", len_max / 1024), len_max);
     let declared = req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|n| n > len_max as u64) {
         return Err(too_large());
     }
-    let whole = async {
+    let all = async {
         let mut bytes = Vec::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Problem::bad_request("The body ended before it was whole."))?;
+            let chunk = chunk.map_err(|_| Problem::bad_request("The body ended before it was complete."))?;
             if bytes.len() + chunk.len() > len_max {
                 return Err(too_large());
             }
@@ -89,10 +86,10 @@ pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: u
         Ok(bytes)
     };
     let too_slow = |_| Problem::bad_request("The body took too long to arrive.");
-    timeout(BODY_WAIT_MAX, whole).await.map_err(too_slow)?
+    timeout(BODY_WAIT_MAX, all).await.map_err(too_slow)?
 }
 
-/// Whether a request's content type is `media_type`, whatever its parameters.
+/// Returns whether a request's content type is `media_type`, whatever its parameters.
 #[must_use]
 pub fn is_of_type(req: &HttpRequest, media_type: &str) -> bool {
     let value = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
@@ -110,15 +107,15 @@ fn expect_json(req: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// The members of a JSON object. Each getter takes its member out; [`Fields::finish`] refuses what is left.
+/// The members of a JSON object. Each getter removes its member; [`Fields::finish`] rejects what remains.
 #[derive(Debug)]
 pub struct Fields {
     prefix: String,
     members: Map<String, Value>,
 }
 
-/// Makes the three getters of a kind of value: required, optional (absent or null is none), and nullable (absent is
-/// none, null is `Some(None)`).
+/// Defines the three getters of a kind of value: required, optional (absent or null is `None`), and nullable (absent is
+/// `None`, null is `Some(None)`).
 macro_rules! getters {
     ($(#[$doc:meta])* $required:ident, $optional:ident, $nullable:ident, $read:ident ($($arg:ident: $ty:ty),*) -> $out:ty) => {
         $(#[$doc])*
@@ -129,13 +126,13 @@ macro_rules! getters {
         }
         $(#[$doc])*
         ///
-        /// None when it is absent or null.
+        /// `None` when it is absent or null.
         pub fn $optional(&mut self, name: &str, $($arg: $ty),*) -> Result<Option<$out>, Problem> {
             Ok(self.$nullable(name, $($arg),*)?.flatten())
         }
         $(#[$doc])*
         ///
-        /// None when it is absent, `Some(None)` when it is null.
+        /// `None` when it is absent, `Some(None)` when it is null.
         pub fn $nullable(&mut self, name: &str, $($arg: $ty),*) -> Result<Option<Option<$out>>, Problem> {
             let at = self.at(name);
             match self.members.remove(name) {
@@ -148,7 +145,7 @@ macro_rules! getters {
 }
 
 impl Fields {
-    /// Parses a JSON object. (serde_json refuses more than 128 levels, so depth costs no stack.)
+    /// Parses a JSON object. (serde_json rejects more than 128 levels, so depth costs no stack.)
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
             let detail = if bytes.is_empty() {
@@ -167,48 +164,43 @@ impl Fields {
     fn at(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
-    /// Whether the member is there, be it null.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
-    }
 
     getters! {
-        /// Text; its length is counted in characters.
+        /// Reads text; its length is counted in characters.
         string, maybe_string, nullable_string, read_string(chars: RangeInclusive<usize>) -> String
     }
     getters! {
-        /// A truth value.
+        /// Reads a Boolean.
         bool, maybe_bool, nullable_bool, read_bool() -> bool
     }
     getters! {
-        /// A whole number within a range.
+        /// Reads a whole number within a range.
         u32, maybe_u32, nullable_u32, read_u32(range: RangeInclusive<u32>) -> u32
     }
     getters! {
-        /// A time (RFC 3339), kept to the millisecond.
+        /// Reads a time (RFC 3339), to the millisecond.
         timestamp, maybe_timestamp, nullable_timestamp, read_timestamp() -> Timestamp
     }
     getters! {
-        /// A day, `2022-09-07`.
+        /// Reads a day, `2022-09-07`.
         date, maybe_date, nullable_date, read_date() -> Date
     }
     getters! {
-        /// A list of texts: how many at most, and the length of each in characters.
+        /// Reads a list of texts: at most `count_max`, each of a length in characters.
         strings, maybe_strings, nullable_strings, read_strings(count_max: usize, chars: RangeInclusive<usize>) -> Vec<String>
     }
     getters! {
-        /// An object within the object; call its [`Fields::finish`] too.
+        /// Reads a nested object; call its [`Fields::finish`] too.
         object, maybe_object, nullable_object, read_object() -> Fields
     }
 
-    /// Text that `parse` knows; `expected` says what it knows, such as "student, staff or admin".
+    /// Reads text with `parse`; `expected` describes what it accepts, such as "student, staff or admin".
     pub fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
         let at = self.at(name);
         let value = self.members.remove(name).ok_or_else(|| missing(&at))?;
         read_parsed(&at, value, expected, parse)
     }
-    /// Text that `parse` knows; none when it is absent or null.
+    /// Reads text with `parse`; `None` when it is absent or null.
     pub fn maybe_parsed<T>(
         &mut self,
         name: &str,
@@ -221,7 +213,7 @@ impl Fields {
         }
     }
 
-    /// A list of texts that `parse` knows, none when it is absent or null: how many at most, and what it knows.
+    /// Reads a list of at most `count_max` texts with `parse`; `None` when it is absent or null.
     pub fn maybe_parsed_list<T>(
         &mut self,
         name: &str,
@@ -241,14 +233,14 @@ impl Fields {
         }
     }
 
-    /// Leaves out what the hub itself sets, so that what it answered can be sent back as it is.
+    /// Removes members that the hub sets itself.
     #[must_use]
-    pub fn without(mut self, set_by_the_hub: &[&str]) -> Self {
-        self.members.retain(|name, _| !set_by_the_hub.contains(&name.as_str()));
+    fn without(mut self, set_by_hub: &[&str]) -> Self {
+        self.members.retain(|name, _| !set_by_hub.contains(&name.as_str()));
         self
     }
 
-    /// Refuses whatever no getter has taken.
+    /// Rejects members that no getter has removed.
     pub fn finish(self) -> Result<(), Problem> {
         match self.members.keys().next() {
             None => Ok(()),
@@ -267,7 +259,7 @@ fn missing(at: &str) -> Problem {
 fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "a truth value",
+        Value::Bool(_) => "a Boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "text",
         Value::Array(_) => "a list",
@@ -285,7 +277,7 @@ fn read_string(at: &str, value: Value, chars: RangeInclusive<usize>) -> Result<S
     Ok(text)
 }
 
-/// Refuses text that is shorter or longer than so many characters.
+/// Rejects text whose length in characters is out of range.
 pub(super) fn check_length(at: &str, text: &str, chars: &RangeInclusive<usize>) -> Result<(), Problem> {
     if chars.contains(&text.chars().count()) {
         return Ok(());
@@ -393,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_400_and_a_wrong_value_422_and_both_name_the_field() {
+    fn a_wrong_type_is_400_a_wrong_value_422_and_both_name_the_field() {
         let read = |json: &str, get: fn(&mut Fields) -> Result<(), Problem>| refused(get(&mut fields(json)));
         let text: fn(&mut Fields) -> _ = |f| f.string("x", 1..=3).map(drop);
         let number: fn(&mut Fields) -> _ = |f| f.u32("x", 1..=9).map(drop);
@@ -430,19 +422,19 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_nobody_knows_is_refused_by_name() {
+    fn unknown_members_are_rejected_by_name() {
         assert_eq!(refused(fields(r#"{"capacty":1}"#).finish()), (422, "capacty".to_owned()));
     }
 
     #[test]
-    fn what_the_hub_itself_sets_may_be_there_and_counts_for_nothing() {
+    fn members_that_the_hub_sets_are_ignored() {
         let mut left = fields(r#"{"id":1,"seq":null,"title":"a"}"#).without(&["id", "seq"]);
         assert_eq!(left.string("title", 1..=1).unwrap(), "a");
         left.finish().unwrap();
     }
 
     #[test]
-    fn what_is_not_an_object_is_refused_and_depth_is_no_danger() {
+    fn only_objects_are_accepted_and_depth_costs_no_stack() {
         let deep = format!("{}{}", "[".repeat(60_000), "]".repeat(4));
         let table: [&[u8]; 7] = [b"", b"{", b"[]", b"null", b"{\"a\":\xff}", b"{\"a\":\"\\ud800\"}", deep.as_bytes()];
         for body in table {
@@ -457,7 +449,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn only_json_of_at_most_64_kib_is_taken() {
+    async fn only_json_of_at_most_64_kib_is_accepted() {
         let json = ("content-type", "application/json; charset=utf-8");
         assert!(send(TestRequest::post().insert_header(json).set_payload("{}")).await.is_ok());
         let form = ("content-type", "application/x-www-form-urlencoded");

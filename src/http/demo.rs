@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
@@ -52,16 +53,15 @@ struct DemoRequest {
     /// How long each target is loaded, in seconds.
     #[schema(required = false, minimum = 1, maximum = 60, default = 10)]
     seconds: u32,
-    /// `both` when absent.
-    #[schema(required = false)]
-    target: Target,
+    #[schema(inline, default = "both")]
+    target: Option<Target>,
 }
 
 impl RequestBody for DemoRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let SandboxRequest { users, seconds } = SandboxRequest::read(fields)?;
         let target = fields.maybe_parsed("target", "hub, plone or both", |text| text.parse().ok())?;
-        Ok(Self { users, seconds, target: target.unwrap_or(Target::Both) })
+        Ok(Self { users, seconds, target })
     }
 }
 
@@ -211,6 +211,7 @@ pub async fn start(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let DemoRequest { users, seconds, target } = read_body(&request, payload).await?;
+    let target = target.unwrap_or(Target::Both);
     let task = Uuid::now_v7().to_string();
     let job = demos.job(&task, users, seconds, target).ok_or_else(|| Problem::internal("no token could be made"))?;
     let leash = Leash::default();
@@ -278,9 +279,13 @@ enum NewestTask {
     /// None was run since the hub started.
     None {
         /// Always null.
-        #[schema(required)]
+        #[schema(schema_with = null)]
         task: (),
     },
+}
+
+fn null() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Null)
 }
 
 /// Returns the newest demonstration (admins); `{"task": null}` before the first one.
@@ -385,4 +390,16 @@ pub async fn close(request: HttpRequest, admin: Admin, demos: Data<Demos>) -> Re
     let sandboxes = demos.sandboxes.clone();
     actix_web::rt::spawn(async move { sandboxes.close(&term).await }).await.map_err(Problem::internal)?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn readers_and_schemas_of_the_requests_agree() {
+        assert_reader_matches_schema::<DemoRequest>(&[]);
+        assert_reader_matches_schema::<SandboxRequest>(&[]);
+    }
 }

@@ -60,17 +60,17 @@ impl Problem {
     /// 503: busy; nothing was tried.
     #[must_use]
     pub fn overloaded() -> Self {
-        Self::new(ProblemCode::Overloaded, "The hub is busy just now, and nothing was done. Please try again.")
+        Self::new(ProblemCode::Overloaded, "The hub is busy, and nothing was done. Please try again.")
     }
     /// 503: a commit failed, and whether the change is durable is not known.
     #[must_use]
     pub fn outcome_unknown() -> Self {
-        let detail = "It is not known whether this was done. Please look at the present state before you ask again.";
+        let detail = "It is not known whether this was done. Please check the current state before you try again.";
         Self::new(ProblemCode::OutcomeUnknown, detail).retry_after(RECOVERY_RETRY_S)
     }
     /// 500: `cause` goes to the log, with the request's id, and never to the caller.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let detail = "This is a fault of the hub, not of your request. Its X-Request-Id finds it in the hub's log.";
+        let detail = "The hub failed; your request is not at fault. Its X-Request-Id finds the cause in the hub's log.";
         Self::new(ProblemCode::Internal, detail).caused_by(cause)
     }
     /// 429: retry after this many seconds.
@@ -126,8 +126,8 @@ impl Problem {
     }
     /// The document alone, for a response that has it as a part.
     #[must_use]
-    pub fn into_document(self) -> ProblemDocument {
-        *self.document
+    pub fn into_document(self) -> Box<ProblemDocument> {
+        self.document
     }
 }
 
@@ -170,17 +170,17 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// What went wrong with Plone, in words for whoever asked: nothing of Plone's own answer.
+/// Describes a failure of Plone for the caller, without anything of Plone's own response.
 #[must_use]
 pub const fn plone_words(error: &PloneError) -> &'static str {
     match error {
-        PloneError::Busy => "The hub asks the college's Plone for much at present.",
+        PloneError::Busy => "The hub has too many requests to the college's Plone at present.",
         PloneError::Open => "The college's Plone does not answer at present.",
         PloneError::Unavailable(_) => "The college's Plone did not answer.",
         PloneError::Failed(_) => "The college's Plone has failed.",
-        PloneError::Occupied(_) => "Somebody is changing this in the college's Plone just now.",
+        PloneError::Occupied(_) => "Another user is changing this in the college's Plone at present.",
         PloneError::Unauthenticated | PloneError::Forbidden | PloneError::Locked(_) => {
-            "The college's Plone does not let the hub do this."
+            "The college's Plone does not allow the hub to do this."
         }
         PloneError::NotFound | PloneError::Refused(_) => "The college's Plone refuses this.",
     }
@@ -251,7 +251,7 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// Says to the student why a request was refused.
+/// Describes to the student why a request was refused.
 fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
     match refusal {
         Refusal::RegistrationClosed { opens_at, closes_at, now } => match (opens_at, closes_at) {
@@ -261,33 +261,34 @@ fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
         }
         .into(),
         Refusal::SectionCancelled => "This section will not be taught.".into(),
-        Refusal::SectionClosed => "This section takes no new students.".into(),
+        Refusal::SectionClosed => "This section does not accept new students.".into(),
         Refusal::AlreadyInCourse { conflicts_with, course } => {
-            format!("You have a section of {course} of this kind already: {conflicts_with}.").into()
+            format!("You already have a section of {course} of this kind: {conflicts_with}.").into()
         }
         Refusal::TimeConflict { conflicts_with } => {
             let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
             format!("It meets at the same time as {}.", names.join(", ")).into()
         }
         Refusal::CreditLimit { wanted, limit, .. } => {
-            format!("With it you would have {} credits, and {} are allowed.", wanted.as_f64(), limit.as_f64()).into()
+            format!("You would have {} credits, and {} are allowed.", wanted.as_f64(), limit.as_f64()).into()
         }
         Refusal::SectionFull { waitlist_open: true, .. } => {
-            "No seat is open in this section. You can join its waitlist.".into()
+            "This section has no open seat. You can join its waitlist.".into()
         }
         Refusal::SectionFull { waitlist_open: false, .. } => {
-            "No seat is open in this section, and its waitlist is full.".into()
+            "This section has no open seat, and its waitlist is full.".into()
         }
-        Refusal::WaitlistFull { .. } => "Neither a seat nor a place on the waitlist is open in this section.".into(),
+        Refusal::WaitlistFull { .. } => "This section has no open seat, and its waitlist is full.".into(),
     }
 }
 
-/// The app's default service: no such path.
+/// Responds 404: the default service of the application.
 pub async fn not_found() -> Result<HttpResponse, Problem> {
     Err(Problem::not_found("There is nothing at this address."))
 }
 
-/// A resource's default service: `web::resource(…).route(…).default_service(method_not_allowed("GET, HEAD, PUT"))`.
+/// Returns a resource's default service, which responds 405:
+/// `web::resource(…).route(…).default_service(method_not_allowed("GET, HEAD, PUT"))`.
 #[must_use]
 pub fn method_not_allowed(allow: &'static str) -> Route {
     web::to(move || async move {
@@ -297,14 +298,13 @@ pub fn method_not_allowed(allow: &'static str) -> Route {
     })
 }
 
-/// A route for GET and for HEAD, which a client may always ask where it may GET (RFC 9110, 9.3.2); actix leaves the
-/// body out by itself.
+/// Returns a route for GET and for HEAD, which is supported wherever GET is (RFC 9110, 9.3.2); actix omits the body.
 #[must_use]
 pub fn get() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// The problem that stands for an error answer which no handler of ours wrote: actix's own.
+/// Returns the problem that replaces an error response of actix itself.
 #[must_use]
 pub fn of_status(status: StatusCode) -> Problem {
     match status.as_u16() {
@@ -312,17 +312,17 @@ pub fn of_status(status: StatusCode) -> Problem {
         403 => Problem::forbidden("This is not allowed."),
         404 => Problem::not_found("There is nothing at this address."),
         405 => Problem::new(ProblemCode::MethodNotAllowed, "This method cannot be used here."),
-        413 => Problem::new(ProblemCode::TooLarge, "The request is larger than what is taken here."),
-        415 => Problem::new(ProblemCode::UnsupportedMediaType, "A body in this format is not taken here."),
-        422 => Problem::new(ProblemCode::Invalid, "A value is not possible."),
+        413 => Problem::new(ProblemCode::TooLarge, "The request is larger than this resource accepts."),
+        415 => Problem::new(ProblemCode::UnsupportedMediaType, "A body in this format is not accepted here."),
+        422 => Problem::new(ProblemCode::Invalid, "A value is invalid."),
         429 => Problem::rate_limited("Please wait a moment.", BUSY_RETRY_S),
         503 => Problem::overloaded(),
         400..500 => Problem::bad_request("The request cannot be understood."),
-        _ => Problem::internal(format_args!("an answer of status {status}")),
+        _ => Problem::internal(format_args!("a response of status {status}")),
     }
 }
 
-/// A header of an answer as text, for tests.
+/// Returns a header of a response as text, for tests.
 #[cfg(test)]
 pub(crate) fn header_of(headers: &header::HeaderMap, name: impl header::AsHeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
@@ -342,18 +342,18 @@ mod tests {
     use actix_web::{App, test};
 
     #[test]
-    async fn a_problem_document_has_the_members_of_the_contract() {
+    async fn problem_documents_have_the_members_of_the_contract() {
         let problem = Problem::invalid("title", "Too long.");
         assert_eq!(
             written(&problem),
-            json!({"type": "/docs/problems#invalid", "title": "A value is not possible", "status": 422,
+            json!({"type": "/docs/problems#invalid", "title": "A value is invalid", "status": 422,
                    "code": "invalid", "detail": "Too long.", "field": "title"})
         );
         assert_eq!(header_of(problem.error_response().headers(), header::CONTENT_TYPE), PROBLEM_JSON);
     }
 
     #[test]
-    async fn headers_go_with_the_codes_that_need_them() {
+    async fn codes_set_their_headers() {
         let busy = Problem::overloaded().error_response();
         assert_eq!((busy.status().as_u16(), header_of(busy.headers(), header::RETRY_AFTER)), (503, "1"));
         let limited = Problem::rate_limited("Wait.", 7);
@@ -364,14 +364,14 @@ mod tests {
     }
 
     #[test]
-    async fn a_fault_tells_its_cause_to_the_log_only() {
+    async fn the_cause_of_a_fault_is_only_logged() {
         let problem = Problem::from(StoreError::Corrupt("table people, row 7".to_owned()));
         assert!(problem.cause().unwrap().contains("row 7"));
         assert!(!written(&problem).to_string().contains("row 7"));
     }
 
     #[test]
-    async fn what_plone_says_goes_to_the_log_only() {
+    async fn responses_of_plone_are_only_logged() {
         let cases = [
             (Problem::from(PloneError::Failed("Traceback: KeyError at 10.0.0.7".to_owned())), 502),
             (Problem::from(ReadError::Failed(PloneError::Unavailable("10.0.0.7:8080".to_owned()))), 502),
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    async fn a_refusal_carries_what_its_reader_needs() {
+    async fn refusals_carry_what_their_reader_needs() {
         let other = SectionId::parse("202209-10002").unwrap();
         let table: [(Refusal, &str, Value); 4] = [
             (Refusal::TimeConflict { conflicts_with: vec![other.clone()] }, "conflicts_with", json!(["202209-10002"])),
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_unknown_path_and_a_wrong_method_get_documents_too() {
+    async fn unknown_paths_and_wrong_methods_get_problem_documents() {
         let thing = || {
             web::resource("/thing").route(get().to(HttpResponse::Ok)).default_service(method_not_allowed("GET, HEAD"))
         };

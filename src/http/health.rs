@@ -11,6 +11,7 @@ use utoipa::{OpenApi, ToSchema};
 use crate::observe::metrics::Metrics;
 
 use crate::http::error::{Problem, get, method_not_allowed};
+use crate::http::openapi::schemas::always_true;
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -70,6 +71,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
     /// Always true.
+    #[schema(schema_with = always_true)]
     ok: bool,
 }
 

@@ -1,25 +1,26 @@
 //! HTTP: one file a resource, over the read model and the actors. Nothing here decides; nothing here speaks SQL.
 //!
 //! What every resource uses:
-//! - [`routes`]: the table of paths
-//! - [`error`]: problem documents, for refusals and for everything that goes wrong
-//! - [`body`]: JSON bodies, field by field; [`query`]: the query string and the path, the same way
-//! - [`request_id`]: the id, the log line and the safety headers of every answer
-//! - [`auth`]: who asks, and whom a handler serves; [`site`]: which origins are ours
-//! - [`encoded`], [`hot`]: ready answers for what everyone asks for at once
-//! - [`openapi`]: the document that describes all of it, generated from the types
+//! - [`routes`]: the table of routes
+//! - [`error`], [`problem`]: problem documents, the body of every error response
+//! - [`body`]: request bodies, field by field; [`query`]: the query string and the path, the same way
+//! - [`request_id`]: the id, the log line and the security headers of every response
+//! - [`auth`]: who calls, and whom a handler serves; [`site`]: the hub's own origins
+//! - [`encoded`], [`hot`]: ready responses for what many clients request at the same time
+//! - [`openapi`]: the OpenAPI document, generated from the types that are read and served
 //!
 //! Resources:
-//! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats, and who takes them; [`roster`]: who has
-//!   them; [`activity`]: what is going on now
+//! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
+//!   students in a section; [`activity`]: current activity
 //! - [`imports`]: schedules; [`events`]: one-off events
-//! - [`alerts`]: alerts; [`receipts`]: who has seen them; [`live`]: the door of the WebSocket; [`sessions`]: who is connected
-//! - [`announcements`]: Plone's news; [`dashboard`]: all of somebody's in one answer; [`plone_desk`]: Plone for admins
+//! - [`alerts`]: alerts; [`receipts`]: acknowledgements; [`live`]: the WebSocket's upgrade; [`sessions`]: connections
+//! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_desk`]: Plone,
+//!   for admins
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: Plone behind the hub: identifies the sender for [`crate::plone::proxy`]
-//! - [`session`]: signing in and out; [`users`]: who uses the hub, local accounts, the audit trail
-//! - [`health`]: whether the hub lives, is ready, and what it measures; [`charts`]: the last seconds of that, for admins
-//! - [`assets`]: the pages, and all that they load
+//! - [`session`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
+//! - [`health`]: liveness, readiness and metrics; [`charts`]: the metrics of the last seconds, for admins
+//! - [`assets`]: the pages and their files
 
 pub mod activity;
 pub mod alerts;

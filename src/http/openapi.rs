@@ -8,7 +8,7 @@ pub(super) mod params;
 #[cfg(test)]
 pub(super) mod request_tests;
 pub(super) mod responses;
-mod schemas;
+pub(super) mod schemas;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::marker::PhantomData;
@@ -43,13 +43,18 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::events::Api::openapi,
     super::registrations::Api::openapi,
     super::plan::Api::openapi,
+    super::imports::Api::openapi,
     super::alerts::Api::openapi,
     super::receipts::Api::openapi,
+    super::live::Api::openapi,
+    super::sessions::Api::openapi,
     super::announcements::Api::openapi,
     super::dashboard::Api::openapi,
-    super::users::Api::openapi,
-    super::imports::Api::openapi,
+    super::plone_desk::Api::openapi,
+    super::proxy::Api::openapi,
     super::demo::Api::openapi,
+    super::users::Api::openapi,
+    super::charts::Api::openapi,
     super::health::Api::openapi,
 ];
 
@@ -102,9 +107,17 @@ pub fn document() -> utoipa::openapi::OpenApi {
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (path, item) in &mut document.paths.paths {
-        let limited = !UNLIMITED_PATHS.contains(&path.as_str());
+        let is_limited = !UNLIMITED_PATHS.contains(&path.as_str());
+        let is_own = !path.starts_with("/plone/");
         for operation in operations(item) {
-            add_common_responses(operation, limited);
+            let responses = &mut operation.responses.responses;
+            if is_limited {
+                responses.extend(RateLimited::responses());
+            }
+            // Plone's own statuses pass through.
+            if is_own {
+                responses.extend(Other::responses());
+            }
         }
     }
     document
@@ -134,15 +147,6 @@ impl<T: RequestBody> Modify for SentBack<T> {
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let all = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
     all.into_iter().filter_map(Option::as_mut)
-}
-
-/// Adds the responses that come from around the handlers: a limit that is exceeded, and everything unexpected.
-fn add_common_responses(operation: &mut Operation, limited: bool) {
-    let responses = &mut operation.responses.responses;
-    if limited {
-        responses.extend(RateLimited::responses());
-    }
-    responses.extend(Other::responses());
 }
 
 /// This document.

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
 use crate::domain::ids::SectionId;
@@ -19,16 +20,22 @@ use crate::plone::outbox::status::{PloneOutboxStatus, RosterState};
 use crate::plone::port::PloneError;
 use crate::plone::pull::PullError;
 use crate::plone::pull::status::{PullCounts, PullProblem, PullStatus};
-use crate::plone::rest::PoolStats;
+use crate::plone::rest::{Circuit, PoolStats};
 use crate::store::outbox::{ASIDE_LISTED_MAX, AsideEntry};
 
 use crate::http::auth::Admin;
-use crate::http::body::read_json_or_nothing;
+use crate::http::body::{Fields, RequestBody, read_body_or_nothing};
 use crate::http::error::{Problem, get, method_not_allowed, plone_words};
+use crate::http::openapi::responses::{BadBody, BadRole, NotFound, PloneFailed, StoreFailed};
 use crate::http::request_id::PRIVATE;
 
 /// How long a request waits for the pull that it started. A longer pull continues in the background.
 const PULL_WAIT: Duration = Duration::from_secs(60);
+
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(state, sync, resend))]
+pub(super) struct Api;
 
 /// Registers the paths of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -52,98 +59,152 @@ fn no_plone() -> Problem {
 }
 
 /// State of the bridge to Plone; everything but `configured` is null in a hub without Plone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PloneState {
+    /// Whether this hub has a Plone.
     configured: bool,
+    /// Whether Plone answers, as far as is known.
+    #[schema(required)]
     ok: Option<bool>,
+    #[schema(required)]
     circuit: Option<CircuitState>,
+    #[schema(required)]
     pool: Option<PoolState>,
+    #[schema(required)]
     sync: Option<PullState>,
+    #[schema(required)]
     outbox: Option<OutboxState>,
+    #[schema(required)]
     roster: Option<RosterReaders>,
+    #[schema(required)]
     announcements: Option<AnnouncementsState>,
 }
 
 /// Circuit breaker.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct CircuitState {
-    /// `closed`, `open` or `half_open`.
-    state: &'static str,
+    /// `open` while Plone did not answer lately and is not called, `half_open` while one call tests it.
+    state: Circuit,
     /// When it opened; null while it is closed.
+    #[schema(required)]
     opened_at: Option<Timestamp>,
     /// Calls without an answer since the last answered one.
     failures: u32,
 }
 
 /// Connection pool.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PoolState {
+    /// Calls to Plone that may be in progress at once.
     size: usize,
     in_use: usize,
     waiting: usize,
+    /// Calls that may wait.
     queue_max: usize,
+    /// Open connections, including idle ones.
     connections: usize,
     /// Calls since the start, by outcome.
+    #[schema(value_type = BTreeMap<String, u64>)]
     calls: BTreeMap<&'static str, u64>,
 }
 
 /// Pull of the catalogue.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PullStatus)]
 struct PullState {
+    /// Whether a pull is in progress.
     running: bool,
     /// When the last complete pull ended.
+    #[schema(required)]
     last_at: Option<Timestamp>,
     /// When the last pull ended, complete or not.
+    #[schema(required)]
     ended_at: Option<Timestamp>,
+    #[schema(required)]
     duration_ms: Option<u64>,
     /// Why the last pull ended early; null when it was complete.
+    #[schema(required)]
     error: Option<&'static str>,
     counts: PullCounts,
+    /// Items that could not be read.
+    #[schema(max_items = 100)]
     problems: Vec<PullProblem>,
     problems_total: u64,
+    /// Fields that the college's section type does not have, by the hub's names.
     missing_fields: Vec<&'static str>,
 }
 
 /// Outbox.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct OutboxState {
+    /// Sections whose newest state is not in Plone yet.
     depth: u64,
+    #[schema(required, minimum = 0)]
     oldest_age_s: Option<i64>,
     in_flight: usize,
+    /// Writes since the start.
     sent: u64,
+    /// Sections created in Plone since the start.
     created: u64,
+    /// Attempts that failed since the start.
     failed: u64,
+    /// Sections that Plone refused.
     aside_total: u64,
+    /// The newest of them.
+    #[schema(max_items = 100)]
     aside: Vec<RefusedSection>,
 }
 
 /// A section that Plone refused.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct RefusedSection {
     section: SectionId,
     reason: String,
     at: Timestamp,
 }
 
+/// Whether rosters can be written, which contain names.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RosterAccess {
+    Unchecked,
+    Protected,
+    Readable,
+}
+
 /// Who can read rosters in Plone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct RosterReaders {
-    /// `unchecked`, `protected` or `readable`.
-    state: &'static str,
+    /// `readable`: a user who should not can read the field, so only counts are written.
+    state: RosterAccess,
     /// `visitor` or the name of a plain member, when the state is `readable`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     by: Option<String>,
 }
 
 /// The visitors' announcements.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct AnnouncementsState {
     count: usize,
+    #[schema(required)]
     age_s: Option<u64>,
+    #[schema(required)]
     error: Option<&'static str>,
 }
 
-/// `GET /api/v1/admin/plone`
+/// Returns the state of the bridge to Plone (admins).
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/plone",
+    operation_id = "ploneState",
+    tag = "plone",
+    responses(
+        (status = 200, description = "The present state. All but `configured` is null without a Plone.",
+            body = PloneState),
+        BadRole,
+    )
+)]
 pub async fn state(_: Admin, bridge: Option<Data<Bridge>>, clock: Data<dyn Clock>) -> HttpResponse {
     HttpResponse::Ok().insert_header(PRIVATE).json(state_of(bridge.as_deref().map(AsRef::as_ref), clock.now()))
 }
@@ -163,7 +224,7 @@ fn state_of(bridge: Option<&Bridge>, now: Timestamp) -> PloneState {
 
 fn circuit(pool: &PoolStats, now: Timestamp) -> CircuitState {
     CircuitState {
-        state: pool.circuit.as_str(),
+        state: pool.circuit,
         opened_at: pool.opened_for.and_then(|duration| now.checked_sub(duration).ok()),
         failures: pool.failures,
     }
@@ -220,12 +281,11 @@ fn outbox(status: PloneOutboxStatus, now: Timestamp) -> OutboxState {
 }
 
 fn roster(state: RosterState) -> RosterReaders {
-    let name = state.as_str();
-    let by = match state {
-        RosterState::Readable(by) => Some(by),
-        RosterState::Unchecked | RosterState::Protected => None,
-    };
-    RosterReaders { state: name, by }
+    match state {
+        RosterState::Unchecked => RosterReaders { state: RosterAccess::Unchecked, by: None },
+        RosterState::Protected => RosterReaders { state: RosterAccess::Protected, by: None },
+        RosterState::Readable(by) => RosterReaders { state: RosterAccess::Readable, by: Some(by) },
+    }
 }
 
 fn announcements(bridge: &Bridge) -> AnnouncementsState {
@@ -238,14 +298,26 @@ fn announcements(bridge: &Bridge) -> AnnouncementsState {
 }
 
 /// Result of a pull on demand.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlonePulled)]
 struct Pulled {
     #[serde(flatten)]
     counts: PullCounts,
+    /// The number of announcements.
     announcements: usize,
 }
 
-/// `POST /api/v1/admin/plone/sync`: pulls the catalogue and the announcements, and responds when both are complete.
+/// Pulls the catalogue and the announcements now (admins).
+///
+/// Responds when both are complete. Callers that wait at the same time share a pull, and never one that began before
+/// their call: what was changed in Plone before the call is in the hub after it. 404 without a Plone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/plone/sync",
+    operation_id = "plonePull",
+    tag = "plone",
+    responses((status = 200, description = "Done.", body = Pulled), BadRole, NotFound, PloneFailed)
+)]
 pub async fn sync(
     request: HttpRequest,
     Admin(caller): Admin,
@@ -272,12 +344,39 @@ impl From<PullError> for Problem {
 }
 
 /// Number of sections that were queued again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Resent {
     resent: u64,
 }
 
-/// `POST /api/v1/admin/plone/outbox/resend {sections?}`: queues refused sections again, these or all.
+/// Sections to send again.
+#[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResendRequest {
+    /// All that Plone refused when absent.
+    #[schema(max_items = 100)]
+    sections: Option<Vec<SectionId>>,
+}
+
+impl RequestBody for ResendRequest {
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        let parse = |text: &str| SectionId::parse(text).ok();
+        let sections = fields.maybe_parsed_list("sections", ASIDE_LISTED_MAX as usize, "the id of a section", parse)?;
+        Ok(Self { sections })
+    }
+}
+
+/// Sends again what Plone refused (admins).
+///
+/// Without a body, or without `sections`: every section that Plone refused. 404 without a Plone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/plone/outbox/resend",
+    operation_id = "ploneResend",
+    tag = "plone",
+    request_body = Option<ResendRequest>,
+    responses((status = 200, description = "Queued again.", body = Resent), BadRole, BadBody, NotFound, StoreFailed)
+)]
 pub async fn resend(
     request: HttpRequest,
     Admin(caller): Admin,
@@ -286,10 +385,7 @@ pub async fn resend(
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let bridge = bridge.ok_or_else(no_plone)?;
-    let mut fields = read_json_or_nothing(&request, payload).await?;
-    let parse = |text: &str| SectionId::parse(text).ok();
-    let sections = fields.maybe_parsed_list("sections", ASIDE_LISTED_MAX as usize, "the id of a section", parse)?;
-    fields.finish()?;
+    let ResendRequest { sections } = read_body_or_nothing(&request, payload).await?;
     let detail = match &sections {
         Some(sections) => sections.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         None => "all".to_owned(),
@@ -297,4 +393,15 @@ pub async fn resend(
     let resent = bridge.resend(sections).await?;
     audit.record(&request, Some(&caller), "plone.resend", None, None, &detail);
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Resent { resent }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<ResendRequest>(&[]);
+    }
 }

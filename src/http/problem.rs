@@ -1,4 +1,4 @@
-//! The codes of problem documents (RFC 9457): stable names that clients are written against.
+//! Problem documents (RFC 9457) and their codes: stable names that clients are written against.
 
 use std::borrow::Cow;
 
@@ -13,54 +13,54 @@ use crate::domain::ids::SectionId;
 use crate::domain::refusal::RefusalCode;
 use crate::domain::section::Credits;
 
-/// Why a request was not done.
+/// The kind of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter)]
 pub enum ProblemCode {
-    /// It cannot be parsed, or a field has the wrong type.
+    /// The request cannot be parsed, or a field has the wrong type.
     BadRequest,
-    /// It needs somebody who is signed in, or came with a token that is not good.
+    /// The request needs a signed-in user, or its token is invalid.
     Unauthenticated,
-    /// The name or the password is wrong.
+    /// The username or the password is wrong.
     BadCredentials,
     /// The caller may not do this.
     Forbidden,
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound,
-    /// The resource does not know this method.
+    /// The resource does not support this method.
     MethodNotAllowed,
-    /// More bytes than are taken.
+    /// The body has more bytes than are accepted.
     TooLarge,
-    /// A body in a format that is not taken here.
+    /// The body has a format that is not accepted here.
     UnsupportedMediaType,
-    /// Well-formed, but out of range or unknown.
+    /// A value is well-formed, but out of range or unknown.
     Invalid,
     /// Too many requests, or too many failed sign-ins.
     RateLimited,
     /// The hub has a fault.
     Internal,
-    /// The hub has more to do than it can take; nothing was tried.
+    /// The hub has more work than it accepts; nothing was tried.
     Overloaded,
-    /// A commit failed: whether it was kept is not known.
+    /// A commit failed, and whether the change is durable is not known.
     OutcomeUnknown,
-    /// The college's Plone does not answer, or not well, and there is no copy of what was asked for.
+    /// The college's Plone does not answer, or fails, and there is no copy of what was requested.
     PloneUnavailable,
-    /// The same, because its answer did not come in time.
+    /// The same, because Plone did not answer in time.
     #[strum(disabled)] // it has the name of the one before
     PloneLate,
     /// Another part of the swap could not be done, so nothing was.
     SwapRefused,
-    /// The rules of registration refuse it.
+    /// A rule of registration refuses the request.
     #[strum(disabled)] // listed by their own codes
     Refused(RefusalCode),
 }
 
 impl ProblemCode {
-    /// Iterates over all codes, in the order in which they are explained, those of refusals last.
+    /// Iterates over all codes, in the order in which `/docs/problems` explains them; one of those that share a name.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::iter().chain(RefusalCode::VARIANTS.iter().map(|code| Self::Refused(*code)))
     }
 
-    /// The code's one name, `code` in the document.
+    /// Returns the code's name, `code` in the document.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl ProblemCode {
         }
     }
 
-    /// Its HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -104,29 +104,29 @@ impl ProblemCode {
         }
     }
 
-    /// A short title, the same for every document of this code.
+    /// Returns a short title, the same for every document of this code.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadRequest => "The request cannot be understood",
             Self::Unauthenticated => "Please sign in",
-            Self::BadCredentials => "Wrong user name or password",
+            Self::BadCredentials => "Incorrect username or password",
             Self::Forbidden => "This is not allowed",
-            Self::NotFound => "There is no such thing",
-            Self::MethodNotAllowed => "This cannot be done here",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
             Self::TooLarge => "This is too large",
-            Self::UnsupportedMediaType => "This format is not taken",
-            Self::Invalid => "A value is not possible",
+            Self::UnsupportedMediaType => "This format is not accepted",
+            Self::Invalid => "A value is invalid",
             Self::RateLimited => "Too many requests",
             Self::Internal => "Something went wrong in the hub",
             Self::Overloaded => "The hub is busy",
-            Self::OutcomeUnknown => "It is not known whether this was done",
+            Self::OutcomeUnknown => "The outcome is not known",
             Self::PloneUnavailable | Self::PloneLate => "The college's Plone does not answer",
             Self::SwapRefused => "The swap was not done",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
             Self::Refused(RefusalCode::SectionClosed) => "The section is closed",
-            Self::Refused(RefusalCode::AlreadyInCourse) => "You are in this course already",
+            Self::Refused(RefusalCode::AlreadyInCourse) => "You are already in this course",
             Self::Refused(RefusalCode::TimeConflict) => "The times overlap",
             Self::Refused(RefusalCode::CreditLimit) => "Too many credits",
             Self::Refused(RefusalCode::SectionFull) => "The section is full",
@@ -134,25 +134,25 @@ impl ProblemCode {
         }
     }
 
-    /// What whoever meets it can do, in a sentence.
+    /// Returns what the reader can do about it, in a sentence.
     #[must_use]
     pub const fn what_to_do(self) -> &'static str {
         match self {
             Self::BadRequest => "Correct the request; field names the part that has the wrong type.",
-            Self::Unauthenticated => "Sign in again, or send a token that is valid.",
-            Self::BadCredentials => "Check the user name and the password.",
-            Self::Forbidden => "Ask somebody with the right role, or call from the hub's own pages.",
+            Self::Unauthenticated => "Sign in again, or send a valid token.",
+            Self::BadCredentials => "Check the username and the password.",
+            Self::Forbidden => "Use an account with the right role, or send the request from the hub's own pages.",
             Self::NotFound => "Check the address.",
             Self::MethodNotAllowed => "Use one of the methods that Allow names.",
             Self::TooLarge => "Send less at once.",
-            Self::UnsupportedMediaType => "Send the content type that the interface describes.",
+            Self::UnsupportedMediaType => "Send a content type that the OpenAPI document describes.",
             Self::Invalid => "Correct the value that field names.",
             Self::RateLimited => "Wait as long as Retry-After says.",
-            Self::Internal => "Tell the college's administrators the request id. Nothing was half done.",
-            Self::Overloaded => "Nothing was tried: ask again after Retry-After.",
-            Self::OutcomeUnknown => "Look at what you hold before you ask again.",
-            Self::PloneUnavailable | Self::PloneLate => "Ask again later. Registration and alerts do not need Plone.",
-            Self::SwapRefused => "Nothing was changed: the problem of the other part says why.",
+            Self::Internal => "Report the request id to the college's administrators. Nothing was partly done.",
+            Self::Overloaded => "Nothing was tried: retry after Retry-After.",
+            Self::OutcomeUnknown => "Check what you hold before you retry.",
+            Self::PloneUnavailable | Self::PloneLate => "Try again later. Registration and alerts work without Plone.",
+            Self::SwapRefused => "Nothing was changed; the problem of the other part says why.",
             Self::Refused(RefusalCode::RegistrationClosed) => "opens_at and closes_at say when registration is open.",
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
             Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section that conflicts_with names.",

@@ -6,9 +6,11 @@ use actix_web::http::{ConnectionType, header};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse};
+use utoipa::{Modify, OpenApi};
 
 use crate::http::auth::{Visitor, client_ip, foreign_origin};
 use crate::http::error::Problem;
+use crate::http::openapi::responses::{BadRole, NotFound, PloneFailed};
 use crate::http::problem::ProblemCode;
 use crate::http::request_id::{OwnPolicy, RequestId, SANDBOX};
 use crate::http::site::{OriginVerdict, Site};
@@ -17,12 +19,54 @@ use crate::plone::port::PloneError;
 use crate::plone::proxy::error::ProxyError;
 use crate::plone::proxy::{Accepted, METHODS, PloneProxy, Sender, check_framing};
 
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(below_the_hub), modifiers(&OtherMethods))]
+pub(super) struct Api;
+
+/// Describes the methods that change content in Plone as GET is described.
+struct OtherMethods;
+
+impl Modify for OtherMethods {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            let described = |id: &str, summary: &str| {
+                let mut operation = item.get.clone()?;
+                (operation.operation_id, operation.summary) = (Some(id.to_owned()), Some(summary.to_owned()));
+                Some(operation)
+            };
+            let post = described("plone_post", "Creates content in Plone, through the hub.");
+            let patch = described("plone_patch", "Changes content in Plone, through the hub.");
+            let delete = described("plone_delete", "Deletes content in Plone, through the hub.");
+            (item.post, item.patch, item.delete) = (post, patch, delete);
+        }
+    }
+}
+
 /// Registers the paths below the hub's own origin.
 pub fn routes(app: &mut ServiceConfig) {
     app.route("/plone", web::route().to(below_the_hub)).route("/plone/{path:.*}", web::route().to(below_the_hub));
 }
 
-/// `ANY /plone/{path}`, as the member of Plone who is signed in to the hub, or as a visitor.
+/// Reads content of Plone, through the hub.
+///
+/// Streamed to Plone and back, as the member who signed in by Plone, else as a visitor; never as the hub. Redirects,
+/// cookies and links come out under `/plone/`. Other methods of Plone's REST API pass, too. Every response has
+/// `Content-Security-Policy: sandbox` and `nosniff`. Paths that leave the site, `@login` and forms of a browser are
+/// rejected; `[plone] proxy_url` names an origin at which the whole of Plone works.
+#[utoipa::path(
+    get,
+    path = "/plone/{path}",
+    operation_id = "plone_get",
+    tag = "plone",
+    security((), ("bearer" = []), ("cookie" = [])),
+    params(("path" = String, Path, description = "From the site's root; it may contain slashes.", example = "courses")),
+    responses(
+        (status = 200, description = "Plone's own response. Its other statuses pass, too, except errors that would \
+            disclose internals."),
+        BadRole, NotFound, PloneFailed,
+    )
+)]
 async fn below_the_hub(req: HttpRequest, payload: web::Payload) -> HttpResponse {
     let mut response = match req.app_data::<Data<PloneProxy>>().cloned() {
         Some(proxy) => match accept_at_hub(&proxy, &req).await {

@@ -1,5 +1,5 @@
-//! The query string and the path, read the way bodies are: 400 for what cannot be decoded or has the wrong type, 422
-//! for what is out of range, each naming the parameter. Parameters that nobody asks for are ignored.
+//! The query string and the path, read like bodies: 400 for what cannot be decoded or has the wrong type, 422 for what is
+//! out of range, each naming the parameter. Unknown parameters are ignored.
 
 use std::ops::RangeInclusive;
 
@@ -38,7 +38,7 @@ impl Query {
         Ok(Self { pairs: pairs.collect::<Result<_, Problem>>()? })
     }
 
-    /// The value of a parameter; one that is given twice says two things, and is refused.
+    /// Returns the value of a parameter; one that is given more than once is rejected.
     pub fn get(&self, name: &str) -> Result<Option<&str>, Problem> {
         let mut values = self.pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
@@ -47,14 +47,14 @@ impl Query {
         }
     }
 
-    /// Text; its length is counted in characters. An empty value counts as absent.
+    /// Reads text; its length is counted in characters. An empty value counts as absent.
     pub fn string(&self, name: &str, chars: RangeInclusive<usize>) -> Result<Option<&str>, Problem> {
         let Some(text) = self.get(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
         check_length(name, text, &chars)?;
         Ok(Some(text))
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn bool(&self, name: &str) -> Result<Option<bool>, Problem> {
         match self.get(name)? {
             None => Ok(None),
@@ -64,18 +64,18 @@ impl Query {
         }
     }
 
-    /// `limit`: the most items of one response.
+    /// Reads `limit`, the most items of one response.
     pub fn limit(&self) -> Result<u32, Problem> {
         Ok(self.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT))
     }
 
-    /// A whole number within a range.
+    /// Reads a whole number within a range.
     pub fn u32(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>, Problem> {
         let value = self.u64(name, u64::from(*range.start())..=u64::from(*range.end()))?;
         Ok(value.and_then(|n| u32::try_from(n).ok()))
     }
 
-    /// A whole number within a range.
+    /// Reads a whole number within a range.
     pub fn u64(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
         let Some(text) = self.get(name)? else { return Ok(None) };
         let digits = text.strip_prefix('-').unwrap_or(text);
@@ -87,7 +87,7 @@ impl Query {
         number.map(Some).ok_or_else(|| Problem::invalid(name, format!("{name} must be {least} to {most}.")))
     }
 
-    /// Text that `parse` knows; `expected` says what it knows. An empty value counts as absent.
+    /// Reads text with `parse`; `expected` describes what it accepts. An empty value counts as absent.
     pub fn parsed<T>(
         &self,
         name: &str,
@@ -101,21 +101,21 @@ impl Query {
 
 const NOT_DECODABLE: &str = "The address has a % that is not followed by two hexadecimal digits, or is not UTF-8.";
 
-/// A name or a value of a form: a plus is a space.
+/// Decodes a name or a value of a form, in which a plus is a space.
 fn form_decoded(text: &str) -> Option<String> {
     percent::decoded(&text.replace('+', " "), |_| true)
 }
 
-/// A segment of the path, decoded: the resource's `{name}`.
+/// Returns the decoded segment of the path that the resource calls `{name}`.
 ///
-/// actix decodes leniently; what is not UTF-8 is told here instead of being replaced.
+/// actix decodes leniently and replaces what is not UTF-8; here it is rejected.
 pub fn path_param(req: &HttpRequest, name: &str) -> Result<String, Problem> {
     let bad = || Problem::bad_request(NOT_DECODABLE).field(name);
     let path = req.uri().path();
     if path.contains('%') {
         percent::decoded(path, |_| true).ok_or_else(bad)?;
     }
-    // What actix leaves encoded are `%`, `/` and `+`, so that they do not split anew.
+    // actix leaves `%`, `/` and `+` encoded, so that they do not split the path.
     let segment = req.match_info().get(name).ok_or_else(bad)?;
     percent::decoded(segment, |_| true).ok_or_else(bad)
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_400() {
+    fn undecodable_queries_are_400() {
         for bad in ["q=%", "q=%4", "q=%zz", "q=%ff", "%ff=1", "q=%+1"] {
             assert_eq!(refused(Query::parse(bad)).0, 400, "{bad}");
         }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_segment_of_the_path_is_decoded_once_and_must_be_utf_8() {
+    async fn path_segments_are_decoded_once_and_must_be_utf_8() {
         use actix_web::{App, HttpResponse, test, web};
         async fn echo(req: HttpRequest) -> Result<HttpResponse, Problem> {
             Ok(HttpResponse::Ok().body(path_param(&req, "name")?))

@@ -100,7 +100,7 @@ fn no_such_alert() -> Problem {
 )]
 pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let ack = Ack { alert: path_param(&request, "id")?, user: caller.user, role: caller.role, at: live.clock.now() };
-    if live.acks.clone().keep(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
+    if live.receipts.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
 /// Lists who has and who has not acknowledged an alert (staff).
@@ -127,7 +127,7 @@ pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Resul
         live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
     let body = ReceiptList {
         recipients: receipts.seen_total + receipts.unseen_total,
-        recipients_online: live.registry.count_people(|caller| receipts.reach.includes(caller)),
+        recipients_online: live.presence.count_people(|caller| receipts.reach.includes(caller)),
         seen_total: receipts.seen_total,
         unseen_total: receipts.unseen_total,
         seen: receipts.seen.into_iter().filter_map(acknowledgement).collect(),

@@ -159,7 +159,7 @@ pub(super) enum BatchResult {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BatchRefusal {
     section: SectionId,
-    problem: ProblemDocument,
+    problem: Box<ProblemDocument>,
 }
 
 /// Takes a seat, or a place on the waitlist (students).

@@ -1,4 +1,4 @@
-//! The table of paths. Resources with a table of their own bring it along.
+//! The table of routes. Resources with several paths register their own.
 
 use actix_web::Resource;
 use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
@@ -11,12 +11,12 @@ use crate::http::{
 
 const READ: &str = "GET, HEAD";
 
-/// A path with the methods that it knows; any other is told so.
+/// Returns a resource that responds 405 to methods other than `allow`.
 fn path(path: &str, allow: &'static str) -> Resource {
     resource(path.to_owned()).default_service(method_not_allowed(allow))
 }
 
-/// Every path of the hub.
+/// Registers every route of the hub.
 pub fn routes(app: &mut ServiceConfig) {
     app.configure(session::routes)
         .configure(own)

@@ -12,23 +12,29 @@ use crate::bus::{Bus, Event};
 use crate::clock::SystemClock;
 use crate::http::auth::{Admin, Staff, Student, Visitor, identify};
 use crate::http::error::{header_of, not_found};
+use crate::http::openapi::request_tests::assert_reader_matches_schema;
 use crate::http::request_id::request_id;
 use crate::http::users;
 use crate::identity::accounts::AccountChange;
 use crate::identity::{IdentityDeps, Settings};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
+#[test]
+fn reader_and_schema_of_a_sign_in_agree() {
+    assert_reader_matches_schema::<SignInRequest>(&[]);
+}
+
 const OURS: &str = "http://localhost:8000";
 
-struct Deaf;
-impl Bus for Deaf {
+struct SilentBus;
+impl Bus for SilentBus {
     fn publish(&self, _: Event) {}
     fn is_listening(&self, _: &UserName) -> bool {
         false
     }
 }
 
-/// The services behind the application, with the accounts ann (student), sam (staff) and ada (admin).
+/// The services of the application, with the accounts ann (student), sam (staff) and ada (admin).
 struct Hub {
     _folder: tempfile::TempDir,
     identity: web::Data<Identity>,
@@ -47,7 +53,7 @@ impl Hub {
             accounts: store.clone(),
             members: store,
             audit: audit.clone(),
-            bus: Arc::new(Deaf),
+            bus: Arc::new(SilentBus),
             clock: Arc::new(SystemClock),
         };
         let identity = Identity::start(settings, &secret, deps, Vec::new()).await.unwrap();
@@ -93,7 +99,7 @@ fn cookie(request: TestRequest, token: &str) -> TestRequest {
     request.cookie(Cookie::new(SESSION_COOKIE, token.to_owned()))
 }
 
-/// The status and the body as JSON (null when it is not).
+/// Returns the status and the body as JSON; null when the body is not JSON.
 async fn ask(
     app: &impl Service<actix_http::Request, Response = ServiceResponse<impl MessageBody>, Error = Error>,
     request: TestRequest,
@@ -108,7 +114,7 @@ fn login_request(password: &str) -> TestRequest {
 }
 
 #[actix_web::test]
-async fn a_login_gives_a_token_and_a_cookie_and_both_say_who_i_am() {
+async fn sign_in_returns_a_token_and_a_cookie_that_both_identify_the_user() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let answer = test::call_service(&app, login_request("correct horse").to_request()).await;
@@ -128,7 +134,7 @@ async fn a_login_gives_a_token_and_a_cookie_and_both_say_who_i_am() {
 }
 
 #[actix_web::test]
-async fn a_login_that_is_wrong_somehow_says_how() {
+async fn wrong_sign_in_requests_are_rejected_with_their_reason() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let post = || TestRequest::post().uri("/api/v1/login");
@@ -144,15 +150,15 @@ async fn a_login_that_is_wrong_somehow_says_how() {
         (TestRequest::with_uri("/api/v1/login"), 405, "method_not_allowed"),
     ];
     for (i, (request, status, code)) in table.into_iter().enumerate() {
-        let (told, body) = ask(&app, request).await;
-        assert_eq!((told, &body["code"]), (status, &json!(code)), "case {i}");
+        let (actual, body) = ask(&app, request).await;
+        assert_eq!((actual, &body["code"]), (status, &json!(code)), "case {i}");
     }
     let ours = login_request("correct horse").insert_header((header::ORIGIN, OURS));
     assert_eq!(ask(&app, ours).await.0, 200);
 }
 
 #[actix_web::test]
-async fn repeated_failures_are_told_to_wait() {
+async fn repeated_failed_sign_ins_are_rate_limited() {
     let hub = Hub::start(Settings { login_per_minute: 2, ..Settings::default() }).await;
     let app = hub.app().await;
     assert_eq!(ask(&app, login_request("wrong")).await.0, 401);
@@ -163,7 +169,7 @@ async fn repeated_failures_are_told_to_wait() {
 }
 
 #[actix_web::test]
-async fn a_logout_ends_the_token_and_takes_the_cookie_back() {
+async fn sign_out_revokes_the_token_and_clears_the_cookie() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let token = hub.token("ann").await;
@@ -209,7 +215,7 @@ async fn a_session_clears_a_cookie_that_is_no_longer_valid_and_no_other() {
 }
 
 #[actix_web::test]
-async fn each_resource_serves_whom_it_says() {
+async fn each_extractor_accepts_its_callers_only() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let tokens = [hub.token("ann").await, hub.token("sam").await, hub.token("ada").await];
@@ -231,7 +237,7 @@ async fn each_resource_serves_whom_it_says() {
 }
 
 #[actix_web::test]
-async fn a_bad_bearer_is_refused_everywhere_and_counts_over_a_good_cookie() {
+async fn invalid_bearer_is_rejected_even_beside_a_valid_cookie() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let token = hub.token("sam").await;
@@ -239,16 +245,16 @@ async fn a_bad_bearer_is_refused_everywhere_and_counts_over_a_good_cookie() {
         assert_eq!(ask(&app, bearer(TestRequest::with_uri(path), "made.up.token")).await.0, 401, "{path}");
         assert_eq!(ask(&app, cookie(bearer(TestRequest::with_uri(path), ""), &token)).await.0, 401, "{path}");
     }
-    // A page must still load for somebody whose cookie has ended.
+    // A page must still load for a user whose cookie has expired.
     assert_eq!(ask(&app, cookie(TestRequest::with_uri("/visitor"), "made.up.token")).await.0, 200);
     assert_eq!(ask(&app, cookie(TestRequest::with_uri("/staff"), "made.up.token")).await.0, 401);
-    // Another scheme is not for us.
+    // Another scheme is not the hub's.
     let basic = TestRequest::with_uri("/staff").insert_header((header::AUTHORIZATION, "Basic YTpi"));
     assert_eq!(ask(&app, cookie(basic, &token)).await.0, 200);
 }
 
 #[actix_web::test]
-async fn whoever_changes_something_by_cookie_comes_from_a_page_of_ours() {
+async fn changes_by_cookie_need_an_origin_of_the_hub() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let token = hub.token("sam").await;
@@ -269,7 +275,7 @@ async fn whoever_changes_something_by_cookie_comes_from_a_page_of_ours() {
 }
 
 #[actix_web::test]
-async fn a_user_who_asks_too_often_waits_and_nobody_else_does() {
+async fn request_limits_apply_to_each_user_separately() {
     let hub = Hub::start(Settings { requests_per_second: 1, ..Settings::default() }).await;
     let app = hub.app().await;
     let (ann, sam) = (hub.token("ann").await, hub.token("sam").await);
@@ -283,7 +289,7 @@ async fn a_user_who_asks_too_often_waits_and_nobody_else_does() {
 }
 
 #[actix_web::test]
-async fn a_ticket_stands_for_its_caller_once() {
+async fn ticket_can_be_redeemed_once() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let token = hub.token("ann").await;
@@ -296,7 +302,7 @@ async fn a_ticket_stands_for_its_caller_once() {
 }
 
 #[actix_web::test]
-async fn an_admin_keeps_accounts_and_all_of_it_is_in_the_audit_trail() {
+async fn account_changes_of_an_admin_are_audited() {
     let hub = Hub::start(Settings::default()).await;
     let app = hub.app().await;
     let ada = hub.token("ada").await;
@@ -312,8 +318,8 @@ async fn an_admin_keeps_accounts_and_all_of_it_is_in_the_audit_trail() {
         (put("bob", json!({"role": "staff"})), 200, Value::Null),
     ];
     for (i, (request, status, field)) in table.into_iter().enumerate() {
-        let (told, body) = ask(&app, request).await;
-        assert_eq!((told, &body["field"]), (status, &field), "case {i}");
+        let (actual, body) = ask(&app, request).await;
+        assert_eq!((actual, &body["field"]), (status, &field), "case {i}");
     }
     let delete = || bearer(TestRequest::delete().uri("/api/v1/admin/users/bob"), &ada);
     assert_eq!(ask(&app, delete()).await.0, 204);

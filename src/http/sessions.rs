@@ -1,28 +1,147 @@
-//! Who is connected, for admins.
+//! Live connections, for administrators: the list, and disconnecting one.
+
+use std::net::IpAddr;
 
 use actix::Addr;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde::Serialize;
+use strum::EnumString;
+use utoipa::{IntoParams, OpenApi, ToSchema};
 use uuid::Uuid;
 
+use crate::domain::channel::Channel;
+use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::Audit;
 use crate::live::broker::{Broker, Disconnect};
 use crate::live::context::Live;
-use crate::live::presence::SessionRecord;
+use crate::live::presence::LiveSession;
 
 use crate::http::auth::Admin;
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::query::{Query, path_param};
+use crate::http::openapi::responses::{BadPath, BadQuery, BadRole, NotFound};
+use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
+use crate::http::request_id::PRIVATE;
 
-/// Sessions of a list, unless it is asked for otherwise, and at most.
-const LIMIT: u32 = 100;
-const LIMIT_MAX: u32 = 5_000;
 /// The longest text to search for, in characters.
 const QUERY_CHARS_MAX: usize = 120;
 
-/// The resources of this file.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(list, disconnect))]
+pub(super) struct Api;
+
+/// A live connection.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+struct SessionItem {
+    id: Uuid,
+    /// The caller; null for a visitor.
+    #[schema(required)]
+    user: Option<UserName>,
+    /// The caller's role; null for a visitor.
+    #[schema(required)]
+    role: Option<Role>,
+    #[schema(value_type = String)]
+    ip: IpAddr,
+    user_agent: String,
+    transport: Transport,
+    connected_at: Timestamp,
+    #[schema(value_type = Vec<String>)]
+    channels: Vec<Channel>,
+    /// Messages in the connection's queue.
+    queued: u32,
+    /// Frames that were sent.
+    sent: u64,
+    /// The round-trip time of the last ping, in milliseconds; null before the first pong.
+    #[schema(required)]
+    rtt_ms: Option<u32>,
+}
+
+/// The transport of a live connection.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Transport {
+    WebSocket,
+}
+
+impl From<&LiveSession> for SessionItem {
+    fn from(session: &LiveSession) -> Self {
+        let (user, role) = session.identity().map(|(user, role)| (user.clone(), role)).unzip();
+        Self {
+            id: session.id,
+            user,
+            role,
+            ip: session.address,
+            user_agent: session.user_agent.as_ref().to_owned(),
+            transport: Transport::WebSocket,
+            connected_at: session.connected_at,
+            channels: session.channels(),
+            queued: session.queued(),
+            sent: session.sent(),
+            rtt_ms: session.rtt_ms(),
+        }
+    }
+}
+
+/// Live connections, longest connected first.
+#[derive(Debug, Serialize, ToSchema)]
+struct SessionList {
+    items: Vec<SessionItem>,
+    /// The number of connections that match, listed or not.
+    total: usize,
+}
+
+/// A role to filter by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+enum RoleFilter {
+    Student,
+    Staff,
+    Admin,
+    Visitor,
+}
+
+impl RoleFilter {
+    fn of(session: &LiveSession) -> Self {
+        match session.identity() {
+            None => Self::Visitor,
+            Some((_, Role::Student)) => Self::Student,
+            Some((_, Role::Staff)) => Self::Staff,
+            Some((_, Role::Admin)) => Self::Admin,
+        }
+    }
+}
+
+/// Which connections to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only connections of this role.
+    #[param(inline)]
+    role: Option<RoleFilter>,
+    /// Searched for in the user name, the address, the user agent and the id.
+    #[param(max_length = 120)]
+    q: Option<String>,
+    /// The most items in one response.
+    #[param(required = false, minimum = 1, maximum = 5_000, default = 100)]
+    limit: u32,
+}
+
+impl ListQuery {
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            role: query.parsed("role", "student, staff, admin or visitor", |text| text.parse().ok())?,
+            q: query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_lowercase),
+            limit: query.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT),
+        })
+    }
+}
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/admin/sessions").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")),
@@ -34,62 +153,47 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Whose connections are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Role(Role),
-    Visitors,
-}
-
-fn parse_who(text: &str) -> Option<Who> {
-    if text == "visitor" { Some(Who::Visitors) } else { Role::parse(text).map(Who::Role) }
-}
-
-/// `GET /api/v1/admin/sessions?role=&q=&limit=`: longest connected first; `q` is looked for in the user's name, the
-/// address, the user agent and the id.
+/// Lists live connections, longest connected first (admins).
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/sessions",
+    operation_id = "listSessions",
+    tag = "administration",
+    params(ListQuery),
+    responses((status = 200, description = "Longest connected first.", body = SessionList), BadRole, BadQuery)
+)]
 pub async fn list(request: HttpRequest, _: Admin, live: Data<Live>) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request)?;
-    let who = query.parsed("role", "student, staff, admin or visitor", parse_who)?;
-    let text = query.string("q", 1..=QUERY_CHARS_MAX)?.map(str::to_lowercase);
-    let limit = query.u32("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT);
-    let is_wanted = |record: &SessionRecord| {
-        let role = record.caller().map(|caller| caller.1);
-        let by_role = who.is_none_or(|who| role.map_or(Who::Visitors, Who::Role) == who);
-        by_role && text.as_ref().is_none_or(|text| matches(record, text))
-    };
-    let mut found = live.registry.sessions();
-    found.retain(|record| is_wanted(record));
-    let items: Vec<Value> = found.iter().take(limit as usize).map(|record| session_json(record)).collect();
-    let answer = json!({"items": items, "total": found.len()});
-    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "private, no-store")).json(answer))
+    let ListQuery { role, q: text, limit } = ListQuery::read(&Query::of(&request)?)?;
+    let mut found = live.presence.sessions();
+    found.retain(|session| {
+        let has_role = role.is_none_or(|role| role == RoleFilter::of(session));
+        has_role && text.as_ref().is_none_or(|text| contains(session, text))
+    });
+    let items = found.iter().take(limit as usize).map(|session| SessionItem::from(&**session)).collect();
+    Ok(HttpResponse::Ok().insert_header(PRIVATE).json(SessionList { items, total: found.len() }))
 }
 
-fn matches(record: &SessionRecord, text: &str) -> bool {
-    let user = record.caller().map_or("", |(user, _)| user.as_str());
+/// Returns whether a text, in lower case, is part of what identifies a connection.
+fn contains(session: &LiveSession, text: &str) -> bool {
+    let user = session.identity().map_or("", |(user, _)| user.as_str());
     user.to_lowercase().contains(text)
-        || record.user_agent.to_lowercase().contains(text)
-        || record.address.to_string().contains(text)
-        || record.id.to_string().contains(text)
+        || session.user_agent.to_lowercase().contains(text)
+        || session.address.to_string().contains(text)
+        || session.id.to_string().contains(text)
 }
 
-fn session_json(record: &SessionRecord) -> Value {
-    let channels: Vec<String> = record.channels().iter().map(ToString::to_string).collect();
-    json!({
-        "id": record.id.to_string(),
-        "user": record.caller().map(|caller| caller.0),
-        "role": record.caller().map(|caller| caller.1),
-        "ip": record.address,
-        "user_agent": &*record.user_agent,
-        "transport": "websocket",
-        "connected_at": record.connected_at,
-        "channels": channels,
-        "queued": record.queued(),
-        "sent": record.sent(),
-        "rtt_ms": record.rtt_ms(),
-    })
-}
-
-/// `DELETE /api/v1/admin/sessions/{id}`: the client is closed with 4003, and does not come back by itself.
+/// Disconnects a client (admins).
+#[utoipa::path(
+    delete,
+    path = "/api/v1/admin/sessions/{id}",
+    operation_id = "disconnect",
+    tag = "administration",
+    params(("id" = Uuid, Path, description = "The connection.")),
+    responses(
+        (status = 204, description = "The client gets close code 4003, after which it does not reconnect by itself."),
+        BadRole, BadPath, NotFound,
+    )
+)]
 pub async fn disconnect(
     request: HttpRequest,
     Admin(admin): Admin,
@@ -97,12 +201,12 @@ pub async fn disconnect(
     broker: Data<Addr<Broker>>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let nobody = || Problem::not_found("There is no such connection any more.");
-    let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| nobody())?;
-    let record = live.registry.session(id).ok_or_else(nobody)?;
+    let not_found = || Problem::not_found("There is no such connection.");
+    let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| not_found())?;
+    let session = live.presence.session(id).ok_or_else(not_found)?;
     broker.try_send(Disconnect { session: id }).map_err(|_| Problem::overloaded())?;
-    let whose = record.caller().map(|caller| caller.0.as_str());
-    let detail = format!("connection {id} from {}", record.address);
-    audit.record(&request, Some(&admin), "session.disconnect", whose, None, &detail);
+    let user = session.identity().map(|(user, _)| user.as_str());
+    let detail = format!("connection {id} from {}", session.address);
+    audit.record(&request, Some(&admin), "session.disconnect", user, None, &detail);
     Ok(HttpResponse::NoContent().finish())
 }

@@ -274,3 +274,14 @@ pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) ->
     let items = page.items.into_iter().map(AuditLine::from).collect();
     Ok(HttpResponse::Ok().json(AuditTrail { items, next: page.next.map(|id| id.to_string()) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::openapi::request_tests::assert_reader_matches_schema;
+
+    #[test]
+    fn reader_and_schema_of_the_request_agree() {
+        assert_reader_matches_schema::<AccountRequest>(&[]);
+    }
+}

@@ -227,8 +227,7 @@ impl Identity {
             return self.store.end_tokens(&caller.user, now).await;
         }
         self.dead.insert(caller.token_id, caller.expires_at);
-        let token = Some(caller.token_id.to_string());
-        self.bus.publish(Event::SignedOut { user: caller.user.clone(), token });
+        self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: Some(caller.token_id) });
         self.store.bury_token(caller.token_id, caller.expires_at).await
     }
 

@@ -16,7 +16,7 @@ impl Clock for ManualClock {
 
 /// A bus that records who was signed out.
 #[derive(Default)]
-struct RecordingBus(Mutex<Vec<(String, Option<String>)>>);
+struct RecordingBus(Mutex<Vec<(String, Option<uuid::Uuid>)>>);
 impl Bus for RecordingBus {
     fn publish(&self, event: Event) {
         match event {
@@ -130,7 +130,7 @@ async fn a_logout_ends_one_token_now_and_after_a_restart() {
         hub.restart().await;
     }
     let published = hub.bus.0.lock().clone();
-    assert_eq!(published, [("ann".to_owned(), Some(first.caller.token_id.to_string()))]);
+    assert_eq!(published, [("ann".to_owned(), Some(first.caller.token_id))]);
 }
 
 #[actix_web::test]

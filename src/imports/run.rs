@@ -7,14 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
 use crate::domain::ids::TermId;
-use crate::domain::import::{Phase, TaskReport, TaskState};
+use crate::domain::import::{Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
@@ -124,12 +122,12 @@ impl Run<'_> {
         self.tell(true);
     }
 
-    /// Sends a frame to whoever listens: now, or when the last is old enough.
+    /// Publishes the progress: now, or when the last event is old enough.
     fn tell(&mut self, now: bool) {
         if now || self.framed.is_none_or(|at| at.elapsed() >= FRAME_PAUSE) {
             self.framed = Some(Instant::now());
             let progress = self.job.live.report().progress();
-            self.inner.deps.bus.publish(Event::Import { task: progress.task.to_string(), frame: frame(&progress) });
+            self.inner.deps.bus.publish(Event::ImportProgress(Arc::new(progress)));
         }
     }
 
@@ -453,14 +451,4 @@ impl Run<'_> {
         }
         self.tell(true);
     }
-}
-
-fn frame(task: &TaskReport) -> Bytes {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        r#type: &'static str,
-        #[serde(flatten)]
-        task: &'a TaskReport,
-    }
-    Bytes::from(serde_json::to_vec(&Frame { r#type: "import", task }).unwrap_or_default())
 }

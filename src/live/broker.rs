@@ -1,6 +1,12 @@
-//! The one who knows what is new, and tells every relay. It is only *told* that there are alerts: what they are it
-//! reads from the store, in order, so that a hint that was lost and a relay that fell behind are the same thing as
-//! ordinary delivery. Seats it compares, tick by tick, with what it told last.
+//! Encodes what is new, once, and sends it to every relay.
+//!
+//! - **Alerts** are read from the store, in order. An event only hints that there are some: a lost hint and a relay that
+//!   fell behind are handled by the same reads.
+//! - **Seats** are conflated: each tick compares every term's published snapshot with what was sent last.
+//! - **Frames for one user or channel** come from events, and wait in a bounded backlog while a relay is behind.
+//! - **Urgent messages** (a sign-out, a disconnection, the end of the hub) are never dropped.
+//!
+//! A relay's mailbox is bounded and its bound is respected: what does not fit is sent with a later tick.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,192 +15,229 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use bytestring::ByteString;
-use futures_util::Stream;
+use uuid::Uuid;
 
-use crate::bus::Event;
+use crate::bus::{Event, EventStream};
 use crate::domain::ids::{Crn, TermId, UserName};
-use crate::live::close::Close;
-use crate::live::frames;
+use crate::live::context::Live;
+use crate::live::frames::{self, ServerFrame};
+use crate::live::messages::{AlertFrame, FanOut, RegisterRelay, SeatsTick};
 use crate::registration::readmodel::Snapshot;
 use crate::registration::section_json::push_seat_row;
 use crate::store::StoreError;
 use crate::store::alerts::LogEntry;
 
-use crate::live::context::{AlertFrame, Fan, Live, SeatsTick};
-use crate::live::relay::Relay;
-
-/// Entries of the alerts in one message to a relay.
-const ALERTS_PER_FAN: usize = 128;
+/// Alerts in one message to a relay.
+const ALERTS_PER_MESSAGE: usize = 128;
 /// The longest `seats` frame, in bytes; a larger change (an import) takes several ticks.
 const SEATS_FRAME_LEN_MAX: usize = 32 * 1024;
-/// How often scheduled alerts are looked for, and the store in case a hint was lost.
-const LOOK: Duration = Duration::from_secs(1);
-/// Scheduled alerts that go out in one transaction.
-const DUE_PER_LOOK: usize = 100;
-/// How often alerts are looked for that are too old to keep.
-const FORGET: Duration = Duration::from_secs(3_600);
-/// Alerts forgotten in one transaction: nobody's registration waits for more.
-const FORGET_PER_WRITE: usize = 500;
-/// Personal frames that wait for a relay that is behind; beyond them they are lost (what matters is an alert, too).
-const BACKLOG_MAX: usize = 1_024;
+/// The interval at which scheduled alerts are released, and the store is read in case a hint was lost.
+const POLL: Duration = Duration::from_secs(1);
+/// Scheduled alerts released in one transaction.
+const RELEASED_PER_WRITE: usize = 100;
+/// The interval at which alerts that are too old are deleted.
+const RETENTION_POLL: Duration = Duration::from_secs(3_600);
+/// Alerts deleted in one transaction, so that no registration waits long behind it.
+const DELETED_PER_WRITE: usize = 500;
+/// The longest backlog of frames for a relay that is behind. Frames beyond it are dropped: what must not be lost is an
+/// alert, too.
+const BACKLOG_LEN_MAX: usize = 1_024;
 
-/// A relay, and what it still has to be told.
-struct Link {
-    relay: Addr<Relay>,
-    /// What was sent to it and has not been handed on.
-    waiting: Arc<AtomicUsize>,
-    alerts_at: u64,
-    backlog: VecDeque<Fan>,
+/// A relay, and what still has to be sent to it.
+struct RelayLink {
+    relay: Recipient<FanOut>,
+    /// Messages that were sent and not handled yet.
+    in_flight: Arc<AtomicUsize>,
+    /// The position of the last alert that was sent.
+    alerts_to: u64,
+    /// Messages that are never dropped. Each costs a user a sign-out, or an admin a request, both limited by rate; so
+    /// the queue needs no bound.
+    urgent: VecDeque<FanOut>,
+    /// Frames for one user or channel, at most [`BACKLOG_LEN_MAX`].
+    backlog: VecDeque<FanOut>,
 }
 
-impl Link {
-    /// Tells it, in order; what does not fit waits for the next tick.
-    fn tell(&mut self, fan: Fan) {
-        if self.backlog.len() < BACKLOG_MAX {
-            self.backlog.push_back(fan);
-            self.catch_up();
+impl RelayLink {
+    /// Sends a frame for one user or channel, in order; one that does not fit waits for a later tick.
+    fn send_or_queue(&mut self, message: FanOut) {
+        if self.backlog.len() < BACKLOG_LEN_MAX {
+            self.backlog.push_back(message);
+            self.flush();
         } else {
-            log::warn!("a relay is too far behind, and was not told of a registration or of progress");
+            log::warn!("a relay is too far behind: a frame of a registration or an import is dropped");
         }
     }
 
-    fn catch_up(&mut self) {
-        while let Some(fan) = self.backlog.front() {
-            if !self.send(fan.clone()) {
+    /// Sends an urgent message before everything else that waits.
+    fn send_urgent(&mut self, message: FanOut) {
+        self.urgent.push_back(message);
+        self.flush();
+    }
+
+    /// Sends what waits, as far as it fits.
+    fn flush(&mut self) {
+        if !self.flush_urgent() {
+            return;
+        }
+        while let Some(message) = self.backlog.front() {
+            if !self.try_send(message.clone()) {
                 return;
             }
             self.backlog.pop_front();
         }
     }
 
-    /// Sends, unless its queue is full.
-    fn send(&self, fan: Fan) -> bool {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let is_sent = self.relay.try_send(fan).is_ok();
-        if !is_sent {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+    /// Sends urgent messages. Returns whether none is left.
+    fn flush_urgent(&mut self) -> bool {
+        while let Some(message) = self.urgent.front() {
+            if !self.try_send(message.clone()) {
+                return false;
+            }
+            self.urgent.pop_front();
         }
-        is_sent
+        true
+    }
+
+    /// Sends a message that is sent again later if it does not fit. Returns whether it fitted.
+    fn offer(&mut self, message: FanOut) -> bool {
+        self.flush_urgent() && self.try_send(message)
+    }
+
+    fn try_send(&self, message: FanOut) -> bool {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let fits = self.relay.try_send(message).is_ok();
+        if !fits {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Returns the number of messages that the relay has not handled.
+    fn len(&self) -> usize {
+        self.urgent.len() + self.backlog.len() + self.in_flight.load(Ordering::Relaxed)
     }
 }
 
-/// What a term's watchers have been told, and what is on its way.
+/// What was sent of a term's seats.
 #[derive(Default)]
-struct Told {
+struct SentSeats {
+    /// The sequence up to which everything was sent.
     seq: u64,
-    /// Parts of a large change that wait for their tick.
+    /// Parts of a large change; each tick sends one.
     parts: VecDeque<Arc<SeatsTick>>,
 }
 
-/// The actor.
+/// The broker of a hub.
 pub struct Broker {
     live: Arc<Live>,
-    events: Option<Box<dyn Stream<Item = Event> + Unpin>>,
-    links: Vec<Link>,
-    seats: HashMap<TermId, Told>,
-    alerts_at: u64,
+    events: Option<EventStream>,
+    relays: Vec<RelayLink>,
+    seats: HashMap<TermId, SentSeats>,
+    /// The position of the last alert that was read.
+    alerts_to: u64,
     is_reading: bool,
+    /// Whether alerts were added while the store was read.
     read_again: bool,
 }
 
 impl Broker {
-    /// A broker that hears these events.
-    pub fn new(live: Arc<Live>, events: impl Stream<Item = Event> + Unpin + 'static) -> Self {
+    /// Creates a broker for these events.
+    #[must_use]
+    pub fn new(live: Arc<Live>, events: EventStream) -> Self {
         Self {
             live,
-            events: Some(Box::new(events)),
-            links: Vec::new(),
+            events: Some(events),
+            relays: Vec::new(),
             seats: HashMap::new(),
-            alerts_at: 0,
+            alerts_to: 0,
             is_reading: false,
             read_again: false,
         }
     }
 
-    /// The least of the places that the relays have been told of.
-    fn told_to_all(&self) -> u64 {
-        self.links.iter().map(|link| link.alerts_at).min().unwrap_or(self.alerts_at)
+    /// Returns the position up to which every relay was sent the alerts.
+    fn alerts_sent_to_all(&self) -> u64 {
+        self.relays.iter().map(|link| link.alerts_to).min().unwrap_or(self.alerts_to)
     }
 
-    /// Reads what the relay that is furthest behind has not been told, and tells everyone what each lacks.
+    /// Reads the alerts that the relay furthest behind has not got, and sends each relay those that it lacks.
     fn read_alerts(&mut self, ctx: &mut Context<Self>) {
         if self.is_reading {
             self.read_again = true;
             return;
         }
         (self.is_reading, self.read_again) = (true, false);
-        let read = self.live.alerts.log_after(self.told_to_all(), ALERTS_PER_FAN);
-        ctx.spawn(read.into_actor(self).map(|entries, broker, ctx| broker.have_read(entries, ctx)));
+        let read = self.live.alerts.log_after(self.alerts_sent_to_all(), ALERTS_PER_MESSAGE);
+        ctx.spawn(read.into_actor(self).map(|entries, broker, ctx| broker.send_alerts(entries, ctx)));
     }
 
-    fn have_read(&mut self, entries: Result<Vec<LogEntry>, StoreError>, ctx: &mut Context<Self>) {
+    fn send_alerts(&mut self, entries: Result<Vec<LogEntry>, StoreError>, ctx: &mut Context<Self>) {
         self.is_reading = false;
         let entries = match entries {
             Ok(entries) => entries,
-            // The next look tries again.
-            Err(error) => return log::warn!("alerts cannot be read now: {error}"),
+            // The next poll tries again.
+            Err(error) => return log::warn!("the alerts cannot be read: {error}"),
         };
-        let is_full = entries.len() == ALERTS_PER_FAN;
-        let before = self.told_to_all();
-        let batch: Arc<[AlertFrame]> = entries.into_iter().map(AlertFrame::new).collect();
+        let is_full = entries.len() == ALERTS_PER_MESSAGE;
+        let before = self.alerts_sent_to_all();
+        let batch: Arc<[AlertFrame]> = entries.into_iter().map(AlertFrame::from).collect();
         let Some(last) = batch.last().map(|frame| frame.seq) else {
             if self.read_again {
                 self.read_alerts(ctx);
             }
             return;
         };
-        self.alerts_at = self.alerts_at.max(last);
+        self.alerts_to = self.alerts_to.max(last);
         let now = Instant::now();
-        for link in self.links.iter_mut().filter(|link| link.alerts_at < last) {
-            // A relay that is full stays where it is, and gets the rest from the store.
-            if link.send(Fan::Alerts(batch.clone(), now)) {
-                link.alerts_at = last;
+        for link in self.relays.iter_mut().filter(|link| link.alerts_to < last) {
+            // A relay whose mailbox is full stays where it is, and gets the rest from the store.
+            if link.offer(FanOut::Alerts(batch.clone(), now)) {
+                link.alerts_to = last;
             }
         }
-        // When one is full, nothing is gained by reading at once again: the tick does.
-        if self.read_again || (is_full && self.told_to_all() > before) {
+        // While a mailbox is full, reading again at once gains nothing: the next tick reads.
+        if self.read_again || (is_full && self.alerts_sent_to_all() > before) {
             self.read_alerts(ctx);
         }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        self.links.retain(|link| link.relay.connected());
-        for link in &mut self.links {
-            link.catch_up();
-        }
-        let waiting = self.links.iter().map(|link| link.backlog.len() + link.waiting.load(Ordering::Relaxed)).sum();
-        self.live.registry.relays_waiting.store(waiting, Ordering::Relaxed);
-        if self.told_to_all() < self.alerts_at {
+        self.relays.retain(|link| link.relay.connected());
+        self.relays.iter_mut().for_each(RelayLink::flush);
+        let queued = self.relays.iter().map(RelayLink::len).sum();
+        self.live.presence.relay_queue.store(queued, Ordering::Relaxed);
+        if self.alerts_sent_to_all() < self.alerts_to {
             self.read_alerts(ctx);
         }
         for (id, term) in self.live.model.terms().iter() {
-            let told = self.seats.entry(id.clone()).or_default();
-            if told.parts.is_empty() {
+            let sent = self.seats.entry(id.clone()).or_default();
+            if sent.parts.is_empty() {
                 let snapshot = term.snapshot();
-                if snapshot.seq > told.seq {
-                    told.parts = seats_parts(id, &snapshot, told.seq);
-                    if told.parts.is_empty() {
-                        // A change of the term alone: no seat is different.
-                        told.seq = snapshot.seq;
+                if snapshot.seq > sent.seq {
+                    sent.parts = seats_parts(id, &snapshot, sent.seq);
+                    if sent.parts.is_empty() {
+                        // Only the term itself changed.
+                        sent.seq = snapshot.seq;
                     }
                 }
             }
-            let Some(part) = told.parts.pop_front() else { continue };
-            told.seq = part.seq;
-            let (mut all_told, now) = (true, Instant::now());
-            for link in &self.links {
-                all_told &= link.send(Fan::Seats(part.clone(), now));
+            let Some(part) = sent.parts.pop_front() else { continue };
+            sent.seq = part.seq;
+            let (mut all_sent, now) = (true, Instant::now());
+            for link in &mut self.relays {
+                all_sent &= link.offer(FanOut::Seats(part.clone(), now));
             }
-            if !all_told {
-                // Told again with the next tick, newer rows with it; who has them already loses nothing.
-                told.parts.clear();
-                told.seq = told.seq.min(part.from);
+            if !all_sent {
+                // The next tick sends these rows again, with those that are newer. A client that has them already gets
+                // the same state twice, which is harmless.
+                sent.parts.clear();
+                sent.seq = sent.seq.min(part.from);
             }
         }
     }
 
-    /// Scheduled alerts, and whatever a lost hint was about.
-    fn look(&mut self, ctx: &mut Context<Self>) {
+    /// Reads alerts whose hint was lost, and releases scheduled alerts.
+    fn poll(&mut self, ctx: &mut Context<Self>) {
         self.read_alerts(ctx);
         let due = self.live.alerts.next_due();
         ctx.spawn(due.into_actor(self).map(|due, broker, ctx| {
@@ -202,51 +245,57 @@ impl Broker {
             if !due.is_ok_and(|due| due.is_some_and(|at| at <= now)) {
                 return;
             }
-            let release = broker.live.alerts.release_due(broker.live.local(now), DUE_PER_LOOK);
+            let release = broker.live.alerts.release_due(broker.live.local(now), RELEASED_PER_WRITE);
             ctx.spawn(release.into_actor(broker).map(|released, broker, ctx| match released {
                 Ok(_) => broker.read_alerts(ctx),
-                Err(error) => log::warn!("scheduled alerts cannot go out now: {error}"),
+                Err(error) => log::warn!("scheduled alerts cannot be released: {error}"),
             }));
         }));
     }
 
-    /// Forgets alerts that are too old to keep, some at a time.
-    fn forget(&mut self, ctx: &mut Context<Self>) {
+    /// Deletes alerts that are too old, some at a time.
+    fn delete_old_alerts(&mut self, ctx: &mut Context<Self>) {
         let Some(kept) = self.live.options.alerts_kept else { return };
         let Ok(cutoff) = self.live.clock.now().checked_sub(kept) else { return };
-        let forget = self.live.alerts.forget_before(cutoff, FORGET_PER_WRITE);
-        ctx.spawn(forget.into_actor(self).map(|forgotten, broker, ctx| match forgotten {
-            Ok(FORGET_PER_WRITE) => broker.forget(ctx),
+        let delete = self.live.alerts.forget_before(cutoff, DELETED_PER_WRITE);
+        ctx.spawn(delete.into_actor(self).map(|deleted, broker, ctx| match deleted {
+            Ok(DELETED_PER_WRITE) => broker.delete_old_alerts(ctx),
             Ok(_) => {}
-            Err(error) => log::warn!("old alerts cannot be forgotten now: {error}"),
+            Err(error) => log::warn!("old alerts cannot be deleted: {error}"),
         }));
     }
 
-    fn tell_all(&mut self, fan: &Fan) {
-        for link in &mut self.links {
-            link.tell(fan.clone());
+    /// Reads the position of the sequence of alerts, and handles nothing else until it is known.
+    fn read_position(&mut self, ctx: &mut Context<Self>) {
+        let kept = self.live.alerts.kept();
+        ctx.wait(kept.into_actor(self).map(|kept, broker, ctx| match kept {
+            Ok(kept) => {
+                broker.alerts_to = kept.last;
+                broker.delete_old_alerts(ctx);
+            }
+            Err(error) => {
+                log::warn!("the position of the alerts cannot be read: {error}");
+                let pause = actix_rt::time::sleep(POLL);
+                ctx.wait(pause.into_actor(broker).map(|(), broker, ctx| broker.read_position(ctx)));
+            }
+        }));
+    }
+
+    fn send_to_all(&mut self, message: &FanOut) {
+        for link in &mut self.relays {
+            link.send_or_queue(message.clone());
         }
     }
 
-    /// Never to be lost: goes past the bound of the relays' queues. It tells of the ends of sign-ins, of a session that an
-    /// admin ends, and of the hub's end: each costs whoever asks for it a sign-in or a request, and those are limited.
-    fn tell_surely(&self, fan: &Fan) {
-        for link in &self.links {
-            link.waiting.fetch_add(1, Ordering::Relaxed);
-            link.relay.do_send(fan.clone());
-        }
-    }
-
-    fn tell_people(&mut self, frames: impl Iterator<Item = (UserName, ByteString)>) {
-        let frames: Arc<[(UserName, ByteString)]> = frames.collect();
-        if !frames.is_empty() {
-            self.tell_all(&Fan::Personal(frames));
+    fn send_urgent_to_all(&mut self, message: &FanOut) {
+        for link in &mut self.relays {
+            link.send_urgent(message.clone());
         }
     }
 }
 
-/// What changed in a term after `from`, in parts of bounded length. All but the last claim only what was told before,
-/// so that a client that goes away between them and resumes gets the rest.
+/// Encodes what changed in a term after `from`, in parts of bounded length. All but the last state only the sequence
+/// that was sent before, so that a client that reconnects between them and resumes gets the rest.
 fn seats_parts(term: &TermId, snapshot: &Snapshot, from: u64) -> VecDeque<Arc<SeatsTick>> {
     let mut groups: Vec<Vec<(Crn, ByteString)>> = Vec::new();
     let mut len = SEATS_FRAME_LEN_MAX;
@@ -258,7 +307,7 @@ fn seats_parts(term: &TermId, snapshot: &Snapshot, from: u64) -> VecDeque<Arc<Se
             len = 0;
         }
         len += text.len() + 1;
-        // Ids are ASCII, and so are numbers.
+        // Ids and numbers are ASCII.
         let text = ByteString::try_from(text).unwrap_or_default();
         if let Some(group) = groups.last_mut() {
             group.push((row.state.section.id.crn.clone(), text));
@@ -278,103 +327,73 @@ impl Actor for Broker {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         for (id, term) in self.live.model.terms().iter() {
-            // Nobody is connected yet: everything so far is part of everybody's snapshot.
-            self.seats.insert(id.clone(), Told { seq: term.snapshot().seq, parts: VecDeque::new() });
+            // No client is connected yet: what is published now is part of every snapshot.
+            self.seats.insert(id.clone(), SentSeats { seq: term.snapshot().seq, parts: VecDeque::new() });
         }
         if let Some(events) = self.events.take() {
             ctx.add_stream(events);
         }
         ctx.run_interval(self.live.options.seats_tick, Self::tick);
-        ctx.run_interval(LOOK, Self::look);
-        ctx.run_interval(FORGET, Self::forget);
-        // Nothing is handed out before it is known where the sequence stands.
-        self.find_place(ctx);
-    }
-}
-
-impl Broker {
-    fn find_place(&mut self, ctx: &mut Context<Self>) {
-        let kept = self.live.alerts.kept();
-        ctx.wait(kept.into_actor(self).map(|kept, broker, ctx| match kept {
-            Ok(kept) => {
-                broker.alerts_at = kept.last;
-                broker.forget(ctx);
-            }
-            Err(error) => {
-                log::warn!("the sequence of alerts cannot be read yet: {error}");
-                let pause = actix_rt::time::sleep(LOOK);
-                ctx.wait(pause.into_actor(broker).map(|(), broker, ctx| broker.find_place(ctx)));
-            }
-        }));
+        ctx.run_interval(POLL, Self::poll);
+        ctx.run_interval(RETENTION_POLL, Self::delete_old_alerts);
+        self.read_position(ctx);
     }
 }
 
 impl StreamHandler<Event> for Broker {
     fn handle(&mut self, event: Event, ctx: &mut Context<Self>) {
         match event {
-            Event::AlertsStored => self.read_alerts(ctx),
-            Event::Registrations(news) => {
-                self.tell_people(news.iter().map(|n| (n.notice.student.clone(), frames::registration(n))));
+            Event::AlertsStored { seq: Some(seq) } if seq <= self.alerts_sent_to_all() => {}
+            Event::AlertsStored { .. } => self.read_alerts(ctx),
+            Event::RegistrationsChanged { term, registrations, positions, .. } => {
+                let registrations =
+                    registrations.iter().map(|c| (c.notice.student.clone(), frames::registration(&term, c)));
+                let positions = positions.iter().map(|c| (c.student.clone(), frames::position(&term, c)));
+                let frames: Arc<[(UserName, ByteString)]> = registrations.chain(positions).collect();
+                self.send_to_all(&FanOut::Personal(frames));
             }
-            Event::Moved(news) => {
-                self.tell_people(news.iter().map(|n| (n.student.clone(), frames::moved(n))));
+            Event::ImportProgress(progress) => {
+                let frame = ServerFrame::Import(&progress).encode();
+                self.send_to_all(&FanOut::Import { task: progress.task.clone(), frame });
             }
-            Event::Import { task, frame } => match ByteString::try_from(frame) {
-                Ok(frame) => self.tell_all(&Fan::Import { task: task.into(), frame }),
-                Err(_) => log::error!("an import's progress is not text"),
-            },
-            Event::Metrics(frame) => match ByteString::try_from(frame) {
-                Ok(frame) => self.tell_all(&Fan::Metrics(frame)),
-                Err(_) => log::error!("the numbers are not text"),
-            },
-            Event::TokensEnded { user } => self.tell_surely(&Fan::TokensEnded { user }),
-            Event::SignedOut { user, token } => match token.map(|token| token.parse()).transpose() {
-                Ok(token) => self.tell_surely(&Fan::SignedOut { user, token }),
-                Err(_) => log::error!("a token's id is not a UUID"),
-            },
+            Event::Metrics(reading) => self.send_to_all(&FanOut::Metrics(ServerFrame::Metrics(&reading).encode())),
+            Event::TokensEnded { user } => self.send_urgent_to_all(&FanOut::TokensEnded { user }),
+            Event::SignedOut { user, token } => self.send_urgent_to_all(&FanOut::SignedOut { user, token }),
         }
     }
 
-    /// The bus has gone: the hub ends, and those who are connected are told by [`Drain`].
+    /// The bus has gone because the hub stops. The broker stays until [`DrainAll`] was handled.
     fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
-/// A relay is ready; answered with the place after which it is told of every alert.
-#[derive(Message)]
-#[rtype(result = "u64")]
-pub(super) struct RelayUp {
-    pub(super) relay: Addr<Relay>,
-    /// What was sent to it and has not been handed on: the broker counts up, the relay down.
-    pub(super) waiting: Arc<AtomicUsize>,
-}
-
-impl Handler<RelayUp> for Broker {
+impl Handler<RegisterRelay> for Broker {
     type Result = u64;
 
-    fn handle(&mut self, up: RelayUp, _: &mut Context<Self>) -> u64 {
-        let RelayUp { relay, waiting } = up;
-        self.links.push(Link { relay, waiting, alerts_at: self.alerts_at, backlog: VecDeque::new() });
-        self.alerts_at
+    fn handle(&mut self, register: RegisterRelay, _: &mut Context<Self>) -> u64 {
+        let RegisterRelay { relay, in_flight } = register;
+        let (urgent, backlog) = (VecDeque::new(), VecDeque::new());
+        self.relays.push(RelayLink { relay, in_flight, alerts_to: self.alerts_to, urgent, backlog });
+        self.alerts_to
     }
 }
 
-/// Closes one connection, as an admin asks.
+/// Closes one connection at the request of an admin. Its client does not reconnect.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Disconnect {
-    /// Its id.
-    pub session: uuid::Uuid,
+    /// The session's id.
+    pub session: Uuid,
 }
 
 impl Handler<Disconnect> for Broker {
     type Result = ();
 
-    fn handle(&mut self, ask: Disconnect, _: &mut Context<Self>) {
-        self.tell_surely(&Fan::Close { id: ask.session, close: Close::SignedOut });
+    fn handle(&mut self, request: Disconnect, _: &mut Context<Self>) {
+        self.send_urgent_to_all(&FanOut::Disconnect { session: request.session });
     }
 }
 
-/// The hub goes: nobody new is taken in, and everyone is told to come back later.
+/// Closes all connections and admits no more: the hub stops.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct DrainAll;
@@ -383,7 +402,69 @@ impl Handler<DrainAll> for Broker {
     type Result = ();
 
     fn handle(&mut self, _: DrainAll, _: &mut Context<Self>) {
-        self.live.registry.drain();
-        self.tell_surely(&Fan::Drain);
+        self.live.presence.drain();
+        self.send_urgent_to_all(&FanOut::Drain);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A relay that records the messages that reach it.
+    struct RecordingRelay(Arc<Mutex<Vec<String>>>);
+
+    impl Actor for RecordingRelay {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<FanOut> for RecordingRelay {
+        type Result = ();
+
+        fn handle(&mut self, message: FanOut, _: &mut Context<Self>) {
+            self.0.lock().unwrap().push(match message {
+                FanOut::Metrics(frame) => frame.to_string(),
+                other => format!("{other:?}"),
+            });
+        }
+    }
+
+    fn frame(number: usize) -> FanOut {
+        FanOut::Metrics(number.to_string().into())
+    }
+
+    #[actix_rt::test]
+    async fn urgent_messages_overtake_the_backlog_of_a_relay_that_is_behind_and_none_is_lost() {
+        let received: Arc<Mutex<Vec<String>>> = Arc::default();
+        let relay = RecordingRelay(received.clone()).start().recipient();
+        let (urgent, backlog) = (VecDeque::new(), VecDeque::new());
+        let mut link = RelayLink { relay, in_flight: Arc::default(), alerts_to: 0, urgent, backlog };
+        // The relay does not run before this test waits: its mailbox fills up, and then its backlog.
+        for number in 0..2 * BACKLOG_LEN_MAX {
+            link.send_or_queue(frame(number));
+        }
+        assert_eq!(link.backlog.len(), BACKLOG_LEN_MAX);
+        let delivered = link.len() - BACKLOG_LEN_MAX;
+        for _ in 0..2 * BACKLOG_LEN_MAX {
+            link.send_urgent(FanOut::Drain);
+        }
+        assert!(!link.offer(frame(9)), "nothing overtakes what is urgent");
+
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !(link.urgent.is_empty() && link.backlog.is_empty()) {
+            assert!(Instant::now() < deadline, "the relay takes what waits");
+            actix_rt::task::yield_now().await;
+            link.flush();
+        }
+        while received.lock().unwrap().len() < delivered + 3 * BACKLOG_LEN_MAX {
+            assert!(Instant::now() < deadline, "the relay handles what was sent");
+            actix_rt::task::yield_now().await;
+        }
+        let frames = |range: std::ops::Range<usize>| range.map(|number| number.to_string());
+        let urgent = std::iter::repeat_n("Drain".to_owned(), 2 * BACKLOG_LEN_MAX);
+        let expected = frames(0..delivered).chain(urgent).chain(frames(delivered..delivered + BACKLOG_LEN_MAX));
+        assert!(received.lock().unwrap().iter().cloned().eq(expected));
     }
 }

@@ -1,46 +1,34 @@
-//! Why a WebSocket is closed. Codes below 4000 are those of RFC 6455, section 7.4.1; the others are the contract's.
+//! Close codes of the WebSocket. Codes below 4000 are those of RFC 6455, section 7.4.1; the others are the contract's.
 
-/// Why the hub closes a connection. The code says whether to come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use strum::VariantArray;
+
+/// Why the hub closes a connection. The code tells the client whether to reconnect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray)]
 pub enum Close {
-    /// The client said goodbye, and is answered.
+    /// The client closed the connection.
     Normal,
     /// The client broke the WebSocket protocol.
     Protocol,
-    /// A binary message: the hub speaks text.
+    /// The client sent a binary message.
     Binary,
-    /// Text that is not UTF-8.
+    /// The client sent text that is not UTF-8.
     NotUtf8,
-    /// A message, all its fragments together, over [`crate::live::frame_guard::MESSAGE_LEN_MAX`].
+    /// The client sent a message, all its fragments together, over [`crate::live::frame_guard::MESSAGE_LEN_MAX`].
     TooBig,
-    /// The hub restarts: come back after the time in the reason.
+    /// The hub restarts. The client reconnects after the time in the reason.
     Restarting,
-    /// The ticket or token is bad, has ended, or says another role than is true by now.
+    /// The ticket or token is invalid or has expired, or the user's role has changed. The client signs in again.
     Unauthenticated,
-    /// Signed out, or disconnected by an admin: do not come back by yourself.
+    /// The user signed out, or an admin disconnected the session. The client does not reconnect.
     SignedOut,
-    /// Its bounded queue was full, or it gave no sign of life: come back and resume.
+    /// The session's queue was full, or the client was silent. The client reconnects and resumes.
     TooSlow,
-    /// Too many connections of this user, from this address, or altogether.
+    /// Too many connections: of this user, from this address, or in all.
     TooMany,
 }
 
 impl Close {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Normal,
-        Self::Protocol,
-        Self::Binary,
-        Self::NotUtf8,
-        Self::TooBig,
-        Self::Restarting,
-        Self::Unauthenticated,
-        Self::SignedOut,
-        Self::TooSlow,
-        Self::TooMany,
-    ];
-
-    /// The number on the wire.
+    /// Returns the code on the wire.
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -57,25 +45,25 @@ impl Close {
         }
     }
 
-    /// Reads that number; none for one that the hub never sends.
+    /// Returns the variant with this code; `None` for a code that the hub never sends.
     #[must_use]
     pub fn from_code(code: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|close| close.code() == code)
+        Self::VARIANTS.iter().copied().find(|close| close.code() == code)
     }
 
-    /// What it says to whoever reads a log. At most 123 bytes: the reason is part of a control frame.
+    /// Returns the reason for logs, at most 123 bytes: it is part of a control frame.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Normal => "",
-            Self::Protocol => "that is not the WebSocket protocol",
-            Self::Binary => "messages are JSON text",
+            Self::Protocol => "WebSocket protocol error",
+            Self::Binary => "messages must be JSON text",
             Self::NotUtf8 => "text must be UTF-8",
-            Self::TooBig => "a message may have 64 KiB",
-            Self::Restarting => "the hub restarts",
+            Self::TooBig => "a message may have at most 64 KiB",
+            Self::Restarting => "the hub is restarting",
             Self::Unauthenticated => "sign in again",
             Self::SignedOut => "signed out",
-            Self::TooSlow => "too slow: come back and resume",
+            Self::TooSlow => "too slow: reconnect and resume",
             Self::TooMany => "too many connections",
         }
     }
@@ -83,12 +71,12 @@ impl Close {
 
 #[cfg(test)]
 mod tests {
-    use super::Close;
+    use super::*;
 
     #[test]
-    fn every_code_reads_back_and_every_reason_fits_into_a_control_frame() {
-        for close in Close::ALL {
-            assert_eq!(Close::from_code(close.code()), Some(close));
+    fn every_code_reads_back_and_every_reason_fits_a_control_frame() {
+        for close in Close::VARIANTS {
+            assert_eq!(Close::from_code(close.code()), Some(*close));
             assert!(close.reason().len() <= 123, "{close:?}");
         }
         assert_eq!(Close::from_code(0), None);

@@ -1,56 +1,65 @@
-//! Reads the headers of incoming WebSocket frames (RFC 6455, section 5.2), before anything behind them is kept.
+//! Bounds on what a WebSocket client sends, enforced before a frame is held in memory (RFC 6455, section 5.2).
 //!
-//! The codec of actix checks a frame's length only once all of it is in memory, and takes in whatever the socket has.
-//! This one sees each header first: it adds up a message's fragments, and says where a frame ends, so that no more
-//! than one frame is handed on at a time.
+//! actix's codec checks the length of a frame only once all of it is in memory, and its stream takes in whatever the
+//! socket has. [`FrameGuard`] reads each header first: it rejects what is not allowed, adds up the fragments of a
+//! message, and knows where a frame ends. [`GuardedPayload`] uses it to hand on one frame at a time.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_web::error::PayloadError;
+use bytes::{Buf, Bytes};
+use futures_util::Stream;
 
 use crate::live::close::Close;
 
-/// The longest message from a client, in bytes, all its fragments together.
+/// The longest message of a client, in bytes, all its fragments together.
 pub const MESSAGE_LEN_MAX: u64 = 64 * 1024;
 /// The longest payload of a control frame (RFC 6455, section 5.5).
 const CONTROL_LEN_MAX: u64 = 125;
 /// The longest header: 2 bytes, 8 of length, 4 of mask.
 const HEADER_LEN_MAX: usize = 14;
 
-/// What a piece of the stream is.
+/// What [`FrameGuard::scan`] found. The first number is the count of bytes that it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    /// These bytes belong to a frame that goes on.
+enum Scan {
+    /// A part of a frame that continues.
     Part(usize),
-    /// These bytes end a frame.
+    /// The end of a frame.
     End(usize),
-    /// The client must go: its frame is not to be looked at. These bytes are looked at already.
-    Refused(usize, Close),
+    /// The header of a frame that is not allowed.
+    Rejected(usize, Close),
 }
 
-/// Where in the stream of frames it is.
+/// The position in a stream of frames.
 #[derive(Debug, Default)]
-pub struct FrameGuard {
+struct FrameGuard {
     header: [u8; HEADER_LEN_MAX],
     header_len: u8,
-    /// Bytes of the present frame's payload that are still to come.
+    /// Bytes of the current frame's payload that are still to come.
     payload_left: u64,
-    /// Bytes of the present message so far; none when no message is open.
+    /// Bytes of the current message so far; `None` between messages.
     message_len: Option<u64>,
-    /// Whether the present frame is a close frame.
+    /// Whether the current frame is a close frame.
     is_close: bool,
 }
 
 impl FrameGuard {
-    /// Looks at the next bytes, which must not be empty, and says how many of them belong together. After a refusal
-    /// the guard is still in step: the refused frame's payload passes as [`Seen::Part`] and [`Seen::End`].
-    pub fn look(&mut self, bytes: &[u8]) -> Seen {
+    /// Scans the next bytes, which must not be empty. After a rejection the guard is still in step: the payload of the
+    /// rejected frame passes as [`Scan::Part`] and [`Scan::End`].
+    fn scan(&mut self, bytes: &[u8]) -> Scan {
         if self.payload_left > 0 {
             let here = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
             self.payload_left -= here as u64;
-            return if self.payload_left == 0 { Seen::End(here) } else { Seen::Part(here) };
+            return if self.payload_left == 0 { Scan::End(here) } else { Scan::Part(here) };
         }
         let mut used = 0;
         while let Some(missing) = self.header_missing() {
             let here = missing.min(bytes.len() - used);
             if here == 0 {
-                return Seen::Part(used);
+                return Scan::Part(used);
             }
             let at = usize::from(self.header_len);
             self.header[at..at + here].copy_from_slice(&bytes[used..used + here]);
@@ -58,22 +67,21 @@ impl FrameGuard {
             self.header_len += u8::try_from(here).unwrap_or(0);
             used += here;
         }
-        let verdict = self.judge();
+        let checked = self.check_header();
         self.header_len = 0;
-        match verdict {
-            Err(close) => Seen::Refused(used, close),
-            Ok(()) if self.payload_left == 0 => Seen::End(used),
-            Ok(()) => Seen::Part(used),
+        match checked {
+            Err(close) => Scan::Rejected(used, close),
+            Ok(()) if self.payload_left == 0 => Scan::End(used),
+            Ok(()) => Scan::Part(used),
         }
     }
 
-    /// Whether the frame that ended last is a close frame.
-    #[must_use]
-    pub const fn was_close(&self) -> bool {
+    /// Returns whether the frame that ended last is a close frame.
+    const fn was_close(&self) -> bool {
         self.is_close
     }
 
-    /// How many bytes the header still needs, as far as is known; none when it is complete.
+    /// Returns how many bytes the header still needs as far as is known; `None` when it is complete.
     fn header_missing(&self) -> Option<usize> {
         let have = usize::from(self.header_len);
         let need = if have < 2 {
@@ -90,8 +98,8 @@ impl FrameGuard {
         (need > have).then(|| need - have)
     }
 
-    /// Judges a complete header, and sets what it announces.
-    fn judge(&mut self) -> Result<(), Close> {
+    /// Checks a complete header, and sets what it announces.
+    fn check_header(&mut self) -> Result<(), Close> {
         let [first, second, ..] = self.header;
         let length = match second & 0x7f {
             126 => u64::from(u16::from_be_bytes([self.header[2], self.header[3]])),
@@ -122,9 +130,82 @@ impl FrameGuard {
     }
 }
 
+/// What a [`GuardedPayload`] and the actor that reads it share.
+#[derive(Debug, Default)]
+pub(super) struct GuardStatus {
+    /// Why the stream failed, when a frame was rejected.
+    pub(super) rejected: Cell<Option<Close>>,
+    /// Whether the transport failed.
+    pub(super) is_broken: Cell<bool>,
+    /// Set by the actor when it has sent its close frame: from then on only the client's close frame counts.
+    pub(super) is_closing: Cell<bool>,
+}
+
+/// The incoming bytes of a connection, one frame at a time.
+pub(super) struct GuardedPayload<S> {
+    inner: S,
+    chunk: Bytes,
+    guard: FrameGuard,
+    status: Rc<GuardStatus>,
+    pause: bool,
+}
+
+impl<S> GuardedPayload<S> {
+    /// Guards `inner`.
+    pub(super) fn new(inner: S, status: Rc<GuardStatus>) -> Self {
+        Self { inner, chunk: Bytes::new(), guard: FrameGuard::default(), status, pause: false }
+    }
+}
+
+impl<S> Stream for GuardedPayload<S>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if std::mem::take(&mut this.pause) {
+            // A whole frame has just been handed on. The reader decodes it before it polls again.
+            return Poll::Pending;
+        }
+        loop {
+            if this.chunk.is_empty() {
+                match Pin::new(&mut this.inner).poll_next(cx) {
+                    Poll::Ready(Some(Ok(chunk))) => this.chunk = chunk,
+                    Poll::Ready(Some(Err(error))) => {
+                        this.status.is_broken.set(true);
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    Poll::Ready(None) => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                }
+                continue;
+            }
+            let is_closing = this.status.is_closing.get();
+            match this.guard.scan(&this.chunk) {
+                Scan::Part(len) | Scan::Rejected(len, _) if is_closing => this.chunk.advance(len),
+                Scan::End(_) if is_closing && this.guard.was_close() => return Poll::Ready(None),
+                Scan::End(len) if is_closing => this.chunk.advance(len),
+                Scan::Part(len) => return Poll::Ready(Some(Ok(this.chunk.split_to(len)))),
+                Scan::End(len) => {
+                    this.pause = true;
+                    return Poll::Ready(Some(Ok(this.chunk.split_to(len))));
+                }
+                Scan::Rejected(len, close) => {
+                    this.chunk.advance(len);
+                    this.status.rejected.set(Some(close));
+                    return Poll::Ready(Some(Err(PayloadError::Incomplete(None))));
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::task::noop_waker;
 
     fn header(first: u8, length: u64) -> Vec<u8> {
         let mut bytes = vec![first];
@@ -149,23 +230,23 @@ mod tests {
         bytes
     }
 
-    /// The lengths of the frames in `bytes`, fed in pieces of `step`, or why they are refused.
+    /// Returns the lengths of the frames in `bytes`, fed in pieces of `step`, or why they are rejected.
     fn run(bytes: &[u8], step: usize) -> Result<Vec<usize>, Close> {
         let mut guard = FrameGuard::default();
         let (mut frames, mut here) = (Vec::new(), 0);
         for mut piece in bytes.chunks(step) {
             while !piece.is_empty() {
-                let used = match guard.look(piece) {
-                    Seen::Part(used) => {
+                let used = match guard.scan(piece) {
+                    Scan::Part(used) => {
                         here += used;
                         used
                     }
-                    Seen::End(used) => {
+                    Scan::End(used) => {
                         frames.push(here + used);
                         here = 0;
                         used
                     }
-                    Seen::Refused(_, close) => return Err(close),
+                    Scan::Rejected(_, close) => return Err(close),
                 };
                 piece = &piece[used..];
             }
@@ -174,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_told_apart_however_the_bytes_arrive() {
+    fn frames_end_where_they_end_in_pieces_of_any_length() {
         let bytes = [frame(0x81, 5), frame(0x89, 0), frame(0x01, 300), frame(0x8a, 3), frame(0x80, 0)].concat();
         for step in [1, 2, 3, 7, 64, bytes.len()] {
             assert_eq!(run(&bytes, step), Ok(vec![11, 6, 308, 9, 6]), "in pieces of {step}");
@@ -182,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_over_the_limit_is_refused_from_its_header() {
+    fn a_message_over_the_limit_is_rejected_at_its_header() {
         assert_eq!(run(&header(0x81, 1 << 32), 14), Err(Close::TooBig));
         assert_eq!(run(&header(0x81, MESSAGE_LEN_MAX + 1), 1), Err(Close::TooBig));
         assert_eq!(run(&frame(0x81, MESSAGE_LEN_MAX), 4096).map(|f| f.len()), Ok(1));
@@ -193,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_protocol_is_refused_with_its_code() {
+    fn protocol_errors_are_rejected_with_their_close_code() {
         let unmasked = vec![0x81, 0x01, b'x'];
         let cases: [(&str, Vec<u8>, Close); 9] = [
             ("binary", frame(0x82, 1), Close::Binary),
@@ -213,16 +294,49 @@ mod tests {
     }
 
     #[test]
-    fn after_a_refusal_the_guard_finds_the_close_frame_behind_it() {
+    fn after_a_rejection_the_next_close_frame_is_found() {
         let bytes = [frame(0x82, 500), frame(0x88, 2)].concat();
         let mut guard = FrameGuard::default();
         let mut rest = &bytes[..];
         let mut ends = Vec::new();
         while !rest.is_empty() {
-            let (Seen::Part(used) | Seen::End(used) | Seen::Refused(used, _)) = guard.look(rest);
+            let (Scan::Part(used) | Scan::End(used) | Scan::Rejected(used, _)) = guard.scan(rest);
             rest = &rest[used..];
             ends.push(guard.was_close() && guard.payload_left == 0);
         }
         assert_eq!(ends.last(), Some(&true));
+    }
+
+    fn next(
+        stream: &mut GuardedPayload<impl Stream<Item = Result<Bytes, PayloadError>> + Unpin>,
+    ) -> Poll<Option<Result<usize, ()>>> {
+        let waker = noop_waker();
+        let polled = Pin::new(stream).poll_next(&mut Context::from_waker(&waker));
+        polled.map(|item| item.map(|bytes| bytes.map(|b| b.len()).map_err(|_| ())))
+    }
+
+    #[test]
+    fn frames_in_one_chunk_are_handed_on_one_at_a_time() {
+        let two_pings: &[u8] = &[0x89, 0x80, 1, 2, 3, 4, 0x89, 0x80, 1, 2, 3, 4];
+        let source = futures_util::stream::iter([Ok(Bytes::from_static(two_pings))]);
+        let mut stream = GuardedPayload::new(source, Rc::default());
+        assert_eq!(next(&mut stream), Poll::Ready(Some(Ok(6))));
+        assert_eq!(next(&mut stream), Poll::Pending);
+        assert_eq!(next(&mut stream), Poll::Ready(Some(Ok(6))));
+        assert_eq!(next(&mut stream), Poll::Pending);
+        assert_eq!(next(&mut stream), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_close_frame_after_a_rejected_frame_ends_the_stream() {
+        let mut bytes = vec![0x82, 0x83, 1, 2, 3, 4, 9, 9, 9];
+        bytes.extend([0x88, 0x80, 1, 2, 3, 4]);
+        let source = futures_util::stream::iter([Ok(Bytes::from(bytes))]);
+        let status: Rc<GuardStatus> = Rc::default();
+        let mut stream = GuardedPayload::new(source, status.clone());
+        assert_eq!(next(&mut stream), Poll::Ready(Some(Err(()))));
+        assert_eq!(status.rejected.get(), Some(Close::Binary));
+        status.is_closing.set(true);
+        assert_eq!(next(&mut stream), Poll::Ready(None));
     }
 }

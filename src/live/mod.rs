@@ -1,19 +1,35 @@
-//! Live connections: what is committed reaches every page within a tick.
+//! Live connections: what is committed reaches every subscribed client within a tick.
 //!
-//! - [`broker`]: reads what is new and sends it to every relay; [`context`]: what they share and send each other
-//! - [`relay`]: hands frames to the sessions of one worker thread; `seat_watch`: which session watches which seats
-//! - [`ws`]: one WebSocket connection; [`presence`]: all connections; `guarded`, [`frame_guard`]: bounds on incoming
-//!   frames; `resume`: where a returning client continues
-//! - [`frames`]: messages of clients and of the hub; [`close`]: close codes
+//! An event travels bus → [`broker`] → [`relay`] → session:
+//! - [`broker`]: encodes each event once and sends it to every relay
+//! - [`relay`]: one on each worker thread; hands frames to the sessions of that thread. `seat_watch` is its list of who
+//!   watches which seats
+//! - [`feed`]: what one session receives, without a transport: join, replay, resume, snapshots. `driver` runs it in an
+//!   actor
+//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: bounds on what its client sends
+//!
+//! They share:
+//! - [`context`]: options, ports and services; [`messages`]: what they send each other
+//! - [`presence`]: the list of all connections
+//! - [`frames`]: the messages of clients and of the hub; [`close`]: close codes
 
 pub mod broker;
 pub mod close;
 pub mod context;
+mod driver;
+pub mod feed;
+#[cfg(test)]
+mod feed_replay_tests;
+#[cfg(test)]
+mod feed_tests;
 pub mod frame_guard;
 pub mod frames;
-mod guarded;
+#[cfg(test)]
+mod frames_tests;
+pub mod messages;
 pub mod presence;
 pub mod relay;
-mod resume;
+#[cfg(test)]
+mod relay_tests;
 mod seat_watch;
 pub mod ws;

@@ -1,4 +1,5 @@
-//! Who is connected: what the admin page shows, what limits count, and whom a signed-out token concerns.
+//! The list of all live connections: for connection limits, for the page of administrators, and to find the sessions of a
+//! user.
 
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU32, AtomicU64, 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use jiff::Timestamp;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use crate::domain::channel::Channel;
 use crate::domain::ids::UserName;
@@ -20,23 +21,23 @@ use crate::live::close::Close;
 
 /// The longest user agent that is kept, in bytes.
 const USER_AGENT_LEN_MAX: usize = 160;
-/// Different user agents that are kept once for all who have them; a campus has some dozens.
+/// User agents of which one copy is shared by all sessions that have it. A campus has some dozens.
 const USER_AGENTS_MAX: usize = 1_024;
-/// `rtt_ms` before the first pong.
+/// The stored round-trip time before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;
 
-/// A connection, as its session, its relay and the admin page see it.
+/// A live connection, as its feed, its relay and the page of administrators see it.
 #[derive(Debug)]
-pub struct SessionRecord {
-    /// Its id.
+pub struct LiveSession {
+    /// The id. Ids of later connections are greater.
     pub id: Uuid,
-    /// Who is behind it; none for a visitor.
+    /// The caller; `None` for a visitor.
     pub caller: Option<Caller>,
-    /// Where it comes from.
+    /// The client's address.
     pub address: IpAddr,
-    /// With what.
+    /// The client's user agent.
     pub user_agent: Arc<str>,
-    /// Since when.
+    /// When it connected.
     pub connected_at: Timestamp,
     last_seen_ms: AtomicI64,
     sent: AtomicU64,
@@ -46,93 +47,96 @@ pub struct SessionRecord {
     channels: Mutex<Vec<Channel>>,
 }
 
-impl SessionRecord {
-    /// The caller's name and role, as audiences ask for them.
+impl LiveSession {
+    /// Returns the caller's name and role, as audiences test them.
     #[must_use]
-    pub fn caller(&self) -> Option<(&UserName, Role)> {
+    pub fn identity(&self) -> Option<(&UserName, Role)> {
         self.caller.as_ref().map(|caller| (&caller.user, caller.role))
     }
 
-    /// A sign of life.
-    pub fn seen(&self, now: Timestamp) {
+    /// Records a sign of life of the client.
+    pub fn touch(&self, now: Timestamp) {
         self.last_seen_ms.store(now.as_millisecond(), Ordering::Relaxed);
     }
 
-    /// Milliseconds since the last sign of life.
+    /// Returns the milliseconds since the last sign of life.
     #[must_use]
     pub fn silent_ms(&self, now: Timestamp) -> i64 {
         now.as_millisecond().saturating_sub(self.last_seen_ms.load(Ordering::Relaxed))
     }
 
-    /// A pong came back after this time.
-    pub fn answered_after(&self, rtt_ms: u32) {
+    /// Records the round-trip time of a ping.
+    pub fn set_rtt_ms(&self, rtt_ms: u32) {
         self.rtt_ms.store(rtt_ms, Ordering::Relaxed);
     }
 
-    /// The time of the last ping and its pong, in milliseconds.
+    /// Returns the round-trip time of the last ping, in milliseconds; `None` before the first pong.
     #[must_use]
     pub fn rtt_ms(&self) -> Option<u32> {
         Some(self.rtt_ms.load(Ordering::Relaxed)).filter(|rtt| *rtt != RTT_UNKNOWN)
     }
 
-    /// Counts a message into its queue (before it is pushed).
-    pub(super) fn queue(&self) {
+    /// Counts a push that is about to enter the session's queue.
+    pub(super) fn enqueue(&self) {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a message out of its queue.
+    /// Counts a push that has left the session's queue.
     pub(super) fn dequeue(&self) {
         self.queued.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Messages that wait for the session.
+    /// Returns the length of the session's queue.
     #[must_use]
     pub fn queued(&self) -> u32 {
         self.queued.load(Ordering::Relaxed)
     }
 
+    /// Counts frames that were sent to the client.
     pub(super) fn count_sent(&self, frames: u64) {
         self.sent.fetch_add(frames, Ordering::Relaxed);
     }
 
-    /// Frames sent so far.
+    /// Returns the number of frames that were sent to the client.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Marks it for closing; the first reason counts.
-    pub fn condemn(&self, close: Close) {
-        // Whoever comes second finds a reason already, which is as good.
-        let _ = self.closing.compare_exchange(0, close.code(), Ordering::Relaxed, Ordering::Relaxed);
+    /// Marks the session for closing. The first reason is kept.
+    pub fn request_close(&self, why: Close) {
+        let _ = self.closing.compare_exchange(0, why.code(), Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Why it is to be closed, if it is.
+    /// Returns why the session is marked for closing; `None` when it is not.
     #[must_use]
-    pub fn condemned(&self) -> Option<Close> {
+    pub fn requested_close(&self) -> Option<Close> {
         Close::from_code(self.closing.load(Ordering::Relaxed))
     }
 
-    /// What it listens to.
+    /// Returns the subscribed channels.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
         self.channels.lock().clone()
     }
 
-    /// Adds a channel; false if it has it already, or has `most` of them.
-    pub(super) fn add_channel(&self, channel: &Channel, most: usize) -> Result<bool, ()> {
+    /// Adds a channel. Returns false when it is subscribed already.
+    ///
+    /// # Errors
+    /// When `limit` channels are subscribed.
+    pub(super) fn add_channel(&self, channel: &Channel, limit: usize) -> Result<bool, TooManyChannels> {
         let mut channels = self.channels.lock();
         if channels.contains(channel) {
             return Ok(false);
         }
-        if channels.len() >= most {
-            return Err(());
+        if channels.len() >= limit {
+            return Err(TooManyChannels);
         }
         channels.push(channel.clone());
         Ok(true)
     }
 
-    /// Takes a channel away; whether it was there.
+    /// Removes a channel. Returns whether it was subscribed.
     pub(super) fn remove_channel(&self, channel: &Channel) -> bool {
         let mut channels = self.channels.lock();
         let before = channels.len();
@@ -140,17 +144,21 @@ impl SessionRecord {
         before != channels.len()
     }
 
-    /// Whether it listens to a channel.
+    /// Returns whether a channel is subscribed.
     #[must_use]
     pub fn has_channel(&self, channel: &Channel) -> bool {
         self.channels.lock().contains(channel)
     }
 }
 
-/// The most connections; 0 is no limit.
+/// A session has as many channels as it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooManyChannels;
+
+/// Limits of connections; 0 is no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionLimits {
-    /// Altogether.
+    /// In all.
     pub all: usize,
     /// Of one user.
     pub per_user: usize,
@@ -158,44 +166,64 @@ pub struct ConnectionLimits {
     pub per_address: usize,
 }
 
-/// Everyone who is connected over a WebSocket.
-#[derive(Debug, Default)]
-pub struct Registry {
-    sessions: DashMap<Uuid, Arc<SessionRecord>>,
+/// The list of all live connections of this process.
+#[derive(Debug)]
+pub struct Presence {
+    sessions: DashMap<Uuid, Arc<LiveSession>>,
     users: DashMap<UserName, u32>,
     addresses: DashMap<IpAddr, u32>,
     count: AtomicUsize,
-    by_role: [AtomicUsize; 4],
+    by_role: [AtomicUsize; ROLES.len()],
     user_agents: Mutex<HashSet<Arc<str>>>,
+    /// Orders the ids of connections of one millisecond, and keeps them ascending when the clock is set back.
+    ids: Mutex<ContextV7>,
     limits: ConnectionLimits,
     draining: AtomicBool,
-    /// Sessions that were closed because their queue was full.
+    /// Sessions closed because their queue was full.
     pub evicted: AtomicU64,
-    /// Frames sent to sessions that are gone.
-    frames_before: AtomicU64,
-    /// Sessions that were closed because they gave no sign of life.
+    /// Sessions closed because their client was silent.
     pub reaped: AtomicU64,
-    /// How long news took from the broker into the queues of all sessions of one thread that listen.
+    /// Frames sent to sessions that have ended.
+    frames_before: AtomicU64,
+    /// The time from the broker to the queues of all subscribed sessions of one thread.
     pub fanout: Histogram,
-    /// Messages of the broker that relays have not handed on, as of its last tick.
-    pub relays_waiting: AtomicUsize,
+    /// Messages of the broker that relays have not handled, as of its last tick.
+    pub relay_queue: AtomicUsize,
 }
 
-impl Registry {
-    /// Nobody yet.
+impl Presence {
+    /// Creates an empty list.
     #[must_use]
     pub fn new(limits: ConnectionLimits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            sessions: DashMap::new(),
+            users: DashMap::new(),
+            addresses: DashMap::new(),
+            count: AtomicUsize::new(0),
+            by_role: Default::default(),
+            user_agents: Mutex::default(),
+            ids: Mutex::new(ContextV7::new()),
+            limits,
+            draining: AtomicBool::new(false),
+            evicted: AtomicU64::new(0),
+            reaped: AtomicU64::new(0),
+            frames_before: AtomicU64::new(0),
+            fanout: Histogram::default(),
+            relay_queue: AtomicUsize::new(0),
+        }
     }
 
-    /// Takes a connection in, or says why not.
+    /// Admits a connection, subscribed to `alerts` and, for a signed-in caller, to `me`.
+    ///
+    /// # Errors
+    /// When a limit is reached, or the hub is stopping.
     pub fn admit(
         &self,
         caller: Option<Caller>,
         address: IpAddr,
         user_agent: &str,
         now: Timestamp,
-    ) -> Result<Arc<SessionRecord>, Close> {
+    ) -> Result<Arc<LiveSession>, Close> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(Close::Restarting);
         }
@@ -210,7 +238,7 @@ impl Registry {
             && !count_key(&self.users, caller.user.clone(), self.limits.per_user)
         {
             self.count.fetch_sub(1, Ordering::Relaxed);
-            self.leave_address(&address);
+            self.uncount_address(&address);
             return Err(Close::TooMany);
         }
         let mut channels = Vec::with_capacity(2);
@@ -218,8 +246,8 @@ impl Registry {
             channels.push(Channel::Me);
         }
         channels.push(Channel::Alerts);
-        let record = Arc::new(SessionRecord {
-            id: Uuid::now_v7(),
+        let session = Arc::new(LiveSession {
+            id: self.next_id(now),
             caller,
             address,
             user_agent: self.intern(user_agent),
@@ -231,29 +259,38 @@ impl Registry {
             closing: AtomicU16::new(0),
             channels: Mutex::new(channels),
         });
-        self.by_role[slot(&record)].fetch_add(1, Ordering::Relaxed);
-        self.sessions.insert(record.id, record.clone());
-        Ok(record)
+        self.by_role[role_index(&session)].fetch_add(1, Ordering::Relaxed);
+        self.sessions.insert(session.id, session.clone());
+        Ok(session)
     }
 
-    /// Forgets a connection; a second time it does nothing.
-    pub fn forget(&self, id: Uuid) {
-        let Some((_, record)) = self.sessions.remove(&id) else { return };
+    /// Removes a connection. Idempotent.
+    pub fn remove(&self, id: Uuid) {
+        let Some((_, session)) = self.sessions.remove(&id) else { return };
         self.count.fetch_sub(1, Ordering::Relaxed);
-        self.by_role[slot(&record)].fetch_sub(1, Ordering::Relaxed);
-        self.frames_before.fetch_add(record.sent(), Ordering::Relaxed);
-        self.leave_address(&record.address);
-        if let Some(caller) = &record.caller {
+        self.by_role[role_index(&session)].fetch_sub(1, Ordering::Relaxed);
+        self.frames_before.fetch_add(session.sent(), Ordering::Relaxed);
+        self.uncount_address(&session.address);
+        if let Some(caller) = &session.caller {
             uncount_key(&self.users, caller.user.clone());
         }
     }
 
-    fn leave_address(&self, address: &IpAddr) {
+    fn uncount_address(&self, address: &IpAddr) {
         if self.limits.per_address > 0 {
             uncount_key(&self.addresses, *address);
         }
     }
 
+    /// Returns a UUID of version 7 with the hub's time. Ids are ascending within this process.
+    fn next_id(&self, now: Timestamp) -> Uuid {
+        let context = self.ids.lock();
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+        Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanoseconds))
+    }
+
+    /// Returns the shared copy of a user agent, shortened.
     fn intern(&self, user_agent: &str) -> Arc<str> {
         let mut end = user_agent.len().min(USER_AGENT_LEN_MAX);
         while !user_agent.is_char_boundary(end) {
@@ -271,45 +308,45 @@ impl Registry {
         shared
     }
 
-    /// How many are connected.
+    /// Returns the number of connections.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody is.
+    /// Returns whether there is no connection.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether anybody is connected under this name.
+    /// Returns whether a user has a connection.
     #[must_use]
-    pub fn is_listening(&self, user: &UserName) -> bool {
+    pub fn is_connected(&self, user: &UserName) -> bool {
         self.users.contains_key(user)
     }
 
-    /// One connection.
+    /// Returns a connection by its id.
     #[must_use]
-    pub fn session(&self, id: Uuid) -> Option<Arc<SessionRecord>> {
-        self.sessions.get(&id).map(|record| record.value().clone())
+    pub fn session(&self, id: Uuid) -> Option<Arc<LiveSession>> {
+        self.sessions.get(&id).map(|session| session.value().clone())
     }
 
-    /// All connections, longest connected first.
+    /// Returns all connections, longest connected first.
     #[must_use]
-    pub fn sessions(&self) -> Vec<Arc<SessionRecord>> {
-        let mut all: Vec<_> = self.sessions.iter().map(|record| record.value().clone()).collect();
-        all.sort_unstable_by_key(|record| record.id);
+    pub fn sessions(&self) -> Vec<Arc<LiveSession>> {
+        let mut all: Vec<_> = self.sessions.iter().map(|session| session.value().clone()).collect();
+        all.sort_unstable_by_key(|session| session.id);
         all
     }
 
-    /// How many people (and visitors' connections) for whom `is_meant` holds are connected now.
-    pub fn count_people(&self, is_meant: impl Fn(Option<(&UserName, Role)>) -> bool) -> usize {
+    /// Counts the connected users, and the connections of visitors, that `matches` accepts.
+    pub fn count_people(&self, matches: impl Fn(Option<(&UserName, Role)>) -> bool) -> usize {
         let mut people = HashSet::new();
         let mut visitors = 0;
-        for record in &self.sessions {
-            match record.caller() {
-                caller if !is_meant(caller) => {}
+        for session in &self.sessions {
+            match session.identity() {
+                identity if !matches(identity) => {}
                 Some((user, _)) => {
                     people.insert(user.clone());
                 }
@@ -319,54 +356,56 @@ impl Registry {
         people.len() + visitors
     }
 
-    /// Connections by role; none is visitors.
+    /// Returns the number of connections of each role; `None` is visitors.
     #[must_use]
-    pub fn by_role(&self) -> [(Option<Role>, usize); 4] {
-        let mut counts = BY_ROLE.map(|role| (role, 0));
-        for (told, count) in counts.iter_mut().zip(&self.by_role) {
-            told.1 = count.load(Ordering::Relaxed);
+    pub fn by_role(&self) -> [(Option<Role>, usize); ROLES.len()] {
+        let mut counts = ROLES.map(|role| (role, 0));
+        for ((_, count), counter) in counts.iter_mut().zip(&self.by_role) {
+            *count = counter.load(Ordering::Relaxed);
         }
         counts
     }
 
-    /// Frames sent to everyone so far. Sessions count for themselves: a counter that all share would be fought for.
+    /// Returns the number of frames sent to all connections so far. Each session has its own counter, because threads
+    /// would contend for a shared one.
     #[must_use]
     pub fn frames_sent(&self) -> u64 {
-        let now: u64 = self.sessions.iter().map(|record| record.sent()).sum();
+        let now: u64 = self.sessions.iter().map(|session| session.sent()).sum();
         now + self.frames_before.load(Ordering::Relaxed)
     }
 
-    /// From now on nobody is taken in.
+    /// Stops admitting connections: the hub is stopping.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nobody is taken in any more.
+    /// Returns whether the hub is stopping.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 }
 
-/// Whose connections are counted together; none is visitors.
-const BY_ROLE: [Option<Role>; 4] = [None, Some(Role::Student), Some(Role::Staff), Some(Role::Admin)];
+/// The roles by which connections are counted; `None` is visitors.
+const ROLES: [Option<Role>; 4] = [None, Some(Role::Student), Some(Role::Staff), Some(Role::Admin)];
 
-/// The place of a session's role in [`BY_ROLE`].
-fn slot(record: &SessionRecord) -> usize {
-    let role = record.caller().map(|caller| caller.1);
-    BY_ROLE.iter().position(|of| *of == role).unwrap_or(0)
+/// Returns the index of a session's role in [`ROLES`].
+fn role_index(session: &LiveSession) -> usize {
+    let role = session.identity().map(|(_, role)| role);
+    ROLES.iter().position(|of| *of == role).unwrap_or(0)
 }
 
-fn count_up(count: &AtomicUsize, most: usize) -> bool {
-    let room = |n| (most == 0 || n < most).then_some(n + 1);
-    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+/// Increments a counter, unless it has reached `limit`; 0 is no limit.
+fn count_up(count: &AtomicUsize, limit: usize) -> bool {
+    let next = |n| (limit == 0 || n < limit).then_some(n + 1);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
 }
 
-fn count_key<K: Eq + std::hash::Hash>(counts: &DashMap<K, u32>, key: K, most: usize) -> bool {
-    let mut slot = counts.entry(key).or_insert(0);
-    if most > 0 && *slot as usize >= most {
+fn count_key<K: Eq + std::hash::Hash>(counts: &DashMap<K, u32>, key: K, limit: usize) -> bool {
+    let mut count = counts.entry(key).or_insert(0);
+    if limit > 0 && *count as usize >= limit {
         return false;
     }
-    *slot += 1;
+    *count += 1;
     true
 }
 
@@ -406,43 +445,51 @@ mod tests {
     }
 
     #[test]
-    fn limits_count_users_addresses_and_everyone_and_give_places_back() {
-        let registry = Registry::new(ConnectionLimits { all: 4, per_user: 2, per_address: 3 });
+    fn limits_apply_per_user_per_address_and_in_all() {
+        let presence = Presence::new(ConnectionLimits { all: 4, per_user: 2, per_address: 3 });
         let now = Timestamp::UNIX_EPOCH;
-        let first = registry.admit(caller("ann"), address(1), "a", now).unwrap();
-        registry.admit(caller("ann"), address(1), "a", now).unwrap();
-        assert_eq!(registry.admit(caller("ann"), address(2), "a", now).unwrap_err(), Close::TooMany, "per user");
-        registry.admit(None, address(1), "a", now).unwrap();
-        assert_eq!(registry.admit(None, address(1), "a", now).unwrap_err(), Close::TooMany, "per address");
-        registry.admit(None, address(2), "a", now).unwrap();
-        assert_eq!(registry.admit(None, address(3), "a", now).unwrap_err(), Close::TooMany, "altogether");
-        registry.forget(first.id);
-        registry.forget(first.id);
-        assert_eq!(registry.len(), 3);
-        registry.admit(caller("ann"), address(1), "a", now).unwrap();
+        let first = presence.admit(caller("ann"), address(1), "a", now).unwrap();
+        presence.admit(caller("ann"), address(1), "a", now).unwrap();
+        assert_eq!(presence.admit(caller("ann"), address(2), "a", now).unwrap_err(), Close::TooMany, "per user");
+        presence.admit(None, address(1), "a", now).unwrap();
+        assert_eq!(presence.admit(None, address(1), "a", now).unwrap_err(), Close::TooMany, "per address");
+        presence.admit(None, address(2), "a", now).unwrap();
+        assert_eq!(presence.admit(None, address(3), "a", now).unwrap_err(), Close::TooMany, "in all");
+        presence.remove(first.id);
+        presence.remove(first.id);
+        assert_eq!(presence.len(), 3);
+        presence.admit(caller("ann"), address(1), "a", now).unwrap();
     }
 
     #[test]
-    fn a_user_is_listening_until_the_last_connection_is_gone() {
-        let registry = Registry::new(ConnectionLimits::default());
+    fn a_user_is_connected_until_the_last_connection_ends() {
+        let presence = Presence::new(ConnectionLimits::default());
         let ann = UserName::parse("ann").unwrap();
-        let one = registry.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
-        let two = registry.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
+        let one = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
+        let two = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
         assert!(Arc::ptr_eq(&one.user_agent, &two.user_agent));
-        assert_eq!(registry.by_role()[1], (Some(Role::Student), 2));
-        assert_eq!(registry.count_people(|_| true), 1, "one person with two connections");
-        registry.forget(one.id);
-        assert!(registry.is_listening(&ann));
-        registry.forget(two.id);
-        assert!(!registry.is_listening(&ann));
-        assert!(registry.is_empty());
-        assert_eq!(registry.by_role().map(|(_, count)| count), [0; 4]);
+        assert_eq!(presence.by_role()[1], (Some(Role::Student), 2));
+        assert_eq!(presence.count_people(|_| true), 1, "one person with two connections");
+        presence.remove(one.id);
+        assert!(presence.is_connected(&ann));
+        presence.remove(two.id);
+        assert!(!presence.is_connected(&ann));
+        assert!(presence.is_empty());
+        assert_eq!(presence.by_role().map(|(_, count)| count), [0; 4]);
     }
 
     #[test]
-    fn nobody_is_taken_in_while_the_hub_drains() {
-        let registry = Registry::new(ConnectionLimits::default());
-        registry.drain();
-        assert_eq!(registry.admit(None, address(1), "a", Timestamp::UNIX_EPOCH).unwrap_err(), Close::Restarting);
+    fn no_connection_is_admitted_while_the_hub_drains() {
+        let presence = Presence::new(ConnectionLimits::default());
+        presence.drain();
+        assert_eq!(presence.admit(None, address(1), "a", Timestamp::UNIX_EPOCH).unwrap_err(), Close::Restarting);
+    }
+
+    #[test]
+    fn ids_ascend_even_when_the_clock_is_set_back() {
+        let presence = Presence::new(ConnectionLimits::default());
+        let times = [5_000, 5_000, 5_001, 4_000, 4_000, 6_000].map(|ms| Timestamp::from_millisecond(ms).unwrap());
+        let ids = times.map(|now| presence.admit(None, address(1), "a", now).unwrap().id);
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
     }
 }

@@ -1,6 +1,7 @@
-//! Hands frames to the sessions of one worker thread. It runs on their thread, so that a frame crosses threads once,
-//! not once for each connection; it delivers what the broker sends in order, and waits for nobody: a session whose
-//! bounded queue is full is told to close, and forgotten.
+//! Hands frames to the sessions of one worker thread, in the order in which the broker sends them.
+//!
+//! A relay runs on the thread of its sessions, so that a frame crosses threads once and not once for each connection. It
+//! waits for no session: one whose bounded queue is full is marked for closing and removed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,48 +11,50 @@ use std::time::{Duration, Instant};
 use actix::dev::SendError;
 use actix::prelude::*;
 use bytestring::ByteString;
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::channel::Channel;
-use crate::domain::ids::UserName;
+use crate::domain::ids::{TaskId, UserName};
+use crate::identity::Caller;
 use crate::live::close::Close;
-use crate::live::frames;
-
-use crate::live::broker::{Broker, RelayUp};
-use crate::live::context::{AlertFrame, Fan, Live, Push, Subscribed};
-use crate::live::presence::SessionRecord;
+use crate::live::context::Live;
+use crate::live::frames::{self, ErrorCode, ServerFrame};
+use crate::live::messages::{AlertFrame, FanOut, Join, Leave, Push, RegisterRelay, Subscribe, Subscribed, Unsubscribe};
+use crate::live::presence::LiveSession;
 use crate::live::seat_watch::SeatWatch;
-use crate::live::ws::Session;
 
-/// Messages of the broker that may wait. Fewer than a session's queue has room for ([`crate::live::ws::QUEUE_LEN`]), so
-/// that a relay that catches up does not overrun sessions that are only waiting for their turn on this thread.
-pub(super) const QUEUE_LEN: usize = 16;
-/// Between two looks at who is due for a ping, who is silent, and whose token has ended.
+/// Messages of the broker in a relay's mailbox. Fewer than a session's queue holds, so that a relay that catches up does
+/// not overrun sessions that only wait for their turn on this thread.
+const QUEUE_LEN: usize = 16;
+/// The interval at which pings are sent, and silent, expired and departed sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
-/// The most channels of one session: a page that watches more sections watches its term.
+/// The most channels of one session: a page that watches more sections watches the term.
 pub const CHANNELS_MAX: usize = 256;
 
 /// A session of this thread.
-struct Local {
-    session: Addr<Session>,
-    record: Arc<SessionRecord>,
+struct Member {
+    queue: Recipient<Push>,
+    session: Arc<LiveSession>,
+    /// Whether it is subscribed to `alerts`.
     alerts: bool,
+    /// Whether it is subscribed to `me`.
     me: bool,
-    beat_ms: i64,
+    /// When it was pinged last.
+    pinged_ms: i64,
 }
 
-impl Local {
-    /// Pushes without waiting; false when the session has to go.
-    fn push(&self, message: Push, live: &Live) -> bool {
-        self.record.queue();
-        match self.session.try_send(message) {
+impl Member {
+    /// Puts a push into the session's queue. Returns false when the session has to be removed, because its queue is full
+    /// or it has gone.
+    fn push(&self, push: Push, live: &Live) -> bool {
+        self.session.enqueue();
+        match self.queue.try_send(push) {
             Ok(()) => true,
             Err(error) => {
-                self.record.dequeue();
+                self.session.dequeue();
                 if matches!(error, SendError::Full(_)) {
-                    live.registry.evicted.fetch_add(1, Ordering::Relaxed);
-                    self.record.condemn(Close::TooSlow);
+                    live.presence.evicted.fetch_add(1, Ordering::Relaxed);
+                    self.session.request_close(Close::TooSlow);
                 }
                 false
             }
@@ -59,229 +62,220 @@ impl Local {
     }
 }
 
-/// The actor.
+/// The relay of one worker thread.
 pub struct Relay {
     live: Arc<Live>,
-    broker: Addr<Broker>,
-    /// In the order in which they came (ids begin with the time), which is that of their memory: going through
-    /// thousands of them in any other order costs a fifth more.
-    sessions: BTreeMap<Uuid, Local>,
+    broker: Recipient<RegisterRelay>,
+    /// In the order in which they connected, because ids start with the time. That is also the order of their memory:
+    /// iterating over thousands in another order takes a fifth longer.
+    members: BTreeMap<Uuid, Member>,
     users: HashMap<UserName, Vec<Uuid>>,
     seats: SeatWatch,
-    imports: HashMap<String, Vec<Uuid>>,
+    imports: HashMap<TaskId, Vec<Uuid>>,
     admins: Vec<Uuid>,
-    /// What the broker has sent and this has not handed on.
-    waiting: Arc<AtomicUsize>,
-    alerts_at: u64,
+    /// Messages of the broker that are not handled yet.
+    pub(super) in_flight: Arc<AtomicUsize>,
+    /// The position of the last entry of the sequence of alerts that was delivered.
+    alerts_to: u64,
 }
 
 impl Relay {
-    /// A relay without sessions; start it on the thread whose sessions it is to serve.
+    /// Creates a relay without sessions. Start it on the thread whose sessions it serves.
     #[must_use]
-    pub fn new(live: Arc<Live>, broker: Addr<Broker>) -> Self {
+    pub fn new(live: Arc<Live>, broker: impl Into<Recipient<RegisterRelay>>) -> Self {
         Self {
             seats: SeatWatch::new(live.model.clone()),
             live,
-            broker,
-            sessions: BTreeMap::new(),
+            broker: broker.into(),
+            members: BTreeMap::new(),
             users: HashMap::new(),
             imports: HashMap::new(),
             admins: Vec::new(),
-            waiting: Arc::default(),
-            alerts_at: 0,
+            in_flight: Arc::default(),
+            alerts_to: 0,
         }
     }
 
-    /// Pushes to one session; false when it has to go.
-    fn push(&self, id: &Uuid, message: Push) -> bool {
-        self.sessions.get(id).is_none_or(|local| local.push(message, &self.live))
-    }
-
-    fn push_to_all(&mut self, ids: impl IntoIterator<Item = (Uuid, Push)>) {
-        let mut gone = Vec::new();
-        for (id, message) in ids {
-            if !self.push(&id, message) {
-                gone.push(id);
+    /// Pushes to sessions, and removes those that cannot take it.
+    fn push_all(&mut self, pushes: impl IntoIterator<Item = (Uuid, Push)>) {
+        let mut failed = Vec::new();
+        for (id, push) in pushes {
+            if self.members.get(&id).is_some_and(|member| !member.push(push, &self.live)) {
+                failed.push(id);
             }
         }
-        for id in gone {
-            self.forget(id);
+        self.remove_all(failed);
+    }
+
+    /// Pushes a frame to sessions.
+    fn push_frame(&mut self, ids: &[Uuid], frame: &ByteString) {
+        self.push_all(ids.iter().map(|id| (*id, Push::Frame(frame.clone()))));
+    }
+
+    fn remove_all(&mut self, ids: Vec<Uuid>) {
+        for id in ids {
+            self.remove(id);
         }
     }
 
-    /// Takes a session off all lists. A condemned one hangs up by itself as soon as its socket takes anything.
-    fn forget(&mut self, id: Uuid) {
-        let Some(local) = self.sessions.remove(&id) else { return };
-        self.live.registry.forget(id);
-        if let Some((user, _)) = local.record.caller()
-            && let Some(ids) = self.users.get_mut(user)
-        {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.users.remove(user);
-            }
+    /// Removes a session. One that is marked for closing closes as soon as its socket accepts data.
+    fn remove(&mut self, id: Uuid) {
+        let Some(member) = self.members.remove(&id) else { return };
+        self.live.presence.remove(id);
+        if let Some((user, _)) = member.session.identity() {
+            remove_from(&mut self.users, user, id);
         }
-        for channel in local.record.channels() {
-            self.leave(id, &channel);
+        for channel in member.session.channels() {
+            self.unsubscribe(id, &channel);
         }
     }
 
-    /// Takes a session off the list of a channel.
-    fn leave(&mut self, id: Uuid, channel: &Channel) {
+    fn unsubscribe(&mut self, id: Uuid, channel: &Channel) {
         match channel {
-            Channel::Seats(term) => self.seats.leave_term(term, id),
-            Channel::Section(section) => self.seats.leave_section(section, id),
-            Channel::Import(task) => {
-                if let Some(ids) = self.imports.get_mut(task) {
-                    ids.retain(|other| *other != id);
-                    if ids.is_empty() {
-                        self.imports.remove(task);
-                    }
-                }
-            }
+            Channel::Seats(term) => self.seats.remove_from_term(term, id),
+            Channel::Section(section) => self.seats.remove_from_section(section, id),
+            Channel::Import(task) => remove_from(&mut self.imports, task, id),
             Channel::Admin => self.admins.retain(|other| *other != id),
-            Channel::Me | Channel::Alerts => {
-                if let Some(local) = self.sessions.get_mut(&id) {
-                    match channel {
-                        Channel::Me => local.me = false,
-                        _ => local.alerts = false,
-                    }
-                }
+            Channel::Me => self.set_flags(id, |member| member.me = false),
+            Channel::Alerts => self.set_flags(id, |member| member.alerts = false),
+        }
+    }
+
+    fn set_flags(&mut self, id: Uuid, set: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.get_mut(&id) {
+            set(member);
+        }
+    }
+
+    /// Closes sessions, and removes them at once.
+    fn close_all(&mut self, ids: Vec<Uuid>, why: Close) {
+        for id in ids {
+            if let Some(member) = self.members.get(&id) {
+                member.session.request_close(why);
+                // A full queue is no obstacle: the mark closes the session, too.
+                member.push(Push::Close(why), &self.live);
+                self.remove(id);
             }
         }
     }
 
-    /// Closes a session for a reason, and forgets it at once.
-    fn close(&mut self, id: Uuid, close: Close) {
-        if let Some(local) = self.sessions.get(&id) {
-            local.record.condemn(close);
-            self.push(&id, Push::Close(close));
-            self.forget(id);
-        }
-    }
-
+    /// Delivers entries of the sequence of alerts.
     fn deliver(&mut self, batch: &Arc<[AlertFrame]>) {
         let Some(last) = batch.last() else { return };
-        if last.seq <= self.alerts_at {
+        if last.seq <= self.alerts_to {
             return;
         }
-        self.alerts_at = last.seq;
-        let gets = |local: &Local| local.alerts && batch.iter().any(|f| f.reach.includes(local.record.caller()));
+        self.alerts_to = last.seq;
+        let is_reached =
+            |member: &Member| member.alerts && batch.iter().any(|f| f.reach.includes(member.session.identity()));
         if batch.iter().any(|frame| frame.reach.is_broad()) {
-            let mut gone = Vec::new();
-            for (id, local) in self.sessions.iter().filter(|(_, local)| gets(local)) {
-                if !local.push(Push::Alerts(batch.clone()), &self.live) {
-                    gone.push(*id);
+            let mut failed = Vec::new();
+            for (id, member) in self.members.iter().filter(|(_, member)| is_reached(member)) {
+                if !member.push(Push::Alerts(batch.clone()), &self.live) {
+                    failed.push(*id);
                 }
             }
-            return gone.into_iter().for_each(|id| self.forget(id));
+            return self.remove_all(failed);
         }
         let named = batch.iter().flat_map(|frame| frame.reach.users.iter());
         let mut ids: Vec<Uuid> = named.filter_map(|user| self.users.get(user)).flatten().copied().collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| self.sessions.get(id).is_some_and(gets));
-        self.push_to_all(ids.into_iter().map(|id| (id, Push::Alerts(batch.clone()))));
+        ids.retain(|id| self.members.get(id).is_some_and(is_reached));
+        self.push_all(ids.into_iter().map(|id| (id, Push::Alerts(batch.clone()))));
     }
 
-    fn personal(&mut self, frames: &[(UserName, ByteString)]) {
+    /// Delivers frames to the channel `me` of users.
+    fn deliver_personal(&mut self, frames: &[(UserName, ByteString)]) {
         let mut pushes = Vec::new();
         for (user, frame) in frames {
-            let ids = self.users.get(user).into_iter().flatten();
-            let listening = ids.filter(|id| self.sessions.get(*id).is_some_and(|local| local.me));
-            pushes.extend(listening.map(|id| (*id, Push::Text(frame.clone()))));
+            let ids = self.sessions_of(user, |member| member.me);
+            pushes.extend(ids.into_iter().map(|id| (id, Push::Frame(frame.clone()))));
         }
-        self.push_to_all(pushes);
+        self.push_all(pushes);
     }
 
-    fn signed_out(&mut self, user: &UserName, token: Option<Uuid>) {
-        let of_token = |id: &Uuid| {
-            let caller = self.sessions.get(id).and_then(|local| local.record.caller.as_ref());
-            token.is_none() || caller.map(|c| c.token_id) == token
-        };
-        let ids: Vec<Uuid> = self.users.get(user).into_iter().flatten().copied().filter(of_token).collect();
-        for id in ids {
-            self.close(id, Close::SignedOut);
-        }
+    /// Returns those sessions of a user that `matches` accepts.
+    fn sessions_of(&self, user: &UserName, matches: impl Fn(&Member) -> bool) -> Vec<Uuid> {
+        let ids = self.users.get(user).into_iter().flatten().copied();
+        ids.filter(|id| self.members.get(id).is_some_and(&matches)).collect()
     }
 
-    fn tokens_ended(&mut self, user: &UserName) {
-        let dead = |id: &Uuid| {
-            let caller = self.sessions.get(id).and_then(|local| local.record.caller.as_ref());
-            caller.is_some_and(|caller| !(self.live.is_alive)(caller))
-        };
-        let ids: Vec<Uuid> = self.users.get(user).into_iter().flatten().copied().filter(dead).collect();
-        for id in ids {
-            self.close(id, Close::Unauthenticated);
+    /// Returns those sessions of a user whose caller `matches` accepts.
+    fn sessions_with(&self, user: &UserName, matches: impl Fn(&Caller) -> bool) -> Vec<Uuid> {
+        self.sessions_of(user, |member| member.session.caller.as_ref().is_some_and(&matches))
+    }
+
+    /// Records how long a message took from the broker to the queues of all sessions; without sessions there is nothing
+    /// to measure. It is a duration within this process, hence the monotonic clock.
+    fn measure(&self, sent_at: Instant) {
+        if !self.members.is_empty() {
+            self.live.presence.fanout.record(sent_at.elapsed());
         }
     }
 
-    /// Measures what was told at this time and has been handed on; where nobody is, there is nothing to measure.
-    fn measure(&self, told_at: Instant) {
-        if !self.sessions.is_empty() {
-            self.live.registry.fanout.record(told_at.elapsed());
-        }
-    }
-
-    /// Pings who is due, and closes who is silent or whose token has ended.
-    fn sweep(&mut self) {
+    /// Pings sessions that are due, and removes those that are silent, whose token has expired, or that have left.
+    pub(super) fn sweep(&mut self) {
         let now = self.live.clock.now();
         let heartbeat_ms = i64::try_from(self.live.options.heartbeat.as_millis()).unwrap_or(i64::MAX / 4);
-        let (mut close, mut beat) = (Vec::new(), Vec::new());
-        for (id, local) in &mut self.sessions {
-            if local.record.caller.as_ref().is_some_and(|caller| caller.expires_at <= now) {
-                close.push((*id, Close::Unauthenticated));
-            } else if local.record.silent_ms(now) > 2 * heartbeat_ms {
-                self.live.registry.reaped.fetch_add(1, Ordering::Relaxed);
-                close.push((*id, Close::TooSlow));
-            } else if now.as_millisecond() - local.beat_ms >= heartbeat_ms {
-                local.beat_ms = now.as_millisecond();
-                beat.push((*id, Push::Beat));
+        let (mut left, mut expired, mut silent, mut pings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (id, member) in &mut self.members {
+            if member.session.requested_close().is_some() {
+                // This relay removes a session when it marks it, so this one has ended by itself, and its `Leave` did
+                // not fit into the mailbox.
+                left.push(*id);
+            } else if member.session.caller.as_ref().is_some_and(|caller| caller.expires_at <= now) {
+                expired.push(*id);
+            } else if member.session.silent_ms(now) > 2 * heartbeat_ms {
+                self.live.presence.reaped.fetch_add(1, Ordering::Relaxed);
+                silent.push(*id);
+            } else if now.as_millisecond() - member.pinged_ms >= heartbeat_ms {
+                member.pinged_ms = now.as_millisecond();
+                pings.push((*id, Push::Ping));
             }
         }
-        self.push_to_all(beat);
-        for (id, why) in close {
-            self.close(id, why);
-        }
+        self.push_all(pings);
+        self.remove_all(left);
+        self.close_all(expired, Close::Unauthenticated);
+        self.close_all(silent, Close::TooSlow);
     }
 
-    /// One channel of a `subscribe`: its frames, or why not. True if it is new to the session.
-    fn subscribe_one(&mut self, id: Uuid, channel: &Channel, since: Option<u64>, out: &mut Vec<ByteString>) -> bool {
-        let Some(record) = self.sessions.get(&id).map(|local| local.record.clone()) else { return false };
-        if !self.seats.has(channel, record.caller()) {
-            out.push(frames::error("not_found", &format!("there is no channel {channel}")));
+    /// Subscribes a session to one channel, and appends the confirmation, the snapshot or an error to `out`. Returns
+    /// whether the channel is new to the session.
+    fn subscribe(&mut self, id: Uuid, channel: &Channel, since: Option<u64>, out: &mut Vec<ByteString>) -> bool {
+        let Some(session) = self.members.get(&id).map(|member| member.session.clone()) else { return false };
+        if !self.seats.has(channel, session.identity()) {
+            out.push(frames::error(ErrorCode::NotFound, &format!("there is no channel {channel}")));
             return false;
         }
-        let Ok(is_new) = record.add_channel(channel, CHANNELS_MAX) else {
-            out.push(frames::error("invalid", &format!("a connection may have {CHANNELS_MAX} channels")));
+        let Ok(is_new) = session.add_channel(channel, CHANNELS_MAX) else {
+            let detail = format!("a connection may have at most {CHANNELS_MAX} channels");
+            out.push(frames::error(ErrorCode::Invalid, &detail));
             return false;
         };
         match channel {
-            Channel::Seats(_) | Channel::Section(_) => self.seats.join(id, channel, since, out),
-            Channel::Import(task) => {
-                let ids = self.imports.entry(task.clone()).or_default();
-                if is_new {
-                    ids.push(id);
-                }
-                out.push(frames::subscribed(channel, self.alerts_at));
+            Channel::Seats(_) | Channel::Section(_) => {
+                self.seats.add(id, channel, since, out);
+                return is_new;
             }
-            Channel::Admin => {
-                if is_new {
-                    self.admins.push(id);
-                }
-                out.push(frames::subscribed(channel, self.alerts_at));
-            }
-            Channel::Me | Channel::Alerts => {
-                if let Some(local) = self.sessions.get_mut(&id) {
-                    match channel {
-                        Channel::Me => local.me = true,
-                        _ => local.alerts = true,
-                    }
-                }
-                out.push(frames::subscribed(channel, self.alerts_at));
-            }
+            Channel::Import(task) if is_new => self.imports.entry(task.clone()).or_default().push(id),
+            Channel::Admin if is_new => self.admins.push(id),
+            Channel::Import(_) | Channel::Admin => {}
+            Channel::Me => self.set_flags(id, |member| member.me = true),
+            Channel::Alerts => self.set_flags(id, |member| member.alerts = true),
         }
+        out.push(ServerFrame::Subscribed { channel, seq: self.alerts_to, seats: None }.encode());
         is_new
+    }
+}
+
+/// Removes `id` from the list under `key`, and the list when it is empty.
+fn remove_from<K: Eq + std::hash::Hash>(lists: &mut HashMap<K, Vec<Uuid>>, key: &K, id: Uuid) {
+    if let Some(ids) = lists.get_mut(key) {
+        ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            lists.remove(key);
+        }
     }
 }
 
@@ -291,134 +285,101 @@ impl Actor for Relay {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(QUEUE_LEN);
         ctx.run_interval(SWEEP, |relay, _| relay.sweep());
-        // No session joins before the place is known from which this relay is told everything.
-        let up = self.broker.send(RelayUp { relay: ctx.address(), waiting: self.waiting.clone() });
-        ctx.wait(up.into_actor(self).map(|at, relay, ctx| match at {
-            Ok(at) => relay.alerts_at = at,
+        // No session joins before the position is known after which this relay gets every alert.
+        let relay = ctx.address().recipient();
+        let registered = self.broker.send(RegisterRelay { relay, in_flight: self.in_flight.clone() });
+        ctx.wait(registered.into_actor(self).map(|position, relay, ctx| match position {
+            Ok(position) => relay.alerts_to = position,
             Err(_) => ctx.stop(),
         }));
     }
 }
 
-impl Handler<Fan> for Relay {
+impl Handler<FanOut> for Relay {
     type Result = ();
 
-    fn handle(&mut self, fan: Fan, _: &mut Context<Self>) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        match fan {
-            Fan::Alerts(batch, told_at) => {
+    fn handle(&mut self, message: FanOut, _: &mut Context<Self>) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        match message {
+            FanOut::Alerts(batch, sent_at) => {
                 self.deliver(&batch);
-                self.measure(told_at);
+                self.measure(sent_at);
             }
-            Fan::Seats(tick, told_at) => {
-                let pushes = self.seats.deliver(&tick);
-                self.push_to_all(pushes.into_iter().map(|(id, frame)| (id, Push::Text(frame))));
-                self.measure(told_at);
+            FanOut::Seats(tick, sent_at) => {
+                let frames = self.seats.frames(&tick);
+                self.push_all(frames.into_iter().map(|(id, frame)| (id, Push::Frame(frame))));
+                self.measure(sent_at);
             }
-            Fan::Metrics(frame) => {
+            FanOut::Personal(frames) => self.deliver_personal(&frames),
+            FanOut::Import { task, frame } => {
+                let ids = self.imports.get(&task).cloned().unwrap_or_default();
+                self.push_frame(&ids, &frame);
+            }
+            FanOut::Metrics(frame) => {
                 let ids = self.admins.clone();
-                self.push_to_all(ids.into_iter().map(|id| (id, Push::Text(frame.clone()))));
+                self.push_frame(&ids, &frame);
             }
-            Fan::Personal(frames) => self.personal(&frames),
-            Fan::Import { task, frame } => {
-                let ids = self.imports.get(&*task).cloned().unwrap_or_default();
-                self.push_to_all(ids.into_iter().map(|id| (id, Push::Text(frame.clone()))));
+            FanOut::SignedOut { user, token } => {
+                let ids = self.sessions_with(&user, |caller| token.is_none_or(|token| caller.token_id == token));
+                self.close_all(ids, Close::SignedOut);
             }
-            Fan::SignedOut { user, token } => self.signed_out(&user, token),
-            Fan::TokensEnded { user } => self.tokens_ended(&user),
-            Fan::Close { id, close } => self.close(id, close),
-            Fan::Drain => {
-                let ids: Vec<Uuid> = self.sessions.keys().copied().collect();
-                for id in ids {
-                    self.close(id, Close::Restarting);
-                }
+            FanOut::TokensEnded { user } => {
+                let ids = self.sessions_with(&user, |caller| !(self.live.is_alive)(caller));
+                self.close_all(ids, Close::Unauthenticated);
             }
+            FanOut::Disconnect { session } => self.close_all(vec![session], Close::SignedOut),
+            FanOut::Drain => self.close_all(self.members.keys().copied().collect(), Close::Restarting),
         }
     }
-}
-
-/// A session is there, with its own `me` and `alerts`; answered with the place after which it gets every alert.
-#[derive(Message)]
-#[rtype(result = "u64")]
-pub(super) struct Join {
-    pub(super) session: Addr<Session>,
-    pub(super) record: Arc<SessionRecord>,
 }
 
 impl Handler<Join> for Relay {
     type Result = u64;
 
     fn handle(&mut self, join: Join, _: &mut Context<Self>) -> u64 {
-        let Join { session, record } = join;
-        let id = record.id;
-        if let Some((user, _)) = record.caller() {
+        let Join { queue, session } = join;
+        let id = session.id;
+        if let Some((user, _)) = session.identity() {
             self.users.entry(user.clone()).or_insert_with(|| Vec::with_capacity(1)).push(id);
         }
-        let (me, beat_ms) = (record.caller.is_some(), now_ms(self.live.clock.now()));
-        self.sessions.insert(id, Local { session, record, alerts: true, me, beat_ms });
-        self.alerts_at
+        let (me, pinged_ms) = (session.caller.is_some(), self.live.clock.now().as_millisecond());
+        self.members.insert(id, Member { queue, session, alerts: true, me, pinged_ms });
+        self.alerts_to
     }
 }
-
-fn now_ms(now: Timestamp) -> i64 {
-    now.as_millisecond()
-}
-
-/// A session has gone.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Leave(pub(super) Uuid);
 
 impl Handler<Leave> for Relay {
     type Result = ();
 
     fn handle(&mut self, leave: Leave, _: &mut Context<Self>) {
-        self.forget(leave.0);
+        self.remove(leave.0);
     }
-}
-
-/// A session's client subscribes. The answer comes as [`Push::Subscribed`], in its place among all other pushes.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Subscribe {
-    pub(super) id: Uuid,
-    pub(super) channels: Vec<Channel>,
-    pub(super) since: Option<u64>,
-    pub(super) seats_since: Option<u64>,
 }
 
 impl Handler<Subscribe> for Relay {
     type Result = ();
 
-    fn handle(&mut self, ask: Subscribe, _: &mut Context<Self>) {
+    fn handle(&mut self, request: Subscribe, _: &mut Context<Self>) {
         let (mut frames, mut alerts_from) = (Vec::new(), None);
-        for channel in &ask.channels {
-            let is_new = self.subscribe_one(ask.id, channel, ask.seats_since, &mut frames);
+        for channel in &request.channels {
+            let is_new = self.subscribe(request.session, channel, request.seats_since, &mut frames);
             if is_new && *channel == Channel::Alerts {
-                alerts_from = Some(self.alerts_at);
+                alerts_from = Some(self.alerts_to);
             }
         }
-        let answer = Push::Subscribed(Box::new(Subscribed { frames, alerts_from, since: ask.since }));
-        self.push_to_all([(ask.id, answer)]);
+        let answer = Subscribed { frames, alerts_from, since: request.since };
+        self.push_all([(request.session, Push::Subscribed(Box::new(answer)))]);
     }
-}
-
-/// A session's client does not listen to these any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Unsubscribe {
-    pub(super) id: Uuid,
-    pub(super) channels: Vec<Channel>,
 }
 
 impl Handler<Unsubscribe> for Relay {
     type Result = ();
 
-    fn handle(&mut self, ask: Unsubscribe, _: &mut Context<Self>) {
-        let Some(record) = self.sessions.get(&ask.id).map(|local| local.record.clone()) else { return };
-        for channel in &ask.channels {
-            if record.remove_channel(channel) {
-                self.leave(ask.id, channel);
+    fn handle(&mut self, request: Unsubscribe, _: &mut Context<Self>) {
+        let Some(session) = self.members.get(&request.session).map(|member| member.session.clone()) else { return };
+        for channel in &request.channels {
+            if session.remove_channel(channel) {
+                self.unsubscribe(request.session, channel);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Reads, once a second, what admins' charts show, and tells whoever listens to `admin`.
+//! Reads the metrics for the administration page once a second, and publishes them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -6,22 +6,23 @@ use std::time::Instant;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::bus::metrics::{CircuitState, Connections, PloneState, Queues};
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::role::Role;
-use crate::live::frames;
 use crate::machine::resident_bytes;
 use crate::observe::metrics::Metrics;
-use crate::observe::series::{Charts, Connections, EVERY, PloneState, Present, Queues, Reading};
+use crate::observe::series::{Charts, EVERY, Present, Reading};
+use crate::plone::rest::Circuit;
 
 use crate::observe::Observed;
 
 impl Observed {
-    /// Starts reading, on the current runtime, for as long as that runs. The first reading is there at once.
+    /// Reads the metrics once now, then each second for as long as the current runtime runs.
     pub fn start_charts(&self, metrics: Arc<Metrics>, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Arc<Charts> {
         let charts = Arc::new(Charts::default());
         charts.add(clock.now(), Instant::now(), self.reading(&metrics));
-        let (told, observed) = (charts.clone(), self.clone());
+        let (published, observed) = (charts.clone(), self.clone());
         tokio::spawn(async move {
             let mut seconds = interval(EVERY);
             seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,8 +31,7 @@ impl Observed {
                 seconds.tick().await;
                 let now = Instant::now();
                 observed.pool.outcomes().turn(now);
-                let numbers = told.add(clock.now(), now, observed.reading(&metrics));
-                bus.publish(Event::Metrics(frames::metrics(&numbers).into_bytes()));
+                bus.publish(Event::Metrics(published.add(clock.now(), now, observed.reading(&metrics))));
             }
         });
         charts
@@ -43,7 +43,7 @@ impl Observed {
             request: metrics.request_took(),
             registration: outcomes.took(),
             commit: self.writer.commit_took.counts(),
-            fanout: self.registry.fanout.counts(),
+            fanout: self.presence.fanout.counts(),
             registrations: outcomes.given(),
             refusals: outcomes.refusals().values().sum(),
             present: self.present(),
@@ -52,7 +52,7 @@ impl Observed {
 
     fn present(&self) -> Present {
         let mut connections = Connections::default();
-        for (role, count) in self.registry.by_role() {
+        for (role, count) in self.presence.by_role() {
             *match role {
                 None => &mut connections.visitor,
                 Some(Role::Student) => &mut connections.student,
@@ -66,15 +66,23 @@ impl Observed {
             queues: Queues {
                 registrar: self.pool.accepted(),
                 journal: self.writer.queued.load(Relaxed),
-                relay: self.registry.relays_waiting.load(Relaxed),
+                relay: self.presence.relay_queue.load(Relaxed),
                 outbox: plone.map_or(0, |bridge| bridge.outbox_status().depth),
             },
             memory_bytes: resident_bytes(),
             plone: PloneState {
                 ok: plone.map(|bridge| bridge.is_healthy()),
-                circuit: plone.map(|bridge| bridge.pool().circuit.as_str()),
+                circuit: plone.map(|bridge| circuit_state(bridge.pool().circuit)),
             },
             demonstration: self.model.has_sandbox(),
         }
+    }
+}
+
+const fn circuit_state(circuit: Circuit) -> CircuitState {
+    match circuit {
+        Circuit::Closed => CircuitState::Closed,
+        Circuit::Open => CircuitState::Open,
+        Circuit::HalfOpen => CircuitState::HalfOpen,
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::role::Role;
 use crate::http::health::{PloneReadiness, Readiness};
 use crate::identity::Identity;
 use crate::imports::Imports;
-use crate::live::presence::Registry;
+use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
 use crate::plone::bridge::Bridge;
 use crate::plone::metrics::MEASURES;
@@ -31,8 +31,8 @@ pub struct Observed {
     pub pool: Arc<RegistrarPool>,
     /// What is published.
     pub model: Arc<ReadModel>,
-    /// Who is connected.
-    pub registry: Arc<Registry>,
+    /// The list of live connections.
+    pub presence: Arc<Presence>,
     /// The bus.
     pub bus: Arc<BusGauge>,
     /// The imports.
@@ -102,12 +102,13 @@ impl Observed {
         )?;
         let (pool, writer, bus, imports) =
             (self.pool.clone(), self.writer.clone(), self.bus.clone(), self.imports.clone());
-        let identity = self.identity.clone();
+        let (identity, presence) = (self.identity.clone(), self.presence.clone());
         let read = Box::new(move || {
             vec![
                 ("registrars", number(pool.accepted())),
                 ("store", number(writer.queued.load(Relaxed))),
                 ("bus", number(bus.queued.load(Relaxed))),
+                ("relays", number(presence.relay_queue.load(Relaxed))),
                 ("imports", number(imports.under_way())),
                 ("passwords", number(identity.hashes_waiting())),
             ]
@@ -141,17 +142,17 @@ impl Observed {
     }
 
     fn watch_connections(&self, metrics: &Metrics) -> prometheus::Result<()> {
-        let registry = self.registry.clone();
+        let presence = self.presence.clone();
         let read = Box::new(move || {
-            let by_role = registry.by_role().into_iter();
+            let by_role = presence.by_role().into_iter();
             by_role.map(|(role, count)| (role.map_or("visitor", Role::as_str), number(count))).collect()
         });
         metrics.watch_values("eduhub_sessions", "WebSockets that are connected, by role", "role", read)?;
-        let count = |name, help, read: fn(&Registry) -> u64| {
-            let registry = self.registry.clone();
-            metrics.watch_count(name, help, move || read(&registry))
+        let count = |name, help, read: fn(&Presence) -> u64| {
+            let presence = self.presence.clone();
+            metrics.watch_count(name, help, move || read(&presence))
         };
-        count("eduhub_frames_sent_total", "Frames sent over WebSockets", Registry::frames_sent)?;
+        count("eduhub_frames_sent_total", "Frames sent over WebSockets", Presence::frames_sent)?;
         count("eduhub_sessions_evicted_total", "WebSockets closed because they were too slow", |r| {
             r.evicted.load(Relaxed)
         })?;

@@ -2,12 +2,13 @@
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use jiff::Timestamp;
-use serde::Serialize;
 
+use crate::bus::metrics::{Connections, Latencies, MetricsReading, Percentiles, PloneState, Queues};
 use crate::histogram::Counts;
 
 /// Between two readings.
@@ -38,7 +39,7 @@ pub struct Reading {
 }
 
 /// What is so at one moment, told as it is.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Present {
     /// WebSockets.
     pub connections: Connections,
@@ -52,75 +53,10 @@ pub struct Present {
     pub demonstration: bool,
 }
 
-/// WebSockets by role.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Connections {
-    /// Nobody who has signed in.
-    pub visitor: usize,
-    /// Students.
-    pub student: usize,
-    /// Staff.
-    pub staff: usize,
-    /// Admins.
-    pub admin: usize,
-}
-
-/// What waits.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Queues {
-    /// Commands of terms, accepted and not yet answered.
-    pub registrar: usize,
-    /// Jobs of the store's writer.
-    pub journal: usize,
-    /// Messages that relays have not yet handed to their connections.
-    pub relay: usize,
-    /// Sections whose newest state is not in Plone yet.
-    pub outbox: u64,
-}
-
-/// How Plone is; both none in a hub without one.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct PloneState {
-    /// Whether it answers.
-    pub ok: Option<bool>,
-    /// The circuit's state.
-    pub circuit: Option<&'static str>,
-}
-
-/// Three percentiles, in milliseconds; none when there was nothing to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Percentiles {
-    p50: Option<f64>,
-    p95: Option<f64>,
-    p99: Option<f64>,
-}
-
-impl Percentiles {
-    fn of(counts: &Counts) -> Self {
-        let ms = |percent| counts.percentile(percent).map(|took| took.as_secs_f64() * 1_000.0);
-        Self { p50: ms(50), p95: ms(95), p99: ms(99) }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Latencies {
-    request: Percentiles,
-    registration: Percentiles,
-    commit: Percentiles,
-    fanout: Percentiles,
-}
-
-/// What an admin is told.
-#[derive(Debug, Serialize)]
-struct Told<'a> {
-    at: Timestamp,
-    window_s: usize,
-    requests_per_s: f64,
-    registrations_per_s: f64,
-    refusals_per_s: f64,
-    latency_ms: Latencies,
-    #[serde(flatten)]
-    present: &'a Present,
+/// Returns the percentiles of the latencies that were counted.
+fn percentiles(counts: &Counts) -> Percentiles {
+    let ms = |percent| counts.percentile(percent).map(|took| took.as_secs_f64() * 1_000.0);
+    Percentiles { p50: ms(50), p95: ms(95), p99: ms(99) }
 }
 
 /// The last readings, and what they say.
@@ -131,24 +67,24 @@ pub struct Charts {
 }
 
 impl Charts {
-    /// Takes a reading in, and tells what is to be shown now: a JSON object.
-    pub fn add(&self, at: Timestamp, taken: Instant, reading: Reading) -> ByteString {
+    /// Adds a reading that was taken at `at`, and returns what the charts show now.
+    pub fn add(&self, at: Timestamp, taken: Instant, reading: Reading) -> Arc<MetricsReading> {
         let mut recent = self.recent.lock();
         if recent.len() > WINDOW_S {
             recent.pop_front();
         }
+        let since = recent.front().map_or(taken, |(first_taken, _)| *first_taken);
+        let shown =
+            shown(at, taken.duration_since(since), recent.front().map_or(&reading, |(_, first)| first), &reading);
         recent.push_back((taken, reading));
-        let told = match (recent.front(), recent.back()) {
-            (Some((from, first)), Some((_, last))) => told(at, taken.duration_since(*from), first, last),
-            // One was just put there.
-            _ => ByteString::new(),
-        };
+        // These types have text keys and no failing parts, so writing them cannot fail.
+        let text: ByteString = serde_json::to_string(&shown).unwrap_or_default().into();
         let mut kept = self.told.lock();
         if kept.len() == KEPT_S {
             kept.pop_front();
         }
-        kept.push_back(told.clone());
-        told
+        kept.push_back(text);
+        Arc::new(shown)
     }
 
     /// What is to be shown now: a JSON object, not older than a second while the hub runs.
@@ -164,25 +100,28 @@ impl Charts {
     }
 }
 
-fn told(at: Timestamp, long: Duration, first: &Reading, last: &Reading) -> ByteString {
+fn shown(at: Timestamp, window: Duration, first: &Reading, last: &Reading) -> MetricsReading {
     let request = last.request.since(&first.request);
-    let rate = |count: u64| per_second(count, long);
-    let told = Told {
+    let rate = |count: u64| per_second(count, window);
+    let present = &last.present;
+    MetricsReading {
         at,
         window_s: WINDOW_S,
         requests_per_s: rate(request.total()),
         registrations_per_s: rate(last.registrations.saturating_sub(first.registrations)),
         refusals_per_s: rate(last.refusals.saturating_sub(first.refusals)),
         latency_ms: Latencies {
-            request: Percentiles::of(&request),
-            registration: Percentiles::of(&last.registration.since(&first.registration)),
-            commit: Percentiles::of(&last.commit.since(&first.commit)),
-            fanout: Percentiles::of(&last.fanout.since(&first.fanout)),
+            request: percentiles(&request),
+            registration: percentiles(&last.registration.since(&first.registration)),
+            commit: percentiles(&last.commit.since(&first.commit)),
+            fanout: percentiles(&last.fanout.since(&first.fanout)),
         },
-        present: &last.present,
-    };
-    // These types have text keys and no failing parts, so writing them cannot fail.
-    serde_json::to_string(&told).unwrap_or_default().into()
+        connections: present.connections,
+        queues: present.queues,
+        memory_bytes: present.memory_bytes,
+        plone: present.plone,
+        demonstration: present.demonstration,
+    }
 }
 
 /// A rate with two decimals: finer it is noise.
@@ -206,7 +145,9 @@ mod tests {
         let (charts, requests, start) = (Charts::default(), Histogram::default(), Instant::now());
         let add = |second: u64, registrations: u64| {
             let reading = Reading { request: requests.counts(), registrations, ..Reading::default() };
-            parsed(&charts.add(Timestamp::UNIX_EPOCH, start + Duration::from_secs(second), reading))
+            let shown = charts.add(Timestamp::UNIX_EPOCH, start + Duration::from_secs(second), reading);
+            assert_eq!(parsed(&charts.newest()), serde_json::to_value(&*shown).unwrap());
+            parsed(&charts.newest())
         };
         (0..700).for_each(|_| requests.record(Duration::from_secs(2)));
         let first = add(0, 0);

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::bus::{Bus, Event, MovedInLine, RegistrationNews};
+use crate::bus::{Bus, Event, PositionChange, RegistrationChange};
 use crate::clock::Clock;
 use crate::domain::command::Command;
-use crate::domain::ids::{SectionId, TermId};
+use crate::domain::ids::TermId;
 use crate::domain::outcome::Outcome;
 use crate::domain::published::{PublishedSection, TermUpdate};
 use crate::domain::section::{Credits, Place};
@@ -246,19 +246,18 @@ impl Registrar {
         }
     }
 
-    /// Publishes a commit to readers, then to listeners.
+    /// Publishes a commit: the snapshot to readers first, then events to connected students.
     fn publish(&self, update: &TermUpdate) {
         let Some(model) = &self.published else { return };
         let before = model.snapshot();
         model.publish(update);
         let bus = &self.deps.bus;
         let after = model.snapshot();
-        let news: Vec<RegistrationNews> = update
+        let registrations: Vec<RegistrationChange> = update
             .notices
             .iter()
             .filter(|notice| bus.is_listening(&notice.student))
-            .map(|notice| RegistrationNews {
-                section: SectionId { term: self.term.clone(), crn: notice.crn.clone() },
+            .map(|notice| RegistrationChange {
                 position: after.row(&notice.crn).and_then(|row| {
                     let place = row.line.iter().find(|(_, who)| *who == notice.student)?;
                     Some(row.position(place.0))
@@ -266,10 +265,7 @@ impl Registrar {
                 notice: notice.clone(),
             })
             .collect();
-        if !news.is_empty() {
-            bus.publish(Event::Registrations(news.into()));
-        }
-        let moved: Vec<MovedInLine> = update
+        let positions: Vec<PositionChange> = update
             .sections
             .iter()
             .flat_map(|section| {
@@ -278,11 +274,12 @@ impl Registrar {
             })
             .filter(|moved| bus.is_listening(&moved.student))
             .collect();
-        if !moved.is_empty() {
-            bus.publish(Event::Moved(moved.into()));
+        if !(registrations.is_empty() && positions.is_empty()) {
+            let (term, seq) = (self.term.clone(), after.seq);
+            bus.publish(Event::RegistrationsChanged { term, seq, registrations, positions });
         }
         if update.alerts_stored {
-            bus.publish(Event::AlertsStored);
+            bus.publish(Event::AlertsStored { seq: None });
         }
     }
 }
@@ -292,7 +289,7 @@ fn moved_in_line(
     before: Option<(&Arc<[Place]>, u32)>,
     after: &PublishedSection,
     at: jiff::Timestamp,
-) -> Vec<MovedInLine> {
+) -> Vec<PositionChange> {
     let Some((old, old_outside)) = before else { return Vec::new() };
     let outside = after.state.outside_waitlisted;
     // Most commits leave a waitlist as it is. That is seen without building a map.
@@ -304,9 +301,9 @@ fn moved_in_line(
         old.iter().enumerate().map(|(index, (place, _))| (*place, position(old_outside, index))).collect();
     let now = after.waitlist.iter().enumerate().map(|(index, (place, who))| (place, who, position(outside, index)));
     now.filter(|(place, _, now)| was.get(place).is_some_and(|old| old != now))
-        .map(|(_, student, position)| MovedInLine {
+        .map(|(_, student, position)| PositionChange {
             student: student.clone(),
-            section: after.state.section.id.clone(),
+            crn: after.state.section.id.crn.clone(),
             position,
             at,
         })

@@ -285,6 +285,7 @@ pub struct SandboxRequest {
 
 /// A section that students of a sandbox compete for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SandboxSection)]
 pub struct HotSection {
     /// The section's id.
     pub id: String,

@@ -61,7 +61,8 @@ test("a run is picked up after a reload, by who looks at another part meanwhile,
   await quiet();
   const page = await desk("#demo");
   await page.getByLabel("Students, up to").fill("40");
-  await page.getByLabel("Seconds").fill("4");
+  // The run must outlast a reload and a second page, which take seconds each on a busy machine.
+  await page.getByLabel("Seconds").fill("12");
   await page.getByLabel("Against").selectOption("hub");
   await page.getByRole("button", { name: "Run it" }).click();
   await until(page, () => Number(document.querySelector(".lane.hub svg")?.dataset.end) > 0);

@@ -222,7 +222,7 @@ impl Office {
     }
 
     pub fn ask(&mut self, command: &Command) -> Outcome {
-        self.decide(command).answer
+        self.decide(command).outcome
     }
 
     /// Decides one student's command, a minute after the one before.

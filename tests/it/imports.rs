@@ -29,8 +29,8 @@ struct ImportEvents(Mutex<Vec<Value>>);
 
 impl Bus for ImportEvents {
     fn publish(&self, event: Event) {
-        if let Event::Import { frame, .. } = event {
-            self.0.lock().unwrap().push(serde_json::from_slice(&frame).unwrap());
+        if let Event::ImportProgress(progress) = event {
+            self.0.lock().unwrap().push(serde_json::to_value(&*progress).unwrap());
         }
     }
     fn is_listening(&self, _: &UserName) -> bool {
@@ -252,7 +252,7 @@ async fn progress_and_the_result_are_published_on_the_bus() {
     .await
     .expect("the last frame says how it ended");
     let frames = hub.bus.0.lock().unwrap().clone();
-    assert!(frames.iter().all(|f| f["type"] == "import" && f["task"] == task["task"]));
+    assert!(frames.iter().all(|f| f["task"] == task["task"]));
     assert_eq!(frames.last().unwrap()["created"], 2);
 }
 

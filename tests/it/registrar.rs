@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 enum Call {
     Load(oneshot::Sender<Result<TermRows, StoreError>>),
     /// A batch that was decided when it was handed over; without a record when it changes nothing.
-    Commit(Option<TermRecord>, oneshot::Sender<Result<(), StoreError>>),
+    Commit(Option<Box<TermRecord>>, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// A store whose calls the test answers.
@@ -56,7 +56,7 @@ impl TermStore for Scripted {
     }
     fn commit(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
         let (tell, reply) = oneshot::channel();
-        let _ = self.0.send(Call::Commit(decide(None), tell));
+        let _ = self.0.send(Call::Commit(decide(None).map(Box::new), tell));
         answered_by_test(reply)
     }
     fn changes_since(&self, _: &TermId, _: u64) -> StoreFuture<TermChanges> {
@@ -97,7 +97,7 @@ struct Stage {
 }
 
 /// A batch in flight, with the channel for its answer.
-type AtStore = (Option<TermRecord>, oneshot::Sender<Result<(), StoreError>>);
+type AtStore = (Option<Box<TermRecord>>, oneshot::Sender<Result<(), StoreError>>);
 
 impl Stage {
     /// Starts a pool whose term is not loaded yet.
@@ -165,7 +165,7 @@ impl Stage {
     /// Records a batch and answers it, as a store does.
     fn keep(&mut self, (record, tell): AtStore) {
         if let Some(record) = record {
-            self.write(record);
+            self.write(*record);
         }
         tell.send(Ok(())).unwrap();
     }
@@ -305,7 +305,7 @@ async fn after_a_failed_commit_the_term_is_reloaded_first() {
     let tell = stage.load_asked().await;
     stage.assert_store_is_idle();
     // The store did commit it: what it loads is the truth.
-    stage.write(record.unwrap());
+    stage.write(*record.unwrap());
     tell.send(Ok(stage.rows())).unwrap();
     stage.settle().await;
     let batch = stage.batch().await;
@@ -493,12 +493,14 @@ async fn events_name_everyone_who_was_promoted_or_moved_up() {
     let mut alerts = 0;
     for event in stage.events.0.lock().unwrap().drain(..) {
         match event {
-            Event::Registrations(news) => words.extend(news.iter().map(|n| {
-                let (who, standing) = (&n.notice.student, n.notice.standing.as_str());
-                format!("{who} {standing} {:?}", n.position)
-            })),
-            Event::Moved(moved) => words.extend(moved.iter().map(|m| format!("{} moved to {}", m.student, m.position))),
-            Event::AlertsStored => alerts += 1,
+            Event::RegistrationsChanged { registrations, positions, .. } => {
+                words.extend(registrations.iter().map(|change| {
+                    let (who, standing) = (&change.notice.student, change.notice.standing.as_str());
+                    format!("{who} {standing} {:?}", change.position)
+                }));
+                words.extend(positions.iter().map(|moved| format!("{} moved to {}", moved.student, moved.position)));
+            }
+            Event::AlertsStored { .. } => alerts += 1,
             other => panic!("{other:?}"),
         }
     }

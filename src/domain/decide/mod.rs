@@ -23,7 +23,7 @@ pub use catalogue::imported;
 #[derive(Debug)]
 pub struct Decision {
     /// The outcome, to be returned to the caller once the changes are durable.
-    pub answer: Outcome,
+    pub outcome: Outcome,
     /// The changes; empty when nothing has to be written.
     pub changes: Changes,
 }
@@ -31,7 +31,7 @@ pub struct Decision {
 /// Decides one command against a term as committed. The same view, command and time give the same decision.
 pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decision {
     let mut draft = Draft::new(view, now);
-    let answer = match command {
+    let outcome = match command {
         Command::Register { student, crn, waitlist } => {
             Outcome::Request(request::register(&mut draft, student, crn, *waitlist))
         }
@@ -39,7 +39,7 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
         Command::Batch(batch) if batch.swap => match request::swap(&mut draft, batch) {
             Ok(results) => Outcome::Batch(results),
             // All or nothing: the draft is discarded.
-            Err(results) => return Decision { answer: Outcome::Batch(results), changes: Changes::default() },
+            Err(results) => return Decision { outcome: Outcome::Batch(results), changes: Changes::default() },
         },
         Command::Batch(batch) => Outcome::Batch(request::batch(&mut draft, batch)),
         Command::PatchSection { crn, patch } => staff::patch_section(&mut draft, crn, patch),
@@ -52,5 +52,5 @@ pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decisio
         }
     };
     waitlist::settle_unsettled(&mut draft);
-    Decision { answer, changes: draft.into_changes() }
+    Decision { outcome, changes: draft.into_changes() }
 }

@@ -1,6 +1,6 @@
 //! The rules of registration: an ordered list of functions, each of which returns a refusal or nothing.
 //!
-//! A new rule is a file in this folder, an entry in [`RULES`], and a code in [`RefusalCode`]. Each rule names the goals
+//! A new rule is a file in this folder, an entry in the list below, and a code in [`RefusalCode`]. Each rule names the goals
 //! for which it holds; no other code decides that.
 
 mod already_in_course;

@@ -139,6 +139,11 @@ fn seat_row_items() -> Vec<Schema> {
     std::iter::once(id).chain(numbers).collect()
 }
 
+/// The schema of a member that is always true.
+pub(in crate::http) fn always_true() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
+}
+
 fn any_text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::fields::SectionField;
 
@@ -14,7 +15,7 @@ use crate::plone::pull::PullError;
 pub const PROBLEMS_MAX: usize = 100;
 
 /// Counts of one pull, or of all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct PullCounts {
     /// Sections that visitors of Plone see.
     pub sections: u64,
@@ -73,7 +74,7 @@ impl PullCounts {
 }
 
 /// An item that could not be read or applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PullProblem {
     /// Path in Plone, from the site's root.
     pub path: String,

@@ -214,6 +214,7 @@ fn read_token(text: SecretString) -> Option<(String, ProviderToken)> {
     Some((claims.subject, ProviderToken { expires_at: claims.expires_at?, secret: Arc::new(text) }))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 fn provider_error(error: PloneError) -> ProviderError {
     let text = error.to_string();
     match error {

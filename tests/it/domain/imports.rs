@@ -103,7 +103,7 @@ fn an_import_keeps_seats_sections_and_the_status_set_by_staff() {
     office.ask(&status("OFF", SectionStatus::Closed));
     let sections = vec![(section("X").seats(0).monday(9, 11), None), (section("OFF").seats(7), None)];
     let decision = office.import(false, sections);
-    assert_eq!(tally(&decision.answer), ImportTally { created: 0, updated: 2, unchanged: 0 });
+    assert_eq!(tally(&decision.outcome), ImportTally { created: 0, updated: 2, unchanged: 0 });
     assert_eq!(office.numbers("X"), [0, 2, 0, 0]);
     assert_eq!(office.numbers("KEPT"), [1, 0, 0, 1]);
     assert_eq!((office.state("OFF").section.status, office.numbers("OFF")[0]), (SectionStatus::Closed, 7));
@@ -114,7 +114,7 @@ fn an_import_takes_over_each_field_of_the_file() {
     for (field, change) in changes_of_each_field() {
         let mut office = Office::of([section("X")]);
         let decision = office.import(false, vec![(section("X").with(|s| change(s, 1)), None)]);
-        assert_eq!(tally(&decision.answer), ImportTally { updated: 1, ..ImportTally::default() }, "{field}");
+        assert_eq!(tally(&decision.outcome), ImportTally { updated: 1, ..ImportTally::default() }, "{field}");
         assert_eq!(*office.state("X").section, *section("X").with(|s| change(s, 1)).0.section, "{field}");
     }
 }
@@ -124,7 +124,7 @@ fn an_import_counts_created_updated_and_unchanged_sections() {
     let mut office = Office::of([section("SAME"), section("OTHER")]);
     let sections = vec![(section("SAME"), None), (section("OTHER").seats(3), None), (section("NEW"), None)];
     let decision = office.import(false, sections);
-    assert_eq!(tally(&decision.answer), ImportTally { created: 1, updated: 1, unchanged: 1 });
+    assert_eq!(tally(&decision.outcome), ImportTally { created: 1, updated: 1, unchanged: 1 });
     assert_eq!(decision.changes.generation, Some(1));
     let named: Vec<_> = decision.changes.sections.iter().map(|s| s.section.id.crn.as_str()).collect();
     assert_eq!(named, ["NEW", "OTHER"]);

@@ -87,7 +87,7 @@ fn a_swap_that_fails_in_part_changes_nothing() {
     let before = contents(&office.book);
     let decision = office.decide(&swap("ana", &["A", "FULL"], &["OLD"]));
     assert_eq!(
-        told_each(&decision.answer),
+        told_each(&decision.outcome),
         ["A: undone because of FULL", "FULL: section_full", "OLD: undone because of FULL"]
     );
     assert!(decision.changes.is_empty() && decision.changes.notices.is_empty());

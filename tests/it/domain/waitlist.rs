@@ -242,7 +242,7 @@ fn settling_promotes_once_and_then_changes_nothing() {
 fn an_unknown_section_or_an_empty_patch_changes_nothing() {
     let mut office = Office::of([section("X")]);
     let none = office.decide(&capacity("NONE", 3));
-    assert_eq!(none.answer, eduhub::domain::outcome::Outcome::NoSuchSection);
+    assert_eq!(none.outcome, eduhub::domain::outcome::Outcome::NoSuchSection);
     assert!(none.changes.is_empty());
     assert!(office.decide(&capacity("X", 1)).changes.is_empty());
     let outcome = office.wish(&register("ana", "X"));

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use actix_web::{App, HttpRequest, HttpServer, web};
-use eduhub::alerts::receipts::Acks;
+use eduhub::alerts::receipts::ReceiptWriter;
 use eduhub::bus::local::LocalBus;
-use eduhub::bus::{Bus, Event};
+use eduhub::bus::{Bus, Event, EventSource};
 use eduhub::clock::{Clock, SystemClock};
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
-use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
+use eduhub::domain::ids::{Crn, SectionId, TaskId, TermId, UserName};
+use eduhub::domain::import::TaskReport;
 use eduhub::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
@@ -23,7 +24,7 @@ use eduhub::identity::{Caller, Source};
 use eduhub::live::broker::{Broker, DrainAll};
 use eduhub::live::close::Close;
 use eduhub::live::context::{Live, LiveOptions};
-use eduhub::live::presence::{ConnectionLimits, Registry};
+use eduhub::live::presence::{ConnectionLimits, Presence};
 use eduhub::live::relay::Relay;
 use eduhub::live::ws::{self, Opening};
 use eduhub::registration::readmodel::{ReadModel, Row};
@@ -72,9 +73,9 @@ impl Hub {
         model.publish_loaded(term());
         let limits = ConnectionLimits { all: options.connections_max, ..Default::default() };
         let live = Arc::new(Live {
-            registry: Arc::new(Registry::new(limits)),
+            presence: Arc::new(Presence::new(limits)),
             alerts: Arc::new(store.clone()),
-            acks: Acks::new(Arc::new(store.clone())),
+            receipts: ReceiptWriter::new(Arc::new(store.clone())),
             model,
             clock: Arc::new(SystemClock),
             is_alive: Box::new(|_| true),
@@ -84,8 +85,9 @@ impl Hub {
                 ..LiveOptions::default()
             },
         });
-        let registry = live.registry.clone();
-        let (bus, events) = LocalBus::new(move |user| registry.is_listening(user));
+        let presence = live.presence.clone();
+        let bus = LocalBus::new(move |user| presence.is_connected(user));
+        let events = bus.subscribe();
         let (say, ready) = mpsc::channel();
         let shared = live.clone();
         thread::spawn(move || {
@@ -139,7 +141,7 @@ impl Hub {
         let (source, sender) = ("staff".to_owned(), "test".to_owned());
         let alert = Alert { id, seq: None, content, source, sender, created_at: now };
         let alert = self.runtime.block_on(self.store.post(alert, now.to_zoned_datetime(TimeZone::UTC))).unwrap();
-        self.bus.publish(Event::AlertsStored);
+        self.bus.publish(Event::AlertsStored { seq: alert.seq });
         alert.seq.unwrap()
     }
 
@@ -151,12 +153,15 @@ impl Hub {
 
     pub(crate) fn sign_out(&self, user: &str, token: Option<u128>) {
         let user = UserName::parse(user).unwrap();
-        self.bus.publish(Event::SignedOut { user, token: token.map(|t| Uuid::from_u128(t).to_string()) });
+        self.bus.publish(Event::SignedOut { user, token: token.map(Uuid::from_u128) });
     }
 
-    /// Publishes the progress of an import.
-    pub(crate) fn publish_import(&self, task: &str, frame: &Value) {
-        self.bus.publish(Event::Import { task: task.to_owned(), frame: frame.to_string().into_bytes().into() });
+    /// Publishes the progress of an import that has read `rows` rows.
+    pub(crate) fn publish_import(&self, task: &str, rows: u64) {
+        let task = TaskId::parse(task).unwrap();
+        let mut report = TaskReport::new(task, None, 1, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
+        report.rows = rows;
+        self.bus.publish(Event::ImportProgress(Arc::new(report)));
     }
 
     pub(crate) fn drain(&self) {

@@ -48,10 +48,10 @@ fn welcome_comes_first_and_live_carries_the_sequence() {
     assert_eq!((&welcome["type"], &welcome["user"]), (&json!("welcome"), &json!("ann")));
     assert!(welcome["session"].is_string() && welcome["heartbeat_s"].is_u64() && welcome["now"].is_string());
     // The sequence is the relay's position: alerts after it are delivered, alerts before it are not.
-    let place = live["seq"].as_u64().expect("a place");
+    let position = live["seq"].as_u64().expect("a position");
     let last = hub.post("after");
     ann.wait_for("the last", |f| f["seq"] == last && f["type"] == "alert");
-    assert_eq!(alerts(ann.seen()), (place + 1..=last).collect::<Vec<_>>());
+    assert_eq!(alerts(ann.seen()), (position + 1..=last).collect::<Vec<_>>());
     let mut visitor = hub.connect("");
     assert!(visitor.wait_for("welcome", |f| f["type"] == "welcome")["user"].is_null());
 }
@@ -223,7 +223,7 @@ fn invalid_subscriptions_are_errors_and_keep_the_connection() {
     visitor.wait_for("pong", |f| f["type"] == "pong");
     let mut staff = hub.connect("?user=eve&role=staff");
     staff.subscribe(&["import:1"]);
-    hub.publish_import("1", &json!({"type": "import", "task": "1", "rows": 7}));
+    hub.publish_import("1", 7);
     assert_eq!(staff.wait_for("progress", |f| f["type"] == "import")["rows"], 7);
 }
 
@@ -250,7 +250,7 @@ fn protocol_violations_are_closed_with_their_code() {
         client.stream().write_all(&bytes).unwrap();
         assert_eq!(client.wait_for_close().0, code, "{what}");
     }
-    hub.wait_until("all of them are forgotten", || hub.live.registry.is_empty());
+    hub.wait_until("all of them are forgotten", || hub.live.presence.is_empty());
 }
 
 #[test]
@@ -291,12 +291,12 @@ fn a_slow_reader_is_evicted_while_others_get_everything() {
         let seq = hub.post(&message);
         quick.wait_for("the alert", |f| f["seq"] == seq);
         sent += 1;
-        hub.live.registry.evicted.load(Ordering::Relaxed) == 1
+        hub.live.presence.evicted.load(Ordering::Relaxed) == 1
     });
     assert_eq!(alerts(quick.seen()), (1..=sent).collect::<Vec<_>>());
     let (code, _) = slow.wait_for_close();
     assert_eq!(code, 4008);
-    assert_eq!(hub.live.registry.len(), 1);
+    assert_eq!(hub.live.presence.len(), 1);
 }
 
 #[test]
@@ -308,12 +308,12 @@ fn an_evicted_client_resumes_with_every_alert_once() {
     let mut last = 0;
     hub.wait_until("it is evicted", || {
         last = hub.post(&message);
-        hub.live.registry.evicted.load(Ordering::Relaxed) == 1
+        hub.live.presence.evicted.load(Ordering::Relaxed) == 1
     });
     assert_eq!(slow.wait_for_close().0, 4008);
     let got = slow.seen();
-    let place = alerts(got).last().copied().unwrap_or(0);
-    let mut back = hub.connect(&format!("?since={place}"));
+    let position = alerts(got).last().copied().unwrap_or(0);
+    let mut back = hub.connect(&format!("?since={position}"));
     back.wait_for("live", |f| f["type"] == "live");
     let all: Vec<u64> = alerts(got).into_iter().chain(alerts(back.seen())).collect();
     assert_eq!(all, (1..=last).collect::<Vec<_>>());
@@ -353,7 +353,7 @@ fn a_connection_over_the_limit_is_closed_with_4009() {
     second.wait_for("live", |f| f["type"] == "live");
     assert_eq!(hub.connect("").wait_for_close().0, 4009);
     drop(first);
-    hub.wait_until("a place is free", || hub.live.registry.len() == 1);
+    hub.wait_until("a connection has ended", || hub.live.presence.len() == 1);
     hub.connect("").wait_for("live", |f| f["type"] == "live");
 }
 
@@ -365,13 +365,13 @@ fn a_silent_client_is_reaped() {
     silent.wait_for("live", |f| f["type"] == "live");
     let mut alive = hub.connect("");
     let deadline = Instant::now() + PATIENCE;
-    while hub.live.registry.len() > 1 {
+    while hub.live.presence.len() > 1 {
         assert!(Instant::now() < deadline);
         alive.send(&json!({"type": "ping"}));
         alive.wait_for("pong", |f| f["type"] == "pong");
     }
-    assert_eq!(hub.live.registry.reaped.load(Ordering::Relaxed), 1);
-    assert!(hub.live.registry.sessions()[0].rtt_ms().is_some(), "the other one answers pings");
+    assert_eq!(hub.live.presence.reaped.load(Ordering::Relaxed), 1);
+    assert!(hub.live.presence.sessions()[0].rtt_ms().is_some(), "the other one answers pings");
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn a_shutdown_closes_all_with_1012_and_a_retry_delay() {
         assert_eq!((code, (500..=20_000).contains(&retry_ms)), (1012, true));
     }
     assert_eq!(hub.connect("").wait_for_close().0, 1012, "no new connection is accepted");
-    assert!(hub.live.registry.is_empty());
+    assert!(hub.live.presence.is_empty());
 }
 
 #[test]

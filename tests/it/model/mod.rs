@@ -62,7 +62,7 @@ fn play(history: History) {
         let decision = office.decide(&command);
         let expected = naive.ask(&command, office.now);
         let at = format!("step {number}, {command:?}");
-        assert_eq!(words::answer_in_words(&decision.answer), expected.answer, "the answer to {at}");
+        assert_eq!(words::answer_in_words(&decision.outcome), expected.answer, "the answer to {at}");
         assert_eq!(heard(&decision.changes.notices), expected.heard, "the notices of {at}");
         assert_eq!(everything(&office.book), naive.everything(), "the contents after {at}");
         for section in office.book.sections().map(|state| &*state.section) {
@@ -77,7 +77,7 @@ fn play(history: History) {
 /// Checks on the term itself what the contract promises of every decision.
 fn hold_the_promises(before: &TermBook, after: &TermBook, decision: &Decision, command: &Command, now: Timestamp) {
     let again = decide(before, command, now);
-    assert_eq!((&again.answer, &again.changes), (&decision.answer, &decision.changes), "decided twice, differently");
+    assert_eq!((&again.outcome, &again.changes), (&decision.outcome, &decision.changes), "decided twice, differently");
     for state in after.sections() {
         let crn = &state.section.id.crn;
         assert_eq!((state.enrolled, state.waiting), counted(after, crn), "the numbers of {crn}");

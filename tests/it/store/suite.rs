@@ -137,7 +137,9 @@ pub(crate) fn an_unknown_term_loads_empty_and_closed<H: House>() {
 pub(crate) fn a_batch_decided_on_an_old_state_is_not_written<H: House>() {
     let desk = Desk::<H>::with([section("X").line(0)]);
     let [mut first, mut late] = [(); 2].map(|()| TermOwner::of(&desk.store, term_id(), Credits(0)));
-    (first.load().unwrap(), late.load().unwrap());
+    for owner in [&mut first, &mut late] {
+        owner.load().unwrap();
+    }
     first.run(vec![register("ana", "X")], minute(1)).unwrap();
     // Another hub has committed since this one loaded the term. A store that hubs share shows that to the decision;
     // every other store rejects the record.

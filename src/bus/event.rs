@@ -1,0 +1,188 @@
+//! The events that the parts of a hub publish, and their form between processes.
+//!
+//! An event carries typed ids and sequences, never an encoded frame: each broker encodes for its own clients. Seats are
+//! not among the events. A broker compares published snapshots instead, so no change of a seat can be lost.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::bus::metrics::MetricsReading;
+use crate::domain::ids::{Crn, TermId, UserName};
+use crate::domain::import::TaskReport;
+use crate::domain::notice::Notice;
+
+/// An event. Its JSON has the name of the variant as `event`, and the fields beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A commit changed registrations or waitlist positions.
+    RegistrationsChanged {
+        /// The term.
+        term: TermId,
+        /// The term's sequence after the commit.
+        seq: u64,
+        /// Registrations that changed, in the order of the decisions.
+        registrations: Vec<RegistrationChange>,
+        /// Students whose position on a waitlist changed.
+        positions: Vec<PositionChange>,
+    },
+    /// Entries were added to the stored sequence of alerts. It is a hint: brokers read the entries from the store.
+    AlertsStored {
+        /// The sequence of the last entry; none when the publisher does not know it.
+        seq: Option<u64>,
+    },
+    /// An import has progressed. Its lists are short, see [`TaskReport::progress`].
+    ImportProgress(Arc<TaskReport>),
+    /// The metrics of the last second.
+    Metrics(Arc<MetricsReading>),
+    /// A user signed out. The sessions of the token are closed, and their clients do not reconnect.
+    SignedOut {
+        /// The user.
+        user: UserName,
+        /// The token's id; none for every token of the user.
+        token: Option<Uuid>,
+    },
+    /// Tokens of a user ended for another reason: the role or the password changed, or Plone removed the user.
+    /// Sessions whose token is no longer valid are closed, and their clients sign in again.
+    TokensEnded {
+        /// The user.
+        user: UserName,
+    },
+}
+
+impl Event {
+    /// Returns whether a bus must deliver the event even when its queue is full: a lost one would leave a session open
+    /// that has lost its rights. Every other event is a hint, or outdated by the next one.
+    #[must_use]
+    pub const fn must_arrive(&self) -> bool {
+        match self {
+            Self::SignedOut { .. } | Self::TokensEnded { .. } => true,
+            Self::RegistrationsChanged { .. }
+            | Self::AlertsStored { .. }
+            | Self::ImportProgress(_)
+            | Self::Metrics(_) => false,
+        }
+    }
+}
+
+/// A change of a student's registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationChange {
+    /// The change.
+    #[serde(flatten)]
+    pub notice: Notice,
+    /// The waitlist position, 1 for the head; only while waitlisted.
+    pub position: Option<u32>,
+}
+
+/// A change of a student's waitlist position.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionChange {
+    /// The student.
+    pub student: UserName,
+    /// The section.
+    pub crn: Crn,
+    /// The new position, 1 for the head.
+    pub position: u32,
+    /// The time of the commit.
+    pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::metrics::{CircuitState, Connections, Latencies, Percentiles, PloneState, Queues};
+    use crate::domain::ids::{SectionId, TaskId};
+    use crate::domain::import::{Change, ChangeKind, Conflict, ConflictKind, Finding, Phase, TaskState};
+    use crate::domain::notice::Reason;
+    use crate::domain::refusal::RefusalCode;
+    use crate::domain::registration::Standing;
+
+    fn ann() -> UserName {
+        UserName::parse("ann").unwrap()
+    }
+
+    fn registrations() -> Event {
+        let crn = Crn::parse("10001").unwrap();
+        let change = |standing, reason, position| RegistrationChange {
+            notice: Notice { student: ann(), crn: crn.clone(), standing, reason, at: Timestamp::UNIX_EPOCH },
+            position,
+        };
+        Event::RegistrationsChanged {
+            term: TermId::parse("2026-fall").unwrap(),
+            seq: 12,
+            registrations: vec![
+                change(Standing::Enrolled, Reason::Own, None),
+                change(Standing::Enrolled, Reason::Promoted, None),
+                change(Standing::Waitlisted, Reason::PassedOver(RefusalCode::TimeConflict), Some(1)),
+                change(Standing::Dropped, Reason::Cancelled, None),
+            ],
+            positions: vec![PositionChange { student: ann(), crn, position: 3, at: Timestamp::UNIX_EPOCH }],
+        }
+    }
+
+    fn progress() -> Event {
+        let (id, term) = (TaskId::parse("a-task").unwrap(), TermId::parse("202209").unwrap());
+        let section = SectionId::parse("202209-10001").unwrap();
+        let mut report = TaskReport::new(id, Some(term), 900, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
+        (report.state, report.phase) = (TaskState::Running, Phase::Comparing);
+        report.errors =
+            vec![Finding { line: 3, column: Some("days".into()), value: None, message: "no such day".to_owned() }];
+        report.conflicts =
+            vec![Conflict { kind: ConflictKind::Room, lines: vec![4, 9], message: "B 12 on Monday".to_owned() }];
+        let fields = serde_json::from_str(r#"{"capacity":[30,25],"title":[null,"Algebra"]}"#).unwrap();
+        report.changes = vec![Change { section, change: ChangeKind::Update, fields }];
+        Event::ImportProgress(Arc::new(report))
+    }
+
+    fn metrics() -> Event {
+        let percentiles = Percentiles { p50: Some(0.5), p95: Some(2.25), p99: None };
+        Event::Metrics(Arc::new(MetricsReading {
+            at: Timestamp::UNIX_EPOCH,
+            window_s: 10,
+            requests_per_s: 812.25,
+            registrations_per_s: 40.5,
+            refusals_per_s: 0.0,
+            latency_ms: Latencies {
+                request: percentiles,
+                registration: percentiles,
+                commit: percentiles,
+                fanout: Percentiles::default(),
+            },
+            connections: Connections { visitor: 1, student: 2, staff: 3, admin: 4 },
+            queues: Queues { registrar: 1, journal: 2, relay: 3, outbox: 4 },
+            memory_bytes: Some(1 << 30),
+            plone: PloneState { ok: Some(false), circuit: Some(CircuitState::HalfOpen) },
+            demonstration: true,
+        }))
+    }
+
+    #[test]
+    fn every_event_survives_the_way_to_another_process() {
+        let events = [
+            registrations(),
+            Event::AlertsStored { seq: Some(7) },
+            Event::AlertsStored { seq: None },
+            progress(),
+            metrics(),
+            Event::SignedOut { user: ann(), token: Some(Uuid::from_u128(7)) },
+            Event::SignedOut { user: ann(), token: None },
+            Event::TokensEnded { user: ann() },
+        ];
+        for event in events {
+            let text = serde_json::to_string(&event).unwrap();
+            let read: Event = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            assert_eq!(read, event, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_are_checked_when_an_event_is_read() {
+        let text = r#"{"event":"tokens_ended","user":"not a name"}"#;
+        let error = serde_json::from_str::<Event>(text).unwrap_err();
+        assert!(error.to_string().contains("user name"), "{error}");
+    }
+}

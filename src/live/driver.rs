@@ -1,0 +1,176 @@
+//! Runs a [`Feed`] inside an actor: carries out its outputs, and inputs the answers.
+//!
+//! An output that needs an answer is carried out in `ctx.wait`: until the answer has arrived, the actor handles neither
+//! its client's messages nor its relay's pushes. The pushes wait in the actor's mailbox, which is bounded.
+
+use std::sync::Arc;
+
+use actix::dev::ToEnvelope;
+use actix::fut::wrap_future;
+use actix::prelude::*;
+use jiff::Timestamp;
+
+use crate::live::close::Close;
+use crate::live::context::Live;
+use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
+use crate::live::messages::{Join, Leave, Push, Subscribe, Unsubscribe};
+use crate::live::presence::LiveSession;
+use crate::live::relay::Relay;
+use crate::store::alerts::{Ack, Reader};
+
+/// Pushes in a session's queue: some seconds of ticks. A session that is further behind is evicted, and its client
+/// resumes.
+pub(super) const QUEUE_LEN: usize = 64;
+
+/// An actor that drives a feed over one transport. Its mailbox, bounded by [`QUEUE_LEN`], is the session's queue.
+pub(super) trait Transport: Handler<Push>
+where
+    Self: Actor<Context: AsyncContext<Self> + ToEnvelope<Self, Push>>,
+{
+    /// Returns the driver; `None` for a connection that was not admitted.
+    fn driver(&mut self) -> Option<&mut Driver>;
+    /// Sends a frame.
+    fn send(&mut self, frame: FeedFrame, ctx: &mut Self::Context);
+    /// Sends a ping.
+    fn ping(&mut self, ctx: &mut Self::Context);
+    /// Closes the connection for this reason. The session has left its relay.
+    fn close(&mut self, why: Close, ctx: &mut Self::Context);
+}
+
+/// A feed, and what its outputs need.
+pub(super) struct Driver {
+    live: Arc<Live>,
+    relay: Addr<Relay>,
+    feed: Feed,
+}
+
+impl Driver {
+    /// Creates the driver of an admitted session.
+    pub(super) const fn new(live: Arc<Live>, relay: Addr<Relay>, feed: Feed) -> Self {
+        Self { live, relay, feed }
+    }
+
+    /// Returns the session.
+    pub(super) const fn session(&self) -> &Arc<LiveSession> {
+        self.feed.session()
+    }
+
+    /// Returns the time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.live.clock.now()
+    }
+
+    /// Ends the session without closing its connection, which is gone.
+    pub(super) fn end(&mut self) {
+        if self.feed.end() {
+            self.leave(Close::Normal);
+        }
+    }
+
+    /// Removes the session from the list of connections and from its relay.
+    fn leave(&self, why: Close) {
+        let session = self.feed.session();
+        self.live.presence.remove(session.id);
+        // A relay whose queue is full removes the session with its next sweep, for which it is marked here.
+        session.request_close(why);
+        let _ = self.relay.try_send(Leave(session.id));
+    }
+}
+
+/// Joins the relay. Call it once the actor has started.
+pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
+    let queue = ctx.address().recipient();
+    let Some(driver) = actor.driver() else { return };
+    let request = driver.relay.send(Join { queue, session: driver.session().clone() });
+    let joined = wrap_future::<_, T>(request).map(|joined, actor: &mut T, ctx: &mut T::Context| {
+        let Some(driver) = actor.driver() else { return };
+        let live = &driver.live;
+        let input = match joined {
+            Ok(seq) => FeedInput::Joined(Joined {
+                seq,
+                now: live.clock.now(),
+                heartbeat: live.options.heartbeat,
+                is_token_valid: driver.session().caller.as_ref().is_none_or(|caller| (live.is_alive)(caller)),
+                is_draining: live.presence.is_draining(),
+            }),
+            Err(_) => FeedInput::RelayGone,
+        };
+        handle(actor, input, ctx);
+    });
+    ctx.wait(joined);
+}
+
+/// Inputs `input` to the feed, and carries out its outputs.
+pub(super) fn handle<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
+    let Some(driver) = actor.driver() else { return };
+    for output in driver.feed.handle(input) {
+        carry_out(actor, output, ctx);
+    }
+}
+
+/// Records a sign of life of the client, and closes a session that was marked for closing.
+pub(super) fn alive<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
+    if let Some(driver) = actor.driver() {
+        driver.session().touch(driver.now());
+        handle(actor, FeedInput::Alive, ctx);
+    }
+}
+
+/// Handles a push of the relay.
+pub(super) fn pushed<T: Transport>(actor: &mut T, push: Push, ctx: &mut T::Context) {
+    if let Some(driver) = actor.driver() {
+        driver.session().dequeue();
+        handle(actor, FeedInput::Push(push), ctx);
+    }
+}
+
+fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Context) {
+    let Some(driver) = actor.driver() else { return };
+    let session = driver.session();
+    match output {
+        FeedOutput::Send(frame) => {
+            session.count_sent(1);
+            actor.send(frame, ctx);
+        }
+        FeedOutput::Ping => actor.ping(ctx),
+        FeedOutput::Close(why) => {
+            driver.leave(why);
+            actor.close(why, ctx);
+        }
+        FeedOutput::Wait(pause) => answer::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
+        FeedOutput::ReadRange => answer::<T, _>(driver.live.alerts.kept(), FeedInput::Range, ctx),
+        FeedOutput::ReadPage(span) => {
+            let page = driver.live.alerts.seen_by(Reader::new(session.identity()), span);
+            answer::<T, _>(page, FeedInput::Page, ctx);
+        }
+        FeedOutput::Acknowledge { alert, user, role } => {
+            let ack = Ack { alert, user, role, at: driver.live.clock.now() };
+            answer::<T, _>(driver.live.receipts.clone().store(ack), FeedInput::Acknowledged, ctx);
+        }
+        FeedOutput::Subscribe { channels, since, seats_since } => {
+            let request = Subscribe { session: session.id, channels, since, seats_since };
+            answer::<T, _>(driver.relay.send(request), taken, ctx);
+        }
+        FeedOutput::Unsubscribe(channels) => {
+            let request = Unsubscribe { session: session.id, channels };
+            answer::<T, _>(driver.relay.send(request), taken, ctx);
+        }
+    }
+}
+
+/// Waits for the answer to an output, and inputs it.
+fn answer<T, F>(output: F, input: fn(F::Output) -> FeedInput<'static>, ctx: &mut T::Context)
+where
+    T: Transport,
+    F: Future + 'static,
+{
+    let answered = wrap_future::<_, T>(output);
+    ctx.wait(answered.map(move |answer, actor: &mut T, ctx: &mut T::Context| handle(actor, input(answer), ctx)));
+}
+
+fn taken(request: Result<(), MailboxError>) -> FeedInput<'static> {
+    match request {
+        Ok(()) => FeedInput::Done,
+        Err(_) => FeedInput::RelayGone,
+    }
+}

@@ -1,0 +1,472 @@
+//! What one live session receives, independent of its transport: join, replay, resume, snapshots and positions.
+//!
+//! A [`Feed`] is a state machine without I/O. Its driver gives it inputs (the relay's pushes, the client's messages,
+//! the answers of the store) and carries out the outputs that each input yields. A driver obeys three rules:
+//!
+//! 1. Outputs are carried out in their order. At most the last one needs an answer ([`FeedOutput::needs_answer`]).
+//! 2. Until that answer has arrived, the feed gets no other input. The relay's pushes meanwhile wait in the session's
+//!    bounded queue, which is all the flow control there is: a session whose queue is full is evicted by its relay.
+//! 3. After [`FeedOutput::Close`] there are no outputs.
+//!
+//! # Replay without gaps
+//! A session joins its relay at a position L of the sequence of alerts: the relay pushes every entry after L. A client
+//! that resumes at `since` then gets (`since`, L] from the store, `live`, and the pushes that waited meanwhile. Entries
+//! up to the greatest position sent are skipped, so that each arrives once.
+//!
+//! # Transports
+//! `driver` runs a feed inside an actor, for any implementation of its `Transport`: how to send a frame, ping, and
+//! close. A WebSocket is one ([`crate::live::ws`]). Server-Sent Events need one more, which writes
+//! [`FeedOutput::Send`] as `id:` (the frame's position) and `data:` lines, [`FeedOutput::Ping`] as a comment line, and
+//! ends the response on [`FeedOutput::Close`]; `Last-Event-ID` is the `since` of [`Feed::new`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use jiff::Timestamp;
+use smallvec::{SmallVec, smallvec};
+
+use crate::domain::channel::Channel;
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::live::close::Close;
+use crate::live::frames::{self, ClientFrame, ErrorCode, SNAPSHOT_FRAME_LEN_MAX, ServerFrame};
+use crate::live::messages::{AlertFrame, Push, Subscribed, encode_entry};
+use crate::live::presence::LiveSession;
+use crate::store::StoreError;
+use crate::store::alerts::{Kept, Page, Span};
+
+/// Replayed alerts that are read at once. The next page is read after these were sent.
+pub const REPLAY_PAGE_LEN: usize = 16;
+/// Bytes of pending frames that are sent at once: what the write buffer of a connection holds.
+const BURST_LEN_MAX: usize = SNAPSHOT_FRAME_LEN_MAX;
+/// The pause between two bursts: time for the first to leave the write buffer.
+pub const BURST_PAUSE: Duration = Duration::from_millis(1);
+/// How often a failed read of the store is repeated.
+pub const READ_RETRIES_MAX: u32 = 5;
+/// The pause before a failed read is repeated.
+pub const READ_PAUSE: Duration = Duration::from_millis(200);
+
+/// An input of a [`Feed`].
+#[derive(Debug)]
+pub enum FeedInput<'a> {
+    /// The relay has registered the session.
+    Joined(Joined),
+    /// A push of the relay.
+    Push(Push),
+    /// A message of the client.
+    Message(&'a str),
+    /// The client gave a sign of life.
+    Alive,
+    /// The transport failed, or the client broke its protocol or left.
+    Ended(Close),
+    /// The answer to [`FeedOutput::ReadRange`].
+    Range(Result<Kept, StoreError>),
+    /// The answer to [`FeedOutput::ReadPage`].
+    Page(Result<Page, StoreError>),
+    /// The answer to [`FeedOutput::Acknowledge`]: whether the alert exists.
+    Acknowledged(Result<bool, StoreError>),
+    /// The answer to [`FeedOutput::Wait`], [`FeedOutput::Subscribe`] and [`FeedOutput::Unsubscribe`].
+    Done,
+    /// The relay has stopped.
+    RelayGone,
+}
+
+/// What is known when a session has joined its relay.
+#[derive(Debug, Clone, Copy)]
+pub struct Joined {
+    /// The position in the sequence of alerts after which the relay pushes every entry.
+    pub seq: u64,
+    /// The time.
+    pub now: Timestamp,
+    /// The interval of the hub's pings.
+    pub heartbeat: Duration,
+    /// Whether the caller's token is valid. The event that ended it may have passed the relay before the session joined.
+    pub is_token_valid: bool,
+    /// Whether the hub is stopping. The sessions that the relay had then were closed before this one joined.
+    pub is_draining: bool,
+}
+
+/// An output of a [`Feed`].
+#[derive(Debug)]
+pub enum FeedOutput {
+    /// Send a frame.
+    Send(FeedFrame),
+    /// Send a ping in the way of the transport.
+    Ping,
+    /// Close the connection. It is the last output.
+    Close(Close),
+    /// Wait, then input [`FeedInput::Done`].
+    Wait(Duration),
+    /// Read which part of the sequence of alerts is stored.
+    ReadRange,
+    /// Read entries of the sequence of alerts that reach the session's caller.
+    ReadPage(Span),
+    /// Store that the user has seen an alert.
+    Acknowledge {
+        /// The alert's id.
+        alert: String,
+        /// The user.
+        user: UserName,
+        /// The user's role.
+        role: Role,
+    },
+    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The answer here is that the
+    /// relay has taken the request: a client that requests much waits for itself.
+    Subscribe {
+        /// The channels.
+        channels: Vec<Channel>,
+        /// The position after which the client wants alerts again.
+        since: Option<u64>,
+        /// The term's sequence up to which the client has the seats.
+        seats_since: Option<u64>,
+    },
+    /// Ask the relay to unsubscribe the session from channels.
+    Unsubscribe(Vec<Channel>),
+}
+
+impl FeedOutput {
+    /// Returns whether the feed may get no input until the answer to this output.
+    #[must_use]
+    pub const fn needs_answer(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::Ping | Self::Close(_) => false,
+            Self::Wait(_)
+            | Self::ReadRange
+            | Self::ReadPage(_)
+            | Self::Acknowledge { .. }
+            | Self::Subscribe { .. }
+            | Self::Unsubscribe(_) => true,
+        }
+    }
+}
+
+/// The outputs of one input. Nearly every input yields one, which needs no allocation.
+pub type FeedOutputs = SmallVec<[FeedOutput; 1]>;
+
+/// An encoded frame to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedFrame {
+    /// The frame, JSON text.
+    pub text: ByteString,
+    /// The client's position in the sequence of alerts once it has this frame; `None` where it does not change. A
+    /// transport with ids of events uses it as the id.
+    pub position: Option<u64>,
+}
+
+impl FeedFrame {
+    const fn new(text: ByteString) -> Self {
+        Self { text, position: None }
+    }
+
+    const fn at(position: u64, text: ByteString) -> Self {
+        Self { text, position: Some(position) }
+    }
+
+    fn live(position: u64) -> Self {
+        Self::at(position, ServerFrame::Live { seq: position }.encode())
+    }
+}
+
+/// The state of one live session.
+pub struct Feed {
+    session: Arc<LiveSession>,
+    /// The position at which the client resumes, until the session has joined.
+    since: Option<u64>,
+    /// Every entry after this position was sent or will be pushed.
+    complete_after: u64,
+    /// Entries up to this position were sent, or the client has them.
+    sent_to: u64,
+    is_ended: bool,
+    /// What is sent in several steps. Boxed, and freed when all of it is sent: most sessions have nothing pending.
+    pending: Option<Box<Pending>>,
+}
+
+/// Frames that are sent in bursts, and the replay that follows them.
+#[derive(Default)]
+struct Pending {
+    frames: VecDeque<FeedFrame>,
+    replay: Replay,
+}
+
+/// The step that a replay is at.
+#[derive(Default)]
+enum Replay {
+    /// There is nothing to replay.
+    #[default]
+    None,
+    /// The stored range is read, to decide where the replay starts.
+    Range { since: u64, retries: u32 },
+    /// Pages of (`after`, `until`] are read and sent.
+    Pages { after: u64, until: u64, retries: u32 },
+}
+
+impl Feed {
+    /// Creates the feed of a session whose client resumes at the position `since`; `None` for a new client.
+    #[must_use]
+    pub const fn new(session: Arc<LiveSession>, since: Option<u64>) -> Self {
+        Self { session, since, complete_after: 0, sent_to: 0, is_ended: false, pending: None }
+    }
+
+    /// Returns the session.
+    #[must_use]
+    pub const fn session(&self) -> &Arc<LiveSession> {
+        &self.session
+    }
+
+    /// Ends the feed, which yields no outputs any more. Returns false if it had ended before.
+    pub fn end(&mut self) -> bool {
+        self.pending = None;
+        !std::mem::replace(&mut self.is_ended, true)
+    }
+
+    /// Handles an input, and returns the outputs that the driver has to carry out.
+    pub fn handle(&mut self, input: FeedInput<'_>) -> FeedOutputs {
+        if self.is_ended {
+            return FeedOutputs::new();
+        }
+        if let Some(why) = self.session.requested_close() {
+            return self.close(why);
+        }
+        match input {
+            FeedInput::Joined(joined) => self.joined(joined),
+            FeedInput::Push(push) => self.pushed(push),
+            FeedInput::Message(text) => self.received(text),
+            FeedInput::Alive => FeedOutputs::new(),
+            FeedInput::Ended(why) => self.close(why),
+            FeedInput::Range(Ok(kept)) => self.start_replay(kept),
+            FeedInput::Page(Ok(page)) => self.replay(&page),
+            FeedInput::Range(Err(error)) | FeedInput::Page(Err(error)) => self.retry(&error),
+            FeedInput::Acknowledged(stored) => acknowledged(&stored),
+            FeedInput::Done => self.advance(),
+            FeedInput::RelayGone => self.close(Close::Restarting),
+        }
+    }
+
+    fn close(&mut self, why: Close) -> FeedOutputs {
+        if self.end() { smallvec![FeedOutput::Close(why)] } else { FeedOutputs::new() }
+    }
+
+    fn joined(&mut self, joined: Joined) -> FeedOutputs {
+        if !joined.is_token_valid {
+            return self.close(Close::Unauthenticated);
+        }
+        if joined.is_draining {
+            return self.close(Close::Restarting);
+        }
+        (self.complete_after, self.sent_to) = (joined.seq, joined.seq);
+        let welcome = ServerFrame::Welcome {
+            session: self.session.id,
+            user: self.session.identity().map(|(user, _)| user),
+            role: self.session.identity().map(|(_, role)| role),
+            heartbeat_s: joined.heartbeat.as_secs().max(1),
+            now: joined.now,
+            seq: joined.seq,
+        };
+        let welcome = FeedFrame::new(welcome.encode());
+        match self.since.take() {
+            Some(since) if since != joined.seq => {
+                let replay = Replay::Range { since, retries: READ_RETRIES_MAX };
+                self.pending = Some(Box::new(Pending { frames: [welcome].into(), replay }));
+                self.advance()
+            }
+            _ => smallvec![FeedOutput::Send(welcome), FeedOutput::Send(FeedFrame::live(joined.seq))],
+        }
+    }
+
+    fn pushed(&mut self, push: Push) -> FeedOutputs {
+        match push {
+            Push::Alerts(batch) => self.alerts(&batch),
+            Push::Frame(text) => send(text),
+            Push::Subscribed(answer) => self.subscribed(*answer),
+            Push::Ping => smallvec![FeedOutput::Ping],
+            Push::Close(why) => self.close(why),
+        }
+    }
+
+    fn alerts(&mut self, batch: &[AlertFrame]) -> FeedOutputs {
+        let mut outputs = FeedOutputs::new();
+        for frame in batch.iter().filter(|frame| frame.seq > self.sent_to) {
+            if frame.reach.includes(self.session.identity()) {
+                outputs.push(FeedOutput::Send(FeedFrame::at(frame.seq, frame.text.clone())));
+            }
+        }
+        self.sent_to = batch.last().map_or(self.sent_to, |last| self.sent_to.max(last.seq));
+        outputs
+    }
+
+    fn subscribed(&mut self, answer: Subscribed) -> FeedOutputs {
+        if let Some(from) = answer.alerts_from {
+            (self.complete_after, self.sent_to) = (from, from);
+        }
+        let mut pending =
+            Pending { frames: answer.frames.into_iter().map(FeedFrame::new).collect(), ..Pending::default() };
+        if self.session.has_channel(&Channel::Alerts) {
+            match answer.since {
+                Some(since) if since != self.complete_after => {
+                    pending.replay = Replay::Range { since, retries: READ_RETRIES_MAX };
+                }
+                // There is nothing to replay, so the store is not read.
+                Some(_) => pending.frames.push_back(FeedFrame::live(self.sent_to)),
+                None if answer.alerts_from.is_some() => pending.frames.push_back(FeedFrame::live(self.sent_to)),
+                None => {}
+            }
+        }
+        self.pending = Some(Box::new(pending));
+        self.advance()
+    }
+
+    /// Sends the next burst of what is pending, or requests the next read.
+    fn advance(&mut self) -> FeedOutputs {
+        let mut outputs = FeedOutputs::new();
+        let Some(pending) = &mut self.pending else { return outputs };
+        let mut room = BURST_LEN_MAX;
+        while let Some(frame) = pending.frames.pop_front() {
+            if !outputs.is_empty() && frame.text.len() > room {
+                pending.frames.push_front(frame);
+                outputs.push(FeedOutput::Wait(BURST_PAUSE));
+                return outputs;
+            }
+            room = room.saturating_sub(frame.text.len());
+            outputs.push(FeedOutput::Send(frame));
+        }
+        match pending.replay {
+            Replay::Range { .. } => outputs.push(FeedOutput::ReadRange),
+            Replay::Pages { after, until, .. } if after < until => {
+                let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
+                outputs.push(FeedOutput::ReadPage(span));
+            }
+            Replay::Pages { .. } => {
+                outputs.push(FeedOutput::Send(FeedFrame::live(self.sent_to)));
+                self.pending = None;
+            }
+            Replay::None => self.pending = None,
+        }
+        outputs
+    }
+
+    fn start_replay(&mut self, kept: Kept) -> FeedOutputs {
+        let Some(pending) = &mut self.pending else { return FeedOutputs::new() };
+        let Replay::Range { since, .. } = pending.replay else { return FeedOutputs::new() };
+        let resume = Resume::new(since, kept, self.complete_after);
+        self.sent_to = self.sent_to.max(resume.skip_to);
+        self.complete_after = resume.after;
+        if let Some((from, to)) = resume.gap {
+            pending.frames.push_back(FeedFrame::new(ServerFrame::Gap { from, to }.encode()));
+        }
+        pending.replay = Replay::Pages { after: resume.after, until: resume.until, retries: READ_RETRIES_MAX };
+        self.advance()
+    }
+
+    fn replay(&mut self, page: &Page) -> FeedOutputs {
+        let Some(pending) = &mut self.pending else { return FeedOutputs::new() };
+        let Replay::Pages { until, .. } = pending.replay else { return FeedOutputs::new() };
+        // The store knows everything that a relay has pushed. A short page is the last, whatever position it states, so
+        // that a replay ends.
+        let after = if page.items.len() < REPLAY_PAGE_LEN { until } else { page.seq };
+        pending.replay = Replay::Pages { after, until, retries: READ_RETRIES_MAX };
+        let frames = page.items.iter().map(|(seq, entry)| FeedFrame::at(*seq, encode_entry(*seq, entry)));
+        pending.frames.extend(frames);
+        self.advance()
+    }
+
+    /// Repeats a failed read, or closes the session after [`READ_RETRIES_MAX`] repetitions.
+    fn retry(&mut self, error: &StoreError) -> FeedOutputs {
+        let replay = self.pending.as_mut().map(|pending| &mut pending.replay);
+        let Some(Replay::Range { retries, .. } | Replay::Pages { retries, .. }) = replay else {
+            return FeedOutputs::new();
+        };
+        if let Some(left) = retries.checked_sub(1) {
+            *retries = left;
+            smallvec![FeedOutput::Wait(READ_PAUSE)]
+        } else {
+            log::warn!("the alerts that a client missed cannot be read: {error}");
+            self.close(Close::TooSlow)
+        }
+    }
+
+    fn received(&self, text: &str) -> FeedOutputs {
+        match ClientFrame::parse(text) {
+            Ok(ClientFrame::Ping) => send(ServerFrame::Pong.encode()),
+            Ok(ClientFrame::Ack { id }) => match self.session.identity() {
+                Some((user, role)) => {
+                    smallvec![FeedOutput::Acknowledge { alert: id, user: user.clone(), role }]
+                }
+                None => send(frames::error(ErrorCode::Unauthenticated, "acknowledging an alert needs a sign-in")),
+            },
+            Ok(ClientFrame::Subscribe { channels, since, seats_since }) => {
+                let (channels, mut outputs) = self.open_channels(&channels);
+                outputs.push(FeedOutput::Subscribe { channels, since, seats_since });
+                outputs
+            }
+            Ok(ClientFrame::Unsubscribe { channels }) => {
+                let channels = channels.iter().filter_map(|name| Channel::parse(name)).collect();
+                smallvec![FeedOutput::Unsubscribe(channels)]
+            }
+            Err(error) => send(frames::error(error.code, &error.detail)),
+        }
+    }
+
+    /// Returns the channels that exist and are open to the caller, and an error for each of the others.
+    fn open_channels(&self, names: &[String]) -> (Vec<Channel>, FeedOutputs) {
+        let role = self.session.identity().map(|(_, role)| role);
+        let (mut open, mut errors) = (Vec::with_capacity(names.len()), FeedOutputs::new());
+        for name in names {
+            let error = match Channel::parse(name) {
+                Some(channel) if channel.is_open_to(role) => {
+                    open.push(channel);
+                    continue;
+                }
+                Some(channel) => {
+                    frames::error(ErrorCode::Forbidden, &format!("the channel {channel} is not open to you"))
+                }
+                None => frames::error(ErrorCode::Invalid, "there is no such channel"),
+            };
+            errors.push(FeedOutput::Send(FeedFrame::new(error)));
+        }
+        (open, errors)
+    }
+}
+
+fn send(text: ByteString) -> FeedOutputs {
+    smallvec![FeedOutput::Send(FeedFrame::new(text))]
+}
+
+fn acknowledged(stored: &Result<bool, StoreError>) -> FeedOutputs {
+    match stored {
+        Ok(true) => FeedOutputs::new(),
+        Ok(false) => send(frames::error(ErrorCode::NotFound, "there is no such alert")),
+        Err(_) => send(frames::error(ErrorCode::Overloaded, "the acknowledgement was not stored; try again")),
+    }
+}
+
+/// How a client resumes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Resume {
+    /// Positions that the client missed and that are no longer stored; or the client's position, ahead of the hub's, and
+    /// the hub's.
+    pub(super) gap: Option<(u64, u64)>,
+    /// The replay starts after this position.
+    pub(super) after: u64,
+    /// The replay ends at this position.
+    pub(super) until: u64,
+    /// The client has every entry up to this position.
+    pub(super) skip_to: u64,
+}
+
+impl Resume {
+    /// Decides how a client resumes that has every entry up to `since`, in a session that gets every entry after
+    /// `joined`.
+    pub(super) fn new(since: u64, kept: Kept, joined: u64) -> Self {
+        let oldest = kept.first.saturating_sub(1);
+        if since > kept.last {
+            // The store was restored from a backup: the client's position means nothing here.
+            Self { gap: Some((since, kept.last)), after: oldest.min(joined), until: joined, skip_to: 0 }
+        } else if since < oldest {
+            Self { gap: Some((since + 1, oldest)), after: oldest.min(joined), until: joined, skip_to: 0 }
+        } else {
+            Self { gap: None, after: since.min(joined), until: joined, skip_to: since }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A simulation of a feed that replays while alerts arrive.
+
+use std::collections::VecDeque;
+
+use crate::live::feed::{Feed, FeedInput, FeedOutput};
+use crate::live::feed_tests::{alerts, joined, page, range, session};
+use crate::live::messages::Push;
+
+/// A driver, a relay and a store in one: entries are stored and pushed while a feed replays.
+struct Simulation {
+    feed: Feed,
+    /// The last stored position.
+    stored: u64,
+    /// Pushes in the session's queue.
+    queue: VecDeque<Push>,
+    /// The output that waits for its answer.
+    open: Option<FeedOutput>,
+    /// Positions of the alerts that the client got, and of `live` frames.
+    received: Vec<u64>,
+    live: Vec<u64>,
+}
+
+impl Simulation {
+    fn input(&mut self, input: FeedInput<'_>) {
+        for output in self.feed.handle(input) {
+            assert!(self.open.is_none(), "an output follows one that needs an answer");
+            match output {
+                FeedOutput::Send(frame) if frame.text.contains(r#""type":"live""#) => {
+                    self.live.extend(frame.position);
+                }
+                FeedOutput::Send(frame) => self.received.extend(frame.position),
+                output if output.needs_answer() => self.open = Some(output),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Stores `count` entries, and pushes them one by one.
+    fn store(&mut self, count: u64) {
+        for seq in self.stored + 1..=self.stored + count {
+            self.queue.push_back(alerts([seq]));
+        }
+        self.stored += count;
+    }
+
+    /// Answers the open output, or handles a push. Returns false when there is nothing to do.
+    fn step(&mut self) -> bool {
+        match self.open.take() {
+            Some(FeedOutput::ReadRange) => self.input(range(1, self.stored)),
+            Some(FeedOutput::ReadPage(span)) => {
+                let until = span.until.unwrap().min(self.stored);
+                let seqs: Vec<u64> = (span.since + 1..=until).take(span.limit).collect();
+                let seq = if seqs.len() < span.limit { until } else { *seqs.last().unwrap() };
+                self.input(page(seqs, seq));
+            }
+            Some(FeedOutput::Wait(_)) => self.input(FeedInput::Done),
+            Some(other) => panic!("{other:?}"),
+            None => match self.queue.pop_front() {
+                Some(push) => self.input(FeedInput::Push(push)),
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
+#[test]
+fn alerts_that_arrive_during_a_replay_are_sent_once_and_in_order() {
+    for (since, relay_at, stored) in [(5, 20, 20), (0, 100, 100), (3, 40, 45), (45, 40, 45), (0, 0, 50), (16, 48, 48)] {
+        for arriving in 0..4 {
+            let feed = Feed::new(session(None), Some(since));
+            let (queue, received, live) = (VecDeque::new(), Vec::new(), Vec::new());
+            let mut simulation = Simulation { feed, stored: relay_at, queue, open: None, received, live };
+            // The store may be ahead of the relay, which pushes the rest later.
+            simulation.store(stored - relay_at);
+            simulation.input(joined(relay_at));
+            let mut rounds = 0;
+            while simulation.step() {
+                rounds += 1;
+                if rounds < 30 {
+                    simulation.store(arriving);
+                }
+            }
+            let expected: Vec<u64> = (since + 1..=simulation.stored).collect();
+            let what = format!("since {since}, relay at {relay_at}, {arriving} arrive with each step");
+            assert_eq!(simulation.received, expected, "{what}");
+            assert_eq!(simulation.live.len(), 1, "{what}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The messages between broker, relays and sessions.
+//!
+//! Each side knows the other only as a `Recipient` of a message of this file, so that a relay serves any transport, and
+//! a broker any kind of relay.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+
+use actix::{Message, Recipient};
+use bytestring::ByteString;
+use uuid::Uuid;
+
+use crate::domain::channel::Channel;
+use crate::domain::ids::{Crn, TaskId, TermId, UserName};
+use crate::live::close::Close;
+use crate::live::frames::ServerFrame;
+use crate::live::presence::LiveSession;
+use crate::store::alerts::{Entry, LogEntry, Reach};
+
+/// Registers a relay with the broker. The reply is the position in the sequence of alerts after which the relay gets
+/// every entry.
+#[derive(Message)]
+#[rtype(result = "u64")]
+pub struct RegisterRelay {
+    /// Where the broker sends to.
+    pub relay: Recipient<FanOut>,
+    /// Messages that were sent to the relay and not handled yet: the broker increments it, the relay decrements it.
+    pub in_flight: Arc<AtomicUsize>,
+}
+
+/// A message of the broker to each relay.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub enum FanOut {
+    /// The next entries of the sequence of alerts, in order, and when they were sent. The relay has every entry before
+    /// the first of them.
+    Alerts(Arc<[AlertFrame]>, Instant),
+    /// Seats that changed, and when they were sent.
+    Seats(Arc<SeatsTick>, Instant),
+    /// Frames for the channel `me` of users.
+    Personal(Arc<[(UserName, ByteString)]>),
+    /// The progress of an import.
+    Import {
+        /// The task.
+        task: TaskId,
+        /// The frame.
+        frame: ByteString,
+    },
+    /// The metrics of the last second, for the channel `admin`.
+    Metrics(ByteString),
+    /// Close the sessions of a token of a user, or of all tokens.
+    SignedOut {
+        /// The user.
+        user: UserName,
+        /// The token's id; `None` for all.
+        token: Option<Uuid>,
+    },
+    /// Close the sessions of a user whose tokens are no longer valid.
+    TokensEnded {
+        /// The user.
+        user: UserName,
+    },
+    /// Close one session.
+    Disconnect {
+        /// The session's id.
+        session: Uuid,
+    },
+    /// Close all sessions: the hub stops.
+    Drain,
+}
+
+/// An entry of the sequence of alerts, encoded once for everyone who gets it.
+#[derive(Debug)]
+pub struct AlertFrame {
+    /// Its position in the sequence.
+    pub seq: u64,
+    /// The encoded frame.
+    pub text: ByteString,
+    /// Who gets it.
+    pub reach: Reach,
+}
+
+impl From<LogEntry> for AlertFrame {
+    fn from(entry: LogEntry) -> Self {
+        Self { seq: entry.seq, text: encode_entry(entry.seq, &entry.entry), reach: entry.reach }
+    }
+}
+
+/// Encodes an entry of the sequence of alerts.
+#[must_use]
+pub fn encode_entry(seq: u64, entry: &Entry) -> ByteString {
+    match entry {
+        Entry::Alert(alert) => ServerFrame::Alert { seq, alert },
+        Entry::Cancelled(id) => ServerFrame::AlertCancelled { seq, id },
+    }
+    .encode()
+}
+
+/// The sections of a term that changed since the tick before, or a part of them.
+#[derive(Debug)]
+pub struct SeatsTick {
+    /// The term.
+    pub term: TermId,
+    /// The sequence up to which everything was sent before.
+    pub from: u64,
+    /// The sequence up to which everything is sent after the last part of this change.
+    pub upto: u64,
+    /// The sequence that the frame states: `upto` in the last part, `from` in the others.
+    pub seq: u64,
+    /// The encoded row of each section.
+    pub rows: Vec<(Crn, ByteString)>,
+    /// All rows as one frame.
+    pub frame: ByteString,
+}
+
+/// Registers a session with the relay of its thread, with the channels `alerts` and, for a signed-in caller, `me`. The
+/// reply is the position in the sequence of alerts after which the session gets every entry.
+#[derive(Message)]
+#[rtype(result = "u64")]
+pub struct Join {
+    /// Where the relay pushes to: the session's bounded queue.
+    pub queue: Recipient<Push>,
+    /// The session.
+    pub session: Arc<LiveSession>,
+}
+
+/// Removes a session from its relay.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Leave(pub Uuid);
+
+/// Subscribes a session to channels. The relay answers with [`Push::Subscribed`], in order with its other pushes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Subscribe {
+    /// The session's id.
+    pub session: Uuid,
+    /// Channels that are open to the session's caller.
+    pub channels: Vec<Channel>,
+    /// The position after which the client wants alerts again.
+    pub since: Option<u64>,
+    /// The term's sequence up to which the client has the seats.
+    pub seats_since: Option<u64>,
+}
+
+/// Unsubscribes a session from channels.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Unsubscribe {
+    /// The session's id.
+    pub session: Uuid,
+    /// The channels.
+    pub channels: Vec<Channel>,
+}
+
+/// What a relay puts into a session's bounded queue.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum Push {
+    /// Entries of the sequence of alerts. The session selects those that reach its caller.
+    Alerts(Arc<[AlertFrame]>),
+    /// An encoded frame.
+    Frame(ByteString),
+    /// The answer to [`Subscribe`].
+    Subscribed(Box<Subscribed>),
+    /// It is time for a ping.
+    Ping,
+    /// The session is closed.
+    Close(Close),
+}
+
+/// The answer to a [`Subscribe`].
+#[derive(Debug)]
+pub struct Subscribed {
+    /// Frames to send: a confirmation, a snapshot or an error for each channel.
+    pub frames: Vec<ByteString>,
+    /// Set when the session was not subscribed to `alerts` before: the position after which it gets every entry.
+    pub alerts_from: Option<u64>,
+    /// The position after which the client wants alerts again.
+    pub since: Option<u64>,
+}
