@@ -229,7 +229,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// A share in the queue of an account, which exists as long as somebody shares it.
+/// A share in the queue of an account. The queue exists as long as an attempt has a share in it.
 #[derive(Debug)]
 struct Queued<'a> {
     limits: &'a SignInLimits,

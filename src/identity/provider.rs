@@ -38,8 +38,8 @@ pub trait SignInProvider: Send + Sync {
     /// Checks a password. Returns none when the provider has no user of this name, so that the next provider decides.
     ///
     /// # Errors
-    /// Why nobody is signed in: [`SignInError::BadCredentials`], [`SignInError::Locked`], [`SignInError::NotAdmitted`],
-    /// or that the provider did not answer.
+    /// Why the user is not signed in: [`SignInError::BadCredentials`], [`SignInError::Locked`],
+    /// [`SignInError::NotAdmitted`], or that the provider did not answer.
     fn verify<'a>(
         &'a self,
         login: &'a UserName,

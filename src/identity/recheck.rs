@@ -47,8 +47,8 @@ pub(super) async fn run(members: Weak<Members>) {
                 () = tokio::time::sleep(round) => {}
             }
         } else {
-            // During an outage nobody is signed out, and the wake-ups of members who arrive are ignored until the next
-            // round.
+            // During an outage no member is signed out, and the wake-ups of members who arrive are ignored until the
+            // next round.
             tokio::time::sleep(round).await;
         }
     }

@@ -17,7 +17,7 @@ use crate::identity::{Caller, Identity, Source};
 use crate::store::StoreError;
 use crate::store::members::Member;
 
-/// Why nobody is signed in.
+/// Why the user is not signed in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignInError {
     /// The name or the password is wrong; which one is not said.
@@ -119,7 +119,7 @@ impl Identity {
     /// Signs a user in by the first provider that has a user of this name.
     ///
     /// # Errors
-    /// Why nobody is signed in.
+    /// Why the user is not signed in.
     pub async fn sign_in(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignIn, SignInError> {
         let address = AddressKey::from(from);
         // A provider may accept a name in several spellings; for the limit on guessing they are one account.

@@ -20,7 +20,7 @@ use crate::plone::port::{Catalogue, ContentKind, Hit, NewsItem, PloneError, View
 use crate::store::StoreError;
 use crate::store::outbox::OutboxStore;
 
-/// Most announcements, the newest ones: one page of a search, and more than anybody reads.
+/// Most announcements, the newest ones: one page of a search, and more than a reader looks at.
 pub const ANNOUNCEMENTS_MAX: usize = 100;
 /// Items that are read at once: half of Plone's usual four threads, so that a first read does not delay everything
 /// else.

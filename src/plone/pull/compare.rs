@@ -174,6 +174,6 @@ mod tests {
         here.enrolled = 3;
         assert!(!compared(&written, Some(&written), &here).1, "the third is on its way already");
         assert!(compared(&item(&[]), None, &here).1, "never written");
-        assert!(!compared(&item(&[]), None, &hub(&[])).1, "nobody is in it, and nothing says otherwise");
+        assert!(!compared(&item(&[]), None, &hub(&[])).1, "an empty section has nothing to write");
     }
 }

@@ -313,8 +313,8 @@ mod tests {
         for broken in ["", "%%%", "DaVU", "/////w=="] {
             assert_eq!(lockout(401, wrong, Some(broken)), None, "{broken}");
         }
-        let told = br#"{"error": {"message": "This account is locked for 30 minutes.", "type": "Locked"}}"#;
-        assert_eq!(lockout(401, told, None).as_deref(), Some("This account is locked for 30 minutes."));
+        let body = br#"{"error": {"message": "This account is locked for 30 minutes.", "type": "Locked"}}"#;
+        assert_eq!(lockout(401, body, None).as_deref(), Some("This account is locked for 30 minutes."));
         assert_eq!(lockout(429, b"", None).as_deref(), Some("too many failed sign-ins"));
         assert_eq!(lockout(500, br#"{"type": "LockError", "message": "database is locked"}"#, None), None);
     }

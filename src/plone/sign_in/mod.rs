@@ -170,8 +170,8 @@ impl SignInProvider for PloneSignIn {
                 }
                 Err(error) => error,
             };
-            // When nobody was answered while this sign-in waited for a turn, those who have one wait for a Plone that
-            // hangs.
+            // When no sign-in was answered while this sign-in waited for a turn, those who have one wait for a Plone
+            // that hangs.
             let is_hanging =
                 || began.elapsed() >= self.turn_wait() && self.answers.load(Ordering::Relaxed) == answers;
             Err(match error {
