@@ -1,3 +1,5 @@
+//! Tests of sign-in by Plone: against a scripted Plone, with a clock that stands still.
+
 use std::sync::atomic::Ordering;
 
 use super::fixture_tests::{DAY_MS, Hub, RECHECK_MS, SECRET, TOKEN_S, outage, person, user};
