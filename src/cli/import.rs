@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use awc::SendClientRequest;
-use awc::http::Method;
 use bytes::Bytes;
 use clap::Args;
 use futures_util::{Stream, StreamExt, stream};
@@ -24,7 +23,7 @@ use crate::http::imports::FILE_LEN_MAX;
 use crate::imports::{ImportOptions, Imports};
 use crate::text::percent;
 
-use crate::cli::remote::{Access, Hub, access};
+use crate::cli::remote::{Access, Hub, access, refused};
 use crate::cli::{Done, Failure, say};
 
 /// How often it is asked how far the import is.
@@ -125,7 +124,7 @@ async fn through(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<T
             return Ok(report);
         }
         if interrupted_within(ASK_PAUSE).await {
-            hub.ask(Method::DELETE, &path, None).await?;
+            hub.delete(&path).await?;
         }
     }
 }
@@ -136,26 +135,15 @@ struct Started {
     task: String,
 }
 
-/// What this command reads of a problem document.
-#[derive(Deserialize)]
-struct Problem {
-    detail: String,
-}
-
 /// Reads the body of a successful response, which may be longer than those that other commands read.
 async fn response<T: DeserializeOwned>(hub: &Hub, sent: SendClientRequest) -> Result<T, Failure> {
-    let unreachable = |error: &dyn std::fmt::Display| {
-        Failure::failed(format!("the hub at {} has the store, and does not answer: {error}", hub.url))
-    };
-    let mut response = sent.await.map_err(|error| unreachable(&error))?;
-    let bytes = response.body().limit(ANSWER_LEN_MAX).await.map_err(|error| unreachable(&error))?;
-    if response.status().is_success() {
-        let unreadable = |error| Failure::failed(format!("a response of the hub cannot be read: {error}"));
-        return serde_json::from_slice(&bytes).map_err(unreadable);
+    let mut response = sent.await.map_err(|error| hub.unreachable(&error))?;
+    let bytes = response.body().limit(ANSWER_LEN_MAX).await.map_err(|error| hub.unreachable(&error))?;
+    if !response.status().is_success() {
+        return Err(refused(response.status(), &bytes));
     }
-    let status = response.status();
-    let problem = serde_json::from_slice(&bytes);
-    Err(Failure::failed(problem.map_or_else(|_| format!("the hub answers {status}"), |Problem { detail }| detail)))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::failed(format!("a response of the hub cannot be read: {error}")))
 }
 
 /// Imports into the store that this process has taken.

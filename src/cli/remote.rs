@@ -1,11 +1,13 @@
-//! The store, or the hub that has it. On one store only the hub writes, so a command beside it asks it over HTTP, with
-//! a token that it mints itself: whoever can read the secret may.
+//! Access to the store, or to the hub that has it. Only one process writes to a store, so a command beside a running hub
+//! sends HTTP requests to it, with a token that it mints itself: a user who can read the secret may.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use awc::http::{Method, StatusCode};
+use awc::{ClientRequest, SendClientRequest};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::app::core::Opened;
 use crate::app::ports::OpenError;
@@ -17,14 +19,14 @@ use crate::identity::token::Tokens;
 
 use crate::cli::Failure;
 
-/// Who the commands are, in the audit trail.
+/// The user that the commands act as, in the audit trail.
 const SUBJECT: &str = "eduhub-cli";
-/// How long a command's token lives: longer than the longest import takes.
+/// The lifetime of a command's token: longer than the longest import takes.
 const TOKEN_TTL: Duration = Duration::from_secs(3_600);
-/// How long the hub may take to answer. It shares the machine.
+/// The longest wait for a response of the hub, which shares the machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Who writes.
+/// The process that writes to the store.
 pub(super) enum Access {
     /// This process: it has the store's lock now.
     Store(Box<Opened>),
@@ -34,15 +36,15 @@ pub(super) enum Access {
 
 /// A running hub.
 pub(super) struct Hub {
-    /// Such as `http://127.0.0.1:8000`.
+    /// Its URL, such as `http://127.0.0.1:8000`.
     pub(super) url: String,
-    /// Signed for the role that was asked for.
+    /// An access token of the requested role.
     pub(super) token: String,
-    /// To be used on one thread.
+    /// The HTTP client, which stays on its thread.
     pub(super) client: awc::Client,
 }
 
-/// Takes the store, or finds the hub that has it. To be called on an actix system.
+/// Opens the store, or finds the hub that has it. It must be called on an actix system.
 pub(super) fn access(config: &Config, role: Role) -> Result<Access, Failure> {
     match Opened::open(config) {
         Ok(opened) => Ok(Access::Store(Box::new(opened))),
@@ -62,26 +64,44 @@ impl Hub {
         Ok(Self { url, token, client })
     }
 
-    /// Asks, and returns a good answer's body (null when it is empty).
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
-        let sent = match body {
-            Some(body) => request.send_json(body),
-            None => request.send(),
-        };
-        let unreachable = |error: &dyn std::fmt::Display| {
-            Failure::failed(format!("the hub at {} has the store, and does not answer: {error}", self.url))
-        };
-        let mut response = sent.await.map_err(|error| unreachable(&error))?;
-        let bytes = response.body().await.map_err(|error| unreachable(&error))?;
-        let answer = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if response.status().is_success() { Ok(answer) } else { Err(refused(response.status(), &answer)) }
+    /// Sends a request with a JSON body, whose response has nothing that a command reads.
+    pub(super) async fn send(&self, method: Method, path: &str, body: &impl Serialize) -> Result<(), Failure> {
+        self.check(self.request(method, path).send_json(body)).await
+    }
+
+    /// Sends a request without a body, whose response has nothing that a command reads.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.check(self.request(Method::DELETE, path).send()).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> ClientRequest {
+        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    async fn check(&self, sent: SendClientRequest) -> Result<(), Failure> {
+        let mut response = sent.await.map_err(|error| self.unreachable(&error))?;
+        let bytes = response.body().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() { Ok(()) } else { Err(refused(response.status(), &bytes)) }
+    }
+
+    /// Returns the failure of a request that got no response.
+    pub(super) fn unreachable(&self, error: &dyn Display) -> Failure {
+        Failure::failed(format!("the hub at {} has the store, and does not answer: {error}", self.url))
     }
 }
 
-/// A problem document as a sentence.
-fn refused(status: StatusCode, problem: &Value) -> Failure {
-    let detail = problem["detail"].as_str().map_or_else(|| format!("the hub answers {status}"), str::to_owned);
-    let field = problem["field"].as_str().map(|field| format!(" ({field})")).unwrap_or_default();
+/// What commands read of a problem document.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+    field: Option<String>,
+}
+
+/// Returns the failure that a problem document describes.
+pub(super) fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    let Ok(Problem { detail, field }) = serde_json::from_slice(body) else {
+        return Failure::failed(format!("the hub answers {status}"));
+    };
+    let field = field.map(|field| format!(" ({field})")).unwrap_or_default();
     Failure::failed(format!("{}{field}", detail.trim_end_matches('.')))
 }

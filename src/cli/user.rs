@@ -4,7 +4,7 @@ use awc::http::Method;
 use clap::Subcommand;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::app::ports::{self, OpenError, Ports};
 use crate::config::Config;
@@ -92,7 +92,15 @@ fn list(config: &Config) -> Done {
     Ok(())
 }
 
-/// Makes an account, or gives it a new password.
+/// The body of `PUT /api/v1/admin/users/{name}`.
+#[derive(Serialize)]
+struct AccountBody<'a> {
+    role: Role,
+    name: &'a str,
+    password: &'a str,
+}
+
+/// Creates an account, or gives it a new password.
 fn put(config: &Config, account: Account, action: &'static str) -> Done {
     let secret = crate::cli::password::new_password(account.username.as_str())?;
     let done = format!("{} ({}) can sign in", account.username, account.role);
@@ -100,8 +108,8 @@ fn put(config: &Config, account: Account, action: &'static str) -> Done {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
                 let path = format!("/api/v1/admin/users/{}", percent::piece(account.username.as_str()));
-                let body = json!({ "role": account.role, "name": account.name, "password": secret.expose_secret() });
-                hub.ask(Method::PUT, &path, Some(&body)).await.map(|_| ())
+                let body = AccountBody { role: account.role, name: &account.name, password: secret.expose_secret() };
+                hub.send(Method::PUT, &path, &body).await
             }
             Access::Store(opened) => put_directly(&opened.ports, account, &secret, action).await,
         }
@@ -123,7 +131,7 @@ fn remove(config: &Config, username: &UserName) -> Done {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
                 let path = format!("/api/v1/admin/users/{}", percent::piece(username.as_str()));
-                hub.ask(Method::DELETE, &path, None).await.map(|_| ())
+                hub.delete(&path).await
             }
             Access::Store(opened) => {
                 opened.ports.accounts.remove_account(username, Timestamp::now()).await.map_err(Failure::failed)?;

@@ -24,7 +24,7 @@ pub(super) struct Comparing<'s> {
     totals_count: bool,
     keep: bool,
     chunk: Vec<SectionState>,
-    /// What was staged so far.
+    /// The sections staged so far.
     pub(super) staged: StagedImport,
 }
 
@@ -36,13 +36,13 @@ impl<'s> Comparing<'s> {
         totals: bool,
         keep: bool,
     ) -> Self {
-        // The clock of the decision counts in the end; this only says what will most likely be.
+        // The registrar decides by its own clock; this predicts what it will most likely do.
         let open = snapshot.is_some_and(|s| s.term.is_open(now));
         let staged = StagedImport { generation, totals_count_while_open: totals, sections: Vec::new(), unchanged: 0 };
         Self { snapshot, totals_count: totals || !open, keep, chunk: Vec::new(), staged }
     }
 
-    /// Compares one section, and counts it in the report. Answers a chunk when one is full.
+    /// Compares one section and counts it in the report. Returns a chunk to stage when one is full.
     pub(super) fn add(&mut self, report: &mut TaskReport, file: FileSection) -> Option<Vec<SectionState>> {
         let before = self.snapshot.and_then(|s| s.row(&file.section.id.crn)).map(|row| &row.state);
         let unstaged = SectionState::new(file.section.clone());
@@ -71,7 +71,7 @@ impl<'s> Comparing<'s> {
         (self.chunk.len() == CHUNK_LEN).then(|| std::mem::take(&mut self.chunk))
     }
 
-    /// The last chunk, when there is anything to apply.
+    /// Returns the last chunk; `None` when there is nothing to apply.
     pub(super) fn rest(&mut self) -> Option<Vec<SectionState>> {
         (!self.staged.sections.is_empty()).then(|| std::mem::take(&mut self.chunk))
     }

@@ -1,12 +1,12 @@
-//! Imports: one at a time on a thread of its own, at a lower priority than whatever answers requests; a few may wait.
+//! Imports of schedules: one at a time on a thread of its own, at a lower priority than the threads that serve requests;
+//! a few more wait in a queue.
 //!
-//! - [`task`]: an import as it is told
-//! - `run`: the way of one import; `compare`: what it changes
+//! - [`csv`]: reads files; [`schedule`]: the port that it implements
+//! - `run`: the steps of one import; `compare`: what it changes; [`task`]: an import that has not ended
 //!
-//! Promises: a task that was taken is in the store before its caller hears of it, so that one which the hub's end
-//! interrupted is `failed` after the next start, or `done` where the term says that it was applied. What is staged
-//! becomes visible by one command to the registrar, or is taken back; what could not be taken back is, before the next
-//! import of that term.
+//! Guarantees: a task is in the store before its caller gets its id, so that a task which the hub's end interrupted is
+//! `failed` after the next start, or `done` if the term shows that it was applied. What is staged becomes visible by one
+//! command to the registrar, or is discarded: at once, or before the next import of that term.
 
 mod compare;
 pub mod csv;
@@ -42,61 +42,61 @@ use crate::store::imports::{ImportStore, KeptTask};
 
 use task::Live;
 
-/// Imports that may wait behind the one under way; each holds an upload on the disk.
+/// The most imports that wait behind the one under way; each holds an upload on the disk.
 pub const QUEUE_MAX: usize = 4;
-/// Uploads on the disk at once: those of imports that wait or run, and a few on their way in.
+/// The most uploads on the disk at once: those of imports that wait or run, and a few that are being received.
 pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
-/// How much lower than the rest of the hub the thread's priority is (as `nice`).
+/// The `nice` value of the thread, relative to the rest of the hub.
 const NICENESS: i32 = 10;
-/// What the lists of errors end with, behind their task's id.
+/// The file name of a list of errors after its task's id.
 const ERRORS_SUFFIX: &str = ".errors.csv";
-/// What is told of a task that the hub's end interrupted: before it was applied, after, or meanwhile.
+/// The message of a task that the hub's end interrupted: before it was applied, after, or meanwhile.
 const INTERRUPTED: &str = "The hub ended while the import was under way. Nothing was changed.";
 const APPLIED_AS_IT_ENDED: &str = "It was applied whole. The hub ended before it could say so.";
 const EVENTS_IN_DOUBT: &str =
     "The hub ended while the events were taken: all of them were, or none. The same file can be imported again.";
-/// What the folders of uploads begin with.
+/// The beginning of the names of uploads' folders.
 const UPLOAD_PREFIX: &str = "upload-";
 
-/// What imports work with.
+/// What imports depend on.
 #[derive(Clone)]
 pub struct ImportDeps {
     /// Reads files.
     pub reader: Arc<dyn ScheduleReader>,
-    /// Keeps tasks, staged sections and events.
+    /// Stores tasks, staged sections and events.
     pub store: Arc<dyn ImportStore>,
-    /// Applies.
+    /// Applies staged sections.
     pub pool: Arc<RegistrarPool>,
-    /// What is compared with.
+    /// The published terms that files are compared with.
     pub model: Arc<ReadModel>,
-    /// Who listens.
+    /// Carries the progress.
     pub bus: Arc<dyn Bus>,
-    /// What time it is.
+    /// Clock of tasks and comparisons.
     pub clock: Arc<dyn Clock>,
-    /// Where uploads and lists of errors lie: beside the store.
+    /// The folder of uploads and lists of errors, beside the store.
     pub folder: PathBuf,
     /// The college's time zone.
     pub zone: TimeZone,
 }
 
-/// How an upload is to be imported.
+/// How to import an upload.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
     /// The realm of the caller: a file that names a term outside of it is refused.
     pub realm: Realm,
-    /// The term that everything goes into.
+    /// The term that everything goes into; without it the file's `term` column says.
     pub term: Option<TermId>,
     /// Further names of columns.
     pub map: Vec<(String, String)>,
-    /// Whether nothing is to be changed.
+    /// Whether to change nothing.
     pub dry_run: bool,
-    /// Whether to go on without what is refused.
+    /// Whether to go on without the rows that are refused.
     pub partial: bool,
-    /// Whether the file's totals count although the term is open.
+    /// Whether to use the file's totals while the term is open.
     pub totals: bool,
 }
 
-/// An upload on its way in. Dropped without being submitted, it leaves nothing behind.
+/// An upload that is being received. Its folder is removed when it is dropped.
 #[derive(Debug)]
 pub struct Upload {
     folder: TempDir,
@@ -104,7 +104,7 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// The file to write it to.
+    /// Creates the file to write it to.
     pub fn create_file(&self) -> io::Result<File> {
         File::create(self.path())
     }
@@ -114,19 +114,19 @@ impl Upload {
     }
 }
 
-/// Why an import was not taken, or imports cannot be.
+/// Why an import was not accepted, or imports could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Others wait already.
+    /// The queue is full.
     #[error("other imports wait already")]
     Overloaded,
-    /// The upload holds nothing.
+    /// The upload is empty.
     #[error("the upload is empty")]
     Empty,
     /// A map names columns that do not exist.
     #[error("{0}")]
     Map(String),
-    /// The store did not take the task.
+    /// The store did not accept the task.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The disk failed.
@@ -134,7 +134,7 @@ pub enum ImportError {
     Io(#[from] io::Error),
 }
 
-/// One import to be run.
+/// An import to run.
 struct Job {
     live: Arc<Live>,
     upload: Upload,
@@ -146,7 +146,7 @@ struct Inner {
     live: Mutex<HashMap<TaskId, Arc<Live>>>,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
-    /// Imports that ended: done, failed, cancelled.
+    /// The numbers of imports that ended: done, failed, cancelled.
     finished: [AtomicU64; 3],
 }
 
@@ -160,7 +160,7 @@ impl Inner {
     }
 }
 
-/// The imports. Stopping or dropping it stops the one under way, which changes nothing then.
+/// The imports. Stopping or dropping it stops the one under way, which then changes nothing.
 pub struct Imports {
     inner: Arc<Inner>,
     queue: Mutex<Option<SyncSender<Job>>>,
@@ -170,8 +170,8 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Makes the folder, clears what an earlier process left in it, says of tasks that it left running that they
-    /// failed, and starts the thread.
+    /// Creates the folder, removes what an earlier process left in it, ends the tasks that it left running, and starts the
+    /// thread.
     pub async fn start(deps: ImportDeps) -> Result<Self, ImportError> {
         std::fs::create_dir_all(&deps.folder)?;
         for entry in std::fs::read_dir(&deps.folder)? {
@@ -203,11 +203,11 @@ impl Imports {
         Ok(Self { inner, queue: Mutex::new(Some(queue)), thread: Some(thread), ended })
     }
 
-    /// Takes none any more, and stops the one under way, which changes nothing then, unless it is becoming visible.
-    /// Returns once how each ended is kept.
+    /// Accepts no more imports, and stops the one under way, which then changes nothing unless it is becoming visible.
+    /// Returns when the result of each is stored.
     pub async fn stop(&self) {
         self.close();
-        // Nothing is ever sent: this waits for the end of the thread, however it ends.
+        // Nothing is ever sent: this waits for the end of the thread, even by a panic.
         while self.ended.clone().changed().await.is_ok() {}
     }
 
@@ -220,25 +220,25 @@ impl Imports {
         self.queue.lock()
     }
 
-    /// Whether none is under way or waits, and how each ended is kept (or was given up).
+    /// Returns whether no import waits or is under way, and the result of each was stored, or could not be.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.inner.live().is_empty()
     }
 
-    /// Imports that wait or are under way.
+    /// Returns the number of imports that wait or are under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.inner.live().len()
     }
 
-    /// Whether one is becoming visible: it cannot be cancelled any more, and is not done yet.
+    /// Returns whether an import is becoming visible: it can no longer be cancelled and is not done yet.
     #[must_use]
     pub fn is_applying(&self) -> bool {
         self.inner.live().values().any(|live| live.report().phase == Phase::Applying)
     }
 
-    /// How many have ended since the start, by how.
+    /// Returns the numbers of imports that ended since the start, by state.
     #[must_use]
     pub fn finished(&self) -> [(&'static str, u64); 3] {
         let counts = self.inner.finished.each_ref().map(|count| count.load(Ordering::Relaxed));
@@ -249,19 +249,22 @@ impl Imports {
         ]
     }
 
-    /// Whether a map names columns that exist; otherwise what is wrong with it, in words.
+    /// Checks that a map names columns that exist.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
     pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
         self.inner.deps.reader.check_map(map)
     }
 
-    /// A place for an upload. It touches the disk: call it where that may wait.
+    /// Creates the folder of an upload. It blocks on the disk.
     pub fn upload(&self) -> Result<Upload, ImportError> {
         let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
         let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.deps.folder)?;
         Ok(Upload { folder, _place: place })
     }
 
-    /// Takes an upload that was written whole, and answers the task's id.
+    /// Queues an upload that was received whole, and returns the task's id.
     pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
         let deps = &self.inner.deps;
         deps.reader.check_map(&options.map).map_err(ImportError::Map)?;
@@ -320,7 +323,7 @@ impl Imports {
         self.task(id).await
     }
 
-    /// Cancels what is under way or waits for a term; answers whether nothing of it is left.
+    /// Cancels the imports into a term; returns whether none is left.
     #[must_use]
     pub fn end_in(&self, term: &TermId) -> bool {
         let all: Vec<_> = self.inner.live().values().cloned().collect();
@@ -331,7 +334,7 @@ impl Imports {
         of_term.is_empty()
     }
 
-    /// Removes the lists of errors of tasks that the store has forgotten.
+    /// Removes the lists of errors of tasks that the store no longer has.
     pub fn forget_errors(&self, tasks: &[String]) {
         for task in tasks {
             // A task without errors to list has no such file.
@@ -339,10 +342,10 @@ impl Imports {
         }
     }
 
-    /// The file with all of a task's errors, once it has been read: the task must exist.
+    /// Returns the file with all errors of a task, which must exist; `None` until its file was read.
     #[must_use]
     pub fn errors_file(&self, id: &str) -> Option<PathBuf> {
-        // Only ids of our own making are ever part of a path.
+        // Only an id that the hub made becomes part of a path.
         Uuid::parse_str(id).ok()?;
         Some(self.inner.errors_path(id)).filter(|path: &PathBuf| Path::is_file(path))
     }

@@ -1,4 +1,4 @@
-//! The way of one import: read, compare, stage, apply; or leave everything as it was.
+//! One import: read, compare, stage and apply, or leave everything as it was.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -26,25 +26,30 @@ use crate::imports::compare::Comparing;
 use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Inner, Job};
 
-/// The time between two frames of progress: five a second are smooth.
-const FRAME_PAUSE: Duration = Duration::from_millis(200);
-/// How often something that is busy is asked again, and how long is waited before that: ten seconds in all.
+/// The shortest time between two events of progress: five a second look smooth.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
+/// How often a busy store or registrar is tried again, and the pause before each try: ten seconds in all.
 const TRIES_MAX: usize = 40;
 const TRY_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause after a chunk: the writer has at least as much time for others as the chunk took.
+/// The longest pause after a chunk. The pause is as long as the chunk took, so that the writer serves others as long.
 const CHUNK_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// Why an import ends without being applied.
 enum Stop {
-    /// Somebody cancelled it.
+    /// It was cancelled.
     Cancelled,
     /// The hub is stopping.
     Stopping,
-    /// The file's own errors say why.
+    /// The file has errors, which the task lists.
     Refused,
-    /// Something of the hub failed: what the reader of the task is told, and what the log is.
-    Failed(&'static str, String),
-    /// The hub is stopping, and whether it was applied is not known.
+    /// The hub failed.
+    Failed {
+        /// For the reader of the task.
+        message: &'static str,
+        /// For the log.
+        cause: String,
+    },
+    /// The hub is stopping, and whether the import was applied is not known.
     Unknown,
 }
 
@@ -53,7 +58,7 @@ impl From<ScheduleError> for Stop {
         match error {
             ScheduleError::Cancelled => Self::Cancelled,
             ScheduleError::Scratch(cause) => {
-                Self::Failed("The hub's temporary files failed. Nothing was changed.", cause)
+                Self::Failed { message: "The hub's temporary files failed. Nothing was changed.", cause }
             }
         }
     }
@@ -61,19 +66,17 @@ impl From<ScheduleError> for Stop {
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
-        Self::Failed("The hub's store did not take it. Nothing was changed.", error.to_string())
+        Self::Failed { message: "The hub's store did not take it. Nothing was changed.", cause: error.to_string() }
     }
 }
 
-/// Runs one import to its end, whatever that is.
+/// Runs one import to its end.
 pub(super) fn run(inner: &Inner, runtime: &Runtime, job: &Job) {
-    let mut run = Run { inner, runtime, job, framed: None, applied: None };
-    let outcome = catch_unwind(AssertUnwindSafe(|| run.all())).unwrap_or_else(|_| {
-        Err(Stop::Failed("This is a fault of the hub. Nothing was changed.", "an import panicked".to_owned()))
-    });
+    let mut run = Run { inner, runtime, job, published: None, applied: None };
+    let outcome = catch_unwind(AssertUnwindSafe(|| run.execute())).unwrap_or_else(|_| Err(fault("an import panicked")));
     let replaced = outcome.is_ok().then(|| run.applied.take()).flatten();
     run.finish(outcome);
-    // Only now, since it takes a while and nobody needs to wait for it.
+    // After the end was published: it takes a while, and no caller depends on it.
     if let Some(term) = replaced {
         run.prune(&term);
     }
@@ -83,17 +86,17 @@ struct Run<'r> {
     inner: &'r Inner,
     runtime: &'r Runtime,
     job: &'r Job,
-    framed: Option<Instant>,
-    /// The term to which it was applied.
+    published: Option<Instant>,
+    /// The term that it was applied to.
     applied: Option<TermId>,
 }
 
 impl Run<'_> {
-    fn all(&mut self) -> Result<(), Stop> {
-        self.look()?;
+    fn execute(&mut self) -> Result<(), Stop> {
+        self.check()?;
         self.phase(Phase::Reading);
         let schedule = self.read()?;
-        self.tell_findings(&*schedule)?;
+        self.report_findings(&*schedule)?;
         let errors = schedule.findings_total(Severity::Error);
         let refused = schedule.refused_as_a_whole() || (errors > 0 && !self.job.options.partial);
         let (dry, whole) = (self.job.options.dry_run, schedule.refused_as_a_whole());
@@ -109,8 +112,8 @@ impl Run<'_> {
         if refused { Err(Stop::Refused) } else { Ok(()) }
     }
 
-    /// Whether to go on.
-    fn look(&self) -> Result<(), Stop> {
+    /// Fails when the import was cancelled or the hub is stopping.
+    fn check(&self) -> Result<(), Stop> {
         if self.inner.stopping.load(Ordering::Acquire) {
             return Err(Stop::Stopping);
         }
@@ -119,13 +122,13 @@ impl Run<'_> {
 
     fn phase(&mut self, phase: Phase) {
         self.job.live.report().phase = phase;
-        self.tell(true);
+        self.publish(true);
     }
 
-    /// Publishes the progress: now, or when the last event is old enough.
-    fn tell(&mut self, now: bool) {
-        if now || self.framed.is_none_or(|at| at.elapsed() >= FRAME_PAUSE) {
-            self.framed = Some(Instant::now());
+    /// Publishes the progress: now, or if the last event is old enough.
+    fn publish(&mut self, now: bool) {
+        if now || self.published.is_none_or(|at| at.elapsed() >= PROGRESS_PAUSE) {
+            self.published = Some(Instant::now());
             let progress = self.job.live.report().progress();
             self.inner.deps.bus.publish(Event::ImportProgress(Arc::new(progress)));
         }
@@ -145,15 +148,15 @@ impl Run<'_> {
                 let mut report = self.job.live.report();
                 (report.rows, report.bytes, report.refused) = (progress.rows, progress.bytes, progress.refused);
             }
-            self.tell(false);
-            self.look().is_ok()
+            self.publish(false);
+            self.check().is_ok()
         });
-        self.look()?;
+        self.check()?;
         Ok(read?)
     }
 
-    /// Puts what was found into the report, and all errors into their file.
-    fn tell_findings(&mut self, schedule: &dyn Schedule) -> Result<(), Stop> {
+    /// Writes the first findings to the report, and all errors to their file.
+    fn report_findings(&mut self, schedule: &dyn Schedule) -> Result<(), Stop> {
         let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
         let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
         let task = self.job.live.report().task.clone();
@@ -192,7 +195,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Events: compared and put in one write. (How many a file may have is bounded where it is read.)
+    /// Imports events: compares and writes them at once. (The reader bounds how many a file may have.)
     fn events(&mut self, schedule: &dyn Schedule, refused: bool) -> Result<(), Stop> {
         let mut events = Vec::new();
         schedule.each_event(&mut |event| {
@@ -200,7 +203,7 @@ impl Run<'_> {
             Ok(())
         })?;
         let dry = self.job.options.dry_run || refused;
-        self.look()?;
+        self.check()?;
         if !dry {
             self.commit(0)?;
         }
@@ -211,25 +214,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Sections: compared with the term as published, staged in chunks, applied as one command.
+    /// Imports sections: compares them with the published term, stages them in chunks, and applies them as one command.
     fn sections(&mut self, schedule: &dyn Schedule, term: &TermId, refused: bool) -> Result<(), Stop> {
         let dry = self.job.options.dry_run || refused;
         let realm = &self.job.options.realm;
         if !realm.contains(term) {
-            let told = "Terms whose ids begin like this are kept for demonstrations. Nothing was changed.";
-            return Err(Stop::Failed(told, "the file names a sandbox".to_owned()));
+            let message = "Terms whose ids begin like this are kept for demonstrations. Nothing was changed.";
+            return Err(Stop::Failed { message, cause: "the file names a sandbox".to_owned() });
         }
         let snapshot = self.inner.deps.model.term_in(realm, term).map(|t| t.snapshot());
         let generation = if dry { 0 } else { self.begin(term)? };
         let mut comparing =
             Comparing::new(snapshot.as_deref(), self.inner.deps.clock.now(), generation, self.job.options.totals, !dry);
-        // A walker can only be told in general why it is to stop.
+        // The walk ends with an error of the reader, which cannot say why.
         let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {
             let chunk = comparing.add(&mut self.job.live.report(), section);
             let staged = chunk.map_or(Ok(()), |chunk| self.stage(generation, &chunk));
-            self.tell(false);
-            staged.and_then(|()| self.look()).map_err(|stop| {
+            self.publish(false);
+            staged.and_then(|()| self.check()).map_err(|stop| {
                 stopped = Some(stop);
                 ScheduleError::Cancelled
             })
@@ -244,19 +247,19 @@ impl Run<'_> {
         let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparing.staged));
         match &applied {
             Ok(()) => self.applied = Some(term.clone()),
-            // What may be visible must stay.
+            // The sections may be visible, so they must stay.
             Err(Stop::Unknown) => {}
             Err(_) => self.discard(term),
         }
         applied
     }
 
-    /// Clears what an interrupted import may have left, and answers the generation to stage under.
+    /// Discards what an interrupted import may have staged, and returns the generation to stage under.
     fn begin(&self, term: &TermId) -> Result<u64, Stop> {
         let store = self.inner.deps.store.clone();
         let mut from = None;
         loop {
-            self.look()?;
+            self.check()?;
             from = self.wait(|| store.discard_staged(term, from.clone()))?;
             if from.is_none() {
                 break;
@@ -269,7 +272,7 @@ impl Run<'_> {
         if chunk.is_empty() {
             return Ok(());
         }
-        self.look()?;
+        self.check()?;
         let started = Instant::now();
         let store = self.inner.deps.store.clone();
         self.wait(|| store.stage(generation, chunk.to_vec()))?;
@@ -277,7 +280,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Lists the sections of the term that the file does not name.
+    /// Reports the sections of the term that the file does not contain.
     fn missing(&mut self, schedule: &dyn Schedule, snapshot: Option<&Snapshot>) -> Result<(), Stop> {
         let (mut missing, mut total) = (Vec::new(), 0);
         for row in snapshot.into_iter().flat_map(Snapshot::rows_in_order) {
@@ -294,10 +297,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes what is staged visible. From here on it cannot be cancelled.
+    /// Makes the staged sections visible. The import can no longer be cancelled.
     fn apply(&mut self, term: &TermId, staged: StagedImport) -> Result<(), Stop> {
         let generation = staged.generation;
-        self.look()?;
+        self.check()?;
         self.commit(generation)?;
         self.phase(Phase::Applying);
         let store = self.inner.deps.store.clone();
@@ -311,13 +314,12 @@ impl Run<'_> {
                     return Ok(());
                 }
                 Ok(_) | Err(SubmitError::Failed) => {
-                    let told = "This is a fault of the hub. Nothing was changed.";
-                    return Err(Stop::Failed(told, "the registrar refused an import".to_owned()));
+                    return Err(fault("the registrar refused an import"));
                 }
                 Err(SubmitError::Overloaded) => std::thread::sleep(TRY_PAUSE),
                 Err(SubmitError::OutcomeUnknown) => {
-                    // The writer tells, in order with its commits, which generation is visible now.
-                    // Until it tells, nothing true can be said of this task.
+                    // The store's writer returns, in order with its commits, which generation is visible. Until it
+                    // does, the result of this task is not known.
                     let visible = loop {
                         match self.wait(|| store.generation(term)) {
                             Ok(visible) => break visible,
@@ -331,11 +333,11 @@ impl Run<'_> {
                 }
             }
         }
-        let told = "The hub was too busy to apply it. Nothing was changed; please try again.";
-        Err(Stop::Failed(told, "the registrar was overloaded".to_owned()))
+        let message = "The hub was too busy to apply it. Nothing was changed; please try again.";
+        Err(Stop::Failed { message, cause: "the registrar was overloaded".to_owned() })
     }
 
-    /// From here on it can no longer be cancelled, and may become visible at any moment: that is written down.
+    /// Stores that the import may become visible from here on, and can no longer be cancelled.
     fn commit(&self, generation: u64) -> Result<(), Stop> {
         if !self.job.live.commit() {
             return Err(Stop::Cancelled);
@@ -346,13 +348,13 @@ impl Run<'_> {
         self.wait(|| store.put_task(kept.clone()))
     }
 
-    /// What the registrar counted when it applied: something may have moved since the comparison.
+    /// Reports what the registrar counted when it applied the import: sections may have changed since the comparison.
     fn count(&self, tally: ImportTally) {
         let mut report = self.job.live.report();
         (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
     }
 
-    /// Takes back what is staged. What cannot be taken back now is before the next import of this term.
+    /// Discards the staged sections. What cannot be discarded now is discarded before the next import of this term.
     fn discard(&self, term: &TermId) {
         let store = self.inner.deps.store.clone();
         let mut from = None;
@@ -368,7 +370,7 @@ impl Run<'_> {
         }
     }
 
-    /// Removes what the applied import replaced. Left over, it is in nobody's way.
+    /// Removes the sections that the applied import replaced. Left over, they are never read.
     fn prune(&self, term: &TermId) {
         let store = self.inner.deps.store.clone();
         let mut from = None;
@@ -380,12 +382,12 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for the store, and asks again while it is busy.
+    /// Waits for the store, and retries while it is busy.
     fn wait<T>(&self, ask: impl Fn() -> StoreFuture<T>) -> Result<T, Stop> {
         for _ in 0..TRIES_MAX {
             match self.runtime.block_on(ask()) {
                 Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_))) => {
-                    // A hub that stops does not wait for its imports.
+                    // A hub that is stopping does not wait for its imports.
                     if self.inner.stopping.load(Ordering::Acquire) {
                         return Err(error.into());
                     }
@@ -397,9 +399,9 @@ impl Run<'_> {
         Err(StoreError::Overloaded.into())
     }
 
-    /// Writes down how it ended, and tells it.
+    /// Stores and publishes the result.
     fn finish(&mut self, outcome: Result<(), Stop>) {
-        // Whoever cancelled in the last moment was told so: then it is, unless it was applied.
+        // A cancellation in the last moment was confirmed to its caller, so it holds unless the import was applied.
         let outcome = match outcome {
             Ok(()) if !self.job.live.commit() && self.job.live.is_cancelled() => Err(Stop::Cancelled),
             other => other,
@@ -418,12 +420,12 @@ impl Run<'_> {
                         Some("The hub was stopped before the import was done. Nothing was changed.".to_owned());
                     TaskState::Failed
                 }
-                Err(Stop::Failed(told, cause)) => {
+                Err(Stop::Failed { message, cause }) => {
                     log::error!("import {} failed: {cause}", report.task);
-                    report.message = Some(told.to_owned());
+                    report.message = Some(message.to_owned());
                     TaskState::Failed
                 }
-                // It stays as it is written down; the next start finds out how it ended.
+                // The stored task stays as it is; the next start determines the result.
                 Err(Stop::Unknown) => return,
             };
             KeptTask::from(&*report)
@@ -441,7 +443,7 @@ impl Run<'_> {
         }
         let store = self.inner.deps.store.clone();
         if self.wait(|| store.put_task(kept.clone())).is_err() {
-            log::error!("how import {task} ended could not be kept; the hub's next start finds it out");
+            log::error!("the result of import {task} could not be stored; the hub's next start determines it");
         }
         if let Ok(forgotten) = self.wait(|| store.forget_old_tasks()) {
             for old in forgotten {
@@ -449,6 +451,10 @@ impl Run<'_> {
                 let _ = std::fs::remove_file(self.inner.errors_path(&old));
             }
         }
-        self.tell(true);
+        self.publish(true);
     }
+}
+
+fn fault(cause: &str) -> Stop {
+    Stop::Failed { message: "This is a fault of the hub. Nothing was changed.", cause: cause.to_owned() }
 }

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use crate::domain::import::{TaskReport, TaskState};
 
-/// Items in each list of a task; the totals beside them count all.
+/// The most items in each list of a task; the totals beside them count all.
 pub const LIST_LEN_MAX: usize = 1_000;
 
 const OPEN: u8 = 0;
 const CANCELLED: u8 = 1;
 const COMMITTED: u8 = 2;
 
-/// A task that has not ended: its report, and whether it is still to be.
+/// A task that has not ended: its report, and whether it can still be cancelled.
 pub(super) struct Live {
     report: Mutex<TaskReport>,
     fate: AtomicU8,
@@ -26,11 +26,10 @@ impl Live {
     }
 
     pub(super) fn report(&self) -> MutexGuard<'_, TaskReport> {
-        // A report that a panic left is still a report.
         self.report.lock()
     }
 
-    /// Cancels it, unless it is past the point where that changes nothing any more. Answers whether it is cancelled.
+    /// Cancels it, unless it was committed; returns whether it is cancelled.
     pub(super) fn cancel(&self, now: Timestamp) -> bool {
         let fate = self.fate.compare_exchange(OPEN, CANCELLED, Ordering::AcqRel, Ordering::Acquire);
         if fate.is_ok() {
@@ -45,7 +44,7 @@ impl Live {
         self.fate.load(Ordering::Acquire) == CANCELLED
     }
 
-    /// From here on it can no longer be cancelled. Answers false when it was.
+    /// Commits it, after which it cannot be cancelled; returns false when it was cancelled before.
     pub(super) fn commit(&self) -> bool {
         self.fate.compare_exchange(OPEN, COMMITTED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
