@@ -2,20 +2,26 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The state of the hub at one moment, and its rates and latencies over the seconds before it. `GET
 /// /api/v1/admin/metrics` and the channel `admin` return the same.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Metrics)]
 pub struct MetricsReading {
     /// When it was read.
     pub at: Timestamp,
     /// The length in seconds of the window that rates and latencies cover.
+    #[schema(minimum = 1)]
     pub window_s: usize,
     /// HTTP requests a second.
+    #[schema(minimum = 0)]
     pub requests_per_s: f64,
     /// Seats and waitlist positions given a second.
+    #[schema(minimum = 0)]
     pub registrations_per_s: f64,
     /// Registrations refused a second.
+    #[schema(minimum = 0)]
     pub refusals_per_s: f64,
     /// Latencies in milliseconds.
     pub latency_ms: Latencies,
@@ -24,6 +30,7 @@ pub struct MetricsReading {
     /// Lengths of queues.
     pub queues: Queues,
     /// Resident memory of the process; none where the operating system does not report it.
+    #[schema(required)]
     pub memory_bytes: Option<u64>,
     /// The state of Plone.
     pub plone: PloneState,
@@ -32,7 +39,7 @@ pub struct MetricsReading {
 }
 
 /// Latencies in milliseconds, by kind.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Latencies {
     /// From an HTTP request to the head of its response.
     pub request: Percentiles,
@@ -44,19 +51,22 @@ pub struct Latencies {
     pub fanout: Percentiles,
 }
 
-/// Percentiles of a latency in milliseconds; none when nothing was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+/// Percentiles of a latency in milliseconds, at most a sixteenth too high; none when nothing was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Percentiles {
     /// The median.
+    #[schema(required, minimum = 0)]
     pub p50: Option<f64>,
     /// The 95th percentile.
+    #[schema(required, minimum = 0)]
     pub p95: Option<f64>,
     /// The 99th percentile.
+    #[schema(required, minimum = 0)]
     pub p99: Option<f64>,
 }
 
 /// Connected WebSockets by role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Connections {
     /// Without a sign-in.
     pub visitor: usize,
@@ -69,7 +79,7 @@ pub struct Connections {
 }
 
 /// Lengths of queues.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Queues {
     /// Commands that were accepted and have no reply yet.
     pub registrar: usize,
@@ -82,17 +92,21 @@ pub struct Queues {
 }
 
 /// The state of Plone; both fields are none in a hub without Plone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = PloneHealth)]
 pub struct PloneState {
     /// Whether Plone responds.
+    #[schema(required)]
     pub ok: Option<bool>,
     /// The state of the circuit breaker.
+    #[schema(required)]
     pub circuit: Option<CircuitState>,
 }
 
 /// The state of the circuit breaker in front of Plone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BreakerState)]
 pub enum CircuitState {
     /// Calls are made.
     Closed,

@@ -1,19 +1,28 @@
-//! The numbers of the last seconds, for admins' charts. The WebSocket's channel `admin` brings the same each second.
+//! The metrics of the last seconds, for admins' charts. The WebSocket's channel `admin` sends the same each second.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
+use crate::bus::metrics::MetricsReading;
 use crate::observe::series::Charts;
 
 use crate::http::auth::Admin;
 use crate::http::encoded::{Encoded, start_tag};
 use crate::http::error::{get, method_not_allowed};
+use crate::http::openapi::responses::BadRole;
 use crate::http::request_id::PRIVATE;
 
-/// The resources of this file.
+/// The operations of this file.
+#[derive(OpenApi)]
+#[openapi(paths(now, history))]
+pub(super) struct Api;
+
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/admin/metrics").route(get().to(now)).default_service(method_not_allowed("GET, HEAD")),
@@ -25,19 +34,41 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// `GET /api/v1/admin/metrics`
-pub async fn now(_: Admin, charts: Data<Charts>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").insert_header(PRIVATE).body(charts.newest())
+/// Metrics of each of the last seconds, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+struct MetricsHistory {
+    items: Vec<Arc<MetricsReading>>,
 }
 
-/// `GET /api/v1/admin/metrics/history`: the last minutes, so that a page that was just opened has a past.
+/// Returns the metrics behind the charts (admins).
+///
+/// Computed once a second. The channel `admin` of the WebSocket sends each of them as `{"type":"metrics", …}`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/metrics",
+    operation_id = "metrics_now",
+    tag = "administration",
+    responses((status = 200, description = "Not older than a second.", body = MetricsReading), BadRole)
+)]
+pub async fn now(_: Admin, charts: Data<Charts>) -> HttpResponse {
+    HttpResponse::Ok().insert_header(PRIVATE).json(charts.newest())
+}
+
+/// Returns the metrics behind the charts of the last ten minutes (admins).
+///
+/// One for each second, the oldest first, at most 600: a page that was just opened can show the past.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/metrics/history",
+    operation_id = "metrics_history",
+    tag = "administration",
+    responses((status = 200, description = "Up to the last second.", body = MetricsHistory), BadRole)
+)]
 pub async fn history(request: HttpRequest, _: Admin, charts: Data<Charts>) -> HttpResponse {
-    let history = charts.history();
-    let tag = format!(
-        "{}-history-{:016x}",
-        start_tag(),
-        BuildHasherDefault::<DefaultHasher>::default().hash_one(history.last())
-    );
-    let body = format!("{{\"items\":[{}]}}", history.join(","));
+    let items = charts.history();
+    let newest = BuildHasherDefault::<DefaultHasher>::default().hash_one(items.last().map(|newest| newest.at));
+    let tag = format!("{}-history-{newest:016x}", start_tag());
+    // Numbers, strings and lists serialize without fail.
+    let body = serde_json::to_vec(&MetricsHistory { items }).unwrap_or_default();
     Arc::new(Encoded::new(&tag, "application/json", PRIVATE.1, body.into())).respond(&request).await
 }
