@@ -12,12 +12,16 @@ pub struct MetricsReading {
     /// When it was read.
     pub at: Timestamp,
     /// The length in seconds of the window that rates and latencies cover.
+    #[schema(minimum = 1)]
     pub window_s: usize,
     /// HTTP requests a second.
+    #[schema(minimum = 0)]
     pub requests_per_s: f64,
     /// Seats and waitlist positions given a second.
+    #[schema(minimum = 0)]
     pub registrations_per_s: f64,
     /// Registrations refused a second.
+    #[schema(minimum = 0)]
     pub refusals_per_s: f64,
     /// Latencies in milliseconds.
     pub latency_ms: Latencies,
@@ -47,23 +51,22 @@ pub struct Latencies {
     pub fanout: Percentiles,
 }
 
-/// Percentiles of a latency in milliseconds; none when nothing was measured.
+/// Percentiles of a latency in milliseconds, at most a sixteenth too high; none when nothing was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Percentiles {
     /// The median.
-    #[schema(required)]
+    #[schema(required, minimum = 0)]
     pub p50: Option<f64>,
     /// The 95th percentile.
-    #[schema(required)]
+    #[schema(required, minimum = 0)]
     pub p95: Option<f64>,
     /// The 99th percentile.
-    #[schema(required)]
+    #[schema(required, minimum = 0)]
     pub p99: Option<f64>,
 }
 
 /// Connected WebSockets by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = MetricsConnections)]
 pub struct Connections {
     /// Without a sign-in.
     pub visitor: usize,
@@ -77,7 +80,6 @@ pub struct Connections {
 
 /// Lengths of queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = MetricsQueues)]
 pub struct Queues {
     /// Commands that were accepted and have no reply yet.
     pub registrar: usize,
@@ -91,7 +93,7 @@ pub struct Queues {
 
 /// The state of Plone; both fields are none in a hub without Plone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[schema(as = MetricsPlone)]
+#[schema(as = PloneHealth)]
 pub struct PloneState {
     /// Whether Plone responds.
     #[schema(required)]
@@ -103,8 +105,8 @@ pub struct PloneState {
 
 /// The state of the circuit breaker in front of Plone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = MetricsCircuit)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BreakerState)]
 pub enum CircuitState {
     /// Calls are made.
     Closed,

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, VariantArray};
-use utoipa::ToSchema;
 
 use crate::domain::audience::Audience;
 
@@ -67,13 +66,11 @@ impl Category {
 }
 
 /// What the author of an alert gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertContent {
     /// 1 to [`TITLE_LEN_MAX`] characters.
-    #[schema(min_length = 1, max_length = 200)]
     pub title: String,
     /// 1 to [`MESSAGE_LEN_MAX`] characters.
-    #[schema(min_length = 1, max_length = 2_000)]
     pub message: String,
     /// How urgent it is.
     pub priority: Priority,
@@ -82,23 +79,19 @@ pub struct AlertContent {
     /// The users who get the alert.
     pub audience: Audience,
     /// When it goes out; null for at once.
-    #[schema(required)]
     pub starts_at: Option<Timestamp>,
     /// When it stops being in force; null for never.
-    #[schema(required)]
     pub expires_at: Option<Timestamp>,
     /// Whether the recipients are asked to acknowledge it.
     pub requires_ack: bool,
 }
 
 /// An alert as the hub stores it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// A UUID version 7.
-    #[schema(format = Uuid)]
     pub id: String,
     /// The position in the one sequence of alerts; null until it goes out.
-    #[schema(required)]
     pub seq: Option<u64>,
     /// What the author wrote.
     #[serde(flatten)]

@@ -4,7 +4,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::Display;
-use utoipa::ToSchema;
 
 use crate::domain::ids::{SectionId, TaskId, TermId};
 use crate::domain::section_changes::SectionChanges;
@@ -13,8 +12,7 @@ use crate::domain::section_changes::SectionChanges;
 const PROGRESS_LIST_LEN_MAX: usize = 10;
 
 /// Whether an import has ended, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportState)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     /// Queued or under way.
@@ -41,8 +39,7 @@ impl TaskState {
 }
 
 /// The step that an import is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, Display)]
-#[schema(as = ImportPhase)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Phase {
@@ -59,24 +56,20 @@ pub enum Phase {
 }
 
 /// An error or a warning at one place of the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The physical line of the file, from 1; of a record that spans several lines, the first.
-    #[schema(minimum = 1)]
     pub line: u64,
     /// The column's name in the file's header; none when the finding concerns the whole row or file.
-    #[schema(required)]
     pub column: Option<Box<str>>,
     /// The cell's text, shortened.
-    #[schema(required)]
     pub value: Option<Box<str>>,
     /// What is wrong and what would be right, for a registrar.
     pub message: String,
 }
 
 /// The resource that two sections share at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportConflictKind)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConflictKind {
     /// A room.
@@ -86,8 +79,7 @@ pub enum ConflictKind {
 }
 
 /// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportConflict)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The shared resource.
     pub kind: ConflictKind,
@@ -98,8 +90,7 @@ pub struct Conflict {
 }
 
 /// Whether an import creates a section or updates it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportChangeKind)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     /// The section is new.
@@ -109,8 +100,7 @@ pub enum ChangeKind {
 }
 
 /// A section that an import changes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportChange)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The section.
     pub section: SectionId,
@@ -121,8 +111,7 @@ pub struct Change {
 }
 
 /// An import: its state, its progress, and what it found so far.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportTask)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskReport {
     /// The id of the task.
     pub task: TaskId,
@@ -131,10 +120,8 @@ pub struct TaskReport {
     /// The step that it is at.
     pub phase: Phase,
     /// Why it failed, where the list of errors does not say so.
-    #[schema(required)]
     pub message: Option<String>,
     /// The term, once it is known.
-    #[schema(required)]
     pub term: Option<TermId>,
     /// Whether it only checks the file and changes nothing.
     pub dry_run: bool,
@@ -155,27 +142,22 @@ pub struct TaskReport {
     /// Rows with errors.
     pub refused: u64,
     /// The first errors.
-    #[schema(max_items = 1_000)]
     pub errors: Vec<Finding>,
     /// The number of all errors.
     pub errors_total: u64,
     /// The first warnings.
-    #[schema(max_items = 1_000)]
     pub warnings: Vec<Finding>,
     /// The number of all warnings.
     pub warnings_total: u64,
     /// The first conflicts.
-    #[schema(max_items = 1_000)]
     pub conflicts: Vec<Conflict>,
     /// The number of all conflicts.
     pub conflicts_total: u64,
     /// The first changed sections.
-    #[schema(max_items = 1_000)]
     pub changes: Vec<Change>,
     /// The number of all changed sections.
     pub changes_total: u64,
     /// The first sections of the term that the file does not contain.
-    #[schema(max_items = 1_000)]
     pub missing: Vec<SectionId>,
     /// The number of all those sections.
     pub missing_total: u64,
@@ -184,17 +166,14 @@ pub struct TaskReport {
     /// The size of the file in bytes.
     pub bytes_total: u64,
     /// The user who started it.
-    #[schema(value_type = crate::domain::ids::UserName)]
     pub started_by: String,
     /// When it was accepted.
     pub started_at: Timestamp,
     /// When it ended.
-    #[schema(required)]
     pub finished_at: Option<Timestamp>,
     /// While it is applied, the generation of the catalogue that makes its sections visible; 0 for events. If the hub
     /// stops meanwhile, the next start learns from it whether the import was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(ignore)]
     pub applying: Option<u64>,
 }
 

@@ -1,9 +1,6 @@
 //! Differences between two states of a section, field by field, as an import reports them.
 
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::ids::SectionId;
 use crate::domain::meeting::Meeting;
@@ -20,12 +17,6 @@ impl<T: Clone + PartialEq> FieldChange<T> {
     }
 }
 
-/// The schema of a pair of values, each of the type that the field has in a section, or null.
-fn pair() -> ArrayBuilder {
-    let value = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
-    ArrayBuilder::new().items(value).min_items(Some(2)).max_items(Some(2)).description(Some("`[before, after]`"))
-}
-
 /// Declares the fields that are compared; each is optional in JSON.
 macro_rules! compared_fields {
     ($($field:ident: $type:ty,)+) => {
@@ -39,13 +30,9 @@ macro_rules! compared_fields {
             )+
         }
 
-        impl PartialSchema for SectionChanges {
-            fn schema() -> RefOr<Schema> {
-                let fields = ObjectBuilder::new()
-                    .description(Some("The fields of a section that differ."))
-                    $(.property(stringify!($field), pair()))+;
-                RefOr::T(fields.into())
-            }
+        impl SectionChanges {
+            /// The names of all fields that are compared.
+            pub const FIELDS: &[&str] = &[$(stringify!($field)),+];
         }
     };
 }
@@ -69,8 +56,6 @@ compared_fields! {
     waitlist_capacity: u32,
     waitlisted: u32,
 }
-
-impl ToSchema for SectionChanges {}
 
 impl SectionChanges {
     /// Compares a section with its state before; `None` when it is new. Of a new section, what it lacks is no change.

@@ -1,10 +1,11 @@
-//! The metrics that the administration page charts. The WebSocket's channel `admin` sends the same each second.
+//! The metrics of the last seconds, for admins' charts. The WebSocket's channel `admin` sends the same each second.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::bus::metrics::MetricsReading;
@@ -21,15 +22,6 @@ use crate::http::request_id::PRIVATE;
 #[openapi(paths(now, history))]
 pub(super) struct Api;
 
-/// The metrics of the last ten minutes. Served as readings that were encoded once, each second.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the schema of a body that is joined from encoded readings")]
-struct MetricsHistory {
-    /// One reading a second, oldest first.
-    #[schema(max_items = 600)]
-    items: Vec<MetricsReading>,
-}
-
 /// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
@@ -42,35 +34,41 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Returns the metrics of the last seconds (admins).
+/// Metrics of each of the last seconds, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+struct MetricsHistory {
+    items: Vec<Arc<MetricsReading>>,
+}
+
+/// Returns the metrics behind the charts (admins).
 ///
-/// They are computed once a second. The channel `admin` of the WebSocket sends each reading as `{"type":"metrics", …}`.
+/// Computed once a second. The channel `admin` of the WebSocket sends each of them as `{"type":"metrics", …}`.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics",
     operation_id = "metrics_now",
     tag = "administration",
-    responses((status = 200, description = "A reading not older than a second.", body = MetricsReading), BadRole)
+    responses((status = 200, description = "Not older than a second.", body = MetricsReading), BadRole)
 )]
 pub async fn now(_: Admin, charts: Data<Charts>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").insert_header(PRIVATE).body(charts.newest())
+    HttpResponse::Ok().insert_header(PRIVATE).json(charts.newest())
 }
 
-/// Returns the metrics of the last ten minutes (admins), so that a page that was just opened has a past.
+/// Returns the metrics behind the charts of the last ten minutes (admins).
+///
+/// One for each second, the oldest first, at most 600: a page that was just opened can show the past.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics/history",
     operation_id = "metrics_history",
     tag = "administration",
-    responses((status = 200, description = "The readings up to the last second.", body = MetricsHistory), BadRole)
+    responses((status = 200, description = "Up to the last second.", body = MetricsHistory), BadRole)
 )]
 pub async fn history(request: HttpRequest, _: Admin, charts: Data<Charts>) -> HttpResponse {
-    let history = charts.history();
-    let tag = format!(
-        "{}-history-{:016x}",
-        start_tag(),
-        BuildHasherDefault::<DefaultHasher>::default().hash_one(history.last())
-    );
-    let body = format!("{{\"items\":[{}]}}", history.join(","));
+    let items = charts.history();
+    let newest = BuildHasherDefault::<DefaultHasher>::default().hash_one(items.last().map(|newest| newest.at));
+    let tag = format!("{}-history-{newest:016x}", start_tag());
+    // Numbers, strings and lists serialize without fail.
+    let body = serde_json::to_vec(&MetricsHistory { items }).unwrap_or_default();
     Arc::new(Encoded::new(&tag, "application/json", PRIVATE.1, body.into())).respond(&request).await
 }

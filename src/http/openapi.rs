@@ -2,8 +2,9 @@
 //!
 //! Each resource describes its operations beside its handlers (`#[utoipa::path]`) and collects them in a type `Api`;
 //! [`RESOURCES`] lists those types. What operations share is here: [`responses`], [`params`] and, for domain types,
-//! [`schemas`]. `tests/openapi.rs` holds the document to the routes.
+//! [`schemas`] and [`mirrors`]. `tests/openapi.rs` holds the document to the routes.
 
+mod mirrors;
 pub(super) mod params;
 #[cfg(test)]
 pub(super) mod request_tests;
@@ -54,8 +55,8 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::proxy::Api::openapi,
     super::demo::Api::openapi,
     super::users::Api::openapi,
-    super::charts::Api::openapi,
     super::health::Api::openapi,
+    super::charts::Api::openapi,
 ];
 
 /// What belongs to no resource: the head of the document, and types that no operation names itself.

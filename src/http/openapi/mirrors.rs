@@ -1,0 +1,276 @@
+//! Schemas of domain structs that are served whole. Each type here only describes the domain type of its name, so that the
+//! domain need not depend on utoipa; the tests below hold every member to what serde writes.
+
+#![expect(dead_code, reason = "these types describe others and are never constructed")]
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::alert::{Category, Priority};
+use crate::domain::audience::Audience;
+use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::domain::section_changes::SectionChanges;
+use crate::domain::{alert, import};
+
+/// Gives domain types the schemas of the types here that describe them.
+macro_rules! described_by {
+    ($($type:ty => $mirror:ty;)+) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                <$mirror>::schema()
+            }
+        }
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                <$mirror>::name()
+            }
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                <$mirror>::schemas(schemas);
+            }
+        }
+    )+};
+}
+
+described_by! {
+    alert::Alert => Alert;
+    import::TaskReport => ImportTask;
+    import::TaskState => ImportState;
+    import::Phase => ImportPhase;
+    import::Finding => Finding;
+    import::Conflict => ImportConflict;
+    import::ConflictKind => ImportConflictKind;
+    import::Change => ImportChange;
+    import::ChangeKind => ImportChangeKind;
+}
+
+/// An alert.
+#[derive(ToSchema)]
+struct Alert {
+    #[schema(format = Uuid)]
+    id: String,
+    /// The position in the one sequence of alerts; null until it goes out.
+    #[schema(required)]
+    seq: Option<u64>,
+    #[schema(min_length = 1, max_length = 200)]
+    title: String,
+    #[schema(min_length = 1, max_length = 2_000)]
+    message: String,
+    priority: Priority,
+    category: Category,
+    /// The users who get the alert.
+    audience: Audience,
+    /// When it goes out; null for at once.
+    #[schema(required)]
+    starts_at: Option<Timestamp>,
+    /// When it stops being in force; null for never.
+    #[schema(required)]
+    expires_at: Option<Timestamp>,
+    /// Whether the recipients are asked to acknowledge it.
+    requires_ack: bool,
+    /// The origin: `staff` or `registration`.
+    source: String,
+    /// The user who sent it, or `eduhub`.
+    sender: String,
+    created_at: Timestamp,
+}
+
+/// An import: its state, its progress, and what it found so far. Lists hold the first 1,000, with their totals beside them.
+#[derive(ToSchema)]
+struct ImportTask {
+    task: String,
+    state: import::TaskState,
+    phase: import::Phase,
+    /// Why it failed, where the list of errors does not say so.
+    #[schema(required)]
+    message: Option<String>,
+    /// The term, once it is known.
+    #[schema(required)]
+    term: Option<TermId>,
+    /// Whether it only checks the file and changes nothing.
+    dry_run: bool,
+    /// Whether it continues without the rows that are refused.
+    partial: bool,
+    /// Whether the file contains one-off events; `sections` then counts those.
+    events: bool,
+    /// Rows read from the file.
+    rows: u64,
+    /// Sections without errors.
+    sections: u64,
+    /// Sections that are created.
+    created: u64,
+    /// Sections that are updated.
+    updated: u64,
+    /// Sections that stay as they are.
+    unchanged: u64,
+    /// Rows with errors.
+    refused: u64,
+    #[schema(max_items = 1_000)]
+    errors: Vec<import::Finding>,
+    errors_total: u64,
+    #[schema(max_items = 1_000)]
+    warnings: Vec<import::Finding>,
+    warnings_total: u64,
+    #[schema(max_items = 1_000)]
+    conflicts: Vec<import::Conflict>,
+    conflicts_total: u64,
+    /// The sections that change.
+    #[schema(max_items = 1_000)]
+    changes: Vec<import::Change>,
+    changes_total: u64,
+    /// Sections of the term that the file does not contain; they stay.
+    #[schema(max_items = 1_000)]
+    missing: Vec<SectionId>,
+    missing_total: u64,
+    /// Bytes of the file that were read.
+    bytes: u64,
+    /// The size of the file in bytes.
+    bytes_total: u64,
+    /// The user who started it.
+    started_by: UserName,
+    started_at: Timestamp,
+    /// When it ended.
+    #[schema(required)]
+    finished_at: Option<Timestamp>,
+}
+
+/// Whether an import has ended, and how. One that failed or was cancelled changed nothing.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ImportState {
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// The step that an import is at.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ImportPhase {
+    Queued,
+    Reading,
+    Comparing,
+    Applying,
+    Finished,
+}
+
+/// An error or a warning at one place of the file.
+#[derive(ToSchema)]
+struct Finding {
+    /// The physical line of the file, from 1; of a record that spans several lines, the first.
+    #[schema(minimum = 1)]
+    line: u64,
+    /// The column's name in the file's header; null when the finding concerns the whole row or file.
+    #[schema(required)]
+    column: Option<String>,
+    /// The cell's text, shortened.
+    #[schema(required)]
+    value: Option<String>,
+    /// What is wrong and what would be right, for a registrar.
+    message: String,
+}
+
+/// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
+#[derive(ToSchema)]
+struct ImportConflict {
+    kind: import::ConflictKind,
+    /// The lines of the two sections.
+    lines: Vec<u64>,
+    /// The resource, the place and the time, in words.
+    message: String,
+}
+
+/// The resource that two sections share at the same time.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ImportConflictKind {
+    Room,
+    Instructor,
+}
+
+/// A section that an import changes.
+#[derive(ToSchema)]
+struct ImportChange {
+    section: SectionId,
+    change: import::ChangeKind,
+    fields: SectionChanges,
+}
+
+/// Whether an import creates a section or updates it.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ImportChangeKind {
+    Create,
+    Update,
+}
+
+impl PartialSchema for SectionChanges {
+    fn schema() -> RefOr<Schema> {
+        let value = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+        let pair = ArrayBuilder::new().items(value).min_items(Some(2)).max_items(Some(2));
+        let pair = pair.description(Some("`[before, after]`, each of the field's type in a section, or null.")).build();
+        let fields = ObjectBuilder::new().description(Some("The fields of a section that differ."));
+        let fields = Self::FIELDS.iter().fold(fields, |fields, name| fields.property(*name, pair.clone()));
+        RefOr::T(fields.into())
+    }
+}
+
+impl ToSchema for SectionChanges {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::alert::AlertContent;
+    use crate::domain::ids::TaskId;
+    use crate::http::openapi::schemas::tests::assert_conforms;
+
+    #[test]
+    fn serialized_structs_conform_to_the_schemas_that_describe_them() {
+        let content = AlertContent {
+            title: "Lot C is closed".to_owned(),
+            message: "For repairs.".to_owned(),
+            priority: Priority::High,
+            category: Category::Emergency,
+            audience: Audience::everyone(),
+            starts_at: None,
+            expires_at: Some(Timestamp::UNIX_EPOCH),
+            requires_ack: true,
+        };
+        let id = "01a21ff4-d74b-786e-bc76-49578d044a8e".to_owned();
+        let (source, sender) = ("staff".to_owned(), "registrar".to_owned());
+        let created_at = Timestamp::UNIX_EPOCH;
+        assert_conforms(&alert::Alert { id, seq: Some(7), content, source, sender, created_at });
+
+        let section = SectionId::parse("202209-10001").unwrap();
+        let finding = import::Finding { line: 3, column: None, value: None, message: "No such day.".to_owned() };
+        assert_conforms(&finding);
+        let conflict =
+            import::Conflict { kind: import::ConflictKind::Room, lines: vec![2, 3], message: "A 101".to_owned() };
+        assert_conforms(&conflict);
+        let change = import::ChangeKind::Update;
+        let change = import::Change { section: section.clone(), change, fields: SectionChanges::default() };
+        assert_conforms(&change);
+        let task = TaskId::parse("1").unwrap();
+        let mut report = import::TaskReport::new(task, None, 9, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
+        (report.errors, report.conflicts, report.changes) = (vec![finding], vec![conflict], vec![change]);
+        report.missing = vec![section];
+        assert_conforms(&report);
+    }
+
+    #[test]
+    fn all_values_of_import_enums_are_described() {
+        use import::{ChangeKind, ConflictKind, Phase, TaskState};
+        for state in [TaskState::Running, TaskState::Done, TaskState::Failed, TaskState::Cancelled] {
+            assert_conforms(&state);
+        }
+        for phase in [Phase::Queued, Phase::Reading, Phase::Comparing, Phase::Applying, Phase::Finished] {
+            assert_conforms(&phase);
+        }
+        assert_conforms(&ConflictKind::Instructor);
+        assert_conforms(&ChangeKind::Create);
+    }
+}
