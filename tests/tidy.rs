@@ -44,7 +44,6 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "live",
             "imports",
             "plone",
-            "http",
         ],
     ),
     (
@@ -290,6 +289,23 @@ fn one_file_names_the_store_and_the_bus() {
         }
     }
     assert_eq!(naming, ["src/app/ports.rs"], "implementations are chosen in one place");
+}
+
+/// Files that may read the system clock: the clock itself, the file that chooses it, and commands that run without a hub.
+const CLOCK_READERS: [&str; 4] = ["src/clock.rs", "src/app/ports.rs", "src/cli/", "src/store/sqlite/copy.rs"];
+
+#[test]
+fn only_the_clock_reads_the_time_of_day() {
+    let mut problems = Vec::new();
+    for (name, text) in sources() {
+        if CLOCK_READERS.iter().any(|allowed| name.starts_with(allowed)) {
+            continue;
+        }
+        let code = shipped(&name, &text);
+        let words = ["Timestamp::now(", "SystemTime::now(", "SystemClock"];
+        problems.extend(words.iter().filter(|word| code.contains(*word)).map(|word| format!("{name}: {word}")));
+    }
+    none(&problems);
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Shared {
             ..Settings::default()
         };
         let ports = &core.ports;
-        let audit = Audit::start(ports.audit.clone());
+        let audit = Audit::start(ports.audit.clone(), ports.clock.clone());
         let plone = match bridge::connect(&config.plone, ports.clock.clone())? {
             Some(client) => Some((bridge::sign_in(&config.plone, &client)?, client)),
             None => None,

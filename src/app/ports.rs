@@ -68,8 +68,10 @@ impl Ports {
         config: &Config,
         is_listening: impl Fn(&UserName) -> bool + Send + Sync + 'static,
     ) -> Result<(Self, EventStream), OpenError> {
-        let store =
-            SqliteStore::open(SqliteOptions { path: config.store.path.clone(), outbox: config.plone.url.is_some() })?;
+        let store = SqliteStore::open(SqliteOptions {
+            path: config.store.path.clone(),
+            outbox: config.plone.url.as_ref().map(|_| SystemClock.now()),
+        })?;
         let bus = LocalBus::new(is_listening);
         let events = bus.subscribe();
         let shared = Arc::new(store.clone());

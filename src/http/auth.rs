@@ -8,7 +8,6 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::{Ready, ready};
 
-use crate::clock::{Clock, SystemClock};
 use crate::domain::ids::SectionId;
 use crate::domain::role::Role;
 use crate::http::error::Problem;
@@ -248,7 +247,7 @@ impl Audit {
             return;
         }
         self.append(AuditEntry {
-            at: SystemClock.now(),
+            at: self.now(),
             user: caller.map(|caller| caller.user.clone()),
             role: caller.map(|caller| caller.role),
             ip: Some(client_ip(req).to_string()),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::observe::metrics::Metrics;
+use crate::observe::readiness::{PloneReadiness, Readiness};
 
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::schemas::always_true;
@@ -17,42 +18,6 @@ use crate::http::openapi::schemas::always_true;
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Every response is of its moment.
 const NO_STORE: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
-
-/// A condition that must hold for the hub to be ready. Errs in words for an operator.
-pub type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
-
-/// The state of the college's Plone, as `/readyz` reports it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum PloneReadiness {
-    /// Plone responds.
-    Ok,
-    /// Plone does not respond; the hub is ready without it.
-    Unavailable,
-    /// This hub has no Plone.
-    Off,
-}
-
-/// Everything that must hold, and the state of Plone.
-pub struct Readiness {
-    checks: Vec<(&'static str, Check)>,
-    plone: Box<dyn Fn() -> PloneReadiness + Send + Sync>,
-}
-
-impl Readiness {
-    /// Creates a readiness without checks. `plone` is reported and never makes the hub unready.
-    #[must_use]
-    pub fn new(plone: impl Fn() -> PloneReadiness + Send + Sync + 'static) -> Self {
-        Self { checks: Vec::new(), plone: Box::new(plone) }
-    }
-
-    /// Adds a check under its name.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        self.checks.push((name, Box::new(check)));
-        self
-    }
-}
 
 /// The operations of this file.
 #[derive(OpenApi)]

@@ -44,11 +44,11 @@ struct Hub {
 impl Hub {
     async fn start(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: false };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: None };
         let store = SqliteStore::open(options).unwrap();
         let secret = SecretString::from("a secret of more than thirty-two bytes");
         let store = Arc::new(store);
-        let audit = Audit::start(store.clone());
+        let audit = Audit::start(store.clone(), Arc::new(crate::clock::SystemClock));
         let deps = IdentityDeps {
             accounts: store.clone(),
             members: store,

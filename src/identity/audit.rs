@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock::Clock;
 use crate::store::StoreError;
 use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
 
@@ -24,17 +26,24 @@ enum Message {
 #[derive(Clone)]
 pub struct Audit {
     store: Arc<dyn AuditStore>,
+    clock: Arc<dyn Clock>,
     queue: mpsc::Sender<Message>,
     lost: Arc<AtomicU64>,
 }
 
 impl Audit {
     /// Starts the writing task on the current runtime. It ends when the last clone is dropped.
-    pub fn start(store: Arc<dyn AuditStore>) -> Self {
+    pub fn start(store: Arc<dyn AuditStore>, clock: Arc<dyn Clock>) -> Self {
         let (queue, messages) = mpsc::channel(WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         tokio::spawn(write_all(store.clone(), messages, lost.clone()));
-        Self { store, queue, lost }
+        Self { store, clock, queue, lost }
+    }
+
+    /// Returns the time for an entry of this moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Queues an entry without waiting. When the queue is full, the entry is logged instead and counted as lost.

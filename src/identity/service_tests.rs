@@ -50,7 +50,7 @@ impl Hub {
         let path = self.folder.path().join("hub.db");
         let store = match self.store.take() {
             Some(store) => store,
-            None => SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap(),
+            None => SqliteStore::open(SqliteOptions { path, outbox: None }).unwrap(),
         };
         let settings = Settings { login_per_minute: 3, session_ttl: Duration::from_secs(60), ..Settings::default() };
         let secret = SecretString::from("a secret of more than thirty-two bytes");
@@ -58,7 +58,7 @@ impl Hub {
         let deps = IdentityDeps {
             accounts: shared.clone(),
             members: shared.clone(),
-            audit: Audit::start(shared),
+            audit: Audit::start(shared, Arc::new(crate::clock::SystemClock)),
             bus: self.bus.clone(),
             clock: self.clock.clone(),
         };

@@ -55,7 +55,7 @@ impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
-        let store = SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap();
+        let store = SqliteStore::open(SqliteOptions { path, outbox: None }).unwrap();
         let live = Arc::new(Live {
             presence: Arc::new(Presence::new(ConnectionLimits::default())),
             alerts: Arc::new(store.clone()),

@@ -2,6 +2,7 @@
 
 mod charts;
 pub mod metrics;
+pub mod readiness;
 pub mod series;
 
 use std::sync::Arc;
@@ -11,11 +12,11 @@ use prometheus::proto::MetricType;
 
 use crate::bus::BusGauge;
 use crate::domain::role::Role;
-use crate::http::health::{PloneReadiness, Readiness};
 use crate::identity::Identity;
 use crate::imports::Imports;
 use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
+use crate::observe::readiness::{PloneReadiness, Readiness};
 use crate::plone::bridge::Bridge;
 use crate::plone::metrics::MEASURES;
 use crate::registration::pool::RegistrarPool;

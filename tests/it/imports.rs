@@ -62,7 +62,7 @@ struct Hub {
 impl Hub {
     async fn start(folder: &Path) -> Self {
         let path = folder.join("hub.sqlite");
-        let store = opened(SqliteOptions { path, outbox: false }).await;
+        let store = opened(SqliteOptions { path, outbox: None }).await;
         let model = Arc::new(ReadModel::new());
         let bus = Arc::new(ImportEvents::default());
         let deps = RegistrarDeps {

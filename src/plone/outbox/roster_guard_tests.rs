@@ -147,7 +147,7 @@ impl Setup {
     async fn new() -> Self {
         let now: Timestamp = NOW.parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: true };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: Some(Timestamp::now()) };
         let store = SqliteStore::open(options).unwrap();
         demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         let term = TermId::parse("202609").unwrap();
@@ -177,7 +177,7 @@ impl Setup {
             store: Arc::new(store.clone()),
             plone: Arc::new(plone.clone()),
             clock: Arc::new(FixedClock(now)),
-            audit: Audit::start(Arc::new(store.clone())),
+            audit: Audit::start(Arc::new(store.clone()), Arc::new(crate::clock::SystemClock)),
             items_known: Arc::new(AtomicBool::new(true)),
             is_import_applying: Arc::new(|| false),
         };

@@ -139,7 +139,7 @@ impl Hub {
             profiles_read: Mutex::default(),
         };
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: false };
+        let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: None };
         let store = SqliteStore::open(options).unwrap();
         let (plone, bus) = (Arc::new(plone), Arc::default());
         let (provider, audit, identity) = Self::identity(&plone, &store, &bus, &clock).await;
@@ -157,7 +157,7 @@ impl Hub {
         clock: &Arc<ManualClock>,
     ) -> (Arc<PloneSignIn>, Audit, Arc<Identity>) {
         let store = Arc::new(store.clone());
-        let audit = Audit::start(store.clone());
+        let audit = Audit::start(store.clone(), Arc::new(crate::clock::SystemClock));
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let options = PloneSignInOptions {
             roles: RoleMap {

@@ -28,7 +28,7 @@ impl Desk {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("alerts.db");
-        Self { store: SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap(), _folder: folder }
+        Self { store: SqliteStore::open(SqliteOptions { path, outbox: None }).unwrap(), _folder: folder }
     }
 
     async fn post(&self, id: &str, audience: Audience, starts_at: Option<i64>, expires_at: Option<i64>) -> Option<u64> {

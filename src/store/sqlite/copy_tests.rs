@@ -27,7 +27,7 @@ impl Place {
         self.folder.path().join(name)
     }
     fn open(&self) -> SqliteStore {
-        let options = SqliteOptions { path: self.path("hub.db"), outbox: false };
+        let options = SqliteOptions { path: self.path("hub.db"), outbox: None };
         SqliteStore::open(options).unwrap()
     }
     /// A store with the demonstration college, in which `students` have registered for one section.

@@ -57,14 +57,14 @@ pub(super) fn mark_all(tx: &Connection, at: Timestamp) -> rusqlite::Result<()> {
 /// Prepares marks when a store is opened. When changes are to reach Plone and were not marked before, marks everything
 /// once. When they are not marked any more, removes the note of that, so that the next time starts with everything
 /// again.
-pub(super) fn begin(connection: &mut Connection, wanted: bool) -> rusqlite::Result<()> {
+pub(super) fn begin(connection: &mut Connection, wanted: Option<Timestamp>) -> rusqlite::Result<()> {
     let marked = note(connection, MARKED_NOTE)?.is_some();
-    if wanted == marked {
+    if wanted.is_some() == marked {
         return Ok(());
     }
     let tx = connection.transaction()?;
-    if wanted {
-        mark_all(&tx, Timestamp::now())?;
+    if let Some(now) = wanted {
+        mark_all(&tx, now)?;
         put_note(&tx, MARKED_NOTE, "true")?;
     } else {
         tx.execute("DELETE FROM plone_notes WHERE name = ?1", [MARKED_NOTE])?;

@@ -43,6 +43,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::store::gauge::StoreGauge;
@@ -58,8 +59,9 @@ pub use verify::{Verification, verify};
 pub struct SqliteOptions {
     /// The database file.
     pub path: PathBuf,
-    /// Whether every change of a section is marked, so that it reaches Plone.
-    pub outbox: bool,
+    /// Present when changes of sections are to reach Plone: every change is marked. The time is that of the marks that
+    /// the opening itself makes.
+    pub outbox: Option<Timestamp>,
 }
 
 /// The embedded store. Cheap to clone: all clones are one store.

@@ -9,7 +9,7 @@ use crate::store::sqlite::{SqliteStore, alerts, marks, rows};
 
 impl SeedStore for SqliteStore {
     fn seed(&self, seed: Seed) -> StoreFuture<bool> {
-        let with_outbox = self.inner.options.outbox;
+        let with_outbox = self.inner.options.outbox.is_some();
         self.write(move |tx| {
             let used: bool =
                 tx.query_row("SELECT EXISTS (SELECT 1 FROM terms) OR EXISTS (SELECT 1 FROM accounts)", [], |row| {

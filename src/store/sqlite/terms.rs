@@ -173,7 +173,7 @@ impl TermStore for SqliteStore {
             // The outcomes rest on what is committed: a term has one batch at the store at a time.
             return futures_util::future::ready(Ok(())).boxed();
         };
-        let has_outbox = self.inner.options.outbox;
+        let has_outbox = self.inner.options.outbox.is_some();
         self.write(move |tx| write(tx, &record, has_outbox))
     }
 

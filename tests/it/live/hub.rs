@@ -68,7 +68,7 @@ impl Hub {
     pub(crate) fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
-        let store = SqliteStore::open(SqliteOptions { path, outbox: false }).unwrap();
+        let store = SqliteStore::open(SqliteOptions { path, outbox: None }).unwrap();
         let model = Arc::new(ReadModel::new());
         model.publish_loaded(term());
         let limits = ConnectionLimits { all: options.connections_max, ..Default::default() };

@@ -69,7 +69,7 @@ impl House for Embedded {
 pub(crate) fn open_freed(path: &Path, outbox: bool) -> SqliteStore {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        match SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox }) {
+        match SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox: outbox.then(Timestamp::now) }) {
             Err(OpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
             other => return other.unwrap(),
         }

@@ -17,7 +17,7 @@ use crate::child_process::{self, RunAs};
 use crate::college::{drop_of, minute, register, section, term_id, window};
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox: false })
+    SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox: None })
 }
 
 fn refused(path: &Path) -> OpenError {
