@@ -1,14 +1,14 @@
-//! What time it is.
+//! The clock.
 
 use jiff::Timestamp;
 
-/// Tells the time. The domain takes time as an argument; this is where it comes from.
+/// A source of the current time. The domain takes times as arguments instead.
 pub trait Clock: Send + Sync {
-    /// Now, in whole milliseconds, which is what the store keeps.
+    /// Returns the current time, truncated to milliseconds, the precision of the store.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,21 +1,21 @@
-//! How long things take, counted so that recording costs one relaxed addition, and percentiles of any stretch of time
-//! can be read from the difference of two readings.
+//! A histogram of durations. Recording costs one relaxed addition, and the percentiles of any period can be computed
+//! from the difference of two readings.
 //!
-//! Buckets of fixed bounds, sixteen for each power of two (the layout of HdrHistogram): a percentile is told at most a
-//! sixteenth too high, and never too low. A crate was looked at and not taken: `hdrhistogram` records into an
-//! exclusive or a per-thread histogram and merges these, and Prometheus' buckets are too few for percentiles.
+//! Buckets have fixed bounds, sixteen per power of two (the layout of HdrHistogram), so that a percentile is at most a
+//! sixteenth too high and never too low. The crate `hdrhistogram` is not used because it needs exclusive access or
+//! merges per-thread histograms; Prometheus has too few buckets for percentiles.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Each power of two has 2^this buckets, in microseconds.
+/// The binary logarithm of the number of buckets per power of two.
 const SUB_BITS: u32 = 4;
 const SUB: usize = 1 << SUB_BITS;
-/// The powers of two that have buckets: up to 2^27 microseconds, more than two minutes. What takes longer counts as that.
+/// Durations have buckets up to 2^27 microseconds, more than two minutes. Longer ones count in the last bucket.
 const POWERS: usize = 27;
 const BUCKETS: usize = (POWERS - SUB_BITS as usize + 1) * SUB;
 
-/// Counts of durations by bucket. Shared: recording takes no lock.
+/// Counts of durations by bucket. Recording takes no lock.
 #[derive(Debug)]
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
@@ -28,13 +28,13 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one that took this long.
+    /// Counts a duration.
     pub fn record(&self, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.buckets[bucket_of(us)].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All counts so far.
+    /// Returns the counts since the histogram was created.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts(self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect())
@@ -46,24 +46,23 @@ impl Histogram {
 pub struct Counts(Box<[u64]>);
 
 impl Counts {
-    /// What was counted after an earlier reading of the same histogram.
+    /// Returns what was counted since an earlier reading of the same histogram.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self(self.0.iter().zip(&earlier.0).map(|(now, before)| now.wrapping_sub(*before)).collect())
     }
 
-    /// How many.
+    /// Returns the number of durations.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// The least duration within which `percent` of a hundred are, told at most a sixteenth too high; none when there
-    /// was nothing.
+    /// Returns the given percentile, at most a sixteenth too high; `None` if nothing was counted.
     #[must_use]
     pub fn percentile(&self, percent: u64) -> Option<Duration> {
         let total = self.total();
-        // Of three, the middle one is the second: the rank is rounded up.
+        // Nearest rank: the median of three is the second.
         let rank = (total * percent.min(100)).div_ceil(100).max(1);
         let mut passed = 0;
         let bucket = self.0.iter().position(|count| {
@@ -74,7 +73,8 @@ impl Counts {
     }
 }
 
-/// The bucket of a duration in microseconds: below 16 each has one of its own, from there on the highest five bits say.
+/// Returns the bucket of a duration in microseconds. Below 16 each value has its own bucket; above, the five highest
+/// bits determine it.
 fn bucket_of(us: u64) -> usize {
     let us = us.min((1 << POWERS) - 1);
     let power = (u64::BITS - us.leading_zeros()).max(SUB_BITS + 1) - 1;
@@ -83,7 +83,7 @@ fn bucket_of(us: u64) -> usize {
     (shift as usize * SUB + within).min(BUCKETS - 1)
 }
 
-/// The longest duration of a bucket, in microseconds.
+/// Returns the longest duration of a bucket, in microseconds.
 fn upper_bound(bucket: usize) -> u64 {
     let shift = (bucket / SUB).saturating_sub(1);
     let within = bucket - shift * SUB;
@@ -95,20 +95,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_duration_has_a_bucket_and_none_is_told_shorter_or_much_longer_than_it_was() {
+    fn bucket_bounds_are_at_most_a_sixteenth_too_high() {
         let mut last = 0;
         for us in (0..5_000).chain((5_000..200_000_000).step_by(99_991)) {
             let bucket = bucket_of(us);
             assert!(bucket >= last && bucket < BUCKETS, "{us}");
             last = bucket;
-            let told = upper_bound(bucket);
-            assert!(told >= us.min((1 << POWERS) - 1) && told <= us + us / 16, "{us} us is told as {told}");
+            let bound = upper_bound(bucket);
+            assert!(bound >= us.min((1 << POWERS) - 1) && bound <= us + us / 16, "{us} µs has the bound {bound}");
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
     }
 
     #[test]
-    fn percentiles_are_those_of_the_time_between_two_readings() {
+    fn percentiles_cover_the_time_between_two_readings() {
         let histogram = Histogram::default();
         (0..1_000).for_each(|_| histogram.record(Duration::from_secs(60)));
         let before = histogram.counts();
@@ -116,14 +116,14 @@ mod tests {
         let between = histogram.counts().since(&before);
         assert_eq!(between.total(), 100);
         for (percent, ms) in [(50, 50), (95, 95), (99, 99), (100, 100)] {
-            let told = between.percentile(percent).unwrap();
+            let found = between.percentile(percent).unwrap();
             let (least, most) = (Duration::from_millis(ms), Duration::from_millis(ms + ms / 16 + 1));
-            assert!(told >= least && told <= most, "p{percent} is {told:?}");
+            assert!(found >= least && found <= most, "p{percent} is {found:?}");
         }
     }
 
     #[test]
-    fn nothing_has_no_percentile_and_one_is_all_of_them() {
+    fn percentiles_of_zero_and_one_durations() {
         let histogram = Histogram::default();
         assert_eq!(histogram.counts().percentile(99), None);
         histogram.record(Duration::from_micros(7));

@@ -1,18 +1,18 @@
 //! EduHub: an actor-based hub for registration and real-time alerts in front of a college's Plone.
 //!
-//! A folder is a capability. Dependencies point downwards only; `tests/tidy.rs` holds the table.
+//! Each folder is a capability. Dependencies point downwards only; `tests/tidy.rs` checks them.
 //!
 //! - [`app`]: builds and runs the application; [`cli`]: the commands; [`config`]: the settings
-//! - [`http`]: routes, one file a resource
+//! - [`http`]: routes, one file per resource
 //! - [`registration`]: registrars, their pool, the read model
 //! - [`live`]: WebSocket sessions, relays, the broker; [`alerts`]: receipts
-//! - [`imports`]: schedules, from a file to a term
-//! - [`plone`]: everything about the college's Plone
+//! - [`imports`]: reads schedule files and applies them to terms
+//! - [`plone`]: the college's Plone: client, pull, outbox, proxy
 //! - [`identity`]: accounts, sign-in, tokens, limits, the audit trail
 //! - [`store`]: ports to the store and the SQLite implementation; [`bus`]: events inside the hub
-//! - [`domain`]: the rules, pure
+//! - [`domain`]: the rules, as pure functions
 //! - [`observe`]: metrics, charts, health; [`rush`], [`demo`]: the load test and the demonstration college
-//! - [`clock`], [`histogram`], [`text`], [`machine`], [`logging`]: small parts that many use
+//! - [`clock`], [`histogram`], [`text`], [`machine`], [`logging`]: utilities
 
 pub mod alerts;
 pub mod app;

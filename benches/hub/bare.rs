@@ -1,5 +1,5 @@
-//! The server that fan-out is compared to: the textbook broadcast with actix-web-actors. One actor per connection, one
-//! lobby that sends the text to each address; nothing is stored. It runs in its own process, as the hub does.
+//! The server to which fan-out is compared: a textbook broadcast with actix-web-actors. It has an actor per connection
+//! and a lobby that sends the text to each of them, and stores nothing. It runs in its own process, like the hub.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use actix_web_actors::ws;
 
-/// The argument that makes this program the bare server.
+/// The argument with which this program runs as the bare server.
 pub const ARGUMENT: &str = "serve-bare";
 
 /// A bare server in its own process. Dropping it ends the process.
@@ -111,7 +111,7 @@ impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Session {
     fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, context: &mut Self::Context) {
         match message {
             Ok(ws::Message::Ping(payload)) => context.pong(&payload),
-            // The answer that a crowd expects to its hello.
+            // The confirmation that the clients expect after their hello.
             Ok(ws::Message::Text(_)) => context.text(r#"{"type":"subscribed","channel":"seats:all"}"#),
             Ok(ws::Message::Close(_)) | Err(_) => context.stop(),
             Ok(_) => {}
@@ -142,7 +142,7 @@ pub fn serve() {
                 .route("/alerts/ws", web::get().to(connect))
                 .route("/broadcast", web::post().to(broadcast))
         };
-        // The clients' connections are idle between alerts and must be kept.
+        // Connections must stay open while they are idle between alerts.
         let server = HttpServer::new(app)
             .keep_alive(Duration::from_secs(75))
             .client_request_timeout(Duration::from_secs(60))
@@ -150,5 +150,5 @@ pub fn serve() {
         println!("{}", server.addrs()[0]);
         server.run().await
     });
-    served.expect("the bare server serves");
+    served.expect("the bare server failed");
 }

@@ -1,5 +1,5 @@
-//! Ten thousand subscribed WebSocket clients: the server's memory per client, and how fast one alert reaches all of them,
-//! beside the textbook broadcast with the same clients and the same text.
+//! Ten thousand subscribed WebSocket clients: the server's memory per client, and how fast an alert reaches all of
+//! them, compared to a textbook broadcast with the same clients and the same text.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::bare::Bare;
 use crate::frames::{Crowd, upgrade};
-use crate::load::{Connection, patiently, request};
+use crate::load::{Connection, expect_response, request};
 use crate::registrations::{TERM, schedule};
 use crate::support::server::{Home, Server};
 use crate::table::{median, number};
@@ -17,23 +17,24 @@ use crate::{block_on, machine, setting, table};
 
 /// Alerts sent in each round.
 const ALERTS: usize = 12;
-/// Rounds of each server, taken in turns.
+/// Rounds per server. The servers take turns.
 const ROUNDS: usize = 2;
 
-/// Measurements of one server.
+/// The results for one server.
 #[derive(Debug, Default)]
 struct Measured {
-    /// Bytes of memory per client: once all are subscribed, and after all alerts.
+    /// Bytes of memory per client once all are subscribed.
     subscribed: Vec<f64>,
+    /// Bytes of memory per client after all alerts.
     afterwards: Vec<f64>,
     /// Deliveries per second of each alert.
     rates: Vec<f64>,
     deliveries: usize,
-    /// Processor time that the deliveries cost the server.
+    /// Processor time of the server during the deliveries.
     server: Duration,
 }
 
-/// Prints the part.
+/// Runs and prints this part.
 pub fn run() {
     let clients = setting("EDUHUB_BENCH_CLIENTS", 10_000);
     let home = Home::new();
@@ -67,25 +68,25 @@ pub fn run() {
             "deliveries/s,\nbest",
             "server CPU, ms per\n1,000 deliveries",
         ],
-        &[row("the hub: signed in, stored, sequenced", hub), row("bare actix-web-actors", bare)],
+        &[row("the hub (signed-in clients, stored alerts)", hub), row("bare actix-web-actors", bare)],
     );
     println!(
-        "  an alert is delivered from the request that posts it, storing included, to its receipt by the last client"
+        "  measured from the request that posts an alert to its receipt by the last client; the hub stores the alert"
     );
     println!("  server CPU: processor time (user and system) of the server process, from /proc");
-    println!("  target: at most 16 kB per client, and at least as many deliveries a second as bare actix-web-actors");
+    println!("  target: at most 16 kB per client, and at least as many deliveries per second as bare actix-web-actors");
 }
 
 async fn measure_hub(server: &Server, tokens: &[String], staff: &str, measured: &mut Measured) {
     let (address, pid) = (server.address(), server.pid());
-    let mut registrar = patiently("connecting", Connection::open(address)).await;
+    let mut registrar = expect_response("connecting", Connection::open(address)).await;
     let seats = request("GET", &format!("/api/v1/seats?term={TERM}"), staff, "");
-    let seats: Value = serde_json::from_slice(patiently("seats", registrar.exchange(&seats)).await.body).unwrap();
+    let seats: Value = serde_json::from_slice(expect_response("seats", registrar.exchange(&seats)).await.body).unwrap();
     let before = machine::resident_bytes(pid);
     let upgrades = tokens.iter().map(|token| upgrade("/alerts/ws", Some(token))).collect();
-    // As a page does: it has read the seats and subscribes to what changes after that.
+    // Like a page, a client has read the seats and subscribes to later changes.
     let channels = json!({"type": "subscribe", "channels": [format!("seats:{TERM}")], "seats_since": seats["seq"]});
-    let crowd = Crowd::gather(address, upgrades, Some(channels.to_string())).await;
+    let crowd = Crowd::connect(address, upgrades, Some(channels.to_string())).await;
     let alert = json!({"title": title(), "message": message(), "priority": "high", "audience": {"all": true}});
     let post = request("POST", "/api/v1/alerts", staff, &alert.to_string());
     alerts(pid, before, tokens.len(), &crowd, &mut registrar, (&post, 201), measured).await;
@@ -94,17 +95,17 @@ async fn measure_hub(server: &Server, tokens: &[String], staff: &str, measured: 
 async fn measure_bare(clients: usize, text: &str, measured: &mut Measured) {
     let bare = Bare::start();
     let (address, pid): (SocketAddr, u32) = (bare.address, bare.pid());
-    let mut poster = patiently("connecting", Connection::open(address)).await;
+    let mut poster = expect_response("connecting", Connection::open(address)).await;
     let warm_up = request("POST", "/broadcast", "", "before any client is connected");
-    patiently("a broadcast", poster.exchange(&warm_up)).await;
+    expect_response("a broadcast", poster.exchange(&warm_up)).await;
     let before = machine::resident_bytes(pid);
     let upgrades = (0..clients).map(|_| upgrade("/alerts/ws", None)).collect();
-    let crowd = Crowd::gather(address, upgrades, Some("hello".into())).await;
+    let crowd = Crowd::connect(address, upgrades, Some("hello".into())).await;
     let post = request("POST", "/broadcast", "", text);
     alerts(pid, before, clients, &crowd, &mut poster, (&post, 200), measured).await;
 }
 
-/// Sends the alerts one after the other, each when the one before has reached all clients.
+/// Sends the alerts one by one, each after the previous one has reached all clients.
 async fn alerts(
     pid: u32,
     before: u64,
@@ -114,21 +115,21 @@ async fn alerts(
     (post, status): (&[u8], u16),
     measured: &mut Measured,
 ) {
-    let each = || machine::resident_bytes(pid).saturating_sub(before) as f64 / clients as f64;
-    measured.subscribed.push(each());
+    let per_client = || machine::resident_bytes(pid).saturating_sub(before) as f64 / clients as f64;
+    measured.subscribed.push(per_client());
     let stopwatch = Stopwatch::start(pid);
     for number in 1..=ALERTS {
         crowd.expect_alerts(number * clients);
         let begun = Instant::now();
-        let answer = patiently("an alert", poster.exchange(post)).await;
-        assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(answer.body));
+        let response = expect_response("an alert", poster.exchange(post)).await;
+        assert_eq!(response.status, status, "{}", String::from_utf8_lossy(response.body));
         let took = crowd.alerts_arrived().await - begun;
         measured.rates.push(clients as f64 / took.as_secs_f64());
     }
     measured.server += stopwatch.used();
     measured.deliveries += ALERTS * clients;
-    assert_eq!(crowd.seen.hung_up.get(), 0, "clients were cut off");
-    measured.afterwards.push(each());
+    assert_eq!(crowd.counters.disconnected.get(), 0, "clients were disconnected");
+    measured.afterwards.push(per_client());
 }
 
 fn title() -> String {
@@ -139,7 +140,7 @@ fn message() -> String {
     "Water has come into the north entrance of the science building. Use the doors beside the library. ".repeat(2)
 }
 
-/// Returns a frame as long as the hub's own.
+/// Returns a frame of the same length as the hub's.
 fn alert_text() -> String {
     let alert = json!({
         "id": "0196f0a2-6a3c-7cc1-8f5e-0c3f7a1b2c3d", "seq": 12345, "title": title(), "message": message(),

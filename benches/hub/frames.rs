@@ -1,4 +1,5 @@
-//! Thousands of WebSocket clients that cost little processor time (RFC 6455): each parses only how a frame begins.
+//! Thousands of WebSocket clients (RFC 6455) that cost little processor time: they parse only the beginning of each
+//! frame.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,39 +12,41 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
-/// Connections opened at once: fewer than any listener's backlog.
+/// Maximum number of concurrent connection attempts: fewer than the backlog of any listener.
 const CONNECTING_MAX: usize = 128;
-/// Longest wait for a count; the benchmark panics after it.
+/// Maximum wait for a count, after which the benchmark panics.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// Mask of every frame sent; its value does not matter to a server.
+/// The mask of every frame sent. Servers accept any value.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Counts of what the clients of a crowd received.
+/// Counts of what all clients of a crowd received.
 #[derive(Debug)]
-pub struct Seen {
+pub struct Counters {
     pub connected: Cell<usize>,
     pub subscribed: Cell<usize>,
     pub alerts: Cell<usize>,
-    pub hung_up: Cell<usize>,
-    last: Cell<Instant>,
-    wanted: Cell<usize>,
-    enough: Notify,
-    why: RefCell<Option<String>>,
+    pub disconnected: Cell<usize>,
+    /// When a counter last reached `expected`.
+    reached_at: Cell<Instant>,
+    expected: Cell<usize>,
+    reached: Notify,
+    last_error: RefCell<Option<String>>,
 }
 
-impl Seen {
-    fn count(&self, what: &Cell<usize>) {
-        what.set(what.get() + 1);
-        if what.get() == self.wanted.get() {
-            self.last.set(Instant::now());
-            self.enough.notify_one();
+impl Counters {
+    /// Increments a counter, and notifies the waiting task when it reaches the expected number.
+    fn count(&self, counter: &Cell<usize>) {
+        counter.set(counter.get() + 1);
+        if counter.get() == self.expected.get() {
+            self.reached_at.set(Instant::now());
+            self.reached.notify_one();
         }
     }
 }
 
 /// Connected clients. Dropping it disconnects them.
 pub struct Crowd {
-    pub seen: Rc<Seen>,
+    pub counters: Rc<Counters>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -56,64 +59,68 @@ impl Drop for Crowd {
 }
 
 impl Crowd {
-    /// Connects a client for each upgrade request. Each sends `hello`, if any, once it is connected.
-    pub async fn gather(address: SocketAddr, upgrades: Vec<Vec<u8>>, hello: Option<String>) -> Self {
-        let seen = Rc::new(Seen {
+    /// Connects a client per upgrade request, each of which then sends `hello`, if any. Waits until all are connected
+    /// or, if they send `hello`, until all are subscribed.
+    pub async fn connect(address: SocketAddr, upgrades: Vec<Vec<u8>>, hello: Option<String>) -> Self {
+        let counters = Rc::new(Counters {
             connected: Cell::new(0),
             subscribed: Cell::new(0),
             alerts: Cell::new(0),
-            hung_up: Cell::new(0),
-            last: Cell::new(Instant::now()),
-            wanted: Cell::new(usize::MAX),
-            enough: Notify::new(),
-            why: RefCell::new(None),
+            disconnected: Cell::new(0),
+            reached_at: Cell::new(Instant::now()),
+            expected: Cell::new(usize::MAX),
+            reached: Notify::new(),
+            last_error: RefCell::new(None),
         });
-        let doors = Rc::new(Semaphore::new(CONNECTING_MAX));
+        let connecting = Rc::new(Semaphore::new(CONNECTING_MAX));
         let hello: Rc<[u8]> = hello.map(|text| masked(0x1, text.as_bytes())).unwrap_or_default().into();
         let size = upgrades.len();
         let tasks = upgrades
             .into_iter()
             .map(|upgrade| {
-                let (seen, doors, hello) = (seen.clone(), doors.clone(), hello.clone());
+                let (counters, connecting, hello) = (counters.clone(), connecting.clone(), hello.clone());
                 tokio::task::spawn_local(async move {
-                    if let Err(error) = client(address, upgrade, &hello, &seen, &doors).await {
-                        seen.hung_up.set(seen.hung_up.get() + 1);
-                        seen.why.replace(Some(error.to_string()));
+                    if let Err(error) = client(address, upgrade, &hello, &counters, &connecting).await {
+                        counters.disconnected.set(counters.disconnected.get() + 1);
+                        counters.last_error.replace(Some(error.to_string()));
                     }
                 })
             })
             .collect();
-        let crowd = Self { seen, tasks };
-        let through = if hello.is_empty() { &crowd.seen.connected } else { &crowd.seen.subscribed };
-        crowd.wait_until(through, size, "clients connected").await;
+        let crowd = Self { counters, tasks };
+        let counter = if hello.is_empty() { &crowd.counters.connected } else { &crowd.counters.subscribed };
+        crowd.wait_until(counter, size, "clients connected").await;
         crowd
     }
 
-    /// Sets how many alerts all clients together are to receive. Must be called before the last of them is sent: every
-    /// client may have it before its sender reads the response.
-    pub fn expect_alerts(&self, wanted: usize) {
-        self.seen.wanted.set(wanted);
+    /// Sets how many alerts all clients together are expected to receive. Must be called before the last alert is sent:
+    /// all clients may receive it before the sender reads the response.
+    pub fn expect_alerts(&self, expected: usize) {
+        self.counters.expected.set(expected);
     }
 
-    /// Waits for the expected alerts. Returns when the last of them arrived.
+    /// Waits for the expected alerts. Returns the time at which the last of them arrived.
     pub async fn alerts_arrived(&self) -> Instant {
-        self.wait_until(&self.seen.alerts, self.seen.wanted.get(), "alerts received").await
+        self.wait_until(&self.counters.alerts, self.counters.expected.get(), "alerts received").await
     }
 
-    async fn wait_until(&self, counter: &Cell<usize>, wanted: usize, what: &str) -> Instant {
-        self.seen.wanted.set(wanted);
+    async fn wait_until(&self, counter: &Cell<usize>, expected: usize, what: &str) -> Instant {
+        self.counters.expected.set(expected);
         let enough = async {
-            // Another counter may have reached the number, or this one before the wait began.
-            while counter.get() < wanted {
-                self.seen.enough.notified().await;
+            // The notification may be for another counter, or this one reached the number before the wait began.
+            while counter.get() < expected {
+                self.counters.reached.notified().await;
             }
         };
         if tokio::time::timeout(WAIT_MAX, enough).await.is_err() {
-            let (gone, why) = (self.seen.hung_up.get(), self.seen.why.borrow());
-            panic!("{} of {wanted} {what} after {WAIT_MAX:?}; {gone} hung up, lastly: {why:?}", counter.get());
+            let (disconnected, last_error) = (self.counters.disconnected.get(), self.counters.last_error.borrow());
+            panic!(
+                "{} of {expected} {what} after {WAIT_MAX:?}; {disconnected} disconnected, last error: {last_error:?}",
+                counter.get()
+            );
         }
-        self.seen.wanted.set(usize::MAX);
-        self.seen.last.get()
+        self.counters.expected.set(usize::MAX);
+        self.counters.reached_at.get()
     }
 }
 
@@ -142,8 +149,14 @@ fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-async fn client(address: SocketAddr, upgrade: Vec<u8>, hello: &[u8], seen: &Seen, doors: &Semaphore) -> io::Result<()> {
-    let door = doors.acquire().await.expect("never closed");
+async fn client(
+    address: SocketAddr,
+    upgrade: Vec<u8>,
+    hello: &[u8],
+    counters: &Counters,
+    connecting: &Semaphore,
+) -> io::Result<()> {
+    let permit = connecting.acquire().await.expect("never closed");
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     stream.write_all(&upgrade).await?;
@@ -162,14 +175,14 @@ async fn client(address: SocketAddr, upgrade: Vec<u8>, hello: &[u8], seen: &Seen
     buffer.copy_within(head_len..filled, 0);
     filled -= head_len;
     stream.write_all(hello).await?;
-    seen.count(&seen.connected);
-    drop(door);
+    counters.count(&counters.connected);
+    drop(permit);
     loop {
         let mut from = 0;
         while let Some((opcode, payload, length)) = frame(&buffer[from..filled]) {
             match opcode {
-                0x1 if payload.starts_with(br#"{"type":"alert","#) => seen.count(&seen.alerts),
-                0x1 if is_subscribed(payload) => seen.count(&seen.subscribed),
+                0x1 if payload.starts_with(br#"{"type":"alert","#) => counters.count(&counters.alerts),
+                0x1 if is_subscribed(payload) => counters.count(&counters.subscribed),
                 0x8 => return Err(io::Error::other(format!("closed: {:?}", String::from_utf8_lossy(payload)))),
                 0x9 => stream.write_all(&masked(0xA, payload)).await?,
                 _ => {}
@@ -190,7 +203,7 @@ async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>, filled: usize) -> io
     if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(count) }
 }
 
-/// Decodes the first complete, unmasked frame: its opcode, its payload, its length with the header.
+/// Decodes the first unmasked frame if it is complete. Returns its opcode, its payload and its length with the header.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let (head, length) = match *bytes.get(1)? {
         126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
@@ -200,7 +213,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     Some((bytes[0] & 0x0F, bytes.get(head..head + length)?, head + length))
 }
 
-/// Returns whether a frame confirms the subscription to seats that each client asks for.
+/// Returns whether a frame confirms the subscription to seats.
 fn is_subscribed(payload: &[u8]) -> bool {
     payload.starts_with(br#"{"type":"subscribed","channel":"seats:"#)
 }

@@ -1,5 +1,5 @@
-//! HTTP load that costs little processor time: one connection per user, request bytes built beforehand, and of a response
-//! only the status line, the length and the tag are parsed.
+//! An HTTP load generator that costs little processor time: one connection per user, requests are prepared as bytes,
+//! and only the needed parts of responses are parsed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Longest wait for one response; the benchmark panics after it.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Maximum wait for a response, after which the benchmark panics.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A kept connection.
+/// A persistent connection.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -89,7 +89,7 @@ pub fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The span of time that is measured. Requests that begin before it warm up.
+/// The measured period. Requests that begin before it are for warming up.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     pub begins: Instant,
@@ -97,29 +97,31 @@ pub struct Window {
 }
 
 impl Window {
-    pub fn after(warm_up: Duration, lasts: Duration) -> Self {
+    /// Creates a window of `length` that begins after `warm_up`.
+    pub fn after(warm_up: Duration, length: Duration) -> Self {
         let begins = Instant::now() + warm_up;
-        Self { begins, ends: begins + lasts }
+        Self { begins, ends: begins + length }
     }
 
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.ends
     }
 
-    pub fn holds(&self, begun: Instant, ended: Instant) -> bool {
+    /// Returns whether a request is within the window.
+    pub fn contains(&self, begun: Instant, ended: Instant) -> bool {
         self.begins <= begun && ended <= self.ends
     }
 }
 
-/// Waits for a response for at most [`ANSWER_MAX`].
+/// Waits for a response for at most [`RESPONSE_TIMEOUT`].
 ///
 /// # Panics
 ///
-/// When no response comes: the benchmark has failed.
-pub async fn patiently<T>(what: &str, answer: impl Future<Output = io::Result<T>>) -> T {
-    match tokio::time::timeout(ANSWER_MAX, answer).await {
-        Ok(Ok(answer)) => answer,
+/// When there is no response, or an error: the benchmark has failed.
+pub async fn expect_response<T>(what: &str, response: impl Future<Output = io::Result<T>>) -> T {
+    match tokio::time::timeout(RESPONSE_TIMEOUT, response).await {
+        Ok(Ok(response)) => response,
         Ok(Err(error)) => panic!("{what}: {error}"),
-        Err(_) => panic!("{what}: no answer after {ANSWER_MAX:?}"),
+        Err(_) => panic!("{what}: no response after {RESPONSE_TIMEOUT:?}"),
     }
 }

@@ -1,11 +1,11 @@
-//! Facts from the operating system: processors, open files, the memory and processor time of a process.
+//! Reads from the operating system: processors, open files, memory and processor time of a process.
 
 use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Describes this machine's processors.
+/// Returns a description of this machine's processors.
 pub fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -27,11 +27,11 @@ pub fn resident_bytes(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") * 1024
 }
 
-/// Returns the processor time that a process has used, in user and system mode (fields 14 and 15 of proc_pid_stat(5), in
-/// hundredths of a second).
+/// Returns the processor time that a process has used, in user and system mode (fields 14 and 15 of proc_pid_stat(5),
+/// in hundredths of a second).
 pub fn processor_time(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    // The name in the second field may hold spaces; what follows its closing bracket is the third field.
+    // The second field is the name in parentheses, which may contain spaces. The third field follows it.
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
     let ticks: u64 = [11, 12].map(|i: usize| fields[i].parse::<u64>().expect("ticks")).iter().sum();
     Duration::from_millis(ticks * 10)

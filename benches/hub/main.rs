@@ -1,15 +1,15 @@
-//! The benchmark behind `make bench`: the release build of the hub, measured from outside on this machine, beside what it
-//! is compared to and in one run with it. `cargo bench --bench hub -- PART…` runs only the named parts.
+//! The benchmarks of `make bench`: they measure the release build of the hub from outside, together with what it is
+//! compared to. `cargo bench --bench hub -- PART…` runs only the named parts.
 //!
-//! - [`start`]: time from an empty store to ready, and the size of the program
-//! - [`registrations`]: durable registrations over HTTP, beside a request that does nothing and beside bare fdatasync
-//! - [`fanout`]: memory per WebSocket and deliveries of an alert, beside [`bare`], the textbook broadcast
-//! - [`mixed`]: 200 users who read and register while a 64 MiB import runs
+//! - [`start`]: time from start to ready with an empty store, and the size of the program
+//! - [`registrations`]: durable registrations over HTTP, compared to a request that does nothing and to bare fdatasync
+//! - [`fanout`]: memory per WebSocket and deliveries of an alert, compared to [`bare`], a textbook broadcast
+//! - [`mixed`]: 200 users who read and register, with and without a 64 MiB import
 //! - [`bridge`]: what the hub adds to the response time of a real Plone, and what it saves
-//! - [`outage`]: registrations, alerts and dashboards with that Plone healthy and failing in each way
+//! - [`outage`]: registrations, alerts and dashboards with Plone healthy and with each kind of failure
 //!
-//! One thread of this process generates the load ([`load`], [`frames`]) and shares the machine with the server: the
-//! printed numbers are what both reach together. Every connection stays on 127.0.0.1.
+//! One thread of this process generates the load ([`load`], [`frames`]). It shares the machine with the server, so the
+//! numbers are those of both together. All connections are on 127.0.0.1.
 //!
 //! Tables go to standard output, progress to standard error.
 
@@ -45,7 +45,7 @@ use support::plone::Plone;
 
 /// One part of the benchmark.
 struct Part {
-    /// Name on the command line.
+    /// The name on the command line.
     name: &'static str,
     /// What the part measures, for the progress line.
     measures: &'static str,
@@ -55,7 +55,7 @@ struct Part {
 
 /// The parts, in the order in which they run.
 const PARTS: [Part; 6] = [
-    Part { name: "start", measures: "time to ready and program size", needs_plone: false, run: start::run },
+    Part { name: "start", measures: "start time and program size", needs_plone: false, run: start::run },
     Part {
         name: "registrations",
         measures: "durable registrations over HTTP",
@@ -63,8 +63,13 @@ const PARTS: [Part; 6] = [
         run: registrations::run,
     },
     Part { name: "fanout", measures: "one alert to 10,000 WebSockets", needs_plone: false, run: fanout::run },
-    Part { name: "mixed", measures: "200 users beside a 64 MiB import", needs_plone: true, run: mixed::run },
-    Part { name: "bridge", measures: "the hub in front of Plone, and bare Plone", needs_plone: true, run: bridge::run },
+    Part { name: "mixed", measures: "200 users during a 64 MiB import", needs_plone: true, run: mixed::run },
+    Part {
+        name: "bridge",
+        measures: "the hub in front of Plone, compared to bare Plone",
+        needs_plone: true,
+        run: bridge::run,
+    },
     Part { name: "outage", measures: "the hub while Plone fails", needs_plone: true, run: outage::run },
 ];
 
@@ -83,35 +88,35 @@ fn main() -> ExitCode {
         }
     };
     let files = machine::raise_file_limit();
-    println!("{} for load and server together, at most {files} open files per process", machine::describe());
+    println!("{} for load generator and server, at most {files} open files per process", machine::describe());
     for (index, part) in parts.iter().enumerate() {
-        let place = format!("{} ({} of {})", part.name, index + 1, parts.len());
-        eprintln!("\n{place}: {} ...", part.measures);
+        let label = format!("{} ({} of {})", part.name, index + 1, parts.len());
+        eprintln!("\n{label}: {} ...", part.measures);
         let begun = Instant::now();
         (part.run)();
-        eprintln!("{place}: done in {:.0} s", begun.elapsed().as_secs_f64());
+        eprintln!("{label}: done in {:.0} s", begun.elapsed().as_secs_f64());
     }
     ExitCode::SUCCESS
 }
 
-/// Returns the parts that the arguments name, all of them when they name none.
+/// Returns the named parts, or all parts if no names are given.
 ///
 /// # Errors
 ///
-/// Says which name is unknown, or that a part needs Plone and Plone is not installed. Both are found before any part
-/// runs: the first three alone take minutes.
+/// When a name is unknown, or a part needs Plone and Plone is not installed. This is checked before any part runs,
+/// because some take minutes.
 fn chosen_parts(names: &[String]) -> Result<Vec<&'static Part>, String> {
     if let Some(unknown) = names.iter().find(|name| PARTS.iter().all(|part| part.name != name.as_str())) {
         let known = list(PARTS.iter());
-        return Err(format!("There is no part `{unknown}`. The parts are: {known}."));
+        return Err(format!("Unknown part `{unknown}`. The parts are: {known}."));
     }
     let parts: Vec<_> = PARTS.iter().filter(|part| names.is_empty() || names.iter().any(|n| n == part.name)).collect();
     if parts.iter().any(|part| part.needs_plone) && !Plone::is_installed() {
         let needing = list(parts.into_iter().filter(|part| part.needs_plone));
         let others = list(PARTS.iter().filter(|part| !part.needs_plone));
         return Err(format!(
-            "Plone is not installed, and these parts need it: {needing}.\nRun `make plone-template` to install it, or \
-             name parts that do without it: {others}."
+            "Plone is not installed, but these parts need it: {needing}.\nRun `make plone-template` to install it, or \
+             name only parts that do not need it: {others}."
         ));
     }
     Ok(parts)
@@ -121,13 +126,13 @@ fn list(parts: impl Iterator<Item = &'static Part>) -> String {
     parts.map(|part| part.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Runs the load on this thread.
+/// Runs a future to completion on this thread.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, work)
 }
 
-/// Returns a number from the environment, which shortens a run that is not a measurement.
+/// Returns a number from an environment variable. Such variables shorten runs that are not measurements.
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }

@@ -1,5 +1,5 @@
-//! 200 users who read and register at a fixed pace in front of a real Plone, first alone and then while 64 MiB are
-//! imported into another term: whether background work slows them down.
+//! 200 users who read and register at a fixed rate, with a real Plone: first alone, then while 64 MiB are imported into
+//! another term. Measures whether background work slows them down.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::load::{Connection, field, patiently, request};
+use crate::load::{Connection, expect_response, field, request};
 use crate::registrations::{TERM, cart, schedule};
-use crate::support::bridge::{before_plone, wait_for_sections};
+use crate::support::bridge::{wait_for_sections, with_plone_at};
 use crate::support::plone::Plone;
 use crate::support::random::Random;
 use crate::support::server::{Home, Server};
@@ -23,19 +23,19 @@ use crate::{block_on, machine, setting, table};
 const USERS: usize = 200;
 /// Time between two requests of one user: 2,000 requests a second in all, which leaves room for the import.
 const PACE: Duration = Duration::from_millis(100);
-/// Time between two looks at the state of an import.
+/// Time between two reads of an import's state.
 const POLL: Duration = Duration::from_millis(100);
-/// Longest time that an import may take.
+/// Maximum duration of an import.
 const IMPORT_MAX: Duration = Duration::from_secs(300);
-/// Size of the file: the largest that the hub accepts.
+/// Size of the file: the maximum that the hub accepts.
 const FILE_BYTES: usize = 64 * 1024 * 1024;
-/// Kind of the requests that take or drop a seat.
+/// The kind of requests that take or drop a seat.
 const REGISTRATION: &str = "registration";
 
 /// Response times by kind of request.
 type Times = BTreeMap<&'static str, Vec<Duration>>;
 
-/// Counts of one measurement.
+/// The results of a measurement.
 #[derive(Debug, Default)]
 struct Count {
     times: Times,
@@ -43,11 +43,11 @@ struct Count {
     writes: usize,
 }
 
-/// Prints the part.
+/// Runs and prints this part.
 pub fn run() {
     let plone = Plone::start();
-    // Plone would need hours to take over the imported sections.
-    let home = before_plone(Home::new(), &plone.url()).setting("plone.write_schedules", "false");
+    // Writing the imported sections to Plone would take hours.
+    let home = with_plone_at(Home::new(), &plone.url()).setting("plone.write_schedules", "false");
     let server = home.serve();
     wait_for_sections(&server);
     let staff = home.token("registrar", "staff");
@@ -64,22 +64,22 @@ pub fn run() {
         rows.extend(table_rows(name, count, throughput));
         imports.push((name, import));
     }
-    let [writes, answers, server_time] = throughput::COLUMNS;
-    let columns = ["", writes, answers, server_time, "p50 ms", "p95 ms", "p99 ms", "slowest ms"];
-    table::print(&format!("{USERS} mixed users, each sends a request every {PACE:?}"), &columns, &rows);
+    let [writes, responses, server_time] = throughput::COLUMNS;
+    let columns = ["", writes, responses, server_time, "p50 ms", "p95 ms", "p99 ms", "slowest ms"];
+    table::print(&format!("{USERS} mixed users, each with a request every {PACE:?}"), &columns, &rows);
     throughput::print_notes();
-    println!("  the server's processor time includes the import that runs");
+    println!("  the server's processor time includes that of the import");
     for (name, import) in imports {
-        let Import { took, before, most, after, state } = import;
+        let Import { took, before, peak, after, state } = import;
         let mib = |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20));
         println!(
-            "  {name}: {} in {:.1} s ({} rows, {} rows/s); server memory {} MiB before, {} at most, {} after",
+            "  {name}: {} in {:.1} s ({} rows, {} rows/s); server memory {} MiB before, {} peak, {} after",
             state["state"],
             took.as_secs_f64(),
             number(file_rows as f64),
             number(file_rows as f64 / took.as_secs_f64()),
             mib(before),
-            mib(most),
+            mib(peak),
             mib(after),
         );
         if state["state"] != "done" {
@@ -88,7 +88,7 @@ pub fn run() {
     }
 }
 
-/// Returns a row for all requests and one for each kind. Processor time cannot be told apart by kind.
+/// Returns a row for all requests and one per kind. Processor time cannot be divided by kind.
 fn table_rows(name: &str, count: Count, throughput: Throughput) -> Vec<Vec<String>> {
     let mut all: Vec<Duration> = count.times.values().flatten().copied().collect();
     let row = |name: String, rates: [String; 3], times: &mut Vec<Duration>| {
@@ -104,36 +104,37 @@ fn table_rows(name: &str, count: Count, throughput: Throughput) -> Vec<Vec<Strin
     rows
 }
 
-/// Outcome of an import, and the server's memory in bytes before, during and after it.
+/// The result of an import, and the server's memory in bytes before, at its peak, and after.
 struct Import {
     took: Duration,
     before: u64,
-    most: u64,
+    peak: u64,
     after: u64,
     state: Value,
 }
 
-/// Uploads the file and waits for the end of its task.
+/// Uploads the file and waits until the import has ended.
 fn import(server: &Server, staff: &str, file: &[u8], dry_run: bool) -> Import {
     let (begun, before) = (Instant::now(), machine::resident_bytes(server.pid()));
-    let mut most = before;
+    let mut peak = before;
     let mut registrar = server.client().signed_in(staff);
     let path = format!("/api/v1/imports?term=209901&dry_run={dry_run}");
-    let answer = registrar.call("POST", &path, &[("Content-Type", "text/csv")], file).expect("the upload is taken");
-    let task = answer.expect(202).json()["task"].as_str().expect("a task").to_owned();
+    let response =
+        registrar.call("POST", &path, &[("Content-Type", "text/csv")], file).expect("the upload is accepted");
+    let task = response.expect(202).json()["task"].as_str().expect("a task").to_owned();
     loop {
-        most = most.max(machine::resident_bytes(server.pid()));
+        peak = peak.max(machine::resident_bytes(server.pid()));
         let state = registrar.get(&format!("/api/v1/imports/{task}")).expect(200).json();
         if state["state"] != "running" || begun.elapsed() > IMPORT_MAX {
             let after = machine::resident_bytes(server.pid());
             let summary = ["state", "rows", "sections", "created", "refused"].map(|n| (n.to_owned(), state[n].clone()));
-            return Import { took: begun.elapsed(), before, most, after, state: summary.into_iter().collect() };
+            return Import { took: begun.elapsed(), before, peak, after, state: summary.into_iter().collect() };
         }
         thread::sleep(POLL);
     }
 }
 
-/// Returns a schedule of 64 MiB, with rows as long as those of a real one and their number.
+/// Returns a schedule of 64 MiB, with rows as long as in a real schedule, and the number of rows.
 fn big_file() -> (Vec<u8>, usize) {
     let mut text = String::with_capacity(FILE_BYTES);
     text += "crn,subject,number,section,title,credits,component,days,time,date_range,capacity,waitlist_capacity,\
@@ -160,7 +161,7 @@ fn big_file() -> (Vec<u8>, usize) {
     (text.into_bytes(), rows)
 }
 
-/// Runs the users for as long as `meanwhile` takes on its own thread. Returns its result and what the users did.
+/// Runs the users while `meanwhile` runs on its own thread. Returns its result and the results of the users.
 fn with_users<T: Send>(
     server: &Server,
     tokens: &[String],
@@ -173,28 +174,28 @@ fn with_users<T: Send>(
             let ids = Rc::new(schedule().ids());
             let mut users = Vec::with_capacity(tokens.len());
             for (number, token) in tokens.iter().enumerate() {
-                let connection = patiently("connecting", Connection::open(address)).await;
+                let connection = expect_response("connecting", Connection::open(address)).await;
                 let user = User { connection, token: token.clone(), ids: ids.clone(), etag: None, held: Vec::new() };
                 users.push(tokio::task::spawn_local(user.work(number, count.clone(), over.clone())));
             }
             let stopwatch = Stopwatch::start(server.pid());
             let (done, wait) = tokio::sync::oneshot::channel();
             scope.spawn(move || drop(done.send(meanwhile())));
-            let result = wait.await.expect("the work beside the users failed");
+            let result = wait.await.expect("the concurrent work failed");
             over.set(true);
-            let (server, lasted) = (stopwatch.used(), stopwatch.elapsed());
+            let (server, duration) = (stopwatch.used(), stopwatch.elapsed());
             for user in users {
                 user.await.expect("a user failed");
             }
             let count = count.take();
-            let answers = count.times.values().map(Vec::len).sum();
-            let throughput = Throughput { writes: count.writes, answers, server, lasted };
+            let responses = count.times.values().map(Vec::len).sum();
+            let throughput = Throughput { writes: count.writes, responses, server, duration };
             (result, count, throughput)
         })
     })
 }
 
-/// A user on one connection.
+/// A simulated user with one connection.
 struct User {
     connection: Connection,
     token: String,
@@ -209,7 +210,7 @@ impl User {
         let mut next = Instant::now() + PACE.mul_f64(number as f64 / USERS as f64);
         while !over.get() {
             tokio::time::sleep_until(next.into()).await;
-            // A request delayed by a slow answer counts from the time when it was due (coordinated omission).
+            // A request that is delayed by a slow response is timed from when it was due (coordinated omission).
             let late = next.elapsed() > PACE;
             let begun = if late { next } else { Instant::now() };
             let (kind, writes) = self.send(&mut random).await;
@@ -259,12 +260,13 @@ impl User {
             bytes.truncate(bytes.len() - 2);
             bytes.extend(format!("If-None-Match: {etag}\r\n\r\n").into_bytes());
         }
-        let reply = patiently("seats", self.connection.exchange(&bytes)).await;
-        assert!(matches!(reply.status, 200 | 304), "seats were answered {}", reply.status);
+        let reply = expect_response("seats", self.connection.exchange(&bytes)).await;
+        assert!(matches!(reply.status, 200 | 304), "seats returned {}", reply.status);
         self.etag = field(reply.head, b"etag:").map(|tag| String::from_utf8_lossy(tag).into_owned());
     }
 
-    /// Takes a seat, or drops the oldest one. Returns 1 when the seat changed, 0 when it was refused or held already.
+    /// Takes a seat, or drops the oldest one. Returns 1 if a seat was taken or dropped, 0 if the request was refused or
+    /// the seat already held.
     async fn register(&mut self, random: &mut Random) -> usize {
         if self.held.len() >= 4 {
             let id = self.held.remove(0);
@@ -279,11 +281,11 @@ impl User {
         usize::from(status == 201)
     }
 
-    async fn call(&mut self, method: &str, path: &str, may_be: &[u16]) -> u16 {
+    async fn call(&mut self, method: &str, path: &str, accepted: &[u16]) -> u16 {
         let bytes = request(method, path, &self.token, "");
-        let reply = patiently(path, self.connection.exchange(&bytes)).await;
+        let reply = expect_response(path, self.connection.exchange(&bytes)).await;
         let (status, body) = (reply.status, String::from_utf8_lossy(reply.body));
-        assert!(may_be.contains(&status), "{method} {path} was answered {status}: {body}");
+        assert!(accepted.contains(&status), "{method} {path} returned {status}: {body}");
         status
     }
 }

@@ -1,5 +1,5 @@
-//! A morning without Plone: students register, staff send alerts and members read their dashboard, with Plone healthy
-//! and failing in each way, in one run. Expected: the same response times, and memory, threads and files that stay.
+//! Students register, staff send alerts and members read their dashboard, with Plone healthy and with each kind of
+//! failure. Expected: the same response times, and no growth in memory, threads and open files.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,29 +8,29 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::load::{Connection, patiently, request};
-use crate::support::bridge::{before_plone, open_terms, sign_in, wait_for_sections};
+use crate::load::{Connection, expect_response, request};
+use crate::support::bridge::{open_terms, sign_in, wait_for_sections, with_plone_at};
 use crate::support::plone::{Plone, STUDENTS};
 use crate::support::random::Random;
 use crate::support::server::{Home, Server};
 use crate::support::tcp_relay::{Mode, TcpRelay};
-use crate::table::{held, millis, number, percentile};
+use crate::table::{met, millis, number, percentile};
 use crate::throughput::{self, Stopwatch, Throughput};
 use crate::{block_on, machine, setting, table};
 
-/// Students who register, beside the members who read their dashboard.
+/// The number of students who register.
 const REGISTERING: usize = 100;
 /// Time between two requests of one student or member.
 const PACE: Duration = Duration::from_millis(100);
 /// Time between two alerts.
 const ALERT_PACE: Duration = Duration::from_millis(50);
-/// Seconds that each state of Plone lasts.
+/// Duration of each state of Plone, in seconds.
 const SECONDS: usize = 10;
 
 /// Response times by kind of request.
 type Times = BTreeMap<&'static str, Vec<Duration>>;
 
-/// Counts of one measurement.
+/// The results of a measurement.
 #[derive(Debug, Default)]
 struct Count {
     times: Times,
@@ -38,11 +38,12 @@ struct Count {
     writes: usize,
 }
 
-/// Prints the part.
+/// Runs and prints this part.
 pub fn run() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let home = before_plone(Home::new(), &relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2");
+    let home =
+        with_plone_at(Home::new(), &relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2");
     let server = home.serve();
     let ids = wait_for_sections(&server);
     open_terms(&server, &home.token("opener", "staff"));
@@ -52,21 +53,21 @@ pub fn run() {
         staff: home.token("sender", "staff"),
         ids: Rc::new(ids),
     };
-    let lasts = Duration::from_secs(setting("EDUHUB_BENCH_OUTAGE_SECONDS", SECONDS) as u64);
+    let duration = Duration::from_secs(setting("EDUHUB_BENCH_OUTAGE_SECONDS", SECONDS) as u64);
     measure(&server, &crowd, Duration::from_secs(3));
     let states = [
         ("healthy", Mode::Pass),
         ("refuses connections", Mode::Refuse),
-        ("hangs", Mode::Hang),
-        ("answers 500", Mode::Answer500),
-        ("answers garbage", Mode::Garbage),
-        ("one byte a second", Mode::Drip),
-        ("cuts bodies short", Mode::Cut),
+        ("does not respond", Mode::Hang),
+        ("responds with 500", Mode::Answer500),
+        ("responds with garbage", Mode::Garbage),
+        ("sends 1 byte/s", Mode::Drip),
+        ("truncates bodies", Mode::Cut),
         ("healthy again", Mode::Pass),
     ];
     let states = states.map(|(name, mode)| {
         relay.set(mode);
-        let (times, throughput) = measure(&server, &crowd, lasts);
+        let (times, throughput) = measure(&server, &crowd, duration);
         let size = [
             machine::resident_bytes(server.pid()) as f64 / f64::from(1 << 20),
             machine::threads(server.pid()) as f64,
@@ -78,7 +79,7 @@ pub fn run() {
     print_sizes(&states);
 }
 
-/// A state of Plone, and what was measured in it.
+/// A state of Plone, and the results measured in it.
 struct State {
     name: &'static str,
     is_healthy: bool,
@@ -88,12 +89,12 @@ struct State {
     size: [f64; 3],
 }
 
-/// Prints the response times, and which targets they meet.
+/// Prints the response times, and whether they meet the targets.
 fn print_times(states: &[State]) {
     let of = |state: &State, kind: &str, p| {
         state.times.get(kind).map(|times| percentile(&mut times.clone(), p)).unwrap_or_default()
     };
-    // Both healthy states together, so that a change in the machine's own speed is not ascribed to Plone.
+    // The healthy states at the start and at the end are combined, to compensate for changes in the machine's speed.
     let healthy = |kind: &str| {
         let healthy = states.iter().filter(|state| state.is_healthy);
         percentile(&mut healthy.flat_map(|state| state.times[kind].iter().copied()).collect::<Vec<_>>(), 99)
@@ -127,13 +128,13 @@ fn print_times(states: &[State]) {
         STUDENTS / 2
     );
     table::print(&title, &columns, &rows);
-    println!("  registrations within 1.2 times of healthy: {} ({:.2} at most)", held(worst[0] <= 1.2), worst[0]);
-    println!("  alerts within 1.2 times of healthy: {} ({:.2} at most)", held(worst[1] <= 1.2), worst[1]);
-    let under = held(slowest < Duration::from_millis(50));
-    println!("  dashboards under 50 ms: {under} (p99 {} ms at most)", millis(slowest));
+    println!("  target: registrations within 1.2 times of healthy: {} (worst {:.2})", met(worst[0] <= 1.2), worst[0]);
+    println!("  target: alerts within 1.2 times of healthy: {} (worst {:.2})", met(worst[1] <= 1.2), worst[1]);
+    let dashboards = met(slowest < Duration::from_millis(50));
+    println!("  target: dashboards under 50 ms: {dashboards} (worst p99 {} ms)", millis(slowest));
 }
 
-/// Prints the rates and the size of the server, and how much it has grown.
+/// Prints the rates and the resources of the server, and how much the resources have grown.
 fn print_sizes(states: &[State]) {
     let row = |state: &State| {
         let name = [state.name.to_owned()];
@@ -141,14 +142,17 @@ fn print_sizes(states: &[State]) {
     };
     let rows: Vec<Vec<String>> = states.iter().map(row).collect();
     let columns = [&["Plone"][..], &throughput::COLUMNS, &["memory\nMiB", "threads", "open files"]].concat();
-    table::print("Rates and size of the server in the same states", &columns, &rows);
+    table::print("Rates and resources of the server in the same states", &columns, &rows);
     throughput::print_notes();
     let [first, last] = [states.first(), states.last()].map(|state| state.map_or([0.0; 3], |state| state.size));
     let grown = [0, 1, 2].map(|i| last[i] - first[i]);
-    println!("  from the first row to the last: {:+.1} MiB, {:+} threads, {:+} files", grown[0], grown[1], grown[2]);
+    println!(
+        "  change from the first row to the last: {:+.1} MiB, {:+} threads, {:+} files",
+        grown[0], grown[1], grown[2]
+    );
 }
 
-/// Tokens of the load's users, and the sections they register for.
+/// Tokens of the simulated users, and the sections for which they register.
 struct Crowd {
     students: Vec<String>,
     members: Vec<String>,
@@ -156,7 +160,7 @@ struct Crowd {
     ids: Rc<Vec<String>>,
 }
 
-fn measure(server: &Server, crowd: &Crowd, lasts: Duration) -> (Times, Throughput) {
+fn measure(server: &Server, crowd: &Crowd, duration: Duration) -> (Times, Throughput) {
     let address = server.address();
     block_on(async {
         let (count, over) = (Rc::new(RefCell::new(Count::default())), Rc::new(Cell::new(false)));
@@ -164,34 +168,36 @@ fn measure(server: &Server, crowd: &Crowd, lasts: Duration) -> (Times, Throughpu
         let people = crowd.students.iter().map(|token| (token, "registration", PACE));
         let people = people.chain(crowd.members.iter().map(|token| (token, "dashboard", PACE)));
         for (number, (token, kind, pace)) in people.chain([(&crowd.staff, "alert", ALERT_PACE)]).enumerate() {
-            let connection = patiently("connecting", Connection::open(address)).await;
+            let connection = expect_response("connecting", Connection::open(address)).await;
             let person = Person { connection, token: token.clone(), kind, pace, ids: crowd.ids.clone(), held: None };
             work.push(tokio::task::spawn_local(person.work(number, count.clone(), over.clone())));
         }
         let stopwatch = Stopwatch::start(server.pid());
-        tokio::time::sleep(lasts).await;
+        tokio::time::sleep(duration).await;
         over.set(true);
-        let (used, lasted) = (stopwatch.used(), stopwatch.elapsed());
+        let (used, elapsed) = (stopwatch.used(), stopwatch.elapsed());
         for person in work {
-            person.await.expect("a user of the load failed");
+            person.await.expect("a simulated user failed");
         }
         let Count { times, writes } = count.take();
-        let answers = times.values().map(Vec::len).sum();
-        (times, Throughput { writes, answers, server: used, lasted })
+        let responses = times.values().map(Vec::len).sum();
+        (times, Throughput { writes, responses, server: used, duration: elapsed })
     })
 }
 
-/// A user on one connection.
+/// A simulated user with one connection.
 struct Person {
     connection: Connection,
     token: String,
     kind: &'static str,
     pace: Duration,
     ids: Rc<Vec<String>>,
+    /// The section that the user is registered for.
     held: Option<String>,
 }
 
 impl Person {
+    /// Sends requests until `over` is set.
     async fn work(mut self, number: usize, count: Rc<RefCell<Count>>, over: Rc<Cell<bool>>) {
         let mut random = Random::seeded(number as u64);
         let mut next = Instant::now() + self.pace.mul_f64((number % 20) as f64 / 20.0);
@@ -226,7 +232,7 @@ impl Person {
             }
             ("dashboard", _) => drop(self.call("GET", "/api/v1/dashboard", "", &[200]).await),
             _ => {
-                // They expire soon, so that few are in force at once, as on any morning.
+                // Alerts expire soon, so that only a few are active at a time.
                 let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
                 let (title, message) = ("Bench", "Nothing has happened.");
                 let alert = json!({"title": title, "message": message, "audience": {"all": true}, "expires_at": soon.to_string()});
@@ -236,11 +242,11 @@ impl Person {
         0
     }
 
-    async fn call(&mut self, method: &str, path: &str, body: &str, may_be: &[u16]) -> u16 {
+    async fn call(&mut self, method: &str, path: &str, body: &str, accepted: &[u16]) -> u16 {
         let bytes = request(method, path, &self.token, body);
-        let reply = patiently(path, self.connection.exchange(&bytes)).await;
+        let reply = expect_response(path, self.connection.exchange(&bytes)).await;
         let (status, text) = (reply.status, String::from_utf8_lossy(reply.body));
-        assert!(may_be.contains(&status), "{method} {path} was answered {status}: {text}");
+        assert!(accepted.contains(&status), "{method} {path} returned {status}: {text}");
         status
     }
 }

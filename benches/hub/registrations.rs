@@ -1,8 +1,8 @@
-//! Durable registrations over HTTP, beside a request to the same server that does nothing and beside bare fdatasync.
+//! Durable registrations over HTTP, compared to a request to the same server that does nothing and to bare fdatasync.
 //!
-//! Each student has one connection with one request under way: registers for five sections in five time slots one by
-//! one, drops all of them in one batch call, and starts again with five others. A registration is an answer 201; the
-//! batch is one answer and as many writes as it drops seats.
+//! Each student has one connection with one request at a time: registers for five sections in five time slots one by
+//! one, drops them all in a batch, and starts again with five others. A registration is a response 201. A batch is one
+//! response and as many writes as it drops seats.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::load::{Connection, Window, patiently, request};
+use crate::load::{Connection, Window, expect_response, request};
 use crate::support::random::Random;
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
@@ -21,18 +21,18 @@ use crate::table::{millis, number, percentile};
 use crate::throughput::{self, Stopwatch, Throughput, millis_per_thousand};
 use crate::{block_on, setting, table};
 
-/// Sections of the term: a university's.
+/// The number of sections in the term, as in a real university's term.
 pub const SECTIONS: usize = 3_465;
-/// Time slots of the week that do not overlap.
+/// The number of time slots in a week. Slots do not overlap.
 const SLOTS: usize = 15;
-/// Sections that a student takes at once: 15 credits, below the limit of 18.
+/// The number of sections that a student holds: 15 credits, below the limit of 18.
 const CART: usize = 5;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Measurements of each kind, taken in turns; the median by answers is printed.
+/// Measurements of each kind, in turns. The one with the median number of responses is printed.
 const TURNS: usize = 3;
 pub const TERM: &str = "203001";
 
-/// Returns a term of [`SECTIONS`] in [`SLOTS`] slots, each of its own course, with seats for nearly every student.
+/// Returns a term of [`SECTIONS`] in [`SLOTS`] slots, each of a different course, with seats for nearly all students.
 pub fn schedule() -> Schedule {
     let row = |index: usize| {
         let slot = u32::try_from(index % SLOTS).unwrap();
@@ -52,7 +52,7 @@ pub fn schedule() -> Schedule {
     Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() }
 }
 
-/// Returns [`CART`] sections that do not overlap.
+/// Returns the indexes of [`CART`] sections that do not overlap.
 pub fn cart(random: &mut Random, ids: &[String]) -> Vec<usize> {
     let first = random.below(SLOTS);
     (0..CART)
@@ -63,21 +63,21 @@ pub fn cart(random: &mut Random, ids: &[String]) -> Vec<usize> {
         .collect()
 }
 
-/// Counts of one measurement.
+/// The results of a measurement.
 #[derive(Debug, Default)]
 struct Count {
-    /// Times of the answers that the latencies are about: 201 for registrations, 200 for the no-op.
+    /// Times of the responses that count for latency: 201 for registrations, 200 for the no-op.
     times: Vec<Duration>,
     taken: usize,
     dropped: usize,
     refused: usize,
-    answers: usize,
+    responses: usize,
     /// Processor time of the server and of the load generator.
     used: [Duration; 2],
-    lasted: Duration,
+    duration: Duration,
 }
 
-/// Prints the part.
+/// Runs and prints this part.
 pub fn run() {
     let home = Home::new();
     let server = home.serve();
@@ -96,46 +96,48 @@ pub fn run() {
         rows.push(row(format!("registrations, {students} students"), registering));
         rows.push(row(format!("no-op POST, {students} students"), idle));
     }
-    let [writes, answers, server_time] = throughput::COLUMNS;
+    let [writes, responses, server_time] = throughput::COLUMNS;
     let seats = ["seats\ntaken/s", "seats\ndropped/s", "registrations\nrefused/s"];
-    let processor = [server_time, "server CPU, ms\nper 1,000 writes", "load CPU, ms\nper 1,000 answers"];
-    let columns = [&["", writes][..], &seats, &[answers, "p50 ms", "p95 ms", "p99 ms"], &processor].concat();
+    let processor = [server_time, "server CPU, ms\nper 1,000 writes", "load CPU, ms\nper 1,000 responses"];
+    let columns = [&["", writes][..], &seats, &[responses, "p50 ms", "p95 ms", "p99 ms"], &processor].concat();
     let title = format!(
-        "Registration over {} sections, each committed before it is answered (median of {TURNS} runs of {seconds} s)",
+        "Registration in {} sections, each committed before the response (median of {TURNS} runs of {seconds} s)",
         number(SECTIONS as f64)
     );
     table::print(&title, &columns, &rows);
     throughput::print_notes();
-    println!("  a batch that drops five seats is five writes and one answer; load CPU: the same of the load generator");
-    println!("  p50, p95, p99: response times of registrations answered 201, and of every no-op");
+    println!(
+        "  a batch that drops five seats is five writes, one response; load CPU: processor time of the load generator"
+    );
+    println!("  p50, p95, p99: response times of registrations with status 201, and of all no-ops");
     let fsyncs = fsyncs_per_second(home.folder());
-    println!("  bare 4 KiB write + fdatasync in the same folder: {} a second", number(fsyncs));
-    println!("  target: 10,000 seats taken a second with 2,000 students, p99 under 50 ms with 200 students");
+    println!("  bare 4 KiB write and fdatasync in the same folder: {} per second", number(fsyncs));
+    println!("  target: 10,000 seats taken per second with 2,000 students, p99 under 50 ms with 200 students");
     server.stop();
     match home.verify() {
-        Ok(()) => println!("  `eduhub verify`: every count is right"),
+        Ok(()) => println!("  `eduhub verify`: all counts are correct"),
         Err(error) => println!("  {error}"),
     }
 }
 
 fn row(name: String, mut turns: Vec<Count>) -> Vec<String> {
-    turns.sort_unstable_by_key(|count| count.answers);
+    turns.sort_unstable_by_key(|count| count.responses);
     let mut count = turns.swap_remove(turns.len() / 2);
     let ([server, load], writes) = (count.used, count.taken + count.dropped);
-    let throughput = Throughput { writes, answers: count.answers, server, lasted: count.lasted };
-    let [writes_per_second, answers_per_second, server_time] = throughput.cells();
+    let throughput = Throughput { writes, responses: count.responses, server, duration: count.duration };
+    let [writes_per_second, responses_per_second, server_time] = throughput.cells();
     let seats = [count.taken, count.dropped, count.refused].map(|n| number(throughput.per_second(n)));
     let times = [50, 95, 99].map(|p| millis(percentile(&mut count.times, p)));
-    let processor = [server_time, millis_per_thousand(server, writes), millis_per_thousand(load, throughput.answers)];
-    let rates = [name, writes_per_second].into_iter().chain(seats).chain([answers_per_second]);
+    let processor = [server_time, millis_per_thousand(server, writes), millis_per_thousand(load, throughput.responses)];
+    let rates = [name, writes_per_second].into_iter().chain(seats).chain([responses_per_second]);
     rates.chain(times).chain(processor).collect()
 }
 
-/// Request that the students send.
+/// The requests that the students send.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Register,
-    /// An empty batch call: routed, authenticated, parsed and answered without touching the store.
+    /// Empty batches, which are routed, authenticated and parsed but do not use the store.
     Nothing,
 }
 
@@ -147,15 +149,15 @@ fn measure(
     seconds: usize,
     kind: Kind,
 ) -> Count {
-    let lasts = Duration::from_secs(seconds as u64);
+    let duration = Duration::from_secs(seconds as u64);
     let (address, pid) = (server.address(), server.pid());
     block_on(async {
         let mut connections = Vec::with_capacity(students);
         for _ in 0..students {
-            connections.push(patiently("connecting", Connection::open(address)).await);
+            connections.push(expect_response("connecting", Connection::open(address)).await);
         }
-        let window = Window::after(WARM_UP, lasts);
-        let count = Rc::new(RefCell::new(Count { lasted: lasts, ..Count::default() }));
+        let window = Window::after(WARM_UP, duration);
+        let count = Rc::new(RefCell::new(Count { duration, ..Count::default() }));
         let work: Vec<_> = connections
             .into_iter()
             .enumerate()
@@ -177,7 +179,7 @@ fn measure(
     })
 }
 
-/// A student on one connection.
+/// A simulated student with one connection.
 struct Student {
     connection: Connection,
     number: usize,
@@ -199,11 +201,11 @@ impl Student {
             Kind::Nothing => {
                 let nothing = request("POST", "/api/v1/me/registrations", &token, r#"{"add":[],"drop":[]}"#);
                 while !self.window.is_over() {
-                    let (status, time) = self.ask(&nothing).await;
+                    let (status, time) = self.send(&nothing).await;
                     assert_eq!(status, 200, "the no-op");
                     if let Some(time) = time {
                         let mut count = count.borrow_mut();
-                        count.answers += 1;
+                        count.responses += 1;
                         count.times.push(time);
                     }
                 }
@@ -211,13 +213,14 @@ impl Student {
         }
     }
 
+    /// Registers for the sections of a cart, then drops them.
     async fn one_cart(&mut self, token: &str, random: &mut Random, count: &RefCell<Count>) {
         let sections = cart(random, &self.ids);
         let mut held = Vec::with_capacity(CART);
         for section in sections {
             let id = self.ids[section].clone();
             let put = request("PUT", &format!("/api/v1/me/registrations/{id}"), token, "");
-            let (status, time) = self.ask(&put).await;
+            let (status, time) = self.send(&put).await;
             match (status, time) {
                 (201, Some(time)) => {
                     let mut count = count.borrow_mut();
@@ -226,33 +229,33 @@ impl Student {
                 }
                 (409, Some(_)) => count.borrow_mut().refused += 1,
                 (201 | 409, None) => {}
-                _ => panic!("a registration was answered {status}"),
+                _ => panic!("a registration returned {status}"),
             }
-            count.borrow_mut().answers += usize::from(time.is_some());
+            count.borrow_mut().responses += usize::from(time.is_some());
             if status == 201 {
                 held.push(id);
             }
         }
         let body = json!({"add": [], "drop": held}).to_string();
-        let (status, time) = self.ask(&request("POST", "/api/v1/me/registrations", token, &body)).await;
+        let (status, time) = self.send(&request("POST", "/api/v1/me/registrations", token, &body)).await;
         assert_eq!(status, 200, "a drop");
         if time.is_some() {
             let mut count = count.borrow_mut();
-            count.answers += 1;
+            count.responses += 1;
             count.dropped += held.len();
         }
     }
 
-    /// Returns the status, and the response time when it is within the measurement.
-    async fn ask(&mut self, request: &[u8]) -> (u16, Option<Duration>) {
+    /// Sends a request. Returns the status, and the response time if the request is within the window.
+    async fn send(&mut self, request: &[u8]) -> (u16, Option<Duration>) {
         let begun = Instant::now();
-        let status = self.connection.exchange(request).await.expect("an answer").status;
+        let status = self.connection.exchange(request).await.expect("a response").status;
         let ended = Instant::now();
-        (status, self.window.holds(begun, ended).then(|| ended - begun))
+        (status, self.window.contains(begun, ended).then(|| ended - begun))
     }
 }
 
-/// Measures how often a second the disk makes 4 KiB durable.
+/// Measures how many durable 4 KiB writes the disk completes per second.
 fn fsyncs_per_second(folder: &Path) -> f64 {
     let mut file = File::create(folder.join("fsync")).expect("a file");
     let (block, begun, mut count) = ([7_u8; 4096], Instant::now(), 0_u32);

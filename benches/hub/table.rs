@@ -1,4 +1,4 @@
-//! Plain-text tables, and the numbers in them.
+//! Prints plain-text tables, and formats numbers.
 
 use std::time::Duration;
 
@@ -34,9 +34,9 @@ pub fn number(value: f64) -> String {
     groups.join(",")
 }
 
-/// Says in words whether a target is met.
-pub fn held(holds: bool) -> &'static str {
-    if holds { "held" } else { "NOT held" }
+/// Returns whether a target is met, as text.
+pub fn met(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "NOT met" }
 }
 
 /// Formats a time in milliseconds.
@@ -45,9 +45,9 @@ pub fn millis(time: Duration) -> String {
 }
 
 /// Returns a percentile (nearest rank), zero for an empty slice. Sorts the slice.
-pub fn percentile(times: &mut [Duration], of_hundred: usize) -> Duration {
+pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
-    let index = (times.len() * of_hundred).div_ceil(100).saturating_sub(1);
+    let index = (times.len() * percent).div_ceil(100).saturating_sub(1);
     times.get(index).copied().unwrap_or_default()
 }
 

@@ -1,8 +1,7 @@
-//! Work done in a stretch of time, in rates that are comparable between runs: writes and answers per second, and the
-//! server's processor time.
+//! Rates that are comparable between runs: writes and responses per second, and the server's processor time.
 //!
-//! One HTTP answer may hold no write (a read, a refusal) or several (a batch drop), so that neither rate can be derived
-//! from the other.
+//! A response may stand for no write (a read, a refusal) or for several (a batch of drops), so neither rate can be
+//! derived from the other.
 
 use std::time::{Duration, Instant};
 
@@ -10,44 +9,46 @@ use crate::machine;
 use crate::table::number;
 
 /// Column headings of [`Throughput::cells`].
-pub const COLUMNS: [&str; 3] = ["writes/s", "answers/s", "server CPU, ms\nper 1,000 answers"];
+pub const COLUMNS: [&str; 3] = ["writes/s", "responses/s", "server CPU, ms\nper 1,000 responses"];
 
-/// Work that one load did.
+/// The work done during a measurement.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Throughput {
-    /// Seats taken and seats dropped, each committed before its answer.
+    /// Seats taken and seats dropped, each committed before its response.
     pub writes: usize,
-    /// HTTP answers of any status.
-    pub answers: usize,
+    /// HTTP responses of any status.
+    pub responses: usize,
     /// Processor time of the server process, user and system.
     pub server: Duration,
-    /// Length of the measurement.
-    pub lasted: Duration,
+    /// Duration of the measurement.
+    pub duration: Duration,
 }
 
 impl Throughput {
-    /// Returns the rate of `count` in this measurement, per second.
+    /// Returns `count` per second of this measurement.
     pub fn per_second(&self, count: usize) -> f64 {
-        count as f64 / self.lasted.as_secs_f64()
+        count as f64 / self.duration.as_secs_f64()
     }
 
     /// Returns the cells of [`COLUMNS`].
     pub fn cells(&self) -> [String; 3] {
         [
             number(self.per_second(self.writes)),
-            number(self.per_second(self.answers)),
-            millis_per_thousand(self.server, self.answers),
+            number(self.per_second(self.responses)),
+            millis_per_thousand(self.server, self.responses),
         ]
     }
 }
 
-/// Prints what [`COLUMNS`] mean.
+/// Prints an explanation of [`COLUMNS`].
 pub fn print_notes() {
-    println!("  writes/s: seats taken and seats dropped, each committed before its answer; answers/s: HTTP answers");
+    println!(
+        "  writes/s: seats taken and seats dropped, each committed before its response; responses/s: HTTP responses"
+    );
     println!("  server CPU: processor time (user and system) of the server process, from /proc");
 }
 
-/// Returns the milliseconds of processor time per 1,000 of `count`; a dash when nothing was counted.
+/// Returns the milliseconds of processor time per 1,000 of `count`; a dash if `count` is 0.
 pub fn millis_per_thousand(time: Duration, count: usize) -> String {
     if count == 0 {
         return "-".into();
@@ -55,23 +56,23 @@ pub fn millis_per_thousand(time: Duration, count: usize) -> String {
     format!("{:.1}", time.as_secs_f64() * 1e6 / count as f64)
 }
 
-/// Measures the processor time of a process over a stretch of time.
+/// Measures the processor time of a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
     pid: u32,
-    used_before: Duration,
+    used_at_start: Duration,
     begun: Instant,
 }
 
 impl Stopwatch {
     /// Starts measuring the process `pid`.
     pub fn start(pid: u32) -> Self {
-        Self { pid, used_before: machine::processor_time(pid), begun: Instant::now() }
+        Self { pid, used_at_start: machine::processor_time(pid), begun: Instant::now() }
     }
 
     /// Returns the processor time that the process has used since the start.
     pub fn used(&self) -> Duration {
-        machine::processor_time(self.pid).saturating_sub(self.used_before)
+        machine::processor_time(self.pid).saturating_sub(self.used_at_start)
     }
 
     /// Returns the time that has passed since the start.

@@ -1,5 +1,5 @@
-//! Alerts beyond their storage and live delivery.
+//! Parts of alerts other than their storage and live delivery.
 //!
-//! - [`receipts`]: stores who has seen an alert, many acknowledgements in one write
+//! - [`receipts`]: stores acknowledgements of alerts, many in one write
 
 pub mod receipts;

@@ -1,30 +1,31 @@
-//! Receipts: who has seen an alert. Thousands acknowledge an emergency within a second; acknowledgements that arrive
-//! together are stored in one write, so that no registration waits behind them.
+//! Receipts: which users have acknowledged an alert. Thousands of users may acknowledge an emergency within a second,
+//! so acknowledgements that arrive during a write are stored together in the next one and do not delay registrations.
 
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 use crate::store::alerts::{Ack, AlertStore};
 
-/// The most acknowledgements that wait: one of everyone who may be connected.
+/// Maximum number of queued acknowledgements: the default of `[server] max_connections`.
 const QUEUE_LEN_MAX: usize = 25_000;
-/// The most acknowledgements in one write.
+/// Maximum number of acknowledgements in one write.
 const BATCH_LEN_MAX: usize = 500;
 
-/// Whether the acknowledged alert exists for the user.
-type Stored = Result<bool, StoreError>;
+/// Whether the alert was sent to the user.
+type StoreResult = Result<bool, StoreError>;
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(Ack, oneshot::Sender<Stored>)>,
+    acks: VecDeque<(Ack, oneshot::Sender<StoreResult>)>,
+    /// Whether a task is writing; it also writes what is added meanwhile.
     is_writing: bool,
 }
 
-/// Stores acknowledgements, many in one write.
+/// A queue of acknowledgements that stores many in one write.
 pub struct ReceiptWriter {
     alerts: Arc<dyn AlertStore>,
     queue: Mutex<Queue>,
@@ -37,26 +38,26 @@ impl ReceiptWriter {
         Arc::new(Self { alerts, queue: Mutex::default() })
     }
 
-    /// Stores an acknowledgement, and returns whether the alert went out to the user. Idempotent: the first time is
-    /// kept.
+    /// Stores an acknowledgement and returns whether the alert was sent to the user. Idempotent: a repeated
+    /// acknowledgement does not change the stored time.
     ///
     /// # Errors
-    /// [`StoreError::Overloaded`] when too many wait, and the errors of the store.
+    /// [`StoreError::Overloaded`] if the queue is full, and the errors of the store.
     ///
     /// # Cancellation
-    /// An acknowledgement is stored even if the future is dropped.
-    pub async fn store(self: Arc<Self>, ack: Ack) -> Stored {
+    /// If the future is dropped, a queued acknowledgement is stored nevertheless.
+    pub async fn store(self: Arc<Self>, ack: Ack) -> StoreResult {
         let (reply, stored) = oneshot::channel();
         let is_first = {
             let mut queue = self.queue.lock();
-            if queue.waiting.len() >= QUEUE_LEN_MAX {
+            if queue.acks.len() >= QUEUE_LEN_MAX {
                 return Err(StoreError::Overloaded);
             }
-            queue.waiting.push_back((ack, reply));
+            queue.acks.push_back((ack, reply));
             !std::mem::replace(&mut queue.is_writing, true)
         };
         if is_first {
-            // In its own task, because the caller may be cancelled while others wait.
+            // In a task, because this caller may be cancelled while others wait for the same write.
             tokio::spawn(self.write_all());
         }
         stored.await.unwrap_or_else(|_| Err(StoreError::CommitFailed("the hub is stopping".to_owned())))
@@ -67,17 +68,18 @@ impl ReceiptWriter {
         while let Some((acks, replies)) = self.next_batch() {
             let stored = self.alerts.ack(acks).await;
             for (index, reply) in replies.into_iter().enumerate() {
-                let one = stored.as_ref().map(|found| found.get(index).copied().unwrap_or(false));
-                // A cancelled caller needs no reply.
-                let _ = reply.send(one.map_err(Clone::clone));
+                let result = stored.as_ref().map(|found| found.get(index).copied().unwrap_or(false));
+                // Fails if the caller was cancelled.
+                let _ = reply.send(result.map_err(Clone::clone));
             }
         }
     }
 
-    fn next_batch(&self) -> Option<(Vec<Ack>, Vec<oneshot::Sender<Stored>>)> {
+    /// Removes and returns the next batch. `None` if the queue is empty; the writing task then ends.
+    fn next_batch(&self) -> Option<(Vec<Ack>, Vec<oneshot::Sender<StoreResult>>)> {
         let mut queue = self.queue.lock();
-        let count = queue.waiting.len().min(BATCH_LEN_MAX);
+        let count = queue.acks.len().min(BATCH_LEN_MAX);
         queue.is_writing = count > 0;
-        queue.is_writing.then(|| queue.waiting.drain(..count).unzip())
+        queue.is_writing.then(|| queue.acks.drain(..count).unzip())
     }
 }

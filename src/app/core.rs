@@ -1,4 +1,4 @@
-//! Registration and imports on the ports: what the server and `eduhub import` share.
+//! Registration and imports on the ports, which the server and `eduhub import` share.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::registration::registrar::RegistrarDeps;
 pub struct Opened {
     /// The store, the bus and the clock.
     pub ports: Ports,
-    /// The live sessions, by which the bus knows who listens; none yet.
+    /// The live sessions, which the bus consults for who is listening. There are none yet.
     pub presence: Arc<Presence>,
-    /// The receiving end of the bus.
+    /// The events of the bus.
     pub events: EventStream,
 }
 
 impl Opened {
-    /// Opens the ports that the settings name.
+    /// Opens the ports according to the settings.
     ///
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.
@@ -57,8 +57,8 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts the registrars of every term, waits until all terms are loaded, and starts imports. Also returns the
-    /// receiving end of the bus.
+    /// Starts the registrar of each term, waits until all terms are loaded, and starts imports. Also returns the events
+    /// of the bus.
     ///
     /// # Errors
     /// When the terms or the import tasks cannot be read.
@@ -74,9 +74,9 @@ impl Core {
         };
         let pool = RegistrarPool::new(deps, config.registration.shards, config.registration.queue_max);
         let pool = Arc::new(pool);
-        pool.start(ports.terms.term_ids().await.context("the terms cannot be read")?).await;
+        pool.start(ports.terms.term_ids().await.context("cannot read the terms")?).await;
         let imports = Imports::start(ImportDeps {
-            reader: Arc::new(CsvSchedules::new(config.import.further()).map_err(anyhow::Error::msg)?),
+            reader: Arc::new(CsvSchedules::new(config.import.extra_names()).map_err(anyhow::Error::msg)?),
             store: ports.imports.clone(),
             pool: pool.clone(),
             model: model.clone(),
@@ -90,7 +90,7 @@ impl Core {
     }
 }
 
-/// Returns the folder of uploads and lists of refused lines, beside the store.
+/// Returns the folder of uploads and lists of errors, beside the store.
 fn imports_folder(store: &Path) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
     name.push(".imports");

@@ -1,9 +1,8 @@
-//! The application: built from the settings, served until it is told to end. Production, the demonstration and tests
-//! build and run this same thing.
+//! Builds and runs the application from the settings. Production, the demonstration and tests use the same application.
 //!
-//! - [`ports`]: the store, the bus and the clock, each by its port; the one file that names implementations
+//! - [`ports`]: the store, the bus and the clock; the only file that names their implementations
 //! - [`core`]: registration and imports on the ports
-//! - `server`: the HTTP server, its limits and what its handlers share
+//! - `server`: the HTTP server, its limits and the data of its handlers
 
 pub mod core;
 pub mod ports;
@@ -33,12 +32,12 @@ use crate::plone::bridge::{self, Bridge, BridgeDeps};
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
 
-/// What an application is started for.
+/// The purpose of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A college: nothing is created that the settings do not name.
+    /// Production: nothing is created that the settings do not name.
     College,
-    /// The demonstration: an empty store gets the demonstration college, and terms that come from Plone are open.
+    /// The demonstration: an empty store is filled with the demonstration college, and terms from Plone are open.
     Demonstration,
 }
 
@@ -59,15 +58,16 @@ struct Shared {
     audit: Audit,
     live: Arc<Live>,
     broker: Addr<Broker>,
-    /// None without a Plone.
+    /// The bridge to Plone; `None` if no Plone is configured.
     bridge: Option<Arc<Bridge>>,
 }
 
 impl Application {
-    /// Opens the ports, starts every actor and background task, and listens. To be called on an actix system.
+    /// Opens the ports, starts every actor and background task, and binds the listening socket. Must be called on an
+    /// actix system.
     ///
     /// # Errors
-    /// When a setting cannot be used, another process holds the store, or the address is taken.
+    /// When a setting is not usable, another process holds the store, or the address is in use.
     pub async fn build(config: Config, purpose: Purpose) -> anyhow::Result<Self> {
         crate::machine::raise_open_files(config.server.max_connections);
         let opened = Opened::open(&config)?;
@@ -75,48 +75,48 @@ impl Application {
         let (core, events) = Core::start(&config, opened).await?;
         let shared = Arc::new(Shared::start(&config, purpose, core, events).await?);
         let bind = config.server.bind;
-        let listener = server::listen(bind).with_context(|| format!("cannot serve on {bind}"))?;
+        let listener = server::listen(bind).with_context(|| format!("cannot listen on {bind}"))?;
         let address = listener.local_addr()?;
         let site = Site::new(config.server.public_url.as_deref(), address.port())?;
         let demos = Data::new(demos(&config, &shared, address));
         let server = server::http_server(&config, &shared, &site, listener, demos.clone())?;
         let announced = shared.core.ports.announce(&format!("http://{address}"));
-        announced.context("the lock file cannot be written")?;
+        announced.context("cannot write the lock file")?;
         Ok(Self { config, shared, demos, server, address, demo_accounts })
     }
 
-    /// Returns the address that the hub listens on. With port 0 in the settings the system chose its port.
+    /// Returns the address that the hub listens on, with the actual port if the settings have port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the address for people: `[server] public_url`, or that of [`Application::address`].
+    /// Returns the URL for users: `[server] public_url` or, if it is not set, that of [`Application::address`].
     #[must_use]
     pub fn url(&self) -> String {
         self.config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", self.address))
     }
 
-    /// Returns the demonstration accounts that still have their published password.
+    /// Returns the demonstration accounts that still have their public password.
     #[must_use]
     pub fn demo_accounts(&self) -> &[DemoAccount] {
         &self.demo_accounts
     }
 
-    /// Serves until `until` resolves, then drains: asks clients to reconnect later, finishes accepted work and flushes
-    /// the audit trail, each within `[server] drain_s`.
+    /// Serves until `shutdown` resolves, then drains: asks clients to reconnect later, finishes accepted work and
+    /// flushes the audit trail, each within `[server] drain_s`.
     ///
     /// # Errors
     /// When the server fails.
-    pub async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Self { config, shared, demos, server, .. } = self;
         let handle = server.handle();
         let mut running = actix_rt::spawn(server);
         tokio::select! {
             ended = &mut running => return Ok(ended.context("the server ended unexpectedly")??),
-            () = until => {}
+            () = shutdown => {}
         }
-        log::info!("draining: clients are asked to reconnect, accepted work is finished");
+        log::info!("draining: asking clients to reconnect, finishing accepted work");
         shared.broker.try_send(DrainAll).ok();
         demos.stop();
         tokio::join!(handle.stop(true), shared.stop_background(config.server.drain));
@@ -124,14 +124,14 @@ impl Application {
         if tokio::time::timeout(config.server.drain, shared.audit.flush()).await.is_err() {
             log::warn!("the last audit entries could not be stored");
         }
-        log::info!("ended");
+        log::info!("stopped");
         Ok(())
     }
 }
 
 impl Shared {
     async fn start(config: &Config, purpose: Purpose, core: Core, events: EventStream) -> anyhow::Result<Self> {
-        let secret = secret::load_or_make(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
+        let secret = secret::load_or_generate(config.auth.secret.as_ref(), &secret::path_beside(&config.store.path))?;
         let settings = Settings {
             session_ttl: config.auth.session_ttl,
             login_per_minute: config.limits.login_per_minute,
@@ -178,19 +178,19 @@ impl Shared {
         Ok(Self { core, identity, audit, live, broker, bridge })
     }
 
-    /// Stops what runs beside requests, each part within `limit`. What does not end in time is marked in the store and
-    /// continues after the next start.
+    /// Stops the bridge to Plone and the imports, each within `limit`. The next start resumes writes to Plone that were
+    /// not finished, and resolves an unfinished import.
     async fn stop_background(&self, limit: Duration) {
         let bridge = async {
             if let Some(bridge) = &self.bridge
                 && tokio::time::timeout(limit, bridge.stop()).await.is_err()
             {
-                log::warn!("a write to Plone was still under way");
+                log::warn!("a write to Plone did not finish in time");
             }
         };
         let imports = async {
             if tokio::time::timeout(limit, self.core.imports.stop()).await.is_err() {
-                log::warn!("an import was still under way");
+                log::warn!("an import did not stop in time");
             }
         };
         tokio::join!(bridge, imports);
@@ -205,27 +205,27 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
         receipts: ReceiptWriter::new(core.ports.alerts.clone()),
         model: core.model.clone(),
         clock: core.ports.clock.clone(),
-        is_alive: Box::new(move |caller| identity.is_alive(caller)),
+        is_token_valid: Box::new(move |caller| identity.is_alive(caller)),
         options: LiveOptions {
             seats_tick: config.server.seats_tick,
-            alerts_kept: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+            alert_retention: (days > 0).then(|| Duration::from_secs(days * 86_400)),
             zone: config.college.timezone.clone(),
             ..LiveOptions::default()
         },
     }
 }
 
-/// Loads the demonstration college into an empty store. In front of a Plone nothing is loaded: the accounts would
-/// shadow those of Plone, and the sections would be written there.
+/// Loads the demonstration college into an empty store and returns its accounts. With a Plone nothing is loaded: the
+/// accounts would take precedence over Plone's, and the sections would be written to Plone.
 async fn demo_accounts(config: &Config, purpose: Purpose, opened: &Opened) -> anyhow::Result<Vec<DemoAccount>> {
     if purpose == Purpose::College || config.plone.url.is_some() {
         return Ok(Vec::new());
     }
     let ports = &opened.ports;
-    demo::load_into_empty(&*ports.seed, &*ports.accounts, ports.clock.now(), &config.college.timezone).await
+    demo::load_if_empty(&*ports.seed, &*ports.accounts, ports.clock.now(), &config.college.timezone).await
 }
 
-/// Creates the demonstrations against this hub, at an address that this machine reaches.
+/// Creates the demonstrations, which send their load to this hub at an address that is reachable from this machine.
 fn demos(config: &Config, shared: &Shared, address: SocketAddr) -> Demos {
     let core = &shared.core;
     let (pool, model, imports) = (core.pool.clone(), core.model.clone(), core.imports.clone());

@@ -1,5 +1,5 @@
-//! The ports that the hub runs on, and the one file that names their implementations: the embedded store on SQLite and
-//! the bus within one process. Another store or bus is chosen here, by the settings, and nowhere else.
+//! The ports of the hub. Only this file names their implementations: the embedded SQLite store and the in-process bus.
+//! An alternative store or bus is selected here, by the settings.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use crate::store::terms::{SandboxStore, TermStore};
 
 pub use crate::store::sqlite::{CopyError, OpenError, Verification};
 
-/// Everything behind the hub, each by its port.
+/// The ports that the hub depends on.
 pub struct Ports {
-    /// Terms: loaded, written, followed.
+    /// Loads, writes and follows terms.
     pub terms: Arc<dyn TermStore>,
-    /// Removal of sandbox terms.
+    /// Removes sandbox terms.
     pub sandboxes: Arc<dyn SandboxStore>,
     /// The sequence of alerts and their receipts.
     pub alerts: Arc<dyn AlertStore>,
-    /// Local accounts and who was seen.
+    /// Local accounts and known users.
     pub accounts: Arc<dyn AccountStore>,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
@@ -43,9 +43,9 @@ pub struct Ports {
     pub plans: Arc<dyn PlanStore>,
     /// Rosters of sections.
     pub rosters: Arc<dyn RosterStore>,
-    /// What is still to be written to Plone.
+    /// Pending writes to Plone.
     pub outbox: Arc<dyn OutboxStore>,
-    /// Filling of an empty store.
+    /// Fills an empty store.
     pub seed: Arc<dyn SeedStore>,
     /// Counters of the store's writer.
     pub store_gauge: Arc<StoreGauge>,
@@ -53,14 +53,14 @@ pub struct Ports {
     pub bus: Arc<dyn Bus>,
     /// Counters of the bus.
     pub bus_gauge: Arc<BusGauge>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     store: SqliteStore,
 }
 
 impl Ports {
-    /// Opens the store and the bus that the settings name. `is_listening` says whether a user has a live session. Also
-    /// returns the receiving end of the bus.
+    /// Opens the store and the bus according to the settings. `is_listening` returns whether a user has a live session.
+    /// Also returns the events of the bus.
     ///
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.
@@ -96,8 +96,7 @@ impl Ports {
         Ok((ports, events))
     }
 
-    /// Publishes the address of this hub to other processes that find the store in use, such as
-    /// `http://127.0.0.1:8000`.
+    /// Writes the URL of this hub, such as `http://127.0.0.1:8000`, to the lock file, where commands find it.
     ///
     /// # Errors
     /// When the lock file cannot be written.
@@ -106,7 +105,7 @@ impl Ports {
     }
 }
 
-/// Returns the address of the hub that holds the store; none when no hub does.
+/// Returns the URL of the hub that holds the store, if any.
 ///
 /// # Errors
 /// When the store's lock cannot be examined.
@@ -118,10 +117,10 @@ pub fn running_hub(config: &Config) -> Result<Option<String>, OpenError> {
     }
 }
 
-/// Reads the local accounts, also beside a running hub.
+/// Reads the local accounts; works while a hub is running.
 ///
 /// # Errors
-/// When the store cannot be read; no store at all is [`OpenError::Absent`].
+/// When the store cannot be read; [`OpenError::Absent`] if there is no store.
 pub fn accounts_of(config: &Config) -> Result<Vec<Account>, OpenError> {
     sqlite::accounts_of(&config.store.path)
 }
@@ -142,7 +141,7 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<Option<Pat
     sqlite::restore(&config.store.path, file, replace)
 }
 
-/// Recomputes every count from the registrations.
+/// Recomputes every count from the registrations, and returns the differences.
 ///
 /// # Errors
 /// When the store cannot be read.

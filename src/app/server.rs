@@ -1,4 +1,4 @@
-//! The HTTP server: its limits, and what its handlers share.
+//! The HTTP server: its limits, and the data of its handlers.
 
 use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +14,7 @@ use actix_web::{App, HttpServer};
 use crate::app::Shared;
 use crate::config::Config;
 use crate::http::auth::identify;
-use crate::http::dashboard::LastParts;
+use crate::http::dashboard::DashboardCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
 use crate::http::proxy::own_origin;
@@ -26,26 +26,27 @@ use crate::live::relay::Relay;
 use crate::observe::Observed;
 use crate::plone::proxy::PloneProxy;
 
-/// Connections that may wait to be accepted: at 8:00 thousands arrive within a second.
+/// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
+/// second.
 const BACKLOG: u32 = 4_096;
-/// Connections that one worker accepts at a time.
-const ACCEPTING_MAX: usize = 4_096;
-/// Connections for HTTP on each worker beside the WebSockets: pages and `/healthz` still answer when every WebSocket is
-/// taken.
+/// The maximum number of connections that a worker accepts concurrently.
+const CONCURRENT_ACCEPTS_MAX: usize = 4_096;
+/// Connections per worker beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many
+/// WebSockets as allowed.
 const HTTP_CONNECTIONS: usize = 10_000;
-/// Time that a connection has for its first request: browsers open it before 8:00, to be fast.
-const FIRST_REQUEST: Duration = Duration::from_secs(60);
-/// Time that a client may keep a connection open after the hub has closed it.
-const GOODBYE: Duration = Duration::from_secs(5);
-/// Time that sent bytes may stay unacknowledged before the kernel ends a connection: a jammed connection is no longer
-/// polled, so nothing inside the hub could end it.
-const JAMMED: Duration = Duration::from_secs(30);
+/// Maximum time from opening a connection to its first request. Long, because browsers open connections in advance.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum time that a client may keep a connection open after the hub has closed it.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum time that sent bytes may stay unacknowledged before the kernel closes the connection. The hub cannot close
+/// it itself, because actix no longer polls a connection whose client does not read.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 impl Shared {
-    /// Registers what the handlers of one worker find.
+    /// Registers the data of a worker's handlers.
     fn configure(&self, app: &mut ServiceConfig, proxy: Option<Data<PloneProxy>>) {
         let (core, ports) = (&self.core, &self.core.ports);
-        // One relay for each worker, on the worker's own thread: what it hands over never leaves that thread.
+        // Each worker has a relay on its own thread, so that frames do not cross threads.
         let relay = Relay::new(self.live.clone(), self.broker.clone()).start();
         app.app_data(Data::from(core.model.clone()))
             .app_data(Data::from(core.pool.clone()))
@@ -68,7 +69,7 @@ impl Shared {
         }
     }
 
-    /// Returns what metrics and readiness observe.
+    /// Returns the parts that metrics and readiness observe.
     fn observed(&self) -> Observed {
         let (core, ports) = (&self.core, &self.core.ports);
         Observed {
@@ -84,7 +85,7 @@ impl Shared {
     }
 }
 
-/// Listens with the backlog that 8:00 needs; port 0 lets the system choose.
+/// Binds a listening socket with a backlog of [`BACKLOG`].
 pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -94,7 +95,7 @@ pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Creates the server on `listener`. It accepts connections once it is polled.
+/// Creates the server on `listener`. It accepts connections as soon as it is polled.
 pub(super) fn http_server(
     config: &Config,
     shared: &Arc<Shared>,
@@ -121,7 +122,7 @@ pub(super) fn http_server(
     let charts = observed.start_charts(metrics.clone().into_inner(), ports.bus.clone(), ports.clock.clone());
     let charts = Data::from(charts);
     let zone = Data::new(config.college.timezone.clone());
-    let last_parts = Data::new(LastParts::default());
+    let dashboard_cache = Data::new(DashboardCache::default());
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
@@ -136,7 +137,7 @@ pub(super) fn http_server(
             .app_data(hot.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
-            .app_data(last_parts.clone())
+            .app_data(dashboard_cache.clone())
             .app_data(demos.clone())
             .wrap(from_fn(identify))
             .wrap(from_fn(own_origin))
@@ -145,25 +146,26 @@ pub(super) fn http_server(
     })
     .workers(workers)
     .backlog(BACKLOG)
-    .max_connection_rate(ACCEPTING_MAX)
+    .max_connection_rate(CONCURRENT_ACCEPTS_MAX)
     .max_connections(config.server.max_connections + HTTP_CONNECTIONS)
     .keep_alive(config.server.keep_alive)
-    .client_request_timeout(FIRST_REQUEST)
-    .client_disconnect_timeout(GOODBYE)
+    .client_request_timeout(FIRST_REQUEST_TIMEOUT)
+    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(config.server.drain.as_secs())
     .disable_signals()
     .on_connect(prepare_connection);
     Ok(server.listen(listener)?.run())
 }
 
-/// Sets what the kernel does with a new connection. A response whose body follows its head must not wait for the
-/// client's acknowledgement in between (40 ms, measured on a section of Plone), and a jammed connection must end.
+/// Sets the TCP options of a new connection. Without `TCP_NODELAY`, the body of a response that is sent after its head
+/// waits for the client's acknowledgement (40 ms, measured on a section of Plone). `TCP_USER_TIMEOUT` closes
+/// connections whose client does not read.
 fn prepare_connection(io: &dyn Any, _: &mut Extensions) {
     let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
     if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("TCP_NODELAY cannot be set: {error}");
+        log::debug!("cannot set TCP_NODELAY: {error}");
     }
-    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(JAMMED)) {
-        log::debug!("TCP_USER_TIMEOUT cannot be set: {error}");
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX)) {
+        log::debug!("cannot set TCP_USER_TIMEOUT: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The contract of a bus. Each implementation runs these tests with [`bus_contract!`].
+//! The contract suite of the bus. Each implementation runs these tests with [`bus_contract!`].
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use futures_util::StreamExt;
 use crate::bus::{Bus, BusGauge, Event, EventSource, EventStream};
 use crate::domain::ids::{TermId, UserName};
 
-/// How long an event may take, between processes too.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout for receiving an event, also from another process.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A bus and what the tests must know about it.
+/// A bus under test.
 pub(super) struct BusUnderTest<B> {
     /// The bus.
     pub(super) bus: B,
-    /// The most events in the queue of a subscriber that reads nothing.
+    /// Maximum number of events in the queue of a subscriber that reads nothing.
     pub(super) queue_len_max: usize,
     /// The counters of the bus.
     pub(super) gauge: std::sync::Arc<BusGauge>,
@@ -29,8 +29,8 @@ fn signed_out(user: &str) -> Event {
 }
 
 async fn next(events: &mut EventStream) -> Event {
-    let next = tokio::time::timeout(PATIENCE, events.next()).await;
-    next.expect("an event arrives in time").expect("the bus is still there")
+    let next = tokio::time::timeout(RECEIVE_TIMEOUT, events.next()).await;
+    next.expect("no event arrived in time").expect("the stream of events ended")
 }
 
 async fn next_n(events: &mut EventStream, count: usize) -> Vec<Event> {
@@ -41,7 +41,7 @@ async fn next_n(events: &mut EventStream, count: usize) -> Vec<Event> {
     received
 }
 
-pub(super) async fn events_arrive_at_every_subscriber_in_order<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn every_subscriber_receives_all_events_in_order<B: Bus + EventSource>(test: BusUnderTest<B>) {
     let mut subscribers = [test.bus.subscribe(), test.bus.subscribe()];
     let published: Vec<Event> = (0..100).map(alerts).collect();
     published.iter().cloned().for_each(|event| test.bus.publish(event));
@@ -50,7 +50,7 @@ pub(super) async fn events_arrive_at_every_subscriber_in_order<B: Bus + EventSou
     }
 }
 
-pub(super) async fn events_arrive_unchanged<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn events_are_delivered_unchanged<B: Bus + EventSource>(test: BusUnderTest<B>) {
     let mut events = test.bus.subscribe();
     let (registrations, positions) = (Vec::new(), Vec::new());
     let term = TermId::parse("202209").unwrap();
@@ -59,16 +59,14 @@ pub(super) async fn events_arrive_unchanged<B: Bus + EventSource>(test: BusUnder
     assert_eq!(next(&mut events).await, changed);
 }
 
-pub(super) async fn a_subscription_starts_with_the_next_event<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn subscribers_receive_only_later_events<B: Bus + EventSource>(test: BusUnderTest<B>) {
     test.bus.publish(alerts(1));
     let mut events = test.bus.subscribe();
     test.bus.publish(alerts(2));
     assert_eq!(next(&mut events).await, alerts(2));
 }
 
-pub(super) async fn a_full_queue_loses_hints_counts_them_and_keeps_sign_outs<B: Bus + EventSource>(
-    test: BusUnderTest<B>,
-) {
+pub(super) async fn a_full_queue_drops_and_counts_hints_but_not_sign_outs<B: Bus + EventSource>(test: BusUnderTest<B>) {
     use std::sync::atomic::Ordering::Relaxed;
     let mut events = test.bus.subscribe();
     for seq in 0..test.queue_len_max as u64 + 5 {
@@ -77,17 +75,20 @@ pub(super) async fn a_full_queue_loses_hints_counts_them_and_keeps_sign_outs<B: 
     test.bus.publish(signed_out("ann"));
     test.bus.publish(Event::TokensEnded { user: UserName::parse("bob").unwrap() });
 
-    let kept = next_n(&mut events, test.queue_len_max).await;
-    assert!(kept.iter().cloned().eq((0..).map(alerts).take(test.queue_len_max)), "the earliest are kept, in order");
+    let queued = next_n(&mut events, test.queue_len_max).await;
+    assert!(
+        queued.iter().cloned().eq((0..).map(alerts).take(test.queue_len_max)),
+        "the earliest stay queued, in order"
+    );
     assert_eq!(next(&mut events).await, signed_out("ann"));
     assert!(matches!(next(&mut events).await, Event::TokensEnded { .. }));
     assert_eq!((test.gauge.lost.load(Relaxed), test.gauge.queued.load(Relaxed)), (5, 0));
 
     test.bus.publish(alerts(9));
-    assert_eq!(next(&mut events).await, alerts(9), "there is room again");
+    assert_eq!(next(&mut events).await, alerts(9), "the queue accepts events again");
 }
 
-pub(super) async fn a_subscriber_that_reads_nothing_costs_others_nothing<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn a_stalled_subscriber_does_not_affect_others<B: Bus + EventSource>(test: BusUnderTest<B>) {
     let _stuck = test.bus.subscribe();
     let mut events = test.bus.subscribe();
     for seq in 0..test.queue_len_max as u64 + 5 {
@@ -96,7 +97,7 @@ pub(super) async fn a_subscriber_that_reads_nothing_costs_others_nothing<B: Bus 
     }
 }
 
-pub(super) async fn a_subscription_that_is_dropped_leaves_nothing_behind<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn dropping_a_subscription_frees_its_queue<B: Bus + EventSource>(test: BusUnderTest<B>) {
     let dropped = test.bus.subscribe();
     test.bus.publish(alerts(1));
     drop(dropped);
@@ -110,16 +111,16 @@ pub(super) async fn a_subscription_that_is_dropped_leaves_nothing_behind<B: Bus 
     assert_eq!(test.gauge.queued.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
 
-/// Runs the contract for an implementation: `$start` returns a new [`BusUnderTest`].
+/// Runs the contract suite for an implementation. `$start` is an expression that returns a new [`BusUnderTest`].
 macro_rules! bus_contract {
     ($start:expr) => {
         $crate::bus::contract_tests::bus_contract!($start;
-            events_arrive_at_every_subscriber_in_order,
-            events_arrive_unchanged,
-            a_subscription_starts_with_the_next_event,
-            a_full_queue_loses_hints_counts_them_and_keeps_sign_outs,
-            a_subscriber_that_reads_nothing_costs_others_nothing,
-            a_subscription_that_is_dropped_leaves_nothing_behind,
+            every_subscriber_receives_all_events_in_order,
+            events_are_delivered_unchanged,
+            subscribers_receive_only_later_events,
+            a_full_queue_drops_and_counts_hints_but_not_sign_outs,
+            a_stalled_subscriber_does_not_affect_others,
+            dropping_a_subscription_frees_its_queue,
         );
     };
     ($start:expr; $($name:ident),* $(,)?) => {

@@ -1,7 +1,7 @@
-//! The events that the parts of a hub publish, and their form between processes.
+//! The events on the bus, and their JSON form between processes.
 //!
-//! An event carries typed ids and sequences, never an encoded frame: each broker encodes for its own clients. Seats are
-//! not among the events. A broker compares published snapshots instead, so no change of a seat can be lost.
+//! An event contains typed ids and sequences, never an encoded frame: each broker encodes frames for its own clients.
+//! Seats are not published as events. A broker compares published snapshots instead, so it cannot miss a change.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::import::TaskReport;
 use crate::domain::notice::Notice;
 
-/// An event. Its JSON has the name of the variant as `event`, and the fields beside it.
+/// An event. Its JSON is an object with the name of the variant as `event`, and the fields of the variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -29,24 +29,24 @@ pub enum Event {
         /// Students whose position on a waitlist changed.
         positions: Vec<PositionChange>,
     },
-    /// Entries were added to the stored sequence of alerts. It is a hint: brokers read the entries from the store.
+    /// Entries were added to the stored sequence of alerts. Brokers read the entries from the store.
     AlertsStored {
-        /// The sequence of the last entry; none when the publisher does not know it.
+        /// The sequence of the last entry; `None` if the publisher does not know it.
         seq: Option<u64>,
     },
-    /// An import has progressed. Its lists are short, see [`TaskReport::progress`].
+    /// An import has progressed. The lists are truncated, see [`TaskReport::progress`].
     ImportProgress(Arc<TaskReport>),
-    /// The metrics of the last second.
+    /// A new reading of the metrics, once a second.
     Metrics(Arc<MetricsReading>),
-    /// A user signed out. The sessions of the token are closed, and their clients do not reconnect.
+    /// A user signed out. Live sessions of the token are closed, and their clients do not reconnect.
     SignedOut {
         /// The user.
         user: UserName,
-        /// The token's id; none for every token of the user.
+        /// The token's id; `None` for all tokens of the user.
         token: Option<Uuid>,
     },
-    /// Tokens of a user ended for another reason: the role or the password changed, or Plone removed the user.
-    /// Sessions whose token is no longer valid are closed, and their clients sign in again.
+    /// Tokens of a user became invalid for another reason: the role or the password changed, or Plone removed the user.
+    /// Live sessions whose token is no longer valid are closed, and their clients sign in again.
     TokensEnded {
         /// The user.
         user: UserName,
@@ -54,10 +54,10 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns whether a bus must deliver the event even when its queue is full: a lost one would leave a session open
-    /// that has lost its rights. Every other event is a hint, or outdated by the next one.
+    /// Returns whether a bus must deliver the event even if the queue is full: if it were lost, a live session would
+    /// stay open without a valid token. All other events are hints, or are superseded by the next one.
     #[must_use]
-    pub const fn must_arrive(&self) -> bool {
+    pub const fn must_be_delivered(&self) -> bool {
         match self {
             Self::SignedOut { .. } | Self::TokensEnded { .. } => true,
             Self::RegistrationsChanged { .. }
@@ -74,7 +74,7 @@ pub struct RegistrationChange {
     /// The change.
     #[serde(flatten)]
     pub notice: Notice,
-    /// The waitlist position, 1 for the head; only while waitlisted.
+    /// The waitlist position, 1 for the next student; `None` unless waitlisted.
     pub position: Option<u32>,
 }
 
@@ -85,7 +85,7 @@ pub struct PositionChange {
     pub student: UserName,
     /// The section.
     pub crn: Crn,
-    /// The new position, 1 for the head.
+    /// The new position, 1 for the next student.
     pub position: u32,
     /// The time of the commit.
     pub at: Timestamp,
@@ -115,7 +115,7 @@ mod tests {
             term: TermId::parse("2026-fall").unwrap(),
             seq: 12,
             registrations: vec![
-                change(Standing::Enrolled, Reason::Own, None),
+                change(Standing::Enrolled, Reason::Requested, None),
                 change(Standing::Enrolled, Reason::Promoted, None),
                 change(Standing::Waitlisted, Reason::PassedOver(RefusalCode::TimeConflict), Some(1)),
                 change(Standing::Dropped, Reason::Cancelled, None),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_survives_the_way_to_another_process() {
+    fn events_round_trip_through_json() {
         let events = [
             registrations(),
             Event::AlertsStored { seq: Some(7) },
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_checked_when_an_event_is_read() {
+    fn malformed_ids_are_rejected_when_an_event_is_deserialized() {
         let text = r#"{"event":"tokens_ended","user":"not a name"}"#;
         let error = serde_json::from_str::<Event>(text).unwrap_err();
         assert!(error.to_string().contains("user name"), "{error}");

@@ -12,14 +12,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::bus::{Bus, BusGauge, Event, EventSource, EventStream};
 use crate::domain::ids::UserName;
 
-/// The most events in a subscriber's queue. At 8:00 a hub publishes some hundreds a second, so a full queue means that
-/// its subscriber has stopped. Events that must arrive exceed it; each costs a user a sign-out, or an admin a request,
-/// and both are limited by rate.
+/// Maximum number of events in a subscriber's queue. When registration opens, a hub publishes some hundreds per second,
+/// so a full queue means that its subscriber has stopped reading. Events that must be delivered may exceed the limit;
+/// each is caused by a sign-out or a request of an admin, which are rate-limited.
 const QUEUE_LEN_MAX: usize = 4_096;
-/// One of so many lost events is logged.
+/// One in this many lost events is logged.
 const LOST_PER_LOG: u64 = 1_000;
 
-/// Tests whether a user is connected.
+/// Returns whether a user is connected.
 type IsConnected = dyn Fn(&UserName) -> bool + Send + Sync;
 
 /// The bus within one process.
@@ -44,7 +44,7 @@ struct Subscription {
 }
 
 impl LocalBus {
-    /// Creates a bus without subscribers; `is_connected` tells whether a user is connected to this process.
+    /// Creates a bus without subscribers. `is_connected` returns whether a user is connected to this process.
     pub fn new(is_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static) -> Self {
         Self { subscribers: RwLock::default(), gauge: Arc::default(), is_connected: Box::new(is_connected) }
     }
@@ -57,7 +57,7 @@ impl LocalBus {
 
     fn count_lost(&self) {
         if self.gauge.lost.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOST_PER_LOG) {
-            log::warn!("the queue of the bus is full: events are lost (alerts and registrations are not)");
+            log::warn!("a queue of the bus is full: live updates are lost (no alerts or registrations are lost)");
         }
     }
 }
@@ -65,20 +65,20 @@ impl LocalBus {
 impl Bus for LocalBus {
     fn publish(&self, event: Event) {
         for subscriber in self.subscribers.read().iter().filter(|subscriber| !subscriber.queue.is_closed()) {
-            if subscriber.len.fetch_add(1, Ordering::Relaxed) >= QUEUE_LEN_MAX && !event.must_arrive() {
+            if subscriber.len.fetch_add(1, Ordering::Relaxed) >= QUEUE_LEN_MAX && !event.must_be_delivered() {
                 subscriber.len.fetch_sub(1, Ordering::Relaxed);
                 self.count_lost();
                 continue;
             }
             self.gauge.queued.fetch_add(1, Ordering::Relaxed);
             if subscriber.queue.send(event.clone()).is_err() {
-                // The subscriber has gone since it was filtered.
+                // The subscriber was dropped after the filter.
                 self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
 
-    fn is_listening(&self, user: &UserName) -> bool {
+    fn may_be_connected(&self, user: &UserName) -> bool {
         (self.is_connected)(user)
     }
 }
@@ -129,9 +129,9 @@ mod tests {
     bus_contract!(start());
 
     #[test]
-    fn a_user_is_listening_who_is_connected_to_this_process() {
+    fn only_users_of_this_process_may_be_connected() {
         let bus = start().bus;
-        assert!(bus.is_listening(&UserName::parse("ann").unwrap()));
-        assert!(!bus.is_listening(&UserName::parse("bob").unwrap()));
+        assert!(bus.may_be_connected(&UserName::parse("ann").unwrap()));
+        assert!(!bus.may_be_connected(&UserName::parse("bob").unwrap()));
     }
 }

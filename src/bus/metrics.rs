@@ -1,26 +1,27 @@
-//! The metrics that the administration page charts: one reading a second.
+//! The metrics that the administration page charts, read once per second.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The state of the hub at one moment, and its rates and latencies over the seconds before it. `GET
-/// /api/v1/admin/metrics` and the channel `admin` return the same.
+/// A reading of the hub's metrics: gauges at one moment, and rates and latencies over the window before it.
+///
+/// `GET /api/v1/admin/metrics` and the channel `admin` return the same reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Metrics)]
 pub struct MetricsReading {
-    /// When it was read.
+    /// The time of the reading.
     pub at: Timestamp,
-    /// The length in seconds of the window that rates and latencies cover.
+    /// The length of the window of rates and latencies, in seconds.
     #[schema(minimum = 1)]
     pub window_s: usize,
-    /// HTTP requests a second.
+    /// HTTP requests per second.
     #[schema(minimum = 0)]
     pub requests_per_s: f64,
-    /// Seats and waitlist positions given a second.
+    /// Seats and waitlist positions granted per second.
     #[schema(minimum = 0)]
     pub registrations_per_s: f64,
-    /// Registrations refused a second.
+    /// Registrations refused per second.
     #[schema(minimum = 0)]
     pub refusals_per_s: f64,
     /// Latencies in milliseconds.
@@ -29,29 +30,29 @@ pub struct MetricsReading {
     pub connections: Connections,
     /// Lengths of queues.
     pub queues: Queues,
-    /// Resident memory of the process; none where the operating system does not report it.
+    /// Resident memory of the process in bytes; null if the operating system does not report it.
     #[schema(required)]
     pub memory_bytes: Option<u64>,
     /// The state of Plone.
     pub plone: PloneState,
-    /// Whether a demonstration runs. The requests of its students are counted, their registrations are not.
+    /// Whether a demonstration is running. The requests of its students are counted, but not their registrations.
     pub demonstration: bool,
 }
 
 /// Latencies in milliseconds, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Latencies {
-    /// From an HTTP request to the head of its response.
+    /// From receiving an HTTP request to sending the head of its response.
     pub request: Percentiles,
-    /// From an accepted registration command to its durable reply.
+    /// From accepting a registration command to its reply after the commit.
     pub registration: Percentiles,
-    /// Of a commit of the store.
+    /// The duration of a commit of the store.
     pub commit: Percentiles,
-    /// From the broker to the queues of all subscribed sessions of one worker thread.
+    /// From the broker to the queues of all subscribed live sessions of one worker thread.
     pub fanout: Percentiles,
 }
 
-/// Percentiles of a latency in milliseconds, at most a sixteenth too high; none when nothing was measured.
+/// Percentiles of a latency in milliseconds, overestimated by at most 1/16; null if nothing was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Percentiles {
     /// The median.
@@ -68,7 +69,7 @@ pub struct Percentiles {
 /// Connected WebSockets by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Connections {
-    /// Without a sign-in.
+    /// Visitors, who are not signed in.
     pub visitor: usize,
     /// Students.
     pub student: usize,
@@ -83,15 +84,15 @@ pub struct Connections {
 pub struct Queues {
     /// Commands that were accepted and have no reply yet.
     pub registrar: usize,
-    /// Jobs of the store's writer.
+    /// Jobs queued for the store's writer.
     pub journal: usize,
-    /// Messages that relays have not delivered to their sessions yet.
+    /// Messages that relays have not delivered to their live sessions yet.
     pub relay: usize,
-    /// Sections whose newest state is not in Plone yet.
+    /// Sections whose current state has not been written to Plone yet.
     pub outbox: u64,
 }
 
-/// The state of Plone; both fields are none in a hub without Plone.
+/// The state of Plone; both fields are null if the hub has no Plone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = PloneHealth)]
 pub struct PloneState {
@@ -108,10 +109,10 @@ pub struct PloneState {
 #[serde(rename_all = "snake_case")]
 #[schema(as = BreakerState)]
 pub enum CircuitState {
-    /// Calls are made.
+    /// Calls are sent to Plone.
     Closed,
-    /// Calls fail at once.
+    /// Calls fail without being sent.
     Open,
-    /// One call at a time tests whether Plone responds again.
+    /// One call after another is sent to test whether Plone responds again.
     HalfOpen,
 }

@@ -1,10 +1,10 @@
-//! The bus: carries events from the parts of a hub to its broker.
+//! The bus delivers events from the parts of a hub to its broker.
 //!
-//! - [`event`]: what is published; [`metrics`]: the reading that the event of metrics carries
+//! - [`mod@event`]: the events; [`metrics`]: the reading in [`Event::Metrics`]
 //! - [`local`]: the bus within one process
 //!
-//! Publishers use [`Bus`], and a broker subscribes with [`EventSource`]. Both halves of an implementation pass the
-//! contract suite (`contract_tests`). A bus between processes sends the same events as JSON.
+//! Publishers use [`Bus`], and a broker subscribes with [`EventSource`]. Every implementation passes the contract suite
+//! (`contract_tests`). A bus between processes would send the same events as JSON.
 
 #[cfg(test)]
 mod contract_tests;
@@ -20,8 +20,8 @@ use crate::domain::ids::UserName;
 
 pub use event::{Event, PositionChange, RegistrationChange};
 
-/// The events that a subscriber receives, each once, in the order in which each publisher published them. The stream
-/// ends when the bus has gone.
+/// The events that a subscriber receives. Each is delivered at most once, and those of one publisher in order. The
+/// stream ends when the bus is dropped.
 pub type EventStream = BoxStream<'static, Event>;
 
 /// Counters of a bus, for metrics and readiness.
@@ -35,18 +35,19 @@ pub struct BusGauge {
 
 /// The publishing half of a bus.
 pub trait Bus: Send + Sync {
-    /// Publishes an event to all present subscribers. It never blocks. For a subscriber whose queue is full the event
-    /// is dropped and counted, unless [`Event::must_arrive`]. Nothing that may not be lost depends on an event: it is in
-    /// the store.
+    /// Publishes an event to all current subscribers without blocking.
+    ///
+    /// If a subscriber's queue is full, drops and counts the event, unless [`Event::must_be_delivered`] is true. Data
+    /// that must not be lost is therefore in the store, never only in an event.
     fn publish(&self, event: Event);
 
-    /// Returns whether a user may be connected, so that a publisher can leave out events that have no receiver. A bus that
-    /// does not know returns true.
-    fn is_listening(&self, user: &UserName) -> bool;
+    /// Returns whether a user may be connected, so that publishers can skip events without a receiver. Returns true if
+    /// the bus does not know.
+    fn may_be_connected(&self, user: &UserName) -> bool;
 }
 
 /// The subscribing half of a bus.
 pub trait EventSource: Send + Sync {
-    /// Subscribes to every event that is published from now on.
+    /// Subscribes to all events that are published from now on.
     fn subscribe(&self) -> EventStream;
 }

@@ -1,4 +1,4 @@
-//! `import`: a schedule, through the hub that runs on the store, or into the store where none runs.
+//! `import`: imports a schedule, through the hub that runs on the store or, if none runs, into the store.
 
 use std::fs::File;
 use std::io::Read;
@@ -23,60 +23,61 @@ use crate::http::imports::FILE_LEN_MAX;
 use crate::imports::{ImportOptions, Imports};
 use crate::text::percent;
 
-use crate::cli::remote::{Access, Hub, access, refused};
-use crate::cli::{Done, Failure, say};
+use crate::cli::remote::{Access, Hub, access, problem_failure};
+use crate::cli::{CommandResult, Failure, print_line};
 
-/// How often it is asked how far the import is.
-const ASK_PAUSE: Duration = Duration::from_millis(150);
-/// How long the hub may take to take the file.
-const UPLOAD_PATIENCE: Duration = Duration::from_secs(600);
-/// The longest answer: an import's lists, of 1,000 items each.
-const ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
-/// What is read of the file at once.
+/// Time between two reads of the progress.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
+/// The maximum duration of the upload.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+/// The maximum size of a response, in bytes: an import's lists have up to 1,000 items each.
+const RESPONSE_LEN_MAX: usize = 32 * 1024 * 1024;
+/// Size of the blocks in which the file is read.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// Warnings, conflicts and missing sections that are printed; refused lines are printed as far as they are told.
+/// The maximum number of warnings, conflicts and missing sections that are printed. All errors in the report are
+/// printed.
 const NOTES_MAX: usize = 20;
-/// Who imports where no hub runs.
+/// The user name of an import that does not go through a hub.
 const SUBJECT: &str = "eduhub-cli";
 
-/// What is to be imported, and how.
+/// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
-    /// The schedule: a CSV file
+    /// Schedule: a CSV file
     file: PathBuf,
-    /// The term that everything goes into; without it the file's `term` column says
+    /// Term to import into (default: the file's `term` column)
     #[arg(long)]
     term: Option<String>,
-    /// Tells what would change, and changes nothing
+    /// Report what would change without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Takes what can be taken when some lines are refused
+    /// Import valid rows, skip the rest
     #[arg(long)]
     partial: bool,
-    /// Counts the file's totals of people although the term is open
+    /// Apply the file's totals (enrolled, waitlisted) even while the term is open
     #[arg(long)]
     totals: bool,
-    /// Further names of columns in this file, such as seats:capacity
+    /// Map column names of this file, such as seats:capacity
     #[arg(long, value_name = "NAME:COLUMN", value_delimiter = ',')]
     map: Vec<String>,
 }
 
 /// `eduhub import FILE`
-pub(super) fn run(config: &Config, arguments: &ImportArguments) -> Done {
+pub(super) fn run(config: &Config, arguments: &ImportArguments) -> CommandResult {
     let options = arguments.options()?;
-    let unreadable = |error| Failure::failed(format!("{} cannot be read: {error}", arguments.file.display()));
+    let unreadable = |error| Failure::failed(format!("cannot read {}: {error}", arguments.file.display()));
     let file = File::open(&arguments.file).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > FILE_LEN_MAX {
-        return Err(Failure::failed(format!("a schedule has at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
+        return Err(Failure::failed(format!("a schedule must have at most {} MiB", FILE_LEN_MAX / 1024 / 1024)));
     }
     let task = actix_rt::System::new().block_on(async {
         match access(config, Role::Staff)? {
-            Access::Hub(hub) => through(&hub, arguments, file).await,
-            Access::Store(opened) => alone(config, *opened, &arguments.file, options).await,
+            Access::Hub(hub) => import_through_hub(&hub, arguments, file).await,
+            Access::Store(opened) => import_directly(config, *opened, &arguments.file, options).await,
         }
     })?;
-    report(&task)
+    print_report(&task)
 }
 
 impl ImportArguments {
@@ -84,7 +85,7 @@ impl ImportArguments {
         let term = self.term.as_deref().map(TermId::parse).transpose();
         let map = self.map.iter().map(|pair| match pair.rsplit_once(':') {
             Some((name, column)) if !name.is_empty() => Ok((name.trim().to_owned(), column.trim().to_owned())),
-            _ => Err(Failure::usage(format!("--map reads NAME:COLUMN, such as seats:capacity, not {pair:?}"))),
+            _ => Err(Failure::usage(format!("--map must be NAME:COLUMN, such as seats:capacity, not {pair:?}"))),
         });
         Ok(ImportOptions {
             realm: Realm::College,
@@ -100,30 +101,30 @@ impl ImportArguments {
         let (dry_run, partial, totals) = (self.dry_run, self.partial, self.totals);
         let mut query = format!("?dry_run={dry_run}&partial={partial}&totals={totals}");
         if let Some(term) = &self.term {
-            query += &format!("&term={}", percent::piece(term));
+            query += &format!("&term={}", percent::encode_segment(term));
         }
         if !self.map.is_empty() {
-            query += &format!("&map={}", percent::piece(&self.map.join(",")));
+            query += &format!("&map={}", percent::encode_segment(&self.map.join(",")));
         }
         query
     }
 }
 
-/// Sends the file to the hub, and waits for the end. An interrupt from the keyboard cancels.
-async fn through(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<TaskReport, Failure> {
+/// Uploads the file to the hub and waits for the import to end. SIGINT cancels it.
+async fn import_through_hub(hub: &Hub, arguments: &ImportArguments, file: File) -> Result<TaskReport, Failure> {
     let path = format!("/api/v1/imports{}", arguments.query());
-    let upload = hub.client.post(format!("{}{path}", hub.url)).bearer_auth(&hub.token).timeout(UPLOAD_PATIENCE);
+    let upload = hub.client.post(format!("{}{path}", hub.url)).bearer_auth(&hub.token).timeout(UPLOAD_TIMEOUT);
     let started = upload.content_type("text/csv").send_stream(Box::pin(blocks(file)));
-    let Started { task } = response(hub, started).await?;
-    let path = format!("/api/v1/imports/{}", percent::piece(&task));
+    let Started { task } = read_response(hub, started).await?;
+    let path = format!("/api/v1/imports/{}", percent::encode_segment(&task));
     let bar = Bar::new();
     loop {
         let get = hub.client.get(format!("{}{path}", hub.url)).bearer_auth(&hub.token).send();
-        let report = response(hub, get).await?;
+        let report = read_response(hub, get).await?;
         if bar.show(&report) {
             return Ok(report);
         }
-        if interrupted_within(ASK_PAUSE).await {
+        if interrupted_within(POLL_INTERVAL).await {
             hub.delete(&path).await?;
         }
     }
@@ -135,48 +136,52 @@ struct Started {
     task: String,
 }
 
-/// Reads the body of a successful response, which may be longer than those that other commands read.
-async fn response<T: DeserializeOwned>(hub: &Hub, sent: SendClientRequest) -> Result<T, Failure> {
+/// Reads the JSON body of a successful response, of at most [`RESPONSE_LEN_MAX`].
+async fn read_response<T: DeserializeOwned>(hub: &Hub, sent: SendClientRequest) -> Result<T, Failure> {
     let mut response = sent.await.map_err(|error| hub.unreachable(&error))?;
-    let bytes = response.body().limit(ANSWER_LEN_MAX).await.map_err(|error| hub.unreachable(&error))?;
+    let bytes = response.body().limit(RESPONSE_LEN_MAX).await.map_err(|error| hub.unreachable(&error))?;
     if !response.status().is_success() {
-        return Err(refused(response.status(), &bytes));
+        return Err(problem_failure(response.status(), &bytes));
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::failed(format!("a response of the hub cannot be read: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| Failure::failed(format!("cannot read the hub's response: {error}")))
 }
 
-/// Imports into the store that this process has taken.
-async fn alone(config: &Config, opened: Opened, file: &Path, options: ImportOptions) -> Result<TaskReport, Failure> {
+/// Imports into the store that this process holds. SIGINT cancels the import.
+async fn import_directly(
+    config: &Config,
+    opened: Opened,
+    file: &Path,
+    options: ImportOptions,
+) -> Result<TaskReport, Failure> {
     let (core, _events) = Core::start(config, opened).await.map_err(Failure::failed)?;
     let imports: &Imports = &core.imports;
     let upload = imports.upload().map_err(Failure::failed)?;
     let copied = std::fs::File::open(file)
         .and_then(|mut from| upload.create_file().and_then(|mut to| std::io::copy(&mut from, &mut to)));
-    copied.map_err(|error| Failure::failed(format!("{} cannot be copied: {error}", file.display())))?;
+    copied.map_err(|error| Failure::failed(format!("cannot copy {}: {error}", file.display())))?;
     let subject = UserName::parse(SUBJECT).map_err(Failure::failed)?;
     let task = imports.submit(upload, options, &subject).await.map_err(Failure::failed)?;
     let bar = Bar::new();
     loop {
         let report = imports.task(&task).await.map_err(Failure::failed)?;
-        let report = report.ok_or_else(|| Failure::failed("the import is gone"))?;
-        // Its end is kept in the store before the store is given back.
+        let report = report.ok_or_else(|| Failure::failed("the import's result was deleted"))?;
+        // The store is closed only after the result is stored in it.
         if bar.show(&report) && report.phase == Phase::Finished && imports.is_idle() {
             return Ok(report);
         }
-        if interrupted_within(ASK_PAUSE).await {
+        if interrupted_within(POLL_INTERVAL).await {
             imports.cancel(&task).await.map_err(Failure::failed)?;
         }
     }
 }
 
-/// Waits a moment; answers whether the keyboard interrupted meanwhile.
+/// Waits for `pause`. Returns early, with true, at SIGINT.
 async fn interrupted_within(pause: Duration) -> bool {
     matches!(tokio::time::timeout(pause, tokio::signal::ctrl_c()).await, Ok(Ok(())))
 }
 
 fn blocks(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    // A read of a local file is short, and nobody else is on this thread.
+    // Blocking reads are fine: nothing else runs on this thread.
     stream::unfold(Some(file), |file| async move {
         let mut file = file?;
         let mut block = vec![0; BLOCK_BYTES];
@@ -192,7 +197,7 @@ fn blocks(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     .fuse()
 }
 
-/// The progress bar; it shows itself only on a terminal.
+/// The progress bar, which is shown only on a terminal.
 struct Bar(ProgressBar);
 
 impl Bar {
@@ -209,7 +214,7 @@ impl Bar {
         self.0.set_length(task.bytes_total);
         self.0.set_position(task.bytes);
         self.0.set_message(task.phase.to_string());
-        self.0.set_prefix(format!("{} rows, {} refused", task.rows, task.refused));
+        self.0.set_prefix(format!("{} rows, {} rejected", task.rows, task.refused));
         let ended = task.state != TaskState::Running;
         if ended {
             self.0.finish_and_clear();
@@ -219,53 +224,54 @@ impl Bar {
 }
 
 /// Prints the result of an import.
-fn report(task: &TaskReport) -> Done {
+fn print_report(task: &TaskReport) -> CommandResult {
     for error in &task.errors {
-        say(finding("refused", error))?;
+        print_line(finding_line("error", error))?;
     }
-    more(task.errors_total, task.errors.len())?;
+    print_omitted(task.errors_total, task.errors.len())?;
     for warning in task.warnings.iter().take(NOTES_MAX) {
-        say(finding("warning", warning))?;
+        print_line(finding_line("warning", warning))?;
     }
-    more(task.warnings_total, task.warnings.len().min(NOTES_MAX))?;
+    print_omitted(task.warnings_total, task.warnings.len().min(NOTES_MAX))?;
     for conflict in task.conflicts.iter().take(NOTES_MAX) {
         let lines: Vec<_> = conflict.lines.iter().map(ToString::to_string).collect();
-        say(format_args!("conflict: lines {}: {}", lines.join(", "), printable(&conflict.message)))?;
+        print_line(format_args!("conflict: lines {}: {}", lines.join(", "), printable(&conflict.message)))?;
     }
-    more(task.conflicts_total, task.conflicts.len().min(NOTES_MAX))?;
+    print_omitted(task.conflicts_total, task.conflicts.len().min(NOTES_MAX))?;
     for missing in task.missing.iter().take(NOTES_MAX) {
-        say(format_args!("not in the file: {missing}"))?;
+        print_line(format_args!("not in the file: {missing}"))?;
     }
-    more(task.missing_total, task.missing.len().min(NOTES_MAX))?;
+    print_omitted(task.missing_total, task.missing.len().min(NOTES_MAX))?;
     let TaskReport { rows, sections, created, updated, unchanged, refused, .. } = task;
     let what = if task.events { "events" } else { "sections" };
     let numbers = format!(
-        "{rows} rows, {sections} {what}: {created} new, {updated} changed, {unchanged} as they were; {refused} rows refused"
+        "{rows} rows, {sections} {what}: {created} new, {updated} changed, {unchanged} unchanged; \
+         {refused} rows rejected"
     );
     match task.state {
-        TaskState::Done if task.dry_run => say(format_args!("checked, nothing is changed: {numbers}")),
-        TaskState::Done => say(format_args!("imported: {numbers}")),
-        TaskState::Cancelled => Err(Failure::failed("cancelled, nothing is changed")),
+        TaskState::Done if task.dry_run => print_line(format_args!("checked without changing anything: {numbers}")),
+        TaskState::Done => print_line(format_args!("imported: {numbers}")),
+        TaskState::Cancelled => Err(Failure::failed("cancelled; nothing was changed")),
         TaskState::Failed | TaskState::Running => {
             let why = task.message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
-            Err(Failure::failed(format!("not imported, nothing is changed{why}: {numbers}")))
+            Err(Failure::failed(format!("not imported; nothing was changed{why}: {numbers}")))
         }
     }
 }
 
-fn more(total: u64, printed: usize) -> Done {
+fn print_omitted(total: u64, printed: usize) -> CommandResult {
     match total.saturating_sub(printed as u64) {
         0 => Ok(()),
-        rest => say(format_args!("… and {rest} more like these")),
+        rest => print_line(format_args!("… and {rest} more")),
     }
 }
 
-/// Replaces control characters: text of a file is printed to a terminal, which they could control.
+/// Replaces control characters in text from a file, which could otherwise control the terminal.
 fn printable(text: &str) -> String {
     text.replace(|c: char| c.is_control(), "\u{fffd}")
 }
 
-fn finding(kind: &str, finding: &Finding) -> String {
+fn finding_line(kind: &str, finding: &Finding) -> String {
     let column = finding.column.as_deref().map(|column| format!(", {}", printable(column))).unwrap_or_default();
     let value = finding.value.as_deref().map(|value| format!(" {:?}", printable(value))).unwrap_or_default();
     format!("{kind}: line {}{column}{value}: {}", finding.line, printable(&finding.message))

@@ -1,11 +1,10 @@
-//! The command line: reads arguments and settings, does one thing, says in one sentence what went wrong.
-//! Exit status: 0 done, 1 it could not be done or the answer is no, 2 wrong usage or settings.
+//! The command line. Exit status: 0 success, 1 failure or a negative result, 2 invalid arguments or settings.
 //!
-//! - [`serve`]: the server; [`import`]: a schedule
+//! - [`serve`]: runs the server; [`import`]: imports a schedule
 //! - [`store`]: `backup`, `restore`, `verify`
-//! - [`user`], [`password`]: local accounts; [`token`]: minted tokens
-//! - [`rush`]: the performance demonstration
-//! - [`remote`]: asking a hub that runs on the same store
+//! - [`user`], [`password`]: local accounts; [`token`]: mints tokens
+//! - [`rush`]: runs the performance demonstration
+//! - [`remote`]: sends requests to a hub that runs on the same store
 
 mod import;
 mod password;
@@ -26,11 +25,11 @@ use clap::{Parser, Subcommand};
 use crate::config::{Config, default_document};
 use crate::imports::csv::CsvSchedules;
 
-/// A hub for registration and alerts in front of a college's Plone.
+/// Registration and alerts in front of a college's Plone
 #[derive(Debug, Parser)]
 #[command(name = "eduhub", version, about)]
 struct Arguments {
-    /// The settings; ./config.toml if there is one.
+    /// Settings file (default: ./config.toml, if it exists)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -39,86 +38,86 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the server until it is told to end
+    /// Run the server until SIGTERM or SIGINT
     Serve {
-        /// Loads the demonstration college into an empty store, with accounts that everybody knows: on a loopback
-        /// address only
+        /// Load the demonstration college into an empty store. Its accounts have public passwords, so the server must
+        /// bind to a loopback address
         #[arg(long)]
         demo: bool,
     },
-    /// Checks the settings
+    /// Check the settings
     CheckConfig,
-    /// Prints every setting with its default and what it means
+    /// Print every setting with its default and meaning
     DefaultConfig,
-    /// Imports a schedule
+    /// Import a schedule
     Import(import::ImportArguments),
-    /// Local accounts
+    /// Manage local accounts
     User {
         #[command(subcommand)]
         command: user::UserCommand,
     },
-    /// Mints signed access tokens, one a line
+    /// Mint signed access tokens, one per line
     Token(token::TokenArguments),
-    /// Presses a running hub with simulated students, and tells how it held
+    /// Load-test a running hub with simulated students
     Rush(rush::RushArguments),
-    /// Copies the store into a new file, beside a running hub or without one
+    /// Copy the store to a new file; works while a hub is running
     Backup {
-        /// The new file
+        /// New file
         file: PathBuf,
     },
-    /// Puts a copy in the place of the store, where no hub runs
+    /// Replace the store with a backup; no hub may be running on it
     Restore {
-        /// The copy
+        /// Backup file
         file: PathBuf,
-        /// Replaces the store that is there, which is kept beside it
+        /// Replace an existing store, which is kept beside the new one
         #[arg(long)]
         replace: bool,
     },
-    /// Counts every seat anew from the registrations and reports what differs
+    /// Recompute every count from the registrations and report differences
     Verify,
 }
 
-/// Why a command ends without having done what it was asked.
+/// The exit status and the message of a failed command.
 #[derive(Debug)]
 struct Failure {
     status: u8,
     message: String,
 }
 
-/// What a command comes to.
-type Done = Result<(), Failure>;
+/// The result of a command.
+type CommandResult = Result<(), Failure>;
 
 impl Failure {
-    /// The arguments or the settings are wrong.
+    /// Creates a failure because of invalid arguments or settings.
     fn usage(message: impl Display) -> Self {
         Self { status: 2, message: message.to_string() }
     }
-    /// It could not be done.
+    /// Creates a failure of the command itself.
     fn failed(message: impl Display) -> Self {
         Self { status: 1, message: message.to_string() }
     }
-    /// Standard output cannot be written.
-    #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(Failure::unwritten)`")]
-    fn unwritten(error: std::io::Error) -> Self {
+    /// Creates a failure to write to standard output.
+    #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(Failure::stdout)`")]
+    fn stdout(error: std::io::Error) -> Self {
         Self::failed(format!("cannot write to standard output: {error}"))
     }
 }
 
-/// Runs the program.
+/// Runs the command that the arguments name. Returns its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { status, message }) => {
-            // When nobody reads standard error there is nobody to tell.
+            // If standard error is closed, there is nowhere to report that.
             let _ = writeln!(std::io::stderr(), "eduhub: {message}");
             ExitCode::from(status)
         }
     }
 }
 
-fn run(arguments: &Arguments) -> Done {
+fn run(arguments: &Arguments) -> CommandResult {
     let settings = || load(arguments);
     if !matches!(arguments.command, Command::Serve { .. }) {
         crate::logging::start("warn");
@@ -127,9 +126,9 @@ fn run(arguments: &Arguments) -> Done {
         Command::Serve { demo } => serve::run(settings()?, *demo),
         Command::CheckConfig => {
             settings()?;
-            say("the settings are good")
+            print_line("settings are valid")
         }
-        Command::DefaultConfig => say(default_document().trim_end()),
+        Command::DefaultConfig => print_line(default_document().trim_end()),
         Command::Import(arguments) => import::run(&settings()?, arguments),
         Command::User { command } => user::run(&settings()?, command),
         Command::Token(token) => token::run(&settings()?, token),
@@ -143,11 +142,12 @@ fn run(arguments: &Arguments) -> Done {
 
 fn load(arguments: &Arguments) -> Result<Config, Failure> {
     let config = Config::load(arguments.config.as_deref(), std::env::vars_os()).map_err(Failure::usage)?;
-    CsvSchedules::new(config.import.further()).map_err(|what| Failure::usage(format!("import.columns: {what}")))?;
+    CsvSchedules::new(config.import.extra_names())
+        .map_err(|error| Failure::usage(format!("import.columns: {error}")))?;
     Ok(config)
 }
 
-/// Prints a line on standard output. A reader that went away ends the command.
-fn say(line: impl Display) -> Done {
-    writeln!(std::io::stdout(), "{line}").map_err(Failure::unwritten)
+/// Prints a line to standard output. Fails if it is closed.
+fn print_line(line: impl Display) -> CommandResult {
+    writeln!(std::io::stdout(), "{line}").map_err(Failure::stdout)
 }

@@ -1,5 +1,5 @@
-//! A new password: from a prompt, twice and unseen, or from standard input; never from an argument, which every other
-//! user of the machine could read.
+//! Reads a new password from a prompt or from standard input. Passwords are never arguments: other users of the machine
+//! can read those.
 
 use std::io::{BufRead, IsTerminal, Read};
 
@@ -9,18 +9,19 @@ use crate::identity::password::PASSWORD_CHARS;
 
 use crate::cli::Failure;
 
-/// The most that is read from standard input for a password, in bytes.
+/// The maximum number of bytes read from standard input.
 const INPUT_MAX: u64 = 4_096;
 
-/// Asks for a new password.
+/// Reads a new password: from a terminal by a prompt, twice and without echo; otherwise the first line of standard
+/// input.
 pub(super) fn new_password(user: &str) -> Result<SecretString, Failure> {
     let unreadable = |error| Failure::failed(format!("the password cannot be read: {error}"));
     let stdin = std::io::stdin();
     let password = if stdin.is_terminal() {
-        let first = rpassword::prompt_password(format!("New password of {user}: ")).map_err(unreadable)?;
-        let again = rpassword::prompt_password("Once more: ").map_err(unreadable)?;
-        if first != again {
-            return Err(Failure::failed("the two are not the same; nothing was changed"));
+        let first = rpassword::prompt_password(format!("New password for {user}: ")).map_err(unreadable)?;
+        let second = rpassword::prompt_password("Repeat the password: ").map_err(unreadable)?;
+        if first != second {
+            return Err(Failure::failed("the passwords do not match; nothing was changed"));
         }
         first
     } else {
@@ -32,6 +33,6 @@ pub(super) fn new_password(user: &str) -> Result<SecretString, Failure> {
         Ok(password.into())
     } else {
         let (least, most) = (PASSWORD_CHARS.start(), PASSWORD_CHARS.end());
-        Err(Failure::usage(format!("a password has {least} to {most} characters")))
+        Err(Failure::usage(format!("a password must have {least} to {most} characters")))
     }
 }

@@ -1,5 +1,5 @@
-//! Access to the store, or to the hub that has it. Only one process writes to a store, so a command beside a running hub
-//! sends HTTP requests to it, with a token that it mints itself: a user who can read the secret may.
+//! Opens the store, or connects to the hub that runs on it. Only one process may write to a store, so commands send
+//! HTTP requests to a running hub. They authorize themselves with a token that they sign with the hub's secret.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -19,32 +19,32 @@ use crate::identity::token::Tokens;
 
 use crate::cli::Failure;
 
-/// The user that the commands act as, in the audit trail.
+/// The user name of commands in the audit trail.
 const SUBJECT: &str = "eduhub-cli";
-/// The lifetime of a command's token: longer than the longest import takes.
+/// Lifetime of a command's token: longer than any import takes.
 const TOKEN_TTL: Duration = Duration::from_secs(3_600);
-/// The longest wait for a response of the hub, which shares the machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The maximum wait for a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The process that writes to the store.
 pub(super) enum Access {
-    /// This process: it has the store's lock now.
+    /// This process, which now holds the store's lock.
     Store(Box<Opened>),
     /// A running hub.
     Hub(Hub),
 }
 
-/// A running hub.
+/// A running hub, and a client for it.
 pub(super) struct Hub {
     /// Its URL, such as `http://127.0.0.1:8000`.
     pub(super) url: String,
     /// An access token of the requested role.
     pub(super) token: String,
-    /// The HTTP client, which stays on its thread.
+    /// The HTTP client.
     pub(super) client: awc::Client,
 }
 
-/// Opens the store, or finds the hub that has it. It must be called on an actix system.
+/// Opens the store, or returns the hub that holds it. Must be called on an actix system.
 pub(super) fn access(config: &Config, role: Role) -> Result<Access, Failure> {
     match Opened::open(config) {
         Ok(opened) => Ok(Access::Store(Box::new(opened))),
@@ -59,17 +59,17 @@ impl Hub {
         let secret = secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?;
         let subject = UserName::parse(SUBJECT).map_err(Failure::failed)?;
         let minted = Tokens::new(&secret).mint(&subject, None, role, TOKEN_TTL, Timestamp::now());
-        let token = minted.ok_or_else(|| Failure::failed("a token could not be signed"))?.token;
-        let client = awc::Client::builder().timeout(PATIENCE).finish();
+        let token = minted.ok_or_else(|| Failure::failed("cannot sign a token"))?.token;
+        let client = awc::Client::builder().timeout(RESPONSE_TIMEOUT).finish();
         Ok(Self { url, token, client })
     }
 
-    /// Sends a request with a JSON body, whose response has nothing that a command reads.
+    /// Sends a request with a JSON body, and checks that it succeeds.
     pub(super) async fn send(&self, method: Method, path: &str, body: &impl Serialize) -> Result<(), Failure> {
         self.check(self.request(method, path).send_json(body)).await
     }
 
-    /// Sends a request without a body, whose response has nothing that a command reads.
+    /// Sends a DELETE request, and checks that it succeeds.
     pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
         self.check(self.request(Method::DELETE, path).send()).await
     }
@@ -81,26 +81,26 @@ impl Hub {
     async fn check(&self, sent: SendClientRequest) -> Result<(), Failure> {
         let mut response = sent.await.map_err(|error| self.unreachable(&error))?;
         let bytes = response.body().await.map_err(|error| self.unreachable(&error))?;
-        if response.status().is_success() { Ok(()) } else { Err(refused(response.status(), &bytes)) }
+        if response.status().is_success() { Ok(()) } else { Err(problem_failure(response.status(), &bytes)) }
     }
 
-    /// Returns the failure of a request that got no response.
+    /// Returns the failure for a request that got no response.
     pub(super) fn unreachable(&self, error: &dyn Display) -> Failure {
-        Failure::failed(format!("the hub at {} has the store, and does not answer: {error}", self.url))
+        Failure::failed(format!("the hub at {} holds the store but does not respond: {error}", self.url))
     }
 }
 
-/// What commands read of a problem document.
+/// The fields of a problem document (RFC 9457) that commands print.
 #[derive(Deserialize)]
 struct Problem {
     detail: String,
     field: Option<String>,
 }
 
-/// Returns the failure that a problem document describes.
-pub(super) fn refused(status: StatusCode, body: &[u8]) -> Failure {
+/// Returns the failure for an error response.
+pub(super) fn problem_failure(status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { detail, field }) = serde_json::from_slice(body) else {
-        return Failure::failed(format!("the hub answers {status}"));
+        return Failure::failed(format!("the hub responded with {status}"));
     };
     let field = field.map(|field| format!(" ({field})")).unwrap_or_default();
     Failure::failed(format!("{}{field}", detail.trim_end_matches('.')))

@@ -1,4 +1,4 @@
-//! `rush`: the performance demonstration from the terminal, against a hub that runs.
+//! `rush`: runs the performance demonstration against a running hub.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,42 +19,42 @@ use crate::rush::report::{Phase, Row, Server, State, Target, Task};
 use crate::rush::sandbox::{SECONDS_MAX, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob, run as rush, runner};
 
-use crate::cli::{Done, Failure, say};
+use crate::cli::{CommandResult, Failure, print_line};
 
-/// How long the tokens of a run live: longer than its sandbox.
+/// Lifetime of a run's tokens: longer than that of its sandbox.
 const TOKEN_TTL: Duration = Duration::from_secs(600);
-/// Beside work that makes students wait this much longer, in per cent and in milliseconds, they were slowed.
+/// Students count as slowed if an import raises their p99 by more than this, in per cent and in milliseconds.
 const SLOWED_PERCENT: f64 = 25.0;
 const SLOWED_MS: f64 = 5.0;
 
-/// What `rush` is told.
+/// Arguments of `rush`.
 #[derive(Debug, Args)]
 pub(super) struct RushArguments {
-    /// Simulated students
+    /// Number of simulated students
     #[arg(long, value_name = "N", default_value_t = USERS, value_parser = clap::value_parser!(u32).range(1..=i64::from(USERS_MAX)))]
     users: u32,
-    /// How long they press
+    /// Duration in seconds
     #[arg(long, value_name = "N", default_value_t = SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     seconds: u32,
-    /// The hub; the one that runs on the store of the settings unless told otherwise
+    /// URL of the hub (default: the hub that runs on the configured store)
     #[arg(long)]
     url: Option<String>,
-    /// Prints the result as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Takes a job from standard input, as the hub starts it
+    /// Read a job from standard input, as the hub starts it
     #[arg(long, hide = true)]
     pub(super) attached: bool,
 }
 
-/// `eduhub rush --attached`: needs no settings.
-pub(super) fn attached() -> Done {
+/// `eduhub rush --attached`: runs the job of a hub. Needs no settings.
+pub(super) fn attached() -> CommandResult {
     crate::machine::raise_open_files(0);
-    runner::attached().map_err(Failure::failed)
+    runner::run_attached().map_err(Failure::failed)
 }
 
 /// `eduhub rush [--users N] [--seconds N] [--url URL] [--json]`
-pub(super) fn run(config: &Config, arguments: &RushArguments) -> Done {
+pub(super) fn run(config: &Config, arguments: &RushArguments) -> CommandResult {
     crate::machine::raise_open_files(arguments.users as usize);
     let url = match &arguments.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
@@ -66,14 +66,14 @@ pub(super) fn run(config: &Config, arguments: &RushArguments) -> Done {
     let task = rush(&job, &stop, &|task| show(&bar, task)).map_err(Failure::failed)?;
     bar.finish_and_clear();
     if arguments.json {
-        say(serde_json::to_string_pretty(&task).map_err(Failure::failed)?)?;
+        print_line(serde_json::to_string_pretty(&task).map_err(Failure::failed)?)?;
     } else {
-        table(&task)?;
+        print_table(&task)?;
     }
     if task.state != State::Done {
-        return Err(Failure::failed(task.message.as_deref().unwrap_or("the run did not come to its end")));
+        return Err(Failure::failed(task.message.as_deref().unwrap_or("the run did not finish")));
     }
-    match task.row(Server::Hub).filter(|row| row.has_harm()) {
+    match task.row(Server::Hub).filter(|row| row.has_wrong_seats()) {
         Some(row) => Err(Failure::failed(format!(
             "the hub oversold {} seats and lost {}",
             row.oversold.unwrap_or(0),
@@ -83,24 +83,24 @@ pub(super) fn run(config: &Config, arguments: &RushArguments) -> Done {
     }
 }
 
-/// The hub that has the store of the settings.
+/// Returns the URL of the hub that runs on the configured store.
 fn running_hub(config: &Config) -> Result<String, Failure> {
-    let nobody = || {
+    let no_hub = || {
         Failure::failed(format!(
-            "no hub runs on the store {}: start one with `eduhub serve`, or name one with --url",
+            "no hub runs on the store {}: start one with `eduhub serve`, or pass --url",
             config.store.path.display()
         ))
     };
     if !config.store.path.exists() {
-        return Err(nobody());
+        return Err(no_hub());
     }
-    ports::running_hub(config).map_err(Failure::failed)?.ok_or_else(nobody)
+    ports::running_hub(config).map_err(Failure::failed)?.ok_or_else(no_hub)
 }
 
 fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, Failure> {
     let file = secret::path_beside(&config.store.path);
     let tokens = Tokens::new(&secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?);
-    let unsigned = || Failure::failed("a token could not be signed");
+    let unsigned = || Failure::failed("cannot sign a token");
     let sandbox = sandbox_id().ok_or_else(unsigned)?;
     let mint = |name: String, role| {
         let user = UserName::parse(&name).map_err(Failure::failed)?;
@@ -123,7 +123,7 @@ fn job(config: &Config, arguments: &RushArguments, url: String) -> Result<Job, F
     })
 }
 
-/// What becomes true when the keyboard interrupts, or the system asks for the end: the sandbox is removed all the same.
+/// Returns a flag that becomes true at SIGTERM or SIGINT, so that the run can stop and remove its sandbox.
 fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let stop = Arc::new(AtomicBool::new(false));
@@ -144,7 +144,7 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-/// The progress; it shows itself only on a terminal.
+/// Creates the progress bar, which is shown only on a terminal.
 fn bar(arguments: &RushArguments, job: &Job) -> ProgressBar {
     let targets = if job.plone.is_some() { 2 } else { 1 };
     let bar = ProgressBar::new(u64::from(arguments.seconds) * targets * 1_000);
@@ -162,11 +162,11 @@ fn show(bar: &ProgressBar, task: &Task) {
     let before = if task.phase == Phase::Plone { u64::from(task.seconds) * 1_000 } else { 0 };
     bar.set_position(before + ms);
     bar.set_message(format!(
-        "{} requests, {}/s, p99 {} ms, {} seats told, {} errors",
+        "{} requests, {}/s, p99 {} ms, {} seats confirmed, {} errors",
         row.requests,
         row.per_s,
         ms_of(row.latency_ms.p99),
-        row.told,
+        row.confirmed,
         row.errors
     ));
 }
@@ -175,9 +175,9 @@ fn ms_of(ms: Option<f64>) -> String {
     ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"))
 }
 
-/// Prints the result for people.
-fn table(task: &Task) -> Done {
-    let header = ["", "students", "requests", "per s", "p50 ms", "p95 ms", "p99 ms", "errors", "told", "held"];
+/// Prints the result as a table.
+fn print_table(task: &Task) -> CommandResult {
+    let header = ["", "students", "requests", "per s", "p50 ms", "p95 ms", "p99 ms", "errors", "confirmed", "held"];
     let header: Vec<String> = header.into_iter().chain(["oversold", "lost"]).map(str::to_owned).collect();
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(task.results.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
@@ -193,14 +193,14 @@ fn table(task: &Task) -> Done {
                 }
             })
             .collect();
-        say(cells.join("  ").trim_end())?;
+        print_line(cells.join("  ").trim_end())?;
     }
     for row in &task.results {
         if let Some(recorded) = &row.recorded {
-            say(format_args!("{}: not measured now, but {recorded}", row.target))?;
+            print_line(format_args!("{}: from an earlier run ({recorded})", row.target))?;
         }
     }
-    background(task)
+    print_background(task)
 }
 
 fn cells(row: &Row) -> Vec<String> {
@@ -215,21 +215,23 @@ fn cells(row: &Row) -> Vec<String> {
         ms_of(latency_ms.p95),
         ms_of(latency_ms.p99),
         row.errors.to_string(),
-        row.told.to_string(),
+        row.confirmed.to_string(),
         known(row.held),
         known(row.oversold),
         known(row.lost),
     ]
 }
 
-/// Says whether work beside the students slowed them.
-fn background(task: &Task) -> Done {
+/// Prints whether imports slowed the students.
+fn print_background(task: &Task) -> CommandResult {
     let Some(background) = &task.background else { return Ok(()) };
     let (Some(without), Some(with)) = (background.p99_without_ms, background.p99_with_ms) else {
-        return say("no import ran beside the students long enough to tell");
+        return print_line("no import ran long enough to tell whether it slowed students");
     };
     let slowed = with - without > SLOWED_MS && with > without * (1.0 + SLOWED_PERCENT / 100.0);
-    let verdict = if slowed { "it slowed students" } else { "it slowed nobody" };
+    let verdict = if slowed { "students were slowed" } else { "students were not slowed" };
     let imports = background.imports;
-    say(format_args!("{imports} imports beside them: p99 {without:.1} ms without, {with:.1} ms with: {verdict}"))
+    print_line(format_args!(
+        "{imports} imports ran during the test: p99 {without:.1} ms without an import, {with:.1} ms with one; {verdict}"
+    ))
 }

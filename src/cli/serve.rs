@@ -1,4 +1,4 @@
-//! `serve`.
+//! `serve`: runs the server.
 
 use std::io::Write as _;
 
@@ -6,15 +6,14 @@ use crate::app::{Application, Purpose};
 use crate::config::Config;
 use crate::demo::DemoAccount;
 
-use super::{Done, Failure};
+use super::{CommandResult, Failure};
 
 /// `eduhub serve [--demo]`
-pub(super) fn run(config: Config, demo: bool) -> Done {
+pub(super) fn run(config: Config, demo: bool) -> CommandResult {
     crate::logging::start(&config.log.filter);
     if demo && !config.server.bind.ip().is_loopback() {
         return Err(Failure::usage(format!(
-            "--demo creates accounts whose passwords are public: it serves on a loopback address only, \
-             and server.bind is {}",
+            "--demo creates accounts with public passwords, so server.bind must be a loopback address; it is {}",
             config.server.bind
         )));
     }
@@ -24,21 +23,21 @@ pub(super) fn run(config: Config, demo: bool) -> Done {
 }
 
 async fn serve(config: Config, purpose: Purpose) -> anyhow::Result<()> {
-    let mut end = Box::pin(end_signal()?);
-    // A start that waits for the store, say, can be interrupted.
+    let mut stop = Box::pin(stop_signal()?);
+    // A signal also interrupts the start, which may wait for the store.
     let application = tokio::select! {
         built = Application::build(config, purpose) => built?,
-        () = &mut end => return Ok(()),
+        () = &mut stop => return Ok(()),
     };
-    greet(&application.url(), application.demo_accounts())?;
-    application.run(end).await
+    print_greeting(&application.url(), application.demo_accounts())?;
+    application.run(stop).await
 }
 
-/// Prints the demonstration accounts and, on a line by itself, the address.
-fn greet(url: &str, accounts: &[DemoAccount]) -> std::io::Result<()> {
+/// Prints the demonstration accounts, then the address on its own line.
+fn print_greeting(url: &str, accounts: &[DemoAccount]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if !accounts.is_empty() {
-        writeln!(out, "Demonstration accounts (role: name / password):")?;
+        writeln!(out, "Demonstration accounts (role: user name / password):")?;
         for account in accounts {
             writeln!(out, "  {:8} {} / {}", account.role.to_string() + ":", account.username, account.password)?;
         }
@@ -48,7 +47,7 @@ fn greet(url: &str, accounts: &[DemoAccount]) -> std::io::Result<()> {
 }
 
 /// Returns a future that resolves at SIGTERM or SIGINT. The signals are caught from this call on.
-fn end_signal() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {

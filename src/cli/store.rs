@@ -5,41 +5,41 @@ use std::path::Path;
 use crate::app::ports;
 use crate::config::Config;
 
-use crate::cli::{Done, Failure, say};
+use crate::cli::{CommandResult, Failure, print_line};
 
-/// The most notes that are printed; the rest is counted.
+/// The maximum number of notes that are printed. The others are counted.
 const NOTES_MAX: usize = 50;
 
 /// `eduhub backup FILE`
-pub(super) fn backup(config: &Config, file: &Path) -> Done {
+pub(super) fn backup(config: &Config, file: &Path) -> CommandResult {
     ports::backup(config, file).map_err(Failure::failed)?;
-    say(format_args!("the store {} is copied to {}", config.store.path.display(), file.display()))
+    print_line(format_args!("the store {} is copied to {}", config.store.path.display(), file.display()))
 }
 
 /// `eduhub restore FILE [--replace]`
-pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> Done {
+pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> CommandResult {
     let kept = ports::restore(config, file, replace).map_err(Failure::failed)?;
-    say(format_args!("{} is the store {} now", file.display(), config.store.path.display()))?;
-    kept.map_or(Ok(()), |kept| say(format_args!("the store that was there is kept as {}", kept.display())))
+    print_line(format_args!("{} is the store {} now", file.display(), config.store.path.display()))?;
+    kept.map_or(Ok(()), |kept| print_line(format_args!("the store that was there is kept as {}", kept.display())))
 }
 
 /// `eduhub verify`
-pub(super) fn verify(config: &Config) -> Done {
-    // Not having looked is not the answer "no": another status.
-    let found = ports::verify(config).map_err(Failure::usage)?;
-    for note in found.notes.iter().take(NOTES_MAX) {
-        say(format_args!("note: {note}"))?;
+pub(super) fn verify(config: &Config) -> CommandResult {
+    // Status 1 means that counts are wrong, so an unreadable store has status 2.
+    let result = ports::verify(config).map_err(Failure::usage)?;
+    for note in result.notes.iter().take(NOTES_MAX) {
+        print_line(format_args!("note: {note}"))?;
     }
-    if found.notes.len() > NOTES_MAX {
-        say(format_args!("note: and {} more like these", found.notes.len() - NOTES_MAX))?;
+    if result.notes.len() > NOTES_MAX {
+        print_line(format_args!("note: {} more", result.notes.len() - NOTES_MAX))?;
     }
-    for difference in &found.differences {
-        say(format_args!("differs: {difference}"))?;
+    for difference in &result.differences {
+        print_line(format_args!("difference: {difference}"))?;
     }
-    let looked_at =
-        format!("{} terms, {} sections, {} seats and places in line", found.terms, found.sections, found.held);
-    match found.differences.len() {
-        0 => say(format_args!("{looked_at}: every count is right")),
-        wrong => Err(Failure::failed(format!("{looked_at}: {wrong} counts are wrong"))),
+    let checked =
+        format!("{} terms, {} sections, {} seats and waitlist positions", result.terms, result.sections, result.held);
+    match result.differences.len() {
+        0 => print_line(format_args!("{checked}: all counts are correct")),
+        wrong => Err(Failure::failed(format!("{checked}: {wrong} counts are wrong"))),
     }
 }

@@ -1,4 +1,4 @@
-//! `token`: signed access tokens for integrations and load tests. Needs the secret, and no running hub.
+//! `token`: mints signed access tokens for integrations and load tests. It reads the secret and needs no running hub.
 
 use std::io::Write;
 use std::time::Duration;
@@ -12,30 +12,30 @@ use crate::domain::role::Role;
 use crate::identity::secret;
 use crate::identity::token::Tokens;
 
-use crate::cli::{Done, Failure};
+use crate::cli::{CommandResult, Failure};
 
-/// The most tokens of one run.
+/// The maximum number of tokens per run.
 const COUNT_MAX: u32 = 1_000_000;
 
-/// What `token` is told.
+/// Arguments of `token`.
 #[derive(Debug, Args)]
 pub(super) struct TokenArguments {
-    /// The user name; it need not be a known account
+    /// User name; need not be a known account
     #[arg(long, value_name = "NAME")]
     subject: String,
-    /// student, staff or admin
+    /// Role: student, staff or admin
     #[arg(long)]
     role: String,
-    /// How long they live; as long as a sign-in unless told otherwise
+    /// Lifetime in seconds (default: that of a sign-in)
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<u64>,
-    /// So many, for NAME-00001, NAME-00002 and so on
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(COUNT_MAX)))]
+    /// Mint N tokens, for NAME-00001, NAME-00002 and so on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(COUNT_MAX)))]
     count: Option<u32>,
 }
 
 /// `eduhub token --subject NAME --role ROLE [--ttl SECONDS] [--count N]`
-pub(super) fn run(config: &Config, arguments: &TokenArguments) -> Done {
+pub(super) fn run(config: &Config, arguments: &TokenArguments) -> CommandResult {
     let role = role(&arguments.role)?;
     let ttl = arguments.ttl.map_or(config.auth.session_ttl, Duration::from_secs);
     if ttl.is_zero() {
@@ -53,19 +53,19 @@ pub(super) fn run(config: &Config, arguments: &TokenArguments) -> Done {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for subject in subjects {
         let minted = tokens.mint(&subject, None, role, ttl, Timestamp::now());
-        let minted = minted.ok_or_else(|| Failure::failed("a token could not be signed"))?;
-        writeln!(out, "{}", minted.token).map_err(Failure::unwritten)?;
+        let minted = minted.ok_or_else(|| Failure::failed("cannot sign a token"))?;
+        writeln!(out, "{}", minted.token).map_err(Failure::stdout)?;
     }
-    out.flush().map_err(Failure::unwritten)
+    out.flush().map_err(Failure::stdout)
 }
 
-/// Reads a role.
+/// Parses a role.
 pub(super) fn role(text: &str) -> Result<Role, Failure> {
-    Role::parse(text).ok_or_else(|| Failure::usage(format!("{text:?} is not a role: student, staff or admin")))
+    Role::parse(text).ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, staff or admin")))
 }
 
-/// Reads a user name.
+/// Parses a user name.
 pub(super) fn user_name(text: &str) -> Result<UserName, Failure> {
     UserName::parse(text)
-        .map_err(|_| Failure::usage(format!("{text:?} is not a user name: 1 to 120 bytes, without spaces")))
+        .map_err(|_| Failure::usage(format!("invalid user name {text:?}: use 1 to 120 bytes without spaces")))
 }

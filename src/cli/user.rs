@@ -1,4 +1,4 @@
-//! `user add`, `passwd`, `list`, `remove`: local accounts, in the store or through the hub that has it.
+//! `user add`, `passwd`, `list`, `remove`: manages local accounts, in the store or through the hub that holds it.
 
 use awc::http::Method;
 use clap::Subcommand;
@@ -16,63 +16,65 @@ use crate::text::percent;
 
 use crate::cli::remote::{Access, access};
 use crate::cli::token::{role, user_name};
-use crate::cli::{Done, Failure, say};
+use crate::cli::{CommandResult, Failure, print_line};
 
-/// What is to be done.
+/// Subcommands of `user`.
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Makes an account; the password is asked for, or read from standard input
+    /// Add an account; the password is prompted for or read from standard input
     Add {
-        /// The user name, without spaces
+        /// User name, without spaces
         name: String,
-        /// student, staff or admin
+        /// Role: student, staff or admin
         #[arg(long)]
         role: String,
-        /// The name that people read; the user name unless told otherwise
+        /// Display name (default: the user name)
         #[arg(long, value_name = "NAME")]
         full_name: Option<String>,
     },
-    /// Changes a password, and signs the user out everywhere
+    /// Change a password and sign the user out everywhere
     Passwd {
-        /// The user name
+        /// User name
         name: String,
     },
-    /// Lists the accounts
+    /// List all accounts
     List,
-    /// Removes an account, and signs the user out everywhere
+    /// Remove an account and sign the user out everywhere
     Remove {
-        /// The user name
+        /// User name
         name: String,
     },
 }
 
 /// `eduhub user …`
-pub(super) fn run(config: &Config, command: &UserCommand) -> Done {
+pub(super) fn run(config: &Config, command: &UserCommand) -> CommandResult {
     match command {
         UserCommand::List => list(config),
         UserCommand::Add { name, role: role_name, full_name } => {
             let (username, role) = (user_name(name)?, role(role_name)?);
             if find(config, &username)?.is_some() {
-                return Err(Failure::failed(format!("{username} has an account already; `user passwd` changes it")));
+                return Err(Failure::failed(format!(
+                    "{username} already has an account; change its password with `eduhub user passwd`"
+                )));
             }
             let name = full_name.clone().unwrap_or_else(|| name.clone());
             let account = Account { username, name, role, password_hash: String::new() };
-            put(config, account, "user.add")
+            save_with_new_password(config, account, "user.add")
         }
         UserCommand::Passwd { name } => {
             let username = user_name(name)?;
-            let account = find(config, &username)?.ok_or_else(|| nobody(&username))?;
-            put(config, account, "user.change")
+            let account = find(config, &username)?.ok_or_else(|| no_account(&username))?;
+            save_with_new_password(config, account, "user.change")
         }
         UserCommand::Remove { name } => remove(config, &user_name(name)?),
     }
 }
 
-fn nobody(username: &UserName) -> Failure {
-    Failure::failed(format!("there is no local account {username}"))
+fn no_account(username: &UserName) -> Failure {
+    Failure::failed(format!("{username} has no local account"))
 }
 
-/// The accounts, read beside whoever has the store. None when there is no store yet.
+/// Reads the accounts, also while a hub runs. Returns none if there is no store yet.
 fn accounts(config: &Config) -> Result<Vec<Account>, Failure> {
     match ports::accounts_of(config) {
         Ok(accounts) => Ok(accounts),
@@ -85,9 +87,9 @@ fn find(config: &Config, username: &UserName) -> Result<Option<Account>, Failure
     Ok(accounts(config)?.into_iter().find(|account| account.username == *username))
 }
 
-fn list(config: &Config) -> Done {
+fn list(config: &Config) -> CommandResult {
     for account in accounts(config)? {
-        say(format_args!("{}\t{}\t{}", account.username, account.role, account.name))?;
+        print_line(format_args!("{}\t{}\t{}", account.username, account.role, account.name))?;
     }
     Ok(())
 }
@@ -100,50 +102,50 @@ struct AccountBody<'a> {
     password: &'a str,
 }
 
-/// Creates an account, or gives it a new password.
-fn put(config: &Config, account: Account, action: &'static str) -> Done {
+/// Reads a new password, and creates or updates the account with it.
+fn save_with_new_password(config: &Config, account: Account, action: &'static str) -> CommandResult {
     let secret = crate::cli::password::new_password(account.username.as_str())?;
     let done = format!("{} ({}) can sign in", account.username, account.role);
-    on_system(async move {
+    block_on(async move {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
-                let path = format!("/api/v1/admin/users/{}", percent::piece(account.username.as_str()));
+                let path = format!("/api/v1/admin/users/{}", percent::encode_segment(account.username.as_str()));
                 let body = AccountBody { role: account.role, name: &account.name, password: secret.expose_secret() };
                 hub.send(Method::PUT, &path, &body).await
             }
-            Access::Store(opened) => put_directly(&opened.ports, account, &secret, action).await,
+            Access::Store(opened) => save_directly(&opened.ports, account, &secret, action).await,
         }
     })?;
-    say(done)
+    print_line(done)
 }
 
-async fn put_directly(ports: &Ports, account: Account, secret: &SecretString, action: &str) -> Done {
+async fn save_directly(ports: &Ports, account: Account, secret: &SecretString, action: &str) -> CommandResult {
     let password_hash = password::hash(secret).map_err(Failure::failed)?;
     let (username, role) = (account.username.clone(), account.role);
     let account = Account { password_hash, ..account };
     ports.accounts.put_account(account, Some(Timestamp::now())).await.map_err(Failure::failed)?;
-    note(ports, action, &username, format!("{role}, with a new password")).await
+    audit(ports, action, &username, format!("{role}, with a new password")).await
 }
 
-fn remove(config: &Config, username: &UserName) -> Done {
-    find(config, username)?.ok_or_else(|| nobody(username))?;
-    on_system(async {
+fn remove(config: &Config, username: &UserName) -> CommandResult {
+    find(config, username)?.ok_or_else(|| no_account(username))?;
+    block_on(async {
         match access(config, Role::Admin)? {
             Access::Hub(hub) => {
-                let path = format!("/api/v1/admin/users/{}", percent::piece(username.as_str()));
+                let path = format!("/api/v1/admin/users/{}", percent::encode_segment(username.as_str()));
                 hub.delete(&path).await
             }
             Access::Store(opened) => {
                 opened.ports.accounts.remove_account(username, Timestamp::now()).await.map_err(Failure::failed)?;
-                note(&opened.ports, "user.remove", username, String::new()).await
+                audit(&opened.ports, "user.remove", username, String::new()).await
             }
         }
     })?;
-    say(format_args!("{username} has no local account any more"))
+    print_line(format_args!("removed the local account {username}"))
 }
 
-/// A line in the audit trail: nobody signed in did this, but somebody on the machine.
-async fn note(ports: &Ports, action: &str, subject: &UserName, detail: String) -> Done {
+/// Adds an audit entry without a user: the command was run on the machine, not by a signed-in user.
+async fn audit(ports: &Ports, action: &str, subject: &UserName, detail: String) -> CommandResult {
     let entry = AuditEntry {
         at: Timestamp::now(),
         user: None,
@@ -158,7 +160,7 @@ async fn note(ports: &Ports, action: &str, subject: &UserName, detail: String) -
     ports.audit.append(vec![entry]).await.map_err(Failure::failed)
 }
 
-/// Runs asynchronous work to its end on a system of its own.
-fn on_system(work: impl Future<Output = Done>) -> Done {
+/// Runs a future to completion on a new actix system.
+fn block_on(work: impl Future<Output = CommandResult>) -> CommandResult {
     actix_rt::System::new().block_on(work)
 }

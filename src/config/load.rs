@@ -1,4 +1,4 @@
-//! The file, then the environment; and everything that is wrong with them, told at once.
+//! Reads the settings from the file and then the environment, and reports all errors together.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -6,68 +6,68 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::config::settings::SETTINGS;
-use crate::config::value::{Given, Read};
+use crate::config::value::{RawValue, ValueResult};
 use crate::domain::fields::SectionField;
 
-/// The file that is read when none is named, if there is one.
+/// The settings file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "config.toml";
 
-/// What the environment's names of settings begin with.
+/// The prefix of environment variables that are settings.
 const PREFIX: &str = "EDUHUB_";
 
-/// The section whose keys are the importer's columns.
+/// The section whose keys are columns of the importer.
 const COLUMNS: &str = "import.columns";
 
-/// The section whose keys are fields of a section in Plone.
+/// The section whose keys are fields of sections in Plone.
 const FIELDS: &str = "plone.fields";
 
-/// Settings that cannot be used.
+/// The errors in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadSettings(
-    /// Each problem as one sentence that begins with the setting's full name, or with the file.
+pub struct InvalidSettings(
+    /// One sentence per error, which begins with the full name of the setting or with the name of the file.
     pub Vec<String>,
 );
 
-impl fmt::Display for BadSettings {
+impl fmt::Display for InvalidSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
             [one] => f.write_str(one),
-            all => write!(f, "{} settings are wrong:\n  {}", all.len(), all.join("\n  ")),
+            all => write!(f, "{} settings are invalid:\n  {}", all.len(), all.join("\n  ")),
         }
     }
 }
 
-impl std::error::Error for BadSettings {}
+impl std::error::Error for InvalidSettings {}
 
 impl Config {
-    /// Reads `file` (or `./config.toml` when none is named and there is one) and then the environment.
+    /// Reads `file`, or `./config.toml` if `file` is `None` and that file exists, and then the environment.
     ///
     /// # Errors
-    /// Every unknown name and bad value, by its full name.
+    /// When the file cannot be read, a setting is unknown or its value is invalid.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, BadSettings> {
+    ) -> Result<Self, InvalidSettings> {
         let default = PathBuf::from(DEFAULT_FILE);
         let file = file.or_else(|| default.exists().then_some(default.as_path()));
-        let mut loading = Loading { config: Self::default(), problems: Vec::new() };
+        let mut loader = Loader { config: Self::default(), problems: Vec::new() };
         if let Some(file) = file {
             match std::fs::read_to_string(file) {
-                Ok(text) => loading.read_document(&text, &file.display().to_string()),
-                Err(error) => loading.problems.push(format!("{} cannot be read: {error}", file.display())),
+                Ok(text) => loader.read_document(&text, &file.display().to_string()),
+                Err(error) => loader.problems.push(format!("cannot read {}: {error}", file.display())),
             }
         }
-        loading.read_environment(environment);
-        loading.finish().map_err(BadSettings)
+        loader.read_environment(environment);
+        loader.finish().map_err(InvalidSettings)
     }
 }
 
-struct Loading {
+struct Loader {
     config: Config,
     problems: Vec<String>,
 }
 
-impl Loading {
+impl Loader {
     fn read_document(&mut self, text: &str, file: &str) {
         match text.parse::<toml::Table>() {
             Ok(table) => {
@@ -84,7 +84,7 @@ impl Loading {
         }
     }
 
-    /// A value of the document; tables are looked into.
+    /// Sets the value of `name`, or those inside it if it is a table.
     fn read_toml(&mut self, name: &str, value: toml::Value) {
         match value {
             toml::Value::Table(table) if is_section(name) => {
@@ -92,7 +92,7 @@ impl Loading {
                     self.read_toml(&format!("{name}.{key}"), value);
                 }
             }
-            value => self.put(name, name, &Given::Toml(value)),
+            value => self.set(name, name, &RawValue::Toml(value)),
         }
     }
 
@@ -102,79 +102,80 @@ impl Loading {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .filter(|(name, _)| name.starts_with(PREFIX))
             .collect();
-        // The environment has no order: problems are told in that of the alphabet.
+        // The environment has no order; sorting makes the order of errors deterministic.
         all.sort();
         for (variable, value) in all {
             let name = variable[PREFIX.len()..].to_lowercase().replace("__", ".");
-            self.put(&name, &variable, &Given::Text(value));
+            self.set(&name, &variable, &RawValue::Text(value));
         }
     }
 
-    /// What was read, if nothing is wrong: first each value by itself, then one beside the other.
+    /// Checks the settings that depend on each other, and returns the settings if there is no error.
     fn finish(mut self) -> Result<Config, Vec<String>> {
         let plone = &self.config.plone;
         if self.problems.is_empty() && plone.url.is_some() && plone.username.is_empty() {
-            self.problems.push("plone.username must name the hub's own user there, since plone.url is set".to_owned());
+            self.problems.push("plone.username must be set because plone.url is set".to_owned());
         }
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }
 
-    /// Puts one value; `told_as` is what its author wrote. A problem has both names.
-    fn put(&mut self, name: &str, told_as: &str, given: &Given) {
-        let both = || if name == told_as { name.to_owned() } else { format!("{name} ({told_as})") };
-        match put(&mut self.config, name, given) {
+    /// Sets one value. `written_as` is the name in the file or the environment; errors contain both names.
+    fn set(&mut self, name: &str, written_as: &str, value: &RawValue) {
+        let both = || if name == written_as { name.to_owned() } else { format!("{name} ({written_as})") };
+        match set_value(&mut self.config, name, value) {
             Some(Ok(())) => {}
             Some(Err(what)) => self.problems.push(format!("{} {what}", both())),
             None => {
-                let hint = nearest(name).map(|known| format!("; did you mean {}?", spelled_like(told_as, known)));
+                let hint =
+                    closest_setting(name).map(|known| format!("; did you mean {}?", in_style_of(written_as, known)));
                 self.problems.push(format!("{} is not a setting{}", both(), hint.unwrap_or_default()));
             }
         }
     }
 }
 
-/// Puts a value; none if there is no such setting.
-fn put(config: &mut Config, name: &str, given: &Given) -> Option<Read<()>> {
+/// Sets a value. Returns `None` if there is no such setting.
+fn set_value(config: &mut Config, name: &str, value: &RawValue) -> Option<ValueResult<()>> {
     if let Some(column) = name.strip_prefix(COLUMNS).and_then(|rest| rest.strip_prefix('.')) {
-        return Some(given.texts().map(|names| {
+        return Some(value.text_list().map(|names| {
             config.import.columns.insert(column.to_owned(), names);
         }));
     }
     if let Some(field) = name.strip_prefix(FIELDS).and_then(|rest| rest.strip_prefix('.')) {
         let field = SectionField::parse(field)?;
-        return Some(given.text().and_then(|theirs| {
+        return Some(value.text().and_then(|theirs| {
             let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if theirs.is_empty() || !theirs.chars().all(good) {
-                return Err("must be the name of a field: letters, digits and _".to_owned());
+                return Err("must be a field name of letters, digits and _".to_owned());
             }
             config.plone.fields.insert(field, theirs);
             Ok(())
         }));
     }
-    SETTINGS.iter().find(|setting| setting.name == name).map(|setting| (setting.put)(config, given))
+    SETTINGS.iter().find(|setting| setting.name == name).map(|setting| (setting.set)(config, value))
 }
 
-/// Whether a table may stand under this name.
+/// Returns whether `name` is a section, so that its value is a table.
 fn is_section(name: &str) -> bool {
     let inside = format!("{name}.");
     [COLUMNS, FIELDS].iter().any(|open| name == *open || open.starts_with(&inside))
         || SETTINGS.iter().any(|s| s.name.starts_with(&inside))
 }
 
-/// A setting's name, as it is written where `told_as` was found.
-fn spelled_like(told_as: &str, known: &str) -> String {
-    if told_as.starts_with(PREFIX) {
+/// Returns the name of the setting `known` in the style of `written_as`: for the environment, or for the file.
+fn in_style_of(written_as: &str, known: &str) -> String {
+    if written_as.starts_with(PREFIX) {
         format!("{PREFIX}{}", known.replace('.', "__").to_uppercase())
     } else {
         known.to_owned()
     }
 }
 
-/// The most letters that may differ in a name that was probably meant.
+/// The maximum edit distance of a suggested name.
 const DISTANCE_MAX: usize = 3;
 
-/// The setting that was probably meant.
-fn nearest(name: &str) -> Option<&'static str> {
+/// Returns the known setting whose name is closest to `name`.
+fn closest_setting(name: &str) -> Option<&'static str> {
     let known = SETTINGS.iter().map(|s| (strsim::levenshtein(name, s.name), s.name));
     known.min().filter(|(distance, _)| *distance <= DISTANCE_MAX).map(|(_, name)| name)
 }
@@ -186,20 +187,20 @@ mod tests {
     use crate::domain::section::Credits;
 
     fn read(document: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
-        let mut loading = Loading { config: Config::default(), problems: Vec::new() };
-        loading.read_document(document, "config.toml");
-        loading.read_environment(environment.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))));
-        loading.finish()
+        let mut loader = Loader { config: Config::default(), problems: Vec::new() };
+        loader.read_document(document, "config.toml");
+        loader.read_environment(environment.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))));
+        loader.finish()
     }
 
     #[test]
-    fn the_file_at_the_root_is_what_default_config_prints() {
+    fn config_toml_equals_the_default_document() {
         let root = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")).unwrap();
-        assert!(root == default_document(), "write it anew: `eduhub default-config > config.toml`");
+        assert!(root == default_document(), "regenerate it: `eduhub default-config > config.toml`");
     }
 
     #[test]
-    fn the_default_document_reads_as_the_defaults_and_has_every_setting() {
+    fn default_document_has_every_setting_at_its_default() {
         let document = default_document();
         assert_eq!(format!("{:?}", read(&document, &[]).unwrap()), format!("{:?}", Config::default()));
         for setting in &SETTINGS {
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_counts_before_the_file() {
+    fn the_environment_overrides_the_file() {
         let file = "[server]\nbind = \"127.0.0.1:1\"\n[registration]\ncredit_limit = 7.5\n";
         let config = read(file, &[("EDUHUB_SERVER__BIND", "127.0.0.1:9000"), ("PATH", "/bin")]).unwrap();
         assert_eq!(config.server.bind.port(), 9000);
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_take_further_names_from_both() {
+    fn column_names_come_from_file_and_environment() {
         let file = "[import.columns]\ncapacity = [\"Max Enrl\"]\ntitle = \"Name\"\n";
         let config = read(file, &[("EDUHUB_IMPORT__COLUMNS__CRN", "Ref, No")]).unwrap();
         let columns: Vec<_> = config.import.columns.iter().map(|(c, n)| (c.as_str(), n.join("|"))).collect();
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_plone_take_the_names_of_the_colleges_type() {
+    fn plone_fields_and_roles_can_be_renamed() {
         let file = "[plone.fields]\ncapacity = \"max_seats\"\n[plone.roles]\nstaff = [\"Editor\", \"group:deans\"]\n";
         let config = read(file, &[("EDUHUB_PLONE__FIELDS__CRN", "ref")]).unwrap();
         let name = |field| config.plone.field_name(field);
@@ -233,16 +234,16 @@ mod tests {
         assert_eq!(name(SectionField::Roster), "roster");
         assert_eq!(config.plone.roles.staff, ["Editor", "group:deans"]);
         assert!(read("[plone.fields]\nseats = \"x\"\n", &[]).is_err(), "seats is not a field");
-        assert!(read("[plone.fields]\ncrn = \"a b\"\n", &[]).is_err(), "a b is not a name");
+        assert!(read("[plone.fields]\ncrn = \"a b\"\n", &[]).is_err(), "a name with a space");
     }
 
     #[test]
-    fn a_hub_before_plone_has_a_name_there() {
+    fn plone_username_is_required_with_plone_url() {
         let read = |document: &str| read(document, &[]).map(|config| config.plone.username);
         assert_eq!(read("[plone]\nurl = \"http://p\"\nusername = \"hub@college.edu\"\n").unwrap(), "hub@college.edu");
-        assert_eq!(read("[plone]\nusername = \"\"\n").unwrap(), "", "without Plone there is none");
+        assert_eq!(read("[plone]\nusername = \"\"\n").unwrap(), "", "no user is needed without Plone");
         for (document, problem) in [
-            ("[plone]\nurl = \"http://p\"\n", "plone.username must name the hub's own user there"),
+            ("[plone]\nurl = \"http://p\"\n", "plone.username must be set because plone.url is set"),
             ("[plone]\nurl = \"http://p\"\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a user name"),
             ("[plone]\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a user name"),
         ] {
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_told_at_once_by_its_full_name() {
+    fn all_errors_are_reported_with_full_names() {
         let file = "colour = 1\n[server]\nbnid = \"x\"\nworkers = \"two\"\nbind = \"here\"\n[plone]\nurl = \"p\"\n\
                     [store]\nurl = \"postgres://db/hub\"\n[bus]\nurl = \"nats://n\"\n[auth]\nsecret = \"short\"\n";
         let problems = read(file, &[("EDUHUB_SERVER_BIND", "x"), ("EDUHUB_LIMITS__LOGIN_PER_MINUTE", "-1")]);
@@ -262,7 +263,7 @@ mod tests {
             "server.bnid is not a setting; did you mean server.bind?",
             "server.workers must be a whole number from 0 to 256",
             "server.bind \"here\" is not an address with a port",
-            "plone.url \"p\" is not the address of a site",
+            "plone.url \"p\" is not the URL of a site",
             "store.url PostgreSQL is not available in this version",
             "bus.url NATS is not available in this version",
             "auth.secret must have at least 32 bytes; this one has 5",
@@ -276,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_toml_is_told_with_its_line() {
+    fn toml_syntax_errors_have_a_line_number() {
         let problems = read("[server]\nbind = \"127.0.0.1:8000\"\nworkers = = 2\n", &[]).unwrap_err();
         assert!(problems[0].starts_with("config.toml, line 3: "), "{problems:?}");
     }
 
     #[test]
-    fn an_origin_has_a_scheme_and_a_host_and_nothing_else() {
+    fn origins_consist_of_scheme_and_host() {
         let origin = |url: &str| read(&format!("[server]\npublic_url = \"{url}\"\n"), &[]).map(|c| c.server.public_url);
         assert_eq!(origin("https://Hub.College.edu/"), Ok(Some("https://hub.college.edu".to_owned())));
         assert_eq!(origin(""), Ok(None));
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_never_shown() {
+    fn secrets_are_not_in_debug_output() {
         let config = read("", &[("EDUHUB_AUTH__SECRET", "0123456789abcdef0123456789abcdef")]).unwrap();
         assert!(!format!("{config:?}").contains("0123456789abcdef"));
     }

@@ -1,10 +1,9 @@
-//! The hub's settings: defaults, then a TOML file, then the environment. Read once at start; after that a plain value
-//! that everybody may be given.
+//! The hub's settings: defaults, overridden by a TOML file, overridden by the environment. They are read once at start.
 //!
-//! - [`plone`]: what is known of the college's Plone
-//! - [`settings`]: the table of every setting: its name, what it means, how it is read and shown
-//! - [`value`]: reading one value, from TOML or from text
-//! - [`load`]: the file and the environment, and everything that is wrong with them at once
+//! - [`plone`]: the settings of the college's Plone
+//! - [`settings`]: the table of settings: name, description, how to parse and print the value
+//! - [`value`]: parses one value, from TOML or from text
+//! - [`load`]: reads the file and the environment, and reports all errors together
 
 mod load;
 pub mod plone;
@@ -21,7 +20,7 @@ use secrecy::SecretString;
 
 use crate::domain::section::Credits;
 
-pub use load::{BadSettings, DEFAULT_FILE};
+pub use load::{DEFAULT_FILE, InvalidSettings};
 pub use plone::Plone;
 pub use settings::{SECRET_LEN_MIN, default_document};
 
@@ -52,42 +51,42 @@ pub struct Config {
     pub log: Log,
 }
 
-/// `[college]`: whose hub it is.
+/// `[college]`: the college that runs the hub.
 #[derive(Debug, Clone)]
 pub struct College {
-    /// The name that pages show.
+    /// The name shown on pages.
     pub name: String,
-    /// The zone in which its classes meet. [`TimeZone::iana_name`] is its name.
+    /// The time zone of the college's classes. It has an IANA name ([`TimeZone::iana_name`]).
     pub timezone: TimeZone,
 }
 
-/// `[server]`: where and how it serves.
+/// `[server]`: the HTTP server.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// The address and port; port 0 lets the operating system choose.
+    /// The address and port to listen on. With port 0 the operating system chooses a port.
     pub bind: SocketAddr,
-    /// Worker threads; 0 is one for each processor.
+    /// The number of worker threads; 0 for one per processor.
     pub workers: usize,
-    /// WebSocket connections that are held at once.
+    /// The maximum number of WebSocket connections.
     pub max_connections: usize,
-    /// How long an idle HTTP connection is kept.
+    /// How long idle HTTP connections stay open.
     pub keep_alive: Duration,
-    /// The origin under which browsers reach it, without a slash at its end; none: the loopback names of `bind`.
+    /// The origin at which browsers reach the hub, without a trailing slash; `None` for the loopback names of `bind`.
     pub public_url: Option<String>,
-    /// The shortest time between two frames of seats to one connection.
+    /// The minimum time between two `seats` frames to a connection.
     pub seats_tick: Duration,
-    /// The longest that it takes to end after SIGTERM.
+    /// The maximum duration of the shutdown after SIGTERM.
     pub drain: Duration,
 }
 
-/// `[store]`: where everything is kept.
+/// `[store]`: the store.
 #[derive(Debug, Clone)]
 pub struct Store {
     /// The file of `sqlite:PATH`.
     pub path: PathBuf,
 }
 
-/// `[bus]`: how news travel.
+/// `[bus]`: the transport of events between parts of the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BusUrl {
     /// Within this process.
@@ -95,64 +94,65 @@ pub enum BusUrl {
     Local,
 }
 
-/// `[auth]`: sessions and tokens.
+/// `[auth]`: sign-ins and tokens.
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// What tokens are signed with, at least [`SECRET_LEN_MIN`] bytes; none: generated and kept next to the store.
+    /// The key that signs tokens, of at least [`SECRET_LEN_MIN`] bytes; `None` to generate one and store it beside the
+    /// store.
     pub secret: Option<SecretString>,
     /// How long a sign-in lasts.
     pub session_ttl: Duration,
 }
 
-/// `[registration]`: the rules that a college chooses, and the bounds of the machinery.
+/// `[registration]`: registration rules that the college chooses, and limits of the registrars.
 #[derive(Debug, Clone)]
 pub struct Registration {
-    /// Threads over which the terms' registrars are spread.
+    /// The number of threads over which the registrars are distributed.
     pub shards: usize,
-    /// The most credits a student may enrol in, in one term; 0 is no limit.
+    /// The maximum number of credits of a student in a term; 0 for no limit.
     pub credit_limit: Credits,
-    /// Commands of one term that are accepted and not yet answered; past it the answer is 503 `overloaded`.
+    /// The maximum number of accepted commands without a reply, of all terms. More are rejected with 503 `overloaded`.
     pub queue_max: usize,
 }
 
-/// `[limits]`: how much one caller may ask; 0 is off.
+/// `[limits]`: limits per caller; 0 for no limit.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Failed sign-ins a minute, for one name and for one address.
+    /// Failed sign-ins per minute, for one user name. An address may have thirty times as many.
     pub login_per_minute: u32,
-    /// Requests a second, of one user or of one visitor's address.
+    /// Requests per second of a user. The visitors at one address may send twenty times as many.
     pub requests_per_second: u32,
-    /// WebSocket connections of one user.
+    /// WebSocket connections per user.
     pub connections_per_user: usize,
-    /// WebSocket connections from one address.
+    /// WebSocket connections per address.
     pub connections_per_address: usize,
 }
 
-/// `[alerts]`: how long alerts are kept.
+/// `[alerts]`: retention of alerts.
 #[derive(Debug, Clone)]
 pub struct Alerts {
-    /// Days for which an alert can still be resumed from.
+    /// Days for which alerts are stored and can be replayed to a client that was offline.
     pub retention_days: u32,
 }
 
-/// `[import]`: how this college's schedules are read.
+/// `[import]`: how the college's schedules are read.
 #[derive(Debug, Clone, Default)]
 pub struct Import {
-    /// `[import.columns]`: for each column of the importer, what this college also calls it.
+    /// `[import.columns]`: for each column of the importer, additional names in the college's files.
     pub columns: BTreeMap<String, Vec<String>>,
 }
 
 impl Import {
-    /// The columns with their further names.
-    pub fn further(&self) -> impl Iterator<Item = (&str, &[String])> {
+    /// Returns the columns with their additional names.
+    pub fn extra_names(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.columns.iter().map(|(column, names)| (column.as_str(), names.as_slice()))
     }
 }
 
-/// `[log]`: what is written to standard error.
+/// `[log]`: the log on standard error.
 #[derive(Debug, Clone)]
 pub struct Log {
-    /// A filter of `env_logger`, such as `info` or `info,eduhub::actors=debug`. `RUST_LOG` counts before it.
+    /// A filter of `env_logger`, such as `info` or `info,eduhub::live=debug`. `RUST_LOG` overrides it.
     pub filter: String,
 }
 

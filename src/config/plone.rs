@@ -1,4 +1,4 @@
-//! `[plone]`: the college's Plone, which the hub stands in front of. Without a `url` there is none.
+//! `[plone]`: the college's Plone. Without a `url`, the hub runs without Plone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,44 +11,46 @@ use crate::domain::role::RoleMap;
 /// `[plone]`, `[plone.roles]` and `[plone.fields]`.
 #[derive(Debug, Clone)]
 pub struct Plone {
-    /// The address of the Plone site, such as `http://127.0.0.1:8080/Plone`, without a slash at its end; none: no Plone.
+    /// The URL of the Plone site, such as `http://127.0.0.1:8080/Plone`, without a trailing slash; `None` without
+    /// Plone.
     pub url: Option<String>,
-    /// The hub's own user there: a Site Administrator is enough.
+    /// The hub's Plone user. It needs the role Site Administrator.
     pub username: String,
-    /// Its password.
+    /// The password of that user.
     pub password: SecretString,
-    /// The folder of the sections, from the site's root, with a slash before it and none behind.
+    /// The path of the folder of sections within the site, with a leading and no trailing slash.
     pub sections_path: String,
     /// The portal type of a section.
     pub section_type: String,
-    /// The workflow transition that makes a new section visible; none: new ones stay as Plone makes them.
+    /// The workflow transition that makes a new section visible; `None` if sections keep Plone's initial state.
     pub publish: Option<String>,
-    /// Whether schedules that are imported into the hub make and change sections in Plone, too.
+    /// Whether imported schedules also create and change sections in Plone.
     pub write_schedules: bool,
-    /// Connections to Plone at once.
+    /// The maximum number of connections to Plone.
     pub pool_size: usize,
-    /// Requests that may wait for one of them; more are told at once that Plone is busy.
+    /// The maximum number of requests that wait for a connection. More fail immediately.
     pub queue_max: usize,
-    /// How long one answer of Plone may take.
+    /// The maximum duration of a request to Plone.
     pub timeout: Duration,
-    /// How often the catalogue and the announcements are pulled.
+    /// Time between two pulls of the catalogue and the announcements.
     pub sync: Duration,
-    /// How often it is looked whether somebody who signed in by Plone is still there, in the same role.
+    /// Time between two checks that a member still exists in Plone, with the same role.
     pub recheck: Duration,
-    /// For how many days after a good sign-in somebody can sign in while Plone does not answer; 0 is never.
+    /// Days after a successful sign-in during which a member can sign in while Plone is unavailable; 0 for never.
     pub offline_login_days: u32,
-    /// An origin of its own for `/plone/`, where Plone works whole; none: only under the hub's, sandboxed.
+    /// A separate origin at which Plone's pages are fully usable; `None` if they are available only below `/plone/`,
+    /// sandboxed.
     pub proxy_url: Option<String>,
-    /// Whether the demonstration may send its load to this Plone.
+    /// Whether the demonstration may load-test this Plone.
     pub demo_target: bool,
-    /// `[plone.roles]`: what Plone's roles and groups are in the hub.
+    /// `[plone.roles]`: maps Plone's roles and groups to the hub's roles.
     pub roles: RoleMap,
-    /// `[plone.fields]`: what this college's section type calls a field, where it is not the hub's own name.
+    /// `[plone.fields]`: names of fields of the college's section type that differ from the hub's names.
     pub fields: BTreeMap<SectionField, String>,
 }
 
 impl Plone {
-    /// What this college's section type calls a field.
+    /// Returns the name of a field in the college's section type.
     #[must_use]
     pub fn field_name(&self, field: SectionField) -> &str {
         self.fields.get(&field).map_or(field.as_str(), String::as_str)

@@ -1,5 +1,5 @@
-//! The table of every setting. `config.toml`, `eduhub default-config`, the environment and the refusal of what is
-//! unknown all follow from it.
+//! The table of settings, from which `config.toml`, the output of `eduhub default-config`, and the names accepted from
+//! the file and the environment are derived.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -8,67 +8,70 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use crate::config::value::{Given, Read};
+use crate::config::value::{RawValue, ValueResult};
 use crate::config::{BusUrl, Config};
 use crate::domain::ids::UserName;
 
-/// The shortest secret, in bytes: what HMAC-SHA-256 asks for (RFC 7518, section 3.2).
+/// The minimum length of the secret in bytes, as required for HMAC-SHA-256 (RFC 7518, section 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
 
 /// One setting.
 pub(super) struct Setting {
-    /// Its full name, `section.key`.
+    /// The full name, `section.key`.
     pub(super) name: &'static str,
-    /// What it means, for `config.toml`: a sentence or two, lines of at most 100 characters.
+    /// The description in `config.toml`.
     about: &'static str,
-    /// Its value in a configuration, as TOML.
+    /// Returns the value as TOML.
     show: fn(&Config) -> String,
-    /// Puts a value into a configuration.
-    pub(super) put: fn(&mut Config, &Given) -> Read<()>,
+    /// Parses a value and stores it in a configuration.
+    pub(super) set: fn(&mut Config, &RawValue) -> ValueResult<()>,
 }
 
-/// The sections in the order of `config.toml`, each with what it is about.
+/// The sections in the order of `config.toml`, each with its description.
 const SECTIONS: [(&str, &str); 11] = [
-    ("college", "Whose hub this is."),
-    ("server", "Where and how it serves."),
-    ("store", "Where everything is kept."),
-    ("bus", "How news travel from what changes to who listens."),
-    ("auth", "Sessions and tokens."),
-    ("plone", "The college's Plone. Without a url the hub is on its own."),
-    ("plone.roles", "What Plone's roles are in the hub; a group is \"group:NAME\". The highest counts."),
-    ("registration", "The rules that the college chooses, and the bounds of the machinery."),
-    ("limits", "How much one caller may ask. 0 is off."),
-    ("alerts", "Announcements and warnings."),
-    ("log", "What is written to standard error."),
+    ("college", "The college that runs the hub."),
+    ("server", "The HTTP server."),
+    ("store", "The database."),
+    ("bus", "The transport of events between parts of the hub."),
+    ("auth", "Sign-ins and tokens."),
+    ("plone", "The college's Plone site. Without a url, the hub runs without Plone."),
+    (
+        "plone.roles",
+        "The Plone roles and groups (\"group:NAME\") that have each role in the hub. The highest role counts.",
+    ),
+    ("registration", "Registration rules, and limits of the registration engine."),
+    ("limits", "Limits per caller. 0 means no limit."),
+    ("alerts", "Alerts."),
+    ("log", "The log, which is written to standard error."),
 ];
 
-/// The head of `config.toml`.
-const HEAD: &str = "\
-# The settings of EduHub, each with what it means and its default value.
-# `eduhub default-config` prints this file, `eduhub check-config` checks one.
-# The environment counts before the file: EDUHUB_SERVER__BIND=127.0.0.1:9000 sets bind of [server].
+/// The beginning of `config.toml`.
+const HEADER: &str = "\
+# The settings of EduHub, with their defaults.
+# `eduhub default-config` prints this file. `eduhub check-config` checks a file.
+# Environment variables override the file: EDUHUB_SERVER__BIND=127.0.0.1:9000 sets bind in [server].
 ";
 
-/// The end of `config.toml`: the two sections that are empty by default.
-const COLUMNS: &str = "
-# Further names that this college's schedules have for the columns of an import, each for one column:
+/// The end of `config.toml`: the two sections without default settings.
+const FOOTER: &str = "
+# Additional names of columns in this college's schedules, such as:
 # capacity = [\"Max Enrl\", \"Room limit\"]
-# In the environment: EDUHUB_IMPORT__COLUMNS__CAPACITY=\"Max Enrl,Room limit\"
+# As an environment variable: EDUHUB_IMPORT__COLUMNS__CAPACITY=\"Max Enrl,Room limit\"
 [import.columns]
 
-# What the college's section type in Plone calls a field, where it is not the hub's name. The hub's names: title, term,
-# crn, course, component, section, credits, instructor, capacity, waitlist_capacity, meetings, seats_taken, waitlisted,
-# roster. Such as
+# Names of fields of the college's section type in Plone that differ from the hub's names. The hub's names are title,
+# term, crn, course, component, section, credits, instructor, capacity, waitlist_capacity, meetings, seats_taken,
+# waitlisted and roster. For example:
 # capacity = \"max_seats\"
-# In the environment: EDUHUB_PLONE__FIELDS__CAPACITY=max_seats
+# As an environment variable: EDUHUB_PLONE__FIELDS__CAPACITY=max_seats
 [plone.fields]
 ";
 
-/// `config.toml` with every setting at its default.
+/// Returns `config.toml` with every setting at its default.
 #[must_use]
 pub fn default_document() -> String {
     let config = Config::default();
-    let mut document = HEAD.to_owned();
+    let mut document = HEADER.to_owned();
     for (section, about) in SECTIONS {
         // Writing to a String cannot fail.
         let _ = write!(document, "\n# {about}\n[{section}]\n");
@@ -82,258 +85,264 @@ pub fn default_document() -> String {
             }
         }
     }
-    document + COLUMNS
+    document + FOOTER
 }
 
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Every setting but `import.columns.*` and `plone.fields.*`.
+/// Every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
 pub(super) const SETTINGS: [Setting; 40] = [
     Setting {
         name: "college.name",
-        about: "The name that pages show.",
+        about: "The name shown on pages.",
         show: |c| quoted(&c.college.name),
-        put: |c, v| name(v).map(|value| c.college.name = value),
+        set: |c, v| name(v).map(|value| c.college.name = value),
     },
     Setting {
         name: "college.timezone",
-        about: "The time zone in which its classes meet, by its IANA name, such as \"America/New_York\".",
+        about: "The time zone of the college's classes: an IANA name such as \"America/New_York\".",
         show: |c| quoted(c.college.timezone.iana_name().unwrap_or("UTC")),
-        put: |c, v| timezone(v).map(|value| c.college.timezone = value),
+        set: |c, v| timezone(v).map(|value| c.college.timezone = value),
     },
     Setting {
         name: "server.bind",
-        about: "The address and port. Port 0 lets the operating system choose one.",
+        about: "The address and port to listen on. With port 0 the operating system chooses a port.",
         show: |c| quoted(&c.server.bind.to_string()),
-        put: |c, v| address(v).map(|value| c.server.bind = value),
+        set: |c, v| address(v).map(|value| c.server.bind = value),
     },
     Setting {
         name: "server.workers",
-        about: "Threads that serve requests; 0 is one for each processor.",
+        about: "Threads that serve requests. 0 means one per processor.",
         show: |c| c.server.workers.to_string(),
-        put: |c, v| v.whole(0..=256).map(|value| c.server.workers = value),
+        set: |c, v| v.integer(0..=256).map(|value| c.server.workers = value),
     },
     Setting {
         name: "server.max_connections",
-        about: "WebSocket connections held at once. Each needs an open file: see `ulimit -n`.",
+        about: "The maximum number of WebSocket connections. Each needs an open file (see `ulimit -n`).",
         show: |c| c.server.max_connections.to_string(),
-        put: |c, v| v.whole(1..=1_000_000).map(|value| c.server.max_connections = value),
+        set: |c, v| v.integer(1..=1_000_000).map(|value| c.server.max_connections = value),
     },
     Setting {
         name: "server.keep_alive_s",
-        about: "Seconds for which an idle HTTP connection is kept. A page that thinks should not have to reconnect.",
+        about: "Seconds for which idle HTTP connections stay open, so that a reader's next request need not reconnect.",
         show: |c| c.server.keep_alive.as_secs().to_string(),
-        put: |c, v| v.seconds(1..=3_600).map(|value| c.server.keep_alive = value),
+        set: |c, v| v.seconds(1..=3_600).map(|value| c.server.keep_alive = value),
     },
     Setting {
         name: "server.public_url",
-        about: "The origin under which browsers reach the hub, such as \"https://register.college.edu\". Pages of other\n\
+        about: "The origin at which browsers reach the hub, such as \"https://register.college.edu\". Pages of other\n\
                 origins cannot act for a signed-in user. Empty: the loopback names of the bound address.",
         show: |c| quoted(c.server.public_url.as_deref().unwrap_or_default()),
-        put: |c, v| origin(v).map(|value| c.server.public_url = value),
+        set: |c, v| origin(v).map(|value| c.server.public_url = value),
     },
     Setting {
         name: "server.seats_tick_ms",
-        about: "Milliseconds between two frames of seats to one connection, at the least.",
+        about: "The minimum number of milliseconds between two seat updates to a connection.",
         show: |c| c.server.seats_tick.as_millis().to_string(),
-        put: |c, v| v.milliseconds(5..=10_000).map(|value| c.server.seats_tick = value),
+        set: |c, v| v.milliseconds(5..=10_000).map(|value| c.server.seats_tick = value),
     },
     Setting {
         name: "server.drain_s",
-        about: "Seconds in which the hub ends after SIGTERM, at the most.",
+        about: "The maximum number of seconds that the hub takes to stop after SIGTERM.",
         show: |c| c.server.drain.as_secs().to_string(),
-        put: |c, v| v.seconds(1..=600).map(|value| c.server.drain = value),
+        set: |c, v| v.seconds(1..=600).map(|value| c.server.drain = value),
     },
     Setting {
         name: "store.url",
-        about: "`sqlite:PATH`: one file, made if it is missing. A path that does not begin with / starts in the folder\n\
-                in which the hub is started.",
+        about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts in the folder in which\n\
+                the hub is started.",
         show: |c| quoted(&format!("sqlite:{}", c.store.path.display())),
-        put: |c, v| store(v).map(|value| c.store.path = value),
+        set: |c, v| store(v).map(|value| c.store.path = value),
     },
     Setting {
         name: "bus.url",
         about: "`local`: within this process.",
         show: |_| quoted("local"),
-        put: |c, v| bus(v).map(|value| c.bus = value),
+        set: |c, v| bus(v).map(|value| c.bus = value),
     },
     Setting {
         name: "auth.secret",
-        about: "What tokens are signed with: at least 32 bytes. Empty: generated, and kept next to the store.",
+        about: "The key that signs tokens, at least 32 bytes. Empty: generated and stored beside the database.",
         show: |_| quoted(""),
-        put: |c, v| secret(v).map(|value| c.auth.secret = value),
+        set: |c, v| secret(v).map(|value| c.auth.secret = value),
     },
     Setting {
         name: "auth.session_ttl_s",
         about: "Seconds for which a sign-in lasts.",
         show: |c| c.auth.session_ttl.as_secs().to_string(),
-        put: |c, v| v.seconds(60..=31_536_000).map(|value| c.auth.session_ttl = value),
+        set: |c, v| v.seconds(60..=31_536_000).map(|value| c.auth.session_ttl = value),
     },
     Setting {
         name: "plone.url",
-        about: "The address of the site, such as \"http://127.0.0.1:8080/Plone\". Empty: no Plone.",
+        about: "The URL of the site, such as \"http://127.0.0.1:8080/Plone\". Empty: no Plone.",
         show: |c| quoted(c.plone.url.as_deref().unwrap_or_default()),
-        put: |c, v| site(v).map(|value| c.plone.url = value),
+        set: |c, v| site(v).map(|value| c.plone.url = value),
     },
     Setting {
         name: "plone.username",
-        about: "The hub's own user there. A Site Administrator is enough; it need not be a Manager.",
+        about: "The hub's Plone user. It needs the role Site Administrator, not Manager.",
         show: |c| quoted(&c.plone.username),
-        put: |c, v| user(v).map(|value| c.plone.username = value),
+        set: |c, v| user(v).map(|value| c.plone.username = value),
     },
     Setting {
         name: "plone.password",
-        about: "Its password. Better in the environment: EDUHUB_PLONE__PASSWORD.",
+        about: "The password of that user. Prefer the environment variable EDUHUB_PLONE__PASSWORD.",
         show: |_| quoted(""),
-        put: |c, v| v.text().map(|value| c.plone.password = value.into()),
+        set: |c, v| v.text().map(|value| c.plone.password = value.into()),
     },
     Setting {
         name: "plone.sections_path",
-        about: "The folder of the sections, from the site's root.",
+        about: "The path of the folder of sections within the site.",
         show: |c| quoted(&c.plone.sections_path),
-        put: |c, v| folder(v).map(|value| c.plone.sections_path = value),
+        set: |c, v| folder(v).map(|value| c.plone.sections_path = value),
     },
     Setting {
         name: "plone.type",
         about: "The portal type of a section.",
         show: |c| quoted(&c.plone.section_type),
-        put: |c, v| name(v).map(|value| c.plone.section_type = value),
+        set: |c, v| name(v).map(|value| c.plone.section_type = value),
     },
     Setting {
         name: "plone.publish",
-        about: "The workflow transition that makes a section visible that the hub has made. Empty: it stays as Plone\n\
-                makes it.",
+        about: "The workflow transition that publishes a section created by the hub. Empty: sections keep Plone's\n\
+                initial state.",
         show: |c| quoted(c.plone.publish.as_deref().unwrap_or_default()),
-        put: |c, v| v.text().map(|value| c.plone.publish = Some(value).filter(|text| !text.is_empty())),
+        set: |c, v| v.text().map(|value| c.plone.publish = Some(value).filter(|text| !text.is_empty())),
     },
     Setting {
         name: "plone.write_schedules",
-        about: "Whether schedules that are imported into the hub make and change sections in Plone, too.",
+        about: "Whether imported schedules also create and change sections in Plone.",
         show: |c| c.plone.write_schedules.to_string(),
-        put: |c, v| v.yes_or_no().map(|value| c.plone.write_schedules = value),
+        set: |c, v| v.boolean().map(|value| c.plone.write_schedules = value),
     },
     Setting {
         name: "plone.pool_size",
-        about: "Connections to Plone at once. It serves on a few threads: more than some ten make nothing faster.",
+        about: "The maximum number of connections to Plone. Plone serves with few threads, so more than about ten do \
+                not help.",
         show: |c| c.plone.pool_size.to_string(),
-        put: |c, v| v.whole(1..=100).map(|value| c.plone.pool_size = value),
+        set: |c, v| v.integer(1..=100).map(|value| c.plone.pool_size = value),
     },
     Setting {
         name: "plone.queue_max",
-        about: "Requests that may wait for one of these; more are told at once that Plone is busy.",
+        about: "The maximum number of requests that wait for a connection to Plone. More fail immediately.",
         show: |c| c.plone.queue_max.to_string(),
-        put: |c, v| v.whole(1..=10_000).map(|value| c.plone.queue_max = value),
+        set: |c, v| v.integer(1..=10_000).map(|value| c.plone.queue_max = value),
     },
     Setting {
         name: "plone.timeout_ms",
-        about: "Milliseconds that one answer of Plone may take.",
+        about: "The maximum number of milliseconds that a request to Plone may take.",
         show: |c| c.plone.timeout.as_millis().to_string(),
-        put: |c, v| v.milliseconds(50..=120_000).map(|value| c.plone.timeout = value),
+        set: |c, v| v.milliseconds(50..=120_000).map(|value| c.plone.timeout = value),
     },
     Setting {
         name: "plone.sync_s",
         about: "Seconds between two pulls of the catalogue and the announcements.",
         show: |c| c.plone.sync.as_secs().to_string(),
-        put: |c, v| v.seconds(1..=86_400).map(|value| c.plone.sync = value),
+        set: |c, v| v.seconds(1..=86_400).map(|value| c.plone.sync = value),
     },
     Setting {
         name: "plone.recheck_s",
-        about: "Seconds within which it takes effect that somebody was removed in Plone, or has another role.",
+        about: "Seconds within which the removal of a user in Plone, or a change of role there, takes effect.",
         show: |c| c.plone.recheck.as_secs().to_string(),
-        put: |c, v| v.seconds(1..=86_400).map(|value| c.plone.recheck = value),
+        set: |c, v| v.seconds(1..=86_400).map(|value| c.plone.recheck = value),
     },
     Setting {
         name: "plone.offline_login_days",
-        about: "Days after a good sign-in for which somebody can sign in while Plone does not answer; 0 is never.",
+        about: "Days after a successful sign-in during which a user can sign in while Plone is unavailable. 0 means \
+                never.",
         show: |c| c.plone.offline_login_days.to_string(),
-        put: |c, v| v.whole(0..=365).map(|value| c.plone.offline_login_days = value),
+        set: |c, v| v.integer(0..=365).map(|value| c.plone.offline_login_days = value),
     },
     Setting {
         name: "plone.proxy_url",
-        about: "An origin of its own for Plone's pages behind the hub, such as \"https://www.college.edu\". Empty: they\n\
-                are reached under /plone/ only, for reading.",
+        about: "A separate origin for Plone's pages behind the hub, such as \"https://www.college.edu\". Empty: they\n\
+                are available only below /plone/, for reading.",
         show: |c| quoted(c.plone.proxy_url.as_deref().unwrap_or_default()),
-        put: |c, v| origin(v).map(|value| c.plone.proxy_url = value),
+        set: |c, v| origin(v).map(|value| c.plone.proxy_url = value),
     },
     Setting {
         name: "plone.demo_target",
-        about: "Whether the demonstration may send its load to this Plone.",
+        about: "Whether the demonstration may load-test this Plone.",
         show: |c| c.plone.demo_target.to_string(),
-        put: |c, v| v.yes_or_no().map(|value| c.plone.demo_target = value),
+        set: |c, v| v.boolean().map(|value| c.plone.demo_target = value),
     },
     Setting {
         name: "plone.roles.admin",
-        about: "Who is an admin.",
+        about: "Administrators.",
         show: |c| list(&c.plone.roles.admin),
-        put: |c, v| v.texts().map(|value| c.plone.roles.admin = value),
+        set: |c, v| v.text_list().map(|value| c.plone.roles.admin = value),
     },
     Setting {
         name: "plone.roles.staff",
-        about: "Who is staff.",
+        about: "Staff.",
         show: |c| list(&c.plone.roles.staff),
-        put: |c, v| v.texts().map(|value| c.plone.roles.staff = value),
+        set: |c, v| v.text_list().map(|value| c.plone.roles.staff = value),
     },
     Setting {
         name: "plone.roles.student",
-        about: "Who is a student.",
+        about: "Students.",
         show: |c| list(&c.plone.roles.student),
-        put: |c, v| v.texts().map(|value| c.plone.roles.student = value),
+        set: |c, v| v.text_list().map(|value| c.plone.roles.student = value),
     },
     Setting {
         name: "registration.shards",
-        about: "Threads over which the terms are spread. One term is always decided by one of them.",
+        about: "Threads over which the terms are distributed. Each term is handled by one thread.",
         show: |c| c.registration.shards.to_string(),
-        put: |c, v| v.whole(1..=64).map(|value| c.registration.shards = value),
+        set: |c, v| v.integer(1..=64).map(|value| c.registration.shards = value),
     },
     Setting {
         name: "registration.credit_limit",
-        about: "The most credits that a student may enrol in, in one term, such as 18 or 7.5; 0 is no limit.",
+        about: "The maximum number of credits of a student in a term, such as 18 or 7.5. 0 means no limit.",
         show: |c| c.registration.credit_limit.as_f64().to_string(),
-        put: |c, v| v.credits().map(|value| c.registration.credit_limit = value),
+        set: |c, v| v.credits().map(|value| c.registration.credit_limit = value),
     },
     Setting {
         name: "registration.queue_max",
-        about: "Requests that are accepted and not yet answered, of all terms together; past it students are asked to try again.",
+        about: "The maximum number of requests that wait for a reply, in all terms together. More are asked to try \
+                again.",
         show: |c| c.registration.queue_max.to_string(),
-        put: |c, v| v.whole(1..=1_000_000).map(|value| c.registration.queue_max = value),
+        set: |c, v| v.integer(1..=1_000_000).map(|value| c.registration.queue_max = value),
     },
     Setting {
         name: "limits.login_per_minute",
-        about: "Failed sign-ins a minute for one name; one address, which a whole campus may share, has thirty times as many.",
+        about: "Failed sign-ins per minute for a user name. An address, which a whole campus may share, may have\n\
+                thirty times as many.",
         show: |c| c.limits.login_per_minute.to_string(),
-        put: |c, v| v.whole(0..=100_000).map(|value| c.limits.login_per_minute = value),
+        set: |c, v| v.integer(0..=100_000).map(|value| c.limits.login_per_minute = value),
     },
     Setting {
         name: "limits.requests_per_second",
-        about: "Requests a second of one user: a page asks for a few, a script of the staff's may be quick. The visitors of one address have twenty times as many together.",
+        about: "Requests per second of a user. A page sends a few, a script may send many. All visitors at one\n\
+                address together may send twenty times as many.",
         show: |c| c.limits.requests_per_second.to_string(),
-        put: |c, v| v.whole(0..=1_000_000).map(|value| c.limits.requests_per_second = value),
+        set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.requests_per_second = value),
     },
     Setting {
         name: "limits.connections_per_user",
-        about: "WebSocket connections of one user.",
+        about: "WebSocket connections of a user.",
         show: |c| c.limits.connections_per_user.to_string(),
-        put: |c, v| v.whole(0..=1_000_000).map(|value| c.limits.connections_per_user = value),
+        set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.connections_per_user = value),
     },
     Setting {
         name: "limits.connections_per_address",
-        about: "WebSocket connections from one address. A whole campus may come from one.",
+        about: "WebSocket connections from an address. A whole campus may share one.",
         show: |c| c.limits.connections_per_address.to_string(),
-        put: |c, v| v.whole(0..=1_000_000).map(|value| c.limits.connections_per_address = value),
+        set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.connections_per_address = value),
     },
     Setting {
         name: "alerts.retention_days",
-        about: "Days for which alerts are kept, and a client that was away can catch up.",
+        about: "Days for which alerts are stored, so that a client that was offline can catch up.",
         show: |c| c.alerts.retention_days.to_string(),
-        put: |c, v| v.whole(1..=36_500).map(|value| c.alerts.retention_days = value),
+        set: |c, v| v.integer(1..=36_500).map(|value| c.alerts.retention_days = value),
     },
     Setting {
         name: "log.filter",
-        about: "error, warn, info, debug or trace; also for one part: \"info,eduhub::actors=debug\". RUST_LOG counts before it.",
+        about: "A level (error, warn, info, debug, trace), optionally with levels of modules, such as\n\
+                \"info,eduhub::live=debug\". RUST_LOG overrides this setting.",
         show: |c| quoted(&c.log.filter),
-        put: |c, v| log_filter(v).map(|value| c.log.filter = value),
+        set: |c, v| log_filter(v).map(|value| c.log.filter = value),
     },
 ];
 
@@ -341,15 +350,15 @@ fn list(texts: &[String]) -> String {
     toml::Value::Array(texts.iter().map(|text| toml::Value::String(text.clone())).collect()).to_string()
 }
 
-fn name(given: &Given) -> Read<String> {
-    let text = given.text()?;
+fn name(value: &RawValue) -> ValueResult<String> {
+    let text = value.text()?;
     let ok = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if ok { Ok(text) } else { Err("must be text of 1 to 200 characters".to_owned()) }
+    if ok { Ok(text) } else { Err("must be 1 to 200 characters of text".to_owned()) }
 }
 
-/// A user name; empty: none yet.
-fn user(given: &Given) -> Read<String> {
-    let text = given.text()?;
+/// Parses a user name, which may be empty.
+fn user(value: &RawValue) -> ValueResult<String> {
+    let text = value.text()?;
     if text.is_empty() || UserName::parse(&text).is_ok() {
         Ok(text)
     } else {
@@ -357,18 +366,18 @@ fn user(given: &Given) -> Read<String> {
     }
 }
 
-fn timezone(given: &Given) -> Read<TimeZone> {
-    let text = given.text()?;
-    TimeZone::get(&text).map_err(|_| format!("{text:?} is not a time zone, such as \"America/New_York\""))
+fn timezone(value: &RawValue) -> ValueResult<TimeZone> {
+    let text = value.text()?;
+    TimeZone::get(&text).map_err(|_| format!("{text:?} is not a time zone such as \"America/New_York\""))
 }
 
-fn address(given: &Given) -> Read<SocketAddr> {
-    let text = given.text()?;
+fn address(value: &RawValue) -> ValueResult<SocketAddr> {
+    let text = value.text()?;
     text.parse().map_err(|_| format!("{text:?} is not an address with a port, such as \"127.0.0.1:8000\""))
 }
 
-fn origin(given: &Given) -> Read<Option<String>> {
-    let text = given.text()?;
+fn origin(value: &RawValue) -> ValueResult<Option<String>> {
+    let text = value.text()?;
     if text.is_empty() {
         return Ok(None);
     }
@@ -380,38 +389,36 @@ fn origin(given: &Given) -> Read<Option<String>> {
     }
 }
 
-/// The address of a Plone site: an origin and perhaps a path.
-fn site(given: &Given) -> Read<Option<String>> {
-    let text = given.text()?;
+/// Parses the URL of a Plone site: an origin and optionally a path.
+fn site(value: &RawValue) -> ValueResult<Option<String>> {
+    let text = value.text()?;
     if text.is_empty() {
         return Ok(None);
     }
     let trimmed = text.trim_end_matches('/');
     if trimmed.starts_with("https://") {
-        return Err(format!(
-            "{text:?} is https, which the hub does not speak to Plone: name Plone's own address, over http"
-        ));
+        return Err(format!("{text:?} is an https URL, which is not supported: use the http URL of Plone itself"));
     }
     let rest = trimmed.strip_prefix("http://");
     match rest.filter(|r| !r.is_empty() && !r.starts_with('/') && !r.contains(['?', '#', '@', ' '])) {
         Some(_) => Ok(Some(trimmed.to_owned())),
-        None => Err(format!("{text:?} is not the address of a site, such as \"http://127.0.0.1:8080/Plone\"")),
+        None => Err(format!("{text:?} is not the URL of a site, such as \"http://127.0.0.1:8080/Plone\"")),
     }
 }
 
-fn folder(given: &Given) -> Read<String> {
-    let text = given.text()?;
+fn folder(value: &RawValue) -> ValueResult<String> {
+    let text = value.text()?;
     let path = text.trim_matches('/');
     let good = |piece: &str| !piece.is_empty() && piece.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if path.split('/').all(|piece| good(piece) && piece != "." && piece != "..") {
         Ok(format!("/{path}"))
     } else {
-        Err(format!("{text:?} is not a folder of the site, such as \"/courses\""))
+        Err(format!("{text:?} is not a folder in the site, such as \"/courses\""))
     }
 }
 
-fn store(given: &Given) -> Read<PathBuf> {
-    let text = given.text()?;
+fn store(value: &RawValue) -> ValueResult<PathBuf> {
+    let text = value.text()?;
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return Err("PostgreSQL is not available in this version: use \"sqlite:PATH\"".to_owned());
     }
@@ -421,26 +428,26 @@ fn store(given: &Given) -> Read<PathBuf> {
     }
 }
 
-fn bus(given: &Given) -> Read<BusUrl> {
-    match given.text()?.as_str() {
+fn bus(value: &RawValue) -> ValueResult<BusUrl> {
+    match value.text()?.as_str() {
         "local" => Ok(BusUrl::Local),
         text if text.starts_with("nats://") => Err("NATS is not available in this version: use \"local\"".to_owned()),
         _ => Err("must be \"local\"".to_owned()),
     }
 }
 
-fn log_filter(given: &Given) -> Read<String> {
-    let text = given.text()?;
+fn log_filter(value: &RawValue) -> ValueResult<String> {
+    let text = value.text()?;
     let is_level = |piece: &str| piece.rsplit('=').next().is_some_and(|l| l.parse::<log::LevelFilter>().is_ok());
     if text.split(',').map(str::trim).all(is_level) {
         Ok(text)
     } else {
-        Err("must be a level or a list of them, such as \"info\" or \"info,eduhub::actors=debug\"".to_owned())
+        Err("must be a level or a list of them, such as \"info\" or \"info,eduhub::live=debug\"".to_owned())
     }
 }
 
-fn secret(given: &Given) -> Read<Option<SecretString>> {
-    let text = given.text()?;
+fn secret(value: &RawValue) -> ValueResult<Option<SecretString>> {
+    let text = value.text()?;
     match text.len() {
         0 => Ok(None),
         SECRET_LEN_MIN.. => Ok(Some(text.into())),

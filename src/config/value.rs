@@ -1,68 +1,68 @@
-//! Reading one value: as TOML has it, or as text from the environment. Errors say what would do, and name nothing: the
-//! caller knows the setting's name.
+//! Parses the value of a setting, from TOML or from text in the environment. Errors say what is expected; the caller
+//! puts the name of the setting before them.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::domain::section::Credits;
 
-/// A value that is to be read.
+/// A value that is not parsed yet.
 #[derive(Debug, Clone)]
-pub(super) enum Given {
+pub(super) enum RawValue {
     /// From a file.
     Toml(toml::Value),
     /// From the environment.
     Text(String),
 }
 
-/// A value, or what is wrong with it.
-pub(super) type Read<T> = Result<T, String>;
+/// A parsed value, or what is wrong with it.
+pub(super) type ValueResult<T> = Result<T, String>;
 
-impl Given {
-    /// Text, trimmed.
-    pub(super) fn text(&self) -> Read<String> {
+impl RawValue {
+    /// Parses text, trimmed.
+    pub(super) fn text(&self) -> ValueResult<String> {
         match self {
             Self::Text(text) | Self::Toml(toml::Value::String(text)) => Ok(text.trim().to_owned()),
-            Self::Toml(_) => Err("must be text in quotes".to_owned()),
+            Self::Toml(_) => Err("must be a string".to_owned()),
         }
     }
 
-    /// A whole number within `range`.
-    pub(super) fn whole<T>(&self, range: RangeInclusive<T>) -> Read<T>
+    /// Parses a whole number within `range`.
+    pub(super) fn integer<T>(&self, range: RangeInclusive<T>) -> ValueResult<T>
     where
         T: TryFrom<i64> + PartialOrd + std::fmt::Display,
     {
-        let wanted = || format!("must be a whole number from {} to {}", range.start(), range.end());
+        let expected = || format!("must be a whole number from {} to {}", range.start(), range.end());
         let number = match self {
             Self::Toml(toml::Value::Integer(number)) => Some(*number),
             Self::Toml(_) => None,
             Self::Text(text) => text.trim().parse().ok(),
         };
-        number.and_then(|n| T::try_from(n).ok()).filter(|n| range.contains(n)).ok_or_else(wanted)
+        number.and_then(|n| T::try_from(n).ok()).filter(|n| range.contains(n)).ok_or_else(expected)
     }
 
-    /// Yes or no.
-    pub(super) fn yes_or_no(&self) -> Read<bool> {
-        let known = match self {
+    /// Parses `true` or `false`.
+    pub(super) fn boolean(&self) -> ValueResult<bool> {
+        let value = match self {
             Self::Toml(toml::Value::Boolean(value)) => Some(*value),
             Self::Toml(_) => None,
             Self::Text(text) => text.trim().parse().ok(),
         };
-        known.ok_or_else(|| "must be true or false".to_owned())
+        value.ok_or_else(|| "must be true or false".to_owned())
     }
 
-    /// Whole seconds within `range`.
-    pub(super) fn seconds(&self, range: RangeInclusive<u32>) -> Read<Duration> {
-        Ok(Duration::from_secs(self.whole(range)?.into()))
+    /// Parses whole seconds within `range`.
+    pub(super) fn seconds(&self, range: RangeInclusive<u32>) -> ValueResult<Duration> {
+        Ok(Duration::from_secs(self.integer(range)?.into()))
     }
 
-    /// Whole milliseconds within `range`.
-    pub(super) fn milliseconds(&self, range: RangeInclusive<u32>) -> Read<Duration> {
-        Ok(Duration::from_millis(self.whole(range)?.into()))
+    /// Parses whole milliseconds within `range`.
+    pub(super) fn milliseconds(&self, range: RangeInclusive<u32>) -> ValueResult<Duration> {
+        Ok(Duration::from_millis(self.integer(range)?.into()))
     }
 
-    /// Credits, such as 18 or 1.5.
-    pub(super) fn credits(&self) -> Read<Credits> {
+    /// Parses credits, such as 18 or 1.5.
+    pub(super) fn credits(&self) -> ValueResult<Credits> {
         let text = match self {
             Self::Toml(toml::Value::Integer(number)) => number.to_string(),
             Self::Toml(toml::Value::Float(number)) => number.to_string(),
@@ -72,8 +72,8 @@ impl Given {
         Credits::parse(&text).ok_or_else(|| "must be a number from 0 to 1000, such as 18 or 1.5".to_owned())
     }
 
-    /// One or several pieces of text: `"a"`, `["a", "b"]`, and `a,b` in the environment.
-    pub(super) fn texts(&self) -> Read<Vec<String>> {
+    /// Parses one or more strings: `"a"` or `["a", "b"]` in TOML, `a,b` in the environment.
+    pub(super) fn text_list(&self) -> ValueResult<Vec<String>> {
         let texts: Vec<String> = match self {
             Self::Text(text) => text.split(',').map(|t| t.trim().to_owned()).collect(),
             Self::Toml(toml::Value::String(text)) => vec![text.trim().to_owned()],
@@ -83,7 +83,7 @@ impl Given {
             Self::Toml(_) => Vec::new(),
         };
         if texts.is_empty() || texts.iter().any(String::is_empty) {
-            return Err("must be a list of names in quotes, such as [\"Max Enrl\"]".to_owned());
+            return Err("must be a string or a list of strings, such as [\"Max Enrl\"]".to_owned());
         }
         Ok(texts)
     }

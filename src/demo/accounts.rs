@@ -1,18 +1,18 @@
-//! Who can sign in to the demonstration college. The password is printed at each start, so its hash may stand here too:
-//! making it anew would take a tenth of a second of every start.
+//! The accounts of the demonstration college. Their password is public, so its hash is in the code too: hashing it
+//! would add 0.1 s to each start.
 
-use crate::domain::ids::{BadName, UserName};
+use crate::domain::ids::{InvalidId, UserName};
 use crate::domain::role::Role;
 use crate::store::accounts::Account;
 use crate::store::seed::SeedAccount;
 
 /// The password of every demonstration account.
 const PASSWORD: &str = "eduhub-demo";
-/// Its hash (argon2id, a PHC string), made once.
+/// The hash of [`PASSWORD`] (argon2id, in PHC string format).
 const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$56jqVUvnJmbTYu4gGqovnA$maBjyZBD6tZD23NSOUQk9Iu4Y4ta/rApMaKb6Iwt/Yc";
 
-/// User names, the names that people read, and roles.
+/// User names, display names and roles.
 const ACCOUNTS: [(&str, &str, Role); 4] = [
     ("student", "Sam Student", Role::Student),
     ("student2", "Robin Student", Role::Student),
@@ -20,19 +20,19 @@ const ACCOUNTS: [(&str, &str, Role); 4] = [
     ("admin", "Alex Admin", Role::Admin),
 ];
 
-/// An account that whoever starts the demonstration is told of.
+/// A demonstration account whose user name and password are printed at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DemoAccount {
-    /// The name that signs in.
+    /// The user name.
     pub username: UserName,
-    /// The password, for everybody to know.
+    /// The public password.
     pub password: &'static str,
-    /// What it may do.
+    /// The role.
     pub role: Role,
 }
 
-/// The accounts, for an empty store.
-pub(super) fn seeds() -> Result<Vec<SeedAccount>, BadName> {
+/// Returns the accounts to create in an empty store.
+pub(super) fn seed_accounts() -> Result<Vec<SeedAccount>, InvalidId> {
     let seed = |(username, name, role): &(&str, &str, Role)| {
         Ok(SeedAccount {
             username: UserName::parse(username)?,
@@ -44,9 +44,9 @@ pub(super) fn seeds() -> Result<Vec<SeedAccount>, BadName> {
     ACCOUNTS.iter().map(seed).collect()
 }
 
-/// Those of the store's accounts that are still as the demonstration made them.
-pub(super) fn still_known(stored: &[Account]) -> Vec<DemoAccount> {
-    let known = |(username, _, role): &(&str, &str, Role)| {
+/// Returns the demonstration accounts in `stored` that still have their role and their public password.
+pub(super) fn unchanged(stored: &[Account]) -> Vec<DemoAccount> {
+    let unchanged = |(username, _, role): &(&str, &str, Role)| {
         let account = stored.iter().find(|a| a.username.as_str() == *username && a.role == *role)?;
         (account.password_hash == PASSWORD_HASH).then(|| DemoAccount {
             username: account.username.clone(),
@@ -54,7 +54,7 @@ pub(super) fn still_known(stored: &[Account]) -> Vec<DemoAccount> {
             role: *role,
         })
     };
-    ACCOUNTS.iter().filter_map(known).collect()
+    ACCOUNTS.iter().filter_map(unchanged).collect()
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
     use argon2::password_hash::phc::PasswordHash;
 
     #[test]
-    fn the_printed_password_opens_the_accounts() {
+    fn the_password_matches_its_hash() {
         let hash = PasswordHash::new(PASSWORD_HASH).unwrap();
         argon2::Argon2::default().verify_password(PASSWORD.as_bytes(), &hash).unwrap();
     }

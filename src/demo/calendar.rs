@@ -1,4 +1,4 @@
-//! The college's terms around a day.
+//! The terms of the demonstration college.
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
@@ -7,10 +7,14 @@ use jiff::{Timestamp, ToSpan};
 use crate::domain::ids::TermId;
 use crate::domain::term::Term;
 
-/// Days before teaching starts from which on registration is for the term after: nobody would see the countdown.
+/// Minimum number of days between today and the first day of teaching of a term that is open for registration.
 const NOTICE_DAYS: i32 = 10;
 
-/// The next term, open for registration since yesterday morning, and the one after it, which opens tomorrow at 8:00.
+/// Returns the next term, for which registration opened yesterday at 8:00, and the term after it, for which
+/// registration opens tomorrow at 8:00.
+///
+/// # Errors
+/// If `now` is too close to the end of the calendar to have later terms.
 pub(super) fn terms(now: Timestamp, zone: &TimeZone) -> Result<[Term; 2], jiff::Error> {
     let today = zone.to_datetime(now).date();
     let mut coming = Vec::with_capacity(6);
@@ -24,16 +28,16 @@ pub(super) fn terms(now: Timestamp, zone: &TimeZone) -> Result<[Term; 2], jiff::
     let (Some(mut this), Some(mut next)) = (coming.next(), coming.next()) else {
         return Err(jiff::Error::from_args(format_args!("there are no terms after {today}")));
     };
-    let morning = |day: Date| zone.to_timestamp(day.at(8, 0, 0, 0));
-    let end_of = |term: &Term| term.starts_on.map(|start| morning(start.saturating_add(12.days()))).transpose();
-    this.opens_at = Some(morning(today.yesterday()?)?);
-    this.closes_at = end_of(&this)?;
-    next.opens_at = Some(morning(today.tomorrow()?)?);
-    next.closes_at = end_of(&next)?;
+    let at_8_00 = |day: Date| zone.to_timestamp(day.at(8, 0, 0, 0));
+    let closing = |term: &Term| term.starts_on.map(|start| at_8_00(start.saturating_add(12.days()))).transpose();
+    this.opens_at = Some(at_8_00(today.yesterday()?)?);
+    this.closes_at = closing(&this)?;
+    next.opens_at = Some(at_8_00(today.tomorrow()?)?);
+    next.closes_at = closing(&next)?;
     Ok([this, next])
 }
 
-/// Sixteen weeks from the second Monday of January.
+/// Returns the spring term of a year: sixteen weeks from the second Monday of January.
 fn spring(year: i16) -> Result<Term, jiff::Error> {
     let january = Date::new(year, 1, 1)?;
     let start = january.nth_weekday_of_month(2, Weekday::Monday)?;
@@ -46,7 +50,7 @@ fn spring(year: i16) -> Result<Term, jiff::Error> {
     term("01", "Spring", start, holidays)
 }
 
-/// Sixteen weeks from the last Monday of August.
+/// Returns the fall term of a year: sixteen weeks from the last Monday of August.
 fn fall(year: i16) -> Result<Term, jiff::Error> {
     let start = Date::new(year, 8, 1)?.nth_weekday_of_month(-1, Weekday::Monday)?;
     let thanksgiving = Date::new(year, 11, 1)?.nth_weekday_of_month(4, Weekday::Thursday)?;
@@ -77,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_term_is_open_and_one_opens_within_two_days_whatever_the_day() {
+    fn one_term_is_open_and_the_next_opens_within_two_days() {
         let zone = TimeZone::get("America/New_York").unwrap();
         let start: Timestamp = "2026-01-01T04:30:00Z".parse().unwrap();
         for day in 0..800 {

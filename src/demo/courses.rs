@@ -1,19 +1,19 @@
-//! What the demonstration college teaches: an ordinary community college.
+//! The courses and instructor names of the demonstration college.
 
-/// How a course is taught.
+/// The format of a course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Two or three times a week in a classroom.
+    /// Meets two to four times a week in a classroom.
     Lecture,
-    /// The same, with a laboratory of its own for each lecture; labs have CRNs of their own.
+    /// A lecture and, for each of its sections, a lab section with its own CRN.
     WithLab,
-    /// One long evening a week.
+    /// Meets on one evening a week, or on Saturday morning.
     Evening,
-    /// Half of a term, twice as often.
+    /// A lecture in the first or the second half of the term.
     HalfTerm,
-    /// Without a time or a place.
+    /// Online, without meeting times or a room.
     Online,
-    /// Not settled yet.
+    /// Meeting times, room and instructor are not known yet.
     ToBeArranged,
 }
 
@@ -22,12 +22,12 @@ pub(super) enum Shape {
 pub(super) struct Course {
     pub(super) code: &'static str,
     pub(super) title: &'static str,
-    /// In thousandths.
+    /// The credits in thousandths.
     pub(super) credits: u32,
     pub(super) shape: Shape,
-    /// How many sections it has in a term.
+    /// Number of sections in a term.
     pub(super) sections: usize,
-    /// Seats in each section.
+    /// Capacity of each section.
     pub(super) seats: u32,
 }
 
@@ -44,7 +44,7 @@ const fn course(
 
 use Shape::{Evening, HalfTerm, Lecture, Online, ToBeArranged, WithLab};
 
-/// All courses, by subject.
+/// All courses, sorted by subject.
 pub(super) const COURSES: [Course; 84] = [
     course("ACCT 101", "Financial Accounting", 4000, Lecture, 3, 36),
     course("ACCT 102", "Managerial Accounting", 4000, Lecture, 2, 36),
@@ -132,7 +132,7 @@ pub(super) const COURSES: [Course; 84] = [
     course("WORK 199", "Independent Project", 1000, ToBeArranged, 2, 10),
 ];
 
-/// Family names of those who teach.
+/// Family names of instructors.
 pub(super) const FAMILY_NAMES: [&str; 48] = [
     "Abara",
     "Albrecht",
@@ -184,6 +184,6 @@ pub(super) const FAMILY_NAMES: [&str; 48] = [
     "Yilmaz",
 ];
 
-/// Initials that tell apart those of one family name.
+/// Initials of instructors.
 pub(super) const INITIALS: [&str; 20] =
     ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "P", "R", "S", "T", "V", "W"];

@@ -1,9 +1,10 @@
-//! The demonstration college: made by code, the same for the same day, and known to everybody, passwords included.
-//! Only `eduhub serve --demo` loads it, and only on a loopback address.
+//! The demonstration college: generated data that is the same for the same date, with public passwords. Only
+//! `eduhub serve --demo` loads it, and only on a loopback address.
 //!
-//! - [`courses`]: what is taught; [`calendar`]: in which terms; [`timetable`]: when, where and by whom
-//! - [`accounts`]: who can sign in
-//! - [`sample`]: the same college as a file for the importer
+//! - `courses`: the courses; `calendar`: the terms; `timetable`: meeting times, rooms and instructors
+//! - `accounts`: the accounts
+//! - `sample`: the college's open term as a schedule file for the importer
+//! - `random`: reproducible pseudorandom numbers
 
 mod accounts;
 mod calendar;
@@ -30,57 +31,59 @@ use courses::{COURSES, Course, Shape};
 use timetable::Timetable;
 
 pub use accounts::DemoAccount;
-pub use sample::{SAMPLE_MADE_AT, sample_schedule};
+pub use sample::{SAMPLE_TIME, sample_schedule};
 
-/// Writes the college into an empty store. Returns the demonstration accounts in the store that still have their
-/// published password.
+/// Writes the demonstration college to the store if the store is empty. Returns the demonstration accounts in the store
+/// that still have their public password.
 ///
 /// # Errors
-/// When the store cannot be written or read, or the clock is in no year that has terms.
-pub async fn load_into_empty(
+/// If the store cannot be read or written, or if [`college`] fails.
+pub async fn load_if_empty(
     seeds: &dyn SeedStore,
     accounts: &dyn AccountStore,
     now: Timestamp,
     zone: &TimeZone,
 ) -> anyhow::Result<Vec<DemoAccount>> {
-    let seed = Seed { terms: college(now, zone)?, accounts: accounts::seeds()?, alert: welcome(now) };
+    let seed = Seed { terms: college(now, zone)?, accounts: accounts::seed_accounts()?, alert: welcome_alert(now) };
     if seeds.seed(seed).await? {
-        log::info!("the store was empty: the demonstration college is loaded");
+        log::info!("loaded the demonstration college into the empty store");
     }
-    Ok(accounts::still_known(&accounts.accounts().await?))
+    Ok(accounts::unchanged(&accounts.accounts().await?))
 }
 
-/// The terms with their sections: one that is open for registration, and one that opens tomorrow.
+/// Returns two terms with their sections: one that is open for registration, and one that opens tomorrow.
 ///
 /// # Errors
-/// When `now` is in no year that has terms.
+/// If `now` is too close to the end of the calendar to have later terms.
 pub fn college(now: Timestamp, zone: &TimeZone) -> Result<Vec<(Term, Vec<SectionState>)>, jiff::Error> {
     let [this, next] = calendar::terms(now, zone)?;
     let (this_sections, next_sections) = (sections(&this, 1, 10_001, true), sections(&next, 2, 20_001, false));
     Ok(vec![(this, this_sections), (next, next_sections)])
 }
 
-/// A term's sections, numbered from `first_crn` on; partly filled when registration has been `going_on`.
-fn sections(term: &Term, seed: u64, first_crn: u32, going_on: bool) -> Vec<SectionState> {
+/// Creates the sections of a term, with CRNs from `first_crn`. If registration `is_open`, some of their seats are
+/// taken.
+fn sections(term: &Term, seed: u64, first_crn: u32, is_open: bool) -> Vec<SectionState> {
     let (Some(starts_on), Some(ends_on)) = (term.starts_on, term.ends_on) else { return Vec::new() };
     let mut timetable = Timetable::new(seed, starts_on, ends_on);
-    let mut made = Vec::with_capacity(320);
+    let mut sections = Vec::with_capacity(320);
     for course in &COURSES {
         for number in 1..=course.sections {
             for lab in [false, true] {
                 if lab && course.shape != Shape::WithLab {
                     continue;
                 }
-                let crn = first_crn + u32::try_from(made.len()).unwrap_or(0);
-                if let Some(state) = section(term, &mut timetable, course, number, lab, crn, going_on) {
-                    made.push(state);
+                let crn = first_crn + u32::try_from(sections.len()).unwrap_or(0);
+                if let Some(state) = section(term, &mut timetable, course, number, lab, crn, is_open) {
+                    sections.push(state);
                 }
             }
         }
     }
-    made
+    sections
 }
 
+/// Creates one section of a course, or its lab section if `lab` is set. `number` counts the sections of the course.
 fn section(
     term: &Term,
     timetable: &mut Timetable,
@@ -88,9 +91,9 @@ fn section(
     number: usize,
     lab: bool,
     crn: u32,
-    going_on: bool,
+    is_open: bool,
 ) -> Option<SectionState> {
-    let placing = timetable.place(course, lab);
+    let placement = timetable.place_section(course, lab);
     let (component, letter) = match course.shape {
         _ if lab => ("lab", 'B'),
         Shape::Evening => ("studio", 'S'),
@@ -108,10 +111,10 @@ fn section(
         section: Some(format!("{letter}{number:02}").into()),
         title: Some(course.title.into()),
         credits: Credits(if lab { 0 } else { course.credits }),
-        instructor: placing.instructor.map(Into::into),
+        instructor: placement.instructor.map(Into::into),
         method: Some(method.into()),
         campus: Some(campus.into()),
-        meetings: placing.meetings,
+        meetings: placement.meetings,
         capacity: course.seats,
         waitlist_capacity,
         status: SectionStatus::Open,
@@ -120,35 +123,36 @@ fn section(
         withdrawn: false,
     };
     let mut state = SectionState::new(Arc::new(section));
-    if going_on {
-        // Seats that were taken before the hub came, as an import's totals tell them.
-        state.outside_enrolled = taken(timetable, course.seats);
+    if is_open {
+        // Seats held outside the hub, as if an import had reported them.
+        state.outside_enrolled = seats_taken(timetable, course.seats);
         state.file_totals = Some((state.outside_enrolled, 0));
     }
     Some(state)
 }
 
-/// How many seats are taken: some sections are full, some nearly, most have room.
-fn taken(timetable: &mut Timetable, seats: u32) -> u32 {
+/// Returns a random number of seats taken: 12% of the sections are full, 23% have one to three seats left, and the
+/// others have more.
+fn seats_taken(timetable: &mut Timetable, seats: u32) -> u32 {
     let random = timetable.random();
-    let at_most = usize::try_from(seats).unwrap_or(0);
+    let capacity = usize::try_from(seats).unwrap_or(0);
     let left = match random.below(100) {
         0..12 => 0,
         12..35 => 1 + random.below(3),
-        _ => at_most * (15 + random.below(70)) / 100,
+        _ => capacity * (15 + random.below(70)) / 100,
     };
     seats.saturating_sub(u32::try_from(left).unwrap_or(0))
 }
 
-/// What everyone reads first.
-fn welcome(now: Timestamp) -> Alert {
+/// Returns the alert that welcomes users to the demonstration.
+fn welcome_alert(now: Timestamp) -> Alert {
     Alert {
         id: Uuid::now_v7().to_string(),
         seq: None,
         content: AlertContent {
             title: "Welcome to the demonstration college".to_owned(),
-            message: "Nothing here is real: courses, people and seats are made up. Sign in as one of the \
-                      demonstration accounts, register, and watch the seats change in another window."
+            message: "All courses, people and seats here are made up. Sign in with a demonstration account, register \
+                      for a section, and watch its seats change in a second window."
                 .to_owned(),
             priority: Priority::Low,
             category: Category::System,
@@ -172,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_college_is_whole_and_the_same_every_time() {
+    fn the_college_is_complete_and_the_same_for_the_same_time() {
         let now = at("2026-05-04T12:00:00Z");
         let first = college(now, &TimeZone::UTC).unwrap();
         assert_eq!(first, college(now, &TimeZone::UTC).unwrap());
@@ -181,13 +185,13 @@ mod tests {
             let seats: Vec<u32> = sections.iter().map(|s| s.section.capacity).collect();
             assert_eq!((seats.iter().min(), seats.iter().max()), (Some(&8), Some(&240)), "{}", term.id);
             assert!(sections.iter().all(|s| s.enrolled_total() <= s.section.capacity));
-            let arranged = sections.iter().filter(|s| !s.section.meetings[0].days.is_empty()).count();
-            assert!(arranged > 250, "only {arranged} sections of {} have a time", term.id);
+            let scheduled = sections.iter().filter(|s| !s.section.meetings[0].days.is_empty()).count();
+            assert!(scheduled > 250, "only {scheduled} sections of {} have meeting times", term.id);
         }
     }
 
     #[test]
-    fn no_room_and_no_instructor_is_wanted_twice() {
+    fn no_room_or_instructor_is_double_booked() {
         for (term, sections) in college(at("2026-05-04T12:00:00Z"), &TimeZone::UTC).unwrap() {
             for (at, one) in sections.iter().enumerate() {
                 for other in &sections[at + 1..] {

@@ -1,14 +1,14 @@
-//! The demonstration college as a schedule for the importer: `docs/sample-schedule.csv`.
+//! The demonstration college as a schedule file for the importer, `docs/sample-schedule.csv`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::section::SectionState;
 
-/// The day that the sample is made for, so that it is always the same.
-pub const SAMPLE_MADE_AT: &str = "2026-05-04T12:00:00Z";
+/// The time for which the sample is generated, so that it is always the same.
+pub const SAMPLE_TIME: &str = "2026-05-04T12:00:00Z";
 
-/// The columns of the sample, by the importer's own names.
+/// The column names of the sample, which are the importer's standard names.
 const COLUMNS: [&str; 20] = [
     "term",
     "crn",
@@ -32,15 +32,15 @@ const COLUMNS: [&str; 20] = [
     "location",
 ];
 
-/// The open term of the college at [`SAMPLE_MADE_AT`], as CSV.
+/// Returns the term that is open at [`SAMPLE_TIME`], as CSV.
 ///
 /// # Errors
-/// Only if memory could not be written.
+/// In practice never: the time is valid, and the CSV is written to memory.
 pub fn sample_schedule() -> anyhow::Result<Vec<u8>> {
-    let made_at: Timestamp = SAMPLE_MADE_AT.parse()?;
+    let time: Timestamp = SAMPLE_TIME.parse()?;
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(COLUMNS)?;
-    for (_, sections) in crate::demo::college(made_at, &TimeZone::UTC)?.iter().take(1) {
+    for (_, sections) in crate::demo::college(time, &TimeZone::UTC)?.iter().take(1) {
         for state in sections {
             write_section(&mut out, state)?;
         }
@@ -48,9 +48,10 @@ pub fn sample_schedule() -> anyhow::Result<Vec<u8>> {
     Ok(out.into_inner()?)
 }
 
+/// Writes one row for each meeting of a section.
 fn write_section(out: &mut csv::Writer<Vec<u8>>, state: &SectionState) -> csv::Result<()> {
     let section = &state.section;
-    let known = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
+    let optional = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
     for meeting in &section.meetings {
         let time = |time: Option<jiff::civil::Time>| time.map_or_else(String::new, |t| t.strftime("%H:%M").to_string());
         let date = |date: Option<jiff::civil::Date>| date.map_or_else(String::new, |d| d.to_string());
@@ -58,13 +59,13 @@ fn write_section(out: &mut csv::Writer<Vec<u8>>, state: &SectionState) -> csv::R
             section.id.term.to_string(),
             section.id.crn.to_string(),
             section.course.to_string(),
-            known(&section.section),
-            known(&section.title),
+            optional(&section.section),
+            optional(&section.title),
             section.component.to_string(),
             section.credits.as_f64().to_string(),
-            known(&section.instructor),
-            known(&section.method),
-            known(&section.campus),
+            optional(&section.instructor),
+            optional(&section.method),
+            optional(&section.campus),
             section.capacity.to_string(),
             state.enrolled_total().to_string(),
             section.waitlist_capacity.to_string(),
@@ -74,7 +75,7 @@ fn write_section(out: &mut csv::Writer<Vec<u8>>, state: &SectionState) -> csv::R
             time(meeting.end),
             date(meeting.starts_on),
             date(meeting.ends_on),
-            known(&meeting.location),
+            optional(&meeting.location),
         ])?;
     }
     Ok(())
@@ -85,16 +86,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_in_the_documents_is_the_college_of_its_day() {
+    fn the_sample_file_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sample-schedule.csv");
-        let made = sample_schedule().unwrap();
+        let expected = sample_schedule().unwrap();
         if std::env::var_os("BLESS").is_some() {
-            std::fs::write(path, &made).unwrap();
+            std::fs::write(path, &expected).unwrap();
         }
-        assert!(std::fs::read(path).unwrap() == made, "make it anew: BLESS=1 cargo test --lib sample");
+        assert!(std::fs::read(path).unwrap() == expected, "regenerate the file: BLESS=1 cargo test --lib sample");
     }
+
     #[test]
-    fn the_importer_reads_the_sample_as_the_college_it_was_made_from() {
+    fn importing_the_sample_reproduces_the_sections() {
         use crate::imports::csv::CsvSchedules;
         use crate::imports::schedule::{ScheduleOptions, ScheduleReader, Severity};
         let folder = tempfile::tempdir().unwrap();
@@ -105,15 +107,15 @@ mod tests {
         assert_eq!((read.findings_total(Severity::Error), read.findings_total(Severity::Warning)), (0, 0));
         assert_eq!(read.conflicts_total(), 0);
         let mut sections = Vec::new();
-        let mut take = |section| {
+        let mut collect = |section| {
             sections.push(section);
             Ok(())
         };
-        read.each_section(&mut take).unwrap();
-        let (_, made) = crate::demo::college(SAMPLE_MADE_AT.parse().unwrap(), &TimeZone::UTC).unwrap().remove(0);
-        assert_eq!(sections.len(), made.len());
-        for (read, made) in sections.iter().zip(&made) {
-            assert_eq!((&read.section, read.totals), (&made.section, made.file_totals));
+        read.each_section(&mut collect).unwrap();
+        let (_, expected) = crate::demo::college(SAMPLE_TIME.parse().unwrap(), &TimeZone::UTC).unwrap().remove(0);
+        assert_eq!(sections.len(), expected.len());
+        for (read, expected) in sections.iter().zip(&expected) {
+            assert_eq!((&read.section, read.totals), (&expected.section, expected.file_totals));
         }
     }
 }

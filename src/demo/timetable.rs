@@ -1,4 +1,4 @@
-//! Puts sections into rooms, hours and hands, so that no room and no person is wanted twice.
+//! Assigns rooms, times and instructors to sections, without double-booking a room or an instructor.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,10 @@ const THU: u8 = 1 << 3;
 const FRI: u8 = 1 << 4;
 const SAT: u8 = 1 << 5;
 
-/// Weekdays, the starting hour and minute, and the length in minutes.
+/// A weekly time: the set of weekdays, the hour and minute of the start, and the duration in minutes.
 type Slot = (u8, i8, i8, i64);
 
-/// Three hours a week by day, and some in the evening.
+/// Times of lectures: about two and a half hours a week, mostly in the daytime.
 const TWICE_OR_THRICE: [Slot; 18] = [
     (MON | WED | FRI, 8, 0, 50),
     (TUE | THU, 8, 0, 80),
@@ -41,7 +41,7 @@ const TWICE_OR_THRICE: [Slot; 18] = [
     (MON | WED, 18, 30, 80),
     (TUE | THU, 18, 30, 80),
 ];
-/// Five credits: four days a week.
+/// Times of lectures with five or more credits: four days a week, or two evenings.
 const FOUR_DAYS: [Slot; 8] = [
     (MON | TUE | WED | THU, 8, 0, 65),
     (MON | TUE | WED | THU, 9, 30, 65),
@@ -52,7 +52,7 @@ const FOUR_DAYS: [Slot; 8] = [
     (MON | WED, 18, 0, 130),
     (TUE | THU, 18, 0, 130),
 ];
-/// Three hours at once: laboratories by day.
+/// Times of labs: about three hours on one day a week, mostly in the daytime.
 const LAB: [Slot; 16] = [
     (MON, 8, 30, 170),
     (TUE, 8, 30, 170),
@@ -71,11 +71,11 @@ const LAB: [Slot; 16] = [
     (FRI, 14, 30, 170),
     (WED, 18, 0, 170),
 ];
-/// One long evening, or a Saturday morning.
+/// Times of evening courses: one evening a week, or Saturday morning.
 const EVENING: [Slot; 5] =
     [(MON, 18, 0, 170), (TUE, 18, 0, 170), (WED, 18, 0, 170), (THU, 18, 0, 170), (SAT, 9, 0, 170)];
 
-/// Rooms with their seats, smallest first, in each kind of place.
+/// Classrooms with their numbers of seats, smallest first.
 const CLASSROOMS: [(&str, u32); 30] = [
     ("Adams 101", 24),
     ("Adams 102", 24),
@@ -123,8 +123,8 @@ const SCIENCE: [(&str, u32); 10] = [
 const COMPUTING: [(&str, u32); 3] = [("Cedar 310", 28), ("Cedar 312", 28), ("Cedar 314", 32)];
 const WORKSHOPS: [(&str, u32); 4] = [("Shops 10", 16), ("Shops 12", 18), ("Shops 14", 20), ("Health 130", 24)];
 
-/// Where the laboratories of a subject are.
-fn laboratories(subject: &str) -> &'static [(&'static str, u32)] {
+/// Returns the rooms for labs of a subject.
+fn lab_rooms(subject: &str) -> &'static [(&'static str, u32)] {
     match subject {
         "CSCI" => &COMPUTING,
         "WELD" | "CULI" | "NURS" => &WORKSHOPS,
@@ -132,71 +132,73 @@ fn laboratories(subject: &str) -> &'static [(&'static str, u32)] {
     }
 }
 
-/// One term's rooms and people, and when they are taken.
+/// The bookings of rooms and instructors in one term.
 pub(super) struct Timetable {
     random: Random,
     starts_on: Date,
     ends_on: Date,
-    taken: HashMap<String, Vec<Meeting>>,
+    /// Meetings by the name of a room or an instructor.
+    bookings: HashMap<String, Vec<Meeting>>,
 }
 
-/// When, where and with whom.
-pub(super) struct Placing {
+/// The meetings and the instructor of a section.
+pub(super) struct Placement {
     pub(super) meetings: Vec<Meeting>,
     pub(super) instructor: Option<String>,
 }
 
 impl Timetable {
     pub(super) fn new(seed: u64, starts_on: Date, ends_on: Date) -> Self {
-        Self { random: Random::new(seed), starts_on, ends_on, taken: HashMap::new() }
+        Self { random: Random::new(seed), starts_on, ends_on, bookings: HashMap::new() }
     }
 
     pub(super) fn random(&mut self) -> &mut Random {
         &mut self.random
     }
 
-    /// Places a section of a course; its laboratory when `lab`.
-    pub(super) fn place(&mut self, course: &Course, lab: bool) -> Placing {
-        let mut people = people_of(course.code);
-        let next = self.random.below(people.len());
-        people.rotate_left(next);
+    /// Books a time, a room and an instructor for a section of a course, or for its lab section if `lab` is set. If
+    /// there is no free combination, the section has none of them yet.
+    pub(super) fn place_section(&mut self, course: &Course, lab: bool) -> Placement {
+        let mut instructors = instructors_of(course.code);
+        let first = self.random.below(instructors.len());
+        instructors.rotate_left(first);
         let dates = Meeting { starts_on: Some(self.starts_on), ends_on: Some(self.ends_on), ..Meeting::default() };
         let slots: &[Slot] = match course.shape {
             Shape::Online | Shape::ToBeArranged => {
-                let instructor = (course.shape == Shape::Online).then(|| self.random.pick(&people).clone());
-                return Placing { meetings: vec![dates], instructor };
+                let instructor = (course.shape == Shape::Online).then(|| self.random.pick(&instructors).clone());
+                return Placement { meetings: vec![dates], instructor };
             }
             _ if lab => &LAB,
             Shape::Evening => &EVENING,
             Shape::Lecture if course.credits >= 5_000 => &FOUR_DAYS,
             _ => &TWICE_OR_THRICE,
         };
-        let dates = if course.shape == Shape::HalfTerm { self.half() } else { dates };
-        let rooms = if lab { laboratories(subject(course.code)) } else { &CLASSROOMS };
+        let dates = if course.shape == Shape::HalfTerm { self.half_term() } else { dates };
+        let rooms = if lab { lab_rooms(subject(course.code)) } else { &CLASSROOMS };
         let first = self.random.below(slots.len());
-        for turn in 0..slots.len() {
-            let meeting = at(&dates, slots[(first + turn) % slots.len()]);
-            people.rotate_left(1);
-            let Some(person) = people.iter().find(|person| self.is_free(person, &meeting)) else { continue };
-            let fitting = rooms.iter().filter(|(_, seats)| *seats >= course.seats);
-            if let Some((room, _)) = fitting.into_iter().find(|(room, _)| self.is_free(room, &meeting)) {
+        for offset in 0..slots.len() {
+            let meeting = meeting_at(&dates, slots[(first + offset) % slots.len()]);
+            instructors.rotate_left(1);
+            let Some(instructor) = instructors.iter().find(|name| self.is_free(name, &meeting)) else { continue };
+            let mut large_enough = rooms.iter().filter(|(_, seats)| *seats >= course.seats);
+            if let Some((room, _)) = large_enough.find(|(room, _)| self.is_free(room, &meeting)) {
                 let meeting = Meeting { location: Some((*room).into()), ..meeting };
-                for name in [*room, person] {
-                    self.taken.entry(name.to_owned()).or_default().push(meeting.clone());
+                for name in [*room, instructor] {
+                    self.bookings.entry(name.to_owned()).or_default().push(meeting.clone());
                 }
-                return Placing { meetings: vec![meeting], instructor: Some(person.clone()) };
+                return Placement { meetings: vec![meeting], instructor: Some(instructor.clone()) };
             }
         }
-        // Every room and hour is taken: it is arranged later.
-        Placing { meetings: vec![dates], instructor: None }
+        Placement { meetings: vec![dates], instructor: None }
     }
 
+    /// Returns whether a room or an instructor has no booking that overlaps `meeting`.
     fn is_free(&self, name: &str, meeting: &Meeting) -> bool {
-        self.taken.get(name).is_none_or(|taken| taken.iter().all(|other| !other.overlaps(meeting)))
+        self.bookings.get(name).is_none_or(|taken| taken.iter().all(|other| !other.overlaps(meeting)))
     }
 
-    /// The dates of the first or the second half of the term.
-    fn half(&mut self) -> Meeting {
+    /// Returns a meeting with the dates of the first or the second half of the term, at random.
+    fn half_term(&mut self) -> Meeting {
         let middle = self.starts_on.saturating_add(8.weeks());
         let (starts_on, ends_on) = if self.random.chance(50) {
             (self.starts_on, middle.saturating_sub(3.days()))
@@ -207,19 +209,19 @@ impl Timetable {
     }
 }
 
-fn at(dates: &Meeting, (days, hour, minute, minutes): Slot) -> Meeting {
+fn meeting_at(dates: &Meeting, (days, hour, minute, minutes): Slot) -> Meeting {
     let start = Time::constant(hour, minute, 0, 0);
     let end = start.saturating_add(minutes.minutes());
     Meeting { days: Days::from_bits(days), start: Some(start), end: Some(end), ..dates.clone() }
 }
 
-/// The subject of a course.
+/// Returns the subject of a course, such as `MATH` for `MATH 151`.
 pub(super) fn subject(code: &str) -> &str {
     code.split(' ').next().unwrap_or(code)
 }
 
-/// Who teaches a subject: always the same people, some eight of them.
-fn people_of(code: &str) -> Vec<String> {
+/// Returns the eight instructors of a course's subject, which are always the same.
+fn instructors_of(code: &str) -> Vec<String> {
     let subject = subject(code);
     let seed = subject.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
     let mut random = Random::new(seed);

@@ -1,4 +1,4 @@
-//! Alerts: messages of the college to the users whom they concern.
+//! Alerts: messages from the college to an audience.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,14 +18,14 @@ pub const MESSAGE_LEN_MAX: usize = 2_000;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Priority {
-    /// In the list of alerts.
+    /// Shown in the list of alerts.
     Low,
-    /// In the list, and counted as unread.
+    /// Shown in the list and counted as unread.
     #[default]
     Medium,
-    /// As a banner until it is read.
+    /// Shown as a banner until it is read.
     High,
-    /// Above everything else, and announced by screen readers.
+    /// Shown above everything else and announced by screen readers.
     Critical,
 }
 
@@ -37,7 +37,7 @@ pub enum Category {
     /// The hub itself.
     #[default]
     System,
-    /// A task for its readers.
+    /// Something that recipients have to do.
     Workflow,
     /// Sections, rooms and times.
     Schedule,
@@ -65,24 +65,24 @@ impl Category {
     }
 }
 
-/// What the author of an alert gives.
+/// The parts of an alert that its author writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertContent {
     /// 1 to [`TITLE_LEN_MAX`] characters.
     pub title: String,
     /// 1 to [`MESSAGE_LEN_MAX`] characters.
     pub message: String,
-    /// How urgent it is.
+    /// How prominently it is shown.
     pub priority: Priority,
     /// What it is about.
     pub category: Category,
-    /// The users who get the alert.
+    /// The recipients.
     pub audience: Audience,
-    /// When it goes out; null for at once.
+    /// When it is sent; null to send it immediately.
     pub starts_at: Option<Timestamp>,
-    /// When it stops being in force; null for never.
+    /// When it stops being active; null for never.
     pub expires_at: Option<Timestamp>,
-    /// Whether the recipients are asked to acknowledge it.
+    /// Whether recipients are asked to acknowledge it.
     pub requires_ack: bool,
 }
 
@@ -91,23 +91,15 @@ pub struct AlertContent {
 pub struct Alert {
     /// A UUID version 7.
     pub id: String,
-    /// The position in the one sequence of alerts; null until it goes out.
+    /// Its number in the hub's single sequence of alerts; null until it is sent.
     pub seq: Option<u64>,
-    /// What the author wrote.
+    /// The parts that the author wrote.
     #[serde(flatten)]
     pub content: AlertContent,
     /// The origin: `staff` or `registration`.
     pub source: String,
-    /// The user who sent it, or `eduhub`.
+    /// The user name of the sender, or `eduhub`.
     pub sender: String,
     /// When the hub accepted it.
     pub created_at: Timestamp,
-}
-
-impl Alert {
-    /// Returns whether it is in force at `now`.
-    #[must_use]
-    pub fn in_force(&self, now: Timestamp) -> bool {
-        self.seq.is_some() && self.content.expires_at.is_none_or(|end| now < end)
-    }
 }

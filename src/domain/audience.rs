@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{BadName, SectionId, UserName};
+use crate::domain::ids::{InvalidId, SectionId, UserName};
 use crate::domain::role::Role;
 
-/// Maximum number of users, of sections, and of courses that one audience may name.
+/// Maximum length of each list in an audience: users, sections and courses.
 pub const AUDIENCE_LEN_MAX: usize = 1_000;
 
-/// Everyone (visitors too), or the union of what is named.
+/// The recipients of an alert: everyone, including visitors, or the union of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Audience {
     /// Everyone, signed in or not.
@@ -17,13 +17,13 @@ pub struct Audience {
     /// Users with one of these roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
-    /// Students who are enrolled in one of these sections when the alert goes out.
+    /// Students who are enrolled in one of these sections when the alert is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<SectionRef>,
-    /// Students who are enrolled in one of these courses, in a term that has not ended, when the alert goes out.
+    /// Students who are enrolled in one of these courses when the alert is sent, in terms that have not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub courses: Vec<String>,
-    /// These users.
+    /// Individual users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<UserRef>,
 }
@@ -32,19 +32,19 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A section's id in JSON.
+/// A section id that is checked when it is deserialized.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SectionRef(pub SectionId);
 
-/// A user name in JSON.
+/// A user name that is checked when it is deserialized.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserRef(pub UserName);
 
 impl TryFrom<String> for SectionRef {
-    type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
         SectionId::parse(&text).map(Self)
     }
 }
@@ -54,8 +54,8 @@ impl From<SectionRef> for String {
     }
 }
 impl TryFrom<String> for UserRef {
-    type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
         UserName::parse(&text).map(Self)
     }
 }
@@ -66,17 +66,17 @@ impl From<UserRef> for String {
 }
 
 impl Audience {
-    /// Returns the audience of everyone, visitors included.
+    /// Returns the audience that contains everyone, including visitors.
     #[must_use]
     pub fn everyone() -> Self {
         Self { all: true, ..Self::default() }
     }
-    /// Returns the audience of one user.
+    /// Returns the audience that contains only `user`.
     #[must_use]
     pub fn for_user(user: UserName) -> Self {
         Self { users: vec![UserRef(user)], ..Self::default() }
     }
-    /// Returns whether the audience contains no one.
+    /// Returns whether the audience is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.all
@@ -85,7 +85,7 @@ impl Audience {
             && self.courses.is_empty()
             && self.users.is_empty()
     }
-    /// Returns the bits of the roles that the audience names, see [`Role::bit`].
+    /// Returns the set of roles in the audience, with one bit for each role; see [`Role::bit`].
     #[must_use]
     pub fn role_bits(&self) -> u8 {
         self.roles.iter().fold(0, |bits, role| bits | role.bit())

@@ -1,6 +1,6 @@
-//! Decides many commands against one book, and merges their changes into what one commit writes and publishes.
+//! Decides many commands against one book and merges their changes into one record.
 //!
-//! No store appears here: a store writes [`BatchChanges`], and readers get [`BatchChanges::update`].
+//! A store writes the record, [`BatchChanges`]; readers receive [`BatchChanges::term_update`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,45 +25,44 @@ use crate::domain::view::TermView;
 /// A batch of commands, decided and applied to the book.
 #[derive(Debug)]
 pub struct DecidedBatch {
-    /// The outcome of each command, in order; none for a command whose decision panicked, which changed nothing.
+    /// The outcome of each command, in order; `None` if deciding it panicked. Such a command changed nothing.
     pub outcomes: Vec<Option<Outcome>>,
     /// The merged changes of all commands.
     pub changes: BatchChanges,
 }
 
-/// What a batch changes: the final value of each section and each registration, once, as its last command left it.
+/// The merged changes of a batch: the final value of each changed section and registration.
 #[derive(Debug)]
 pub struct BatchChanges {
     /// The time of the decisions.
     pub at: Timestamp,
-    /// The term, when it changed.
+    /// The term, if it changed.
     pub term: Option<Term>,
-    /// The generation of the catalogue that becomes visible, when an import is applied.
+    /// The generation of the catalogue that becomes visible, if an import is applied.
     pub generation: Option<u64>,
-    /// Sections whose definition or numbers changed.
+    /// Sections whose definition or counts changed.
     pub sections: BTreeMap<Crn, SectionState>,
-    /// Those of [`Self::sections`] whose definition or outside numbers have to be written. A staged section is among
-    /// them only where it has changed since its row was staged.
-    pub defined: BTreeSet<Crn>,
-    /// Those of [`Self::sections`] whose own numbers of people have to be written.
-    pub counted: BTreeSet<Crn>,
+    /// The subset of [`Self::sections`] whose definition or outside counts have to be written. It contains a staged
+    /// section only if the section has changed since its row was staged.
+    pub definitions_to_write: BTreeSet<Crn>,
+    /// The subset of [`Self::sections`] whose numbers of enrolled and waitlisted students have to be written.
+    pub counts_to_write: BTreeSet<Crn>,
     /// Sections that have a staged row in the generation that becomes visible.
     pub staged: HashSet<Crn>,
     /// Registrations that changed.
     pub registrations: BTreeMap<(UserName, Crn), Registration>,
-    /// Notices to the students concerned, in the order of the decisions.
+    /// Notices to students, in the order of the decisions.
     pub notices: Vec<Notice>,
-    /// Alerts to store with the commit. None in a sandbox.
+    /// Alerts to store in the same commit; empty in a sandbox.
     pub alerts: Vec<Alert>,
-    /// Whether the term is a sandbox: it stores no alert and nothing of it is written to Plone.
+    /// Whether the term is a sandbox, which stores no alerts and is not written to Plone.
     is_sandbox: bool,
 }
 
-/// Decides `commands` one after the other, each against the book as the commands before it left it, and applies their
-/// changes to `book`.
+/// Decides `commands` in order and applies the changes of each to `book` before it decides the next.
 ///
-/// A decision that panics changes nothing and has no outcome; the commands after it are decided all the same.
-/// `next_alert_id` returns a new id for each alert that has to be stored.
+/// If deciding a command panics, the command changes nothing and has no outcome, and the next one is decided.
+/// `next_alert_id` returns a new id for each alert to store.
 pub fn decide_batch(
     book: &mut TermBook,
     commands: &[Command],
@@ -73,8 +72,8 @@ pub fn decide_batch(
     let mut changes = BatchChanges::none(now, book.term().id.is_sandbox());
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in commands {
-        // A decision only returns changes, so one that panics leaves the book as it was. It is not tried again: the
-        // same command against the same book would panic again.
+        // `decide` cannot modify the book, so a panic leaves the book consistent. There is no retry: the same command
+        // against the same book would panic again.
         match catch_unwind(AssertUnwindSafe(|| decide(&*book, command, now))) {
             Ok(decision) => {
                 changes.merge(book, command, &decision.changes, &mut next_alert_id);
@@ -94,8 +93,8 @@ impl BatchChanges {
             term: None,
             generation: None,
             sections: BTreeMap::new(),
-            defined: BTreeSet::new(),
-            counted: BTreeSet::new(),
+            definitions_to_write: BTreeSet::new(),
+            counts_to_write: BTreeSet::new(),
             staged: HashSet::new(),
             registrations: BTreeMap::new(),
             notices: Vec::new(),
@@ -104,7 +103,7 @@ impl BatchChanges {
         }
     }
 
-    /// Returns true when nothing has to be written or published.
+    /// Returns whether there is nothing to write or publish.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.term.is_none()
@@ -114,9 +113,9 @@ impl BatchChanges {
             && self.notices.is_empty()
     }
 
-    /// Returns what readers need after the commit `seq`. `book` must have the changes applied.
+    /// Returns the update for readers after the commit `seq`. The changes must already be applied to `book`.
     #[must_use]
-    pub fn update(&self, book: &TermBook, seq: u64) -> TermUpdate {
+    pub fn term_update(&self, book: &TermBook, seq: u64) -> TermUpdate {
         let students = self.registrations.keys().map(|(student, _)| student);
         TermUpdate {
             notices: self.notices.clone(),
@@ -125,16 +124,16 @@ impl BatchChanges {
         }
     }
 
-    /// Returns the sections to mark for Plone in the same commit: those that change in definition, in numbers, or in
-    /// who holds them. Staged sections are left out: an import may have a hundred thousand, so the store marks them
-    /// later, see [`Self::generation_for_plone`].
+    /// Returns the sections to mark for Plone in the same commit: those whose definition, counts or roster change.
+    /// Staged sections are excluded, because an import may contain a hundred thousand; the store marks them after the
+    /// commit, see [`Self::generation_for_plone`].
     #[must_use]
     pub fn sections_for_plone(&self) -> BTreeSet<&Crn> {
         if self.is_sandbox {
             return BTreeSet::new();
         }
-        let touched = self.sections.keys().chain(self.registrations.keys().map(|(_, crn)| crn));
-        touched.filter(|crn| !self.staged.contains(*crn)).collect()
+        let changed = self.sections.keys().chain(self.registrations.keys().map(|(_, crn)| crn));
+        changed.filter(|crn| !self.staged.contains(*crn)).collect()
     }
 
     /// Returns the generation whose staged sections have to be marked for Plone after the commit.
@@ -143,7 +142,7 @@ impl BatchChanges {
         self.generation.filter(|_| !self.is_sandbox && !self.staged.is_empty())
     }
 
-    /// Merges the changes of one command, while `book` is still as it was before them.
+    /// Merges the changes of one command. They must not be applied to `book` yet.
     fn merge(
         &mut self,
         book: &TermBook,
@@ -178,23 +177,23 @@ impl BatchChanges {
         for state in &changes.sections {
             let crn = &state.section.id.crn;
             let before = book.section(crn);
-            // The row that readers of the store will see: of a staged section it is the staged one.
+            // The row that will be visible in the store: for a staged section, the staged row.
             let row = staged_rows.get(crn).copied().or(before);
             if row.is_none_or(|row| !same_definition(row, state)) {
-                self.defined.insert(crn.clone());
+                self.definitions_to_write.insert(crn.clone());
             }
-            // A section without numbers in the store has no registration yet.
-            let numbers_before = before.map_or((0, 0), |b| (b.enrolled, b.waiting));
-            if numbers_before != (state.enrolled, state.waiting) {
-                self.counted.insert(crn.clone());
+            let counts_before = before.map_or((0, 0), |b| (b.enrolled, b.waitlisted));
+            if counts_before != (state.enrolled, state.waitlisted) {
+                self.counts_to_write.insert(crn.clone());
             }
             self.sections.insert(crn.clone(), state.clone());
         }
     }
 
-    /// Adds the staged sections of an import that is applied. A staged row becomes visible even where the import no
-    /// longer changes its section. Where the section has changed since the row was staged, that row is out of date and
-    /// has to be written again.
+    /// Merges the staged sections of an import.
+    ///
+    /// A staged row becomes visible even if applying the import no longer changes the section. If the section has
+    /// changed since the row was staged, the row is out of date and has to be written again.
     fn merge_staged(&mut self, book: &TermBook, import: &StagedImport, changes: &Changes) {
         self.staged.extend(import.sections.iter().map(|new| new.section.id.crn.clone()));
         let changed: HashSet<&Crn> = changes.sections.iter().map(|s| &s.section.id.crn).collect();
@@ -204,14 +203,14 @@ impl BatchChanges {
                 && let Some(state) = book.section(crn)
                 && !same_definition(&new.staged_as, state)
             {
-                self.defined.insert(crn.clone());
+                self.definitions_to_write.insert(crn.clone());
                 self.sections.insert(crn.clone(), state.clone());
             }
         }
     }
 }
 
-/// Returns the alert to store for a notice; none for what the student did.
+/// Returns the alert to store for a notice; `None` if the student requested the change.
 fn alert_of(
     notice: &Notice,
     state: &SectionState,
@@ -229,7 +228,7 @@ fn alert_of(
     })
 }
 
-/// Returns true when both have the same definition and outside numbers, whatever their own numbers of people.
+/// Returns whether both states have the same definition and outside counts. Ignores enrolled and waitlisted students.
 fn same_definition(a: &SectionState, b: &SectionState) -> bool {
     (Arc::ptr_eq(&a.section, &b.section) || a.section == b.section)
         && a.outside_enrolled == b.outside_enrolled

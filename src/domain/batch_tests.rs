@@ -22,7 +22,7 @@ fn user(name: &str) -> UserName {
     UserName::parse(name).unwrap()
 }
 
-/// One seat, and room for nine in the waitlist.
+/// Returns a section with one seat and nine waitlist positions.
 fn section(term: &str, number: &str) -> Section {
     Section {
         id: SectionId { term: TermId::parse(term).unwrap(), crn: crn(number) },
@@ -44,14 +44,14 @@ fn section(term: &str, number: &str) -> Section {
     }
 }
 
-/// An open term with sections X, Y and Z.
+/// Returns a term that is open for registration, with sections X, Y and Z.
 fn open_term(id: &str) -> TermBook {
     let term = Term { opens_at: Some(now()), ..Term::new(TermId::parse(id).unwrap()) };
     let sections = ["X", "Y", "Z"].map(|number| SectionState::new(Arc::new(section(id, number))));
     TermBook::new(term, Credits(0), sections, 1)
 }
 
-/// The college's term after these commands.
+/// Returns the college's term after `commands`.
 fn after(commands: &[Command]) -> TermBook {
     let mut book = open_term(COLLEGE);
     run(&mut book, commands);
@@ -92,11 +92,11 @@ fn cancelled(section: &str) -> Command {
     patch(section, SectionPatch { status: Some(SectionStatus::Cancelled), ..SectionPatch::default() })
 }
 
-fn edit(seen: Option<Section>, wanted: Section) -> Command {
-    Command::PutSections([SectionEdit { seen: seen.map(Arc::new), wanted: Arc::new(wanted) }].into())
+fn edit(base: Option<Section>, target: Section) -> Command {
+    Command::PutSections([SectionEdit { base: base.map(Arc::new), target: Arc::new(target) }].into())
 }
 
-/// The command of an import of sections with these capacities, staged while the term was as in `book`.
+/// Returns the command that applies an import of sections with these capacities, staged against `book`.
 fn import(book: &TermBook, generation: u64, sections: &[(&str, u32)]) -> Command {
     let stage = |(number, seats): &(&str, u32)| {
         let section = Arc::new(Section { capacity: *seats, ..section(book.term().id.as_str(), number) });
@@ -106,7 +106,7 @@ fn import(book: &TermBook, generation: u64, sections: &[(&str, u32)]) -> Command
         staged
     };
     let sections = sections.iter().map(stage).collect();
-    Command::ApplyImport(Arc::new(StagedImport { generation, totals_count_while_open: false, sections, unchanged: 0 }))
+    Command::ApplyImport(Arc::new(StagedImport { generation, apply_totals_while_open: false, sections, unchanged: 0 }))
 }
 
 fn crns<'c>(crns: impl IntoIterator<Item = &'c Crn>) -> String {
@@ -115,11 +115,11 @@ fn crns<'c>(crns: impl IntoIterator<Item = &'c Crn>) -> String {
     names.join(" ")
 }
 
-/// What is written: definitions, numbers and registrations.
+/// Returns the definitions, counts and registrations to write.
 fn written(changes: &BatchChanges) -> [String; 3] {
     let registrations = changes.registrations.iter();
     let registrations = registrations.map(|((student, crn), r)| format!("{student} {crn} {}", r.standing.as_str()));
-    [crns(&changes.defined), crns(&changes.counted), registrations.collect::<Vec<_>>().join(", ")]
+    [crns(&changes.definitions_to_write), crns(&changes.counts_to_write), registrations.collect::<Vec<_>>().join(", ")]
 }
 
 fn standing(outcome: Option<&Outcome>) -> Option<Standing> {
@@ -130,7 +130,7 @@ fn standing(outcome: Option<&Outcome>) -> Option<Standing> {
 }
 
 #[test]
-fn each_command_is_decided_on_what_the_ones_before_it_changed() {
+fn each_command_is_decided_on_the_changes_of_earlier_ones() {
     let mut book = open_term(COLLEGE);
     let batch = [register("ana", "X"), register("bob", "X"), drop_of("ana", "X"), register("bob", "X")];
     let decided = run(&mut book, &batch);
@@ -141,17 +141,17 @@ fn each_command_is_decided_on_what_the_ones_before_it_changed() {
 }
 
 #[test]
-fn a_batch_writes_the_last_value_of_each_thing_once() {
+fn a_batch_writes_only_the_final_value_of_each_row() {
     let cases: [(&str, TermBook, Vec<Command>, [&str; 3]); 10] = [
         ("a seat", after(&[]), vec![register("ana", "X")], ["", "X", "ana X enrolled"]),
         (
-            "a seat taken and given up",
+            "a seat taken and dropped",
             after(&[]),
             vec![register("ana", "X"), drop_of("ana", "X")],
             ["", "X", "ana X dropped"],
         ),
         (
-            "one leaves, another comes: equal numbers",
+            "a drop and a registration: the same counts",
             after(&[register("ana", "X")]),
             vec![drop_of("ana", "X"), register("bob", "X")],
             ["", "X", "ana X dropped, bob X enrolled"],
@@ -165,7 +165,7 @@ fn a_batch_writes_the_last_value_of_each_thing_once() {
         ("a definition", after(&[register("ana", "X")]), vec![capacity("X", 5)], ["X", "", ""]),
         ("the same definition", after(&[]), vec![capacity("X", 1)], ["", "", ""]),
         (
-            "outside numbers",
+            "outside counts",
             after(&[]),
             vec![patch("Y", SectionPatch { outside_enrolled: Some(1), ..SectionPatch::default() })],
             ["Y", "", ""],
@@ -176,9 +176,9 @@ fn a_batch_writes_the_last_value_of_each_thing_once() {
             vec![capacity("X", 2)],
             ["X", "X", "bob X enrolled"],
         ),
-        ("a section that is new", after(&[]), vec![edit(None, section(COLLEGE, "NEW"))], ["NEW", "", ""]),
+        ("a new section", after(&[]), vec![edit(None, section(COLLEGE, "NEW"))], ["NEW", "", ""]),
         (
-            "a section that is new, and a seat in it",
+            "a new section, and a seat in it",
             after(&[]),
             vec![edit(None, section(COLLEGE, "NEW")), register("ana", "NEW"), register("bob", "Y")],
             ["NEW", "NEW Y", "ana NEW enrolled, bob Y enrolled"],
@@ -188,18 +188,18 @@ fn a_batch_writes_the_last_value_of_each_thing_once() {
         let changes = changes(&mut book, &commands);
         assert_eq!(written(&changes), expected, "{what}");
         for (crn, state) in &changes.sections {
-            assert_eq!(Some(state), book.section(crn), "{what}: the last value");
+            assert_eq!(Some(state), book.section(crn), "{what}: the final value of {crn}");
         }
-        let written = changes.defined.iter().chain(&changes.counted);
+        let written = changes.definitions_to_write.iter().chain(&changes.counts_to_write);
         assert!(
             written.into_iter().all(|crn| changes.sections.contains_key(crn)),
-            "{what}: values for what is written"
+            "{what}: the changes contain every section to write"
         );
     }
 }
 
 #[test]
-fn a_batch_without_effect_is_empty() {
+fn a_batch_without_effect_has_no_changes() {
     let swap = crate::domain::command::Batch {
         student: user("ana"),
         add: vec![crn("Y"), crn("NONE")],
@@ -209,11 +209,11 @@ fn a_batch_without_effect_is_empty() {
     };
     let cases = [
         ("no command", vec![]),
-        ("a seat that is held already", vec![register("ana", "X")]),
-        ("a drop of what was never held", vec![drop_of("bob", "X")]),
+        ("a registration for a section that is already held", vec![register("ana", "X")]),
+        ("a drop of a section that was never held", vec![drop_of("bob", "X")]),
         ("a swap that fails", vec![Command::Batch(swap)]),
         ("a patch to the same value", vec![capacity("X", 1)]),
-        ("waitlists that are settled", vec![Command::Settle, Command::Settle]),
+        ("waitlists that are already settled", vec![Command::Settle, Command::Settle]),
         ("a section that does not exist", vec![capacity("NONE", 9)]),
     ];
     for (what, commands) in cases {
@@ -241,8 +241,9 @@ fn any_kind_of_change_makes_a_batch_not_empty() {
 #[test]
 fn a_decision_that_panics_has_no_outcome_and_changes_nothing() {
     let mut book = open_term(COLLEGE);
-    // The section's numbers do not include ana, so her drop would make them negative.
-    let seat = Registration { crn: crn("X"), standing: Standing::Enrolled, place: 0, at: now(), passed: None };
+    // The section's counts do not include ana, so her drop would make them negative.
+    let seat =
+        Registration { crn: crn("X"), standing: Standing::Enrolled, queue_number: 0, at: now(), passed_over_for: None };
     book.restore(user("ana"), seat.clone());
     let decided = run(&mut book, &[register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Z")]);
     assert_eq!(standing(decided.outcomes[0].as_ref()), Some(Standing::Enrolled));
@@ -253,44 +254,48 @@ fn a_decision_that_panics_has_no_outcome_and_changes_nothing() {
 }
 
 #[test]
-fn a_staged_section_is_written_again_only_where_it_changed_since_it_was_staged() {
-    // Each case: what happens between staging and applying, what happens in the batch before the import is applied,
-    // and the definitions and numbers that the batch writes. X and NEW are staged, each with five seats.
+fn a_staged_row_is_rewritten_only_if_its_section_changed() {
+    // Each case: the commands between staging and applying, the commands before the import in its batch, and the
+    // definitions and counts that the batch writes. X and NEW are staged, each with five seats.
     let five_closed = [capacity("X", 5), closed("X")];
     type Case<'c> = (&'c str, &'c [Command], &'c [Command], [&'c str; 2]);
     let cases: [Case<'_>; 7] = [
         ("nothing", &[], &[], ["", ""]),
-        ("a seat of X", &[register("ana", "X")], &[], ["", ""]),
-        ("a seat of X in the same batch", &[], &[register("ana", "X")], ["", "X"]),
+        ("a registration in X", &[register("ana", "X")], &[], ["", ""]),
+        ("a registration in X in the same batch", &[], &[register("ana", "X")], ["", "X"]),
         ("staff close X", &[closed("X")], &[], ["X", ""]),
-        ("staff give X what the import gives it, and close it", &five_closed, &[], ["X", ""]),
+        ("staff set the capacity that the import sets, and close X", &five_closed, &[], ["X", ""]),
         ("the same in the batch of the import", &[], &five_closed, ["X", ""]),
         ("staff change a section that is not in the file", &[], &[capacity("Z", 7)], ["Z", ""]),
     ];
-    for (what, meanwhile, same_batch, [defined, counted]) in cases {
+    for (what, meanwhile, same_batch, [definitions, counts]) in cases {
         let mut book = open_term(COLLEGE);
         let import = import(&book, 2, &[("X", 5), ("NEW", 5)]);
         run(&mut book, meanwhile);
         let changes = changes(&mut book, &[same_batch, &[import]].concat());
-        assert_eq!([crns(&changes.defined), crns(&changes.counted)], [defined, counted], "{what}");
+        assert_eq!(
+            [crns(&changes.definitions_to_write), crns(&changes.counts_to_write)],
+            [definitions, counts],
+            "{what}"
+        );
         assert_eq!(crns(&changes.staged), "NEW X", "{what}");
         assert_eq!(book.section(&crn("X")).unwrap().section.capacity, 5, "{what}");
-        let written = changes.defined.iter().find(|c| **c == crn("X")).map(|c| &changes.sections[c]);
-        assert!(written.is_none_or(|state| Some(state) == book.section(&crn("X"))), "{what}: the value of now");
+        let written = changes.definitions_to_write.iter().find(|c| **c == crn("X")).map(|c| &changes.sections[c]);
+        assert!(written.is_none_or(|state| Some(state) == book.section(&crn("X"))), "{what}: the current value");
     }
 }
 
 #[test]
-fn a_staged_section_that_equals_its_row_by_now_is_not_published() {
+fn a_section_that_equals_its_staged_row_is_not_published() {
     let mut book = open_term(COLLEGE);
     let import = import(&book, 2, &[("X", 5), ("Y", 5)]);
     run(&mut book, &[capacity("X", 5)]);
     let changes = changes(&mut book, &[import]);
-    assert_eq!((crns(changes.sections.keys()), crns(&changes.defined)), ("Y".to_owned(), String::new()));
+    assert_eq!((crns(changes.sections.keys()), crns(&changes.definitions_to_write)), ("Y".to_owned(), String::new()));
 }
 
 #[test]
-fn the_generation_of_the_last_import_becomes_visible() {
+fn the_generation_of_the_last_import_in_a_batch_becomes_visible() {
     let mut book = open_term(COLLEGE);
     let (second, third) = (import(&book, 2, &[("X", 5)]), import(&book, 3, &[("Y", 6)]));
     let none = changes(&mut book, &[register("ana", "X")]);
@@ -301,11 +306,11 @@ fn the_generation_of_the_last_import_becomes_visible() {
 }
 
 #[test]
-fn a_notice_of_what_others_did_becomes_an_alert() {
-    let waiting = [register("ana", "X"), register("bob", "X"), register("cyd", "X"), register("dan", "Y")];
+fn notices_become_alerts_unless_the_student_made_the_request() {
+    let waitlists = [register("ana", "X"), register("bob", "X"), register("cyd", "X"), register("dan", "Y")];
     type Case<'c> = (&'c str, Vec<Command>, &'c [(&'c str, &'c str)]);
     let cases: [Case<'_>; 4] = [
-        ("the student's own", vec![register("eve", "Z"), drop_of("dan", "Y")], &[]),
+        ("requested by the student", vec![register("eve", "Z"), drop_of("dan", "Y")], &[]),
         ("a promotion", vec![drop_of("ana", "X")], &[("You are enrolled in COURSE X", "bob")]),
         (
             "several, in the order of the decisions",
@@ -313,7 +318,7 @@ fn a_notice_of_what_others_did_becomes_an_alert() {
             &[("COURSE Y is cancelled", "dan"), ("You are enrolled in COURSE X", "bob")],
         ),
         (
-            "the section as the command leaves it",
+            "with the section as it is after the command",
             vec![edit(
                 Some(section(COLLEGE, "X")),
                 Section { course: "MATH 9".into(), capacity: 2, ..section(COLLEGE, "X") },
@@ -322,7 +327,7 @@ fn a_notice_of_what_others_did_becomes_an_alert() {
         ),
     ];
     for (what, commands, expected) in cases {
-        let changes = changes(&mut after(&waiting), &commands);
+        let changes = changes(&mut after(&waitlists), &commands);
         assert_eq!(changes.alerts.len(), expected.len(), "{what}: {:?}", changes.alerts);
         for (number, (alert, (title, student))) in (1..).zip(changes.alerts.iter().zip(expected)) {
             assert_eq!(alert.content.title, *title, "{what}");
@@ -335,34 +340,34 @@ fn a_notice_of_what_others_did_becomes_an_alert() {
 }
 
 #[test]
-fn a_sandbox_stores_no_alert_and_marks_nothing_for_plone() {
+fn a_sandbox_stores_no_alerts_and_marks_no_sections_for_plone() {
     let commands = |term: &str| {
         let import = import(&open_term(term), 2, &[("Y", 5)]);
         [register("ana", "X"), register("bob", "X"), drop_of("ana", "X"), import]
     };
-    let real = changes(&mut open_term(COLLEGE), &commands(COLLEGE));
-    let muted = changes(&mut open_term(SANDBOX), &commands(SANDBOX));
+    let college = changes(&mut open_term(COLLEGE), &commands(COLLEGE));
+    let sandbox = changes(&mut open_term(SANDBOX), &commands(SANDBOX));
     assert_eq!(
-        (real.alerts.len(), crns(real.sections_for_plone()), real.generation_for_plone()),
+        (college.alerts.len(), crns(college.sections_for_plone()), college.generation_for_plone()),
         (1, "X".into(), Some(2))
     );
     assert_eq!(
-        (muted.alerts.len(), crns(muted.sections_for_plone()), muted.generation_for_plone()),
+        (sandbox.alerts.len(), crns(sandbox.sections_for_plone()), sandbox.generation_for_plone()),
         (0, "".into(), None)
     );
-    assert_eq!(muted.notices.len(), real.notices.len(), "its students are notified all the same");
-    assert_eq!(written(&muted), written(&real), "and everything else is written");
+    assert_eq!(sandbox.notices.len(), college.notices.len(), "students of a sandbox are notified as well");
+    assert_eq!(written(&sandbox), written(&college), "a sandbox writes the same rows");
 }
 
 #[test]
-fn sections_are_marked_for_plone_except_those_that_an_import_staged() {
+fn all_changed_sections_but_staged_ones_are_marked_for_plone() {
     let book = after(&[register("ana", "X")]);
     let cases = [
         ("seats", vec![register("bob", "Y"), register("cyd", "Y")], "Y", None),
-        ("equal numbers, other students", vec![drop_of("ana", "X"), register("bob", "X")], "X", None),
+        ("the same counts, other students", vec![drop_of("ana", "X"), register("bob", "X")], "X", None),
         ("a definition", vec![capacity("Z", 3)], "Z", None),
         ("the term", vec![Command::PutTerm(TermPatch::default())], "", None),
-        ("an import, and a seat elsewhere", vec![import(&book, 2, &[("X", 5)]), register("bob", "Y")], "Y", Some(2)),
+        ("an import, and a seat in Y", vec![import(&book, 2, &[("X", 5)]), register("bob", "Y")], "Y", Some(2)),
         ("a seat in a section of the import", vec![import(&book, 2, &[("X", 5)]), register("bob", "X")], "", Some(2)),
         ("an import without a section", vec![import(&book, 2, &[])], "", None),
     ];
@@ -377,15 +382,15 @@ fn sections_are_marked_for_plone_except_those_that_an_import_staged() {
 }
 
 #[test]
-fn an_update_holds_everything_that_readers_need() {
+fn a_term_update_contains_all_that_the_batch_changed() {
     let mut book = after(&[register("ana", "X"), register("bob", "X"), register("ana", "Y")]);
     let commands = [register("cyd", "X"), drop_of("ana", "X"), capacity("Z", 4)];
-    let update = changes(&mut book, &commands).update(&book, 7);
+    let update = changes(&mut book, &commands).term_update(&book, 7);
     assert_eq!((update.seq, update.term, update.alerts_stored), (7, None, true));
     let sections: Vec<_> = update
         .sections
         .iter()
-        .map(|s| (s.state.section.id.crn.as_str(), s.waitlist.iter().map(|(_, who)| who.as_str()).collect::<Vec<_>>()))
+        .map(|s| (s.state.section.id.crn.as_str(), s.waitlist.iter().map(|e| e.student.as_str()).collect::<Vec<_>>()))
         .collect();
     assert_eq!(sections, [("X", vec!["cyd"]), ("Z", vec![])]);
     let students: Vec<_> = update.students.iter().map(|(student, held)| (student.as_str(), held.len())).collect();
@@ -394,6 +399,9 @@ fn an_update_holds_everything_that_readers_need() {
     let expected = [("cyd", Standing::Waitlisted), ("ana", Standing::Dropped), ("bob", Standing::Enrolled)];
     assert_eq!(notices, expected);
 
-    let quiet = changes(&mut book, &[Command::PutTerm(TermPatch::default())]).update(&book, 8);
-    assert_eq!((quiet.term.as_ref(), quiet.sections.len(), quiet.alerts_stored), (Some(book.term()), 0, false));
+    let term_only = changes(&mut book, &[Command::PutTerm(TermPatch::default())]).term_update(&book, 8);
+    assert_eq!(
+        (term_only.term.as_ref(), term_only.sections.len(), term_only.alerts_stored),
+        (Some(book.term()), 0, false)
+    );
 }

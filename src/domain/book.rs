@@ -1,4 +1,4 @@
-//! A whole term in memory: the view on which a registrar's decisions rest.
+//! A whole term in memory, which a registrar decides against.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
 use crate::domain::registration::{Registration, Standing};
-use crate::domain::section::{Credits, Place, SectionState};
+use crate::domain::section::{Credits, SectionState, WaitlistEntry};
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
 
@@ -18,34 +18,34 @@ pub struct TermBook {
     credit_limit: Credits,
     sections: HashMap<Crn, SectionState>,
     students: HashMap<UserName, Vec<Registration>>,
-    waitlists: HashMap<Crn, BTreeMap<u64, Place>>,
-    next_place: u64,
+    waitlists: HashMap<Crn, BTreeMap<u64, WaitlistEntry>>,
+    next_queue_number: u64,
 }
 
 impl TermBook {
-    /// Creates the book of a term without registrations. `next_place` is the first journal position that no place in
-    /// a waitlist has had.
+    /// Creates the book of a term without registrations. `next_queue_number` is larger than every queue number that
+    /// was ever assigned in the term.
     #[must_use]
     pub fn new(
         term: Term,
         credit_limit: Credits,
         sections: impl IntoIterator<Item = SectionState>,
-        next_place: u64,
+        next_queue_number: u64,
     ) -> Self {
         let sections = sections.into_iter().map(|s| (s.section.id.crn.clone(), s)).collect();
-        Self { term, credit_limit, sections, students: HashMap::new(), waitlists: HashMap::new(), next_place }
+        Self { term, credit_limit, sections, students: HashMap::new(), waitlists: HashMap::new(), next_queue_number }
     }
 
-    /// Adds a registration read from a store. The numbers of its section are those that the store holds, so they stay
-    /// as they are.
+    /// Adds a registration that was read from a store. Does not update the counts of its section, because those that
+    /// were read from the store already include it.
     pub fn restore(&mut self, student: UserName, registration: Registration) {
         if registration.standing == Standing::Waitlisted {
-            self.join(&student, &registration);
+            self.join_waitlist(&student, &registration);
         }
-        registration.put_among(self.students.entry(student).or_default());
+        registration.insert_into(self.students.entry(student).or_default());
     }
 
-    /// Applies the final values of a decision, or of a commit of another hub.
+    /// Applies the changes of a decision, or of a commit by another hub.
     pub fn apply(&mut self, changes: &Changes) {
         if let Some(term) = &changes.term {
             self.term = term.clone();
@@ -59,27 +59,28 @@ impl TermBook {
                 && old.standing == Standing::Waitlisted
                 && let Some(waitlist) = self.waitlists.get_mut(&old.crn)
             {
-                waitlist.remove(&old.place);
+                waitlist.remove(&old.queue_number);
             }
-            registration.clone().put_among(held);
+            registration.clone().insert_into(held);
             if registration.standing == Standing::Waitlisted {
-                self.join(student, registration);
+                self.join_waitlist(student, registration);
             }
         }
     }
 
-    fn join(&mut self, student: &UserName, registration: &Registration) {
+    fn join_waitlist(&mut self, student: &UserName, registration: &Registration) {
         let waitlist = self.waitlists.entry(registration.crn.clone()).or_default();
-        waitlist.insert(registration.place, (registration.place, student.clone()));
-        self.next_place = self.next_place.max(registration.place + 1);
+        let queue_number = registration.queue_number;
+        waitlist.insert(queue_number, WaitlistEntry { queue_number, student: student.clone() });
+        self.next_queue_number = self.next_queue_number.max(queue_number + 1);
     }
 
-    /// Iterates over the sections, in no order.
+    /// Iterates over the sections in arbitrary order.
     pub fn sections(&self) -> impl Iterator<Item = &SectionState> {
         self.sections.values()
     }
 
-    /// Returns the whole term for readers, as of the commit `seq`.
+    /// Returns the whole term for readers as of the commit `seq`.
     #[must_use]
     pub fn published(&self, seq: u64) -> PublishedTerm {
         PublishedTerm {
@@ -90,8 +91,8 @@ impl TermBook {
         }
     }
 
-    /// Returns what readers need of changes that are already applied: of each of these sections its state and
-    /// waitlist, of each of these students every registration. Notices and alerts are the caller's to add.
+    /// Returns the update for readers after changes that are already applied: the state and the waitlist of each of
+    /// `sections`, and all registrations of each of `students`. The caller adds notices and alerts.
     #[must_use]
     pub fn published_update<'c>(
         &self,
@@ -112,7 +113,7 @@ impl TermBook {
 
     fn published_sections<'c>(&self, sections: impl Iterator<Item = &'c SectionState>) -> Vec<PublishedSection> {
         let published = |state: &SectionState| {
-            let waitlist: Arc<[Place]> = self.waiting(&state.section.id.crn).cloned().collect();
+            let waitlist: Arc<[WaitlistEntry]> = self.waitlist(&state.section.id.crn).cloned().collect();
             PublishedSection { state: state.clone(), waitlist }
         };
         sections.map(published).collect()
@@ -132,13 +133,13 @@ impl TermView for TermBook {
     fn registrations(&self, student: &UserName) -> &[Registration] {
         self.students.get(student).map_or(&[], Vec::as_slice)
     }
-    fn waiting(&self, crn: &Crn) -> Box<dyn Iterator<Item = &Place> + '_> {
+    fn waitlist(&self, crn: &Crn) -> Box<dyn Iterator<Item = &WaitlistEntry> + '_> {
         Box::new(self.waitlists.get(crn).into_iter().flat_map(BTreeMap::values))
     }
     fn students(&self) -> Box<dyn Iterator<Item = (&UserName, &[Registration])> + '_> {
         Box::new(self.students.iter().map(|(s, r)| (s, r.as_slice())))
     }
-    fn next_place(&self) -> u64 {
-        self.next_place
+    fn next_queue_number(&self) -> u64 {
+        self.next_queue_number
     }
 }

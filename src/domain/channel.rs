@@ -7,10 +7,10 @@ use serde::{Serialize, Serializer};
 use crate::domain::ids::{SectionId, TaskId, TermId};
 use crate::domain::role::Role;
 
-/// A channel.
+/// A subject that a live session can subscribe to, written such as `seats:202209` or `me`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Channel {
-    /// The seats of a whole term.
+    /// The seats of all sections of a term.
     Seats(TermId),
     /// The seats of one section.
     Section(SectionId),
@@ -20,12 +20,12 @@ pub enum Channel {
     Alerts,
     /// The progress of one import.
     Import(TaskId),
-    /// The hub's metrics, each second.
+    /// The hub's metrics, once a second.
     Admin,
 }
 
 impl Channel {
-    /// Parses a channel's name; `None` if there is no such channel.
+    /// Parses the name of a channel; `None` for other text.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         match name.split_once(':') {
@@ -39,7 +39,7 @@ impl Channel {
         }
     }
 
-    /// Returns whether a user with this role may subscribe; `None` is a visitor.
+    /// Returns whether a user with this role may subscribe. `None` is a visitor.
     #[must_use]
     pub fn is_open_to(&self, role: Option<Role>) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The commands to a term.
+//! Commands to a term.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use jiff::civil::Date;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 
-/// Maximum number of sections that one batch may add, and that it may drop.
+/// Maximum number of sections in each list of a [`Batch`].
 pub const BATCH_LEN_MAX: usize = 50;
 
-/// One command to one term, decided as a whole.
+/// One command to one term, decided as a unit.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// A student registers in a section.
@@ -43,22 +43,22 @@ pub enum Command {
     PutTerm(TermPatch),
     /// A staged schedule is applied.
     ApplyImport(Arc<StagedImport>),
-    /// The college's catalogue changed.
+    /// Sections of the college's catalogue changed.
     PutSections(Arc<[SectionEdit]>),
-    /// Every section is settled: free seats go to the waitlist. Sent when a term was loaded.
+    /// Free seats of every section are given to its waitlist. Sent after a term is loaded.
     Settle,
 }
 
-/// Several adds and drops of one student in one term.
+/// Several adds and drops by one student in one term.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The student.
     pub student: UserName,
     /// Sections to register in, at most [`BATCH_LEN_MAX`].
     pub add: Vec<Crn>,
-    /// Sections to drop, at most [`BATCH_LEN_MAX`]; none of them in `add`.
+    /// Sections to drop, at most [`BATCH_LEN_MAX`]; none of them is in `add`.
     pub drop: Vec<Crn>,
-    /// Whether all of it happens or nothing. The adds are judged as if the drops had happened.
+    /// Whether the batch is all or nothing. The rules judge its adds as if its drops had happened.
     pub swap: bool,
     /// Whether the student accepts waitlist positions.
     pub waitlist: bool,
@@ -75,7 +75,7 @@ pub struct SectionPatch {
     pub status: Option<SectionStatus>,
     /// Number of seats held outside the hub.
     pub outside_enrolled: Option<u32>,
-    /// Number of people who wait outside the hub.
+    /// Number of people on a waitlist outside the hub.
     pub outside_waitlisted: Option<u32>,
 }
 
@@ -96,29 +96,30 @@ pub struct TermPatch {
     pub holidays: Option<Vec<Date>>,
 }
 
-/// Maximum number of sections in one [`Command::PutSections`], so that registrations are decided between two of them.
+/// Maximum number of sections in one [`Command::PutSections`], so that a large pull does not delay registrations.
 pub const EDITS_MAX: usize = 200;
 
-/// A change of one section in the college's catalogue, field by field: a field in which `seen` and `wanted` differ is taken
-/// over if the section still has the value that was seen. A field that the hub changed meanwhile is kept.
+/// A change of one section in the college's catalogue, applied as a three-way merge by field: a field that differs
+/// between `base` and `target` is set to its value in `target`, unless the hub has changed it since `base`.
 #[derive(Debug, Clone)]
 pub struct SectionEdit {
-    /// The section to which the catalogue was compared; `None` if there was none. It is then created, unless it exists now.
-    pub seen: Option<Arc<Section>>,
-    /// The section as it should be.
-    pub wanted: Arc<Section>,
+    /// The section in the hub to which the catalogue was compared. `None` if there was none; the edit then creates the
+    /// section unless it already exists when the edit is applied.
+    pub base: Option<Arc<Section>>,
+    /// The section in the catalogue.
+    pub target: Arc<Section>,
 }
 
-/// A schedule whose rows are in the store under `generation`, not yet visible.
+/// A schedule whose rows the store holds under `generation`, not yet visible.
 #[derive(Debug)]
 pub struct StagedImport {
     /// The generation of its rows.
     pub generation: u64,
-    /// Whether the file's totals count although the term is open.
-    pub totals_count_while_open: bool,
-    /// The sections that are new, or differ from the snapshot to which they were compared.
+    /// Whether the file's totals are applied even if registration is open.
+    pub apply_totals_while_open: bool,
+    /// Sections that are new or differ from the snapshot to which the file was compared.
     pub sections: Vec<StagedSection>,
-    /// Number of sections of the file that equalled the snapshot.
+    /// Number of sections in the file that are equal to the snapshot.
     pub unchanged: u64,
 }
 
@@ -127,9 +128,9 @@ pub struct StagedImport {
 pub struct StagedSection {
     /// The definition in the file.
     pub section: Arc<Section>,
-    /// The totals (enrolled, waitlisted) in the file, if it has any.
+    /// The totals (enrolled, waitlisted) in the file, if it has them.
     pub totals: Option<(u32, u32)>,
-    /// The staged row, made from the snapshot by [`crate::domain::decide::imported`]. It has to be written again when the
-    /// import is applied only if the section has changed since.
+    /// The staged row, made from the snapshot by [`crate::domain::decide::imported`]. It is written again only if the
+    /// section has changed by the time the import is applied.
     pub staged_as: SectionState,
 }

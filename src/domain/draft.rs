@@ -8,27 +8,27 @@ use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::{Notice, Reason};
 use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, Standing};
-use crate::domain::section::{Place, Section, SectionState, SectionStatus};
+use crate::domain::section::{Section, SectionState, SectionStatus, WaitlistEntry};
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
 
-/// The changes of a decision as final values: each section and each registration once.
+/// The changes of a decision: the final value of each changed section and registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The term, when it changed or is new.
+    /// The term, if it changed or is new.
     pub term: Option<Term>,
-    /// Sections whose definition or numbers changed.
+    /// Sections whose definition or counts changed.
     pub sections: Vec<SectionState>,
     /// Registrations that changed.
     pub registrations: Vec<(UserName, Registration)>,
     /// Notices to students.
     pub notices: Vec<Notice>,
-    /// The generation of the catalogue that becomes visible.
+    /// The generation of the catalogue that becomes visible, if an import was applied.
     pub generation: Option<u64>,
 }
 
 impl Changes {
-    /// Returns whether nothing changed.
+    /// Returns whether there is nothing to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.term.is_none() && self.sections.is_empty() && self.registrations.is_empty() && self.generation.is_none()
@@ -37,8 +37,8 @@ impl Changes {
 
 /// A term with the changes of one decision on top.
 ///
-/// A change may *unsettle* a section: one of its seats may now be for its waitlist, so it has to be settled before the
-/// decision ends, see [`crate::domain::waitlist`].
+/// A change may *unsettle* a section: a student on its waitlist may now be able to take a seat. Every unsettled section
+/// has to be settled before the decision ends, see [`crate::domain::waitlist`].
 pub struct Draft<'v> {
     view: &'v dyn TermView,
     /// The time of the decision.
@@ -48,13 +48,13 @@ pub struct Draft<'v> {
     sections: HashMap<Crn, SectionState>,
     students: HashMap<UserName, Vec<Registration>>,
     changed: BTreeSet<(UserName, Crn)>,
-    /// Journal positions of students who left a waitlist.
-    left: HashSet<u64>,
-    joined: Vec<(Crn, Place)>,
-    next_place: u64,
+    /// Queue numbers of students who left a waitlist.
+    left_waitlists: HashSet<u64>,
+    joined_waitlists: Vec<(Crn, WaitlistEntry)>,
+    next_queue_number: u64,
     unsettled: VecDeque<Crn>,
-    /// The members of `unsettled`.
-    queued: HashSet<Crn>,
+    /// The elements of `unsettled`, so that none is queued twice.
+    in_unsettled: HashSet<Crn>,
     notices: Vec<Notice>,
 }
 
@@ -69,16 +69,16 @@ impl<'v> Draft<'v> {
             sections: HashMap::new(),
             students: HashMap::new(),
             changed: BTreeSet::new(),
-            left: HashSet::new(),
-            joined: Vec::new(),
-            next_place: view.next_place(),
+            left_waitlists: HashSet::new(),
+            joined_waitlists: Vec::new(),
+            next_queue_number: view.next_queue_number(),
             unsettled: VecDeque::new(),
-            queued: HashSet::new(),
+            in_unsettled: HashSet::new(),
             notices: Vec::new(),
         }
     }
 
-    /// Returns the committed term.
+    /// Returns the term as committed, without the changes.
     pub fn view(&self) -> &'v dyn TermView {
         self.view
     }
@@ -88,12 +88,12 @@ impl<'v> Draft<'v> {
         self.term.as_ref().unwrap_or_else(|| self.view.term())
     }
 
-    /// Returns a section with its numbers.
+    /// Returns a section with its counts.
     pub fn section(&self, crn: &Crn) -> Option<&SectionState> {
         self.sections.get(crn).or_else(|| self.view.section(crn))
     }
 
-    /// Returns a student's registrations, dropped ones included, in the order of [`Registration::put_among`].
+    /// Returns a student's registrations, including dropped ones, in the order of [`Registration::insert_into`].
     pub fn registrations(&self, student: &UserName) -> &[Registration] {
         self.students.get(student).map_or_else(|| self.view.registrations(student), Vec::as_slice)
     }
@@ -103,16 +103,20 @@ impl<'v> Draft<'v> {
         self.registrations(student).iter().find(|r| r.crn == *crn)
     }
 
-    /// Iterates over the sections other than `section` that a student holds and that will be taught, in the order in
+    /// Iterates over the sections other than `section` that a student holds and that are not cancelled, in the order in
     /// which the student registered.
-    pub fn others_of(&self, student: &UserName, section: &Section) -> impl Iterator<Item = (&Registration, &Section)> {
+    pub fn other_sections_of(
+        &self,
+        student: &UserName,
+        section: &Section,
+    ) -> impl Iterator<Item = (&Registration, &Section)> {
         let held = self.registrations(student).iter().filter(|r| r.is_held() && r.crn != section.id.crn);
         held.filter_map(|r| Some((r, &*self.section(&r.crn)?.section)))
             .filter(|(_, other)| other.status != SectionStatus::Cancelled)
     }
 
-    /// Returns every student who holds one of these sections before the decision, by name and CRN: the order of a hash
-    /// map would let one decision end in two ways.
+    /// Returns the students who held one of these sections before the decision, sorted by name and CRN, because the
+    /// order of a hash map would make decisions nondeterministic.
     pub fn holders_of(&self, crns: &HashSet<Crn>) -> Vec<(UserName, Crn, Standing)> {
         let all = self.view.students().flat_map(|(student, held)| held.iter().map(move |r| (student, r)));
         let holders = all.filter(|(_, r)| r.is_held() && crns.contains(&r.crn));
@@ -121,78 +125,80 @@ impl<'v> Draft<'v> {
         found
     }
 
-    /// Iterates over the waitlist of a section, the next student first.
-    pub fn waiting(&self, crn: &Crn) -> impl Iterator<Item = &Place> {
-        // Journal positions only grow, so a student who joined in this decision comes after everyone else.
-        let joined = self.joined.iter().filter(move |(at, _)| at == crn).map(|(_, place)| place);
-        self.view.waiting(crn).chain(joined).filter(|(place, _)| !self.left.contains(place))
+    /// Iterates over the waitlist of a section, first position first.
+    pub fn waitlist(&self, crn: &Crn) -> impl Iterator<Item = &WaitlistEntry> {
+        // Queue numbers only grow, so students who join in this decision come after all others.
+        let joined = self.joined_waitlists.iter().filter(move |(joined, _)| joined == crn).map(|(_, entry)| entry);
+        self.view.waitlist(crn).chain(joined).filter(|entry| !self.left_waitlists.contains(&entry.queue_number))
     }
 
-    /// Returns the waitlist position of the student who joined at a journal position: 1 is next, and people who wait
-    /// outside the hub come first.
-    pub fn position(&self, crn: &Crn, place: u64) -> u32 {
+    /// Returns the waitlist position of the student with `queue_number`: 1 is next, and people who wait outside the hub
+    /// come first.
+    pub fn position(&self, crn: &Crn, queue_number: u64) -> u32 {
         let outside = self.section(crn).map_or(0, |s| s.outside_waitlisted);
-        let ahead = self.waiting(crn).take_while(|(other, _)| *other < place).count();
+        let ahead = self.waitlist(crn).take_while(|entry| entry.queue_number < queue_number).count();
         outside.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)).saturating_add(1)
     }
 
-    /// Returns a new journal position, later than all others.
-    pub fn take_place(&mut self) -> u64 {
-        self.next_place += 1;
-        self.next_place - 1
+    /// Returns a new queue number, larger than all others of the term.
+    pub fn take_queue_number(&mut self) -> u64 {
+        self.next_queue_number += 1;
+        self.next_queue_number - 1
     }
 
-    /// Puts the term.
+    /// Replaces the term.
     pub fn put_term(&mut self, term: Term) {
         self.term = Some(term);
     }
 
-    /// Makes a staged generation of the catalogue visible, in a term that the store may not have yet.
+    /// Makes a staged generation of the catalogue visible. Also puts the term, because the store may not have it yet.
     pub fn show_generation(&mut self, generation: u64) {
         self.put_term(self.term().clone());
         self.generation = Some(generation);
     }
 
-    /// Puts a section's definition and outside numbers, and unsettles it.
+    /// Creates or replaces a section, and unsettles it.
     pub fn put_section(&mut self, state: SectionState) {
         let crn = state.section.id.crn.clone();
         self.sections.insert(crn.clone(), state);
         self.unsettle(crn);
     }
 
-    /// Puts a registration, updates the section's numbers and its waitlist, and notifies the student.
+    /// Creates or replaces a registration, updates the section's counts and its waitlist, and notifies the student.
     ///
-    /// A drop unsettles the section and every other section for which the student waits.
+    /// A drop unsettles the section and every section on whose waitlist the student is.
     pub fn put_registration(&mut self, student: &UserName, registration: Registration, reason: Reason) {
         let crn = registration.crn.clone();
         let before = self.registration(student, &crn).cloned();
         let was = before.as_ref().map_or(Standing::Dropped, |r| r.standing);
         let is = registration.standing;
         if let Some(mut state) = self.section(&crn).cloned() {
-            state.enrolled = moved(state.enrolled, was == Standing::Enrolled, is == Standing::Enrolled);
-            state.waiting = moved(state.waiting, was == Standing::Waitlisted, is == Standing::Waitlisted);
+            state.enrolled = count_after_change(state.enrolled, was == Standing::Enrolled, is == Standing::Enrolled);
+            state.waitlisted =
+                count_after_change(state.waitlisted, was == Standing::Waitlisted, is == Standing::Waitlisted);
             self.sections.insert(crn.clone(), state);
         }
         if was == Standing::Waitlisted
             && is != Standing::Waitlisted
             && let Some(before) = &before
         {
-            self.left.insert(before.place);
+            self.left_waitlists.insert(before.queue_number);
         }
         if is == Standing::Waitlisted && was != Standing::Waitlisted {
-            self.joined.push((crn.clone(), (registration.place, student.clone())));
+            let entry = WaitlistEntry { queue_number: registration.queue_number, student: student.clone() };
+            self.joined_waitlists.push((crn.clone(), entry));
         }
         self.notify(Notice { student: student.clone(), crn: crn.clone(), standing: is, reason, at: registration.at });
-        self.write(student, registration);
+        self.record(student, registration);
         if is == Standing::Dropped && was != Standing::Dropped {
             self.unsettle(crn);
             self.unsettle_waitlists_of(student);
         }
     }
 
-    /// Records why a student on a waitlist was passed over, and notifies the student.
+    /// Records why a student on a waitlist was passed over and notifies the student.
     pub fn pass_over(&mut self, student: &UserName, mut registration: Registration, code: RefusalCode) {
-        registration.passed = Some(code);
+        registration.passed_over_for = Some(code);
         self.notify(Notice {
             student: student.clone(),
             crn: registration.crn.clone(),
@@ -200,7 +206,7 @@ impl<'v> Draft<'v> {
             reason: Reason::PassedOver(code),
             at: self.now,
         });
-        self.write(student, registration);
+        self.record(student, registration);
     }
 
     /// Notifies a student.
@@ -208,24 +214,24 @@ impl<'v> Draft<'v> {
         self.notices.push(notice);
     }
 
-    fn write(&mut self, student: &UserName, registration: Registration) {
+    fn record(&mut self, student: &UserName, registration: Registration) {
         self.changed.insert((student.clone(), registration.crn.clone()));
         let view = self.view;
         let held = self.students.entry(student.clone()).or_insert_with(|| view.registrations(student).to_vec());
-        registration.put_among(held);
+        registration.insert_into(held);
     }
 
     /// Unsettles a section.
     pub fn unsettle(&mut self, crn: Crn) {
-        if self.queued.insert(crn.clone()) {
+        if self.in_unsettled.insert(crn.clone()) {
             self.unsettled.push_back(crn);
         }
     }
 
-    /// Unsettles the sections for which a student waits, because the student's week or credits may have room now.
+    /// Unsettles the sections on whose waitlists a student is: a rule that refused the student a seat may now allow it.
     pub fn unsettle_waitlists_of(&mut self, student: &UserName) {
-        let waits = self.registrations(student).iter().filter(|r| r.standing == Standing::Waitlisted);
-        let crns: Vec<Crn> = waits.map(|r| r.crn.clone()).collect();
+        let waitlisted = self.registrations(student).iter().filter(|r| r.standing == Standing::Waitlisted);
+        let crns: Vec<Crn> = waitlisted.map(|r| r.crn.clone()).collect();
         for crn in crns {
             self.unsettle(crn);
         }
@@ -234,7 +240,7 @@ impl<'v> Draft<'v> {
     /// Removes and returns the section that was unsettled first.
     pub fn next_unsettled(&mut self) -> Option<Crn> {
         let crn = self.unsettled.pop_front()?;
-        self.queued.remove(&crn);
+        self.in_unsettled.remove(&crn);
         Some(crn)
     }
 
@@ -255,12 +261,13 @@ impl<'v> Draft<'v> {
     }
 }
 
-/// Returns a number of people after one of them moved.
+/// Returns a count of registrations after one of them changed. `was` and `is` say whether that registration counted
+/// before and counts now.
 ///
 /// # Panics
-/// If the number does not count a person who leaves. The decision then changes nothing: continuing would wrap the number
-/// to four billion and store it.
-#[expect(clippy::expect_used, reason = "numbers that contradict the registrations must not be written")]
-fn moved(count: u32, was: bool, is: bool) -> u32 {
-    count.checked_sub(u32::from(was)).expect("the number of people counts each of them") + u32::from(is)
+/// If `count` is 0 although the registration counted before. The panic discards the decision, which would otherwise
+/// store a count of four billion.
+#[expect(clippy::expect_used, reason = "counts that contradict the registrations must not be written")]
+fn count_after_change(count: u32, was: bool, is: bool) -> u32 {
+    count.checked_sub(u32::from(was)).expect("the count includes each registration") + u32::from(is)
 }

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 /// A one-off event of the college, outside of any term.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The id, stable over imports of the same event.
+    /// The id, which stays the same when the event is imported again.
     pub id: String,
     /// The title.
     pub title: String,
-    /// The program that holds it.
+    /// The program that hosts it.
     pub program: String,
     /// When it starts.
     pub starts_at: Timestamp,
-    /// When it ends; `None` when the file has no duration.
+    /// When it ends; `None` if the file gives no duration.
     pub ends_at: Option<Timestamp>,
     /// The location.
     pub location: Option<String>,

@@ -1,7 +1,6 @@
-//! A section as named fields, the form in which another system such as the college's Plone keeps it.
+//! A section as named fields, the form in which another system, such as the college's Plone, stores it.
 //!
-//! Store, settings and bridge share these names: the settings map them to the names that the other system uses, the
-//! store keeps the values that were last seen there.
+//! The settings map these names to those of the other system. The store holds the values that were last read from it.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -39,7 +38,7 @@ pub enum SectionField {
     Course,
     /// Component: the kind of class.
     Component,
-    /// The college's own label of the section.
+    /// The college's own label for the section.
     Section,
     /// Credits.
     Credits,
@@ -47,20 +46,20 @@ pub enum SectionField {
     Instructor,
     /// Capacity.
     Capacity,
-    /// Most students on the waitlist.
+    /// Maximum number of students on the waitlist.
     WaitlistCapacity,
-    /// Meetings, one a line.
+    /// Meetings, one per line.
     Meetings,
     /// Number of enrolled students; written by the hub only.
     SeatsTaken,
     /// Number of students on the waitlist; written by the hub only.
     Waitlisted,
-    /// Students and their status, one a line; written by the hub only.
+    /// Students and their status, one per line; written by the hub only.
     Roster,
 }
 
 impl SectionField {
-    /// Every field, in the order of their declaration.
+    /// All fields, in order of declaration.
     pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns the name of the field.
@@ -69,14 +68,14 @@ impl SectionField {
         self.into()
     }
 
-    /// Parses the name of a field.
+    /// Parses the name of a field; `None` for other text.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::from_str(name).ok()
     }
 }
 
-/// The value of a field, in the one form in which values are compared.
+/// The value of a field, in the normalized form in which values are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FieldValue {
@@ -90,7 +89,7 @@ pub enum FieldValue {
     Lines(Vec<String>),
 }
 
-/// Fields with their values. A field that the other system's type lacks is absent.
+/// Fields with their values. Fields that the other system does not have are absent.
 pub type Fields = BTreeMap<SectionField, FieldValue>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Ids of terms, sections and users. Each type is made by `parse` only, so its values are well-formed.
+//! Ids of terms, sections, import tasks and users. `parse` checks the format, so every value is well-formed.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-/// Maximum length of a term's id or a CRN, in bytes.
+/// Maximum length of a term id or a CRN, in bytes.
 pub const CODE_LEN_MAX: usize = 24;
-/// The longest id of an import task, in bytes.
+/// Maximum length of the id of an import task, in bytes.
 pub const TASK_ID_LEN_MAX: usize = 64;
-/// The longest user name, in bytes.
+/// Maximum length of a user name, in bytes.
 pub const USER_LEN_MAX: usize = 120;
 
-/// Text that is not a well-formed id of the kind named here.
+/// The error for text that is not a well-formed id. Contains the kind of id, such as `CRN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a well-formed {0}")]
-pub struct BadName(pub &'static str);
+pub struct InvalidId(pub &'static str);
 
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -56,11 +56,12 @@ macro_rules! name_type {
 }
 
 name_type! {
-    /// A term's id, such as `202209` or `2026-fall`: letters, digits, `.`, `_` and `-`.
+    /// A term's id, such as `202209` or `2026-fall`: 1 to 24 letters, digits, `.`, `_` and `-`. Does not begin or end
+    /// with `-`.
     TermId
 }
 name_type! {
-    /// A course reference number, unique within its term: letters, digits, `.` and `_`.
+    /// A course reference number, unique within its term: 1 to 24 letters, digits, `.` and `_`.
     Crn
 }
 name_type! {
@@ -68,7 +69,7 @@ name_type! {
     TaskId
 }
 name_type! {
-    /// A user's name: 1 to 120 bytes without white space or control characters.
+    /// A user name: 1 to 120 bytes without white space or control characters.
     UserName
 }
 
@@ -80,21 +81,21 @@ impl TermId {
     /// Parses a term's id.
     ///
     /// # Errors
-    /// If the text is not one.
-    pub fn parse(text: &str) -> Result<Self, BadName> {
+    /// If the text is not a well-formed term id.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
         if is_code(text, b"._-") && !text.starts_with('-') && !text.ends_with('-') {
             Ok(Self(text.into()))
         } else {
-            Err(BadName("term"))
+            Err(InvalidId("term id"))
         }
     }
 }
 
-/// Prefix of the ids of sandbox terms, which a demonstration creates and removes. No term of the college has such an id.
+/// Prefix of the ids of sandbox terms, which a demonstration creates and removes. No term of the college has it.
 pub const SANDBOX_PREFIX: &str = "_sandbox-";
 
 impl TermId {
-    /// Returns whether the term is a sandbox: visible to its demonstration only, and removed after it.
+    /// Returns whether the term is a sandbox: visible only to its demonstration, and removed after it.
     #[must_use]
     pub fn is_sandbox(&self) -> bool {
         self.0.starts_with(SANDBOX_PREFIX)
@@ -102,19 +103,22 @@ impl TermId {
 }
 
 impl Crn {
-    /// Parses a CRN. It contains no `-`, which separates it from its term in a [`SectionId`].
+    /// Parses a CRN. It contains no `-`, which separates the term from the CRN in a [`SectionId`].
     ///
     /// # Errors
-    /// If the text is not one.
-    pub fn parse(text: &str) -> Result<Self, BadName> {
-        if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(BadName("CRN")) }
+    /// If the text is not a well-formed CRN.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        if is_code(text, b"._") { Ok(Self(text.into())) } else { Err(InvalidId("CRN")) }
     }
 }
 
 impl TaskId {
     /// Parses the id of an import task.
-    pub fn parse(text: &str) -> Result<Self, BadName> {
-        if (1..=TASK_ID_LEN_MAX).contains(&text.len()) { Ok(Self(text.into())) } else { Err(BadName("task id")) }
+    ///
+    /// # Errors
+    /// If the text is empty or too long.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        if (1..=TASK_ID_LEN_MAX).contains(&text.len()) { Ok(Self(text.into())) } else { Err(InvalidId("task id")) }
     }
 }
 
@@ -125,13 +129,13 @@ impl From<Uuid> for TaskId {
 }
 
 impl UserName {
-    /// Parses a user name. Case is kept, as in Plone.
+    /// Parses a user name. User names are case-sensitive, as in Plone.
     ///
     /// # Errors
-    /// If the text is not one.
-    pub fn parse(text: &str) -> Result<Self, BadName> {
+    /// If the text is not a well-formed user name.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let ok = (1..=USER_LEN_MAX).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if ok { Ok(Self(text.into())) } else { Err(BadName("user name")) }
+        if ok { Ok(Self(text.into())) } else { Err(InvalidId("user name")) }
     }
 }
 
@@ -145,15 +149,15 @@ pub struct SectionId {
 }
 
 impl SectionId {
-    /// Parses `TERM-CRN`; the last `-` separates.
+    /// Parses `TERM-CRN`. The last `-` is the separator.
     ///
     /// # Errors
-    /// If the text is not a section's id.
-    pub fn parse(text: &str) -> Result<Self, BadName> {
-        let (term, crn) = text.rsplit_once('-').ok_or(BadName("section id"))?;
+    /// If the text is not a well-formed section id.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let (term, crn) = text.rsplit_once('-').ok_or(InvalidId("section id"))?;
         match (TermId::parse(term), Crn::parse(crn)) {
             (Ok(term), Ok(crn)) => Ok(Self { term, crn }),
-            _ => Err(BadName("section id")),
+            _ => Err(InvalidId("section id")),
         }
     }
 }

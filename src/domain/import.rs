@@ -1,5 +1,5 @@
-//! The state and the result of an import: what `GET /api/v1/imports/{task}` returns, and what the channel
-//! `import:TASK` reports while the import runs.
+//! The state and the result of an import, as `GET /api/v1/imports/{task}` returns them and as the channel
+//! `import:TASK` reports them while the import runs.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use strum::Display;
 use crate::domain::ids::{SectionId, TaskId, TermId};
 use crate::domain::section_changes::SectionChanges;
 
-/// Items in each list of a progress message; a client that needs all of them requests the task.
+/// Maximum length of each list in a progress message. A client that needs the full lists requests the task.
 const PROGRESS_LIST_LEN_MAX: usize = 10;
 
 /// Whether an import has ended, and how.
@@ -17,9 +17,9 @@ const PROGRESS_LIST_LEN_MAX: usize = 10;
 pub enum TaskState {
     /// Queued or under way.
     Running,
-    /// Applied; for a dry run, applicable.
+    /// Applied; for a dry run, checked without an error that prevents applying it.
     Done,
-    /// Failed; nothing was changed.
+    /// Failed without changing anything.
     Failed,
     /// Cancelled before it changed anything.
     Cancelled,
@@ -38,33 +38,33 @@ impl TaskState {
     }
 }
 
-/// The step that an import is at.
+/// The current step of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Phase {
-    /// Another import runs first.
+    /// Waiting for another import to end.
     Queued,
-    /// The file is read and checked.
+    /// Reading and checking the file.
     Reading,
-    /// The rows are compared with the term and staged.
+    /// Comparing the rows to the term and staging them.
     Comparing,
-    /// The staged sections become visible.
+    /// Making the staged sections visible.
     Applying,
-    /// The import has ended.
+    /// Ended.
     Finished,
 }
 
-/// An error or a warning at one place of the file.
+/// An error or a warning about one line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The physical line of the file, from 1; of a record that spans several lines, the first.
+    /// The line of the file, counted from 1. For a record that spans several lines, the first of them.
     pub line: u64,
-    /// The column's name in the file's header; none when the finding concerns the whole row or file.
+    /// The column's name in the file's header; `None` if the finding concerns a whole row or the file.
     pub column: Option<Box<str>>,
-    /// The cell's text, shortened.
+    /// The cell's text, truncated.
     pub value: Option<Box<str>>,
-    /// What is wrong and what would be right, for a registrar.
+    /// What is wrong and how to correct it, for staff.
     pub message: String,
 }
 
@@ -81,11 +81,11 @@ pub enum ConflictKind {
 /// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
-    /// The shared resource.
+    /// The kind of resource that is shared.
     pub kind: ConflictKind,
-    /// The lines of the two sections.
+    /// The lines of the two sections in the file.
     pub lines: Vec<u64>,
-    /// The resource, the place and the time, in words.
+    /// Description of the conflict for staff: the resource, the sections and the time.
     pub message: String,
 }
 
@@ -117,17 +117,17 @@ pub struct TaskReport {
     pub task: TaskId,
     /// Whether it has ended, and how.
     pub state: TaskState,
-    /// The step that it is at.
+    /// The current step.
     pub phase: Phase,
-    /// Why it failed, where the list of errors does not say so.
+    /// Why it failed, if `errors` does not say so.
     pub message: Option<String>,
     /// The term, once it is known.
     pub term: Option<TermId>,
     /// Whether it only checks the file and changes nothing.
     pub dry_run: bool,
-    /// Whether it continues without the rows that are refused.
+    /// Whether valid rows are imported although others have errors.
     pub partial: bool,
-    /// Whether the file contains one-off events; `sections` then counts those.
+    /// Whether the file contains one-off events. `sections` then counts events.
     pub events: bool,
     /// Rows read from the file.
     pub rows: u64,
@@ -137,31 +137,31 @@ pub struct TaskReport {
     pub created: u64,
     /// Sections that are updated.
     pub updated: u64,
-    /// Sections that stay as they are.
+    /// Sections that do not change.
     pub unchanged: u64,
     /// Rows with errors.
     pub refused: u64,
     /// The first errors.
     pub errors: Vec<Finding>,
-    /// The number of all errors.
+    /// The total number of errors.
     pub errors_total: u64,
     /// The first warnings.
     pub warnings: Vec<Finding>,
-    /// The number of all warnings.
+    /// The total number of warnings.
     pub warnings_total: u64,
     /// The first conflicts.
     pub conflicts: Vec<Conflict>,
-    /// The number of all conflicts.
+    /// The total number of conflicts.
     pub conflicts_total: u64,
     /// The first changed sections.
     pub changes: Vec<Change>,
-    /// The number of all changed sections.
+    /// The total number of changed sections.
     pub changes_total: u64,
     /// The first sections of the term that the file does not contain.
     pub missing: Vec<SectionId>,
-    /// The number of all those sections.
+    /// The total number of sections of the term that the file does not contain.
     pub missing_total: u64,
-    /// Bytes of the file that were read.
+    /// Bytes of the file that have been read.
     pub bytes: u64,
     /// The size of the file in bytes.
     pub bytes_total: u64,
@@ -171,14 +171,14 @@ pub struct TaskReport {
     pub started_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// While it is applied, the generation of the catalogue that makes its sections visible; 0 for events. If the hub
-    /// stops meanwhile, the next start learns from it whether the import was applied.
+    /// While the import is applied, the generation of the catalogue that makes its sections visible; 0 for events. If
+    /// the hub stops during that time, the next start uses it to find out whether the import was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applying: Option<u64>,
 }
 
 impl TaskReport {
-    /// Creates a task that is queued.
+    /// Creates a queued task.
     #[must_use]
     pub fn new(task: TaskId, term: Option<TermId>, bytes_total: u64, started_by: String, now: Timestamp) -> Self {
         Self {
@@ -215,7 +215,7 @@ impl TaskReport {
         }
     }
 
-    /// Returns the task as a progress message reports it: with short lists.
+    /// Returns the task for a progress message, with each list truncated.
     #[must_use]
     pub fn progress(&self) -> Self {
         Self {
@@ -229,7 +229,7 @@ impl TaskReport {
             missing: first(&self.missing),
             started_by: self.started_by.clone(),
             applying: None,
-            // The compiler rejects a field that is left out here and cannot be copied.
+            // Copies the other fields. A new field that is not `Copy` fails to compile here.
             ..*self
         }
     }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_has_short_lists_and_all_numbers() {
+    fn progress_truncates_lists_and_keeps_totals() {
         let id = TaskId::parse("1").unwrap();
         let mut report = TaskReport::new(id, None, 9, "registrar".to_owned(), Timestamp::UNIX_EPOCH);
         let finding = |line| Finding { line, column: None, value: None, message: "no such day".to_owned() };

@@ -1,10 +1,10 @@
-//! When a section meets, and whether two meetings overlap.
+//! Meetings of sections, and whether two of them overlap.
 
 use jiff::civil::{Date, Time, Weekday};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A set of weekdays. An empty set means that they are not known yet.
+/// A set of weekdays. The empty set means that the days are not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Days(u8);
 
@@ -14,22 +14,22 @@ impl Days {
     /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Returns the set with these bits: Monday is the lowest of seven.
+    /// Creates a set from seven bits, of which the lowest is Monday. Ignores the eighth.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & 0x7f)
     }
-    /// Returns the bits, Monday lowest.
+    /// Returns the set as seven bits, of which the lowest is Monday.
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0
     }
-    /// Returns this set with one more day.
+    /// Returns this set with `day` added.
     #[must_use]
     pub fn with(self, day: Weekday) -> Self {
         Self(self.0 | 1 << day.to_monday_zero_offset())
     }
-    /// Returns whether both sets have a day in common.
+    /// Returns whether the sets have a day in common.
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -44,7 +44,7 @@ impl Days {
     pub fn contains(self, day: Weekday) -> bool {
         self.0 & (1 << day.to_monday_zero_offset()) != 0
     }
-    /// Parses one of `mon` … `sun`; `None` if there is no such day.
+    /// Parses one of `mon` … `sun`; `None` for other text.
     #[must_use]
     pub fn parse_one(name: &str) -> Option<Self> {
         let at = DAY_NAMES.iter().position(|d| *d == name)?;
@@ -72,20 +72,20 @@ impl<'de> Deserialize<'de> for Days {
     }
 }
 
-/// One weekly meeting of a section, in the college's time zone. What is not known is `None`, or no days.
+/// One weekly meeting of a section, in the college's time zone. Unknown values are `None`; unknown days are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Meeting {
-    /// The weekdays on which it meets.
+    /// The weekdays on which the section meets.
     pub days: Days,
-    /// When it starts on each of them.
+    /// The start time.
     #[serde(with = "hour_minute")]
     pub start: Option<Time>,
-    /// When it ends: after `start`, on the same day.
+    /// The end time, later than `start` on the same day.
     #[serde(with = "hour_minute")]
     pub end: Option<Time>,
-    /// The first date of the range in which it meets.
+    /// The first date of the range in which the section meets.
     pub starts_on: Option<Date>,
-    /// The last date of that range, included.
+    /// The last date of that range, inclusive.
     pub ends_on: Option<Date>,
     /// The room, as the college writes it.
     pub location: Option<Box<str>>,
@@ -94,8 +94,8 @@ pub struct Meeting {
 impl Meeting {
     /// Returns whether two meetings overlap: their weekdays, times and date ranges all intersect.
     ///
-    /// An unknown date is open-ended; a meeting without a weekday or a time overlaps nothing. A meeting that starts when
-    /// another ends does not overlap it.
+    /// A date range with an unknown end is open at that end. A meeting without weekdays or times overlaps no other. A
+    /// meeting does not overlap one that ends when it starts.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let (Some(start), Some(end), Some(other_start), Some(other_end)) =
@@ -111,7 +111,7 @@ impl Meeting {
     }
 }
 
-/// Times of day as `09:30`.
+/// Serializes a time of day as `09:30`.
 mod hour_minute {
     use jiff::civil::Time;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meeting_reads_back_from_the_json_it_is_written_as() {
+    fn meetings_round_trip_through_json() {
         let whole = Meeting {
             location: Some("Room 1".into()),
             ..meeting(0b101, 9, 11, Some((date(2026, 9, 1), date(2026, 12, 5))))
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn meetings_overlap_only_when_days_times_and_dates_all_do() {
+    fn meetings_overlap_only_if_days_times_and_dates_all_do() {
         let first_half = Some((date(2026, 9, 1), date(2026, 10, 15)));
         let second_half = Some((date(2026, 10, 16), date(2026, 12, 5)));
         let table = [
@@ -170,7 +170,7 @@ mod tests {
         ];
         for (a, b, expected, why) in table {
             assert_eq!(a.overlaps(&b), expected, "{why}");
-            assert_eq!(b.overlaps(&a), expected, "{why}, the other way");
+            assert_eq!(b.overlaps(&a), expected, "{why}, in reverse");
         }
     }
 }

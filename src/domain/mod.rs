@@ -1,20 +1,20 @@
-//! What the hub decides, pure: no actix, no I/O, no clock, no randomness. Time is an argument. Every other module may
-//! use this one; it uses none of them.
+//! The registration rules as pure functions: no actix, no I/O, no clock, no randomness. The time is an argument. Every
+//! other module may use this one; it uses none of them.
 //!
-//! - [`ids`]: names of terms, sections and users, parsed once
-//! - [`term`], [`section`], [`meeting`]: what a college schedules; [`event`]: what it holds once
-//! - [`registration`]: what a student holds; [`realm`]: which terms a caller may see
-//! - [`command`]: the commands to a term; [`outcome`] and [`refusal`]: what they are answered
-//! - [`view`]: what a decision may read of its term; [`book`]: a term in memory, which is one such view
+//! - [`ids`]: ids of terms, sections, import tasks and users
+//! - [`term`], [`section`], [`meeting`]: the schedule of a term; [`mod@event`]: one-off events of the college
+//! - [`registration`]: a student's registration in a section; [`realm`]: which terms a caller may see
+//! - [`command`]: commands to a term; [`outcome`] and [`refusal`]: their results
+//! - [`view`]: the part of a term that a decision may read; [`book`]: a term in memory, which implements it
 //! - [`decide`]: command → [`draft`] → changes
-//! - [`rules`]: what forbids a seat or a waitlist position, in order of precedence
-//! - [`waitlist`]: gives free seats to the students who wait
-//! - [`batch`]: decides many commands against one book, and merges their changes into one record; [`published`]: what
-//!   readers see of a term
-//! - [`notice`]: what a student is notified of
-//! - [`alert`], [`audience`], [`channel`], [`role`]: announcements, and who may read what
+//! - [`rules`]: reasons to refuse a seat or a waitlist position, in order of precedence
+//! - [`waitlist`]: promotes students from waitlists to free seats
+//! - [`batch`]: decides many commands against one book and merges their changes into one record
+//! - [`published`]: a term as readers see it
+//! - [`notice`]: notices to students about their registrations
+//! - [`alert`], [`audience`]: alerts and their recipients; [`channel`], [`role`]: subscriptions and permissions
 //! - [`import`]: the state and the result of an import; [`section_changes`]: which fields of a section differ
-//! - [`fields`]: a section as named fields, as another system keeps it
+//! - [`fields`]: a section as named fields, for another system such as Plone
 
 pub mod alert;
 pub mod audience;

@@ -1,5 +1,5 @@
-//! Notices to students about their registrations: sent to live sessions at once, and stored as an alert when the change
-//! was not the student's own request.
+//! Notices to students about their registrations. The hub sends each notice to the student's live sessions, and also
+//! stores it as an alert if the student did not request the change.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,72 +18,75 @@ use crate::domain::section::Section;
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// The student requested the change.
+    #[serde(rename = "own")]
     #[strum(serialize = "self")]
-    Own,
-    /// The student got a seat from the waitlist.
+    Requested,
+    /// The student was promoted from the waitlist to a seat.
     Promoted,
-    /// A seat went to a later position of the waitlist, because a rule refuses it to this student. The position is kept.
+    /// A seat became free, but a rule refused it to this student, who keeps the waitlist position.
     PassedOver(RefusalCode),
     /// The section was cancelled.
     Cancelled,
 }
 
 impl Reason {
-    /// Returns the name in JSON.
+    /// Returns the name in the frames of live sessions.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Returns the code of the refusal behind it, if there is one.
+    /// Returns the code of the refusal for which the student was passed over.
     #[must_use]
     pub const fn code(self) -> Option<RefusalCode> {
         match self {
             Self::PassedOver(code) => Some(code),
-            Self::Own | Self::Promoted | Self::Cancelled => None,
+            Self::Requested | Self::Promoted | Self::Cancelled => None,
         }
     }
 }
 
-/// A change that concerns one registration, or a reason why it did not change.
+/// A notice to a student that a registration changed, or why it did not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// The student to notify.
     pub student: UserName,
     /// The section.
     pub crn: Crn,
-    /// The standing after the change.
+    /// The student's standing after the decision.
     pub standing: Standing,
     /// Why the student is notified.
     pub reason: Reason,
-    /// When the change was decided.
+    /// The time of the decision.
     pub at: Timestamp,
 }
 
 impl Notice {
-    /// Returns the alert that is stored for a student who may be offline; `None` when the student requested the change.
+    /// Returns the alert to store for a student who may be offline; `None` if the student requested the change.
     #[must_use]
     pub fn alert(&self, section: &Section) -> Option<AlertContent> {
         let course = &section.course;
         let crn = section.id.crn.as_str();
         let (title, message, priority) = match self.reason {
-            Reason::Own => return None,
+            Reason::Requested => return None,
             Reason::Promoted => (
                 format!("You are enrolled in {course}"),
-                format!("A seat became free in {course} (CRN {crn}), and it is yours: you were next on the waitlist."),
+                format!("A seat opened in {course} (CRN {crn}), and you got it: you were next on the waitlist."),
                 Priority::High,
             ),
             Reason::PassedOver(code) => (
-                format!("You were passed over for {course}"),
+                format!("A seat opened in {course}, but you couldn't take it"),
                 format!(
-                    "A seat became free in {course} (CRN {crn}), but {}. You keep your position on the waitlist.",
-                    obstacle(code)
+                    "A seat opened in {course} (CRN {crn}), but {}. You keep your position on the waitlist.",
+                    refusal_clause(code)
                 ),
                 Priority::High,
             ),
             Reason::Cancelled => (
                 format!("{course} is cancelled"),
-                format!("{course} (CRN {crn}) will not be taught. It no longer counts in your week or your credits."),
+                format!(
+                    "{course} (CRN {crn}) has been cancelled. It no longer counts toward your schedule or credits."
+                ),
                 Priority::High,
             ),
         };
@@ -100,15 +103,15 @@ impl Notice {
     }
 }
 
-/// Returns what kept a student from taking a seat, as the second half of a sentence.
-const fn obstacle(code: RefusalCode) -> &'static str {
+/// Returns why the student could not take the seat, to follow "A seat opened, but".
+const fn refusal_clause(code: RefusalCode) -> &'static str {
     match code {
         RefusalCode::RegistrationClosed => "registration is closed",
         RefusalCode::SectionCancelled => "the section is cancelled",
-        RefusalCode::SectionClosed => "the section accepts no new students",
+        RefusalCode::SectionClosed => "the section is closed to new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
         RefusalCode::TimeConflict => "it meets at the same time as another of your sections",
-        RefusalCode::CreditLimit => "it would take you over your credit limit",
+        RefusalCode::CreditLimit => "it would put you over your credit limit",
         RefusalCode::SectionFull => "the section is full",
         RefusalCode::WaitlistFull => "the waitlist is full",
     }

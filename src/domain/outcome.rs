@@ -1,4 +1,4 @@
-//! The outcome of a command: what the caller is answered once the command's changes are durable.
+//! The outcome of a command. The caller receives it once the command's changes are durable.
 
 use jiff::Timestamp;
 
@@ -7,35 +7,35 @@ use crate::domain::refusal::Refusal;
 use crate::domain::registration::Standing;
 use crate::domain::section::Credits;
 
-/// A student's standing in a section, as it is after the command.
+/// A student's registration in a section after a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct CurrentRegistration {
     /// The section.
     pub crn: Crn,
     /// The standing.
     pub standing: Standing,
-    /// The position on the waitlist: 1 is next, and people who wait outside the hub come first. Only while waitlisted.
+    /// The waitlist position: 1 is next, and people who wait outside the hub come first. `None` unless waitlisted.
     pub position: Option<u32>,
     /// The section's credits.
     pub credits: Credits,
     /// When this standing began.
     pub at: Timestamp,
-    /// Whether this command caused the standing (201), or the student had it before (200).
-    pub fresh: bool,
+    /// Whether this command caused the standing; false if the student already had it.
+    pub is_new: bool,
 }
 
 /// The outcome of one registration or drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// The request was granted, or had been granted before.
-    Done(Receipt),
-    /// A rule refuses the request.
+    /// The request was granted, now or before.
+    Done(CurrentRegistration),
+    /// A rule refused the request.
     Refused(Refusal),
-    /// There is no such section, or the student never held it.
+    /// The section does not exist, or the student never held the section to drop.
     NotFound,
-    /// The request could have been granted, but another part of its swap could not: nothing was changed.
+    /// The request was allowed, but another request of the same swap was not, so nothing was changed.
     SwapUndone {
-        /// The first part that failed.
+        /// The section of the first request that failed.
         because_of: Crn,
     },
 }
@@ -43,9 +43,9 @@ pub enum RequestOutcome {
 /// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Of a single registration or drop.
+    /// A single registration or drop was decided.
     Request(RequestOutcome),
-    /// Of a batch: one outcome for each request, in the order of the batch, adds before drops.
+    /// A batch was decided: one outcome for each request, in the order of the batch, adds before drops.
     Batch(Vec<(Crn, RequestOutcome)>),
     /// A section was changed.
     SectionChanged,
@@ -59,7 +59,7 @@ pub enum Outcome {
     Settled,
 }
 
-/// Numbers of sections that an import or a pull changed, counted when it was applied.
+/// How many sections an import or a pull created, updated and left unchanged when it was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ImportTally {
     /// Sections that are new.

@@ -1,20 +1,20 @@
-//! What readers see of a term: all of it after a load, and what changed after each commit.
+//! A term as readers see it: the whole term after a load, and an update after each commit.
 
 use std::sync::Arc;
 
 use crate::domain::ids::UserName;
 use crate::domain::notice::Notice;
 use crate::domain::registration::Registration;
-use crate::domain::section::{Place, SectionState};
+use crate::domain::section::{SectionState, WaitlistEntry};
 use crate::domain::term::Term;
 
 /// A section as readers see it.
 #[derive(Debug, Clone)]
 pub struct PublishedSection {
-    /// Definition and numbers.
+    /// Definition and counts.
     pub state: SectionState,
-    /// The waitlist, head first.
-    pub waitlist: Arc<[Place]>,
+    /// The waitlist, first position first.
+    pub waitlist: Arc<[WaitlistEntry]>,
 }
 
 /// A whole term as readers see it.
@@ -22,26 +22,26 @@ pub struct PublishedSection {
 pub struct PublishedTerm {
     /// The term.
     pub term: Term,
-    /// The sequence of the commit that it shows; 0 for a term that the store does not have yet.
+    /// The sequence of the last commit; 0 if the store does not have the term yet.
     pub seq: u64,
-    /// All sections, in no order.
+    /// All sections, in arbitrary order.
     pub sections: Vec<PublishedSection>,
-    /// All students who ever registered in the term, each with every registration.
+    /// All students who ever registered in the term, each with all registrations.
     pub students: Vec<(UserName, Arc<[Registration]>)>,
 }
 
-/// What a commit changed for readers: final values, each section and each student once.
+/// The changes of one commit for readers: the final value of each changed section and student.
 #[derive(Debug, Clone, Default)]
 pub struct TermUpdate {
     /// The sequence of the commit.
     pub seq: u64,
-    /// The term, when it changed.
+    /// The term, if it changed.
     pub term: Option<Term>,
     /// Sections that changed.
     pub sections: Vec<PublishedSection>,
-    /// Students of whom a registration changed, each with every registration.
+    /// Students with a registration that changed, each with all registrations.
     pub students: Vec<(UserName, Arc<[Registration]>)>,
-    /// Notices to the students concerned, in the order of the decisions.
+    /// Notices to students, in the order of the decisions.
     pub notices: Vec<Notice>,
     /// Whether the commit stored alerts.
     pub alerts_stored: bool,

@@ -1,8 +1,8 @@
-//! Which terms a caller may see: those of the college, or the one sandbox of a demonstration.
+//! The terms that a caller may see: those of the college, or one sandbox.
 
 use super::ids::TermId;
 
-/// The set of terms that a caller's token opens. Nobody sees both worlds, whatever the role.
+/// The set of terms that a caller's token gives access to. No role gives access to both realms.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Realm {
     /// Every term of the college, and no sandbox.
@@ -19,7 +19,7 @@ impl Realm {
         if term.is_sandbox() { Self::Sandbox(term.clone()) } else { Self::College }
     }
 
-    /// Returns true when `term` belongs to this realm, whether or not it exists.
+    /// Returns whether `term` belongs to this realm. The term need not exist.
     #[must_use]
     pub fn contains(&self, term: &TermId) -> bool {
         match self {
@@ -28,13 +28,13 @@ impl Realm {
         }
     }
 
-    /// Returns true for the realm of a demonstration.
+    /// Returns whether the realm is a sandbox.
     #[must_use]
     pub fn is_sandbox(&self) -> bool {
         matches!(self, Self::Sandbox(_))
     }
 
-    /// Returns the sandbox term; none for the college.
+    /// Returns the sandbox term; `None` for the college.
     #[must_use]
     pub fn sandbox(&self) -> Option<&TermId> {
         match self {

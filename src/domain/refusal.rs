@@ -1,4 +1,4 @@
-//! Why a seat or a waitlist position is refused.
+//! Refusals: why a student does not get a seat or a waitlist position.
 
 use enum_map::Enum;
 use jiff::Timestamp;
@@ -8,9 +8,9 @@ use strum::{EnumCount, EnumString, IntoStaticStr, VariantArray};
 use crate::domain::ids::SectionId;
 use crate::domain::section::Credits;
 
-/// The stable code of a refusal, in order of precedence: of several that apply, the first is reported.
+/// The stable code of a refusal, in order of precedence: if several apply, the hub reports the first.
 ///
-/// The order is that of section 5 of the public contract. Each code is issued by one rule, see [`crate::domain::rules`].
+/// The order is part of the public API. Each code belongs to one rule, see [`crate::domain::rules`].
 #[derive(
     Debug,
     Clone,
@@ -33,13 +33,13 @@ use crate::domain::section::Credits;
 pub enum RefusalCode {
     /// The term's registration window is closed.
     RegistrationClosed,
-    /// The section will not be taught.
+    /// The section is cancelled.
     SectionCancelled,
-    /// The section accepts no new students.
+    /// The section is closed to new students.
     SectionClosed,
-    /// The student already has a section of this course and component.
+    /// The student already holds a section of this course and component.
     AlreadyInCourse,
-    /// The section meets at the same time as another of the student's sections.
+    /// The section meets at the same time as another section of the student.
     TimeConflict,
     /// The student would exceed the credit limit.
     CreditLimit,
@@ -56,48 +56,48 @@ impl RefusalCode {
         self.into()
     }
 
-    /// Parses a code; `None` if there is no such code.
+    /// Parses a code; `None` for other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
     }
 }
 
-/// A refusal with the facts that its reader needs.
+/// A refusal with the details that a client shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The term's registration window is closed.
     RegistrationClosed {
-        /// When registration opens, if that is known.
+        /// When registration opens, or opened, if known.
         opens_at: Option<Timestamp>,
-        /// When registration closes, or closed.
+        /// When registration closes, or closed, if known.
         closes_at: Option<Timestamp>,
         /// The time of the decision.
         now: Timestamp,
     },
-    /// The section will not be taught.
+    /// The section is cancelled.
     SectionCancelled,
-    /// The section accepts no new students.
+    /// The section is closed to new students.
     SectionClosed,
-    /// The student already has a section of this course and component.
+    /// The student already holds a section of this course and component.
     AlreadyInCourse {
-        /// That section.
+        /// The section that the student holds.
         conflicts_with: SectionId,
-        /// Its course.
+        /// The course of both sections.
         course: Box<str>,
     },
-    /// The section meets at the same time as others of the student's sections.
+    /// The section meets at the same time as other sections of the student.
     TimeConflict {
-        /// Those sections, in the order in which the student registered.
+        /// The other sections, in the order in which the student registered.
         conflicts_with: Vec<SectionId>,
     },
     /// The student would exceed the credit limit.
     CreditLimit {
-        /// Credits of the sections in which the student is enrolled.
+        /// The credits of the sections in which the student is enrolled.
         credits: Credits,
-        /// Credits with this section.
-        wanted: Credits,
-        /// The limit.
+        /// Those credits plus the credits of this section.
+        total: Credits,
+        /// The credit limit.
         limit: Credits,
     },
     /// The section has no open seat.

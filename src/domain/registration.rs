@@ -7,16 +7,16 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use crate::domain::ids::Crn;
 use crate::domain::refusal::RefusalCode;
 
-/// A student's relation to a section.
+/// The status of a student in a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Standing {
     /// The student has a seat.
     Enrolled,
-    /// The student has a position on the waitlist.
+    /// The student has a waitlist position.
     Waitlisted,
-    /// The student gave up a seat or a position.
+    /// The student dropped a seat or a waitlist position.
     Dropped,
 }
 
@@ -27,7 +27,7 @@ impl Standing {
         self.into()
     }
 
-    /// Parses a name; `None` if there is no such standing.
+    /// Parses a name; `None` for other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -41,29 +41,30 @@ pub struct Registration {
     pub crn: Crn,
     /// Enrolled, waitlisted or dropped.
     pub standing: Standing,
-    /// While waitlisted, the journal position at which the student joined the waitlist; otherwise 0. A smaller one is
-    /// earlier.
-    pub place: u64,
+    /// While waitlisted, the order in which the student joined the waitlist, see
+    /// [`WaitlistEntry`](crate::domain::section::WaitlistEntry); otherwise 0.
+    pub queue_number: u64,
     /// When this standing began.
     pub at: Timestamp,
-    /// The refusal for which the student was last passed over and notified, so that each reason is notified once.
-    pub passed: Option<RefusalCode>,
+    /// The refusal for which the student was last passed over and notified. It prevents repeated notices with the same
+    /// reason.
+    pub passed_over_for: Option<RefusalCode>,
 }
 
 impl Registration {
-    /// Returns whether the student has a seat or a waitlist position.
+    /// Returns whether the student is enrolled or waitlisted.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.standing != Standing::Dropped
     }
 
-    /// Inserts the registration among its student's `others`, and removes the one that it replaces.
+    /// Inserts the registration into the sorted list of its student, in place of an earlier one for the same section.
     ///
-    /// They are ordered by the time their standing began, then by CRN. Both are stored, so a term that was reloaded
-    /// decides like the one before.
-    pub fn put_among(self, others: &mut Vec<Self>) {
-        others.retain(|r| r.crn != self.crn);
-        let at = others.partition_point(|r| (r.at, &r.crn) < (self.at, &self.crn));
-        others.insert(at, self);
+    /// The list is sorted by the time at which the standing began, then by CRN. The store holds both, so the order, and
+    /// with it every decision, is the same after a term is reloaded.
+    pub fn insert_into(self, registrations: &mut Vec<Self>) {
+        registrations.retain(|r| r.crn != self.crn);
+        let index = registrations.partition_point(|r| (r.at, &r.crn) < (self.at, &self.crn));
+        registrations.insert(index, self);
     }
 }

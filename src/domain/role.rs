@@ -1,4 +1,4 @@
-//! What a signed-in user may do.
+//! Roles, and how roles of another system map to them.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use enum_map::Enum;
 use serde::{Deserialize, Serialize};
 use strum::{EnumCount, EnumString, IntoStaticStr, VariantArray};
 
-/// A role. Each may do what the one before may, except that only a student registers.
+/// The role of a signed-in user. Each role includes the permissions of the role before it, except that only students
+/// register.
 #[derive(
     Debug,
     Clone,
@@ -42,7 +43,7 @@ impl Role {
         self.into()
     }
 
-    /// Parses a name; `None` if there is no such role.
+    /// Parses a name; `None` for other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -61,26 +62,26 @@ impl fmt::Display for Role {
     }
 }
 
-/// Maps roles and groups of another system, such as the college's Plone, to roles of the hub. A group is written
-/// `group:NAME`.
+/// A mapping from roles and groups of another system, such as the college's Plone, to roles of the hub. A group is
+/// written `group:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoleMap {
-    /// Roles and groups of admins.
+    /// Roles and groups that map to [`Role::Admin`].
     pub admin: Vec<String>,
-    /// Roles and groups of staff.
+    /// Roles and groups that map to [`Role::Staff`].
     pub staff: Vec<String>,
-    /// Roles and groups of students.
+    /// Roles and groups that map to [`Role::Student`].
     pub student: Vec<String>,
 }
 
 impl RoleMap {
-    /// Returns the highest role of a user with these roles and groups in the other system; none when no entry matches.
+    /// Returns the highest role of a user with `roles` and `groups` in the other system; `None` if no entry matches.
     #[must_use]
     pub fn role(&self, roles: &[String], groups: &[String]) -> Option<Role> {
         let matches = |names: &[String]| {
             names.iter().any(|name| match name.strip_prefix("group:") {
-                Some(group) => groups.iter().any(|one| one == group),
-                None => roles.iter().any(|one| one == name),
+                Some(group) => groups.iter().any(|held| held == group),
+                None => roles.iter().any(|held| held == name),
             })
         };
         [(&self.admin, Role::Admin), (&self.staff, Role::Staff), (&self.student, Role::Student)]
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_of_several_mapped_roles_counts() {
+    fn users_get_the_highest_of_their_mapped_roles() {
         let map = RoleMap {
             admin: names(&["Manager"]),
             staff: names(&["Editor", "group:registrars"]),

@@ -1,4 +1,4 @@
-//! A section: its definition by the college, and the numbers of people in it.
+//! Sections: their definition, and their counts of enrolled and waitlisted students.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use crate::domain::ids::{SectionId, UserName};
 use crate::domain::meeting::Meeting;
 
-/// Credits in thousandths, so that 1.5 and 3.75 add up exactly.
+/// Credits in thousandths, so that sums such as 1.5 + 3.75 are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Credits(pub u32);
 
@@ -17,25 +17,26 @@ impl Credits {
     /// Maximum credits of one section.
     pub const MAX: Self = Self(1_000_000);
 
-    /// Parses a decimal such as `1.5`, `3.00` or `0`: up to three decimals, up to 1,000. `None` for other text.
+    /// Parses a decimal number such as `1.5`, `3.00` or `0`, with up to three decimal places and at most
+    /// [`Self::MAX`]. `None` for other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-        if (whole.is_empty() && part.is_empty()) || whole.len() > 4 || !digits(whole) || !digits(part) {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let is_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if (whole.is_empty() && fraction.is_empty()) || whole.len() > 4 || !is_digits(whole) || !is_digits(fraction) {
             return None;
         }
-        let part = part.trim_end_matches('0');
-        if part.len() > 3 {
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > 3 {
             return None;
         }
         let whole: u32 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let thousandths: u32 = format!("{part:0<3}").parse().ok()?;
-        let all = Self(whole * 1000 + thousandths);
-        (all <= Self::MAX).then_some(all)
+        let thousandths: u32 = format!("{fraction:0<3}").parse().ok()?;
+        let credits = Self(whole * 1000 + thousandths);
+        (credits <= Self::MAX).then_some(credits)
     }
 
-    /// Returns the number of credits: 1.5 for 1,500 thousandths.
+    /// Returns the number of credits, such as 1.5 for 1,500 thousandths.
     #[must_use]
     pub fn as_f64(self) -> f64 {
         f64::from(self.0) / 1000.0
@@ -69,9 +70,9 @@ impl<'de> Deserialize<'de> for Credits {
 pub enum SectionStatus {
     /// Accepts new students.
     Open,
-    /// Accepts no new students and keeps the present ones.
+    /// Accepts no new students and keeps the enrolled and waitlisted ones.
     Closed,
-    /// Will not be taught: counts in no student's week or credits.
+    /// Will not be taught. It does not count in a student's schedule or credits.
     Cancelled,
 }
 
@@ -82,7 +83,7 @@ impl SectionStatus {
         self.into()
     }
 
-    /// Parses a name; `None` if there is no such status.
+    /// Parses a name; `None` for other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -96,13 +97,13 @@ pub struct Section {
     pub id: SectionId,
     /// `SUBJECT NUMBER`, such as `MATH 151`.
     pub course: Box<str>,
-    /// The kind of class in lower case: `lecture`, `lab`, `tutorial`.
+    /// The kind of class in lower case, such as `lecture`, `lab` or `tutorial`.
     pub component: Box<str>,
     /// The college's own label, such as `A01`.
     pub section: Option<Box<str>>,
     /// The course's title.
     pub title: Option<Box<str>>,
-    /// Credits towards a student's limit.
+    /// The credits that count toward a student's credit limit.
     pub credits: Credits,
     /// The instructor.
     pub instructor: Option<Box<str>>,
@@ -120,47 +121,47 @@ pub struct Section {
     pub status: SectionStatus,
     /// Sections that must be taken with this one.
     pub linked: Vec<SectionId>,
-    /// Courses that must be taken before this one.
+    /// Courses that must be completed before this one.
     pub prerequisites: Vec<Box<str>>,
-    /// Whether the college's catalogue does not show the section, or no longer. Such a section keeps its students, accepts
-    /// no new ones and is in no list.
+    /// Whether the section is not visible in the college's catalogue. A withdrawn section keeps its students, accepts
+    /// no new ones, and is omitted from lists.
     pub withdrawn: bool,
 }
 
 impl Section {
-    /// Returns the subject of the course: `MATH` of `MATH 151`.
+    /// Returns the subject of the course, such as `MATH` for `MATH 151`.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.course.split(' ').next().unwrap_or(&self.course)
     }
 
-    /// Returns whether a meeting of this section overlaps one of `other`, whatever the status of both.
+    /// Returns whether a meeting of this section overlaps one of `other`. Ignores the status of both sections.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.meetings.iter().any(|a| other.meetings.iter().any(|b| a.overlaps(b)))
     }
 
-    /// Returns whether both are the same component of the same course.
+    /// Returns whether both sections have the same course and component.
     #[must_use]
     pub fn same_course(&self, other: &Self) -> bool {
         self.course == other.course && self.component == other.component
     }
 }
 
-/// A section with its numbers of people.
+/// A section with its counts of enrolled and waitlisted people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SectionState {
     /// The definition.
     pub section: Arc<Section>,
     /// Number of students who are enrolled through the hub.
     pub enrolled: u32,
-    /// Number of students who wait through the hub.
-    pub waiting: u32,
+    /// Number of students who are on the hub's waitlist.
+    pub waitlisted: u32,
     /// Number of seats held outside the hub, from the totals of an import.
     pub outside_enrolled: u32,
-    /// Number of people who wait outside the hub. They come before those who wait through it.
+    /// Number of people who wait outside the hub. They come before the hub's waitlist.
     pub outside_waitlisted: u32,
-    /// The totals (enrolled, waitlisted) of the last import that had any.
+    /// The totals (enrolled, waitlisted) of the last import that contained them.
     pub file_totals: Option<(u32, u32)>,
 }
 
@@ -168,22 +169,22 @@ impl SectionState {
     /// Creates a section without students.
     #[must_use]
     pub const fn new(section: Arc<Section>) -> Self {
-        Self { section, enrolled: 0, waiting: 0, outside_enrolled: 0, outside_waitlisted: 0, file_totals: None }
+        Self { section, enrolled: 0, waitlisted: 0, outside_enrolled: 0, outside_waitlisted: 0, file_totals: None }
     }
-    /// Returns the number of seats that are taken, in the hub and outside it.
+    /// Returns the number of seats that are taken, including those held outside the hub.
     #[must_use]
     pub const fn enrolled_total(&self) -> u32 {
         self.enrolled + self.outside_enrolled
     }
-    /// Returns the number of people who wait, in the hub and outside it.
+    /// Returns the number of people who wait, including those outside the hub.
     #[must_use]
     pub const fn waitlisted_total(&self) -> u32 {
-        self.waiting + self.outside_waitlisted
+        self.waitlisted + self.outside_waitlisted
     }
-    /// Returns the number of seats that the hub may give: those that are neither taken nor promised to people who wait
-    /// outside it. 0 if the section is cancelled.
+    /// Returns the number of seats that the hub may assign: those that are neither taken nor promised to people who
+    /// wait outside the hub. 0 if the section is cancelled.
     #[must_use]
-    pub fn seats_to_give(&self) -> u32 {
+    pub fn assignable_seats(&self) -> u32 {
         if self.section.status == SectionStatus::Cancelled {
             return 0;
         }
@@ -191,33 +192,39 @@ impl SectionState {
     }
     /// Returns the number of seats that a new student can take now.
     ///
-    /// The section must be settled: then no student on its waitlist could take a seat, so all seats to give are open.
+    /// The section must be settled. No student on its waitlist can then take a seat, so all assignable seats are open.
     #[must_use]
-    pub fn open(&self) -> u32 {
+    pub fn open_seats(&self) -> u32 {
         let accepts_new_students = self.section.status == SectionStatus::Open && !self.section.withdrawn;
-        if accepts_new_students { self.seats_to_give() } else { 0 }
+        if accepts_new_students { self.assignable_seats() } else { 0 }
     }
-    /// Returns what the section counts in a student's credits: nothing if it is cancelled.
+    /// Returns the credits that count toward a student's limit: 0 if the section is cancelled.
     #[must_use]
     pub fn counted_credits(&self) -> Credits {
         if self.section.status == SectionStatus::Cancelled { Credits(0) } else { self.section.credits }
     }
     /// Returns whether the waitlist has an open position.
     #[must_use]
-    pub fn waitlist_has_room(&self) -> bool {
+    pub fn has_open_waitlist_position(&self) -> bool {
         self.waitlisted_total() < self.section.waitlist_capacity
     }
 }
 
-/// A place in line: its journal position (smaller is earlier) and who has it.
-pub type Place = (u64, UserName);
+/// A student on the waitlist of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitlistEntry {
+    /// Unique within the term; a smaller number is ahead of a larger one.
+    pub queue_number: u64,
+    /// The student.
+    pub student: UserName,
+}
 
 #[cfg(test)]
 mod tests {
     use super::Credits;
 
     #[test]
-    fn credits_read_back_from_the_json_they_are_written_as() {
+    fn credits_round_trip_through_json() {
         for credits in [0, 1500, 3000, 3750, 1_000_000].map(Credits) {
             let text = serde_json::to_string(&credits).unwrap();
             assert_eq!(serde_json::from_str::<Credits>(&text).unwrap(), credits, "{text}");
@@ -226,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn credits_read_decimals_exactly() {
+    fn credits_are_parsed_exactly_from_decimals() {
         for (text, thousandths) in
             [("3", 3000), ("1.5", 1500), ("3.750", 3750), ("0", 0), ("10.500", 10500), (".5", 500)]
         {

@@ -1,4 +1,4 @@
-//! Differences between two states of a section, field by field, as an import reports them.
+//! Differences between two states of a section by field, as an import reports them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use crate::domain::ids::SectionId;
 use crate::domain::meeting::Meeting;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 
-/// The value of a field before and after a change, written `[before, after]`. A value that is not known, or a field of a
-/// section that did not exist, is `None`, written `null`.
+/// The values of a field before and after a change, in JSON `[before, after]`. `None`, in JSON `null`, is an unknown
+/// value or a field of a section that did not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange<T>(pub Option<T>, pub Option<T>);
 
@@ -17,12 +17,12 @@ impl<T: Clone + PartialEq> FieldChange<T> {
     }
 }
 
-/// Declares the fields that are compared; each is optional in JSON.
+/// Declares the fields that are compared. Each is optional in JSON.
 macro_rules! compared_fields {
     ($($field:ident: $type:ty,)+) => {
-        /// The fields of a section that differ, by the names of `GET /api/v1/sections`.
+        /// The fields of a section that differ. They have the names of `GET /api/v1/sections`.
         #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-        #[allow(missing_docs, reason = "a field has the name of the section's field that it is a change of")]
+        #[allow(missing_docs, reason = "each field has the name of the section's field that changed")]
         pub struct SectionChanges {
             $(
                 #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ macro_rules! compared_fields {
         }
 
         impl SectionChanges {
-            /// The names of all fields that are compared.
+            /// The names of the fields that are compared.
             pub const FIELDS: &[&str] = &[$(stringify!($field)),+];
         }
     };
@@ -58,13 +58,14 @@ compared_fields! {
 }
 
 impl SectionChanges {
-    /// Compares a section with its state before; `None` when it is new. Of a new section, what it lacks is no change.
+    /// Compares two states of a section; `before` is `None` for a new section, of which only the fields that have a
+    /// value are reported.
     ///
-    /// The totals of the last import are compared only where nothing else differs: no other field shows them.
+    /// Compares the totals of the last import only if nothing else differs.
     #[must_use]
     pub fn between(before: Option<&SectionState>, after: &SectionState) -> Self {
-        // Every field is named, so that a new one cannot be forgotten: `id`, which says which section it is, and
-        // `withdrawn`, which is not a file's to say, are not compared.
+        // Names every field, so that a new field cannot be forgotten. Does not compare `id`, which is the same, and
+        // `withdrawn`, which a file does not define.
         let Section {
             id: _,
             course,
@@ -96,10 +97,13 @@ impl SectionChanges {
             ),
             file_totals: None,
             instructor: FieldChange::between(old.and_then(|old| old.instructor.as_ref()), instructor.as_ref()),
-            linked: FieldChange::between(old.map(|old| &old.linked), listed(old, linked)),
-            meetings: FieldChange::between(old.map(|old| &old.meetings), listed(old, meetings)),
+            linked: FieldChange::between(old.map(|old| &old.linked), unless_new_and_empty(old, linked)),
+            meetings: FieldChange::between(old.map(|old| &old.meetings), unless_new_and_empty(old, meetings)),
             method: FieldChange::between(old.and_then(|old| old.method.as_ref()), method.as_ref()),
-            prerequisites: FieldChange::between(old.map(|old| &old.prerequisites), listed(old, prerequisites)),
+            prerequisites: FieldChange::between(
+                old.map(|old| &old.prerequisites),
+                unless_new_and_empty(old, prerequisites),
+            ),
             section: FieldChange::between(old.and_then(|old| old.section.as_ref()), section.as_ref()),
             status: FieldChange::between(old.map(|old| &old.status), Some(status)),
             title: FieldChange::between(old.and_then(|old| old.title.as_ref()), title.as_ref()),
@@ -119,8 +123,8 @@ impl SectionChanges {
     }
 }
 
-/// Returns a list, or `None` for an empty one of a new section.
-fn listed<'l, T>(old: Option<&Section>, list: &'l Vec<T>) -> Option<&'l Vec<T>> {
+/// Returns `list`; `None` if it is empty and the section is new.
+fn unless_new_and_empty<'l, T>(old: Option<&Section>, list: &'l Vec<T>) -> Option<&'l Vec<T>> {
     Some(list).filter(|list| old.is_some() || !list.is_empty())
 }
 
@@ -153,18 +157,19 @@ mod tests {
         SectionState::new(Arc::new(section))
     }
 
-    fn written(changes: &SectionChanges) -> String {
+    /// Serializes changes, and checks that they can be deserialized.
+    fn to_json(changes: &SectionChanges) -> String {
         let text = serde_json::to_string(changes).unwrap();
-        assert_eq!(serde_json::from_str::<SectionChanges>(&text).unwrap(), *changes, "reads back");
+        assert_eq!(serde_json::from_str::<SectionChanges>(&text).unwrap(), *changes, "round trip through {text}");
         text
     }
 
     #[test]
-    fn new_section_lists_the_fields_it_has() {
+    fn a_new_section_reports_the_fields_that_have_a_value() {
         let after = state(|section| section.meetings = vec![Meeting::default()]);
         let meeting = r#"[{"days":[],"start":null,"end":null,"starts_on":null,"ends_on":null,"location":null}]"#;
         assert_eq!(
-            written(&SectionChanges::between(None, &after)),
+            to_json(&SectionChanges::between(None, &after)),
             [
                 r#"{"capacity":[null,30],"component":[null,"lecture"],"course":[null,"MATH 151"],"credits":[null,1.5],"#,
                 r#""enrolled":[null,0],"meetings":[null,"#,
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_section_lists_only_the_fields_that_differ() {
+    fn a_changed_section_reports_only_the_fields_that_differ() {
         let before = state(|section| section.prerequisites = vec!["MATH 141".into()]);
         let mut after = state(|section| {
             section.title = None;
@@ -185,18 +190,18 @@ mod tests {
         });
         after.outside_enrolled = 4;
         assert_eq!(
-            written(&SectionChanges::between(Some(&before), &after)),
+            to_json(&SectionChanges::between(Some(&before), &after)),
             r#"{"capacity":[30,20],"enrolled":[0,4],"prerequisites":[["MATH 141"],[]],"title":["Calculus",null]}"#
         );
     }
 
     #[test]
-    fn totals_of_the_file_are_listed_only_when_nothing_else_differs() {
+    fn file_totals_are_reported_only_if_nothing_else_differs() {
         let before = state(|_| {});
         let mut after = before.clone();
         after.file_totals = Some((3, 1));
-        assert_eq!(written(&SectionChanges::between(Some(&before), &after)), r#"{"file_totals":[null,[3,1]]}"#);
+        assert_eq!(to_json(&SectionChanges::between(Some(&before), &after)), r#"{"file_totals":[null,[3,1]]}"#);
         after.outside_enrolled = 3;
-        assert_eq!(written(&SectionChanges::between(Some(&before), &after)), r#"{"enrolled":[0,3]}"#);
+        assert_eq!(to_json(&SectionChanges::between(Some(&before), &after)), r#"{"enrolled":[0,3]}"#);
     }
 }

@@ -1,25 +1,25 @@
-//! What a decision may read of its term.
+//! The part of a term that a decision may read.
 
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::registration::Registration;
-use crate::domain::section::{Credits, Place, SectionState};
+use crate::domain::section::{Credits, SectionState, WaitlistEntry};
 use crate::domain::term::Term;
 
-/// A term as committed. [`crate::domain::book::TermBook`] holds one in memory; a transaction that loaded the rows of a
-/// batch could be another.
+/// Read access to a committed term. [`crate::domain::book::TermBook`] implements it in memory; an implementation could
+/// also load the rows for one batch in a transaction.
 pub trait TermView {
     /// Returns the term.
     fn term(&self) -> &Term;
-    /// Returns the credit limit of a student; 0 is no limit.
+    /// Returns the credit limit of a student; 0 means no limit.
     fn credit_limit(&self) -> Credits;
-    /// Returns a section with its numbers.
+    /// Returns a section with its counts.
     fn section(&self, crn: &Crn) -> Option<&SectionState>;
-    /// Returns a student's registrations, dropped ones included, in the order of [`Registration::put_among`].
+    /// Returns a student's registrations, including dropped ones, in the order of [`Registration::insert_into`].
     fn registrations(&self, student: &UserName) -> &[Registration];
-    /// Iterates over the waitlist of a section, the next student first.
-    fn waiting(&self, crn: &Crn) -> Box<dyn Iterator<Item = &Place> + '_>;
-    /// Iterates over all students who ever registered in the term. Too slow for deciding a registration.
+    /// Iterates over the waitlist of a section, first position first.
+    fn waitlist(&self, crn: &Crn) -> Box<dyn Iterator<Item = &WaitlistEntry> + '_>;
+    /// Iterates over all students who ever registered in the term. Too slow to use for each registration.
     fn students(&self) -> Box<dyn Iterator<Item = (&UserName, &[Registration])> + '_>;
-    /// Returns a journal position that is later than that of every waitlisted registration.
-    fn next_place(&self) -> u64;
+    /// Returns a queue number that is larger than that of every waitlist entry.
+    fn next_queue_number(&self) -> u64;
 }

@@ -1,4 +1,4 @@
-//! Current activity, for staff: the sections that most students request, and the refusals.
+//! Recent registration activity, for staff: the most requested sections, and refusals by code.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::clock::Clock;
 use crate::domain::ids::SectionId;
-use crate::registration::activity::Recent;
+use crate::registration::activity::RecentActivity;
 use crate::registration::pool::RegistrarPool;
 
 use crate::http::auth::Staff;
@@ -18,7 +18,7 @@ use crate::http::error::{get, method_not_allowed};
 use crate::http::openapi::responses::BadRole;
 use crate::http::request_id::PRIVATE;
 
-/// Sections of each window: as many as fit on a page, and into a heat map.
+/// The maximum number of sections in each window: as many as a page or a heat map can show.
 const HOTTEST_MAX: usize = 100;
 
 /// The operations of this file.
@@ -33,58 +33,58 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// The last minute (at most five seconds more), and in `hour` the last hour (at most five minutes more); since the start
-/// of the hub when that was later.
+/// Activity in the last minute (up to five seconds longer) and, in `hour`, in the last hour (up to five minutes
+/// longer), but not before the start of the hub.
 #[derive(Debug, Serialize, ToSchema)]
 struct Activity {
-    /// The sections requested most, first the first.
+    /// The most requested sections, in descending order.
     #[schema(max_items = 100)]
     hottest: Vec<SectionActivity>,
-    /// Refusals by code, where there were any.
+    /// The number of refusals by code; codes without refusals are absent.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
     at: Timestamp,
     hour: Window,
 }
 
-/// What was requested in a window of time.
+/// Activity in a time window.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ActivityWindow)]
 struct Window {
-    /// The sections requested most, first the first.
+    /// The most requested sections, in descending order.
     #[schema(max_items = 100)]
     hottest: Vec<SectionActivity>,
-    /// Refusals by code, where there were any.
+    /// The number of refusals by code; codes without refusals are absent.
     #[schema(value_type = BTreeMap<String, u64>)]
     refusals: BTreeMap<&'static str, u64>,
 }
 
-/// A section, and the requests for it.
+/// The requests for a section, by outcome.
 #[derive(Debug, Serialize, ToSchema)]
 struct SectionActivity {
     section: SectionId,
-    /// Requests for a seat: those below together. Repeated requests for what is held already, and drops, do not count.
+    /// The sum of the following counts. Drops and repeated requests for a held section are not counted.
     asked: u32,
     enrolled: u32,
     waitlisted: u32,
     refused: u32,
 }
 
-impl From<Recent> for Window {
-    fn from(recent: Recent) -> Self {
-        let hottest = recent.hottest.into_iter().map(|(section, asked)| SectionActivity {
+impl From<RecentActivity> for Window {
+    fn from(recent: RecentActivity) -> Self {
+        let hottest = recent.most_requested.into_iter().map(|(section, requests)| SectionActivity {
             section,
-            asked: asked.all(),
-            enrolled: asked.enrolled,
-            waitlisted: asked.waitlisted,
-            refused: asked.refused,
+            asked: requests.total(),
+            enrolled: requests.enrolled,
+            waitlisted: requests.waitlisted,
+            refused: requests.refused,
         });
         let refusals = recent.refusals.into_iter().filter(|(_, count)| *count > 0);
         Self { hottest: hottest.collect(), refusals: refusals.map(|(code, count)| (code.as_str(), count)).collect() }
     }
 }
 
-/// Returns the current activity (staff).
+/// Returns recent registration activity (staff).
 #[utoipa::path(
     get,
     path = "/api/v1/staff/activity",

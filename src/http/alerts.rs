@@ -1,4 +1,4 @@
-//! Alerts: staff send, schedule and cancel them; every caller lists those that reach the caller.
+//! Alerts: staff send, schedule and cancel them; every caller lists the alerts that they receive.
 
 use std::collections::HashSet;
 
@@ -19,37 +19,37 @@ use crate::http::problem::ProblemCode;
 use crate::identity::{Audit, Caller};
 use crate::live::context::Live;
 use crate::registration::readmodel::ReadModel;
-use crate::store::alerts::{AlertStore, Cancelled, Entry, Page, Reader, Span};
+use crate::store::alerts::{AlertStore, CancelOutcome, Entry, Page, Reader, Span};
 
 use crate::http::auth::{Staff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::{Problem, get, method_not_allowed};
-use crate::http::openapi::SentBack;
+use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
 use crate::http::openapi::schemas::always_true;
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// The most alerts in force that a dashboard shows: more than a term has at any time.
-const IN_FORCE_MAX: usize = 500;
-/// What each entry of `audience.sections` must be.
+/// The maximum number of active alerts on a dashboard: more than a term has at any time.
+const ACTIVE_MAX: usize = 500;
+/// The description of a valid entry of `audience.sections`.
 const SECTION_EXPECTED: &str = "the id of a section";
 /// The longest name of a course, in characters.
 const COURSE_CHARS_MAX: usize = 40;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(list, post, cancel), modifiers(&ALERT_SENT_BACK))]
+#[openapi(paths(list, post, cancel), modifiers(&ALERT_READ_ONLY))]
 pub(super) struct Api;
 
-/// Allows an alert to be sent back as it was received.
-const ALERT_SENT_BACK: SentBack<AlertRequest> = SentBack::NEW;
+/// Describes the members of an alert that the hub sets itself.
+const ALERT_READ_ONLY: ReadOnlyMembers<AlertRequest> = ReadOnlyMembers::NEW;
 
-/// How to send an alert.
+/// Options for sending an alert.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SendQuery {
-    /// Only counts the recipients; nothing is sent.
+    /// Whether to count the recipients only, without sending the alert.
     #[param(required = false, default = false)]
     dry_run: bool,
 }
@@ -60,21 +60,20 @@ impl SendQuery {
     }
 }
 
-/// Which alerts to list.
+/// Filters of the list of alerts.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
-    /// The `seq` of an earlier response, or of an alert.
+    /// Only alerts after this position: the `seq` of an earlier response or of an alert.
     #[param(required = false, default = 0)]
     since: u64,
-    /// The most items in one response.
+    /// The maximum number of items.
     #[param(required = false, minimum = 1, maximum = 5_000, default = 100)]
     limit: u32,
-    /// Only alerts that are in force now.
+    /// Whether to list only alerts that are active now.
     #[param(required = false, default = false)]
     active: bool,
-    /// For staff. `scheduled`: alerts that have not gone out yet. `sent`: alerts that staff sent and that are in force,
-    /// whatever their audience.
+    /// For staff. `scheduled`: alerts that have not been sent yet. `sent`: active alerts from staff to any audience.
     #[param(inline)]
     state: Option<StaffList>,
 }
@@ -103,9 +102,9 @@ struct AlertRequest {
     #[schema(inline, default = "system")]
     category: Option<Category>,
     audience: Audience,
-    /// In the future: it goes out then.
+    /// When to send it. Absent, null or in the past: immediately.
     starts_at: Option<Timestamp>,
-    /// When it stops being in force, after it goes out.
+    /// When it expires, which must be after it is sent.
     expires_at: Option<Timestamp>,
     #[schema(default = false)]
     requires_ack: Option<bool>,
@@ -119,7 +118,7 @@ impl RequestBody for AlertRequest {
         let message = fields.string("message", 1..=MESSAGE_LEN_MAX)?;
         for (name, text) in [("title", &title), ("message", &message)] {
             if text.trim().is_empty() {
-                return Err(Problem::invalid(name, format!("{name} must say something.")));
+                return Err(Problem::invalid(name, format!("{name} must not be blank.")));
             }
         }
         let categories = "system, workflow, schedule, content, security or emergency";
@@ -153,14 +152,14 @@ fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
         users: users.unwrap_or_default(),
     };
     if audience.is_empty() {
-        let detail = "audience must say who: all, roles, sections, courses or users.";
+        let detail = "audience must name recipients: all, roles, sections, courses or users.";
         return Err(Problem::invalid("audience", detail));
     }
     Ok(audience)
 }
 
 impl AlertRequest {
-    /// Checks what depends on the time and on the catalogue, and fills in the defaults.
+    /// Validates the sections and the expiry, and sets the defaults.
     fn into_content(self, model: &ReadModel, now: Timestamp) -> Result<AlertContent, Problem> {
         let unknown = self.audience.sections.iter().position(|section| model.section(&section.0).is_none());
         if let Some(at) = unknown {
@@ -169,14 +168,14 @@ impl AlertRequest {
             return Err(Problem::invalid(field, detail));
         }
         if self.expires_at.is_some_and(|end| end <= self.starts_at.unwrap_or(now).max(now)) {
-            return Err(Problem::invalid("expires_at", "expires_at must be after the alert goes out."));
+            return Err(Problem::invalid("expires_at", "expires_at must be after the alert is sent."));
         }
         Ok(AlertContent {
             title: self.title,
             message: self.message,
             priority: self.priority.unwrap_or_default(),
             category: self.category.unwrap_or_default(),
-            // `all` includes whatever else is named.
+            // `all` includes all other members.
             audience: if self.audience.all { Audience::everyone() } else { self.audience },
             starts_at: self.starts_at,
             expires_at: self.expires_at,
@@ -194,10 +193,12 @@ struct AlertSent {
     recipients_online: usize,
 }
 
-/// The recipients that an alert would have.
+/// The numbers of recipients that an alert would have.
 #[derive(Serialize, ToSchema)]
 struct AlertDryRun {
+    /// The number of users in its audience.
     recipients: usize,
+    /// The number of connected clients in its audience.
     recipients_online: usize,
 }
 
@@ -206,13 +207,13 @@ struct AlertDryRun {
 pub(super) struct ListedAlert {
     #[serde(flatten)]
     alert: Alert,
-    /// Whether the caller has acknowledged it; for signed-in callers, of alerts that require it.
+    /// Whether the caller has acknowledged it. Only for signed-in callers and alerts that require acknowledgement.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     acked: Option<bool>,
 }
 
-/// A cancellation: clients take the alert down.
+/// A cancellation: clients must remove the alert.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct AlertCancelled {
     /// The id of the alert.
@@ -224,7 +225,7 @@ pub(super) struct AlertCancelled {
     cancelled: bool,
 }
 
-/// An entry of the sequence of alerts.
+/// An alert or a cancellation.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum AlertItem {
@@ -236,7 +237,7 @@ pub(super) enum AlertItem {
 #[derive(Serialize, ToSchema)]
 struct AlertList {
     items: Vec<AlertItem>,
-    /// The next `since`.
+    /// The `since` of the next request.
     seq: u64,
 }
 
@@ -245,9 +246,9 @@ struct AlertList {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 enum StaffList {
-    /// Alerts that have not gone out yet.
+    /// Alerts that have not been sent yet.
     Scheduled,
-    /// Alerts that staff sent and that are in force, whatever their audience.
+    /// Active alerts from staff to any audience.
     Sent,
 }
 
@@ -275,8 +276,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     params(SendQuery),
     request_body = AlertRequest,
     responses(
-        (status = 200, description = "With `dry_run=true`: the recipients. Nothing was sent.", body = AlertDryRun),
-        (status = 201, description = "Sent, or scheduled.", body = AlertSent),
+        (status = 200, description = "The numbers of recipients, with `dry_run=true`.", body = AlertDryRun),
+        (status = 201, description = "Sent or scheduled.", body = AlertSent),
         BadRole, BadBody, StoreFailed,
     )
 )]
@@ -297,7 +298,7 @@ pub async fn post(
         let body = AlertDryRun { recipients: people.len(), recipients_online: online(&live, audience, &people) };
         return Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body));
     }
-    // Only the store knows who is enrolled; roles and names are those of the connections.
+    // The store is needed only to find students; presence knows the roles and names of connected users.
     let is_enrolment = !(audience.sections.is_empty() && audience.courses.is_empty());
     let named = Audience { roles: Vec::new(), all: false, ..audience.clone() };
     let people = match is_enrolment {
@@ -320,7 +321,8 @@ pub async fn post(
     Ok(HttpResponse::Created().insert_header(PRIVATE).json(AlertSent { alert, recipients_online }))
 }
 
-/// Counts the connected clients of an audience; `people` are the users that it names or that are enrolled.
+/// Counts the connected clients in an audience. `people` are its named users and the students of its sections and
+/// courses.
 fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize {
     let bits = audience.role_bits();
     live.presence.count_people(|caller| {
@@ -328,7 +330,7 @@ fn online(live: &Live, audience: &Audience, people: &HashSet<UserName>) -> usize
     })
 }
 
-/// Lists the alerts that reach the caller, oldest first.
+/// Lists the alerts that the caller receives, oldest first.
 #[utoipa::path(
     get,
     path = "/api/v1/alerts",
@@ -348,45 +350,45 @@ pub async fn list(request: HttpRequest, Visitor(caller): Visitor, live: Data<Liv
     let reader = Reader::new(caller.as_ref().map(|caller| (&caller.user, caller.role)));
     let page = if let Some(state) = state {
         match &caller {
-            None => return Err(Problem::new(ProblemCode::Unauthenticated, "Please sign in for this.")),
+            None => return Err(Problem::new(ProblemCode::Unauthenticated, "Sign in to continue.")),
             Some(caller) if caller.role < Role::Staff => {
-                return Err(Problem::forbidden("Only staff see what was sent to others, or has not gone out yet."));
+                return Err(Problem::forbidden("Only staff can list scheduled alerts and alerts to others."));
             }
             Some(_) => {}
         }
         match state {
             StaffList::Scheduled => scheduled(&*live.alerts, limit).await?,
-            StaffList::Sent => live.alerts.sent(limit, live.clock.now()).await?,
+            StaffList::Sent => live.alerts.sent_by_staff(limit, live.clock.now()).await?,
         }
     } else if active {
-        live.alerts.in_force(reader, span, live.clock.now()).await?
+        live.alerts.active(reader, span, live.clock.now()).await?
     } else {
-        live.alerts.seen_by(reader, span).await?
+        live.alerts.visible_to(reader, span).await?
     };
     let seq = page.seq;
     let items = items_for(&live, caller.as_ref(), page).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(AlertList { items, seq }))
 }
 
-/// Returns the alerts in force that reach a signed-in caller, oldest first, as `?active=true` lists them.
-pub(super) async fn in_force(live: &Live, caller: &Caller) -> Result<Vec<AlertItem>, Problem> {
-    let span = Span { since: 0, until: None, limit: IN_FORCE_MAX };
+/// Returns the active alerts that a signed-in caller receives, oldest first, as `?active=true` lists them.
+pub(super) async fn active_alerts(live: &Live, caller: &Caller) -> Result<Vec<AlertItem>, Problem> {
+    let span = Span { since: 0, until: None, limit: ACTIVE_MAX };
     let reader = Reader::new(Some((&caller.user, caller.role)));
-    items_for(live, Some(caller), live.alerts.in_force(reader, span, live.clock.now()).await?).await
+    items_for(live, Some(caller), live.alerts.active(reader, span, live.clock.now()).await?).await
 }
 
-/// Returns a page as this caller reads it: an alert that requires acknowledgement says whether the caller gave it, on
-/// whichever device.
+/// Returns a page for this caller. For each alert that requires acknowledgement, it states whether the caller has
+/// acknowledged it on any device.
 async fn items_for(live: &Live, caller: Option<&Caller>, page: Page) -> Result<Vec<AlertItem>, Problem> {
-    let asking: Vec<String> = page.items.iter().filter_map(|(_, entry)| asking_id(entry).map(str::to_owned)).collect();
+    let ids: Vec<_> = page.items.iter().filter_map(|(_, entry)| id_if_ack_required(entry)).map(str::to_owned).collect();
     let acked = match caller {
-        Some(caller) if !asking.is_empty() => live.alerts.acked_by(caller.user.clone(), asking).await?,
+        Some(caller) if !ids.is_empty() => live.alerts.acked_by(caller.user.clone(), ids).await?,
         _ => HashSet::new(),
     };
     let item = |(seq, entry): (u64, Entry)| match entry {
         Entry::Alert(alert) => {
-            let is_asked = caller.is_some() && alert.content.requires_ack;
-            let acked = is_asked.then(|| acked.contains(&alert.id));
+            let must_ack = caller.is_some() && alert.content.requires_ack;
+            let acked = must_ack.then(|| acked.contains(&alert.id));
             AlertItem::Alert(Box::new(ListedAlert { alert: *alert, acked }))
         }
         Entry::Cancelled(id) => AlertItem::Cancelled(AlertCancelled { id, seq, cancelled: true }),
@@ -394,8 +396,8 @@ async fn items_for(live: &Live, caller: Option<&Caller>, page: Page) -> Result<V
     Ok(page.items.into_iter().map(item).collect())
 }
 
-/// Returns the id of an alert that requires acknowledgement.
-fn asking_id(entry: &Entry) -> Option<&str> {
+/// Returns the id of an alert, if it requires acknowledgement.
+fn id_if_ack_required(entry: &Entry) -> Option<&str> {
     match entry {
         Entry::Alert(alert) if alert.content.requires_ack => Some(&alert.id),
         Entry::Alert(_) | Entry::Cancelled(_) => None,
@@ -404,13 +406,13 @@ fn asking_id(entry: &Entry) -> Option<&str> {
 
 async fn scheduled(alerts: &dyn AlertStore, limit: usize) -> Result<Page, Problem> {
     let waiting = alerts.scheduled(limit).await?;
-    let seq = alerts.kept().await?.last;
+    let seq = alerts.stored_range().await?.last;
     Ok(Page { items: waiting.into_iter().map(|alert| (0, Entry::Alert(Box::new(alert)))).collect(), seq })
 }
 
 /// Cancels an alert (staff).
 ///
-/// Clients that received it take it down. Idempotent.
+/// Clients that received the alert remove it. Idempotent.
 #[utoipa::path(
     delete,
     path = "/api/v1/alerts/{id}",
@@ -428,9 +430,9 @@ pub async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     let id = path_param(&request, "id")?;
     match live.alerts.cancel(&id, live.clock.now()).await? {
-        Cancelled::NotFound => return Err(Problem::not_found("There is no such alert.")),
-        Cancelled::Quietly => {}
-        Cancelled::Told(seq) => bus.publish(Event::AlertsStored { seq: Some(seq) }),
+        CancelOutcome::NotFound => return Err(Problem::not_found("There is no such alert.")),
+        CancelOutcome::Unannounced => {}
+        CancelOutcome::Announced(seq) => bus.publish(Event::AlertsStored { seq: Some(seq) }),
     }
     audit.record(&request, Some(&caller), "alert.cancel", Some(&id), None, "");
     Ok(HttpResponse::NoContent().finish())

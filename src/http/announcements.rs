@@ -1,4 +1,4 @@
-//! Announcements: the college's news, as Plone publishes them.
+//! Announcements: the college's news items, which Plone publishes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +23,15 @@ use crate::http::hot::HotResponses;
 use crate::http::openapi::params::IfNoneMatch;
 use crate::http::openapi::responses::{BadToken, NotModified, PloneFailed};
 
-/// How long a request waits for the very first copy. Once there is one, no request waits.
+/// The longest wait for the first copy of the visitors' announcements. Once there is a copy, no request waits.
 const FIRST_COPY_WAIT: Duration = Duration::from_secs(10);
-/// How long a member's request waits for the first copy of their own, before it is answered with the visitors'.
+/// The longest wait for the first copy of a member's announcements, after which the member gets those of visitors.
 const OWN_COPY_WAIT: Duration = Duration::from_secs(1);
-/// Browsers keep a response, and revalidate it each time.
+/// Browsers store the response and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
 const PERSONAL: &str = "private, no-store";
 const JSON: &str = "application/json";
-/// Where Plone's own pages are, under the hub's origin.
+/// The path of Plone's own pages under the hub's origin.
 const PLONE_PAGES: &str = "/plone";
 
 /// The operations of this file.
@@ -55,13 +55,13 @@ pub(super) struct AnnouncementResponse<'a> {
     title: &'a str,
     /// The summary as plain text; may be empty.
     description: &'a str,
-    /// The whole item as plain text.
+    /// The full item as plain text.
     text: &'a str,
-    /// The whole item as HTML without scripts, styles and forms: safe to show.
+    /// The full item as sanitized HTML, without scripts, styles and forms.
     html: &'a str,
     published_at: Timestamp,
     modified_at: Timestamp,
-    /// The path of Plone's own page of it.
+    /// The path of the item's page in Plone, under the hub's origin.
     #[schema(format = "uri-reference")]
     url: String,
 }
@@ -76,7 +76,7 @@ impl<'a> AnnouncementResponse<'a> {
             html: &item.html,
             published_at: item.published_at,
             modified_at: item.modified,
-            url: format!("{PLONE_PAGES}{}", percent::path(&item.path)),
+            url: format!("{PLONE_PAGES}{}", percent::encode_path(&item.path)),
         }
     }
 }
@@ -90,9 +90,9 @@ struct AnnouncementList<'a> {
 
 /// Lists the college's announcements, newest first.
 ///
-/// Plone's news items, at most the newest 100, as a visitor of Plone sees them; for a caller who signed in by Plone, as
-/// that member sees them. They follow Plone within `[plone] sync_s`. Once there is a copy, no request waits for Plone: an
-/// older copy is returned while it is renewed, and `Age` says how old it is. Without a Plone the list is empty.
+/// The newest Plone news items, at most 100. A caller who signed in by Plone gets the items that this member may see;
+/// other callers get the public ones. Changes in Plone appear within `[plone] sync_s`. Once there is a copy, no request
+/// waits for Plone: the copy is returned while it is renewed, and `Age` is its age. Without Plone the list is empty.
 #[utoipa::path(
     get,
     path = "/api/v1/announcements",
@@ -103,8 +103,8 @@ struct AnnouncementList<'a> {
     responses(
         (status = 200, description = "The announcements.", body = AnnouncementList, headers(
             ("ETag" = String, description = "Weak, the same for every content coding."),
-            ("Age" = u64, description = "How many seconds ago Plone was read (RFC 9111, 5.1)."),
-            ("Cache-Control" = String, description = "`private, no-store` when it is what one member sees."),
+            ("Age" = u64, description = "Seconds since Plone was read (RFC 9111, 5.1)."),
+            ("Cache-Control" = String, description = "`private, no-store` for the announcements of a member."),
         )),
         NotModified, BadToken, PloneFailed,
     )
@@ -116,7 +116,9 @@ pub async fn list(
     hot: Data<HotResponses>,
 ) -> Result<HttpResponse, Problem> {
     let found = match &announcements {
-        Some(announcements) => visible(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?,
+        Some(announcements) => {
+            visible_announcements(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?
+        }
         None => NewsView::none(),
     };
     let news = found.reply.value.clone();
@@ -131,8 +133,9 @@ pub async fn list(
     Ok(response)
 }
 
-/// Returns the announcements that a caller may see. `own_wait` and `wait` count only where there is no copy.
-pub(super) async fn visible(
+/// Returns the announcements that a caller may see. While there is no copy, it waits at most `own_wait` for those of a
+/// member and at most `wait` for those of visitors.
+pub(super) async fn visible_announcements(
     announcements: &Announcements,
     caller: Option<&Caller>,
     own_wait: Duration,
@@ -147,7 +150,7 @@ pub(super) async fn visible(
 fn encode(news: &News, cache_control: &'static str) -> Encoded {
     let items: Vec<_> = news.items().map(AnnouncementResponse::new).collect();
     let list = AnnouncementList { total: items.len(), items };
-    // Strings, numbers and lists serialize without fail.
+    // Serializing strings, numbers and lists cannot fail.
     let body = serde_json::to_vec(&list).unwrap_or_default();
     Encoded::new(&format!("{}-news-{}", start_tag(), news.version()), JSON, cache_control, body.into())
 }

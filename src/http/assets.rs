@@ -1,4 +1,4 @@
-//! The pages and the files that they load, embedded in the binary.
+//! The pages and their files, which are embedded in the binary.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -17,16 +17,16 @@ use crate::http::query::path_param;
 #[folder = "static/"]
 struct Files;
 
-/// Browsers revalidate a file each time, which costs a 304 of a few bytes: a new hub is never used by an old page.
+/// Browsers revalidate a file each time, which costs a 304 of a few bytes, so that an old page never uses a new hub.
 const REVALIDATE: &str = "no-cache";
 
-/// Every file as a ready response, by its path under `static/`.
+/// The response for each file, by its path under `static/`.
 static FILES: LazyLock<HashMap<String, Arc<Encoded>>> = LazyLock::new(|| {
     let files = Files::iter().filter_map(|path| Some((path.to_string(), Files::get(&path)?)));
     files
         .map(|(path, file)| {
             let tag: String = file.metadata.sha256_hash()[..8].iter().fold(String::new(), |mut tag, byte| {
-                // Writing to a string does not fail.
+                // Writing to a string cannot fail.
                 let _ = write!(tag, "{byte:02x}");
                 tag
             });
@@ -73,7 +73,7 @@ pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     respond(&request, &path).await
 }
 
-/// `GET /docs/problems`: the page that `type` of every problem document points to.
+/// `GET /docs/problems`: the page to which the `type` of every problem document points.
 pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
     static PAGE: LazyLock<Arc<Encoded>> = LazyLock::new(|| {
         let page = problems_page();
@@ -85,10 +85,11 @@ pub async fn problems(request: HttpRequest) -> Result<HttpResponse, Problem> {
 fn problems_page() -> String {
     let mut rows = String::new();
     for code in ProblemCode::all() {
-        // Writing to a string does not fail. Titles are ours and hold nothing that HTML would read.
+        // Writing to a string cannot fail. Titles and advice are constants without HTML's special characters.
         let _ = write!(
             rows,
-            "<tr id=\"{code}\"><th scope=\"row\"><code>{code}</code></th><td>{status}</td><td>{title}</td><td>{help}</td></tr>",
+            "<tr id=\"{code}\"><th scope=\"row\"><code>{code}</code></th><td>{status}</td><td>{title}</td>\
+             <td>{help}</td></tr>",
             code = code.as_str(),
             status = code.status(),
             title = code.title(),
@@ -99,7 +100,7 @@ fn problems_page() -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Problems - EduHub</title>\
          <link rel=\"stylesheet\" href=\"/static/style.css\"></head><body><main><h1>Problems</h1>\
-         <p>Every error of the interface is a problem document (RFC 9457) with one of these codes.</p>\
+         <p>Every error of the API is a problem document (RFC 9457) with one of these codes.</p>\
          <table><thead><tr><th>Code</th><th>Status</th><th>What happened</th><th>What to do</th></tr></thead>\
          <tbody>{rows}</tbody></table></main></body></html>"
     )

@@ -1,5 +1,5 @@
-//! Authentication of requests: the middleware that reads a request's token once and counts the request, and the
-//! extractors by which a handler states which callers it accepts. A handler without an extractor accepts everyone.
+//! Authentication of requests: the middleware that verifies a request's token and applies the rate limits, and the
+//! extractors with which a handler states who may call it. A handler without an extractor accepts every caller.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -20,7 +20,7 @@ use crate::identity::token::TokenError;
 use crate::identity::{Audit, Caller, Identity};
 use crate::store::accounts::AuditEntry;
 
-/// Paths without a request limit, which monitoring polls.
+/// Paths without a rate limit, because monitoring polls them.
 pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// How a request carries its token.
@@ -28,7 +28,7 @@ pub(super) const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"
 pub enum Carrier {
     /// `Authorization: Bearer` (RFC 6750), which only a client that has the token can send.
     Bearer,
-    /// The cookie, which a browser sends whatever page makes the request.
+    /// The cookie, which a browser also sends with requests that another site's page makes.
     Cookie,
 }
 
@@ -38,9 +38,9 @@ pub enum Credentials {
     /// No token: a visitor.
     None,
     /// A valid token.
-    Good(Caller, Carrier),
+    Valid(Caller, Carrier),
     /// A token that is not valid.
-    Bad(TokenError, Carrier),
+    Invalid(TokenError, Carrier),
 }
 
 impl Credentials {
@@ -65,8 +65,8 @@ impl Credentials {
             return Self::None;
         };
         match outcome {
-            Ok(caller) => Self::Good(caller, carrier),
-            Err(error) => Self::Bad(error, carrier),
+            Ok(caller) => Self::Valid(caller, carrier),
+            Err(error) => Self::Invalid(error, carrier),
         }
     }
 
@@ -74,22 +74,25 @@ impl Credentials {
     #[must_use]
     pub fn caller(&self) -> Option<&Caller> {
         match self {
-            Self::Good(caller, _) => Some(caller),
-            Self::None | Self::Bad(..) => None,
+            Self::Valid(caller, _) => Some(caller),
+            Self::None | Self::Invalid(..) => None,
         }
     }
 }
 
-/// Returns the token of `Authorization: Bearer TOKEN`. Other schemes are not the hub's: a proxy may use them. A value
-/// that is not text yields a token that is not valid.
+/// Returns the token of `Authorization: Bearer TOKEN`. Other schemes are ignored, because a proxy may use them. A value
+/// that is not UTF-8 yields an invalid token.
 fn bearer_of(req: &HttpRequest) -> Option<String> {
     let value = String::from_utf8_lossy(req.headers().get(AUTHORIZATION)?.as_bytes());
     let (scheme, token) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-/// Middleware inside [`crate::http::request_id::request_id`]: identifies the caller, and counts the request for that
-/// user, or for the address of a visitor.
+/// Middleware inside [`crate::http::request_id::request_id`]: identifies the caller and applies the rate limit of that
+/// user, or of the visitor's address.
+///
+/// # Errors
+/// Those of the inner services.
 pub async fn identify<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
@@ -102,22 +105,21 @@ pub async fn identify<B: MessageBody + 'static>(
     let sandboxed = credentials.caller().is_some_and(|caller| caller.realm.is_sandbox());
     if credentials.caller().is_some_and(|caller| !caller.may_request(req.path())) {
         let (req, _) = req.into_parts();
-        let problem = Problem::forbidden("This token is good in the sandbox of a demonstration, and nowhere else.");
+        let problem = Problem::forbidden("This token is valid only in its demonstration sandbox.");
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
     }
     let counted = match &credentials {
-        // A demonstration exists to create load, and has bounds of its own.
+        // A demonstration creates load on purpose and has its own bounds.
         _ if sandboxed => Ok(()),
         _ if UNLIMITED_PATHS.contains(&req.path()) => Ok(()),
-        Credentials::Good(caller, _) => {
+        Credentials::Valid(caller, _) => {
             req.extensions_mut().insert(LoggedUser(caller.user.clone()));
             limits.count_user(&caller.user)
         }
         _ => limits.count_visitor(AddressKey::from(client_ip(req.request()))),
     };
     if let Err(retry_after_s) = counted {
-        let problem =
-            Problem::rate_limited("These are too many requests at once. Please wait a moment.", retry_after_s);
+        let problem = Problem::rate_limited("Too many requests. Please wait a moment.", retry_after_s);
         let (req, _) = req.into_parts();
         return Ok(ServiceResponse::from_err(problem, req).map_into_right_body());
     }
@@ -125,7 +127,7 @@ pub async fn identify<B: MessageBody + 'static>(
     Ok(next.call(req).await?.map_into_left_body())
 }
 
-/// Returns the address that a request comes from, see [`Site::client_ip`].
+/// Returns the address of the client that sent a request, see [`Site::client_ip`].
 #[must_use]
 pub fn client_ip(req: &HttpRequest) -> std::net::IpAddr {
     match req.app_data::<web::Data<Site>>() {
@@ -136,24 +138,24 @@ pub fn client_ip(req: &HttpRequest) -> std::net::IpAddr {
 
 fn unauthenticated(error: Option<TokenError>) -> Problem {
     let detail = match error {
-        None => "Please sign in for this.",
+        None => "Sign in to continue.",
         Some(TokenError::Expired) => "Your sign-in has expired. Please sign in again.",
         Some(TokenError::SignedOut) => "You have been signed out. Please sign in again.",
-        Some(TokenError::Foreign) => "The access token is not one of this hub. Please sign in again.",
+        Some(TokenError::Foreign) => "Your access token is not valid. Please sign in again.",
     };
     Problem::new(ProblemCode::Unauthenticated, detail)
 }
 
-/// Returns the signed-in caller. A request that changes something and is authenticated by cookie must come from a page
-/// of the hub: other pages can make a browser send the cookie, but not the hub's `Origin`.
+/// Returns the signed-in caller. A request that is authenticated by cookie and changes something must come from a page
+/// of the hub: a page of another site can make a browser send the cookie, but not the hub's `Origin`.
 fn signed_in(req: &HttpRequest) -> Result<Caller, Problem> {
     match Credentials::of(req) {
         Credentials::None => Err(unauthenticated(None)),
-        Credentials::Bad(error, _) => Err(unauthenticated(Some(error))),
-        Credentials::Good(caller, Carrier::Bearer) => Ok(caller),
-        Credentials::Good(caller, Carrier::Cookie) => {
+        Credentials::Invalid(error, _) => Err(unauthenticated(Some(error))),
+        Credentials::Valid(caller, Carrier::Bearer) => Ok(caller),
+        Credentials::Valid(caller, Carrier::Cookie) => {
             let verdict = req.app_data::<web::Data<Site>>().map(|site| site.origin_verdict(req));
-            if req.method().is_safe() || verdict == Some(OriginVerdict::Ours) {
+            if req.method().is_safe() || verdict == Some(OriginVerdict::Own) {
                 Ok(caller)
             } else {
                 Err(foreign_origin())
@@ -162,15 +164,22 @@ fn signed_in(req: &HttpRequest) -> Result<Caller, Problem> {
     }
 }
 
-/// Returns the problem of a request that a page of another site sent.
+/// Returns the problem for a request that a page of another site sent.
 #[must_use]
 pub fn foreign_origin() -> Problem {
-    Problem::forbidden("This was not sent by a page of this hub. Scripts sign in with Authorization: Bearer.")
+    Problem::forbidden("This request did not come from an EduHub page. Scripts must send Authorization: Bearer.")
 }
 
 fn at_least(req: &HttpRequest, role: Role) -> Result<Caller, Problem> {
     let caller = signed_in(req)?;
-    if caller.role >= role { Ok(caller) } else { Err(Problem::forbidden(format!("This is for {role} only."))) }
+    if caller.role >= role {
+        return Ok(caller);
+    }
+    Err(Problem::forbidden(match role {
+        Role::Student => "Only students can do this.",
+        Role::Staff => "Only staff can do this.",
+        Role::Admin => "Only administrators can do this.",
+    }))
 }
 
 fn student(req: &HttpRequest) -> Result<Caller, Problem> {
@@ -178,17 +187,17 @@ fn student(req: &HttpRequest) -> Result<Caller, Problem> {
     if caller.role == Role::Student {
         Ok(caller)
     } else {
-        Err(Problem::forbidden("Only students hold seats of their own."))
+        Err(Problem::forbidden("Only students can plan and register for sections."))
     }
 }
 
-/// Returns the caller, or `None` for a visitor. A cookie that is no longer valid makes a visitor, so that the sign-in
-/// page still loads; an invalid Bearer token is an error, which a script should see.
+/// Returns the caller, or `None` for a visitor. A caller whose cookie is no longer valid counts as a visitor, so that
+/// the sign-in page still loads; an invalid Bearer token is an error, which a script must not miss.
 fn visitor(req: &HttpRequest) -> Result<Option<Caller>, Problem> {
     match Credentials::of(req) {
-        Credentials::Bad(error, Carrier::Bearer) => Err(unauthenticated(Some(error))),
-        Credentials::None | Credentials::Bad(_, Carrier::Cookie) => Ok(None),
-        Credentials::Good(..) => signed_in(req).map(Some),
+        Credentials::Invalid(error, Carrier::Bearer) => Err(unauthenticated(Some(error))),
+        Credentials::None | Credentials::Invalid(_, Carrier::Cookie) => Ok(None),
+        Credentials::Valid(..) => signed_in(req).map(Some),
     }
 }
 
@@ -218,7 +227,7 @@ extractor! {
     SignedIn(Caller), signed_in
 }
 extractor! {
-    /// A student only: other roles hold no seats.
+    /// A student. Staff and admins cannot hold seats.
     Student(Caller), student
 }
 extractor! {
@@ -231,8 +240,9 @@ extractor! {
 }
 
 impl Audit {
-    /// Queues an entry of the audit trail: the caller (`None` for a visitor), the action, the user or resource that it
-    /// was done to, the section, and details. The address and the request's id are those of `req`.
+    /// Queues an entry of the audit trail with the address and the id of `req`.
+    ///
+    /// `caller` is `None` for a visitor; `subject` is the user or resource that the action concerns.
     pub fn record(
         &self,
         req: &HttpRequest,
@@ -242,7 +252,7 @@ impl Audit {
         section: Option<&SectionId>,
         detail: &str,
     ) {
-        // The simulated users of a demonstration leave no entries; the demonstration itself does.
+        // The audit trail records demonstrations, but not the actions of their simulated users.
         if caller.is_some_and(|caller| caller.realm.is_sandbox()) && !action.starts_with("demo.") {
             return;
         }

@@ -1,6 +1,6 @@
-//! JSON request bodies: typed values, read field by field, so that every mistake names its field: 400 `bad_request` for
-//! what is not JSON or has the wrong type, 422 `invalid` for what is out of range, unknown or missing. (serde stops at the
-//! first mistake with a line and a column, and does not tell the two apart.)
+//! JSON request bodies, read field by field so that every error names its field: 400 `bad_request` when the body is not
+//! JSON or a value has the wrong type, 422 `invalid` when a value is out of range, unknown or missing. serde reports a
+//! line and a column instead and does not distinguish the two cases.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use utoipa::ToSchema;
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 
-/// The most bytes of a JSON body: the largest described one (an alert with 1,000 names) has some 50 kB.
+/// The largest JSON body, in bytes. The largest body of the API, an alert with 1,000 names, has about 50 kB.
 pub const JSON_LEN_MAX: usize = 64 * 1024;
 
-/// How long a body may take to arrive: generous for the slowest connection of a student, and an end for a body that never
-/// completes.
+/// The longest time that a body may take to arrive: enough for a slow connection, and a bound on bodies that never
+/// complete.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A JSON request body: a typed value with a schema, read field by field.
 pub trait RequestBody: Sized + ToSchema {
-    /// Members that the hub sets itself. They are ignored, so that a response can be sent back as it is.
+    /// Members that the hub sets itself. They are ignored in a request, so that a client can send a response back.
     const SET_BY_HUB: &'static [&'static str] = &[];
 
-    /// Takes the body's members out of `fields`; any that remain are rejected.
+    /// Removes the members of the body from `fields` and validates them; the caller rejects any that remain.
     ///
     /// # Errors
-    /// A problem that names the first member that is wrong.
+    /// When a member is invalid; the problem names the first one.
     fn read(fields: &mut Fields) -> Result<Self, Problem>;
 }
 
@@ -41,7 +41,7 @@ pub async fn read_body<T: RequestBody>(req: &HttpRequest, payload: web::Payload)
     read_fields(read_json(req, payload).await?)
 }
 
-/// Reads a JSON body that may be left out, whatever its content type is then: an object without members.
+/// Reads an optional JSON body. An empty body, with any content type, counts as an object without members.
 pub async fn read_body_or_nothing<T: RequestBody>(req: &HttpRequest, payload: web::Payload) -> Result<T, Problem> {
     let bytes = read_bytes(req, payload, JSON_LEN_MAX).await?;
     if bytes.is_empty() {
@@ -69,7 +69,7 @@ async fn read_json(req: &HttpRequest, payload: web::Payload) -> Result<Fields, P
 /// Reads a body of at most `len_max` bytes into memory.
 pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: usize) -> Result<Vec<u8>, Problem> {
     let too_large =
-        || Problem::too_large(format!("A body of at most {} KiB is accepted here.", len_max / 1024), len_max);
+        || Problem::too_large(format!("The request is too large. The limit is {} KiB.", len_max / 1024), len_max);
     let declared = req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|n| n > len_max as u64) {
         return Err(too_large());
@@ -77,7 +77,7 @@ pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: u
     let all = async {
         let mut bytes = Vec::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Problem::bad_request("The body ended before it was complete."))?;
+            let chunk = chunk.map_err(|_| Problem::bad_request("The request ended before it was complete."))?;
             if bytes.len() + chunk.len() > len_max {
                 return Err(too_large());
             }
@@ -85,11 +85,11 @@ pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: u
         }
         Ok(bytes)
     };
-    let too_slow = |_| Problem::bad_request("The body took too long to arrive.");
+    let too_slow = |_| Problem::bad_request("The request took too long to arrive.");
     timeout(BODY_WAIT_MAX, all).await.map_err(too_slow)?
 }
 
-/// Returns whether a request's content type is `media_type`, whatever its parameters.
+/// Returns whether the content type of a request is `media_type`, with any parameters.
 #[must_use]
 pub fn is_of_type(req: &HttpRequest, media_type: &str) -> bool {
     let value = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
@@ -102,7 +102,7 @@ fn expect_json(req: &HttpRequest) -> Result<(), Problem> {
     if is_of_type(req, "application/json") && plain {
         Ok(())
     } else {
-        let detail = "The body must be JSON, not compressed, with Content-Type: application/json.";
+        let detail = "The body must be uncompressed JSON with Content-Type: application/json.";
         Err(Problem::new(ProblemCode::UnsupportedMediaType, detail))
     }
 }
@@ -114,8 +114,8 @@ pub struct Fields {
     members: Map<String, Value>,
 }
 
-/// Defines the three getters of a kind of value: required, optional (absent or null is `None`), and nullable (absent is
-/// `None`, null is `Some(None)`).
+/// Defines the three getters for a type of value: required, optional (`None` when absent or null), and nullable (`None`
+/// when absent, `Some(None)` when null).
 macro_rules! getters {
     ($(#[$doc:meta])* $required:ident, $optional:ident, $nullable:ident, $read:ident ($($arg:ident: $ty:ty),*) -> $out:ty) => {
         $(#[$doc])*
@@ -145,19 +145,19 @@ macro_rules! getters {
 }
 
 impl Fields {
-    /// Parses a JSON object. (serde_json rejects more than 128 levels, so depth costs no stack.)
+    /// Parses a JSON object. serde_json rejects more than 128 levels, so deep nesting cannot overflow the stack.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
             let detail = if bytes.is_empty() {
-                "A JSON object is expected as the body, and it is empty.".to_owned()
+                "The body is empty; it must be a JSON object.".to_owned()
             } else {
-                format!("The body is not JSON: line {}, column {}.", error.line(), error.column())
+                format!("The body is not valid JSON: see line {}, column {}.", error.line(), error.column())
             };
             Problem::bad_request(detail)
         })?;
         match value {
             Value::Object(members) => Ok(Self { prefix: String::new(), members }),
-            other => Err(Problem::bad_request(format!("A JSON object is expected, not {}.", kind_of(&other)))),
+            other => Err(Problem::bad_request(format!("The body must be a JSON object, not {}.", kind_of(&other)))),
         }
     }
 
@@ -166,7 +166,7 @@ impl Fields {
     }
 
     getters! {
-        /// Reads text; its length is counted in characters.
+        /// Reads text whose length in characters is within `chars`.
         string, maybe_string, nullable_string, read_string(chars: RangeInclusive<usize>) -> String
     }
     getters! {
@@ -178,19 +178,19 @@ impl Fields {
         u32, maybe_u32, nullable_u32, read_u32(range: RangeInclusive<u32>) -> u32
     }
     getters! {
-        /// Reads a time (RFC 3339), to the millisecond.
+        /// Reads a time (RFC 3339) and truncates it to milliseconds.
         timestamp, maybe_timestamp, nullable_timestamp, read_timestamp() -> Timestamp
     }
     getters! {
-        /// Reads a day, `2022-09-07`.
+        /// Reads a date such as `2022-09-07`.
         date, maybe_date, nullable_date, read_date() -> Date
     }
     getters! {
-        /// Reads a list of texts: at most `count_max`, each of a length in characters.
+        /// Reads a list of at most `count_max` texts, each with a length in characters within `chars`.
         strings, maybe_strings, nullable_strings, read_strings(count_max: usize, chars: RangeInclusive<usize>) -> Vec<String>
     }
     getters! {
-        /// Reads a nested object; call its [`Fields::finish`] too.
+        /// Reads a nested object. The caller must call its [`Fields::finish`], too.
         object, maybe_object, nullable_object, read_object() -> Fields
     }
 
@@ -246,7 +246,7 @@ impl Fields {
             None => Ok(()),
             Some(name) => {
                 let shown: String = name.chars().take(80).collect();
-                Err(Problem::invalid(format!("{}{shown}", self.prefix), format!("There is no field {shown:?} here.")))
+                Err(Problem::invalid(format!("{}{shown}", self.prefix), format!("There is no field {shown:?}.")))
             }
         }
     }
@@ -286,20 +286,20 @@ pub(super) fn check_length(at: &str, text: &str, chars: &RangeInclusive<usize>) 
     Err(Problem::invalid(at, format!("{at} must have {least} to {most} characters.")))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "all readers have one shape, for the getters")]
+#[expect(clippy::needless_pass_by_value, reason = "the getters need readers with the same signature")]
 fn read_bool(at: &str, value: Value) -> Result<bool, Problem> {
     value.as_bool().ok_or_else(|| wrong_type(at, "true or false", &value))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "all readers have one shape, for the getters")]
+#[expect(clippy::needless_pass_by_value, reason = "the getters need readers with the same signature")]
 fn read_u32(at: &str, value: Value, range: RangeInclusive<u32>) -> Result<u32, Problem> {
-    // 3.0 is a whole number too; 3.5 is of the wrong type, -1 and 1e30 are out of range.
+    // 3.0 is a whole number, 3.5 has the wrong type, and -1 and 1e30 are out of range.
     let number = value.as_f64().filter(|n| n.fract() == 0.0).ok_or_else(|| wrong_type(at, "a whole number", &value))?;
     let (least, most) = (*range.start(), *range.end());
     if (f64::from(least)..=f64::from(most)).contains(&number) {
         Ok(number as u32)
     } else {
-        Err(Problem::invalid(at, format!("{at} must be {least} to {most}.")))
+        Err(Problem::invalid(at, format!("{at} must be between {least} and {most}.")))
     }
 }
 
@@ -311,10 +311,10 @@ fn read_timestamp(at: &str, value: Value) -> Result<Timestamp, Problem> {
 }
 
 fn read_date(at: &str, value: Value) -> Result<Date, Problem> {
-    let Value::String(text) = value else { return Err(wrong_type(at, "a day as text", &value)) };
-    // jiff reads more than days: with this length and shape it is one.
+    let Value::String(text) = value else { return Err(wrong_type(at, "a date as text", &value)) };
+    // jiff also parses dates with a time; only `YYYY-MM-DD` is accepted here.
     let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
-    date.ok_or_else(|| Problem::invalid(at, format!("{at} must be a day such as 2026-01-12.")))
+    date.ok_or_else(|| Problem::invalid(at, format!("{at} must be a date such as 2026-01-12.")))
 }
 
 fn read_list(at: &str, value: Value, count_max: usize) -> Result<Vec<Value>, Problem> {
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_value_is_read() {
+    fn each_type_of_value_is_read() {
         let mut f = fields(
             r#"{"s":"é","b":true,"n":3.0,"t":"2026-01-12T08:00:00-08:00","d":"2026-01-12","l":["a","b"],
                 "o":{"x":1},"z":null,"r":"staff"}"#,
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_400_a_wrong_value_422_and_both_name_the_field() {
+    fn a_wrong_type_is_400_and_an_invalid_value_422_with_the_field() {
         let read = |json: &str, get: fn(&mut Fields) -> Result<(), Problem>| refused(get(&mut fields(json)));
         let text: fn(&mut Fields) -> _ = |f| f.string("x", 1..=3).map(drop);
         let number: fn(&mut Fields) -> _ = |f| f.u32("x", 1..=9).map(drop);
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_are_rejected_by_name() {
+    fn unknown_members_are_rejected_and_named() {
         assert_eq!(refused(fields(r#"{"capacty":1}"#).finish()), (422, "capacty".to_owned()));
     }
 
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn only_objects_are_accepted_and_depth_costs_no_stack() {
+    fn bodies_that_are_not_objects_or_nest_too_deeply_are_400() {
         let deep = format!("{}{}", "[".repeat(60_000), "]".repeat(4));
         let table: [&[u8]; 7] = [b"", b"{", b"[]", b"null", b"{\"a\":\xff}", b"{\"a\":\"\\ud800\"}", deep.as_bytes()];
         for body in table {

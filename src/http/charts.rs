@@ -1,4 +1,4 @@
-//! The metrics of the last seconds, for admins' charts. The WebSocket's channel `admin` sends the same each second.
+//! Recent metrics for admins' charts. The WebSocket channel `admin` sends the same metrics each second.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -34,41 +34,41 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Metrics of each of the last seconds, oldest first.
+/// Metrics for each of the last 600 seconds, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 struct MetricsHistory {
     items: Vec<Arc<MetricsReading>>,
 }
 
-/// Returns the metrics behind the charts (admins).
+/// Returns the current metrics (admins).
 ///
-/// Computed once a second. The channel `admin` of the WebSocket sends each of them as `{"type":"metrics", …}`.
+/// They are computed once a second. The WebSocket channel `admin` sends each of them as `{"type":"metrics", …}`.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics",
     operation_id = "metrics_now",
     tag = "administration",
-    responses((status = 200, description = "Not older than a second.", body = MetricsReading), BadRole)
+    responses((status = 200, description = "Metrics at most one second old.", body = MetricsReading), BadRole)
 )]
 pub async fn now(_: Admin, charts: Data<Charts>) -> HttpResponse {
     HttpResponse::Ok().insert_header(PRIVATE).json(charts.newest())
 }
 
-/// Returns the metrics behind the charts of the last ten minutes (admins).
+/// Returns the metrics of the last ten minutes (admins).
 ///
-/// One for each second, the oldest first, at most 600: a page that was just opened can show the past.
+/// The list has one item for each second, oldest first, and at most 600 items.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/metrics/history",
     operation_id = "metrics_history",
     tag = "administration",
-    responses((status = 200, description = "Up to the last second.", body = MetricsHistory), BadRole)
+    responses((status = 200, description = "Metrics up to the last second.", body = MetricsHistory), BadRole)
 )]
 pub async fn history(request: HttpRequest, _: Admin, charts: Data<Charts>) -> HttpResponse {
     let items = charts.history();
     let newest = BuildHasherDefault::<DefaultHasher>::default().hash_one(items.last().map(|newest| newest.at));
     let tag = format!("{}-history-{newest:016x}", start_tag());
-    // Numbers, strings and lists serialize without fail.
+    // Serializing numbers, strings and lists cannot fail.
     let body = serde_json::to_vec(&MetricsHistory { items }).unwrap_or_default();
     Arc::new(Encoded::new(&tag, "application/json", PRIVATE.1, body.into())).respond(&request).await
 }

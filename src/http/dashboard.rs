@@ -1,5 +1,5 @@
-//! The dashboard: everything that concerns the caller in one response. Its parts are fetched at the same time, each for a
-//! bounded time; a part that fails is served from its last good copy, which `sources` reports, and delays nothing.
+//! The dashboard: everything that concerns the caller, in one response. Its parts are loaded concurrently, each with a
+//! deadline. A part that fails or is late is replaced by its last good copy, which `sources` reports.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,33 +24,33 @@ use crate::registration::readmodel::{ReadModel, Row};
 use crate::registration::section_json::SectionView;
 use crate::store::plans::PlanStore;
 
-use crate::http::alerts::{AlertItem, ListedAlert, in_force};
-use crate::http::announcements::{AnnouncementResponse, visible};
+use crate::http::alerts::{AlertItem, ListedAlert, active_alerts};
+use crate::http::announcements::{AnnouncementResponse, visible_announcements};
 use crate::http::auth::SignedIn;
-use crate::http::error::{Problem, get, method_not_allowed, plone_words};
+use crate::http::error::{Problem, get, method_not_allowed, plone_error_text};
 use crate::http::last_good::LastGood;
 use crate::http::openapi::responses::BadToken;
 use crate::http::registrations::{RegistrationResponse, Registrations};
 use crate::http::request_id::PRIVATE;
 use crate::http::session::UserResponse;
 
-/// How long the page waits for Plone's part while there is no copy of it: not long enough to be noticed.
-const DASHBOARD_PART_WAIT: Duration = Duration::from_millis(40);
-/// How long the page waits for a part from the store, which answers within milliseconds unless the disk fails.
+/// The longest wait for announcements while there is no copy of them: too short to be noticed.
+const PLONE_PART_WAIT: Duration = Duration::from_millis(40);
+/// The longest wait for a part from the store, which responds within milliseconds unless the disk fails.
 const STORE_PART_WAIT: Duration = Duration::from_secs(1);
-/// Announcements on a dashboard.
+/// The maximum number of announcements on a dashboard.
 const ANNOUNCEMENTS_MAX: usize = 10;
-/// Users whose parts from the store are kept for when it fails: those who came last.
+/// The maximum number of users whose parts from the store are cached.
 const USERS_MAX: usize = 5_000;
 
 /// The last good copies of parts from the store.
-pub struct LastParts {
+pub struct DashboardCache {
     plans: LastGood<UserName, Vec<SectionId>>,
-    /// By role, too: a user who is no longer staff must not see what staff see.
+    /// The key includes the role, so that a former staff member does not see alerts to staff.
     alerts: LastGood<(UserName, Role), Arc<[AlertItem]>>,
 }
 
-impl Default for LastParts {
+impl Default for DashboardCache {
     fn default() -> Self {
         Self { plans: LastGood::new(USERS_MAX), alerts: LastGood::new(USERS_MAX) }
     }
@@ -61,7 +61,7 @@ impl Default for LastParts {
 #[openapi(paths(show))]
 pub(super) struct Api;
 
-/// Registers the path of the dashboard.
+/// Registers the resource of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/dashboard").route(get().to(show)).default_service(method_not_allowed("GET, HEAD")),
@@ -72,20 +72,20 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 #[derive(Debug, Serialize, ToSchema)]
 struct Dashboard<'a> {
     user: UserResponse,
-    /// What a student holds, as `GET /api/v1/me/registrations` lists it; empty for staff.
+    /// The student's registrations, as in `GET /api/v1/me/registrations`; empty for staff.
     registrations: &'a [RegistrationResponse],
     /// The sections of the registrations and of the plan.
     sections: Vec<SectionView<'a>>,
     /// The newest announcements.
     #[schema(max_items = 10)]
     announcements: Vec<AnnouncementResponse<'a>>,
-    /// The alerts in force, oldest first.
+    /// The active alerts, oldest first.
     #[schema(value_type = [ListedAlert])]
     alerts: &'a [AlertItem],
     sources: Sources,
 }
 
-/// The sources of the parts. `plone.ok` is false in a hub without Plone.
+/// The state of each source. `plone.ok` is false if Plone is not configured.
 #[derive(Debug, Serialize, ToSchema)]
 struct Sources {
     plone: Source,
@@ -97,10 +97,10 @@ struct Sources {
 struct Source {
     /// Whether the last attempt to read it succeeded.
     ok: bool,
-    /// The age of the copy in seconds; null: there is no copy.
+    /// The age of the copy in seconds; null if there is no copy.
     #[schema(required)]
     age_s: Option<u64>,
-    /// What went wrong, for the reader of the page.
+    /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<String>,
@@ -108,8 +108,8 @@ struct Source {
 
 /// Returns everything that concerns the caller in one response.
 ///
-/// The parts are fetched at the same time. A part that fails or is late is served from its last good copy, which
-/// `sources` reports, and never fails the page.
+/// A part that fails or is late is replaced by its last good copy, which `sources` reports. The response is never an
+/// error because of one part.
 #[utoipa::path(
     get,
     path = "/api/v1/dashboard",
@@ -123,7 +123,7 @@ pub async fn show(
     live: Data<Live>,
     plans: Data<dyn PlanStore>,
     announcements: Option<Data<Announcements>>,
-    parts: Data<LastParts>,
+    parts: Data<DashboardCache>,
 ) -> HttpResponse {
     let is_student = caller.role == Role::Student;
     let plan = async {
@@ -131,7 +131,7 @@ pub async fn show(
         store_part(&parts.plans, caller.user.clone(), read).await
     };
     let alerts = async {
-        let read = async { Ok(in_force(&live, &caller).await?.into()) };
+        let read = async { Ok(active_alerts(&live, &caller).await?.into()) };
         store_part(&parts.alerts, (caller.user.clone(), caller.role), read).await
     };
     let news = news(announcements.as_ref().map(|data| data.as_ref()), &caller);
@@ -140,8 +140,8 @@ pub async fn show(
     let registrations =
         if is_student { Registrations::of(&model, &caller.realm, &caller.user, None).items } else { Vec::new() };
     let held = registrations.iter().map(|held| &held.section);
-    let wanted: BTreeSet<&SectionId> = held.chain(&plan.value).collect();
-    let rows = wanted.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));
+    let ids: BTreeSet<&SectionId> = held.chain(&plan.value).collect();
+    let rows = ids.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));
     let rows: Vec<Row> = rows.map(|(row, _)| row).collect();
     HttpResponse::Ok().insert_header(PRIVATE).json(Dashboard {
         user: UserResponse::from(&caller),
@@ -149,14 +149,14 @@ pub async fn show(
         sections: rows.iter().map(|row| SectionView::new(&row.state)).collect(),
         announcements: news.items().take(ANNOUNCEMENTS_MAX).map(AnnouncementResponse::new).collect(),
         alerts: &alerts.value,
-        sources: Sources { plone, store: store_source(plan.late, alerts.late) },
+        sources: Sources { plone, store: store_source(plan.copy_age, alerts.copy_age) },
     })
 }
 
-/// A part of the page, and its age when it is a copy.
+/// A part of the dashboard. `copy_age` is set if it is a copy.
 struct Part<T> {
     value: T,
-    late: Option<Duration>,
+    copy_age: Option<Duration>,
 }
 
 /// Reads a part from the store, or returns its last good copy.
@@ -167,33 +167,37 @@ async fn store_part<K: Eq + Hash + Clone, T: Clone + Default>(
 ) -> Part<T> {
     match timeout(STORE_PART_WAIT, read).await {
         Ok(Ok(value)) => {
-            last.keep(&key, value.clone());
-            return Part { value, late: None };
+            last.store(&key, value.clone());
+            return Part { value, copy_age: None };
         }
         Ok(Err(problem)) => log::warn!("a part of a dashboard failed: {problem} {}", problem.cause().unwrap_or("")),
-        Err(_) => log::warn!("a part of a dashboard was not read in time"),
+        Err(_) => log::warn!("the store did not return a part of a dashboard in time"),
     }
     let (value, age) = last.get(&key).unwrap_or_default();
-    Part { value, late: Some(age) }
+    Part { value, copy_age: Some(age) }
 }
 
 fn store_source(plan: Option<Duration>, alerts: Option<Duration>) -> Source {
     let names = [("plan", plan), ("alerts", alerts)];
     let late: Vec<&str> = names.iter().filter(|(_, late)| late.is_some()).map(|(name, _)| *name).collect();
     let age = plan.max(alerts).unwrap_or_default();
-    let error = || format!("These could not be read just now, and may be out of date: {}.", late.join(", "));
+    let error = || format!("These could not be loaded and may be out of date: {}.", late.join(", "));
     Source { ok: late.is_empty(), age_s: Some(age.as_secs()), error: (!late.is_empty()).then(error) }
 }
 
 /// Returns the announcements that the caller may see, and the state of their source.
 async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Arc<News>, Source) {
     let (news, age, error) = match announcements {
-        None => (News::none(), None, Some("This hub has no Plone.")),
+        None => (News::none(), None, Some("Plone is not configured.")),
         Some(announcements) => {
-            match visible(announcements, Some(caller), DASHBOARD_PART_WAIT, DASHBOARD_PART_WAIT).await {
-                Ok(NewsView { reply, .. }) => (reply.value, Some(reply.age), reply.error.as_ref().map(plone_words)),
-                Err(ReadError::Failed(error)) => (News::none(), None, Some(plone_words(&error))),
-                Err(ReadError::Late) => (News::none(), None, Some("The college's Plone has not answered yet.")),
+            match visible_announcements(announcements, Some(caller), PLONE_PART_WAIT, PLONE_PART_WAIT).await {
+                Ok(NewsView { reply, .. }) => {
+                    (reply.value, Some(reply.age), reply.error.as_ref().map(plone_error_text))
+                }
+                Err(ReadError::Failed(error)) => (News::none(), None, Some(plone_error_text(&error))),
+                Err(ReadError::Late) => {
+                    (News::none(), None, Some("The college website (Plone) has not responded yet."))
+                }
             }
         }
     };

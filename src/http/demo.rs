@@ -1,5 +1,5 @@
-//! The performance demonstration: a real load on a sandbox, one at a time, whose progress can be read while it runs; and
-//! the sandboxes themselves, for `eduhub rush`, which generates its own load.
+//! The performance demonstration, which puts real load on a sandbox term and reports its progress, and the sandboxes
+//! for `eduhub rush`, which generates its own load. One demonstration runs at a time.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::role::Role;
 use crate::identity::{Audit, Identity};
 use crate::rush::report::{HotSection, SandboxReport, SandboxRequest, State, Target, Task};
-use crate::rush::runner::{Leash, supervise};
+use crate::rush::runner::{StopHandle, run_in_child};
 use crate::rush::sandbox::{SECONDS_MAX, SandboxError, Sandboxes, USERS_MAX, hot_seats};
 use crate::rush::{Job, PloneJob};
 
@@ -33,9 +33,9 @@ use crate::http::request_id::PRIVATE;
 pub const USERS: u32 = 200;
 /// The default duration of the load on each target, in seconds.
 pub const SECONDS: u32 = 10;
-/// The lifetime of a demonstration's tokens: longer than that of its sandbox.
+/// The lifetime of a demonstration's tokens, which is longer than that of its sandbox.
 const TOKEN_TTL: Duration = Duration::from_secs(600);
-/// `Retry-After` while another demonstration is under way whose end is not known, in seconds.
+/// `Retry-After` while another demonstration runs and its end is not known, in seconds.
 const BUSY_RETRY_S: u32 = 10;
 
 /// The operations of this file.
@@ -43,14 +43,14 @@ const BUSY_RETRY_S: u32 = 10;
 #[openapi(paths(newest, start, one, open, close))]
 pub(super) struct Api;
 
-/// A demonstration to run.
+/// The size and the targets of a demonstration.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DemoRequest {
     /// The number of simulated students.
     #[schema(required = false, minimum = 1, maximum = 10_000, default = 200)]
     users: u32,
-    /// How long each target is loaded, in seconds.
+    /// The duration of the load on each target, in seconds.
     #[schema(required = false, minimum = 1, maximum = 60, default = 10)]
     seconds: u32,
     #[schema(inline, default = "both")]
@@ -74,7 +74,7 @@ impl RequestBody for SandboxRequest {
     }
 }
 
-/// What the audit trail records of a demonstration.
+/// The details of a demonstration in the audit trail.
 #[derive(Serialize)]
 struct DemoDetail {
     seconds: u32,
@@ -85,7 +85,7 @@ struct DemoDetail {
 
 impl DemoDetail {
     fn text(&self) -> String {
-        // Numbers and a name: nothing in it can fail to be written.
+        // Serializing numbers and a name cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -111,21 +111,21 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// The newest demonstration, under way or ended.
+/// The state of the newest demonstration, running or finished.
 pub struct Demos {
     sandboxes: Arc<Sandboxes>,
     identity: Arc<Identity>,
     clock: Arc<dyn Clock>,
-    /// The hub's own URL, which the load is sent to.
+    /// The hub's own URL, to which the load is sent.
     url: String,
-    /// The Plone that load may be sent to.
+    /// The Plone to which load may be sent.
     plone: Option<PloneJob>,
     newest: Mutex<Option<Task>>,
-    leash: Mutex<Leash>,
+    leash: Mutex<StopHandle>,
 }
 
 impl Demos {
-    /// Creates the state of a hub in which no demonstration has run yet.
+    /// Creates the state before the first demonstration.
     #[must_use]
     pub fn new(
         sandboxes: Arc<Sandboxes>,
@@ -137,25 +137,25 @@ impl Demos {
         Self { sandboxes, identity, clock, url, plone, newest: Mutex::default(), leash: Mutex::default() }
     }
 
-    /// Ends the demonstration that is under way, when the hub shuts down.
+    /// Stops the running demonstration. Called when the hub shuts down.
     pub fn stop(&self) {
-        self.leash.lock().let_go();
+        self.leash.lock().stop();
     }
 
     fn newest(&self) -> MutexGuard<'_, Option<Task>> {
         self.newest.lock()
     }
 
-    /// Returns the seconds until the demonstration that is under way has certainly ended; `None` when none is.
+    /// Returns the seconds after which to retry while a demonstration runs; `None` when none runs.
     fn busy_s(&self) -> Option<u32> {
-        if let Some(removes_at) = self.sandboxes.taken_until() {
+        if let Some(removes_at) = self.sandboxes.removes_at() {
             let left = removes_at.duration_since(self.clock.now()).as_secs().clamp(1, BUSY_RETRY_S.into());
             return Some(u32::try_from(left).unwrap_or(BUSY_RETRY_S));
         }
         self.newest().as_ref().filter(|task| task.state == State::Running).map(|_| BUSY_RETRY_S)
     }
 
-    /// Creates the job of a run; `None` when a token cannot be made, which no valid input causes.
+    /// Creates the job of a run; `None` when a token cannot be signed, which valid input never causes.
     fn job(&self, task: &str, users: u32, seconds: u32, target: Target) -> Option<Job> {
         let sandbox = sandbox_id()?;
         let mint = |name: &str, role| {
@@ -179,29 +179,29 @@ impl Demos {
 /// Creates a unique id for a sandbox.
 #[must_use]
 pub fn sandbox_id() -> Option<TermId> {
-    // The last 48 bits of a version 7 are random.
+    // The last 48 bits of a version 7 UUID are random.
     let random = Uuid::now_v7().simple().to_string();
     TermId::parse(&format!("{SANDBOX_PREFIX}{}", random.get(20..)?)).ok()
 }
 
-fn under_way(retry_after_s: u32) -> Problem {
-    Problem::rate_limited("Another demonstration is under way; one runs at a time.", retry_after_s)
+fn already_running(retry_after_s: u32) -> Problem {
+    Problem::rate_limited("Another demonstration is running. Please try again when it has ended.", retry_after_s)
 }
 
 /// Starts a performance demonstration (admins).
 ///
-/// A real load over real sockets: simulated students compete for the few seats of a sandbox term, which is created for
-/// the run and removed after it. Half of the time an import runs beside them. One demonstration runs at a time: 429
-/// while another is under way, including one of `eduhub rush`. Load is sent to Plone only where `[plone] demo_target`
-/// allows it, by at most 200 students, on one item that is created for it and deleted; elsewhere Plone's row is one that
-/// was measured earlier, as its `recorded` says.
+/// Simulated students send real requests to compete for the few seats of a sandbox term, which is created for the run
+/// and removed after it. An import runs at the same time for half of the duration. Only one demonstration runs at a
+/// time: the response is 429 while another runs, including one of `eduhub rush`. Load is sent to Plone only if
+/// `[plone] demo_target` allows it, by at most 200 students, on one item that is created for the run and then deleted.
+/// Otherwise Plone's results are from an earlier measurement, as `recorded` states.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/demo",
     operation_id = "demoStart",
     tag = "administration",
     request_body = DemoRequest,
-    responses((status = 202, description = "It has begun.", body = TaskStarted), BadRole, BadBody)
+    responses((status = 202, description = "Started.", body = TaskStarted), BadRole, BadBody)
 )]
 pub async fn start(
     request: HttpRequest,
@@ -213,14 +213,15 @@ pub async fn start(
     let DemoRequest { users, seconds, target } = read_body(&request, payload).await?;
     let target = target.unwrap_or(Target::Both);
     let task = Uuid::now_v7().to_string();
-    let job = demos.job(&task, users, seconds, target).ok_or_else(|| Problem::internal("no token could be made"))?;
-    let leash = Leash::default();
+    let no_token = || Problem::internal("a token of a demonstration could not be signed");
+    let job = demos.job(&task, users, seconds, target).ok_or_else(no_token)?;
+    let leash = StopHandle::default();
     {
-        // Checked and taken under one lock: of two requests at once, one is rejected.
+        // Checked and set under one lock, so that one of two concurrent requests is rejected.
         let taken = demos.busy_s();
         let mut newest = demos.newest();
         if taken.is_some() || newest.as_ref().is_some_and(|newest| newest.state == State::Running) {
-            return Err(under_way(taken.unwrap_or(BUSY_RETRY_S)));
+            return Err(already_running(taken.unwrap_or(BUSY_RETRY_S)));
         }
         *newest = Some(Task::new(task.clone(), users, seconds, target));
         *demos.leash.lock() = leash.clone();
@@ -232,15 +233,15 @@ pub async fn start(
     Ok(HttpResponse::Accepted().insert_header(("Location", at)).insert_header(PRIVATE).json(TaskStarted { task }))
 }
 
-/// Follows a run to its end, and removes its sandbox if the run could not.
-async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
+/// Publishes the progress of a run until it ends, and then removes its sandbox.
+async fn follow(demos: Arc<Demos>, job: Job, leash: StopHandle) {
     let (ended, end) = tokio::sync::oneshot::channel();
     let watching = demos.clone();
     let sandbox = job.sandbox.clone();
     let watcher = move || {
-        // The final report is published only once the sandbox is gone.
+        // The final report is published only after the sandbox has been removed.
         let last = Mutex::new(None);
-        let outcome = supervise(&job, &leash, |task| {
+        let outcome = run_in_child(&job, &leash, |task| {
             if task.state == State::Running {
                 *watching.newest() = Some(task);
             } else {
@@ -262,9 +263,9 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
     match outcome {
         Ok(Some(task)) => *newest = Some(task),
         other => {
-            log::error!("a demonstration ended by a fault: {:?}", other.err());
+            log::error!("a demonstration failed: {:?}", other.err());
             if let Some(task) = &mut *newest {
-                task.end(Err("The load could not be run. The hub's log says why.".to_owned()));
+                task.finish(Err("The load could not be run. See the hub's log for the cause.".to_owned()));
             }
         }
     }
@@ -276,7 +277,7 @@ async fn follow(demos: Arc<Demos>, job: Job, leash: Leash) {
 enum NewestTask {
     /// The newest demonstration.
     Some(Task),
-    /// None was run since the hub started.
+    /// No demonstration has run since the hub started.
     None {
         /// Always null.
         #[schema(schema_with = null)]
@@ -294,24 +295,24 @@ fn null() -> ObjectBuilder {
     path = "/api/v1/admin/demo",
     operation_id = "demoNewest",
     tag = "administration",
-    responses((status = 200, description = "Its present state.", body = NewestTask), BadRole)
+    responses((status = 200, description = "Its current state.", body = NewestTask), BadRole)
 )]
 pub async fn newest(_admin: Admin, demos: Data<Demos>) -> HttpResponse {
     let newest = demos.newest().clone().map_or(NewestTask::None { task: () }, NewestTask::Some);
     HttpResponse::Ok().insert_header(PRIVATE).json(newest)
 }
 
-/// Returns a demonstration, while it runs or after (admins).
+/// Returns a running or finished demonstration (admins).
 ///
-/// The hub knows only the newest.
+/// Only the newest one is available.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/demo/{task}",
     operation_id = "demoTask",
     tag = "administration",
-    params(("task" = String, Path, description = "The id that the start returned.")),
+    params(("task" = String, Path, description = "The id that starting it returned.")),
     responses(
-        (status = 200, description = "Its present state; it changes four times a second while it runs.", body = Task),
+        (status = 200, description = "Its state, updated four times a second while it runs.", body = Task),
         BadRole, NotFound,
     )
 )]
@@ -322,31 +323,34 @@ pub async fn one(request: HttpRequest, _admin: Admin, demos: Data<Demos>) -> Res
 }
 
 fn no_such_task() -> Problem {
-    Problem::not_found("There is no such demonstration; the hub knows the newest only.")
+    Problem::not_found("There is no such demonstration. Only the newest one is available.")
 }
 
-/// Returns the sandbox that the path names, for an admin whose token is confined to it.
+/// Returns the sandbox in the path.
+///
+/// # Errors
+/// When the token is not confined to this sandbox.
 fn own_sandbox(request: &HttpRequest, admin: &Admin) -> Result<TermId, Problem> {
     let named = path_param(request, "term")?;
     admin.0.realm.sandbox().cloned().filter(|own| own.as_str() == named).ok_or_else(|| {
-        Problem::forbidden("A sandbox is for whoever has a token of its own, as `eduhub rush` makes one.")
+        Problem::forbidden("This needs a token for this sandbox, such as one that `eduhub rush` creates.")
     })
 }
 
-/// Creates a sandbox for a load that comes from elsewhere.
+/// Creates a sandbox for load from another process.
 ///
-/// For `eduhub rush`: an admin's token that is confined to this sandbox (claim `sandbox`) creates it. Such tokens, of
-/// whatever role, open the sandbox's seats, registrations and imports and nothing else; no other token sees it. It is
-/// removed by DELETE, at `removes_at`, or at the next start of the hub, whichever comes first.
+/// `eduhub rush` calls this with an admin's token that is confined to the sandbox (claim `sandbox`). Such tokens, of
+/// any role, give access only to the seats, registrations and imports of the sandbox; no other token gives access to
+/// it. The sandbox is removed by DELETE, at `removes_at`, or at the next start of the hub, whichever comes first.
 #[utoipa::path(
     put,
     path = "/api/v1/admin/demo/sandboxes/{term}",
     operation_id = "demoSandboxOpen",
     tag = "administration",
     security(("bearer" = [])),
-    params(("term" = String, Path, description = "An id that begins with `_sandbox-`.")),
+    params(("term" = String, Path, description = "The id of the sandbox term, which begins with `_sandbox-`.")),
     request_body = SandboxRequest,
-    responses((status = 201, description = "It is open.", body = SandboxReport), BadRole, BadBody)
+    responses((status = 201, description = "Created.", body = SandboxReport), BadRole, BadBody)
 )]
 pub async fn open(
     request: HttpRequest,
@@ -358,12 +362,12 @@ pub async fn open(
     let term = own_sandbox(&request, &admin)?;
     let SandboxRequest { users, seconds } = read_body(&request, payload).await?;
     let sandboxes = demos.sandboxes.clone();
-    // In a task of its own: when the client disconnects, the sandbox is not left half made.
+    // A separate task completes the sandbox even if the client disconnects.
     let opened = actix_web::rt::spawn(async move { sandboxes.open(term, users, seconds).await }).await;
     let sandbox = match opened.map_err(Problem::internal)? {
         Ok(sandbox) => sandbox,
-        Err(SandboxError::Taken { .. }) => return Err(under_way(demos.busy_s().unwrap_or(BUSY_RETRY_S))),
-        Err(SandboxError::Ask(error)) => return Err(error.into()),
+        Err(SandboxError::Taken { .. }) => return Err(already_running(demos.busy_s().unwrap_or(BUSY_RETRY_S))),
+        Err(SandboxError::Registrar(error)) => return Err(error.into()),
     };
     let detail = DemoDetail { seconds, target: None, users }.text();
     audit.record(&request, Some(&admin.0), "demo.sandbox", Some(sandbox.term.as_str()), None, &detail);
@@ -375,14 +379,14 @@ pub async fn open(
 
 /// Removes a sandbox and everything in it.
 ///
-/// Returns when nothing of it is left. Idempotent.
+/// Responds after the removal is complete. Idempotent.
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/demo/sandboxes/{term}",
     operation_id = "demoSandboxClose",
     tag = "administration",
     security(("bearer" = [])),
-    params(("term" = String, Path, description = "The sandbox of the token.")),
+    params(("term" = String, Path, description = "The sandbox to which the token is confined.")),
     responses((status = 204, description = "Removed."), BadRole)
 )]
 pub async fn close(request: HttpRequest, admin: Admin, demos: Data<Demos>) -> Result<HttpResponse, Problem> {

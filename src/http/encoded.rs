@@ -1,4 +1,4 @@
-//! A response whose bytes are ready: plain, gzip and brotli, each made at most once, under one weak ETag.
+//! Pre-encoded responses: plain, gzip and brotli, each encoded at most once, with one weak ETag.
 
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
@@ -17,27 +17,28 @@ const COMPRESS_FROM_BYTES: usize = 1_024;
 /// The longest body that is compressed on a request thread, in bytes.
 const INLINE_BYTES_MAX: usize = 32 * 1_024;
 const BROTLI_WINDOW: u32 = 20;
-/// For what is made anew up to twenty times a second: these levels still shrink JSON to a fifth.
+/// Levels for responses that are rebuilt up to twenty times a second; they still reduce JSON to a fifth.
 const FAST: Levels = Levels { gzip: 3, brotli: 3 };
-/// For what is made once and sent for as long as the hub runs: a page gets a fifth smaller than with [`FAST`].
+/// Levels for responses that are encoded once and sent until the hub stops; pages are a fifth smaller than with
+/// [`FAST`].
 const SMALL: Levels = Levels { gzip: 9, brotli: 11 };
 
-/// How hard to compress, in each coding's own numbers.
+/// The compression level of each coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Levels {
     gzip: u32,
     brotli: u32,
 }
 
-/// Returns a tag that differs from start to start: a store that was restored may count a sequence again, and no cache may
-/// mistake the one for the other.
+/// Returns a random tag that is different after each start of the hub. It is part of ETags, because a restored store
+/// may use the same sequence numbers for different content.
 #[must_use]
 pub fn start_tag() -> &'static str {
     static TAG: OnceLock<String> = OnceLock::new();
     TAG.get_or_init(|| format!("{:08x}", rand::random::<u32>()))
 }
 
-/// A response whose bytes are ready.
+/// A response with its body in all codings that were requested so far.
 #[derive(Debug)]
 pub struct Encoded {
     etag: String,
@@ -57,7 +58,7 @@ enum Coding {
 }
 
 impl Encoded {
-    /// Creates a response whose weak ETag is made of `tag`: two responses of one URL with one tag are the same.
+    /// Creates a response with the weak ETag `W/"tag"`. Responses of one URL with the same `tag` must be equal.
     #[must_use]
     pub fn new(tag: &str, content_type: &'static str, cache_control: &'static str, plain: Bytes) -> Self {
         let etag = format!("W/\"{tag}\"");
@@ -65,13 +66,13 @@ impl Encoded {
         Self { etag, content_type, cache_control, levels, plain, gzip: OnceCell::new(), brotli: OnceCell::new() }
     }
 
-    /// Creates a response that stays the same for as long as the hub runs, and is worth compressing well.
+    /// Creates a response that does not change while the hub runs; it is compressed with the highest levels.
     #[must_use]
     pub fn lasting(tag: &str, content_type: &'static str, cache_control: &'static str, plain: Bytes) -> Self {
         Self { levels: SMALL, ..Self::new(tag, content_type, cache_control, plain) }
     }
 
-    /// Responds to a request: 304 when the client has this already, else the body in the best coding that it accepts.
+    /// Responds to a request: with 304 if the client's copy is current, else with the body in the best accepted coding.
     pub async fn respond(self: Arc<Self>, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::build(StatusCode::OK);
         response
@@ -97,7 +98,7 @@ impl Encoded {
 /// Returns whether `If-None-Match` names this ETag, compared weakly (RFC 9110, 8.8.3.2 and 13.1.2).
 fn has_etag(request: &HttpRequest, etag: &str) -> bool {
     let Some(header) = request.headers().get(IF_NONE_MATCH) else { return false };
-    // What browsers send is the one ETag that they were given: it needs no parsing.
+    // Browsers send exactly the one ETag that they received, which needs no parsing.
     if header == etag {
         return true;
     }
@@ -108,9 +109,9 @@ fn has_etag(request: &HttpRequest, etag: &str) -> bool {
     }
 }
 
-/// Returns the coding with the highest quality, brotli before gzip where they are equal (RFC 9110, 12.5.3).
+/// Returns the coding with the highest quality, brotli if several are equal (RFC 9110, 12.5.3).
 fn best_coding(request: &HttpRequest) -> Coding {
-    // Exactly what today's browsers and common clients send: matching it costs no allocation.
+    // The values that browsers and common clients send; matching them costs no allocation.
     match request.headers().get(ACCEPT_ENCODING).map(HeaderValue::as_bytes) {
         None => return Coding::Identity,
         Some(b"gzip, deflate, br, zstd" | b"gzip, deflate, br") => return Coding::Brotli,
@@ -118,9 +119,9 @@ fn best_coding(request: &HttpRequest) -> Coding {
         Some(_) => {}
     }
     let Ok(accepted) = AcceptEncoding::parse(request) else { return Coding::Identity };
-    // Not `AcceptEncoding::negotiate`: it answers `*` with identity, and collects a set and a sorted list each time.
+    // `AcceptEncoding::negotiate` returns identity for `*`, and allocates a set and a sorted list for each request.
     let quality = |coding: Encoding| {
-        let of = |wanted: &Preference<Encoding>| accepted.iter().find(|it| it.item == *wanted).map(|it| it.quality);
+        let of = |item: &Preference<Encoding>| accepted.iter().find(|it| it.item == *item).map(|it| it.quality);
         of(&Preference::Specific(coding)).or_else(|| of(&Preference::Any)).unwrap_or(Quality::ZERO)
     };
     let (brotli, gzip) = (quality(Encoding::brotli()), quality(Encoding::gzip()));
@@ -138,13 +139,13 @@ async fn compress(plain: Bytes, levels: Levels, how: fn(&[u8], Levels) -> Bytes)
         return how(&plain, levels);
     }
     let again = plain.clone();
-    // The blocking pool rejects work only while the process ends.
+    // The blocking pool rejects work only while the process shuts down.
     actix_web::web::block(move || how(&plain, levels)).await.unwrap_or_else(|_| how(&again, levels))
 }
 
 fn gzip(plain: &[u8], levels: Levels) -> Bytes {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(levels.gzip));
-    // Writing to a vector does not fail.
+    // Writing to a vector cannot fail.
     let _ = encoder.write_all(plain);
     encoder.finish().unwrap_or_default().into()
 }
@@ -153,7 +154,7 @@ fn brotli(plain: &[u8], levels: Levels) -> Bytes {
     let mut out = Vec::new();
     {
         let mut encoder = brotli::CompressorWriter::new(&mut out, 16 * 1024, levels.brotli, BROTLI_WINDOW);
-        // Writing to a vector does not fail; dropping the encoder ends its stream.
+        // Writing to a vector cannot fail; dropping the encoder ends its stream.
         let _ = encoder.write_all(plain);
     }
     out.into()
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn coding_follows_the_qualities() {
+    fn the_coding_with_the_highest_quality_is_chosen() {
         assert_eq!(best_coding(&TestRequest::default().to_http_request()), Coding::Identity);
         for (accepted, coding) in [
             ("", Coding::Identity),

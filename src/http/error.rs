@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457): the body of every error response.
+//! The error type of handlers: a problem document (RFC 9457) with its headers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 
 use crate::domain::refusal::Refusal;
-use crate::http::hot::NotBuilt;
+use crate::http::hot::BuildError;
 use crate::http::problem::{ProblemCode, ProblemDocument};
 use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
@@ -17,11 +17,11 @@ use crate::store::StoreError;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
-/// Seconds until a caller may retry when the hub is busy: short, since a batch takes milliseconds.
+/// `Retry-After` while the hub is busy, in seconds: short, because a batch takes milliseconds.
 const BUSY_RETRY_S: u32 = 1;
-/// Seconds until a caller may retry while the store recovers.
+/// `Retry-After` while the store recovers, in seconds.
 const RECOVERY_RETRY_S: u32 = 2;
-/// Seconds until a caller may retry while Plone does not answer: about as often as the hub itself retries.
+/// `Retry-After` while Plone does not respond, in seconds: about the interval at which the hub itself retries.
 const PLONE_RETRY_S: u32 = 5;
 
 /// A problem document with its headers. Handlers return it as their error.
@@ -30,12 +30,12 @@ pub struct Problem {
     // Boxed, so that every `Result<_, Problem>` stays small.
     document: Box<ProblemDocument>,
     allow: Option<&'static str>,
-    // For the log, never for the caller.
+    // For the log only; the caller never sees it.
     cause: Option<String>,
 }
 
 impl Problem {
-    /// Creates a problem of this code; `detail` is for the person who sent the request, in plain words.
+    /// Creates a problem. `detail` explains it to the person who sent the request.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let mut document = Box::new(ProblemDocument::new(code, detail.into()));
         document.retry_after = matches!(code, ProblemCode::Overloaded).then_some(BUSY_RETRY_S);
@@ -45,7 +45,7 @@ impl Problem {
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::BadRequest, detail)
     }
-    /// 422: this field's value is not possible.
+    /// 422: the value of `field` is out of range or unknown.
     pub fn invalid(field: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Invalid, detail).field(field)
     }
@@ -57,23 +57,23 @@ impl Problem {
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Forbidden, detail)
     }
-    /// 503: busy; nothing was tried.
+    /// 503: the hub is busy; the request was not processed.
     #[must_use]
     pub fn overloaded() -> Self {
-        Self::new(ProblemCode::Overloaded, "The hub is busy, and nothing was done. Please try again.")
+        Self::new(ProblemCode::Overloaded, "The system is busy and nothing was changed. Please try again.")
     }
-    /// 503: a commit failed, and whether the change is durable is not known.
+    /// 503: a commit failed, and it is unknown whether the change is durable.
     #[must_use]
     pub fn outcome_unknown() -> Self {
-        let detail = "It is not known whether this was done. Please check the current state before you try again.";
+        let detail = "We could not confirm whether your change was saved. Check before you try again.";
         Self::new(ProblemCode::OutcomeUnknown, detail).retry_after(RECOVERY_RETRY_S)
     }
-    /// 500: `cause` goes to the log, with the request's id, and never to the caller.
+    /// 500: the hub failed. `cause` is written to the log with the request id and is never sent to the caller.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let detail = "The hub failed; your request is not at fault. Its X-Request-Id finds the cause in the hub's log.";
+        let detail = "Something went wrong on our side. If it happens again, report it with its X-Request-Id.";
         Self::new(ProblemCode::Internal, detail).caused_by(cause)
     }
-    /// 429: retry after this many seconds.
+    /// 429: the caller may retry after `retry_after_s` seconds.
     pub fn rate_limited(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         Self::new(ProblemCode::RateLimited, detail).retry_after(retry_after_s)
     }
@@ -90,7 +90,7 @@ impl Problem {
         self.document.field = Some(name.into());
         self
     }
-    /// Sets when the caller may retry, in the header and in the document.
+    /// Sets the seconds to wait, in `Retry-After` and in the document.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.document.retry_after = Some(seconds);
@@ -102,29 +102,29 @@ impl Problem {
         self.allow = Some(methods);
         self
     }
-    /// Keeps a cause for the log.
+    /// Sets the cause that is written to the log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
         self
     }
 
-    /// The code.
+    /// Returns the code.
     #[must_use]
     pub fn code(&self) -> ProblemCode {
         self.document.code
     }
-    /// What the log records beside the code.
+    /// Returns the cause that is written to the log.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
-    /// The document that the caller reads.
+    /// Returns the document that is sent to the caller.
     #[must_use]
     pub fn document(&self) -> &ProblemDocument {
         &self.document
     }
-    /// The document alone, for a response that has it as a part.
+    /// Returns the document alone, for a response that contains it.
     #[must_use]
     pub fn into_document(self) -> Box<ProblemDocument> {
         self.document
@@ -154,7 +154,7 @@ impl ResponseError for Problem {
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
-        // The document is made of strings, numbers and lists: it serializes without fail.
+        // Serializing strings, numbers and lists cannot fail.
         response.body(serde_json::to_vec(&self.document).unwrap_or_default())
     }
 }
@@ -170,26 +170,26 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// Describes a failure of Plone for the caller, without anything of Plone's own response.
+/// Returns a text about a failure of Plone for the caller, without any part of Plone's own response.
 #[must_use]
-pub const fn plone_words(error: &PloneError) -> &'static str {
+pub const fn plone_error_text(error: &PloneError) -> &'static str {
     match error {
-        PloneError::Busy => "The hub has too many requests to the college's Plone at present.",
-        PloneError::Open => "The college's Plone does not answer at present.",
-        PloneError::Unavailable(_) => "The college's Plone did not answer.",
-        PloneError::Failed(_) => "The college's Plone has failed.",
-        PloneError::Occupied(_) => "Another user is changing this in the college's Plone at present.",
+        PloneError::Busy => "Too many requests to the college website (Plone) are waiting.",
+        PloneError::Open => "The college website (Plone) is not responding.",
+        PloneError::Unavailable(_) => "The college website (Plone) did not respond.",
+        PloneError::Failed(_) => "The college website (Plone) reported an error.",
+        PloneError::Occupied(_) => "Another user is editing this on the college website (Plone).",
         PloneError::Unauthenticated | PloneError::Forbidden | PloneError::Locked(_) => {
-            "The college's Plone does not allow the hub to do this."
+            "The college website (Plone) does not allow EduHub to do this."
         }
-        PloneError::NotFound | PloneError::Refused(_) => "The college's Plone refuses this.",
+        PloneError::NotFound | PloneError::Refused(_) => "The college website (Plone) refused this request.",
     }
 }
 
 impl From<PloneError> for Problem {
     fn from(error: PloneError) -> Self {
-        let problem = Self::new(ProblemCode::PloneUnavailable, plone_words(&error)).retry_after(PLONE_RETRY_S);
-        // An outage is logged once, where it is noticed, not with each request that meets it.
+        let problem = Self::new(ProblemCode::PloneUnavailable, plone_error_text(&error)).retry_after(PLONE_RETRY_S);
+        // The Plone client logs an outage once; logging it for each request would flood the log.
         if error.is_passing() { problem } else { problem.caused_by(error) }
     }
 }
@@ -199,7 +199,7 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::Failed(error) => error.into(),
             ReadError::Late => {
-                let detail = "The college's Plone did not answer in time.";
+                let detail = "The college website (Plone) did not respond in time.";
                 Self::new(ProblemCode::PloneLate, detail).retry_after(PLONE_RETRY_S)
             }
         }
@@ -216,8 +216,8 @@ impl From<SubmitError> for Problem {
     }
 }
 
-impl From<NotBuilt> for Problem {
-    fn from(error: NotBuilt) -> Self {
+impl From<BuildError> for Problem {
+    fn from(error: BuildError) -> Self {
         Self::internal(error)
     }
 }
@@ -236,9 +236,9 @@ impl From<Refusal> for Problem {
             }
             Refusal::AlreadyInCourse { conflicts_with, .. } => document.conflicts_with = Some(vec![conflicts_with]),
             Refusal::TimeConflict { conflicts_with } => document.conflicts_with = Some(conflicts_with),
-            Refusal::CreditLimit { credits, wanted, limit } => {
+            Refusal::CreditLimit { credits, total, limit } => {
                 document.credits = Some(credits);
-                document.credits_wanted = Some(wanted);
+                document.credits_wanted = Some(total);
                 document.credit_limit = Some(limit);
             }
             Refusal::SectionFull { waitlist_open, waitlisted } => {
@@ -251,78 +251,75 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// Describes to the student why a request was refused.
+/// Returns a text that explains a refusal to the student.
 fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
     match refusal {
         Refusal::RegistrationClosed { opens_at, closes_at, now } => match (opens_at, closes_at) {
-            (None, _) => "Registration for this term has not been announced yet.",
-            (_, Some(closes_at)) if closes_at <= now => "Registration for this term is over.",
+            (None, _) => "The registration dates for this term have not been announced yet.",
+            (_, Some(closes_at)) if closes_at <= now => "Registration for this term has ended.",
             _ => "Registration for this term has not opened yet.",
         }
         .into(),
-        Refusal::SectionCancelled => "This section will not be taught.".into(),
-        Refusal::SectionClosed => "This section does not accept new students.".into(),
+        Refusal::SectionCancelled => "This section is cancelled. Choose another section.".into(),
+        Refusal::SectionClosed => "This section is closed to new students. Choose another section.".into(),
         Refusal::AlreadyInCourse { conflicts_with, course } => {
-            format!("You already have a section of {course} of this kind: {conflicts_with}.").into()
+            format!("You already have a {course} section of the same kind: {conflicts_with}. Swap to change it.").into()
         }
         Refusal::TimeConflict { conflicts_with } => {
             let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
-            format!("It meets at the same time as {}.", names.join(", ")).into()
+            format!("This section meets at the same time as {}. Drop or swap it first.", names.join(", ")).into()
         }
-        Refusal::CreditLimit { wanted, limit, .. } => {
-            format!("You would have {} credits, and {} are allowed.", wanted.as_f64(), limit.as_f64()).into()
+        Refusal::CreditLimit { total, limit, .. } => {
+            format!("You would have {} credits, but your limit is {}.", total.as_f64(), limit.as_f64()).into()
         }
-        Refusal::SectionFull { waitlist_open: true, .. } => {
-            "This section has no open seat. You can join its waitlist.".into()
+        Refusal::SectionFull { waitlist_open: true, .. } => "This section is full. You can join its waitlist.".into(),
+        Refusal::SectionFull { waitlist_open: false, .. } | Refusal::WaitlistFull { .. } => {
+            "This section and its waitlist are full. Choose another section.".into()
         }
-        Refusal::SectionFull { waitlist_open: false, .. } => {
-            "This section has no open seat, and its waitlist is full.".into()
-        }
-        Refusal::WaitlistFull { .. } => "This section has no open seat, and its waitlist is full.".into(),
     }
 }
 
-/// Responds 404: the default service of the application.
+/// Responds with 404. This is the default service of the application.
 pub async fn not_found() -> Result<HttpResponse, Problem> {
     Err(Problem::not_found("There is nothing at this address."))
 }
 
-/// Returns a resource's default service, which responds 405:
+/// Returns the default service of a resource, which responds with 405:
 /// `web::resource(…).route(…).default_service(method_not_allowed("GET, HEAD, PUT"))`.
 #[must_use]
 pub fn method_not_allowed(allow: &'static str) -> Route {
     web::to(move || async move {
-        let mut problem = Problem::new(ProblemCode::MethodNotAllowed, format!("Only {allow} can be used here."));
-        problem.allow = Some(allow);
-        Err::<HttpResponse, Problem>(problem)
+        let detail = format!("This address supports only {allow}.");
+        Err::<HttpResponse, Problem>(Problem::new(ProblemCode::MethodNotAllowed, detail).allow(allow))
     })
 }
 
-/// Returns a route for GET and for HEAD, which is supported wherever GET is (RFC 9110, 9.3.2); actix omits the body.
+/// Returns a route for GET and HEAD. The hub supports HEAD wherever it supports GET (RFC 9110, 9.3.2); actix omits the
+/// body.
 #[must_use]
 pub fn get() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// Returns the problem that replaces an error response of actix itself.
+/// Returns the problem that replaces an error response that actix created.
 #[must_use]
-pub fn of_status(status: StatusCode) -> Problem {
+pub fn problem_for_status(status: StatusCode) -> Problem {
     match status.as_u16() {
-        401 => Problem::new(ProblemCode::Unauthenticated, "Please sign in."),
-        403 => Problem::forbidden("This is not allowed."),
+        401 => Problem::new(ProblemCode::Unauthenticated, "Sign in to continue."),
+        403 => Problem::forbidden("You are not allowed to do this."),
         404 => Problem::not_found("There is nothing at this address."),
-        405 => Problem::new(ProblemCode::MethodNotAllowed, "This method cannot be used here."),
-        413 => Problem::new(ProblemCode::TooLarge, "The request is larger than this resource accepts."),
-        415 => Problem::new(ProblemCode::UnsupportedMediaType, "A body in this format is not accepted here."),
+        405 => Problem::new(ProblemCode::MethodNotAllowed, "This address does not support the method."),
+        413 => Problem::new(ProblemCode::TooLarge, "The request is too large."),
+        415 => Problem::new(ProblemCode::UnsupportedMediaType, "This format is not accepted here."),
         422 => Problem::new(ProblemCode::Invalid, "A value is invalid."),
-        429 => Problem::rate_limited("Please wait a moment.", BUSY_RETRY_S),
+        429 => Problem::rate_limited("Too many requests. Please wait a moment.", BUSY_RETRY_S),
         503 => Problem::overloaded(),
-        400..500 => Problem::bad_request("The request cannot be understood."),
+        400..500 => Problem::bad_request("The request could not be read."),
         _ => Problem::internal(format_args!("a response of status {status}")),
     }
 }
 
-/// Returns a header of a response as text, for tests.
+/// Returns a response header as text; empty when it is absent.
 #[cfg(test)]
 pub(crate) fn header_of(headers: &header::HeaderMap, name: impl header::AsHeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
@@ -333,7 +330,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// The document as the caller reads it.
+    /// Returns the document as JSON, as it is sent to the caller.
     fn written(problem: &Problem) -> Value {
         serde_json::to_value(problem.document()).unwrap()
     }
@@ -359,12 +356,12 @@ mod tests {
         let limited = Problem::rate_limited("Wait.", 7);
         assert_eq!(written(&limited)["retry_after"], 7);
         assert_eq!(header_of(limited.error_response().headers(), header::RETRY_AFTER), "7");
-        let stranger = Problem::new(ProblemCode::Unauthenticated, "Who?").error_response();
-        assert_eq!(header_of(stranger.headers(), header::WWW_AUTHENTICATE), "Bearer");
+        let visitor = Problem::new(ProblemCode::Unauthenticated, "Sign in.").error_response();
+        assert_eq!(header_of(visitor.headers(), header::WWW_AUTHENTICATE), "Bearer");
     }
 
     #[test]
-    async fn the_cause_of_a_fault_is_only_logged() {
+    async fn the_cause_of_an_internal_error_is_only_logged() {
         let problem = Problem::from(StoreError::Corrupt("table people, row 7".to_owned()));
         assert!(problem.cause().unwrap().contains("row 7"));
         assert!(!written(&problem).to_string().contains("row 7"));
@@ -385,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    async fn refusals_carry_what_their_reader_needs() {
+    async fn refusals_include_the_members_of_their_code() {
         let other = SectionId::parse("202209-10002").unwrap();
         let table: [(Refusal, &str, Value); 4] = [
             (Refusal::TimeConflict { conflicts_with: vec![other.clone()] }, "conflicts_with", json!(["202209-10002"])),
@@ -414,15 +411,15 @@ mod tests {
     }
 
     #[test]
-    async fn a_closed_window_is_worded_by_the_time_of_the_decision() {
+    async fn closed_registration_detail_depends_on_the_decision_time() {
         let at = |text: &str| Some(format!("2022-09-{text}T15:00:00Z").parse::<jiff::Timestamp>().unwrap());
         let table = [
             (None, None, "06", "not been announced"),
             (None, at("08"), "06", "not been announced"),
             (at("07"), None, "06", "not opened yet"),
             (at("07"), at("08"), "06", "not opened yet"),
-            (at("07"), at("08"), "08", "is over"),
-            (at("07"), at("08"), "09", "is over"),
+            (at("07"), at("08"), "08", "has ended"),
+            (at("07"), at("08"), "09", "has ended"),
         ];
         for (opens_at, closes_at, day, words) in table {
             let refusal = Refusal::RegistrationClosed { opens_at, closes_at, now: at(day).unwrap() };
@@ -438,17 +435,17 @@ mod tests {
             web::resource("/thing").route(get().to(HttpResponse::Ok)).default_service(method_not_allowed("GET, HEAD"))
         };
         let app = test::init_service(App::new().service(thing()).default_service(web::to(not_found))).await;
-        let answer = test::call_service(&app, test::TestRequest::get().uri("/nothing").to_request()).await;
-        assert_eq!(answer.status(), 404);
-        let answer = test::call_service(&app, test::TestRequest::delete().uri("/thing").to_request()).await;
-        assert_eq!((answer.status().as_u16(), header_of(answer.headers(), header::ALLOW)), (405, "GET, HEAD"));
-        let document: Value = test::read_body_json(answer).await;
+        let response = test::call_service(&app, test::TestRequest::get().uri("/nothing").to_request()).await;
+        assert_eq!(response.status(), 404);
+        let response = test::call_service(&app, test::TestRequest::delete().uri("/thing").to_request()).await;
+        assert_eq!((response.status().as_u16(), header_of(response.headers(), header::ALLOW)), (405, "GET, HEAD"));
+        let document: Value = test::read_body_json(response).await;
         assert_eq!(document["code"], "method_not_allowed");
-        let answer = test::call_service(
+        let response = test::call_service(
             &app,
             test::TestRequest::with_uri("/thing").method(actix_web::http::Method::HEAD).to_request(),
         )
         .await;
-        assert_eq!(answer.status(), 200);
+        assert_eq!(response.status(), 200);
     }
 }

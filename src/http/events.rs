@@ -1,4 +1,4 @@
-//! One-off events.
+//! The college's one-off events.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -21,19 +21,19 @@ use crate::http::query::Query;
 #[openapi(paths(list))]
 pub(super) struct Api;
 
-/// Registers the path of events.
+/// Registers the resource of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/api/v1/events").route(get().to(list)).default_service(method_not_allowed("GET, HEAD")));
 }
 
-/// Events by their start.
+/// Events in the order of their start.
 #[derive(Debug, Serialize, ToSchema)]
 struct EventList {
     items: Vec<Event>,
-    /// The `since` of the following list; null at the end.
+    /// The `since` of the next page; null at the end.
     #[schema(required)]
     next: Option<String>,
-    /// All events from `since` on, whatever the `limit`.
+    /// The number of events from `since` on, including those beyond `limit`.
     total: u64,
 }
 
@@ -45,11 +45,11 @@ struct EventList {
     tag = "catalogue",
     security(()),
     params(
-        ("since" = Option<String>, Query, description = "A day (2026-01-12), a time (2026-01-12T08:00:00Z), or the \
-            `next` of an earlier list."),
+        ("since" = Option<String>, Query, description = "A date (2026-01-12), a time (2026-01-12T08:00:00Z), or the \
+            `next` of an earlier page."),
         Limit,
     ),
-    responses((status = 200, description = "Events by their start.", body = EventList), BadQuery, StoreFailed)
+    responses((status = 200, description = "Events, ordered by start.", body = EventList), BadQuery, StoreFailed)
 )]
 pub async fn list(
     request: HttpRequest,
@@ -59,7 +59,7 @@ pub async fn list(
     let query = Query::of(&request)?;
     let since = query.parsed(
         "since",
-        "a day (2026-01-12), a time (2026-01-12T08:00:00Z), or the `next` of an answer",
+        "a date (2026-01-12), a time (2026-01-12T08:00:00Z), or the `next` of an earlier page",
         |text| cursor(text, &zone),
     )?;
     let page = store.events(since, query.limit()? as usize).await?;
@@ -69,7 +69,7 @@ pub async fn list(
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(list))
 }
 
-/// Returns the cursor with which the list continues after an event.
+/// Returns the cursor of the page that starts after an event.
 fn next_of(event: &Event) -> String {
     format!("{}~{}", event.starts_at, event.id)
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_day_a_time_or_the_cursor_of_a_list() {
+    fn since_is_a_date_a_time_or_a_cursor() {
         let zone = TimeZone::get("America/New_York").unwrap();
         let at = |text: &str| cursor(text, &zone).map(|c| (c.starts_at.to_string(), c.id));
         assert_eq!(at("2026-01-12"), Some(("2026-01-12T05:00:00Z".into(), String::new())));

@@ -1,4 +1,4 @@
-//! `GET /healthz`, `/readyz` and `/metrics`, for operators. They need no sign-in and reveal no secrets.
+//! `GET /healthz`, `/readyz` and `/metrics`, for operators. They need no sign-in and disclose no secrets.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::http::openapi::schemas::always_true;
 
 /// The media type of Prometheus' text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Every response is of its moment.
+/// Responses describe the current moment and must not be cached.
 const NO_STORE: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
 
 /// The operations of this file.
@@ -32,7 +32,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     }
 }
 
-/// The process responds.
+/// The state of the process.
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
     /// Always true.
@@ -45,11 +45,11 @@ struct Health {
 #[schema(as = Readiness)]
 struct ReadinessResponse {
     ready: bool,
-    /// By name: `store`, `bus`, `terms`.
+    /// The result of each check, by name: `store`, `bus`, `terms`.
     #[schema(value_type = BTreeMap<String, CheckResult>)]
     checks: BTreeMap<&'static str, CheckResult>,
     plone: PloneReadiness,
-    /// A summary of what is wrong.
+    /// A summary of the failed checks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
@@ -59,7 +59,7 @@ struct ReadinessResponse {
 #[derive(Debug, Serialize, ToSchema)]
 struct CheckResult {
     ok: bool,
-    /// What is wrong.
+    /// Why the check failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
@@ -72,7 +72,7 @@ struct CheckResult {
     operation_id = "healthz",
     tag = "operation",
     security(()),
-    responses((status = 200, description = "It does.", body = Health))
+    responses((status = 200, description = "The process responds.", body = Health))
 )]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header(NO_STORE).json(Health { ok: true })
@@ -87,7 +87,7 @@ pub async fn healthz() -> HttpResponse {
     security(()),
     responses(
         (status = 200, description = "Ready.", body = ReadinessResponse),
-        (status = 503, description = "Not ready: not a problem document, but what is wrong.", body = ReadinessResponse),
+        (status = 503, description = "Not ready. The body is not a problem document.", body = ReadinessResponse),
     )
 )]
 pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
@@ -102,7 +102,7 @@ pub async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
     response.insert_header(NO_STORE).json(ReadinessResponse { ready, checks, plone: (readiness.plone)(), detail })
 }
 
-/// Returns measurements for Prometheus.
+/// Returns metrics for Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -123,35 +123,35 @@ mod tests {
     use actix_web::{App, test};
     use serde_json::{Value, json};
 
-    async fn ask(readiness: Readiness, path: &str) -> (u16, String) {
+    async fn get_text(readiness: Readiness, path: &str) -> (u16, String) {
         let app =
             App::new().app_data(Data::new(readiness)).app_data(Data::new(Metrics::new().unwrap())).configure(routes);
         let app = test::init_service(app).await;
-        let answer = test::call_service(&app, test::TestRequest::with_uri(path).to_request()).await;
-        let status = answer.status().as_u16();
-        (status, String::from_utf8(test::read_body(answer).await.to_vec()).unwrap())
+        let response = test::call_service(&app, test::TestRequest::with_uri(path).to_request()).await;
+        let status = response.status().as_u16();
+        (status, String::from_utf8(test::read_body(response).await.to_vec()).unwrap())
     }
 
     #[actix_web::test]
-    async fn a_recovering_store_makes_the_hub_unready_but_not_dead() {
+    async fn a_recovering_store_makes_the_hub_unready_but_healthy() {
         let recovering = || {
             let readiness = Readiness::new(|| PloneReadiness::Off);
             readiness.with("terms", || Ok(())).with("store", || Err("recovering".to_owned()))
         };
-        let (status, body) = ask(recovering(), "/readyz").await;
+        let (status, body) = get_text(recovering(), "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["ready"], &body["detail"]), (503, &json!(false), &json!("store: recovering")));
         assert_eq!((&body["checks"]["terms"]["ok"], &body["checks"]["store"]["ok"]), (&json!(true), &json!(false)));
-        assert_eq!(ask(recovering(), "/healthz").await.0, 200);
+        assert_eq!(get_text(recovering(), "/healthz").await.0, 200);
     }
 
     #[actix_web::test]
-    async fn a_healthy_hub_is_ready_and_measured() {
+    async fn a_healthy_hub_is_ready_and_serves_metrics() {
         let ready = Readiness::new(|| PloneReadiness::Unavailable).with("store", || Ok(()));
-        let (status, body) = ask(ready, "/readyz").await;
+        let (status, body) = get_text(ready, "/readyz").await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["ready"], &body["plone"]), (200, &json!(true), &json!("unavailable")));
-        let (status, text) = ask(Readiness::new(|| PloneReadiness::Off), "/metrics").await;
+        let (status, text) = get_text(Readiness::new(|| PloneReadiness::Off), "/metrics").await;
         assert!(status == 200 && text.contains("# TYPE eduhub_http_requests_total counter"), "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! Responses that many clients request at the same time: built at most once a tick, and never older than what was
-//! committed when the request arrived.
+//! Cache of responses that many clients request at the same time. Each is built at most once per tick (single-flight)
+//! and is never older than the state that was committed when the request arrived.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use crate::http::encoded::Encoded;
 
-/// The most responses that are kept; beyond it, the one built longest ago is dropped.
+/// The maximum number of cached responses. Past this, the oldest one is evicted.
 const RESPONSES_MAX: usize = 256;
 
-/// The newest response under one key.
+/// The cache entry of one key.
 #[derive(Default)]
 struct Slot {
     newest: Mutex<Option<Built>>,
-    /// Held while a response is built; other requests wait for the same bytes.
+    /// Held while a response is built; concurrent requests wait for the result.
     building: tokio::sync::Mutex<()>,
 }
 
@@ -28,30 +28,30 @@ struct Built {
     response: Arc<Encoded>,
 }
 
-/// The response could not be built: its work panicked, or the process is ending.
+/// The error when a response cannot be built, because the builder panicked or the process is shutting down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the response could not be built")]
-pub struct NotBuilt;
+pub struct BuildError;
 
-/// Ready responses by key.
+/// Cached responses by key.
 pub struct HotResponses {
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     tick: Duration,
 }
 
 impl HotResponses {
-    /// Creates a cache whose responses are built at most once in `tick` each.
+    /// Creates a cache that builds each response at most once per `tick`.
     #[must_use]
     pub fn new(tick: Duration) -> Self {
         Self { slots: Mutex::new(HashMap::new()), tick }
     }
 
-    /// Returns the response under `key` as of `version` or later. `build` makes it from what is published when it runs,
-    /// and returns the version of that.
+    /// Returns the response for `key` as of `version` or later, and waits for the rest of a tick if it must be built.
+    /// `build` creates it from the state that is published at that time, and returns the version of that state with it.
     ///
     /// # Errors
-    /// When `build` panicked, or the process is ending.
-    pub async fn get<F>(&self, key: &str, version: u64, build: F) -> Result<Arc<Encoded>, NotBuilt>
+    /// When `build` panics or the process is shutting down.
+    pub async fn get<F>(&self, key: &str, version: u64, build: F) -> Result<Arc<Encoded>, BuildError>
     where
         F: FnOnce() -> (u64, Encoded) + Send + 'static,
     {
@@ -67,7 +67,7 @@ impl HotResponses {
         if let Some(last) = last {
             tokio::time::sleep_until(last + self.tick).await;
         }
-        let (version, encoded) = actix_web::web::block(build).await.map_err(|_| NotBuilt)?;
+        let (version, encoded) = actix_web::web::block(build).await.map_err(|_| BuildError)?;
         let response = Arc::new(encoded);
         let built = Built { version, at: Instant::now(), response: response.clone() };
         *slot.newest.lock() = Some(built);

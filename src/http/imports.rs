@@ -1,4 +1,4 @@
-//! Imports of schedules: an upload is written to the disk as it arrives, and becomes a task.
+//! Schedule imports: an upload is streamed to the disk and then becomes a task.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use crate::domain::ids::TermId;
+use crate::domain::ids::{SANDBOX_PREFIX, TermId};
 use crate::domain::import::TaskReport;
 use crate::domain::realm::Realm;
 use crate::http::problem::ProblemCode;
@@ -28,13 +28,13 @@ use crate::http::query::{Query, path_param};
 
 /// The largest file, in bytes.
 pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
-/// The most bytes of a form beside its file: other fields, boundaries, headers.
+/// The maximum size of a form besides its file, in bytes: other fields, boundaries and headers.
 const FORM_EXTRA_MAX: u64 = 64 * 1024;
-/// The longest wait for the next piece of an upload.
-const PIECE_WAIT_MAX: Duration = Duration::from_secs(30);
-/// The bytes that are written to the disk, or read from it, at once.
+/// The longest wait for the next chunk of an upload.
+const CHUNK_WAIT_MAX: Duration = Duration::from_secs(30);
+/// The number of bytes in one write to or read from the disk.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// The longest `?map=`, in characters.
+/// The longest `map` parameter, in characters.
 const MAP_LEN_MAX: usize = 2_000;
 
 /// The operations of this file.
@@ -42,7 +42,7 @@ const MAP_LEN_MAX: usize = 2_000;
 #[openapi(paths(start, get, cancel, errors))]
 pub(super) struct Api;
 
-/// Work that has begun and goes on after the response.
+/// A task that continues after the response.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Task)]
 pub(super) struct TaskStarted {
@@ -52,22 +52,22 @@ pub(super) struct TaskStarted {
 
 const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
 
-/// How to import a schedule.
+/// Options of an import.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ImportQuery {
-    /// The term that everything goes into; without it the file's `term` column says.
+    /// The term of all rows; if absent, the `term` column of the file.
     term: Option<TermId>,
-    /// Only reports what would change.
+    /// Whether to report only what would change.
     #[param(required = false, default = false)]
     dry_run: bool,
-    /// Goes on without the rows that are refused.
+    /// Whether to import the valid rows and skip the rest.
     #[param(required = false, default = false)]
     partial: bool,
-    /// Takes the file's `enrolled` and `waitlisted` while the term is open, too.
+    /// Whether to apply `enrolled` and `waitlisted` of the file even while registration for the term is open.
     #[param(required = false, default = false)]
     totals: bool,
-    /// Further names of columns: `seats:capacity,desc:title`.
+    /// Additional column names as pairs of a name in the file and a column, such as `seats:capacity,desc:title`.
     #[param(max_length = 2_000)]
     map: Option<String>,
 }
@@ -84,7 +84,7 @@ impl ImportQuery {
     }
 }
 
-/// What the audit trail records of an import.
+/// The details of an import in the audit trail.
 #[derive(Serialize)]
 struct ImportDetail {
     dry_run: bool,
@@ -93,7 +93,7 @@ struct ImportDetail {
     totals: bool,
 }
 
-/// An upload as a form.
+/// A form with a schedule file.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the form is read as a stream; this describes it")]
 struct ImportForm {
@@ -131,7 +131,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         content((String = "text/csv"), (ImportForm = "multipart/form-data")),
     ),
     responses(
-        (status = 202, description = "Accepted; the work goes on.", body = TaskStarted, headers(
+        (status = 202, description = "Accepted. The import continues as a task.", body = TaskStarted, headers(
             ("Location" = String, description = "The task's address."),
         )),
         BadRole, BadBody, StoreFailed,
@@ -144,41 +144,42 @@ pub async fn start(
     jobs: Data<Imports>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let options = options_of(&request, &jobs, &staff.0.realm)?;
+    let options = read_options(&request, &jobs, &staff.0.realm)?;
     match (&options.realm, &options.term) {
         (Realm::College, Some(term)) if term.is_sandbox() => {
-            return Err(Problem::invalid("term", "Ids that begin like this are reserved for demonstrations."));
+            let detail = format!("Term ids that begin with {SANDBOX_PREFIX} are reserved for demonstrations.");
+            return Err(Problem::invalid("term", detail));
         }
         (Realm::Sandbox(own), term) if term.as_ref() != Some(own) => {
-            return Err(Problem::forbidden("Staff of a demonstration import into its sandbox."));
+            return Err(Problem::forbidden("Staff of a demonstration can import only into its sandbox."));
         }
         (Realm::College | Realm::Sandbox(_), _) => {}
     }
     let form = is_of_type(&request, "multipart/form-data");
     if !form && !is_of_type(&request, "text/csv") {
-        let detail = "A schedule is sent as text/csv, or as the field `file` of a form (multipart/form-data).";
+        let detail = "Send the schedule as text/csv, or as the field `file` of a form (multipart/form-data).";
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
     }
     if request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
-        return Err(Problem::new(ProblemCode::UnsupportedMediaType, "The file must not be sent compressed."));
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the file uncompressed."));
     }
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|n| n > FILE_LEN_MAX + if form { FORM_EXTRA_MAX } else { 0 }) {
         return Err(too_large());
     }
-    let making = jobs.clone();
-    let (upload, file) = on_disk(move || {
-        let upload = making.upload()?;
+    let imports = jobs.clone();
+    let (upload, file) = run_blocking(move || {
+        let upload = imports.upload()?;
         let file = upload.create_file()?;
         Ok((upload, file))
     })
     .await?;
     let mut spool = Spool { file: Some(file), block: Vec::new(), written: 0 };
     if form {
-        spool.take_form(Multipart::new(request.headers(), payload)).await?;
+        spool.write_form(Multipart::new(request.headers(), payload)).await?;
     } else {
-        spool.take(payload.map(|piece| piece.map_err(|_| cut_short()))).await?;
+        spool.write_body(payload.map(|chunk| chunk.map_err(|_| incomplete_upload()))).await?;
     }
     spool.finish().await?;
     submit(&request, &staff, &jobs, &audit, upload, options).await
@@ -212,7 +213,7 @@ async fn submit(
     tag = "imports",
     params(("task" = String, Path, description = "The import.")),
     responses(
-        (status = 200, description = "Its present state.", body = TaskReport),
+        (status = 200, description = "Its current state.", body = TaskReport),
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
@@ -221,12 +222,12 @@ pub async fn get(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> Res
     Ok(response(&task.filter(|task| is_visible(task, &staff.0.realm)).ok_or_else(no_such_task)?))
 }
 
-/// Returns whether a caller of this realm sees a task. One whose term is not known yet is the college's.
+/// Returns whether callers of this realm may see a task. A task whose term is not known yet belongs to the college.
 fn is_visible(task: &TaskReport, realm: &Realm) -> bool {
     task.term.as_ref().map_or(!realm.is_sandbox(), |term| realm.contains(term))
 }
 
-/// Cancels an import that is not done (staff).
+/// Cancels an import that has not ended (staff).
 #[utoipa::path(
     delete,
     path = "/api/v1/imports/{task}",
@@ -234,7 +235,7 @@ fn is_visible(task: &TaskReport, realm: &Realm) -> bool {
     tag = "imports",
     params(("task" = String, Path, description = "The import.")),
     responses(
-        (status = 200, description = "Its present state.", body = TaskReport),
+        (status = 200, description = "Its current state.", body = TaskReport),
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
@@ -272,7 +273,7 @@ pub async fn errors(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> 
         return Err(no_such_task());
     }
     let path = jobs.errors_file(&id);
-    let file = on_disk(move || Ok(path.map(File::open).transpose()?)).await?;
+    let file = run_blocking(move || Ok(path.map(File::open).transpose()?)).await?;
     let name = format!("attachment; filename=\"import-{id}-errors.csv\"");
     let name = HeaderValue::from_str(&name).map_err(|_| no_such_task())?;
     let mut response = HttpResponse::Ok();
@@ -280,7 +281,7 @@ pub async fn errors(request: HttpRequest, staff: Staff, jobs: Data<Imports>) -> 
     response.insert_header((header::CONTENT_DISPOSITION, name));
     Ok(match file {
         Some(file) => response.streaming(Box::pin(blocks_of(file))),
-        // No error was found yet, or the hub stopped before any could be.
+        // No error has been found, or the hub stopped before it wrote the file.
         None => response.body("line,column,value,message\n"),
     })
 }
@@ -289,20 +290,20 @@ fn response(task: &TaskReport) -> HttpResponse {
     HttpResponse::Ok().insert_header(NO_STORE).json(task)
 }
 
-fn options_of(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<ImportOptions, Problem> {
+fn read_options(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<ImportOptions, Problem> {
     let ImportQuery { term, dry_run, partial, totals, map } = ImportQuery::read(&Query::of(request)?)?;
     let map = match map {
         None => Vec::new(),
-        Some(text) => map_of(&text).ok_or_else(|| {
-            Problem::invalid("map", "map must be pairs of a name in the file and a column, such as seats:capacity.")
+        Some(text) => parse_map(&text).ok_or_else(|| {
+            Problem::invalid("map", "map must list pairs of a name in the file and a column, such as seats:capacity.")
         })?,
     };
     jobs.check_map(&map).map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
     Ok(ImportOptions { realm: realm.clone(), term, map, dry_run, partial, totals })
 }
 
-/// Parses `seats:capacity,desc:title`. A column has no colon; a header's name may have one.
-fn map_of(text: &str) -> Option<Vec<(String, String)>> {
+/// Parses `seats:capacity,desc:title`. A name in the file may contain colons; a column does not.
+fn parse_map(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split(',').map(|pair| {
         let (name, column) = pair.rsplit_once(':')?;
         let (name, column) = (name.trim(), column.trim());
@@ -313,21 +314,25 @@ fn map_of(text: &str) -> Option<Vec<(String, String)>> {
 
 fn too_large() -> Problem {
     let mib = FILE_LEN_MAX / 1024 / 1024;
-    Problem::too_large(format!("A schedule of at most {mib} MiB is taken."), FILE_LEN_MAX as usize)
+    Problem::too_large(format!("The file is too large. The limit is {mib} MiB."), FILE_LEN_MAX as usize)
 }
 
 fn no_such_task() -> Problem {
-    Problem::not_found("There is no such import, or it is so old that it was forgotten.")
+    Problem::not_found("This import does not exist, or its report has been deleted.")
 }
 
-fn cut_short() -> Problem {
-    Problem::bad_request("The upload ended before it was whole.")
+fn incomplete_upload() -> Problem {
+    Problem::bad_request("The upload was incomplete and nothing was imported. Please try again.")
+}
+
+fn stalled_upload() -> Problem {
+    Problem::bad_request("The upload stalled and nothing was imported. Please try again.")
 }
 
 fn problem(error: ImportError) -> Problem {
     match error {
         ImportError::Overloaded => {
-            let detail = "Other imports are waiting already, and nothing was done. Please try again in a minute.";
+            let detail = "Too many imports are waiting, so this one was not started. Please try again in a minute.";
             Problem::new(ProblemCode::Overloaded, detail).retry_after(60)
         }
         ImportError::Empty => Problem::invalid("file", "The file is empty."),
@@ -337,14 +342,14 @@ fn problem(error: ImportError) -> Problem {
     }
 }
 
-/// Runs work that may block on the disk on a thread that may block.
-async fn on_disk<T: Send + 'static>(
+/// Runs blocking work on the blocking thread pool.
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, Problem> {
     web::block(work).await.map_err(Problem::internal)?.map_err(problem)
 }
 
-/// An upload that is written to the disk, a block at a time.
+/// Writes an upload to the disk in blocks.
 struct Spool {
     file: Option<File>,
     block: Vec<u8>,
@@ -352,36 +357,34 @@ struct Spool {
 }
 
 impl Spool {
-    /// Writes a body.
-    async fn take<S>(&mut self, mut pieces: S) -> Result<(), Problem>
+    /// Writes a request body.
+    async fn write_body<S>(&mut self, mut chunks: S) -> Result<(), Problem>
     where
         S: Stream<Item = Result<Bytes, Problem>> + Unpin,
     {
-        let too_slow = |_| Problem::bad_request("The upload took too long to go on.");
-        while let Some(piece) = timeout(PIECE_WAIT_MAX, pieces.next()).await.map_err(too_slow)? {
-            self.push(&piece?).await?;
+        while let Some(chunk) = timeout(CHUNK_WAIT_MAX, chunks.next()).await.map_err(|_| stalled_upload())? {
+            self.push(&chunk?).await?;
         }
         Ok(())
     }
 
     /// Writes the field `file` of a form, and skips the others.
-    async fn take_form(&mut self, mut form: Multipart) -> Result<(), Problem> {
-        let malformed = |_| Problem::bad_request("The form cannot be read: is it whole, and its boundary declared?");
-        let too_slow = |_| Problem::bad_request("The upload took too long to go on.");
+    async fn write_form(&mut self, mut form: Multipart) -> Result<(), Problem> {
+        let malformed = |_| Problem::bad_request("The form is incomplete or its boundary is missing.");
         let (mut found, mut extra) = (false, 0_u64);
-        while let Some(field) = timeout(PIECE_WAIT_MAX, form.next()).await.map_err(too_slow)? {
+        while let Some(field) = timeout(CHUNK_WAIT_MAX, form.next()).await.map_err(|_| stalled_upload())? {
             let mut field: Field = field.map_err(malformed)?;
             let is_file = field.name() == Some("file");
             if is_file && found {
-                return Err(Problem::bad_request("The form has more than one field `file`.").field("file"));
+                return Err(Problem::bad_request("The form must have only one field `file`.").field("file"));
             }
             found |= is_file;
-            while let Some(piece) = timeout(PIECE_WAIT_MAX, field.next()).await.map_err(too_slow)? {
-                let piece = piece.map_err(malformed)?;
+            while let Some(chunk) = timeout(CHUNK_WAIT_MAX, field.next()).await.map_err(|_| stalled_upload())? {
+                let chunk = chunk.map_err(malformed)?;
                 if is_file {
-                    self.push(&piece).await?;
+                    self.push(&chunk).await?;
                 } else {
-                    extra += piece.len() as u64;
+                    extra += chunk.len() as u64;
                     if extra > FORM_EXTRA_MAX {
                         return Err(too_large());
                     }
@@ -391,19 +394,19 @@ impl Spool {
         if found { Ok(()) } else { Err(Problem::bad_request("The form has no field `file`.").field("file")) }
     }
 
-    async fn push(&mut self, piece: &[u8]) -> Result<(), Problem> {
-        self.written += piece.len() as u64;
+    async fn push(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+        self.written += chunk.len() as u64;
         if self.written > FILE_LEN_MAX {
             return Err(too_large());
         }
-        self.block.extend_from_slice(piece);
+        self.block.extend_from_slice(chunk);
         if self.block.len() >= BLOCK_BYTES { self.flush().await } else { Ok(()) }
     }
 
     async fn flush(&mut self) -> Result<(), Problem> {
         let Some(mut file) = self.file.take() else { return Err(Problem::internal("an upload lost its file")) };
         let block = std::mem::take(&mut self.block);
-        let (file, mut block) = on_disk(move || {
+        let (file, mut block) = run_blocking(move || {
             file.write_all(&block)?;
             Ok((file, block))
         })
@@ -418,7 +421,7 @@ impl Spool {
     }
 }
 
-/// Streams a file in blocks, read on threads that may block.
+/// Streams a file in blocks, which are read on the blocking thread pool.
 fn blocks_of(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     stream::try_unfold(file, |mut file| async move {
         let read = move || {
@@ -434,15 +437,15 @@ fn blocks_of(file: File) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
 
 #[cfg(test)]
 mod tests {
-    use super::map_of;
+    use super::parse_map;
 
     #[test]
-    fn a_map_is_pairs_of_a_name_and_a_column() {
+    fn a_map_is_a_list_of_name_and_column_pairs() {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(map_of("seats:capacity"), Some(vec![pair("seats", "capacity")]));
-        assert_eq!(map_of("a: b:title, Max Enrl:cap"), Some(vec![pair("a: b", "title"), pair("Max Enrl", "cap")]));
+        assert_eq!(parse_map("seats:capacity"), Some(vec![pair("seats", "capacity")]));
+        assert_eq!(parse_map("a: b:title, Max Enrl:cap"), Some(vec![pair("a: b", "title"), pair("Max Enrl", "cap")]));
         for bad in ["seats", ":capacity", "seats:", "a:b,", ""] {
-            assert_eq!(map_of(bad), None, "{bad:?}");
+            assert_eq!(parse_map(bad), None, "{bad:?}");
         }
     }
 }

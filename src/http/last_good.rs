@@ -1,11 +1,11 @@
-//! The last good copies of parts of a page, for when the store fails or is late.
+//! Cache of the last good copies of parts of a page, which replace parts that the store does not return in time.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Copies by key; beyond the bound, the one kept longest ago is dropped.
+/// A bounded cache of copies by key. Past the bound, the oldest copy is evicted.
 #[derive(Debug)]
 pub(super) struct LastGood<K, V> {
     copies: Mutex<HashMap<K, (V, Instant)>>,
@@ -18,8 +18,8 @@ impl<K: Eq + Hash + Clone, V: Clone> LastGood<K, V> {
         Self { copies: Mutex::new(HashMap::new()), keys_max }
     }
 
-    /// Keeps a copy.
-    pub(super) fn keep(&self, key: &K, value: V) {
+    /// Stores a copy.
+    pub(super) fn store(&self, key: &K, value: V) {
         let mut copies = self.copies.lock();
         if !copies.contains_key(key) && copies.len() >= self.keys_max {
             let oldest = copies.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| key.clone());
@@ -28,7 +28,7 @@ impl<K: Eq + Hash + Clone, V: Clone> LastGood<K, V> {
         copies.insert(key.clone(), (value, Instant::now()));
     }
 
-    /// Returns the copy and its age.
+    /// Returns a copy and its age.
     pub(super) fn get(&self, key: &K) -> Option<(V, Duration)> {
         let copies = self.copies.lock();
         copies.get(key).map(|(value, at)| (value.clone(), at.elapsed()))
@@ -40,12 +40,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_copy_of_each_key_is_kept_and_the_oldest_dropped() {
-        let kept = LastGood::new(2);
+    fn a_full_cache_evicts_the_oldest_copy() {
+        let cache = LastGood::new(2);
         for (key, value) in [("ann", 1), ("ben", 2), ("ann", 3), ("cy", 4)] {
-            kept.keep(&key, value);
+            cache.store(&key, value);
         }
-        let values = ["ann", "ben", "cy"].map(|key| kept.get(&key).map(|(value, _)| value));
+        let values = ["ann", "ben", "cy"].map(|key| cache.get(&key).map(|(value, _)| value));
         assert_eq!(values, [Some(3), None, Some(4)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The WebSocket's endpoint.
+//! The endpoint of the WebSocket.
 
 use actix::Addr;
 use actix_web::web::{self, Data};
@@ -22,13 +22,13 @@ use crate::http::site::{OriginVerdict, Site};
 #[openapi(paths(websocket))]
 pub(super) struct Api;
 
-/// How to open the WebSocket.
+/// The parameters with which the WebSocket is opened.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct OpenQuery {
-    /// Replays the alerts after this position in their sequence before anything live.
+    /// Replays alerts after this position in their sequence before any new message.
     since: Option<u64>,
-    /// From `POST /api/v1/ws-ticket`.
+    /// A ticket from `POST /api/v1/ws-ticket`.
     ticket: Option<String>,
 }
 
@@ -43,27 +43,28 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/alerts/ws").route(web::get().to(websocket)).default_service(method_not_allowed("GET")));
 }
 
-/// Opens the WebSocket (RFC 6455) of seats and alerts.
+/// Opens the WebSocket (RFC 6455) for seats and alerts.
 ///
-/// Signed in by cookie, `Authorization` or `?ticket=`; without any of them anonymous, with public channels only. A caller
-/// with an invalid ticket or token, or over a limit, is upgraded and then gets a close code, because a browser's page
-/// cannot read the status of a failed upgrade.
+/// The caller is authenticated by `?ticket=`, `Authorization` or cookie. Visitors can use public channels only. A
+/// connection with an invalid ticket or token, or over a limit, is accepted and then closed with a close code, because
+/// a page cannot read the status of a failed upgrade.
 ///
 /// Client → server: `{"type":"subscribe","channels":[…],"since":SEQ?,"seats_since":SEQ?}`,
 /// `{"type":"unsubscribe","channels":[…]}`, `{"type":"ack","id":ALERT}`, `{"type":"ping"}`.
 ///
-/// Server → client, by `type`: `welcome` (`session`, `user`, `role`, `heartbeat_s`, `now`, `seq`) first; `live` (`seq`):
-/// nothing is missing up to here; `subscribed` (`channel`, `seq`, and `seats` as a snapshot); `seats` (`seq`, `seats`:
-/// rows of SeatRow); `alert` (`seq`, `alert`); `alert_cancelled` (`seq`, `id`); `registration` (`section`, `status`,
-/// `position`?, `reason`, `code`?, `at`); `import` (the members of ImportTask); `metrics` (the members of Metrics), each
-/// second; `gap` (`from`, `to`); `error` (`code`, `detail`); `pong`.
+/// Server → client, by `type`: `welcome` (`session`, `user`, `role`, `heartbeat_s`, `now`, `seq`), the first message;
+/// `live` (`seq`), after all earlier alerts were sent; `subscribed` (`channel`, `seq`, and `seats` as a snapshot);
+/// `seats` (`seq`, and `seats` as a list of SeatRow); `alert` (`seq`, `alert`); `alert_cancelled` (`seq`, `id`);
+/// `registration` (`section`, `status`, `position`?, `reason`, `code`?, `at`); `import` (the members of ImportTask);
+/// `metrics` (the members of Metrics), each second; `gap` (`from`, `to`), when alerts are no longer available; `error`
+/// (`code`, `detail`); `pong`.
 ///
 /// Channels: `seats:TERM`, `section:ID`, `alerts`, `me` (signed in), `import:TASK` (staff), `admin` (admins).
 ///
-/// Close codes: 4001 unauthenticated (an invalid ticket or token is upgraded first), or the token has expired or its user
-/// has another role: sign in again; 4003 signed out or disconnected by an admin; 4008 too slow; 4009 too many
-/// connections; 1009 a message over 64 KiB; 1012 restarting (reason `{"retry_ms":N}`); 1002 protocol; 1003 binary; 1007
-/// not UTF-8.
+/// Close codes: 4001 the ticket or token is invalid or has expired, or the role of its user has changed; 4003 signed
+/// out, or disconnected by an admin; 4008 the client reads too slowly; 4009 too many connections; 1009 a message over
+/// 64 KiB; 1012 the hub restarts (reason `{"retry_ms":N}`); 1002 protocol error; 1003 binary message; 1007 invalid
+/// UTF-8.
 #[utoipa::path(
     get,
     path = "/alerts/ws",
@@ -74,7 +75,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         OpenQuery,
         ("Origin" = Option<String>, Header, description = "A page of another site is rejected with 403."),
     ),
-    responses((status = 101, description = "JSON text frames from here on."), BadOrigin, BadQuery)
+    responses((status = 101, description = "Upgraded. Messages are JSON text frames."), BadOrigin, BadQuery)
 )]
 pub async fn websocket(
     request: HttpRequest,
@@ -90,8 +91,8 @@ pub async fn websocket(
     let OpenQuery { since, ticket } = OpenQuery::read(&Query::of(&request)?)?;
     let caller = match (ticket, Credentials::of(&request)) {
         (Some(ticket), _) => identity.redeem_ticket(&ticket).map(Some).ok_or(Close::Unauthenticated),
-        (None, Credentials::Good(caller, _)) => Ok(Some(caller)),
-        (None, Credentials::Bad(..)) => Err(Close::Unauthenticated),
+        (None, Credentials::Valid(caller, _)) => Ok(Some(caller)),
+        (None, Credentials::Invalid(..)) => Err(Close::Unauthenticated),
         (None, Credentials::None) => Ok(None),
     };
     let opening = Opening {
@@ -102,5 +103,5 @@ pub async fn websocket(
         since,
     };
     ws::open(opening, &request, payload)
-        .map_err(|_| Problem::bad_request("This address serves a WebSocket (RFC 6455): request an upgrade."))
+        .map_err(|_| Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request."))
 }

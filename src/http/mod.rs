@@ -1,25 +1,26 @@
-//! HTTP: one file a resource, over the read model and the actors. Nothing here decides; nothing here speaks SQL.
+//! HTTP: one file for each resource, on top of the read model and the actors. It contains no registration rules and no
+//! SQL.
 //!
-//! What every resource uses:
+//! Shared by all resources:
 //! - [`routes`]: the table of routes
 //! - [`error`], [`problem`]: problem documents, the body of every error response
-//! - [`body`]: request bodies, field by field; [`query`]: the query string and the path, the same way
-//! - [`request_id`]: the id, the log line and the security headers of every response
-//! - [`auth`]: who calls, and whom a handler serves; [`site`]: the hub's own origins
-//! - [`encoded`], [`hot`]: ready responses for what many clients request at the same time
-//! - [`openapi`]: the OpenAPI document, generated from the types that are read and served
+//! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
+//! - [`request_id`]: the request id, the log line and the security headers of every response
+//! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
+//! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time
+//! - [`openapi`]: the OpenAPI document, generated from the request and response types
 //!
 //! Resources:
 //! - [`terms`], [`sections`], [`registrations`], [`plan`]: the catalogue, seats and registrations; [`roster`]: the
 //!   students in a section; [`activity`]: current activity
-//! - [`imports`]: schedules; [`events`]: one-off events
-//! - [`alerts`]: alerts; [`receipts`]: acknowledgements; [`live`]: the WebSocket's upgrade; [`sessions`]: connections
-//! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_desk`]: Plone,
-//!   for admins
+//! - [`imports`]: schedule imports; [`events`]: one-off events
+//! - [`alerts`]: alerts; [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`sessions`]: live sessions
+//! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_desk`]: the
+//!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
-//! - [`proxy`]: Plone behind the hub: identifies the sender for [`crate::plone::proxy`]
+//! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]
 //! - [`session`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
-//! - [`health`]: liveness, readiness and metrics; [`charts`]: the metrics of the last seconds, for admins
+//! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
 
 pub mod activity;

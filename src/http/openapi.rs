@@ -1,8 +1,8 @@
 //! The OpenAPI 3.1 document, generated from the types that the handlers read and write.
 //!
-//! Each resource describes its operations beside its handlers (`#[utoipa::path]`) and collects them in a type `Api`;
-//! [`RESOURCES`] lists those types. What operations share is here: [`responses`], [`params`] and, for domain types,
-//! [`schemas`] and [`mirrors`]. `tests/openapi.rs` holds the document to the routes.
+//! Each resource describes its operations next to its handlers (`#[utoipa::path]`) and collects them in a type `Api`;
+//! [`RESOURCES`] lists those types. This module contains what operations share: [`responses`], [`params`] and, for
+//! domain types, [`schemas`] and [`mirrors`]. `tests/it/openapi.rs` checks that the document agrees with the routes.
 
 mod mirrors;
 pub(super) mod params;
@@ -59,33 +59,33 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::charts::Api::openapi,
 ];
 
-/// What belongs to no resource: the head of the document, and types that no operation names itself.
+/// The parts of the document that belong to no resource: its head, and types that no operation references directly.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "EduHub",
         description = "Course registration: catalogue, seats, registration, alerts, imports and administration.\n\n\
-            A request carries `Authorization: Bearer TOKEN` or the cookie `eduhub_session`; with both, Bearer counts. A \
-            request that changes something and is authenticated by cookie must have an `Origin` that is the hub's. An \
-            invalid Bearer token is answered with 401 by every operation that reads who calls.\n\n\
-            Wherever GET is supported, HEAD is too (except on the WebSocket). Every response carries `X-Request-Id`. \
-            Errors are problem documents (RFC 9457); `/docs/problems` explains each code. JSON bodies have at most 64 \
-            KiB, and a member that is not described is rejected with 422; responses may gain members. Times are RFC \
-            3339."
+            A request is authenticated by `Authorization: Bearer TOKEN` or by the cookie `eduhub_session`; with both, \
+            the Bearer token takes precedence. A request that is authenticated by cookie and changes something must \
+            have an `Origin` of the hub. Every operation that identifies its caller rejects an invalid Bearer token \
+            with 401.\n\n\
+            HEAD is supported wherever GET is, except on the WebSocket. Every response has `X-Request-Id`. Errors are \
+            problem documents (RFC 9457); `/docs/problems` explains each code. JSON bodies have at most 64 KiB, and \
+            unknown members are rejected with 422. Responses may gain members. Times are in RFC 3339 format."
     ),
     servers((url = "/")),
     security(("bearer" = []), ("cookie" = [])),
     tags(
-        (name = "identity", description = "Signing in and out"),
+        (name = "identity", description = "Sign-in and sign-out"),
         (name = "catalogue", description = "Terms, sections, seats and events"),
-        (name = "registration", description = "A student's own seats and plan"),
+        (name = "registration", description = "A student's own registrations and plan"),
         (name = "alerts", description = "Alerts and the WebSocket"),
-        (name = "imports", description = "Schedules from files"),
-        (name = "plone", description = "The college's Plone: announcements, the dashboard, and the connection to it"),
-        (name = "administration", description = "Connections, measurements, users and the audit trail"),
-        (name = "operation", description = "Health and measurements for operators"),
+        (name = "imports", description = "Schedule imports from files"),
+        (name = "plone", description = "Plone: announcements, the dashboard, and the state of the connection"),
+        (name = "administration", description = "Live sessions, metrics, users, the audit trail and demonstrations"),
+        (name = "operation", description = "Health and metrics for operators"),
     ),
-    // Besides the problem document: types that parameters refer to, which utoipa does not collect.
+    // utoipa does not collect types that only parameters reference.
     components(schemas(ProblemDocument, TermId, SectionId, UserName, Role, Days)),
     paths(serve)
 )]
@@ -115,7 +115,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
             if is_limited {
                 responses.extend(RateLimited::responses());
             }
-            // Plone's own statuses pass through.
+            // Under `/plone/`, statuses of Plone are passed through.
             if is_own {
                 responses.extend(Other::responses());
             }
@@ -124,14 +124,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// Adds to the schema of a request body the members that the hub sets itself, which are ignored when they are sent.
-pub(super) struct SentBack<T>(PhantomData<T>);
+/// Adds the members that the hub sets itself to the schema of a request body, as `readOnly`.
+pub(super) struct ReadOnlyMembers<T>(PhantomData<T>);
 
-impl<T: RequestBody> SentBack<T> {
+impl<T: RequestBody> ReadOnlyMembers<T> {
     pub(super) const NEW: Self = Self(PhantomData);
 }
 
-impl<T: RequestBody> Modify for SentBack<T> {
+impl<T: RequestBody> Modify for ReadOnlyMembers<T> {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         let Some(RefOr::T(Schema::Object(body))) = components.schemas.get_mut(T::name().as_ref()) else { return };
@@ -139,7 +139,7 @@ impl<T: RequestBody> Modify for SentBack<T> {
             let ignored = ObjectBuilder::new()
                 .schema_type(SchemaType::AnyValue)
                 .read_only(true)
-                .description(Some("Set by the hub; ignored in a request, so that a response can be sent back."));
+                .description(Some("Set by the hub. Ignored in a request, so that clients can send a response back."));
             body.properties.insert((*name).to_owned(), ignored.into());
         }
     }
@@ -150,7 +150,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     all.into_iter().filter_map(Option::as_mut)
 }
 
-/// This document.
+/// Returns this document.
 #[utoipa::path(
     get,
     path = "/api/v1/openapi.json",
@@ -169,7 +169,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 )]
 pub async fn serve(request: HttpRequest) -> HttpResponse {
     static DOCUMENT: LazyLock<Arc<Encoded>> = LazyLock::new(|| {
-        // The document is made of strings, numbers and maps with text as keys: it serializes without fail.
+        // Serializing strings, numbers and maps with strings as keys cannot fail.
         let bytes = Bytes::from(serde_json::to_vec(&document()).unwrap_or_default());
         let tag = format!("{:016x}", BuildHasherDefault::<DefaultHasher>::default().hash_one(&bytes));
         Arc::new(Encoded::lasting(&tag, "application/json", "no-cache", bytes))
@@ -183,12 +183,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn resources_do_not_share_a_schema_name_for_different_types() {
+    fn schema_names_are_unique_across_resources() {
         let mut known = BTreeMap::new();
         for resource in RESOURCES {
             for (name, schema) in resource().components.unwrap_or_default().schemas {
                 let same = known.entry(name.clone()).or_insert_with(|| schema.clone());
-                assert!(*same == schema, "two different schemas are called {name}");
+                assert!(*same == schema, "two different schemas have the name {name}");
             }
         }
     }

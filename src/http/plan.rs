@@ -1,4 +1,4 @@
-//! The plan: sections that a student plans to register for, and registering for all of them at once.
+//! The plan: the sections that a student prepares, and registration for all of them at once.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -31,7 +31,7 @@ struct Plan {
     sections: Vec<SectionId>,
 }
 
-/// A plan to keep.
+/// A new plan.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanRequest {
@@ -46,13 +46,15 @@ impl RequestBody for PlanRequest {
 }
 
 /// Returns the caller's plan (students).
+///
+/// A plan can be made before registration opens.
 #[utoipa::path(
     get,
     path = "/api/v1/me/plan",
     operation_id = "plan",
     tag = "registration",
     responses(
-        (status = 200, description = "The plan, which can be made before registration opens.", body = Plan),
+        (status = 200, description = "The plan.", body = Plan),
         BadRole, StoreFailed,
     )
 )]
@@ -69,7 +71,7 @@ pub async fn get(student: Student, plans: Data<dyn PlanStore>) -> Result<HttpRes
     tag = "registration",
     request_body = PlanRequest,
     responses(
-        (status = 200, description = "The plan as it is kept, each section once.", body = Plan),
+        (status = 200, description = "The stored plan, without duplicates.", body = Plan),
         BadRole, BadBody, StoreFailed,
     )
 )]
@@ -80,9 +82,9 @@ pub async fn put(
     model: Data<ReadModel>,
     plans: Data<dyn PlanStore>,
 ) -> Result<HttpResponse, Problem> {
-    let wanted: PlanRequest = read_body(&request, payload).await?;
+    let plan: PlanRequest = read_body(&request, payload).await?;
     let mut sections: Vec<SectionId> = Vec::new();
-    for text in wanted.sections {
+    for text in plan.sections {
         let id = SectionId::parse(&text)
             .ok()
             .filter(|id| model.section_for(id, Some((&student.0.user, student.0.role))).is_some())
@@ -95,7 +97,7 @@ pub async fn put(
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(Plan { sections }))
 }
 
-/// Registers for all sections of the caller's plan at once (students).
+/// Registers for all sections in the caller's plan (students).
 #[utoipa::path(
     post,
     path = "/api/v1/me/plan/register",

@@ -1,5 +1,5 @@
-//! The bridge to Plone for admins: its state, a pull on demand, and resending what Plone refused. Responses do not name
-//! Plone's address; admins who may change it read it in the settings.
+//! The connection to Plone, for admins: its state, a pull on demand, and resending of refused sections. Responses do
+//! not contain the address of Plone, which only operators may see.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use crate::plone::port::PloneError;
 use crate::plone::pull::PullError;
 use crate::plone::pull::status::{PullCounts, PullProblem, PullStatus};
 use crate::plone::rest::{Circuit, PoolStats};
-use crate::store::outbox::{ASIDE_LISTED_MAX, AsideEntry};
+use crate::store::outbox::{REFUSED_LISTED_MAX, RefusedEntry};
 
 use crate::http::auth::Admin;
 use crate::http::body::{Fields, RequestBody, read_body_or_nothing};
-use crate::http::error::{Problem, get, method_not_allowed, plone_words};
+use crate::http::error::{Problem, get, method_not_allowed, plone_error_text};
 use crate::http::openapi::responses::{BadBody, BadRole, NotFound, PloneFailed, StoreFailed};
 use crate::http::request_id::PRIVATE;
 
-/// How long a request waits for the pull that it started. A longer pull continues in the background.
+/// The longest wait of a request for the pull that it started. After that, the pull continues in the background.
 const PULL_WAIT: Duration = Duration::from_secs(60);
 
 /// The operations of this file.
@@ -37,7 +37,7 @@ const PULL_WAIT: Duration = Duration::from_secs(60);
 #[openapi(paths(state, sync, resend))]
 pub(super) struct Api;
 
-/// Registers the paths of this file.
+/// Registers the resources of this file.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(
         web::resource("/api/v1/admin/plone").route(get().to(state)).default_service(method_not_allowed("GET, HEAD")),
@@ -55,15 +55,15 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 fn no_plone() -> Problem {
-    Problem::not_found("This hub has no Plone.")
+    Problem::not_found("Plone is not configured.")
 }
 
-/// State of the bridge to Plone; everything but `configured` is null in a hub without Plone.
+/// The state of the connection to Plone. All members but `configured` are null if Plone is not configured.
 #[derive(Debug, Serialize, ToSchema)]
 struct PloneState {
-    /// Whether this hub has a Plone.
+    /// Whether Plone is configured.
     configured: bool,
-    /// Whether Plone answers, as far as is known.
+    /// Whether Plone responded to the most recent calls.
     #[schema(required)]
     ok: Option<bool>,
     #[schema(required)]
@@ -80,35 +80,38 @@ struct PloneState {
     announcements: Option<AnnouncementsState>,
 }
 
-/// Circuit breaker.
+/// The circuit breaker.
 #[derive(Debug, Serialize, ToSchema)]
 struct CircuitState {
-    /// `open` while Plone did not answer lately and is not called, `half_open` while one call tests it.
+    /// `closed`: calls are made; `open`: calls are stopped after failures; `half_open`: one call tests whether Plone
+    /// responds again.
     state: Circuit,
     /// When it opened; null while it is closed.
     #[schema(required)]
     opened_at: Option<Timestamp>,
-    /// Calls without an answer since the last answered one.
+    /// The number of calls without a response since the last response.
     failures: u32,
 }
 
-/// Connection pool.
+/// The connection pool.
 #[derive(Debug, Serialize, ToSchema)]
 struct PoolState {
-    /// Calls to Plone that may be in progress at once.
+    /// The maximum number of concurrent calls.
     size: usize,
+    /// The number of calls in progress.
     in_use: usize,
+    /// The number of calls in the queue.
     waiting: usize,
-    /// Calls that may wait.
+    /// The maximum length of the queue.
     queue_max: usize,
-    /// Open connections, including idle ones.
+    /// The number of open connections, including idle ones.
     connections: usize,
-    /// Calls since the start, by outcome.
+    /// The number of calls since the start of the hub, by outcome.
     #[schema(value_type = BTreeMap<String, u64>)]
     calls: BTreeMap<&'static str, u64>,
 }
 
-/// Pull of the catalogue.
+/// The pull of the catalogue.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PullStatus)]
 struct PullState {
@@ -120,37 +123,40 @@ struct PullState {
     /// When the last pull ended, complete or not.
     #[schema(required)]
     ended_at: Option<Timestamp>,
+    /// The duration of the last pull in milliseconds.
     #[schema(required)]
     duration_ms: Option<u64>,
-    /// Why the last pull ended early; null when it was complete.
+    /// Why the last pull failed; null if it was complete.
     #[schema(required)]
     error: Option<&'static str>,
     counts: PullCounts,
-    /// Items that could not be read.
+    /// Items that could not be read, at most 100.
     #[schema(max_items = 100)]
     problems: Vec<PullProblem>,
     problems_total: u64,
-    /// Fields that the college's section type does not have, by the hub's names.
+    /// The hub's names of fields that the section type in Plone does not have.
     missing_fields: Vec<&'static str>,
 }
 
-/// Outbox.
+/// The outbox.
 #[derive(Debug, Serialize, ToSchema)]
 struct OutboxState {
-    /// Sections whose newest state is not in Plone yet.
+    /// The number of sections whose newest state is not in Plone yet.
     depth: u64,
+    /// The age of the oldest entry in seconds; null if the outbox is empty.
     #[schema(required, minimum = 0)]
     oldest_age_s: Option<i64>,
+    /// The number of writes in progress.
     in_flight: usize,
-    /// Writes since the start.
+    /// The number of writes since the start of the hub.
     sent: u64,
-    /// Sections created in Plone since the start.
+    /// The number of sections created in Plone since the start of the hub.
     created: u64,
-    /// Attempts that failed since the start.
+    /// The number of failed attempts since the start of the hub.
     failed: u64,
-    /// Sections that Plone refused.
+    /// The number of sections that Plone refused.
     aside_total: u64,
-    /// The newest of them.
+    /// The most recently refused sections.
     #[schema(max_items = 100)]
     aside: Vec<RefusedSection>,
 }
@@ -163,7 +169,7 @@ struct RefusedSection {
     at: Timestamp,
 }
 
-/// Whether rosters can be written, which contain names.
+/// Whether the roster field in Plone is protected, so that student names may be written to it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum RosterAccess {
@@ -172,12 +178,12 @@ enum RosterAccess {
     Readable,
 }
 
-/// Who can read rosters in Plone.
+/// The protection of the roster field in Plone.
 #[derive(Debug, Serialize, ToSchema)]
 struct RosterReaders {
-    /// `readable`: a user who should not can read the field, so only counts are written.
+    /// `readable`: an unauthorized user can read the field, so only counts are written.
     state: RosterAccess,
-    /// `visitor` or the name of a plain member, when the state is `readable`.
+    /// The unauthorized user if the state is `readable`: `visitor` or the name of a member.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     by: Option<String>,
@@ -186,22 +192,24 @@ struct RosterReaders {
 /// The visitors' announcements.
 #[derive(Debug, Serialize, ToSchema)]
 struct AnnouncementsState {
+    /// The number of announcements.
     count: usize,
+    /// The age of the copy in seconds; null if there is no copy.
     #[schema(required)]
     age_s: Option<u64>,
+    /// Why the last read failed; null if it succeeded.
     #[schema(required)]
     error: Option<&'static str>,
 }
 
-/// Returns the state of the bridge to Plone (admins).
+/// Returns the state of the connection to Plone (admins).
 #[utoipa::path(
     get,
     path = "/api/v1/admin/plone",
     operation_id = "ploneState",
     tag = "plone",
     responses(
-        (status = 200, description = "The present state. All but `configured` is null without a Plone.",
-            body = PloneState),
+        (status = 200, description = "The current state.", body = PloneState),
         BadRole,
     )
 )]
@@ -247,7 +255,7 @@ fn pull(status: PullStatus) -> PullState {
         last_at: status.last_ok_at,
         ended_at: status.ended_at,
         duration_ms: status.duration_ms,
-        error: status.last_error.as_ref().map(pull_words),
+        error: status.last_error.as_ref().map(pull_error_text),
         counts: status.last,
         problems: status.problems,
         problems_total: status.problems_total,
@@ -255,19 +263,19 @@ fn pull(status: PullStatus) -> PullState {
     }
 }
 
-/// Returns why a pull ended early, in words for admins.
-const fn pull_words(error: &PullError) -> &'static str {
+/// Returns a text about the failure of a pull, for admins.
+const fn pull_error_text(error: &PullError) -> &'static str {
     match error {
-        PullError::Plone(error) => plone_words(error),
-        PullError::Restless => "Plone's list of content kept changing while it was read.",
-        PullError::TooMany => "Plone has more content of one kind than the hub accepts.",
-        PullError::Store(_) => "What was pulled cannot be stored at present.",
-        PullError::Registrar(_) => "What was pulled cannot be applied at present.",
+        PullError::Plone(error) => plone_error_text(error),
+        PullError::Restless => "The list of content in Plone changed repeatedly while it was read.",
+        PullError::TooMany => "Plone has more items of one type than EduHub accepts.",
+        PullError::Store(_) => "The content from Plone could not be stored.",
+        PullError::Registrar(_) => "The content from Plone could not be applied.",
     }
 }
 
 fn outbox(status: PloneOutboxStatus, now: Timestamp) -> OutboxState {
-    let refused = |AsideEntry { section, reason, at }| RefusedSection { section, reason, at };
+    let refused = |RefusedEntry { section, reason, at }| RefusedSection { section, reason, at };
     OutboxState {
         depth: status.depth,
         oldest_age_s: status.oldest_at.map(|at| now.as_second().saturating_sub(at.as_second()).max(0)),
@@ -293,11 +301,11 @@ fn announcements(bridge: &Bridge) -> AnnouncementsState {
     AnnouncementsState {
         count: copy.as_ref().map_or(0, |copy| copy.value.items().len()),
         age_s: copy.as_ref().map(|copy| copy.age.as_secs()),
-        error: error.as_ref().map(plone_words),
+        error: error.as_ref().map(plone_error_text),
     }
 }
 
-/// Result of a pull on demand.
+/// The result of a pull on demand.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlonePulled)]
 struct Pulled {
@@ -309,14 +317,14 @@ struct Pulled {
 
 /// Pulls the catalogue and the announcements now (admins).
 ///
-/// Responds when both are complete. Callers that wait at the same time share a pull, and never one that began before
-/// their call: what was changed in Plone before the call is in the hub after it. 404 without a Plone.
+/// Responds when both are complete. Concurrent callers share a pull, but only one that began after their call, so that
+/// all earlier changes in Plone are included. The status is 404 if Plone is not configured.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/plone/sync",
     operation_id = "plonePull",
     tag = "plone",
-    responses((status = 200, description = "Done.", body = Pulled), BadRole, NotFound, PloneFailed)
+    responses((status = 200, description = "Complete.", body = Pulled), BadRole, NotFound, PloneFailed)
 )]
 pub async fn sync(
     request: HttpRequest,
@@ -343,17 +351,18 @@ impl From<PullError> for Problem {
     }
 }
 
-/// Number of sections that were queued again.
+/// The result of resending refused sections.
 #[derive(Debug, Serialize, ToSchema)]
 struct Resent {
+    /// The number of sections that were queued again.
     resent: u64,
 }
 
-/// Sections to send again.
+/// The sections to resend.
 #[derive(Debug, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ResendRequest {
-    /// All that Plone refused when absent.
+    /// Absent or null: all refused sections.
     #[schema(max_items = 100)]
     sections: Option<Vec<SectionId>>,
 }
@@ -361,14 +370,15 @@ struct ResendRequest {
 impl RequestBody for ResendRequest {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let parse = |text: &str| SectionId::parse(text).ok();
-        let sections = fields.maybe_parsed_list("sections", ASIDE_LISTED_MAX as usize, "the id of a section", parse)?;
+        let sections =
+            fields.maybe_parsed_list("sections", REFUSED_LISTED_MAX as usize, "the id of a section", parse)?;
         Ok(Self { sections })
     }
 }
 
-/// Sends again what Plone refused (admins).
+/// Resends sections that Plone refused (admins).
 ///
-/// Without a body, or without `sections`: every section that Plone refused. 404 without a Plone.
+/// Without a body or without `sections`, all refused sections are resent. The status is 404 if Plone is not configured.
 #[utoipa::path(
     post,
     path = "/api/v1/admin/plone/outbox/resend",

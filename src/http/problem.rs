@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457) and their codes: stable names that clients are written against.
+//! Problem documents (RFC 9457) and their codes. Clients depend on the codes, so they never change.
 
 use std::borrow::Cow;
 
@@ -36,31 +36,31 @@ pub enum ProblemCode {
     Invalid,
     /// Too many requests, or too many failed sign-ins.
     RateLimited,
-    /// The hub has a fault.
+    /// The hub failed.
     Internal,
-    /// The hub has more work than it accepts; nothing was tried.
+    /// The hub has more work than it accepts; the request was not processed.
     Overloaded,
-    /// A commit failed, and whether the change is durable is not known.
+    /// A commit failed, and it is unknown whether the change is durable.
     OutcomeUnknown,
-    /// The college's Plone does not answer, or fails, and there is no copy of what was requested.
+    /// Plone does not respond or fails, and the hub has no copy of the requested content.
     PloneUnavailable,
-    /// The same, because Plone did not answer in time.
-    #[strum(disabled)] // it has the name of the one before
+    /// Plone did not respond in time.
+    #[strum(disabled)] // shares its name with `PloneUnavailable`
     PloneLate,
-    /// Another part of the swap could not be done, so nothing was.
+    /// Another part of the swap could not be completed, so nothing was changed.
     SwapRefused,
-    /// A rule of registration refuses the request.
-    #[strum(disabled)] // listed by their own codes
+    /// A registration rule refuses the request.
+    #[strum(disabled)] // `all` adds each refusal code
     Refused(RefusalCode),
 }
 
 impl ProblemCode {
-    /// Iterates over all codes, in the order in which `/docs/problems` explains them; one of those that share a name.
+    /// Returns all codes in the order in which `/docs/problems` explains them, each name once.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::iter().chain(RefusalCode::VARIANTS.iter().map(|code| Self::Refused(*code)))
     }
 
-    /// Returns the code's name, `code` in the document.
+    /// Returns the name of the code: the member `code` of a problem document.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -104,61 +104,63 @@ impl ProblemCode {
         }
     }
 
-    /// Returns a short title, the same for every document of this code.
+    /// Returns the title, which is the same for every problem with this code.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Self::BadRequest => "The request cannot be understood",
-            Self::Unauthenticated => "Please sign in",
+            Self::BadRequest => "The request could not be read",
+            Self::Unauthenticated => "Sign-in required",
             Self::BadCredentials => "Incorrect username or password",
-            Self::Forbidden => "This is not allowed",
+            Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
-            Self::TooLarge => "This is too large",
-            Self::UnsupportedMediaType => "This format is not accepted",
+            Self::TooLarge => "Too large",
+            Self::UnsupportedMediaType => "Unsupported format",
             Self::Invalid => "A value is invalid",
             Self::RateLimited => "Too many requests",
-            Self::Internal => "Something went wrong in the hub",
-            Self::Overloaded => "The hub is busy",
-            Self::OutcomeUnknown => "The outcome is not known",
-            Self::PloneUnavailable | Self::PloneLate => "The college's Plone does not answer",
-            Self::SwapRefused => "The swap was not done",
+            Self::Internal => "Something went wrong",
+            Self::Overloaded => "The system is busy",
+            Self::OutcomeUnknown => "The outcome is unknown",
+            Self::PloneUnavailable | Self::PloneLate => "The college website is not responding",
+            Self::SwapRefused => "The swap was not made",
             Self::Refused(RefusalCode::RegistrationClosed) => "Registration is not open",
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
             Self::Refused(RefusalCode::SectionClosed) => "The section is closed",
             Self::Refused(RefusalCode::AlreadyInCourse) => "You are already in this course",
-            Self::Refused(RefusalCode::TimeConflict) => "The times overlap",
-            Self::Refused(RefusalCode::CreditLimit) => "Too many credits",
+            Self::Refused(RefusalCode::TimeConflict) => "Time conflict",
+            Self::Refused(RefusalCode::CreditLimit) => "Credit limit exceeded",
             Self::Refused(RefusalCode::SectionFull) => "The section is full",
             Self::Refused(RefusalCode::WaitlistFull) => "The waitlist is full",
         }
     }
 
-    /// Returns what the reader can do about it, in a sentence.
+    /// Returns advice for `/docs/problems`: what the reader can do next.
     #[must_use]
     pub const fn what_to_do(self) -> &'static str {
         match self {
-            Self::BadRequest => "Correct the request; field names the part that has the wrong type.",
+            Self::BadRequest => "Correct the request; field names the member that has the wrong type.",
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
-            Self::Forbidden => "Use an account with the right role, or send the request from the hub's own pages.",
+            Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
             Self::NotFound => "Check the address.",
-            Self::MethodNotAllowed => "Use one of the methods that Allow names.",
-            Self::TooLarge => "Send less at once.",
+            Self::MethodNotAllowed => "Use one of the methods that Allow lists.",
+            Self::TooLarge => "Send a smaller body; bytes_max is the limit.",
             Self::UnsupportedMediaType => "Send a content type that the OpenAPI document describes.",
             Self::Invalid => "Correct the value that field names.",
-            Self::RateLimited => "Wait as long as Retry-After says.",
-            Self::Internal => "Report the request id to the college's administrators. Nothing was partly done.",
-            Self::Overloaded => "Nothing was tried: retry after Retry-After.",
-            Self::OutcomeUnknown => "Check what you hold before you retry.",
+            Self::RateLimited => "Wait for the number of seconds in Retry-After.",
+            Self::Internal => {
+                "Report the request ID to the college's administrators. A change is made completely or not at all."
+            }
+            Self::Overloaded => "Nothing was changed. Retry after the number of seconds in Retry-After.",
+            Self::OutcomeUnknown => "Check the current state before you retry.",
             Self::PloneUnavailable | Self::PloneLate => "Try again later. Registration and alerts work without Plone.",
-            Self::SwapRefused => "Nothing was changed; the problem of the other part says why.",
-            Self::Refused(RefusalCode::RegistrationClosed) => "opens_at and closes_at say when registration is open.",
+            Self::SwapRefused => "Nothing was changed; the problem of the other part gives the reason.",
+            Self::Refused(RefusalCode::RegistrationClosed) => "Registration is open from opens_at until closes_at.",
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
             Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section that conflicts_with names.",
-            Self::Refused(RefusalCode::TimeConflict) => "Swap with, or drop, the sections that conflicts_with names.",
-            Self::Refused(RefusalCode::CreditLimit) => "Drop something, or ask the registrar for a higher limit.",
-            Self::Refused(RefusalCode::SectionFull) => "Join the waitlist where waitlist_open is true.",
+            Self::Refused(RefusalCode::TimeConflict) => "Swap with or drop the sections that conflicts_with names.",
+            Self::Refused(RefusalCode::CreditLimit) => "Drop a section, or ask the registrar's office to raise it.",
+            Self::Refused(RefusalCode::SectionFull) => "Join the waitlist if waitlist_open is true.",
             Self::Refused(RefusalCode::WaitlistFull) => "Choose another section.",
         }
     }
@@ -183,17 +185,17 @@ impl ToSchema for ProblemCode {}
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument {
-    /// Where the code is explained: `/docs/problems#CODE`.
+    /// The address of the code's explanation: `/docs/problems#CODE`.
     #[serde(rename = "type")]
     pub about: String,
-    /// The same for every problem of this code.
+    /// The title, which is the same for every problem with this code.
     pub title: &'static str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What kind of problem it is.
+    /// The kind of the problem.
     pub code: ProblemCode,
-    /// What went wrong, for the person who sent the request.
+    /// What went wrong and what to do next, for the person who sent the request.
     pub detail: Cow<'static, str>,
     /// The parameter or member that is wrong (`bad_request`, `invalid`), such as `audience.roles[0]`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,7 +205,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub retry_after: Option<u32>,
-    /// `too_large`: the most bytes that are accepted.
+    /// `too_large`: the largest accepted size in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub bytes_max: Option<u64>,
@@ -219,15 +221,15 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub now: Option<Timestamp>,
-    /// `already_in_course`, `time_conflict`: the sections in the way.
+    /// `already_in_course`, `time_conflict`: the sections that conflict with the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub conflicts_with: Option<Vec<SectionId>>,
-    /// `credit_limit`: the credits enrolled now.
+    /// `credit_limit`: the credits in which the student is enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credits: Option<Credits>,
-    /// `credit_limit`: what the credits would have become.
+    /// `credit_limit`: the credits that the request would have led to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub credits_wanted: Option<Credits>,
@@ -239,14 +241,14 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waitlist_open: Option<bool>,
-    /// `section_full`, `waitlist_full`: students on the waitlist now.
+    /// `section_full`, `waitlist_full`: the number of students on the waitlist.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waitlisted: Option<u32>,
 }
 
 impl ProblemDocument {
-    /// Creates a document without further members.
+    /// Creates a document that has no members beyond those of every problem.
     pub(super) fn new(code: ProblemCode, detail: Cow<'static, str>) -> Self {
         Self {
             about: format!("/docs/problems#{}", code.as_str()),
@@ -276,7 +278,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn codes_are_listed_once_and_all_refusals_are_among_them() {
+    fn all_lists_each_code_once_including_refusals() {
         let names: Vec<_> = ProblemCode::all().map(ProblemCode::as_str).collect();
         let unique: HashSet<_> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{names:?}");

@@ -1,4 +1,5 @@
-//! Plone behind the hub: identifies the sender of a request and hands it to [`crate::plone::proxy`].
+//! The endpoints of the reverse proxy to Plone: identifies the sender of a request and passes it to
+//! [`crate::plone::proxy`].
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,7 +13,7 @@ use crate::http::auth::{Visitor, client_ip, foreign_origin};
 use crate::http::error::Problem;
 use crate::http::openapi::responses::{BadRole, NotFound, PloneFailed};
 use crate::http::problem::ProblemCode;
-use crate::http::request_id::{OwnPolicy, RequestId, SANDBOX};
+use crate::http::request_id::{PloneOrigin, RequestId, SANDBOX};
 use crate::http::site::{OriginVerdict, Site};
 use crate::identity::Caller;
 use crate::plone::port::PloneError;
@@ -21,10 +22,10 @@ use crate::plone::proxy::{Accepted, METHODS, PloneProxy, Sender, check_framing};
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(below_the_hub), modifiers(&OtherMethods))]
+#[openapi(paths(under_hub_origin), modifiers(&OtherMethods))]
 pub(super) struct Api;
 
-/// Describes the methods that change content in Plone as GET is described.
+/// Adds operations for the methods that change content in Plone, based on that for GET.
 struct OtherMethods;
 
 impl Modify for OtherMethods {
@@ -43,31 +44,33 @@ impl Modify for OtherMethods {
     }
 }
 
-/// Registers the paths below the hub's own origin.
+/// Registers the paths of Plone under the hub's origin.
 pub fn routes(app: &mut ServiceConfig) {
-    app.route("/plone", web::route().to(below_the_hub)).route("/plone/{path:.*}", web::route().to(below_the_hub));
+    app.route("/plone", web::route().to(under_hub_origin)).route("/plone/{path:.*}", web::route().to(under_hub_origin));
 }
 
 /// Reads content of Plone, through the hub.
 ///
-/// Streamed to Plone and back, as the member who signed in by Plone, else as a visitor; never as the hub. Redirects,
-/// cookies and links come out under `/plone/`. Other methods of Plone's REST API pass, too. Every response has
-/// `Content-Security-Policy: sandbox` and `nosniff`. Paths that leave the site, `@login` and forms of a browser are
-/// rejected; `[plone] proxy_url` names an origin at which the whole of Plone works.
+/// The hub streams the request to Plone as the member who signed in by Plone, or else as a visitor, and streams the
+/// response back. It rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST API
+/// are supported, too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.
+/// Paths outside the site, `@login` and browser forms are rejected; all of Plone is available at the origin in
+/// `[plone] proxy_url`.
 #[utoipa::path(
     get,
     path = "/plone/{path}",
     operation_id = "plone_get",
     tag = "plone",
     security((), ("bearer" = []), ("cookie" = [])),
-    params(("path" = String, Path, description = "From the site's root; it may contain slashes.", example = "courses")),
+    params(("path" = String, Path, description = "A path from the root of the site, which may contain slashes.",
+        example = "courses")),
     responses(
-        (status = 200, description = "Plone's own response. Its other statuses pass, too, except errors that would \
-            disclose internals."),
+        (status = 200, description = "Plone's response. Other statuses are passed through, too, except for errors that \
+            would disclose internals."),
         BadRole, NotFound, PloneFailed,
     )
 )]
-async fn below_the_hub(req: HttpRequest, payload: web::Payload) -> HttpResponse {
+async fn under_hub_origin(req: HttpRequest, payload: web::Payload) -> HttpResponse {
     let mut response = match req.app_data::<Data<PloneProxy>>().cloned() {
         Some(proxy) => match accept_at_hub(&proxy, &req).await {
             Ok(accepted) => forward(&proxy, accepted, payload.into_inner()).await,
@@ -85,11 +88,11 @@ async fn accept_at_hub(proxy: &PloneProxy, req: &HttpRequest) -> Result<Accepted
     Ok(proxy.accept_at_hub(req, &sender(req, caller)).await?)
 }
 
-/// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards every
-/// request to Plone's own origin to Plone. Nothing of the hub is served there.
+/// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards requests to
+/// Plone's own origin to Plone. The hub serves nothing of its own there.
 ///
 /// # Errors
-/// Those of the hub's own services.
+/// Those of the inner services.
 pub async fn own_origin<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
@@ -97,7 +100,7 @@ pub async fn own_origin<B: MessageBody + 'static>(
     let proxy = req.app_data::<Data<PloneProxy>>().filter(|proxy| proxy.is_own_origin(req.headers())).cloned();
     let Some(proxy) = proxy else { return Ok(next.call(req).await?.map_into_left_body()) };
     let (req, payload) = req.into_parts();
-    req.extensions_mut().insert(OwnPolicy);
+    req.extensions_mut().insert(PloneOrigin);
     let accepted = check_framing(&req).and_then(|()| proxy.accept_at_own_origin(&req, &sender(&req, None)));
     let response = match accepted {
         Ok(accepted) => forward(&proxy, accepted, payload).await,
@@ -112,7 +115,7 @@ fn sender(req: &HttpRequest, caller: Option<Caller>) -> Sender {
         address: client_ip(req),
         request_id: RequestId::text_of(req),
         caller,
-        is_hub_page: verdict == Some(OriginVerdict::Ours),
+        is_hub_page: verdict == Some(OriginVerdict::Own),
     }
 }
 
@@ -121,8 +124,8 @@ async fn forward(proxy: &PloneProxy, accepted: Accepted, payload: actix_web::dev
     response.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
 }
 
-/// Refuses a request before its body is read. A request with a body ends the connection, so that nothing of the body is
-/// taken for the next request.
+/// Returns the response to a request that is refused before its body is read. If the request has a body, the connection
+/// is closed, so that the unread body cannot be parsed as the next request.
 fn refusal(req: &HttpRequest, problem: Problem) -> HttpResponse {
     let mut response = HttpResponse::from_error(problem);
     let has_body = |name| req.headers().get(name).is_some_and(|value| value != "0");
@@ -134,46 +137,46 @@ fn refusal(req: &HttpRequest, problem: Problem) -> HttpResponse {
 
 impl From<ProxyError> for Problem {
     fn from(error: ProxyError) -> Self {
-        let media_type = "Plone's forms cannot be sent here, only REST: application/json and files.";
+        let media_type = "Only JSON and files can be sent to Plone here, not browser forms.";
         match error {
-            ProxyError::AmbiguousFraming => Self::bad_request("The framing of the request body is ambiguous."),
-            ProxyError::AbsoluteTarget => Self::bad_request("Request a path, not an address with a host."),
-            ProxyError::Upgrade => Self::bad_request("Plone cannot be reached with another protocol than HTTP."),
+            ProxyError::AmbiguousFraming => Self::bad_request("The length of the request body is ambiguous."),
+            ProxyError::AbsoluteTarget => Self::bad_request("The request target must be a path without a host."),
+            ProxyError::Upgrade => Self::bad_request("Plone supports only HTTP here, without protocol upgrades."),
             ProxyError::Method => {
-                Self::new(ProblemCode::MethodNotAllowed, "Plone cannot be tunnelled or traced.").allow(METHODS)
+                Self::new(ProblemCode::MethodNotAllowed, "This method is not supported for Plone.").allow(METHODS)
             }
             ProxyError::NotFound => Self::not_found("There is nothing at this address."),
-            ProxyError::Path => {
-                Self::bad_request("This path of Plone cannot be requested through the hub.").field("path")
+            ProxyError::Path => Self::bad_request("This path of Plone is not available through EduHub.").field("path"),
+            ProxyError::UserFolder => Self::forbidden("Manage Plone's users in Plone itself, not through EduHub."),
+            ProxyError::SignIn => {
+                Self::forbidden("Sign in to EduHub instead (POST /api/v1/login). It then acts as you in Plone.")
             }
-            ProxyError::UserFolder => Self::forbidden("Plone's users are managed in Plone, not through the hub."),
-            ProxyError::SignIn => Self::forbidden(
-                "Sign in to the hub instead (POST /api/v1/login): requests to Plone are then made as you.",
-            ),
             ProxyError::PasswordChange => {
-                Self::forbidden("Passwords of Plone are changed in Plone itself, not through the hub.")
+                Self::forbidden("Change your Plone password in Plone itself, not through EduHub.")
             }
             ProxyError::MediaType => Self::new(ProblemCode::UnsupportedMediaType, media_type),
-            ProxyError::Script => Self::forbidden("Scripts of Plone do not run here."),
+            ProxyError::Script => Self::forbidden("Scripts from Plone cannot run on EduHub pages."),
             ProxyError::ForeignHubPage => foreign_origin(),
-            ProxyError::ForeignPage => Self::forbidden("This was not sent by a page of this site."),
+            ProxyError::ForeignPage => Self::forbidden("This request did not come from a page of this site."),
             ProxyError::RateLimited { retry_after_s } => {
-                Self::rate_limited("Too many requests at once. Please wait a moment.", retry_after_s)
+                Self::rate_limited("Too many requests. Please wait a moment.", retry_after_s)
             }
             ProxyError::BrokenOff => Self::bad_request("The request ended before it was complete."),
-            ProxyError::Late => Self::new(ProblemCode::PloneLate, "The college's Plone did not answer in time."),
+            ProxyError::Late => {
+                Self::new(ProblemCode::PloneLate, "The college website (Plone) did not respond in time.")
+            }
             ProxyError::Plone(PloneError::Busy) => Self::overloaded(),
             ProxyError::Plone(error) => error.into(),
             ProxyError::Refused(status) => match status.as_u16() {
                 401 | 403 => Self::forbidden("Plone does not allow this."),
                 404 | 410 => Self::not_found("Plone has nothing at this address."),
-                _ => Self::bad_request("Plone refuses this request."),
+                _ => Self::bad_request("Plone refused this request."),
             },
             ProxyError::Failed { ref method, .. } => {
                 let detail = if method.is_safe() {
-                    "The college's Plone failed."
+                    "The college website (Plone) reported an error."
                 } else {
-                    "The college's Plone failed. Check whether the change was made before you try again."
+                    "The college website (Plone) reported an error. Check whether your change was saved."
                 };
                 Self::new(ProblemCode::PloneUnavailable, detail).caused_by(&error)
             }

@@ -1,5 +1,5 @@
-//! The query string and the path, read like bodies: 400 for what cannot be decoded or has the wrong type, 422 for what is
-//! out of range, each naming the parameter. Unknown parameters are ignored.
+//! Parameters in the query string and the path. As for bodies, an error names its parameter: 400 when it cannot be
+//! decoded or has the wrong type, 422 when it is out of range. Unknown query parameters are ignored.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use crate::text::percent;
 use crate::http::body::check_length;
 use crate::http::error::Problem;
 
-/// Items in one list unless `limit` says otherwise.
+/// The default `limit` of a list.
 pub const LIST_LEN_DEFAULT: u32 = 100;
 /// The largest `limit` of a list.
 pub const LIST_LEN_MAX: u32 = 5_000;
@@ -27,7 +27,10 @@ impl Query {
         Self::parse(req.query_string())
     }
 
-    /// Decodes `a=b&c=d` (the URL standard's `application/x-www-form-urlencoded`, without its leniency).
+    /// Decodes `a=b&c=d` (`application/x-www-form-urlencoded` of the URL standard).
+    ///
+    /// # Errors
+    /// When a `%` sequence is invalid, which the URL standard tolerates, or the text is not UTF-8.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -38,7 +41,10 @@ impl Query {
         Ok(Self { pairs: pairs.collect::<Result<_, Problem>>()? })
     }
 
-    /// Returns the value of a parameter; one that is given more than once is rejected.
+    /// Returns the value of a parameter.
+    ///
+    /// # Errors
+    /// When it is given more than once.
     pub fn get(&self, name: &str) -> Result<Option<&str>, Problem> {
         let mut values = self.pairs.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
@@ -47,7 +53,7 @@ impl Query {
         }
     }
 
-    /// Reads text; its length is counted in characters. An empty value counts as absent.
+    /// Reads text whose length in characters is within `chars`. An empty value counts as absent.
     pub fn string(&self, name: &str, chars: RangeInclusive<usize>) -> Result<Option<&str>, Problem> {
         let Some(text) = self.get(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
         check_length(name, text, &chars)?;
@@ -64,7 +70,7 @@ impl Query {
         }
     }
 
-    /// Reads `limit`, the most items of one response.
+    /// Reads `limit`, the maximum number of items in one response.
     pub fn limit(&self) -> Result<u32, Problem> {
         Ok(self.u32("limit", 1..=LIST_LEN_MAX)?.unwrap_or(LIST_LEN_DEFAULT))
     }
@@ -84,7 +90,7 @@ impl Query {
         }
         let number = text.parse().ok().filter(|n| range.contains(n));
         let (least, most) = (range.start(), range.end());
-        number.map(Some).ok_or_else(|| Problem::invalid(name, format!("{name} must be {least} to {most}.")))
+        number.map(Some).ok_or_else(|| Problem::invalid(name, format!("{name} must be between {least} and {most}.")))
     }
 
     /// Reads text with `parse`; `expected` describes what it accepts. An empty value counts as absent.
@@ -99,25 +105,26 @@ impl Query {
     }
 }
 
-const NOT_DECODABLE: &str = "The address has a % that is not followed by two hexadecimal digits, or is not UTF-8.";
+const NOT_DECODABLE: &str = "The address has a % without two hexadecimal digits after it, or is not UTF-8.";
 
-/// Decodes a name or a value of a form, in which a plus is a space.
+/// Decodes a name or a value of a query, in which `+` is a space.
 fn form_decoded(text: &str) -> Option<String> {
-    percent::decoded(&text.replace('+', " "), |_| true)
+    percent::decode(&text.replace('+', " "), |_| true)
 }
 
-/// Returns the decoded segment of the path that the resource calls `{name}`.
+/// Returns the path segment that the route names `{name}`, decoded.
 ///
-/// actix decodes leniently and replaces what is not UTF-8; here it is rejected.
+/// # Errors
+/// When the path cannot be decoded. actix would replace bytes that are not UTF-8 instead.
 pub fn path_param(req: &HttpRequest, name: &str) -> Result<String, Problem> {
     let bad = || Problem::bad_request(NOT_DECODABLE).field(name);
     let path = req.uri().path();
     if path.contains('%') {
-        percent::decoded(path, |_| true).ok_or_else(bad)?;
+        percent::decode(path, |_| true).ok_or_else(bad)?;
     }
     // actix leaves `%`, `/` and `+` encoded, so that they do not split the path.
     let segment = req.match_info().get(name).ok_or_else(bad)?;
-    percent::decoded(segment, |_| true).ok_or_else(bad)
+    percent::decode(segment, |_| true).ok_or_else(bad)
 }
 
 #[cfg(test)]
@@ -131,7 +138,7 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded_and_read() {
-        let query = Query::parse("q=linear+alg%C3%A8bre&open=true&limit=5&term=&whatever").unwrap();
+        let query = Query::parse("q=linear+alg%C3%A8bre&open=true&limit=5&term=&unknown").unwrap();
         assert_eq!(query.string("q", 1..=50).unwrap(), Some("linear algèbre"));
         assert_eq!(query.bool("open").unwrap(), Some(true));
         assert_eq!(query.u32("limit", 1..=10).unwrap(), Some(5));
@@ -147,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_parameter_is_named() {
+    fn an_invalid_parameter_is_named() {
         let limit = |text: &str| refused(Query::parse(text).unwrap().u32("limit", 1..=10));
         assert_eq!(limit("limit=abc"), (400, "limit".to_owned()));
         assert_eq!(limit("limit="), (400, "limit".to_owned()));
@@ -167,10 +174,10 @@ mod tests {
         }
         let app = test::init_service(App::new().route("/users/{name}", web::get().to(echo))).await;
         for (path, name) in [("/users/a%2Fb", "a/b"), ("/users/jos%C3%A9", "josé"), ("/users/a+b", "a+b")] {
-            let answer = test::call_and_read_body(&app, test::TestRequest::with_uri(path).to_request()).await;
-            assert_eq!(answer, name.as_bytes(), "{path}");
+            let body = test::call_and_read_body(&app, test::TestRequest::with_uri(path).to_request()).await;
+            assert_eq!(body, name.as_bytes(), "{path}");
         }
-        let answer = test::call_service(&app, test::TestRequest::with_uri("/users/%FF").to_request()).await;
-        assert_eq!(answer.status(), 400);
+        let response = test::call_service(&app, test::TestRequest::with_uri("/users/%FF").to_request()).await;
+        assert_eq!(response.status(), 400);
     }
 }

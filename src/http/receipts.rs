@@ -1,4 +1,4 @@
-//! Acknowledgements of alerts, and the list of who has and has not acknowledged one.
+//! Acknowledgements of alerts, and the lists of users who have and who have not acknowledged an alert.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -21,11 +21,11 @@ use crate::http::request_id::PRIVATE;
 #[openapi(paths(ack, receipts))]
 pub(super) struct Api;
 
-/// How many recipients to list.
+/// The length of the lists.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ReceiptQuery {
-    /// The most users of each list; 0 for the totals only.
+    /// The maximum number of users in each list; 0 returns only the totals.
     #[param(required = false, minimum = 0, maximum = 5_000, default = 5_000)]
     limit: u32,
 }
@@ -40,7 +40,7 @@ impl ReceiptQuery {
 #[derive(Serialize, ToSchema)]
 struct Acknowledgement {
     user: UserName,
-    /// The display name; the user name where the hub knows no other.
+    /// The display name; the user name if there is none.
     name: String,
     at: Timestamp,
 }
@@ -49,24 +49,26 @@ struct Acknowledgement {
 #[derive(Serialize, ToSchema)]
 struct Recipient {
     user: UserName,
-    /// The display name; the user name where the hub knows no other.
+    /// The display name; the user name if there is none.
     name: String,
 }
 
-/// Who has and who has not acknowledged an alert.
+/// The users who have and who have not acknowledged an alert.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Receipts)]
 struct ReceiptList {
-    /// The number of users whom the alert reached.
+    /// The number of users to whom the alert was sent.
     recipients: u64,
-    /// The number of connected users, and of visitors' connections, whom it reaches.
+    /// The number of connected users and visitors in its audience.
     recipients_online: usize,
+    /// The number of users who have acknowledged it.
     seen_total: u64,
+    /// The number of users who have not acknowledged it.
     unseen_total: u64,
     /// Users who have acknowledged it, earliest first.
     #[schema(max_items = 5_000)]
     seen: Vec<Acknowledgement>,
-    /// Users who have not, by user name.
+    /// Users who have not acknowledged it, by user name.
     #[schema(max_items = 5_000)]
     unseen: Vec<Recipient>,
 }
@@ -89,7 +91,7 @@ fn no_such_alert() -> Problem {
 
 /// Acknowledges an alert.
 ///
-/// Idempotent. Over the WebSocket: `{"type":"ack","id":…}`.
+/// Idempotent. The WebSocket message `{"type":"ack","id":…}` does the same.
 #[utoipa::path(
     post,
     path = "/api/v1/alerts/{id}/ack",
@@ -103,10 +105,10 @@ pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Li
     if live.receipts.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
-/// Lists who has and who has not acknowledged an alert (staff).
+/// Lists the users who have and who have not acknowledged an alert (staff).
 ///
-/// Of all users that the hub knows: those who have an account or have used the hub, and those whom the alert names. Empty
-/// until the alert goes out.
+/// The lists contain recipients who have an account, have used the hub, or are named in the alert. They are empty until
+/// the alert is sent.
 #[utoipa::path(
     get,
     path = "/api/v1/alerts/{id}/receipts",
@@ -117,7 +119,7 @@ pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Li
         ReceiptQuery,
     ),
     responses(
-        (status = 200, description = "At most 5,000 users of each list, with the totals.", body = ReceiptList),
+        (status = 200, description = "At most 5,000 users in each list, with the totals.", body = ReceiptList),
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
@@ -127,7 +129,7 @@ pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Resul
         live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
     let body = ReceiptList {
         recipients: receipts.seen_total + receipts.unseen_total,
-        recipients_online: live.presence.count_people(|caller| receipts.reach.includes(caller)),
+        recipients_online: live.presence.count_people(|caller| receipts.recipients.includes(caller)),
         seen_total: receipts.seen_total,
         unseen_total: receipts.unseen_total,
         seen: receipts.seen.into_iter().filter_map(acknowledgement).collect(),

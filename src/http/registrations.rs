@@ -1,4 +1,4 @@
-//! A student's own registrations: one section, or several at once.
+//! A student's own registrations: adding, dropping and swapping one or several sections.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
-use crate::domain::outcome::{Outcome, Receipt, RequestOutcome};
+use crate::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
 use crate::domain::realm::Realm;
 use crate::domain::registration::Standing;
 use crate::domain::section::Credits;
@@ -28,7 +28,7 @@ use crate::http::query::{Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::sections::no_such_section;
 
-/// The longest section id: a term, a hyphen, a CRN.
+/// The longest section id, in bytes: a term, a hyphen and a CRN.
 pub(super) const SECTION_LEN_MAX: usize = 2 * CODE_LEN_MAX + 1;
 
 /// The operations of this file.
@@ -36,18 +36,18 @@ pub(super) const SECTION_LEN_MAX: usize = 2 * CODE_LEN_MAX + 1;
 #[openapi(paths(register, drop_one, list, batch))]
 pub(super) struct Api;
 
-/// A seat, a place on the waitlist, or that it was dropped.
+/// The state of a student's registration for a section.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Registration)]
 pub(super) struct RegistrationResponse {
     pub(super) section: SectionId,
     #[serde(serialize_with = "standing_name")]
     status: Standing,
-    /// The position on the waitlist, 1 for the head; only while waitlisted.
+    /// The position on the waitlist, starting at 1; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
-    /// The section's credits; absent when dropped.
+    /// The section's credits; absent after a drop.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     credits: Option<Credits>,
@@ -56,34 +56,34 @@ pub(super) struct RegistrationResponse {
 }
 
 impl RegistrationResponse {
-    fn new(term: &TermId, receipt: Receipt) -> Self {
-        let Receipt { crn, standing, position, credits, at, fresh: _ } = receipt;
+    fn new(term: &TermId, receipt: CurrentRegistration) -> Self {
+        let CurrentRegistration { crn, standing, position, credits, at, is_new: _ } = receipt;
         let credits = (standing != Standing::Dropped).then_some(credits);
         Self { section: SectionId { term: term.clone(), crn }, status: standing, position, credits, at }
     }
 }
 
-/// Writes a standing by its name.
+/// Serializes a standing as its name.
 pub(super) fn standing_name<S: Serializer>(standing: &Standing, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(standing.as_str())
 }
 
-/// What a student holds.
+/// A student's registrations and credits.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct Registrations {
-    /// Seats and places on waitlists, in the order in which they were taken; nothing that was dropped.
+    /// Enrolled and waitlisted sections, in the order of registration. Dropped sections are not listed.
     pub(super) items: Vec<RegistrationResponse>,
-    /// The credits enrolled in each term.
+    /// The credits in which the student is enrolled, by term.
     credits: BTreeMap<TermId, Credits>,
 }
 
 impl Registrations {
-    /// Returns what a student holds, in one term or in all of a realm.
-    pub(super) fn of(model: &ReadModel, realm: &Realm, student: &UserName, wanted: Option<&TermId>) -> Self {
+    /// Returns a student's registrations in `only`, or in all terms of a realm.
+    pub(super) fn of(model: &ReadModel, realm: &Realm, student: &UserName, only: Option<&TermId>) -> Self {
         let mut registrations = Self::default();
-        for (id, term) in model.terms_in(realm).iter().filter(|(id, _)| wanted.is_none_or(|w| w == *id)) {
+        for (id, term) in model.terms_in(realm).iter().filter(|(id, _)| only.is_none_or(|only| only == *id)) {
             let held = held_in(id, term, student);
-            if !held.is_empty() || wanted.is_some() {
+            if !held.is_empty() || only.is_some() {
                 registrations.credits.insert(id.clone(), term.enrolled_credits(student));
             }
             registrations.items.extend(held);
@@ -101,10 +101,11 @@ struct BatchRequest {
     /// No section may be in both lists.
     #[schema(value_type = Option<BTreeSet<SectionId>>, max_items = 50)]
     drop: Vec<SectionId>,
-    /// Judges the adds as if the drops had happened, and does all of it or nothing. All sections must be of one term.
+    /// Evaluates the adds as if the drops had happened, and applies all changes or none. All sections must be in the
+    /// same term.
     #[schema(value_type = Option<bool>, default = false)]
     swap: bool,
-    /// Joins the waitlist of a section that has no open seat.
+    /// Whether to join the waitlist of sections that are full.
     #[schema(value_type = Option<bool>, default = false)]
     waitlist: bool,
 }
@@ -127,12 +128,12 @@ impl RequestBody for BatchRequest {
 impl BatchRequest {
     fn check(&self) -> Result<(), Problem> {
         if let Some(both) = self.drop.iter().find(|id| self.add.contains(id)) {
-            return Err(Problem::invalid("drop", format!("{both} is to be added and dropped at once.")));
+            return Err(Problem::invalid("drop", format!("{both} is in both add and drop.")));
         }
         let mut terms = self.add.iter().chain(&self.drop).map(|id| &id.term);
         let first = terms.next();
         if self.swap && terms.any(|term| Some(term) != first) {
-            return Err(Problem::invalid("add", "A swap must be within one term."));
+            return Err(Problem::invalid("add", "All sections of a swap must be in one term."));
         }
         Ok(())
     }
@@ -162,9 +163,10 @@ pub(super) struct BatchRefusal {
     problem: Box<ProblemDocument>,
 }
 
-/// Takes a seat, or a place on the waitlist (students).
+/// Registers the caller for a section (students).
 ///
-/// Registering again for a section that is held returns its current state; it never takes a second seat.
+/// With `waitlist=true`, the caller joins the waitlist if the section is full. Registering again for a held section
+/// returns its current state and never takes a second seat.
 #[utoipa::path(
     put,
     path = "/api/v1/me/registrations/{section}",
@@ -172,8 +174,8 @@ pub(super) struct BatchRefusal {
     tag = "registration",
     params(("section" = SectionId, Path, description = "The section."), Waitlist),
     responses(
-        (status = 200, description = "Held already: the current state.", body = RegistrationResponse),
-        (status = 201, description = "Registered, and durable.", body = RegistrationResponse),
+        (status = 200, description = "The section is already held. Its current state.", body = RegistrationResponse),
+        (status = 201, description = "Enrolled or waitlisted; the change is durable.", body = RegistrationResponse),
         BadPath, BadRole, NotFound, Refused, StoreFailed,
     )
 )]
@@ -185,10 +187,10 @@ pub async fn register(
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| no_such_section())?;
     let command = Command::Register { student: student.0.user, crn: id.crn, waitlist };
-    one_request(&pool, &student.0.realm, &id.term, command, "There is no such section.").await
+    submit_one(&pool, &student.0.realm, &id.term, command, "There is no such section.").await
 }
 
-/// Drops a seat, or a place on the waitlist (students).
+/// Drops the caller from a section or its waitlist (students).
 #[utoipa::path(
     delete,
     path = "/api/v1/me/registrations/{section}",
@@ -196,7 +198,7 @@ pub async fn register(
     tag = "registration",
     params(("section" = SectionId, Path, description = "The section.")),
     responses(
-        (status = 200, description = "Dropped, now or earlier.", body = RegistrationResponse),
+        (status = 200, description = "Dropped now or earlier.", body = RegistrationResponse),
         BadPath, BadRole, NotFound, StoreFailed,
     )
 )]
@@ -208,12 +210,12 @@ pub async fn drop_one(
     let never_held = || Problem::not_found(NEVER_HELD);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_held())?;
     let command = Command::Drop { student: student.0.user, crn: id.crn };
-    one_request(&pool, &student.0.realm, &id.term, command, NEVER_HELD).await
+    submit_one(&pool, &student.0.realm, &id.term, command, NEVER_HELD).await
 }
 
-const NEVER_HELD: &str = "You have never held a seat or a place in this section.";
+const NEVER_HELD: &str = "You have never been enrolled or waitlisted in this section.";
 
-async fn one_request(
+async fn submit_one(
     pool: &RegistrarPool,
     realm: &Realm,
     term: &TermId,
@@ -223,7 +225,7 @@ async fn one_request(
     let not_found = || Problem::not_found(not_found);
     match pool.submit_in(realm, term, command).await.ok_or_else(not_found)?? {
         Outcome::Request(RequestOutcome::Done(receipt)) => {
-            let created = receipt.fresh && receipt.standing != Standing::Dropped;
+            let created = receipt.is_new && receipt.standing != Standing::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
             Ok(response.insert_header(PRIVATE).json(RegistrationResponse::new(term, receipt)))
         }
@@ -233,7 +235,7 @@ async fn one_request(
     }
 }
 
-/// Lists what the caller holds (students).
+/// Lists the caller's registrations (students).
 #[utoipa::path(
     get,
     path = "/api/v1/me/registrations",
@@ -241,21 +243,21 @@ async fn one_request(
     tag = "registration",
     params(("term" = Option<TermId>, Query, description = "Only this term's.")),
     responses(
-        (status = 200, description = "Seats and places on waitlists.", body = Registrations),
+        (status = 200, description = "Enrolled and waitlisted sections.", body = Registrations),
         BadQuery, BadRole,
     )
 )]
 pub async fn list(request: HttpRequest, student: Student, model: Data<ReadModel>) -> Result<HttpResponse, Problem> {
-    let wanted = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
+    let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
     let Caller { realm, user, .. } = &student.0;
-    if wanted.as_ref().is_some_and(|term| model.term_in(realm, term).is_none()) {
+    if term.as_ref().is_some_and(|term| model.term_in(realm, term).is_none()) {
         return Err(Problem::invalid("term", "There is no such term."));
     }
-    let registrations = Registrations::of(&model, realm, user, wanted.as_ref());
+    let registrations = Registrations::of(&model, realm, user, term.as_ref());
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(registrations))
 }
 
-/// Returns what a student holds in one term, in the order in which it was taken.
+/// Returns a student's registrations in one term, in the order of registration.
 fn held_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<RegistrationResponse> {
     let (Some(held), snapshot) = (term.registrations(student), term.snapshot()) else { return Vec::new() };
     let held = held.iter().filter(|r| r.is_held());
@@ -265,7 +267,7 @@ fn held_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Registratio
         Some(RegistrationResponse {
             section: SectionId { term: id.clone(), crn: registration.crn.clone() },
             status: registration.standing,
-            position: is_waitlisted.then(|| row.position(registration.place)),
+            position: is_waitlisted.then(|| row.position(registration.queue_number)),
             credits: Some(row.state.section.credits),
             at: registration.at,
         })
@@ -273,7 +275,7 @@ fn held_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Registratio
     .collect()
 }
 
-/// Adds, drops and swaps several sections at once (students).
+/// Adds, drops or swaps several sections (students).
 #[utoipa::path(
     post,
     path = "/api/v1/me/registrations",
@@ -281,7 +283,7 @@ fn held_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<Registratio
     tag = "registration",
     request_body = BatchRequest,
     responses(
-        (status = 200, description = "A result for each section; one that was refused has its `problem`.",
+        (status = 200, description = "A result for each section, with a `problem` if it was refused.",
             body = BatchResponse),
         BadRole, BadBody, StoreFailed,
     )
@@ -293,7 +295,7 @@ pub async fn batch(
     pool: Data<RegistrarPool>,
 ) -> Result<HttpResponse, Problem> {
     if student.0.realm.is_sandbox() {
-        return Err(Problem::forbidden("The students of a demonstration press for one section at a time."));
+        return Err(Problem::forbidden("Students of a demonstration must register for sections one by one."));
     }
     let batch: BatchRequest = read_body(&request, payload).await?;
     batch.check()?;
@@ -308,14 +310,14 @@ fn distinct_sections(field: &str, texts: Vec<String>) -> Result<Vec<SectionId>, 
         let id = SectionId::parse(&text)
             .map_err(|_| Problem::invalid(field, "A section's id is TERM-CRN, such as 202209-10001."))?;
         if ids.contains(&id) {
-            return Err(Problem::invalid(field, format!("{id} is named twice.")));
+            return Err(Problem::invalid(field, format!("{id} is listed twice.")));
         }
         ids.push(id);
     }
     Ok(ids)
 }
 
-/// Sends each term its part of a batch, and returns the results in the order of the request: adds before drops.
+/// Submits a batch, one part for each term, and returns the results in the order of the request, adds before drops.
 pub(super) async fn run_batch(
     pool: &RegistrarPool,
     student: &UserName,
@@ -339,7 +341,7 @@ pub(super) async fn run_batch(
         let outcomes = match pool.submit(term, Command::Batch(batch)).await {
             Some(Ok(Outcome::Batch(outcomes))) => outcomes,
             Some(Ok(other)) => return Err(Problem::internal(format_args!("the outcome of a batch was {other:?}"))),
-            // The results of earlier terms are durable, so they are returned; this term's part reports its own problem.
+            // The results of earlier terms are durable and must be returned, so only this term reports the error.
             Some(Err(error)) if !results.is_empty() => {
                 let problem = Problem::from(error).into_document();
                 results.extend(all.into_iter().map(section).map(|section| {
@@ -364,11 +366,11 @@ impl BatchResult {
         let problem = match outcome {
             RequestOutcome::Done(receipt) => return Self::Done(RegistrationResponse::new(&section.term, receipt)),
             RequestOutcome::Refused(refusal) => Problem::from(refusal),
-            RequestOutcome::NotFound => Problem::not_found("There is no such section, or you have never held it."),
+            RequestOutcome::NotFound => Problem::not_found("There is no such section, or you were never in it."),
             RequestOutcome::SwapUndone { because_of } => {
                 let other = SectionId { term: section.term.clone(), crn: because_of };
                 let detail =
-                    format!("Nothing was changed, because another part of the swap ({other}) could not be done.");
+                    format!("Nothing was changed because another part of the swap ({other}) could not be completed.");
                 Problem::new(ProblemCode::SwapRefused, detail)
             }
         };

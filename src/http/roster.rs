@@ -1,4 +1,4 @@
-//! The roster of a section, for staff: JSON, or CSV for a spreadsheet.
+//! The roster of a section, for staff, as JSON or as CSV for a spreadsheet.
 
 use actix_web::http::header::{Accept, CONTENT_DISPOSITION, Header, Quality, VARY};
 use actix_web::web::{self, Data};
@@ -12,7 +12,7 @@ use crate::domain::ids::{SectionId, UserName};
 use crate::domain::registration::Standing;
 use crate::registration::readmodel::ReadModel;
 use crate::store::rosters::{RosterEntry, RosterStore};
-use crate::text::csv_text::safe_cell;
+use crate::text::csv_text::escape_cell;
 
 use crate::http::auth::Staff;
 use crate::http::error::{Problem, get, method_not_allowed};
@@ -50,19 +50,20 @@ struct Roster<'a> {
 #[schema(as = RosterEntry)]
 struct RosterLine<'a> {
     user: &'a UserName,
-    /// The display name; the user name where no other is known.
+    /// The display name; the user name if there is none.
     name: &'a str,
     #[serde(serialize_with = "standing_name")]
     #[schema(schema_with = held)]
     status: Standing,
-    /// The position on the waitlist, 1 for the head, behind people who wait outside the hub; only while waitlisted.
+    /// The position on the waitlist, starting at 1, after people who wait outside the hub; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     position: Option<u32>,
+    /// When this status began.
     since: Timestamp,
 }
 
-/// The standings that a roster has.
+/// The schema of the standings in a roster: enrolled and waitlisted.
 fn held() -> ObjectBuilder {
     let names = [Standing::Enrolled, Standing::Waitlisted].map(Standing::as_str);
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
@@ -75,10 +76,11 @@ impl<'a> RosterLine<'a> {
     }
 }
 
-/// Returns who is in a section (staff).
+/// Returns the roster of a section (staff).
 ///
-/// Everyone enrolled by the time of their seat, then the waitlist in its order. CSV with `Accept: text/csv`: the columns
-/// user, name, status, position, since; a cell that a spreadsheet would read as a formula has `'` before it.
+/// Enrolled students come first, in the order in which they got their seats, then waitlisted students in the order of
+/// the waitlist. `Accept: text/csv` selects CSV with the columns user, name, status, position and since; a cell that a
+/// spreadsheet would interpret as a formula is prefixed with `'`.
 #[utoipa::path(
     get,
     path = "/api/v1/sections/{id}/roster",
@@ -86,7 +88,7 @@ impl<'a> RosterLine<'a> {
     tag = "catalogue",
     params(("id" = SectionId, Path, description = "The section.")),
     responses(
-        (status = 200, description = "The whole roster, as of one commit.", content(
+        (status = 200, description = "The complete roster, as of one commit.", content(
             (Roster = "application/json"),
             (String = "text/csv"),
         )),
@@ -100,7 +102,7 @@ pub async fn roster(
     rosters: Data<dyn RosterStore>,
 ) -> Result<HttpResponse, Problem> {
     let id = SectionId::parse(&path_param(&request, "id")?).map_err(|_| no_such_section())?;
-    // The store may have a section that is not published yet.
+    // The store may contain a section that is not published yet.
     model.section(&id).ok_or_else(no_such_section)?;
     let entries = rosters.roster(&id).await?.ok_or_else(no_such_section)?;
     let mut response = HttpResponse::Ok();
@@ -116,9 +118,9 @@ pub async fn roster(
     Ok(response.json(Roster { items: entries.iter().map(RosterLine::new).collect() }))
 }
 
-/// Returns whether CSV is accepted by name, and at least as much as JSON (RFC 9110, 12.5.1).
+/// Returns whether `text/csv` is listed in `Accept` with at least the quality of JSON (RFC 9110, 12.5.1).
 ///
-/// `Accept::ranked` would prefer whichever of two equals is named first, and rank a type that is excluded by `q=0`.
+/// `Accept::ranked` would prefer the first of two types of equal quality, and include types that `q=0` excludes.
 fn prefers_csv(accept: &Accept) -> bool {
     let quality = |name: &str| {
         accept.iter().find(|accepted| accepted.item.essence_str() == name).map_or(Quality::ZERO, |it| it.quality)
@@ -126,7 +128,7 @@ fn prefers_csv(accept: &Accept) -> bool {
     quality("text/csv") > Quality::ZERO && quality("text/csv") >= quality("application/json")
 }
 
-/// Returns the display name, or the user name where no other is known.
+/// Returns the display name, or the user name if there is none.
 fn name_of(entry: &RosterEntry) -> &str {
     entry.name.as_deref().unwrap_or(entry.user.as_str())
 }
@@ -138,7 +140,7 @@ fn csv_of(entries: &[RosterEntry]) -> Result<Vec<u8>, csv::Error> {
         let position = entry.position.map(|position| position.to_string()).unwrap_or_default();
         let since = entry.since.to_string();
         let cells = [entry.user.as_str(), name_of(entry), entry.standing.as_str(), &position, &since];
-        out.write_record(cells.map(|cell| safe_cell(cell).into_owned()))?;
+        out.write_record(cells.map(|cell| escape_cell(cell).into_owned()))?;
     }
     out.into_inner().map_err(|error| error.into_error().into())
 }

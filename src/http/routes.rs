@@ -11,7 +11,7 @@ use crate::http::{
 
 const READ: &str = "GET, HEAD";
 
-/// Returns a resource that responds 405 to methods other than `allow`.
+/// Returns a resource that responds with 405 to methods other than `allow`.
 fn path(path: &str, allow: &'static str) -> Resource {
     resource(path.to_owned()).default_service(method_not_allowed(allow))
 }

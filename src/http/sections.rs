@@ -1,4 +1,4 @@
-//! Sections and their seats: search, one section, the compact seats of a term, and changes by staff.
+//! Sections and their seats: search, a single section, the compact seats of a term, and changes by staff.
 
 use std::sync::Arc;
 
@@ -31,9 +31,9 @@ use crate::http::query::{Query, path_param};
 
 /// The longest search, in characters.
 const SEARCH_LEN_MAX: usize = 200;
-/// The most seats or waitlist places that staff may give a section.
+/// The largest capacity, or waitlist capacity, that staff may set.
 pub const SEATS_MAX: u32 = 100_000;
-/// Browsers keep a response, and revalidate it each time.
+/// Browsers store the response and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
 const JSON: &str = "application/json";
 
@@ -42,7 +42,7 @@ const JSON: &str = "application/json";
 #[openapi(paths(list, one, patch, seats))]
 pub(super) struct Api;
 
-/// What a list is restricted to.
+/// The filters of a list, its length and its start.
 #[derive(Debug, Clone)]
 struct Filter {
     term: Option<TermId>,
@@ -60,7 +60,7 @@ impl Filter {
         let mut days = Days::NONE;
         for name in query.get("days")?.unwrap_or_default().split(',').map(str::trim).filter(|d| !d.is_empty()) {
             let day = Days::parse_one(&name.to_ascii_lowercase()).ok_or_else(|| {
-                Problem::invalid("days", "Days are mon, tue, wed, thu, fri, sat and sun, separated by commas.")
+                Problem::invalid("days", "days must be mon, tue, wed, thu, fri, sat or sun, separated by commas.")
             })?;
             days = Days::from_bits(days.bits() | day.bits());
         }
@@ -71,14 +71,14 @@ impl Filter {
             open: query.bool("open")?.unwrap_or(false),
             days,
             limit: query.limit()? as usize,
-            after: query.parsed("cursor", "the `next` of a list before", |c| SectionId::parse(c).ok())?,
+            after: query.parsed("cursor", "the `next` of an earlier page", |c| SectionId::parse(c).ok())?,
         })
     }
 
     fn matches(&self, row: &Row) -> bool {
         let section = &row.state.section;
         !section.withdrawn
-            && (!self.open || row.state.open() > 0)
+            && (!self.open || row.state.open_seats() > 0)
             && self.subject.as_ref().is_none_or(|s| section.subject().to_uppercase() == *s)
             && (self.days.is_empty() || meets_on_all(section, self.days))
             && (self.words.is_empty() || {
@@ -88,13 +88,13 @@ impl Filter {
     }
 }
 
-/// Returns whether the section's meetings together cover all of these days.
+/// Returns whether the section meets on all of these days.
 fn meets_on_all(section: &Section, days: Days) -> bool {
     let on = section.meetings.iter().fold(0, |bits, m| bits | m.days.bits());
     on & days.bits() == days.bits()
 }
 
-/// Returns the text that a search looks through.
+/// Returns the text in which search words are looked up, in lower case.
 fn searched_text(section: &Section) -> String {
     let or_empty = |text: &Option<Box<str>>| text.as_deref().unwrap_or("").to_owned();
     [
@@ -113,13 +113,13 @@ fn searched_text(section: &Section) -> String {
 #[derive(Debug, Serialize, ToSchema)]
 struct SectionList<'a> {
     items: Vec<SectionView<'a>>,
-    /// The `cursor` of the following list; null at the end.
+    /// The `cursor` of the next page; null at the end.
     #[schema(required)]
     next: Option<&'a SectionId>,
-    /// All sections that match, whatever the `limit`.
+    /// The number of matching sections, including those beyond `limit`.
     total: u64,
-    /// With `term`: the term's sequence of seats that this list is of, the `seats_since` of a subscription that needs no
-    /// snapshot of these sections.
+    /// Only with `term`: the seats sequence of the term in this response. As `seats_since` of a subscription, it avoids
+    /// a snapshot of these sections.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     seq: Option<u64>,
@@ -136,11 +136,11 @@ impl<'a> SectionList<'a> {
         let mut last = None;
         for row in snapshots.iter().flat_map(|snapshot| snapshot.rows_in_order()) {
             let id = &row.state.section.id;
-            let (matches, is_behind_cursor) = (filter.matches(row), started);
-            // The cursor's own section may no longer match (`open=true`): the list continues behind it all the same.
+            let (matches, is_after_cursor) = (filter.matches(row), started);
+            // Checked even if the cursor's own section no longer matches, such as with `open=true`.
             started |= filter.after.as_ref() == Some(id);
             list.total += u64::from(matches);
-            if !matches || !is_behind_cursor {
+            if !matches || !is_after_cursor {
                 continue;
             }
             if list.items.len() == filter.limit {
@@ -154,7 +154,7 @@ impl<'a> SectionList<'a> {
     }
 
     fn to_json(&self) -> Bytes {
-        // Strings, numbers and lists serialize without fail.
+        // Serializing strings, numbers and lists cannot fail.
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 }
@@ -162,29 +162,29 @@ impl<'a> SectionList<'a> {
 /// The seats of a term.
 #[derive(Debug, Serialize, ToSchema)]
 struct Seats<'a> {
-    /// The term's sequence of seats: the `seats_since` of a subscription.
+    /// The seats sequence of the term, for `seats_since` of a subscription.
     seq: u64,
     seats: Vec<SeatRow<'a>>,
 }
 
-/// Changes of a section. A member that is absent or null stays as it is.
+/// Changes to a section. Absent and null members do not change.
 #[derive(Debug, ToSchema)]
 #[schema(as = SectionPatch)]
 #[serde(deny_unknown_fields)]
 struct SectionRequest {
-    /// Raising it promotes students from the waitlist; lowering it takes no seat away.
+    /// Raising it promotes students from the waitlist. Lowering it does not take seats away.
     #[schema(maximum = 100_000)]
     capacity: Option<u32>,
-    /// Places on the waitlist.
+    /// The maximum length of the waitlist.
     #[schema(maximum = 100_000)]
     waitlist_capacity: Option<u32>,
-    /// `closed` rejects newcomers and keeps everyone; `cancelled` counts for nothing from then on, and alerts everyone
-    /// enrolled.
+    /// `closed` rejects new students but keeps those enrolled. `cancelled` alerts everyone enrolled; the section no
+    /// longer counts toward their schedules and credits.
     status: Option<SectionStatus>,
-    /// Seats held outside the hub, as an import found them.
+    /// Seats held outside the hub, as counted by an import.
     #[schema(maximum = 100_000)]
     outside_enrolled: Option<u32>,
-    /// People waiting outside the hub, who come before its own.
+    /// People who wait outside the hub, ahead of those on the hub's waitlist.
     #[schema(maximum = 100_000)]
     outside_waitlisted: Option<u32>,
 }
@@ -209,7 +209,7 @@ impl From<SectionRequest> for SectionPatch {
     }
 }
 
-/// Searches the sections.
+/// Searches sections.
 #[utoipa::path(
     get,
     path = "/api/v1/sections",
@@ -217,19 +217,20 @@ impl From<SectionRequest> for SectionPatch {
     tag = "catalogue",
     security((), ("bearer" = []), ("cookie" = [])),
     params(
-        ("term" = Option<TermId>, Query, description = "Only this term's."),
-        ("q" = Option<String>, Query, max_length = 200, description = "Words that all occur in course, title, \
-            instructor, CRN, section or component."),
-        ("subject" = Option<String>, Query, description = "Such as `MATH`; case does not matter."),
+        ("term" = Option<TermId>, Query, description = "Only sections of this term."),
+        ("q" = Option<String>, Query, max_length = 200, description = "Only sections with each of these words in \
+            course, title, instructor, CRN, section or component."),
+        ("subject" = Option<String>, Query, description = "Only sections of this subject, such as `MATH`; case does \
+            not matter."),
         Open,
         ("days" = Option<Days>, Query, style = Form, explode = false, description = "Only sections that meet on all of \
-            these days, `mon,wed`."),
+            these days, such as `mon,wed`."),
         Limit,
-        ("cursor" = Option<SectionId>, Query, description = "The `next` of an earlier list."),
+        ("cursor" = Option<SectionId>, Query, description = "The `next` of an earlier page."),
         IfNoneMatch,
     ),
     responses(
-        (status = 200, description = "Sections, by term, course and CRN.", body = SectionList, headers(
+        (status = 200, description = "Sections, ordered by term, course and CRN.", body = SectionList, headers(
             ("ETag" = String, description = "Weak, the same for every content coding."),
             ("Vary" = String),
             ("Cache-Control" = String),
@@ -249,7 +250,7 @@ pub async fn list(
     if let Some(after) = &filter.after
         && !snapshots.iter().any(|s| s.term.id == after.term && s.row(&after.crn).is_some())
     {
-        return Err(Problem::invalid("cursor", "This cursor is not one of ours."));
+        return Err(Problem::invalid("cursor", "cursor must be the `next` of an earlier page."));
     }
     let key = format!("sections {filter:?}");
     let build = move || {
@@ -263,7 +264,7 @@ pub async fn list(
     Ok(hot.get(&key, version(&snapshots), build).await?.respond(&request).await)
 }
 
-/// Returns the snapshots that a list is made of: one term's, or all.
+/// Returns the snapshot of a term, or those of all terms.
 fn snapshots(model: &ReadModel, term: Option<&TermId>) -> Result<Vec<Arc<Snapshot>>, Problem> {
     match term {
         Some(term) => match model.term(term) {
@@ -274,7 +275,7 @@ fn snapshots(model: &ReadModel, term: Option<&TermId>) -> Result<Vec<Arc<Snapsho
     }
 }
 
-/// Returns a number that grows with every commit of every term.
+/// Returns a number that increases with each commit of any term.
 fn version(snapshots: &[Arc<Snapshot>]) -> u64 {
     snapshots.iter().map(|s| s.seq + 1).sum()
 }
@@ -302,17 +303,17 @@ pub async fn one(request: HttpRequest, visitor: Visitor, model: Data<ReadModel>)
 }
 
 fn section_response(row: &Row) -> HttpResponse {
-    // Who may see a withdrawn section is personal.
+    // Only some callers may see a withdrawn section, so the response must not be cached.
     let cache = if row.state.section.withdrawn { "private, no-store" } else { REVALIDATE };
     HttpResponse::Ok().insert_header(("Cache-Control", cache)).json(SectionView::new(&row.state))
 }
 
-/// 404 for a section.
+/// Returns the problem for a section that does not exist.
 pub(super) fn no_such_section() -> Problem {
     Problem::not_found("There is no such section.")
 }
 
-/// Returns the seats of a term in a compact form.
+/// Returns the seats of all sections of a term in compact form.
 #[utoipa::path(
     get,
     path = "/api/v1/seats",
@@ -321,7 +322,7 @@ pub(super) fn no_such_section() -> Problem {
     security((), ("bearer" = []), ("cookie" = [])),
     params(("term" = TermId, Query, description = "The term."), IfNoneMatch),
     responses(
-        (status = 200, description = "Every section's seats.", body = Seats, headers(
+        (status = 200, description = "The seats of each section.", body = Seats, headers(
             ("ETag" = String, description = "Weak, the same for every content coding."),
             ("Vary" = String),
             ("Cache-Control" = String),
@@ -336,7 +337,7 @@ pub async fn seats(
     hot: Data<HotResponses>,
 ) -> Result<HttpResponse, Problem> {
     let term = Query::of(&request)?.parsed("term", "a term's id", |t| TermId::parse(t).ok())?;
-    let term = term.ok_or_else(|| Problem::invalid("term", "Say which term: ?term=…"))?;
+    let term = term.ok_or_else(|| Problem::invalid("term", "term is missing; add ?term= and a term's id."))?;
     let realm = visitor.0.map(|caller| caller.realm).unwrap_or_default();
     let term = model.term_in(&realm, &term);
     let term = term.ok_or_else(|| Problem::invalid("term", "There is no such term."))?;
@@ -344,7 +345,7 @@ pub async fn seats(
     let build = move || {
         let snapshot = term.snapshot();
         let seats = snapshot.listed_rows().map(|row| SeatRow::new(&row.state)).collect();
-        // Strings, numbers and lists serialize without fail.
+        // Serializing strings, numbers and lists cannot fail.
         let json = serde_json::to_vec(&Seats { seq: snapshot.seq, seats }).unwrap_or_default();
         (snapshot.seq, Encoded::new(&tag(std::slice::from_ref(&snapshot)), JSON, REVALIDATE, json.into()))
     };
@@ -352,7 +353,7 @@ pub async fn seats(
     Ok(hot.get(&key, snapshot.seq, build).await?.respond(&request).await)
 }
 
-/// Describes a change for the audit trail.
+/// Returns the text of a change for the audit trail.
 fn describe(patch: &SectionPatch) -> String {
     let numbers = [
         ("capacity", patch.capacity),
@@ -365,7 +366,7 @@ fn describe(patch: &SectionPatch) -> String {
     numbers.chain(status).collect::<Vec<_>>().join(", ")
 }
 
-/// Changes a section's seats or status (staff).
+/// Changes the capacity or status of a section (staff).
 #[utoipa::path(
     patch,
     path = "/api/v1/sections/{id}",
@@ -374,7 +375,7 @@ fn describe(patch: &SectionPatch) -> String {
     params(("id" = SectionId, Path, description = "The section.")),
     request_body = SectionRequest,
     responses(
-        (status = 200, description = "The section with the change.", body = SectionView),
+        (status = 200, description = "The changed section.", body = SectionView),
         BadRole, NotFound, BadBody, StoreFailed,
     )
 )]

@@ -1,4 +1,4 @@
-//! Sign-in and sign-out, the caller's own account, and tickets for the WebSocket.
+//! Sign-in, sign-out, the caller's own account, and tickets for the WebSocket.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::identity::{Audit, Caller, Identity};
 
 /// The longest password that a sign-in accepts, in characters.
 const PASSWORD_CHARS_MAX: usize = 1_000;
-/// `Retry-After` while Plone does not answer, in seconds: about as long as Plone takes to start.
+/// `Retry-After` while Plone does not respond, in seconds: about as long as Plone takes to start.
 const PLONE_RETRY_S: u32 = 5;
 
 /// The operations of this file.
@@ -52,22 +52,22 @@ impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::BadCredentials => {
-                Self::new(ProblemCode::BadCredentials, "The user name or the password is wrong.")
+                Self::new(ProblemCode::BadCredentials, "Incorrect username or password. Check both and try again.")
             }
             SignInError::RateLimited { retry_after_s } => {
-                Self::rate_limited("Too many sign-ins have failed. Please wait before you try again.", retry_after_s)
+                Self::rate_limited("Too many failed sign-ins. Please wait before you try again.", retry_after_s)
             }
             SignInError::Overloaded => Self::overloaded(),
             SignInError::Store(error) => error.into(),
             SignInError::NotAdmitted { reason, .. } => Self::forbidden(reason),
             SignInError::Locked { provider, reason } => {
                 Self::forbidden(format!("{provider} has locked this account: {reason}"))
-            },
+            }
             SignInError::Provider(ProviderError::Busy | ProviderError::Hanging) => Self::overloaded(),
             SignInError::Provider(error) => Self::new(
                 ProblemCode::PloneUnavailable,
-                "The college's Plone, which checks passwords, does not answer just now. Nobody was signed in and nothing \
-                 was changed; it is safe to try again.",
+                "The college website (Plone), which checks passwords, is not responding. You were not signed in; try \
+                 again in a few seconds.",
             )
             .retry_after(PLONE_RETRY_S)
             .caused_by(error),
@@ -112,7 +112,7 @@ impl RequestBody for SignInRequest {
     }
 }
 
-/// A sign-in that succeeded.
+/// A successful sign-in.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SignIn)]
 struct SignInResponse {
@@ -122,9 +122,10 @@ struct SignInResponse {
     user: UserResponse,
 }
 
-/// The sign-in of a browser.
+/// The user of a browser.
 #[derive(Serialize, ToSchema)]
 struct BrowserSession {
+    /// The signed-in user; null for a visitor.
     #[schema(required)]
     user: Option<UserResponse>,
 }
@@ -136,19 +137,20 @@ struct TicketResponse {
     ticket: String,
 }
 
-/// Returns whether the audit trail records the failure: the credentials were rejected, rather than not checked.
+/// Returns whether the credentials were rejected. The audit trail does not record sign-ins that were never checked.
 fn is_failed_attempt(error: &SignInError) -> bool {
     matches!(error, SignInError::BadCredentials | SignInError::NotAdmitted { .. } | SignInError::Locked { .. })
 }
 
 /// Signs a user in.
 ///
-/// An `Origin`, when there is one, must be the hub's.
+/// If the request has an `Origin`, it must be the hub's.
 ///
-/// A local account signs in with its own password. A user without one is signed in by the college's Plone, where the hub
-/// has one; while Plone does not answer, by the password that it accepted last (`plone_unavailable` when none is known).
-/// `forbidden`: Plone accepts the password, but its user has no role here, or the name of a local account; or Plone has
-/// locked the account, and `detail` quotes its reason.
+/// The hub checks the password of a local account itself. If there is no local account with the name and Plone is
+/// configured, Plone checks the password. While Plone does not respond, the hub compares the password with the one
+/// that Plone accepted last; without one, the response is `plone_unavailable`. The response is `forbidden` when Plone
+/// accepts the password but its user has no role in the hub or the name of a local account, or when Plone has locked
+/// the account; `detail` gives the reason.
 #[utoipa::path(
     post,
     path = "/api/v1/login",
@@ -171,7 +173,7 @@ pub async fn login(
     site: web::Data<Site>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    // A page of another site must not sign its visitors in under a name that it chooses.
+    // A page of another site must not sign its visitors in to an account that it chooses.
     if site.origin_verdict(&req) == OriginVerdict::Foreign {
         return Err(foreign_origin());
     }
@@ -201,12 +203,12 @@ fn session_cookie(site: &Site, value: String) -> actix_web::cookie::CookieBuilde
     Cookie::build(SESSION_COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).secure(site.is_https())
 }
 
-/// Returns the cookie that makes a browser delete its sign-in.
+/// Returns an expired cookie, which makes a browser delete its sign-in.
 fn cleared_cookie(site: &Site) -> Cookie<'static> {
     session_cookie(site, String::new()).max_age(CookieDuration::ZERO).finish()
 }
 
-/// Signs the caller out: the token is invalid from then on, on every hub.
+/// Signs the caller out. The token becomes invalid everywhere.
 #[utoipa::path(
     post,
     path = "/api/v1/logout",
@@ -224,7 +226,7 @@ pub async fn logout(
     identity.logout(&caller).await?;
     audit.record(&req, Some(&caller), "logout", None, None, "");
     let mut response = HttpResponse::NoContent();
-    if matches!(Credentials::of(&req), Credentials::Good(_, Carrier::Cookie)) {
+    if matches!(Credentials::of(&req), Credentials::Valid(_, Carrier::Cookie)) {
         response.cookie(cleared_cookie(&site));
     }
     Ok(response.finish())
@@ -242,10 +244,10 @@ pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
     HttpResponse::Ok().json(UserResponse::from(&caller))
 }
 
-/// Returns the user that this browser is signed in as, or none.
+/// Returns the user who is signed in to this browser.
 ///
-/// Answers 200 for a visitor, too: pages call this first. A cookie that is no longer valid is cleared. An invalid
-/// `Authorization` is answered with 401.
+/// The status is 200 for a visitor, too, because pages call this first. A cookie that is no longer valid is cleared. An
+/// invalid `Authorization` header gets 401.
 #[utoipa::path(
     get,
     path = "/api/v1/session",
@@ -257,16 +259,16 @@ pub async fn me(SignedIn(caller): SignedIn) -> HttpResponse {
             status = 200,
             description = "The user; null for a visitor.",
             body = BrowserSession,
-            headers(("Set-Cookie" = String, description = "Clears `eduhub_session` when its token is no longer valid.")),
+            headers(("Set-Cookie" = String, description = "Clears `eduhub_session` when its token is not valid.")),
         ),
         BadToken,
     )
 )]
 pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: web::Data<Site>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    // Without this, the dead cookie would keep a visitor from opening the WebSocket. A visitor is no error: browsers log
-    // a 401 of `me` as a failed request.
-    if matches!(Credentials::of(&req), Credentials::Bad(_, Carrier::Cookie)) {
+    // Otherwise the invalid cookie would prevent a visitor from opening the WebSocket. Visitors get 200, because
+    // browsers log a 401 as a failed request.
+    if matches!(Credentials::of(&req), Credentials::Invalid(_, Carrier::Cookie)) {
         response.cookie(cleared_cookie(&site));
     }
     response.json(BrowserSession { user: caller.as_ref().map(UserResponse::from) })
@@ -281,7 +283,7 @@ pub async fn browser_session(req: HttpRequest, Visitor(caller): Visitor, site: w
     responses(
         (
             status = 200,
-            description = "For `?ticket=` of `/alerts/ws`: usable once, within 30 seconds.",
+            description = "For `/alerts/ws?ticket=`: valid once, for 30 seconds.",
             body = TicketResponse,
         ),
         BadRole, StoreFailed,

@@ -1,4 +1,4 @@
-//! Live connections, for administrators: the list, and disconnecting one.
+//! Live sessions, for admins: lists them and disconnects one.
 
 use std::net::IpAddr;
 
@@ -25,7 +25,7 @@ use crate::http::openapi::responses::{BadPath, BadQuery, BadRole, NotFound};
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 
-/// The longest text to search for, in characters.
+/// The longest search text, in characters.
 const QUERY_CHARS_MAX: usize = 120;
 
 /// The operations of this file.
@@ -33,7 +33,7 @@ const QUERY_CHARS_MAX: usize = 120;
 #[openapi(paths(list, disconnect))]
 pub(super) struct Api;
 
-/// A live connection.
+/// A live session: one WebSocket connection.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 struct SessionItem {
@@ -51,16 +51,16 @@ struct SessionItem {
     connected_at: Timestamp,
     #[schema(value_type = Vec<String>)]
     channels: Vec<Channel>,
-    /// Messages in the connection's queue.
+    /// The number of messages in its queue.
     queued: u32,
-    /// Frames that were sent.
+    /// The number of frames sent.
     sent: u64,
-    /// The round-trip time of the last ping, in milliseconds; null before the first pong.
+    /// The round-trip time of the last ping in milliseconds; null before the first pong.
     #[schema(required)]
     rtt_ms: Option<u32>,
 }
 
-/// The transport of a live connection.
+/// The transport of a live session.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Transport {
@@ -86,11 +86,11 @@ impl From<&LiveSession> for SessionItem {
     }
 }
 
-/// Live connections, longest connected first.
+/// Live sessions, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 struct SessionList {
     items: Vec<SessionItem>,
-    /// The number of connections that match, listed or not.
+    /// The number of matching sessions, including those beyond `limit`.
     total: usize,
 }
 
@@ -116,17 +116,17 @@ impl RoleFilter {
     }
 }
 
-/// Which connections to list.
+/// Filters of the list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
-    /// Only connections of this role.
+    /// Only sessions of callers with this role.
     #[param(inline)]
     role: Option<RoleFilter>,
-    /// Searched for in the user name, the address, the user agent and the id.
+    /// Text to search for in the user name, the address, the user agent and the id.
     #[param(max_length = 120)]
     q: Option<String>,
-    /// The most items in one response.
+    /// The maximum number of items.
     #[param(required = false, minimum = 1, maximum = 5_000, default = 100)]
     limit: u32,
 }
@@ -153,14 +153,14 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     );
 }
 
-/// Lists live connections, longest connected first (admins).
+/// Lists live sessions, oldest first (admins).
 #[utoipa::path(
     get,
     path = "/api/v1/admin/sessions",
     operation_id = "listSessions",
     tag = "administration",
     params(ListQuery),
-    responses((status = 200, description = "Longest connected first.", body = SessionList), BadRole, BadQuery)
+    responses((status = 200, description = "The live sessions.", body = SessionList), BadRole, BadQuery)
 )]
 pub async fn list(request: HttpRequest, _: Admin, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let ListQuery { role, q: text, limit } = ListQuery::read(&Query::of(&request)?)?;
@@ -173,7 +173,7 @@ pub async fn list(request: HttpRequest, _: Admin, live: Data<Live>) -> Result<Ht
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(SessionList { items, total: found.len() }))
 }
 
-/// Returns whether a text, in lower case, is part of what identifies a connection.
+/// Returns whether a session's user name, user agent, address or id contains `text`, which is in lower case.
 fn contains(session: &LiveSession, text: &str) -> bool {
     let user = session.identity().map_or("", |(user, _)| user.as_str());
     user.to_lowercase().contains(text)
@@ -182,15 +182,15 @@ fn contains(session: &LiveSession, text: &str) -> bool {
         || session.id.to_string().contains(text)
 }
 
-/// Disconnects a client (admins).
+/// Disconnects a live session (admins).
 #[utoipa::path(
     delete,
     path = "/api/v1/admin/sessions/{id}",
     operation_id = "disconnect",
     tag = "administration",
-    params(("id" = Uuid, Path, description = "The connection.")),
+    params(("id" = Uuid, Path, description = "The live session.")),
     responses(
-        (status = 204, description = "The client gets close code 4003, after which it does not reconnect by itself."),
+        (status = 204, description = "Closed with code 4003, after which clients must not reconnect automatically."),
         BadRole, BadPath, NotFound,
     )
 )]
@@ -201,7 +201,7 @@ pub async fn disconnect(
     broker: Data<Addr<Broker>>,
     audit: Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let not_found = || Problem::not_found("There is no such connection.");
+    let not_found = || Problem::not_found("This connection does not exist or has ended.");
     let id = Uuid::parse_str(&path_param(&request, "id")?).map_err(|_| not_found())?;
     let session = live.presence.session(id).ok_or_else(not_found)?;
     broker.try_send(Disconnect { session: id }).map_err(|_| Problem::overloaded())?;

@@ -1,5 +1,5 @@
-//! Where the hub is as a browser sees it: which origins are ours, whether cookies are for https only, who a connection
-//! comes from.
+//! The hub as browsers reach it: its own origins, whether cookies require https, and the addresses of clients behind a
+//! reverse proxy.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,23 +9,23 @@ use actix_web::http::header::{HeaderName, ORIGIN};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// What a request's `Origin` (RFC 6454) says.
+/// How a request's `Origin` (RFC 6454) relates to the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginVerdict {
-    /// There is none: a script, not a page.
+    /// The request has no `Origin`: a script sent it, not a page.
     Absent,
-    /// A page of ours.
-    Ours,
-    /// Somebody else's page, or one that hides where it comes from (`null`).
+    /// A page of the hub sent the request.
+    Own,
+    /// A page of another site sent the request, or its origin is opaque (`null`).
     Foreign,
 }
 
-/// A public address that is not one.
+/// An invalid `[server] public_url`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("[server] public_url must be like https://hub.college.edu, not {0:?}")]
-pub struct BadPublicUrl(pub String);
+pub struct InvalidPublicUrl(pub String);
 
-/// The hub's place.
+/// The hub's public origins, and whether a reverse proxy may be in front of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     origins: Vec<String>,
@@ -34,14 +34,18 @@ pub struct Site {
 }
 
 impl Site {
-    /// A hub with this `[server] public_url`, or, without one, under the loopback names of the port it is bound to.
-    pub fn new(public_url: Option<&str>, bound_port: u16) -> Result<Self, BadPublicUrl> {
+    /// Creates the site of a hub with this `[server] public_url`. Without one, the origins are the loopback names with
+    /// `bound_port`.
+    ///
+    /// # Errors
+    /// When the URL is not an `http` or `https` URL with a host.
+    pub fn new(public_url: Option<&str>, bound_port: u16) -> Result<Self, InvalidPublicUrl> {
         let Some(url) = public_url else {
             let names = ["localhost", "127.0.0.1", "[::1]"];
             let origins = names.map(|name| origin_of("http", name, Some(bound_port))).to_vec();
             return Ok(Self { origins, is_https: false, is_proxied: false });
         };
-        let bad = || BadPublicUrl(url.to_owned());
+        let bad = || InvalidPublicUrl(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(bad)?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
@@ -49,27 +53,29 @@ impl Site {
         Ok(Self { origins, is_https: scheme == "https", is_proxied: true })
     }
 
-    /// What a request's `Origin` says.
+    /// Compares a request's `Origin` with the hub's own. Several `Origin` headers are foreign.
     #[must_use]
     pub fn origin_verdict(&self, req: &HttpRequest) -> OriginVerdict {
         let mut origins = req.headers().get_all(ORIGIN);
         match (origins.next(), origins.next()) {
             (None, _) => OriginVerdict::Absent,
-            (Some(origin), None) if self.origins.iter().any(|ours| ours.as_bytes() == origin.as_bytes()) => {
-                OriginVerdict::Ours
+            (Some(origin), None) if self.origins.iter().any(|own| own.as_bytes() == origin.as_bytes()) => {
+                OriginVerdict::Own
             }
             _ => OriginVerdict::Foreign,
         }
     }
 
-    /// Whether browsers must send our cookies over https only.
+    /// Returns whether browsers must send the hub's cookies over https only.
     #[must_use]
     pub const fn is_https(&self) -> bool {
         self.is_https
     }
 
-    /// Whose address a request comes from. Where there is a `public_url`, a proxy may stand on this machine: from it,
-    /// and from nobody else, the address it says it serves is taken (the last one; those before it anyone can write).
+    /// Returns the address of the client that sent a request.
+    ///
+    /// With a `public_url`, a reverse proxy may run on this machine. `X-Forwarded-For` counts only when it comes from a
+    /// loopback address, and only its last entry: the proxy adds that one, and the client can forge those before it.
     #[must_use]
     pub fn client_ip(&self, req: &HttpRequest) -> IpAddr {
         let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
@@ -81,7 +87,7 @@ impl Site {
     }
 }
 
-/// An origin as browsers write it: lower case, without the scheme's own port.
+/// Returns an origin as browsers write it: in lower case, without the default port of the scheme.
 fn origin_of(scheme: &str, host: &str, port: Option<u16>) -> String {
     let host = host.to_ascii_lowercase();
     match (scheme, port) {
@@ -100,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn without_a_public_url_the_loopback_names_of_the_port_are_ours() {
+    fn without_a_public_url_the_loopback_origins_are_own() {
         let site = Site::new(None, 8000).unwrap();
-        for ours in ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"] {
-            assert_eq!(verdict(&site, ours), OriginVerdict::Ours, "{ours}");
+        for own in ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"] {
+            assert_eq!(verdict(&site, own), OriginVerdict::Own, "{own}");
         }
         for foreign in
             ["null", "", "http://localhost", "http://localhost:8001", "https://localhost:8000", "http://evil.example"]
@@ -115,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn with_a_public_url_nothing_else_is_ours() {
+    fn with_a_public_url_only_its_origin_is_own() {
         let site = Site::new(Some("https://Hub.College.edu:443/"), 8000).unwrap();
-        assert_eq!(verdict(&site, "https://hub.college.edu"), OriginVerdict::Ours);
+        assert_eq!(verdict(&site, "https://hub.college.edu"), OriginVerdict::Own);
         assert_eq!(verdict(&site, "http://hub.college.edu"), OriginVerdict::Foreign);
         assert_eq!(verdict(&site, "http://localhost:8000"), OriginVerdict::Foreign);
         assert!(site.is_https());
@@ -127,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_proxy_on_this_machine_may_say_whom_it_serves() {
+    fn forwarded_addresses_count_only_from_a_local_proxy() {
         let forwarded = |site: &Site, peer: &str| {
             let peer = peer.parse().unwrap();
             let list = ("x-forwarded-for", "10.9.9.9, 192.0.2.7");

@@ -1,4 +1,4 @@
-//! Terms, and when registration for them is open.
+//! Terms and their registration windows.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,7 +10,7 @@ use utoipa::{OpenApi, ToSchema};
 use crate::clock::Clock;
 use crate::config::College;
 use crate::domain::command::{Command, TermPatch};
-use crate::domain::ids::{TermId, UserName};
+use crate::domain::ids::{SANDBOX_PREFIX, TermId, UserName};
 use crate::domain::role::Role;
 use crate::domain::section::Credits;
 use crate::domain::term::Term;
@@ -21,26 +21,26 @@ use crate::registration::readmodel::{ReadModel, TermModel};
 use crate::http::auth::{Staff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
 use crate::http::error::Problem;
-use crate::http::openapi::SentBack;
+use crate::http::openapi::ReadOnlyMembers;
 use crate::http::openapi::responses::{BadBody, BadRole, BadToken, StoreFailed};
 use crate::http::query::path_param;
 
 /// The longest title, in characters.
 const TITLE_LEN_MAX: usize = 200;
-/// The most days without teaching.
+/// The maximum number of holidays.
 const HOLIDAYS_MAX: usize = 366;
 
-/// The most credits a student may enrol in; 0 is no limit.
+/// The maximum number of credits of a student in one term; 0 is no limit.
 #[derive(Debug, Clone, Copy)]
 pub struct CreditLimit(pub Credits);
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(list, put), modifiers(&TERM_SENT_BACK))]
+#[openapi(paths(list, put), modifiers(&TERM_READ_ONLY))]
 pub(super) struct Api;
 
-/// Allows a term to be sent back as it was received.
-const TERM_SENT_BACK: SentBack<TermRequest> = SentBack::NEW;
+/// Describes the members of a term that the hub sets itself.
+const TERM_READ_ONLY: ReadOnlyMembers<TermRequest> = ReadOnlyMembers::NEW;
 
 /// All terms.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,16 +49,16 @@ struct TermList<'a> {
     college: CollegeResponse<'a>,
 }
 
-/// The college whose terms they are.
+/// The college.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = College)]
 struct CollegeResponse<'a> {
     name: &'a str,
-    /// The IANA name of the time zone in which its classes meet, such as `America/New_York`.
+    /// The IANA name of its time zone, such as `America/New_York`.
     timezone: &'a str,
 }
 
-/// A term, and when registration for it is open.
+/// A term and its registration window.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Term)]
 struct TermResponse<'a> {
@@ -68,15 +68,15 @@ struct TermResponse<'a> {
     starts_on: Option<Date>,
     #[schema(required)]
     ends_on: Option<Date>,
-    /// Null: registration is closed.
+    /// When registration opens; null if it is closed.
     #[schema(required)]
     opens_at: Option<Timestamp>,
-    /// Null: registration stays open.
+    /// When registration closes; null if it stays open.
     #[schema(required)]
     closes_at: Option<Timestamp>,
-    /// Days without teaching.
+    /// Days without classes.
     holidays: &'a [Date],
-    /// The server's clock, to count down by.
+    /// The time on the server's clock, for countdowns.
     now: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -99,7 +99,7 @@ impl<'a> TermResponse<'a> {
     }
 }
 
-/// What the term is to the caller; only for a signed-in student.
+/// The term as it applies to the caller. Only for signed-in students.
 #[derive(Debug, Serialize, ToSchema)]
 struct TermMine {
     #[schema(required)]
@@ -108,10 +108,10 @@ struct TermMine {
     closes_at: Option<Timestamp>,
     /// The credits in which the student is enrolled.
     credits: Credits,
-    /// Null: no limit.
+    /// The maximum number of credits; null is no limit.
     #[schema(required)]
     credit_limit: Option<Credits>,
-    /// Empty as yet.
+    /// Always empty; reserved for holds.
     holds: [&'static str; 0],
 }
 
@@ -128,7 +128,7 @@ impl TermMine {
     }
 }
 
-/// Changes of a term. A member that is absent stays as it is.
+/// Changes to a term. Absent members do not change.
 #[derive(Debug, ToSchema)]
 #[schema(as = TermPatch)]
 #[serde(deny_unknown_fields)]
@@ -141,13 +141,13 @@ struct TermRequest {
     /// Null removes it.
     #[schema(value_type = Option<Date>)]
     ends_on: Option<Option<Date>>,
-    /// Null closes registration.
+    /// When registration opens; null closes registration.
     #[schema(value_type = Option<Timestamp>)]
     opens_at: Option<Option<Timestamp>>,
-    /// Null: registration stays open.
+    /// When registration closes; null keeps it open.
     #[schema(value_type = Option<Timestamp>)]
     closes_at: Option<Option<Timestamp>>,
-    /// Days without teaching.
+    /// Days without classes.
     #[schema(max_items = 366)]
     holidays: Option<Vec<Date>>,
 }
@@ -163,7 +163,7 @@ impl RequestBody for TermRequest {
             ends_on: fields.nullable_date("ends_on")?,
             opens_at: fields.nullable_timestamp("opens_at")?,
             closes_at: fields.nullable_timestamp("closes_at")?,
-            holidays: fields.maybe_parsed_list("holidays", HOLIDAYS_MAX, "a day such as 2022-09-07", day)?,
+            holidays: fields.maybe_parsed_list("holidays", HOLIDAYS_MAX, "a date such as 2022-09-07", day)?,
         })
     }
 }
@@ -175,9 +175,9 @@ impl From<TermRequest> for TermPatch {
     }
 }
 
-/// Lists terms, and when registration opens.
+/// Lists terms and their registration windows.
 ///
-/// For a signed-in student each term has `mine`.
+/// For signed-in students each term has `mine`.
 #[utoipa::path(
     get,
     path = "/api/v1/terms",
@@ -209,7 +209,7 @@ pub async fn list(
 
 /// Creates or changes a term (staff).
 ///
-/// Only `opens_at` and `closes_at` decide whether registration is open.
+/// Registration is open from `opens_at` until `closes_at`. The other dates do not affect it.
 #[utoipa::path(
     put,
     path = "/api/v1/terms/{id}",
@@ -237,7 +237,8 @@ pub async fn put(
         Problem::invalid("id", "A term's id has 1 to 24 letters, digits, dots, underscores or hyphens.")
     })?;
     if id.is_sandbox() {
-        return Err(Problem::invalid("id", "Ids that begin like this are kept for demonstrations."));
+        let detail = format!("Term ids that begin with {SANDBOX_PREFIX} are reserved for demonstrations.");
+        return Err(Problem::invalid("id", detail));
     }
     let known = model.term(&id);
     check_order(&patch, known.as_ref().map(|t| t.snapshot().term.clone()).as_deref())?;
@@ -246,7 +247,7 @@ pub async fn put(
     audit.record(&request, Some(&staff.0), "term.change", Some(id.as_str()), None, &detail);
     let term = model
         .term(&id)
-        .ok_or_else(|| Problem::internal("a term was changed and not published"))?
+        .ok_or_else(|| Problem::internal("a term was changed but not published"))?
         .snapshot()
         .term
         .clone();
@@ -254,7 +255,7 @@ pub async fn put(
     Ok(response.json(TermResponse::new(&term, clock.now())))
 }
 
-/// Describes a change for the audit trail.
+/// Returns the text of a change for the audit trail.
 fn describe(patch: &TermPatch) -> String {
     fn part(name: &str, value: Option<Option<impl ToString>>) -> Option<String> {
         Some(format!("{name}: {}", value?.map_or("none".to_owned(), |value| value.to_string())))
@@ -270,7 +271,7 @@ fn describe(patch: &TermPatch) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Rejects a term that would end before it starts, or close before it opens.
+/// Rejects changes after which a term would end before it starts, or close before it opens.
 fn check_order(patch: &TermPatch, known: Option<&Term>) -> Result<(), Problem> {
     let opens_at = patch.opens_at.unwrap_or_else(|| known.and_then(|t| t.opens_at));
     let closes_at = patch.closes_at.unwrap_or_else(|| known.and_then(|t| t.closes_at));

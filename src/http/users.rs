@@ -1,4 +1,4 @@
-//! Users, local accounts and the audit trail, for admins and for the command line beside a running server.
+//! Users, local accounts and the audit trail, for admins and for commands that use a running server.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
@@ -25,8 +25,9 @@ use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter,
 const NAME_CHARS_MAX: usize = 200;
 /// The longest search text, in characters.
 const QUERY_CHARS_MAX: usize = 120;
-/// The longest user, and the longest action, that the audit trail is filtered by, in characters.
+/// The longest `user` filter of the audit trail, in characters.
 const AUDIT_USER_CHARS_MAX: usize = 200;
+/// The longest `action` filter of the audit trail, in characters.
 const AUDIT_ACTION_CHARS_MAX: usize = 100;
 
 /// The operations of this file.
@@ -34,7 +35,7 @@ const AUDIT_ACTION_CHARS_MAX: usize = 100;
 #[openapi(paths(list, put_user, delete_user, audit_trail))]
 pub(super) struct Api;
 
-/// A user who has a local account, or has used the hub.
+/// A user who has a local account or has used the hub.
 #[derive(Serialize, ToSchema)]
 struct KnownUser {
     username: UserName,
@@ -42,7 +43,7 @@ struct KnownUser {
     name: String,
     role: Role,
     source: UserSource,
-    /// When the user was last here, to ten minutes; null for an account that was never used.
+    /// When the user last sent a request, accurate to ten minutes; null for an account that was never used.
     #[schema(required)]
     last_seen: Option<Timestamp>,
 }
@@ -64,7 +65,7 @@ struct UserList {
     total: u64,
 }
 
-/// A local account. Of an existing account, a member that is absent or null stays as it is.
+/// A new or changed local account. Absent and null members of an existing account do not change.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AccountRequest {
@@ -72,7 +73,7 @@ struct AccountRequest {
     /// The display name.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// A new account needs one.
+    /// Required for a new account.
     #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 200)]
     password: Option<SecretString>,
 }
@@ -92,23 +93,24 @@ impl RequestBody for AccountRequest {
 #[schema(as = AuditEntry)]
 struct AuditLine {
     at: Timestamp,
-    /// Who did it; null for a visitor.
+    /// The user who performed the action; null for a visitor.
     #[schema(required)]
     user: Option<UserName>,
+    /// The role of that user at the time.
     #[schema(required)]
     role: Option<Role>,
-    /// The address that the request came from.
+    /// The address of the client.
     #[schema(required)]
     ip: Option<String>,
-    /// What was done, such as `login` or `user.remove`.
+    /// The action, such as `login` or `user.remove`.
     action: String,
-    /// The user or resource that it was done to.
+    /// The user or resource that the action concerns.
     #[schema(required)]
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     section: Option<SectionId>,
-    /// Details, in words or as JSON.
+    /// Details, as text or as JSON.
     detail: String,
     /// The `X-Request-Id` of the request.
     #[schema(required)]
@@ -156,7 +158,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     operation_id = "listUsers",
     tag = "administration",
     params(
-        ("q" = Option<String>, Query, description = "Part of the user name or of the display name, in any case.",
+        ("q" = Option<String>, Query, description = "Part of the user name or display name, without regard to case.",
             max_length = 120),
         Limit,
         ("cursor" = Option<String>, Query, description = "The `next` of an earlier page.", max_length = 120),
@@ -177,7 +179,7 @@ pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> 
 
 /// Creates or changes a local account (admins).
 ///
-/// A new password or another role signs the user out everywhere.
+/// A new password or a different role signs the user out everywhere.
 #[utoipa::path(
     put,
     path = "/api/v1/admin/users/{name}",
@@ -199,7 +201,7 @@ pub async fn put_user(
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
     let username = UserName::parse(&path_param(&req, "name")?)
-        .map_err(|_| Problem::invalid("name", "A user name has 1 to 120 bytes and no spaces."))?;
+        .map_err(|_| Problem::invalid("name", "A username has 1 to 120 bytes and no spaces."))?;
     let AccountRequest { role, name, password } = read_body(&req, payload).await?;
 
     let with_password = if password.is_some() { ", with a new password" } else { "" };
@@ -225,7 +227,7 @@ pub async fn put_user(
     tag = "administration",
     params(("name" = UserName, Path, description = "The account.")),
     responses(
-        (status = 204, description = "Removed; its user is signed out everywhere."),
+        (status = 204, description = "Removed. The user is signed out everywhere."),
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
@@ -235,7 +237,7 @@ pub async fn delete_user(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let not_found = || Problem::not_found("There is no local account of this name.");
+    let not_found = || Problem::not_found("There is no local account with this name.");
     let username = UserName::parse(&path_param(&req, "name")?).map_err(|_| not_found())?;
     if !identity.remove_account(&username).await? {
         return Err(not_found());
@@ -251,14 +253,15 @@ pub async fn delete_user(
     operation_id = "audit",
     tag = "administration",
     params(
-        ("user" = Option<String>, Query, description = "What this user did, and what was done to this user.",
+        ("user" = Option<String>, Query, description = "Only actions of this user, and actions that concern this user.",
             max_length = 200),
-        ("action" = Option<String>, Query, description = "Such as `login` or `section.change`.", max_length = 100),
-        ("since" = Option<Timestamp>, Query, description = "From this time on."),
+        ("action" = Option<String>, Query, description = "Only this action, such as `login` or `section.change`.",
+            max_length = 100),
+        ("since" = Option<Timestamp>, Query, description = "Only entries from this time on."),
         Limit,
         ("cursor" = Option<u64>, Query, description = "The `next` of an earlier page."),
     ),
-    responses((status = 200, description = "A page.", body = AuditTrail), BadRole, BadQuery, StoreFailed)
+    responses((status = 200, description = "A page of entries.", body = AuditTrail), BadRole, BadQuery, StoreFailed)
 )]
 pub async fn audit_trail(req: HttpRequest, _: Admin, audit: web::Data<Audit>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;

@@ -18,9 +18,9 @@ pub struct AccountChange {
     pub username: UserName,
     /// Role.
     pub role: Role,
-    /// Display name; none keeps the present one, or uses the user name for a new account.
+    /// Display name. `None` does not change it; a new account then gets the user name.
     pub name: Option<String>,
-    /// New password; required for a new account.
+    /// New password; required for a new account. `None` does not change it.
     pub password: Option<SecretString>,
 }
 
@@ -36,40 +36,40 @@ pub enum AccountOutcome {
 }
 
 impl Identity {
-    /// Creates or changes a local account. A new password or another role ends the user's tokens, and a new account
-    /// ends the sign-ins of members of that name.
+    /// Creates or changes a local account. A new password or a different role ends the user's tokens. A new account
+    /// ends the sign-ins of a member with the same name.
     ///
     /// # Errors
-    /// When the password cannot be hashed now, or the store cannot be written.
+    /// When the password cannot be hashed or the store cannot be written.
     pub async fn put_account(&self, change: AccountChange) -> Result<AccountOutcome, SignInError> {
         let hash = match change.password {
             Some(password) => Some(self.hasher.hash(password).await?),
             None => None,
         };
         let _exclusive = self.accounts_lock.write().await;
-        let present = self.store.account(&change.username).await?;
-        let Some(password_hash) = hash.clone().or_else(|| present.as_ref().map(|a| a.password_hash.clone())) else {
+        let current = self.store.account(&change.username).await?;
+        let Some(password_hash) = hash.clone().or_else(|| current.as_ref().map(|a| a.password_hash.clone())) else {
             return Ok(AccountOutcome::PasswordNeeded);
         };
-        let name = change.name.or_else(|| present.as_ref().map(|a| a.name.clone()));
+        let name = change.name.or_else(|| current.as_ref().map(|a| a.name.clone()));
         let name = name.unwrap_or_else(|| change.username.as_str().to_owned());
         let account = Account { username: change.username, name, role: change.role, password_hash };
-        let ends_tokens = present.as_ref().is_some_and(|old| hash.is_some() || old.role != account.role);
+        let ends_tokens = current.as_ref().is_some_and(|old| hash.is_some() || old.role != account.role);
         let now = self.clock.now();
         self.store.put_account(account.clone(), ends_tokens.then_some(now)).await?;
         if ends_tokens {
             self.end_tokens(&account.username, now);
         }
-        if present.is_some() {
+        if current.is_some() {
             return Ok(AccountOutcome::Changed(account));
         }
         for members in &self.members {
-            members.displace(&account.username).await?;
+            members.remove_if_member(&account.username).await?;
         }
         Ok(AccountOutcome::Created(account))
     }
 
-    /// Removes a local account and ends its tokens. Returns false when there is none.
+    /// Removes a local account and ends its tokens. Returns false if the account does not exist.
     ///
     /// # Errors
     /// When the store cannot be written.

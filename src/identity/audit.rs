@@ -1,4 +1,4 @@
-//! Audit trail: entries are queued without waiting, and a task writes them in batches.
+//! The audit trail. Callers queue entries without waiting, and a task writes them in batches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +10,9 @@ use crate::clock::Clock;
 use crate::store::StoreError;
 use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
 
-/// Entries that may wait: minutes of a busy day, some megabytes.
+/// Maximum number of queued entries: the entries of several busy minutes, a few megabytes.
 const WAITING_MAX: usize = 8_192;
-/// Entries in one write.
+/// Maximum number of entries in one write.
 const BATCH_MAX: usize = 256;
 /// Longest detail, in characters; a longer one is truncated.
 const DETAIL_CHARS_MAX: usize = 500;
@@ -22,7 +22,7 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
-/// Handle on the audit trail. Cheap to clone.
+/// A handle to the audit trail. Cheap to clone.
 #[derive(Clone)]
 pub struct Audit {
     store: Arc<dyn AuditStore>,
@@ -40,13 +40,14 @@ impl Audit {
         Self { store, clock, queue, lost }
     }
 
-    /// Returns the time for an entry of this moment.
+    /// Returns the current time, for a new entry.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Queues an entry without waiting. When the queue is full, the entry is logged instead and counted as lost.
+    /// Queues an entry without waiting. If the queue is full, the entry is written to the log instead and counted as
+    /// lost.
     pub fn append(&self, mut entry: AuditEntry) {
         if let Some((end, _)) = entry.detail.char_indices().nth(DETAIL_CHARS_MAX) {
             entry.detail.truncate(end);
@@ -54,12 +55,12 @@ impl Audit {
         if let Err(error) = self.queue.try_send(Message::Entry(Box::new(entry))) {
             self.lost.fetch_add(1, Ordering::Relaxed);
             if let Message::Entry(entry) = error.into_inner() {
-                log::error!("an audit entry is in the log only: {entry:?}");
+                log::error!("an audit entry could not be queued and is only in this log: {entry:?}");
             }
         }
     }
 
-    /// Waits until every earlier entry is in the store, or in the log where the store could not be written.
+    /// Waits until all earlier entries are in the store, or in the log if the store could not be written.
     pub async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.queue.send(Message::Flush(done)).await.is_ok() {
@@ -75,7 +76,7 @@ impl Audit {
         self.store.page(filter).await
     }
 
-    /// Returns the number of entries that are in the log only.
+    /// Returns the number of entries that are only in the log.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -97,7 +98,7 @@ async fn write_all(store: Arc<dyn AuditStore>, mut queue: mpsc::Receiver<Message
             && let Err(error) = store.append(entries.clone()).await
         {
             lost.fetch_add(entries.len() as u64, Ordering::Relaxed);
-            log::error!("audit entries are in the log only, since {error}: {entries:?}");
+            log::error!("audit entries could not be stored and are only in this log ({error}): {entries:?}");
         }
         for done in flushed {
             // The caller of `flush` may have given up.

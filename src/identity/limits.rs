@@ -1,4 +1,4 @@
-//! Limits on the rate of requests and on failed sign-ins.
+//! Rate limits for requests, and limits on failed sign-ins.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -16,21 +16,21 @@ use tokio::time::{Instant, timeout_at};
 use crate::clock::Clock;
 use crate::domain::ids::UserName;
 
-/// Burst of requests, as a multiple of the rate: a page that opens sends several requests.
+/// Allowed burst of requests, as a multiple of the rate: a page sends several requests when it loads.
 const BURST_FACTOR: u32 = 2;
-/// Rate of the visitors of one address, as a multiple of a user's: many people may share it.
+/// Limit for all visitors from one address, as a multiple of a user's limit: many people may share an address.
 const VISITORS_FACTOR: u32 = 20;
-/// Failed sign-ins from one address, as a multiple of an account's.
+/// Limit on failed sign-ins from one address, as a multiple of an account's limit.
 const ADDRESS_FAILURES_FACTOR: u32 = 30;
-/// Keys that one limit remembers; past this, keys that have recovered are removed at once instead of every minute.
+/// Number of keys above which recovered keys are removed at once instead of every minute.
 const KEYS_MAX: usize = 100_000;
 /// Longest wait of a sign-in for other attempts of its account.
 pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Attempts of one account that may wait.
+/// Maximum number of waiting attempts of one account.
 const ACCOUNT_WAITING_MAX: usize = 1_000;
 
-/// The key under which an address is limited: an IPv4 address, or the /64 network of an IPv6 address, since one
-/// household or campus has 2^64 of those.
+/// The key for limits of an address: an IPv4 address, or the /64 network of an IPv6 address, because one household has
+/// a whole /64 network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressKey([u8; 8]);
 
@@ -45,7 +45,7 @@ impl From<IpAddr> for AddressKey {
     }
 }
 
-/// Limits on requests a second of each user, and of all visitors of each address together.
+/// Rate limits for the requests of each user, and for those of all visitors from one address together.
 #[derive(Debug)]
 pub struct RequestLimits {
     users: Option<DefaultKeyedRateLimiter<UserName>>,
@@ -54,7 +54,7 @@ pub struct RequestLimits {
 }
 
 impl RequestLimits {
-    /// Creates limits of `per_second` requests of each user, with bursts; 0 is no limit.
+    /// Creates limits of `per_second` requests for each user, with bursts; 0 is no limit.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
         let quota = |rate: u32| {
@@ -71,7 +71,7 @@ impl RequestLimits {
     /// Counts a request of a user.
     ///
     /// # Errors
-    /// Seconds after which to send the next request, when the limit is exceeded.
+    /// The seconds to wait before the next request, when the limit is exceeded.
     pub fn count_user(&self, user: &UserName) -> Result<(), u32> {
         self.users.as_ref().map_or(Ok(()), |limit| self.count(limit, user))
     }
@@ -79,7 +79,7 @@ impl RequestLimits {
     /// Counts a request of a visitor.
     ///
     /// # Errors
-    /// Seconds after which to send the next request, when the limit is exceeded.
+    /// The seconds to wait before the next request, when the limit is exceeded.
     pub fn count_visitor(&self, address: AddressKey) -> Result<(), u32> {
         self.visitors.as_ref().map_or(Ok(()), |limit| self.count(limit, &address))
     }
@@ -91,8 +91,8 @@ impl RequestLimits {
         })
     }
 
-    /// Removes keys without recent requests; to be called regularly.
-    pub fn forget_idle(&self) {
+    /// Removes keys without recent requests. Must be called regularly.
+    pub fn remove_idle(&self) {
         if let Some(users) = &self.users {
             users.retain_recent();
         }
@@ -102,53 +102,53 @@ impl RequestLimits {
     }
 }
 
-/// Counts failures of each key by the generic cell rate algorithm: one number a key, the time at which it has recovered
-/// from all its failures. `governor` does the same for requests, but cannot give back what a success took.
+/// Counts the failures of each key with the generic cell rate algorithm. It stores one number for each key: the time at
+/// which the key has recovered from all its failures. `governor`, which limits requests, has no refunds.
 #[derive(Debug)]
 pub struct Failures<K: Hash + Eq> {
-    /// Milliseconds between two failures in the long run; 0 is no limit.
+    /// Milliseconds after which one failure recovers; 0 is no limit.
     interval_ms: i64,
     burst: i64,
     recovered_at_ms: DashMap<K, i64>,
 }
 
 impl<K: Hash + Eq + Clone> Failures<K> {
-    /// Creates a limit of `per_minute` failures; 0 is no limit.
+    /// Creates a limit of `per_minute` failures for each key; 0 is no limit.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let interval_ms = if per_minute == 0 { 0 } else { (60_000 / i64::from(per_minute)).max(1) };
         Self { interval_ms, burst: i64::from(per_minute), recovered_at_ms: DashMap::new() }
     }
 
-    /// Returns whether one more failure is allowed now.
+    /// Checks whether one more failure is allowed now.
     ///
     /// # Errors
-    /// Seconds after which one is allowed.
+    /// The seconds to wait until one is allowed.
     pub fn check(&self, key: &K, now_ms: i64) -> Result<(), u32> {
         let recovered = self.recovered_at_ms.get(key).map_or(now_ms, |at| *at);
-        self.room(recovered, now_ms)
+        self.check_room(recovered, now_ms)
     }
 
-    /// Counts an attempt as a failure in advance, so that attempts at once count each other.
+    /// Counts an attempt as a failure before its outcome is known, so that concurrent attempts cannot exceed the limit.
     ///
     /// # Errors
-    /// Seconds after which an attempt is allowed.
-    pub fn take(&self, key: &K, now_ms: i64) -> Result<(), u32> {
+    /// The seconds to wait until an attempt is allowed.
+    pub fn charge(&self, key: &K, now_ms: i64) -> Result<(), u32> {
         self.make_room(now_ms);
         let mut recovered = self.recovered_at_ms.entry(key.clone()).or_insert(now_ms);
-        self.room(*recovered, now_ms)?;
+        self.check_room(*recovered, now_ms)?;
         *recovered = (*recovered).max(now_ms) + self.interval_ms;
         Ok(())
     }
 
-    /// Takes back what [`Failures::take`] counted: the attempt did not fail.
-    pub fn give_back(&self, key: &K) {
+    /// Reverts [`Failures::charge`] after an attempt that did not fail.
+    pub fn refund(&self, key: &K) {
         if let Some(mut recovered) = self.recovered_at_ms.get_mut(key) {
             *recovered -= self.interval_ms;
         }
     }
 
-    fn room(&self, recovered_at_ms: i64, now_ms: i64) -> Result<(), u32> {
+    fn check_room(&self, recovered_at_ms: i64, now_ms: i64) -> Result<(), u32> {
         let after_this_ms = recovered_at_ms.max(now_ms) + self.interval_ms - now_ms;
         let over_ms = after_this_ms - self.burst * self.interval_ms;
         if self.interval_ms == 0 || over_ms <= 0 {
@@ -160,37 +160,37 @@ impl<K: Hash + Eq + Clone> Failures<K> {
 
     fn make_room(&self, now_ms: i64) {
         if self.recovered_at_ms.len() >= KEYS_MAX {
-            self.forget_recovered(now_ms);
+            self.remove_recovered(now_ms);
         }
     }
 
-    /// Removes keys that have recovered; to be called regularly.
-    pub fn forget_recovered(&self, now_ms: i64) {
+    /// Removes keys that have recovered. Must be called regularly.
+    pub fn remove_recovered(&self, now_ms: i64) {
         self.recovered_at_ms.retain(|_, at| *at > now_ms);
     }
 }
 
 /// Limits on failed sign-ins of each account and from each address.
 ///
-/// Attempts of one account that happen at once count each other, because guesses may be sent in parallel; but a
-/// password that turns out right gives back what its attempt took. So an attempt that would exceed the limit waits
-/// while other attempts of its account are in flight, in the order of arrival, and fails only when none of them can
-/// give anything back any more: bursts of correct sign-ins are throttled, not rejected.
+/// An attempt is counted as a failure before its password is checked, because guesses may be sent in parallel, and is
+/// refunded if the password is correct. An attempt that would exceed the limit waits, in order of arrival, while other
+/// attempts of its account are in flight, and is rejected only when no refund is possible any more. Bursts of correct
+/// sign-ins are therefore throttled, not rejected.
 #[derive(Debug)]
 pub struct SignInLimits {
     accounts: Failures<String>,
-    /// Accounts with attempts that wait or are in flight.
+    /// Accounts with waiting or in-flight attempts.
     queues: DashMap<String, Arc<AccountQueue>>,
     addresses: Failures<AddressKey>,
 }
 
-/// Attempts of one account.
+/// The attempts of one account.
 #[derive(Debug)]
 struct AccountQueue {
-    /// Held by the attempt that is admitted next. The semaphore is fair, so attempts are admitted in order of arrival.
+    /// Held by the next attempt to be admitted. The semaphore is fair, so attempts are admitted in order of arrival.
     head: Semaphore,
-    /// Bounds the attempts that wait.
-    places: Semaphore,
+    /// Bounds the number of waiting attempts.
+    slots: Semaphore,
     in_flight: AtomicU32,
     /// Notified when an attempt in flight ends.
     ended: Notify,
@@ -201,23 +201,23 @@ struct AccountQueue {
 pub enum NotAdmitted {
     /// Too many attempts of the account, or from the address, have failed.
     RateLimited {
-        /// Seconds after which to try again.
+        /// Seconds to wait before the next attempt.
         retry_after_s: u32,
     },
-    /// Too many attempts of the account wait.
+    /// Too many attempts of the account are waiting.
     QueueFull,
 }
 
-/// An admitted attempt to sign in. Dropping it admits the next one of its account.
+/// An admitted sign-in attempt. Dropping it lets waiting attempts of its account check the limit again.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     queued: Queued<'a>,
 }
 
 impl Attempt<'_> {
-    /// Ends an attempt whose password was not wrong: it does not count as a failure.
-    pub fn give_back(self) {
-        self.queued.limits.accounts.give_back(&self.queued.account);
+    /// Ends an attempt that does not count as a failure.
+    pub fn refund(self) {
+        self.queued.limits.accounts.refund(&self.queued.account);
     }
 }
 
@@ -229,7 +229,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// A share in the queue of an account. The queue exists as long as an attempt has a share in it.
+/// A handle to the queue of an account. Dropping the last handle removes the queue.
 #[derive(Debug)]
 struct Queued<'a> {
     limits: &'a SignInLimits,
@@ -239,55 +239,54 @@ struct Queued<'a> {
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        // The map and this share hold the queue; a new share is taken under the lock that `remove_if` holds. Two shares
-        // that end at once may both leave it to the other: `forget_recovered` removes such a queue.
+        // The last handle sees a count of 2: the map's and its own. `remove_if` locks out new handles. If two handles
+        // are dropped at the same time, neither may see 2; `remove_recovered` then removes the queue.
         let is_last = |_: &String, queue: &Arc<AccountQueue>| Arc::strong_count(queue) <= 2;
         self.limits.queues.remove_if(&self.account, is_last);
     }
 }
 
 impl SignInLimits {
-    /// Creates limits of `per_minute` failures for each account, and more for each address; 0 is no limit.
+    /// Creates limits of `per_minute` failures for each account and a higher limit for each address; 0 is no limit.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let addresses = Failures::new(per_minute.saturating_mul(ADDRESS_FAILURES_FACTOR));
         Self { accounts: Failures::new(per_minute), queues: DashMap::new(), addresses }
     }
 
-    /// Admits an attempt before its password is checked, and waits up to [`ADMISSION_WAIT_MAX`] for other attempts of
-    /// the account. An address counts only failures that have happened, since a whole campus may sign in from one
-    /// address.
+    /// Admits an attempt before its password is checked. Waits up to [`ADMISSION_WAIT_MAX`] for other attempts of the
+    /// account. For an address only actual failures count, because a whole campus may sign in from one address.
     ///
     /// # Errors
-    /// When too many attempts have failed, or too many wait.
+    /// When too many attempts have failed or are waiting.
     pub async fn admit(
         &self,
         account: &str,
         address: AddressKey,
         clock: &dyn Clock,
     ) -> Result<Attempt<'_>, NotAdmitted> {
-        let queued = self.queued(account);
+        let queued = self.enqueue(account);
         let queue = &queued.queue;
         let deadline = Instant::now() + ADMISSION_WAIT_MAX;
         let take = || {
             let now_ms = clock.now().as_millisecond();
             self.addresses.check(&address, now_ms)?;
-            self.accounts.take(&queued.account, now_ms)
+            self.accounts.charge(&queued.account, now_ms)
         };
         {
-            let _place = queue.places.try_acquire().map_err(|_| NotAdmitted::QueueFull)?;
+            let _slot = queue.slots.try_acquire().map_err(|_| NotAdmitted::QueueFull)?;
             let head = timeout_at(deadline, queue.head.acquire()).await;
             loop {
                 let ended = queue.ended.notified();
                 tokio::pin!(ended);
-                // Registered before the limit is checked: an attempt that ends in between is not missed.
+                // Registered before the limit is checked, so that an attempt that ends in between is not missed.
                 ended.as_mut().enable();
                 let Err(retry_after_s) = take() else { break };
                 let may_change = head.is_ok() && queue.in_flight.load(Ordering::Acquire) > 0;
                 if !may_change || Instant::now() >= deadline {
                     return Err(NotAdmitted::RateLimited { retry_after_s });
                 }
-                // Failures also recover with time.
+                // Failures also recover over time.
                 let recovers = Instant::now() + Duration::from_secs(retry_after_s.into());
                 let _ = timeout_at(deadline.min(recovers), ended).await;
             }
@@ -296,11 +295,11 @@ impl SignInLimits {
         Ok(Attempt { queued })
     }
 
-    fn queued(&self, account: &str) -> Queued<'_> {
+    fn enqueue(&self, account: &str) -> Queued<'_> {
         let queue = self.queues.entry(account.to_owned()).or_insert_with(|| {
             Arc::new(AccountQueue {
                 head: Semaphore::new(1),
-                places: Semaphore::new(ACCOUNT_WAITING_MAX),
+                slots: Semaphore::new(ACCOUNT_WAITING_MAX),
                 in_flight: AtomicU32::new(0),
                 ended: Notify::new(),
             })
@@ -309,16 +308,16 @@ impl SignInLimits {
         Queued { limits: self, account: account.to_owned(), queue }
     }
 
-    /// Counts a wrong password for its address.
-    pub fn failed(&self, address: AddressKey, now_ms: i64) {
-        // Past the limit nothing is added: the address is refused already.
-        let _ = self.addresses.take(&address, now_ms);
+    /// Counts a failed attempt from an address.
+    pub fn record_failure(&self, address: AddressKey, now_ms: i64) {
+        // The error means that the address is already at its limit.
+        let _ = self.addresses.charge(&address, now_ms);
     }
 
-    /// Removes keys that have recovered; to be called regularly.
-    pub fn forget_recovered(&self, now_ms: i64) {
-        self.accounts.forget_recovered(now_ms);
-        self.addresses.forget_recovered(now_ms);
+    /// Removes keys that have recovered. Must be called regularly.
+    pub fn remove_recovered(&self, now_ms: i64) {
+        self.accounts.remove_recovered(now_ms);
+        self.addresses.remove_recovered(now_ms);
         self.queues.retain(|_, queue| Arc::strong_count(queue) > 1);
     }
 }
@@ -335,13 +334,13 @@ mod tests {
     fn a_limit_of_ten_a_minute_recovers_one_every_six_seconds() {
         let limits = Failures::new(10);
         for _ in 0..10 {
-            limits.take(&"ann", 1_000).unwrap();
+            limits.charge(&"ann", 1_000).unwrap();
         }
-        assert_eq!(limits.take(&"ann", 1_000), Err(7));
-        assert_eq!(limits.take(&"ann", 6_999), Err(1));
-        assert_eq!(limits.take(&"ann", 7_000), Ok(()));
-        assert!(limits.take(&"ann", 7_000).is_err());
-        assert!(limits.take(&"bob", 7_000).is_ok());
+        assert_eq!(limits.charge(&"ann", 1_000), Err(7));
+        assert_eq!(limits.charge(&"ann", 6_999), Err(1));
+        assert_eq!(limits.charge(&"ann", 7_000), Ok(()));
+        assert!(limits.charge(&"ann", 7_000).is_err());
+        assert!(limits.charge(&"bob", 7_000).is_ok());
     }
 
     struct Epoch;
@@ -358,23 +357,23 @@ mod tests {
     const HOME: &str = "192.0.2.1";
 
     #[tokio::test(start_paused = true)]
-    async fn a_correct_password_takes_nothing_from_the_limit() {
+    async fn correct_passwords_do_not_count_toward_the_limit() {
         let limits = SignInLimits::new(2);
         for _ in 0..50 {
-            admit(&limits, "ann", HOME).await.unwrap().give_back();
+            admit(&limits, "ann", HOME).await.unwrap().refund();
         }
         drop(admit(&limits, "ann", HOME).await.unwrap());
         drop(admit(&limits, "ann", HOME).await.unwrap());
         assert_eq!(admit(&limits, "ann", HOME).await.unwrap_err(), NotAdmitted::RateLimited { retry_after_s: 31 });
-        assert!(limits.queues.is_empty(), "ended attempts leave nothing behind");
+        assert!(limits.queues.is_empty(), "queues are removed with their last attempt");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_that_only_guesses_is_stopped_for_all_accounts() {
+    async fn an_address_with_many_failures_is_limited_for_all_accounts() {
         let limits = SignInLimits::new(1);
         for guess in 0..30 {
             drop(admit(&limits, &format!("user{guess}"), HOME).await.unwrap());
-            limits.failed(address(HOME), 0);
+            limits.record_failure(address(HOME), 0);
         }
         assert!(admit(&limits, "ann", HOME).await.is_err());
         assert!(admit(&limits, "ann", "192.0.2.2").await.is_ok());
@@ -387,11 +386,11 @@ mod tests {
             let attempt = admit(&limits, "ann", HOME).await.unwrap();
             assert!(limits.queues.get("ann").unwrap().in_flight.load(Ordering::Relaxed) <= 2);
             tokio::time::sleep(Duration::from_millis(100)).await;
-            attempt.give_back();
+            attempt.refund();
         });
-        let began = Instant::now();
+        let started = Instant::now();
         futures_util::future::join_all(attempts).await;
-        assert!(began.elapsed() < Duration::from_millis(2_600), "two at a time, without a pause in between");
+        assert!(started.elapsed() < Duration::from_millis(2_600), "two attempts run concurrently, without pauses");
         assert!(limits.queues.is_empty());
     }
 
@@ -406,22 +405,22 @@ mod tests {
                 let attempt = admit(limits, "ann", HOME).await.unwrap();
                 order.lock().push(number);
                 tokio::task::yield_now().await;
-                attempt.give_back();
+                attempt.refund();
             }
         });
         let ends = async {
             tokio::task::yield_now().await;
-            first.give_back();
+            first.refund();
         };
         futures_util::future::join(futures_util::future::join_all(waiting), ends).await;
         assert_eq!(order.into_inner(), [0, 1, 2, 3, 4]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn attempts_behind_failures_are_rejected_when_the_last_one_in_flight_fails() {
+    async fn waiting_attempts_are_rejected_when_no_refund_is_possible() {
         let limits = SignInLimits::new(1);
         let failing = admit(&limits, "ann", HOME).await.unwrap();
-        let began = Instant::now();
+        let started = Instant::now();
         let waiting = (0..3).map(|_| admit(&limits, "ann", HOME));
         let fails = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -429,17 +428,17 @@ mod tests {
         };
         let (outcomes, ()) = futures_util::future::join(futures_util::future::join_all(waiting), fails).await;
         assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
-        assert_eq!(began.elapsed().as_secs(), 1, "nothing is waited for any more");
+        assert_eq!(started.elapsed().as_secs(), 1, "the attempts are rejected as soon as the one in flight fails");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_has_a_deadline_and_a_bound() {
+    async fn waiting_attempts_are_bounded_and_have_a_deadline() {
         let limits = SignInLimits::new(1);
         let _hangs = admit(&limits, "ann", HOME).await.unwrap();
-        let began = Instant::now();
+        let started = Instant::now();
         let waiting = (0..=ACCOUNT_WAITING_MAX).map(|_| admit(&limits, "ann", HOME));
         let outcomes = futures_util::future::join_all(waiting).await;
-        assert_eq!(began.elapsed().as_secs(), ADMISSION_WAIT_MAX.as_secs());
+        assert_eq!(started.elapsed().as_secs(), ADMISSION_WAIT_MAX.as_secs());
         let full = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::QueueFull))).count();
         let limited = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::RateLimited { .. }))).count();
         assert_eq!((full, limited), (1, ACCOUNT_WAITING_MAX));
@@ -447,17 +446,17 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_no_limit_and_recovered_keys_are_removed() {
+    fn zero_disables_the_limit_and_recovered_keys_are_removed() {
         let off = Failures::new(0);
-        assert!((0..1_000).all(|_| off.take(&1, 0).is_ok()));
+        assert!((0..1_000).all(|_| off.charge(&1, 0).is_ok()));
         let on = Failures::new(10);
-        on.take(&1, 0).unwrap();
-        on.forget_recovered(60_001);
+        on.charge(&1, 0).unwrap();
+        on.remove_recovered(60_001);
         assert!(on.recovered_at_ms.is_empty());
     }
 
     #[test]
-    fn an_ipv6_network_counts_as_one_address_and_mapped_ipv4_as_ipv4() {
+    fn an_ipv6_64_network_is_one_key_and_mapped_ipv4_equals_ipv4() {
         assert_eq!(address("2001:db8::1"), address("2001:db8::2:3"));
         assert_ne!(address("2001:db8:0:1::1"), address("2001:db8::1"));
         assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
@@ -465,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn visitors_of_one_address_share_a_larger_limit_than_a_user() {
+    fn visitors_from_one_address_share_a_higher_limit_than_a_user() {
         let limits = RequestLimits::new(1);
         let (ann, bob) = (UserName::parse("ann").unwrap(), UserName::parse("bob").unwrap());
         assert!(limits.count_user(&ann).is_ok() && limits.count_user(&ann).is_ok());

@@ -1,4 +1,4 @@
-//! Local accounts as a sign-in provider: the first one that is asked.
+//! The sign-in provider of local accounts, which comes first.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::identity::provider::{CredentialVersion, KnownUser, Profile, ProviderE
 use crate::identity::sign_in::SignInError;
 use crate::store::accounts::{Account, AccountStore};
 
-/// The hub's own accounts. A change of one ends its tokens at once, so its users are not rechecked.
+/// The hub's own accounts. A change of an account ends its tokens immediately, so its user is not rechecked.
 pub(super) struct LocalAccounts {
     store: Arc<dyn AccountStore>,
     hasher: Arc<Hasher>,

@@ -1,5 +1,5 @@
-//! Members: users who signed in by a provider and are followed from then on. Keeps who is active, the providers'
-//! tokens, and up to when sign-ins are dead.
+//! Members: users who signed in by a provider other than local accounts. For each provider, [`Members`] holds the
+//! active members, their tokens from the provider, and the times up to which sign-ins have ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,48 +23,48 @@ use crate::identity::provider::{MemberRules, Profile, ProviderError, ProviderTok
 use crate::identity::service::IdentityDeps;
 use crate::identity::{Audit, Caller, recheck};
 
-/// Resolution of "last seen", as a fraction of the time between two rechecks.
+/// The resolution of `seen_ms` is the time between two rechecks, divided by this number.
 const SEEN_FRACTION: i64 = 8;
 
 /// An active member.
 #[derive(Debug)]
-pub(super) struct Active {
-    /// Role of the sign-ins that are alive.
+pub(super) struct ActiveMember {
+    /// Role of the member's valid sign-ins.
     pub(super) role: Role,
-    /// When the member was last seen, in milliseconds since the epoch, see [`SEEN_FRACTION`].
+    /// When the member last sent a request, in milliseconds since the epoch, see [`SEEN_FRACTION`].
     pub(super) seen_ms: i64,
-    /// When the provider was last asked about the member, in milliseconds since the epoch; 0 is not since the hub
-    /// started.
+    /// When the provider last returned the member's profile, in milliseconds since the epoch; 0 if it has not since the
+    /// hub started.
     pub(super) checked_ms: i64,
-    token: KnownToken,
+    token: CachedToken,
 }
 
-/// What is known about the provider's token of a member.
+/// The provider's token of a member.
 #[derive(Debug, Clone)]
-enum KnownToken {
-    /// It was not read from the store yet.
-    Unread,
-    /// There is none.
+enum CachedToken {
+    /// The token has not been read from the store yet.
+    NotLoaded,
+    /// The member has no token.
     None,
     Some(ProviderToken),
 }
 
-impl From<Option<ProviderToken>> for KnownToken {
+impl From<Option<ProviderToken>> for CachedToken {
     fn from(token: Option<ProviderToken>) -> Self {
         token.map_or(Self::None, Self::Some)
     }
 }
 
-/// Counters of rechecks, by outcome.
+/// The number of rechecks by outcome.
 #[derive(Debug, Default)]
 pub(super) struct RecheckCounts {
-    /// Members who are unchanged.
+    /// The member was unchanged.
     pub(super) same: AtomicU64,
-    /// Members whose role changed.
+    /// The role had changed.
     pub(super) changed: AtomicU64,
-    /// Members who are gone.
+    /// The member was removed.
     pub(super) gone: AtomicU64,
-    /// Questions that the provider did not answer.
+    /// The provider did not respond.
     pub(super) unanswered: AtomicU64,
 }
 
@@ -74,11 +74,11 @@ impl RecheckCounts {
     }
 }
 
-/// What the members of a provider depend on.
+/// Dependencies of [`Members`].
 pub(super) struct MembersDeps {
     pub(super) identity: IdentityDeps,
     pub(super) hasher: Arc<Hasher>,
-    /// Providers that are asked before this one: a user name of theirs is not available to members.
+    /// Providers that precede this one. Their user names are not available to members.
     pub(super) earlier: Vec<Arc<dyn SignInProvider>>,
 }
 
@@ -90,20 +90,20 @@ pub(super) struct Members {
     pub(super) bus: Arc<dyn Bus>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) passwords: PasswordQueue,
-    pub(super) active: DashMap<UserName, Active>,
-    /// Notified when a member became active who was not rechecked for long.
+    pub(super) active: DashMap<UserName, ActiveMember>,
+    /// Notified when a member who is due for a recheck becomes active.
     pub(super) wake: Arc<Notify>,
-    /// Held during a round of rechecks, so that no member is asked about twice at once.
+    /// Held during a round of rechecks, so that no member is checked twice at the same time.
     pub(super) rechecking: Mutex<()>,
     pub(super) counts: RecheckCounts,
     earlier: Vec<Arc<dyn SignInProvider>>,
     audit: Audit,
-    /// Sign-ins of a user up to this time are dead, in milliseconds since the epoch.
+    /// Time up to which the sign-ins of a user have ended, in milliseconds since the epoch.
     ended_ms: DashMap<UserName, i64>,
 }
 
 impl Members {
-    /// Starts hashing and rechecking on the current runtime, with the ended sign-ins that the store remembers.
+    /// Loads the ended sign-ins from the store, and starts hashing and rechecking on the current runtime.
     pub(super) async fn start(
         provider: Arc<dyn SignInProvider>,
         rules: MemberRules,
@@ -131,23 +131,23 @@ impl Members {
         Ok(members)
     }
 
-    /// Returns up to when sign-ins of this user are dead, in milliseconds since the epoch.
+    /// Returns the time up to which the sign-ins of a user have ended, in milliseconds since the epoch.
     pub(super) fn ended_ms(&self, user: &UserName) -> Option<i64> {
         self.ended_ms.get(user).map(|ended| *ended)
     }
 
-    /// Returns the time between two rechecks of one member, in milliseconds.
+    /// Returns the time between two rechecks of a member, in milliseconds.
     pub(super) fn recheck_ms(&self) -> i64 {
         i64::try_from(self.rules.recheck.as_millis()).unwrap_or(i64::MAX / 4)
     }
 
-    /// Returns true while the last accepted password and role of a member may be used during an outage.
+    /// Returns true if the stored password hash and role of a member may be used during an outage.
     pub(super) fn is_fresh(&self, member: &Member) -> bool {
         let days = i64::from(self.rules.offline_login_days);
         days > 0 && self.clock.now().as_second() - member.signed_in_at.as_second() <= days * 86_400
     }
 
-    /// Returns true when an earlier provider has this user name.
+    /// Returns true if an earlier provider has a user with this name.
     pub(super) async fn is_taken(&self, user: &UserName) -> Result<bool, ProviderError> {
         for provider in &self.earlier {
             if provider.profile(user).await? != Profile::Unknown {
@@ -157,18 +157,18 @@ impl Members {
         Ok(false)
     }
 
-    /// Notes that a member is active. One who was not for a while is rechecked soon.
-    pub(super) fn note_seen(&self, caller: &Caller, now: Timestamp) {
+    /// Records a request of a member. If the member is due, a recheck starts soon.
+    pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
         let now_ms = now.as_millisecond();
         let resolution_ms = self.recheck_ms() / SEEN_FRACTION;
         if self.active.get(&caller.user).is_some_and(|active| now_ms - active.seen_ms <= resolution_ms) {
             return;
         }
-        let mut active = self.active.entry(caller.user.clone()).or_insert(Active {
+        let mut active = self.active.entry(caller.user.clone()).or_insert(ActiveMember {
             role: caller.role,
             seen_ms: now_ms,
             checked_ms: 0,
-            token: KnownToken::Unread,
+            token: CachedToken::NotLoaded,
         });
         active.seen_ms = now_ms;
         if recheck::is_due(active.checked_ms, now_ms, self.recheck_ms()) {
@@ -176,29 +176,29 @@ impl Members {
         }
     }
 
-    /// Notes a sign-in. `is_checked` is true when the provider has just returned the profile, and false when the last
-    /// known one was used.
-    pub(super) fn signed_in(&self, user: &UserName, role: Role, token: Option<ProviderToken>, is_checked: bool) {
+    /// Records a sign-in. `is_checked` is true if the provider has just returned the profile, and false if the stored
+    /// one was used.
+    pub(super) fn record_sign_in(&self, user: &UserName, role: Role, token: Option<ProviderToken>, is_checked: bool) {
         let now_ms = self.clock.now().as_millisecond();
         if let Some(token) = token.as_ref().filter(|_| is_checked) {
             self.provider.signed_in(user, role, token);
         }
         let checked_ms = if is_checked { now_ms } else { 0 };
-        self.active.insert(user.clone(), Active { role, seen_ms: now_ms, checked_ms, token: token.into() });
+        self.active.insert(user.clone(), ActiveMember { role, seen_ms: now_ms, checked_ms, token: token.into() });
     }
 
     /// Returns the provider's token of a member, until it expires.
     pub(super) async fn token_of(&self, user: &UserName) -> Option<Arc<SecretString>> {
-        let known = self.active.get(user).map_or(KnownToken::Unread, |active| active.token.clone());
+        let known = self.active.get(user).map_or(CachedToken::NotLoaded, |active| active.token.clone());
         let token = match known {
-            KnownToken::Some(token) => token,
-            KnownToken::None => return None,
-            KnownToken::Unread => self.load_token(user).await?,
+            CachedToken::Some(token) => token,
+            CachedToken::None => return None,
+            CachedToken::NotLoaded => self.load_token(user).await?,
         };
         if token.expires_at > self.clock.now() {
             return Some(token.secret);
         }
-        self.forget_token(user).await;
+        self.discard_token(user).await;
         None
     }
 
@@ -206,29 +206,29 @@ impl Members {
         let member = match self.store.member(user).await {
             Ok(member) => member?,
             Err(error) => {
-                log::debug!("the token of a member cannot be read: {error}");
+                log::debug!("the token of a member could not be read: {error}");
                 return None;
             }
         };
         let stored = member.token.and_then(|token| self.provider.read_token(token));
         let Some(mut active) = self.active.get_mut(user) else { return stored };
-        // Only if there was no sign-in or sign-out while the store was read.
-        if matches!(active.token, KnownToken::Unread) {
+        // A sign-in or sign-out while the store was read has set the token; it must not be overwritten.
+        if matches!(active.token, CachedToken::NotLoaded) {
             active.token = stored.into();
         }
         match &active.token {
-            KnownToken::Some(token) => Some(token.clone()),
-            KnownToken::None | KnownToken::Unread => None,
+            CachedToken::Some(token) => Some(token.clone()),
+            CachedToken::None | CachedToken::NotLoaded => None,
         }
     }
 
     /// Discards the provider's token of a member.
-    pub(super) async fn forget_token(&self, user: &UserName) {
+    pub(super) async fn discard_token(&self, user: &UserName) {
         if let Some(mut active) = self.active.get_mut(user) {
-            active.token = KnownToken::None;
+            active.token = CachedToken::None;
         }
-        if let Err(error) = self.store.forget_token(user).await {
-            log::warn!("the token of a member stays in the store until the next sign-in: {error}");
+        if let Err(error) = self.store.remove_token(user).await {
+            log::warn!("the token of a member could not be deleted and stays until the next sign-in: {error}");
         }
     }
 
@@ -238,10 +238,10 @@ impl Members {
         (token.expires_at > self.clock.now()).then_some(token)
     }
 
-    /// Gives a member another role and ends the earlier sign-ins.
+    /// Changes the role of a member and ends the earlier sign-ins.
     pub(super) async fn change_role(&self, user: &UserName, role: Role) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.end_sign_ins(user, now, &format!("{} says another role now: {role}", self.provider.title()));
+        self.end_sign_ins(user, now, &format!("the role in {} has changed to {role}", self.provider.title()));
         self.counts.changed.fetch_add(1, Ordering::Relaxed);
         self.store.change_role(user, role, now).await
     }
@@ -254,10 +254,10 @@ impl Members {
         self.store.remove_member(user, now).await
     }
 
-    /// Removes the member whose user name an earlier provider has now, if there is one.
-    pub(super) async fn displace(&self, user: &UserName) -> Result<(), StoreError> {
+    /// Removes the member with this user name, if there is one, because an earlier provider now has it.
+    pub(super) async fn remove_if_member(&self, user: &UserName) -> Result<(), StoreError> {
         let is_member = self.active.contains_key(user) || self.store.member(user).await?.is_some();
-        if is_member { self.remove(user, "a local account has this name now").await } else { Ok(()) }
+        if is_member { self.remove(user, "a local account now has this name").await } else { Ok(()) }
     }
 
     fn end_sign_ins(&self, user: &UserName, now: Timestamp, why: &str) {

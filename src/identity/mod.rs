@@ -1,13 +1,13 @@
-//! Identity: sign-in, tokens, limits, tickets, the audit trail. It depends on the stores' ports and on its own port of
-//! sign-in providers, and knows nothing of HTTP or of Plone.
+//! Identity: sign-in, tokens, limits, tickets, the audit trail. It depends on the ports of the store and on its own
+//! port for sign-in providers, but not on HTTP or Plone.
 //!
 //! - [`service`]: [`Identity`], which issues, verifies and ends tokens; [`accounts`]: management of local accounts
-//! - [`sign_in`]: sign-in by the providers in their order; [`provider`]: their port; `local`: the first one, local
-//!   accounts
-//! - `members`: users whom a provider signed in, and who are followed from then on; `recheck`: whether the provider
-//!   still knows them in the same role; `password_queue`: hashes of passwords that a provider accepted, for its outages
+//! - [`sign_in`]: sign-in with the first provider that has the user; [`provider`]: the port for providers; `local`: the
+//!   provider of local accounts, which comes first
+//! - `members`: users who signed in by another provider; `recheck`: regular checks that they still exist there with the
+//!   same role; `password_queue`: hashes of accepted passwords, for outages of the provider
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
-//! - [`password`]: argon2id on threads of its own; [`limits`]: rate of requests, failed sign-ins
+//! - [`password`]: argon2id on dedicated threads; [`limits`]: limits on requests and failed sign-ins
 //! - [`audit`]: the audit trail; [`people`]: when users were last seen
 
 pub mod accounts;
@@ -40,18 +40,18 @@ pub use service::{Identity, IdentityDeps, Settings};
 
 /// Name of the cookie that carries a sign-in.
 pub const SESSION_COOKIE: &str = "eduhub_session";
-/// Paths that a token of a sandbox may be used for; their handlers confine it to the sandbox.
+/// Paths that accept a token of a sandbox. Their handlers confine it to the sandbox.
 const SANDBOX_PATHS: [&str; 4] =
     ["/api/v1/seats", "/api/v1/me/registrations", "/api/v1/imports", "/api/v1/admin/demo/sandboxes"];
 
-/// What a sign-in is based on. A new provider adds a variant, which its tokens carry.
+/// The source of a sign-in, which is part of the token. Each provider has a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The hub itself: a local account, or a minted token.
     #[default]
     Hub,
-    /// Plone: the sign-in ends when Plone does not know its user in this role any more.
+    /// Plone: the sign-in ends when Plone no longer has the user with this role.
     Plone,
 }
 
@@ -60,11 +60,11 @@ pub enum Source {
 pub struct Caller {
     /// User name.
     pub user: UserName,
-    /// Display name; the user name when there is no other.
+    /// Display name; the user name if there is none.
     pub name: Arc<str>,
     /// Role that the token grants.
     pub role: Role,
-    /// What the sign-in is based on.
+    /// Source of the sign-in.
     pub source: Source,
     /// Id of the token.
     pub token_id: Uuid,
@@ -72,16 +72,16 @@ pub struct Caller {
     pub issued_ms: i64,
     /// When the token expires.
     pub expires_at: Timestamp,
-    /// Terms that the token opens.
+    /// Terms to which the token gives access.
     pub realm: Realm,
 }
 
 impl Caller {
-    /// Returns true when the token may be used for this path: for every path, unless it is confined to a sandbox.
+    /// Returns true if the token may be used for `path`. A token of a sandbox may be used for a few paths only.
     #[must_use]
     pub fn may_request(&self, path: &str) -> bool {
         let below =
-            |begin: &&str| path.strip_prefix(*begin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            |prefix: &&str| path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         !self.realm.is_sandbox() || SANDBOX_PATHS.iter().any(below)
     }
 }

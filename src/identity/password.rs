@@ -1,5 +1,5 @@
-//! Hashing of passwords: argon2id on a few threads of their own, with low priority and a bounded queue, so that the
-//! sign-ins of a morning do not slow down requests.
+//! Password hashing: argon2id on dedicated low-priority threads with a bounded queue, so that many sign-ins at the same
+//! time do not slow down requests.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -13,30 +13,30 @@ use tokio::sync::oneshot;
 
 /// Length of a new password, in characters.
 pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
-/// Passwords that may wait to be hashed: some ten seconds of one thread. Past this, sign-ins fail with
+/// Maximum number of queued passwords: about ten seconds of work for one thread. Past this, sign-ins fail with
 /// [`HashError::Overloaded`].
 const WAITING_MAX: usize = 512;
-/// Nice value of the hashing threads: a quarter of a core beside request threads that are always busy, all of an idle
-/// one. With 10 it would be a tenth, and a class that signs in would wait for most of a minute.
+/// Nice value of the hashing threads. They get a quarter of a core that request threads keep busy. With 10 they would
+/// get a tenth, and a class that signs in would wait for most of a minute.
 const NICENESS: i32 = 5;
-/// Hash that is verified in place of an account that does not exist, so that the response time does not reveal which
-/// accounts exist. It is the hash of discarded random bytes, with the parameters that [`hash`] uses.
-const STAND_IN: &str =
+/// The hash that is verified for an account that does not exist, so that the response time does not reveal which
+/// accounts exist. It was made from discarded random bytes with the parameters of [`hash`].
+const DUMMY_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$F2CWu2mRYgGPir7WBWrWuA$BJgFKqfde43T1/Lht5TvyyX1CLsn9sbGsqRnsUSt8Y4";
 
 /// Why a password was not hashed or verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// Too many passwords wait.
-    #[error("too many passwords wait to be checked")]
+    /// Too many passwords are queued.
+    #[error("too many passwords are waiting to be hashed")]
     Overloaded,
     /// The hash function failed.
     #[error("the password could not be hashed")]
     Failed,
 }
 
-/// Hashes a password (argon2id, 19 MiB, two passes: OWASP's recommendation) into a PHC string. This blocks for some 20
-/// ms; the server uses [`Hasher`].
+/// Hashes a password into a PHC string (argon2id, 19 MiB, two passes, as OWASP recommends). This blocks the thread for
+/// about 20 ms; the server uses [`Hasher`] instead.
 ///
 /// # Errors
 /// [`HashError::Failed`] when the hash function fails.
@@ -46,7 +46,7 @@ pub fn hash(password: &SecretString) -> Result<String, HashError> {
 }
 
 fn verify(password: &SecretString, stored: Option<&str>) -> bool {
-    let matches = PasswordHash::new(stored.unwrap_or(STAND_IN))
+    let matches = PasswordHash::new(stored.unwrap_or(DUMMY_HASH))
         .is_ok_and(|hash| Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok());
     matches && stored.is_some()
 }
@@ -60,7 +60,7 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Starts `threads` threads, at least one.
+    /// Starts the threads: `threads`, but at least one.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -74,10 +74,10 @@ impl Hasher {
         Ok(Self { work })
     }
 
-    /// Returns true when `password` matches the hash `stored`. Without a hash it returns false, after the same time.
+    /// Returns true if `password` matches the hash `stored`. Without a hash it returns false after the same time.
     ///
     /// # Errors
-    /// When too many passwords wait.
+    /// When too many passwords are queued.
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, HashError> {
         self.run(move || verify(&password, stored.as_deref())).await
     }
@@ -85,31 +85,31 @@ impl Hasher {
     /// Hashes a new password.
     ///
     /// # Errors
-    /// When too many passwords wait, or the hash function fails.
+    /// When too many passwords are queued, or the hash function fails.
     pub async fn hash(&self, password: SecretString) -> Result<String, HashError> {
         self.run(move || hash(&password)).await?
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashError> {
-        let (caller, answer) = oneshot::channel();
+        let (sender, result) = oneshot::channel();
         let work: Work = Box::new(move || {
-            // The caller may have gone away while the password was queued.
-            if !caller.is_closed() {
-                let _ = caller.send(work());
+            // The caller may have been cancelled while the password was queued.
+            if !sender.is_closed() {
+                let _ = sender.send(work());
             }
         });
         self.work.try_send(work).map_err(|error| match error {
             TrySendError::Full(_) => HashError::Overloaded,
             TrySendError::Disconnected(_) => HashError::Failed,
         })?;
-        answer.await.map_err(|_| HashError::Failed)
+        result.await.map_err(|_| HashError::Failed)
     }
 }
 
 fn serve(queue: &Mutex<Receiver<Work>>) {
-    // On Linux a nice value belongs to the thread. Without it, sign-ins only compete harder with requests.
+    // On Linux a nice value applies to one thread. If it cannot be set, hashing only competes more with requests.
     if let Err(error) = rustix::process::nice(NICENESS) {
-        log::debug!("hashing threads keep their priority: {error}");
+        log::debug!("the priority of a hashing thread could not be lowered: {error}");
     }
     loop {
         let next = queue.lock().recv();
@@ -124,32 +124,32 @@ mod tests {
     use futures_util::FutureExt;
 
     #[test]
-    fn the_stand_in_costs_as_much_as_a_real_hash() {
+    fn the_dummy_hash_has_the_parameters_of_a_real_hash() {
         let real = hash(&SecretString::from("correct horse")).unwrap();
-        let (real, stand_in) = (PasswordHash::new(&real).unwrap(), PasswordHash::new(STAND_IN).unwrap());
-        assert_eq!((real.algorithm, real.params), (stand_in.algorithm, stand_in.params));
-        assert_eq!(real.hash.unwrap().len(), stand_in.hash.unwrap().len());
+        let (real, dummy) = (PasswordHash::new(&real).unwrap(), PasswordHash::new(DUMMY_HASH).unwrap());
+        assert_eq!((real.algorithm, real.params), (dummy.algorithm, dummy.params));
+        assert_eq!(real.hash.unwrap().len(), dummy.hash.unwrap().len());
     }
 
     #[actix_web::test]
-    async fn only_the_right_password_of_an_existing_account_matches() {
+    async fn only_the_correct_password_of_an_existing_account_matches() {
         let hasher = Hasher::start(1).unwrap();
         let stored = hasher.hash(SecretString::from("correct horse")).await.unwrap();
         let table =
             [("correct horse", Some(stored.clone()), true), ("Correct horse", Some(stored), false), ("x", None, false)];
-        for (password, stored, good) in table {
-            assert_eq!(hasher.verify(SecretString::from(password), stored).await, Ok(good), "{password}");
+        for (password, stored, matches) in table {
+            assert_eq!(hasher.verify(SecretString::from(password), stored).await, Ok(matches), "{password}");
         }
     }
 
     #[actix_web::test]
-    async fn past_its_bound_the_queue_is_overloaded() {
+    async fn a_full_queue_is_overloaded() {
         let hasher = Hasher::start(1).unwrap();
-        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (block, blocked) = std::sync::mpsc::channel::<()>();
         let (started, running) = oneshot::channel();
         let first = hasher.run(move || {
             let _ = started.send(());
-            let _ = held.recv();
+            let _ = blocked.recv();
         });
         let mut first = Box::pin(first);
         assert!((&mut first).now_or_never().is_none());
@@ -159,7 +159,7 @@ mod tests {
             assert!(one.now_or_never().is_none());
         }
         assert_eq!(hasher.run(|| ()).await, Err(HashError::Overloaded));
-        drop(hold);
+        drop(block);
         first.await.unwrap();
         for one in waiting {
             one.await.unwrap();

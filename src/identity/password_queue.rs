@@ -1,5 +1,6 @@
-//! Queue of passwords that a provider has just accepted. They are hashed one after the other, after the response:
-//! sign-ins of a morning wait for no hash, and the password of a local account does not queue behind a whole class.
+//! The queue of passwords that a provider has accepted. They are hashed after the response and one at a time, so that
+//! sign-ins of members do not wait for a hash, and sign-ins of local accounts do not wait behind those of a whole
+//! class.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,22 +14,22 @@ use crate::domain::ids::UserName;
 use crate::identity::password::{HashError, Hasher};
 use crate::store::members::MemberStore;
 
-/// Most passwords that wait, some megabytes: the sign-ins of a large college within its first minutes. Past this, a
-/// password becomes known at the next sign-in of its user.
+/// Maximum number of queued passwords, which use a few megabytes: the first minutes of sign-ins at a large college.
+/// Past this, a password is stored at the next sign-in of its user.
 const WAITING_MAX: usize = 20_000;
-/// Pause while the hashing threads are busy with sign-ins.
+/// Pause while the queue of the hashing threads is full.
 const PAUSE: Duration = Duration::from_millis(250);
 
-struct Accepted {
+struct AcceptedPassword {
     user: UserName,
     signed_in_at: Timestamp,
     password: SecretString,
 }
 
-/// Sending end of the queue. The task behind it ends when this is dropped.
+/// The sending end of the queue. The hashing task ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct PasswordQueue {
-    queue: mpsc::Sender<Accepted>,
+    queue: mpsc::Sender<AcceptedPassword>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -44,25 +45,25 @@ impl PasswordQueue {
     /// Queues a password without waiting.
     pub(super) fn push(&self, user: UserName, signed_in_at: Timestamp, password: SecretString) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.queue.try_send(Accepted { user, signed_in_at, password }).is_err() {
+        if self.queue.try_send(AcceptedPassword { user, signed_in_at, password }).is_err() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            log::warn!("too many passwords wait to be hashed: one is kept at the next sign-in of its user instead");
+            log::warn!("too many passwords are queued; one is stored at the next sign-in of its user instead");
         }
     }
 
-    /// Returns the number of passwords that wait.
+    /// Returns the number of queued passwords.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }
 
 async fn hash_all(
-    mut queue: mpsc::Receiver<Accepted>,
+    mut queue: mpsc::Receiver<AcceptedPassword>,
     hasher: Arc<Hasher>,
     store: Arc<dyn MemberStore>,
     waiting: Arc<AtomicUsize>,
 ) {
-    while let Some(Accepted { user, signed_in_at, password }) = queue.recv().await {
+    while let Some(AcceptedPassword { user, signed_in_at, password }) = queue.recv().await {
         let hash = loop {
             match hasher.hash(password.clone()).await {
                 Err(HashError::Overloaded) => tokio::time::sleep(PAUSE).await,
@@ -72,10 +73,10 @@ async fn hash_all(
         match hash {
             Ok(hash) => {
                 if let Err(error) = store.put_hash(&user, signed_in_at, hash.into()).await {
-                    log::warn!("a password is kept at the next sign-in of its user only: {error}");
+                    log::warn!("a password hash could not be stored and is made again at the next sign-in: {error}");
                 }
             }
-            Err(error) => log::warn!("{error}"),
+            Err(error) => log::warn!("an accepted password was not stored: {error}"),
         }
         waiting.fetch_sub(1, Ordering::Relaxed);
     }

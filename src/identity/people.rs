@@ -1,4 +1,4 @@
-//! "Last seen" of users: noting a request costs one lookup in a map, and a task writes the rest in batches.
+//! "Last seen" times of users. Recording a request costs one map lookup, and a task writes changes in batches.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::store::accounts::{AccountStore, Person};
 
 use crate::identity::{Caller, Source};
 
-/// Users that may wait to be written: more than arrive in the first second of a morning.
+/// Maximum number of queued users: more than arrive in the first second of a registration rush.
 const WAITING_MAX: usize = 20_000;
-/// Users in one write.
+/// Maximum number of users in one write.
 const BATCH_MAX: usize = 500;
-/// Resolution of "last seen", in milliseconds: no user is written more often.
+/// Resolution of "last seen", in milliseconds. Each user is written at most once in this time.
 const SLOT_MS: i64 = 10 * 60_000;
 
-/// Users who were seen lately.
+/// The users who sent requests recently.
 #[derive(Debug)]
 pub struct People {
-    /// The slot of [`SLOT_MS`] in which each user was last noted.
-    noted: Arc<DashMap<UserName, i64>>,
+    /// The time slot of [`SLOT_MS`] in which each user was last recorded.
+    recorded_slots: Arc<DashMap<UserName, i64>>,
     queue: mpsc::Sender<Person>,
 }
 
@@ -30,15 +30,15 @@ impl People {
     /// Starts the writing task on the current runtime. It ends when this is dropped.
     pub fn start(store: Arc<dyn AccountStore>) -> Self {
         let (queue, people) = mpsc::channel(WAITING_MAX);
-        let noted = Arc::new(DashMap::new());
-        tokio::spawn(write_all(store, people, noted.clone()));
-        Self { noted, queue }
+        let recorded_slots = Arc::new(DashMap::new());
+        tokio::spawn(write_all(store, people, recorded_slots.clone()));
+        Self { recorded_slots, queue }
     }
 
-    /// Notes that a user sent a request; almost always that is known already.
-    pub fn note(&self, caller: &Caller, now: Timestamp) {
+    /// Records a request of a user. Usually the user is already recorded for the current slot.
+    pub fn record(&self, caller: &Caller, now: Timestamp) {
         let slot = now.as_millisecond() / SLOT_MS;
-        if self.noted.get(&caller.user).is_some_and(|noted| *noted >= slot) {
+        if self.recorded_slots.get(&caller.user).is_some_and(|recorded| *recorded >= slot) {
             return;
         }
         let person = Person {
@@ -48,31 +48,31 @@ impl People {
             by_plone: caller.source == Source::Plone,
             last_seen: now,
         };
-        // When the queue is full, the next request of this user tries again.
+        // If the queue is full, the next request of this user tries again.
         if self.queue.try_send(person).is_ok() {
-            self.noted.insert(caller.user.clone(), slot);
+            self.recorded_slots.insert(caller.user.clone(), slot);
         }
     }
 
-    /// Removes users who were not seen in the present slot.
-    pub fn forget_idle(&self, now: Timestamp) {
+    /// Removes users who sent no request in the current slot.
+    pub fn remove_idle(&self, now: Timestamp) {
         let slot = now.as_millisecond() / SLOT_MS;
-        self.noted.retain(|_, noted| *noted >= slot);
+        self.recorded_slots.retain(|_, recorded| *recorded >= slot);
     }
 }
 
 async fn write_all(
     store: Arc<dyn AccountStore>,
     mut people: mpsc::Receiver<Person>,
-    noted: Arc<DashMap<UserName, i64>>,
+    recorded_slots: Arc<DashMap<UserName, i64>>,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while people.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let names: Vec<_> = batch.iter().map(|person| person.username.clone()).collect();
-        if let Err(error) = store.note_people(std::mem::take(&mut batch)).await {
-            log::warn!("{} users are noted as seen at their next request only: {error}", names.len());
+        if let Err(error) = store.record_people(std::mem::take(&mut batch)).await {
+            log::warn!("last-seen times of {} users were not stored; their next request retries: {error}", names.len());
             for name in &names {
-                noted.remove(name);
+                recorded_slots.remove(name);
             }
         }
     }

@@ -1,17 +1,16 @@
-//! Port of the sign-in providers: sources of identities that check a user name and a password.
+//! The port for sign-in providers, which check user names and passwords.
 //!
-//! The service asks its providers in order; the first one that has a user of the name decides. A new way to sign in
-//! implements [`SignInProvider`] and is added to the list that [`Identity::start`](crate::identity::Identity::start)
-//! takes.
+//! The service calls its providers in order; the first one that has a user with the name decides. A new way to sign in
+//! implements [`SignInProvider`] and is added to the list that is passed to
+//! [`Identity::start`](crate::identity::Identity::start).
 //!
-//! A provider only answers questions. What follows from an answer is the same for every provider and belongs to
+//! A provider only checks passwords and returns profiles. Everything else is the same for all providers and belongs to
 //! identity: tokens, limits on guessing, the end of sign-ins after a change, and sign-ins during an outage. In
-//! particular, the hash of the password that a provider accepted last is kept by identity: it is computed on identity's
-//! hashing threads, and the rules by which it is used and forgotten must exist once, not in each provider. A provider
-//! says only whether it is out of order ([`ProviderError::is_outage`]).
+//! particular, identity stores the hash of the password that a provider accepted last, so that the rules for its use
+//! and deletion exist only once. A provider only states whether an error is an outage ([`ProviderError::is_outage`]).
 //!
-//! There is no sign-out in this port: a sign-out ends the hub's token and discards the provider's. Plone does not end
-//! its tokens at a sign-out, so asking it would change nothing.
+//! The port has no sign-out: a sign-out ends the hub's token and discards the provider's. Plone does not revoke its
+//! tokens at a sign-out, so calling it would have no effect.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,70 +34,70 @@ pub trait SignInProvider: Send + Sync {
     /// Returns the name of the provider in audit entries and messages, such as `Plone`.
     fn title(&self) -> &'static str;
 
-    /// Checks a password. Returns none when the provider has no user of this name, so that the next provider decides.
+    /// Checks a password. Returns `None` if the provider has no user with this name; the next provider then decides.
     ///
     /// # Errors
-    /// Why the user is not signed in: [`SignInError::BadCredentials`], [`SignInError::Locked`],
-    /// [`SignInError::NotAdmitted`], or that the provider did not answer.
+    /// [`SignInError::BadCredentials`], [`SignInError::Locked`], [`SignInError::NotAdmitted`], or
+    /// [`SignInError::Provider`] when the provider does not respond.
     fn verify<'a>(
         &'a self,
         login: &'a UserName,
         password: &'a SecretString,
     ) -> BoxFuture<'a, Result<Option<Verified>, SignInError>>;
 
-    /// Returns what the provider knows about a user now.
+    /// Returns the current profile of a user.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the provider does not respond.
     fn profile<'a>(&'a self, user: &'a UserName) -> BoxFuture<'a, Result<Profile, ProviderError>>;
 
-    /// Returns how users of this provider are followed after their sign-in; none when each change ends the tokens that
-    /// it concerns at once, as a change of a local account does.
+    /// Returns the rules for members of this provider. `None` if each change of a user ends the affected tokens
+    /// immediately, as for local accounts.
     fn member_rules(&self) -> Option<MemberRules> {
         None
     }
 
-    /// Reads a token of this provider that was stored; none when it is not one.
+    /// Parses a stored token of this provider; `None` if it is invalid.
     fn read_token(&self, _stored: SecretString) -> Option<ProviderToken> {
         None
     }
 
-    /// Called after a sign-in whose profile this provider has just returned.
+    /// Called after a sign-in for which this provider has just returned the profile.
     fn signed_in(&self, _user: &UserName, _role: Role, _token: &ProviderToken) {}
 
-    /// Called when the earlier sign-ins of a user have ended: the user is gone, has another role, or the name now
-    /// belongs to an earlier provider.
+    /// Called when the sign-ins of a user have ended, because the user was deleted or has a different role, or because
+    /// an earlier provider now has a user with this name.
     fn sign_ins_ended(&self, _user: &UserName) {}
 }
 
-/// How users of a provider are followed after their sign-in.
+/// Rules for the members of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberRules {
     /// Time within which a change at the provider takes effect.
     pub recheck: Duration,
-    /// Days after an accepted sign-in for which the same password is accepted during an outage; 0 is never.
+    /// Days after a sign-in for which the hub accepts the same password during an outage; 0 is never.
     pub offline_login_days: u32,
 }
 
 /// A user whose password a provider accepted.
 #[derive(Debug)]
 pub struct Verified {
-    /// The user name: the provider's id of the user, which may differ from the name that was typed.
+    /// The user name: the provider's id of the user, which may differ from the name that the user entered.
     pub user: UserName,
-    /// What the provider knows about the user. The password is right even when this could not be read.
+    /// The profile. The password is correct even if the profile could not be read.
     pub profile: Result<Profile, ProviderError>,
-    /// The provider's own token for this user, when it issues tokens.
+    /// The provider's own token for this user, if it issues tokens.
     pub token: Option<ProviderToken>,
 }
 
-/// What a provider knows about a user.
+/// The profile of a user at a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Profile {
     /// A user with a role in the hub.
     Known(KnownUser),
     /// A user without a role in the hub.
     NoRole,
-    /// There is no such user.
+    /// The provider has no such user.
     Unknown,
 }
 
@@ -109,17 +108,17 @@ pub struct KnownUser {
     pub name: String,
     /// Role in the hub.
     pub role: Role,
-    /// Version of the credential, for providers that know it.
+    /// Version of the credential, if the provider has one.
     pub credential: Option<CredentialVersion>,
 }
 
-/// A value that differs whenever the credential of a user differs. It may be derived from the credential, so it is not
-/// printed.
+/// A value that changes with the credential of a user. It may be derived from the credential, so `Debug` does not print
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CredentialVersion(Arc<str>);
 
 impl CredentialVersion {
-    /// Wraps a value.
+    /// Creates a version from a value that changes with the credential.
     #[must_use]
     pub fn new(version: &str) -> Self {
         Self(version.into())
@@ -132,7 +131,7 @@ impl fmt::Debug for CredentialVersion {
     }
 }
 
-/// A token of a provider: its holder is that user there.
+/// A token of a provider, which authenticates its user there.
 #[derive(Debug, Clone)]
 pub struct ProviderToken {
     /// The token.
@@ -141,32 +140,32 @@ pub struct ProviderToken {
     pub expires_at: Timestamp,
 }
 
-/// Why a provider did not answer. The texts are for the log.
+/// Why a provider could not decide. The texts are for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// Too many sign-ins wait for the provider, which answers others.
-    #[error("too many sign-ins wait for the provider")]
+    /// Too many sign-ins wait for the provider, which still responds to others.
+    #[error("too many sign-ins are waiting for the provider")]
     Busy,
-    /// Too many sign-ins wait for the provider, and it answered none of them for as long as a sign-in waits.
-    #[error("sign-ins wait for a provider that answers none")]
+    /// Too many sign-ins wait for the provider, and it has not responded to any within the time limit of a sign-in.
+    #[error("too many sign-ins are waiting and the provider does not respond")]
     Hanging,
     /// The provider cannot be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// The provider failed at this question; it may answer others.
+    /// The provider failed for this user; it may work for others.
     #[error("{0}")]
     Failed(String),
-    /// The provider does not answer such questions of the hub: its setup is wrong.
+    /// The provider refuses the hub's request, because it is misconfigured.
     #[error("{0}")]
     Refused(String),
-    /// The store, where the provider keeps its users, cannot be read.
+    /// The store, which contains the users of the provider, cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ProviderError {
-    /// Returns true when the provider is out of order, so that the last accepted password may stand in for its answer.
-    /// A busy provider is not: it answers others.
+    /// Returns true for an outage, during which the hub compares passwords with the last accepted one. A busy provider
+    /// is not an outage.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
         match self {
@@ -175,9 +174,9 @@ impl ProviderError {
         }
     }
 
-    /// Returns true when the provider would not answer about any other user either.
+    /// Returns true if the provider would not respond for any other user either.
     #[must_use]
-    pub const fn concerns_everyone(&self) -> bool {
+    pub const fn affects_all_users(&self) -> bool {
         match self {
             Self::Busy | Self::Hanging | Self::Unreachable(_) => true,
             Self::Failed(_) | Self::Refused(_) | Self::Store(_) => false,

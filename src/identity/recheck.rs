@@ -1,5 +1,5 @@
-//! Rechecks of members: whether a provider still knows each active member in the same role. A few members are asked
-//! about at once, the oldest answer first.
+//! Rechecks of members: verifies regularly that each active member still exists at the provider with the same role. The
+//! member whose last check is oldest comes first.
 
 use std::collections::HashSet;
 use std::sync::Weak;
@@ -12,19 +12,22 @@ use crate::domain::ids::UserName;
 use crate::identity::members::Members;
 use crate::identity::provider::{KnownUser, Profile, ProviderError};
 
-/// A member is due after this fraction of the configured time, so that a change takes effect within all of it.
+/// A member is due after 3/4 of the configured time, so that a change takes effect within that time.
 const DUE_NUMERATOR: i64 = 3;
 const DUE_DENOMINATOR: i64 = 4;
-/// Rounds in the configured time, and the bounds of the time between two of them.
+/// Number of rounds within the configured time.
 const ROUNDS: u32 = 8;
+/// Shortest time between two rounds.
 const ROUND_MIN: Duration = Duration::from_millis(50);
+/// Longest time between two rounds.
 const ROUND_MAX: Duration = Duration::from_secs(5);
-/// Questions in flight: a quarter of the connections that Plone has by default, since users who wait come first.
+/// Maximum number of concurrent checks: a quarter of the default connections to Plone, because requests of users have
+/// priority.
 const IN_FLIGHT_MAX: usize = 2;
-/// Members that are collected at a time.
+/// Maximum number of members that are collected in one pass.
 const BATCH_MAX: usize = 64;
 
-/// Returns true when a member is due for a recheck.
+/// Returns true if a member is due for a recheck.
 pub(super) fn is_due(checked_ms: i64, now_ms: i64, recheck_ms: i64) -> bool {
     now_ms - checked_ms >= recheck_ms / DUE_DENOMINATOR * DUE_NUMERATOR
 }
@@ -38,37 +41,36 @@ pub(super) async fn run(members: Weak<Members>) {
         return;
     };
     loop {
-        let Some(present) = members.upgrade() else { return };
-        let all_answered = present.recheck_due().await;
-        drop(present);
-        if all_answered {
+        let Some(strong) = members.upgrade() else { return };
+        let has_responded = strong.recheck_due().await;
+        drop(strong);
+        if has_responded {
             tokio::select! {
                 () = wake.notified() => {}
                 () = tokio::time::sleep(round) => {}
             }
         } else {
-            // During an outage no member is signed out, and the wake-ups of members who arrive are ignored until the
-            // next round.
+            // During an outage, wake-ups of arriving members are ignored until the next round. No member is signed out.
             tokio::time::sleep(round).await;
         }
     }
 }
 
 impl Members {
-    /// Rechecks every active member who is due, each once. Returns false when the provider does not answer at all; a
-    /// failure about one member does not keep the others from being rechecked.
+    /// Rechecks each active member who is due, once. Returns false if the provider does not respond at all; a failure
+    /// for one member does not stop the rechecks of the others.
     pub(super) async fn recheck_due(&self) -> bool {
         let _exclusive = self.rechecking.lock().await;
-        let mut asked = HashSet::new();
+        let mut checked = HashSet::new();
         loop {
-            let due = self.due(&asked);
+            let due = self.due(&checked);
             let is_outage = AtomicBool::new(false);
             let recheck = async |user: &UserName| {
                 if is_outage.load(Ordering::Relaxed) {
                     return;
                 }
                 if let Err(error) = self.recheck(user).await {
-                    is_outage.fetch_or(error.concerns_everyone(), Ordering::Relaxed);
+                    is_outage.fetch_or(error.affects_all_users(), Ordering::Relaxed);
                     self.counts.unanswered.fetch_add(1, Ordering::Relaxed);
                     log::debug!("a member could not be rechecked: {error}");
                 }
@@ -80,19 +82,19 @@ impl Members {
             if due.len() < BATCH_MAX {
                 return true;
             }
-            asked.extend(due);
+            checked.extend(due);
         }
     }
 
-    /// Returns active members who are due, except those already asked about, and forgets members who are not active any
-    /// more. A member is active who was seen within the configured time or has a live session.
-    fn due(&self, asked: &HashSet<UserName>) -> Vec<UserName> {
+    /// Returns active members who are due, except those in `checked`, and removes members who are no longer active. A
+    /// member is active who sent a request within the configured time or has a live session.
+    fn due(&self, checked: &HashSet<UserName>) -> Vec<UserName> {
         let (now_ms, recheck_ms) = (self.clock.now().as_millisecond(), self.recheck_ms());
         let mut due = Vec::new();
         let mut idle = Vec::new();
         for member in &self.active {
-            let is_active = now_ms - member.seen_ms <= recheck_ms || self.bus.is_listening(member.key());
-            if is_active && is_due(member.checked_ms, now_ms, recheck_ms) && !asked.contains(member.key()) {
+            let is_active = now_ms - member.seen_ms <= recheck_ms || self.bus.may_be_connected(member.key());
+            if is_active && is_due(member.checked_ms, now_ms, recheck_ms) && !checked.contains(member.key()) {
                 due.push((member.checked_ms, member.key().clone()));
             } else if !is_active && now_ms - member.checked_ms > recheck_ms {
                 idle.push(member.key().clone());
@@ -106,26 +108,26 @@ impl Members {
         due.into_iter().map(|(_, user)| user).collect()
     }
 
-    /// Asks about one member and applies what changed.
+    /// Checks one member and applies the changes.
     async fn recheck(&self, user: &UserName) -> Result<(), ProviderError> {
-        let asked_at_ms = self.clock.now().as_millisecond();
+        let started_ms = self.clock.now().as_millisecond();
         if self.is_taken(user).await? {
-            return Ok(self.displace(user).await?);
+            return Ok(self.remove_if_member(user).await?);
         }
         let profile = self.provider.profile(user).await?;
         let Some(known_role) = self.active.get(user).map(|member| member.role) else {
-            // The sign-ins ended while the provider was asked.
+            // The sign-ins ended during the check.
             return Ok(());
         };
         let title = self.provider.title();
         match profile {
-            Profile::Unknown => self.remove(user, &format!("{title} does not know this user any more")).await?,
-            Profile::NoRole => self.remove(user, &format!("{title}'s user has no role here any more")).await?,
+            Profile::Unknown => self.remove(user, &format!("{title} no longer has this user")).await?,
+            Profile::NoRole => self.remove(user, &format!("the {title} user no longer has a role in EduHub")).await?,
             Profile::Known(KnownUser { role, .. }) if role != known_role => self.change_role(user, role).await?,
             Profile::Known(_) => {
                 self.counts.same.fetch_add(1, Ordering::Relaxed);
                 if let Some(mut member) = self.active.get_mut(user) {
-                    member.checked_ms = member.checked_ms.max(asked_at_ms);
+                    member.checked_ms = member.checked_ms.max(started_ms);
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! The secret that signs tokens: configured, or generated once in a file beside the store that only its owner may read.
+//! The secret that signs tokens. It is configured, or generated once in a file next to the store that only its owner
+//! can read.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -8,23 +9,23 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// Shortest secret, in bytes: the size of the hash (RFC 7518, 3.2).
+/// Minimum length of the secret in bytes: the size of the hash output (RFC 7518, 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
 
-/// Why there is no secret. The texts are for the person who starts the hub.
+/// Why no secret is available. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The configured secret is too short.
     #[error("[auth] secret has {0} bytes; it must have at least {SECRET_LEN_MIN}")]
     TooShort(usize),
-    /// The content of the file is too short.
-    #[error("the secret in {0} is too short; remove the file to have a new one made (everyone signs in again)")]
+    /// The secret in the file is too short.
+    #[error("the secret in {0} is too short; remove the file to generate a new one, which signs all users out")]
     Damaged(PathBuf),
-    /// There is no file, and none was to be created.
-    #[error("there is no secret yet: neither [auth] secret nor {0}; the server makes one when it starts")]
+    /// No secret is configured, and the file does not exist.
+    #[error("no secret found: [auth] secret is not set and {0} does not exist; `eduhub serve` generates the file")]
     Absent(PathBuf),
     /// The file cannot be read or created.
-    #[error("the secret {path}: {error}")]
+    #[error("cannot read or create the secret {path}: {error}")]
     Io {
         /// Path of the file.
         path: PathBuf,
@@ -33,7 +34,7 @@ pub enum SecretError {
     },
 }
 
-/// Returns the path of a store's secret: `NAME.secret` beside it.
+/// Returns the path of the secret of a store: `STORE.secret`.
 #[must_use]
 pub fn path_beside(store: &Path) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
@@ -41,24 +42,24 @@ pub fn path_beside(store: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Returns the configured secret, or that of the file, or generates one in the file. Used by the server.
+/// Returns the configured secret or the one in the file, which is generated if it does not exist. Used by the server.
 ///
 /// # Errors
 /// When the secret is too short, or the file cannot be read or created.
-pub fn load_or_make(configured: Option<&SecretString>, file: &Path) -> Result<SecretString, SecretError> {
+pub fn load_or_generate(configured: Option<&SecretString>, file: &Path) -> Result<SecretString, SecretError> {
     match load(configured, file) {
         Err(SecretError::Absent(_)) => {
-            make(file).map_err(|error| SecretError::Io { path: file.to_owned(), error })?;
+            generate(file).map_err(|error| SecretError::Io { path: file.to_owned(), error })?;
             load(None, file)
         }
         other => other,
     }
 }
 
-/// Returns the configured secret, or that of the file. Used by `eduhub token`.
+/// Returns the configured secret or the one in the file. Used by `eduhub token`.
 ///
 /// # Errors
-/// When there is none, it is too short, or the file cannot be read.
+/// When there is no secret, it is too short, or the file cannot be read.
 pub fn load(configured: Option<&SecretString>, file: &Path) -> Result<SecretString, SecretError> {
     if let Some(secret) = configured {
         let len = secret.expose_secret().len();
@@ -70,7 +71,7 @@ pub fn load(configured: Option<&SecretString>, file: &Path) -> Result<SecretStri
     };
     let text = fs::read_to_string(file).map_err(io)?;
     if fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
-        log::warn!("{} can be read by other users: chmod 600 it", file.display());
+        log::warn!("{} can be read by other users; run chmod 600 on it", file.display());
     }
     let text = text.trim();
     if text.len() < SECRET_LEN_MIN {
@@ -79,8 +80,8 @@ pub fn load(configured: Option<&SecretString>, file: &Path) -> Result<SecretStri
     Ok(SecretString::from(text))
 }
 
-/// Generates a secret. The file appears complete or not at all, and never replaces an existing one.
-fn make(file: &Path) -> std::io::Result<()> {
+/// Generates a secret in a file. The file is created atomically and never replaces an existing one.
+fn generate(file: &Path) -> std::io::Result<()> {
     let random: [u8; 32] = rand::random();
     let mut text = String::with_capacity(65);
     for byte in random {
@@ -97,7 +98,7 @@ fn make(file: &Path) -> std::io::Result<()> {
     let linked = fs::hard_link(&draft, file);
     fs::remove_file(&draft)?;
     match linked {
-        // Another process was first; its secret is used.
+        // Another process created the file first; its secret is used.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
         Ok(()) => match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -112,12 +113,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_generated_once_and_readable_by_its_owner_only() {
+    fn a_secret_is_generated_once_and_only_its_owner_can_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = path_beside(&folder.path().join("hub.db"));
         assert!(matches!(load(None, &file), Err(SecretError::Absent(_))));
-        let first = load_or_make(None, &file).unwrap();
-        let again = load_or_make(None, &file).unwrap();
+        let first = load_or_generate(None, &file).unwrap();
+        let again = load_or_generate(None, &file).unwrap();
         assert_eq!(first.expose_secret(), again.expose_secret());
         assert_eq!(first.expose_secret().len(), 64);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -125,12 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_refused_in_settings_and_file() {
+    fn a_short_secret_is_rejected_in_settings_and_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         let short = SecretString::from("short");
-        assert!(matches!(load_or_make(Some(&short), &file), Err(SecretError::TooShort(5))));
+        assert!(matches!(load_or_generate(Some(&short), &file), Err(SecretError::TooShort(5))));
         fs::write(&file, "short").unwrap();
-        assert!(matches!(load_or_make(None, &file), Err(SecretError::Damaged(_))));
+        assert!(matches!(load_or_generate(None, &file), Err(SecretError::Damaged(_))));
     }
 }

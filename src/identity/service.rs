@@ -1,5 +1,5 @@
-//! The identity service: issues, verifies and ends the hub's tokens. Signing in is in [`crate::identity::sign_in`],
-//! local accounts are managed in [`crate::identity::accounts`].
+//! The identity service, which issues, verifies and ends the hub's tokens. Sign-in is in [`crate::identity::sign_in`],
+//! management of local accounts in [`crate::identity::accounts`].
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -28,8 +28,8 @@ use crate::identity::ticket::Tickets;
 use crate::identity::token::{TokenError, Tokens};
 use crate::identity::{Audit, Caller, Source};
 
-/// Most tokens signed out one by one that are remembered; past this, signing out ends all tokens of the user.
-const DEAD_TOKENS_MAX: usize = 500_000;
+/// Maximum number of individually revoked tokens. Past this, a sign-out ends all tokens of its user.
+const REVOKED_TOKENS_MAX: usize = 500_000;
 /// Time between two removals of expired entries.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -59,22 +59,22 @@ impl Default for Settings {
     }
 }
 
-/// What the identity service depends on.
+/// Dependencies of the identity service.
 #[derive(Clone)]
 pub struct IdentityDeps {
-    /// Local accounts, users who were seen, and tokens that ended.
+    /// Local accounts, known users, and revoked tokens.
     pub accounts: Arc<dyn AccountStore>,
     /// Members of the providers.
     pub members: Arc<dyn MemberStore>,
     /// Audit trail, for sign-ins that a provider ends.
     pub audit: Audit,
-    /// Bus on which the end of tokens is published.
+    /// Bus on which ended tokens are published.
     pub bus: Arc<dyn Bus>,
-    /// Clock used for the lifetime of tokens and for rechecks.
+    /// Clock for the lifetime of tokens and for rechecks.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The identity service. One for the whole hub.
+/// The identity service. A hub has one.
 pub struct Identity {
     pub(super) settings: Settings,
     pub(super) tokens: Tokens,
@@ -82,26 +82,26 @@ pub struct Identity {
     pub(super) bus: Arc<dyn Bus>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hasher: Arc<Hasher>,
-    /// Sign-in providers in the order in which they are asked, local accounts first.
+    /// Sign-in providers in their order, local accounts first.
     pub(super) providers: Vec<Arc<dyn SignInProvider>>,
-    /// Users of those providers whose users are followed after their sign-in.
+    /// Members of each provider that has members.
     pub(super) members: Vec<Arc<Members>>,
     people: People,
     tickets: Tickets,
     requests: RequestLimits,
     pub(super) sign_ins: SignInLimits,
-    /// Tokens that were signed out, with the time at which they expire.
-    dead: DashMap<Uuid, Timestamp>,
-    /// Tokens of a user that were issued up to this time are dead, in milliseconds since the epoch.
+    /// Revoked tokens and the times at which they expire.
+    revoked: DashMap<Uuid, Timestamp>,
+    /// Time up to which issued tokens of a user are revoked, in milliseconds since the epoch.
     pub(super) valid_from_ms: DashMap<UserName, i64>,
-    /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token made with
+    /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token issued for
     /// an old password outlives the change.
     pub(super) accounts_lock: RwLock<()>,
 }
 
 impl Identity {
-    /// Starts the service on the current runtime, with the ended tokens that the store remembers. Local accounts are
-    /// asked first, then `providers` in their order.
+    /// Loads the revoked tokens from the store and starts the service on the current runtime. Sign-ins use local
+    /// accounts first, then `providers` in their order.
     ///
     /// # Errors
     /// When the store cannot be read or a hashing thread cannot be started.
@@ -112,7 +112,7 @@ impl Identity {
         providers: Vec<Arc<dyn SignInProvider>>,
     ) -> Result<Arc<Self>, StoreError> {
         let hasher = Hasher::start(settings.hash_threads)
-            .map_err(|error| StoreError::Unavailable(format!("no thread for passwords: {error}")))?;
+            .map_err(|error| StoreError::Unavailable(format!("a hashing thread could not be started: {error}")))?;
         let hasher = Arc::new(hasher);
         let local: Arc<dyn SignInProvider> = Arc::new(LocalAccounts::new(deps.accounts.clone(), hasher.clone()));
         let providers: Vec<_> = [local].into_iter().chain(providers).collect();
@@ -125,7 +125,7 @@ impl Identity {
             }
         }
         let IdentityDeps { accounts: store, bus, clock, .. } = deps;
-        let dead = store.dead_tokens(clock.now()).await?.into_iter().collect();
+        let revoked = store.revoked_tokens(clock.now()).await?.into_iter().collect();
         let valid_from = store.tokens_valid_from().await?;
         let identity = Arc::new(Self {
             tokens: Tokens::new(secret),
@@ -142,9 +142,9 @@ impl Identity {
             hasher,
             providers,
             members,
-            dead,
+            revoked,
         });
-        tokio::spawn(keep_house(Arc::downgrade(&identity)));
+        tokio::spawn(run_housekeeping(Arc::downgrade(&identity)));
         Ok(identity)
     }
 
@@ -168,21 +168,21 @@ impl Identity {
         let now = self.clock.now();
         let caller = self.tokens.verify(token, now)?;
         self.check_alive(&caller, now)?;
-        // The students of a demonstration are no users of the college.
+        // Simulated students of a demonstration are not users of the college.
         if !caller.realm.is_sandbox() {
-            self.note_seen(&caller, now);
+            self.record_seen(&caller, now);
         }
         Ok(caller)
     }
 
-    pub(super) fn note_seen(&self, caller: &Caller, now: Timestamp) {
-        self.people.note(caller, now);
+    pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
+        self.people.record(caller, now);
         if let Some(members) = self.members_of(caller.source) {
-            members.note_seen(caller, now);
+            members.record_seen(caller, now);
         }
     }
 
-    /// Returns true while the token of a caller is neither expired nor ended.
+    /// Returns true if the token of a caller has neither expired nor ended.
     #[must_use]
     pub fn is_alive(&self, caller: &Caller) -> bool {
         self.check_alive(caller, self.clock.now()).is_ok()
@@ -192,12 +192,12 @@ impl Identity {
         if caller.expires_at <= now {
             return Err(TokenError::Expired);
         }
-        let is_dead = self.dead.contains_key(&caller.token_id);
+        let is_revoked = self.revoked.contains_key(&caller.token_id);
         let is_old = self.valid_from_ms.get(&caller.user).is_some_and(|from| caller.issued_ms <= *from);
-        if is_dead || is_old || self.has_provider_ended(caller) { Err(TokenError::SignedOut) } else { Ok(()) }
+        if is_revoked || is_old || self.has_provider_ended(caller) { Err(TokenError::SignedOut) } else { Ok(()) }
     }
 
-    /// Returns true when the provider of a caller has ended the sign-in, or is not configured any more.
+    /// Returns true if the provider of a caller has ended the sign-in or is no longer configured.
     fn has_provider_ended(&self, caller: &Caller) -> bool {
         if caller.source == Source::Hub {
             return false;
@@ -206,39 +206,40 @@ impl Identity {
         members.ended_ms(&caller.user).is_some_and(|ended| caller.issued_ms <= ended)
     }
 
-    /// Signs a token that is valid in one sandbox only; none when it cannot be signed, which valid input never causes.
+    /// Signs a token that is valid only in one sandbox; `None` if it cannot be signed, which valid input never causes.
     #[must_use]
     pub fn mint_for_sandbox(&self, sandbox: &TermId, user: &UserName, role: Role, ttl: Duration) -> Option<String> {
         self.tokens.mint_for_sandbox(sandbox, user, role, ttl, self.clock.now()).map(|minted| minted.token)
     }
 
-    /// Ends a token: in this process at once, durably once this returns. The provider's token of the user is discarded.
+    /// Revokes the caller's token, in this process immediately and durably when this returns. The provider's token of
+    /// the user is discarded.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn logout(&self, caller: &Caller) -> Result<(), StoreError> {
         if let Some(members) = self.members_of(caller.source) {
-            members.forget_token(&caller.user).await;
+            members.discard_token(&caller.user).await;
         }
-        if self.dead.len() >= DEAD_TOKENS_MAX {
+        if self.revoked.len() >= REVOKED_TOKENS_MAX {
             let now = self.clock.now();
             self.valid_from_ms.insert(caller.user.clone(), now.as_millisecond());
             self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: None });
-            return self.store.end_tokens(&caller.user, now).await;
+            return self.store.revoke_tokens(&caller.user, now).await;
         }
-        self.dead.insert(caller.token_id, caller.expires_at);
+        self.revoked.insert(caller.token_id, caller.expires_at);
         self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: Some(caller.token_id) });
-        self.store.bury_token(caller.token_id, caller.expires_at).await
+        self.store.revoke_token(caller.token_id, caller.expires_at).await
     }
 
-    /// Returns the provider's own token of a caller who signed in by it, until the sign-out or its expiry. It must
-    /// never leave the server.
+    /// Returns the provider's own token for a caller who signed in by it; `None` after the sign-out or its expiry. The
+    /// token must never leave the server.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         let members = self.members_of(caller.source).filter(|_| self.is_alive(caller))?;
         members.token_of(&caller.user).await
     }
 
-    /// Returns a page of all users: local accounts and everyone who was seen.
+    /// Returns a page of all users: local accounts, and users who have used the hub.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -246,21 +247,21 @@ impl Identity {
         self.store.users(filter).await
     }
 
-    /// Issues a ticket for a WebSocket of this caller; none when too many tickets are unused.
+    /// Issues a ticket for a WebSocket of this caller; `None` if there are too many unused tickets.
     #[must_use]
     pub fn issue_ticket(&self, caller: &Caller) -> Option<String> {
         self.tickets.issue(caller.clone(), Instant::now())
     }
 
-    /// Redeems a ticket, once. Returns its caller while that caller's token is alive.
+    /// Redeems a ticket, which is possible once. Returns its caller if the caller's token is still valid.
     #[must_use]
     pub fn redeem_ticket(&self, ticket: &str) -> Option<Caller> {
         let caller = self.tickets.redeem(ticket, Instant::now()).filter(|caller| self.is_alive(caller))?;
-        self.note_seen(&caller, self.clock.now());
+        self.record_seen(&caller, self.clock.now());
         Some(caller)
     }
 
-    /// Returns the number of accepted passwords that wait to be hashed.
+    /// Returns the number of accepted passwords that are queued for hashing.
     #[must_use]
     pub fn hashes_waiting(&self) -> usize {
         self.members.iter().map(|members| members.passwords.waiting()).sum()
@@ -278,32 +279,32 @@ impl Identity {
         sums
     }
 
-    /// Rechecks every active member who is due, each once. Returns false when a provider does not answer. A background
-    /// task does this regularly.
+    /// Rechecks each active member who is due, once. Returns false if a provider does not respond. A background task
+    /// also does this regularly.
     pub async fn recheck_due(&self) -> bool {
-        let mut all_answered = true;
+        let mut all_responded = true;
         for members in &self.members {
-            all_answered &= members.recheck_due().await;
+            all_responded &= members.recheck_due().await;
         }
-        all_answered
+        all_responded
     }
 
     async fn remove_expired(&self) {
         let now = self.clock.now();
-        self.requests.forget_idle();
-        self.sign_ins.forget_recovered(now.as_millisecond());
-        self.people.forget_idle(now);
-        let before = self.dead.len();
-        self.dead.retain(|_, expires_at| *expires_at > now);
-        if self.dead.len() < before
-            && let Err(error) = self.store.forget_expired(now).await
+        self.requests.remove_idle();
+        self.sign_ins.remove_recovered(now.as_millisecond());
+        self.people.remove_idle(now);
+        let before = self.revoked.len();
+        self.revoked.retain(|_, expires_at| *expires_at > now);
+        if self.revoked.len() < before
+            && let Err(error) = self.store.delete_expired_revocations(now).await
         {
-            log::debug!("expired tokens stay in the store for now: {error}");
+            log::debug!("expired revocations could not be deleted from the store: {error}");
         }
     }
 }
 
-async fn keep_house(identity: Weak<Identity>) {
+async fn run_housekeeping(identity: Weak<Identity>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
         let Some(identity) = identity.upgrade() else { return };

@@ -6,7 +6,7 @@ use crate::identity::accounts::{AccountChange, AccountOutcome};
 use crate::identity::sign_in::{SignIn, SignInError};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
-/// A clock that tests move.
+/// A clock that tests advance.
 struct ManualClock(AtomicI64);
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
@@ -14,7 +14,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A bus that records who was signed out.
+/// A bus that records the users whose tokens ended.
 #[derive(Default)]
 struct RecordingBus(Mutex<Vec<(String, Option<uuid::Uuid>)>>);
 impl Bus for RecordingBus {
@@ -25,7 +25,7 @@ impl Bus for RecordingBus {
             _ => {}
         }
     }
-    fn is_listening(&self, _: &UserName) -> bool {
+    fn may_be_connected(&self, _: &UserName) -> bool {
         true
     }
 }
@@ -76,7 +76,7 @@ impl Hub {
     async fn sign_in(&self, name: &str, password: &str) -> Result<SignIn, SignInError> {
         self.identity().sign_in(name, SecretString::from(password), [192, 0, 2, 1].into()).await
     }
-    fn pass_ms(&self, ms: i64) {
+    fn advance_ms(&self, ms: i64) {
         self.clock.0.fetch_add(ms, Ordering::SeqCst);
     }
 }
@@ -92,12 +92,12 @@ async fn a_token_identifies_its_user_until_it_expires() {
     let minted = hub.sign_in("ann", "correct horse").await.unwrap();
     let caller = hub.identity().verify(&minted.token).unwrap();
     assert_eq!((caller.user.as_str(), caller.role), ("ann", Role::Staff));
-    hub.pass_ms(60_000);
+    hub.advance_ms(60_000);
     assert_eq!(hub.identity().verify(&minted.token), Err(TokenError::Expired));
 }
 
 #[actix_web::test]
-async fn a_wrong_password_and_an_unknown_name_look_the_same() {
+async fn wrong_passwords_and_unknown_names_get_the_same_error() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
     for (name, password) in [("ann", "wrong"), ("bob", "correct horse"), ("a name with spaces", "x")] {
@@ -106,14 +106,14 @@ async fn a_wrong_password_and_an_unknown_name_look_the_same() {
 }
 
 #[actix_web::test]
-async fn after_repeated_failures_the_right_password_is_limited_too() {
+async fn after_repeated_failures_correct_passwords_are_limited_too() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
     for _ in 0..3 {
         assert_eq!(hub.sign_in("ann", "wrong").await.unwrap_err(), SignInError::BadCredentials);
     }
     assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::RateLimited { retry_after_s: 21 });
-    hub.pass_ms(21_000);
+    hub.advance_ms(21_000);
     assert!(hub.sign_in("ann", "correct horse").await.is_ok());
 }
 
@@ -139,7 +139,7 @@ async fn a_new_password_ends_earlier_tokens_but_not_later_ones() {
     hub.put("ann", Role::Student, Some("correct horse")).await;
     let old = hub.sign_in("ann", "correct horse").await.unwrap();
     assert!(matches!(hub.put("ann", Role::Student, Some("battery staple")).await, AccountOutcome::Changed(_)));
-    // The clock has not moved: both are of the same millisecond.
+    // The clock has not advanced, so both tokens are of the same millisecond.
     let new = hub.sign_in("ann", "battery staple").await.unwrap();
     for _ in 0..2 {
         assert_eq!(hub.identity().verify(&old.token), Err(TokenError::SignedOut));
@@ -151,7 +151,7 @@ async fn a_new_password_ends_earlier_tokens_but_not_later_ones() {
 }
 
 #[actix_web::test]
-async fn another_role_ends_tokens_and_another_name_does_not() {
+async fn a_new_role_ends_tokens_but_an_unchanged_account_does_not() {
     let hub = Hub::start().await;
     hub.put("ann", Role::Student, Some("correct horse")).await;
     let first = hub.sign_in("ann", "correct horse").await.unwrap();

@@ -1,4 +1,4 @@
-//! Sign-in: the providers are asked in order, and what they answer becomes a token of the hub.
+//! Sign-in: calls the providers in order and issues a token of the hub for the user whom one of them accepts.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,30 +17,30 @@ use crate::identity::{Caller, Identity, Source};
 use crate::store::StoreError;
 use crate::store::members::Member;
 
-/// Why the user is not signed in.
+/// Why a sign-in failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignInError {
-    /// The name or the password is wrong; which one is not said.
-    #[error("wrong user name or password")]
+    /// The user name or the password is wrong. The error does not disclose which.
+    #[error("incorrect username or password")]
     BadCredentials,
-    /// Too many sign-ins failed, of this account or from this address.
+    /// Too many sign-ins of this account, or from this address, have failed.
     #[error("too many failed sign-ins")]
     RateLimited {
-        /// Seconds after which another attempt is checked.
+        /// Seconds to wait before the next attempt.
         retry_after_s: u32,
     },
-    /// Too many users sign in at once.
+    /// Too many users are signing in at the same time.
     #[error("too many people are signing in")]
     Overloaded,
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The provider accepts the password, but its user cannot use the hub.
-    #[error("accepted by {provider}, not admitted: {reason}")]
+    #[error("accepted by {provider} but not admitted: {reason}")]
     NotAdmitted {
         /// Title of the provider.
         provider: &'static str,
-        /// Why, in words for the user.
+        /// The reason, for the user.
         reason: String,
     },
     /// The provider has locked the account.
@@ -48,14 +48,14 @@ pub enum SignInError {
     Locked {
         /// Title of the provider.
         provider: &'static str,
-        /// The provider's own words.
+        /// The provider's own message.
         reason: String,
     },
-    /// The provider did not say whether the password is right, and no last accepted password is known.
+    /// The provider could not check the password, and the hub has no hash of an accepted password.
     #[error(transparent)]
     Provider(ProviderError),
-    /// A token could not be signed, or a password not hashed.
-    #[error("no token could be made")]
+    /// A token could not be signed or a password could not be hashed.
+    #[error("a token could not be signed or a password could not be hashed")]
     Failed,
 }
 
@@ -86,7 +86,7 @@ impl From<NotAdmitted> for SignInError {
     }
 }
 
-/// A sign-in: the hub's token and how the password was checked.
+/// A successful sign-in.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     /// The hub's token.
@@ -102,7 +102,7 @@ pub struct SignIn {
 pub enum PasswordCheck {
     /// By the provider of this title.
     Provider(&'static str),
-    /// The provider of this title did not answer; the password is the one that it accepted last.
+    /// By the hash of the last accepted password, because the provider of this title did not respond.
     LastAccepted(&'static str),
 }
 
@@ -110,27 +110,27 @@ impl fmt::Display for PasswordCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Provider(title) => f.write_str(title),
-            Self::LastAccepted(title) => write!(f, "{title} did not answer: known password"),
+            Self::LastAccepted(title) => write!(f, "{title} did not respond; matched the last accepted password"),
         }
     }
 }
 
 impl Identity {
-    /// Signs a user in by the first provider that has a user of this name.
+    /// Signs a user in with the first provider that has a user with this name. `from` is the client's address.
     ///
     /// # Errors
-    /// Why the user is not signed in.
+    /// When the credentials are rejected, a limit is exceeded, or the provider or the store does not respond.
     pub async fn sign_in(&self, username: &str, password: SecretString, from: IpAddr) -> Result<SignIn, SignInError> {
         let address = AddressKey::from(from);
-        // A provider may accept a name in several spellings; for the limit on guessing they are one account.
+        // A provider may accept several spellings of a name. They share one limit on guessing.
         let account = username.to_lowercase();
         let attempt = self.sign_ins.admit(&account, address, &*self.clock).await?;
         let outcome = self.check_password(username, password).await;
         match &outcome {
             Err(SignInError::BadCredentials | SignInError::Locked { .. }) => {
-                self.sign_ins.failed(address, self.clock.now().as_millisecond());
+                self.sign_ins.record_failure(address, self.clock.now().as_millisecond());
             }
-            _ => attempt.give_back(),
+            _ => attempt.refund(),
         }
         outcome
     }
@@ -146,7 +146,7 @@ impl Identity {
                         return self.complete_member(members, login, password, verified).await;
                     }
                     (Err(SignInError::BadCredentials), Some(members)) => {
-                        self.forget_rejected(members, &login, password).await?;
+                        self.delete_rejected_hash(members, &login, password).await?;
                         return Err(SignInError::BadCredentials);
                     }
                     (Err(SignInError::Provider(error)), Some(members)) if error.is_outage() => {
@@ -156,26 +156,26 @@ impl Identity {
                 }
             }
         }
-        // A name that no provider knows takes as long as a wrong password.
+        // The response time must not reveal which names exist.
         self.hasher.verify(password, None).await?;
         Err(SignInError::BadCredentials)
     }
 
-    /// Signs a user in whose every change ends tokens at once. The profile is compared under the lock under which
-    /// accounts change: no token made with an old password outlives the change.
+    /// Signs a user of a provider without members in. The profile is read again under the lock under which accounts
+    /// change, so that no token issued for an old password outlives the change.
     async fn complete_local(&self, provider: &dyn SignInProvider, verified: Verified) -> Result<SignIn, SignInError> {
         let Verified { user, profile, .. } = verified;
         let profile = profile?;
         let _no_change = self.accounts_lock.read().await;
         if provider.profile(&user).await? != profile {
-            // The account changed while the password was checked; the next attempt is compared with the new one.
+            // The account changed while the password was checked.
             return Err(SignInError::BadCredentials);
         }
         let Profile::Known(KnownUser { name, role, .. }) = profile else { return Err(SignInError::BadCredentials) };
         self.mint(provider.source(), &user, &name, role, PasswordCheck::Provider(provider.title()))
     }
 
-    /// Signs a member in whose password the provider has accepted.
+    /// Signs in a member whose password the provider has accepted.
     async fn complete_member(
         &self,
         members: &Members,
@@ -189,17 +189,18 @@ impl Identity {
         let (name, role) = match (profile, &known) {
             (Ok(Profile::Known(KnownUser { name, role, .. })), _) => (name, role),
             (Ok(Profile::NoRole | Profile::Unknown), _) => {
-                store.forget_hash(&user).await?;
-                let reason = format!("Your {title} account has no role here. Please ask the college's administrators.");
+                store.remove_hash(&user).await?;
+                let reason =
+                    format!("Your {title} account has no role in EduHub. Contact the college's administrators.");
                 return Err(SignInError::NotAdmitted { provider: title, reason });
             }
-            // The password is right. The role is the last known one until the provider says otherwise.
+            // The password is correct, so the stored role is used until the provider returns the profile.
             (Err(_), Some(known)) if members.is_fresh(known) => (known.name.clone(), known.role),
             (Err(error), _) => return Err(error.into()),
         };
 
         let _no_change = self.accounts_lock.read().await;
-        self.refuse_taken_name(members, &user).await?;
+        self.check_name_available(members, &user).await?;
         if known.is_some_and(|known| known.role != role) {
             members.change_role(&user, role).await?;
         }
@@ -215,11 +216,11 @@ impl Identity {
         };
         store.put_member(member).await?;
         members.passwords.push(user.clone(), signed_in_at, password);
-        members.signed_in(&user, role, token, is_profile_read);
+        members.record_sign_in(&user, role, token, is_profile_read);
         self.mint(members.provider.source(), &user, &name, role, PasswordCheck::Provider(title))
     }
 
-    /// Signs a member in during an outage of the provider: the password is compared with the one that it accepted last.
+    /// Signs a member in during an outage of the provider, by comparing the password with the last accepted one.
     async fn sign_in_offline(
         &self,
         members: &Members,
@@ -236,15 +237,15 @@ impl Identity {
             return Err(SignInError::BadCredentials);
         }
         let _no_change = self.accounts_lock.read().await;
-        self.refuse_taken_name(members, &member.username).await?;
-        members.signed_in(&member.username, member.role, members.stored_token(&member), false);
+        self.check_name_available(members, &member.username).await?;
+        members.record_sign_in(&member.username, member.role, members.stored_token(&member), false);
         let check = PasswordCheck::LastAccepted(members.provider.title());
         self.mint(members.provider.source(), &member.username, &member.name, member.role, check)
     }
 
-    /// Forgets the last accepted password when the provider rejects just that one. Any other rejected password says
-    /// nothing about it: a stranger's guess must not lock a student out of the next outage.
-    async fn forget_rejected(
+    /// Deletes the stored password hash if the provider rejects the password from which it was made. Other rejected
+    /// passwords have no effect: a stranger's guess must not prevent a student from signing in during an outage.
+    async fn delete_rejected_hash(
         &self,
         members: &Members,
         login: &UserName,
@@ -252,28 +253,28 @@ impl Identity {
     ) -> Result<(), SignInError> {
         let member = members.store.member_by_login(login).await?;
         let hash = member.as_ref().and_then(|member| member.password_hash.as_ref());
-        let is_kept = self.hasher.verify(password, hash.map(|hash| hash.expose_secret().to_owned())).await;
+        let is_match = self.hasher.verify(password, hash.map(|hash| hash.expose_secret().to_owned())).await;
         match member {
-            // When the hasher is overloaded the password is not compared; forgetting the hash is the safe side.
-            Some(member) if is_kept.unwrap_or(true) => Ok(members.store.forget_hash(&member.username).await?),
+            // If the hasher is overloaded, the password cannot be compared; deleting the hash is the safe choice.
+            Some(member) if is_match.unwrap_or(true) => Ok(members.store.remove_hash(&member.username).await?),
             _ => Ok(()),
         }
     }
 
-    /// Refuses a member whose user name an earlier provider has.
-    async fn refuse_taken_name(&self, members: &Members, user: &UserName) -> Result<(), SignInError> {
+    /// Rejects a member whose user name belongs to a user of an earlier provider.
+    async fn check_name_available(&self, members: &Members, user: &UserName) -> Result<(), SignInError> {
         if !members.is_taken(user).await? {
             return Ok(());
         }
         let title = members.provider.title();
         let reason = format!(
-            "An account of the hub itself has this name, so the {title} account of this name cannot be used here. Please \
-             ask the college's administrators."
+            "A local EduHub account has this username, so you cannot sign in with your {title} account. Contact the \
+             college's administrators."
         );
         Err(SignInError::NotAdmitted { provider: title, reason })
     }
 
-    /// Signs a token that is later than the end of all earlier ones, even within the same millisecond.
+    /// Signs a token whose time of issue is later than the end of all earlier ones, even within the same millisecond.
     fn mint(
         &self,
         source: Source,
@@ -287,13 +288,13 @@ impl Identity {
         let ended_ms = ended_ms.max(self.members_of(source).and_then(|members| members.ended_ms(user)));
         let not_before = ended_ms.map_or(i64::MIN, |ended| ended.saturating_add(1));
         let issued = Timestamp::from_millisecond(now.as_millisecond().max(not_before)).unwrap_or(now);
-        let minted = self.tokens.mint_by(source, user, Some(name), role, self.settings.session_ttl, issued);
+        let minted = self.tokens.mint_with_source(source, user, Some(name), role, self.settings.session_ttl, issued);
         let minted = minted.ok_or(SignInError::Failed)?;
-        self.note_seen(&minted.caller, now);
+        self.record_seen(&minted.caller, now);
         Ok(SignIn { token: minted.token, caller: minted.caller, check })
     }
 
-    /// Returns the members of the provider with this source; none for a source whose users are not followed.
+    /// Returns the members of the provider with this source; `None` if the provider has no members.
     pub(super) fn members_of(&self, source: Source) -> Option<&Arc<Members>> {
         self.members.iter().find(|members| members.provider.source() == source)
     }

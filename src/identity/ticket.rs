@@ -1,5 +1,5 @@
-//! Tickets with which a page opens a WebSocket. A token must not appear in an address, where it would be logged; a
-//! ticket is random, valid once and for 30 s, and kept in memory only.
+//! Tickets with which a page opens a WebSocket. A token in a URL would be logged; a ticket is random, valid once and
+//! for 30 s, and exists in memory only.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -10,10 +10,10 @@ use crate::identity::Caller;
 
 /// Lifetime of a ticket.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
-/// Most unused tickets: four times as many as everyone of a large college needs to reconnect at once.
+/// Maximum number of unused tickets: four times the number of users of a large college who may reconnect at once.
 const TICKETS_MAX: usize = 50_000;
 
-/// Tickets that were issued and not redeemed yet.
+/// Unused tickets.
 #[derive(Debug, Default)]
 pub struct Tickets {
     inner: Mutex<Inner>,
@@ -27,7 +27,7 @@ struct Inner {
 }
 
 impl Tickets {
-    /// Issues a ticket for `caller`; none when too many are unused.
+    /// Issues a ticket for `caller`; `None` if there are too many unused tickets.
     pub fn issue(&self, caller: Caller, now: Instant) -> Option<String> {
         let random: [u8; 24] = rand::random();
         let mut ticket = String::with_capacity(48);
@@ -45,7 +45,7 @@ impl Tickets {
         Some(ticket)
     }
 
-    /// Returns the caller of a ticket, once.
+    /// Redeems a ticket, which is possible once, and returns its caller.
     pub fn redeem(&self, ticket: &str, now: Instant) -> Option<Caller> {
         let mut inner = self.inner.lock();
         inner.remove_expired(now);
@@ -86,7 +86,7 @@ mod tests {
     fn a_ticket_is_valid_once_and_for_its_lifetime() {
         let (tickets, now) = (Tickets::default(), Instant::now());
         let ticket = tickets.issue(ann(), now).unwrap();
-        assert_eq!(tickets.redeem("made up", now), None);
+        assert_eq!(tickets.redeem("unknown", now), None);
         assert_eq!(tickets.redeem(&ticket, now), Some(ann()));
         assert_eq!(tickets.redeem(&ticket, now), None);
         let late = tickets.issue(ann(), now).unwrap();

@@ -1,5 +1,5 @@
-//! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verifying one needs neither the store nor a lock,
-//! so that it is affordable for 20,000 requests a second.
+//! Signed access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256. Verification needs neither the store nor a lock,
+//! so that it is fast enough for 20,000 requests a second.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::domain::role::Role;
 
 use crate::identity::{Caller, Source};
 
-/// Longest token that is parsed, in bytes: the longest that the hub issues has some 800.
+/// Longest token that is parsed, in bytes. The longest tokens of the hub have about 800.
 const TOKEN_LEN_MAX: usize = 4_096;
-/// Longest lifetime of a token: a hundred years, which every calendar can represent.
+/// Longest lifetime of a token: a hundred years, so that its expiry is a valid timestamp.
 const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 /// Claims of a token.
@@ -30,12 +30,12 @@ struct Claims {
     iat: i64,
     exp: i64,
     jti: String,
-    // Whole seconds cannot tell a token issued before a change of password from one issued right after it.
+    // With whole seconds, tokens issued just before and just after a password change could not be distinguished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "is_hub")]
     src: Source,
-    // The sandbox term that the token is confined to.
+    // The sandbox term to which the token is confined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sandbox: Option<String>,
 }
@@ -48,13 +48,13 @@ fn is_hub(source: &Source) -> bool {
 /// Why a token is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// This hub did not sign it.
+    /// The token is malformed or was not signed by this hub.
     #[error("not a token of this hub")]
     Foreign,
-    /// It has expired.
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
-    /// It was signed out, or the password or the role of its user changed.
+    /// The token was signed out, or the password or the role of its user changed.
     #[error("the token was signed out")]
     SignedOut,
 }
@@ -88,7 +88,7 @@ impl Tokens {
         Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes), validation }
     }
 
-    /// Signs a token for `user` that is valid for `ttl` from `now` on. None when it cannot be signed, which valid input
+    /// Signs a token for `user` that is valid for `ttl` from `now` on; `None` if it cannot be signed, which valid input
     /// never causes.
     #[must_use]
     pub fn mint(
@@ -99,10 +99,10 @@ impl Tokens {
         ttl: Duration,
         now: Timestamp,
     ) -> Option<Minted> {
-        self.mint_by(Source::Hub, user, name, role, ttl, now)
+        self.mint_with_source(Source::Hub, user, name, role, ttl, now)
     }
 
-    /// Signs a token that is valid in this sandbox only.
+    /// Signs a token that is valid only in `sandbox`.
     #[must_use]
     pub fn mint_for_sandbox(
         &self,
@@ -115,9 +115,9 @@ impl Tokens {
         self.sign(Claims { sandbox: Some(sandbox.to_string()), ..claims(Source::Hub, user, None, role, ttl, now)? })
     }
 
-    /// Signs a token of a user who signed in by `source`, as [`Tokens::mint`] does.
+    /// Signs a token like [`Tokens::mint`] for a user who signed in by `source`.
     #[must_use]
-    pub fn mint_by(
+    pub fn mint_with_source(
         &self,
         source: Source,
         user: &UserName,
@@ -129,14 +129,14 @@ impl Tokens {
         self.sign(claims(source, user, name, role, ttl, now)?)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "consumed: it is built for one token")]
+    #[expect(clippy::needless_pass_by_value, reason = "the claims are built for one token")]
     fn sign(&self, claims: Claims) -> Option<Minted> {
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).ok()?;
         Some(Minted { token, caller: caller_of(&claims).ok()? })
     }
 
-    /// Verifies signature and expiry of a token. [`crate::identity::Identity::verify`] also checks whether it was
-    /// ended.
+    /// Verifies the signature and the expiry of a token. [`crate::identity::Identity::verify`] also checks whether it
+    /// was revoked.
     ///
     /// # Errors
     /// When it is not a token of this hub or has expired.
@@ -253,8 +253,8 @@ mod tests {
     fn a_token_carries_its_source() {
         let user = UserName::parse("ann").unwrap();
         for source in [Source::Hub, Source::Plone] {
-            let minted = tokens(SECRET).mint_by(source, &user, None, Role::Student, Duration::from_secs(60), at(1_000));
-            let minted = minted.unwrap();
+            let ttl = Duration::from_secs(60);
+            let minted = tokens(SECRET).mint_with_source(source, &user, None, Role::Student, ttl, at(1_000)).unwrap();
             assert_eq!(minted.caller.source, source);
             assert_eq!(tokens(SECRET).verify(&minted.token, at(1_000)).unwrap().source, source);
         }

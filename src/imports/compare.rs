@@ -1,4 +1,4 @@
-//! The comparison of a file with a term: which sections an import changes, and what it stages.
+//! Compares a file to a term: which sections an import changes, and what it stages.
 
 use jiff::Timestamp;
 
@@ -18,36 +18,37 @@ fn change(before: Option<&SectionState>, after: &SectionState) -> Change {
     Change { section: after.section.id.clone(), change: kind, fields: SectionChanges::between(before, after) }
 }
 
-/// The comparison of a file with a term: what an import stages, chunk by chunk.
-pub(super) struct Comparing<'s> {
+/// A comparison of a file to a term, which yields the sections to stage in chunks.
+pub(super) struct Comparison<'s> {
     snapshot: Option<&'s Snapshot>,
-    totals_count: bool,
-    keep: bool,
+    apply_totals: bool,
+    /// Whether to stage sections; false for a dry run.
+    stage: bool,
     chunk: Vec<SectionState>,
     /// The sections staged so far.
     pub(super) staged: StagedImport,
 }
 
-impl<'s> Comparing<'s> {
+impl<'s> Comparison<'s> {
     pub(super) fn new(
         snapshot: Option<&'s Snapshot>,
         now: Timestamp,
         generation: u64,
         totals: bool,
-        keep: bool,
+        stage: bool,
     ) -> Self {
-        // The registrar decides by its own clock; this predicts what it will most likely do.
+        // A prediction: the registrar decides by its own clock when it applies the import.
         let open = snapshot.is_some_and(|s| s.term.is_open(now));
-        let staged = StagedImport { generation, totals_count_while_open: totals, sections: Vec::new(), unchanged: 0 };
-        Self { snapshot, totals_count: totals || !open, keep, chunk: Vec::new(), staged }
+        let staged = StagedImport { generation, apply_totals_while_open: totals, sections: Vec::new(), unchanged: 0 };
+        Self { snapshot, apply_totals: totals || !open, stage, chunk: Vec::new(), staged }
     }
 
-    /// Compares one section and counts it in the report. Returns a chunk to stage when one is full.
+    /// Compares a section and counts it in the report. Returns a full chunk of [`CHUNK_LEN`] sections to stage, if any.
     pub(super) fn add(&mut self, report: &mut TaskReport, file: FileSection) -> Option<Vec<SectionState>> {
         let before = self.snapshot.and_then(|s| s.row(&file.section.id.crn)).map(|row| &row.state);
         let unstaged = SectionState::new(file.section.clone());
         let mut new = StagedSection { section: file.section, totals: file.totals, staged_as: unstaged };
-        let after = imported(before, &new, self.totals_count);
+        let after = imported(before, &new, self.apply_totals);
         match before {
             Some(before) if *before == after => {
                 report.unchanged += 1;
@@ -61,7 +62,7 @@ impl<'s> Comparing<'s> {
         if report.changes.len() < LIST_LEN_MAX {
             report.changes.push(change(before, &after));
         }
-        if !self.keep {
+        if !self.stage {
             return None;
         }
         self.chunk.push(after.clone());
@@ -71,8 +72,8 @@ impl<'s> Comparing<'s> {
         (self.chunk.len() == CHUNK_LEN).then(|| std::mem::take(&mut self.chunk))
     }
 
-    /// Returns the last chunk; `None` when there is nothing to apply.
-    pub(super) fn rest(&mut self) -> Option<Vec<SectionState>> {
+    /// Returns the last chunk, which may be empty; `None` if there is nothing to apply.
+    pub(super) fn finish(&mut self) -> Option<Vec<SectionState>> {
         (!self.staged.sections.is_empty()).then(|| std::mem::take(&mut self.chunk))
     }
 }

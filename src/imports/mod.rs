@@ -1,12 +1,12 @@
-//! Imports of schedules: one at a time on a thread of its own, at a lower priority than the threads that serve requests;
-//! a few more wait in a queue.
+//! Imports schedules, one at a time. They run on their own thread, at a lower priority than the threads that serve
+//! requests, and queue up to [`QUEUE_MAX`].
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements
-//! - `run`: the steps of one import; `compare`: what it changes; [`task`]: an import that has not ended
+//! - `run`: the steps of an import; `compare`: what an import changes; [`task`]: an import that has not ended
 //!
-//! Guarantees: a task is in the store before its caller gets its id, so that a task which the hub's end interrupted is
-//! `failed` after the next start, or `done` if the term shows that it was applied. What is staged becomes visible by one
-//! command to the registrar, or is discarded: at once, or before the next import of that term.
+//! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
+//! start, or `done` if the import had been applied. Staged sections become visible by one command to the registrar, or
+//! are discarded: immediately, or before the next import into the term.
 
 mod compare;
 pub mod csv;
@@ -38,24 +38,27 @@ use crate::imports::schedule::ScheduleReader;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
-use crate::store::imports::{ImportStore, KeptTask};
+use crate::store::imports::{ImportStore, StoredTask};
 
 use task::Live;
 
-/// The most imports that wait behind the one under way; each holds an upload on the disk.
+/// The maximum number of queued imports, besides the running one. Each keeps its upload on disk.
 pub const QUEUE_MAX: usize = 4;
-/// The most uploads on the disk at once: those of imports that wait or run, and a few that are being received.
+/// The maximum number of uploads on disk: those of queued and running imports, and a few that are being received.
 pub const UPLOADS_MAX: usize = QUEUE_MAX + 4;
-/// The `nice` value of the thread, relative to the rest of the hub.
+/// The `nice` value of the import thread, relative to the rest of the hub.
 const NICENESS: i32 = 10;
-/// The file name of a list of errors after its task's id.
+/// What follows the task's id in the file name of a list of errors.
 const ERRORS_SUFFIX: &str = ".errors.csv";
-/// The message of a task that the hub's end interrupted: before it was applied, after, or meanwhile.
-const INTERRUPTED: &str = "The hub ended while the import was under way. Nothing was changed.";
-const APPLIED_AS_IT_ENDED: &str = "It was applied whole. The hub ended before it could say so.";
-const EVENTS_IN_DOUBT: &str =
-    "The hub ended while the events were taken: all of them were, or none. The same file can be imported again.";
-/// The beginning of the names of uploads' folders.
+/// Message of a task that was interrupted before it was applied.
+const INTERRUPTED: &str = "The hub stopped during the import. Nothing was changed.";
+/// Message of a task that was interrupted after it was applied.
+const APPLIED_THEN_INTERRUPTED: &str =
+    "The import was applied completely. The hub stopped before it could report the result.";
+/// Message of a task that was interrupted while events were stored.
+const EVENTS_UNCERTAIN: &str =
+    "The hub stopped while it stored the events. Either all or none were imported. You can import the file again.";
+/// Prefix of the names of upload folders.
 const UPLOAD_PREFIX: &str = "upload-";
 
 /// What imports depend on.
@@ -65,15 +68,15 @@ pub struct ImportDeps {
     pub reader: Arc<dyn ScheduleReader>,
     /// Stores tasks, staged sections and events.
     pub store: Arc<dyn ImportStore>,
-    /// Applies staged sections.
+    /// Registrars, which apply staged sections.
     pub pool: Arc<RegistrarPool>,
-    /// The published terms that files are compared with.
+    /// Published terms, to which files are compared.
     pub model: Arc<ReadModel>,
-    /// Carries the progress.
+    /// Carries progress messages.
     pub bus: Arc<dyn Bus>,
-    /// Clock of tasks and comparisons.
+    /// Clock for timestamps and registration windows.
     pub clock: Arc<dyn Clock>,
-    /// The folder of uploads and lists of errors, beside the store.
+    /// Folder of uploads and lists of errors, beside the store.
     pub folder: PathBuf,
     /// The college's time zone.
     pub zone: TimeZone,
@@ -82,29 +85,29 @@ pub struct ImportDeps {
 /// How to import an upload.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
-    /// The realm of the caller: a file that names a term outside of it is refused.
+    /// The realm of the caller. A file for a term outside of it is rejected.
     pub realm: Realm,
-    /// The term that everything goes into; without it the file's `term` column says.
+    /// The term to import into; `None` if the file's `term` column names it.
     pub term: Option<TermId>,
-    /// Further names of columns.
+    /// Additional column names: the name in the header, and the column that it stands for.
     pub map: Vec<(String, String)>,
-    /// Whether to change nothing.
+    /// Whether to check the file without changing anything.
     pub dry_run: bool,
-    /// Whether to go on without the rows that are refused.
+    /// Whether to import the valid rows although others are rejected.
     pub partial: bool,
-    /// Whether to use the file's totals while the term is open.
+    /// Whether to apply the file's totals even while the term is open.
     pub totals: bool,
 }
 
-/// An upload that is being received. Its folder is removed when it is dropped.
+/// An uploaded file. Its folder is deleted when it is dropped.
 #[derive(Debug)]
 pub struct Upload {
     folder: TempDir,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Upload {
-    /// Creates the file to write it to.
+    /// Creates the file to which the upload is written.
     pub fn create_file(&self) -> io::Result<File> {
         File::create(self.path())
     }
@@ -118,23 +121,23 @@ impl Upload {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The queue is full.
-    #[error("other imports wait already")]
+    #[error("too many imports are queued")]
     Overloaded,
     /// The upload is empty.
     #[error("the upload is empty")]
     Empty,
-    /// A map names columns that do not exist.
+    /// The map of column names is invalid.
     #[error("{0}")]
     Map(String),
-    /// The store did not accept the task.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The disk failed.
+    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// An import to run.
+/// A queued import.
 struct Job {
     live: Arc<Live>,
     upload: Upload,
@@ -146,7 +149,7 @@ struct Inner {
     live: Mutex<HashMap<TaskId, Arc<Live>>>,
     uploads: Arc<Semaphore>,
     stopping: AtomicBool,
-    /// The numbers of imports that ended: done, failed, cancelled.
+    /// Numbers of imports by how they ended: done, failed, cancelled.
     finished: [AtomicU64; 3],
 }
 
@@ -160,7 +163,7 @@ impl Inner {
     }
 }
 
-/// The imports. Stopping or dropping it stops the one under way, which then changes nothing.
+/// The import queue and its thread. Stopping or dropping it stops the running import, which then changes nothing.
 pub struct Imports {
     inner: Arc<Inner>,
     queue: Mutex<Option<SyncSender<Job>>>,
@@ -170,8 +173,11 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Creates the folder, removes what an earlier process left in it, ends the tasks that it left running, and starts the
-    /// thread.
+    /// Creates the folder, removes files that an earlier process left in it, ends the tasks that it left running, and
+    /// starts the import thread.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or the store fails.
     pub async fn start(deps: ImportDeps) -> Result<Self, ImportError> {
         std::fs::create_dir_all(&deps.folder)?;
         for entry in std::fs::read_dir(&deps.folder)? {
@@ -194,20 +200,20 @@ impl Imports {
             finished: Default::default(),
         });
         let (queue, jobs) = sync_channel(QUEUE_MAX);
-        let working = inner.clone();
+        let thread_inner = inner.clone();
         let (alive, ended) = watch::channel(());
         let thread = std::thread::Builder::new().name("eduhub-import".to_owned()).spawn(move || {
-            serve(&working, &jobs);
+            run_jobs(&thread_inner, &jobs);
             drop(alive);
         })?;
         Ok(Self { inner, queue: Mutex::new(Some(queue)), thread: Some(thread), ended })
     }
 
-    /// Accepts no more imports, and stops the one under way, which then changes nothing unless it is becoming visible.
-    /// Returns when the result of each is stored.
+    /// Stops accepting imports, and stops the running one, which then changes nothing unless it is being applied.
+    /// Returns when the results of all imports are stored.
     pub async fn stop(&self) {
         self.close();
-        // Nothing is ever sent: this waits for the end of the thread, even by a panic.
+        // Nothing is ever sent: the wait ends when the thread does, even by a panic.
         while self.ended.clone().changed().await.is_ok() {}
     }
 
@@ -220,25 +226,26 @@ impl Imports {
         self.queue.lock()
     }
 
-    /// Returns whether no import waits or is under way, and the result of each was stored, or could not be.
+    /// Returns whether no import is queued or running. The result of each has then been stored, unless the store
+    /// failed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.inner.live().is_empty()
     }
 
-    /// Returns the number of imports that wait or are under way.
+    /// Returns the number of queued and running imports.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.inner.live().len()
     }
 
-    /// Returns whether an import is becoming visible: it can no longer be cancelled and is not done yet.
+    /// Returns whether an import is being applied: it can no longer be cancelled.
     #[must_use]
     pub fn is_applying(&self) -> bool {
         self.inner.live().values().any(|live| live.report().phase == Phase::Applying)
     }
 
-    /// Returns the numbers of imports that ended since the start, by state.
+    /// Returns the numbers of imports that have ended since the start, by state.
     #[must_use]
     pub fn finished(&self) -> [(&'static str, u64); 3] {
         let counts = self.inner.finished.each_ref().map(|count| count.load(Ordering::Relaxed));
@@ -249,22 +256,29 @@ impl Imports {
         ]
     }
 
-    /// Checks that a map names columns that exist.
+    /// Checks a map of column names.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// When a column does not exist or appears twice. The error is text for the caller.
     pub fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
         self.inner.deps.reader.check_map(map)
     }
 
-    /// Creates the folder of an upload. It blocks on the disk.
+    /// Creates the folder of an upload. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`ImportError::Overloaded`] when there are [`UPLOADS_MAX`] uploads, [`ImportError::Io`] when the folder cannot
+    /// be created.
     pub fn upload(&self) -> Result<Upload, ImportError> {
-        let place = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
+        let permit = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
         let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.deps.folder)?;
-        Ok(Upload { folder, _place: place })
+        Ok(Upload { folder, _permit: permit })
     }
 
-    /// Queues an upload that was received whole, and returns the task's id.
+    /// Queues a completely received upload, and returns the task's id.
+    ///
+    /// # Errors
+    /// When the upload is empty, the map is invalid, the queue is full, or the store or the file system fails.
     pub async fn submit(&self, upload: Upload, options: ImportOptions, by: &UserName) -> Result<String, ImportError> {
         let deps = &self.inner.deps;
         deps.reader.check_map(&options.map).map_err(ImportError::Map)?;
@@ -276,7 +290,7 @@ impl Imports {
         let by = by.as_str().to_owned();
         let mut report = TaskReport::new(id.clone(), options.term.clone(), bytes, by, deps.clock.now());
         (report.dry_run, report.partial) = (options.dry_run, options.partial);
-        let kept = KeptTask::from(&report);
+        let stored = StoredTask::from(&report);
         let live = Arc::new(Live::new(report));
         {
             let mut all = self.inner.live();
@@ -285,19 +299,19 @@ impl Imports {
             }
             all.insert(id.clone(), live.clone());
         }
-        let taken = match deps.store.put_task(kept).await {
-            Ok(()) => self.hand_over(Job { live, upload, options }),
+        let queued = match deps.store.put_task(stored).await {
+            Ok(()) => self.enqueue(Job { live, upload, options }),
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = taken {
+        if let Err(error) = queued {
             self.inner.live().remove(&id);
             return Err(error);
         }
         Ok(id.to_string())
     }
 
-    fn hand_over(&self, job: Job) -> Result<(), ImportError> {
-        // The live tasks are bounded by the queue's length, so a full queue does not occur.
+    fn enqueue(&self, job: Job) -> Result<(), ImportError> {
+        // `submit` bounds the number of live tasks, so the queue is never full here.
         let queue = self.queue();
         let Some(queue) = queue.as_ref() else { return Err(ImportError::Overloaded) };
         queue.try_send(job).map_err(|error| match error {
@@ -305,7 +319,7 @@ impl Imports {
         })
     }
 
-    /// Returns an import; `None` when there is none of this id, or it was forgotten.
+    /// Returns an import; `None` if there is none with this id, or it was deleted because of its age.
     pub async fn task(&self, id: &str) -> Result<Option<TaskReport>, StoreError> {
         let live = self.inner.live().get(id).cloned();
         match live {
@@ -314,7 +328,8 @@ impl Imports {
         }
     }
 
-    /// Cancels an import that is not done, and returns its present state; `None` when there is none of this id.
+    /// Cancels an import unless it is being applied or has ended, and returns its current state; `None` if there is
+    /// none with this id.
     pub async fn cancel(&self, id: &str) -> Result<Option<TaskReport>, StoreError> {
         let live = self.inner.live().get(id).cloned();
         if let Some(live) = live {
@@ -323,9 +338,9 @@ impl Imports {
         self.task(id).await
     }
 
-    /// Cancels the imports into a term; returns whether none is left.
+    /// Cancels the queued and running imports into a term. Returns whether there are none.
     #[must_use]
-    pub fn end_in(&self, term: &TermId) -> bool {
+    pub fn cancel_in(&self, term: &TermId) -> bool {
         let all: Vec<_> = self.inner.live().values().cloned().collect();
         let of_term: Vec<_> = all.into_iter().filter(|live| live.report().term.as_ref() == Some(term)).collect();
         for live in &of_term {
@@ -334,18 +349,18 @@ impl Imports {
         of_term.is_empty()
     }
 
-    /// Removes the lists of errors of tasks that the store no longer has.
-    pub fn forget_errors(&self, tasks: &[String]) {
+    /// Deletes the lists of errors of tasks that were deleted from the store.
+    pub fn delete_errors(&self, tasks: &[String]) {
         for task in tasks {
             // A task without errors to list has no such file.
             let _ = std::fs::remove_file(self.inner.errors_path(task));
         }
     }
 
-    /// Returns the file with all errors of a task, which must exist; `None` until its file was read.
+    /// Returns the path of the file with all errors of a task; `None` if the import has not read its file yet.
     #[must_use]
     pub fn errors_file(&self, id: &str) -> Option<PathBuf> {
-        // Only an id that the hub made becomes part of a path.
+        // An id from a request becomes part of a path only if it is a UUID.
         Uuid::parse_str(id).ok()?;
         Some(self.inner.errors_path(id)).filter(|path: &PathBuf| Path::is_file(path))
     }
@@ -362,35 +377,36 @@ impl Drop for Imports {
     }
 }
 
-/// Ends the tasks that an earlier process left running: they failed, unless the term shows that one was applied.
+/// Ends the tasks that an earlier process left running. They failed, unless the term's generation shows that they were
+/// applied.
 async fn recover(deps: &ImportDeps) -> Result<(), StoreError> {
-    for kept in deps.store.running_tasks().await? {
-        let mut report = TaskReport::try_from(&kept).or_else(|error| {
-            log::error!("{error}; it is reported as failed");
-            let id = TaskId::parse(&kept.id).map_err(|_| error)?;
-            Ok::<_, StoreError>(TaskReport::new(id, None, 0, String::new(), kept.started_at))
+    for stored in deps.store.running_tasks().await? {
+        let mut report = TaskReport::try_from(&stored).or_else(|error| {
+            log::error!("{error}; the import is reported as failed");
+            let id = TaskId::parse(&stored.id).map_err(|_| error)?;
+            Ok::<_, StoreError>(TaskReport::new(id, None, 0, String::new(), stored.started_at))
         })?;
         let applied = match (&report.term, report.applying) {
             (Some(term), Some(generation @ 1..)) => deps.store.generation(term).await? >= generation,
             (_, _) => false,
         };
         let message = match report.applying {
-            _ if applied => APPLIED_AS_IT_ENDED,
-            Some(0) => EVENTS_IN_DOUBT,
+            _ if applied => APPLIED_THEN_INTERRUPTED,
+            Some(0) => EVENTS_UNCERTAIN,
             Some(_) | None => INTERRUPTED,
         };
         report.state = if applied { TaskState::Done } else { TaskState::Failed };
         report.message = Some(message.to_owned());
         (report.phase, report.finished_at, report.applying) = (Phase::Finished, Some(deps.clock.now()), None);
-        deps.store.put_task(KeptTask::from(&report)).await?;
+        deps.store.put_task(StoredTask::from(&report)).await?;
     }
     Ok(())
 }
 
-fn serve(inner: &Inner, jobs: &Receiver<Job>) {
-    // The operating system gives each thread a priority of its own. Where it refuses, imports only compete more.
+fn run_jobs(inner: &Inner, jobs: &Receiver<Job>) {
+    // Linux applies `nice` to the calling thread only.
     if let Err(error) = rustix::process::nice(NICENESS) {
-        log::warn!("imports run at the hub's own priority: {error}");
+        log::warn!("imports run at the hub's own priority because it cannot be lowered: {error}");
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
         Ok(runtime) => runtime,

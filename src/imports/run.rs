@@ -1,4 +1,4 @@
-//! One import: read, compare, stage and apply, or leave everything as it was.
+//! Runs one import: reads, compares, stages and applies the file, or changes nothing.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -18,20 +18,22 @@ use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
 use crate::registration::readmodel::Snapshot;
 use crate::registration::registrar::SubmitError;
-use crate::store::imports::KeptTask;
+use crate::store::imports::StoredTask;
 use crate::store::{StoreError, StoreFuture};
-use crate::text::csv_text::safe_cell;
+use crate::text::csv_text::escape_cell;
 
-use crate::imports::compare::Comparing;
+use crate::imports::compare::Comparison;
 use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Inner, Job};
 
-/// The shortest time between two events of progress: five a second look smooth.
+/// The minimum time between two progress events. Five per second look smooth.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
-/// How often a busy store or registrar is tried again, and the pause before each try: ten seconds in all.
-const TRIES_MAX: usize = 40;
-const TRY_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause after a chunk. The pause is as long as the chunk took, so that the writer serves others as long.
+/// The maximum number of attempts at a busy store or registrar: ten seconds with [`RETRY_PAUSE`].
+const ATTEMPTS_MAX: usize = 40;
+/// The pause between two attempts.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// The maximum pause after a chunk. The pause is as long as the write took, so that an import uses at most half of the
+/// writer's time.
 const CHUNK_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// Why an import ends without being applied.
@@ -41,15 +43,15 @@ enum Stop {
     /// The hub is stopping.
     Stopping,
     /// The file has errors, which the task lists.
-    Refused,
+    Rejected,
     /// The hub failed.
     Failed {
-        /// For the reader of the task.
+        /// Message for the user.
         message: &'static str,
-        /// For the log.
+        /// Cause for the log.
         cause: String,
     },
-    /// The hub is stopping, and whether the import was applied is not known.
+    /// The hub is stopping, and it is not known whether the import was applied.
     Unknown,
 }
 
@@ -57,62 +59,67 @@ impl From<ScheduleError> for Stop {
     fn from(error: ScheduleError) -> Self {
         match error {
             ScheduleError::Cancelled => Self::Cancelled,
-            ScheduleError::Scratch(cause) => {
-                Self::Failed { message: "The hub's temporary files failed. Nothing was changed.", cause }
-            }
+            ScheduleError::Scratch(cause) => Self::Failed {
+                message: "The import failed because of an error in its temporary files. Nothing was changed.",
+                cause,
+            },
         }
     }
 }
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
-        Self::Failed { message: "The hub's store did not take it. Nothing was changed.", cause: error.to_string() }
+        let message = "The import could not be stored. Nothing was changed.";
+        Self::Failed { message, cause: error.to_string() }
     }
 }
 
 /// Runs one import to its end.
 pub(super) fn run(inner: &Inner, runtime: &Runtime, job: &Job) {
     let mut run = Run { inner, runtime, job, published: None, applied: None };
-    let outcome = catch_unwind(AssertUnwindSafe(|| run.execute())).unwrap_or_else(|_| Err(fault("an import panicked")));
+    let outcome =
+        catch_unwind(AssertUnwindSafe(|| run.execute())).unwrap_or_else(|_| Err(internal_error("an import panicked")));
     let replaced = outcome.is_ok().then(|| run.applied.take()).flatten();
     run.finish(outcome);
-    // After the end was published: it takes a while, and no caller depends on it.
+    // Runs after the result is published because it takes a while and no caller depends on it.
     if let Some(term) = replaced {
         run.prune(&term);
     }
 }
 
+/// The state of a running import.
 struct Run<'r> {
     inner: &'r Inner,
     runtime: &'r Runtime,
     job: &'r Job,
+    /// When the last progress event was published.
     published: Option<Instant>,
-    /// The term that it was applied to.
+    /// The term to which the import was applied.
     applied: Option<TermId>,
 }
 
 impl Run<'_> {
     fn execute(&mut self) -> Result<(), Stop> {
         self.check()?;
-        self.phase(Phase::Reading);
+        self.enter(Phase::Reading);
         let schedule = self.read()?;
         self.report_findings(&*schedule)?;
         let errors = schedule.findings_total(Severity::Error);
-        let refused = schedule.refused_as_a_whole() || (errors > 0 && !self.job.options.partial);
-        let (dry, whole) = (self.job.options.dry_run, schedule.refused_as_a_whole());
-        if whole || (refused && !dry) {
-            return Err(Stop::Refused);
+        let rejected = schedule.is_rejected() || (errors > 0 && !self.job.options.partial);
+        // A dry run also shows what the valid rows would change.
+        if schedule.is_rejected() || (rejected && !self.job.options.dry_run) {
+            return Err(Stop::Rejected);
         }
-        self.phase(Phase::Comparing);
-        if schedule.brings_events() {
-            self.events(&*schedule, refused)?;
+        self.enter(Phase::Comparing);
+        if schedule.contains_events() {
+            self.import_events(&*schedule, rejected)?;
         } else if let Some(term) = schedule.term().cloned() {
-            self.sections(&*schedule, &term, refused)?;
+            self.import_sections(&*schedule, &term, rejected)?;
         }
-        if refused { Err(Stop::Refused) } else { Ok(()) }
+        if rejected { Err(Stop::Rejected) } else { Ok(()) }
     }
 
-    /// Fails when the import was cancelled or the hub is stopping.
+    /// Fails if the import was cancelled or the hub is stopping.
     fn check(&self) -> Result<(), Stop> {
         if self.inner.stopping.load(Ordering::Acquire) {
             return Err(Stop::Stopping);
@@ -120,14 +127,14 @@ impl Run<'_> {
         if self.job.live.is_cancelled() { Err(Stop::Cancelled) } else { Ok(()) }
     }
 
-    fn phase(&mut self, phase: Phase) {
+    fn enter(&mut self, phase: Phase) {
         self.job.live.report().phase = phase;
         self.publish(true);
     }
 
-    /// Publishes the progress: now, or if the last event is old enough.
-    fn publish(&mut self, now: bool) {
-        if now || self.published.is_none_or(|at| at.elapsed() >= PROGRESS_PAUSE) {
+    /// Publishes the progress: always if `force`, otherwise at most once per [`PROGRESS_PAUSE`].
+    fn publish(&mut self, force: bool) {
+        if force || self.published.is_none_or(|at| at.elapsed() >= PROGRESS_PAUSE) {
             self.published = Some(Instant::now());
             let progress = self.job.live.report().progress();
             self.inner.deps.bus.publish(Event::ImportProgress(Arc::new(progress)));
@@ -146,7 +153,7 @@ impl Run<'_> {
         let read = reader.read(&file, folder, &reading, &mut |progress: ScheduleProgress| {
             {
                 let mut report = self.job.live.report();
-                (report.rows, report.bytes, report.refused) = (progress.rows, progress.bytes, progress.refused);
+                (report.rows, report.bytes, report.refused) = (progress.rows, progress.bytes, progress.rejected);
             }
             self.publish(false);
             self.check().is_ok()
@@ -155,7 +162,7 @@ impl Run<'_> {
         Ok(read?)
     }
 
-    /// Writes the first findings to the report, and all errors to their file.
+    /// Puts the first findings into the report, and writes all errors to a file.
     fn report_findings(&mut self, schedule: &dyn Schedule) -> Result<(), Stop> {
         let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
         let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
@@ -168,7 +175,7 @@ impl Run<'_> {
             let column = finding.column.as_deref().unwrap_or_default();
             let value = finding.value.as_deref().unwrap_or_default();
             let line = finding.line.to_string();
-            csv.write_record([&line, &*safe_cell(column), &*safe_cell(value), &*safe_cell(&finding.message)])
+            csv.write_record([&line, &*escape_cell(column), &*escape_cell(value), &*escape_cell(&finding.message)])
                 .map_err(csv_error)?;
             if errors.len() < LIST_LEN_MAX {
                 errors.push(finding);
@@ -186,8 +193,9 @@ impl Run<'_> {
         report.warnings_total = schedule.findings_total(Severity::Warning);
         report.conflicts_total = schedule.conflicts_total();
         (report.errors, report.warnings, report.conflicts) = (errors, warnings, conflicts);
-        (report.rows, report.refused, report.sections) = (schedule.rows(), schedule.refused(), schedule.sections());
-        report.events = schedule.brings_events();
+        (report.rows, report.refused, report.sections) =
+            (schedule.rows(), schedule.rejected_rows(), schedule.sections());
+        report.events = schedule.contains_events();
         report.bytes = report.bytes_total;
         if let Some(term) = schedule.term() {
             report.term = Some(term.clone());
@@ -195,41 +203,46 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Imports events: compares and writes them at once. (The reader bounds how many a file may have.)
-    fn events(&mut self, schedule: &dyn Schedule, refused: bool) -> Result<(), Stop> {
+    /// Imports events by one write. (The reader limits their number.)
+    fn import_events(&mut self, schedule: &dyn Schedule, rejected: bool) -> Result<(), Stop> {
         let mut events = Vec::new();
         schedule.each_event(&mut |event| {
             events.push(event);
             Ok(())
         })?;
-        let dry = self.job.options.dry_run || refused;
+        let dry_run = self.job.options.dry_run || rejected;
         self.check()?;
-        if !dry {
+        if !dry_run {
             self.commit(0)?;
         }
         let store = self.inner.deps.store.clone();
-        let tally = self.wait(|| store.put_events(events.clone(), dry))?;
+        let tally = self.retry(|| store.put_events(events.clone(), dry_run))?;
         let mut report = self.job.live.report();
         (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
         Ok(())
     }
 
-    /// Imports sections: compares them with the published term, stages them in chunks, and applies them as one command.
-    fn sections(&mut self, schedule: &dyn Schedule, term: &TermId, refused: bool) -> Result<(), Stop> {
-        let dry = self.job.options.dry_run || refused;
+    /// Imports sections: compares them to the published term, stages them in chunks, and applies them by one command.
+    fn import_sections(&mut self, schedule: &dyn Schedule, term: &TermId, rejected: bool) -> Result<(), Stop> {
+        let dry_run = self.job.options.dry_run || rejected;
         let realm = &self.job.options.realm;
         if !realm.contains(term) {
-            let message = "Terms whose ids begin like this are kept for demonstrations. Nothing was changed.";
+            let message = "This term's id is reserved for demonstrations. Nothing was changed.";
             return Err(Stop::Failed { message, cause: "the file names a sandbox".to_owned() });
         }
         let snapshot = self.inner.deps.model.term_in(realm, term).map(|t| t.snapshot());
-        let generation = if dry { 0 } else { self.begin(term)? };
-        let mut comparing =
-            Comparing::new(snapshot.as_deref(), self.inner.deps.clock.now(), generation, self.job.options.totals, !dry);
-        // The walk ends with an error of the reader, which cannot say why.
+        let generation = if dry_run { 0 } else { self.begin(term)? };
+        let mut comparison = Comparison::new(
+            snapshot.as_deref(),
+            self.inner.deps.clock.now(),
+            generation,
+            self.job.options.totals,
+            !dry_run,
+        );
+        // `each_section` can only fail with an error of the reader, so the reason is kept here.
         let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {
-            let chunk = comparing.add(&mut self.job.live.report(), section);
+            let chunk = comparison.add(&mut self.job.live.report(), section);
             let staged = chunk.map_or(Ok(()), |chunk| self.stage(generation, &chunk));
             self.publish(false);
             staged.and_then(|()| self.check()).map_err(|stop| {
@@ -242,30 +255,30 @@ impl Run<'_> {
             return Err(stop);
         }
         compared?;
-        self.missing(schedule, snapshot.as_deref())?;
-        let Some(chunk) = comparing.rest() else { return Ok(()) };
-        let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparing.staged));
+        self.report_missing(schedule, snapshot.as_deref())?;
+        let Some(chunk) = comparison.finish() else { return Ok(()) };
+        let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparison.staged));
         match &applied {
             Ok(()) => self.applied = Some(term.clone()),
-            // The sections may be visible, so they must stay.
+            // The sections may be visible, so they must not be discarded.
             Err(Stop::Unknown) => {}
             Err(_) => self.discard(term),
         }
         applied
     }
 
-    /// Discards what an interrupted import may have staged, and returns the generation to stage under.
+    /// Discards sections that an interrupted import may have staged, and returns the generation to stage under.
     fn begin(&self, term: &TermId) -> Result<u64, Stop> {
         let store = self.inner.deps.store.clone();
         let mut from = None;
         loop {
             self.check()?;
-            from = self.wait(|| store.discard_staged(term, from.clone()))?;
+            from = self.retry(|| store.discard_staged(term, from.clone()))?;
             if from.is_none() {
                 break;
             }
         }
-        Ok(self.wait(|| store.generation(term))? + 1)
+        Ok(self.retry(|| store.generation(term))? + 1)
     }
 
     fn stage(&self, generation: u64, chunk: &[SectionState]) -> Result<(), Stop> {
@@ -275,17 +288,17 @@ impl Run<'_> {
         self.check()?;
         let started = Instant::now();
         let store = self.inner.deps.store.clone();
-        self.wait(|| store.stage(generation, chunk.to_vec()))?;
+        self.retry(|| store.stage(generation, chunk.to_vec()))?;
         std::thread::sleep(started.elapsed().min(CHUNK_PAUSE_MAX));
         Ok(())
     }
 
     /// Reports the sections of the term that the file does not contain.
-    fn missing(&mut self, schedule: &dyn Schedule, snapshot: Option<&Snapshot>) -> Result<(), Stop> {
+    fn report_missing(&mut self, schedule: &dyn Schedule, snapshot: Option<&Snapshot>) -> Result<(), Stop> {
         let (mut missing, mut total) = (Vec::new(), 0);
         for row in snapshot.into_iter().flat_map(Snapshot::rows_in_order) {
             let id = &row.state.section.id;
-            if !schedule.names(&id.crn)? {
+            if !schedule.contains_crn(&id.crn)? {
                 total += 1;
                 if missing.len() < LIST_LEN_MAX {
                     missing.push(id.clone());
@@ -297,31 +310,31 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes the staged sections visible. The import can no longer be cancelled.
+    /// Makes the staged sections visible. From here on, the import cannot be cancelled.
     fn apply(&mut self, term: &TermId, staged: StagedImport) -> Result<(), Stop> {
         let generation = staged.generation;
         self.check()?;
         self.commit(generation)?;
-        self.phase(Phase::Applying);
+        self.enter(Phase::Applying);
         let store = self.inner.deps.store.clone();
         let staged = Arc::new(staged);
         let pool = &self.inner.deps.pool;
-        for _ in 0..TRIES_MAX {
+        for _ in 0..ATTEMPTS_MAX {
             let command = Command::ApplyImport(staged.clone());
             match self.runtime.block_on(pool.submit_or_create(term.clone(), command)) {
                 Ok(Outcome::Imported(tally)) => {
-                    self.count(tally);
+                    self.report_tally(tally);
                     return Ok(());
                 }
                 Ok(_) | Err(SubmitError::Failed) => {
-                    return Err(fault("the registrar refused an import"));
+                    return Err(internal_error("the registrar refused an import"));
                 }
-                Err(SubmitError::Overloaded) => std::thread::sleep(TRY_PAUSE),
+                Err(SubmitError::Overloaded) => std::thread::sleep(RETRY_PAUSE),
                 Err(SubmitError::OutcomeUnknown) => {
-                    // The store's writer returns, in order with its commits, which generation is visible. Until it
-                    // does, the result of this task is not known.
+                    // The store reads the visible generation in order with its commits. Until it responds, the result
+                    // is not known.
                     let visible = loop {
-                        match self.wait(|| store.generation(term)) {
+                        match self.retry(|| store.generation(term)) {
                             Ok(visible) => break visible,
                             Err(_) if self.inner.stopping.load(Ordering::Acquire) => return Err(Stop::Unknown),
                             Err(_) => {}
@@ -333,48 +346,48 @@ impl Run<'_> {
                 }
             }
         }
-        let message = "The hub was too busy to apply it. Nothing was changed; please try again.";
+        let message = "The hub was too busy to apply the import. Nothing was changed. Please try again.";
         Err(Stop::Failed { message, cause: "the registrar was overloaded".to_owned() })
     }
 
-    /// Stores that the import may become visible from here on, and can no longer be cancelled.
+    /// Stores that the import may become visible, after which it cannot be cancelled.
     fn commit(&self, generation: u64) -> Result<(), Stop> {
         if !self.job.live.commit() {
             return Err(Stop::Cancelled);
         }
         self.job.live.report().applying = Some(generation);
-        let kept = KeptTask::from(&*self.job.live.report());
+        let task = StoredTask::from(&*self.job.live.report());
         let store = self.inner.deps.store.clone();
-        self.wait(|| store.put_task(kept.clone()))
+        self.retry(|| store.put_task(task.clone()))
     }
 
-    /// Reports what the registrar counted when it applied the import: sections may have changed since the comparison.
-    fn count(&self, tally: ImportTally) {
+    /// Reports the registrar's counts: sections may have changed since the comparison.
+    fn report_tally(&self, tally: ImportTally) {
         let mut report = self.job.live.report();
         (report.created, report.updated, report.unchanged) = (tally.created, tally.updated, tally.unchanged);
     }
 
-    /// Discards the staged sections. What cannot be discarded now is discarded before the next import of this term.
+    /// Discards the staged sections. If that fails, the next import into the term discards them.
     fn discard(&self, term: &TermId) {
         let store = self.inner.deps.store.clone();
         let mut from = None;
         loop {
-            match self.wait(|| store.discard_staged(term, from.clone())) {
+            match self.retry(|| store.discard_staged(term, from.clone())) {
                 Ok(None) => return,
                 Ok(next) => from = next,
                 Err(_) => {
-                    log::warn!("what an import staged for term {term} stays for now");
+                    log::warn!("staged sections of term {term} could not be discarded; its next import discards them");
                     return;
                 }
             }
         }
     }
 
-    /// Removes the sections that the applied import replaced. Left over, they are never read.
+    /// Deletes the sections that the applied import replaced. Sections that remain are never read.
     fn prune(&self, term: &TermId) {
         let store = self.inner.deps.store.clone();
         let mut from = None;
-        while let Ok(Some(next)) = self.wait(|| store.prune(term, from.clone())) {
+        while let Ok(Some(next)) = self.retry(|| store.prune(term, from.clone())) {
             from = Some(next);
             if self.inner.stopping.load(Ordering::Acquire) {
                 return;
@@ -382,16 +395,16 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for the store, and retries while it is busy.
-    fn wait<T>(&self, ask: impl Fn() -> StoreFuture<T>) -> Result<T, Stop> {
-        for _ in 0..TRIES_MAX {
-            match self.runtime.block_on(ask()) {
+    /// Waits for a store operation, and retries it while the store is busy.
+    fn retry<T>(&self, operation: impl Fn() -> StoreFuture<T>) -> Result<T, Stop> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.runtime.block_on(operation()) {
                 Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_))) => {
-                    // A hub that is stopping does not wait for its imports.
+                    // A stopping hub does not wait for imports.
                     if self.inner.stopping.load(Ordering::Acquire) {
                         return Err(error.into());
                     }
-                    std::thread::sleep(TRY_PAUSE);
+                    std::thread::sleep(RETRY_PAUSE);
                 }
                 other => return Ok(other?),
             }
@@ -401,12 +414,13 @@ impl Run<'_> {
 
     /// Stores and publishes the result.
     fn finish(&mut self, outcome: Result<(), Stop>) {
-        // A cancellation in the last moment was confirmed to its caller, so it holds unless the import was applied.
+        // A late cancellation was already confirmed to its caller, so it takes precedence unless the import was
+        // applied.
         let outcome = match outcome {
             Ok(()) if !self.job.live.commit() && self.job.live.is_cancelled() => Err(Stop::Cancelled),
             other => other,
         };
-        let kept = {
+        let stored = {
             let mut report = self.job.live.report();
             report.phase = Phase::Finished;
             report.finished_at = Some(self.inner.deps.clock.now());
@@ -414,10 +428,10 @@ impl Run<'_> {
             report.state = match outcome {
                 Ok(()) => TaskState::Done,
                 Err(Stop::Cancelled) => TaskState::Cancelled,
-                Err(Stop::Refused) => TaskState::Failed,
+                Err(Stop::Rejected) => TaskState::Failed,
                 Err(Stop::Stopping) => {
                     report.message =
-                        Some("The hub was stopped before the import was done. Nothing was changed.".to_owned());
+                        Some("The hub was stopped before the import was applied. Nothing was changed.".to_owned());
                     TaskState::Failed
                 }
                 Err(Stop::Failed { message, cause }) => {
@@ -425,28 +439,28 @@ impl Run<'_> {
                     report.message = Some(message.to_owned());
                     TaskState::Failed
                 }
-                // The stored task stays as it is; the next start determines the result.
+                // The stored task is left as it is; the next start determines the result.
                 Err(Stop::Unknown) => return,
             };
-            KeptTask::from(&*report)
+            StoredTask::from(&*report)
         };
-        let (task, state) = (kept.id.clone(), kept.state.as_str());
-        log::info!("import {task} is {state}");
-        let ended = match kept.state {
+        let (task, state) = (stored.id.clone(), stored.state.as_str());
+        log::info!("import {task} ended: {state}");
+        let counter = match stored.state {
             TaskState::Running => None,
             TaskState::Done => Some(0),
             TaskState::Failed => Some(1),
             TaskState::Cancelled => Some(2),
         };
-        if let Some(how) = ended {
-            self.inner.finished[how].fetch_add(1, Ordering::Relaxed);
+        if let Some(index) = counter {
+            self.inner.finished[index].fetch_add(1, Ordering::Relaxed);
         }
         let store = self.inner.deps.store.clone();
-        if self.wait(|| store.put_task(kept.clone())).is_err() {
+        if self.retry(|| store.put_task(stored.clone())).is_err() {
             log::error!("the result of import {task} could not be stored; the hub's next start determines it");
         }
-        if let Ok(forgotten) = self.wait(|| store.forget_old_tasks()) {
-            for old in forgotten {
+        if let Ok(deleted) = self.retry(|| store.delete_old_tasks()) {
+            for old in deleted {
                 // A task without errors to list has no such file.
                 let _ = std::fs::remove_file(self.inner.errors_path(&old));
             }
@@ -455,6 +469,9 @@ impl Run<'_> {
     }
 }
 
-fn fault(cause: &str) -> Stop {
-    Stop::Failed { message: "This is a fault of the hub. Nothing was changed.", cause: cause.to_owned() }
+fn internal_error(cause: &str) -> Stop {
+    Stop::Failed {
+        message: "The import failed because of an error in the hub. Nothing was changed.",
+        cause: cause.to_owned(),
+    }
 }

@@ -1,4 +1,4 @@
-//! The port through which an import reads a schedule file: its sections or events, and what is wrong, line by line.
+//! The port through which an import reads a schedule file: its sections or events, and the errors in its lines.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, Finding};
 use crate::domain::section::Section;
 
-/// The most characters of a cell that a [`Finding`] repeats.
+/// The maximum length of a cell's text in a [`Finding`], in characters.
 pub const FINDING_VALUE_CHARS_MAX: usize = 100;
 
-/// Whether a finding excludes its row.
+/// Whether a finding rejects its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
-    /// The row is refused.
+    /// The row is rejected.
     Error,
     /// The row is imported, and staff should check it.
     Warning,
@@ -27,16 +27,16 @@ pub enum Severity {
 pub struct FileSection {
     /// The definition.
     pub section: Arc<Section>,
-    /// The totals (enrolled, waitlisted), if the file has any.
+    /// The totals (enrolled, waitlisted), if the file has them.
     pub totals: Option<(u32, u32)>,
 }
 
 /// How to read a file.
 #[derive(Debug, Clone)]
 pub struct ScheduleOptions {
-    /// The term that everything goes into; without it the file's `term` column says.
+    /// The term to import into; `None` if the file's `term` column names it.
     pub term: Option<TermId>,
-    /// Further names of columns: the header's name, and the column that it stands for.
+    /// Additional column names: the name in the header, and the column that it stands for.
     pub map: Vec<(String, String)>,
     /// The college's time zone, for events.
     pub zone: TimeZone,
@@ -49,31 +49,37 @@ pub struct ScheduleProgress {
     pub rows: u64,
     /// Bytes of the file read so far.
     pub bytes: u64,
-    /// Rows refused so far.
-    pub refused: u64,
+    /// Rows rejected so far.
+    pub rejected: u64,
 }
 
-/// Why a file could not be read to its end.
+/// Why reading a file failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
-    /// The watcher stopped it.
+    /// The watch stopped it.
     #[error("the import was cancelled")]
     Cancelled,
-    /// The spooled file or the scratch space failed.
+    /// Reading the upload or writing temporary files failed.
     #[error("the import's temporary files failed: {0}")]
     Scratch(String),
 }
 
-/// Receives the progress from time to time; returns whether to go on.
+/// Receives the progress; returns whether to continue.
 pub type Watch<'a> = dyn FnMut(ScheduleProgress) -> bool + 'a;
 
-/// Reads schedule files. It blocks: call it on a thread of its own.
+/// Reads schedule files. It blocks the thread on which it runs.
 pub trait ScheduleReader: Send + Sync {
-    /// Checks that `map` names columns that exist; an error says what is wrong with it, in words.
+    /// Checks a map of column names.
+    ///
+    /// # Errors
+    /// When a column does not exist or appears twice. The error is text for the caller.
     fn check_map(&self, map: &[(String, String)]) -> Result<(), String>;
 
-    /// Reads the whole file; data that does not fit into a few MiB goes to the folder `scratch`. Errors of the file are
-    /// in the [`Schedule`]; an `Err` is never the file's fault.
+    /// Reads the whole file. Data that does not fit into a few MiB is written to the folder `scratch`.
+    ///
+    /// # Errors
+    /// When `watch` stops the reading, or the file system fails. Errors in the file's contents are part of the
+    /// [`Schedule`].
     fn read(
         &self,
         file: &Path,
@@ -83,18 +89,18 @@ pub trait ScheduleReader: Send + Sync {
     ) -> Result<Box<dyn Schedule>, ScheduleError>;
 }
 
-/// A file that was read. Its contents may be larger than memory, so they are visited, not returned.
+/// The result of reading a file. It may be larger than memory, so contents are passed to visitors one by one.
 pub trait Schedule {
-    /// Returns the term of its sections; `None` when it contains events, or was refused as a whole.
+    /// Returns the term of the sections; `None` if the file contains events or is rejected.
     fn term(&self) -> Option<&TermId>;
-    /// Returns whether it contains events instead of sections.
-    fn brings_events(&self) -> bool;
-    /// Returns whether the file cannot be imported even in part; its errors say why.
-    fn refused_as_a_whole(&self) -> bool;
-    /// Returns the number of rows below the header, without blank ones.
+    /// Returns whether the file contains events instead of sections.
+    fn contains_events(&self) -> bool;
+    /// Returns whether the whole file is rejected, so that not even its valid rows can be imported.
+    fn is_rejected(&self) -> bool;
+    /// Returns the number of rows below the header, not counting blank ones.
     fn rows(&self) -> u64;
-    /// Returns the number of rows that are refused.
-    fn refused(&self) -> u64;
+    /// Returns the number of rejected rows.
+    fn rejected_rows(&self) -> u64;
     /// Returns the number of sections (or events) that can be imported.
     fn sections(&self) -> u64;
     /// Returns the number of findings of this severity.
@@ -110,10 +116,10 @@ pub trait Schedule {
     ) -> Result<(), ScheduleError>;
     /// Returns the first `limit` conflicts, in order of line.
     fn conflicts(&self, limit: u64) -> Result<Vec<Conflict>, ScheduleError>;
-    /// Visits the sections that can be imported, in order of CRN. A section with a refused row is not among them.
+    /// Visits the sections that can be imported, in order of CRN. Sections with a rejected row are omitted.
     fn each_section(&self, f: &mut dyn FnMut(FileSection) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;
-    /// Returns whether the file has a row of this CRN, refused or not.
-    fn names(&self, crn: &Crn) -> Result<bool, ScheduleError>;
+    /// Returns whether the file has a row with this CRN, valid or rejected.
+    fn contains_crn(&self, crn: &Crn) -> Result<bool, ScheduleError>;
     /// Visits the events that can be imported.
     fn each_event(&self, f: &mut dyn FnMut(Event) -> Result<(), ScheduleError>) -> Result<(), ScheduleError>;
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::import::{TaskReport, TaskState};
 
-/// The most items in each list of a task; the totals beside them count all.
+/// The maximum length of each list of a task. The totals beside the lists count all items.
 pub const LIST_LEN_MAX: usize = 1_000;
 
 const OPEN: u8 = 0;
@@ -17,35 +17,37 @@ const COMMITTED: u8 = 2;
 /// A task that has not ended: its report, and whether it can still be cancelled.
 pub(super) struct Live {
     report: Mutex<TaskReport>,
-    fate: AtomicU8,
+    /// [`OPEN`], [`CANCELLED`] or [`COMMITTED`].
+    stage: AtomicU8,
 }
 
 impl Live {
     pub(super) fn new(report: TaskReport) -> Self {
-        Self { report: Mutex::new(report), fate: AtomicU8::new(OPEN) }
+        Self { report: Mutex::new(report), stage: AtomicU8::new(OPEN) }
     }
 
     pub(super) fn report(&self) -> MutexGuard<'_, TaskReport> {
         self.report.lock()
     }
 
-    /// Cancels it, unless it was committed; returns whether it is cancelled.
+    /// Cancels the import unless it was committed. Returns whether it is cancelled.
     pub(super) fn cancel(&self, now: Timestamp) -> bool {
-        let fate = self.fate.compare_exchange(OPEN, CANCELLED, Ordering::AcqRel, Ordering::Acquire);
-        if fate.is_ok() {
+        let result = self.stage.compare_exchange(OPEN, CANCELLED, Ordering::AcqRel, Ordering::Acquire);
+        if result.is_ok() {
             let mut report = self.report();
             report.state = TaskState::Cancelled;
             report.finished_at = Some(now);
         }
-        fate.is_ok() || fate == Err(CANCELLED)
+        result.is_ok() || result == Err(CANCELLED)
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        self.fate.load(Ordering::Acquire) == CANCELLED
+        self.stage.load(Ordering::Acquire) == CANCELLED
     }
 
-    /// Commits it, after which it cannot be cancelled; returns false when it was cancelled before.
+    /// Marks the import as committed, after which it cannot be cancelled. Returns false if it was cancelled or
+    /// committed before.
     pub(super) fn commit(&self) -> bool {
-        self.fate.compare_exchange(OPEN, COMMITTED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.stage.compare_exchange(OPEN, COMMITTED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

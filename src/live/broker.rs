@@ -1,12 +1,12 @@
-//! Encodes what is new, once, and sends it to every relay.
+//! Encodes each change once and sends it to every relay.
 //!
-//! - **Alerts** are read from the store, in order. An event only hints that there are some: a lost hint and a relay that
-//!   fell behind are handled by the same reads.
+//! - **Alerts** are read from the store, in order. An event is only a hint to read; a lost hint and a relay that has
+//!   fallen behind are handled by the same reads.
 //! - **Seats** are conflated: each tick compares every term's published snapshot with what was sent last.
 //! - **Frames for one user or channel** come from events, and wait in a bounded backlog while a relay is behind.
-//! - **Urgent messages** (a sign-out, a disconnection, the end of the hub) are never dropped.
+//! - **Urgent messages** (a sign-out, a disconnection, the shutdown of the hub) are never dropped.
 //!
-//! A relay's mailbox is bounded and its bound is respected: what does not fit is sent with a later tick.
+//! The bound of a relay's mailbox is respected: messages that do not fit are sent with a later tick.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,54 +27,54 @@ use crate::registration::section_json::push_seat_row;
 use crate::store::StoreError;
 use crate::store::alerts::LogEntry;
 
-/// Alerts in one message to a relay.
+/// Maximum number of alerts in one message to a relay.
 const ALERTS_PER_MESSAGE: usize = 128;
-/// The longest `seats` frame, in bytes; a larger change (an import) takes several ticks.
+/// The longest `seats` frame, in bytes. A larger change, such as an import, takes several ticks.
 const SEATS_FRAME_LEN_MAX: usize = 32 * 1024;
-/// The interval at which scheduled alerts are released, and the store is read in case a hint was lost.
+/// The interval at which scheduled alerts are sent, and the store is read in case a hint was lost.
 const POLL: Duration = Duration::from_secs(1);
-/// Scheduled alerts released in one transaction.
+/// Maximum number of scheduled alerts that one transaction sends.
 const RELEASED_PER_WRITE: usize = 100;
 /// The interval at which alerts that are too old are deleted.
 const RETENTION_POLL: Duration = Duration::from_secs(3_600);
-/// Alerts deleted in one transaction, so that no registration waits long behind it.
+/// Maximum number of alerts that one transaction deletes, so that no registration waits long for it.
 const DELETED_PER_WRITE: usize = 500;
-/// The longest backlog of frames for a relay that is behind. Frames beyond it are dropped: what must not be lost is an
-/// alert, too.
+/// The longest backlog of frames for a relay that is behind. Frames beyond it are dropped. Nothing important is lost,
+/// because what must reach a student is also stored as an alert.
 const BACKLOG_LEN_MAX: usize = 1_024;
 
-/// A relay, and what still has to be sent to it.
+/// A relay, and the messages that are still to be sent to it.
 struct RelayLink {
     relay: Recipient<FanOut>,
-    /// Messages that were sent and not handled yet.
+    /// Number of messages that were sent and not handled yet.
     in_flight: Arc<AtomicUsize>,
     /// The position of the last alert that was sent.
     alerts_to: u64,
-    /// Messages that are never dropped. Each costs a user a sign-out, or an admin a request, both limited by rate; so
-    /// the queue needs no bound.
+    /// Messages that are never dropped. The queue needs no bound, because each message takes a user's sign-out or an
+    /// admin's request, and the rates of both are limited.
     urgent: VecDeque<FanOut>,
     /// Frames for one user or channel, at most [`BACKLOG_LEN_MAX`].
     backlog: VecDeque<FanOut>,
 }
 
 impl RelayLink {
-    /// Sends a frame for one user or channel, in order; one that does not fit waits for a later tick.
+    /// Sends a frame for one user or channel, in order. A frame that does not fit waits for a later tick.
     fn send_or_queue(&mut self, message: FanOut) {
         if self.backlog.len() < BACKLOG_LEN_MAX {
             self.backlog.push_back(message);
             self.flush();
         } else {
-            log::warn!("a relay is too far behind: a frame of a registration or an import is dropped");
+            log::warn!("a relay is too far behind; a frame about a registration, an import or metrics was dropped");
         }
     }
 
-    /// Sends an urgent message before everything else that waits.
+    /// Sends an urgent message before the backlog.
     fn send_urgent(&mut self, message: FanOut) {
         self.urgent.push_back(message);
         self.flush();
     }
 
-    /// Sends what waits, as far as it fits.
+    /// Sends the waiting messages that fit.
     fn flush(&mut self) {
         if !self.flush_urgent() {
             return;
@@ -87,7 +87,7 @@ impl RelayLink {
         }
     }
 
-    /// Sends urgent messages. Returns whether none is left.
+    /// Sends the urgent messages that fit. Returns whether none is left.
     fn flush_urgent(&mut self) -> bool {
         while let Some(message) = self.urgent.front() {
             if !self.try_send(message.clone()) {
@@ -98,7 +98,7 @@ impl RelayLink {
         true
     }
 
-    /// Sends a message that is sent again later if it does not fit. Returns whether it fitted.
+    /// Sends a message if it fits, after all urgent ones. Returns whether it was sent.
     fn offer(&mut self, message: FanOut) -> bool {
         self.flush_urgent() && self.try_send(message)
     }
@@ -118,12 +118,12 @@ impl RelayLink {
     }
 }
 
-/// What was sent of a term's seats.
+/// The seats of a term that were sent.
 #[derive(Default)]
 struct SentSeats {
     /// The sequence up to which everything was sent.
     seq: u64,
-    /// Parts of a large change; each tick sends one.
+    /// The remaining parts of a large change. Each tick sends one.
     parts: VecDeque<Arc<SeatsTick>>,
 }
 
@@ -136,12 +136,12 @@ pub struct Broker {
     /// The position of the last alert that was read.
     alerts_to: u64,
     is_reading: bool,
-    /// Whether alerts were added while the store was read.
+    /// Whether another read was requested during the current one.
     read_again: bool,
 }
 
 impl Broker {
-    /// Creates a broker for these events.
+    /// Creates a broker that receives `events`.
     #[must_use]
     pub fn new(live: Arc<Live>, events: EventStream) -> Self {
         Self {
@@ -155,12 +155,13 @@ impl Broker {
         }
     }
 
-    /// Returns the position up to which every relay was sent the alerts.
+    /// Returns the position up to which the alerts were sent to every relay.
     fn alerts_sent_to_all(&self) -> u64 {
         self.relays.iter().map(|link| link.alerts_to).min().unwrap_or(self.alerts_to)
     }
 
-    /// Reads the alerts that the relay furthest behind has not got, and sends each relay those that it lacks.
+    /// Reads the alerts after the position of the relay that is furthest behind, and sends them to the relays that lack
+    /// them.
     fn read_alerts(&mut self, ctx: &mut Context<Self>) {
         if self.is_reading {
             self.read_again = true;
@@ -190,12 +191,12 @@ impl Broker {
         self.alerts_to = self.alerts_to.max(last);
         let now = Instant::now();
         for link in self.relays.iter_mut().filter(|link| link.alerts_to < last) {
-            // A relay whose mailbox is full stays where it is, and gets the rest from the store.
+            // A relay whose mailbox is full keeps its position. A later read sends it these alerts.
             if link.offer(FanOut::Alerts(batch.clone(), now)) {
                 link.alerts_to = last;
             }
         }
-        // While a mailbox is full, reading again at once gains nothing: the next tick reads.
+        // While a mailbox is full, reading again at once is useless. The next tick reads.
         if self.read_again || (is_full && self.alerts_sent_to_all() > before) {
             self.read_alerts(ctx);
         }
@@ -228,7 +229,7 @@ impl Broker {
                 all_sent &= link.offer(FanOut::Seats(part.clone(), now));
             }
             if !all_sent {
-                // The next tick sends these rows again, with those that are newer. A client that has them already gets
+                // The next tick sends these rows again, together with newer ones. A client that already has them gets
                 // the same state twice, which is harmless.
                 sent.parts.clear();
                 sent.seq = sent.seq.min(part.from);
@@ -236,7 +237,7 @@ impl Broker {
         }
     }
 
-    /// Reads alerts whose hint was lost, and releases scheduled alerts.
+    /// Reads alerts whose hint was lost, and sends scheduled alerts that are due.
     fn poll(&mut self, ctx: &mut Context<Self>) {
         self.read_alerts(ctx);
         let due = self.live.alerts.next_due();
@@ -248,16 +249,16 @@ impl Broker {
             let release = broker.live.alerts.release_due(broker.live.local(now), RELEASED_PER_WRITE);
             ctx.spawn(release.into_actor(broker).map(|released, broker, ctx| match released {
                 Ok(_) => broker.read_alerts(ctx),
-                Err(error) => log::warn!("scheduled alerts cannot be released: {error}"),
+                Err(error) => log::warn!("scheduled alerts cannot be sent: {error}"),
             }));
         }));
     }
 
-    /// Deletes alerts that are too old, some at a time.
+    /// Deletes alerts that are too old, in several transactions.
     fn delete_old_alerts(&mut self, ctx: &mut Context<Self>) {
-        let Some(kept) = self.live.options.alerts_kept else { return };
-        let Ok(cutoff) = self.live.clock.now().checked_sub(kept) else { return };
-        let delete = self.live.alerts.forget_before(cutoff, DELETED_PER_WRITE);
+        let Some(retention) = self.live.options.alert_retention else { return };
+        let Ok(cutoff) = self.live.clock.now().checked_sub(retention) else { return };
+        let delete = self.live.alerts.delete_before(cutoff, DELETED_PER_WRITE);
         ctx.spawn(delete.into_actor(self).map(|deleted, broker, ctx| match deleted {
             Ok(DELETED_PER_WRITE) => broker.delete_old_alerts(ctx),
             Ok(_) => {}
@@ -265,12 +266,12 @@ impl Broker {
         }));
     }
 
-    /// Reads the position of the sequence of alerts, and handles nothing else until it is known.
+    /// Reads the position of the sequence of alerts. Handles nothing else until it is known.
     fn read_position(&mut self, ctx: &mut Context<Self>) {
-        let kept = self.live.alerts.kept();
-        ctx.wait(kept.into_actor(self).map(|kept, broker, ctx| match kept {
-            Ok(kept) => {
-                broker.alerts_to = kept.last;
+        let read = self.live.alerts.stored_range();
+        ctx.wait(read.into_actor(self).map(|stored, broker, ctx| match stored {
+            Ok(stored) => {
+                broker.alerts_to = stored.last;
                 broker.delete_old_alerts(ctx);
             }
             Err(error) => {
@@ -294,8 +295,8 @@ impl Broker {
     }
 }
 
-/// Encodes what changed in a term after `from`, in parts of bounded length. All but the last state only the sequence
-/// that was sent before, so that a client that reconnects between them and resumes gets the rest.
+/// Encodes what changed in a term after `from`, in parts of bounded length. All parts but the last state the sequence
+/// `from`, so that a client that reconnects between them and resumes gets the rest.
 fn seats_parts(term: &TermId, snapshot: &Snapshot, from: u64) -> VecDeque<Arc<SeatsTick>> {
     let mut groups: Vec<Vec<(Crn, ByteString)>> = Vec::new();
     let mut len = SEATS_FRAME_LEN_MAX;
@@ -327,7 +328,7 @@ impl Actor for Broker {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         for (id, term) in self.live.model.terms().iter() {
-            // No client is connected yet: what is published now is part of every snapshot.
+            // No client is connected yet, so every client's snapshot will contain what is published now.
             self.seats.insert(id.clone(), SentSeats { seq: term.snapshot().seq, parts: VecDeque::new() });
         }
         if let Some(events) = self.events.take() {
@@ -362,7 +363,7 @@ impl StreamHandler<Event> for Broker {
         }
     }
 
-    /// The bus has gone because the hub stops. The broker stays until [`DrainAll`] was handled.
+    /// Does nothing: the bus has ended because the hub is stopping, and the broker still has to handle [`DrainAll`].
     fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
@@ -393,7 +394,7 @@ impl Handler<Disconnect> for Broker {
     }
 }
 
-/// Closes all connections and admits no more: the hub stops.
+/// Closes all connections and admits no new ones, because the hub is stopping.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct DrainAll;
@@ -413,7 +414,7 @@ mod tests {
 
     use super::*;
 
-    /// A relay that records the messages that reach it.
+    /// A relay that records the messages it receives.
     struct RecordingRelay(Arc<Mutex<Vec<String>>>);
 
     impl Actor for RecordingRelay {
@@ -436,12 +437,12 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn urgent_messages_overtake_the_backlog_of_a_relay_that_is_behind_and_none_is_lost() {
+    async fn urgent_messages_are_sent_before_the_backlog_and_never_lost() {
         let received: Arc<Mutex<Vec<String>>> = Arc::default();
         let relay = RecordingRelay(received.clone()).start().recipient();
         let (urgent, backlog) = (VecDeque::new(), VecDeque::new());
         let mut link = RelayLink { relay, in_flight: Arc::default(), alerts_to: 0, urgent, backlog };
-        // The relay does not run before this test waits: its mailbox fills up, and then its backlog.
+        // The relay does not run before this test awaits, so its mailbox fills up, and then its backlog.
         for number in 0..2 * BACKLOG_LEN_MAX {
             link.send_or_queue(frame(number));
         }
@@ -450,16 +451,16 @@ mod tests {
         for _ in 0..2 * BACKLOG_LEN_MAX {
             link.send_urgent(FanOut::Drain);
         }
-        assert!(!link.offer(frame(9)), "nothing overtakes what is urgent");
+        assert!(!link.offer(frame(9)), "no message is sent before urgent ones");
 
         let deadline = Instant::now() + Duration::from_secs(10);
         while !(link.urgent.is_empty() && link.backlog.is_empty()) {
-            assert!(Instant::now() < deadline, "the relay takes what waits");
+            assert!(Instant::now() < deadline, "the relay accepts the waiting messages");
             actix_rt::task::yield_now().await;
             link.flush();
         }
         while received.lock().unwrap().len() < delivered + 3 * BACKLOG_LEN_MAX {
-            assert!(Instant::now() < deadline, "the relay handles what was sent");
+            assert!(Instant::now() < deadline, "the relay handles the sent messages");
             actix_rt::task::yield_now().await;
         }
         let frames = |range: std::ops::Range<usize>| range.map(|number| number.to_string());

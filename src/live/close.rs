@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_reads_back_and_every_reason_fits_a_control_frame() {
+    fn codes_are_parsed_back_and_reasons_fit_a_control_frame() {
         for close in Close::VARIANTS {
             assert_eq!(Close::from_code(close.code()), Some(*close));
             assert!(close.reason().len() <= 123, "{close:?}");

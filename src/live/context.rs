@@ -16,12 +16,12 @@ use crate::store::alerts::AlertStore;
 /// Options of the live connections.
 #[derive(Debug, Clone)]
 pub struct LiveOptions {
-    /// The interval at which seats are compared: a client gets at most one `seats` frame of a term in it.
+    /// The interval at which changed seats are sent: a client gets at most one `seats` frame per term in it.
     pub seats_tick: Duration,
     /// The interval of pings. A connection that is silent for twice as long is closed.
     pub heartbeat: Duration,
-    /// How long alerts are stored; `None` stores them forever.
-    pub alerts_kept: Option<Duration>,
+    /// How long alerts are stored; `None` is forever.
+    pub alert_retention: Option<Duration>,
     /// The college's time zone: its date decides which terms have ended.
     pub zone: TimeZone,
 }
@@ -31,7 +31,7 @@ impl Default for LiveOptions {
         Self {
             seats_tick: Duration::from_millis(50),
             heartbeat: Duration::from_secs(25),
-            alerts_kept: None,
+            alert_retention: None,
             zone: TimeZone::UTC,
         }
     }
@@ -50,9 +50,9 @@ pub struct Live {
     /// The clock for everything that a client, an admin or the store sees. Timers and latencies inside this process use
     /// the monotonic clock: they are durations, and must not jump with the system time.
     pub clock: Arc<dyn Clock>,
-    /// Tests whether a caller's token is still valid. A session asks again after it has joined its relay, because an
-    /// event that ended its token may have passed the relay before.
-    pub is_alive: Box<dyn Fn(&Caller) -> bool + Send + Sync>,
+    /// Returns whether a caller's token is still valid. A session checks it again after it has joined its relay,
+    /// because the event that ended the token may have passed the relay before.
+    pub is_token_valid: Box<dyn Fn(&Caller) -> bool + Send + Sync>,
     /// The options.
     pub options: LiveOptions,
 }

@@ -18,7 +18,7 @@ use crate::live::presence::LiveSession;
 use crate::live::relay::Relay;
 use crate::store::alerts::{Ack, Reader};
 
-/// Pushes in a session's queue: some seconds of ticks. A session that is further behind is evicted, and its client
+/// Capacity of a session's queue: a few seconds of ticks. A session that is further behind is evicted, and its client
 /// resumes.
 pub(super) const QUEUE_LEN: usize = 64;
 
@@ -60,7 +60,7 @@ impl Driver {
         self.live.clock.now()
     }
 
-    /// Ends the session without closing its connection, which is gone.
+    /// Ends the session of a connection that is already closed.
     pub(super) fn end(&mut self) {
         if self.feed.end() {
             self.leave(Close::Normal);
@@ -71,7 +71,7 @@ impl Driver {
     fn leave(&self, why: Close) {
         let session = self.feed.session();
         self.live.presence.remove(session.id);
-        // A relay whose queue is full removes the session with its next sweep, for which it is marked here.
+        // If the relay's queue is full, its next sweep removes the session, which is marked here for that.
         session.request_close(why);
         let _ = self.relay.try_send(Leave(session.id));
     }
@@ -90,7 +90,7 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
                 seq,
                 now: live.clock.now(),
                 heartbeat: live.options.heartbeat,
-                is_token_valid: driver.session().caller.as_ref().is_none_or(|caller| (live.is_alive)(caller)),
+                is_token_valid: driver.session().caller.as_ref().is_none_or(|caller| (live.is_token_valid)(caller)),
                 is_draining: live.presence.is_draining(),
             }),
             Err(_) => FeedInput::RelayGone,
@@ -108,7 +108,7 @@ pub(super) fn handle<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mu
     }
 }
 
-/// Records a sign of life of the client, and closes a session that was marked for closing.
+/// Records that the client has sent something, and closes the session if it was marked for closing.
 pub(super) fn alive<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     if let Some(driver) = actor.driver() {
         driver.session().touch(driver.now());
@@ -138,9 +138,9 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
             actor.close(why, ctx);
         }
         FeedOutput::Wait(pause) => answer::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
-        FeedOutput::ReadRange => answer::<T, _>(driver.live.alerts.kept(), FeedInput::Range, ctx),
+        FeedOutput::ReadRange => answer::<T, _>(driver.live.alerts.stored_range(), FeedInput::Range, ctx),
         FeedOutput::ReadPage(span) => {
-            let page = driver.live.alerts.seen_by(Reader::new(session.identity()), span);
+            let page = driver.live.alerts.visible_to(Reader::new(session.identity()), span);
             answer::<T, _>(page, FeedInput::Page, ctx);
         }
         FeedOutput::Acknowledge { alert, user, role } => {
@@ -149,11 +149,11 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
         }
         FeedOutput::Subscribe { channels, since, seats_since } => {
             let request = Subscribe { session: session.id, channels, since, seats_since };
-            answer::<T, _>(driver.relay.send(request), taken, ctx);
+            answer::<T, _>(driver.relay.send(request), accepted, ctx);
         }
         FeedOutput::Unsubscribe(channels) => {
             let request = Unsubscribe { session: session.id, channels };
-            answer::<T, _>(driver.relay.send(request), taken, ctx);
+            answer::<T, _>(driver.relay.send(request), accepted, ctx);
         }
     }
 }
@@ -168,7 +168,7 @@ where
     ctx.wait(answered.map(move |answer, actor: &mut T, ctx: &mut T::Context| handle(actor, input(answer), ctx)));
 }
 
-fn taken(request: Result<(), MailboxError>) -> FeedInput<'static> {
+fn accepted(request: Result<(), MailboxError>) -> FeedInput<'static> {
     match request {
         Ok(()) => FeedInput::Done,
         Err(_) => FeedInput::RelayGone,

@@ -35,15 +35,15 @@ use crate::live::frames::{self, ClientFrame, ErrorCode, SNAPSHOT_FRAME_LEN_MAX, 
 use crate::live::messages::{AlertFrame, Push, Subscribed, encode_entry};
 use crate::live::presence::LiveSession;
 use crate::store::StoreError;
-use crate::store::alerts::{Kept, Page, Span};
+use crate::store::alerts::{Page, Span, StoredRange};
 
-/// Replayed alerts that are read at once. The next page is read after these were sent.
+/// Number of replayed alerts in a page. The next page is read after these were sent.
 pub const REPLAY_PAGE_LEN: usize = 16;
-/// Bytes of pending frames that are sent at once: what the write buffer of a connection holds.
+/// Maximum number of bytes of pending frames in one burst: what fits into the write buffer of a connection.
 const BURST_LEN_MAX: usize = SNAPSHOT_FRAME_LEN_MAX;
 /// The pause between two bursts: time for the first to leave the write buffer.
 pub const BURST_PAUSE: Duration = Duration::from_millis(1);
-/// How often a failed read of the store is repeated.
+/// Maximum number of repetitions of a failed read of the store.
 pub const READ_RETRIES_MAX: u32 = 5;
 /// The pause before a failed read is repeated.
 pub const READ_PAUSE: Duration = Duration::from_millis(200);
@@ -57,12 +57,12 @@ pub enum FeedInput<'a> {
     Push(Push),
     /// A message of the client.
     Message(&'a str),
-    /// The client gave a sign of life.
+    /// The client has sent something, such as a pong.
     Alive,
-    /// The transport failed, or the client broke its protocol or left.
+    /// The transport failed, or the client violated its protocol or disconnected.
     Ended(Close),
     /// The answer to [`FeedOutput::ReadRange`].
-    Range(Result<Kept, StoreError>),
+    Range(Result<StoredRange, StoreError>),
     /// The answer to [`FeedOutput::ReadPage`].
     Page(Result<Page, StoreError>),
     /// The answer to [`FeedOutput::Acknowledge`]: whether the alert exists.
@@ -73,7 +73,7 @@ pub enum FeedInput<'a> {
     RelayGone,
 }
 
-/// What is known when a session has joined its relay.
+/// The state at the time when a session has joined its relay.
 #[derive(Debug, Clone, Copy)]
 pub struct Joined {
     /// The position in the sequence of alerts after which the relay pushes every entry.
@@ -82,9 +82,10 @@ pub struct Joined {
     pub now: Timestamp,
     /// The interval of the hub's pings.
     pub heartbeat: Duration,
-    /// Whether the caller's token is valid. The event that ended it may have passed the relay before the session joined.
+    /// Whether the caller's token is valid. The event that ended it may have passed the relay before the session
+    /// joined.
     pub is_token_valid: bool,
-    /// Whether the hub is stopping. The sessions that the relay had then were closed before this one joined.
+    /// Whether the hub is stopping. The relay closed its other sessions before this one joined.
     pub is_draining: bool,
 }
 
@@ -101,9 +102,9 @@ pub enum FeedOutput {
     Wait(Duration),
     /// Read which part of the sequence of alerts is stored.
     ReadRange,
-    /// Read entries of the sequence of alerts that reach the session's caller.
+    /// Read entries of the sequence of alerts of which the session's caller is a recipient.
     ReadPage(Span),
-    /// Store that the user has seen an alert.
+    /// Store an acknowledgement of an alert.
     Acknowledge {
         /// The alert's id.
         alert: String,
@@ -112,12 +113,12 @@ pub enum FeedOutput {
         /// The user's role.
         role: Role,
     },
-    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The answer here is that the
-    /// relay has taken the request: a client that requests much waits for itself.
+    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The answer is that the relay
+    /// has handled the request, so that a client that sends many requests only delays itself.
     Subscribe {
         /// The channels.
         channels: Vec<Channel>,
-        /// The position after which the client wants alerts again.
+        /// The position after which the client requests alerts again.
         since: Option<u64>,
         /// The term's sequence up to which the client has the seats.
         seats_since: Option<u64>,
@@ -127,7 +128,7 @@ pub enum FeedOutput {
 }
 
 impl FeedOutput {
-    /// Returns whether the feed may get no input until the answer to this output.
+    /// Returns whether the feed must not get other input before the answer to this output.
     #[must_use]
     pub const fn needs_answer(&self) -> bool {
         match self {
@@ -150,8 +151,8 @@ pub type FeedOutputs = SmallVec<[FeedOutput; 1]>;
 pub struct FeedFrame {
     /// The frame, JSON text.
     pub text: ByteString,
-    /// The client's position in the sequence of alerts once it has this frame; `None` where it does not change. A
-    /// transport with ids of events uses it as the id.
+    /// The client's position in the sequence of alerts after this frame; `None` if it does not change. A transport
+    /// whose events have ids uses it as the id.
     pub position: Option<u64>,
 }
 
@@ -172,14 +173,15 @@ impl FeedFrame {
 /// The state of one live session.
 pub struct Feed {
     session: Arc<LiveSession>,
-    /// The position at which the client resumes, until the session has joined.
+    /// The position at which the client resumes. Taken when the session has joined.
     since: Option<u64>,
     /// Every entry after this position was sent or will be pushed.
     complete_after: u64,
-    /// Entries up to this position were sent, or the client has them.
+    /// Entries up to this position were sent, or the client already had them.
     sent_to: u64,
     is_ended: bool,
-    /// What is sent in several steps. Boxed, and freed when all of it is sent: most sessions have nothing pending.
+    /// What is sent in several steps. Boxed, and freed when all of it is sent, because most sessions have nothing
+    /// pending.
     pending: Option<Box<Pending>>,
 }
 
@@ -190,15 +192,15 @@ struct Pending {
     replay: Replay,
 }
 
-/// The step that a replay is at.
+/// The step of a replay.
 #[derive(Default)]
 enum Replay {
     /// There is nothing to replay.
     #[default]
     None,
-    /// The stored range is read, to decide where the replay starts.
+    /// The stored range is being read, to decide where the replay starts.
     Range { since: u64, retries: u32 },
-    /// Pages of (`after`, `until`] are read and sent.
+    /// Pages of (`after`, `until`] are being read and sent.
     Pages { after: u64, until: u64, retries: u32 },
 }
 
@@ -215,7 +217,7 @@ impl Feed {
         &self.session
     }
 
-    /// Ends the feed, which yields no outputs any more. Returns false if it had ended before.
+    /// Ends the feed, which then yields no more outputs. Returns false if it had already ended.
     pub fn end(&mut self) -> bool {
         self.pending = None;
         !std::mem::replace(&mut self.is_ended, true)
@@ -235,7 +237,7 @@ impl Feed {
             FeedInput::Message(text) => self.received(text),
             FeedInput::Alive => FeedOutputs::new(),
             FeedInput::Ended(why) => self.close(why),
-            FeedInput::Range(Ok(kept)) => self.start_replay(kept),
+            FeedInput::Range(Ok(stored)) => self.start_replay(stored),
             FeedInput::Page(Ok(page)) => self.replay(&page),
             FeedInput::Range(Err(error)) | FeedInput::Page(Err(error)) => self.retry(&error),
             FeedInput::Acknowledged(stored) => acknowledged(&stored),
@@ -288,7 +290,7 @@ impl Feed {
     fn alerts(&mut self, batch: &[AlertFrame]) -> FeedOutputs {
         let mut outputs = FeedOutputs::new();
         for frame in batch.iter().filter(|frame| frame.seq > self.sent_to) {
-            if frame.reach.includes(self.session.identity()) {
+            if frame.recipients.includes(self.session.identity()) {
                 outputs.push(FeedOutput::Send(FeedFrame::at(frame.seq, frame.text.clone())));
             }
         }
@@ -307,7 +309,7 @@ impl Feed {
                 Some(since) if since != self.complete_after => {
                     pending.replay = Replay::Range { since, retries: READ_RETRIES_MAX };
                 }
-                // There is nothing to replay, so the store is not read.
+                // Nothing was missed, so the store is not read.
                 Some(_) => pending.frames.push_back(FeedFrame::live(self.sent_to)),
                 None if answer.alerts_from.is_some() => pending.frames.push_back(FeedFrame::live(self.sent_to)),
                 None => {}
@@ -346,10 +348,10 @@ impl Feed {
         outputs
     }
 
-    fn start_replay(&mut self, kept: Kept) -> FeedOutputs {
+    fn start_replay(&mut self, stored: StoredRange) -> FeedOutputs {
         let Some(pending) = &mut self.pending else { return FeedOutputs::new() };
         let Replay::Range { since, .. } = pending.replay else { return FeedOutputs::new() };
-        let resume = Resume::new(since, kept, self.complete_after);
+        let resume = Resume::new(since, stored, self.complete_after);
         self.sent_to = self.sent_to.max(resume.skip_to);
         self.complete_after = resume.after;
         if let Some((from, to)) = resume.gap {
@@ -362,8 +364,8 @@ impl Feed {
     fn replay(&mut self, page: &Page) -> FeedOutputs {
         let Some(pending) = &mut self.pending else { return FeedOutputs::new() };
         let Replay::Pages { until, .. } = pending.replay else { return FeedOutputs::new() };
-        // The store knows everything that a relay has pushed. A short page is the last, whatever position it states, so
-        // that a replay ends.
+        // The store contains everything that a relay has pushed. A page that is not full is the last one, regardless of
+        // its position, so that every replay ends.
         let after = if page.items.len() < REPLAY_PAGE_LEN { until } else { page.seq };
         pending.replay = Replay::Pages { after, until, retries: READ_RETRIES_MAX };
         let frames = page.items.iter().map(|(seq, entry)| FeedFrame::at(*seq, encode_entry(*seq, entry)));
@@ -381,7 +383,7 @@ impl Feed {
             *retries = left;
             smallvec![FeedOutput::Wait(READ_PAUSE)]
         } else {
-            log::warn!("the alerts that a client missed cannot be read: {error}");
+            log::warn!("a session is closed because the alerts that its client missed cannot be read: {error}");
             self.close(Close::TooSlow)
         }
     }
@@ -393,7 +395,7 @@ impl Feed {
                 Some((user, role)) => {
                     smallvec![FeedOutput::Acknowledge { alert: id, user: user.clone(), role }]
                 }
-                None => send(frames::error(ErrorCode::Unauthenticated, "acknowledging an alert needs a sign-in")),
+                None => send(frames::error(ErrorCode::Unauthenticated, "sign in to acknowledge alerts")),
             },
             Ok(ClientFrame::Subscribe { channels, since, seats_since }) => {
                 let (channels, mut outputs) = self.open_channels(&channels);
@@ -408,7 +410,7 @@ impl Feed {
         }
     }
 
-    /// Returns the channels that exist and are open to the caller, and an error for each of the others.
+    /// Returns the named channels that exist and are open to the caller, and an error for each of the others.
     fn open_channels(&self, names: &[String]) -> (Vec<Channel>, FeedOutputs) {
         let role = self.session.identity().map(|(_, role)| role);
         let (mut open, mut errors) = (Vec::with_capacity(names.len()), FeedOutputs::new());
@@ -419,7 +421,7 @@ impl Feed {
                     continue;
                 }
                 Some(channel) => {
-                    frames::error(ErrorCode::Forbidden, &format!("the channel {channel} is not open to you"))
+                    frames::error(ErrorCode::Forbidden, &format!("you may not subscribe to the channel {channel}"))
                 }
                 None => frames::error(ErrorCode::Invalid, "there is no such channel"),
             };
@@ -444,8 +446,8 @@ fn acknowledged(stored: &Result<bool, StoreError>) -> FeedOutputs {
 /// How a client resumes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Resume {
-    /// Positions that the client missed and that are no longer stored; or the client's position, ahead of the hub's, and
-    /// the hub's.
+    /// The first and last position that the client missed and that are no longer stored; or the client's position and
+    /// the hub's, if the client is ahead.
     pub(super) gap: Option<(u64, u64)>,
     /// The replay starts after this position.
     pub(super) after: u64,
@@ -456,15 +458,15 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    /// Decides how a client resumes that has every entry up to `since`, in a session that gets every entry after
+    /// Decides how a client resumes. The client has every entry up to `since`, and its session gets every entry after
     /// `joined`.
-    pub(super) fn new(since: u64, kept: Kept, joined: u64) -> Self {
-        let oldest = kept.first.saturating_sub(1);
-        if since > kept.last {
-            // The store was restored from a backup: the client's position means nothing here.
-            Self { gap: Some((since, kept.last)), after: oldest.min(joined), until: joined, skip_to: 0 }
-        } else if since < oldest {
-            Self { gap: Some((since + 1, oldest)), after: oldest.min(joined), until: joined, skip_to: 0 }
+    pub(super) fn new(since: u64, stored: StoredRange, joined: u64) -> Self {
+        let before_first = stored.first.saturating_sub(1);
+        if since > stored.last {
+            // The store was restored from a backup, so the client's position means nothing here.
+            Self { gap: Some((since, stored.last)), after: before_first.min(joined), until: joined, skip_to: 0 }
+        } else if since < before_first {
+            Self { gap: Some((since + 1, before_first)), after: before_first.min(joined), until: joined, skip_to: 0 }
         } else {
             Self { gap: None, after: since.min(joined), until: joined, skip_to: since }
         }

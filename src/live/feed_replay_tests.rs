@@ -13,10 +13,11 @@ struct Simulation {
     stored: u64,
     /// Pushes in the session's queue.
     queue: VecDeque<Push>,
-    /// The output that waits for its answer.
+    /// The output that needs an answer.
     open: Option<FeedOutput>,
-    /// Positions of the alerts that the client got, and of `live` frames.
+    /// Positions of the alerts that the client received.
     received: Vec<u64>,
+    /// Positions of the `live` frames that the client received.
     live: Vec<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the feed: tables of inputs and the outputs that each yields.
+//! Tests of the feed: tables of inputs and their outputs.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::live::frames::{self, ErrorCode, SNAPSHOT_FRAME_LEN_MAX};
 use crate::live::messages::{AlertFrame, Push, Subscribed};
 use crate::live::presence::{ConnectionLimits, LiveSession, Presence};
 use crate::store::StoreError;
-use crate::store::alerts::{Entry, Kept, LogEntry, Page, Reach};
+use crate::store::alerts::{Entry, LogEntry, Page, Recipients, StoredRange};
 
 pub(super) fn session(user: Option<&str>) -> Arc<LiveSession> {
     let caller = user.map(|user| Caller {
@@ -48,30 +48,30 @@ pub(super) fn joined(seq: u64) -> FeedInput<'static> {
     FeedInput::Joined(joined_at(seq))
 }
 
-fn reaching(users: &[&str]) -> Reach {
+fn recipients(users: &[&str]) -> Recipients {
     let users = users.iter().map(|user| UserName::parse(user).unwrap()).collect();
-    Reach { everyone: false, roles: 0, users }
+    Recipients { everyone: false, roles: 0, users }
 }
 
-fn entry(seq: u64, reach: Reach) -> LogEntry {
-    LogEntry { seq, entry: Entry::Cancelled(format!("alert-{seq}")), reach }
+fn entry(seq: u64, recipients: Recipients) -> LogEntry {
+    LogEntry { seq, entry: Entry::Cancelled(format!("alert-{seq}")), recipients }
 }
 
-fn everyone() -> Reach {
-    Reach { everyone: true, ..Reach::default() }
+fn everyone() -> Recipients {
+    Recipients { everyone: true, ..Recipients::default() }
 }
 
-/// A push of these entries, which reach everyone.
+/// Returns a push of entries for everyone, at these positions.
 pub(super) fn alerts(seqs: impl IntoIterator<Item = u64>) -> Push {
     Push::Alerts(seqs.into_iter().map(|seq| AlertFrame::from(entry(seq, everyone()))).collect())
 }
 
-/// The answer to a read of the stored range.
+/// Returns the answer to a read of the stored range.
 pub(super) fn range(first: u64, last: u64) -> FeedInput<'static> {
-    FeedInput::Range(Ok(Kept { first, last }))
+    FeedInput::Range(Ok(StoredRange { first, last }))
 }
 
-/// The answer to a read of a page.
+/// Returns the answer to a read of a page: entries at `seqs`, and the position `seq`.
 pub(super) fn page(seqs: impl IntoIterator<Item = u64>, seq: u64) -> FeedInput<'static> {
     let items = seqs.into_iter().map(|seq| (seq, entry(seq, everyone()).entry)).collect();
     FeedInput::Page(Ok(Page { items, seq }))
@@ -86,7 +86,7 @@ fn store_is_busy() -> StoreError {
     StoreError::Overloaded
 }
 
-/// Describes an output in a few words, and checks that a frame states the position that it has.
+/// Describes an output in a few words, and checks that the position of a frame equals its `seq`.
 fn describe(output: &FeedOutput) -> String {
     match output {
         FeedOutput::Send(frame) => {
@@ -141,7 +141,7 @@ fn run<'a>(feed: &mut Feed, table: impl IntoIterator<Item = (FeedInput<'a>, &'a 
 }
 
 #[test]
-fn a_new_client_gets_welcome_live_and_what_follows() {
+fn a_new_client_gets_welcome_then_live_then_later_alerts() {
     let mut feed = Feed::new(session(Some("ann")), None);
     run(
         &mut feed,
@@ -175,9 +175,9 @@ fn welcome_states_the_caller() {
 }
 
 #[test]
-fn alerts_that_reach_other_users_are_skipped() {
+fn alerts_for_other_users_are_skipped() {
     let push = || {
-        let entries = [entry(1, reaching(&["ann"])), entry(2, reaching(&["bob"])), entry(3, everyone())];
+        let entries = [entry(1, recipients(&["ann"])), entry(2, recipients(&["bob"])), entry(3, everyone())];
         FeedInput::Push(Push::Alerts(entries.into_iter().map(AlertFrame::from).collect()))
     };
     for (user, expected) in [
@@ -192,7 +192,7 @@ fn alerts_that_reach_other_users_are_skipped() {
 }
 
 #[test]
-fn a_client_resumes_with_what_it_missed_before_live() {
+fn a_client_that_resumes_gets_missed_alerts_before_live() {
     let mut feed = Feed::new(session(None), Some(15));
     run(
         &mut feed,
@@ -206,14 +206,14 @@ fn a_client_resumes_with_what_it_missed_before_live() {
 }
 
 #[test]
-fn a_client_that_missed_nothing_costs_no_read() {
+fn a_client_that_missed_nothing_causes_no_read() {
     let mut feed = Feed::new(session(None), Some(20));
     run(&mut feed, [(joined(20), &["welcome", "live 20"][..])]);
 }
 
 #[test]
-fn a_client_ahead_of_its_relay_skips_what_it_has() {
-    // Another relay has sent it 19 and 20 already; this one has yet to get them.
+fn a_client_ahead_of_its_relay_gets_no_alert_twice() {
+    // Another relay has already sent 19 and 20 to the client. This relay has not received them yet.
     let mut feed = Feed::new(session(None), Some(20));
     run(
         &mut feed,
@@ -226,7 +226,7 @@ fn a_client_ahead_of_its_relay_skips_what_it_has() {
 }
 
 #[test]
-fn a_position_that_is_not_stored_is_answered_with_a_gap_and_everything_stored() {
+fn a_position_before_the_stored_range_gets_a_gap_and_all_alerts() {
     let mut feed = Feed::new(session(None), Some(2));
     run(
         &mut feed,
@@ -239,7 +239,7 @@ fn a_position_that_is_not_stored_is_answered_with_a_gap_and_everything_stored() 
 }
 
 #[test]
-fn a_position_ahead_of_the_hub_is_answered_with_a_gap_and_everything_stored() {
+fn a_position_ahead_of_the_hub_gets_a_gap_and_all_alerts() {
     // The store was restored from a backup.
     let mut feed = Feed::new(session(None), Some(99));
     run(
@@ -255,18 +255,18 @@ fn a_position_ahead_of_the_hub_is_answered_with_a_gap_and_everything_stored() {
 
 #[test]
 fn resume_replays_what_is_stored_and_reports_what_is_not() {
-    let kept = Kept { first: 11, last: 20 };
+    let stored = StoredRange { first: 11, last: 20 };
     let cases = [
-        ("some are missed", 15, 20, (None, 15, 20, 15)),
-        ("all that are stored are missed", 10, 20, (None, 10, 20, 10)),
-        ("one is no longer stored", 9, 20, (Some((10, 10)), 10, 20, 0)),
-        ("ten are no longer stored", 0, 20, (Some((1, 10)), 10, 20, 0)),
-        ("none are missed", 20, 20, (None, 20, 20, 20)),
+        ("the client missed some", 15, 20, (None, 15, 20, 15)),
+        ("the client missed all stored ones", 10, 20, (None, 10, 20, 10)),
+        ("one missed entry is no longer stored", 9, 20, (Some((10, 10)), 10, 20, 0)),
+        ("ten missed entries are no longer stored", 0, 20, (Some((1, 10)), 10, 20, 0)),
+        ("the client missed none", 20, 20, (None, 20, 20, 20)),
         ("the relay is behind the client", 20, 18, (None, 18, 18, 20)),
         ("the client is ahead of the store", 25, 20, (Some((25, 20)), 10, 20, 0)),
     ];
     for (what, since, joined, (gap, after, until, skip_to)) in cases {
-        assert_eq!(Resume::new(since, kept, joined), Resume { gap, after, until, skip_to }, "{what}");
+        assert_eq!(Resume::new(since, stored, joined), Resume { gap, after, until, skip_to }, "{what}");
     }
 }
 
@@ -305,7 +305,7 @@ fn a_read_that_succeeds_after_failures_continues_the_replay() {
     }
     let outputs = feed.handle(page(full, REPLAY_PAGE_LEN as u64));
     assert_eq!(describe(outputs.last().unwrap()), rest);
-    // The next page may fail as often again.
+    // The retries are counted anew for each page.
     run(
         &mut feed,
         [(FeedInput::Page(Err(store_is_busy())), &[wait.as_str()][..]), (FeedInput::Done, &[rest.as_str()])],
@@ -330,7 +330,7 @@ fn a_session_whose_queue_was_full_closes_at_its_next_input() {
 }
 
 #[test]
-fn a_session_that_is_evicted_during_its_replay_reads_no_further() {
+fn a_session_that_is_evicted_during_its_replay_stops_reading() {
     let session = session(None);
     let mut feed = Feed::new(session.clone(), Some(5));
     run(&mut feed, [(joined(20), &["welcome", "read range"][..])]);
@@ -345,7 +345,7 @@ fn a_sign_out_during_the_join_closes_the_session() {
     let input = FeedInput::Joined(Joined { is_token_valid: false, ..joined_at(20) });
     run(&mut feed, [(input, &["close 4001"][..]), (FeedInput::Push(alerts([21])), &[])]);
 
-    // The event passed the relay after the session joined, and before the session learned that it had.
+    // The event passed the relay after the session joined, and before the session received the relay's reply.
     let session = session(Some("ann"));
     let mut feed = Feed::new(session.clone(), None);
     session.request_close(Close::SignedOut);
@@ -363,11 +363,11 @@ fn a_session_that_joins_a_stopping_hub_is_closed() {
 }
 
 #[test]
-fn the_end_of_the_transport_ends_the_feed_once() {
+fn a_failure_of_the_transport_ends_the_feed_once() {
     let mut feed = Feed::new(session(None), None);
     feed.handle(joined(20));
     run(&mut feed, [(FeedInput::Ended(Close::Binary), &["close 1003"][..]), (FeedInput::Ended(Close::Normal), &[])]);
-    assert!(!feed.end(), "it has ended");
+    assert!(!feed.end(), "the feed has already ended");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn a_subscription_sends_its_snapshot_in_bursts() {
 }
 
 #[test]
-fn a_subscription_with_since_replays_what_the_session_lacks() {
+fn a_subscription_with_since_replays_only_missing_alerts() {
     let confirmation = r#"{"type":"subscribed","channel":"alerts","seq":20}"#;
     let mut feed = Feed::new(session(None), Some(10));
     feed.handle(joined(20));
@@ -398,7 +398,7 @@ fn a_subscription_with_since_replays_what_the_session_lacks() {
         &mut feed,
         [
             (page([15], 15), &["alert 15", "live 20"][..]),
-            // The session is complete after 10 already.
+            // The session already has everything after 10.
             (subscribed(&[confirmation], None, Some(10)), &["subscribed", "live 20"]),
             (subscribed(&[confirmation], None, Some(12)), &["subscribed", "read range"]),
             (range(1, 20), &["live 20"]),
@@ -429,7 +429,7 @@ fn subscribing_to_alerts_again_starts_at_the_relays_position() {
 }
 
 #[test]
-fn only_existing_open_channels_are_subscribed() {
+fn only_channels_that_exist_and_are_permitted_are_subscribed() {
     let message =
         r#"{"type":"subscribe","channels":["seats:202209","admin","nonsense","me","section:202209-1"],"since":7}"#;
     let visitor: &[&str] = &[

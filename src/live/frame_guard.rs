@@ -1,8 +1,8 @@
-//! Bounds on what a WebSocket client sends, enforced before a frame is held in memory (RFC 6455, section 5.2).
+//! Limits of what a WebSocket client may send, enforced before a frame is buffered (RFC 6455, section 5.2).
 //!
-//! actix's codec checks the length of a frame only once all of it is in memory, and its stream takes in whatever the
-//! socket has. [`FrameGuard`] reads each header first: it rejects what is not allowed, adds up the fragments of a
-//! message, and knows where a frame ends. [`GuardedPayload`] uses it to hand on one frame at a time.
+//! actix's codec checks the length of a frame only after it has buffered the whole frame, and its stream reads
+//! everything that the socket has. [`FrameGuard`] reads each header first: it rejects frames that are not allowed, adds
+//! up the fragments of a message, and finds where a frame ends. [`GuardedPayload`] uses it to pass on single frames.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -15,14 +15,14 @@ use futures_util::Stream;
 
 use crate::live::close::Close;
 
-/// The longest message of a client, in bytes, all its fragments together.
+/// The longest message of a client, all its fragments together, in bytes.
 pub const MESSAGE_LEN_MAX: u64 = 64 * 1024;
-/// The longest payload of a control frame (RFC 6455, section 5.5).
+/// The longest payload of a control frame, in bytes (RFC 6455, section 5.5).
 const CONTROL_LEN_MAX: u64 = 125;
-/// The longest header: 2 bytes, 8 of length, 4 of mask.
+/// The longest header, in bytes: 2, 8 for the length, and 4 for the mask.
 const HEADER_LEN_MAX: usize = 14;
 
-/// What [`FrameGuard::scan`] found. The first number is the count of bytes that it covers.
+/// The result of [`FrameGuard::scan`]. The first field is the number of scanned bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scan {
     /// A part of a frame that continues.
@@ -33,12 +33,12 @@ enum Scan {
     Rejected(usize, Close),
 }
 
-/// The position in a stream of frames.
+/// A scanner of a stream of frames.
 #[derive(Debug, Default)]
 struct FrameGuard {
     header: [u8; HEADER_LEN_MAX],
     header_len: u8,
-    /// Bytes of the current frame's payload that are still to come.
+    /// Bytes of the current frame's payload that were not scanned yet.
     payload_left: u64,
     /// Bytes of the current message so far; `None` between messages.
     message_len: Option<u64>,
@@ -47,8 +47,8 @@ struct FrameGuard {
 }
 
 impl FrameGuard {
-    /// Scans the next bytes, which must not be empty. After a rejection the guard is still in step: the payload of the
-    /// rejected frame passes as [`Scan::Part`] and [`Scan::End`].
+    /// Scans the next bytes, which must not be empty. Scanning can continue after a rejection: the payload of the
+    /// rejected frame yields [`Scan::Part`] and [`Scan::End`].
     fn scan(&mut self, bytes: &[u8]) -> Scan {
         if self.payload_left > 0 {
             let here = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
@@ -76,12 +76,12 @@ impl FrameGuard {
         }
     }
 
-    /// Returns whether the frame that ended last is a close frame.
+    /// Returns whether the last frame that ended is a close frame.
     const fn was_close(&self) -> bool {
         self.is_close
     }
 
-    /// Returns how many bytes the header still needs as far as is known; `None` when it is complete.
+    /// Returns how many bytes the header still needs, as far as the bytes so far show; `None` when it is complete.
     fn header_missing(&self) -> Option<usize> {
         let have = usize::from(self.header_len);
         let need = if have < 2 {
@@ -98,7 +98,7 @@ impl FrameGuard {
         (need > have).then(|| need - have)
     }
 
-    /// Checks a complete header, and sets what it announces.
+    /// Checks a complete header, and sets the state of its frame.
     fn check_header(&mut self) -> Result<(), Close> {
         let [first, second, ..] = self.header;
         let length = match second & 0x7f {
@@ -130,18 +130,18 @@ impl FrameGuard {
     }
 }
 
-/// What a [`GuardedPayload`] and the actor that reads it share.
+/// The state that a [`GuardedPayload`] and the actor that reads it share.
 #[derive(Debug, Default)]
 pub(super) struct GuardStatus {
-    /// Why the stream failed, when a frame was rejected.
+    /// The reason for which a frame was rejected, which makes the stream fail.
     pub(super) rejected: Cell<Option<Close>>,
     /// Whether the transport failed.
     pub(super) is_broken: Cell<bool>,
-    /// Set by the actor when it has sent its close frame: from then on only the client's close frame counts.
+    /// Whether the actor has sent its close frame. After that, everything but the client's close frame is discarded.
     pub(super) is_closing: Cell<bool>,
 }
 
-/// The incoming bytes of a connection, one frame at a time.
+/// A stream of the incoming bytes of a connection, which yields at most one frame per poll.
 pub(super) struct GuardedPayload<S> {
     inner: S,
     chunk: Bytes,
@@ -166,7 +166,7 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if std::mem::take(&mut this.pause) {
-            // A whole frame has just been handed on. The reader decodes it before it polls again.
+            // The end of a frame was just passed on. The reader decodes the frame before it polls again.
             return Poll::Pending;
         }
         loop {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_end_where_they_end_in_pieces_of_any_length() {
+    fn ends_of_frames_are_found_in_pieces_of_any_length() {
         let bytes = [frame(0x81, 5), frame(0x89, 0), frame(0x01, 300), frame(0x8a, 3), frame(0x80, 0)].concat();
         for step in [1, 2, 3, 7, 64, bytes.len()] {
             assert_eq!(run(&bytes, step), Ok(vec![11, 6, 308, 9, 6]), "in pieces of {step}");
@@ -282,7 +282,7 @@ mod tests {
             ("unmasked", unmasked, Close::Protocol),
             ("reserved bit", frame(0xc1, 1), Close::Protocol),
             ("unknown opcode", frame(0x83, 1), Close::Protocol),
-            ("continuation of nothing", frame(0x80, 1), Close::Protocol),
+            ("a continuation without a message", frame(0x80, 1), Close::Protocol),
             ("a message within a message", [frame(0x01, 1), frame(0x81, 1)].concat(), Close::Protocol),
             ("a fragmented ping", frame(0x09, 1), Close::Protocol),
             ("a ping of 126 bytes", frame(0x89, 126), Close::Protocol),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_in_one_chunk_are_handed_on_one_at_a_time() {
+    fn frames_in_one_chunk_are_passed_on_one_by_one() {
         let two_pings: &[u8] = &[0x89, 0x80, 1, 2, 3, 4, 0x89, 0x80, 1, 2, 3, 4];
         let source = futures_util::stream::iter([Ok(Bytes::from_static(two_pings))]);
         let mut stream = GuardedPayload::new(source, Rc::default());

@@ -1,6 +1,6 @@
 //! The messages of the WebSocket, as section 6 of the public contract describes them: JSON text, `type` first.
 //!
-//! [`ClientFrame`] is read strictly. A [`ServerFrame`] is encoded once, and everyone who gets it shares its bytes.
+//! A [`ClientFrame`] is parsed strictly. A [`ServerFrame`] is encoded once, and all recipients share its bytes.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,13 @@ use crate::domain::role::Role;
 use crate::domain::section::SectionState;
 use crate::registration::section_json::{SeatRow, push_seat_row};
 
-/// The most channels that one frame may name.
+/// Maximum number of channels that one frame may name.
 pub const CHANNELS_PER_FRAME_MAX: usize = 256;
-/// The longest frame of a snapshot, in bytes: with its WebSocket header it fits into the 8 KiB that the write buffer of
-/// a connection has anyway. A longer frame would enlarge that buffer for as long as the connection lives.
+/// The longest frame of a snapshot, in bytes. With its WebSocket header it fits into the 8 KiB that the write buffer of
+/// a connection has at the start. A longer frame would enlarge that buffer until the connection ends.
 pub const SNAPSHOT_FRAME_LEN_MAX: usize = 7_900;
-/// Room for one more row (an id of at most 49 bytes and four numbers of at most 10 digits) and the end of the frame.
+/// The longest row (an id of at most 49 bytes and four numbers of at most 10 digits) with the end of the frame, in
+/// bytes.
 const ROW_LEN_MAX: usize = 110;
 
 /// A message of a client.
@@ -38,9 +39,9 @@ pub enum ClientFrame {
     Subscribe {
         /// Names of channels, not parsed yet.
         channels: Vec<String>,
-        /// Send the alerts after this position again.
+        /// The position after which alerts are sent again.
         since: Option<u64>,
-        /// Of seats, send only what changed after this sequence of the term.
+        /// The term's sequence after which changed seats are sent; `None` for all seats.
         seats_since: Option<u64>,
     },
     /// Unsubscribes from channels.
@@ -63,7 +64,7 @@ pub enum ClientFrame {
 pub enum ErrorCode {
     /// The message is not JSON, or a field has the wrong type.
     BadRequest,
-    /// The message is well-formed, but names something unknown or too much.
+    /// The message is well-formed, but contains an unknown name or too many channels.
     Invalid,
     /// The request needs a sign-in.
     Unauthenticated,
@@ -71,7 +72,7 @@ pub enum ErrorCode {
     Forbidden,
     /// There is no such channel or alert.
     NotFound,
-    /// The hub cannot take the request now.
+    /// The hub cannot handle the request now.
     Overloaded,
 }
 
@@ -85,10 +86,10 @@ pub struct FrameError {
     pub detail: String,
 }
 
-/// Members of a message that its type does not have.
+/// The unknown members of a message, which make it invalid.
 type Unknown = BTreeMap<String, IgnoredAny>;
 
-/// A message as it is received: with the members that make it invalid.
+/// A received message, with its unknown members.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Received {
@@ -121,11 +122,11 @@ impl ClientFrame {
     /// Parses a message. The order of its members does not matter.
     ///
     /// # Errors
-    /// `bad_request` when the text is no JSON object, or a member is missing or has the wrong type; `invalid` when the
-    /// type or a member is unknown, or more than [`CHANNELS_PER_FRAME_MAX`] channels are named.
+    /// `bad_request` when the text is not a JSON object, or a member is missing or has the wrong type; `invalid` when
+    /// the type or a member is unknown, or more than [`CHANNELS_PER_FRAME_MAX`] channels are named.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
         let received = serde_json::from_str(text)
-            .map_err(|error| FrameError { code: ErrorCode::BadRequest, detail: format!("not a message: {error}") })?;
+            .map_err(|error| FrameError { code: ErrorCode::BadRequest, detail: format!("invalid message: {error}") })?;
         let (frame, unknown) = match received {
             Received::Subscribe { channels, since, seats_since, unknown } => {
                 (Self::Subscribe { channels: counted(channels)?, since, seats_since }, unknown)
@@ -135,10 +136,10 @@ impl ClientFrame {
             }
             Received::Ack { id, unknown } => (Self::Ack { id }, unknown),
             Received::Ping { unknown } => (Self::Ping, unknown),
-            Received::Other => return Err(invalid("there is no such type of message".to_owned())),
+            Received::Other => return Err(invalid("unknown message type".to_owned())),
         };
         match unknown.keys().next() {
-            Some(name) => Err(invalid(format!("the message has no member '{name}'"))),
+            Some(name) => Err(invalid(format!("unknown member '{name}'"))),
             None => Ok(frame),
         }
     }
@@ -196,14 +197,14 @@ pub enum ServerFrame<'a> {
         /// The newest state of each section.
         seats: &'a [SeatRow<'a>],
     },
-    /// An alert went out.
+    /// An alert was sent.
     Alert {
         /// Its position in the sequence.
         seq: u64,
         /// The alert.
         alert: &'a Alert,
     },
-    /// An alert was cancelled; clients take it down.
+    /// An alert was cancelled. Clients remove it.
     AlertCancelled {
         /// The position of the cancellation in the sequence.
         seq: u64,
@@ -221,7 +222,7 @@ pub enum ServerFrame<'a> {
         position: Option<u32>,
         /// Why it changed.
         reason: RegistrationReason,
-        /// The rule because of which the caller was passed over.
+        /// The rule for which the caller was passed over.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<RefusalCode>,
         /// When it changed.
@@ -255,7 +256,7 @@ pub enum ServerFrame<'a> {
 pub enum RegistrationReason {
     /// The caller requested it.
     #[serde(rename = "self")]
-    Own,
+    Requested,
     /// The caller got a seat from the waitlist.
     Promoted,
     /// A seat went to a later position, because a rule refuses it to the caller.
@@ -269,7 +270,7 @@ pub enum RegistrationReason {
 impl From<Reason> for RegistrationReason {
     fn from(reason: Reason) -> Self {
         match reason {
-            Reason::Own => Self::Own,
+            Reason::Requested => Self::Requested,
             Reason::Promoted => Self::Promoted,
             Reason::PassedOver(_) => Self::PassedOver,
             Reason::Cancelled => Self::Cancelled,
@@ -281,7 +282,7 @@ impl ServerFrame<'_> {
     /// Encodes the message.
     #[must_use]
     pub fn encode(&self) -> ByteString {
-        // These types have text keys and no failing parts: they serialize without fail.
+        // These types have text keys and no values whose serialization fails, so encoding cannot fail.
         serde_json::to_string(self).unwrap_or_default().into()
     }
 }
@@ -323,9 +324,9 @@ pub fn position(term: &TermId, change: &PositionChange) -> ByteString {
 
 /// Encodes a [`ServerFrame::Seats`] from rows that are encoded already.
 ///
-/// A tick writes each changed row once, and copies it into the frame of the term and into one frame for each set of
-/// watched sections. Copying 100 rows takes 1 µs, and serializing them as [`SeatRow`]s 20 µs (release build), for each
-/// of those frames.
+/// A tick encodes each changed row once, and copies it into the frame of the term and into one frame for each set of
+/// watched sections. For each of these frames, copying 100 rows takes 1 µs; serializing them as [`SeatRow`]s would take
+/// 20 µs (release build).
 #[must_use]
 pub fn seats<'a>(seq: u64, rows: impl Iterator<Item = &'a [u8]>) -> ByteString {
     let mut out = seats_start(seq);
@@ -338,9 +339,9 @@ pub fn seats<'a>(seq: u64, rows: impl Iterator<Item = &'a [u8]>) -> ByteString {
     seats_end(out)
 }
 
-/// Encodes a snapshot of seats: a [`ServerFrame::Subscribed`], and as many [`ServerFrame::Seats`] as it takes to keep
-/// each frame within [`SNAPSHOT_FRAME_LEN_MAX`]. Written by hand, because only the bytes written so far tell where a
-/// frame has to end.
+/// Encodes a snapshot of seats: a [`ServerFrame::Subscribed`], and as many [`ServerFrame::Seats`] as are needed to keep
+/// each frame within [`SNAPSHOT_FRAME_LEN_MAX`]. Written by hand, because a frame has to end when its bytes reach the
+/// limit.
 pub fn snapshot<'a>(channel: &Channel, seq: u64, rows: impl Iterator<Item = &'a SectionState>) -> Vec<ByteString> {
     let mut frames = Vec::new();
     let mut out = format!("{{\"type\":\"subscribed\",\"channel\":\"{channel}\",\"seq\":{seq},\"seats\":[").into_bytes();
@@ -366,6 +367,6 @@ fn seats_start(seq: u64) -> Vec<u8> {
 
 fn seats_end(mut out: Vec<u8>) -> ByteString {
     out.extend_from_slice(b"]}");
-    // Ids are ASCII, and so is everything else in the frame.
+    // Ids are ASCII, like everything else in the frame.
     ByteString::try_from(out).unwrap_or_default()
 }

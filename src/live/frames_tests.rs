@@ -1,3 +1,5 @@
+//! Tests of the messages of the WebSocket.
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -94,7 +96,7 @@ fn registration_frames_state_why_a_registration_changed() {
         registration(&term, &RegistrationChange { notice, position })
     };
     let frame = |rest| format!(r#"{{"type":"registration","section":"202209-1",{rest},"at":"1970-01-01T00:00:00Z"}}"#);
-    let own = encoded(Standing::Enrolled, Reason::Own, None);
+    let own = encoded(Standing::Enrolled, Reason::Requested, None);
     assert_eq!(own, frame(r#""status":"enrolled","reason":"self""#));
     let passed = encoded(Standing::Waitlisted, Reason::PassedOver(RefusalCode::CreditLimit), Some(1));
     let expected = r#""status":"waitlisted","position":1,"reason":"passed_over","code":"credit_limit""#;
@@ -137,8 +139,8 @@ fn hand_written_seats_equal_the_serialized_form() {
         text
     });
     let texts: Vec<Vec<u8>> = texts.collect();
-    let by_hand = seats(9, texts.iter().map(Vec::as_slice));
-    assert_eq!(by_hand, ServerFrame::Seats { seq: 9, seats: &rows }.encode());
+    let hand_written = seats(9, texts.iter().map(Vec::as_slice));
+    assert_eq!(hand_written, ServerFrame::Seats { seq: 9, seats: &rows }.encode());
 
     let channel = Channel::Seats(TermId::parse("202209").unwrap());
     let serialized = ServerFrame::Subscribed { channel: &channel, seq: 9, seats: Some(&rows) }.encode();

@@ -1,7 +1,7 @@
 //! The messages between broker, relays and sessions.
 //!
-//! Each side knows the other only as a `Recipient` of a message of this file, so that a relay serves any transport, and
-//! a broker any kind of relay.
+//! Broker, relays and sessions know each other only as a `Recipient` of a message in this file, so that a relay serves
+//! any transport, and a broker any kind of relay.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -16,16 +16,17 @@ use crate::domain::ids::{Crn, TaskId, TermId, UserName};
 use crate::live::close::Close;
 use crate::live::frames::ServerFrame;
 use crate::live::presence::LiveSession;
-use crate::store::alerts::{Entry, LogEntry, Reach};
+use crate::store::alerts::{Entry, LogEntry, Recipients};
 
 /// Registers a relay with the broker. The reply is the position in the sequence of alerts after which the relay gets
 /// every entry.
 #[derive(Message)]
 #[rtype(result = "u64")]
 pub struct RegisterRelay {
-    /// Where the broker sends to.
+    /// The relay.
     pub relay: Recipient<FanOut>,
-    /// Messages that were sent to the relay and not handled yet: the broker increments it, the relay decrements it.
+    /// Number of messages that were sent to the relay and not handled yet. The broker increments it, and the relay
+    /// decrements it.
     pub in_flight: Arc<AtomicUsize>,
 }
 
@@ -70,20 +71,20 @@ pub enum FanOut {
     Drain,
 }
 
-/// An entry of the sequence of alerts, encoded once for everyone who gets it.
+/// An entry of the sequence of alerts, encoded once for all recipients.
 #[derive(Debug)]
 pub struct AlertFrame {
     /// Its position in the sequence.
     pub seq: u64,
     /// The encoded frame.
     pub text: ByteString,
-    /// Who gets it.
-    pub reach: Reach,
+    /// The recipients.
+    pub recipients: Recipients,
 }
 
 impl From<LogEntry> for AlertFrame {
     fn from(entry: LogEntry) -> Self {
-        Self { seq: entry.seq, text: encode_entry(entry.seq, &entry.entry), reach: entry.reach }
+        Self { seq: entry.seq, text: encode_entry(entry.seq, &entry.entry), recipients: entry.recipients }
     }
 }
 
@@ -97,7 +98,7 @@ pub fn encode_entry(seq: u64, entry: &Entry) -> ByteString {
     .encode()
 }
 
-/// The sections of a term that changed since the tick before, or a part of them.
+/// The sections of a term that changed since the previous tick, or a part of them.
 #[derive(Debug)]
 pub struct SeatsTick {
     /// The term.
@@ -119,7 +120,7 @@ pub struct SeatsTick {
 #[derive(Message)]
 #[rtype(result = "u64")]
 pub struct Join {
-    /// Where the relay pushes to: the session's bounded queue.
+    /// The session's bounded queue, to which the relay pushes.
     pub queue: Recipient<Push>,
     /// The session.
     pub session: Arc<LiveSession>,
@@ -138,7 +139,7 @@ pub struct Subscribe {
     pub session: Uuid,
     /// Channels that are open to the session's caller.
     pub channels: Vec<Channel>,
-    /// The position after which the client wants alerts again.
+    /// The position after which the client requests alerts again.
     pub since: Option<u64>,
     /// The term's sequence up to which the client has the seats.
     pub seats_since: Option<u64>,
@@ -158,15 +159,15 @@ pub struct Unsubscribe {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum Push {
-    /// Entries of the sequence of alerts. The session selects those that reach its caller.
+    /// Entries of the sequence of alerts. The session sends those of which its caller is a recipient.
     Alerts(Arc<[AlertFrame]>),
     /// An encoded frame.
     Frame(ByteString),
     /// The answer to [`Subscribe`].
     Subscribed(Box<Subscribed>),
-    /// It is time for a ping.
+    /// A ping is due.
     Ping,
-    /// The session is closed.
+    /// The session has to close.
     Close(Close),
 }
 
@@ -177,6 +178,6 @@ pub struct Subscribed {
     pub frames: Vec<ByteString>,
     /// Set when the session was not subscribed to `alerts` before: the position after which it gets every entry.
     pub alerts_from: Option<u64>,
-    /// The position after which the client wants alerts again.
+    /// The position after which the client requests alerts again.
     pub since: Option<u64>,
 }

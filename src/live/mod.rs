@@ -1,15 +1,15 @@
-//! Live connections: what is committed reaches every subscribed client within a tick.
+//! Live sessions: every subscribed client receives committed changes within a tick.
 //!
 //! An event travels bus → [`broker`] → [`relay`] → session:
 //! - [`broker`]: encodes each event once and sends it to every relay
-//! - [`relay`]: one on each worker thread; hands frames to the sessions of that thread. `seat_watch` is its list of who
-//!   watches which seats
-//! - [`feed`]: what one session receives, without a transport: join, replay, resume, snapshots. `driver` runs it in an
-//!   actor
-//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: bounds on what its client sends
+//! - [`relay`]: one on each worker thread; passes frames to the sessions of that thread. `seat_watch` is its list of
+//!   the sessions that watch seats
+//! - [`feed`]: what one session receives, independent of its transport: join, replay, resume, snapshots. `driver` runs
+//!   it in an actor
+//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: limits of what its client may send
 //!
 //! They share:
-//! - [`context`]: options, ports and services; [`messages`]: what they send each other
+//! - [`context`]: options, ports and services; [`messages`]: the messages between them
 //! - [`presence`]: the list of all connections
 //! - [`frames`]: the messages of clients and of the hub; [`close`]: close codes
 

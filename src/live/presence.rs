@@ -1,7 +1,5 @@
-//! The list of all live connections: for connection limits, for the page of administrators, and to find the sessions of a
-//! user.
+//! The list of all live connections, for connection limits, the admin page, and to find the sessions of a user.
 
-use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU32, AtomicU64, 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use uuid::{ContextV7, Uuid};
 
 use crate::domain::channel::Channel;
@@ -19,14 +18,14 @@ use crate::histogram::Histogram;
 use crate::identity::Caller;
 use crate::live::close::Close;
 
-/// The longest user agent that is kept, in bytes.
+/// The longest stored user agent, in bytes. Longer ones are truncated.
 const USER_AGENT_LEN_MAX: usize = 160;
-/// User agents of which one copy is shared by all sessions that have it. A campus has some dozens.
+/// Maximum number of user agents of which all sessions share one copy. A campus has a few dozen.
 const USER_AGENTS_MAX: usize = 1_024;
 /// The stored round-trip time before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;
 
-/// A live connection, as its feed, its relay and the page of administrators see it.
+/// The state of a live connection that its feed, its relay and the admin page share.
 #[derive(Debug)]
 pub struct LiveSession {
     /// The id. Ids of later connections are greater.
@@ -48,18 +47,18 @@ pub struct LiveSession {
 }
 
 impl LiveSession {
-    /// Returns the caller's name and role, as audiences test them.
+    /// Returns the caller's name and role; `None` for a visitor.
     #[must_use]
     pub fn identity(&self) -> Option<(&UserName, Role)> {
         self.caller.as_ref().map(|caller| (&caller.user, caller.role))
     }
 
-    /// Records a sign of life of the client.
+    /// Records that the client has sent something.
     pub fn touch(&self, now: Timestamp) {
         self.last_seen_ms.store(now.as_millisecond(), Ordering::Relaxed);
     }
 
-    /// Returns the milliseconds since the last sign of life.
+    /// Returns the milliseconds since the client last sent something.
     #[must_use]
     pub fn silent_ms(&self, now: Timestamp) -> i64 {
         now.as_millisecond().saturating_sub(self.last_seen_ms.load(Ordering::Relaxed))
@@ -103,7 +102,7 @@ impl LiveSession {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Marks the session for closing. The first reason is kept.
+    /// Marks the session for closing. A later reason does not replace the first one.
     pub fn request_close(&self, why: Close) {
         let _ = self.closing.compare_exchange(0, why.code(), Ordering::Relaxed, Ordering::Relaxed);
     }
@@ -120,7 +119,7 @@ impl LiveSession {
         self.channels.lock().clone()
     }
 
-    /// Adds a channel. Returns false when it is subscribed already.
+    /// Adds a channel. Returns false if it was already subscribed.
     ///
     /// # Errors
     /// When `limit` channels are subscribed.
@@ -151,18 +150,18 @@ impl LiveSession {
     }
 }
 
-/// A session has as many channels as it may have.
+/// A session has reached its limit of channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooManyChannels;
 
-/// Limits of connections; 0 is no limit.
+/// Maximum numbers of connections; 0 is no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionLimits {
-    /// In all.
+    /// All connections.
     pub all: usize,
-    /// Of one user.
+    /// Connections of one user.
     pub per_user: usize,
-    /// From one address.
+    /// Connections from one address.
     pub per_address: usize,
 }
 
@@ -175,19 +174,19 @@ pub struct Presence {
     count: AtomicUsize,
     by_role: [AtomicUsize; ROLES.len()],
     user_agents: Mutex<HashSet<Arc<str>>>,
-    /// Orders the ids of connections of one millisecond, and keeps them ascending when the clock is set back.
+    /// Makes ids ascend within a millisecond, and when the clock is set back.
     ids: Mutex<ContextV7>,
     limits: ConnectionLimits,
     draining: AtomicBool,
-    /// Sessions closed because their queue was full.
+    /// Number of sessions that were closed because their queue was full.
     pub evicted: AtomicU64,
-    /// Sessions closed because their client was silent.
+    /// Number of sessions that were closed because their client was silent.
     pub reaped: AtomicU64,
-    /// Frames sent to sessions that have ended.
-    frames_before: AtomicU64,
-    /// The time from the broker to the queues of all subscribed sessions of one thread.
+    /// Number of frames sent to sessions that have ended.
+    frames_of_ended: AtomicU64,
+    /// The times that messages took from the broker to the queues of all subscribed sessions of one thread.
     pub fanout: Histogram,
-    /// Messages of the broker that relays have not handled, as of its last tick.
+    /// Number of messages of the broker that relays had not handled at its last tick.
     pub relay_queue: AtomicUsize,
 }
 
@@ -207,7 +206,7 @@ impl Presence {
             draining: AtomicBool::new(false),
             evicted: AtomicU64::new(0),
             reaped: AtomicU64::new(0),
-            frames_before: AtomicU64::new(0),
+            frames_of_ended: AtomicU64::new(0),
             fanout: Histogram::default(),
             relay_queue: AtomicUsize::new(0),
         }
@@ -269,7 +268,7 @@ impl Presence {
         let Some((_, session)) = self.sessions.remove(&id) else { return };
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.by_role[role_index(&session)].fetch_sub(1, Ordering::Relaxed);
-        self.frames_before.fetch_add(session.sent(), Ordering::Relaxed);
+        self.frames_of_ended.fetch_add(session.sent(), Ordering::Relaxed);
         self.uncount_address(&session.address);
         if let Some(caller) = &session.caller {
             uncount_key(&self.users, caller.user.clone());
@@ -340,7 +339,8 @@ impl Presence {
         all
     }
 
-    /// Counts the connected users, and the connections of visitors, that `matches` accepts.
+    /// Returns the number of connected users and of visitors' connections that `matches` accepts. A user with several
+    /// connections counts once.
     pub fn count_people(&self, matches: impl Fn(Option<(&UserName, Role)>) -> bool) -> usize {
         let mut people = HashSet::new();
         let mut visitors = 0;
@@ -356,7 +356,7 @@ impl Presence {
         people.len() + visitors
     }
 
-    /// Returns the number of connections of each role; `None` is visitors.
+    /// Returns the number of connections of each role; `None` stands for visitors.
     #[must_use]
     pub fn by_role(&self) -> [(Option<Role>, usize); ROLES.len()] {
         let mut counts = ROLES.map(|role| (role, 0));
@@ -371,10 +371,10 @@ impl Presence {
     #[must_use]
     pub fn frames_sent(&self) -> u64 {
         let now: u64 = self.sessions.iter().map(|session| session.sent()).sum();
-        now + self.frames_before.load(Ordering::Relaxed)
+        now + self.frames_of_ended.load(Ordering::Relaxed)
     }
 
-    /// Stops admitting connections: the hub is stopping.
+    /// Stops admitting connections, because the hub is stopping.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -385,7 +385,7 @@ impl Presence {
     }
 }
 
-/// The roles by which connections are counted; `None` is visitors.
+/// The roles by which connections are counted; `None` stands for visitors.
 const ROLES: [Option<Role>; 4] = [None, Some(Role::Student), Some(Role::Staff), Some(Role::Admin)];
 
 /// Returns the index of a session's role in [`ROLES`].
@@ -394,7 +394,7 @@ fn role_index(session: &LiveSession) -> usize {
     ROLES.iter().position(|of| *of == role).unwrap_or(0)
 }
 
-/// Increments a counter, unless it has reached `limit`; 0 is no limit.
+/// Increments a counter, unless it has reached `limit`; 0 is no limit. Returns whether it was incremented.
 fn count_up(count: &AtomicUsize, limit: usize) -> bool {
     let next = |n| (limit == 0 || n < limit).then_some(n + 1);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()

@@ -1,7 +1,7 @@
-//! Hands frames to the sessions of one worker thread, in the order in which the broker sends them.
+//! Passes frames to the sessions of one worker thread, in the order in which the broker sends them.
 //!
-//! A relay runs on the thread of its sessions, so that a frame crosses threads once and not once for each connection. It
-//! waits for no session: one whose bounded queue is full is marked for closing and removed.
+//! A relay runs on the thread of its sessions, so that a frame crosses threads once and not once for each connection.
+//! It never waits for a session: a session whose bounded queue is full is marked for closing and removed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,12 +23,12 @@ use crate::live::messages::{AlertFrame, FanOut, Join, Leave, Push, RegisterRelay
 use crate::live::presence::LiveSession;
 use crate::live::seat_watch::SeatWatch;
 
-/// Messages of the broker in a relay's mailbox. Fewer than a session's queue holds, so that a relay that catches up does
-/// not overrun sessions that only wait for their turn on this thread.
+/// Capacity of a relay's mailbox for messages of the broker. It is smaller than that of a session's queue, so that a
+/// relay that catches up does not overflow the queues of sessions that merely wait to run on this thread.
 const QUEUE_LEN: usize = 16;
 /// The interval at which pings are sent, and silent, expired and departed sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
-/// The most channels of one session: a page that watches more sections watches the term.
+/// Maximum number of channels of one session. A page that watches more sections subscribes to the term.
 pub const CHANNELS_MAX: usize = 256;
 
 /// A session of this thread.
@@ -44,8 +44,8 @@ struct Member {
 }
 
 impl Member {
-    /// Puts a push into the session's queue. Returns false when the session has to be removed, because its queue is full
-    /// or it has gone.
+    /// Puts a push into the session's queue. Returns false when the session has to be removed, because its queue is
+    /// full or its actor has stopped.
     fn push(&self, push: Push, live: &Live) -> bool {
         self.session.enqueue();
         match self.queue.try_send(push) {
@@ -66,8 +66,8 @@ impl Member {
 pub struct Relay {
     live: Arc<Live>,
     broker: Recipient<RegisterRelay>,
-    /// In the order in which they connected, because ids start with the time. That is also the order of their memory:
-    /// iterating over thousands in another order takes a fifth longer.
+    /// Ordered by time of connection, because ids start with the time. That is also the order of their allocation:
+    /// iterating over thousands of sessions in another order takes 20 % longer.
     members: BTreeMap<Uuid, Member>,
     users: HashMap<UserName, Vec<Uuid>>,
     seats: SeatWatch,
@@ -152,7 +152,7 @@ impl Relay {
         for id in ids {
             if let Some(member) = self.members.get(&id) {
                 member.session.request_close(why);
-                // A full queue is no obstacle: the mark closes the session, too.
+                // If the queue is full, the mark closes the session.
                 member.push(Push::Close(why), &self.live);
                 self.remove(id);
             }
@@ -166,22 +166,22 @@ impl Relay {
             return;
         }
         self.alerts_to = last.seq;
-        let is_reached =
-            |member: &Member| member.alerts && batch.iter().any(|f| f.reach.includes(member.session.identity()));
-        if batch.iter().any(|frame| frame.reach.is_broad()) {
+        let is_recipient =
+            |member: &Member| member.alerts && batch.iter().any(|f| f.recipients.includes(member.session.identity()));
+        if batch.iter().any(|frame| frame.recipients.is_broad()) {
             let mut failed = Vec::new();
-            for (id, member) in self.members.iter().filter(|(_, member)| is_reached(member)) {
+            for (id, member) in self.members.iter().filter(|(_, member)| is_recipient(member)) {
                 if !member.push(Push::Alerts(batch.clone()), &self.live) {
                     failed.push(*id);
                 }
             }
             return self.remove_all(failed);
         }
-        let named = batch.iter().flat_map(|frame| frame.reach.users.iter());
+        let named = batch.iter().flat_map(|frame| frame.recipients.users.iter());
         let mut ids: Vec<Uuid> = named.filter_map(|user| self.users.get(user)).flatten().copied().collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| self.members.get(id).is_some_and(is_reached));
+        ids.retain(|id| self.members.get(id).is_some_and(is_recipient));
         self.push_all(ids.into_iter().map(|id| (id, Push::Alerts(batch.clone()))));
     }
 
@@ -206,24 +206,25 @@ impl Relay {
         self.sessions_of(user, |member| member.session.caller.as_ref().is_some_and(&matches))
     }
 
-    /// Records how long a message took from the broker to the queues of all sessions; without sessions there is nothing
-    /// to measure. It is a duration within this process, hence the monotonic clock.
+    /// Records how long a message took from the broker to the queues of all sessions, by the monotonic clock. Records
+    /// nothing if there are no sessions.
     fn measure(&self, sent_at: Instant) {
         if !self.members.is_empty() {
             self.live.presence.fanout.record(sent_at.elapsed());
         }
     }
 
-    /// Pings sessions that are due, and removes those that are silent, whose token has expired, or that have left.
+    /// Pings sessions that are due, closes those that are silent or whose token has expired, and removes those that
+    /// have ended.
     pub(super) fn sweep(&mut self) {
         let now = self.live.clock.now();
         let heartbeat_ms = i64::try_from(self.live.options.heartbeat.as_millis()).unwrap_or(i64::MAX / 4);
-        let (mut left, mut expired, mut silent, mut pings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut ended, mut expired, mut silent, mut pings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (id, member) in &mut self.members {
             if member.session.requested_close().is_some() {
-                // This relay removes a session when it marks it, so this one has ended by itself, and its `Leave` did
-                // not fit into the mailbox.
-                left.push(*id);
+                // The relay removes sessions that it marks itself. This one ended on its own, and its `Leave` did not
+                // fit into the relay's mailbox.
+                ended.push(*id);
             } else if member.session.caller.as_ref().is_some_and(|caller| caller.expires_at <= now) {
                 expired.push(*id);
             } else if member.session.silent_ms(now) > 2 * heartbeat_ms {
@@ -235,7 +236,7 @@ impl Relay {
             }
         }
         self.push_all(pings);
-        self.remove_all(left);
+        self.remove_all(ended);
         self.close_all(expired, Close::Unauthenticated);
         self.close_all(silent, Close::TooSlow);
     }
@@ -285,7 +286,7 @@ impl Actor for Relay {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(QUEUE_LEN);
         ctx.run_interval(SWEEP, |relay, _| relay.sweep());
-        // No session joins before the position is known after which this relay gets every alert.
+        // Wait, so that no session joins before this relay knows the position after which it gets every alert.
         let relay = ctx.address().recipient();
         let registered = self.broker.send(RegisterRelay { relay, in_flight: self.in_flight.clone() });
         ctx.wait(registered.into_actor(self).map(|position, relay, ctx| match position {
@@ -324,7 +325,7 @@ impl Handler<FanOut> for Relay {
                 self.close_all(ids, Close::SignedOut);
             }
             FanOut::TokensEnded { user } => {
-                let ids = self.sessions_with(&user, |caller| !(self.live.is_alive)(caller));
+                let ids = self.sessions_with(&user, |caller| !(self.live.is_token_valid)(caller));
                 self.close_all(ids, Close::Unauthenticated);
             }
             FanOut::Disconnect { session } => self.close_all(vec![session], Close::SignedOut),

@@ -1,4 +1,4 @@
-//! Tests of a relay whose sessions do not read: nothing runs between its steps, so their queues fill up.
+//! Tests of a relay. No other actor runs between its steps, so the queues of its sessions fill up.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::live::relay::Relay;
 use crate::registration::readmodel::ReadModel;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
-/// An actor in the place of a session, and of a broker.
+/// An actor that acts as a session and as the broker.
 struct Peer;
 
 impl Actor for Peer {
@@ -43,15 +43,15 @@ impl Handler<RegisterRelay> for Peer {
     }
 }
 
-/// A relay that is not started, and its context.
-struct Stage {
+/// A relay that is not started, with its context.
+struct Fixture {
     relay: Relay,
     context: Context<Relay>,
     live: Arc<Live>,
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
@@ -62,14 +62,14 @@ impl Stage {
             receipts: ReceiptWriter::new(Arc::new(store)),
             model: Arc::new(ReadModel::new()),
             clock: Arc::new(SystemClock),
-            is_alive: Box::new(|_| true),
+            is_token_valid: Box::new(|_| true),
             options: LiveOptions::default(),
         });
         let relay = Relay::new(live.clone(), Peer.start());
         Self { relay, context: Context::new(), live, _folder: folder }
     }
 
-    /// Joins a session of ann with this token.
+    /// Adds a session of ann with this token.
     fn join(&mut self, token: u128) -> Arc<LiveSession> {
         let caller = Caller {
             user: UserName::parse("ann").unwrap(),
@@ -100,43 +100,43 @@ fn personal() -> FanOut {
 
 #[actix_rt::test]
 async fn a_session_whose_queue_is_full_is_evicted() {
-    let mut stage = Stage::new();
-    let session = stage.join(1);
+    let mut fixture = Fixture::new();
+    let session = fixture.join(1);
     let mut delivered = 0;
     while session.requested_close().is_none() {
-        stage.send(personal());
+        fixture.send(personal());
         delivered += 1;
         assert!(delivered < 1_000, "the queue is bounded");
     }
     assert_eq!(session.requested_close(), Some(Close::TooSlow));
     assert_eq!(session.queued(), delivered - 1, "the push that did not fit is not counted");
-    assert_eq!(stage.live.presence.evicted.load(Ordering::Relaxed), 1);
-    assert!(stage.live.presence.is_empty());
+    assert_eq!(fixture.live.presence.evicted.load(Ordering::Relaxed), 1);
+    assert!(fixture.live.presence.is_empty());
 
-    stage.send(personal());
+    fixture.send(personal());
     assert_eq!(session.queued(), delivered - 1, "an evicted session gets nothing more");
 }
 
 #[actix_rt::test]
-async fn a_session_that_left_unnoticed_is_removed_by_the_sweep() {
-    let mut stage = Stage::new();
-    let (left, stays) = (stage.join(1), stage.join(2));
-    // What a session does when its `Leave` does not fit into the relay's mailbox.
-    left.request_close(Close::Normal);
-    stage.relay.sweep();
-    stage.send(personal());
-    assert_eq!((left.queued(), stays.queued()), (0, 1));
-    assert_eq!(stage.live.presence.sessions().iter().map(|s| s.id).collect::<Vec<_>>(), [stays.id]);
+async fn the_sweep_removes_a_session_whose_leave_was_lost() {
+    let mut fixture = Fixture::new();
+    let (ended, active) = (fixture.join(1), fixture.join(2));
+    // A session does this when its `Leave` does not fit into the relay's mailbox.
+    ended.request_close(Close::Normal);
+    fixture.relay.sweep();
+    fixture.send(personal());
+    assert_eq!((ended.queued(), active.queued()), (0, 1));
+    assert_eq!(fixture.live.presence.sessions().iter().map(|s| s.id).collect::<Vec<_>>(), [active.id]);
 }
 
 #[actix_rt::test]
 async fn a_sign_out_closes_the_sessions_of_its_token_only() {
-    let mut stage = Stage::new();
-    let (first, second) = (stage.join(1), stage.join(2));
+    let mut fixture = Fixture::new();
+    let (first, second) = (fixture.join(1), fixture.join(2));
     let user = UserName::parse("ann").unwrap();
-    stage.send(FanOut::SignedOut { user: user.clone(), token: Some(Uuid::from_u128(1)) });
+    fixture.send(FanOut::SignedOut { user: user.clone(), token: Some(Uuid::from_u128(1)) });
     assert_eq!((first.requested_close(), second.requested_close()), (Some(Close::SignedOut), None));
-    stage.send(FanOut::SignedOut { user, token: None });
+    fixture.send(FanOut::SignedOut { user, token: None });
     assert_eq!(second.requested_close(), Some(Close::SignedOut));
-    assert!(stage.live.presence.is_empty());
+    assert!(fixture.live.presence.is_empty());
 }

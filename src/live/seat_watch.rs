@@ -21,7 +21,8 @@ type Watchers = BTreeMap<Uuid, u64>;
 struct TermWatchers {
     term: Watchers,
     sections: HashMap<Crn, Watchers>,
-    /// The snapshot of the whole term, encoded, and its sequence: shared by all who subscribe before a newer tick.
+    /// The encoded snapshot of the whole term with its sequence, shared by all sessions that subscribe before a newer
+    /// tick.
     snapshot: Option<(u64, Vec<ByteString>)>,
 }
 
@@ -32,12 +33,12 @@ pub(super) struct SeatWatch {
 }
 
 impl SeatWatch {
-    /// Creates an empty list over the published seats.
+    /// Creates an empty list. Snapshots are taken from `model`.
     pub(super) fn new(model: Arc<ReadModel>) -> Self {
         Self { model, terms: HashMap::new() }
     }
 
-    /// Returns whether the term or section of a channel exists for a caller (`None`: a visitor). Other channels always
+    /// Returns whether a caller (`None`: a visitor) may see the term or section of a channel. Other channels always
     /// exist.
     pub(super) fn has(&self, channel: &Channel, caller: Option<(&UserName, Role)>) -> bool {
         match channel {
@@ -47,11 +48,12 @@ impl SeatWatch {
         }
     }
 
-    /// Adds a session, and appends the frames of its snapshot to `out`; with `since`, of what changed after that
-    /// sequence.
+    /// Adds a session, and appends the frames of its snapshot to `out`. With `since`, the snapshot contains only what
+    /// changed after that sequence.
     ///
-    /// Both are one step on this thread, and a tick that is not newer than the snapshot is not delivered to the session:
-    /// so there is no gap between the two, and seats never go back.
+    /// No tick is delivered between the two steps, because both run on the relay's thread. Ticks that are not newer
+    /// than the snapshot are not delivered to the session. So there is no gap after the snapshot, and an older state
+    /// never follows a newer one.
     pub(super) fn add(&mut self, id: Uuid, channel: &Channel, since: Option<u64>, out: &mut Vec<ByteString>) {
         let term = match channel {
             Channel::Seats(term) => term,
@@ -61,7 +63,7 @@ impl SeatWatch {
         let Some(model) = self.model.term(term) else { return };
         let watchers = self.terms.entry(term.clone()).or_default();
         let snapshot = model.snapshot();
-        // A client that is ahead of the term, which a restored store makes possible, gets everything.
+        // A client can be ahead of the term after the store was restored from a backup. It gets everything.
         let since = since.filter(|since| *since <= snapshot.seq).unwrap_or(0);
         match channel {
             Channel::Section(section) => {
@@ -85,14 +87,14 @@ impl SeatWatch {
         }
     }
 
-    /// Removes a session from those that watch a term.
+    /// Removes a session from the watchers of a term.
     pub(super) fn remove_from_term(&mut self, term: &TermId, id: Uuid) {
         if let Some(watchers) = self.terms.get_mut(term) {
             watchers.term.remove(&id);
         }
     }
 
-    /// Removes a session from those that watch a section.
+    /// Removes a session from the watchers of a section.
     pub(super) fn remove_from_section(&mut self, section: &SectionId, id: Uuid) {
         let Some(term) = self.terms.get_mut(&section.term) else { return };
         if let Some(watchers) = term.sections.get_mut(&section.crn) {
@@ -103,10 +105,11 @@ impl SeatWatch {
         }
     }
 
-    /// Returns the frame of a tick for each session that gets one. Sessions that watch the same sections share a frame.
+    /// Returns the frame of a tick for each session that gets one. Sessions that watch the same changed sections share
+    /// a frame.
     pub(super) fn frames(&mut self, tick: &SeatsTick) -> Vec<(Uuid, ByteString)> {
         let watchers = self.terms.entry(tick.term.clone()).or_default();
-        // An older snapshot is encoded anew for the next session that subscribes.
+        // An older snapshot is dropped. The next session that subscribes gets a new one.
         watchers.snapshot = watchers.snapshot.take().filter(|(seq, _)| *seq >= tick.upto);
         let is_behind = |seq: &u64| *seq < tick.upto;
         let mut out: Vec<(Uuid, ByteString)> = Vec::with_capacity(watchers.term.len());

@@ -1,5 +1,4 @@
-//! A WebSocket connection: frames what its feed sends, and unframes what its client sends. The only file that uses
-//! `actix_web_actors`.
+//! The WebSocket transport of a feed. The only file that uses `actix_web_actors`.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -24,17 +23,17 @@ use crate::live::frame_guard::{GuardStatus, GuardedPayload, MESSAGE_LEN_MAX};
 use crate::live::messages::Push;
 use crate::live::relay::Relay;
 
-/// How long the client's close frame is waited for. Closing the TCP connection at once would reset it for a client that
-/// is still sending, and the client would never read the reason.
+/// How long the hub waits for the client's close frame. Closing the TCP connection at once would reset it for a client
+/// that is still sending, and the client would never read the reason.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
-/// When the hub restarts, each client gets a random time in this range after which to reconnect, in milliseconds.
+/// The range of the random delays after which clients reconnect when the hub restarts, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
 
 type Ctx = WebsocketContext<WebSocket>;
 
 /// The actor of a WebSocket connection.
 struct WebSocket {
-    /// The driver; or why the connection is not admitted.
+    /// The driver; or the reason for which the connection is not admitted.
     driver: Result<Driver, Close>,
     /// Shared with the stream of incoming bytes.
     status: Rc<GuardStatus>,
@@ -48,22 +47,22 @@ pub struct Opening {
     pub live: Arc<Live>,
     /// The relay of this thread.
     pub relay: Addr<Relay>,
-    /// The caller, `None` for a visitor; or why the connection is not admitted.
+    /// The caller (`None` for a visitor); or the reason for which the connection is not admitted.
     pub caller: Result<Option<Caller>, Close>,
     /// The client's address.
     pub address: IpAddr,
-    /// The position at which the client resumes.
+    /// The position at which the client resumes; `None` for a new client.
     pub since: Option<u64>,
 }
 
-/// Upgrades a request. A connection that is not admitted is upgraded, too, and then closed: a browser's page cannot
-/// read why an upgrade failed.
+/// Upgrades a request. A connection that is not admitted is upgraded, too, and then closed, because a page in a browser
+/// cannot read why an upgrade failed.
 ///
 /// # Errors
 /// When the request is not a WebSocket upgrade (RFC 6455, section 4.2.1).
 pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
     let Opening { live, relay, caller, address, since } = opening;
-    // Before the connection is counted.
+    // Validated before the connection is counted in `presence`.
     actix_http::ws::handshake(request.head())?;
     let user_agent = request.headers().get("user-agent").and_then(|v| v.to_str().ok()).unwrap_or("");
     let session = caller.and_then(|caller| live.presence.admit(caller, address, user_agent, live.clock.now()));
@@ -112,7 +111,7 @@ impl Transport for WebSocket {
         ctx.text(frame.text);
     }
 
-    /// The ping carries its time, which returns with the pong.
+    /// Sends the time as the payload. The pong returns it, which gives the round-trip time.
     fn ping(&mut self, ctx: &mut Ctx) {
         let Ok(driver) = &self.driver else { return };
         ctx.ping(&driver.now().as_millisecond().to_be_bytes());
@@ -163,7 +162,7 @@ impl Handler<Push> for WebSocket {
 impl StreamHandler<Result<Frame, ProtocolError>> for WebSocket {
     fn handle(&mut self, frame: Result<Frame, ProtocolError>, ctx: &mut Ctx) {
         if !self.status.is_closing.get() {
-            // A session that its relay has evicted is closed here: its client takes something again.
+            // Also closes a session that its relay has evicted, now that its client is responding again.
             driver::alive(self, ctx);
         }
         if self.status.is_closing.get() {

@@ -1,4 +1,4 @@
-//! Reads the metrics for the administration page once a second, and publishes them.
+//! Reads the metrics for the administration page once per second, and publishes them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,25 +12,27 @@ use crate::clock::Clock;
 use crate::domain::role::Role;
 use crate::machine::resident_bytes;
 use crate::observe::metrics::Metrics;
-use crate::observe::series::{Charts, EVERY, Present, Reading};
+use crate::observe::series::{Charts, CurrentValues, INTERVAL, Reading};
 use crate::plone::rest::Circuit;
 
 use crate::observe::Observed;
 
 impl Observed {
-    /// Reads the metrics once now, then each second for as long as the current runtime runs.
+    /// Reads the metrics now and then every second, until the current tokio runtime ends. Publishes each reading but
+    /// the first.
     pub fn start_charts(&self, metrics: Arc<Metrics>, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Arc<Charts> {
         let charts = Arc::new(Charts::default());
         charts.add(clock.now(), Instant::now(), self.reading(&metrics));
         let (published, observed) = (charts.clone(), self.clone());
         tokio::spawn(async move {
-            let mut seconds = interval(EVERY);
-            seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            seconds.tick().await;
+            let mut ticks = interval(INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            // The first tick is immediate, and that reading has been taken.
+            ticks.tick().await;
             loop {
-                seconds.tick().await;
+                ticks.tick().await;
                 let now = Instant::now();
-                observed.pool.outcomes().turn(now);
+                observed.pool.outcomes().roll_windows(now);
                 bus.publish(Event::Metrics(published.add(clock.now(), now, observed.reading(&metrics))));
             }
         });
@@ -46,11 +48,11 @@ impl Observed {
             fanout: self.presence.fanout.counts(),
             registrations: outcomes.given(),
             refusals: outcomes.refusals().values().sum(),
-            present: self.present(),
+            current: self.current_values(),
         }
     }
 
-    fn present(&self) -> Present {
+    fn current_values(&self) -> CurrentValues {
         let mut connections = Connections::default();
         for (role, count) in self.presence.by_role() {
             *match role {
@@ -61,7 +63,7 @@ impl Observed {
             } = count;
         }
         let plone = self.plone.as_ref();
-        Present {
+        CurrentValues {
             connections,
             queues: Queues {
                 registrar: self.pool.accepted(),

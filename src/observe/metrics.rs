@@ -1,6 +1,6 @@
-//! Metrics in Prometheus' format. Requests are counted as they are answered, with a few atomic additions; everything
-//! else is counted where it happens and read here only when Prometheus collects. The last seconds for the
-//! administration page are in [`crate::observe::series`].
+//! Metrics in Prometheus' format. Requests are counted here, with a few atomic additions per response. Other values are
+//! counted elsewhere and read only when Prometheus collects them. The recent values for the administration page are in
+//! [`crate::observe::series`].
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Regi
 
 use crate::histogram::Counts;
 
-/// Bounds of the histogram of responses, in seconds: from a list in memory to a client that is about to give up.
+/// Bounds of the histogram of response times, in seconds.
 const REQUEST_SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Classes of HTTP statuses.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Named values, read where they are kept.
+/// Reads values, each with the value of its label.
 pub type Reading = Box<dyn Fn() -> Vec<(&'static str, f64)> + Send + Sync>;
-/// Named counts, read where they are kept.
-pub type Counting = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+/// Reads counts, each with the value of its label.
+pub type CountReading = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 
-/// A metric that is kept elsewhere and read when Prometheus collects it.
+/// A metric whose value is stored elsewhere and read when Prometheus collects it.
 struct ReadOnCollect {
     desc: Desc,
     kind: MetricType,
-    /// The label that tells the values apart; none for a single value.
+    /// The name of the label; `None` for a single value.
     label: Option<String>,
     read: Reading,
 }
@@ -41,7 +41,9 @@ impl Collector for ReadOnCollect {
         family.set_name(self.desc.fq_name.clone());
         family.set_help(self.desc.help.clone());
         family.set_field_type(self.kind);
-        family.set_metric((self.read)().into_iter().map(|(value_of, value)| self.metric(value_of, value)).collect());
+        family.set_metric(
+            (self.read)().into_iter().map(|(label_value, value)| self.metric(label_value, value)).collect(),
+        );
         vec![family]
     }
 }
@@ -80,11 +82,11 @@ impl Metrics {
     /// Creates a registry with the metrics of HTTP requests.
     ///
     /// # Errors
-    /// When a name is used twice.
+    /// When a metric cannot be registered.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let by_class = IntCounterVec::new(
-            Opts::new("eduhub_http_requests_total", "HTTP requests answered, by class of status"),
+            Opts::new("eduhub_http_requests_total", "HTTP responses, by class of status"),
             &["class"],
         )?;
         registry.register(Box::new(by_class.clone()))?;
@@ -95,7 +97,7 @@ impl Metrics {
         Ok(Self { registry, requests, request_seconds, request_took: Default::default() })
     }
 
-    /// Counts an answered HTTP request.
+    /// Counts an HTTP request with its response's status and time.
     pub fn count_request(&self, status: u16, took: Duration) {
         if let Some(counter) = usize::from(status / 100).checked_sub(1).and_then(|class| self.requests.get(class)) {
             counter.inc();
@@ -104,16 +106,16 @@ impl Metrics {
         self.request_took.record(took);
     }
 
-    /// Returns how long requests took so far, in finer buckets than Prometheus gets.
+    /// Returns the response times so far, in finer buckets than those of the Prometheus metric.
     #[must_use]
     pub fn request_took(&self) -> Counts {
         self.request_took.counts()
     }
 
-    /// Watches one value.
+    /// Adds a gauge.
     ///
     /// # Errors
-    /// When the name is used already.
+    /// When the name is already used or invalid.
     pub fn watch_value(
         &self,
         name: &str,
@@ -123,18 +125,18 @@ impl Metrics {
         self.watch(name, help, MetricType::GAUGE, None, Box::new(move || vec![("", read())]))
     }
 
-    /// Watches values that differ in one label.
+    /// Adds a gauge with a label.
     ///
     /// # Errors
-    /// When the name is used already.
+    /// When the name is already used or invalid.
     pub fn watch_values(&self, name: &str, help: &str, label: &str, read: Reading) -> prometheus::Result<()> {
         self.watch(name, help, MetricType::GAUGE, Some(label), read)
     }
 
-    /// Watches a count, which never goes back.
+    /// Adds a counter, which must never decrease.
     ///
     /// # Errors
-    /// When the name is used already.
+    /// When the name is already used or invalid.
     pub fn watch_count(
         &self,
         name: &str,
@@ -144,19 +146,19 @@ impl Metrics {
         self.watch(name, help, MetricType::COUNTER, None, Box::new(move || vec![("", exported(read()))]))
     }
 
-    /// Watches counts that differ in one label.
+    /// Adds a counter with a label.
     ///
     /// # Errors
-    /// When the name is used already.
-    pub fn watch_counts(&self, name: &str, help: &str, label: &str, read: Counting) -> prometheus::Result<()> {
+    /// When the name is already used or invalid.
+    pub fn watch_counts(&self, name: &str, help: &str, label: &str, read: CountReading) -> prometheus::Result<()> {
         let read = move || read().into_iter().map(|(name, count)| (name, exported(count))).collect();
         self.watch(name, help, MetricType::COUNTER, Some(label), Box::new(read))
     }
 
-    /// Watches values of this kind, which differ in `label` where there is one.
+    /// Adds a metric of the given kind, with a label if `label` is not `None`.
     ///
     /// # Errors
-    /// When the name is used already.
+    /// When the name is already used or invalid.
     pub fn watch(
         &self,
         name: &str,
@@ -180,7 +182,7 @@ impl Metrics {
     }
 }
 
-/// Converts a count to Prometheus' only number type; exact up to 2^53.
+/// Converts a count to Prometheus' number type. Exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "2^53 is more than any of these counts reaches")]
 pub(super) fn exported(count: u64) -> f64 {
     count as f64

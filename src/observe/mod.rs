@@ -1,4 +1,4 @@
-//! Connects what the hub counts with whoever looks: `/metrics`, `/readyz`, the charts of admins. For `app`, which knows all the parts.
+//! Reads the counters of every part of the hub for `/metrics`, `/readyz` and the charts of the administration page.
 
 mod charts;
 pub mod metrics;
@@ -23,32 +23,33 @@ use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::gauge::StoreGauge;
 
-/// The parts that are looked at.
+/// The parts of the hub whose counters are read.
 #[derive(Clone)]
 pub struct Observed {
     /// The store's writer.
     pub writer: Arc<StoreGauge>,
     /// The registrars.
     pub pool: Arc<RegistrarPool>,
-    /// What is published.
+    /// The published terms.
     pub model: Arc<ReadModel>,
-    /// The list of live connections.
+    /// The live sessions.
     pub presence: Arc<Presence>,
     /// The bus.
     pub bus: Arc<BusGauge>,
     /// The imports.
     pub imports: Arc<Imports>,
-    /// Who signs in.
+    /// Sign-ins and tokens.
     pub identity: Arc<Identity>,
-    /// Bridge to Plone; none in a hub without Plone.
+    /// The bridge to Plone; `None` without Plone.
     pub plone: Option<Arc<Bridge>>,
 }
 
-/// Events that wait only when nobody reads them: below what the bus takes at the most, or it could never be seen.
-const BUS_STUCK: usize = 2_048;
+/// The hub is not ready with more queued events than this: their reader has stopped. Below the capacity of the bus.
+const BUS_QUEUE_MAX: usize = 2_048;
 
 impl Observed {
-    /// What must be well: the store can be written, every term is loaded, the bus is read. How Plone is, is told, too.
+    /// Returns the readiness checks: the store can be written, every term is loaded, the events of the bus are read.
+    /// The state of Plone is included but does not affect readiness.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let (writer, bus) = (self.writer.clone(), self.bus.clone());
@@ -61,22 +62,22 @@ impl Observed {
         Readiness::new(plone)
             .with("store", move || {
                 let recovering = writer.recovering.load(Acquire);
-                if recovering { Err("it recovers from a failed commit".to_owned()) } else { Ok(()) }
+                if recovering { Err("recovering from a failed commit".to_owned()) } else { Ok(()) }
             })
             .with("terms", move || {
-                let unread = pool.terms().saturating_sub(model.terms().len());
-                if unread > 0 { Err(format!("{unread} terms are not loaded yet")) } else { Ok(()) }
+                let not_loaded = pool.terms().saturating_sub(model.terms().len());
+                if not_loaded > 0 { Err(format!("{not_loaded} terms are not loaded yet")) } else { Ok(()) }
             })
             .with("bus", move || {
                 let queued = bus.queued.load(Relaxed);
-                if queued > BUS_STUCK { Err(format!("{queued} events wait")) } else { Ok(()) }
+                if queued > BUS_QUEUE_MAX { Err(format!("{queued} events are queued")) } else { Ok(()) }
             })
     }
 
-    /// Everything that is measured.
+    /// Creates all metrics.
     ///
     /// # Errors
-    /// When two of them have one name.
+    /// When two metrics have the same name.
     pub fn metrics(&self) -> prometheus::Result<Metrics> {
         let metrics = Metrics::new()?;
         self.watch_registrations(&metrics)?;
@@ -92,12 +93,12 @@ impl Observed {
         }
         let imports = self.imports.clone();
         let read = Box::new(move || imports.finished().to_vec());
-        metrics.watch_counts("eduhub_imports_total", "Imports that ended, by how", "state", read)?;
+        metrics.watch_counts("eduhub_imports_total", "Imports that have ended, by state", "state", read)?;
         let identity = self.identity.clone();
         let read = Box::new(move || identity.rechecks().to_vec());
         metrics.watch_counts(
             "eduhub_plone_rechecks_total",
-            "Questions whether members are still there, by what Plone said",
+            "Checks that members still exist in Plone, by outcome",
             "outcome",
             read,
         )?;
@@ -114,14 +115,19 @@ impl Observed {
                 ("passwords", number(identity.hashes_waiting())),
             ]
         });
-        metrics.watch_values("eduhub_queue_length", "What waits or is under way, by queue", "queue", read)?;
+        metrics.watch_values("eduhub_queue_length", "Items that are queued or in progress, by queue", "queue", read)?;
         Ok(metrics)
     }
 
     fn watch_registrations(&self, metrics: &Metrics) -> prometheus::Result<()> {
         let pool = self.pool.clone();
         let read = Box::new(move || pool.outcomes().counts().collect());
-        metrics.watch_counts("eduhub_registrations_total", "Wishes of students, by outcome", "outcome", read)
+        metrics.watch_counts(
+            "eduhub_registrations_total",
+            "Registration requests of students, by outcome",
+            "outcome",
+            read,
+        )
     }
 
     fn watch_store(&self, metrics: &Metrics) -> prometheus::Result<()> {
@@ -133,7 +139,7 @@ impl Observed {
         count("eduhub_commits_failed_total", "Commits that failed", |w| w.failures.load(Relaxed))?;
         count("eduhub_commit_microseconds_total", "Time spent in commits", |w| w.commit_us_total.load(Relaxed))?;
         let writer = self.writer.clone();
-        metrics.watch_value("eduhub_commit_last_seconds", "How long the last commit took", move || {
+        metrics.watch_value("eduhub_commit_last_seconds", "Duration of the last commit", move || {
             std::time::Duration::from_micros(writer.last_commit_us.load(Relaxed)).as_secs_f64()
         })?;
         let writer = self.writer.clone();
@@ -148,25 +154,28 @@ impl Observed {
             let by_role = presence.by_role().into_iter();
             by_role.map(|(role, count)| (role.map_or("visitor", Role::as_str), number(count))).collect()
         });
-        metrics.watch_values("eduhub_sessions", "WebSockets that are connected, by role", "role", read)?;
+        metrics.watch_values("eduhub_sessions", "Connected WebSockets, by role", "role", read)?;
         let count = |name, help, read: fn(&Presence) -> u64| {
             let presence = self.presence.clone();
             metrics.watch_count(name, help, move || read(&presence))
         };
         count("eduhub_frames_sent_total", "Frames sent over WebSockets", Presence::frames_sent)?;
-        count("eduhub_sessions_evicted_total", "WebSockets closed because they were too slow", |r| {
-            r.evicted.load(Relaxed)
+        count("eduhub_sessions_evicted_total", "WebSockets closed because their clients were too slow", |presence| {
+            presence.evicted.load(Relaxed)
         })?;
-        count("eduhub_sessions_reaped_total", "WebSockets closed because they gave no sign of life", |r| {
-            r.reaped.load(Relaxed)
-        })?;
+        count(
+            "eduhub_sessions_reaped_total",
+            "WebSockets closed because their clients stopped responding",
+            |presence| presence.reaped.load(Relaxed),
+        )?;
         let bus = self.bus.clone();
-        metrics
-            .watch_count("eduhub_events_lost_total", "News that the bus could not take", move || bus.lost.load(Relaxed))
+        metrics.watch_count("eduhub_events_lost_total", "Events dropped because the bus was full", move || {
+            bus.lost.load(Relaxed)
+        })
     }
 }
 
-/// A length as Prometheus has it. Exact up to 2^53.
+/// Converts a length to Prometheus' number type. Exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "no queue is that long")]
 fn number(length: usize) -> f64 {
     length as f64

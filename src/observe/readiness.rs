@@ -1,9 +1,9 @@
-//! What must hold for the hub to be ready to serve.
+//! Conditions under which the hub is ready to serve.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A condition that must hold for the hub to be ready. Errs in words for an operator.
+/// A condition that must hold for the hub to be ready. An error is text for an operator.
 pub type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// The state of the college's Plone, as `/readyz` reports it.
@@ -18,14 +18,14 @@ pub enum PloneReadiness {
     Off,
 }
 
-/// Everything that must hold, and the state of Plone.
+/// All readiness checks, and the state of Plone.
 pub struct Readiness {
     pub(crate) checks: Vec<(&'static str, Check)>,
     pub(crate) plone: Box<dyn Fn() -> PloneReadiness + Send + Sync>,
 }
 
 impl Readiness {
-    /// Creates a readiness without checks. `plone` is reported and never makes the hub unready.
+    /// Creates a readiness without checks. The state of Plone is reported but does not affect readiness.
     #[must_use]
     pub fn new(plone: impl Fn() -> PloneReadiness + Send + Sync + 'static) -> Self {
         Self { checks: Vec::new(), plone: Box::new(plone) }

@@ -1,7 +1,7 @@
-//! Executes the batches of a term: decides them against the term in memory, and hands what they change to the store.
+//! Executes the batches of a term: decides them against the term in memory, and commits their changes to the store.
 //!
-//! A [`TermState`] is moved into each batch and comes back with its commit. When the commit fails it is gone, because
-//! it is ahead of the store by the failed batch: the only way on is to load the term again.
+//! A [`TermState`] is moved into each batch and returned after its commit. When the commit fails, the state is dropped,
+//! because it contains changes that the store does not have. Then the term has to be loaded again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::domain::view::TermView;
 use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 use crate::store::{StoreError, StoreFuture};
 
-/// The first position that a load gives to a waitlist without students; other positions follow the highest one stored.
-const FIRST_PLACE: u64 = 1;
+/// The first queue number in a term without waitlisted students. Otherwise new numbers follow the greatest stored one.
+const FIRST_QUEUE_NUMBER: u64 = 1;
 
 /// A term in memory, as of the commit `seq`.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct TermState {
 pub struct CommittedBatch {
     /// The term after the batch.
     pub state: Box<TermState>,
-    /// The outcome of each command, in order; none for a command whose decision panicked, which changed nothing.
+    /// The outcome of each command, in order; `None` for a command whose decision panicked, which changed nothing.
     pub outcomes: Vec<Option<Outcome>>,
     /// What to publish, in order: what other hubs committed before the batch, then what the batch changed.
     pub updates: Vec<TermUpdate>,
@@ -52,13 +52,13 @@ pub struct BatchExecutor {
 }
 
 impl BatchExecutor {
-    /// Creates an executor. `credit_limit` is the most credits that a student may enrol in; 0 is no limit.
+    /// Creates an executor. `credit_limit` is the maximum of credits that a student may enrol in; 0 is no limit.
     #[must_use]
     pub fn new(store: Arc<dyn TermStore>, credit_limit: Credits) -> Self {
         Self { store, credit_limit }
     }
 
-    /// Loads a term, and returns it with what readers see of it.
+    /// Loads a term, and returns it with its state to publish.
     ///
     /// # Errors
     /// When the store cannot be read; the call may be repeated.
@@ -72,8 +72,8 @@ impl BatchExecutor {
         .boxed()
     }
 
-    /// Decides a batch and commits it. The decisions are made when the store asks for them: in the embedded store before
-    /// this returns, in a shared one inside its transaction.
+    /// Decides a batch and commits it. The store calls the decision: the embedded store before this function returns, a
+    /// shared store inside its transaction.
     ///
     /// # Errors
     /// See [`TermStore::commit`]; [`StoreError::Refused`] when the batch could not be decided as a whole. The state is
@@ -82,10 +82,10 @@ impl BatchExecutor {
         let (term, since) = (state.book.term().id.clone(), state.seq);
         let (decided, result) = oneshot::channel();
         let decide: DecideBatch = Box::new(move |others| {
-            // A panic outside a single decision leaves the state half changed. It is dropped here, not in the thread of
-            // the store or of the registrar, and the term is loaded again.
+            // A panic outside a single decision leaves the state partly changed. It is caught here, so that it does not
+            // end the thread of the store or of the registrar; the state is dropped, and the term is loaded again.
             let (batch, record) = catch_unwind(AssertUnwindSafe(|| state.decide(others, &commands, now))).ok()?;
-            // A caller that is gone does not stop the batch: it is committed all the same.
+            // If the caller is gone, the batch is committed nevertheless.
             let _ = decided.send(batch);
             record
         });
@@ -101,15 +101,15 @@ impl BatchExecutor {
 impl TermState {
     fn from_rows(rows: TermRows, credit_limit: Credits) -> Self {
         let TermRows { term, seq, generation, sections, registrations } = rows;
-        let mut book = TermBook::new(term, credit_limit, sections, FIRST_PLACE);
+        let mut book = TermBook::new(term, credit_limit, sections, FIRST_QUEUE_NUMBER);
         for (student, registration) in registrations {
             book.restore(student, registration);
         }
         Self { book, seq, generation }
     }
 
-    /// Decides a batch after what other hubs committed. Returns what the caller gets after the commit, and the record
-    /// to write, if anything changed.
+    /// Applies what other hubs committed, and decides a batch. Returns the batch, for its caller after the commit, and
+    /// the record to write, if anything changed.
     fn decide(
         mut self: Box<Self>,
         others: Option<TermChanges>,
@@ -122,20 +122,20 @@ impl TermState {
             decide_batch(&mut self.book, commands, now, || Uuid::now_v7().to_string());
         let panicked = outcomes.iter().filter(|outcome| outcome.is_none()).count();
         if panicked > 0 {
-            log::error!("{panicked} decisions of term {} panicked; their commands were rejected", self.book.term().id);
+            log::error!("{panicked} decisions in term {} panicked; their commands were rejected", self.book.term().id);
         }
         if changes.is_empty() {
             return (CommittedBatch { state: self, outcomes, updates }, None);
         }
         self.seq += 1;
         self.generation = changes.generation.unwrap_or(self.generation);
-        updates.push(changes.update(&self.book, self.seq));
+        updates.push(changes.term_update(&self.book, self.seq));
         let term = self.book.term().id.clone();
         let record = TermRecord { term, seq: self.seq, generation: self.generation, changes };
         (CommittedBatch { state: self, outcomes, updates }, Some(record))
     }
 
-    /// Applies what other hubs committed, and returns what to publish of it.
+    /// Applies what other hubs committed, and returns the update to publish.
     fn follow(&mut self, others: &TermChanges) -> TermUpdate {
         let TermChanges { seq, changes } = others;
         self.book.apply(changes);

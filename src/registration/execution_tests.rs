@@ -1,3 +1,5 @@
+//! Tests of the execution of batches on a store that two hubs share.
+
 use std::collections::BTreeMap;
 
 use futures_util::future::ready;
@@ -33,7 +35,7 @@ fn user(name: &str) -> UserName {
 /// A value with the sequence of the commit that wrote it last.
 type Written<T> = (u64, T);
 
-/// What the shared store holds of one term.
+/// The rows of one term.
 struct Rows {
     seq: u64,
     generation: Written<u64>,
@@ -58,7 +60,7 @@ impl Rows {
     }
 
     fn write(&mut self, record: TermRecord) {
-        assert_eq!(record.seq, self.seq + 1, "a record follows the one before it");
+        assert_eq!(record.seq, self.seq + 1, "records have consecutive sequences");
         let TermRecord { seq, changes, .. } = record;
         self.seq = seq;
         if let Some(generation) = changes.generation {
@@ -72,21 +74,21 @@ impl Rows {
     }
 }
 
-/// A store that several hubs share. Its lock is that of a term's row: it orders the hubs.
+/// A store that several hubs share. Its mutex takes the role of the lock on the term's row: it orders the hubs.
 struct SharedStore {
     rows: Mutex<Rows>,
-    /// What becomes of the next commit.
-    fails: Mutex<Option<StoreError>>,
+    /// The error of the next commit, if it fails.
+    next_error: Mutex<Option<StoreError>>,
 }
 
 impl SharedStore {
-    /// A store with an open term of these sections, one seat each.
+    /// Creates a store with an open term of these sections, with one seat each.
     fn with(sections: &[&str]) -> Arc<Self> {
         let term = Term { opens_at: Some(now()), ..Term::new(term_id()) };
         let sections = sections.iter().map(|number| (crn(number), (0, SectionState::new(section(number).into()))));
         let (generation, term) = ((0, 0), (0, term));
         let rows = Rows { seq: 0, generation, term, sections: sections.collect(), registrations: BTreeMap::new() };
-        Arc::new(Self { rows: Mutex::new(rows), fails: Mutex::new(None) })
+        Arc::new(Self { rows: Mutex::new(rows), next_error: Mutex::new(None) })
     }
 
     fn commits(&self) -> u64 {
@@ -114,7 +116,7 @@ impl TermStore for SharedStore {
         let mut rows = self.rows.lock();
         let others = (rows.seq > since).then(|| rows.since(since));
         let record = decide(others);
-        if let Some(error) = self.fails.lock().take() {
+        if let Some(error) = self.next_error.lock().take() {
             return ready(Err(error)).boxed();
         }
         if let Some(record) = record {
@@ -152,7 +154,7 @@ fn register(student: &str, section: &str) -> Command {
     Command::Register { student: user(student), crn: crn(section), waitlist: true }
 }
 
-/// Registers only for a seat.
+/// Registers for a seat, not for the waitlist.
 fn take_seat(student: &str, section: &str) -> Command {
     Command::Register { student: user(student), crn: crn(section), waitlist: false }
 }
@@ -168,7 +170,7 @@ fn capacity(section: &str, seats: u32) -> Command {
     }
 }
 
-/// One hub, with the term in its memory.
+/// A hub that has the term in memory.
 struct Hub {
     executor: BatchExecutor,
     state: Option<Box<TermState>>,
@@ -181,15 +183,15 @@ impl Hub {
         Self { executor, state: Some(state) }
     }
 
-    async fn run(&mut self, commands: Vec<Command>) -> Result<Replied, StoreError> {
+    async fn run(&mut self, commands: Vec<Command>) -> Result<BatchResult, StoreError> {
         let state = self.state.take().expect("the term is loaded");
         let batch = self.executor.run(state, commands, now()).await?;
         self.state = Some(batch.state);
-        Ok(Replied { outcomes: batch.outcomes, updates: batch.updates })
+        Ok(BatchResult { outcomes: batch.outcomes, updates: batch.updates })
     }
 
-    /// Runs one command that a student requests.
-    async fn ask(&mut self, command: Command) -> RequestOutcome {
+    /// Runs one registration or drop.
+    async fn request(&mut self, command: Command) -> RequestOutcome {
         match self.run(vec![command]).await.unwrap().outcomes.remove(0) {
             Some(Outcome::Request(outcome)) => outcome,
             other => panic!("{other:?}"),
@@ -198,50 +200,51 @@ impl Hub {
 
     fn waitlist(&self, section: &str) -> Vec<String> {
         let book = &self.state.as_ref().unwrap().book;
-        book.waiting(&crn(section)).map(|(_, who)| who.to_string()).collect()
+        book.waitlist(&crn(section)).map(|entry| entry.student.to_string()).collect()
     }
 }
 
-struct Replied {
+/// The outcomes and updates of a committed batch.
+struct BatchResult {
     outcomes: Vec<Option<Outcome>>,
     updates: Vec<TermUpdate>,
 }
 
 fn is_standing(outcome: &RequestOutcome, standing: Standing) -> bool {
-    matches!(outcome, RequestOutcome::Done(receipt) if receipt.standing == standing)
+    matches!(outcome, RequestOutcome::Done(current) if current.standing == standing)
 }
 
-/// The numbers of commits, each with its sections and students.
+/// Describes each update: its sequence, sections and students.
 fn published(updates: &[TermUpdate]) -> Vec<String> {
-    let words = |update: &TermUpdate| {
+    let describe = |update: &TermUpdate| {
         let sections = update.sections.iter().map(|s| s.state.section.id.crn.as_str());
         let students = update.students.iter().map(|(student, _)| student.as_str());
         format!("{}: {}", update.seq, sections.chain(students).collect::<Vec<_>>().join(" "))
     };
-    updates.iter().map(words).collect()
+    updates.iter().map(describe).collect()
 }
 
 #[actix::test]
 async fn the_last_seat_goes_to_one_of_two_hubs() {
     let store = SharedStore::with(&["X"]);
     let (mut one, mut two) = (Hub::on(&store).await, Hub::on(&store).await);
-    assert!(is_standing(&one.ask(take_seat("ana", "X")).await, Standing::Enrolled));
-    let outcome = two.ask(take_seat("bob", "X")).await;
+    assert!(is_standing(&one.request(take_seat("ana", "X")).await, Standing::Enrolled));
+    let outcome = two.request(take_seat("bob", "X")).await;
     assert!(matches!(outcome, RequestOutcome::Refused(Refusal::SectionFull { .. })), "{outcome:?}");
 }
 
 #[actix::test]
-async fn what_another_hub_committed_is_published_before_the_batch() {
+async fn commits_of_another_hub_are_published_before_the_batch() {
     let store = SharedStore::with(&["X", "Y"]);
     let (mut one, mut two) = (Hub::on(&store).await, Hub::on(&store).await);
     one.run(vec![register("ana", "X")]).await.unwrap();
     one.run(vec![register("ana", "Y"), register("bob", "X")]).await.unwrap();
-    let replied = two.run(vec![drop_of("ana", "X")]).await.unwrap();
-    assert_eq!(published(&replied.updates), ["2: X Y ana bob", "3: X ana bob"]);
+    let batch = two.run(vec![drop_of("ana", "X")]).await.unwrap();
+    assert_eq!(published(&batch.updates), ["2: X Y ana bob", "3: X ana bob"]);
     assert_eq!(published(&two.run(vec![drop_of("eve", "X")]).await.unwrap().updates), [""; 0]);
-    // A batch of its own changes nothing, and publishes what the other hub did all the same.
-    let replied = one.run(vec![drop_of("eve", "X")]).await.unwrap();
-    assert_eq!(published(&replied.updates), ["3: X ana bob"]);
+    // A batch that changes nothing still publishes what the other hub committed.
+    let batch = one.run(vec![drop_of("eve", "X")]).await.unwrap();
+    assert_eq!(published(&batch.updates), ["3: X ana bob"]);
     assert_eq!(store.commits(), 3);
 }
 
@@ -251,15 +254,15 @@ async fn a_waitlist_keeps_its_order_across_hubs() {
     let (mut one, mut two) = (Hub::on(&store).await, Hub::on(&store).await);
     for (hub, student) in [(0, "ana"), (1, "bob"), (0, "cyd"), (1, "dan")] {
         let hub = if hub == 0 { &mut one } else { &mut two };
-        hub.ask(register(student, "X")).await;
+        hub.request(register(student, "X")).await;
     }
-    // Each hub has seen, of the other's commits, those before its own last batch.
+    // Each hub has applied the other hub's commits up to its own last batch.
     assert_eq!(two.waitlist("X"), ["bob", "cyd", "dan"]);
-    one.ask(drop_of("ana", "X")).await;
+    one.request(drop_of("ana", "X")).await;
     assert_eq!(one.waitlist("X"), ["cyd", "dan"], "the head of the waitlist has the seat");
-    two.ask(drop_of("bob", "X")).await;
+    two.request(drop_of("bob", "X")).await;
     assert_eq!(two.waitlist("X"), ["dan"]);
-    assert!(is_standing(&one.ask(register("cyd", "X")).await, Standing::Enrolled));
+    assert!(is_standing(&one.request(register("cyd", "X")).await, Standing::Enrolled));
 }
 
 #[actix::test]
@@ -270,23 +273,23 @@ async fn the_term_and_new_sections_of_another_hub_are_applied() {
         closes_at: Some(Some(now() + SignedDuration::from_mins(1))),
         ..Default::default()
     };
-    let new = SectionEdit { seen: None, wanted: Arc::new(section("NEW")) };
+    let new = SectionEdit { base: None, target: Arc::new(section("NEW")) };
     one.run(vec![Command::PutTerm(closes), Command::PutSections([new].into()), capacity("X", 7)]).await.unwrap();
-    let replied = two.run(vec![register("ana", "NEW")]).await.unwrap();
-    assert_eq!(replied.updates[0].term.as_ref(), Some(&store.rows.lock().term.1));
-    assert_eq!(published(&replied.updates), ["1: NEW X", "2: NEW ana"]);
+    let batch = two.run(vec![register("ana", "NEW")]).await.unwrap();
+    assert_eq!(batch.updates[0].term.as_ref(), Some(&store.rows.lock().term.1));
+    assert_eq!(published(&batch.updates), ["1: NEW X", "2: NEW ana"]);
     let book = &two.state.as_ref().unwrap().book;
     assert_eq!(book.section(&crn("X")).unwrap().section.capacity, 7);
     assert!(book.term().closes_at.is_some());
 }
 
 #[actix::test]
-async fn a_generation_that_another_hub_made_visible_is_not_taken_back() {
+async fn a_generation_made_visible_by_another_hub_stays_visible() {
     let store = SharedStore::with(&["X"]);
     let (mut one, mut two) = (Hub::on(&store).await, Hub::on(&store).await);
     let import = crate::domain::command::StagedImport {
         generation: 4,
-        totals_count_while_open: false,
+        apply_totals_while_open: false,
         sections: Vec::new(),
         unchanged: 0,
     };
@@ -299,21 +302,21 @@ async fn a_generation_that_another_hub_made_visible_is_not_taken_back() {
 async fn a_batch_that_changes_nothing_writes_no_record() {
     let store = SharedStore::with(&["X"]);
     let mut hub = Hub::on(&store).await;
-    let replied = hub.run(vec![drop_of("ana", "X"), Command::Settle]).await.unwrap();
-    assert_eq!(replied.outcomes, [Some(Outcome::Request(RequestOutcome::NotFound)), Some(Outcome::Settled)]);
-    assert_eq!((published(&replied.updates).len(), store.commits()), (0, 0));
+    let batch = hub.run(vec![drop_of("ana", "X"), Command::Settle]).await.unwrap();
+    assert_eq!(batch.outcomes, [Some(Outcome::Request(RequestOutcome::NotFound)), Some(Outcome::Settled)]);
+    assert_eq!((published(&batch.updates).len(), store.commits()), (0, 0));
 }
 
 #[actix::test]
-async fn after_a_failed_commit_the_term_is_loaded_as_the_store_has_it() {
+async fn a_failed_commit_drops_the_term_and_a_reload_recovers() {
     let store = SharedStore::with(&["X"]);
     let mut hub = Hub::on(&store).await;
-    *store.fails.lock() = Some(StoreError::CommitFailed("the disk is full".to_owned()));
+    *store.next_error.lock() = Some(StoreError::CommitFailed("the disk is full".to_owned()));
     let failed = hub.run(vec![register("ana", "X")]).await;
     assert!(matches!(failed, Err(StoreError::CommitFailed(_))));
-    assert!(hub.state.is_none(), "a term that is ahead of the store cannot be used again");
+    assert!(hub.state.is_none(), "a term that is ahead of the store must not be used again");
     let mut hub = Hub::on(&store).await;
-    assert!(is_standing(&hub.ask(register("bob", "X")).await, Standing::Enrolled));
+    assert!(is_standing(&hub.request(register("bob", "X")).await, Standing::Enrolled));
 }
 
 /// A store that resolves to success without running the batch.
@@ -344,11 +347,17 @@ async fn a_batch_that_the_store_did_not_run_is_not_reported_as_committed() {
 }
 
 #[actix::test]
-async fn a_batch_that_panics_as_a_whole_writes_nothing_and_drops_the_term() {
+async fn a_panic_outside_a_decision_writes_nothing_and_drops_the_term() {
     let store = SharedStore::with(&["X"]);
     let mut hub = Hub::on(&store).await;
-    // Another hub took the last position that there is, so there is none after it.
-    let last = Registration { crn: crn("X"), standing: Standing::Waitlisted, place: u64::MAX, at: now(), passed: None };
+    // Another hub assigned the greatest queue number, so the next one overflows.
+    let last = Registration {
+        crn: crn("X"),
+        standing: Standing::Waitlisted,
+        queue_number: u64::MAX,
+        at: now(),
+        passed_over_for: None,
+    };
     {
         let mut rows = store.rows.lock();
         rows.seq += 1;

@@ -1,4 +1,4 @@
-//! Counts how requests ended and how long students waited for the replies.
+//! Counts the outcomes of requests, and measures how long students wait for replies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,20 +13,20 @@ use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::Standing;
 use crate::histogram::{Counts, Histogram};
 
-use crate::registration::activity::{Activity, Recent, RefusalCounts};
+use crate::registration::activity::{Activity, RecentActivity, RefusalCounts};
 use crate::registration::registrar::{Reply, SubmitError};
 
-/// How a request ended. The names are those of the metric's label.
+/// How a request ended. The names in snake case are the values of the metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 enum Ending {
-    /// A seat was given.
+    /// The student got a seat.
     Enrolled,
-    /// A waitlist position was given.
+    /// The student got a waitlist position.
     Waitlisted,
-    /// A seat or a position was given up.
+    /// The student gave up a seat or a position.
     Dropped,
-    /// The student had it, or had dropped it, before.
+    /// The student's standing was already what the request asks for.
     Unchanged,
     /// There is no such section, or the student never held it.
     NotFound,
@@ -38,7 +38,7 @@ enum Ending {
     OutcomeUnknown,
     /// The decision failed.
     Failed,
-    /// A rule refused it.
+    /// A rule refused the request.
     #[strum(transparent)]
     Refused(RefusalCode),
 }
@@ -46,8 +46,8 @@ enum Ending {
 impl Ending {
     const fn of(outcome: &RequestOutcome) -> Self {
         match outcome {
-            RequestOutcome::Done(receipt) if !receipt.fresh => Self::Unchanged,
-            RequestOutcome::Done(receipt) => match receipt.standing {
+            RequestOutcome::Done(current) if !current.is_new => Self::Unchanged,
+            RequestOutcome::Done(current) => match current.standing {
                 Standing::Enrolled => Self::Enrolled,
                 Standing::Waitlisted => Self::Waitlisted,
                 Standing::Dropped => Self::Dropped,
@@ -69,7 +69,7 @@ impl From<&SubmitError> for Ending {
     }
 }
 
-/// The part of a command that is kept until its reply is counted.
+/// What is known of a sent command when its reply is counted.
 #[derive(Debug)]
 pub(super) struct Sent {
     at: Instant,
@@ -79,7 +79,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// A command that is about to be sent to this term.
+    /// Records a command that is about to be sent to `term`.
     pub(super) fn new(term: &TermId, command: &Command) -> Self {
         let section = match command {
             Command::Register { crn, .. } => Some(crn.clone()),
@@ -95,7 +95,7 @@ impl Sent {
     }
 }
 
-/// Counters of all terms. Counting is one relaxed atomic addition.
+/// Counters over all terms. Counting an outcome is one relaxed atomic addition.
 #[derive(Debug)]
 pub struct Outcomes {
     endings: EnumMap<Ending, AtomicU64>,
@@ -116,7 +116,7 @@ impl Outcomes {
         self.endings.iter().map(|(ending, count)| (ending.into(), count.load(Ordering::Relaxed)))
     }
 
-    /// Returns the number of seats and waitlist positions that were given so far.
+    /// Returns the number of seats and waitlist positions that students got so far.
     #[must_use]
     pub fn given(&self) -> u64 {
         self.count_of(Ending::Enrolled) + self.count_of(Ending::Waitlisted)
@@ -128,24 +128,24 @@ impl Outcomes {
         EnumMap::from_fn(|code| self.count_of(Ending::Refused(code)))
     }
 
-    /// Returns how long students waited, from the acceptance of a command to its durable reply.
+    /// Returns how long students waited from the acceptance of a command to its reply, which is sent after the commit.
     #[must_use]
     pub fn took(&self) -> Counts {
         self.took.counts()
     }
 
-    /// Returns the last minute and the last hour, each with at most `most` of the most requested sections.
+    /// Returns the last minute and the last hour, each with at most `limit` of the most requested sections.
     #[must_use]
-    pub fn recent(&self, most: usize) -> [Recent; 2] {
-        self.activity.recent(&self.refusals(), most)
+    pub fn recent(&self, limit: usize) -> [RecentActivity; 2] {
+        self.activity.recent(&self.refusals(), limit)
     }
 
-    /// Moves these windows on. To be called every few seconds.
-    pub fn turn(&self, now: Instant) {
-        self.activity.turn(now, self.refusals());
+    /// Moves the two windows to `now`. To be called every few seconds.
+    pub fn roll_windows(&self, now: Instant) {
+        self.activity.roll_windows(now, self.refusals());
     }
 
-    /// Counts a reply to a student. Replies to staff and imports are not counted, except when they failed.
+    /// Counts a reply. Of replies to staff and imports, only errors are counted.
     pub(super) fn count(&self, sent: &Sent, reply: &Reply) {
         self.count_reply(reply);
         if let Ok(outcome @ (Outcome::Request(_) | Outcome::Batch(_))) = reply {
@@ -154,7 +154,7 @@ impl Outcomes {
         }
     }
 
-    /// Each request of a batch counts by itself.
+    /// Counts the outcome of a reply. In a batch, each request is counted.
     fn count_reply(&self, reply: &Reply) {
         match reply {
             Ok(Outcome::Request(outcome)) => self.add(Ending::of(outcome)),

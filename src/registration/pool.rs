@@ -17,16 +17,16 @@ use crate::registration::registrar::{
     COMMAND_WAIT_MAX, Caller, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError,
 };
 
-/// The registrars of all terms, spread over a few threads of their own.
+/// The registrars of all terms, distributed over a few threads of their own.
 pub struct RegistrarPool {
     deps: RegistrarDeps,
     registrars: DashMap<TermId, Addr<Registrar>>,
-    /// The registrars of sandboxes, apart: a command reaches one only by [`RegistrarPool::submit_in`].
+    /// The registrars of sandboxes, in a map of their own, so that only [`RegistrarPool::submit_in`] finds them.
     sandboxes: DashMap<TermId, Addr<Registrar>>,
     arbiters: Vec<Arbiter>,
     next_arbiter: Mutex<usize>,
-    /// One permit for each command between acceptance and reply. A mailbox alone bounds nothing, because each clone of
-    /// an address has a slot of its own.
+    /// One permit for each command between acceptance and reply. A mailbox's capacity is no bound, because each clone
+    /// of its address adds a slot.
     accepted: Arc<Semaphore>,
     accepted_max: usize,
     outcomes: Outcomes,
@@ -34,7 +34,7 @@ pub struct RegistrarPool {
 }
 
 impl RegistrarPool {
-    /// Creates a pool on `shards` threads that accepts at most `accepted_max` commands at a time.
+    /// Creates a pool with `shards` threads. At most `accepted_max` commands are between acceptance and reply.
     #[must_use]
     pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize) -> Self {
         Self {
@@ -75,20 +75,20 @@ impl RegistrarPool {
         &self.outcomes
     }
 
-    /// Starts a registrar for each of these terms, and waits until all of them can be read.
+    /// Starts a registrar for each of these terms, and waits until all of the terms are published.
     pub async fn start(&self, terms: Vec<TermId>) {
         let loading: Vec<_> = terms.into_iter().filter_map(|term| self.ensure(term).1).collect();
         for loaded in loading {
-            // The sender lives in the registrar, which loads until it succeeds: only a shutdown drops it.
+            // The registrar has the sender and repeats the load until it succeeds, so only a shutdown drops the sender.
             let _ = loaded.await;
         }
     }
 
-    /// Returns the registrar of a term, and starts it when there is none. For a new one, also returns a receiver that
+    /// Returns the registrar of a term, and starts it if necessary. For a new registrar, also returns a receiver that
     /// is notified when the term is loaded.
     fn ensure(&self, term: TermId) -> (Addr<Registrar>, Option<oneshot::Receiver<Arc<TermModel>>>) {
         let registrars = if term.is_sandbox() { &self.sandboxes } else { &self.registrars };
-        // No guard of the map is held across anything that could lock it again: starting an actor only sends.
+        // The map's guards end before the insertion below, which would deadlock with them.
         if let Some(known) = registrars.get(&term) {
             return (known.clone(), None);
         }
@@ -134,7 +134,7 @@ impl RegistrarPool {
         self.send(&registrar, &term, command).await
     }
 
-    /// Starts the registrar of a sandbox, and waits until the term can be read.
+    /// Starts the registrar of a sandbox, and waits until the term is published.
     pub async fn open_sandbox(&self, term: TermId) {
         if let (true, (_, Some(loaded))) = (term.is_sandbox(), self.ensure(term.clone())) {
             // Only a shutdown drops the sender.

@@ -2,9 +2,9 @@
 //! that arrive meanwhile form the next one (group commit). After each commit the registrar publishes the new state
 //! first and replies then, so that a caller who has a reply can read what it says.
 //!
-//! There is one way to rebuild, at the start and after a batch that failed: the callers of the failed batch get their
-//! reply (`outcome_unknown` when the commit itself failed), the term is loaded from the store, its waitlists are
-//! settled, and only then the next batch is decided.
+//! There is one way to rebuild the term, at the start and after a batch that failed: the callers of the failed batch
+//! get their reply (`outcome_unknown` if the commit itself failed), the term is loaded from the store, its waitlists
+//! are settled, and only then the next batch is decided.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,15 +19,16 @@ use crate::domain::command::Command;
 use crate::domain::ids::TermId;
 use crate::domain::outcome::Outcome;
 use crate::domain::published::{PublishedSection, TermUpdate};
-use crate::domain::section::{Credits, Place};
+use crate::domain::section::Credits;
 use crate::registration::execution::{BatchExecutor, CommittedBatch, TermState};
-use crate::registration::readmodel::{ReadModel, TermModel};
+use crate::registration::readmodel::{ReadModel, Row, TermModel};
 use crate::store::StoreError;
 use crate::store::terms::TermStore;
 
-/// The most commands in one batch: the last of them waits for the decisions of all, a few microseconds each.
+/// Maximum number of commands in one batch. The reply to the first waits for the decisions of all, a few microseconds
+/// each.
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// How long a command may wait before it is decided. Its caller has given up by then.
+/// How long a command may wait before it is decided. After that time its caller has given up.
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
@@ -37,7 +38,7 @@ const LOAD_PAUSE: Duration = Duration::from_millis(250);
 /// Why a submitted command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// Too many commands are waiting, or the store is not usable. The command was not tried.
+    /// Too many commands are waiting, or the store is unavailable. The command was not tried.
     #[error("too many commands are waiting")]
     Overloaded,
     /// A commit failed: it is not known whether the command took effect.
@@ -61,10 +62,10 @@ pub struct Submission {
     pub(super) caller: Caller,
 }
 
-/// Where a reply goes.
+/// The recipient of a reply.
 pub(super) struct Caller {
     pub(super) reply: oneshot::Sender<Reply>,
-    /// Counts the command among those that are accepted and not answered; released with the reply.
+    /// Counts the command as accepted until the reply.
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -75,7 +76,8 @@ impl Caller {
     }
 }
 
-/// Ends the registrar of a term that will be removed. The batch in flight is waited for, waiting commands are rejected.
+/// Ends the registrar of a term that will be removed. The batch in flight is finished, and waiting commands are
+/// rejected.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Retire {
@@ -91,23 +93,23 @@ pub type Loaded = oneshot::Sender<Arc<TermModel>>;
 pub struct RegistrarDeps {
     /// The store of terms.
     pub store: Arc<dyn TermStore>,
-    /// The most credits that a student may enrol in, in every term; 0 is no limit.
+    /// Maximum credits that a student may enrol in per term; 0 is no limit.
     pub credit_limit: Credits,
-    /// Where commits are published for readers.
+    /// The published snapshots, for readers.
     pub model: Arc<ReadModel>,
-    /// Where commits are published for listeners.
+    /// The bus, for events to connected students.
     pub bus: Arc<dyn Bus>,
     /// Clock used for decisions.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Where the term is: with the registrar, or with a batch that may fail.
+/// The phase of a registrar. Only an idle registrar has the term's state: a batch takes it, and loses it if it fails.
 enum Phase {
     /// The term is being loaded.
     Loading,
     /// The term is loaded, and no batch is in flight.
     Idle(Box<TermState>),
-    /// One batch is in flight, and has the term.
+    /// A batch is in flight.
     Committing,
 }
 
@@ -126,7 +128,7 @@ pub struct Registrar {
 
 impl Registrar {
     /// Creates a registrar for `term`, which loads the term when it is started and then notifies `on_loaded`. A command
-    /// that has waited longer than `wait_max` is dropped before it is decided.
+    /// that has waited longer than `wait_max` is rejected before it is decided.
     #[must_use]
     pub fn new(term: TermId, deps: RegistrarDeps, wait_max: Duration, on_loaded: Loaded) -> Self {
         Self {
@@ -148,7 +150,8 @@ impl Registrar {
         ctx.spawn(loading.map(|loaded, act, ctx| match loaded {
             Ok((state, term)) => {
                 act.published = Some(act.deps.model.publish_loaded(term));
-                // Every waitlist is settled: a setting such as the credit limit may have changed since the last run.
+                // All waitlists are settled, because a setting such as the credit limit may have changed since the
+                // last run.
                 act.commit(state, vec![Command::Settle], Vec::new(), ctx);
             }
             Err(error) => {
@@ -189,8 +192,8 @@ impl Registrar {
         }
     }
 
-    /// Takes the commands of the next batch from the queue. Commands whose callers have given up are dropped here,
-    /// before they are decided, and never later.
+    /// Takes the commands of the next batch from the queue. Rejects expired commands and those whose callers have given
+    /// up, before they are decided and never later.
     fn take_batch(&mut self) -> (Vec<Command>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         while commands.len() < BATCH_COMMANDS_MAX
@@ -215,10 +218,10 @@ impl Registrar {
         }));
     }
 
-    /// Publishes a committed batch, replies to its callers, and goes on with the next one.
+    /// Publishes a committed batch, replies to its callers, and starts the next batch.
     fn committed(&mut self, batch: CommittedBatch, callers: Vec<Caller>, ctx: &mut Context<Self>) {
         batch.updates.iter().for_each(|update| self.publish(update));
-        // The batch after a load is the registrar's own, and has no callers.
+        // The batch after a load is the registrar's own and has no callers.
         for (caller, outcome) in callers.into_iter().zip(batch.outcomes) {
             caller.send(outcome.ok_or(SubmitError::Failed));
         }
@@ -238,7 +241,7 @@ impl Registrar {
             StoreError::CommitFailed(_) | StoreError::Corrupt(_) => SubmitError::OutcomeUnknown,
         };
         if callers.is_empty() {
-            // The batch after a load failed. Loading again at once would most likely end here again.
+            // The batch after a load failed. Loading again at once would most likely fail in the same way.
             self.load_later(ctx);
         } else {
             callers.into_iter().for_each(|caller| caller.send(Err(reply)));
@@ -256,11 +259,11 @@ impl Registrar {
         let registrations: Vec<RegistrationChange> = update
             .notices
             .iter()
-            .filter(|notice| bus.is_listening(&notice.student))
+            .filter(|notice| bus.may_be_connected(&notice.student))
             .map(|notice| RegistrationChange {
                 position: after.row(&notice.crn).and_then(|row| {
-                    let place = row.line.iter().find(|(_, who)| *who == notice.student)?;
-                    Some(row.position(place.0))
+                    let entry = row.waitlist.iter().find(|entry| entry.student == notice.student)?;
+                    Some(row.position(entry.queue_number))
                 }),
                 notice: notice.clone(),
             })
@@ -269,10 +272,10 @@ impl Registrar {
             .sections
             .iter()
             .flat_map(|section| {
-                let old = before.row(&section.state.section.id.crn);
-                moved_in_line(old.map(|r| (&r.line, r.state.outside_waitlisted)), section, self.deps.clock.now())
+                let before = before.row(&section.state.section.id.crn);
+                position_changes(before, section, self.deps.clock.now())
             })
-            .filter(|moved| bus.is_listening(&moved.student))
+            .filter(|change| bus.may_be_connected(&change.student))
             .collect();
         if !(registrations.is_empty() && positions.is_empty()) {
             let (term, seq) = (self.term.clone(), after.seq);
@@ -284,25 +287,24 @@ impl Registrar {
     }
 }
 
-/// Returns the new positions of students who were in the waitlist already and have another position now.
-fn moved_in_line(
-    before: Option<(&Arc<[Place]>, u32)>,
-    after: &PublishedSection,
-    at: jiff::Timestamp,
-) -> Vec<PositionChange> {
-    let Some((old, old_outside)) = before else { return Vec::new() };
-    let outside = after.state.outside_waitlisted;
-    // Most commits leave a waitlist as it is. That is seen without building a map.
-    if old_outside == outside && old.iter().map(|p| p.0).eq(after.waitlist.iter().map(|p| p.0)) {
+/// Returns the new positions of students who were on the waitlist before and have another position now.
+fn position_changes(before: Option<&Row>, after: &PublishedSection, at: jiff::Timestamp) -> Vec<PositionChange> {
+    let Some(before) = before else { return Vec::new() };
+    let (old, new) = (&before.waitlist, &after.waitlist);
+    let (old_outside, new_outside) = (before.state.outside_waitlisted, after.state.outside_waitlisted);
+    // Most commits do not change a waitlist. This check needs no map.
+    if old_outside == new_outside && old.iter().map(|e| e.queue_number).eq(new.iter().map(|e| e.queue_number)) {
         return Vec::new();
     }
     let position = |outside: u32, index: usize| outside.saturating_add(u32::try_from(index + 1).unwrap_or(u32::MAX));
-    let was: HashMap<u64, u32> =
-        old.iter().enumerate().map(|(index, (place, _))| (*place, position(old_outside, index))).collect();
-    let now = after.waitlist.iter().enumerate().map(|(index, (place, who))| (place, who, position(outside, index)));
-    now.filter(|(place, _, now)| was.get(place).is_some_and(|old| old != now))
-        .map(|(_, student, position)| PositionChange {
-            student: student.clone(),
+    let old_positions: HashMap<u64, u32> =
+        old.iter().enumerate().map(|(index, entry)| (entry.queue_number, position(old_outside, index))).collect();
+    new.iter()
+        .enumerate()
+        .map(|(index, entry)| (entry, position(new_outside, index)))
+        .filter(|(entry, position)| old_positions.get(&entry.queue_number).is_some_and(|old| old != position))
+        .map(|(entry, position)| PositionChange {
+            student: entry.student.clone(),
             crn: after.state.section.id.crn.clone(),
             position,
             at,

@@ -34,25 +34,25 @@ pub struct SectionView<'a> {
     #[schema(required)]
     campus: Option<&'a str>,
     meetings: &'a [Meeting],
-    /// The most students that may be enrolled.
+    /// Maximum number of enrolled students.
     capacity: u32,
-    /// Everyone who has a seat, including seats held outside the hub.
+    /// Number of taken seats, including those held outside the hub.
     enrolled: u32,
-    /// Seats that a newcomer can take now: seats promised to the waitlist are not open.
+    /// Number of seats that a new student can take now. Seats promised to the waitlist are not open.
     open: u32,
-    /// The most students that may be on the waitlist.
+    /// Maximum number of students on the waitlist.
     waitlist_capacity: u32,
-    /// Everyone on the waitlist, including people waiting outside the hub.
+    /// Number of people on the waitlist, including those who wait outside the hub.
     waitlisted: u32,
     status: SectionStatus,
     /// Sections that must be taken with this one.
     linked: &'a [SectionId],
-    /// Seats reserved for groups. Empty as yet.
+    /// Seats reserved for groups. Always empty at present.
     reserved: [ReservedSeats; 0],
     /// Courses that must be taken before this one.
     prerequisites: &'a [Box<str>],
-    /// Whether the college's catalogue does not show it, or no longer. Such a section is in no list; staff and whoever
-    /// holds it find it by its id.
+    /// Whether the section is not visible in the college's catalogue at present. Such a section is not listed; only
+    /// staff and its own students can read it by its id.
     withdrawn: bool,
 }
 
@@ -61,7 +61,7 @@ pub struct SectionView<'a> {
 pub struct ReservedSeats {
     /// The group.
     pub group: String,
-    /// How many seats only its members can take.
+    /// Number of seats that only its members can take.
     pub seats: u32,
 }
 
@@ -69,7 +69,7 @@ impl<'a> SectionView<'a> {
     /// Returns the public view of a section.
     #[must_use]
     pub fn new(state: &'a SectionState) -> Self {
-        // Every field is named, so that a new one does not compile until it is decided how clients see it.
+        // Every field is named, so that a new field does not compile until it is added here or left out on purpose.
         let Section {
             id,
             course,
@@ -103,7 +103,7 @@ impl<'a> SectionView<'a> {
             meetings,
             capacity: *capacity,
             enrolled: state.enrolled_total(),
-            open: state.open(),
+            open: state.open_seats(),
             waitlist_capacity: *waitlist_capacity,
             waitlisted: state.waitlisted_total(),
             status: *status,
@@ -127,16 +127,16 @@ impl<'a> SeatRow<'a> {
         if section.withdrawn {
             return Self(&section.id, 0, 0, 0, 0);
         }
-        Self(&section.id, section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open())
+        Self(&section.id, section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open_seats())
     }
 }
 
-/// Appends a [`SeatRow`] as JSON. Written by hand, since the broker does it for every change of every section: ids hold
-/// no character that JSON would escape.
+/// Appends a [`SeatRow`] as JSON. Written by hand, because the broker encodes a row for every change of a section. Ids
+/// contain no characters that JSON would escape.
 pub fn push_seat_row(out: &mut Vec<u8>, state: &SectionState) {
     let SeatRow(id, capacity, enrolled, waitlisted, open) = SeatRow::new(state);
     let (term, crn) = (&id.term, &id.crn);
-    // Writing to a vector does not fail.
+    // Writing to a vector cannot fail.
     let _ = write!(out, "[\"{term}-{crn}\",{capacity},{enrolled},{waitlisted},{open}]");
 }
 
@@ -169,7 +169,7 @@ mod tests {
         let withdrawn = Section { withdrawn: true, ..section.clone() };
         for section in [section, withdrawn] {
             let state =
-                SectionState { enrolled: 12, outside_enrolled: 3, waiting: 1, ..SectionState::new(section.into()) };
+                SectionState { enrolled: 12, outside_enrolled: 3, waitlisted: 1, ..SectionState::new(section.into()) };
             let mut written = Vec::new();
             push_seat_row(&mut written, &state);
             assert_eq!(written, serde_json::to_vec(&SeatRow::new(&state)).unwrap());

@@ -1,8 +1,7 @@
-//! Load on the hub: students of a sandbox, each on a connection of its own with one request under way, who look at the
-//! seats, press for sections that are far too few, and sometimes give one up.
+//! Load on the hub: simulated students of a sandbox read the seats, compete for a few hot sections, and sometimes drop
+//! one. Each student has one connection, with one request in flight.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,73 +15,85 @@ use crate::domain::import::TaskState;
 use crate::histogram::Histogram;
 use crate::rush::sandbox::schedule;
 
-use crate::rush::account::{Belief, enrolled_of, seats_of, settle};
+use crate::rush::reconciliation::{ExpectedSeats, Reconciliation, parse_enrolled, parse_enrolled_counts, reconcile};
 use crate::rush::report::{HotSection, Percentiles, Phase, Row, SandboxReport, SandboxRequest, Server, percentile_ms};
-use crate::rush::wire::{Peer, Reply, Request, Wire};
-use crate::rush::{Job, TELL_PAUSE, Watch};
+use crate::rush::wire::{Connection, Peer, Reply, Request};
+use crate::rush::{Job, PROGRESS_INTERVAL, RunControl};
 
-/// Connections that are opened at once: a morning's students come within seconds, not within one packet.
-const CONNECTING_MAX: usize = 256;
-/// How long the hub may take to make or remove the sandbox, or to import into it.
-const SANDBOX_PATIENCE: Duration = Duration::from_secs(90);
-/// A pause after an answer that says the hub is busy, as a page makes one.
+/// Maximum number of connections that are opened at the same time. Real students do not all connect in one instant.
+const CONCURRENT_CONNECTS_MAX: usize = 256;
+/// Timeout for creating or removing the sandbox, and for one import into it.
+const SANDBOX_TIMEOUT: Duration = Duration::from_secs(90);
+/// Pause after an error or an unexpected status, as a page makes one.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// How often a student asks at the end what is held, when an answer fails.
-const ASKED_MAX: u32 = 5;
-/// How often it is asked how far an import is, and the most imports of a run: tasks that the hub keeps are for staff.
-const IMPORT_PAUSE: Duration = Duration::from_millis(50);
+/// Maximum number of attempts for each request of the reconciliation.
+const ATTEMPTS_MAX: u32 = 5;
+/// Interval at which the state of an import is polled.
+const IMPORT_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum number of imports in a run. The hub stores a limited number of import tasks, which are meant for staff.
 const IMPORTS_MAX: u32 = 12;
 
-/// What all students share.
-struct Load {
+/// The state that all students share.
+struct SharedLoad {
     peer: Rc<Peer>,
     term: String,
     hot: Vec<HotSection>,
     latencies: Histogram,
-    /// The same, without an import beside it and with one.
-    apart: [Histogram; 2],
+    /// The same latencies, divided into those without and those with a concurrent import.
+    latencies_by_import: [Histogram; 2],
     errors: Cell<u64>,
-    told: Cell<i64>,
-    /// Whether an import is under way.
+    /// Seats that students currently expect to hold.
+    confirmed: Cell<i64>,
+    /// Whether an import is running.
     importing: Cell<bool>,
+    /// Imports that completed.
     imports: Cell<u32>,
-    /// When students stop pressing; none while they wait for the start.
-    ends: watch::Receiver<Option<Instant>>,
+    /// When students stop sending requests; `None` before the start.
+    deadline: watch::Receiver<Option<Instant>>,
 }
 
-impl Load {
+impl SharedLoad {
     fn is_over(&self) -> bool {
-        self.ends.borrow().is_none_or(|ends| Instant::now() >= ends)
+        self.deadline.borrow().is_none_or(|deadline| Instant::now() >= deadline)
     }
 
-    /// Counts an answer, by whether an import ran beside it at its beginning or its end.
-    fn count(&self, began: Instant, beside_import: bool) {
-        let beside = beside_import || self.importing.get();
-        let took = began.elapsed();
-        self.latencies.record(took);
-        self.apart[usize::from(beside)].record(took);
+    /// Records the latency of a response. `import_at_start` says whether an import was running when the request was
+    /// sent.
+    fn record_latency(&self, started: Instant, import_at_start: bool) {
+        let during_import = import_at_start || self.importing.get();
+        let latency = started.elapsed();
+        self.latencies.record(latency);
+        self.latencies_by_import[usize::from(during_import)].record(latency);
+    }
+
+    fn count_error(&self) {
+        self.errors.set(self.errors.get() + 1);
+    }
+
+    fn add_confirmed(&self, seats: i64) {
+        self.confirmed.set(self.confirmed.get() + seats);
     }
 
     fn row(&self, users: u32, seconds: f64) -> Row {
         let requests = self.latencies.counts().total() + self.errors.get();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
         let per_s = if seconds > 0.0 { (requests as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 };
         Row {
             requests,
             per_s,
             latency_ms: Percentiles::from(&self.latencies),
             errors: self.errors.get(),
-            told: self.told.get().try_into().unwrap_or(0),
+            confirmed: self.confirmed.get().try_into().unwrap_or(0),
             ..Row::new(Server::Hub, users)
         }
     }
 }
 
-/// Presses the hub, and removes whatever it made there.
-pub(super) async fn run(job: &Job, users: u32, watch: &Watch<'_>) -> Result<(), String> {
-    let peer = Peer::find(&job.url).await?;
+/// Opens a sandbox, runs the load on it, and removes the sandbox.
+pub(super) async fn run(job: &Job, users: u32, control: &RunControl<'_>) -> Result<(), String> {
+    let peer = Peer::resolve(&job.url).await?;
     let path = format!("/api/v1/admin/demo/sandboxes/{}", job.sandbox);
-    let mut admin = Wire::new(peer.clone());
+    let mut admin = Connection::new(peer.clone());
     let body =
         serde_json::to_vec(&SandboxRequest { users, seconds: job.seconds }).map_err(|error| error.to_string())?;
     let open = Request {
@@ -91,245 +102,273 @@ pub(super) async fn run(job: &Job, users: u32, watch: &Watch<'_>) -> Result<(), 
         token: Some(&job.admin),
         headers: &[("Content-Type", "application/json")],
         body: &body,
-        keep: true,
+        read_body: true,
     };
-    let opened = admin.call_within(&open, SANDBOX_PATIENCE).await;
-    let opened = opened.map_err(|error| format!("the hub at {} does not answer: {error}", job.url))?;
-    let SandboxReport { sections, .. } = body_of(&opened)?;
-    let outcome = LocalSet::new().run_until(press(job, users, peer, sections, watch)).await;
-    let close = Request { method: "DELETE", path: &path, token: Some(&job.admin), keep: true, ..Request::default() };
-    let closed = admin.call_within(&close, SANDBOX_PATIENCE).await;
+    let opened = admin.call_with_timeout(&open, SANDBOX_TIMEOUT).await;
+    let opened = opened.map_err(|error| format!("cannot reach the hub at {}: {error}", job.url))?;
+    let SandboxReport { sections, .. } = parse_body(&opened)?;
+    let outcome = LocalSet::new().run_until(run_students(job, users, peer, sections, control)).await;
+    let close =
+        Request { method: "DELETE", path: &path, token: Some(&job.admin), read_body: true, ..Request::default() };
+    let closed = admin.call_with_timeout(&close, SANDBOX_TIMEOUT).await;
     outcome?;
-    let closed = closed.map_err(|error| format!("the sandbox could not be removed now, the hub will: {error}"))?;
-    if closed.is_success() { Ok(()) } else { Err(problem_of(&closed)) }
+    let closed =
+        closed.map_err(|error| format!("the sandbox could not be removed; the hub will remove it later: {error}"))?;
+    if closed.is_success() { Ok(()) } else { Err(parse_problem(&closed)) }
 }
 
-/// What the load reads of a problem document.
+/// The part of a problem document that is read.
 #[derive(Deserialize)]
 struct Problem {
     detail: String,
 }
 
-/// What the load reads of the response to an upload, and of an import.
+/// The part of the response to an upload that is read.
 #[derive(Deserialize)]
 struct ImportStarted {
     task: String,
 }
 
+/// The part of an import task that is read.
 #[derive(Deserialize)]
 struct ImportProgress {
     state: TaskState,
 }
 
-/// Reads the body of a response of a 2xx status; of any other, returns what the hub says of it.
-fn body_of<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
+/// Parses the body of a response with a 2xx status.
+///
+/// # Errors
+/// The hub's problem detail for any other status, or a message if the body is malformed.
+fn parse_body<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
     if !reply.is_success() {
-        return Err(problem_of(reply));
+        return Err(parse_problem(reply));
     }
-    serde_json::from_slice(&reply.body).map_err(|error| format!("a response of the hub cannot be read: {error}"))
+    serde_json::from_slice(&reply.body).map_err(|error| format!("malformed response from the hub: {error}"))
 }
 
-fn problem_of(reply: &Reply) -> String {
+/// Returns the detail of a problem document, or a message with the status if there is none.
+fn parse_problem(reply: &Reply) -> String {
     match serde_json::from_slice(&reply.body) {
         Ok(Problem { detail }) => detail,
-        Err(_) => format!("the hub answers {}", reply.status),
+        Err(_) => format!("the hub returned status {}", reply.status),
     }
 }
 
-async fn press(job: &Job, users: u32, peer: Rc<Peer>, hot: Vec<HotSection>, watch: &Watch<'_>) -> Result<(), String> {
-    let (start, ends) = watch::channel(None);
-    let load = Rc::new(Load {
+/// Connects all students, lets them load the hub for the duration of the job while imports run half of the time, and
+/// reconciles their seats.
+async fn run_students(
+    job: &Job,
+    users: u32,
+    peer: Rc<Peer>,
+    hot: Vec<HotSection>,
+    control: &RunControl<'_>,
+) -> Result<(), String> {
+    let (start, deadline) = watch::channel(None);
+    let load = Rc::new(SharedLoad {
         peer,
         term: job.sandbox.clone(),
         hot,
         latencies: Histogram::default(),
-        apart: Default::default(),
+        latencies_by_import: Default::default(),
         errors: Cell::new(0),
-        told: Cell::new(0),
+        confirmed: Cell::new(0),
         importing: Cell::new(false),
         imports: Cell::new(0),
-        ends,
+        deadline,
     });
-    let doors = Rc::new(Semaphore::new(CONNECTING_MAX));
-    let waiting = Rc::new(Cell::new(users));
+    let connect_permits = Rc::new(Semaphore::new(CONCURRENT_CONNECTS_MAX));
+    let connecting = Rc::new(Cell::new(users));
     let mut students = JoinSet::new();
     for (seed, token) in (1_u64..).zip(&job.students) {
         let student = Student::new(load.clone(), token, seed);
-        students.spawn_local(student.study(doors.clone(), waiting.clone()));
+        students.spawn_local(student.run(connect_permits.clone(), connecting.clone()));
     }
-    while waiting.get() > 0 && !watch.is_stopping() {
+    while connecting.get() > 0 && !control.is_stopping() {
         sleep(Duration::from_millis(5)).await;
     }
-    let began = Instant::now();
-    let length = Duration::from_secs(job.seconds.into());
-    start.send_replace(Some(began + length));
-    watch.update(|task| task.phase = Phase::Hub);
-    let importing = tokio::task::spawn_local(import(load.clone(), job.staff.clone(), began, length));
+    let started = Instant::now();
+    let duration = Duration::from_secs(job.seconds.into());
+    start.send_replace(Some(started + duration));
+    control.update(|task| task.phase = Phase::Hub);
+    let importing = tokio::task::spawn_local(run_imports(load.clone(), job.staff.clone(), started, duration));
 
-    let tell = |elapsed: Duration| {
+    let report = |elapsed: Duration| {
         let row = load.row(users, elapsed.as_secs_f64());
-        watch.update(|task| {
-            task.put(row);
+        control.update(|task| {
+            task.put_row(row);
             if let Some(background) = &mut task.background {
-                let [without, with] = load.apart.each_ref().map(|apart| percentile_ms(&apart.counts(), 99));
+                let [without, with] =
+                    load.latencies_by_import.each_ref().map(|latencies| percentile_ms(&latencies.counts(), 99));
                 (background.p99_without_ms, background.p99_with_ms) = (without, with);
                 background.imports = load.imports.get();
             }
         });
     };
     while !load.is_over() {
-        sleep(TELL_PAUSE.min(length.saturating_sub(began.elapsed()))).await;
-        tell(began.elapsed().min(length));
-        if watch.is_stopping() {
+        sleep(PROGRESS_INTERVAL.min(duration.saturating_sub(started.elapsed()))).await;
+        report(started.elapsed().min(duration));
+        if control.is_stopping() {
             start.send_replace(Some(Instant::now()));
         }
     }
-    // What is under way is waited for: it was pressed in time, and counts.
-    let mut beliefs = Vec::with_capacity(job.students.len());
+    // Waits for the requests in flight: they were sent before the deadline, so they count.
+    let mut finished = Vec::with_capacity(job.students.len());
     while let Some(student) = students.join_next().await {
-        beliefs.push(student.map_err(|_| "a student failed".to_owned())?);
+        finished.push(student.map_err(|_| "a simulated student failed".to_owned())?);
     }
-    let took = began.elapsed();
-    importing.await.map_err(|_| "the import beside it failed".to_owned())?;
-    tell(took);
-    let account = account(&load, beliefs).await?;
+    let elapsed = started.elapsed();
+    importing.await.map_err(|_| "the concurrent import failed".to_owned())?;
+    report(elapsed);
+    let totals = reconcile_with_hub(&load, finished).await?;
     let row = Row {
-        told: account.told,
-        held: Some(account.held),
-        oversold: Some(account.oversold),
-        lost: Some(account.lost),
-        ..load.row(users, took.as_secs_f64())
+        confirmed: totals.confirmed,
+        held: Some(totals.held),
+        oversold: Some(totals.oversold),
+        lost: Some(totals.lost),
+        ..load.row(users, elapsed.as_secs_f64())
     };
-    watch.update(|task| task.put(row));
+    control.update(|task| task.put_row(row));
     Ok(())
 }
 
-/// Asks for every student, and for every section, what the hub says is held.
-async fn account(load: &Load, beliefs: Vec<(Student, Belief)>) -> Result<crate::rush::account::Account, String> {
-    let mut students = Vec::with_capacity(beliefs.len());
+/// Reads from the hub which seats each student holds and how many students are enrolled in each section, and compares
+/// them with the expected seats.
+async fn reconcile_with_hub(
+    load: &SharedLoad,
+    students: Vec<(Student, ExpectedSeats)>,
+) -> Result<Reconciliation, String> {
+    let mut held_by_student = Vec::with_capacity(students.len());
     let mut enrolled = None;
-    for (mut student, belief) in beliefs {
-        let held = format!("/api/v1/me/registrations?term={}", load.term);
-        let body = student.ask(&held).await?;
-        let holds: BTreeSet<usize> = seats_of(&body, &load.hot).ok_or("a student's list could not be read")?;
+    for (mut student, expected) in students {
+        let path = format!("/api/v1/me/registrations?term={}", load.term);
+        let body = student.get_with_retries(&path).await?;
+        let held = parse_enrolled(&body, &load.hot).ok_or("malformed list of a student's registrations")?;
         if enrolled.is_none() {
-            let body = student.ask(&format!("/api/v1/seats?term={}", load.term)).await?;
-            enrolled = Some(enrolled_of(&body, &load.hot).ok_or("the seats could not be read")?);
+            let body = student.get_with_retries(&format!("/api/v1/seats?term={}", load.term)).await?;
+            enrolled = Some(parse_enrolled_counts(&body, &load.hot).ok_or("malformed list of seats")?);
         }
-        students.push((belief, holds));
+        held_by_student.push((expected, held));
     }
-    Ok(settle(&load.hot, &students, &enrolled.unwrap_or_default()))
+    Ok(reconcile(&load.hot, &held_by_student, &enrolled.unwrap_or_default()))
 }
 
 /// A simulated student.
 struct Student {
-    load: Rc<Load>,
-    wire: Wire,
+    load: Rc<SharedLoad>,
+    connection: Connection,
     token: String,
-    seats: String,
+    seats_path: String,
+    /// The `ETag` of the last response with seats.
     etag: Option<Box<str>>,
     random: u64,
 }
 
 impl Student {
-    fn new(load: Rc<Load>, token: &str, seed: u64) -> Self {
-        let wire = Wire::new(load.peer.clone());
-        let seats = format!("/api/v1/seats?term={}", load.term);
+    fn new(load: Rc<SharedLoad>, token: &str, seed: u64) -> Self {
+        let connection = Connection::new(load.peer.clone());
+        let seats_path = format!("/api/v1/seats?term={}", load.term);
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self { load, wire, token: token.to_owned(), seats, etag: None, random }
+        Self { load, connection, token: token.to_owned(), seats_path, etag: None, random }
     }
 
-    /// Connects, waits for the start, and presses until the time is over.
-    async fn study(mut self, doors: Rc<Semaphore>, waiting: Rc<Cell<u32>>) -> (Self, Belief) {
+    /// Connects, waits for the start, and sends requests until the deadline. `connecting` counts the students that have
+    /// not connected yet.
+    async fn run(mut self, connect_permits: Rc<Semaphore>, connecting: Rc<Cell<u32>>) -> (Self, ExpectedSeats) {
         {
-            let _door = doors.acquire().await;
-            if self.wire.connect().await.is_err() {
-                self.load.errors.set(self.load.errors.get() + 1);
+            let _permit = connect_permits.acquire().await;
+            if self.connection.connect().await.is_err() {
+                self.load.count_error();
             }
         }
-        waiting.set(waiting.get() - 1);
-        let mut ends = self.load.ends.clone();
-        let mut belief = Belief::default();
-        if ends.wait_for(Option::is_some).await.is_err() {
-            return (self, belief);
+        connecting.set(connecting.get() - 1);
+        let mut deadline = self.load.deadline.clone();
+        let mut expected = ExpectedSeats::default();
+        if deadline.wait_for(Option::is_some).await.is_err() {
+            return (self, expected);
         }
         while !self.load.is_over() {
-            self.look().await;
+            self.read_seats().await;
             if !self.load.is_over() {
-                self.want(&mut belief).await;
+                self.register_or_drop(&mut expected).await;
             }
         }
-        (self, belief)
+        (self, expected)
     }
 
-    /// A request of the run, timed; none when it was not answered as anybody should be.
-    async fn timed(&mut self, method: &str, path: &str, headers: &[(&str, &str)], expected: &[u16]) -> Option<Reply> {
-        let (began, beside_import) = (Instant::now(), self.load.importing.get());
+    /// Sends a request and records its latency. Returns `None` if it failed or its status is not in `expected`.
+    async fn timed_request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        expected: &[u16],
+    ) -> Option<Reply> {
+        let (started, import_at_start) = (Instant::now(), self.load.importing.get());
         let request = Request { method, path, token: Some(&self.token), headers, ..Request::default() };
-        match self.wire.call(&request).await {
+        match self.connection.call(&request).await {
             Ok(reply) if expected.contains(&reply.status) => {
-                self.load.count(began, beside_import);
+                self.load.record_latency(started, import_at_start);
                 Some(reply)
             }
-            refused => {
-                self.load.errors.set(self.load.errors.get() + 1);
-                log::debug!("{method} {path}: {:?}", refused.map(|reply| reply.status));
+            unexpected => {
+                self.load.count_error();
+                log::debug!("{method} {path}: {:?}", unexpected.map(|reply| reply.status));
                 sleep(BUSY_PAUSE).await;
                 None
             }
         }
     }
 
-    async fn look(&mut self) {
-        let path = self.seats.clone();
-        let known = self.etag.clone();
+    async fn read_seats(&mut self) {
+        let path = self.seats_path.clone();
+        let etag = self.etag.clone();
         let mut headers = vec![("Accept-Encoding", "gzip")];
-        headers.extend(known.as_deref().map(|etag| ("If-None-Match", etag)));
-        if let Some(Reply { etag: Some(etag), .. }) = self.timed("GET", &path, &headers, &[200, 304]).await {
+        headers.extend(etag.as_deref().map(|etag| ("If-None-Match", etag)));
+        if let Some(Reply { etag: Some(etag), .. }) = self.timed_request("GET", &path, &headers, &[200, 304]).await {
             self.etag = Some(etag);
         }
     }
 
-    /// Presses for a section, or gives it up when it is held.
-    async fn want(&mut self, belief: &mut Belief) {
-        let at = self.below(self.load.hot.len());
-        let path = format!("/api/v1/me/registrations/{}", self.load.hot[at].id);
-        let told = |by: i64| self.load.told.set(self.load.told.get() + by);
-        if belief.held.contains(&at) {
-            // Given up from the moment it is sent: whatever becomes of the answer, nobody counts on the seat.
-            belief.held.remove(&at);
-            told(-1);
-            if self.timed("DELETE", &path, &[], &[200]).await.is_none() {
-                belief.unknown.insert(at);
+    /// Registers for a random hot section, or drops it if the student expects to hold it.
+    async fn register_or_drop(&mut self, expected: &mut ExpectedSeats) {
+        let index = self.random_below(self.load.hot.len());
+        let path = format!("/api/v1/me/registrations/{}", self.load.hot[index].id);
+        if expected.held.contains(&index) {
+            // Before the request is sent, so that a lost response cannot make the seat count as lost.
+            expected.held.remove(&index);
+            self.load.add_confirmed(-1);
+            if self.timed_request("DELETE", &path, &[], &[200]).await.is_none() {
+                expected.uncertain.insert(index);
             }
             return;
         }
-        match self.timed("PUT", &path, &[], &[200, 201, 409]).await {
-            // 200: an earlier press, whose answer was lost, had it.
+        match self.timed_request("PUT", &path, &[], &[200, 201, 409]).await {
+            // A 200 means that an earlier request, whose response was lost, got the seat.
             Some(Reply { status: 200 | 201, .. }) => {
-                belief.held.insert(at);
-                belief.unknown.remove(&at);
-                self.load.told.set(self.load.told.get() + 1);
+                expected.held.insert(index);
+                expected.uncertain.remove(&index);
+                self.load.add_confirmed(1);
             }
-            Some(_) => drop(belief.unknown.remove(&at)),
-            None => drop(belief.unknown.insert(at)),
+            Some(_) => drop(expected.uncertain.remove(&index)),
+            None => drop(expected.uncertain.insert(index)),
         }
     }
 
-    /// Asks for something that must be known, and again when it is not answered.
-    async fn ask(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        for _ in 0..ASKED_MAX {
-            let request = Request { method: "GET", path, token: Some(&self.token), keep: true, ..Request::default() };
-            match self.wire.call(&request).await {
+    /// Returns the body of a GET response with status 200, after at most [`ATTEMPTS_MAX`] attempts.
+    async fn get_with_retries(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        for _ in 0..ATTEMPTS_MAX {
+            let request =
+                Request { method: "GET", path, token: Some(&self.token), read_body: true, ..Request::default() };
+            match self.connection.call(&request).await {
                 Ok(reply) if reply.status == 200 => return Ok(reply.body),
                 _ => sleep(BUSY_PAUSE).await,
             }
         }
-        Err("the hub does not say what students hold".to_owned())
+        Err("the hub did not return the seats that students hold".to_owned())
     }
 
-    /// A number below `end`, by Marsaglia's xorshift: the same in each run of this student.
-    fn below(&mut self, end: usize) -> usize {
+    /// Returns a pseudorandom number below `end` (Marsaglia's xorshift). The sequence is the same in each run.
+    fn random_below(&mut self, end: usize) -> usize {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -337,18 +376,18 @@ impl Student {
     }
 }
 
-/// Imports in the second and in the last quarter of the run, one after the other.
-async fn import(load: Rc<Load>, token: String, began: Instant, length: Duration) {
-    let mut wire = Wire::new(load.peer.clone());
+/// Runs imports back to back in the second and the last quarter of the run.
+async fn run_imports(load: Rc<SharedLoad>, token: String, started: Instant, duration: Duration) {
+    let mut connection = Connection::new(load.peer.clone());
     for quarter in [1, 3] {
-        // A run that is ended early is over at once.
-        while Instant::now() < began + length * quarter / 4 && !load.is_over() {
-            sleep(IMPORT_PAUSE).await;
+        // Also ends if the run is stopped early.
+        while Instant::now() < started + duration * quarter / 4 && !load.is_over() {
+            sleep(IMPORT_POLL_INTERVAL).await;
         }
-        let until = began + length * (quarter + 1) / 4;
-        while Instant::now() < until && !load.is_over() && load.imports.get() < IMPORTS_MAX / 4 * (quarter + 1) {
+        let quarter_end = started + duration * (quarter + 1) / 4;
+        while Instant::now() < quarter_end && !load.is_over() && load.imports.get() < IMPORTS_MAX / 4 * (quarter + 1) {
             load.importing.set(true);
-            let done = import_once(&load, &mut wire, &token).await;
+            let done = import_once(&load, &mut connection, &token).await;
             load.importing.set(false);
             match done {
                 Some(()) => load.imports.set(load.imports.get() + 1),
@@ -358,8 +397,8 @@ async fn import(load: Rc<Load>, token: String, began: Instant, length: Duration)
     }
 }
 
-/// One import, to its end; none when it was not done.
-async fn import_once(load: &Load, wire: &mut Wire, token: &str) -> Option<()> {
+/// Runs one import to its end. Returns `None` if it failed.
+async fn import_once(load: &SharedLoad, connection: &mut Connection, token: &str) -> Option<()> {
     let path = format!("/api/v1/imports?term={}", load.term);
     let body = schedule(load.imports.get());
     let upload = Request {
@@ -368,16 +407,16 @@ async fn import_once(load: &Load, wire: &mut Wire, token: &str) -> Option<()> {
         token: Some(token),
         headers: &[("Content-Type", "text/csv")],
         body: body.as_bytes(),
-        keep: true,
+        read_body: true,
     };
-    let ImportStarted { task } = body_of(&wire.call(&upload).await.ok()?).ok()?;
+    let ImportStarted { task } = parse_body(&connection.call(&upload).await.ok()?).ok()?;
     let path = format!("/api/v1/imports/{task}");
-    let given_up = Instant::now() + SANDBOX_PATIENCE;
-    while Instant::now() < given_up {
-        let look = Request { method: "GET", path: &path, token: Some(token), keep: true, ..Request::default() };
-        let ImportProgress { state } = body_of(&wire.call(&look).await.ok()?).ok()?;
+    let deadline = Instant::now() + SANDBOX_TIMEOUT;
+    while Instant::now() < deadline {
+        let poll = Request { method: "GET", path: &path, token: Some(token), read_body: true, ..Request::default() };
+        let ImportProgress { state } = parse_body(&connection.call(&poll).await.ok()?).ok()?;
         match state {
-            TaskState::Running => sleep(IMPORT_PAUSE).await,
+            TaskState::Running => sleep(IMPORT_POLL_INTERVAL).await,
             TaskState::Done => return Some(()),
             TaskState::Failed | TaskState::Cancelled => return None,
         }

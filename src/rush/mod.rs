@@ -1,18 +1,20 @@
-//! The performance demonstration: simulated students over real sockets, and an account of what they were told.
+//! The performance demonstration: simulated students register over real sockets, and their seats are reconciled with
+//! those of the server.
 //!
-//! - [`report`]: what is told of a run
-//! - `hub`: students of a sandbox term of the hub, with an import beside them half of the time
-//! - `account`: what students believe they hold, against what the hub says
-//! - `plone`: the older way, on one item of a real Plone
+//! - [`report`]: the progress and the results of a run
+//! - `hub`: load on a sandbox term of the hub, with imports running half of the time
+//! - `reconciliation`: compares the seats confirmed to students with those that the hub holds
+//! - `plone`: load on one item of a real Plone, without the hub
 //! - `wire`: the HTTP client
-//! - [`runner`]: a run in a process of its own, so that it does not share its limits with the hub that it presses
+//! - [`runner`]: runs a job in a child process
+//! - [`sandbox`]: the term that a run uses
 //!
-//! Whoever runs it ([`run`]) needs nothing but a hub's address and tokens for a sandbox: `eduhub rush` and
-//! `/api/v1/admin/demo` are the same load.
+//! `eduhub rush` and `/api/v1/admin/demo` generate the same load: a run needs only the hub's URL and tokens for a
+//! sandbox, see [`Job`].
 
-mod account;
 mod hub;
 mod plone;
+mod reconciliation;
 pub mod report;
 pub mod runner;
 pub mod sandbox;
@@ -29,81 +31,83 @@ use report::{Row, Target, Task};
 
 pub use plone::PloneJob;
 
-/// How often progress is told.
-const TELL_PAUSE: Duration = Duration::from_millis(250);
-/// The most students that Plone is pressed by: as many as the older scripts had. It serves 100 connections at once.
+/// Interval between progress reports.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+/// Maximum number of students that load Plone, which serves 100 connections at the same time.
 const PLONE_USERS_MAX: u32 = 200;
-/// What was measured before, for where Plone must not be pressed: a row as a run on a real Plone has told it.
-const RECORDED: &str = include_str!("recorded.json");
+/// Results of an earlier run on a real Plone, reported if Plone must not be loaded.
+const RECORDED_PLONE_ROW: &str = include_str!("recorded.json");
 
-/// What is to be run. It holds tokens, so nothing prints it.
+/// A demonstration to run. Does not implement `Debug`, because it contains tokens.
 #[derive(Serialize, Deserialize)]
 pub struct Job {
     /// The task's id.
     pub task: String,
     /// The hub, such as `http://127.0.0.1:8000`.
     pub url: String,
-    /// The id of the sandbox term that is to be made.
+    /// The id of the sandbox term to create.
     pub sandbox: String,
-    /// A token of an admin of that sandbox, who opens and removes it.
+    /// A token with role admin in the sandbox, to create and remove it.
     pub admin: String,
-    /// A token of staff of that sandbox, who import.
+    /// A token with role staff in the sandbox, to import into it.
     pub staff: String,
-    /// A token for each student of that sandbox.
+    /// One token with role student in the sandbox for each simulated student.
     pub students: Vec<String>,
-    /// How long each target is pressed.
+    /// How long each target is loaded, in seconds.
     pub seconds: u32,
-    /// Where the load goes.
+    /// Which targets are loaded.
     pub target: Target,
-    /// The Plone that may be pressed; none: what was measured before is told.
+    /// The Plone that load may be sent to. If `None`, results of an earlier run are reported instead.
     pub plone: Option<PloneJob>,
 }
 
-/// What a run shares with whoever watches it, and may end it early.
-struct Watch<'w> {
+/// The progress of a run, and the flag that stops it early.
+struct RunControl<'w> {
     task: RefCell<Task>,
-    tell: &'w dyn Fn(&Task),
+    on_progress: &'w dyn Fn(&Task),
     stop: Arc<AtomicBool>,
 }
 
-impl Watch<'_> {
+impl RunControl<'_> {
     fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     fn update(&self, change: impl FnOnce(&mut Task)) {
         change(&mut self.task.borrow_mut());
-        (self.tell)(&self.task.borrow());
+        (self.on_progress)(&self.task.borrow());
     }
 }
 
-/// Runs a demonstration on this thread, to its end; `tell` hears how far it is. Setting `stop` ends it early.
+/// Runs a demonstration on this thread and returns its report. Calls `on_progress` after each change of the report.
+/// Setting `stop` ends the run early.
 ///
 /// # Errors
-/// When the system has no room for a runtime.
-pub fn run(job: &Job, stop: &Arc<AtomicBool>, tell: &dyn Fn(&Task)) -> std::io::Result<Task> {
+/// If the async runtime cannot be created. A run that fails returns a report whose state is `failed`.
+pub fn run(job: &Job, stop: &Arc<AtomicBool>, on_progress: &dyn Fn(&Task)) -> std::io::Result<Task> {
     let users = u32::try_from(job.students.len()).unwrap_or(u32::MAX);
     let task = Task::new(job.task.clone(), users, job.seconds, job.target);
-    let watch = Watch { task: RefCell::new(task), tell, stop: stop.clone() };
+    let control = RunControl { task: RefCell::new(task), on_progress, stop: stop.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(both(job, users, &watch));
-    watch.update(|task| task.end(outcome));
-    Ok(watch.task.into_inner())
+    let outcome = runtime.block_on(run_targets(job, users, &control));
+    control.update(|task| task.finish(outcome));
+    Ok(control.task.into_inner())
 }
 
-async fn both(job: &Job, users: u32, watch: &Watch<'_>) -> Result<(), String> {
-    if job.target.has_plone() && job.plone.is_none() {
-        let recorded: Row = serde_json::from_str(RECORDED).map_err(|error| error.to_string())?;
-        watch.update(|task| task.put(recorded));
+/// Loads the targets of a job one after the other.
+async fn run_targets(job: &Job, users: u32, control: &RunControl<'_>) -> Result<(), String> {
+    if job.target.includes_plone() && job.plone.is_none() {
+        let recorded: Row = serde_json::from_str(RECORDED_PLONE_ROW).map_err(|error| error.to_string())?;
+        control.update(|task| task.put_row(recorded));
     }
-    if job.target.has_hub() {
-        hub::run(job, users, watch).await?;
+    if job.target.includes_hub() {
+        hub::run(job, users, control).await?;
     }
     match &job.plone {
-        Some(plone) if job.target.has_plone() && !watch.is_stopping() => {
-            plone::run(plone, users.min(PLONE_USERS_MAX), job.seconds, watch).await?;
+        Some(plone) if job.target.includes_plone() && !control.is_stopping() => {
+            plone::run(plone, users.min(PLONE_USERS_MAX), job.seconds, control).await?;
         }
         _ => {}
     }
-    if watch.is_stopping() { Err("It was ended early.".to_owned()) } else { Ok(()) }
+    if control.is_stopping() { Err("The run was stopped early.".to_owned()) } else { Ok(()) }
 }

@@ -1,5 +1,6 @@
-//! The older way, on a real Plone: students who read a section's seats, and write back one more. Plone does not hold
-//! that together, which is what the demonstration shows. It presses one item that is made for it and deleted after it.
+//! Load on a real Plone without the hub: simulated students read a section's seat count and write it back increased by
+//! one. Plone loses concurrent updates, which the demonstration shows. All load goes to one item, which the run creates
+//! and deletes.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,54 +18,56 @@ use crate::domain::ids::SANDBOX_PREFIX;
 use crate::histogram::Histogram;
 
 use crate::rush::report::{Percentiles, Phase, Row, Server};
-use crate::rush::wire::{Peer, Reply, Request, Wire};
-use crate::rush::{TELL_PAUSE, Watch};
+use crate::rush::wire::{Connection, Peer, Reply, Request};
+use crate::rush::{PROGRESS_INTERVAL, RunControl};
 
-/// The id of the item; always the same, so that one that a run could not delete is deleted by the next.
+/// The id of the item. It is constant, so that a run deletes an item that an earlier run left behind.
 const ITEM: &str = "eduhub-demonstration";
-/// A pause after an error.
+/// Pause after an error.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// How often the item is asked to go, and how long it is waited in between: Plone still works through what its clients
-/// have given up.
-const DELETES_MAX: u32 = 10;
+/// Maximum number of attempts to delete the item. The first may fail, because Plone still processes requests that timed
+/// out.
+const DELETE_ATTEMPTS_MAX: u32 = 10;
+/// Pause between two attempts to delete the item.
 const DELETE_PAUSE: Duration = Duration::from_millis(500);
+/// Headers of every request.
 const JSON: [(&str, &str); 2] = [("Accept", "application/json"), ("Content-Type", "application/json")];
 
-/// A Plone that may be pressed. It holds a password, so nothing prints it.
+/// A Plone that load may be sent to. Does not implement `Debug`, because it contains a password.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct PloneJob {
     /// The site, such as `http://127.0.0.1:8080/Plone`.
     pub url: String,
-    /// The hub's own user there.
+    /// The hub's own user in Plone.
     pub username: String,
-    /// Its password.
+    /// The password of that user.
     pub password: String,
-    /// The folder of sections, from the site's root.
+    /// The path of the folder of sections, from the site's root.
     pub folder: String,
-    /// The fields of the item, as Plone calls them.
+    /// The fields of the item, by their names in Plone.
     pub fields: Map<String, Value>,
-    /// What Plone calls the number of seats that are taken.
+    /// Plone's name for the number of seats taken.
     pub seats_field: String,
-    /// The seats that there are.
+    /// The number of seats that students compete for.
     pub capacity: u64,
 }
 
 impl PloneJob {
-    /// Returns the Plone that the settings allow a demonstration to put load on; none unless `[plone] demo_target` is set.
+    /// Returns the Plone in the settings if `[plone] demo_target` allows a demonstration to load it. The capacity is 0.
     #[must_use]
     pub fn from_settings(plone: &Settings) -> Option<Self> {
         let url = plone.url.clone().filter(|_| plone.demo_target)?;
         let mut fields = Map::new();
         fields.insert("@type".to_owned(), plone.section_type.clone().into());
-        fields.insert("title".to_owned(), "EduHub: a demonstration, deleted after it".into());
-        let own = [
-            // A pull ignores items of such a term.
+        fields.insert("title".to_owned(), "EduHub demonstration (temporary)".into());
+        let section_fields = [
+            // A pull ignores items of sandbox terms.
             (SectionField::Term, json!(format!("{SANDBOX_PREFIX}plone"))),
             (SectionField::Crn, json!("1")),
             (SectionField::Course, json!("DEMO 100")),
             (SectionField::Capacity, json!(0)),
         ];
-        fields.extend(own.map(|(field, value)| (plone.field_name(field).to_owned(), value)));
+        fields.extend(section_fields.map(|(field, value)| (plone.field_name(field).to_owned(), value)));
         Some(Self {
             url,
             username: plone.username.clone(),
@@ -77,8 +80,8 @@ impl PloneJob {
     }
 }
 
-/// What all students share.
-struct Load {
+/// The state that all students share.
+struct SharedLoad {
     peer: Rc<Peer>,
     token: String,
     path: String,
@@ -86,28 +89,29 @@ struct Load {
     capacity: u64,
     latencies: Histogram,
     errors: Cell<u64>,
-    told: Cell<u64>,
-    ends: Cell<Instant>,
+    confirmed: Cell<u64>,
+    deadline: Cell<Instant>,
 }
 
-/// Presses Plone, and deletes what it made there.
-pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, watch: &Watch<'_>) -> Result<(), String> {
-    watch.update(|task| task.phase = Phase::Plone);
-    let peer = Peer::find(&job.url).await?;
-    let mut wire = Wire::new(peer.clone());
+/// Creates the item, runs the load on it, and deletes it.
+pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunControl<'_>) -> Result<(), String> {
+    control.update(|task| task.phase = Phase::Plone);
+    let peer = Peer::resolve(&job.url).await?;
+    let mut connection = Connection::new(peer.clone());
     let login = json!({ "login": job.username, "password": job.password }).to_string();
-    let answer = ask(&mut wire, "POST", "/@login", None, &login).await?;
-    let token = body_of(&answer)["token"].as_str().ok_or("Plone does not let the hub's user in")?.to_owned();
+    let reply = request(&mut connection, "POST", "/@login", None, &login).await?;
+    let token = parse_body(&reply)["token"].as_str().ok_or("Plone rejected the login of the hub's user")?.to_owned();
     let path = format!("{}/{ITEM}", job.folder);
-    delete(&mut wire, &path, &token).await?;
+    delete(&mut connection, &path, &token).await?;
     let mut fields = job.fields.clone();
     fields.insert("id".to_owned(), ITEM.into());
     fields.insert(job.seats_field.clone(), 0.into());
-    let made = ask(&mut wire, "POST", &job.folder, Some(&token), &Value::Object(fields).to_string()).await?;
-    if made.status != 201 {
-        return Err(format!("Plone does not make an item to press for: it answers {}", made.status));
+    let body = Value::Object(fields).to_string();
+    let created = request(&mut connection, "POST", &job.folder, Some(&token), &body).await?;
+    if created.status != 201 {
+        return Err(format!("Plone did not create the demonstration item (status {})", created.status));
     }
-    let load = Rc::new(Load {
+    let load = Rc::new(SharedLoad {
         peer,
         token: token.clone(),
         path: path.clone(),
@@ -115,78 +119,86 @@ pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, watch: &Watch<
         capacity: job.capacity,
         latencies: Histogram::default(),
         errors: Cell::new(0),
-        told: Cell::new(0),
-        ends: Cell::new(Instant::now() + Duration::from_secs(seconds.into())),
+        confirmed: Cell::new(0),
+        deadline: Cell::new(Instant::now() + Duration::from_secs(seconds.into())),
     });
-    let outcome = LocalSet::new().run_until(press(&load, users, watch)).await;
-    let held = seats_taken(&mut wire, &load).await;
-    delete(&mut wire, &path, &token).await?;
+    let outcome = LocalSet::new().run_until(run_students(&load, users, control)).await;
+    let held = seats_taken(&mut connection, &load).await;
+    delete(&mut connection, &path, &token).await?;
     let row = outcome?;
-    let held = held.ok_or("Plone does not say how many seats are taken")?;
-    let (told, capacity) = (load.told.get(), load.capacity);
-    let oversold = told.max(held).saturating_sub(capacity);
-    let row = Row { held: Some(held), oversold: Some(oversold), lost: Some(told.saturating_sub(held)), ..row };
-    watch.update(|task| task.put(row));
+    let held = held.ok_or("Plone did not return the number of seats taken")?;
+    let (confirmed, capacity) = (load.confirmed.get(), load.capacity);
+    let oversold = confirmed.max(held).saturating_sub(capacity);
+    let row = Row { held: Some(held), oversold: Some(oversold), lost: Some(confirmed.saturating_sub(held)), ..row };
+    control.update(|task| task.put_row(row));
     Ok(())
 }
 
-async fn press(load: &Rc<Load>, users: u32, watch: &Watch<'_>) -> Result<Row, String> {
-    let began = Instant::now();
+/// Runs all students until the deadline. Returns the results without the numbers of seats.
+async fn run_students(load: &Rc<SharedLoad>, users: u32, control: &RunControl<'_>) -> Result<Row, String> {
+    let started = Instant::now();
     let row = || {
         let requests = load.latencies.counts().total() + load.errors.get();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let per_s = requests as f64 / began.elapsed().as_secs_f64().max(0.001);
+        #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
+        let per_s = requests as f64 / started.elapsed().as_secs_f64().max(0.001);
         Row {
             requests,
             per_s: (per_s * 10.0).round() / 10.0,
             latency_ms: Percentiles::from(&load.latencies),
             errors: load.errors.get(),
-            told: load.told.get(),
+            confirmed: load.confirmed.get(),
             ..Row::new(Server::Plone, users)
         }
     };
     let mut students = JoinSet::new();
     for _ in 0..users {
-        students.spawn_local(student(load.clone()));
+        students.spawn_local(run_student(load.clone()));
     }
     loop {
-        match tokio::time::timeout(TELL_PAUSE, students.join_next()).await {
+        match tokio::time::timeout(PROGRESS_INTERVAL, students.join_next()).await {
             Ok(None) => return Ok(row()),
-            Ok(Some(student)) => student.map_err(|_| "a student failed".to_owned())?,
-            Err(_) => watch.update(|task| task.put(row())),
+            Ok(Some(student)) => student.map_err(|_| "a simulated student failed".to_owned())?,
+            Err(_) => control.update(|task| task.put_row(row())),
         }
-        if watch.is_stopping() {
-            load.ends.set(Instant::now());
+        if control.is_stopping() {
+            load.deadline.set(Instant::now());
         }
     }
 }
 
-/// Looks until there is a seat, takes it as the older programs did, and goes on looking.
-async fn student(load: Rc<Load>) {
-    let mut wire = Wire::new(load.peer.clone());
+/// Reads the item until the deadline. The first time that a seat is free, takes it by writing back the increased count.
+async fn run_student(load: Rc<SharedLoad>) {
+    let mut connection = Connection::new(load.peer.clone());
     let mut has_seat = false;
-    while Instant::now() < load.ends.get() {
-        let Some(reply) = timed(&load, &mut wire, "GET", "", 200).await else { continue };
-        let Some(taken) = body_of(&reply)[&load.seats_field].as_u64() else { continue };
+    while Instant::now() < load.deadline.get() {
+        let Some(reply) = timed_request(&load, &mut connection, "GET", "", 200).await else { continue };
+        let Some(taken) = parse_body(&reply)[&load.seats_field].as_u64() else { continue };
         if has_seat || taken >= load.capacity {
             continue;
         }
         let body = json!({ &load.seats_field: taken + 1 }).to_string();
-        if timed(&load, &mut wire, "PATCH", &body, 204).await.is_some() {
+        if timed_request(&load, &mut connection, "PATCH", &body, 204).await.is_some() {
             has_seat = true;
-            load.told.set(load.told.get() + 1);
+            load.confirmed.set(load.confirmed.get() + 1);
         }
     }
 }
 
-async fn timed(load: &Load, wire: &mut Wire, method: &str, body: &str, expected: u16) -> Option<Reply> {
-    let began = Instant::now();
+/// Sends a request for the item and records its latency. Returns `None` if it failed or its status is not `expected`.
+async fn timed_request(
+    load: &SharedLoad,
+    connection: &mut Connection,
+    method: &str,
+    body: &str,
+    expected: u16,
+) -> Option<Reply> {
+    let started = Instant::now();
     let token = Some(load.token.as_str());
     let body = body.as_bytes();
-    let request = Request { method, path: &load.path, token, headers: &JSON, body, keep: true };
-    match wire.call(&request).await {
+    let request = Request { method, path: &load.path, token, headers: &JSON, body, read_body: true };
+    match connection.call(&request).await {
         Ok(reply) if reply.status == expected => {
-            load.latencies.record(began.elapsed());
+            load.latencies.record(started.elapsed());
             Some(reply)
         }
         _ => {
@@ -197,27 +209,36 @@ async fn timed(load: &Load, wire: &mut Wire, method: &str, body: &str, expected:
     }
 }
 
-async fn seats_taken(wire: &mut Wire, load: &Load) -> Option<u64> {
-    let answer = ask(wire, "GET", &load.path, Some(&load.token), "").await.ok()?;
-    body_of(&answer)[&load.seats_field].as_u64()
+/// Returns the item's number of seats taken.
+async fn seats_taken(connection: &mut Connection, load: &SharedLoad) -> Option<u64> {
+    let reply = request(connection, "GET", &load.path, Some(&load.token), "").await.ok()?;
+    parse_body(&reply)[&load.seats_field].as_u64()
 }
 
-/// Deletes the item, whether it is there or not.
-async fn delete(wire: &mut Wire, path: &str, token: &str) -> Result<(), String> {
-    for _ in 0..DELETES_MAX {
-        if matches!(ask(wire, "DELETE", path, Some(token), "").await?.status, 204 | 404) {
+/// Deletes the item if it exists.
+async fn delete(connection: &mut Connection, path: &str, token: &str) -> Result<(), String> {
+    for _ in 0..DELETE_ATTEMPTS_MAX {
+        if matches!(request(connection, "DELETE", path, Some(token), "").await?.status, 204 | 404) {
             return Ok(());
         }
         sleep(DELETE_PAUSE).await;
     }
-    Err(format!("Plone does not delete {path}; the next demonstration will try again"))
+    Err(format!("Plone did not delete {path}; the next demonstration will try again"))
 }
 
-async fn ask(wire: &mut Wire, method: &str, path: &str, token: Option<&str>, body: &str) -> Result<Reply, String> {
-    let request = Request { method, path, token, headers: &JSON, body: body.as_bytes(), keep: true };
-    wire.call(&request).await.map_err(|error| format!("Plone does not answer: {error}"))
+/// Sends a JSON request to Plone and returns the reply, whatever its status.
+async fn request(
+    connection: &mut Connection,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> Result<Reply, String> {
+    let request = Request { method, path, token, headers: &JSON, body: body.as_bytes(), read_body: true };
+    connection.call(&request).await.map_err(|error| format!("Plone does not respond: {error}"))
 }
 
-fn body_of(reply: &Reply) -> Value {
+/// Parses a body as JSON; null if it is malformed.
+fn parse_body(reply: &Reply) -> Value {
     serde_json::from_slice(&reply.body).unwrap_or_default()
 }

@@ -24,23 +24,23 @@ pub enum Target {
 impl Target {
     /// Returns whether the hub is loaded.
     #[must_use]
-    pub fn has_hub(self) -> bool {
+    pub fn includes_hub(self) -> bool {
         self != Self::Plone
     }
 
     /// Returns whether Plone is loaded.
     #[must_use]
-    pub fn has_plone(self) -> bool {
+    pub fn includes_plone(self) -> bool {
         self != Self::Hub
     }
 }
 
-/// Whether a demonstration is under way.
+/// Whether a demonstration is running, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DemoState)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Under way.
+    /// Running.
     Running,
     /// Completed.
     Done,
@@ -48,7 +48,7 @@ pub enum State {
     Failed,
 }
 
-/// What a demonstration is doing.
+/// The current step of a demonstration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, ToSchema)]
 #[schema(as = DemoPhase)]
 #[serde(rename_all = "lowercase")]
@@ -60,7 +60,7 @@ pub enum Phase {
     Hub,
     /// Loading Plone.
     Plone,
-    /// Nothing any more.
+    /// Ended.
     Finished,
 }
 
@@ -76,7 +76,7 @@ impl Phase {
     }
 }
 
-/// A server that a demonstration loads. The order is that of the results.
+/// A server that a demonstration loads. The results are in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display, ToSchema)]
 #[schema(as = DemoServer)]
 #[serde(rename_all = "lowercase")]
@@ -88,17 +88,17 @@ pub enum Server {
     Plone,
 }
 
-/// A demonstration.
+/// A demonstration: its state and its results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DemoTask)]
 pub struct Task {
-    /// Its id.
+    /// The id.
     pub task: String,
-    /// Whether it is under way.
+    /// Whether it is running, and how it ended.
     pub state: State,
-    /// What it is doing.
+    /// The current step.
     pub phase: Phase,
-    /// Why it failed.
+    /// Why it failed; absent unless it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<String>,
@@ -108,46 +108,48 @@ pub struct Task {
     pub seconds: u32,
     /// Which targets it loads.
     pub target: Target,
-    /// A row for each target, as soon as there is something to report.
+    /// One row for each server, as soon as there is something to report.
     pub results: Vec<Row>,
-    /// Whether an import slowed the students; null without the hub as a target.
+    /// Whether imports slowed the students; null if the hub is not a target.
     #[schema(required)]
     pub background: Option<Background>,
 }
 
-/// The results of one target.
+/// The results for one server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DemoRow)]
 pub struct Row {
     /// The server that was loaded.
     pub target: Server,
-    /// When and where the row was measured; null for what this run measures.
+    /// When and where the row was recorded, if it is from an earlier run; null for a row of this run.
     #[schema(required)]
     pub recorded: Option<String>,
-    /// The number of students that loaded it.
+    /// The number of students that loaded the server.
     pub users: u32,
-    /// Requests that were answered or failed.
+    /// Requests with or without a response.
     pub requests: u64,
-    /// Requests a second.
+    /// Requests per second.
     pub per_s: f64,
-    /// Response times.
+    /// Response times in milliseconds.
     pub latency_ms: Percentiles,
-    /// Requests without a response, or with an unexpected one. A refusal, such as of a full section, is no error.
+    /// Requests without a response or with an unexpected status. A refusal, such as for a full section, is not an
+    /// error.
     pub errors: u64,
-    /// Seats that students were told they have.
-    pub told: u64,
-    /// Seats that the server says are taken; null before it was asked.
+    /// Seats that the server confirmed to students.
+    #[serde(rename = "told")]
+    pub confirmed: u64,
+    /// Seats that are taken on the server at the end; null before that.
     #[schema(required)]
     pub held: Option<u64>,
-    /// Seats told or held above the capacity.
+    /// Confirmed or held seats in excess of the capacity; null before the end.
     #[schema(required)]
     pub oversold: Option<u64>,
-    /// Seats that a student was told of and does not hold.
+    /// Seats that were confirmed to a student who does not hold them; null before the end.
     #[schema(required)]
     pub lost: Option<u64>,
 }
 
-/// Percentiles in milliseconds; null without responses.
+/// Percentiles of response times in milliseconds; null if there was no response.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = DemoPercentiles)]
 pub struct Percentiles {
@@ -170,12 +172,12 @@ impl From<&Histogram> for Percentiles {
     }
 }
 
-/// Returns a percentile in milliseconds; `None` when nothing was counted.
+/// Returns a percentile in milliseconds with one decimal place; `None` if there are no counts.
 pub(super) fn percentile_ms(counts: &Counts, percent: u64) -> Option<f64> {
-    counts.percentile(percent).map(|within| (within.as_secs_f64() * 10_000.0).round() / 10.0)
+    counts.percentile(percent).map(|latency| (latency.as_secs_f64() * 10_000.0).round() / 10.0)
 }
 
-/// The work that runs beside the students half of the time.
+/// The background work that runs half of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DemoBackgroundKind)]
 #[serde(rename_all = "lowercase")]
@@ -184,16 +186,16 @@ pub enum BackgroundKind {
     Import,
 }
 
-/// The students' 99th percentile without and with work beside them.
+/// The 99th percentile of the hub's response times, with and without background work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DemoBackground)]
 pub struct Background {
-    /// What ran beside them.
+    /// The kind of background work.
     pub kind: BackgroundKind,
-    /// In milliseconds, while no import ran; null before the first response.
+    /// The percentile while no import ran, in milliseconds; null before the first response.
     #[schema(required)]
     pub p99_without_ms: Option<f64>,
-    /// In milliseconds, while an import ran; null when none ran.
+    /// The percentile while an import ran, in milliseconds; null if none ran.
     #[schema(required)]
     pub p99_with_ms: Option<f64>,
     /// Imports that completed.
@@ -212,25 +214,25 @@ impl Row {
             per_s: 0.0,
             latency_ms: Percentiles::default(),
             errors: 0,
-            told: 0,
+            confirmed: 0,
             held: None,
             oversold: None,
             lost: None,
         }
     }
 
-    /// Returns whether a seat was lost or oversold in this run.
+    /// Returns whether a seat was lost or oversold.
     #[must_use]
-    pub fn has_harm(&self) -> bool {
+    pub fn has_wrong_seats(&self) -> bool {
         self.oversold.unwrap_or(0) > 0 || self.lost.unwrap_or(0) > 0
     }
 }
 
 impl Task {
-    /// Creates a demonstration that has just begun.
+    /// Creates a demonstration that has just started.
     #[must_use]
     pub fn new(task: String, users: u32, seconds: u32, target: Target) -> Self {
-        let background = target.has_hub().then_some(Background {
+        let background = target.includes_hub().then_some(Background {
             kind: BackgroundKind::Import,
             p99_without_ms: None,
             p99_with_ms: None,
@@ -249,22 +251,22 @@ impl Task {
         }
     }
 
-    /// Replaces the row of a server, or adds it in order.
-    pub fn put(&mut self, row: Row) {
-        match self.results.binary_search_by_key(&row.target, |known| known.target) {
-            Ok(at) => self.results[at] = row,
-            Err(at) => self.results.insert(at, row),
+    /// Adds the row of a server in order, or replaces it.
+    pub fn put_row(&mut self, row: Row) {
+        match self.results.binary_search_by_key(&row.target, |other| other.target) {
+            Ok(index) => self.results[index] = row,
+            Err(index) => self.results.insert(index, row),
         }
     }
 
-    /// Returns the row of a server.
+    /// Returns the row of a server, if there are results for it.
     #[must_use]
     pub fn row(&self, server: Server) -> Option<&Row> {
         self.results.iter().find(|row| row.target == server)
     }
 
-    /// Ends the demonstration.
-    pub fn end(&mut self, outcome: Result<(), String>) {
+    /// Marks the demonstration as done, or as failed with the message in `outcome`.
+    pub fn finish(&mut self, outcome: Result<(), String>) {
         self.phase = Phase::Finished;
         self.state = if outcome.is_ok() { State::Done } else { State::Failed };
         self.message = outcome.err();
@@ -283,24 +285,24 @@ pub struct SandboxRequest {
     pub seconds: u32,
 }
 
-/// A section that students of a sandbox compete for.
+/// A section of a sandbox for which students compete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SandboxSection)]
 pub struct HotSection {
     /// The section's id.
     pub id: String,
-    /// Its seats.
+    /// The number of its seats.
     pub capacity: u32,
 }
 
-/// A sandbox that is open, as the hub returns it to a load generator.
+/// An open sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Sandbox)]
 pub struct SandboxReport {
     /// The id of its term, which begins with `_sandbox-`.
     pub term: String,
-    /// When it is removed at the latest.
+    /// When the hub removes it at the latest.
     pub removes_at: Timestamp,
-    /// The sections that students compete for.
+    /// The sections for which students compete.
     pub sections: Vec<HotSection>,
 }

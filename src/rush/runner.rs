@@ -1,97 +1,101 @@
-//! A run in a process of its own: the hub starts its own program once more, tells it over standard input what to do, and
-//! hears over standard output how far it is. Ten thousand students need as many open files as their connections at the
-//! hub's end, and what they compute must not stand in the way of what is measured.
+//! Runs a demonstration in a child process: the hub starts its own program, writes the [`Job`] to its standard input,
+//! and reads reports from its standard output, one JSON document per line.
 //!
-//! When the hub ends, or whoever watches lets go, standard input closes, and the run ends itself.
+//! A separate process has its own limit of open files: ten thousand students need as many as the hub needs for their
+//! connections. It also does not compete with the hub's threads inside one process.
+//!
+//! The child stops its run when its standard input closes: when [`StopHandle::stop`] is called, or the hub ends.
 
-use parking_lot::Mutex;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::rush::report::{Phase, Task};
 use crate::rush::{Job, run};
 
-/// The arguments by which the program knows that it is such a process.
+/// The command-line arguments of the child process, which then calls [`run_attached`].
 const ARGUMENTS: [&str; 2] = ["rush", "--attached"];
-/// The longest job, in bytes: ten thousand tokens.
+/// Maximum length of a job in bytes; a job may contain ten thousand tokens.
 const JOB_LEN_MAX: u64 = 64 * 1024 * 1024;
 
-/// Ends a run early.
+/// A handle that stops a run early. Its clones stop the same run.
 #[derive(Clone, Default)]
-pub struct Leash(Arc<Mutex<Option<ChildStdin>>>);
+pub struct StopHandle(Arc<Mutex<Option<ChildStdin>>>);
 
-impl Leash {
-    /// The run ends itself, and tells that it was ended.
-    pub fn let_go(&self) {
+impl StopHandle {
+    /// Asks the run to stop. It then reports that it was stopped early. Does nothing before the run has started.
+    pub fn stop(&self) {
         self.0.lock().take();
     }
 }
 
-/// Runs a job in a process of its own, and waits for its end; `tell` hears each state of it.
+/// Runs a job in a child process and waits for it to exit. Calls `on_report` with each report.
 ///
 /// # Errors
-/// When there can be no such process, or it ended without an end of the task.
-pub fn supervise(job: &Job, leash: &Leash, tell: impl Fn(Task)) -> io::Result<()> {
+/// If the process cannot be started, its reports cannot be read, or it exits before the run has finished.
+pub fn run_in_child(job: &Job, handle: &StopHandle, on_report: impl Fn(Task)) -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(ARGUMENTS).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn()?;
-    let told = follow(&mut child, job, leash, tell);
-    leash.let_go();
-    if told.is_err() {
-        // It may be waiting for somebody who reads on.
+    let result = read_reports(&mut child, job, handle, on_report);
+    handle.stop();
+    if result.is_err() {
+        // The child may be blocked writing to a pipe that is no longer read.
         let _ = child.kill();
     }
     child.wait()?;
-    told
+    result
 }
 
-fn follow(child: &mut Child, job: &Job, leash: &Leash, tell: impl Fn(Task)) -> io::Result<()> {
-    let (Some(mut orders), Some(news)) = (child.stdin.take(), child.stdout.take()) else {
+/// Writes the job to the child and reads its reports until it closes its standard output.
+fn read_reports(child: &mut Child, job: &Job, handle: &StopHandle, on_report: impl Fn(Task)) -> io::Result<()> {
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
-    serde_json::to_writer(&mut orders, job)?;
-    orders.write_all(b"\n")?;
-    orders.flush()?;
-    *leash.0.lock() = Some(orders);
-    let mut has_ended = false;
-    for line in BufReader::new(news).lines() {
+    serde_json::to_writer(&mut stdin, job)?;
+    stdin.write_all(b"\n")?;
+    stdin.flush()?;
+    *handle.0.lock() = Some(stdin);
+    let mut has_finished = false;
+    for line in BufReader::new(stdout).lines() {
         let task: Task = serde_json::from_str(&line?)?;
-        has_ended = task.phase == Phase::Finished;
-        tell(task);
+        has_finished = task.phase == Phase::Finished;
+        on_report(task);
     }
-    if has_ended { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if has_finished { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-/// What such a process does: reads its job, runs it, tells it.
+/// Runs as the child process: reads a job from standard input, runs it, and writes reports to standard output.
 ///
 /// # Errors
-/// When there is no job to be read, or nobody listens.
-pub fn attached() -> io::Result<()> {
-    let mut orders = BufReader::new(io::stdin());
+/// If the job cannot be read or the async runtime cannot be created.
+pub fn run_attached() -> io::Result<()> {
+    let mut stdin = BufReader::new(io::stdin());
     let mut line = String::new();
-    orders.by_ref().take(JOB_LEN_MAX).read_line(&mut line)?;
+    stdin.by_ref().take(JOB_LEN_MAX).read_line(&mut line)?;
     let job: Job = serde_json::from_str(&line)?;
     drop(line);
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = stop.clone();
     std::thread::spawn(move || {
-        // Whatever comes, the end of it is the end of whoever wants the run.
-        let _ = io::copy(&mut orders, &mut io::sink());
+        // Discards further input. Standard input closes when the run is to stop.
+        let _ = io::copy(&mut stdin, &mut io::sink());
         stopping.store(true, Ordering::Relaxed);
     });
-    let tell = |task: &Task| {
-        if write_line(task).is_err() {
+    let on_progress = |task: &Task| {
+        if write_report(task).is_err() {
             stop.store(true, Ordering::Relaxed);
         }
     };
-    run(&job, &stop, &tell).map(drop)
+    run(&job, &stop, &on_progress).map(drop)
 }
 
-fn write_line(task: &Task) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, task)?;
-    out.write_all(b"\n")?;
-    out.flush()
+fn write_report(task: &Task) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer(&mut stdout, task)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
 }

@@ -1,16 +1,16 @@
-//! The sandbox of a demonstration: a term in the real registrar and the real store that nobody else finds, made for one
-//! run and removed after it. One at a time.
+//! The sandbox of a demonstration: a term that uses the real registrar and store, is visible only to its demonstration,
+//! and is removed after it. At most one sandbox exists at a time.
 //!
-//! It is removed by whoever opened it; when that one is gone, at its time; and when the hub itself was cut off, at the
-//! next start, before anything else is read of the store.
+//! The client that opened a sandbox removes it. If the client does not, the hub removes it when its lifetime ends, or
+//! at the next start of the hub.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Time;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::domain::command::{Command, EDITS_MAX, SectionEdit, TermPatch};
@@ -26,50 +26,54 @@ use crate::imports::Imports;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::registrar::SubmitError;
 
-/// The most students of a demonstration.
+/// Maximum number of students in a demonstration.
 pub const USERS_MAX: u32 = 10_000;
-/// The longest demonstration, in seconds.
+/// Maximum duration of the load on one target, in seconds.
 pub const SECONDS_MAX: u32 = 60;
-/// How long a sandbox outlives the run it was made for, if nobody removes it: time to connect 10,000 students before,
-/// and to count their seats after.
+/// Lifetime of a sandbox in addition to the duration of the load: time to connect 10,000 students before, and to
+/// reconcile their seats after.
 const GRACE: Duration = Duration::from_secs(120);
-/// Seats of a hot section, and how many students there are for each of these sections: more than twice as many as
-/// there are seats.
+/// Seats in each hot section.
 const HOT_SEATS: u32 = 8;
+/// Students per hot section: more than twice as many as it has seats.
 const STUDENTS_PER_HOT: u32 = 20;
+/// Minimum number of hot sections.
 const HOT_MIN: u32 = 5;
+/// Maximum number of hot sections.
 const HOT_MAX: u32 = 200;
-/// Sections that nobody presses for, and an import changes.
+/// Number of quiet sections, which imports change and no student requests.
 const QUIET: u32 = 1_000;
-/// CRNs of the hot sections, and of the quiet ones, begin here.
+/// CRN of the first hot section.
 const HOT_FROM: u32 = 10_001;
+/// CRN of the first quiet section.
 const QUIET_FROM: u32 = 20_001;
-/// How often, and how many times, it is looked whether imports into the sandbox have ended.
-const IMPORT_PAUSE: Duration = Duration::from_millis(50);
-const IMPORT_PAUSES_MAX: u32 = 200;
+/// Interval at which removing a sandbox checks whether imports into it have ended.
+const IMPORT_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum number of these checks, after which the sandbox is removed anyway.
+const IMPORT_POLLS_MAX: u32 = 200;
 
-/// Why there is no sandbox.
+/// Why a sandbox could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// Another demonstration has one.
-    #[error("another demonstration is under way")]
+    /// Another sandbox is open.
+    #[error("another demonstration is running")]
     Taken {
-        /// When that one is removed at the latest.
+        /// When the hub removes the other sandbox at the latest.
         removes_at: Timestamp,
     },
-    /// A registrar did not do its part.
+    /// The registrar did not create the term or its sections.
     #[error(transparent)]
-    Ask(#[from] SubmitError),
+    Registrar(#[from] SubmitError),
 }
 
-/// A sandbox that is open.
+/// An open sandbox.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     /// Its term.
     pub term: TermId,
-    /// When it is removed at the latest.
+    /// When the hub removes it at the latest.
     pub removes_at: Timestamp,
-    /// The sections that students press for, each with its capacity.
+    /// The sections for which students compete, each with its capacity.
     pub hot: Vec<(SectionId, u32)>,
 }
 
@@ -80,13 +84,14 @@ pub struct Sandboxes {
     imports: Arc<Imports>,
     store: Arc<dyn SandboxStore>,
     clock: Arc<dyn Clock>,
+    /// The term of the open sandbox, and when it is removed at the latest.
     open: Mutex<Option<(TermId, Timestamp)>>,
-    /// Held while one is made or removed.
-    working: tokio::sync::Mutex<()>,
+    /// Held while a sandbox is being created or removed.
+    lifecycle: tokio::sync::Mutex<()>,
 }
 
 impl Sandboxes {
-    /// None is open yet.
+    /// Creates the state of a hub without an open sandbox.
     #[must_use]
     pub fn new(
         pool: Arc<RegistrarPool>,
@@ -95,43 +100,47 @@ impl Sandboxes {
         store: Arc<dyn SandboxStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { pool, model, imports, store, clock, open: Mutex::new(None), working: tokio::sync::Mutex::new(()) }
+        Self { pool, model, imports, store, clock, open: Mutex::new(None), lifecycle: tokio::sync::Mutex::new(()) }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<(TermId, Timestamp)>> {
+    fn open_sandbox(&self) -> MutexGuard<'_, Option<(TermId, Timestamp)>> {
         self.open.lock()
     }
 
-    /// When the one that is open is removed at the latest.
+    /// Returns when the hub removes the open sandbox at the latest; `None` if no sandbox is open.
     #[must_use]
-    pub fn taken_until(&self) -> Option<Timestamp> {
-        self.slot().as_ref().map(|(_, removes_at)| *removes_at)
+    pub fn removes_at(&self) -> Option<Timestamp> {
+        self.open_sandbox().as_ref().map(|(_, removes_at)| *removes_at)
     }
 
-    /// Opens one for so many students and so long a run. To be called on a runtime, where its end is waited for.
+    /// Opens a sandbox as the term `term`, with hot sections for `users` students and a load of `seconds` seconds.
+    /// Spawns a task that removes it at the end of its lifetime.
     ///
     /// # Errors
-    /// When there is one already, or the registrar does not make it; nothing is left then.
+    /// If a sandbox is already open, or if the registrar cannot create the term. Nothing remains of a failed attempt.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
     pub async fn open(self: &Arc<Self>, term: TermId, users: u32, seconds: u32) -> Result<Sandbox, SandboxError> {
-        let lives = Duration::from_secs(seconds.into()) + GRACE;
-        let removes_at = self.clock.now() + lives;
+        let lifetime = Duration::from_secs(seconds.into()) + GRACE;
+        let removes_at = self.clock.now() + lifetime;
         {
-            let mut slot = self.slot();
+            let mut slot = self.open_sandbox();
             if let Some((_, removes_at)) = *slot {
                 return Err(SandboxError::Taken { removes_at });
             }
             *slot = Some((term.clone(), removes_at));
         }
-        let making = self.working.lock().await;
-        let made = self.make(&term, users).await;
-        drop(making);
-        match made {
+        let creating = self.lifecycle.lock().await;
+        let created = self.create(&term, users).await;
+        drop(creating);
+        match created {
             Ok(hot) => {
-                let (all, ending) = (Arc::downgrade(self), term.clone());
+                let (sandboxes, expired) = (Arc::downgrade(self), term.clone());
                 tokio::spawn(async move {
-                    tokio::time::sleep(lives).await;
-                    if let Some(all) = all.upgrade() {
-                        all.close(&ending).await;
+                    tokio::time::sleep(lifetime).await;
+                    if let Some(sandboxes) = sandboxes.upgrade() {
+                        sandboxes.close(&expired).await;
                     }
                 });
                 Ok(Sandbox { term, removes_at, hot })
@@ -143,47 +152,48 @@ impl Sandboxes {
         }
     }
 
-    async fn make(&self, term: &TermId, users: u32) -> Result<Vec<(SectionId, u32)>, SandboxError> {
+    /// Creates the term and its sections. Returns the hot sections with their capacities.
+    async fn create(&self, term: &TermId, users: u32) -> Result<Vec<(SectionId, u32)>, SandboxError> {
         self.pool.open_sandbox(term.clone()).await;
         let patch = TermPatch { opens_at: Some(Some(self.clock.now())), ..TermPatch::default() };
-        self.ask(term, Command::PutTerm(patch)).await?;
+        self.submit(term, Command::PutTerm(patch)).await?;
         let hot: Vec<Section> = (0..hot_sections(users)).filter_map(|index| hot_section(term, index)).collect();
-        let wanted = hot.iter().map(|section| (section.id.clone(), section.capacity)).collect();
+        let capacities = hot.iter().map(|section| (section.id.clone(), section.capacity)).collect();
         let quiet = (0..QUIET).filter_map(|index| quiet_section(term, index));
         let edits: Vec<SectionEdit> =
-            hot.into_iter().chain(quiet).map(|section| SectionEdit { seen: None, wanted: Arc::new(section) }).collect();
-        for some in edits.chunks(EDITS_MAX) {
-            self.ask(term, Command::PutSections(some.into())).await?;
+            hot.into_iter().chain(quiet).map(|section| SectionEdit { base: None, target: Arc::new(section) }).collect();
+        for chunk in edits.chunks(EDITS_MAX) {
+            self.submit(term, Command::PutSections(chunk.into())).await?;
         }
-        Ok(wanted)
+        Ok(capacities)
     }
 
-    async fn ask(&self, term: &TermId, command: Command) -> Result<(), SubmitError> {
+    async fn submit(&self, term: &TermId, command: Command) -> Result<(), SubmitError> {
         self.pool.submit_in(&Realm::of(term), term, command).await.unwrap_or(Err(SubmitError::Failed)).map(drop)
     }
 
-    /// Removes a sandbox, so that nothing tells that it was there; again: nothing.
+    /// Removes a sandbox and everything in it. Does nothing if `term` is not the open sandbox.
     pub async fn close(&self, term: &TermId) {
-        let _working = self.working.lock().await;
-        if self.slot().as_ref().is_none_or(|(open, _)| open != term) {
+        let _removing = self.lifecycle.lock().await;
+        if self.open_sandbox().as_ref().is_none_or(|(open, _)| open != term) {
             return;
         }
-        for _ in 0..IMPORT_PAUSES_MAX {
-            if self.imports.end_in(term) {
+        for _ in 0..IMPORT_POLLS_MAX {
+            if self.imports.cancel_in(term) {
                 break;
             }
-            tokio::time::sleep(IMPORT_PAUSE).await;
+            tokio::time::sleep(IMPORT_POLL_INTERVAL).await;
         }
         self.pool.retire_sandbox(term).await;
-        self.model.forget_sandbox(term);
+        self.model.remove_sandbox(term);
         match self.remove(term).await {
-            Ok(imports) => self.imports.forget_errors(&imports),
-            Err(error) => log::error!("sandbox {term} is removed at the next start only: {error}"),
+            Ok(imports) => self.imports.delete_errors(&imports),
+            Err(error) => log::error!("cannot remove sandbox {term} until the next start: {error}"),
         }
-        *self.slot() = None;
+        *self.open_sandbox() = None;
     }
 
-    /// What a busy store refuses is asked for once more, after a moment.
+    /// Removes the term from the store, with one retry after a second. Returns the ids of its imports.
     async fn remove(&self, term: &TermId) -> Result<Vec<String>, StoreError> {
         match self.store.remove_sandbox(term).await {
             Err(StoreError::Overloaded | StoreError::Unavailable(_)) => {
@@ -199,7 +209,7 @@ fn hot_sections(users: u32) -> u32 {
     (users / STUDENTS_PER_HOT).clamp(HOT_MIN, HOT_MAX)
 }
 
-/// Seats of all hot sections.
+/// Returns the total number of seats in the hot sections of a sandbox for `users` students.
 #[must_use]
 pub fn hot_seats(users: u32) -> u32 {
     hot_sections(users) * HOT_SEATS
@@ -226,7 +236,8 @@ fn section(term: &TermId, number: u32, course: String, capacity: u32, meetings: 
     })
 }
 
-/// A section that everybody wants. Two neighbours meet at one time, so that students are told of conflicts, too.
+/// Returns a hot section. Consecutive pairs meet at the same time, so that some requests are refused for a time
+/// conflict.
 fn hot_section(term: &TermId, index: u32) -> Option<Section> {
     let slot = index / 2;
     let hour = 8 + i8::try_from(slot % 9).ok()?;
@@ -236,17 +247,18 @@ fn hot_section(term: &TermId, index: u32) -> Option<Section> {
     section(term, HOT_FROM + index, format!("HOT {}", 100 + index), HOT_SEATS, vec![meeting])
 }
 
+/// Returns a section that imports change and no student requests.
 fn quiet_section(term: &TermId, index: u32) -> Option<Section> {
     section(term, QUIET_FROM + index, format!("QUIET {}", 100 + index), 30, Vec::new())
 }
 
-/// A schedule that changes the title of every quiet section; each round another one.
+/// Returns a schedule in CSV that changes the title of every quiet section. Each round has a different title.
 #[must_use]
 pub fn schedule(round: u32) -> String {
     let mut text = "crn,course,component,title,credits,capacity\n".to_owned();
     for index in 0..QUIET {
         let (crn, course) = (QUIET_FROM + index, 100 + index);
-        // Writing to a string does not fail.
+        // Writing to a `String` never fails.
         let _ = writeln!(text, "{crn},QUIET {course},lecture,Demonstration {round},3,30");
     }
     text

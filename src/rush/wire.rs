@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 client (RFC 9112) for load: one connection, one request under way, and no buffer of its own between
-//! requests, so that ten thousand of them cost little beside what they measure.
+//! A minimal HTTP/1.1 client (RFC 9112) for generating load. A connection has one request in flight and holds no buffer
+//! between requests, so that ten thousand connections cost little compared to what they measure.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -12,66 +12,67 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long an answer may take; whoever waits longer has gone.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest head of an answer that is read.
+/// Timeout for connecting, and for a request with its reply.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum length of the head of a reply, in bytes.
 const HEAD_LEN_MAX: usize = 32 * 1024;
-/// The longest body that is kept.
+/// Maximum length of the body of a reply, in bytes, if it is read.
 const BODY_LEN_MAX: usize = 4 * 1024 * 1024;
 
 thread_local! {
-    /// What comes off any connection of this thread passes through here.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
+    /// Read buffer that all connections of a thread share.
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
 }
 
-/// Whom requests are sent to.
+/// A server that requests are sent to.
 #[derive(Debug)]
 pub(super) struct Peer {
     address: SocketAddr,
+    /// The value of the `Host` header.
     authority: String,
-    /// What every path begins with.
+    /// The path of the base URL, which precedes the path of each request.
     prefix: String,
 }
 
 impl Peer {
-    /// Finds the server of a URL such as `http://127.0.0.1:8080/Plone`.
-    pub(super) async fn find(url: &str) -> Result<Rc<Self>, String> {
-        let rest = url.strip_prefix("http://").ok_or_else(|| {
-            format!("{url} does not begin with http://: load is sent beside the server, not through TLS")
-        })?;
+    /// Resolves the server of a base URL such as `http://127.0.0.1:8080/Plone`.
+    pub(super) async fn resolve(url: &str) -> Result<Rc<Self>, String> {
+        let rest = url
+            .strip_prefix("http://")
+            .ok_or_else(|| format!("{url} must begin with http://: the load generator does not support TLS"))?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let name = if authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
             authority.to_owned()
         } else {
             format!("{authority}:80")
         };
-        let found = tokio::net::lookup_host(&name).await.map_err(|error| format!("{authority}: {error}"))?;
-        let address = found.into_iter().next().ok_or_else(|| format!("{authority} has no address"))?;
+        let mut addresses = tokio::net::lookup_host(&name).await.map_err(|error| format!("{authority}: {error}"))?;
+        let address = addresses.next().ok_or_else(|| format!("{authority} has no address"))?;
         let path = path.trim_end_matches('/');
         let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
         Ok(Rc::new(Self { address, authority: authority.to_owned(), prefix }))
     }
 }
 
-/// A request, before it is written.
+/// A request.
 #[derive(Debug, Default)]
 pub(super) struct Request<'r> {
     pub(super) method: &'r str,
     pub(super) path: &'r str,
     pub(super) token: Option<&'r str>,
-    /// Further lines of the head.
+    /// Additional headers.
     pub(super) headers: &'r [(&'r str, &'r str)],
     pub(super) body: &'r [u8],
-    /// Whether the answer's body is wanted.
-    pub(super) keep: bool,
+    /// Whether to return the body of the reply; otherwise it is discarded.
+    pub(super) read_body: bool,
 }
 
-/// An answer.
+/// A reply.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) etag: Option<Box<str>>,
-    /// Empty unless it was wanted.
+    /// Empty unless [`Request::read_body`] was set.
     pub(super) body: Vec<u8>,
 }
 
@@ -82,54 +83,55 @@ impl Reply {
     }
 }
 
-/// One connection; made when it is needed.
-pub(super) struct Wire {
+/// A connection to a peer, opened on demand.
+pub(super) struct Connection {
     peer: Rc<Peer>,
     stream: Option<TcpStream>,
 }
 
-impl Wire {
+impl Connection {
     pub(super) fn new(peer: Rc<Peer>) -> Self {
         Self { peer, stream: None }
     }
 
-    /// Connects, unless it is connected.
+    /// Opens the connection unless it is open.
     pub(super) async fn connect(&mut self) -> io::Result<()> {
         if self.stream.is_none() {
-            let stream = timeout(PATIENCE, TcpStream::connect(self.peer.address)).await??;
+            let stream = timeout(REQUEST_TIMEOUT, TcpStream::connect(self.peer.address)).await??;
             stream.set_nodelay(true)?;
             self.stream = Some(stream);
         }
         Ok(())
     }
 
-    /// Sends a request and reads its answer. After an error the next request goes over a new connection.
+    /// Sends a request and reads its reply, within [`REQUEST_TIMEOUT`]. After an error, the next request opens a new
+    /// connection.
     pub(super) async fn call(&mut self, request: &Request<'_>) -> io::Result<Reply> {
-        self.call_within(request, PATIENCE).await
+        self.call_with_timeout(request, REQUEST_TIMEOUT).await
     }
 
-    /// The same with another bound.
-    pub(super) async fn call_within(&mut self, request: &Request<'_>, patience: Duration) -> io::Result<Reply> {
+    /// Sends a request and reads its reply, with a timeout other than [`REQUEST_TIMEOUT`].
+    pub(super) async fn call_with_timeout(&mut self, request: &Request<'_>, limit: Duration) -> io::Result<Reply> {
         self.connect().await?;
-        // Taken out: a call that is given up in the middle leaves no half-read connection behind.
+        // Taken out of `self`, so that a call that is cancelled does not leave a half-read connection.
         let Some(mut stream) = self.stream.take() else { return Err(io::ErrorKind::NotConnected.into()) };
-        let bytes = self.bytes_of(request);
+        let bytes = self.encode(request);
         let exchange = async {
             stream.write_all(&bytes).await?;
-            read(&stream, request.keep).await
+            read_reply(&stream, request.read_body).await
         };
-        let (reply, goes_on) =
-            timeout(patience, exchange).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        if goes_on {
+        let (reply, is_reusable) =
+            timeout(limit, exchange).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        if is_reusable {
             self.stream = Some(stream);
         }
         Ok(reply)
     }
 
-    fn bytes_of(&self, request: &Request<'_>) -> Vec<u8> {
+    fn encode(&self, request: &Request<'_>) -> Vec<u8> {
         let Request { method, path, .. } = request;
         let mut head = format!("{method} {}{path} HTTP/1.1\r\nHost: {}\r\n", self.peer.prefix, self.peer.authority);
-        // Writing to a string does not fail.
+        // Writing to a `String` never fails, so the results below are ignored.
         if let Some(token) = request.token {
             let _ = write!(head, "Authorization: Bearer {token}\r\n");
         }
@@ -146,15 +148,17 @@ impl Wire {
     }
 }
 
-/// What the head of an answer says.
+/// The relevant parts of the head of a reply.
 struct Head {
     status: u16,
     etag: Option<Box<str>>,
+    /// The length of the body in bytes; `None` if the body ends with the connection.
     length: Option<usize>,
+    /// Whether the server closes the connection after the reply.
     closes: bool,
 }
 
-fn head_of(text: &str) -> Option<Head> {
+fn parse_head(text: &str) -> Option<Head> {
     let mut lines = text.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let mut head = Head { status, etag: None, length: None, closes: false };
@@ -174,38 +178,37 @@ fn head_of(text: &str) -> Option<Head> {
     Some(head)
 }
 
-/// Reads an answer; and whether the connection can be used again.
-async fn read(stream: &TcpStream, keep: bool) -> io::Result<(Reply, bool)> {
-    let mut text: Vec<u8> = Vec::new();
+/// Reads a reply. Also returns whether the connection can be reused.
+async fn read_reply(stream: &TcpStream, read_body: bool) -> io::Result<(Reply, bool)> {
+    let mut received: Vec<u8> = Vec::new();
     let (head, mut body) = loop {
-        if !receive(stream, |piece| text.extend_from_slice(piece)).await? {
+        if !receive(stream, |bytes| received.extend_from_slice(bytes)).await? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if let Some(end) = text.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = head_of(&String::from_utf8_lossy(&text[..end])).ok_or(io::ErrorKind::InvalidData)?;
-            break (head, text.split_off(end + 4));
+        if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = parse_head(&String::from_utf8_lossy(&received[..end])).ok_or(io::ErrorKind::InvalidData)?;
+            break (head, received.split_off(end + 4));
         }
-        if text.len() > HEAD_LEN_MAX {
+        if received.len() > HEAD_LEN_MAX {
             return Err(io::ErrorKind::InvalidData.into());
         }
     };
-    let mut got = body.len();
-    if !keep {
+    let mut body_len = body.len();
+    if !read_body {
         body = Vec::new();
     }
-    // Without a length, the end of the connection is the end of the body.
-    while head.length.is_none_or(|length| got < length) {
-        let goes_on = receive(stream, |piece| {
-            got += piece.len();
-            if keep {
-                body.extend_from_slice(piece);
+    while head.length.is_none_or(|length| body_len < length) {
+        let is_open = receive(stream, |bytes| {
+            body_len += bytes.len();
+            if read_body {
+                body.extend_from_slice(bytes);
             }
         })
         .await?;
-        if !goes_on && head.length.is_none() && head.closes {
+        if !is_open && head.length.is_none() && head.closes {
             break;
         }
-        if !goes_on {
+        if !is_open {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if body.len() > BODY_LEN_MAX {
@@ -216,17 +219,17 @@ async fn read(stream: &TcpStream, keep: bool) -> io::Result<(Reply, bool)> {
     Ok((reply, !head.closes))
 }
 
-/// Hands over what has come; false at the end of the connection.
-async fn receive(stream: &TcpStream, mut take: impl FnMut(&[u8])) -> io::Result<bool> {
+/// Waits for bytes and passes them to `consume`. Returns false at the end of the connection.
+async fn receive(stream: &TcpStream, mut consume: impl FnMut(&[u8])) -> io::Result<bool> {
     loop {
         stream.readable().await?;
-        let got = SCRATCH.with_borrow_mut(|scratch| {
-            let got = stream.try_read(scratch)?;
-            take(&scratch[..got]);
-            Ok::<_, io::Error>(got)
+        let read = READ_BUFFER.with_borrow_mut(|buffer| {
+            let len = stream.try_read(buffer)?;
+            consume(&buffer[..len]);
+            Ok::<_, io::Error>(len)
         });
-        match got {
-            Ok(got) => return Ok(got > 0),
+        match read {
+            Ok(len) => return Ok(len > 0),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
@@ -235,17 +238,17 @@ async fn receive(stream: &TcpStream, mut take: impl FnMut(&[u8])) -> io::Result<
 
 #[cfg(test)]
 mod tests {
-    use super::head_of;
+    use super::parse_head;
 
     #[test]
-    fn a_head_says_how_long_the_body_is_and_whether_the_connection_ends() {
-        let head = head_of("HTTP/1.1 200 OK\r\nContent-Length: 12\r\nETag: W/\"a\"").unwrap();
+    fn the_head_of_a_reply_is_parsed() {
+        let head = parse_head("HTTP/1.1 200 OK\r\nContent-Length: 12\r\nETag: W/\"a\"").unwrap();
         assert_eq!(
             (head.status, head.length, head.etag.as_deref(), head.closes),
             (200, Some(12), Some("W/\"a\""), false)
         );
-        let head = head_of("HTTP/1.1 204 No Content\r\nconnection: Close").unwrap();
+        let head = parse_head("HTTP/1.1 204 No Content\r\nconnection: Close").unwrap();
         assert_eq!((head.status, head.length, head.closes), (204, Some(0), true));
-        assert!(head_of("nothing").is_none());
+        assert!(parse_head("nothing").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Local accounts, the people the hub has seen, tokens that are dead before their time; and the audit trail.
+//! Ports for local accounts, known users and revoked tokens, and for the audit trail.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,37 +14,37 @@ use crate::store::StoreFuture;
 /// A local account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The name that signs in.
+    /// The name to sign in with.
     pub username: UserName,
-    /// The name that people read.
+    /// The display name.
     pub name: String,
-    /// What the account may do.
+    /// The role.
     pub role: Role,
     /// The password's hash, a PHC string (argon2id).
     pub password_hash: String,
 }
 
-/// Somebody who came with a good token.
+/// A user who sent a request with a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The user name.
     pub username: UserName,
-    /// The name that people read.
+    /// The display name.
     pub name: String,
-    /// The role of that token.
+    /// The role in the token.
     pub role: Role,
-    /// Whether Plone signed them in; otherwise it is a local account, or a token that was minted for somebody.
+    /// Whether the user signed in by Plone. Otherwise the user has a local account or a minted token.
     pub by_plone: bool,
-    /// When.
+    /// When the user was last seen.
     pub last_seen: Timestamp,
 }
 
-/// How the hub knows a user.
+/// How the hub came to know a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumString, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum UserSource {
-    /// A local account, or one that existed when the user was last here.
+    /// A local account, or one that existed when the user was last seen.
     Local,
     /// A sign-in by Plone.
     Plone,
@@ -52,120 +52,121 @@ pub enum UserSource {
     Token,
 }
 
-/// Somebody who may use the hub, or has.
+/// A user who has a local account or has used the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The user name.
     pub username: UserName,
-    /// The name that people read.
+    /// The display name.
     pub name: String,
-    /// The account's role; without an account, that of the last token.
+    /// The account's role; without an account, the role of the last token.
     pub role: Role,
-    /// How they come to be known.
+    /// How the hub came to know the user.
     pub source: UserSource,
-    /// When they were here last, to some minutes; none for an account that was never used.
+    /// When the user was last seen, accurate to a few minutes; `None` for an account that was never used.
     pub last_seen: Option<Timestamp>,
 }
 
-/// Which users are wanted.
+/// Which users a page contains.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
-    /// Part of the user name or of the name, whatever its case.
+    /// Text that the user name or the display name contains, ignoring case.
     pub text: Option<String>,
-    /// After this user name: where the page before ended.
+    /// Only users after this user name, the last one of the previous page.
     pub after: Option<String>,
-    /// At most so many.
+    /// Maximum number of users.
     pub limit: usize,
 }
 
-/// A page of users, by user name.
+/// A page of users, ordered by user name.
 #[derive(Debug, Clone, Default)]
 pub struct UserPage {
     /// The users.
     pub items: Vec<User>,
-    /// [`UserFilter::after`] of the next page; none when this is the last.
+    /// [`UserFilter::after`] of the next page; `None` on the last page.
     pub next: Option<String>,
-    /// How many the filter finds, on all pages.
+    /// Number of users that match the filter, on all pages.
     pub total: u64,
 }
 
-/// Keeps accounts, people and dead tokens.
+/// A store of local accounts, known users and revoked tokens.
 pub trait AccountStore: Send + Sync {
-    /// The account of this name.
+    /// Returns the account of a user.
     fn account(&self, username: &UserName) -> StoreFuture<Option<Account>>;
-    /// All accounts, by name.
+    /// Returns all accounts, ordered by user name.
     fn accounts(&self) -> StoreFuture<Vec<Account>>;
-    /// Makes or replaces an account; with `valid_from`, the user's tokens up to that time are dead.
+    /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does.
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;
-    /// Removes an account and ends its tokens up to `valid_from`; false when there is none.
+    /// Removes an account, and revokes its user's tokens as [`Self::revoke_tokens`] does. Returns false when there is
+    /// no such account.
     fn remove_account(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<bool>;
-    /// Everyone with an account and everyone who was seen.
+    /// Returns a page of the users who have an account or were seen.
     fn users(&self, filter: UserFilter) -> StoreFuture<UserPage>;
-    /// Notes who was seen.
-    fn note_people(&self, people: Vec<Person>) -> StoreFuture<()>;
-    /// Ends one token; it is remembered until `expires_at`.
-    fn bury_token(&self, id: Uuid, expires_at: Timestamp) -> StoreFuture<()>;
-    /// Ends all tokens of a user up to `valid_from`.
-    fn end_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()>;
-    /// Tokens that are dead and would not have expired by `now`.
-    fn dead_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>>;
-    /// Users whose tokens up to a time are dead.
+    /// Records users who were seen.
+    fn record_people(&self, people: Vec<Person>) -> StoreFuture<()>;
+    /// Revokes one token. The revocation is stored until the token expires.
+    fn revoke_token(&self, id: Uuid, expires_at: Timestamp) -> StoreFuture<()>;
+    /// Revokes all tokens of a user that were issued up to `valid_from`.
+    fn revoke_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()>;
+    /// Returns the ids of the tokens that were revoked and expire after `now`, with the time at which they expire.
+    fn revoked_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>>;
+    /// Returns the users whose tokens were revoked by [`Self::revoke_tokens`], each with the latest `valid_from`.
     fn tokens_valid_from(&self) -> StoreFuture<Vec<(UserName, Timestamp)>>;
-    /// Forgets dead tokens that have expired by `now`.
-    fn forget_expired(&self, now: Timestamp) -> StoreFuture<()>;
+    /// Deletes the revocations of tokens that have expired by `now`.
+    fn delete_expired_revocations(&self, now: Timestamp) -> StoreFuture<()>;
 }
 
-/// A line of the audit trail.
+/// An entry of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Who did it; none for a visitor.
+    /// The user who did it; `None` for a visitor.
     pub user: Option<UserName>,
-    /// In which role.
+    /// The user's role.
     pub role: Option<Role>,
-    /// From which address.
+    /// The client's address.
     pub ip: Option<String>,
     /// What was done, such as `login` or `user.remove`.
     pub action: String,
-    /// To whom or what.
+    /// The user or thing that it was done to.
     pub subject: Option<String>,
-    /// In which section.
+    /// The section that it concerns.
     pub section: Option<SectionId>,
-    /// In words.
+    /// A description for people.
     pub detail: String,
-    /// The request's id, which the log has too.
+    /// The request's id, which the log also contains.
     pub request_id: Option<String>,
 }
 
-/// Which lines of the trail are wanted.
+/// Which entries of the audit trail a page contains.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Done by this user, or to this subject.
+    /// Only entries with this user or this subject.
     pub user: Option<String>,
-    /// This action.
+    /// Only entries with this action.
     pub action: Option<String>,
-    /// From this time on.
+    /// Only entries of this time or later.
     pub since: Option<Timestamp>,
-    /// Older than the line with this number: where the page before ended.
+    /// Only entries before the one with this number, the last one of the previous page.
     pub before: Option<u64>,
-    /// At most so many.
+    /// Maximum number of entries.
     pub limit: u32,
 }
 
-/// A page of the trail, newest first.
+/// A page of the audit trail, newest entry first.
 #[derive(Debug, Clone, Default)]
 pub struct AuditPage {
-    /// The lines.
+    /// The entries.
     pub items: Vec<AuditEntry>,
-    /// [`AuditFilter::before`] of the next page; none when this is the last.
+    /// [`AuditFilter::before`] of the next page; `None` on the last page.
     pub next: Option<u64>,
 }
 
-/// Keeps the audit trail. Nothing ever changes or removes a line.
+/// A store of the audit trail. Entries are never changed or removed.
 pub trait AuditStore: Send + Sync {
-    /// Appends lines, in order.
+    /// Appends entries, in order.
     fn append(&self, entries: Vec<AuditEntry>) -> StoreFuture<()>;
-    /// Reads a page.
+    /// Returns a page.
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage>;
 }

@@ -1,4 +1,4 @@
-//! Alerts, kept in one sequence: what went out, in order, and to whom.
+//! Port for alerts: one sequence of entries, each with its recipients.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use crate::domain::role::Role;
 
 use crate::store::StoreFuture;
 
-/// Who gets an entry, settled when the alert went out.
+/// The recipients of an entry, resolved when the alert was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reach {
-    /// Everyone, visitors too.
+pub struct Recipients {
+    /// Whether everyone receives it, including visitors.
     pub everyone: bool,
-    /// The bits of roles, see [`Role::bit`].
+    /// The roles that receive it, as bits ([`Role::bit`]).
     pub roles: u8,
-    /// These people, sorted.
+    /// The users who receive it, sorted by name.
     pub users: Arc<[UserName]>,
 }
 
-impl Reach {
-    /// Whether it reaches this reader.
+impl Recipients {
+    /// Returns whether `caller` is a recipient; `None` is a visitor.
     #[must_use]
     pub fn includes(&self, caller: Option<(&UserName, Role)>) -> bool {
         self.everyone
@@ -33,161 +33,163 @@ impl Reach {
             })
     }
 
-    /// Whether it reaches more than the people it names.
+    /// Returns whether everyone or a whole role receives it, not only named users.
     #[must_use]
     pub const fn is_broad(&self) -> bool {
         self.everyone || self.roles != 0
     }
 }
 
-/// What an entry of the sequence says.
+/// The content of an entry of the sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// An alert went out; its `seq` is the entry's.
+    /// An alert was sent. Its `seq` is the entry's position.
     Alert(Box<Alert>),
-    /// The alert with this id is to be taken down.
+    /// The alert with this id was cancelled.
     Cancelled(String),
 }
 
-/// An entry, and who gets it.
+/// An entry of the sequence with its recipients.
 #[derive(Debug, Clone)]
 pub struct LogEntry {
-    /// Its place in the sequence.
+    /// The position in the sequence.
     pub seq: u64,
-    /// What it says.
+    /// The content.
     pub entry: Entry,
-    /// Who gets it.
-    pub reach: Reach,
+    /// The recipients.
+    pub recipients: Recipients,
 }
 
-/// Somebody who reads alerts; a visitor has no name and no role.
+/// A reader of alerts.
 #[derive(Debug, Clone, Default)]
 pub struct Reader {
-    /// The user's name.
+    /// The user name; `None` for a visitor.
     pub user: Option<UserName>,
-    /// The bit of the user's role, see [`Role::bit`]; 0 for a visitor.
+    /// The user's role as a bit ([`Role::bit`]); 0 for a visitor.
     pub role_bits: u8,
 }
 
 impl Reader {
-    /// A signed-in reader, or a visitor.
+    /// Creates a reader from a caller; `None` is a visitor.
     #[must_use]
     pub fn new(caller: Option<(&UserName, Role)>) -> Self {
         Self { user: caller.map(|c| c.0.clone()), role_bits: caller.map_or(0, |c| c.1.bit()) }
     }
 }
 
-/// A part of the sequence to read.
+/// A range of the sequence to read: (`since`, `until`].
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
-    /// After this place.
+    /// The range starts after this position.
     pub since: u64,
-    /// Up to this place, included; none for the end.
+    /// The last position of the range; `None` for the end of the sequence.
     pub until: Option<u64>,
-    /// The most entries.
+    /// Maximum number of entries.
     pub limit: usize,
 }
 
-/// What the sequence holds.
+/// The range of positions whose entries are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
-    /// The first place that is kept; one past `last` when none is.
+pub struct StoredRange {
+    /// The oldest stored position; one past `last` when no entry is stored.
     pub first: u64,
-    /// The last place that was ever given.
+    /// The newest position that was ever assigned.
     pub last: u64,
 }
 
-/// Entries, oldest first, and where to go on from.
+/// Entries, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// The entries with their places.
+    /// The entries with their positions.
     pub items: Vec<(u64, Entry)>,
-    /// The place to go on from: of the last item when there may be more, else the end of what was read.
+    /// The position after which the next page starts: that of the last item when there may be more, otherwise the end
+    /// of the range that was read.
     pub seq: u64,
 }
 
-/// What became of a cancellation.
+/// The outcome of cancelling an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cancelled {
+pub enum CancelOutcome {
     /// There is no such alert.
     NotFound,
-    /// It had not gone out, or was cancelled before: there is nothing to tell.
-    Quietly,
-    /// Everyone who got it is told under this place in the sequence.
-    Told(u64),
+    /// The alert was not sent yet, or was cancelled before, so no entry was added.
+    Unannounced,
+    /// An entry was added at this position, which notifies the recipients of the alert.
+    Announced(u64),
 }
 
-/// Somebody has seen an alert.
+/// An acknowledgement of an alert by a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
     /// The alert's id.
     pub alert: String,
-    /// Who.
+    /// The user.
     pub user: UserName,
-    /// In which role.
+    /// The user's role.
     pub role: Role,
-    /// When.
+    /// When the user acknowledged it.
     pub at: Timestamp,
 }
 
-/// Whether somebody has seen an alert.
+/// A recipient of an alert, and whether the recipient has acknowledged it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Who.
+    /// The user.
     pub user: UserName,
-    /// The name that people read.
+    /// The display name.
     pub name: String,
-    /// When; none: not yet.
+    /// When the user acknowledged the alert; `None` if the user has not.
     pub seen_at: Option<Timestamp>,
 }
 
-/// Who has seen an alert and who has not, of all whom the hub knows.
+/// The acknowledgements of an alert by the recipients that the hub knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipts {
-    /// Whom it reached.
-    pub reach: Reach,
-    /// Who has, first the first; as many as were wanted.
+    /// The recipients.
+    pub recipients: Recipients,
+    /// Acknowledgements, earliest first, at most the requested number.
     pub seen: Vec<Receipt>,
-    /// All who have.
+    /// Number of all acknowledgements.
     pub seen_total: u64,
-    /// Who has not, by user name; as many as were wanted.
+    /// Recipients who have not acknowledged it, by user name, at most the requested number.
     pub unseen: Vec<Receipt>,
-    /// All who have not.
+    /// Number of all recipients who have not acknowledged it.
     pub unseen_total: u64,
 }
 
-/// Keeps alerts.
+/// A store of alerts.
 pub trait AlertStore: Send + Sync {
-    /// Keeps an alert, and lets it go out (it gets its `seq`) unless its `starts_at` is after `now`. The college's date
-    /// says which terms have ended.
+    /// Stores an alert, and sends it (assigns its `seq`) unless its `starts_at` is after `now`. The date of `now` in
+    /// the college's time zone decides which terms have ended.
     fn post(&self, alert: Alert, now: ZonedDateTime) -> StoreFuture<Alert>;
     /// Cancels an alert.
-    fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<Cancelled>;
-    /// When the next scheduled alert is to go out.
+    fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<CancelOutcome>;
+    /// Returns when the next scheduled alert is due.
     fn next_due(&self) -> StoreFuture<Option<Timestamp>>;
-    /// Lets scheduled alerts go out whose time has come, at most `limit`; how many did. What has expired by now goes out
-    /// no more, and counts as cancelled.
+    /// Sends at most `limit` scheduled alerts that are due, and returns their number. Cancels those that have expired.
     fn release_due(&self, now: ZonedDateTime, limit: usize) -> StoreFuture<usize>;
-    /// What the sequence holds.
-    fn kept(&self) -> StoreFuture<Kept>;
-    /// The entries after `seq` with those who get them, for whoever hands them out.
+    /// Returns the range of positions whose entries are stored.
+    fn stored_range(&self) -> StoreFuture<StoredRange>;
+    /// Returns at most `limit` entries after `seq`, with their recipients.
     fn log_after(&self, seq: u64, limit: usize) -> StoreFuture<Vec<LogEntry>>;
-    /// The entries that a reader may see.
-    fn seen_by(&self, reader: Reader, span: Span) -> StoreFuture<Page>;
-    /// The alerts that a reader may see and that are in force at `now`.
-    fn in_force(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page>;
-    /// Alerts that are still to go out, soonest first.
+    /// Returns the entries of a range that a reader may see.
+    fn visible_to(&self, reader: Reader, span: Span) -> StoreFuture<Page>;
+    /// Returns the alerts of a range that a reader may see and that are active at `now`: neither cancelled nor expired.
+    fn active(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page>;
+    /// Returns the scheduled alerts, soonest first.
     fn scheduled(&self, limit: usize) -> StoreFuture<Vec<Alert>>;
-    /// What staff sent and is in force at `now`, whoever it is for: the newest, oldest first.
-    fn sent(&self, limit: usize, now: Timestamp) -> StoreFuture<Page>;
-    /// Everyone known to the hub whom an audience would reach now, and whoever it names.
+    /// Returns the newest `limit` alerts that staff sent to any audience and that are active at `now`, oldest first.
+    fn sent_by_staff(&self, limit: usize, now: Timestamp) -> StoreFuture<Page>;
+    /// Returns the known users who belong to an audience now, and every user that it names.
     fn people_in(&self, audience: Audience, now: ZonedDateTime) -> StoreFuture<HashSet<UserName>>;
-    /// Keeps who has seen an alert, the first time only. Of each, whether an alert of this id went out to that reader.
+    /// Stores acknowledgements; of several by one user for one alert, the first. Returns for each whether the alert was
+    /// sent and the user is a recipient.
     fn ack(&self, acks: Vec<Ack>) -> StoreFuture<Vec<bool>>;
-    /// Of these alerts, those that a user has acknowledged.
+    /// Returns those of `alerts` that a user has acknowledged.
     fn acked_by(&self, user: UserName, alerts: Vec<String>) -> StoreFuture<HashSet<String>>;
-    /// Who has seen an alert and who has not, at most `limit` of each; none when there is no such alert.
+    /// Returns the acknowledgements of an alert, with at most `limit` entries in each list; `None` when there is no
+    /// such alert.
     fn receipts(&self, id: &str, limit: usize) -> StoreFuture<Option<Receipts>>;
-    /// Forgets entries from before `cutoff`, the oldest first and at most `limit`; how many.
-    fn forget_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize>;
+    /// Deletes at most `limit` entries from before `cutoff`, oldest first. Returns their number.
+    fn delete_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize>;
 }

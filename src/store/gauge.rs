@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use crate::histogram::Histogram;
 
-/// Counters that a store's writer keeps. Reading them asks nothing of the store.
+/// Counters that a store's writer updates. Reading them does not access the store.
 #[derive(Debug, Default)]
 pub struct StoreGauge {
-    /// Writes that wait or are under way.
+    /// Writes that are queued or in progress.
     pub queued: AtomicUsize,
     /// Commits since the start.
     pub commits: AtomicU64,
@@ -17,8 +17,8 @@ pub struct StoreGauge {
     pub commit_us_total: AtomicU64,
     /// Duration of the last commit, in microseconds.
     pub last_commit_us: AtomicU64,
-    /// Durations of commits, from the start of their first write.
+    /// Durations of commits, each from the start of its first write.
     pub commit_took: Histogram,
-    /// True while the writer waits for the disk to become usable again.
+    /// Whether the writer waits for the database to become usable again after a failed commit.
     pub recovering: AtomicBool,
 }

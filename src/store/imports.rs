@@ -1,4 +1,4 @@
-//! What imports keep: staged sections, the tasks themselves, and one-off events.
+//! Port for imports: staged sections, import tasks, and one-off events.
 
 use jiff::Timestamp;
 
@@ -9,103 +9,105 @@ use crate::domain::section::SectionState;
 use crate::domain::event::Event;
 use crate::store::{StoreError, StoreFuture};
 
-/// Sections (or stale rows) in one small write: registrations pass between two of them.
+/// Maximum number of sections, or rows to delete, in one write. Writes are small so that registrations are committed
+/// between them.
 pub const CHUNK_LEN: usize = 200;
-/// Finished tasks that are kept, the newest.
-pub const TASKS_KEPT: usize = 20;
+/// Maximum number of finished tasks that are stored. Older ones are deleted.
+pub const FINISHED_TASKS_MAX: usize = 20;
 
-/// A task as the store keeps it.
+/// An import task as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptTask {
-    /// Its id.
+pub struct StoredTask {
+    /// The id.
     pub id: String,
-    /// How it stands.
+    /// The state.
     pub state: TaskState,
-    /// When it was taken.
+    /// When the task was accepted.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When the task ended; `None` while it runs.
     pub finished_at: Option<Timestamp>,
-    /// The task as it is answered: JSON.
+    /// The [`TaskReport`] as JSON.
     pub body: String,
 }
 
-impl TryFrom<&KeptTask> for TaskReport {
+impl TryFrom<&StoredTask> for TaskReport {
     type Error = StoreError;
 
-    fn try_from(kept: &KeptTask) -> Result<Self, StoreError> {
-        serde_json::from_str(&kept.body).map_err(|error| StoreError::Corrupt(format!("import {}: {error}", kept.id)))
+    fn try_from(task: &StoredTask) -> Result<Self, StoreError> {
+        serde_json::from_str(&task.body).map_err(|error| StoreError::Corrupt(format!("import {}: {error}", task.id)))
     }
 }
 
-impl From<&TaskReport> for KeptTask {
+impl From<&TaskReport> for StoredTask {
     fn from(report: &TaskReport) -> Self {
         Self {
             id: report.task.to_string(),
             state: report.state,
             started_at: report.started_at,
             finished_at: report.finished_at,
-            // A report consists of text, numbers and maps with text keys: it serializes without fail.
+            // A report consists of text, numbers and maps with text keys, so serializing it cannot fail.
             body: serde_json::to_string(report).unwrap_or_default(),
         }
     }
 }
 
-/// What became of events.
+/// Numbers of events that a write created, changed, or found unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EventTally {
     /// Events that are new.
     pub created: u64,
-    /// Events that differ now.
+    /// Events that changed.
     pub updated: u64,
-    /// Events that were so already.
+    /// Events that did not change.
     pub unchanged: u64,
 }
 
-/// Where a list of events goes on: after this start and, of several at one time, this id.
+/// The position in the list of events after which a page starts. Events are ordered by start, then by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventCursor {
-    /// The start.
+    /// The start of the previous event.
     pub starts_at: Timestamp,
-    /// The id; empty for "from this time on".
+    /// The id of the previous event; empty to include all events that start at `starts_at`.
     pub id: String,
 }
 
-/// A page of events in order of start, and how many there are from its beginning on.
+/// A page of events, ordered by start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventPage {
     /// The events.
     pub items: Vec<Event>,
-    /// Events from the cursor on, these included.
+    /// Number of all events after the cursor, including those of this page.
     pub total: u64,
 }
 
-/// Keeps what imports bring, until it becomes visible, and what is told of them.
+/// A store of staged sections, import tasks and events.
 pub trait ImportStore: Send + Sync {
-    /// The term's visible generation; 0 for a term that the store does not have. Told by the writer, in order with its
-    /// commits.
+    /// Returns the term's visible generation; 0 for a term that the store does not have. The read is ordered with the
+    /// store's writes: it sees every write that was submitted before it.
     fn generation(&self, term: &TermId) -> StoreFuture<u64>;
     /// Writes at most [`CHUNK_LEN`] sections under a generation that is not visible yet.
     fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()>;
-    /// Takes back at most [`CHUNK_LEN`] rows of the term above its visible generation, from the CRN `from` on (none: from
-    /// the first); answers the CRN to go on from, none at the end. Whatever was staged and never applied
-    /// goes this way, before another import could make it visible.
+    /// Deletes at most [`CHUNK_LEN`] rows of the term above its visible generation, starting at the CRN `from`, or at
+    /// the first. Returns the CRN at which the next call starts; `None` when no rows are left. Sections that were
+    /// staged and never applied have to be deleted before another import can make them visible.
     fn discard_staged(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>>;
-    /// Removes rows that newer generations have replaced, in the same way.
+    /// Deletes rows that newer visible generations have replaced, in chunks as [`Self::discard_staged`] does.
     fn prune(&self, term: &TermId, from: Option<String>) -> StoreFuture<Option<String>>;
 
-    /// Puts a task, new or not.
-    fn put_task(&self, task: KeptTask) -> StoreFuture<()>;
-    /// A task.
-    fn task(&self, id: &str) -> StoreFuture<Option<KeptTask>>;
-    /// Tasks that were running when they were last written: after a start, those that the hub's end interrupted.
-    fn running_tasks(&self) -> StoreFuture<Vec<KeptTask>>;
-    /// Forgets all but the newest [`TASKS_KEPT`] finished tasks, and names those it forgot.
-    fn forget_old_tasks(&self) -> StoreFuture<Vec<String>>;
+    /// Inserts or replaces a task.
+    fn put_task(&self, task: StoredTask) -> StoreFuture<()>;
+    /// Returns a task.
+    fn task(&self, id: &str) -> StoreFuture<Option<StoredTask>>;
+    /// Returns the tasks whose stored state is running. When a hub starts, these are the tasks that were interrupted
+    /// when it last stopped.
+    fn running_tasks(&self) -> StoreFuture<Vec<StoredTask>>;
+    /// Deletes all finished tasks but the newest [`FINISHED_TASKS_MAX`], and returns the ids of the deleted ones.
+    fn delete_old_tasks(&self) -> StoreFuture<Vec<String>>;
 
-    /// Puts events, all or none. With `dry`, only counts.
-    fn put_events(&self, events: Vec<Event>, dry: bool) -> StoreFuture<EventTally>;
-    /// Removes the events of these ids; one that is not there is passed over.
+    /// Inserts or replaces events, all or none. With `dry_run`, only counts them.
+    fn put_events(&self, events: Vec<Event>, dry_run: bool) -> StoreFuture<EventTally>;
+    /// Removes the events with these ids. Unknown ids are ignored.
     fn remove_events(&self, ids: Vec<String>) -> StoreFuture<()>;
-    /// Events in order of start.
+    /// Returns at most `limit` events after the cursor `since`.
     fn events(&self, since: Option<EventCursor>, limit: usize) -> StoreFuture<EventPage>;
 }

@@ -13,15 +13,15 @@ use crate::store::StoreFuture;
 pub struct Member {
     /// User name: the provider's id of the user.
     pub username: UserName,
-    /// Name that was typed at the last successful sign-in. A provider may accept other names than the id.
+    /// Name that the user typed at the last successful sign-in. A provider may accept other names than the id.
     pub login: UserName,
     /// Display name.
     pub name: String,
     /// Role in the hub.
     pub role: Role,
-    /// The provider's token of the newest sign-in; none after a sign-out, or once it has expired.
+    /// The provider's token of the newest sign-in; `None` after a sign-out, or once it has expired.
     pub token: Option<SecretString>,
-    /// Hash of the last accepted password (argon2id, a PHC string); none while it is not known.
+    /// Hash of the last accepted password (argon2id, a PHC string); `None` while it is not known.
     pub password_hash: Option<SecretString>,
     /// When the provider last accepted a password.
     pub signed_in_at: Timestamp,
@@ -29,23 +29,23 @@ pub struct Member {
 
 /// Store of members.
 pub trait MemberStore: Send + Sync {
-    /// Returns the member of this user name.
+    /// Returns the member with this user name.
     fn member(&self, username: &UserName) -> StoreFuture<Option<Member>>;
-    /// Returns the member who signs in with this name: the one who typed it last, otherwise the one with this user
-    /// name.
+    /// Returns the member who signs in with this name: the member who typed it last, otherwise the member with this
+    /// user name.
     fn member_by_login(&self, login: &UserName) -> StoreFuture<Option<Member>>;
     /// Inserts or replaces a member.
     fn put_member(&self, member: Member) -> StoreFuture<()>;
-    /// Stores the hash of the password of the sign-in at this time, unless there was a later one.
+    /// Stores the hash of the password of the sign-in at this time, unless there was a later sign-in.
     fn put_hash(&self, username: &UserName, signed_in_at: Timestamp, hash: SecretString) -> StoreFuture<()>;
     /// Removes the hash of the password.
-    fn forget_hash(&self, username: &UserName) -> StoreFuture<()>;
+    fn remove_hash(&self, username: &UserName) -> StoreFuture<()>;
     /// Removes the provider's token.
-    fn forget_token(&self, username: &UserName) -> StoreFuture<()>;
-    /// Changes the role of a member and ends sign-ins up to `ended`.
+    fn remove_token(&self, username: &UserName) -> StoreFuture<()>;
+    /// Changes the role of a member and ends the sign-ins up to `ended`.
     fn change_role(&self, username: &UserName, role: Role, ended: Timestamp) -> StoreFuture<()>;
-    /// Removes a member and ends sign-ins up to `ended`.
+    /// Removes a member and ends the sign-ins up to `ended`.
     fn remove_member(&self, username: &UserName, ended: Timestamp) -> StoreFuture<()>;
-    /// Returns the users whose sign-ins up to a time have ended.
+    /// Returns the users whose sign-ins have ended, each with the time up to which they have.
     fn ended_sign_ins(&self) -> StoreFuture<Vec<(UserName, Timestamp)>>;
 }

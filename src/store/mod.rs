@@ -1,10 +1,12 @@
-//! The store: small ports in the domain's words, and their implementation on SQLite.
+//! The store: one small port for each kind of data, and the implementation of all ports on SQLite.
 //!
-//! - [`terms`]: a term's seats; [`rosters`]: who is in a section; [`plans`]: what students plan
-//! - [`alerts`]: the one sequence of alerts
+//! - [`terms`]: terms with their sections and registrations; [`rosters`]: the students in a section; [`plans`]: the
+//!   sections that students plan
+//! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events
-//! - [`accounts`]: accounts, who was seen, the audit trail; [`members`]: who signed in by Plone
-//! - [`outbox`]: what is still to be written to Plone, and what Plone last had
+//! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in by
+//!   Plone
+//! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`sqlite`]: the embedded store
 
@@ -22,25 +24,25 @@ pub mod terms;
 
 use futures_util::future::BoxFuture;
 
-/// What a store answers, once it is durable.
+/// The result of a store's operation. That of a write resolves once the write is durable.
 pub type StoreFuture<T> = BoxFuture<'static, Result<T, StoreError>>;
 
-/// Why a store could not do what it was asked.
+/// Why an operation of a store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Too much is waiting for the store already; nothing was tried.
-    #[error("too much is waiting for the store")]
+    /// The store's queue is full. The operation was not tried.
+    #[error("the store's queue is full")]
     Overloaded,
-    /// The store refused what was to be written; nothing of it is kept.
-    #[error("the store refused a record: {0}")]
+    /// The store rejected the write. Nothing of it was stored.
+    #[error("the store rejected a write: {0}")]
     Refused(String),
-    /// The commit failed, or it is not known what became of it.
+    /// The commit failed, or its outcome is not known.
     #[error("a commit failed: {0}")]
     CommitFailed(String),
-    /// The store is not usable until it has recovered; nothing was tried.
-    #[error("the store is not usable: {0}")]
+    /// The store is unavailable, such as while it recovers from a failed commit. A write was not tried.
+    #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// What the store holds cannot be read back.
-    #[error("the store holds what cannot be read: {0}")]
+    /// Stored data cannot be read.
+    #[error("the store contains unreadable data: {0}")]
     Corrupt(String),
 }

@@ -1,16 +1,16 @@
-//! What students plan before registration opens.
+//! Port for plans: the sections that students prepare before registration opens.
 
 use crate::domain::ids::{SectionId, UserName};
 
 use crate::store::StoreFuture;
 
-/// The most sections in a plan.
+/// Maximum number of sections in a plan.
 pub const PLAN_LEN_MAX: usize = 50;
 
-/// Keeps plans.
+/// A store of plans.
 pub trait PlanStore: Send + Sync {
-    /// A student's plan, in the student's order; empty when there is none.
+    /// Returns a student's plan, in the student's order; empty when there is none.
     fn plan(&self, student: &UserName) -> StoreFuture<Vec<SectionId>>;
-    /// Puts a student's plan in place of the one before.
+    /// Stores a student's plan, replacing the earlier one.
     fn put_plan(&self, student: &UserName, sections: Vec<SectionId>) -> StoreFuture<()>;
 }

@@ -1,4 +1,4 @@
-//! Who is in a section.
+//! Port for rosters: the students in a section.
 
 use jiff::Timestamp;
 
@@ -7,24 +7,24 @@ use crate::domain::registration::Standing;
 
 use crate::store::StoreFuture;
 
-/// Somebody who is in a section, or waits for it.
+/// A student who is enrolled in a section or waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterEntry {
-    /// Who.
+    /// The student.
     pub user: UserName,
-    /// The name that people read, if the hub has ever heard it.
+    /// The display name, if the hub knows it.
     pub name: Option<String>,
     /// [`Standing::Enrolled`] or [`Standing::Waitlisted`].
     pub standing: Standing,
-    /// The place in line, 1 for the head, counting those who wait outside the hub. Only while waitlisted.
+    /// The waitlist position, 1 for the head, counting people who wait outside the hub; `None` unless waitlisted.
     pub position: Option<u32>,
-    /// Since when.
+    /// When this standing began.
     pub since: Timestamp,
 }
 
-/// Reads rosters.
+/// A store that reads rosters.
 pub trait RosterStore: Send + Sync {
-    /// Who is in a section, all of it as of one commit: enrolled by the time of their seat, then the line in its order.
-    /// None when there is no such section.
+    /// Returns the roster of a section as of one commit: first the enrolled students, by the time at which they
+    /// enrolled, then the waitlist in order. `None` when there is no such section.
     fn roster(&self, section: &SectionId) -> StoreFuture<Option<Vec<RosterEntry>>>;
 }

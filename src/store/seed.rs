@@ -1,4 +1,4 @@
-//! The first contents of an empty store.
+//! Port for the first contents of an empty store.
 
 use crate::domain::alert::Alert;
 use crate::domain::ids::UserName;
@@ -7,7 +7,7 @@ use crate::domain::section::SectionState;
 use crate::domain::term::Term;
 use crate::store::StoreFuture;
 
-/// The contents that an empty store gets.
+/// The first contents of an empty store.
 #[derive(Debug, Clone)]
 pub struct Seed {
     /// Terms with their sections.
@@ -21,7 +21,7 @@ pub struct Seed {
 /// A local account of a [`Seed`].
 #[derive(Debug, Clone)]
 pub struct SeedAccount {
-    /// The name that signs in.
+    /// The name to sign in with.
     pub username: UserName,
     /// The display name.
     pub name: String,
@@ -31,7 +31,7 @@ pub struct SeedAccount {
     pub password_hash: String,
 }
 
-/// Fills an empty store.
+/// A store that can be filled while it is empty.
 pub trait SeedStore: Send + Sync {
     /// Writes `seed` in one transaction when the store has neither a term nor an account; otherwise changes nothing and
     /// returns false.

@@ -1,6 +1,8 @@
-//! Encodings of text that several capabilities share.
+//! Text encodings that several modules share.
 //!
-//! - [`csv_text`]: cells of CSV that the hub writes; [`percent`]: percent-encoding, both ways; [`mod@base64`]: read
+//! - [`mod@base64`]: decodes base64
+//! - [`csv_text`]: escapes cells of CSV
+//! - [`percent`]: percent-encodes and decodes URLs
 
 pub mod base64;
 pub mod csv_text;

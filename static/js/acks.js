@@ -1,32 +1,32 @@
-// "I have read this", said to the hub: what it has not heard yet is kept, and said again until it has.
+// Acknowledgements of alerts. Those that the hub has not confirmed are stored in the browser and sent again.
 
 import { api } from "./api.js";
 
 const KEY = "eduhub.acks";
-/** How long to wait before saying it again. */
-const AGAIN_MS = 5_000;
+/** The pause before a failed acknowledgement is sent again. */
+const RETRY_MS = 5_000;
 
 export class Acks {
   #user = null;
   #given = new Set();
-  #waiting = new Set();
+  #unsent = new Set();
   #timer = 0;
 
-  /** `live`: a connection that is back is tried at once. */
+  /** Unsent acknowledgements are also sent whenever `live` reconnects. */
   constructor(live) {
-    live.on("live", () => this.#say());
+    live.on("live", () => this.#send());
   }
 
-  /** Who reads from now on, by user name; null is a visitor, who is nobody to the hub. */
-  become(user) {
+  /** Sets the reader by user name; null is a visitor, who cannot acknowledge. */
+  setUser(user) {
     this.#user = user;
-    this.#given = new Set(kept()[user] ?? []);
-    this.#waiting = new Set(this.#given);
-    this.#say();
+    this.#given = new Set(stored()[user] ?? []);
+    this.#unsent = new Set(this.#given);
+    this.#send();
   }
 
-  /** Whether there is somebody who can be asked. */
-  get asks() {
+  /** Whether the reader is signed in and can acknowledge alerts. */
+  get isEnabled() {
     return this.#user !== null;
   }
 
@@ -34,40 +34,40 @@ export class Acks {
     return this.#given.has(id);
   }
 
-  give(id) {
-    if (!this.asks || this.has(id)) return;
+  add(id) {
+    if (!this.isEnabled || this.has(id)) return;
     this.#given.add(id);
-    this.#waiting.add(id);
-    this.#keep();
-    this.#say();
+    this.#unsent.add(id);
+    this.#store();
+    this.#send();
   }
 
-  async #say() {
+  async #send() {
     clearTimeout(this.#timer);
     const user = this.#user;
-    for (const id of [...this.#waiting]) {
+    for (const id of [...this.#unsent]) {
       try {
         await api.post(`/api/v1/alerts/${encodeURIComponent(id)}/ack`);
       } catch ({ status }) {
-        // Nothing was heard, or the hub was busy: it is said again. An alert that is gone needs no answer any more.
-        const again = !status || status === 401 || status === 429 || status >= 500;
-        if (again && user === this.#user) this.#timer = setTimeout(() => this.#say(), AGAIN_MS);
-        if (again) return;
+        // Other errors mean that the alert is gone and needs no acknowledgement.
+        const retry = !status || status === 401 || status === 429 || status >= 500;
+        if (retry && user === this.#user) this.#timer = setTimeout(() => this.#send(), RETRY_MS);
+        if (retry) return;
       }
       if (user !== this.#user) return;
-      this.#waiting.delete(id);
-      this.#keep();
+      this.#unsent.delete(id);
+      this.#store();
     }
   }
 
-  #keep() {
-    const all = kept();
-    if (this.#waiting.size) all[this.#user] = [...this.#waiting];
+  #store() {
+    const all = stored();
+    if (this.#unsent.size) all[this.#user] = [...this.#unsent];
     else delete all[this.#user];
-    try { localStorage.setItem(KEY, JSON.stringify(all)); } catch { /* Not kept. */ }
+    try { localStorage.setItem(KEY, JSON.stringify(all)); } catch { /* Storage is unavailable. */ }
   }
 }
 
-function kept() {
+function stored() {
   try { return JSON.parse(localStorage.getItem(KEY)) ?? {}; } catch { return {}; }
 }

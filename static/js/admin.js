@@ -1,4 +1,4 @@
-// The administration page: is it well, who is connected, what was done, and the demonstration.
+// The administration page: creates its views and starts them for administrators.
 
 import { $, put } from "./dom.js";
 import { api } from "./api.js";
@@ -6,41 +6,42 @@ import { Alerts } from "./alerts.js";
 import { Audit } from "./admin/audit.js";
 import { Demo } from "./admin/demo.js";
 import { Health } from "./admin/health.js";
-import { Now } from "./admin/now.js";
-import { People } from "./admin/people.js";
-import { PloneDesk } from "./admin/plone-desk.js";
+import { Metrics } from "./admin/metrics.js";
+import { PloneView } from "./admin/plone.js";
 import { Sessions } from "./admin/sessions.js";
+import { Users } from "./admin/users.js";
 import { setZone } from "./i18n.js";
-import { pollWithout } from "./poll.js";
-import { may, measureTop, note, start, views } from "./session.js";
-import { sentence } from "./words.js";
+import { pollWhileDisconnected } from "./poll.js";
+import { hasRole, trackHeaderHeight, showNote, startPage, setUpViews } from "./session.js";
+import { problemText } from "./words.js";
 
-const live = start({ form: $("sign-in"), onuser: (user) => arrive(user), why: () => "For administrators: how the hub is, who is connected, and what was done." });
+const live = startPage({
+  form: $("sign-in"), onuser: (user) => onUser(user),
+  introduction: () => "For administrators: system status, connected users, and the audit trail.",
+});
 const alerts = new Alerts(live);
-const plone = new PloneDesk();
-const now = new Now(live);
-const parts = [new Health(), now, plone, new Sessions(), new Demo(), new People(), new Audit()];
-$("plone-pull").addEventListener("click", () => plone.pull());
-pollWithout(live, () => Promise.all([now.read(), alerts.read()]));
-measureTop();
-views("now");
+const metrics = new Metrics(live);
+const views = [new Health(), metrics, new PloneView(), new Sessions(), new Demo(), new Users(), new Audit()];
+pollWhileDisconnected(live, () => Promise.all([metrics.poll(), alerts.refresh()]));
+trackHeaderHeight();
+setUpViews("now");
 
-async function arrive(user) {
-  alerts.forget(user);
-  const allowed = may(user, "admin");
+async function onUser(user) {
+  alerts.setUser(user);
+  const allowed = hasRole(user, "admin");
   $("desk").hidden = !allowed;
-  put($("refused"), user && !allowed && "This page is for administrators. Sign out, and sign in as one.");
-  if (allowed) await college();
-  for (const part of parts) part.run(allowed, user);
+  put($("no-access"), user && !allowed && "This page is for administrators. Sign out, then sign in with an administrator account.");
+  if (allowed) await loadCollege();
+  for (const view of views) view.run(allowed, user);
 }
 
-/** The college's name, and its zone: times are told in it. */
-async function college() {
+/** Loads the college's name and time zone. All times are shown in that zone. */
+async function loadCollege() {
   try {
     const { college } = await api.get("/api/v1/terms");
     if (college?.timezone) setZone(college.timezone);
     put($("college"), college?.name);
   } catch (problem) {
-    note(sentence(problem));
+    showNote(problemText(problem));
   }
 }

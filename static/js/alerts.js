@@ -1,68 +1,69 @@
-// Alerts: a list for all of them, a banner for what is high, above everything what is critical, and what is over below.
+// Alerts: a list of all active ones, banners for high priority, urgent ones above everything, and the archive.
 
 import { $, button, h, put } from "./dom.js";
 import { Acks } from "./acks.js";
 import { api } from "./api.js";
 import { hubNow } from "./hub-clock.js";
-import { now, onLanguage, t } from "./i18n.js";
+import { i18n, onLanguage, t } from "./i18n.js";
 import { icon } from "./icons.js";
-import { moment, sentence } from "./words.js";
+import { dateTime, problemText } from "./words.js";
 
 const READ_KEY = "eduhub.read";
-/** How many read alerts are remembered of one reader, and how many readers of this browser. */
+/** Read alerts stored for each reader, and readers stored in this browser. */
 const READ_MAX = 500;
 const READERS_MAX = 20;
-/** How many alerts are asked for at once: more than are in force at any time. */
+/** Alerts in one request: more than are ever active at a time. */
 const LIST_MAX = 500;
 
-/** Whether it stands above everything. */
-export const urgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
+/** Whether an alert is shown above everything else. */
+export const isUrgent = (alert) => alert.priority === "critical" || alert.category === "emergency";
 const version = (alert) => `${alert.id}:${alert.seq}`;
 
 export class Alerts {
   #all = new Map();
+  /** The `seq` of alerts that are no longer active. */
   #gone = new Map();
-  /** By whom, and what they have read in this browser; a visitor is "". */
+  /** The user name of the reader, "" for a visitor, and the alerts read in this browser. */
   #reader = "";
-  #read = new Set(remembered()[""]);
-  /** Counts who was here: an answer to somebody else's question is nobody's. */
-  #visit = 0;
+  #read = new Set(storedReads()[""]);
+  /** Incremented for each reader, so that a response to the previous one is ignored. */
+  #epoch = 0;
   #shown = new Map();
 
   constructor(live) {
     this.acks = new Acks(live);
-    // Everything before `live` is in the list that is asked for, everything after it comes by itself.
-    live.on("live", () => this.read().catch(() => {}));
+    // The list has every alert before `live`; later ones arrive as frames.
+    live.on("live", () => this.refresh().catch(() => {}));
     live.on("alert", ({ alert }) => this.#put(alert));
     live.on("alert_cancelled", ({ id, seq }) => this.#cancel(id, seq));
     setInterval(() => this.#draw(), 20_000);
     onLanguage(() => { this.#shown.clear(); this.#draw(true); });
     $("archive")?.addEventListener("toggle", ({ target }) => target.open && this.#archive());
-    // A list that has been looked at has been read.
+    // Leaving the list marks its alerts as read.
     addEventListener("hashchange", ({ oldURL }) => oldURL.endsWith("#alerts") && this.#readAll());
     this.#draw();
   }
 
-  /** Somebody else is here, or nobody: what the one before could see is taken down. */
-  forget(user) {
-    this.acks.become(user?.username ?? null);
-    this.#visit += 1;
+  /** Sets the reader, null for a visitor, and removes the alerts of the previous one. */
+  setUser(user) {
+    this.acks.setUser(user?.username ?? null);
+    this.#epoch += 1;
     this.#reader = user?.username ?? "";
-    this.#read = new Set(remembered()[this.#reader]);
+    this.#read = new Set(storedReads()[this.#reader]);
     this.#all.clear();
     this.#gone.clear();
     if ($("archive")) $("archive").open = false;
     this.#draw();
   }
 
-  /** Asks for what is in force. What is not among it, and did not come since, is not in force any more. */
-  async read() {
-    const visit = this.#visit;
+  /** Reads the active alerts. Older alerts that are not among them are no longer active. */
+  async refresh() {
+    const epoch = this.#epoch;
     const { items, seq } = await api.get(`/api/v1/alerts?active=true&limit=${LIST_MAX}`);
-    if (visit !== this.#visit) return;
-    const inForce = new Set(items.map(({ id }) => id));
-    const all = items.length < LIST_MAX;
-    for (const [id, alert] of this.#all) if (all && !inForce.has(id) && alert.seq <= seq) this.#cancel(id, alert.seq);
+    if (epoch !== this.#epoch) return;
+    const active = new Set(items.map(({ id }) => id));
+    const complete = items.length < LIST_MAX;
+    for (const [id, alert] of this.#all) if (complete && !active.has(id) && alert.seq <= seq) this.#cancel(id, alert.seq);
     for (const alert of items) this.#put(alert);
   }
 
@@ -79,122 +80,126 @@ export class Alerts {
     this.#draw();
   }
 
-  #inForce() {
+  #active() {
     const time = hubNow();
     return [...this.#all.values()].filter((a) => !a.expires_at || Date.parse(a.expires_at) > time).sort((a, b) => b.seq - a.seq);
   }
 
-  /** Whether its reader has to say so, and can. */
-  #asks(alert) {
-    return alert.requires_ack && this.acks.asks;
+  /** Whether the reader must acknowledge the alert and can. */
+  #needsAck(alert) {
+    return alert.requires_ack && this.acks.isEnabled;
   }
 
-  /** What has to be confirmed is read when it was, on whichever device; the rest when it was seen in this browser. */
+  /**
+   * An alert that needs an acknowledgement is read once acknowledged on any device; others once seen in this browser.
+   */
   #isRead(alert) {
-    return this.#asks(alert) ? alert.acked || this.acks.has(alert.id) : this.#read.has(version(alert));
+    return this.#needsAck(alert) ? alert.acked || this.acks.has(alert.id) : this.#read.has(version(alert));
   }
 
-  #draw(anew = false) {
-    const inForce = this.#inForce();
-    const unread = inForce.filter((a) => !this.#isRead(a));
-    this.#fill("urgent", unread.filter(urgent), true, anew);
-    this.#fill("banners", unread.filter((a) => a.priority === "high" && !urgent(a)), true, anew);
-    this.#fill("alert-list", inForce, false, anew);
-    const key = `${unread.length} ${now.language}`;
+  #draw(rebuild = false) {
+    const active = this.#active();
+    const unread = active.filter((a) => !this.#isRead(a));
+    this.#fill("urgent", unread.filter(isUrgent), true, rebuild);
+    this.#fill("banners", unread.filter((a) => a.priority === "high" && !isUrgent(a)), true, rebuild);
+    this.#fill("alert-list", active, false, rebuild);
+    const key = `${unread.length} ${i18n.language}`;
     if ($("alert-count") && $("alert-count").dataset.key !== key) {
       $("alert-count").dataset.key = key;
       put($("alert-count"), unread.length > 0 && [h("span", { "aria-hidden": "true" }, unread.length), h("span", { class: "unseen" }, ` ${t("tab.alerts.unread", { n: unread.length })}`)]);
     }
-    if ($("no-alerts")) $("no-alerts").hidden = inForce.length > 0;
+    if ($("no-alerts")) $("no-alerts").hidden = active.length > 0;
   }
 
-  /** Keeps the elements of what stays, so that nothing is read out twice. */
-  #fill(place, alerts, closable, anew) {
-    const at = $(place);
-    const stamp = (alert) => `${version(alert)} ${this.#asks(alert) && this.#isRead(alert)}`;
-    const key = place + alerts.map(stamp);
-    if (!at || this.#shown.get(place) === key) return;
-    this.#shown.set(place, key);
-    const had = new Map(anew ? [] : [...at.children].map((el) => [el.dataset.version, el]));
+  /**
+   * Draws `alerts` into the element `id`. Unchanged cards keep their elements, so that they are not announced twice.
+   */
+  #fill(id, alerts, isBanner, rebuild) {
+    const at = $(id);
+    const stamp = (alert) => `${version(alert)} ${this.#needsAck(alert) && this.#isRead(alert)}`;
+    const key = id + alerts.map(stamp);
+    if (!at || this.#shown.get(id) === key) return;
+    this.#shown.set(id, key);
+    const existing = new Map(rebuild ? [] : [...at.children].map((el) => [el.dataset.version, el]));
     const focused = [...at.children].find((el) => el.contains(document.activeElement));
-    const want = alerts.map((alert) => had.get(stamp(alert)) ?? this.#card(alert, closable, stamp(alert)));
-    for (const el of [...at.children]) if (!want.includes(el)) el.remove();
-    want.forEach((el, i) => at.children[i] !== el && at.insertBefore(el, at.children[i] ?? null));
-    if (focused && !focused.isConnected) this.#hold(want.find((el) => el.dataset.id === focused.dataset.id));
+    const cards = alerts.map((alert) => existing.get(stamp(alert)) ?? this.#card(alert, isBanner, stamp(alert)));
+    for (const el of [...at.children]) if (!cards.includes(el)) el.remove();
+    cards.forEach((el, i) => at.children[i] !== el && at.insertBefore(el, at.children[i] ?? null));
+    if (focused && !focused.isConnected) this.#focus(cards.find((el) => el.dataset.id === focused.dataset.id));
   }
 
-  /** A card that was drawn anew keeps the focus that the one before it had. */
-  #hold(el) {
+  /** Moves the focus to the card that replaced the focused one. */
+  #focus(el) {
     if (!el) return;
     el.tabIndex = -1;
     el.focus({ preventScroll: true });
   }
 
-  #card(alert, closable, stamp = version(alert)) {
-    const asks = this.#asks(alert);
-    const el = card(alert, closable, {
-      asks,
-      press: (closable || (asks && !this.#isRead(alert) && !over(alert))) && button(t("alerts.read"), () => this.#close(alert), { class: closable ? "quiet" : "" }),
-      said: !closable && asks && this.#isRead(alert) && t("alerts.confirmed"),
+  #card(alert, isBanner, stamp = version(alert)) {
+    const needsAck = this.#needsAck(alert);
+    const el = alertCard(alert, isBanner, {
+      needsAck,
+      action: (isBanner || (needsAck && !this.#isRead(alert) && !isExpired(alert))) && button(t("alerts.ack"), () => this.#markRead(alert), { class: isBanner ? "quiet" : "" }),
+      status: !isBanner && needsAck && this.#isRead(alert) && t("alerts.ack.given"),
     });
     el.dataset.id = alert.id;
     el.dataset.version = stamp;
     return el;
   }
 
-  #close(alert) {
-    // Staff see how many have read what was put before them, whether they asked for it or not.
-    if (alert.source !== "registration") this.acks.give(alert.id);
+  #markRead(alert) {
+    // Staff see how many readers have acknowledged an alert, even where no acknowledgement is required.
+    if (alert.source !== "registration") this.acks.add(alert.id);
     this.#read.add(version(alert));
-    this.#keep();
+    this.#store();
   }
 
-  /** What is only in the list is read when the list was seen; a banner stays until its button is pressed. */
+  /** Marks the alerts that appear only in the list as read. A banner stays until its button is pressed. */
   #readAll() {
-    for (const alert of this.#inForce()) if (!urgent(alert) && alert.priority !== "high" && !this.#asks(alert)) this.#read.add(version(alert));
-    this.#keep();
+    for (const alert of this.#active()) if (!isUrgent(alert) && alert.priority !== "high" && !this.#needsAck(alert)) this.#read.add(version(alert));
+    this.#store();
   }
 
-  #keep() {
+  #store() {
     this.#read = new Set([...this.#read].slice(-READ_MAX));
-    const { [this.#reader]: _, ...others } = remembered();
+    const { [this.#reader]: _, ...others } = storedReads();
     const all = [...Object.entries(others), [this.#reader, [...this.#read]]].slice(-READERS_MAX);
-    try { localStorage.setItem(READ_KEY, JSON.stringify(Object.fromEntries(all))); } catch { /* Not kept. */ }
+    try { localStorage.setItem(READ_KEY, JSON.stringify(Object.fromEntries(all))); } catch { /* Storage is unavailable. */ }
     this.#draw();
   }
 
-  /** What is over, read when somebody wants to see it. */
+  /** Loads the earlier alerts when the reader opens them. */
   async #archive() {
     const at = $("archive-list");
     put(at, h("p", { class: "none" }, t("alerts.archive.loading")));
     try {
-      const { earlier } = await import("./archive.js").catch(() => { throw { code: "no_answer" }; });
-      const over = await earlier(() => this.#inForce());
-      put(at, over.length ? over.map((alert) => this.#card(alert, false)) : h("p", { class: "none" }, t("alerts.archive.none")));
+      const { earlierAlerts } = await import("./archive.js").catch(() => { throw { code: "no_answer" }; });
+      const earlier = await earlierAlerts(() => this.#active());
+      put(at, earlier.length ? earlier.map((alert) => this.#card(alert, false)) : h("p", { class: "none" }, t("alerts.archive.none")));
     } catch (problem) {
-      put(at, h("p", { class: "stop" }, t("alerts.archive.failed", { why: sentence(problem) })));
+      put(at, h("p", { class: "stop" }, t("alerts.archive.failed", { why: problemText(problem) })));
     }
   }
 }
 
-const over = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();
+const isExpired = (alert) => Boolean(alert.expires_at) && Date.parse(alert.expires_at) <= hubNow();
 
 /**
- * An alert as it is read: in the list, or (`closable`) in its banner. `press` is its button, `said` stands there
- * instead, `asks` whether it asks to be confirmed.
+ * Draws an alert as a banner or as an entry of the list. `action` is its button, `status` a text in its place, and
+ * `needsAck` whether it asks the reader for an acknowledgement.
  */
-export function card(alert, closable, { asks = false, press = null, said = null } = {}) {
-  const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), moment(alert.created_at),
-    alert.expires_at && (over(alert) ? t("alerts.over") : t("alerts.until", { at: moment(alert.expires_at) }))].filter(Boolean).join(", ");
+export function alertCard(alert, isBanner, { needsAck = false, action = null, status = null } = {}) {
+  const about = [t(`priority.${alert.priority}`), t(`category.${alert.category}`), dateTime(alert.created_at),
+    alert.expires_at && (isExpired(alert) ? t("alerts.expired") : t("alerts.until", { at: dateTime(alert.expires_at) }))].filter(Boolean).join(", ");
   return h("article", { class: `alert ${alert.priority}` },
-    h(closable ? "h2" : "h3", null, ["high", "critical"].includes(alert.priority) && icon("warn"), closable && urgent(alert) && `${t("alerts.emergency")}: `, alert.title),
+    h(isBanner ? "h2" : "h3", null, ["high", "critical"].includes(alert.priority) && icon("warn"), isBanner && isUrgent(alert) && `${t("alerts.emergency")}: `, alert.title),
     h("p", null, alert.message),
-    asks && press && h("p", { class: "asks" }, t("alerts.asks")),
-    h("footer", null, h("span", null, about), press, said && h("strong", null, said)));
+    needsAck && action && h("p", { class: "ack-needed" }, t("alerts.ack.needed")),
+    h("footer", null, h("span", null, about), action, status && h("strong", null, status)));
 }
 
-/** What was read in this browser, by reader. */
-function remembered() {
+/** The alerts read in this browser, by reader. */
+function storedReads() {
   try {
     return JSON.parse(localStorage.getItem(READ_KEY)) ?? {};
   } catch {

@@ -1,35 +1,35 @@
-// Asking the hub: JSON in, JSON out, and every failure is one kind of error.
+// Calls to the hub's REST API: JSON in, JSON out. Every failure is a `Problem`.
 
-import { sentence } from "./words.js";
+import { problemText } from "./words.js";
 
-/** How long an answer may take before the page says that none came. */
-const ANSWER_MS_MAX = 20_000;
-/** The longest pause that the hub is believed to want. */
+/** How long a response may take before the call fails with `no_answer`. */
+const RESPONSE_MS_MAX = 20_000;
+/** The longest pause before a retry, whatever `Retry-After` says. */
 const RETRY_S_MAX = 30;
 
-/** A problem document, or the lack of an answer (`code` is `no_answer`). */
+/** A problem document, or a missing response (`code` is `no_answer`). */
 export class Problem extends Error {
   constructor(fields) {
-    super(sentence(fields));
+    super(problemText(fields));
     Object.assign(this, fields);
   }
 }
 
-/** Calls the hub. `body` is sent as JSON (files go by staff/upload.js); `ms` bounds the wait, 0 does not. */
-export async function call(method, path, { body, signal, ms = ANSWER_MS_MAX } = {}) {
-  const giveUp = new AbortController();
-  const timer = ms > 0 && setTimeout(() => giveUp.abort(), ms);
-  signal?.addEventListener("abort", () => giveUp.abort(), { once: true });
-  // One that was given up before tells nobody any more.
-  if (signal?.aborted) giveUp.abort();
-  const { who } = api;
+/** Calls the hub. `body` is sent as JSON (files go by staff/upload.js); `ms` is the timeout, 0 for none. */
+export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX } = {}) {
+  const controller = new AbortController();
+  const timer = ms > 0 && setTimeout(() => controller.abort(), ms);
+  signal?.addEventListener("abort", () => controller.abort(), { once: true });
+  // A signal that is already aborted fires no event.
+  if (signal?.aborted) controller.abort();
+  const { epoch } = api;
   let response, data;
   try {
     response = await fetch(path, {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? body : JSON.stringify(body),
-      signal: giveUp.signal,
+      signal: controller.signal,
     });
     const text = response.status === 204 ? "" : await response.text();
     data = /json/.test(response.headers.get("Content-Type")) && text ? JSON.parse(text) : text;
@@ -40,29 +40,32 @@ export async function call(method, path, { body, signal, ms = ANSWER_MS_MAX } = 
     clearTimeout(timer);
   }
   if (response.ok) return data;
-  throw refused(who, response.status, response.headers.get("Retry-After"), data);
+  throw problemFrom(epoch, response.status, response.headers.get("Retry-After"), data);
 }
 
-/** The problem that an answer is to `who` asked (`api.who` of then). A sign-in that has ended is told of. */
-export function refused(who, status, retryAfter, data) {
+/**
+ * Builds the problem of a failed response. `epoch` is the value of `api.epoch` when the request was sent. Reports an
+ * expired sign-in to `api.signedOut`.
+ */
+export function problemFrom(epoch, status, retryAfter, data) {
   const problem = new Problem({ retry_after: retryAfter ?? undefined, ...data, status });
-  // An answer to whoever was here before says nothing about who is here now.
-  if (status === 401 && problem.code !== "bad_credentials" && who === api.who) api.signedOut();
+  // A 401 for an earlier sign-in says nothing about the present one.
+  if (status === 401 && problem.code !== "bad_credentials" && epoch === api.epoch) api.signedOut();
   return problem;
 }
 
-/** Whether what failed may work a little later: nothing was heard, or the hub was busy. */
-export const passes = ({ status }) => !status || status === 429 || status >= 500;
+/** Whether a retry may succeed: no response, rate limited, or a server error. */
+export const isTransient = ({ status }) => !status || status === 429 || status >= 500;
 
-/** Waits before it is asked again: what the hub said, or some seconds, so drawn that pages do not ask in step. */
-export function pause({ retry_after }) {
+/** Waits before a retry: `retry_after` or 2 seconds, times a random factor from 1 to 2 that keeps pages out of step. */
+export function waitBeforeRetry({ retry_after }) {
   const s = Math.min(Number(retry_after) || 2, RETRY_S_MAX);
   return new Promise((resolve) => setTimeout(resolve, 1000 * s * (1 + Math.random())));
 }
 
-/** The verbs; `signedOut` and `who`, which is another for each sign-in, are set by whoever shows the sign-in. */
+/** The HTTP methods. session.js sets `signedOut`, and increments `epoch` at each sign-in and sign-out. */
 export const api = {
-  who: 0,
+  epoch: 0,
   signedOut() {},
   get: (path, options) => call("GET", path, options),
   put: (path, body) => call("PUT", path, { body }),
@@ -71,11 +74,11 @@ export const api = {
   delete: (path) => call("DELETE", path),
 };
 
-/** A query string of what is given: nothing for what is empty. */
+/** Builds a query string from the fields that are not empty. */
 export function query(fields) {
   const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false);
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
-/** A section's own path, its id made safe. */
-export const mine = (id) => `/api/v1/me/registrations/${encodeURIComponent(id)}`;
+/** The path of the caller's own registration in a section. */
+export const registrationPath = (id) => `/api/v1/me/registrations/${encodeURIComponent(id)}`;

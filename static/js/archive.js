@@ -1,13 +1,14 @@
-// Earlier alerts: all that was sent, without what is in force.
+// Earlier alerts: all alerts that were sent, without the active ones.
 
 import { api } from "./api.js";
 
-/** How many are shown, the newest first; they are asked for in pages. */
+/** How many are shown, newest first. */
 const SHOWN_MAX = 100;
+/** Alerts in one request. */
 const PAGE = 500;
 
-/** Those that are over; `inForce()` gives those that are not. */
-export async function earlier(inForce) {
+/** Returns the alerts that are over. `active()` returns those that are not. */
+export async function earlierAlerts(active) {
   const found = new Map();
   for (let since = 0; ;) {
     const { items, seq } = await api.get(`/api/v1/alerts?since=${since}&limit=${PAGE}`);
@@ -18,6 +19,6 @@ export async function earlier(inForce) {
     if (items.length < PAGE) break;
     since = seq;
   }
-  const current = new Set(inForce().map(({ id }) => id));
+  const current = new Set(active().map(({ id }) => id));
   return [...found.values()].filter(({ id }) => !current.has(id)).sort((a, b) => b.seq - a.seq).slice(0, SHOWN_MAX);
 }

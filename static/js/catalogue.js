@@ -1,112 +1,116 @@
-// The sections of a term: the first screen at once, the rest behind it, and the search over all of them.
+// The sections of a term, and the search over them. The first screen loads at once, the rest in the background.
 
-import { api, passes, pause, query } from "./api.js";
-import { name } from "./words.js";
+import { api, isTransient, query, waitBeforeRetry } from "./api.js";
+import { sectionName } from "./words.js";
 
-/** What the first screen needs; the hub filters it. */
+/** Sections of the first request, which the hub filters: enough for one screen. */
 const FIRST = 60;
-/** How many come at once afterwards: few enough to be read without holding up the page. */
+/** Sections of each later request: few enough to be parsed without blocking the page. */
 const PAGE = 500;
 
-const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-/** How long after a section that is not known the term is read anew, at most: an import makes many, for everybody at once. */
+/** Removes accents and case. */
+const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+/** The longest delay before the term is read again: an import adds many sections, on every page at once. */
 const REFRESH_MS = 20_000;
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/** What a search looks through: `math151` finds `MATH 151`, too. */
-const searched = ({ course, title, instructor, crn, section, component }) =>
-  plain([course, course.replace(/\s+/g, ""), title, instructor, crn, section, component].filter(Boolean).join(" "));
+/** The text that a search matches; `math151` finds `MATH 151`, too. */
+const searchText = ({ course, title, instructor, crn, section, component }) =>
+  fold([course, course.replace(/\s+/g, ""), title, instructor, crn, section, component].filter(Boolean).join(" "));
 
 export class Catalogue {
   #known = new Map();
   #texts = new Map();
   #order = [];
-  #asked = new Map();
-  #asking = null;
+  /** Requests of single sections, by id. */
+  #requests = new Map();
+  #loading = null;
   #due = 0;
-  /** What is shown may be older than what is here. */
-  renewed = false;
+  /** Whether the sections are newer than the list on the page. */
+  updated = false;
   term = null;
-  /** `loading`, `first` (only the first screen is here), `partly`, `ready` or `failed` (with `problem`). */
+  /** `loading`, `first` (only the first screen), `partial`, `ready`, or `failed` (with `problem`). */
   state = "loading";
 
-  /** `numbers(id)`: the newest seats of a section; `onchange()`: more is here. */
+  /**
+   * `numbers(id)` returns the newest seat counts of a section; `onchange()` is called when more sections have loaded.
+   */
   constructor(numbers, onchange) {
     this.numbers = numbers;
     this.onchange = onchange;
   }
 
-  /** A section by its id, of whichever term, or undefined. */
+  /** A section of any term by its id, or undefined. */
   get = (id) => this.#known.get(id);
 
-  /** What people call a section. */
-  name = (id) => name(this.#known.get(id), id);
+  /** A section's name for display. */
+  name = (id) => sectionName(this.#known.get(id), id);
 
-  /** The ids of what is here of the term, in the hub's order. */
+  /** The ids of the loaded sections of the term, in the hub's order. */
   get all() {
     return this.#order;
   }
 
-  /** Takes a section as it is now. */
+  /** Replaces a section. */
   put(section) {
     this.#known.set(section.id, section);
   }
 
-  /** How many sections of the term are here. */
+  /** The number of loaded sections of the term. */
   get size() {
     return this.#order.length;
   }
 
-  /** The subjects of what is here. */
+  /** The subjects of the loaded sections, sorted. */
   get subjects() {
     return [...new Set(this.#order.map((id) => subject(this.#known.get(id))))].sort();
   }
 
   /**
-   * Reads a term: first what `filter` asks for, then everything. What failed and may pass is asked for again, unless the
-   * page that asks has a way of its own (`patient` is false).
+   * Loads a term: first the sections that match `filter`, then all. Transient failures are retried unless `retry` is
+   * false.
    */
-  async load(term, filter = { q: "", subject: "", days: [], open: false, order: "course" }, { patient = true } = {}) {
-    this.#asking?.abort();
-    const asking = this.#asking = new AbortController();
-    const ask = async (fields) => {
+  async load(term, filter = { q: "", subject: "", days: [], open: false, order: "course" }, { retry = true } = {}) {
+    this.#loading?.abort();
+    const loading = this.#loading = new AbortController();
+    const request = async (fields) => {
       for (;;) try {
-        return await api.get(`/api/v1/sections${query({ term, ...fields })}`, { signal: asking.signal });
+        return await api.get(`/api/v1/sections${query({ term, ...fields })}`, { signal: loading.signal });
       } catch (problem) {
-        if (asking.signal.aborted || !patient || !passes(problem)) throw problem;
+        if (loading.signal.aborted || !retry || !isTransient(problem)) throw problem;
         this.problem = problem;
-        this.#tell("failed");
-        await pause(problem);
+        this.#setState("failed");
+        await waitBeforeRetry(problem);
       }
     };
     this.term = term;
     this.#order = [];
-    this.#tell("loading");
+    this.#setState("loading");
     try {
       const { q, subject, open, days } = filter;
-      const first = await ask({ q, subject, open: open && "true", days: days.join(","), limit: FIRST });
-      // What nobody has narrowed down is the beginning of the whole term.
+      const first = await request({ q, subject, open: open && "true", days: days.join(","), limit: FIRST });
+      // Without a filter, the first sections are the beginning of the whole term.
       const whole = !q && !subject && !open && !days.length;
-      this.#keep(first.items, whole);
+      this.#add(first.items, whole);
       this.first = { ...first, of: JSON.stringify(filter) };
-      this.#tell("first");
+      this.#setState("first");
       for (let cursor = whole ? first.next ?? undefined : null; cursor !== undefined;) {
-        // What was pressed meanwhile comes first.
+        // Lets the page handle input first.
         await new Promise((resolve) => setTimeout(resolve));
-        const { items, next } = await ask({ limit: PAGE, cursor });
-        this.#keep(items, true);
+        const { items, next } = await request({ limit: PAGE, cursor });
+        this.#add(items, true);
         cursor = next ?? undefined;
-        if (cursor) this.#tell("partly");
+        if (cursor) this.#setState("partial");
       }
-      this.#tell("ready");
+      this.#setState("ready");
     } catch (problem) {
-      if (asking.signal.aborted) return;
+      if (loading.signal.aborted) return;
       this.problem = problem;
-      this.#tell("failed");
+      this.#setState("failed");
     }
   }
 
-  /** A section is there that was not: reads the term anew behind what is shown, once for all of them. */
+  /** Reads the term again in the background, for a new or changed section; calls within the delay share one read. */
   refresh() {
     if (this.state !== "ready") return;
     this.#due ||= setTimeout(async () => {
@@ -118,80 +122,80 @@ export class Catalogue {
           for (const section of items) {
             order.push(section.id);
             this.#known.set(section.id, section);
-            this.#texts.set(section.id, searched(section));
+            this.#texts.set(section.id, searchText(section));
           }
           cursor = next ?? undefined;
         }
         if (term === this.term) {
           this.#order = order;
-          this.renewed = true;
+          this.updated = true;
           this.onchange();
         }
-      } catch { /* The next one that is not known asks again. */ }
+      } catch { /* The next unknown section triggers another read. */ }
       this.#due = 0;
     }, REFRESH_MS * (0.1 + 0.9 * Math.random()));
   }
 
-  #tell(state) {
+  #setState(state) {
     this.state = state;
     this.onchange();
   }
 
-  #keep(sections, inOrder) {
+  #add(sections, inOrder) {
     for (const section of sections) {
       this.#known.set(section.id, section);
       if (!inOrder) continue;
       this.#order.push(section.id);
-      this.#texts.set(section.id, searched(section));
+      this.#texts.set(section.id, searchText(section));
     }
   }
 
-  /** Makes these known; one that does not exist any more stays unknown. */
-  async need(ids) {
+  /** Loads the sections that are not known yet. One that no longer exists stays unknown. */
+  async ensure(ids) {
     await Promise.all(ids.filter((id) => !this.#known.has(id)).map((id) => {
-      if (!this.#asked.has(id)) {
-        const answer = api.get(`/api/v1/sections/${encodeURIComponent(id)}`).then(
+      if (!this.#requests.has(id)) {
+        const request = api.get(`/api/v1/sections/${encodeURIComponent(id)}`).then(
           (section) => this.#known.set(id, section),
-          (problem) => problem.status !== 404 && this.#asked.delete(id),
+          (problem) => problem.status !== 404 && this.#requests.delete(id),
         );
-        this.#asked.set(id, answer);
+        this.#requests.set(id, request);
       }
-      return this.#asked.get(id);
+      return this.#requests.get(id);
     }));
   }
 
-  /** Whether the first screen is still the better answer: the hub looked through everything. */
+  /** Whether the first screen is still the best result for `filter`: the hub has searched the whole term for it. */
   isFirst(filter) {
     if (this.state === "first") return true;
-    const asks = filter.q || filter.subject || filter.days.length || filter.open;
-    return this.state === "partly" && asks && this.first.of === JSON.stringify(filter);
+    const isFiltered = filter.q || filter.subject || filter.days.length || filter.open;
+    return this.state === "partial" && isFiltered && this.first.of === JSON.stringify(filter);
   }
 
-  /** The ids that fit, in the order asked for; what names the course comes before what only mentions it. */
+  /** The ids that match `filter`, in its order. Courses whose name matches come first. */
   search(filter) {
-    const { q, subject: wanted, days, open, order } = filter;
+    const { q, subject: chosen, days, open, order } = filter;
     if (this.isFirst(filter)) return this.first.items.map(({ id }) => id);
-    const words = plain(q).split(/\s+/).filter(Boolean);
-    const named = words.join(" ");
+    const words = fold(q).split(/\s+/).filter(Boolean);
+    const phrase = words.join(" ");
     const ranks = [[], [], []];
     for (const id of this.#order) {
       const section = this.#known.get(id);
-      if (wanted && subject(section) !== wanted) continue;
+      if (chosen && subject(section) !== chosen) continue;
       if (open && this.numbers(id).open <= 0) continue;
       if (days.length && !days.every((day) => section.meetings?.some((one) => one.days?.includes(day)))) continue;
       const text = this.#texts.get(id);
       if (!words.every((word) => text.includes(word))) continue;
-      const start = text.indexOf(named);
+      const start = text.indexOf(phrase);
       ranks[words.length === 0 || start === 0 ? 0 : start > 0 ? 1 : 2].push(id);
     }
     const found = ranks.flat();
-    if (order === "time") return by(found, (id) => first(this.#known.get(id)));
-    if (order === "seats") return by(found, (id) => -this.numbers(id).open);
+    if (order === "time") return sortBy(found, (id) => firstMeeting(this.#known.get(id)));
+    if (order === "seats") return sortBy(found, (id) => -this.numbers(id).open);
     return found;
   }
 
-  /** Other sections of the same course and kind that have seats. */
-  others(id) {
+  /** Other sections of the same course and component with open seats. */
+  alternatives(id) {
     const section = this.#known.get(id);
     if (!section) return [];
     return this.#order.filter((other) => {
@@ -203,13 +207,13 @@ export class Catalogue {
 
 const subject = ({ course }) => course.split(" ")[0];
 
-/** When a section meets first in a week, as a number; without a time, after all others. */
-function first({ meetings = [] }) {
+/** A number that orders sections by their first meeting in a week; sections without a time come last. */
+function firstMeeting({ meetings = [] }) {
   const starts = meetings.filter((one) => one.start).flatMap((one) => one.days.map((day) => WEEK.indexOf(day) * 10_000 + Number(one.start.replace(":", ""))));
   return starts.length ? Math.min(...starts) : Infinity;
 }
 
-function by(ids, key) {
+function sortBy(ids, key) {
   const keys = new Map(ids.map((id) => [id, key(id)]));
   return ids.sort((a, b) => (keys.get(a) === keys.get(b) ? 0 : keys.get(a) - keys.get(b)));
 }

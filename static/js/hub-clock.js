@@ -1,17 +1,17 @@
-// The hub's clock: nobody's own clock decides what is open or over.
+// The hub's clock, which decides what is open or over.
 
-/** For how long an answer that was quick on its way is believed more than a slower one: clocks are put right, too. */
-const BELIEVED_MS = 300_000;
+/** How long the best sample is used. Then any sample replaces it, since clocks are corrected at times. */
+const SAMPLE_MS_MAX = 300_000;
 
-let best = { skew: 0, way: Infinity, at: 0 };
+let best = { offset: 0, roundTrip: Infinity, at: 0 };
 
-/** The hub said that it was `text` (RFC 3339) at some time between two moments of this machine's clock. */
-export function heard(text, asked, answered = Date.now()) {
-  const way = answered - asked;
-  const told = Date.parse(text);
-  if (Number.isNaN(told) || way < 0 || (way > best.way && answered - best.at < BELIEVED_MS)) return;
-  best = { skew: told - (asked + answered) / 2, way, at: answered };
+/** Records the hub's time `text` (RFC 3339) from a response. The sample with the shortest round trip counts. */
+export function syncClock(text, sentAt, receivedAt = Date.now()) {
+  const roundTrip = receivedAt - sentAt;
+  const hubTime = Date.parse(text);
+  if (Number.isNaN(hubTime) || roundTrip < 0 || (roundTrip > best.roundTrip && receivedAt - best.at < SAMPLE_MS_MAX)) return;
+  best = { offset: hubTime - (sentAt + receivedAt) / 2, roundTrip, at: receivedAt };
 }
 
-/** What time it is in the hub, in milliseconds. */
-export const hubNow = () => Date.now() + best.skew;
+/** The hub's time in milliseconds. */
+export const hubNow = () => Date.now() + best.offset;

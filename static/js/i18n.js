@@ -1,54 +1,54 @@
-// Languages: which one is spoken, its catalogue of words, and dates as its readers write them.
+// The language of the page: its texts, and dates and numbers in the reader's format.
 
 const KEY = "eduhub.language";
-/** The languages that this page has catalogues for; a page that names none speaks English. */
-export const offered = (document.documentElement.dataset.languages ?? "en").split(" ");
+/** The languages that this page has texts in, from `data-languages`; English alone by default. */
+export const languages = (document.documentElement.dataset.languages ?? "en").split(" ");
 
-let words = {};
+let texts = {};
 let rules;
 let zone;
-const heard = [];
+const listeners = [];
 
-/** The language that is spoken, and the locale for dates and numbers. */
-export const now = { language: "en", locale: "en" };
+/** The current language, and the locale for dates and numbers. */
+export const i18n = { language: "en", locale: "en" };
 
-/** The sentence of this key, with what is in braces filled in. One with a `one` and an `other` form goes by `n`. */
+/** Returns the text of `key` with its `{placeholders}` filled in. Where it has several forms, `n` chooses one. */
 export function t(key, args = {}) {
-  let text = words[key];
+  let text = texts[key];
   if (text === undefined) return key;
   if (typeof text === "object") text = text[args.n === 0 && text.zero ? "zero" : rules.select(args.n ?? 0)] ?? text.other;
   const filled = text.replace(/\{(\w+)\}/g, (_, name) => typeof args[name] === "number" ? number(args[name]) : args[name] ?? "");
-  // What is filled in may end as the sentence does: `p.m.`
+  // A value such as `p.m.` may end with the period that the sentence ends with.
   return filled.replace(/([^.])\.\.(?!\.)/g, "$1.");
 }
 
-/** A number as its readers write it; small whole ones look the same everywhere, and are many. */
+/** Formats a number. Whole numbers below 1,000 look the same in every locale and skip the slow formatter. */
 function number(n) {
   if (Number.isInteger(n) && n >= 0 && n < 1000) return String(n);
-  const key = `number ${now.locale}`;
-  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(now.locale));
+  const key = `number ${i18n.locale}`;
+  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(i18n.locale));
   return formats.get(key).format(n);
 }
 
-/** Whether there is a sentence of this key. */
-export const has = (key) => key in words;
+/** Whether there is a text of this key. */
+export const has = (key) => key in texts;
 
-/** Speaks another language from now on, and remembers it when it was `chosen`. */
-export async function speak(language, { chosen = false } = {}) {
-  words = (await import(`./words/${language}.js`)).default;
+/** Loads the texts of `language` and fills in the page again. With `remember`, the next visit starts in it. */
+export async function setLanguage(language, { remember = false } = {}) {
+  texts = (await import(`./words/${language}.js`)).default;
   rules = new Intl.PluralRules(language);
-  now.language = language;
-  now.locale = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
+  i18n.language = language;
+  i18n.locale = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
   document.documentElement.lang = language;
-  if (chosen) try { localStorage.setItem(KEY, language); } catch { /* Not kept. */ }
+  if (remember) try { localStorage.setItem(KEY, language); } catch { /* Storage is unavailable. */ }
   translate(document);
-  for (const handler of heard) handler(language);
+  for (const listener of listeners) listener(language);
 }
 
-/** Calls `handler` whenever another language is spoken. */
-export const onLanguage = (handler) => heard.push(handler);
+/** Calls `listener` after each change of language. */
+export const onLanguage = (listener) => listeners.push(listener);
 
-/** Fills in what the page itself says: `data-t` is text, `data-t-label` and `data-t-hint` are attributes. */
+/** Fills in the texts of the markup: `data-t` is an element's text, `data-t-label` and `data-t-hint` are attributes. */
 export function translate(root) {
   for (const el of root.querySelectorAll("[data-t]")) el.textContent = t(el.dataset.t);
   for (const el of root.querySelectorAll("[data-t-label]")) el.setAttribute("aria-label", t(el.dataset.tLabel));
@@ -57,29 +57,29 @@ export function translate(root) {
   if (title?.dataset.t) document.title = t(title.dataset.t);
 }
 
-/** Tells times in the college's zone (an IANA name) from now on. */
+/** Shows times in the college's zone (an IANA name) from now on. */
 export function setZone(name) {
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });
     zone = name;
     formats.clear();
-  } catch { /* A zone that this browser does not know: its own is better than none. */ }
+  } catch { /* This browser does not know the zone, so times stay in the browser's own. */ }
 }
 
 const formats = new Map();
 
-/** A formatter of moments in the college's zone; making one is slow, so each is kept. */
-export function format(options, ofZone = zone) {
-  const key = `${now.locale} ${ofZone} ${JSON.stringify(options)}`;
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(now.locale, { timeZone: ofZone, ...options }));
+/** Returns a date formatter for the college's zone. Creating one is slow, so formatters are cached. */
+export function format(options, timeZone = zone) {
+  const key = `${i18n.locale} ${timeZone} ${JSON.stringify(options)}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(i18n.locale, { timeZone, ...options }));
   return formats.get(key);
 }
 
 function preferred() {
-  let kept;
-  try { kept = localStorage.getItem(KEY); } catch { /* Not kept. */ }
-  const wanted = [kept, ...navigator.languages.map((one) => one.split("-")[0])];
-  return wanted.find((one) => offered.includes(one)) ?? offered[0];
+  let remembered;
+  try { remembered = localStorage.getItem(KEY); } catch { /* Storage is unavailable. */ }
+  const candidates = [remembered, ...navigator.languages.map((one) => one.split("-")[0])];
+  return candidates.find((one) => languages.includes(one)) ?? languages[0];
 }
 
-await speak(preferred());
+await setLanguage(preferred());

@@ -1,4 +1,4 @@
-// The one set of icons: lines of one weight on a grid of 24, drawn with the colour of the text beside them.
+// Icons: strokes of one weight on a 24 by 24 grid, in the colour of the surrounding text.
 
 const SVG = "http://www.w3.org/2000/svg";
 const PATHS = {
@@ -18,7 +18,7 @@ const PATHS = {
   swap: "M4 8h15l-4-4M20 16H5l4 4",
 };
 
-/** An icon by its name. It repeats what words beside it say, and is not read out. */
+/** Returns an icon. It repeats the text beside it and is hidden from screen readers. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -30,7 +30,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Puts icons where the page has `data-icon`. */
+/** Adds the icon to each element with `data-icon`. */
 export function drawIcons(root = document) {
   for (const el of root.querySelectorAll("[data-icon]")) el.prepend(icon(el.dataset.icon));
 }

@@ -1,9 +1,8 @@
-// A list of thousands of rows of which only those in sight exist. Rows are of one height, but for what is opened under
-// one of them.
+// A virtual list: only the rows near the viewport have elements. All have one height, plus that of their open details.
 
-/** Rows kept ready beyond each edge. */
-const BEYOND = 8;
-/** Before the first row is measured. */
+/** Extra rows rendered beyond each edge of the viewport. */
+const OVERSCAN = 8;
+/** The row height before the first measurement. */
 const ROW_PX = 56;
 
 export class VirtualList {
@@ -12,33 +11,33 @@ export class VirtualList {
   #spare = [];
   #extra = new Map();
   #height = ROW_PX;
-  /** Where the list begins in the page. */
+  /** The offset of the list from the top of the page, in pixels. */
   #top = 0;
   #unmeasured = true;
   #due = 0;
 
-  /** `make()` gives a row: `{el, line, more, bind(id), draw()}`, where `more` is what can be opened. */
-  constructor(el, make) {
+  /** `createRow()` returns `{el, line, more, bind(id), draw()}`; `more` holds the details that can be open. */
+  constructor(el, createRow) {
     this.el = el;
-    this.make = make;
+    this.createRow = createRow;
     this.sizes = new ResizeObserver((entries) => this.#measure(entries));
     this.sizes.observe(el);
     this.sizes.observe(document.body);
-    addEventListener("scroll", () => this.#soon(), { passive: true });
-    addEventListener("resize", () => this.#soon());
+    addEventListener("scroll", () => this.#scheduleLayout(), { passive: true });
+    addEventListener("resize", () => this.#scheduleLayout());
   }
 
   get ids() {
     return this.#ids;
   }
 
-  /** Shows these instead. A row that stays, in its order, keeps its elements: focus, and a button that is being pressed. */
+  /** Replaces the ids. Rows that stay in order keep their elements, and with them the focus and a pressed button. */
   show(ids) {
     this.#ids = ids;
-    const places = new Map(ids.map((id, index) => [id, index]));
+    const indexes = new Map(ids.map((id, index) => [id, index]));
     let last = -1;
     for (const row of [...this.#rows.values()].sort((a, b) => a.index - b.index)) {
-      const index = places.get(row.id) ?? -1;
+      const index = indexes.get(row.id) ?? -1;
       if (index > last) {
         last = index;
         this.#place(row, index);
@@ -48,22 +47,22 @@ export class VirtualList {
         this.#release(row);
       }
     }
-    // What moves the list or makes its rows higher changes a size that is watched: it is not asked for here.
-    this.#lay();
+    // Not measured here, since that forces a layout: the resize observer reports any change.
+    this.#layOut();
   }
 
-  /** The row of this id, where it is drawn. */
+  /** The row of an id, if it is rendered. */
   row(id) {
     return this.#rows.get(id);
   }
 
-  /** Draws anew what is in sight of these; null for all. */
+  /** Redraws the rendered rows of these ids; null for all. */
   redraw(ids) {
     if (!ids) for (const row of this.#rows.values()) row.draw();
     else for (const id of ids) this.#rows.get(id)?.draw();
   }
 
-  /** Moves the focus to the row `by` places after the one that has it, and into sight. */
+  /** Moves the focus by `by` rows and scrolls the row into view. Returns whether there is such a row. */
   step(by) {
     const at = document.activeElement?.closest("[data-index]");
     const index = at ? Number(at.dataset.index) + by : 0;
@@ -79,39 +78,39 @@ export class VirtualList {
     const under = parseFloat(getComputedStyle(document.documentElement).scrollPaddingBottom) || 0;
     if (top < over) scrollBy(0, top - over);
     else if (top + this.#height > innerHeight - under) scrollBy(0, top + this.#height - innerHeight + under);
-    this.#lay();
+    this.#layOut();
   }
 
-  #soon() {
-    this.#due ||= requestAnimationFrame(() => { this.#due = 0; this.#lay(); });
+  #scheduleLayout() {
+    this.#due ||= requestAnimationFrame(() => { this.#due = 0; this.#layOut(); });
   }
 
-  /** Where a row begins: what is opened above it moves it down. */
+  /** The offset of a row from the top of the list; open details above it count. */
   #offset(index) {
     let extra = 0;
     for (const [id, px] of this.#extra) if (px && this.#rows.has(id) && this.#rows.get(id).index < index) extra += px;
     return index * this.#height + extra;
   }
 
-  #lay() {
+  #layOut() {
     const total = this.#ids.length;
     let opened = 0;
     for (const px of this.#extra.values()) opened += px;
     this.el.style.height = `${total * this.#height + opened}px`;
     const top = scrollY - this.#top;
-    const from = Math.max(0, Math.floor((top - opened) / this.#height) - BEYOND);
-    const to = Math.min(total, Math.ceil((top + innerHeight) / this.#height) + BEYOND);
+    const from = Math.max(0, Math.floor((top - opened) / this.#height) - OVERSCAN);
+    const to = Math.min(total, Math.ceil((top + innerHeight) / this.#height) + OVERSCAN);
     const focused = document.activeElement?.closest("[data-index]");
     for (const row of [...this.#rows.values()]) {
-      // A row that has the focus or is opened stays, so that neither is lost.
+      // A row with the focus or with open details stays rendered, so that neither is lost.
       if ((row.index < from || row.index >= to) && row.el !== focused && !this.#extra.get(row.id)) this.#release(row);
     }
-    for (let index = from; index < to; index += 1) if (!this.#rows.has(this.#ids[index])) this.#take(index);
+    for (let index = from; index < to; index += 1) if (!this.#rows.has(this.#ids[index])) this.#render(index);
     for (const row of this.#rows.values()) row.el.style.transform = `translateY(${this.#offset(row.index)}px)`;
     if (this.#unmeasured) this.#measureRow();
   }
 
-  /** Asking for a size makes the browser lay out at once: only when it may be another. */
+  /** Measures the rows. Called only when their size may have changed, since measuring forces a layout. */
   #measureRow() {
     if (!this.el.offsetParent) return;
     this.#top = this.el.getBoundingClientRect().top + scrollY;
@@ -120,7 +119,7 @@ export class VirtualList {
     this.#unmeasured = false;
     if (height === this.#height) return;
     this.#height = height;
-    this.#lay();
+    this.#layOut();
   }
 
   #place(row, index) {
@@ -130,22 +129,22 @@ export class VirtualList {
     row.el.setAttribute("aria-setsize", this.#ids.length);
   }
 
-  #take(index) {
-    const row = this.#spare.pop() ?? this.make();
+  #render(index) {
+    const row = this.#spare.pop() ?? this.createRow();
     const id = this.#ids[index];
     row.id = id;
     this.#place(row, index);
     this.#rows.set(id, row);
     row.bind(id);
-    // In the order of the list, so that Tab and a screen reader go through it as it is seen.
-    let after = null;
+    // Elements follow the visible order, so that Tab and screen readers do too.
+    let next = null;
     for (const child of this.el.children) {
       if (Number(child.dataset.index) > index) {
-        after = child;
+        next = child;
         break;
       }
     }
-    this.el.insertBefore(row.el, after);
+    this.el.insertBefore(row.el, next);
     this.sizes.observe(row.more);
   }
 
@@ -164,6 +163,6 @@ export class VirtualList {
       if (target.offsetHeight) this.#extra.set(row.id, target.offsetHeight);
       else this.#extra.delete(row.id);
     }
-    this.#lay();
+    this.#layOut();
   }
 }

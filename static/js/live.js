@@ -1,29 +1,28 @@
-// The WebSocket: it comes back by itself, and misses nothing when it does.
+// The WebSocket connection. It reconnects automatically and resumes without missing a message.
 
-import { heard } from "./hub-clock.js";
+import { syncClock } from "./hub-clock.js";
 
-/** The shortest and the longest wait before coming back; between them the wait is drawn at random, so that a
- * thousand pages do not come back in the same moment. */
+/** Bounds of the pause before a reconnection, which is random, so that pages do not all reconnect at once. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 20_000;
-/** How long a socket may take until the hub has said welcome: some proxies let one hang for ever. */
+/** How long a new socket may wait for `welcome`: some proxies leave a connection hanging forever. */
 const WELCOME_MS_MAX = 15_000;
 
-/** The wait before try number `attempt` (0 is the first). */
+/** Returns the pause in milliseconds before attempt number `attempt` (0 is the first). */
 export function backoff(attempt, random = Math.random()) {
   const cap = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (attempt + 1));
   return RETRY_MS_MIN + random * (cap - RETRY_MS_MIN);
 }
 
-/** What to do after a close: `stay` away, `sign-in`, or come back after `ms` (undefined: by the backoff). */
+/** What to do after a close code: `end` for good, `signIn`, or reconnect after `ms` (undefined: after the backoff). */
 export function afterClose(code, reason) {
-  if (code === 4003) return { stay: true };
+  if (code === 4003) return { end: true };
   if (code === 4001) return { signIn: true };
   if (code === 1012) {
     try {
       const ms = Number(JSON.parse(reason).retry_ms);
       if (ms >= 0) return { ms: Math.min(ms, 60_000) };
-    } catch { /* A reason that cannot be read is no reason to stay away. */ }
+    } catch { /* An unreadable reason: use the backoff. */ }
   }
   return {};
 }
@@ -31,27 +30,27 @@ export function afterClose(code, reason) {
 export class Live {
   #socket = null;
   #timer = 0;
-  #opened = 0;
-  #watch = 0;
+  #openedAt = 0;
+  #watchdog = 0;
   #attempt = 0;
-  #heard = 0;
+  #lastAt = 0;
   #ready = false;
   #following = false;
   #since = null;
-  #fed = false;
+  #polled = false;
   #channels = new Map();
   #handlers = new Map();
 
   /**
-   * `onstate(state, heard)`: `live`, `polling` (see `fed`), `reconnecting`, `offline`, `ended` (do not come back) or
-   * `signed-out`.
+   * `onstate(state, lastAt)`: the state is `live`, `polling` (see `polled`), `reconnecting`, `offline`, `ended` (by an
+   * administrator) or `signed-out`; `lastAt` is when the last data arrived, 0 for never.
    */
   constructor({ onstate = () => {}, path = "/alerts/ws" } = {}) {
     this.onstate = onstate;
     this.path = path;
     this.state = "reconnecting";
     addEventListener("online", () => this.#retry(backoff(0)));
-    addEventListener("offline", () => this.#isOver() || this.#lost({}));
+    addEventListener("offline", () => this.#isOver() || this.#disconnected({}));
   }
 
   /** Calls `handler(frame)` for each frame of this type. */
@@ -60,7 +59,7 @@ export class Live {
     return this;
   }
 
-  /** Listens to a channel, now and after each reconnection; `extra()` adds fields such as `seats_since`. */
+  /** Subscribes to a channel, now and after each reconnection; `extra()` adds fields such as `seats_since`. */
   subscribe(channel, extra = () => ({})) {
     this.#channels.set(channel, extra);
     if (this.#ready) this.#join(channel, extra);
@@ -70,29 +69,29 @@ export class Live {
     if (this.#channels.delete(channel) && this.#ready) this.#send({ type: "unsubscribe", channels: [channel] });
   }
 
-  /** Failed tries since the last connection that was welcomed. */
+  /** Failed attempts since the last successful connection. */
   get failures() {
     return this.#attempt;
   }
 
-  /** Where the alerts go on from, or null. */
+  /** The sequence number from which alerts resume, or null. */
   get position() {
     return this.#since;
   }
 
-  /** Somebody asked over HTTP instead, while no socket gets through; `ok`: an answer came. */
-  fed(ok) {
+  /** Records a poll over HTTP while no socket can connect; `ok`: it succeeded. */
+  polled(ok) {
     if (this.#ready || !["reconnecting", "polling", "offline"].includes(this.state)) return;
-    if (ok) this.#heard = Date.now();
-    this.#fed = ok;
-    this.#tell(ok ? "polling" : navigator.onLine ? "reconnecting" : "offline");
+    if (ok) this.#lastAt = Date.now();
+    this.#polled = ok;
+    this.#setState(ok ? "polling" : navigator.onLine ? "reconnecting" : "offline");
   }
 
-  /** Connects anew as whoever is signed in now, and forgets the old position: it was somebody else's. */
+  /** Reconnects as the user who is signed in now, without the previous user's position. */
   restart() {
     this.#since = null;
     this.#attempt = 0;
-    this.#drop();
+    this.#close();
     this.#open();
   }
 
@@ -103,15 +102,15 @@ export class Live {
     if (this.#since !== null) url.searchParams.set("since", this.#since);
     const socket = new WebSocket(url);
     this.#socket = socket;
-    socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
-    this.#opened = Date.now();
-    this.#timer = setTimeout(() => this.#ready || this.#lost({}), WELCOME_MS_MAX);
-    socket.onclose = ({ code, reason }) => this.#socket === socket && this.#lost(afterClose(code, reason));
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    this.#openedAt = Date.now();
+    this.#timer = setTimeout(() => this.#ready || this.#disconnected({}), WELCOME_MS_MAX);
+    socket.onclose = ({ code, reason }) => this.#socket === socket && this.#disconnected(afterClose(code, reason));
   }
 
-  #hear(frame) {
-    this.#heard = Date.now();
-    // A position comes only from `live` and from what follows it: `welcome.seq` may be ahead of what has arrived.
+  #receive(frame) {
+    this.#lastAt = Date.now();
+    // Only `live` and the frames after it give a position: `welcome.seq` may be ahead of the alerts that have arrived.
     if (frame.type === "welcome") this.#welcome(frame);
     for (const handler of this.#handlers.get(frame.type) ?? []) handler(frame);
     if (frame.type === "live") this.#following = true;
@@ -120,20 +119,20 @@ export class Live {
 
   #welcome({ heartbeat_s, now }) {
     clearTimeout(this.#timer);
-    heard(now, this.#opened);
+    syncClock(now, this.#openedAt);
     this.#ready = true;
-    this.#fed = false;
+    this.#polled = false;
     this.#attempt = 0;
     for (const [channel, extra] of this.#channels) this.#join(channel, extra);
-    const quiet = (heartbeat_s > 0 ? heartbeat_s : 30) * 1000;
-    clearInterval(this.#watch);
-    // A connection that died without a word: ask after one heartbeat of silence, give it up after two.
-    this.#watch = setInterval(() => {
-      const silence = Date.now() - this.#heard;
-      if (silence > 2 * quiet) this.#lost({ ms: 0 });
-      else if (silence > quiet) this.#send({ type: "ping" });
-    }, quiet / 2);
-    this.#tell("live");
+    const heartbeatMs = (heartbeat_s > 0 ? heartbeat_s : 30) * 1000;
+    clearInterval(this.#watchdog);
+    // Detects a dead connection: ping after one heartbeat of silence, reconnect after two.
+    this.#watchdog = setInterval(() => {
+      const silence = Date.now() - this.#lastAt;
+      if (silence > 2 * heartbeatMs) this.#disconnected({ ms: 0 });
+      else if (silence > heartbeatMs) this.#send({ type: "ping" });
+    }, heartbeatMs / 2);
+    this.#setState("live");
   }
 
   #join(channel, extra) {
@@ -144,11 +143,11 @@ export class Live {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
   }
 
-  #lost({ stay, signIn, ms }) {
-    this.#drop();
-    if (stay) return this.#tell("ended");
-    if (signIn) return this.#tell("signed-out");
-    this.#tell(!navigator.onLine ? "offline" : this.#fed ? "polling" : "reconnecting");
+  #disconnected({ end, signIn, ms }) {
+    this.#close();
+    if (end) return this.#setState("ended");
+    if (signIn) return this.#setState("signed-out");
+    this.#setState(!navigator.onLine ? "offline" : this.#polled ? "polling" : "reconnecting");
     this.#retry(ms ?? backoff(this.#attempt++));
   }
 
@@ -158,22 +157,22 @@ export class Live {
     this.#timer = setTimeout(() => this.#open(), ms);
   }
 
-  /** Whether the hub said not to come back. */
+  /** Whether the hub ended the connection, so that the page must not reconnect. */
   #isOver() {
     return this.state === "ended" || this.state === "signed-out";
   }
 
-  #drop() {
+  #close() {
     const socket = this.#socket;
     this.#socket = null;
     this.#ready = this.#following = false;
-    clearInterval(this.#watch);
+    clearInterval(this.#watchdog);
     clearTimeout(this.#timer);
     socket?.close();
   }
 
-  #tell(state) {
+  #setState(state) {
     this.state = state;
-    this.onstate(state, this.#heard);
+    this.onstate(state, this.#lastAt);
   }
 }

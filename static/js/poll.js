@@ -1,21 +1,21 @@
-// When no WebSocket gets through, as behind some proxies: asks over plain HTTP until one does.
+// Polls over HTTP while no WebSocket can connect, as behind some proxies.
 
-/** How long a page may be without a socket before it asks. */
+/** How long a page may have no socket before it polls. */
 const PATIENCE_MS = 4_000;
-/** The mean time between two questions; each wait is drawn around it, so that pages do not ask in step. */
+/** The mean time between two polls. Each pause is drawn at random around it, so that pages do not poll in step. */
 const EVERY_MS = 5_000;
-/** Failed tries of the socket before asking: one failure is a flicker. */
+/** Failed connection attempts before polling: a single failure is often transient. */
 const FAILURES = 2;
 
-/** Calls `ask()` while `live` has no connection; it rejects when no answer comes. */
-export function pollWithout(live, ask) {
+/** Calls `poll()` repeatedly while `live` is disconnected. `poll` rejects when it gets no response. */
+export function pollWhileDisconnected(live, poll) {
   const next = (ms) => setTimeout(async () => {
     if (live.state !== "live" && live.failures >= FAILURES && navigator.onLine && !document.hidden) {
       try {
-        await ask();
-        live.fed(true);
+        await poll();
+        live.polled(true);
       } catch {
-        live.fed(false);
+        live.polled(false);
       }
     }
     next(EVERY_MS * (0.7 + 0.6 * Math.random()));

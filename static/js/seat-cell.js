@@ -1,15 +1,15 @@
-// The cell with a section's seats: words, a tone and a thin bar; it tints for a moment when its numbers change.
+// The cell with a section's seats: a text and a thin bar. It flashes briefly when the counts change.
 
 import { h } from "./dom.js";
-import { now, t } from "./i18n.js";
-import { seats as seatWords } from "./words.js";
+import { i18n, t } from "./i18n.js";
+import { seatStatus } from "./words.js";
 
 const FLASH_MS = 500;
-const still = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Draws `numbers` into `el`, which keeps its parts from one call to the next. */
+/** Draws `numbers` into `el`. Repeated calls reuse the elements in it. */
 export function drawSeats(el, numbers, status) {
-  const key = `${numbers.id} ${numbers.enrolled} ${numbers.capacity} ${numbers.waitlisted} ${numbers.open} ${status} ${now.language}`;
+  const key = `${numbers.id} ${numbers.enrolled} ${numbers.capacity} ${numbers.waitlisted} ${numbers.open} ${status} ${i18n.language}`;
   if (el.seatKey === key) return;
   const same = el.seatKey?.split(" ")[0] === String(numbers.id);
   el.seatKey = key;
@@ -18,12 +18,12 @@ export function drawSeats(el, numbers, status) {
     el.replaceChildren(el.seatParts.words, h("span", { class: "bar", "aria-hidden": "true" }, el.seatParts.fill));
   }
   const { words, fill } = el.seatParts;
-  const { text, tone } = seatWords(numbers, status);
+  const { text, tone } = seatStatus(numbers, status);
   const full = numbers.capacity > 0 ? Math.min(1, numbers.enrolled / numbers.capacity) : 1;
   if (words.textContent !== text) words.textContent = text;
   words.className = `words ${tone}`;
   fill.className = `fill ${tone}`;
   fill.style.width = `${full * 100}%`;
   el.title = t("section.taken", { n: numbers.capacity, taken: numbers.enrolled });
-  if (same && !still.matches) el.animate([{ backgroundColor: "var(--tint)" }, { backgroundColor: "transparent" }], FLASH_MS);
+  if (same && !reducedMotion.matches) el.animate([{ backgroundColor: "var(--tint)" }, { backgroundColor: "transparent" }], FLASH_MS);
 }

@@ -1,4 +1,4 @@
-// The numbers of a term: read once, then kept by what the live connection says.
+// The seat counts of a term: read once, then updated from the live connection.
 
 import { api, query } from "./api.js";
 
@@ -8,22 +8,22 @@ export class Seats {
   #live;
   #all = new Map();
   #term = null;
-  /** Everything up to here has arrived. */
+  /** Every change up to this sequence number has arrived. */
   #seq;
-  /** The position of the newest frame, which may be the first of several pieces. */
+  /** The sequence number of the newest frame, which may be the first of several parts of one snapshot. */
   #last;
 
-  /** `onchange(ids)`: the sections whose numbers are new; null for all of them. */
+  /** `onchange(ids)` gets the sections whose counts changed; null for all of them. */
   constructor(live, onchange) {
     this.#live = live;
     this.onchange = onchange;
-    live.on("seats", (frame) => this.#take(frame));
-    live.on("subscribed", (frame) => frame.channel === `seats:${this.#term}` && this.#take(frame));
+    live.on("seats", (frame) => this.#apply(frame));
+    live.on("subscribed", (frame) => frame.channel === `seats:${this.#term}` && this.#apply(frame));
   }
 
   /**
-   * Follows another term from `seq` on, where the numbers are known up to there. Without it they are read first:
-   * subscribing from what was read keeps the snapshot out of the socket.
+   * Follows another term. `seq` is the sequence number of counts that the caller has already; without it the counts are
+   * read by HTTP first, so that the socket need not send a snapshot.
    */
   async follow(term, seq) {
     if (this.#term) this.#live.unsubscribe(`seats:${this.#term}`);
@@ -37,36 +37,36 @@ export class Seats {
       if (this.#term !== term) return;
       this.#seq = read.seq;
       for (const one of read.seats) this.#all.set(one[0], numbers(one));
-    } catch { /* Without it the subscription brings all of them. */ }
+    } catch { /* The subscription then sends a full snapshot. */ }
     if (this.#term !== term) return;
     this.#live.subscribe(`seats:${term}`, () => this.#seq === undefined ? {} : { seats_since: this.#seq });
     this.onchange(null);
   }
 
-  /** Reads all of them once: what a page does that no socket reaches. */
+  /** Reads all counts once, for a page whose socket cannot connect. */
   async read() {
     const term = this.#term;
     if (!term) return;
     const { seq, seats } = await api.get(`/api/v1/seats${query({ term })}`);
-    // The socket is back: what it brings is newer.
+    // The socket has reconnected, and its counts are newer.
     if (this.#term !== term || this.#live.state === "live") return;
-    const news = seats.filter(([id, ...rest]) => String(Object.values(this.#all.get(id) ?? {})) !== String(rest));
+    const changed = seats.filter(([id, ...rest]) => String(Object.values(this.#all.get(id) ?? {})) !== String(rest));
     this.#seq = this.#last = seq;
-    for (const one of news) this.#all.set(one[0], numbers(one));
-    if (news.length) this.onchange(news.map(([id]) => id));
+    for (const one of changed) this.#all.set(one[0], numbers(one));
+    if (changed.length) this.onchange(changed.map(([id]) => id));
   }
 
-  /** The newest numbers of a section, or undefined. */
+  /** The newest counts of a section, or undefined. */
   get(id) {
     return this.#all.get(id);
   }
 
-  #take({ type, seq, seats = [] }) {
-    // A section's id says its term: what is still on its way for a term that was left does not count.
+  #apply({ type, seq, seats = [] }) {
+    // Frames of the previous term may still arrive. A section's id begins with its term.
     const ours = seats.filter(([id]) => id.slice(0, id.lastIndexOf("-")) === this.#term);
     if (seats.length && !ours.length) return;
-    // A snapshot comes in pieces that say the same position: it is complete when a later one arrives. A connection that
-    // breaks in between asks again from the position before.
+    // The parts of a snapshot have the same `seq`; it is complete when a frame with a later one arrives. If the
+    // connection breaks before that, the next subscription resumes from the previous `seq`.
     if (type === "subscribed") this.#last = seq;
     else if (seq !== this.#last) [this.#seq, this.#last] = [this.#last, seq];
     if (!seats.length) this.#seq = seq;

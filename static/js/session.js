@@ -1,79 +1,79 @@
-// Who is here: the sign-in form, the name in the header, signing out, the language, and the state of the connection.
+// What every page has: the sign-in form, the header with user, language and connection state, notes, and views.
 
 import { $, button, field, h, put } from "./dom.js";
-import { api, passes, pause } from "./api.js";
-import { offered, now, onLanguage, speak, t } from "./i18n.js";
+import { api, isTransient, waitBeforeRetry } from "./api.js";
+import { i18n, languages, onLanguage, setLanguage, t } from "./i18n.js";
 import { Live } from "./live.js";
-import { clock, sentence } from "./words.js";
+import { problemText, timeOfDay } from "./words.js";
 
 const PAGES = [["/", "nav.student", null], ["/staff", "nav.staff", "staff"], ["/admin", "nav.admin", "admin"]];
 const RANK = { student: 1, staff: 2, admin: 3 };
 const NAMES = { en: "English", es: "Español" };
 
-/** Whether `user` may do what `role` may. */
-export const may = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
+/** Whether `user` has `role` or a higher one. */
+export const hasRole = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 
 /**
- * Starts a page: finds out who is here, opens the live connection, and calls `onuser(user | null)` now and whenever
- * that changes. `form` is where the sign-in form stands while nobody is signed in; `why()` may say what it is for;
- * `before()` is awaited before somebody signs out; `onstate()` hears of each new state of the connection.
+ * Starts a page: asks the hub for the user, opens the live connection and returns it, and calls `onuser(user | null)`
+ * now and after each change of user. `form` holds the sign-in form of a visitor, with the text `introduction()`. A
+ * sign-out waits for `before()`. `onstate()` is called for each new state of the connection.
  */
-export function start({ form, onuser, why = () => null, before = () => null, onstate = () => null }) {
+export function startPage({ form, onuser, introduction = () => null, before = () => null, onstate = () => null }) {
   let user, ending = false, cleared = false, shown = ["reconnecting", 0];
-  // Only the state itself is read out: the time that stands beside it is another with each answer.
+  // Screen readers announce only the state, not the time beside it, which changes with each poll.
   const state = { words: h("span", { role: "status" }), asOf: h("span"), more: h("span") };
   $("live").removeAttribute("role");
   put($("live"), state.words, state.asOf, state.more);
-  const live = new Live({ onstate: (name, heard) => { showState(name, heard); onstate(); } });
+  const live = new Live({ onstate: (name, lastAt) => { showState(name, lastAt); onstate(); } });
 
-  /** Asks the hub who is signed in and shows it; `said` stands in the sign-in form when nobody is. */
-  async function load(said) {
+  /** Reads the signed-in user from the hub. For a visitor, the sign-in form shows `message`. */
+  async function load(message) {
     let found;
     try {
-      // For a visitor this answers 200: an error status here would stand in the console of every visit.
+      // For a visitor this returns 200: an error status would appear in the console on every visit.
       found = (await api.get("/api/v1/session")).user;
     } catch (problem) {
-      if (passes(problem)) pause(problem).then(() => load(said));
-      return note(sentence(problem), "start");
+      if (isTransient(problem)) waitBeforeRetry(problem).then(() => load(message));
+      return showNote(problemText(problem), "start");
     }
-    unnote("start");
-    become(found, said);
+    clearNote("start");
+    setUser(found, message);
   }
 
-  function become(found, said) {
+  function setUser(found, message) {
     if (user !== undefined && user?.username === found?.username && user?.role === found?.role) return;
     user = found;
     header(user);
-    put(form, user ? null : signIn(said));
+    put(form, user ? null : signInForm(message));
     form.hidden = Boolean(user);
-    api.who += 1;
+    api.epoch += 1;
     live.restart();
     onuser(user);
   }
 
-  function signIn(said) {
+  function signInForm(message) {
     const username = h("input", { name: "username", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false" });
     const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
-    const answer = h("p", { role: "status", class: said ? "careful" : "" }, said);
-    const press = h("button", { class: "primary wide" }, t("sign.in"));
+    const status = h("p", { role: "status", class: message ? "careful" : "" }, message);
+    const submit = h("button", { class: "primary wide" }, t("sign.in"));
     const hint = h("p", { class: "none" });
-    collegeAccount().then((works) => works && put(hint, t("sign.college")));
+    hasCollegeAccounts().then((yes) => yes && put(hint, t("sign.college")));
     const onsubmit = async (event) => {
       event.preventDefault();
-      press.disabled = true;
-      answer.className = "";
-      put(answer, t("sign.doing"));
+      submit.disabled = true;
+      status.className = "";
+      put(status, t("sign.pending"));
       try {
-        become((await api.post("/api/v1/login", { username: username.value.trim(), password: password.value })).user);
+        setUser((await api.post("/api/v1/login", { username: username.value.trim(), password: password.value })).user);
       } catch (problem) {
-        answer.className = "stop";
-        put(answer, sentence(problem));
-        press.disabled = false;
+        status.className = "stop";
+        put(status, problemText(problem));
+        submit.disabled = false;
         password.select();
       }
     };
-    return h("form", { class: "sign-in", onsubmit }, h("h2", null, t("sign.in")), h("p", { class: "none why" }, why()),
-      field(t("sign.name"), username), field(t("sign.password"), password), hint, press, answer);
+    return h("form", { class: "sign-in", onsubmit }, h("h2", null, t("sign.in")), h("p", { class: "none why" }, introduction()),
+      field(t("sign.name"), username), field(t("sign.password"), password), hint, submit, status);
   }
 
   async function signOut() {
@@ -81,26 +81,27 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
       await before();
       await api.post("/api/v1/logout");
     } catch (problem) {
-      if (problem.status !== 401) return note(sentence(problem));
+      if (problem.status !== 401) return showNote(problemText(problem));
     }
-    become(null);
+    setUser(null);
   }
 
   /**
-   * The token ended, or seems to have. The hub clears its cookie and says who is signed in now: nobody, or a user who
-   * has signed in again in another window.
+   * Handles a token that has ended. The hub clears its cookie and returns the present user: none, or one who has signed
+   * in again in another window.
    */
-  async function ended() {
+  async function signInEnded() {
     if (!user || ending) return;
     ending = true;
-    await load(t("sign.ended"));
+    await load(t("sign.expired"));
     ending = false;
-    // The WebSocket had the earlier token and stays closed. The pause bounds the rate of retries if it is refused again.
-    if (user && live.state === "signed-out") pause({}).then(() => live.state === "signed-out" && live.restart());
+    // The WebSocket had the earlier token and stays closed. The pause bounds the rate of retries if it is refused
+    // again.
+    if (user && live.state === "signed-out") waitBeforeRetry({}).then(() => live.state === "signed-out" && live.restart());
   }
 
-  /** A cookie that is no longer valid keeps a visitor from opening the WebSocket: the hub clears it, once. */
-  async function visit() {
+  /** Has the hub clear a visitor's invalid cookie, which the WebSocket is refused for. Done once. */
+  async function clearCookie() {
     if (cleared) return;
     cleared = true;
     await load();
@@ -108,89 +109,88 @@ export function start({ form, onuser, why = () => null, before = () => null, ons
   }
 
   function header(user) {
-    const pages = PAGES.filter(([, , role]) => !role || may(user, role));
-    // One page needs no way to others.
+    const pages = PAGES.filter(([, , role]) => !role || hasRole(user, role));
     put($("nav"), pages.length > 1 && pages.map(([href, label]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(label))));
     $("nav").hidden = pages.length < 2;
     const toForm = () => setTimeout(() => form.querySelector("input")?.focus());
     put($("who"), !user ? h("a", { href: "#term", class: "button", onclick: toForm }, t("sign.in"))
       : [h("span", { title: t(`role.${user.role}`) }, user.name || user.username), button(t("sign.out"), signOut, { class: "quiet" })]);
-    const other = offered.find((one) => one !== now.language);
-    if ($("language")) put($("language"), other && button(NAMES[other], () => speak(other, { chosen: true }), { class: "quiet", lang: other }));
+    const other = languages.find((one) => one !== i18n.language);
+    if ($("language")) put($("language"), other && button(NAMES[other], () => setLanguage(other, { remember: true }), { class: "quiet", lang: other }));
   }
 
-  function showState(name, heard) {
+  function showState(name, lastAt) {
     const repeated = shown[0] === name;
-    shown = [name, heard];
+    shown = [name, lastAt];
     const [tone, text] = {
       live: ["good", t("live.live")],
       polling: ["careful", t("live.polling")],
       offline: ["stop", t("live.offline")],
       ended: ["stop", t("live.ended")],
       "signed-out": ["careful", t("live.signed_out")],
-    }[name] ?? ["careful", heard ? t("live.reconnecting") : t("live.connecting")];
+    }[name] ?? ["careful", lastAt ? t("live.reconnecting") : t("live.connecting")];
     $("live").className = tone;
     $("live").dataset.state = name;
     if (state.words.textContent !== text) state.words.textContent = text;
-    state.asOf.textContent = heard && ["polling", "offline", "reconnecting"].includes(name) ? `, ${t("live.as_of", { at: clock(heard) })}` : "";
-    put(state.more, name === "ended" && button(t("live.again"), () => live.restart(), { class: "quiet" }));
+    state.asOf.textContent = lastAt && ["polling", "offline", "reconnecting"].includes(name) ? `, ${t("live.as_of", { at: timeOfDay(lastAt) })}` : "";
+    put(state.more, name === "ended" && button(t("live.reconnect"), () => live.restart(), { class: "quiet" }));
     if (repeated) return;
-    if (name === "signed-out") user ? ended() : visit();
-    // Ended by an administrator, or signed out in another window: then nobody is signed in here either.
-    if (name === "ended" && user) ended();
+    if (name === "signed-out") user ? signInEnded() : clearCookie();
+    // Either an administrator closed the connection, or the user signed out in another window.
+    if (name === "ended" && user) signInEnded();
   }
 
-  api.signedOut = ended;
-  // Another window may have signed somebody else in, or out.
+  api.signedOut = signInEnded;
+  // The user may have changed in another window.
   live.on("welcome", (frame) => (frame.user?.username ?? frame.user ?? null) !== (user?.username ?? null) && load());
   onLanguage(() => {
     if (user === undefined) return;
     header(user);
-    if (!user) put(form, signIn());
+    if (!user) put(form, signInForm());
     showState(...shown);
   });
   load();
   return live;
 }
 
-/** Whether the college's Plone signs people in; asked once. */
-let asked;
-const collegeAccount = () => asked ??= fetch("/readyz").then((response) => response.json())
-  .then(({ plone }) => plone !== undefined && plone !== "off", () => { asked = undefined; return false; });
+/** Whether users sign in with their Plone account; requested once. */
+let requested;
+const hasCollegeAccounts = () => requested ??= fetch("/readyz").then((response) => response.json())
+  .then(({ plone }) => plone !== undefined && plone !== "off", () => { requested = undefined; return false; });
 
-/** A short word at the foot of the page about something that went wrong outside of any form; `about` may name it. */
-export function note(text, about = "") {
+/** Shows a note at the foot of the page about a failure outside of any form. `about` names it for `clearNote`. */
+export function showNote(text, about = "") {
   $("note").dataset.about = about;
-  put($("note"), h("p", null, h("span", null, text), button(t("do.close"), () => put($("note")), { class: "quiet" })));
+  put($("note"), h("p", null, h("span", null, text), button(t("action.close"), () => put($("note")), { class: "quiet" })));
 }
 
-/** Takes the note about this down: it is so no more. */
-export function unnote(about) {
+/** Removes the note with this `about`, if it is shown. */
+export function clearNote(about) {
   if ($("note").dataset.about === about) put($("note"));
 }
 
-/** Tells the styles how high what is stuck to the top is: nothing may hide under it. */
-export function measureTop() {
-  const tell = () => {
+/** Keeps the heights of the sticky header and of urgent alerts in the CSS variables `--head` and `--urgent`. */
+export function trackHeaderHeight() {
+  const update = () => {
     document.documentElement.style.setProperty("--urgent", `${$("urgent").offsetHeight}px`);
     document.documentElement.style.setProperty("--head", `${document.querySelector("header").offsetHeight}px`);
   };
-  const sizes = new ResizeObserver(tell);
+  const sizes = new ResizeObserver(update);
   for (const el of [$("urgent"), document.querySelector("header")]) sizes.observe(el);
 }
 
 /**
- * Views of a page, chosen by the address after `#`; links to them are in `#views`. While `oneByOne()`, each is scrolled
- * by itself.
+ * Sets up the views of a page. The fragment of the address chooses one, `first` by default; `#views` has the links.
+ * While `oneByOne()` holds, each view keeps its own scroll position.
  */
-export function views(first, oneByOne = () => false) {
-  const places = new Map();
+export function setUpViews(first, oneByOne = () => false) {
+  const positions = new Map();
   let shown = "";
   const show = () => {
     const links = [...$("views").children];
     const chosen = links.some((link) => link.hash === location.hash) ? location.hash : `#${first}`;
     if (chosen === shown) return;
-    places.set(shown, scrollY);
+    positions.set(shown, scrollY);
     shown = chosen;
     for (const link of links) {
       if (link.hash === chosen) link.setAttribute("aria-current", "page");
@@ -198,7 +198,7 @@ export function views(first, oneByOne = () => false) {
     }
     for (const view of document.querySelectorAll("[data-view-name]")) view.classList.toggle("away", `#${view.dataset.viewName}` !== chosen);
     document.body.dataset.view = chosen.slice(1);
-    if (oneByOne()) scrollTo(0, places.get(chosen) ?? 0);
+    if (oneByOne()) scrollTo(0, positions.get(chosen) ?? 0);
   };
   addEventListener("hashchange", show);
   show();

@@ -1,138 +1,146 @@
-// The staff page: which desk hears of what. They start once somebody of the staff is here.
+// The staff page: creates its views and passes live events to them.
 
 import { $, put } from "./dom.js";
 import { Alerts } from "./alerts.js";
 import { Catalogue } from "./catalogue.js";
 import { drawIcons } from "./icons.js";
-import { pollWithout } from "./poll.js";
+import { pollWhileDisconnected } from "./poll.js";
 import { Seats } from "./seats.js";
-import { may, measureTop, note, start, views } from "./session.js";
-import { untilHere } from "./staff/again.js";
+import { hasRole, trackHeaderHeight, showNote, startPage, setUpViews } from "./session.js";
 import { Composer } from "./staff/composer.js";
-import { ImportDesk } from "./staff/import.js";
-import { Now } from "./staff/now.js";
-import { Sections } from "./staff/sections.js";
-import { Sent } from "./staff/sent.js";
-import { TermDesk } from "./staff/term-desk.js";
+import { ImportView } from "./staff/import.js";
+import { Overview } from "./staff/overview.js";
+import { retryUntilLoaded } from "./staff/retry.js";
+import { SectionList } from "./staff/section-list.js";
+import { SentAlerts } from "./staff/sent-alerts.js";
+import { TermEditor } from "./staff/term-editor.js";
 import { Terms } from "./terms.js";
-import { sentence } from "./words.js";
+import { problemText } from "./words.js";
 
-let followed = null;
+/** Seat changes are drawn together, at most this often. */
+const DRAW_MS = 50;
+
+/** The id of the term that is shown. */
+let currentTerm = null;
 drawIcons();
-measureTop();
-views("now");
+trackHeaderHeight();
+setUpViews("now");
 
+/** What the views use of this page and of each other. */
 const page = {
   numbers: (id) => page.seats.get(id) ?? page.catalogue.get(id),
   nameOf: (id) => page.catalogue.name(id),
-  term: () => followed,
-  refused: () => now.refused,
-  show: (id) => go("#sections", () => sections.show(id)),
-  write: (audience) => go("#alerts", () => composer.write(audience)),
+  term: () => currentTerm,
+  refused: () => overview.refused,
+  show: (id) => openView("#sections", () => sections.show(id)),
+  compose: (audience) => openView("#alerts", () => composer.compose(audience)),
   showTerm: async (id) => {
     await terms.load().catch(() => {});
     $("which-term").value = id;
     $("which-term").dispatchEvent(new Event("change"));
-    go("#sections", () => $("section-search").elements.q.focus());
+    openView("#sections", () => $("section-search").elements.q.focus());
   },
 };
-const live = start({ form: $("sign-in"), onuser: (user) => arrive(user), why: () => "For the college's staff: schedules, sections and alerts." });
-const terms = new Terms($("which-term"), { onchange: () => turn() });
-const before = new Map();
-page.seats = new Seats(live, (ids) => changed(ids));
-page.catalogue = new Catalogue(page.numbers, () => arrived());
-const now = new Now(page);
-const sections = new Sections(page);
+const live = startPage({
+  form: $("sign-in"), onuser: (user) => onUser(user), introduction: () => "For college staff: schedules, sections, and alerts.",
+});
+const terms = new Terms($("which-term"), { onchange: () => onTerm() });
+/** Enrolled students by section, as of the last change, so that changes can be counted. */
+const lastEnrolled = new Map();
+page.seats = new Seats(live, (ids) => onSeats(ids));
+page.catalogue = new Catalogue(page.numbers, () => onCatalogue());
+const overview = new Overview(page);
+const sections = new SectionList(page);
 const alerts = new Alerts(live);
-const sent = new Sent(live, page.nameOf);
-const composer = new Composer(page, () => sent.read());
-const imports = new ImportDesk(live, page, () => reload());
-const termDesk = new TermDesk(() => terms.load().catch(() => {}));
-$("as-list").addEventListener("click", () => go("#sections", () => sections.fullest()));
-pollWithout(live, () => Promise.all([page.seats.read(), alerts.read()]));
+const sentAlerts = new SentAlerts(live, page.nameOf);
+const composer = new Composer(page, () => sentAlerts.read());
+const imports = new ImportView(live, page, () => onImportApplied());
+const termEditor = new TermEditor(() => terms.load().catch(() => {}));
+$("as-list").addEventListener("click", () => openView("#sections", () => sections.showFullest()));
+pollWhileDisconnected(live, () => Promise.all([page.seats.read(), alerts.refresh()]));
 
-/** Shows another part of the page, and does the rest once it is there. */
-function go(hash, then) {
+/** Switches to a view, and calls `then` once it is shown. */
+function openView(hash, then) {
   if (location.hash === hash) return then();
   addEventListener("hashchange", then, { once: true });
   location.hash = hash;
 }
 
-/** Who is here, counted: what was asked for somebody who left is not shown. */
-let arrivals = 0;
+/** Counts sign-ins, so that a response to the request of an earlier user is dropped. */
+let signIns = 0;
 
-async function arrive(user) {
-  const arrival = ++arrivals;
-  alerts.forget(user);
-  if (!may(user, "staff")) sent.run(false);
-  $("desk").hidden = !may(user, "staff");
-  put($("refused"), user && !may(user, "staff") && "This page is for the college's staff. Sign out, and sign in as somebody of the staff.");
-  if (!may(user, "staff")) return;
+async function onUser(user) {
+  const signIn = ++signIns;
+  const allowed = hasRole(user, "staff");
+  alerts.setUser(user);
+  if (!allowed) sentAlerts.run(false);
+  $("desk").hidden = !allowed;
+  put($("no-access"), user && !allowed && "This page is for college staff. Sign out, then sign in with a staff account.");
+  if (!allowed) return;
   try {
-    // What is open is drawn by the hub's clock, which comes with the terms.
-    await untilHere("The terms", async () => { await terms.load(); await termDesk.load(); }, () => arrival === arrivals);
-    if (arrival !== arrivals) return;
+    // The terms come first: they bring the hub's clock, by which everything else is drawn.
+    await retryUntilLoaded("terms", async () => { await terms.load(); await termEditor.load(); }, () => signIn === signIns);
+    if (signIn !== signIns) return;
     put($("college"), terms.college?.name);
     composer.begin();
-    sent.run(true);
+    sentAlerts.run(true);
     imports.resume();
-    now.ask();
-    if (followed) arrived();
+    overview.readActivity();
+    if (currentTerm) onCatalogue();
   } catch (problem) {
-    note(sentence(problem));
+    showNote(problemText(problem));
   }
 }
 
-function turn() {
+function onTerm() {
   const term = terms.current.id;
-  if (term === followed) return;
-  followed = term;
-  before.clear();
-  now.forget();
+  if (term === currentTerm) return;
+  currentTerm = term;
+  lastEnrolled.clear();
+  overview.reset();
   page.seats.follow(term);
-  // What asking again does not mend is said above the list.
-  untilHere("The sections", () => read(term), () => term === followed).catch(() => {});
+  // A problem that a retry cannot fix is shown above the section list.
+  retryUntilLoaded("sections", () => loadSections(term), () => term === currentTerm).catch(() => {});
 }
 
-/** Reads the sections of a term, unless they are here. */
-async function read(term) {
+/** Loads the sections of a term unless they are loaded. */
+async function loadSections(term) {
   const { catalogue } = page;
-  if (catalogue.term !== term || catalogue.state !== "ready") await catalogue.load(term, undefined, { patient: false });
+  if (catalogue.term !== term || catalogue.state !== "ready") await catalogue.load(term, undefined, { retry: false });
   if (catalogue.term === term && catalogue.state === "failed") throw catalogue.problem;
 }
 
-/** An import has changed the catalogue. */
-function reload() {
-  for (const desk of [terms, termDesk]) desk.load().catch(() => {});
-  if (followed) page.catalogue.load(followed);
+function onImportApplied() {
+  for (const view of [terms, termEditor]) view.load().catch(() => {});
+  if (currentTerm) page.catalogue.load(currentTerm);
 }
 
-function arrived() {
-  if (page.catalogue.state === "first" || page.catalogue.state === "partly") return;
-  for (const id of page.catalogue.all) if (!before.has(id)) before.set(id, page.numbers(id).enrolled);
+function onCatalogue() {
+  if (page.catalogue.state === "first" || page.catalogue.state === "partial") return;
+  for (const id of page.catalogue.all) if (!lastEnrolled.has(id)) lastEnrolled.set(id, page.numbers(id).enrolled);
   sections.search();
-  now.lay();
+  overview.build();
 }
 
-let due = 0;
-let news = new Set();
+let drawTimer = 0;
+let changedIds = new Set();
 
-/** Draws what moved, once for each picture. */
-function changed(ids) {
+/** Records the changed sections and draws them together; null means all sections. */
+function onSeats(ids) {
   if (!ids) {
-    for (const id of page.catalogue.all) before.set(id, page.numbers(id).enrolled);
-    now.redraw(null);
+    for (const id of page.catalogue.all) lastEnrolled.set(id, page.numbers(id).enrolled);
+    overview.redraw(null);
     return sections.redraw(null);
   }
-  now.moved(ids.filter((id) => before.has(id)).map((id) => [id, page.numbers(id).enrolled - before.get(id)]));
+  overview.recordChanges(ids.filter((id) => lastEnrolled.has(id)).map((id) => [id, page.numbers(id).enrolled - lastEnrolled.get(id)]));
   for (const id of ids) {
-    if (page.numbers(id)) before.set(id, page.numbers(id).enrolled);
-    news.add(id);
+    if (page.numbers(id)) lastEnrolled.set(id, page.numbers(id).enrolled);
+    changedIds.add(id);
   }
-  due ||= setTimeout(() => {
-    const these = news;
-    [due, news] = [0, new Set()];
-    now.redraw(these);
-    sections.redraw(these);
-  }, 50);
+  drawTimer ||= setTimeout(() => {
+    const ids = changedIds;
+    [drawTimer, changedIds] = [0, new Set()];
+    overview.redraw(ids);
+    sections.redraw(ids);
+  }, DRAW_MS);
 }

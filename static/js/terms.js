@@ -1,13 +1,13 @@
-// Terms: which one is looked at, whether it is open, and the time by the hub's clock.
+// The terms: which one is shown, and whether its registration is open by the hub's clock.
 
 import { h, put } from "./dom.js";
 import { api } from "./api.js";
-import { heard, hubNow } from "./hub-clock.js";
+import { hubNow, syncClock } from "./hub-clock.js";
 import { setZone } from "./i18n.js";
 
 const TERM_KEY = "eduhub.term";
-/** While a term is not open, how often the page looks whether its time has changed; drawn at random around it. */
-const LOOK_MS = 45_000;
+/** The mean time between checks for a changed window while a term is not open. */
+const CHECK_MS = 45_000;
 
 export class Terms {
   #items = [];
@@ -15,34 +15,34 @@ export class Terms {
   #chosen;
   loaded = false;
 
-  /** `onchange()`: another term, or another phase of it; `ontick()`: each second. */
+  /** `onchange()` is called for another term or another phase of it, `ontick()` each second. */
   constructor(select, { chosen, onchange, ontick = () => {} }) {
     Object.assign(this, { select, onchange, ontick });
     this.#chosen = chosen ?? remembered();
     select.addEventListener("change", () => {
       this.#chosen = select.value;
-      try { localStorage.setItem(TERM_KEY, select.value); } catch { /* Not kept. */ }
+      try { localStorage.setItem(TERM_KEY, select.value); } catch { /* Storage is unavailable. */ }
       this.#phase = "";
       this.tick();
     });
-    const beat = () => {
+    const tickEachSecond = () => {
       this.tick();
-      // On the hub's full second: the button comes when the countdown says so.
-      setTimeout(beat, 1000 - hubNow() % 1000);
+      // On the hub's full second, when the countdown reaches 0.
+      setTimeout(tickEachSecond, 1000 - hubNow() % 1000);
     };
-    beat();
-    this.#look();
+    tickEachSecond();
+    this.#scheduleCheck();
   }
 
-  /** Reads the terms anew. */
+  /** Reads the terms again. */
   async load() {
-    const asked = Date.now();
+    const sentAt = Date.now();
     const { items, college } = await api.get("/api/v1/terms");
     this.#items = items;
     this.loaded = true;
     this.college = college;
     if (college?.timezone) setZone(college.timezone);
-    if (items[0]?.now) heard(items[0].now, asked);
+    if (items[0]?.now) syncClock(items[0].now, sentAt);
     const id = this.current?.id;
     put(this.select, items.map((term) => h("option", { value: term.id, selected: term.id === id }, term.title || term.id)));
     this.#chosen = id;
@@ -50,19 +50,19 @@ export class Terms {
     this.tick();
   }
 
-  /** The chosen one, or the first that is open, or the next that opens. */
+  /** The chosen term, else the first open one, else the next to open. */
   get current() {
     const by = (phase) => this.#items.filter((term) => this.phase(term) === phase);
     const soon = by("soon").sort((a, b) => Date.parse(this.window(a).opens) - Date.parse(this.window(b).opens));
     return this.#items.find((term) => term.id === this.#chosen) ?? by("open")[0] ?? soon[0] ?? this.#items[0];
   }
 
-  /** When registration opens and closes for whoever looks. */
+  /** When registration opens and closes for the present user. */
   window(term) {
     return { opens: term.mine?.opens_at ?? term.opens_at, closes: term.mine?.closes_at ?? term.closes_at };
   }
 
-  /** `unset`, `soon`, `open` or `over`. */
+  /** The phase of a term's registration: `unset` (no opening time), `soon`, `open` or `over`. */
   phase(term = this.current) {
     const { opens, closes } = term ? this.window(term) : {};
     if (!opens) return "unset";
@@ -82,11 +82,11 @@ export class Terms {
     this.onchange();
   }
 
-  #look() {
+  #scheduleCheck() {
     setTimeout(async () => {
-      if (this.loaded && !this.open && !document.hidden) try { await this.load(); } catch { /* Next time. */ }
-      this.#look();
-    }, LOOK_MS * (0.7 + 0.6 * Math.random()));
+      if (this.loaded && !this.open && !document.hidden) try { await this.load(); } catch { /* The next check tries again. */ }
+      this.#scheduleCheck();
+    }, CHECK_MS * (0.7 + 0.6 * Math.random()));
   }
 }
 

@@ -1,4 +1,4 @@
-// The browser's console is empty while all is well: no failed request, no message, on any page, signed in or not.
+// Without failures the browser's console stays empty: no failed request and no message on any page, for any user.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -19,7 +19,7 @@ async function settled(page) {
 const isVisitor = (page) => until(page, () => document.querySelector("#sign-in form") && document.querySelector("#who a"));
 const isSignedIn = (page) => until(page, () => document.querySelector("#who button"));
 
-/** Every page and its parts, with the users whom it serves in full. */
+/** Every page with its views and the users who may use all of it. */
 const PAGES = [
   ["/", ["find", "term", "alerts"], ["student"]],
   ["/staff", ["now", "sections", "import", "alerts", "terms"], ["staff", "admin"]],
@@ -73,7 +73,7 @@ test("signing out in one window ends the other and logs nothing in it", async ()
   const other = await page.context().newPage();
   await other.goto(hub.url);
   await other.click("#who button");
-  await until(page, () => /Your sign-in has ended/.test(document.querySelector("#sign-in").textContent));
+  await until(page, () => /You've been signed out/.test(document.querySelector("#sign-in").textContent));
   await settled(page);
   assert.deepEqual(page.logged, []);
 });

@@ -1,4 +1,5 @@
-// The modules of the pages fit together: a browser loads none of a page whose modules ask for what is not there.
+// Every import of the pages' modules exists and is used. A browser loads no module of a page whose imports do not
+// resolve.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -15,18 +16,18 @@ const exported = (file) => [
 ];
 
 for (const file of files) {
-  test(`${path.relative(folder, file)} asks for what is there, and uses it`, () => {
+  test(`${path.relative(folder, file)} imports only what exists and is used`, () => {
     const text = source(file);
     for (const [whole, list, where] of text.matchAll(/^import \{([^}]*)\} from "([^"]+)";$/gm)) {
       const from = path.resolve(path.dirname(file), where);
-      assert.ok(existsSync(from), `there is no ${where}`);
+      assert.ok(existsSync(from), `${where} does not exist`);
       for (const one of names(list)) {
         const [name, as = name] = one.split(" as ");
-        assert.ok(exported(from).includes(name), `${where} has no ${name}`);
+        assert.ok(exported(from).includes(name), `${where} does not export ${name}`);
         const used = new RegExp(`(?<![\\w$.])${as.replace("$", "\\$")}(?![\\w$])`);
-        assert.match(text.replace(whole, ""), used, `${as} is not used`);
+        assert.match(text.replace(whole, ""), used, `${as} is unused`);
       }
     }
-    for (const [, where] of text.matchAll(/import\("([^"]+)"\)/g)) assert.ok(existsSync(path.resolve(path.dirname(file), where)), `there is no ${where}`);
+    for (const [, where] of text.matchAll(/import\("([^"]+)"\)/g)) assert.ok(existsSync(path.resolve(path.dirname(file), where)), `${where} does not exist`);
   });
 }

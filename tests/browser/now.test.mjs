@@ -1,4 +1,4 @@
-// The administration page's numbers in time, and what it says when something is not well.
+// The "Now" view of the administration page: charts, system status, and an outage of the hub or of Plone.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -8,113 +8,113 @@ let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-const strip = (page, name) => page.locator(".strip", { has: page.getByRole("heading", { name, exact: true }) });
-const says = (page, name, pattern) => until(page, ([name, source]) =>
-  new RegExp(source).test([...document.querySelectorAll(".strip")].find((one) => one.querySelector("h3")?.textContent === name)?.querySelector(".said").textContent), [name, pattern.source]);
+const chart = (page, name) => page.locator(".chart", { has: page.getByRole("heading", { name, exact: true }) });
+const shows = (page, name, pattern) => until(page, ([name, source]) =>
+  new RegExp(source).test([...document.querySelectorAll(".chart")].find((one) => one.querySelector("h3")?.textContent === name)?.querySelector(".values").textContent), [name, pattern.source]);
 
-test("what happens in the hub is drawn as it happens, with its value in words", async () => {
+test("charts are drawn live with their values as text", async () => {
   await hub.term("drawn", ["1,MATH 151,Calculus I,A01,lecture,5,2,3,MWF,09:00-09:50,Lee"]);
   const page = await open(chrome, hub, "/admin", { user: "admin" });
-  await until(page, () => /All is well/.test(document.querySelector("#health").textContent));
-  assert.match(await page.textContent("#parts"), /Saving: well/);
-  await says(page, "Registrations", /^0 a second0 refused$/);
+  await until(page, () => /All systems normal/.test(document.querySelector("#health").textContent));
+  assert.match(await page.textContent("#health-checks"), /Storage: OK/);
+  await shows(page, "Registrations", /^0 per second0 refused$/);
   const visitor = await open(chrome, hub, "/?term=drawn", {});
-  await says(page, "Connected", /1 visitor/);
+  await shows(page, "Connected", /1 visitor/);
   await hub.ask("student", "PUT", "/api/v1/me/registrations/drawn-1");
   await hub.ask("student", "PUT", "/api/v1/me/registrations/drawn-999");
-  await says(page, "Registrations", /0\.\d a second/);
-  await says(page, "Time to register", /ms for 99%.*ms for half/);
-  await until(page, () => [...document.querySelectorAll(".strip:not([hidden]) .line")].every((line) => !line.getAttribute("d").includes("NaN")));
+  await shows(page, "Registrations", /0\.\d per second/);
+  await shows(page, "Registration time", /p99 .* ms.*p50 .* ms/);
+  await until(page, () => [...document.querySelectorAll(".chart:not([hidden]) .line")].every((line) => !line.getAttribute("d").includes("NaN")));
   await visitor.context().close();
-  await says(page, "Connected", /0 visitors/);
+  await shows(page, "Connected", /0 visitors/);
   assert.deepEqual(page.wrong, []);
 });
 
-test("a page that is opened later has the past, and the keyboard goes back in it", async () => {
+test("a new page shows the history, which the keyboard can inspect", async () => {
   await until(await open(chrome, hub, "/admin", { user: "admin" }), () => (document.querySelector(".line")?.getAttribute("d")?.match(/L/g) ?? []).length > 3);
   const page = await open(chrome, hub, "/admin", { user: "admin" });
-  // At once, before as many seconds have gone by as are drawn.
+  // The history is drawn at once, without waiting for as many samples.
   await until(page, () => (document.querySelector(".line")?.getAttribute("d")?.match(/L/g) ?? []).length > 3);
-  const axis = page.getByRole("slider", { name: "Moment that the numbers are of" });
+  const axis = page.getByRole("slider", { name: "Time of the values shown" });
   await axis.focus();
   assert.match(await axis.getAttribute("aria-valuetext"), /^Now, /);
   await page.keyboard.press("ArrowLeft");
   await page.keyboard.press("ArrowLeft");
   assert.match(await axis.getAttribute("aria-valuetext"), /^At .*Connected: .*Registrations: .*Memory: \d+ MB$/);
-  assert.match(await page.textContent(".when"), /^At /);
+  assert.match(await page.textContent(".sample-time"), /^At /);
   await page.keyboard.press("Escape");
-  assert.match(await page.textContent(".when"), /^Now, /);
+  assert.match(await page.textContent(".sample-time"), /^Now, /);
   await page.getByRole("button", { name: "10 minutes" }).click();
   assert.equal(await page.getByRole("button", { name: "10 minutes" }).getAttribute("aria-pressed"), "true");
 });
 
-test("who is connected is drawn by role, each in a line of its own", async () => {
+test("connections are drawn as one line for each role", async () => {
   const staff = await open(chrome, hub, "/staff", { user: "staff" });
   const page = await open(chrome, hub, "/admin", { user: "admin" });
-  await says(page, "Connected", /\d+ students?\d+ visitors?1 staff[1-9]\d* administrators?$/);
-  const ends = await strip(page, "Connected").locator(".line").evaluateAll((lines) => lines.map((line) => line.getAttribute("d").length > 0));
-  assert.deepEqual(ends, [true, true, true, true]);
+  await shows(page, "Connected", /\d+ students?\d+ visitors?1 staff[1-9]\d* administrators?$/);
+  const drawn = await chart(page, "Connected").locator(".line").evaluateAll((lines) => lines.map((line) => line.getAttribute("d").length > 0));
+  assert.deepEqual(drawn, [true, true, true, true]);
   await staff.context().close();
-  await says(page, "Connected", /0 staff/);
+  await shows(page, "Connected", /0 staff/);
 });
 
-test("the moments stand under the lines, a value that is not there has no mark, and no words are beside the page", async () => {
+test("ticks align with the axis; values fit and have no stray marks", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin" });
-  await until(page, () => document.querySelectorAll(".axis text").length > 1 && document.querySelector(".said li span")?.textContent);
+  await until(page, () => document.querySelectorAll(".axis text").length > 1 && document.querySelector(".values li span")?.textContent);
   const [axis, ticks] = await page.locator(".axis").evaluate((el) => [el, el.querySelector(".ticks")].map((one) => one.getBoundingClientRect().top));
   assert.equal(ticks, axis);
-  const marks = await page.locator(".strip:not([hidden]) .said li").evaluateAll((all) => all.filter((one) => one.checkVisibility() !== Boolean(one.textContent)).length);
+  const marks = await page.locator(".chart:not([hidden]) .values li").evaluateAll((all) => all.filter((one) => one.checkVisibility() !== Boolean(one.textContent)).length);
   assert.equal(marks, 0);
-  const beside = await page.locator(".said li").evaluateAll((all) => all.filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.textContent));
-  assert.deepEqual(beside, []);
+  const overflowing = await page.locator(".values li").evaluateAll((all) => all.filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.textContent));
+  assert.deepEqual(overflowing, []);
   assert.deepEqual(page.wrong, []);
 });
 
-test("where no WebSocket gets through, what is asked for is drawn as one line", async () => {
+test("without a WebSocket, polled samples are drawn as one line", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin", script: "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: '' })); } close() {} };" });
   await until(page, () => document.querySelector("#live").dataset.state === "polling");
-  // Legs of the line that are longer than the time between two samples that are told: they are between two that were asked for.
+  // Steps longer than the interval of live samples lie between two polled samples.
   await until(page, () => {
-    const line = document.querySelector(".strip .line");
+    const line = document.querySelector(".chart .line");
     const second = line.closest("svg").getBoundingClientRect().width / 120;
     const points = [...line.getAttribute("d").matchAll(/([ML])([\d.-]+) /g)].map(([, kind, x]) => ({ kind, x: Number(x) }));
-    const asked = points.filter(({ x }, at) => at && x - points[at - 1].x > 3.5 * second);
-    return asked.length > 1 && asked.every(({ kind }) => kind === "L");
+    const polled = points.filter(({ x }, at) => at && x - points[at - 1].x > 3.5 * second);
+    return polled.length > 1 && polled.every(({ kind }) => kind === "L");
   });
 });
 
-test("a hub that is restarted is told of, and drawn on", async () => {
+test("a hub restart is shown and the charts continue", async () => {
   const page = await open(chrome, hub, "/admin", { user: "admin" });
-  await until(page, () => document.querySelector("#live").dataset.state === "live" && /All is well/.test(document.querySelector("#health").textContent));
+  await until(page, () => document.querySelector("#live").dataset.state === "live" && /All systems normal/.test(document.querySelector("#health").textContent));
   await hub.stop();
-  await until(page, () => /does not answer/.test(document.querySelector("#health").textContent));
+  await until(page, () => /not responding/.test(document.querySelector("#health").textContent));
   await hub.run();
-  await until(page, () => document.querySelector("#live").dataset.state === "live" && /All is well/.test(document.querySelector("#health").textContent));
-  await says(page, "Connected", /[1-9]\d* administrator/);
-  assert.equal(await strip(page, "Memory").locator(".line").count(), 1);
+  await until(page, () => document.querySelector("#live").dataset.state === "live" && /All systems normal/.test(document.querySelector("#health").textContent));
+  await shows(page, "Connected", /[1-9]\d* administrator/);
+  assert.equal(await chart(page, "Memory").locator(".line").count(), 1);
 });
 
-test("a Plone that does not answer is no trouble for the hub, and is told with what waits for it", async () => {
+test("an unreachable Plone is shown with its queue; the hub stays ready", async () => {
   const alone = await Hub.start({ EDUHUB_PLONE__URL: "http://127.0.0.1:9/Plone", EDUHUB_PLONE__USERNAME: "hub", EDUHUB_PLONE__PASSWORD: "nobody-listens" });
   try {
     alone.mint("admin", "admin");
     const page = await open(chrome, alone, "/admin", { user: "admin" });
-    await until(page, () => /Well, without Plone/.test(document.querySelector("#health").textContent));
-    await says(page, "Waiting for Plone", /Every change is in Plone/);
+    await until(page, () => /Plone is not responding/.test(document.querySelector("#health").textContent));
+    await shows(page, "Plone queue", /Plone is up to date/);
     await page.getByRole("link", { name: "Plone", exact: true }).click();
-    await until(page, () => /did not answer well|has not answered since/.test(document.querySelector("#plone-state").textContent));
+    await until(page, () => /last request to Plone failed|has not responded since/.test(document.querySelector("#plone-state").textContent));
     await page.getByRole("button", { name: "Pull from Plone now" }).click();
-    await until(page, () => /\S/.test(document.querySelector("#plone-answer").textContent) && !/Pulling/.test(document.querySelector("#plone-answer").textContent));
+    await until(page, () => /\S/.test(document.querySelector("#plone-status").textContent) && !/Pulling/.test(document.querySelector("#plone-status").textContent));
     assert.deepEqual(page.wrong, []);
   } finally {
     await alone.end();
   }
 });
 
-test("nobody but administrators is let in", async () => {
+test("only administrators get access", async () => {
   for (const user of ["student", "staff"]) {
     const page = await open(chrome, hub, "/admin", { user });
-    await until(page, () => /for administrators/.test(document.querySelector("#refused").textContent));
+    await until(page, () => /for administrators/.test(document.querySelector("#no-access").textContent));
     assert.equal(await page.isVisible("#desk"), false);
     await page.context().close();
   }

@@ -1,7 +1,8 @@
-// The student's page while the seats of a large college move: what reaches it, what holds it up, what it keeps.
-// SECONDS (300), CHANGES a second (500) and how many times SLOWER (1) the page's processor is, as a phone's may be, can
-// be set. It ends with status 1 when a task of the page lasted long enough to be felt while seats moved, or when the page
-// keeps more at the end than it did once it was warm.
+// Measures the student's page while the seats of a large college change: frames received, long tasks and memory.
+//
+// Environment: SECONDS (300), CHANGES per second (500), and SLOWER (1), the factor by which the page's processor is
+// throttled, to simulate a phone. The exit status is 1 if a long task occurred while seats changed, or if memory grew
+// after the warm-up.
 
 import { availableParallelism, loadavg } from "node:os";
 import { browser, Hub, open, until } from "./support.mjs";
@@ -10,11 +11,11 @@ import { Crowd, lines, SECTIONS, SETTINGS } from "./crowd.mjs";
 const SECONDS = Number(process.env.SECONDS ?? 300);
 const CHANGES = Number(process.env.CHANGES ?? 500);
 const SLOWER = Number(process.env.SLOWER ?? 1);
-/** So that there are looks between warm and the end. */
-const LOOK_S = Math.min(15, SECONDS / 4);
-/** A task longer than this is felt. The browser tells of no shorter ones. */
+/** The interval between samples: several of them between the warm-up and the end. */
+const SAMPLE_S = Math.min(15, SECONDS / 4);
+/** Tasks longer than this are noticeable. The browser reports no shorter ones. */
 const LONG_MS = 50;
-/** Memory is flat when no more than this was added, after all that can be let go of has been: less than the page takes for one of its lists. */
+/** Allowed growth of the heap after garbage collection: less than one of the page's lists takes. */
 const GROWTH_MAX_MB = 1.0;
 
 const [hub, chrome] = await Promise.all([Hub.start(SETTINGS), browser()]);
@@ -23,8 +24,8 @@ const script = "window.longTasks = []; new PerformanceObserver((list) => longTas
 const context = { user: "student", width: 1280, height: 800, reducedMotion: "no-preference", script };
 await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["bench-10001", "bench-10026", "bench-10700"] });
 const page = await open(chrome, hub, "/?term=bench", context);
-const whole = (count) => until(page, (count) => document.querySelector("#found").textContent.startsWith(count), count);
-await whole(SECTIONS.toLocaleString("en-US"));
+const wholeTerm = (count) => until(page, (count) => document.querySelector("#found").textContent.startsWith(count), count);
+await wholeTerm(SECTIONS.toLocaleString("en-US"));
 await until(page, () => document.querySelectorAll("#subject option").length > 5);
 
 const devtools = await page.context().newCDPSession(page);
@@ -37,11 +38,11 @@ devtools.on("Network.webSocketFrameReceived", ({ response }) => {
   frames += 1;
   delivered += frame.seats.length;
 });
-/** Spans of the page's time in which the measuring itself held it up. */
+/** Spans of the page's time in which the measurement itself blocked it. */
 const measured = [];
 const pageTime = () => page.evaluate(() => performance.now());
 
-async function look(begun) {
+async function sample(begun) {
   const from = await pageTime();
   await devtools.send("HeapProfiler.collectGarbage");
   measured.push([from, await pageTime()]);
@@ -52,7 +53,7 @@ async function look(begun) {
   return usedSize;
 }
 
-/** For how many seconds the page's main thread has been busy so far. */
+/** The seconds for which the page's main thread has been busy so far. */
 async function busy() {
   const { metrics } = await devtools.send("Performance.getMetrics");
   return metrics.find(({ name }) => name === "TaskDuration").value;
@@ -60,7 +61,7 @@ async function busy() {
 
 const words = ["math", "biol 1", "instructor 7", "chem 13", ""];
 let step = 0;
-/** What somebody does who looks for a section. */
+/** One step of a student who searches and scrolls. */
 async function use() {
   step += 1;
   if (step % 4 === 0) await page.fill("#q", words[(step / 4) % words.length]);
@@ -70,47 +71,47 @@ async function use() {
 await devtools.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
 const begun = performance.now();
 const crowd = new Crowd(hub, "bench", { perSecond: CHANGES });
-await look(begun);
-const movingFrom = await pageTime();
+await sample(begun);
+const changingFrom = await pageTime();
 const running = crowd.run(SECONDS);
 const done = running.then(() => true);
-/** What a page needs to get going is there at the first look after the beginning. */
+/** The heap after the warm-up, which is the first sample under load, and at the end. */
 let warm, last;
 const busySince = await busy();
 for (let over = false; !over;) {
-  for (const next = performance.now() + LOOK_S * 1000; !over && performance.now() < next;) {
+  for (const next = performance.now() + SAMPLE_S * 1000; !over && performance.now() < next;) {
     over = await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 1000, false))]);
     if (!over) await use();
   }
-  last = await look(begun);
+  last = await sample(begun);
   warm ??= last;
 }
 const made = await running;
 const busyFor = await busy() - busySince;
-const felt = await page.evaluate(() => longTasks);
+const longTasks = await page.evaluate(() => window.longTasks);
 await chrome.close();
 await hub.end();
 
-const ofMeasuring = ({ startTime, duration }) => measured.some(([from, to]) => startTime < to && startTime + duration > from);
-const loading = felt.filter(({ startTime }) => startTime < movingFrom);
-const moving = felt.filter((task) => !loading.includes(task));
-const long = moving.filter((task) => task.duration > LONG_MS && !ofMeasuring(task));
+const isOfMeasurement = ({ startTime, duration }) => measured.some(([from, to]) => startTime < to && startTime + duration > from);
+const loading = longTasks.filter(({ startTime }) => startTime < changingFrom);
+const changing = longTasks.filter((task) => !loading.includes(task));
+const long = changing.filter((task) => task.duration > LONG_MS && !isOfMeasurement(task));
 const grown = (last - warm) / 1e6;
 const list = (all) => all.length ? `${all.length}: ${all.map(({ duration }) => duration).sort((a, b) => b - a).slice(0, 10).join(", ")} ms` : "none";
-const moved = delivered > 0 && made.changes > 0;
+const hasChanged = delivered > 0 && made.changes > 0;
 const verdict = (good) => good ? "good" : "BAD";
 const table = [
   ["seats changed", `${(made.changes / made.seconds).toFixed(0)} a second of ${CHANGES}, ${made.failed} requests failed`, ""],
-  ["reached the page", `${(delivered / made.seconds).toFixed(0)} a second in ${(frames / made.seconds).toFixed(1)} frames`, verdict(moved)],
+  ["reached the page", `${(delivered / made.seconds).toFixed(0)} a second in ${(frames / made.seconds).toFixed(1)} frames`, verdict(hasChanged)],
   ["long tasks while loading", list(loading), ""],
-  [`tasks over ${LONG_MS} ms while seats moved`, list(long), verdict(!long.length)],
-  ["besides, of the measuring itself", list(moving.filter(ofMeasuring)), ""],
+  [`tasks over ${LONG_MS} ms while seats changed`, list(long), verdict(!long.length)],
+  ["tasks of the measurement itself", list(changing.filter(isOfMeasurement)), ""],
   ["main thread busy", `${(100 * busyFor / made.seconds).toFixed(1)} % of the time`, ""],
   [`heap, warm against end (+${GROWTH_MAX_MB} MB)`, `${(warm / 1e6).toFixed(2)} MB, ${(last / 1e6).toFixed(2)} MB (${grown < 0 ? "" : "+"}${grown.toFixed(2)} MB)`, verdict(grown <= GROWTH_MAX_MB)],
 ];
 console.log(`\n${SECTIONS} sections, ${SECONDS} seconds`);
 for (const [name, value, good] of table) console.log(`  ${name.padEnd(38)} ${value.padEnd(52)} ${good}`.trimEnd());
-// A task that waits for a processor lasts, too: what is felt is felt, but it is not the page's doing.
-if (long.length && loadavg()[0] > 1.5 * availableParallelism()) console.log(`  This machine had ${loadavg()[0].toFixed(0)} tasks for its ${availableParallelism()} processors: measure again when it has nothing else to do.`);
-// What did not move shows nothing.
-process.exitCode = moved && !long.length && grown <= GROWTH_MAX_MB ? 0 : 1;
+// On an overloaded machine, tasks are long because they wait for a processor.
+if (long.length && loadavg()[0] > 1.5 * availableParallelism()) console.log(`  The load of this machine was ${loadavg()[0].toFixed(0)} on ${availableParallelism()} processors: measure again when it is idle.`);
+// A run without changes proves nothing.
+process.exitCode = hasChanged && !long.length && grown <= GROWTH_MAX_MB ? 0 : 1;

@@ -1,4 +1,4 @@
-// Pictures of the pages in their states, at three widths, light and dark: to look at, and for the README.
+// Takes screenshots of the pages in their states, at three widths, light and dark, for review and for the README.
 
 import { mkdirSync } from "node:fs";
 import path from "node:path";
@@ -19,7 +19,7 @@ const soon = terms.find(({ opens_at }) => Date.parse(opens_at) > Date.now()).id;
 const { items } = await hub.ask("student", "GET", `/api/v1/sections?term=${term}&limit=5000`);
 const overlap = (a, b) => a.meetings.some((x) => b.meetings.some((y) => x.start && y.start && x.start < y.end && y.start < x.end && x.days.some((day) => y.days.includes(day))));
 
-/** A week as a student has it: three that go together, one that is full, one that overlaps. */
+/** A student's week: three sections that fit together, one that is full, one that overlaps. */
 const week = [];
 for (const section of items) {
   const fits = section.open > 5 && section.meetings[0]?.start && section.credits > 2;
@@ -30,11 +30,11 @@ const clashing = items.find((one) => one.open > 5 && one.credits < 5 && !week.so
 const planned = (list) => hub.ask("student", "PUT", "/api/v1/me/plan", { sections: list.map(({ id }) => id) });
 const later = (await hub.ask("student", "GET", `/api/v1/sections?term=${soon}&limit=5000`)).items;
 
-/** Those whose names begin with what the command names; all of them when it names nothing. */
-const WANTED = process.argv[2] ?? "";
+/** Only pictures whose names begin with the argument are taken; all without one. */
+const PREFIX = process.argv[2] ?? "";
 
-async function shoot(name, where, how, ready = async () => {}, { kept } = {}) {
-  if (!name.startsWith(WANTED)) return;
+async function shoot(name, where, how, ready = async () => {}, { forReadme } = {}) {
+  if (!name.startsWith(PREFIX)) return;
   for (const [width, height] of SIZES) {
     for (const colorScheme of ["light", "dark"]) {
       const page = await open(chrome, hub, where, { ...how, width, height, colorScheme });
@@ -42,7 +42,7 @@ async function shoot(name, where, how, ready = async () => {}, { kept } = {}) {
       await ready(page, width);
       await page.mouse.move(0, 0);
       await page.screenshot({ path: path.join(ALL, `${name}-${width}-${colorScheme}.png`) });
-      if (kept?.[0] === width && kept[1] === colorScheme) await page.screenshot({ path: path.join(README, `${name}.png`) });
+      if (forReadme?.[0] === width && forReadme[1] === colorScheme) await page.screenshot({ path: path.join(README, `${name}.png`) });
       await page.context().close();
     }
   }
@@ -55,12 +55,12 @@ await shoot("visitor", `/?term=${term}`, {});
 await shoot("ready", `/?term=${term}`, student);
 await hub.ask("student", "POST", "/api/v1/me/registrations", { add: week.map(({ id }) => id), drop: [], swap: false, waitlist: false });
 const answered = async (page) => {
-  await page.click("#go");
-  await until(page, () => document.querySelectorAll("#lines .answers button").length > 0 && !document.querySelector(".doing"));
+  await page.click("#register-all");
+  await until(page, () => document.querySelectorAll("#schedule-rows .result button").length > 0 && !document.querySelector(".pending"));
 };
-await shoot("answers", `/?term=${term}#term`, student, answered, { kept: [390, "light"] });
+await shoot("answers", `/?term=${term}#term`, student, answered, { forReadme: [390, "light"] });
 await hub.ask("student", "PUT", `/api/v1/me/registrations/${full.id}?waitlist=true`);
-await shoot("student", `/?term=${term}`, student, undefined, { kept: [1280, "light"] });
+await shoot("student", `/?term=${term}`, student, undefined, { forReadme: [1280, "light"] });
 await shoot("student-es", `/?term=${term}&q=math`, { ...student, locale: "es" });
 await shoot("opened", `/?term=${term}`, student, async (page) => page.locator(".row .name").nth(1).click());
 await shoot("nothing", `/?term=${term}&q=zzz`, student);
@@ -68,11 +68,11 @@ const alert = (title, message, priority, category) => hub.ask("staff", "POST", "
 await alert("Payment is due on Friday", "Places that are not paid are released on Saturday at 8:00.", "high", "workflow");
 await shoot("alerts", `/?term=${term}#alerts`, student, (page) => until(page, () => document.querySelector("#banners article")));
 await alert("Leave the Science building now", "A gas leak was found. Leave by the nearest exit and go to the parking area on 5th Street.", "critical", "emergency");
-await shoot("emergency", `/?term=${term}`, { ...student }, (page) => until(page, () => document.querySelector("#urgent article")), { kept: [390, "dark"] });
+await shoot("emergency", `/?term=${term}`, { ...student }, (page) => until(page, () => document.querySelector("#urgent article")), { forReadme: [390, "dark"] });
 for (const { id, priority } of (await hub.ask("staff", "GET", "/api/v1/alerts?active=true")).items) if (priority !== "low") await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 
 const staff = { user: "staff" };
-/** Seats come and go, each long enough to be told before the next. */
+/** Adds and drops sections, slowly enough for each change to appear as one of its own. */
 const busy = async () => {
   for (const { id } of items.filter(({ open }) => open > 0).slice(20, 32)) {
     for (const verb of ["PUT", "DELETE"]) {
@@ -86,7 +86,7 @@ await shoot("staff", "/staff#now", staff, async (page) => {
   await until(page, () => document.querySelectorAll("#map i").length > 100);
   await busy();
   await until(page, () => document.querySelectorAll("#hottest li").length > 5);
-}, { kept: [1280, "light"] });
+}, { forReadme: [1280, "light"] });
 await shoot("staff-sections", "/staff#sections", staff, async (page) => {
   await page.selectOption("#which-term", term);
   await page.selectOption("#section-search [name=order]", "full");
@@ -109,20 +109,20 @@ await shoot("staff-alerts", "/staff#alerts", staff, emergency);
 await shoot("staff-sure", "/staff#alerts", staff, async (page) => {
   await emergency(page);
   await page.click("#send-button");
-  await until(page, () => document.querySelector("#sure .danger:enabled"));
-  await page.locator("#sure").scrollIntoViewIfNeeded();
+  await until(page, () => document.querySelector("#confirm-send .danger:enabled"));
+  await page.locator("#confirm-send").scrollIntoViewIfNeeded();
 });
 await shoot("staff-sent", "/staff#alerts", staff, async (page) => {
   const { id } = await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Leave the Science building now", message: "A gas leak was found. Leave by the nearest exit.", category: "emergency", requires_ack: true, audience: { roles: ["student"] } });
   await hub.ask("student", "POST", `/api/v1/alerts/${id}/ack`);
-  await until(page, () => /1 of \d+ people have said/.test(document.querySelector("#sent-list").textContent));
+  await until(page, () => /1 of \d+ people confirmed/.test(document.querySelector("#sent-list").textContent));
   await page.locator("#sent-list summary").first().click();
   await until(page, () => document.querySelector(".names li"));
   await page.locator("#sent-title").scrollIntoViewIfNeeded();
   await hub.ask("staff", "DELETE", `/api/v1/alerts/${id}`);
 });
 await shoot("staff-import", "/staff#import", staff);
-/** The term as it is, with some of it changed, added, left out, and two lines that cannot be read. */
+/** The schedule of the term with changed, added and missing sections and, with `bad`, two invalid lines. */
 const LETTERS = { mon: "M", tue: "T", wed: "W", thu: "R", fri: "F", sat: "S", sun: "U" };
 const quoted = (cells) => cells.map((cell) => `"${cell ?? ""}"`).join(",");
 const schedule = (bad) => ["crn,course,title,section,component,credits,method,campus,waitlist_capacity,days,time,start,end,location,capacity,instructor",
@@ -137,7 +137,7 @@ const checked = (bad) => async (page) => {
   await page.setInputFiles("#import-form [name=file]", csvFile(schedule(bad), "spring-changes.csv"));
   await page.locator("#import-form summary").click();
   await page.fill("#import-form [name=term]", term);
-  await page.getByRole("button", { name: "Check the file" }).click();
+  await page.getByRole("button", { name: "Check file" }).click();
   await until(page, () => document.querySelector("#task .next"));
 };
 await shoot("staff-check", "/staff#import", staff, checked(false));
@@ -146,7 +146,7 @@ await shoot("staff-refused", "/staff#import", staff, async (page) => {
   await page.locator("#task").scrollIntoViewIfNeeded();
 });
 const admin = { user: "admin" };
-/** Somebody does something each second: an hour in which nothing happens shows nothing. */
+/** Creates activity for the charts: adds and drops every second. */
 const working = async () => {
   for (const [at, { id }] of items.filter(({ open }) => open > 0).slice(40, 58).entries()) {
     for (const verb of ["PUT", "DELETE"]) await hub.ask(at % 3 ? "student" : "student2", verb, `/api/v1/me/registrations/${id}`);
@@ -157,7 +157,7 @@ const working = async () => {
 /** Whether the lines begin at the left edge of their time. */
 const filled = () => document.querySelector(".line")?.getAttribute("d")?.match(/^M(-?[\d.]+)/)?.[1] < 8;
 const ROUNDS_MAX = 20;
-if ("admin".startsWith(WANTED)) {
+if ("admin".startsWith(PREFIX)) {
   await Promise.all([["student", `/?term=${term}`], ["student2", `/?term=${term}`], ["staff", "/staff"], [undefined, `/?term=${term}`]].map(([user, where]) => open(chrome, hub, where, { user })));
   const page = await open(chrome, hub, "/admin", { user: "admin" });
   for (let round = 0; round < ROUNDS_MAX && !(await page.evaluate(filled)); round += 1) {
@@ -166,17 +166,17 @@ if ("admin".startsWith(WANTED)) {
   }
 }
 await shoot("admin", "/admin", admin, async (page) => {
-  await until(page, () => /well/.test(document.querySelector("#health").textContent));
+  await until(page, () => /normal/.test(document.querySelector("#health").textContent));
   await until(page, filled);
-}, { kept: [1280, "light"] });
+}, { forReadme: [1280, "light"] });
 await shoot("admin-sessions", "/admin#sessions", admin, (page) => until(page, () => document.querySelector("#session-rows tr")));
-await shoot("admin-people", "/admin#people", admin, (page) => page.getByRole("button", { name: "Change staff", exact: true }).click());
+await shoot("admin-people", "/admin#people", admin, (page) => page.getByRole("button", { name: "Edit staff", exact: true }).click());
 await shoot("admin-audit", "/admin#audit", admin, (page) => until(page, () => document.querySelector("#audit-rows tr")));
-// One run is enough for all sizes: it has been watched, so its course is in the page.
-if ("admin-demo".startsWith(WANTED)) {
+// One run serves all sizes, since the page keeps its course.
+if ("admin-demo".startsWith(PREFIX)) {
   const page = await open(chrome, hub, "/admin#demo", admin);
   await page.click("#demo .primary");
-  await until(page, () => document.querySelector("#demo-said .whole"));
+  await until(page, () => document.querySelector("#demo-result .final"));
   for (const [width, height] of SIZES) {
     for (const colorScheme of ["light", "dark"]) {
       await page.setViewportSize({ width, height });

@@ -1,6 +1,6 @@
-// A device whose clock is wrong, for the `script` of a page that is opened.
+// A device with a wrong clock, for the `script` option of `open`.
 
-/** The clock is so many hours behind; `later(hours)` in the page moves it on. */
+/** Returns a script that sets the page's clock `hours` behind. `window.later(hours)` advances it. */
 export const lateBy = (hours) => `{
   const Real = Date;
   let shift = -3_600_000 * ${hours};

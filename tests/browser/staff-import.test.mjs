@@ -1,4 +1,4 @@
-// Importing a schedule on the staff's page: three steps that can be left and come back to.
+// Importing a schedule on the staff page: three steps that survive a reload.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -17,52 +17,52 @@ before(async () => {
 after(async () => { await chrome?.close(); await hub?.end(); rmSync(folder, { recursive: true, force: true }); });
 
 const HEADS = "term,crn,course,title,capacity";
-const desk = async () => {
+const openImport = async () => {
   const page = await open(chrome, hub, "/staff#import", { user: "staff" });
   await page.selectOption("#which-term", "desk");
   return page;
 };
 const choose = (page, ...lines) => page.setInputFiles("#import-form [name=file]", csvFile([HEADS, ...lines, ""].join("\n")));
-const check = (page) => page.getByRole("button", { name: "Check the file" }).click();
-const said = (page, words) => until(page, (source) => new RegExp(source).test(document.querySelector("#task").textContent), words);
+const check = (page) => page.getByRole("button", { name: "Check file" }).click();
+const shows = (page, pattern) => until(page, (source) => new RegExp(source).test(document.querySelector("#task").textContent), pattern);
 
-test("a file is checked before it changes anything; a bad line is shown with its number, a good file is applied", async () => {
-  const page = await desk();
+test("a file is checked, its errors shown by line, and then applied", async () => {
+  const page = await openImport();
   await choose(page, "file,1,MATH 1,One,10", "file,2,MATH 2,Two,many");
   await check(page);
-  await said(page, "cannot be applied");
+  await shows(page, "can't be imported yet");
   assert.match(await page.locator("#task [data-part=errors] table").textContent(), /3.*Capacity.*many/);
   await choose(page, "file,1,MATH 1,One,10", "file,2,MATH 2,Two,20");
   await check(page);
-  await said(page, "Nothing has changed yet");
+  await shows(page, "Nothing has changed yet");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/terms")).items.some(({ id }) => id === "file"), false);
   await page.getByRole("button", { name: "Apply 2 changes from schedule.csv" }).click();
-  await said(page, "Imported");
+  await shows(page, "Imported");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections?term=file")).total, 2);
-  await page.getByRole("button", { name: "Look at the sections" }).click();
+  await page.getByRole("button", { name: "View sections" }).click();
   await until(page, () => document.querySelector("#which-term").value === "file" && document.querySelectorAll(".srow").length === 2);
 });
 
-test("what would change is told field by field, with old and new, and what the file does not have", async () => {
-  const page = await desk();
+test("a check lists changed fields, new sections and missing sections", async () => {
+  const page = await openImport();
   await choose(page, "desk,1,MATH 151,Calculus I,40", "desk,2,PHYS 101,Mechanics,1", "desk,9,BIOL 101,Cells,25");
   await check(page);
-  await said(page, "would add 1 section, change 2 and leave 0 as they are");
+  await shows(page, "1 section to add, 2 to change, 0 unchanged");
   const changes = await page.locator("#task [data-part=changes] tbody tr").allTextContents();
   assert.ok(changes.some((line) => /MATH 151.*Capacity240/.test(line)), changes.join("\n"));
   assert.ok(changes.some((line) => /TitlePhysicsMechanics/.test(line)), changes.join("\n"));
   assert.ok(changes.some((line) => /desk-9New.*BIOL 101.*Cells.*25 seats/.test(line)), changes.join("\n"));
-  assert.match(await page.textContent("#task [data-part=missing]"), /stay as they are \(1\).*CHEM 101/);
+  assert.match(await page.textContent("#task [data-part=missing]"), /left unchanged \(1\).*CHEM 101/);
 });
 
-test("a check that was left is there again, with its file, and can be applied", async () => {
-  const page = await desk();
+test("a checked import and its file survive a reload", async () => {
+  const page = await openImport();
   await choose(page, "desk,3,CHEM 101,Organic chemistry,9");
   await check(page);
-  await said(page, "Nothing has changed yet");
+  await shows(page, "Nothing has changed yet");
   await page.reload();
   await page.getByRole("button", { name: "Apply 1 change from schedule.csv" }).click();
-  await said(page, "Imported");
+  await shows(page, "Imported");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/desk-3")).title, "Organic chemistry");
   await page.getByRole("button", { name: "Start over with another file" }).click();
   await until(page, () => !document.querySelector("#import-form").hidden && !document.querySelector("#task").firstChild);
@@ -71,32 +71,32 @@ test("a check that was left is there again, with its file, and can be applied", 
   assert.equal(await page.textContent("#task"), "");
 });
 
-test("a file is dropped; what is no CSV file is refused before it is sent", async () => {
-  const page = await desk();
+test("a file can be dropped; a file that is not CSV is rejected", async () => {
+  const page = await openImport();
   const drop = async (name, text) => {
     const dataTransfer = await page.evaluateHandle(([name, text]) => {
-      const carried = new DataTransfer();
-      carried.items.add(new File([text], name));
-      return carried;
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], name));
+      return transfer;
     }, [name, text]);
     await page.dispatchEvent("#drop", "dragover", { dataTransfer });
-    assert.ok(await page.evaluate(() => document.querySelector("#drop").classList.contains("over")));
+    assert.ok(await page.evaluate(() => document.querySelector("#drop").classList.contains("drag-over")));
     await page.dispatchEvent("#drop", "drop", { dataTransfer });
   };
   await drop("schedule.xlsx", "PK");
-  await until(page, () => /is not a CSV file/.test(document.querySelector("#import-answer").textContent));
+  await until(page, () => /is not a CSV file/.test(document.querySelector("#import-status").textContent));
   await drop("autumn.csv", `${HEADS}\ndesk,1,MATH 151,Calculus I,41\n`);
-  await until(page, () => /autumn\.csv/.test(document.querySelector("#drop-words").textContent) && !document.querySelector("#import-answer").textContent);
+  await until(page, () => /autumn\.csv/.test(document.querySelector("#drop-label").textContent) && !document.querySelector("#import-status").textContent);
   await check(page);
-  await said(page, "Apply 1 change from autumn.csv");
+  await shows(page, "Apply 1 change from autumn.csv");
 });
 
-test("every refused line is in a file, with its number", async () => {
-  const page = await desk();
+test("all rejected lines can be downloaded with their numbers", async () => {
+  const page = await openImport();
   await choose(page, "file,1,MATH 1,One,10", ...Array.from({ length: 40 }, (_, i) => `file,${i + 2},MATH 2,Two,many`));
   await check(page);
-  await said(page, "40 lines are refused");
-  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download 40 refused lines" }).click()]);
+  await shows(page, "40 lines rejected");
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download 40 rejected lines" }).click()]);
   const lines = (await readFile(await file.path(), "utf8")).trim().split("\n");
   assert.equal(lines.length, 41);
   assert.match(lines[1], /^3,\w+,many,/);
@@ -105,68 +105,68 @@ test("every refused line is in a file, with its number", async () => {
   assert.equal(await page.locator("#task [data-part=errors] tbody tr").count(), 40);
 });
 
-test("a large import shows how far it is, is found again when the page was left, and can be cancelled", async () => {
+test("a large import shows progress, survives a reload, can be cancelled", async () => {
   const large = path.join(folder, "large.csv");
   writeFileSync(large, `${HEADS}\n${Array.from({ length: 800_000 }, (_, i) => `large,${i},BIG ${i % 900},Section number ${i} of a very large college,30\n`).join("")}`);
-  const page = await desk();
+  const page = await openImport();
   await page.setInputFiles("#import-form [name=file]", large);
   await check(page);
   await until(page, () => document.querySelector("#task progress")?.value > 0 && /Reading the file/.test(document.querySelector("#task").textContent));
   await page.reload();
   await until(page, () => document.querySelector("#task progress") && /Checking the file/.test(document.querySelector("#task").textContent));
   assert.equal(await page.getAttribute("#steps [aria-current]", "class"), "");
-  await page.getByRole("button", { name: "Cancel the import" }).click();
-  await said(page, "Cancelled. Nothing has changed.");
+  await page.getByRole("button", { name: "Cancel import" }).click();
+  await shows(page, "Cancelled. Nothing has changed.");
 });
 
-test("how much of a file has gone is shown while it is sent, and cancelling then leaves nothing", async () => {
+test("an upload shows its progress and can be cancelled", async () => {
   const slow = path.join(folder, "slow.csv");
   writeFileSync(slow, `${HEADS}\n${"slow,1,BIG 1,A line that is long enough for a file of some size,30\n".repeat(60_000)}`);
-  const page = await desk();
-  const line = await page.context().newCDPSession(page);
-  await line.send("Network.enable");
-  await line.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000 });
+  const page = await openImport();
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("Network.enable");
+  await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000 });
   await page.setInputFiles("#import-form [name=file]", slow);
   await check(page);
   await until(page, () => {
     const { value, max } = document.querySelector("#task progress") ?? {};
-    return value > 0 && value < max && /^Sending slow\.csv: \d+\.\d of 4\.\d MB\.$/.test(document.querySelector("#task [role=status]").textContent);
+    return value > 0 && value < max && /^Uploading slow\.csv: \d+\.\d of 4\.\d MB\.$/.test(document.querySelector("#task [role=status]").textContent);
   });
-  await page.getByRole("button", { name: "Cancel the import" }).click();
-  await until(page, () => document.querySelector("#import-answer").textContent === "Cancelled. Nothing has changed." && !document.querySelector("#task").firstChild);
+  await page.getByRole("button", { name: "Cancel import" }).click();
+  await until(page, () => document.querySelector("#import-status").textContent === "Cancelled. Nothing has changed." && !document.querySelector("#task").firstChild);
   assert.equal(await page.isVisible("#import-form"), true);
 });
 
-test("an import that is cancelled when all of it is sent and the hub has not answered is stopped at the hub", async () => {
-  const page = await desk();
+test("cancelling after the upload cancels the import at the hub", async () => {
+  const page = await openImport();
   await choose(page, "gap,1,MATH 1,One,10");
-  const ended = page.waitForRequest((request) => request.method() === "DELETE" && /\/imports\//.test(request.url()));
-  // What the page still asks for would keep all the connections that a browser opens to one host.
+  const cancelRequest = page.waitForRequest((request) => request.method() === "DELETE" && /\/imports\//.test(request.url()));
+  // Open requests could use up the browser's connections to one host.
   await page.waitForLoadState("networkidle");
-  // A hub that takes the file and says nothing for a while.
+  // The kernel accepts the file while the hub is stopped and cannot respond.
   hub.process.kill("SIGSTOP");
   try {
     await check(page);
-    await until(page, () => /schedule\.csv is sent\. Waiting for the hub/.test(document.querySelector("#task").textContent));
-    await page.getByRole("button", { name: "Cancel the import" }).click();
+    await until(page, () => /schedule\.csv is uploaded\. Waiting for EduHub/.test(document.querySelector("#task").textContent));
+    await page.getByRole("button", { name: "Cancel import" }).click();
     await until(page, () => /Cancelling/.test(document.querySelector("#task").textContent));
   } finally {
     hub.process.kill("SIGCONT");
   }
-  await ended;
-  // One as small as this may have been checked before it could be stopped; a check changes nothing.
-  await said(page, "Cancelled|Checked|done");
+  await cancelRequest;
+  // A small file may have been checked before it could be cancelled. A check changes nothing.
+  await shows(page, "Cancelled|Checked|done");
 });
 
-test("an import is checked and applied by keyboard alone", async () => {
-  const page = await desk();
+test("an import works by keyboard alone", async () => {
+  const page = await openImport();
   await choose(page, "keys,1,MATH 1,One,10");
   await page.focus("#views a[href='#import']");
   await tabTo(page, "#import-form button");
   await page.keyboard.press("Enter");
-  await said(page, "Nothing has changed yet");
+  await shows(page, "Nothing has changed yet");
   await tabTo(page, "#task .primary");
   await page.keyboard.press("Enter");
-  await said(page, "Imported");
+  await shows(page, "Imported");
   assert.equal((await hub.ask("staff", "GET", "/api/v1/sections?term=keys")).total, 1);
 });

@@ -1,4 +1,4 @@
-// The student's page, as a student uses it.
+// The student's page from a student's point of view.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -7,11 +7,11 @@ import { tokens } from "./crowd.mjs";
 import EN from "../../static/js/words/en.js";
 import ES from "../../static/js/words/es.js";
 
-const sentences = (words) => Object.values(words).flatMap((one) => typeof one === "string" ? [one] : Object.values(one));
-const SPANISH = new Set(sentences(ES));
-/** A sentence with anything filled in. */
-const filled = (text) => new RegExp(`^${text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".+")}$`, "su");
-/** Whether a sentence is its own whatever is filled in: `{from} to {to}` may be anybody's. */
+const allTexts = (words) => Object.values(words).flatMap((one) => typeof one === "string" ? [one] : Object.values(one));
+const SPANISH = new Set(allTexts(ES));
+/** A pattern for a text with any values in its placeholders. */
+const pattern = (text) => new RegExp(`^${text.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".+")}$`, "su");
+/** Whether a text has enough words of its own to tell its language: `{from} to {to}` has not. */
 const hasWords = (text) => !text.includes("{") || text.replace(/\{\w+\}|\P{L}/gu, "").length > 4;
 
 let hub, chrome;
@@ -23,15 +23,15 @@ const WEEK = [
   "3,CHEM 101,Chemistry,A01,lecture,4,1,2,TR,09:00-10:20,Franklin", "4,CHEM 101,Chemistry,A02,lecture,4,9,2,TR,13:00-14:20,Franklin",
   "5,ARTS 105,Dibujo básico,S01,studio,3,5,0,F,18:00-20:50,Goya",
 ];
-/** The whole of the large term is in the page. */
-const whole = (page) => until(page, () => document.querySelector("#found").textContent.startsWith("3,000") && document.querySelectorAll("#subject option").length === 4);
-const line = (page, course) => page.locator("#lines > li", { hasText: course });
+/** Waits until the page holds the whole large term. */
+const wholeTerm = (page) => until(page, () => document.querySelector("#found").textContent.startsWith("3,000") && document.querySelectorAll("#subject option").length === 4);
+const scheduleRow = (page, course) => page.locator("#schedule-rows > li", { hasText: course });
 
-test("a search over thousands of sections is in the address, and only what is in sight exists", async () => {
+test("a search is in the address and renders only visible rows", async () => {
   const many = Array.from({ length: 3000 }, (_, i) => `${10001 + i},${["ACCT", "BIOL", "MATH"][i % 3]} ${100 + Math.floor(i / 30)},Title ${i},A${String(i % 30).padStart(2, "0")},lecture,3,${i % 7},0,MW,09:00-09:50,Lee`);
   await hub.term("many", many);
   const page = await open(chrome, hub, "/?term=many");
-  await whole(page);
+  await wholeTerm(page);
   assert.ok(await page.locator(".row").count() < 60);
   await page.evaluate(() => scrollTo(0, 60_000));
   await until(page, () => [...document.querySelectorAll(".row")].some((row) => Number(row.dataset.index) > 1000));
@@ -49,112 +49,112 @@ test("a search over thousands of sections is in the address, and only what is in
   assert.deepEqual(page.wrong, []);
 });
 
-test("a plan is made before the opening, clashes are shown, and the button comes by itself", async () => {
+test("a plan shows clashes, and Register appears at the opening", async () => {
   await hub.term("soon", WEEK, { opensIn: 12 });
   const page = await open(chrome, hub, "/?term=soon", { user: "student" });
   await rows(5)(page);
-  for (const crn of ["A01 lectureChemistry", "A01 lectureCalculus", "A01 lecturePhysics", "S01"]) await row(page, crn).getByRole("button", { name: /^Plan/ }).click();
-  await until(page, () => document.querySelectorAll("#lines > li").length === 4);
+  for (const crn of ["A01 lectureChemistry", "A01 lectureCalculus", "A01 lecturePhysics", "S01"]) await row(page, crn).getByRole("button", { name: /^Add to plan/ }).click();
+  await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 4);
   assert.match(await page.textContent("#clashes"), /MATH 151.*PHYS 101.*overlap.*9:30/);
-  assert.match(await row(page, "A02").locator(".who").textContent(), /In your week: CHEM 101/);
-  assert.match(await page.textContent("#opening"), /You don't need to refresh: this page opens by itself/);
-  // The one seat of chemistry goes before it opens.
+  assert.match(await row(page, "A02").locator(".who").textContent(), /You already have CHEM 101/);
+  assert.match(await page.textContent("#opening"), /this page updates automatically/);
+  // Chemistry loses its only seat before registration opens.
   await hub.ask("staff", "PATCH", "/api/v1/sections/soon-3", { capacity: 0 });
   await page.getByRole("button", { name: "Register for 4 sections" }).click();
-  await until(page, () => document.querySelectorAll("#lines [data-kind=enrolled]").length === 2 && document.querySelectorAll("#lines .answers p.stop").length === 2);
-  assert.match(await line(page, "PHYS 101").textContent(), /Overlaps MATH 151/);
+  await until(page, () => document.querySelectorAll("#schedule-rows [data-kind=enrolled]").length === 2 && document.querySelectorAll("#schedule-rows .result p.stop").length === 2);
+  assert.match(await scheduleRow(page, "PHYS 101").textContent(), /Overlaps MATH 151/);
   assert.deepEqual(await hub.held("student", "soon"), ["1 enrolled", "5 enrolled"]);
 
-  // What is left cannot be had as it stands: the button steps back.
-  await until(page, () => /All of them are full, closed or overlap another/.test(document.querySelector("#opening").textContent));
-  assert.equal(await page.locator("#go.primary").count(), 0);
-  // Each refusal has its next step beside it.
-  await line(page, "CHEM 101").getByRole("button", { name: "Join the waitlist, first in line" }).click();
-  await until(page, () => /1st in line/.test(document.querySelector("#lines").textContent));
-  await line(page, "PHYS 101").getByRole("button", { name: /Swap with MATH 151/ }).click();
-  await until(page, () => /Dropped/.test(document.querySelector("#lines").textContent));
+  // Every remaining section would be refused, so the button is not the primary one.
+  await until(page, () => /All of these are full, closed, or overlap another/.test(document.querySelector("#opening").textContent));
+  assert.equal(await page.locator("#register-all.primary").count(), 0);
+  // Each refusal offers its next step.
+  await scheduleRow(page, "CHEM 101").getByRole("button", { name: "Join the waitlist (you'd be first)" }).click();
+  await until(page, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
+  await scheduleRow(page, "PHYS 101").getByRole("button", { name: /Swap with MATH 151/ }).click();
+  await until(page, () => /Dropped/.test(document.querySelector("#schedule-rows").textContent));
   assert.deepEqual(await hub.held("student", "soon"), ["2 enrolled", "3 waitlisted", "5 enrolled"]);
   assert.deepEqual(page.wrong, []);
 });
 
-test("somebody who waits is told their place, and gets the seat that becomes free without a press", async () => {
+test("a waitlisted student is enrolled when a seat opens", async () => {
   await hub.term("line", WEEK);
   await hub.ask("student2", "PUT", "/api/v1/me/registrations/line-3");
   const page = await open(chrome, hub, "/?term=line", { user: "student" });
   await rows(5)(page);
   await row(page, "A01 lectureChemistry").getByRole("button", { name: /^Join waitlist/ }).click();
-  await until(page, () => /1st in line/.test(document.querySelector("#lines").textContent));
+  await until(page, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
   await page.evaluate(() => document.querySelector("#q").focus());
   await hub.ask("student2", "DELETE", "/api/v1/me/registrations/line-3");
-  await until(page, () => /A seat became free, and it is yours/.test(document.querySelector("#lines").textContent));
-  assert.match(await page.textContent("#spoken"), /CHEM 101.*it is yours/);
-  assert.equal(await page.evaluate(() => document.activeElement.id), "q", "nothing takes the focus");
+  await until(page, () => /A seat opened up and you're enrolled/.test(document.querySelector("#schedule-rows").textContent));
+  assert.match(await page.textContent("#spoken"), /CHEM 101.*you're enrolled/);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "q", "the focus stays in the search field");
   assert.deepEqual(await hub.held("student", "line"), ["3 enrolled"]);
 });
 
-test("two browsers ask for one last seat: one has it, the other is told what can be done", async () => {
+test("two students want the last seat: one gets it, one may wait", async () => {
   await hub.term("last", WEEK);
   const pages = await Promise.all(["student", "student2"].map((user) => open(chrome, hub, "/?term=last", { user })));
   await Promise.all(pages.map(rows(5)));
   const buttons = await Promise.all(pages.map((page) => row(page, "Physics").getByRole("button", { name: /^Register/ }).elementHandle()));
   await Promise.all(buttons.map((button) => button.evaluate((el) => el.click())));
-  const ends = await Promise.all(pages.map(async (page) => {
-    await until(page, () => document.querySelector("#lines [data-kind=enrolled]") || document.querySelector(".row .answers p.stop"));
-    return await page.locator("#lines [data-kind=enrolled]").count();
+  const enrolled = await Promise.all(pages.map(async (page) => {
+    await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]") || document.querySelector(".row .result p.stop"));
+    return await page.locator("#schedule-rows [data-kind=enrolled]").count();
   }));
-  assert.deepEqual(ends.sort(), [0, 1]);
-  const loser = pages[ends[0] === (await pages[0].locator("#lines [data-kind=enrolled]").count()) ? 0 : 1];
-  await loser.getByRole("button", { name: "Join the waitlist, first in line" }).click();
-  await until(loser, () => /1st in line/.test(document.querySelector("#lines").textContent));
+  assert.deepEqual(enrolled.sort(), [0, 1]);
+  const loser = pages[enrolled[0] === (await pages[0].locator("#schedule-rows [data-kind=enrolled]").count()) ? 0 : 1];
+  await loser.getByRole("button", { name: "Join the waitlist (you'd be first)" }).click();
+  await until(loser, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
 });
 
-test("a drop can be taken back, and is sent at the latest as the page is closed", async () => {
+test("a drop can be undone until the page closes", async () => {
   await hub.term("drop", WEEK);
   for (const crn of [1, 5]) await hub.ask("student", "PUT", `/api/v1/me/registrations/drop-${crn}`);
   const page = await open(chrome, hub, "/?term=drop", { user: "student" });
-  await line(page, "MATH 151").getByRole("button", { name: /^Drop/ }).click();
-  await until(page, () => /Your seat is still yours/.test(document.querySelector("#lines").textContent));
-  await line(page, "MATH 151").getByRole("button", { name: /^Undo/ }).click();
+  await scheduleRow(page, "MATH 151").getByRole("button", { name: /^Drop/ }).click();
+  await until(page, () => /Undo keeps your seat/.test(document.querySelector("#schedule-rows").textContent));
+  await scheduleRow(page, "MATH 151").getByRole("button", { name: /^Undo/ }).click();
   assert.deepEqual(await hub.held("student", "drop"), ["1 enrolled", "5 enrolled"]);
-  await line(page, "ARTS 105").getByRole("button", { name: /^Drop/ }).click();
-  await until(page, () => /Your seat is still yours/.test(document.querySelector("#lines").textContent));
+  await scheduleRow(page, "ARTS 105").getByRole("button", { name: /^Drop/ }).click();
+  await until(page, () => /Undo keeps your seat/.test(document.querySelector("#schedule-rows").textContent));
   await page.close();
   for (let held = []; held.length !== 1; held = await hub.held("student", "drop")) await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(await hub.held("student", "drop"), ["1 enrolled"]);
 });
 
-test("the hub is restarted in the middle: the page says so, comes back, and has lost nothing", async () => {
+test("the page reconnects after a restart and loses nothing", async () => {
   await hub.term("again", WEEK);
   const page = await open(chrome, hub, "/?term=again", { user: "student" });
   await rows(5)(page);
   await row(page, "Calculus").getByRole("button", { name: /^Register/ }).click();
-  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+  await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]"));
   await page.fill("#q", "phys");
   await rows(1)(page);
   await hub.stop();
-  await until(page, () => /Reconnecting, numbers as of/.test(document.querySelector("#live").textContent));
+  await until(page, () => /Reconnecting, last updated/.test(document.querySelector("#live").textContent));
   await row(page, "Physics").getByRole("button", { name: /^Register/ }).click();
-  await until(page, () => /Asking again is safe/.test(document.querySelector(".row").textContent));
+  await until(page, () => /safe to try again/.test(document.querySelector(".row").textContent));
   await hub.run();
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   assert.equal(await page.inputValue("#q"), "phys");
   await page.fill("#q", "art");
   await row(page, "Dibujo").getByRole("button", { name: /^Register/ }).click();
-  await until(page, () => document.querySelectorAll("#lines [data-kind=enrolled]").length === 2);
+  await until(page, () => document.querySelectorAll("#schedule-rows [data-kind=enrolled]").length === 2);
   assert.deepEqual(await hub.held("student", "again"), ["1 enrolled", "5 enrolled"]);
 });
 
-test("the hub is killed in the middle of a rush: the page comes back to what the hub kept, and nobody lost a seat", async () => {
+test("a hub that is killed in a rush loses no seat", async () => {
   await hub.term("rush", ["1,MATH 151,Calculus I,A01,lecture,5,30,0,MWF,09:00-09:50,Lee", "2,PHYS 101,Physics,A01,lecture,4,40,3,TR,09:30-10:20,Curie", "3,ARTS 105,Drawing,S01,studio,3,20,5,F,18:00-20:50,Goya"]);
   const page = await open(chrome, hub, "/?term=rush", { user: "student" });
   await rows(3)(page);
   await row(page, "Calculus").getByRole("button", { name: /^Register/ }).click();
-  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+  await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]"));
 
-  // Sixty others want the thirty seats, a few at a time, and ask again until they are answered.
+  // Sixty other students request the thirty seats, four at a time, and retry until the hub responds.
   const [others, enrolled, refused] = [tokens(hub, 60), [], []];
   let killed = null;
-  const want = async (token) => {
+  const register = async (token) => {
     for (;;) {
       try {
         const answer = await fetch(`${hub.url}/api/v1/me/registrations/rush-1`, { method: "PUT", headers: { Authorization: `Bearer ${token}` } });
@@ -162,24 +162,24 @@ test("the hub is killed in the middle of a rush: the page comes back to what the
         (answer.ok ? enrolled : refused).push(token);
         if (enrolled.length === 10) killed = hub.stop();
         return;
-      } catch { /* The hub is away. */ }
+      } catch { /* The hub is down. */ }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
-  const lane = async () => { while (others.length) await want(others.shift()); };
+  const lane = async () => { while (others.length) await register(others.shift()); };
   const rush = Promise.all([lane(), lane(), lane(), lane()]);
-  await until(page, () => /Reconnecting, numbers as of/.test(document.querySelector("#live").textContent));
+  await until(page, () => /Reconnecting, last updated/.test(document.querySelector("#live").textContent));
   await killed;
   await row(page, "Physics").getByRole("button", { name: /^Register/ }).click();
-  await until(page, () => /Asking again is safe/.test(document.querySelector("#rows").textContent));
-  assert.ok(others.length > 0, "the rush is not over");
+  await until(page, () => /safe to try again/.test(document.querySelector("#rows").textContent));
+  assert.ok(others.length > 0, "the rush still runs when the hub is killed");
   await hub.run();
-  await row(page, "Physics").getByRole("button", { name: "Ask again" }).click();
+  await row(page, "Physics").getByRole("button", { name: "Try again" }).click();
   await rush;
-  await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelectorAll("#lines [data-kind=enrolled]").length === 2);
+  await until(page, () => document.querySelector("#live").dataset.state === "live" && document.querySelectorAll("#schedule-rows [data-kind=enrolled]").length === 2);
   assert.deepEqual([enrolled.length, refused.length], [29, 31]);
 
-  // What the page says is what the hub has.
+  // The page shows what the hub has.
   assert.deepEqual(await hub.held("student", "rush"), ["1 enrolled", "2 enrolled"]);
   const { items } = await hub.ask("staff", "GET", "/api/v1/sections/rush-1/roster");
   assert.equal(items.filter(({ status }) => status === "enrolled").length, 30);
@@ -190,7 +190,7 @@ test("the hub is killed in the middle of a rush: the page comes back to what the
   assert.deepEqual(page.wrong, []);
 });
 
-test("where no WebSocket gets through, the page asks, and says that it does", async () => {
+test("without a WebSocket, the page polls and says so", async () => {
   await hub.term("poll", WEEK);
   const page = await open(chrome, hub, "/?term=poll", { user: "student", script: "window.WebSocket = class { constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: '' })); } close() {} };" });
   await rows(5)(page);
@@ -199,11 +199,11 @@ test("where no WebSocket gets through, the page asks, and says that it does", as
   await until(page, () => /77 left/.test(document.querySelector("#rows").textContent));
 });
 
-test("everything can be done with the keyboard", async () => {
+test("a student can register, drop and swap by keyboard", async () => {
   await hub.term("keys", WEEK);
   const page = await open(chrome, hub, "/?term=keys", { user: "student" });
   await rows(5)(page);
-  // The first thing that Tab comes to leads past everything else.
+  // The first Tab stop is the skip link.
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await page.keyboard.type("calc");
@@ -214,17 +214,17 @@ test("everything can be done with the keyboard", async () => {
   await page.keyboard.press("Tab");
   assert.match(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), /^Register: MATH 151/);
   await page.keyboard.press("Enter");
-  await until(page, () => document.querySelector("#lines [data-kind=enrolled]") && /Drop/.test(document.querySelector(".row .act").textContent));
-  assert.ok(await page.evaluate(() => document.querySelector(".row .act").contains(document.activeElement)), "the focus stays where it was");
+  await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]") && /Drop/.test(document.querySelector(".row .act").textContent));
+  assert.ok(await page.evaluate(() => document.querySelector(".row .act").contains(document.activeElement)), "the focus stays in the row's actions");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  await until(page, () => /Your seat is still yours/.test(document.querySelector(".row").textContent));
+  await until(page, () => /Undo keeps your seat/.test(document.querySelector(".row").textContent));
   await page.keyboard.press("Tab");
   assert.match(await page.evaluate(() => document.activeElement.textContent), /^Undo/);
   await page.keyboard.press("Enter");
   await until(page, () => /Enrolled/.test(document.querySelector(".row .act").textContent));
 
-  // A refusal, and its next step.
+  // A refusal and its next step.
   await page.keyboard.press("ArrowUp");
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type("physics");
@@ -232,7 +232,7 @@ test("everything can be done with the keyboard", async () => {
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  await until(page, () => /Overlaps MATH 151/.test(document.querySelector(".row .answers").textContent));
+  await until(page, () => /Overlaps MATH 151/.test(document.querySelector(".row .result").textContent));
   const focused = () => page.evaluate(() => document.activeElement.textContent);
   for (let tabs = 0; !/^Swap/.test(await focused()) && tabs < 5; tabs += 1) await page.keyboard.press("Tab");
   assert.match(await focused(), /^Swap with MATH 151/);
@@ -241,29 +241,29 @@ test("everything can be done with the keyboard", async () => {
   assert.deepEqual(await hub.held("student", "keys"), ["2 enrolled"]);
 });
 
-test("on a phone one press takes all that is planned, and the answers come into sight", async () => {
+test("on a phone, registering for the plan scrolls to the results", async () => {
   await hub.term("thumb", WEEK);
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: ["thumb-1", "thumb-2", "thumb-4"] });
   const page = await open(chrome, hub, "/?term=thumb", { user: "student", width: 390, height: 700 });
   await rows(5)(page);
   await page.getByRole("button", { name: "Register for 3 sections" }).click();
-  await until(page, () => document.querySelectorAll("#lines [data-kind=enrolled]").length === 2 && /Overlaps MATH 151/.test(document.querySelector("#lines").textContent));
+  await until(page, () => document.querySelectorAll("#schedule-rows [data-kind=enrolled]").length === 2 && /Overlaps MATH 151/.test(document.querySelector("#schedule-rows").textContent));
   await until(page, () => {
-    const [first, bar] = ["#lines > li", "#views"].map((at) => document.querySelector(at).getBoundingClientRect());
+    const [first, bar] = ["#schedule-rows > li", "#views"].map((at) => document.querySelector(at).getBoundingClientRect());
     return document.body.dataset.view === "term" && first.top >= 0 && first.bottom < bar.top;
   });
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
 });
 
-test("on a phone there are three tabs, nothing is wider than 320 pixels, and each tab keeps its place", async () => {
+test("on a phone, tabs fit 320 pixels and keep their scroll", async () => {
   await hub.ask("student", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=many", { user: "student", width: 320, height: 640 });
-  await whole(page);
+  await wholeTerm(page);
   await page.evaluate(() => scrollTo(0, 20_000));
   await until(page, () => [...document.querySelectorAll(".row")].some((row) => Number(row.dataset.index) > 150));
   const shown = () => page.evaluate(() => ["find", "term", "alerts"].filter((name) => document.querySelector(`[data-view-name=${name}]`).checkVisibility()));
   assert.deepEqual(await shown(), ["find"]);
-  for (const [name, view] of [["My term", "term"], ["Alerts", "alerts"]]) {
+  for (const [name, view] of [["My schedule", "term"], ["Alerts", "alerts"]]) {
     await page.locator("#views a", { hasText: name }).click();
     await until(page, (view) => document.body.dataset.view === view, view);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
@@ -273,10 +273,10 @@ test("on a phone there are three tabs, nothing is wider than 320 pixels, and eac
   await until(page, () => scrollY > 19_000);
 });
 
-/** What is said in English and not in Spanish, of all that the page says in words, labels and hints. */
-const english = async (page) => {
-  const only = sentences(EN).filter((one) => hasWords(one) && !SPANISH.has(one)).map(filled);
-  const spanish = [...SPANISH].filter(hasWords).map(filled);
+/** The texts, labels and hints on the page that are English and not Spanish. */
+const englishTexts = async (page) => {
+  const only = allTexts(EN).filter((one) => hasWords(one) && !SPANISH.has(one)).map(pattern);
+  const spanish = [...SPANISH].filter(hasWords).map(pattern);
   const said = await page.evaluate(() => {
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const found = [document.title];
@@ -287,37 +287,37 @@ const english = async (page) => {
   return said.filter((one) => only.some((text) => text.test(one)) && !spanish.some((text) => text.test(one)));
 };
 
-test("in Spanish, everything is in Spanish; the switch is remembered", async () => {
+test("the Spanish page has no English text", async () => {
   await hub.term("es", WEEK);
   await hub.ask("staff", "PATCH", "/api/v1/sections/es-2", { capacity: 0 });
   const page = await open(chrome, hub, "/?term=es&q=basico", { user: "student", locale: "es-MX" });
   await rows(1)(page);
   assert.equal(await page.evaluate(() => document.documentElement.lang), "es");
   await page.getByRole("button", { name: /^Inscribirse: ARTS 105/ }).click();
-  await until(page, () => /Inscrito/.test(document.querySelector("#lines").textContent));
+  await until(page, () => /Inscrito/.test(document.querySelector("#schedule-rows").textContent));
   await page.fill("#q", "");
   await rows(5)(page);
   await row(page, "Physics").getByRole("button", { name: /^Lista de espera/ }).click();
   await row(page, "Calculus").locator(".name").click();
   await row(page, "Calculus").getByRole("button", { name: /^Inscribirse/ }).click();
-  await until(page, () => /Coincide con PHYS 101/.test(document.querySelector("#rows .answers .stop")?.textContent) && /1\.º en espera/.test(document.querySelector("#lines").textContent));
-  await line(page, "ARTS 105").getByRole("button", { name: /^Renunciar/ }).click();
-  await until(page, () => /Deshacer/.test(document.querySelector("#lines").textContent));
-  assert.deepEqual(await english(page), []);
-  await line(page, "ARTS 105").getByRole("button", { name: /^Deshacer/ }).click();
-  await page.locator("#views a", { hasText: "Avisos" }).click();
+  await until(page, () => /Choca con PHYS 101/.test(document.querySelector("#rows .result .stop")?.textContent) && /1\.º en la lista de espera/.test(document.querySelector("#schedule-rows").textContent));
+  await scheduleRow(page, "ARTS 105").getByRole("button", { name: /^Dar de baja/ }).click();
+  await until(page, () => /Deshacer/.test(document.querySelector("#schedule-rows").textContent));
+  assert.deepEqual(await englishTexts(page), []);
+  await scheduleRow(page, "ARTS 105").getByRole("button", { name: /^Deshacer/ }).click();
+  await page.locator("#views a", { hasText: "Alertas" }).click();
   await page.locator("#archive summary").click();
   await until(page, () => document.querySelector("#archive-list").childElementCount > 0 && !/Cargando/.test(document.querySelector("#archive-list").textContent));
-  assert.deepEqual(await english(page), []);
-  await page.locator("#views a", { hasText: "Mi periodo" }).click();
+  assert.deepEqual(await englishTexts(page), []);
+  await page.locator("#views a", { hasText: "Mi horario" }).click();
   await page.getByRole("button", { name: "English" }).click();
-  await until(page, () => /Enrolled/.test(document.querySelector("#lines").textContent) && document.documentElement.lang === "en");
-  assert.ok((await english(page)).length > 5, "what is looked for can be found");
+  await until(page, () => /Enrolled/.test(document.querySelector("#schedule-rows").textContent) && document.documentElement.lang === "en");
+  assert.ok((await englishTexts(page)).length > 5, "the search for English texts finds them on the English page");
   await page.reload();
   await until(page, () => /Registration is open/.test(document.querySelector("#opening").textContent));
 });
 
-test("an emergency stands above everything, is an alert to a screen reader, and takes no focus", async () => {
+test("an emergency is an ARIA alert above all and takes no focus", async () => {
   const page = await open(chrome, hub, "/?term=many", { user: "student" });
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   await page.focus("#q");
@@ -333,36 +333,36 @@ test("an emergency stands above everything, is an alert to a screen reader, and 
   await until(page, () => !/Leave the Science/.test(document.querySelector("#alert-list").textContent));
 });
 
-test("a part of the page that did not arrive as somebody signed in is asked for again", async () => {
+test("a module that fails to load at sign-in is loaded again", async () => {
   await hub.term("part", WEEK);
   const page = await open(chrome, hub, "/?term=part");
   await rows(5)(page);
-  await page.route("**/student/own.js", (route) => route.abort());
+  await page.route("**/student/workspace.js", (route) => route.abort());
   await page.fill("[name=username]", "student2");
   await page.fill("[name=password]", "eduhub-demo");
   await page.keyboard.press("Enter");
-  await until(page, () => /No answer came/.test(document.querySelector("#note").textContent));
-  assert.equal(await row(page, "Calculus").getByRole("button", { name: /^Register/ }).count(), 0, "what is held is not known yet");
-  await page.unroute("**/student/own.js");
+  await until(page, () => /Couldn't reach the server/.test(document.querySelector("#note").textContent));
+  assert.equal(await row(page, "Calculus").getByRole("button", { name: /^Register/ }).count(), 0, "no Register button before the registrations are known");
+  await page.unroute("**/student/workspace.js");
   await row(page, "Calculus").getByRole("button", { name: /^Register/ }).click();
-  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+  await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]"));
   assert.deepEqual(await hub.held("student2", "part"), ["1 enrolled"]);
 });
 
-test("a visitor who wants to plan signs in where they are, and has it planned", async () => {
+test("a section that a visitor chose is planned after the sign-in", async () => {
   await hub.term("in", WEEK);
   await hub.ask("student2", "PUT", "/api/v1/me/plan", { sections: [] });
   const page = await open(chrome, hub, "/?term=in");
   await rows(5)(page);
-  await row(page, "Calculus").getByRole("button", { name: /^Plan/ }).click();
+  await row(page, "Calculus").getByRole("button", { name: /^Add to plan/ }).click();
   assert.match(await page.textContent("#sign-in"), /Sign in to plan MATH 151/);
   await page.fill("[name=username]", "student2");
   await page.fill("[name=password]", "wrong");
   await page.keyboard.press("Enter");
-  await until(page, () => /do not go together/.test(document.querySelector("#sign-in").textContent));
+  await until(page, () => /Incorrect user name or password/.test(document.querySelector("#sign-in").textContent));
   await page.fill("[name=password]", "eduhub-demo");
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Register for 1 section" }).click();
-  await until(page, () => document.querySelector("#lines [data-kind=enrolled]"));
+  await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]"));
   assert.deepEqual(await hub.held("student2", "in"), ["1 enrolled"]);
 });

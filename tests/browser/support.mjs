@@ -1,4 +1,4 @@
-// What the browser tests stand on: a hub of their own, a real Chromium, and a college that is made for each test.
+// Support for the browser tests: a hub of their own, a real Chromium, and a term for each test.
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -10,10 +10,10 @@ import { afterEach } from "node:test";
 import { chromium } from "playwright-core";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-/** The hub that is tried. */
+/** The hub under test. */
 export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
-/** How long anything that is awaited may take: generous, since a test machine may be busy. */
+/** The timeout of every wait: generous, since a test machine may be busy. */
 export const PATIENCE_MS = 40_000;
 const PASSWORD = "eduhub-demo";
 
@@ -24,10 +24,10 @@ const freePort = () => new Promise((resolve) => {
   });
 });
 
-/** A hub with the demonstration's accounts, on a store of its own. */
+/** A hub with the demonstration accounts and a store of its own. */
 export class Hub {
   static async start(settings = {}) {
-    if (!existsSync(HUB)) throw new Error(`There is no hub at ${HUB}: run cargo build first.`);
+    if (!existsSync(HUB)) throw new Error(`No hub at ${HUB}: run cargo build first.`);
     const hub = new Hub();
     hub.folder = mkdtempSync(path.join(tmpdir(), "eduhub-browser-"));
     hub.port = await freePort();
@@ -38,24 +38,22 @@ export class Hub {
     return hub;
   }
 
-  /** Starts it; again, after `stop`, with the same store and address. */
+  /** Starts the hub; after `stop`, restarts it with the same store and address. */
   run() {
-    // Which hub it is, is ours to know: the hub itself has no such setting.
+    // EDUHUB_BIN is a variable of these tests. The hub would reject it as an unknown setting.
     const { EDUHUB_BIN: _, ...inherited } = process.env;
     this.env = {
       ...inherited, EDUHUB_SERVER__BIND: `127.0.0.1:${this.port}`, EDUHUB_STORE__URL: `sqlite:${this.folder}/hub.db`,
       EDUHUB_LIMITS__LOGIN_PER_MINUTE: "0", EDUHUB_LIMITS__REQUESTS_PER_SECOND: "0", EDUHUB_LOG__FILTER: "warn",
       EDUHUB_COLLEGE__NAME: "Riverside College", EDUHUB_COLLEGE__TIMEZONE: "America/New_York", ...this.settings,
-      // It says which hub is started, and is no setting of it.
-      EDUHUB_BIN: undefined,
     };
     this.process = spawn(HUB, ["serve", "--demo"], { env: this.env, cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
-      let said = "";
-      this.process.once("exit", (code) => reject(new Error(`the hub ended with ${code}: ${said}`)));
+      let output = "";
+      this.process.once("exit", (code) => reject(new Error(`the hub exited with ${code}: ${output}`)));
       this.process.stdout.on("data", (data) => {
-        said += data;
-        if (said.includes("EduHub is ready")) resolve();
+        output += data;
+        if (output.includes("EduHub is ready")) resolve();
       });
     });
   }
@@ -68,6 +66,7 @@ export class Hub {
     });
   }
 
+  /** Stops the hub and removes its folder. */
   async end() {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
@@ -75,55 +74,55 @@ export class Hub {
 
   async token(user) {
     if (!this.tokens.has(user)) {
-      const answer = await fetch(`${this.url}/api/v1/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username: user, password: PASSWORD }) });
-      if (!answer.ok) throw new Error(`${user} was not signed in: ${answer.status} ${await answer.text()}`);
-      this.tokens.set(user, (await answer.json()).token);
+      const response = await fetch(`${this.url}/api/v1/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ username: user, password: PASSWORD }) });
+      if (!response.ok) throw new Error(`${user} could not sign in: ${response.status} ${await response.text()}`);
+      this.tokens.set(user, (await response.json()).token);
     }
     return this.tokens.get(user);
   }
 
-  /** Makes a token for somebody who has no account here. */
+  /** Creates a token for a user without an account. */
   mint(user, role) {
     const token = execFileSync(HUB, ["token", "--subject", user, "--role", role], { env: this.env, cwd: this.folder, encoding: "utf8" });
     this.tokens.set(user, token.trim());
   }
 
-  /** Asks the hub as a user: JSON in, JSON out. */
+  /** Sends a request as a user and returns the parsed response. `body` is sent as JSON unless `type` says otherwise. */
   async ask(user, method, where, body, type = "application/json") {
     const headers = { Authorization: `Bearer ${await this.token(user)}`, ...(body === undefined ? {} : { "Content-Type": type }) };
-    const answer = await fetch(this.url + where, { method, headers, body: body === undefined || type !== "application/json" ? body : JSON.stringify(body) });
-    const text = await answer.text();
+    const response = await fetch(this.url + where, { method, headers, body: body === undefined || type !== "application/json" ? body : JSON.stringify(body) });
+    const text = await response.text();
     return text ? JSON.parse(text) : {};
   }
 
-  /** Makes a term of these lines of a schedule; `opensIn` is in seconds from now, negative for open. */
+  /** Creates a term from lines of a schedule. `opensIn` is in seconds from now; negative is open. */
   async term(id, lines, { opensIn = -60, title = id } = {}) {
     await this.ask("staff", "PUT", `/api/v1/terms/${id}`, { title, opens_at: new Date(Date.now() + opensIn * 1000).toISOString() });
     const csv = ["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...lines, ""].join("\n");
     const { task } = await this.ask("staff", "POST", `/api/v1/imports?term=${id}`, csv, "text/csv");
     for (const begun = Date.now(); ;) {
-      if (Date.now() - begun > PATIENCE_MS) throw new Error("the schedule was never imported");
+      if (Date.now() - begun > PATIENCE_MS) throw new Error("the import of the schedule timed out");
       const { state, errors } = await this.ask("staff", "GET", `/api/v1/imports/${task}`);
       if (state === "done") return id;
-      if (state !== "running") throw new Error(`the schedule is ${state}: ${JSON.stringify(errors)}`);
+      if (state !== "running") throw new Error(`the import of the schedule is ${state}: ${JSON.stringify(errors)}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 
-  /** What a student holds in a term, as `CRN status`. */
+  /** The registrations of a student in a term, as `CRN status`, sorted. */
   async held(user, term) {
     const { items } = await this.ask(user, "GET", `/api/v1/me/registrations?term=${term}`);
     return items.map(({ section, status }) => `${section.slice(term.length + 1)} ${status}`).sort();
   }
 }
 
-/** A browser that loads nothing but the hub's pages. */
+/** Launches a browser without background requests of its own. */
 export async function browser() {
-  if (!CHROMIUM) throw new Error("The browser tests need Chromium: apt-get install chromium (or say in CHROMIUM where it is).");
+  if (!CHROMIUM) throw new Error("The browser tests need Chromium: install it (apt-get install chromium) or set CHROMIUM to its path.");
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"] });
 }
 
-/** What a test has opened: it goes with the test, so that the next one has the machine for itself. */
+/** The contexts that a test has opened. They are closed after it. */
 const opened = new Set();
 afterEach(async () => {
   const contexts = [...opened];
@@ -132,9 +131,9 @@ afterEach(async () => {
 });
 
 /**
- * Opens a page as a user, or with the session cookie `cookie` (neither: a visitor). Failures of its scripts and breaches
- * of its policy are in `page.wrong`; console messages, responses of status 400 and above, and failed requests are in
- * `page.logged`.
+ * Opens a page as a user, or with the session cookie `cookie`; as a visitor without either. Script errors and
+ * violations of the Content-Security-Policy are in `page.wrong`; console messages, responses of status 400 and above,
+ * and failed requests are in `page.logged`.
  */
 export async function open(chrome, hub, where, { user, cookie, width = 1280, height = 800, locale = "en-US", colorScheme = "light", bypassCSP = false, reducedMotion = "reduce", script } = {}) {
   const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion });
@@ -156,38 +155,38 @@ export async function open(chrome, hub, where, { user, cookie, width = 1280, hei
       reject(new Error(`${what}: ${text}`));
     };
     page.on("pageerror", (error) => wrong("a script of the page failed", error.stack || String(error)));
-    page.on("console", (message) => /Content.Security.Policy/i.test(message.text()) && wrong("the page is against its policy", message.text()));
+    page.on("console", (message) => /Content.Security.Policy/i.test(message.text()) && wrong("the page violates its Content-Security-Policy", message.text()));
   });
-  // Whoever waits for something hears of it; nobody has to.
+  // `until` reports the rejection. Without a waiting `until` it must not end the process.
   page.broken.catch(() => {});
   await page.goto(hub.url + where);
   return page;
 }
 
-/** Waits until `test` (in the page) holds; not any longer once one of the page's scripts has failed. */
+/** Waits until `test`, run in the page, returns a true value. Rejects at once if a script of the page fails. */
 export const until = (page, test, argument) =>
   Promise.race([page.waitForFunction(test, argument, { timeout: PATIENCE_MS }), ...(page.broken ? [page.broken] : [])]);
 
-/** Waits for so many rows of the search. */
+/** Waits for this number of search results. */
 export const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);
-/** The row of the search in which this text is. */
+/** The search result that contains this text. */
 export const row = (page, text) => page.locator(".row", { hasText: text });
 
-/** Presses Tab until what `selector` names has the focus: how somebody without a mouse gets there. */
+/** Presses Tab until the focus is on an element that matches `selector`. */
 export async function tabTo(page, selector) {
   for (let presses = 0; presses < 200; presses += 1) {
     await page.keyboard.press("Tab");
     if (await page.evaluate((wanted) => document.activeElement.matches(wanted), selector)) return;
   }
-  throw new Error(`Tab never came to ${selector}`);
+  throw new Error(`Tab did not reach ${selector}`);
 }
 
-/** A file as it is chosen. */
+/** A file for a file input. */
 export const csvFile = (text, name = "schedule.csv") => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe-core finds against WCAG 2.2 A and AA: one line for each. The page must be opened with `bypassCSP`. */
+/** The violations of WCAG 2.2 A and AA that axe-core finds, one text each. The page must be opened with `bypassCSP`. */
 export async function violations(page) {
   await page.evaluate((source) => { if (!window.axe) (0, eval)(source); }, AXE);
   const { violations: found } = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));

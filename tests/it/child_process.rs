@@ -1,7 +1,7 @@
-//! Runs a test a second time in a child process, for tests that measure or limit the process they run in.
+//! Runs a test in a child process, for tests that measure or limit their own process.
 //!
-//! The test asks [`path_from_parent`] which of the two it is. The parent prepares a path and calls [`run`] with its own
-//! name; the child does the work on that path.
+//! The test runs twice. In the parent, [`path_from_parent`] returns `None`: the test prepares a path and calls [`run`]
+//! with its own name. In the child, [`path_from_parent`] returns that path, and the test does its work there.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const NOBODY: u32 = 65_534;
 pub(crate) enum RunAs {
     /// The user of this process.
     SameUser,
-    /// A user who is bound by file permissions: `nobody` when this process runs as root.
+    /// A user to whom file permissions apply: `nobody` when this process runs as root.
     Unprivileged,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn path_from_parent() -> Option<PathBuf> {
 /// Runs one test of this program in a child process and passes `path` to it.
 ///
 /// `module` is `module_path!()` of the test. SIGXFSZ is ignored in the child, so that a write beyond a limit on file
-/// sizes is an error and not the end of the process.
+/// sizes returns an error and does not end the process.
 ///
 /// # Panics
 /// When the test fails in the child, or does not exist.
@@ -38,8 +38,8 @@ pub(crate) fn run(module: &str, test: &str, path: &Path, user: RunAs) {
     let (_, module) = module.split_once("::").expect("the test is in a module of this crate");
     let program = std::env::current_exe().unwrap();
     let mut child = Command::new("sh");
-    let becomes_nobody = user == RunAs::Unprivileged && rustix::process::geteuid().is_root();
-    let program = if becomes_nobody {
+    let run_as_nobody = user == RunAs::Unprivileged && rustix::process::geteuid().is_root();
+    let program = if run_as_nobody {
         // `nobody` may not be allowed to read the build folder.
         let copy = std::env::temp_dir().join(format!("eduhub-test-{}-{test}", std::process::id()));
         std::fs::copy(&program, &copy).unwrap();
@@ -55,10 +55,10 @@ pub(crate) fn run(module: &str, test: &str, path: &Path, user: RunAs) {
         .env(PATH_VARIABLE, path)
         .output()
         .unwrap();
-    if becomes_nobody {
+    if run_as_nobody {
         std::fs::remove_file(&program).unwrap();
     }
     let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // A name that matches no test would succeed as well.
+    // A run without a matching test exits with 0, too.
     assert!(output.status.success() && printed.contains("1 passed"), "on {}: {printed}", path.display());
 }

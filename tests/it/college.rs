@@ -12,7 +12,7 @@ use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, SectionId, TermId, UserName};
 use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::notice::Notice;
-use eduhub::domain::outcome::{Outcome, Receipt, RequestOutcome};
+use eduhub::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
 use eduhub::domain::refusal::Refusal;
 use eduhub::domain::registration::{Registration, Standing};
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
@@ -50,11 +50,11 @@ pub fn id(text: &str) -> SectionId {
     SectionId { term: term_id(), crn: crn(text) }
 }
 
-/// A section that is being set up.
-pub struct Make(pub SectionState);
+/// Builder of a section.
+pub struct SectionBuilder(pub SectionState);
 
 /// Returns a lecture of a course of its own with 3 credits, one seat, a waitlist of two and no meeting.
-pub fn section(number: &str) -> Make {
+pub fn section(number: &str) -> SectionBuilder {
     let section = Section {
         id: id(number),
         course: format!("COURSE {number}").into(),
@@ -73,10 +73,10 @@ pub fn section(number: &str) -> Make {
         prerequisites: Vec::new(),
         withdrawn: false,
     };
-    Make(SectionState::new(Arc::new(section)))
+    SectionBuilder(SectionState::new(Arc::new(section)))
 }
 
-impl Make {
+impl SectionBuilder {
     pub fn with(mut self, change: impl FnOnce(&mut Section)) -> Self {
         change(Arc::make_mut(&mut self.0.section));
         self
@@ -84,7 +84,7 @@ impl Make {
     pub fn seats(self, capacity: u32) -> Self {
         self.with(|s| s.capacity = capacity)
     }
-    pub fn line(self, capacity: u32) -> Self {
+    pub fn waitlist(self, capacity: u32) -> Self {
         self.with(|s| s.waitlist_capacity = capacity)
     }
     pub fn course(self, course: &str) -> Self {
@@ -99,11 +99,11 @@ impl Make {
     pub fn status(self, status: SectionStatus) -> Self {
         self.with(|s| s.status = status)
     }
-    /// Sets a meeting on Mondays between these hours.
+    /// Sets the only meeting: on Mondays, from `from` to `to` o'clock.
     pub fn monday(self, from: i8, to: i8) -> Self {
         self.with(|s| s.meetings = vec![monday(from, to)])
     }
-    /// Sets the students enrolled and waitlisted outside the hub.
+    /// Sets the numbers of students enrolled and waitlisted outside the hub.
     pub fn outside(mut self, enrolled: u32, waitlisted: u32) -> Self {
         self.0.outside_enrolled = enrolled;
         self.0.outside_waitlisted = waitlisted;
@@ -120,12 +120,12 @@ pub fn monday(from: i8, to: i8) -> Meeting {
     }
 }
 
-/// Gives one field of a section a value of its own for each number.
+/// Sets one field of a section to a value that depends on the number.
 pub type FieldChange = fn(&mut Section, u8);
 
-/// A change of each field of a section that a file or the college's catalogue defines, by the field's name.
+/// Returns a change of each field that a schedule file or the catalogue defines, with the name of the field.
 pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
-    // Every field is named, so that a new one does not compile until it has its line below.
+    // The pattern names every field, so that a new field does not compile until it has a row below.
     let Section {
         id: _,
         course: _,
@@ -161,15 +161,17 @@ pub fn changes_of_each_field() -> Vec<(&'static str, FieldChange)> {
     ]
 }
 
+/// Returns a registration that does not join the waitlist.
 pub fn register(student: &str, section: &str) -> Command {
     Command::Register { student: user(student), crn: crn(section), waitlist: false }
 }
 
+/// Returns a registration that joins the waitlist when the section is full.
 pub fn register_or_wait(student: &str, section: &str) -> Command {
     Command::Register { student: user(student), crn: crn(section), waitlist: true }
 }
 
-pub fn drop_of(student: &str, section: &str) -> Command {
+pub fn drop_section(student: &str, section: &str) -> Command {
     Command::Drop { student: user(student), crn: crn(section) }
 }
 
@@ -196,67 +198,69 @@ pub fn status(section: &str, status: SectionStatus) -> Command {
     patch(section, |p| p.status = Some(status))
 }
 
-/// A term in memory that applies what it decides.
+/// A term in memory that applies its own decisions.
 #[derive(Clone)]
-pub struct Office {
+pub struct TestTerm {
     pub book: TermBook,
     pub now: Timestamp,
 }
 
-impl Office {
+impl TestTerm {
     /// Returns an open term with these sections at minute 1, without a credit limit.
-    pub fn of(sections: impl IntoIterator<Item = Make>) -> Self {
-        Self::limited(Credits(0), sections)
+    pub fn of(sections: impl IntoIterator<Item = SectionBuilder>) -> Self {
+        Self::with_credit_limit(Credits(0), sections)
     }
 
-    pub fn limited(limit: Credits, sections: impl IntoIterator<Item = Make>) -> Self {
+    /// Returns an open term with these sections at minute 1.
+    pub fn with_credit_limit(limit: Credits, sections: impl IntoIterator<Item = SectionBuilder>) -> Self {
         Self { book: TermBook::new(term(), limit, sections.into_iter().map(|m| m.0), 1), now: minute(1) }
     }
 
-    /// Decides and applies a command, as a registrar does, and checks that the decision names each change once.
+    /// Decides and applies a command, as a registrar does, and checks that the decision has no duplicate change.
     pub fn decide(&mut self, command: &Command) -> Decision {
         let decision = decide(&self.book, command, self.now);
-        each_thing_once(&decision.changes);
+        assert_no_duplicates(&decision.changes);
         self.book.apply(&decision.changes);
         decision
     }
 
-    pub fn ask(&mut self, command: &Command) -> Outcome {
+    /// Decides and applies a command and returns its outcome.
+    pub fn run(&mut self, command: &Command) -> Outcome {
         self.decide(command).outcome
     }
 
-    /// Decides one student's command, a minute after the one before.
-    pub fn wish(&mut self, command: &Command) -> RequestOutcome {
+    /// Decides and applies one student's command, a minute later than the previous command.
+    pub fn request(&mut self, command: &Command) -> RequestOutcome {
         self.now = self.now.checked_add(jiff::SignedDuration::from_mins(1)).unwrap();
-        match self.ask(command) {
+        match self.run(command) {
             Outcome::Request(outcome) => outcome,
-            other => panic!("{other:?} is no answer to a wish"),
+            other => panic!("{other:?} is not the outcome of a request"),
         }
     }
 
     /// Registers a student, who must get a seat.
-    pub fn seat(&mut self, student: &str, section: &str) {
-        let got = told(&self.wish(&register(student, section)));
-        assert_eq!(got, "enrolled, new", "{student} in {section}");
+    pub fn enroll(&mut self, student: &str, section: &str) {
+        let reply = self.reply(&register(student, section));
+        assert_eq!(reply, "enrolled, new", "{student} in {section}");
     }
 
-    /// Puts a student on the waitlist.
-    pub fn place(&mut self, student: &str, section: &str) {
-        let got = told(&self.wish(&register_or_wait(student, section)));
-        assert!(got.starts_with("waitlisted"), "{student} in {section}: {got}");
+    /// Registers a student, who must be waitlisted.
+    pub fn join_waitlist(&mut self, student: &str, section: &str) {
+        let reply = self.reply(&register_or_wait(student, section));
+        assert!(reply.starts_with("waitlisted"), "{student} in {section}: {reply}");
     }
 
-    /// Decides one student's command and returns the reply in a word.
-    pub fn told(&mut self, command: &Command) -> String {
-        told(&self.wish(command))
+    /// Decides and applies one student's command and returns the reply in words.
+    pub fn reply(&mut self, command: &Command) -> String {
+        reply_in_words(&self.request(command))
     }
 
     /// Returns a student's standing in a section: `enrolled`, `waitlisted`, `dropped` or `-`.
     pub fn standing(&self, student: &str, section: &str) -> &'static str {
-        self.held(student, section).map_or("-", |r| r.standing.as_str())
+        self.registration(student, section).map_or("-", |r| r.standing.as_str())
     }
 
-    pub fn held(&self, student: &str, section: &str) -> Option<&Registration> {
+    pub fn registration(&self, student: &str, section: &str) -> Option<&Registration> {
         self.book.registrations(&user(student)).iter().find(|r| r.crn == crn(section))
     }
 
@@ -267,44 +271,45 @@ impl Office {
     /// Returns capacity, enrolled, waitlisted and open seats, as `GET /api/v1/seats` does.
     pub fn numbers(&self, section: &str) -> [u32; 4] {
         let state = self.state(section);
-        [state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open()]
+        [state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open_seats()]
     }
 
-    /// Returns the waitlist, in order.
-    pub fn line(&self, section: &str) -> Vec<String> {
-        self.book.waiting(&crn(section)).map(|(_, who)| who.to_string()).collect()
+    /// Returns the students on a waitlist, in order.
+    pub fn waitlist(&self, section: &str) -> Vec<String> {
+        self.book.waitlist(&crn(section)).map(|entry| entry.student.to_string()).collect()
     }
 
-    /// Returns an import of these sections with the totals of their file.
-    pub fn staged(&self, forced: bool, sections: Vec<(Make, Option<(u32, u32)>)>) -> StagedImport {
+    /// Returns a staged import of these sections, each with the totals of its row.
+    pub fn staged(&self, forced: bool, sections: Vec<(SectionBuilder, Option<(u32, u32)>)>) -> StagedImport {
         staged(&self.book, self.now, 1, forced, sections)
     }
 
-    pub fn import(&mut self, forced: bool, sections: Vec<(Make, Option<(u32, u32)>)>) -> Decision {
+    /// Stages and applies an import of these sections, each with the totals of its row.
+    pub fn import(&mut self, forced: bool, sections: Vec<(SectionBuilder, Option<(u32, u32)>)>) -> Decision {
         let staged = self.staged(forced, sections);
         self.decide(&Command::ApplyImport(Arc::new(staged)))
     }
 }
 
-/// Returns an import as its task stages it, compared with the present term.
+/// Returns an import as its task stages it: compared with the current term.
 pub fn staged(
     book: &TermBook,
     now: Timestamp,
     generation: u64,
     forced: bool,
-    sections: Vec<(Make, Option<(u32, u32)>)>,
+    sections: Vec<(SectionBuilder, Option<(u32, u32)>)>,
 ) -> StagedImport {
     let totals_count = forced || !book.term().is_open(now);
     let sections = sections
         .into_iter()
-        .map(|(make, totals)| {
-            let section = make.0.section.clone();
-            let mut staged = StagedSection { section, totals, staged_as: make.0 };
+        .map(|(builder, totals)| {
+            let section = builder.0.section.clone();
+            let mut staged = StagedSection { section, totals, staged_as: builder.0 };
             staged.staged_as = imported(book.section(&staged.section.id.crn), &staged, totals_count);
             staged
         })
         .collect();
-    StagedImport { generation, totals_count_while_open: forced, sections, unchanged: 0 }
+    StagedImport { generation, apply_totals_while_open: forced, sections, unchanged: 0 }
 }
 
 /// Returns a command that moves the window to these minutes.
@@ -316,12 +321,13 @@ pub fn window(opens: Option<i64>, closes: Option<i64>) -> Command {
     })
 }
 
-/// Returns an outcome in a word: `enrolled, new`, `waitlisted 2, as before`, `not found`, or a refusal's code.
-pub fn told(outcome: &RequestOutcome) -> String {
+/// Returns the reply to a request in words: `enrolled, new`, `waitlisted 2, as before`, `not found`, or a refusal's
+/// code.
+pub fn reply_in_words(outcome: &RequestOutcome) -> String {
     match outcome {
-        RequestOutcome::Done(Receipt { standing, position, fresh, .. }) => {
+        RequestOutcome::Done(CurrentRegistration { standing, position, is_new, .. }) => {
             let position = position.map(|p| format!(" {p}")).unwrap_or_default();
-            format!("{}{position}, {}", standing.as_str(), if *fresh { "new" } else { "as before" })
+            format!("{}{position}, {}", standing.as_str(), if *is_new { "new" } else { "as before" })
         }
         RequestOutcome::Refused(refusal) => refusal.code().as_str().to_owned(),
         RequestOutcome::NotFound => "not found".to_owned(),
@@ -329,52 +335,55 @@ pub fn told(outcome: &RequestOutcome) -> String {
     }
 }
 
-/// Returns the reply to a batch, with one `CRN: word` for each part.
-pub fn told_each(answer: &Outcome) -> Vec<String> {
-    match answer {
-        Outcome::Batch(results) => results.iter().map(|(crn, outcome)| format!("{crn}: {}", told(outcome))).collect(),
-        other => panic!("{other:?} is no answer to a batch"),
+/// Returns the reply to a batch in words, with one `CRN: reply` for each part.
+pub fn replies_in_words(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Batch(results) => {
+            results.iter().map(|(crn, outcome)| format!("{crn}: {}", reply_in_words(outcome))).collect()
+        }
+        other => panic!("{other:?} is not the outcome of a batch"),
     }
 }
 
-/// Returns notices as `student section standing reason`.
-pub fn heard(notices: &[Notice]) -> Vec<String> {
-    let word = |n: &Notice| {
+/// Returns each notice as `STUDENT CRN STANDING REASON`, and the code of a refusal if there is one.
+pub fn notices_in_words(notices: &[Notice]) -> Vec<String> {
+    let in_words = |n: &Notice| {
         let code = n.reason.code().map(|c| format!(" {}", c.as_str())).unwrap_or_default();
         format!("{} {} {} {}{code}", n.student, n.crn, n.standing.as_str(), n.reason.as_str())
     };
-    notices.iter().map(word).collect()
+    notices.iter().map(in_words).collect()
 }
 
+/// Returns the refusal of a refused request.
 pub fn refusal(outcome: RequestOutcome) -> Refusal {
     match outcome {
         RequestOutcome::Refused(refusal) => refusal,
-        other => panic!("{other:?} is no refusal"),
+        other => panic!("{other:?} is not a refusal"),
     }
 }
 
 /// Panics when a decision names a section or a registration twice.
-pub fn each_thing_once(changes: &Changes) {
+pub fn assert_no_duplicates(changes: &Changes) {
     let mut sections = HashSet::new();
-    assert!(changes.sections.iter().all(|s| sections.insert(&s.section.id.crn)), "a section twice: {changes:?}");
+    assert!(changes.sections.iter().all(|s| sections.insert(&s.section.id.crn)), "duplicate section: {changes:?}");
     let mut registrations = HashSet::new();
-    let once = changes.registrations.iter().all(|(student, r)| registrations.insert((student, &r.crn)));
-    assert!(once, "a registration twice: {changes:?}");
+    let are_unique = changes.registrations.iter().all(|(student, r)| registrations.insert((student, &r.crn)));
+    assert!(are_unique, "duplicate registration: {changes:?}");
 }
 
 /// Returns the contents of a book in a fixed order.
 pub fn contents(book: &TermBook) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut sections: Vec<_> = book.sections().cloned().collect();
     sections.sort_by(|a, b| a.section.id.cmp(&b.section.id));
-    let mut students: Vec<_> = book.students().map(|(who, held)| (who.clone(), held.to_vec())).collect();
+    let mut students: Vec<_> = book.students().map(|(student, held)| (student.clone(), held.to_vec())).collect();
     students.sort_by(|a, b| a.0.cmp(&b.0));
-    let lines: Vec<Vec<_>> =
-        sections.iter().map(|s| book.waiting(&s.section.id.crn).cloned().collect::<Vec<_>>()).collect();
-    (book.term().clone(), sections, students, lines)
+    let waitlists: Vec<Vec<_>> =
+        sections.iter().map(|s| book.waitlist(&s.section.id.crn).cloned().collect::<Vec<_>>()).collect();
+    (book.term().clone(), sections, students, waitlists)
 }
 
-/// Counts the enrolled and waitlisted registrations of a section.
-pub fn counted(book: &TermBook, of: &Crn) -> (u32, u32) {
+/// Returns the numbers of enrolled and waitlisted registrations of a section.
+pub fn counts_of(book: &TermBook, of: &Crn) -> (u32, u32) {
     let (mut enrolled, mut waiting) = (0, 0);
     for (_, held) in book.students() {
         for r in held.iter().filter(|r| r.crn == *of) {

@@ -1,5 +1,4 @@
-//! The memory that reading a large upload takes. The test measures the process it runs in, so it runs in a child
-//! process.
+//! The memory needed to read a large upload. The test measures its own process, so it runs in a child process.
 
 #![cfg(target_os = "linux")]
 
@@ -11,14 +10,15 @@ use eduhub::imports::schedule::{ScheduleOptions, ScheduleReader};
 
 use crate::child_process::{self, RunAs};
 
-/// Size of the file, a quarter of the largest upload: memory must not grow with it, so a larger one only takes longer.
+/// Size of the file in bytes, a quarter of the largest upload. Memory must not grow with the size, so a larger file
+/// would only take longer.
 const FILE_BYTES: usize = 16 * 1024 * 1024;
-/// Size of the file that is read before memory is measured.
+/// Size in bytes of the file that is read before memory is measured.
 const SMALL_BYTES: usize = 64 * 1024;
-/// Memory that reading may add: SQLite's cache of 4 MiB, and buffers.
+/// The most that reading may add to the memory, in KiB: SQLite's cache of 4 MiB, and buffers.
 const GROWTH_KIB_MAX: u64 = 10 * 1024;
 
-/// Returns the peak of the resident memory so far.
+/// Returns the peak of the process's resident memory so far, in KiB.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
@@ -35,10 +35,10 @@ fn write_schedule(path: &std::path::Path, len: usize) -> u64 {
         bytes += line.len();
         line.clear();
         let crn = rows.wrapping_mul(2_654_435_761) % 100_000;
-        let (hour, room, who) = (8 + rows % 12, rows % 900, rows % 700);
+        let (hour, room, instructor) = (8 + rows % 12, rows % 900, rows % 700);
         writeln!(
             line,
-            "{crn},MATH,{},On things number {crn},30,MWF,{hour}:00-{hour}:50,Hall {room},Prof {who}",
+            "{crn},MATH,{},On things number {crn},30,MWF,{hour}:00-{hour}:50,Hall {room},Prof {instructor}",
             crn % 900
         )
         .unwrap();
@@ -58,20 +58,20 @@ fn reading_a_large_file_takes_bounded_memory() {
     let rows = write_schedule(&file, FILE_BYTES);
     let options =
         ScheduleOptions { term: Some(TermId::parse("T").unwrap()), map: Vec::new(), zone: jiff::tz::TimeZone::UTC };
-    // A small file first: the pages of the program that reading touches are resident then, and do not count as growth.
+    // Reading a small file first loads the code that reading uses, so that it does not count as growth.
     write_schedule(&small, SMALL_BYTES);
     let scratch = folder.join("small");
     std::fs::create_dir(&scratch).unwrap();
     drop(CsvSchedules::default().read(&small, &scratch, &options, &mut |_| true).unwrap());
     let before = peak_kib();
     let read = CsvSchedules::default().read(&file, &folder, &options, &mut |_| true).unwrap();
-    let mut walked = 0;
+    let mut sections = 0;
     read.each_section(&mut |_| {
-        walked += 1;
+        sections += 1;
         Ok(())
     })
     .unwrap();
     let grown = peak_kib() - before;
-    assert_eq!((read.rows(), walked), (rows, read.sections()));
-    assert!(grown < GROWTH_KIB_MAX, "it took {grown} KiB");
+    assert_eq!((read.rows(), sections), (rows, read.sections()));
+    assert!(grown < GROWTH_KIB_MAX, "reading adds less than {GROWTH_KIB_MAX} KiB, not {grown} KiB");
 }

@@ -1,14 +1,14 @@
 //! Tests in this process, through the library: no server process and no Plone.
 //!
-//! - [`domain`]: the rules of registration, one case a row
+//! - [`domain`]: the rules of registration
 //! - [`model`]: generated histories against an independent model of the contract
 //! - [`registrar`]: ordering, commits and failures between callers and the store
 //! - [`read_model`]: the snapshots that readers see
-//! - [`store`]: the contract of every store, run against the embedded one
+//! - [`store`]: the contract of all stores, tested with the embedded one
 //! - [`live`]: WebSocket sessions, relays and the broker over real sockets
-//! - [`imports`]: import tasks against a real store
-//! - [`import_memory`]: the memory that reading a large file takes
-//! - [`openapi`]: the description of the HTTP interface against the routes
+//! - [`imports`]: import tasks on an embedded store
+//! - [`import_memory`]: the memory needed to read a large file
+//! - [`openapi`]: the OpenAPI document against the routes
 //!
 //! [`college`] and [`child_process`] are helpers. A test that measures or limits its own process runs in a child
 //! process; see [`child_process`].

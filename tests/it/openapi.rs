@@ -11,19 +11,19 @@ use serde_json::Value;
 
 use crate::support::openapi::document;
 
-/// Beginnings of the paths that the document must describe. Pages and their files are not part of the interface.
-const BEGINNINGS: [&str; 6] = ["/api/v1", "/healthz", "/readyz", "/metrics", "/alerts/ws", "/plone/{"];
-/// The members of a path item that are operations.
+/// Prefixes of the paths that the document must describe. Pages and their files are not part of the interface.
+const PREFIXES: [&str; 6] = ["/api/v1", "/healthz", "/readyz", "/metrics", "/alerts/ws", "/plone/{"];
+/// Names of the operations in a path item.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// Plone's own methods pass through; the document describes the usual ones.
+/// The path of the proxy. It accepts every method; the document describes the common ones.
 const PROXY: &str = "/plone/{path}";
 
 fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The routes in a source file: paths in string literals, without comments, tests, and the paths that
-/// `#[utoipa::path]` names for the document.
+/// Returns the routes in a source file: its paths in string literals, except those in comments, in tests and in
+/// `#[utoipa::path]` attributes.
 fn routes_in(source: &str) -> BTreeSet<String> {
     let code = source.split("\nmod tests").next().unwrap_or_default();
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -31,9 +31,9 @@ fn routes_in(source: &str) -> BTreeSet<String> {
     for line in lines {
         for (at, _) in line.match_indices("\"/") {
             let literal = line[at + 1..].split('"').next().unwrap_or_default();
-            let documents = line[..at].trim_end().ends_with("path =");
-            if !documents && BEGINNINGS.iter().any(|beginning| literal.starts_with(beginning)) {
-                // The document has no patterns.
+            let is_documentation = line[..at].trim_end().ends_with("path =");
+            if !is_documentation && PREFIXES.iter().any(|prefix| literal.starts_with(prefix)) {
+                // Paths in the document have no patterns.
                 found.insert(literal.replace(":.*}", "}"));
             }
         }
@@ -58,7 +58,7 @@ fn routes_of_the_server() -> BTreeSet<String> {
     found
 }
 
-/// Every operation as `GET /path`, with its object.
+/// Returns all operations, named such as `GET /path`, with their objects.
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -70,7 +70,7 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
     found
 }
 
-/// The methods that the document describes, by path.
+/// Returns the methods that the document describes, by path.
 fn described_methods(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut methods: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, _) in operations(document) {
@@ -92,15 +92,15 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 }
 
 #[test]
-fn document_has_exactly_the_routes_of_the_server() {
+fn the_document_has_exactly_the_routes_of_the_server() {
     let document = document();
     let described: BTreeSet<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
     let served = routes_of_the_server();
-    assert!(served.contains("/api/v1/sections/{id}"), "the sources were not read as intended: {served:?}");
+    assert!(served.contains("/api/v1/sections/{id}"), "the sources contain the route of a section: {served:?}");
     let missing: Vec<_> = served.difference(&described).collect();
-    let invented: Vec<_> = described.difference(&served).collect();
+    let unknown: Vec<_> = described.difference(&served).collect();
     assert!(missing.is_empty(), "the document does not describe {missing:?}");
-    assert!(invented.is_empty(), "the document describes what is not served: {invented:?}");
+    assert!(unknown.is_empty(), "the document describes paths that are not routes: {unknown:?}");
 }
 
 #[actix_web::test]
@@ -110,7 +110,7 @@ async fn routes_accept_exactly_the_methods_of_the_document() {
         if path == PROXY {
             continue;
         }
-        // RFC 9110, 9.3.2: HEAD wherever GET; a WebSocket is opened by GET alone.
+        // A path with GET has HEAD, too (RFC 9110, 9.3.2), except that only GET opens a WebSocket.
         if methods.contains("GET") && path != "/alerts/ws" {
             methods.insert("HEAD".to_owned());
         }
@@ -136,8 +136,8 @@ fn every_operation_has_a_summary_and_a_successful_response() {
         let summary = operation["summary"].as_str().unwrap_or_default();
         assert!(!summary.trim().is_empty(), "{name} has no summary");
         let statuses = operation["responses"].as_object().expect("responses");
-        let is_good = |status: &String| status == "101" || status.starts_with('2');
-        assert!(statuses.keys().any(is_good), "{name} has no successful response");
+        let is_success = |status: &String| status == "101" || status.starts_with('2');
+        assert!(statuses.keys().any(is_success), "{name} has no successful response");
     }
 }
 
@@ -177,7 +177,8 @@ fn every_reference_resolves() {
 }
 
 #[test]
-fn comments_tests_and_documentation_are_no_routes() {
-    let source = "/// \"/api/v1/comment\"\n#[utoipa::path(get, path = \"/api/v1/described\")]\n  .service(path(\"/api/v1/real\", READ))\n#[cfg(test)]\nmod tests {\n\"/api/v1/tried\"\n";
+fn paths_in_comments_tests_and_documentation_are_not_routes() {
+    let source = "/// \"/api/v1/comment\"\n#[utoipa::path(get, path = \"/api/v1/described\")]\n\
+                  .service(path(\"/api/v1/real\", READ))\n#[cfg(test)]\nmod tests {\n\"/api/v1/tested\"\n";
     assert_eq!(routes_in(source), BTreeSet::from(["/api/v1/real".to_owned()]));
 }

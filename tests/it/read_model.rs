@@ -9,64 +9,63 @@ use eduhub::domain::role::Role;
 use eduhub::domain::section::{SectionState, SectionStatus};
 use eduhub::registration::readmodel::{ReadModel, Snapshot};
 
-use crate::college::{Make, crn, minute, section, term, term_id, user};
+use crate::college::{SectionBuilder, crn, minute, section, term, term_id, user};
 
-fn published(make: Make) -> PublishedSection {
-    PublishedSection { state: make.0, waitlist: [].into() }
+fn published(builder: SectionBuilder) -> PublishedSection {
+    PublishedSection { state: builder.0, waitlist: [].into() }
 }
 
-fn numbered(number: u32) -> Make {
+fn numbered(number: u32) -> SectionBuilder {
     section(&format!("{number:04}")).course(&format!("COURSE {}", number % 7))
 }
 
 /// Returns the contents of a snapshot: its sections in list order, and the sequence of each by CRN.
-fn shown(snapshot: &Snapshot) -> (Vec<SectionState>, BTreeMap<String, u64>) {
+fn contents(snapshot: &Snapshot) -> (Vec<SectionState>, BTreeMap<String, u64>) {
     let listed: Vec<SectionState> = snapshot.rows_in_order().map(|row| row.state.clone()).collect();
     let found = snapshot.rows().map(|row| {
         let by_crn = snapshot.row(&row.state.section.id.crn).unwrap();
-        assert_eq!(by_crn.state, row.state, "found by CRN");
+        assert_eq!(by_crn.state, row.state, "the same section by CRN");
         (row.state.section.id.crn.to_string(), row.seq)
     });
-    let found = found.collect();
+    let sequences = found.collect();
     assert_eq!(listed.len(), snapshot.len());
-    (listed, found)
+    (listed, sequences)
 }
 
 #[test]
 fn an_updated_snapshot_equals_a_rebuilt_one() {
-    // There are more sections than fit in one shared chunk. Then some are added, moved in the list, and changed.
-    let mut all: BTreeMap<u32, Make> = (0..150).map(|n| (n, numbered(n))).collect();
-    let scratch = |all: &BTreeMap<u32, Make>, seq| {
-        let sections = all.values().map(|m| published(Make(m.0.clone()))).collect();
+    // More sections than fit in one shared chunk; the commits add some, move some in the list, and change some.
+    let mut all: BTreeMap<u32, SectionBuilder> = (0..150).map(|n| (n, numbered(n))).collect();
+    let rebuilt = |all: &BTreeMap<u32, SectionBuilder>, seq| {
+        let sections = all.values().map(|m| published(SectionBuilder(m.0.clone()))).collect();
         Snapshot::new(term(), seq, sections)
     };
-    let mut snapshot = scratch(&all, 1);
-    let mut kept = vec![(snapshot.clone(), shown(&snapshot))];
+    let mut snapshot = rebuilt(&all, 1);
+    let mut snapshots = vec![(snapshot.clone(), contents(&snapshot))];
     let commits: [&[(u32, u32)]; 4] =
         [&[(3, 30), (149, 9)], &[(150, 1), (151, 2)], &[(64, 5)], &[(190, 1), (0, 7), (191, 1)]];
     for (commit, seq) in commits.iter().zip(2u64..) {
         let changed: Vec<PublishedSection> = commit
             .iter()
             .map(|(number, seats)| {
-                let make = numbered(*number).seats(*seats).course(&format!("AAA {seats}"));
-                all.insert(*number, Make(make.0.clone()));
-                published(make)
+                let builder = numbered(*number).seats(*seats).course(&format!("AAA {seats}"));
+                all.insert(*number, SectionBuilder(builder.0.clone()));
+                published(builder)
             })
             .collect();
-        let named: Vec<String> = changed.iter().map(|s| s.state.section.id.crn.to_string()).collect();
+        let mut expected: Vec<String> = changed.iter().map(|s| s.state.section.id.crn.to_string()).collect();
         snapshot = snapshot.after(seq, None, &changed);
-        assert_eq!(shown(&snapshot).0, shown(&scratch(&all, seq)).0);
-        let mut news: Vec<String> =
+        assert_eq!(contents(&snapshot).0, contents(&rebuilt(&all, seq)).0);
+        let mut changed_crns: Vec<String> =
             snapshot.rows_since(seq - 1).map(|row| row.state.section.id.crn.to_string()).collect();
-        news.sort();
-        let mut expected = named;
+        changed_crns.sort();
         expected.sort();
-        assert_eq!(news, expected, "the sections changed since the commit before");
+        assert_eq!(changed_crns, expected, "the sections of the last commit");
         assert_eq!(snapshot.rows_since(seq).count(), 0);
-        kept.push((snapshot.clone(), shown(&snapshot)));
+        snapshots.push((snapshot.clone(), contents(&snapshot)));
     }
-    for (snapshot, as_it_was) in kept {
-        assert_eq!(shown(&snapshot), as_it_was, "a reader's snapshot never changes");
+    for (snapshot, contents_then) in snapshots {
+        assert_eq!(contents(&snapshot), contents_then, "a reader's snapshot never changes");
     }
 }
 
@@ -90,10 +89,10 @@ fn readers_never_see_a_partly_published_commit() {
                     let snapshot = model.term(&term_id()).unwrap().snapshot();
                     let enrolled = |of| snapshot.row(&crn(of)).unwrap().state.enrolled;
                     assert_eq!((enrolled("A"), enrolled("B")), (u32::try_from(snapshot.seq).unwrap(), enrolled("A")));
-                    assert!(snapshot.seq >= last, "the sequence went back");
+                    assert!(snapshot.seq >= last, "the sequence never decreases");
                     last = snapshot.seq;
                     if last > 0 {
-                        let held = term.registrations(&user("ana")).expect("a seat that is taken belongs to a student");
+                        let held = term.registrations(&user("ana")).expect("the seat has a student");
                         assert!(held[0].at >= minute(i64::try_from(last).unwrap()));
                     }
                 }
@@ -101,12 +100,18 @@ fn readers_never_see_a_partly_published_commit() {
         }
         for seq in 1..=commits {
             let taken = |of: &str| {
-                let mut make = section(of).seats(5_000);
-                make.0.enrolled = seq;
-                published(make)
+                let mut builder = section(of).seats(5_000);
+                builder.0.enrolled = seq;
+                published(builder)
             };
             let at = minute(i64::from(seq));
-            let seat = Registration { crn: crn("A"), standing: Standing::Enrolled, place: 0, at, passed: None };
+            let seat = Registration {
+                crn: crn("A"),
+                standing: Standing::Enrolled,
+                queue_number: 0,
+                at,
+                passed_over_for: None,
+            };
             term.publish(&TermUpdate {
                 seq: u64::from(seq),
                 sections: vec![taken("A"), taken("B")],
@@ -119,7 +124,13 @@ fn readers_never_see_a_partly_published_commit() {
 
 #[test]
 fn credits_count_enrolled_sections_that_are_not_cancelled() {
-    let seat = |of: &str, standing| Registration { crn: crn(of), standing, place: 1, at: minute(1), passed: None };
+    let seat = |of: &str, standing| Registration {
+        crn: crn(of),
+        standing,
+        queue_number: 1,
+        at: minute(1),
+        passed_over_for: None,
+    };
     let sections = [
         section("A").credits(1_500),
         section("B").credits(3_000),
@@ -142,23 +153,29 @@ fn credits_count_enrolled_sections_that_are_not_cancelled() {
     };
     let term = ReadModel::new().publish_loaded(loaded);
     assert_eq!(term.enrolled_credits(&user("ana")).0, 4_500);
-    assert_eq!(term.enrolled_credits(&user("nobody")).0, 0);
+    assert_eq!(term.enrolled_credits(&user("bob")).0, 0);
 }
 
 #[test]
 fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
     let model = ReadModel::new();
-    let held = Registration { crn: crn("GONE"), standing: Standing::Waitlisted, place: 1, at: minute(1), passed: None };
-    let dropped = Registration { standing: Standing::Dropped, place: 0, ..held.clone() };
+    let held = Registration {
+        crn: crn("GONE"),
+        standing: Standing::Waitlisted,
+        queue_number: 1,
+        at: minute(1),
+        passed_over_for: None,
+    };
+    let dropped = Registration { standing: Standing::Dropped, queue_number: 0, ..held.clone() };
     model.publish_loaded(PublishedTerm {
         term: term(),
         seq: 1,
         sections: vec![published(section("GONE").with(|s| s.withdrawn = true)), published(section("HERE"))],
         students: vec![(user("ann"), [held].into()), (user("bob"), [dropped].into())],
     });
-    let found = |of: &str, who: Option<(&str, Role)>| {
-        let who = who.map(|(name, role)| (user(name), role));
-        model.section_for(&crate::college::id(of), who.as_ref().map(|(user, role)| (user, *role))).is_some()
+    let is_found = |of: &str, reader: Option<(&str, Role)>| {
+        let reader = reader.map(|(name, role)| (user(name), role));
+        model.section_for(&crate::college::id(of), reader.as_ref().map(|(user, role)| (user, *role))).is_some()
     };
     let table = [
         (None, false),
@@ -167,9 +184,9 @@ fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
         (Some(("sam", Role::Staff)), true),
         (Some(("ada", Role::Admin)), true),
     ];
-    for (who, expected) in table {
-        assert_eq!(found("GONE", who), expected, "{who:?}");
-        assert!(found("HERE", who), "{who:?}");
+    for (reader, expected) in table {
+        assert_eq!(is_found("GONE", reader), expected, "{reader:?}");
+        assert!(is_found("HERE", reader), "{reader:?}");
     }
     let snapshot = model.term(&term_id()).unwrap().snapshot();
     let listed: Vec<_> = snapshot.listed_rows().map(|row| row.state.section.id.crn.as_str()).collect();

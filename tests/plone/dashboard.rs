@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::barrier::Barrier;
-use crate::support::bridge::{before_plone, sign_in};
+use crate::support::bridge::{with_plone_at, sign_in};
 use crate::support::http::{Client, Response};
 use crate::support::openapi::assert_has_schema;
 use crate::support::plone::{PASSWORD, Plone, REGISTRAR};
@@ -59,7 +59,7 @@ fn items_read(plone: &Plone) -> usize {
 
 #[test]
 fn announcements_are_sanitised_and_newest_first() {
-    let home = before_plone(Home::new(), &Plone::shared().url());
+    let home = with_plone_at(Home::new(), &Plone::shared().url());
     let server = home.serve();
     let mut visitor = server.client();
     let answer = news(&mut visitor);
@@ -84,7 +84,7 @@ fn announcements_are_sanitised_and_newest_first() {
 
 #[test]
 fn private_news_are_shown_only_to_members_who_may_see_them() {
-    let home = before_plone(Home::new(), &Plone::shared().url());
+    let home = with_plone_at(Home::new(), &Plone::shared().url());
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
     let mut editor = server.client().signed_in(&sign_in(&server, REGISTRAR));
@@ -115,7 +115,7 @@ fn private_news_are_shown_only_to_members_who_may_see_them() {
 #[test]
 fn a_sync_reads_only_edited_news_again() {
     let plone = Plone::start();
-    let home = before_plone(Home::new(), &plone.url()).setting("plone.sync_s", "3600");
+    let home = with_plone_at(Home::new(), &plone.url()).setting("plone.sync_s", "3600");
     let server = home.serve();
     let mut visitor = server.client();
     wait_for_news(&mut visitor, &PUBLIC);
@@ -156,7 +156,7 @@ fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Response) {
 fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let home = before_plone(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "2000");
+    let home = with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "2000");
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
     eventually("the first pull", || {
@@ -215,7 +215,7 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
 #[test]
 fn announcements_survive_a_restart_without_plone() {
     let relay = TcpRelay::start(Plone::shared().address());
-    let home = before_plone(Home::new(), &relay.url()).setting("plone.timeout_ms", "2000");
+    let home = with_plone_at(Home::new(), &relay.url()).setting("plone.timeout_ms", "2000");
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
     let before = news(&mut server.client()).json();
@@ -235,7 +235,7 @@ fn announcements_survive_a_restart_without_plone() {
 fn without_a_copy_announcements_fail_until_plone_answers() {
     let relay = TcpRelay::start(Plone::shared().address());
     relay.set(Mode::Refuse);
-    let home = before_plone(Home::new(), &relay.url());
+    let home = with_plone_at(Home::new(), &relay.url());
     let server = home.serve();
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
     let answer = ann.get(NEWS);
@@ -252,7 +252,7 @@ fn without_a_copy_announcements_fail_until_plone_answers() {
 
 #[test]
 fn concurrent_dashboards_cause_one_read_of_plone() {
-    let home = before_plone(Home::new(), &Plone::shared().url()).setting("plone.sync_s", "3600");
+    let home = with_plone_at(Home::new(), &Plone::shared().url()).setting("plone.sync_s", "3600");
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
     let token = sign_in(&server, REGISTRAR);
@@ -274,7 +274,7 @@ fn concurrent_dashboards_cause_one_read_of_plone() {
 
 #[test]
 fn only_admins_see_the_state_of_plone() {
-    let home = before_plone(Home::new(), &Plone::shared().url());
+    let home = with_plone_at(Home::new(), &Plone::shared().url());
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
     wait_for_news(&mut server.client(), &PUBLIC);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{before_plone, wait_for_sections};
+use crate::support::bridge::{with_plone_at, wait_for_sections};
 use crate::support::demonstration::{assert_hub_lost_nothing, result_of, start, wait_for_end};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::Home;
@@ -10,7 +10,7 @@ use crate::support::server::Home;
 #[test]
 fn plone_loses_updates_that_the_hub_keeps() {
     let plone = Plone::start();
-    let home = before_plone(Home::new(), &plone.url()).setting("plone.demo_target", "true");
+    let home = with_plone_at(Home::new(), &plone.url()).setting("plone.demo_target", "true");
     let server = home.serve();
     let sections = wait_for_sections(&server).len();
     let mut admin = server.client().signed_in(&home.token("boss", "admin"));

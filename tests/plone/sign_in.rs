@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::support::barrier::Barrier;
-use crate::support::bridge::{before_plone, sign_in};
+use crate::support::bridge::{with_plone_at, sign_in};
 use crate::support::http::Response;
 use crate::support::plone::{CLERK, DEAN, PASSWORD, Plone, REGISTRAR, STUDENTS};
 use crate::support::server::{Home, Server};
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 200;
 
 /// Returns the store of a hub in front of this Plone that checks members each second.
 fn hub(plone: &Plone) -> Home {
-    before_plone(Home::new(), &plone.url()).setting("plone.recheck_s", "1")
+    with_plone_at(Home::new(), &plone.url()).setting("plone.recheck_s", "1")
 }
 
 fn login(server: &Server, user: &str, password: &str) -> Response {
@@ -84,13 +84,13 @@ fn roles_follow_plones_roles_and_groups() {
     for (user, password) in [("student1", "wrong"), ("nobody", PASSWORD), ("STUDENT1", PASSWORD)] {
         assert_eq!(login(&server, user, password).expect(401).code(), "bad_credentials", "{user}");
     }
-    wait_for_audit(&home, &server, "nobody", "login.failed", "wrong user name or password");
+    wait_for_audit(&home, &server, "nobody", "login.failed", "incorrect username or password");
 
     create_user(plone, "stranger", &["Member"]);
     plone.change_as_hub("PATCH", "/@users/stranger", Some(&json!({"roles": {"Member": false}})));
     let refused = login(&server, "stranger", PASSWORD).expect(403);
     assert_eq!(refused.code(), "forbidden");
-    assert!(refused.text().contains("no role here"), "{}", refused.text());
+    assert!(refused.text().contains("no role in EduHub"), "{}", refused.text());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_user_deleted_in_plone_is_signed_out() {
     assert_eq!(socket.wait_for_close().0, 4001);
     assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated");
     assert_eq!(login(&server, "leaver", PASSWORD).expect(401).code(), "bad_credentials");
-    wait_for_audit(&home, &server, "leaver", "login.ended", "Plone does not know this user any more");
+    wait_for_audit(&home, &server, "leaver", "login.ended", "Plone no longer has this user");
     // A token from the command line is never checked with Plone.
     me(&server, &minted).expect(200);
     by_minted.send(&json!({"type": "ping"}));
@@ -224,7 +224,7 @@ fn known_passwords_and_sign_ins_survive_an_outage() {
     plone.stop();
     let again = login(&server, "student1", PASSWORD).expect(200).json();
     assert_eq!(again["user"], me(&server, &before).expect(200).json());
-    wait_for_audit(&home, &server, "student1", "login", "Plone did not answer: known password");
+    wait_for_audit(&home, &server, "student1", "login", "Plone did not respond; matched the last accepted password");
     assert_eq!(login(&server, "student1", "wrong").expect(401).code(), "bad_credentials");
     let unknown = login(&server, "student2", PASSWORD).expect(502);
     assert_eq!(unknown.code(), "plone_unavailable");
@@ -247,7 +247,7 @@ fn known_passwords_and_sign_ins_survive_an_outage() {
 
 #[test]
 fn bursts_of_sign_ins_are_throttled_not_rejected() {
-    let server = before_plone(Home::new(), &Plone::shared().url()).without("limits.login_per_minute").serve();
+    let server = with_plone_at(Home::new(), &Plone::shared().url()).without("limits.login_per_minute").serve();
     let (start, throttled) = (Barrier::new(AT_ONCE), AtomicUsize::new(0));
     thread::scope(|scope| {
         for n in 0..AT_ONCE {

@@ -1,5 +1,5 @@
-//! The invariants of a term, checked through the API: no section oversold, every count the sum of the students'
-//! registrations, every waitlist numbered from 1 without gaps, and no student with a clash.
+//! The invariants of a term, checked through the API: no section is oversold, every count equals the number of
+//! registrations, positions on a waitlist start at 1 without gaps, and no student has a clash.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::server::Server;
 /// One student's registrations: status and waitlist position by section id.
 pub type Registrations = BTreeMap<String, (String, Option<u64>)>;
 
-/// Returns the registrations of the student of this connection in a term.
+/// Returns the registrations in a term of the student who is signed in on this connection.
 pub fn registrations(student: &mut Client, term: &str) -> Registrations {
-    let answer = student.get(&format!("/api/v1/me/registrations?term={term}")).expect(200).json();
-    let items = answer["items"].as_array().expect("items");
+    let response = student.get(&format!("/api/v1/me/registrations?term={term}")).expect(200).json();
+    let items = response["items"].as_array().expect("items");
     let held: Registrations = items
         .iter()
         .map(|item| {
@@ -23,7 +23,7 @@ pub fn registrations(student: &mut Client, term: &str) -> Registrations {
             (text("section"), (text("status"), item["position"].as_u64()))
         })
         .collect();
-    assert_eq!(held.len(), items.len(), "a section twice: {answer:#}");
+    assert_eq!(held.len(), items.len(), "each section once: {response:#}");
     held
 }
 
@@ -42,9 +42,9 @@ pub fn audit(server: &Server, schedule: &Schedule, students: &[Registrations]) {
     for section in sections {
         audit_section(section, schedule, students);
         let id = section["id"].as_str().unwrap();
-        let line = seats["seats"].as_array().unwrap().iter().find(|s| s[0] == id).expect("seats of every section");
+        let row = seats["seats"].as_array().unwrap().iter().find(|s| s[0] == id).expect("the seats of every section");
         for (index, name) in ["capacity", "enrolled", "waitlisted", "open"].into_iter().enumerate() {
-            assert_eq!(line[index + 1], section[name], "`{name}` of {id} differs between /seats and /sections");
+            assert_eq!(row[index + 1], section[name], "`{name}` of {id} is the same in /seats and /sections");
         }
     }
     for (number, held) in students.iter().enumerate() {
@@ -57,23 +57,23 @@ fn audit_section(section: &Value, schedule: &Schedule, students: &[Registrations
     let count = |name: &str| section[name].as_u64().unwrap_or_else(|| panic!("no {name} in {section}"));
     let held: Vec<_> = students.iter().filter_map(|held| held.get(id)).collect();
     let enrolled = held.iter().filter(|(status, _)| status == "enrolled").count() as u64;
-    let mut places: Vec<_> = held.iter().filter(|(status, _)| status == "waitlisted").map(|(_, at)| *at).collect();
-    places.sort_unstable();
+    let mut positions: Vec<_> = held.iter().filter(|(status, _)| status == "waitlisted").map(|(_, at)| *at).collect();
+    positions.sort_unstable();
     let row = schedule.row(id);
     assert_eq!(count("capacity"), u64::from(row.capacity), "capacity of {id}");
-    assert!(count("enrolled") <= count("capacity"), "{id} is oversold: {section}");
-    assert_eq!(count("enrolled"), enrolled, "enrolled in {id} is not the sum of what students hold");
-    assert_eq!(count("waitlisted"), places.len() as u64, "waitlisted for {id} is not the sum of what students hold");
-    assert!(count("waitlisted") <= u64::from(row.waitlist), "the waitlist of {id} is too long: {section}");
-    let in_order: Vec<_> = (1..=places.len() as u64).map(Some).collect();
-    assert_eq!(places, in_order, "positions of {id}");
+    assert!(count("enrolled") <= count("capacity"), "{id} is not oversold: {section}");
+    assert_eq!(count("enrolled"), enrolled, "enrolled in {id} is the number of seats that students hold");
+    assert_eq!(count("waitlisted"), positions.len() as u64, "waitlisted for {id} is the number of students who wait");
+    assert!(count("waitlisted") <= u64::from(row.waitlist), "the waitlist of {id} is within its capacity: {section}");
+    let expected: Vec<_> = (1..=positions.len() as u64).map(Some).collect();
+    assert_eq!(positions, expected, "positions of {id}");
 }
 
 fn audit_student(number: usize, held: &Registrations, schedule: &Schedule) {
     let held: Vec<_> = held.keys().map(|id| schedule.row(id)).collect();
     for (index, one) in held.iter().enumerate() {
         for other in &held[index + 1..] {
-            assert!(!one.clashes(other), "student {number} holds both {one:?} and {other:?}");
+            assert!(!one.clashes(other), "student {number} does not hold both {one:?} and {other:?}");
         }
     }
 }

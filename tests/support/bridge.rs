@@ -1,4 +1,4 @@
-//! A hub in front of a real Plone: its settings, signing in, and waiting for what it reads.
+//! A hub in front of a real Plone: its settings, signing in, and waiting for its state.
 
 use serde_json::{Value, json};
 
@@ -7,22 +7,22 @@ use super::plone::{HUB, PASSWORD, PRIVATE_SECTIONS, SECTIONS};
 use super::server::{Home, Server};
 use super::wait::eventually;
 
-/// Returns `home` with the settings of a hub in front of the Plone at this address.
-pub fn before_plone(home: Home, url: &str) -> Home {
+/// Adds the settings of a hub in front of the Plone at this URL.
+pub fn with_plone_at(home: Home, url: &str) -> Home {
     home.setting("plone.url", url).setting("plone.username", HUB).setting("plone.password", PASSWORD)
 }
 
-/// Signs a member of Plone in to the hub and returns the hub's token.
+/// Signs in a member of Plone at the hub and returns the hub's token.
 pub fn sign_in(server: &Server, user: &str) -> String {
-    let who = json!({"username": user, "password": PASSWORD});
-    let answer = server.client().post_json("/api/v1/login", &who).expect(200);
-    answer.json()["token"].as_str().expect("a token").to_owned()
+    let credentials = json!({"username": user, "password": PASSWORD});
+    let response = server.client().post_json("/api/v1/login", &credentials).expect(200);
+    response.json()["token"].as_str().expect("a token").to_owned()
 }
 
-/// Waits until the hub has every section that Plone shows to visitors and returns their ids.
+/// Waits until the hub has every section that visitors can see in Plone, and returns their ids.
 pub fn wait_for_sections(server: &Server) -> Vec<String> {
     let mut client = server.client();
-    eventually("the catalogue of Plone in the hub", || {
+    eventually("the hub to read the catalogue of Plone", || {
         let list = client.get("/api/v1/sections?limit=5000").expect(200).json();
         let items = list["items"].as_array().expect("a list");
         let ids = items.iter().map(|section| section["id"].as_str().expect("an id").to_owned());
@@ -45,9 +45,9 @@ pub fn plone_state(admin: &mut Client) -> Value {
     admin.get("/api/v1/admin/plone").expect(200).json()
 }
 
-/// Waits until the hub reports this state of who can read rosters in Plone, and returns the report.
+/// Waits until the hub's check of who can read rosters in Plone reports this state, and returns the report.
 pub fn wait_for_roster_state(admin: &mut Client, state: &str) -> Value {
-    eventually(&format!("the roster `{state}`"), || {
+    eventually(&format!("the roster state `{state}`"), || {
         let roster = plone_state(admin)["roster"].clone();
         (roster["state"] == state).then_some(roster)
     })

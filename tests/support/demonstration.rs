@@ -1,4 +1,4 @@
-//! The performance demonstration over HTTP: starting it, waiting for its end, and what its result must say.
+//! The performance demonstration over HTTP: starting it, waiting for its end, and checking its result.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,8 @@ use super::wait::eventually;
 
 /// Starts a demonstration with these options and returns its task id.
 pub fn start(admin: &mut Client, options: &Value) -> String {
-    let answer = admin.post_json("/api/v1/admin/demo", options).expect(202);
-    answer.json()["task"].as_str().expect("a task").to_owned()
+    let response = admin.post_json("/api/v1/admin/demo", options).expect(202);
+    response.json()["task"].as_str().expect("a task").to_owned()
 }
 
 /// Waits until a demonstration has ended and returns its task.
@@ -25,8 +25,8 @@ pub fn result_of<'t>(task: &'t Value, target: &str) -> &'t Value {
     results.iter().find(|row| row["target"] == target).unwrap_or_else(|| panic!("no result of {target}: {task}"))
 }
 
-/// Checks what must hold of the hub's result on every machine: `users` students, no seat oversold or lost, no error,
-/// and imports ran meanwhile.
+/// Checks the parts of the hub's result that are the same on every machine: `users` students, no seat oversold or lost,
+/// no error, and at least one import at the same time.
 pub fn assert_hub_lost_nothing(task: &Value, users: u64) {
     let hub = result_of(task, "hub");
     println!("{hub}\n{}", task["background"]);
@@ -40,6 +40,6 @@ pub fn assert_hub_lost_nothing(task: &Value, users: u64) {
     }
     let background = &task["background"];
     assert_eq!(background["kind"], "import");
-    assert!(background["imports"].as_u64().unwrap() > 0, "no import ran meanwhile: {task}");
+    assert!(background["imports"].as_u64().unwrap() > 0, "an import ran at the same time: {task}");
     assert!(background["p99_with_ms"].is_number() && background["p99_without_ms"].is_number(), "{task}");
 }

@@ -1,14 +1,14 @@
-//! A small blocking HTTP/1.1 client (RFC 9112) over one connection. It sends exactly what the test asks for, valid or
-//! not, and is cheap enough for thousands of connections.
+//! A small blocking HTTP/1.1 client (RFC 9112) over one connection. It sends requests unchanged, valid or not, and is
+//! cheap enough for thousands of connections.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::WAIT_MAX;
 
-/// One persistent connection. It never reconnects by itself, so that a test notices a lost response.
+/// One persistent connection. It never reconnects, so that a test detects a lost response.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
@@ -24,7 +24,7 @@ pub struct Response {
     pub status: u16,
     /// Header fields in the order they were sent, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body without its chunked encoding; a content encoding is kept.
+    /// The body without chunked framing; a content encoding is not decoded.
     pub body: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Returns the `code` of a problem document; an empty string when the body is none.
+    /// Returns the `code` of a problem document; an empty string when the body is not one.
     pub fn code(&self) -> String {
         let problem: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         problem["code"].as_str().unwrap_or_default().to_owned()
@@ -60,20 +60,20 @@ impl Response {
 impl Client {
     /// Opens a connection without a token.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        let stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(WAIT_MAX))?;
+        stream.set_write_timeout(Some(WAIT_MAX))?;
         Ok(Self { stream, address, token: None, read: Vec::new() })
     }
 
-    /// Sends this token with every request from now on.
+    /// Sends this token with every later request.
     pub fn signed_in(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    /// Returns the TCP connection, for bytes that are no valid request.
+    /// Returns the TCP connection, for bytes that are not a valid request.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
@@ -100,10 +100,10 @@ impl Client {
     /// Waits for the next final response on this connection.
     pub fn receive(&mut self) -> io::Result<Response> {
         loop {
-            let answer = self.receive_any(false)?;
+            let response = self.receive_any(false)?;
             // 1xx responses precede the final one.
-            if answer.status >= 200 {
-                return Ok(answer);
+            if response.status >= 200 {
+                return Ok(response);
             }
         }
     }
@@ -124,13 +124,13 @@ impl Client {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let field = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let value_of = |field: &str| headers.iter().find(|(name, _)| name == field).map(|(_, value)| value.as_str());
         let body = if without_body || status < 200 || status == 204 || status == 304 {
             Vec::new()
-        } else if field("transfer-encoding") == Some("chunked") {
+        } else if value_of("transfer-encoding") == Some("chunked") {
             self.chunks()?
         } else {
-            let length = field("content-length").and_then(|v| v.parse().ok());
+            let length = value_of("content-length").and_then(|v| v.parse().ok());
             self.exactly(length.ok_or_else(|| io::Error::other(format!("a response without a length: {head}")))?)?
         };
         Ok(Response { status, headers, body })

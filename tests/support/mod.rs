@@ -9,13 +9,13 @@
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
-//! - [`audit`]: the invariants of a term: no seat lost or oversold, no student with a clash
+//! - [`audit`]: the invariants of a term: no section oversold, all counts correct, no student with a clash
 //! - [`demonstration`]: the performance demonstration
-//! - [`openapi`]: the OpenAPI document, and answers held against it
+//! - [`openapi`]: the OpenAPI document, and checks of responses against it
 //! - [`wait`]: waiting for a condition, with a deadline
-//! - [`random`]: seeded random numbers, so that a failure can be repeated
+//! - [`random`]: seeded random numbers, so that a failure can be reproduced
 //!
-//! Tests wait for a line, a frame, an answer, an exit or a condition, and give up after [`PATIENCE`]; they never sleep
+//! Tests wait for a line, a frame, a response, an exit or a condition, and give up after [`WAIT_MAX`]. They never sleep
 //! for a fixed time.
 
 #![allow(
@@ -24,7 +24,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "each crate uses a part of it; a helper that panics fails its test"
+    reason = "each crate uses only a part of the helpers; a panic in one fails the test, which is the intent"
 )]
 
 pub mod audit;
@@ -43,6 +43,5 @@ pub mod wait;
 
 use std::time::Duration;
 
-/// The time after which a test gives up waiting. It is generous, because it catches what never happens, not what is
-/// slow.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The time after which a test gives up waiting. It is long, because it detects what never happens, not what is slow.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! A real Plone: a copy of the site that `make plone-template` made, running in a process of its own.
+//! A real Plone in its own process, with a copy of the site that `make plone-template` made.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use super::WAIT_MAX;
 use super::http::{Client, Response};
 
 /// Password of every account of the site, as scripts/plone/site.py sets it.
@@ -28,22 +28,22 @@ pub const REGISTRAR: &str = "registrar";
 pub const CLERK: &str = "clerk";
 /// Number of students, who are Members called `student1` and so on.
 pub const STUDENTS: usize = 40;
-/// Number of sections in `/courses`, with the private ones.
+/// Number of sections in `/courses`, including the private ones.
 pub const SECTIONS: usize = 300;
 /// Number of private sections, which only staff of Plone can see.
 pub const PRIVATE_SECTIONS: usize = 4;
 
-/// Attempts to find a port that no other process takes before Plone listens on it.
+/// Attempts to start Plone on a free port. Another process can take the port before Plone listens on it.
 const PORTS_TRIED: usize = 5;
 
-/// A Plone with data of its own. It is killed when this value is dropped and when the test process ends.
+/// A Plone with its own data. It is killed when this value is dropped and when the test process ends.
 #[derive(Debug)]
 pub struct Plone {
     folder: TempDir,
     port: u16,
-    /// Whether the addresses that bypass field permissions in a plain Plone are left open.
+    /// Whether the URLs that bypass field permissions in a default Plone stay open.
     side_doors_open: bool,
-    /// `None` while Plone is stopped. Behind a lock, so that tests can share one Plone.
+    /// `None` while Plone is stopped. The lock makes `Plone` shareable between threads.
     process: Mutex<Option<Child>>,
 }
 
@@ -58,17 +58,17 @@ impl Plone {
         home().join("template/made").exists() && home().join("venv/installed").exists()
     }
 
-    /// Starts a Plone with a fresh copy of the site and waits until it answers.
+    /// Starts a Plone with a fresh copy of the site and waits until it responds.
     pub fn start() -> Self {
-        Self::start_as(false)
+        Self::start_with(false)
     }
 
-    /// Starts a Plone that still shows protected fields at the addresses which scripts/plone/site.zcml closes.
+    /// Starts a Plone that still serves protected fields at the URLs that scripts/plone/site.zcml closes.
     pub fn start_with_open_side_doors() -> Self {
-        Self::start_as(true)
+        Self::start_with(true)
     }
 
-    fn start_as(side_doors_open: bool) -> Self {
+    fn start_with(side_doors_open: bool) -> Self {
         assert!(Self::is_installed(), "Plone is not installed: run `make plone-template`");
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for Plone");
         fs::create_dir_all(folder.path().join("etc")).expect("a folder");
@@ -85,8 +85,8 @@ impl Plone {
         panic!("Plone did not start:\n{}", plone.log());
     }
 
-    /// Returns the Plone that the tests of this crate share. A start takes several seconds of CPU time, so tests use it
-    /// that only read, or that change nothing but users of their own. It runs until the process ends.
+    /// Returns the Plone that the tests of this crate share, because a start takes several seconds of CPU time. It is
+    /// for tests that only read or that change only their own users. It runs until the process ends.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Plone> = OnceLock::new();
         SHARED.get_or_init(Self::start)
@@ -97,9 +97,9 @@ impl Plone {
         for (template, name) in [("zope.conf.in", "zope.conf"), ("zope.ini.in", "zope.ini"), ("site.zcml", "site.zcml")]
         {
             let text = fs::read_to_string(scripts.join(template)).expect("the project has the file");
-            // The end of the file, from the class on, closes the side doors.
-            let closes = text.find("<class ").filter(|_| self.side_doors_open);
-            let text = closes.map_or(text.clone(), |at| format!("{}</configure>", &text[..at]));
+            // The last part of site.zcml, from the class on, closes the side doors.
+            let side_doors_at = text.find("<class ").filter(|_| self.side_doors_open);
+            let text = side_doors_at.map_or(text.clone(), |at| format!("{}</configure>", &text[..at]));
             let text = text
                 .replace("@INSTANCE@", &self.folder.path().display().to_string())
                 .replace("@CACHE@", &home().join("cache").display().to_string())
@@ -108,13 +108,13 @@ impl Plone {
         }
     }
 
-    /// Starts the process and waits until it answers. Returns false when it ended instead.
+    /// Starts the process and waits until it responds. Returns false when the process ended instead.
     fn spawn(&self) -> bool {
         let errors = File::options().create(true).append(true).open(self.folder.path().join("var/log/output.log"));
         let mut child = Command::new(home().join("venv/bin/python"))
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/plone/serve.py"))
             .arg(self.folder.path().join("etc/zope.ini"))
-            // Plone ends when this pipe closes, which happens however the test ends.
+            // Plone ends when this pipe closes, which happens even when the test process is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors.expect("the instance can be written"))
@@ -122,18 +122,18 @@ impl Plone {
             .spawn()
             .expect("Python starts");
         let stdout = child.stdout.take().expect("standard output is piped");
-        let (say, heard) = mpsc::channel();
+        let (sender, ready) = mpsc::channel();
         thread::spawn(move || {
-            // Reads to the end, so that Plone never blocks on a full pipe. The end closes the channel.
+            // Reads to the end, so that Plone never blocks on a full pipe. Then the channel closes.
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if line.starts_with("Serving on ") {
-                    let _ = say.send(());
+                    let _ = sender.send(());
                 }
             }
         });
-        let serves = heard.recv_timeout(PATIENCE).is_ok() && self.call("GET", "/@@ok", &[], b"").is_ok();
+        let serves = ready.recv_timeout(WAIT_MAX).is_ok() && self.call("GET", "/@@ok", &[], b"").is_ok();
         if !serves {
-            end(child, Signal::KILL);
+            end_process(child, Signal::KILL);
             return false;
         }
         *self.process() = Some(child);
@@ -146,22 +146,22 @@ impl Plone {
 
     /// Stops Plone; its port refuses connections from then on.
     pub fn stop(&self) {
-        let child = self.process().take().expect("it runs");
-        end(child, Signal::TERM);
+        let child = self.process().take().expect("Plone is running");
+        end_process(child, Signal::TERM);
     }
 
     /// Starts Plone again after [`Plone::stop`], with the same data on the same port.
     pub fn start_again(&self) {
-        assert!(self.process().is_none(), "it runs already");
+        assert!(self.process().is_none(), "Plone is stopped");
         assert!(self.spawn(), "Plone did not start again:\n{}", self.log());
     }
 
-    /// Returns the id of its process.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
-        self.process().as_ref().expect("it runs").id()
+        self.process().as_ref().expect("Plone is running").id()
     }
 
-    /// Returns the address that it listens on, or listened on before it was stopped.
+    /// Returns the address that Plone listens on, or listened on before it was stopped.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
@@ -171,14 +171,14 @@ impl Plone {
         format!("http://{}/Plone", self.address())
     }
 
-    /// Returns the end of its logs.
+    /// Returns the last part of Plone's logs.
     pub fn log(&self) -> String {
         ["output.log", "event.log"]
             .map(|name| super::server::tail(&self.folder.path().join("var/log").join(name)))
             .concat()
     }
 
-    /// Returns the lines of its access log, one a request, oldest first.
+    /// Returns the lines of the access log, one per request, oldest first.
     pub fn requests(&self) -> Vec<String> {
         let log = fs::read_to_string(self.folder.path().join("var/log/access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
@@ -187,28 +187,28 @@ impl Plone {
     /// Sends a request on a new connection. `path` is relative to the site, such as `/courses/@search`.
     ///
     /// # Errors
-    /// When Plone cannot be reached, or closes the connection before it has answered.
+    /// When Plone cannot be reached, or closes the connection before it has responded.
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
         Client::connect(self.address())?.call(method, &format!("/Plone{path}"), headers, body)
     }
 
-    /// Sends a request of the REST API and returns the status and the JSON body, which is null when it is empty.
+    /// Sends a request of the REST API and returns the status and the JSON body; null for an empty body.
     pub fn request(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Value) {
         let bearer = token.map(|token| format!("Bearer {token}"));
         let mut headers = vec![("Accept", "application/json")];
         headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
         headers.extend(body.map(|_| ("Content-Type", "application/json")));
         let body = body.map(Value::to_string).unwrap_or_default();
-        let answer = self.call(method, path, &headers, body.as_bytes());
-        let answer = answer.unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log()));
-        (answer.status, if answer.body.is_empty() { Value::Null } else { answer.json() })
+        let response = self.call(method, path, &headers, body.as_bytes());
+        let response = response.unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", self.log()));
+        (response.status, if response.body.is_empty() { Value::Null } else { response.json() })
     }
 
     /// Sends a request of the REST API with this token, which must succeed, and returns its body.
     pub fn change(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let (status, answer) = self.request(method, path, Some(token), body);
-        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
-        answer
+        let (status, response) = self.request(method, path, Some(token), body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {response}");
+        response
     }
 
     /// Sends a request as the hub's user, which must succeed.
@@ -216,41 +216,41 @@ impl Plone {
         self.change(&self.login(HUB, PASSWORD), method, path, body);
     }
 
-    /// Signs a user in to Plone and returns the token.
+    /// Signs in a user at Plone and returns Plone's token.
     pub fn login(&self, user: &str, password: &str) -> String {
         let body = json!({"login": user, "password": password});
-        let (status, answer) = self.request("POST", "/@login", None, Some(&body));
-        assert_eq!(status, 200, "{user} cannot sign in to Plone: {answer}");
-        answer["token"].as_str().expect("a token").to_owned()
+        let (status, response) = self.request("POST", "/@login", None, Some(&body));
+        assert_eq!(status, 200, "{user} signs in at Plone: {response}");
+        response["token"].as_str().expect("a token").to_owned()
     }
 
-    /// Returns the path of the published section at this index, by id from 0, such as `/courses/202701-30001`.
+    /// Returns the path of a published section, such as `/courses/202701-30001`. Index 0 has the lowest id.
     pub fn section(&self, index: usize) -> String {
         self.section_by(&format!("portal_type=course_section&review_state=published&b_start={index}"))
     }
 
-    /// Returns the path of the first section that a search by the hub's user finds.
+    /// Returns the path of the section with the lowest id among those that a search by the hub's user finds.
     pub fn section_by(&self, query: &str) -> String {
-        let hub = self.login(HUB, PASSWORD);
+        let token = self.login(HUB, PASSWORD);
         let path = format!("/@search?{query}&sort_on=getId&b_size=1");
-        let (status, answer) = self.request("GET", &path, Some(&hub), None);
-        assert_eq!(status, 200, "{answer}");
-        let address = answer["items"][0]["@id"].as_str().expect("a section is found");
+        let (status, response) = self.request("GET", &path, Some(&token), None);
+        assert_eq!(status, 200, "{response}");
+        let address = response["items"][0]["@id"].as_str().expect("the search finds a section");
         address.trim_start_matches(&self.url()).to_owned()
     }
 
-    /// Installs an add-on that colleges use: it locks an account for 24 hours after three wrong passwords.
+    /// Installs `Products.LoginLockout`, which locks an account for 24 hours after three wrong passwords.
     pub fn install_lockout(&self) {
-        let root = self.login("admin", PASSWORD);
-        let (status, answer) = self.request("POST", "/@addons/Products.LoginLockout/install", Some(&root), None);
-        assert_eq!(status, 204, "{answer}");
+        let token = self.login("admin", PASSWORD);
+        let (status, response) = self.request("POST", "/@addons/Products.LoginLockout/install", Some(&token), None);
+        assert_eq!(status, 204, "{response}");
     }
 }
 
 impl Drop for Plone {
     fn drop(&mut self) {
         if let Some(child) = self.process().take() {
-            end(child, Signal::KILL);
+            end_process(child, Signal::KILL);
         }
         if thread::panicking() {
             println!("Plone's log:\n{}", self.log());
@@ -259,15 +259,15 @@ impl Drop for Plone {
 }
 
 /// Sends a signal to a process and its children, and waits until the process has ended.
-fn end(mut child: Child, signal: Signal) {
+fn end_process(mut child: Child, signal: Signal) {
     let _ = kill_process_group(Pid::from_child(&child), signal);
     let _ = child.wait();
 }
 
-/// Returns a port that no process listens on at this moment.
+/// Returns a port that no process listens on now.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it has an address").port()
+    listener.local_addr().expect("the listener has an address").port()
 }
 
 /// Copies a folder with everything in it.

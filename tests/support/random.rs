@@ -1,13 +1,13 @@
-//! Seeded random numbers (SplitMix64, Steele, Lea and Flood, OOPSLA 2014): the same on every machine.
+//! Seeded random numbers that are the same on every machine (SplitMix64 by Steele, Lea and Flood, OOPSLA 2014).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A stream of random numbers that depends on its seed only.
+/// A stream of random numbers, determined by its seed.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// Creates the stream of a seed.
+    /// Creates the stream with this seed.
     pub fn seeded(seed: u64) -> Self {
         Self(seed)
     }
@@ -21,12 +21,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Returns a number below `bound`.
+    /// Returns a number from 0 to `bound - 1`.
     pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
-    /// Returns one of `of`.
+    /// Returns a random element.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
@@ -37,12 +37,12 @@ impl Random {
     }
 }
 
-/// Returns the seed of this run, which is `EDUHUB_SEED` or a new one, and prints it, so that a failure can be repeated.
+/// Returns the seed of this run and prints it, so that a failure can be reproduced: `EDUHUB_SEED`, or else a new one.
 pub fn seed() -> u64 {
     let seed = std::env::var("EDUHUB_SEED").ok().map_or_else(
         || u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos()),
         |text| text.parse().expect("EDUHUB_SEED is a number"),
     );
-    println!("EDUHUB_SEED={seed} repeats this run");
+    println!("EDUHUB_SEED={seed} reproduces this run");
     seed
 }

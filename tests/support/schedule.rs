@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::PATIENCE;
+use super::WAIT_MAX;
 use super::http::Client;
 
 /// The weekdays of a slot.
@@ -34,10 +34,10 @@ impl Days {
     }
 }
 
-/// One section of a generated schedule. It meets in one slot, all through the term.
+/// One section of a generated schedule. It meets in one slot for the whole term.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Its CRN.
+    /// CRN.
     pub crn: String,
     /// `SUBJECT NUMBER`.
     pub course: String,
@@ -47,9 +47,9 @@ pub struct Row {
     pub credits: &'static str,
     /// The weekdays.
     pub days: Days,
-    /// Minutes since midnight.
+    /// Start of each meeting, in minutes since midnight.
     pub start: u32,
-    /// Minutes since midnight.
+    /// End of each meeting, in minutes since midnight.
     pub end: u32,
     /// Seats.
     pub capacity: u32,
@@ -73,12 +73,12 @@ impl Row {
         }
     }
 
-    /// Returns whether no student may hold both. The tests decide this by themselves, independently of the program.
+    /// Returns whether no student may hold both. This is independent of the rules of the program.
     pub fn clashes(&self, other: &Self) -> bool {
         self.same_course(other) || self.overlaps(other)
     }
 
-    /// Returns whether both are of the same course and component.
+    /// Returns whether both have the same course and component.
     pub fn same_course(&self, other: &Self) -> bool {
         self.course == other.course && self.component == other.component
     }
@@ -92,9 +92,9 @@ impl Row {
 /// A schedule of one term.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// The term.
+    /// Term id.
     pub term: String,
-    /// Its sections.
+    /// Sections of the term.
     pub rows: Vec<Row>,
 }
 
@@ -152,6 +152,7 @@ impl Schedule {
     }
 }
 
+/// Returns a time of day as `HH:MM`.
 fn clock(minutes: u32) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
@@ -159,13 +160,13 @@ fn clock(minutes: u32) -> String {
 /// Starts an import and returns its task id.
 pub fn start_import(staff: &mut Client, term: &str, csv: &[u8]) -> String {
     let path = format!("/api/v1/imports?term={term}&dry_run=false");
-    let answer = staff.call("POST", &path, &[("Content-Type", "text/csv")], csv).expect("the upload is taken");
-    answer.expect(202).json()["task"].as_str().expect("a task").to_owned()
+    let response = staff.call("POST", &path, &[("Content-Type", "text/csv")], csv).expect("the hub accepts the upload");
+    response.expect(202).json()["task"].as_str().expect("a task").to_owned()
 }
 
-/// Waits until an import has ended and returns its task.
+/// Waits for the end of an import and returns its task.
 pub fn wait_for_import(staff: &mut Client, task: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_MAX;
     while Instant::now() < deadline {
         let state = staff.get(&format!("/api/v1/imports/{task}")).expect(200).json();
         if state["state"] != "running" {
@@ -173,7 +174,7 @@ pub fn wait_for_import(staff: &mut Client, task: &str) -> Value {
         }
         thread::yield_now();
     }
-    panic!("import {task} never ended");
+    panic!("timed out waiting for the end of import {task}");
 }
 
 /// Opens registration for a term.

@@ -1,4 +1,4 @@
-//! A store in a folder of its own, commands of the program on it, and the running server.
+//! A store in its own folder, commands of the program that use it, and the running server.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use super::WAIT_MAX;
 use super::http::Client;
 
-/// The secret that tokens are signed with.
+/// Secret with which tokens are signed.
 const SECRET: &str = "a secret of the tests, at least 32 bytes long";
 
 /// The text that the server prints before its address once it is ready.
 const READY: &str = "EduHub is ready at http://";
 
-/// A store in a folder of its own, and the settings that every command on it gets. It outlives its servers.
+/// A store in its own folder, and the settings of all commands that use it. It outlives its servers.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
@@ -31,7 +31,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// Creates an empty store in the build folder, which is on a disk and not in memory. Rate limits are off.
+    /// Creates a folder for a store, with rate limits off. It is in the build folder, which is on disk, not in memory.
     pub fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the store");
         let store = format!("sqlite:{}", folder.path().join("eduhub.db").display());
@@ -43,7 +43,7 @@ impl Home {
             .setting("limits.login_per_minute", "0")
     }
 
-    /// Sets a setting by its full name, such as `registration.credit_limit`, through the environment of commands.
+    /// Sets the environment variable for a setting, given by its full name, such as `registration.credit_limit`.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         let name = format!("EDUHUB_{}", name.replace('.', "__").to_uppercase());
         self.settings.retain(|(other, _)| *other != name);
@@ -63,7 +63,7 @@ impl Home {
         self.folder.path()
     }
 
-    /// Returns the program with these arguments, in this folder, with these settings and no others.
+    /// Returns a command of the program with these arguments. It runs in the folder, with these settings only.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_eduhub"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EDUHUB_")) {
@@ -76,31 +76,34 @@ impl Home {
         command
     }
 
-    /// Runs a command and returns its output.
+    /// Runs a command to its end and returns its output.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).stdin(Stdio::null()).output().expect("the program starts")
     }
 
-    /// Returns a token of this user and role.
+    /// Mints a token for a user with this role.
     pub fn token(&self, user: &str, role: &str) -> String {
         self.mint(&["token", "--subject", user, "--role", role]).remove(0)
     }
 
-    /// Returns tokens of `count` users, who are called `prefix-00001` and so on.
+    /// Mints tokens for `count` users, named `PREFIX-00001` and so on.
     pub fn tokens(&self, prefix: &str, role: &str, count: usize) -> Vec<String> {
         let tokens = self.mint(&["token", "--subject", prefix, "--role", role, "--count", &count.to_string()]);
-        assert_eq!(tokens.len(), count, "`eduhub token --count {count}` printed another number of tokens");
+        assert_eq!(tokens.len(), count, "`eduhub token --count {count}` prints as many tokens");
         tokens
     }
 
     fn mint(&self, arguments: &[&str]) -> Vec<String> {
         let output = self.run(arguments);
-        assert!(output.status.success(), "`eduhub token` failed: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "`eduhub token` succeeds: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).expect("tokens are text");
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Runs `eduhub verify` on the store; an error carries its output.
+    /// Runs `eduhub verify` on the store.
+    ///
+    /// # Errors
+    /// The output, when it finds a difference.
     pub fn verify(&self) -> Result<(), String> {
         let output = self.run(&["verify"]);
         if output.status.success() {
@@ -128,7 +131,7 @@ impl Home {
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    /// Behind a lock only so that threads can share the server.
+    /// Receives when the standard output ends. The lock makes `Server` shareable between threads.
     ended: Mutex<Receiver<()>>,
     log: PathBuf,
     ready_after: Duration,
@@ -141,8 +144,8 @@ impl Server {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("standard output is piped");
-        let (say_ready, ready) = mpsc::channel();
-        let (say_ended, ended) = mpsc::channel();
+        let (ready_sender, ready) = mpsc::channel();
+        let (ended_sender, ended) = mpsc::channel();
         thread::spawn(move || {
             let mut printed = Vec::new();
             // Reads to the end, so that the server never blocks on a full pipe.
@@ -152,43 +155,43 @@ impl Server {
                     line.find(READY).map(|begin| line[begin + READY.len()..].trim_end_matches('/').to_owned());
                 printed.push(line);
                 if let Some(address) = address {
-                    let _ = say_ready.send((address, at, std::mem::take(&mut printed)));
+                    let _ = ready_sender.send((address, at, std::mem::take(&mut printed)));
                 }
             }
-            let _ = say_ended.send(());
+            let _ = ended_sender.send(());
         });
-        let Ok((address, at, printed)) = ready.recv_timeout(PATIENCE) else {
+        let Ok((address, at, printed)) = ready.recv_timeout(WAIT_MAX) else {
             let _ = child.kill();
             let status = child.wait();
-            panic!("the server was never ready ({status:?}):\n{}", tail(&log));
+            panic!("timed out waiting for the server to be ready ({status:?}):\n{}", tail(&log));
         };
         let address = address.parse().unwrap_or_else(|_| panic!("`{address}` is not an address"));
         Self { child, address, ended: Mutex::new(ended), log, ready_after: at - started, printed }
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the id of its process.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Returns the time from the start of the process to the line that says it is ready.
+    /// Returns the time from the start of the process until it printed that it is ready.
     pub fn ready_after(&self) -> Duration {
         self.ready_after
     }
 
-    /// Returns the lines that it printed until it was ready, including the one that says so.
+    /// Returns the lines that the server printed until it was ready, including that last one.
     pub fn printed(&self) -> &[String] {
         &self.printed
     }
 
     /// Opens a connection.
     pub fn client(&self) -> Client {
-        Client::connect(self.address).expect("the server takes connections")
+        Client::connect(self.address).expect("the server accepts connections")
     }
 
     /// Returns the value of the first series of `/metrics` whose line starts with `name`.
@@ -198,31 +201,31 @@ impl Server {
         line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number at the end of the line")
     }
 
-    /// Returns the end of its log.
+    /// Returns the end of the server's log.
     pub fn log(&self) -> String {
         tail(&self.log)
     }
 
-    /// Kills it with SIGKILL, in the middle of its work.
+    /// Kills the server with SIGKILL.
     pub fn kill(mut self) {
-        self.child.kill().expect("the server runs");
-        let status = self.child.wait().expect("its end is seen");
-        assert_eq!(status.signal(), Some(9), "the server had exited before it was killed:\n{}", tail(&self.log));
+        self.child.kill().expect("the server is running");
+        let status = self.child.wait().expect("the process can be waited for");
+        assert_eq!(status.signal(), Some(9), "the server runs until it is killed:\n{}", tail(&self.log));
     }
 
-    /// Sends it SIGTERM.
+    /// Sends SIGTERM to the server.
     pub fn terminate(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the server runs");
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the server is running");
     }
 
-    /// Sends it SIGTERM and waits until it has exited.
+    /// Sends SIGTERM to the server and waits until it has exited.
     pub fn stop(mut self) -> ExitStatus {
         self.terminate();
-        let ended = self.ended.get_mut().expect("no thread panicked with the lock").recv_timeout(PATIENCE);
+        let ended = self.ended.get_mut().expect("no thread panicked with the lock").recv_timeout(WAIT_MAX);
         if ended.is_err() {
-            panic!("the server did not exit after SIGTERM:\n{}", tail(&self.log));
+            panic!("timed out waiting for the server to exit after SIGTERM:\n{}", tail(&self.log));
         }
-        self.child.wait().expect("its end is seen")
+        self.child.wait().expect("the process can be waited for")
     }
 }
 
@@ -236,7 +239,7 @@ impl Drop for Server {
     }
 }
 
-/// Returns the end of a log file.
+/// Returns the last 4,000 bytes of a log file.
 pub(super) fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let from = bytes.len().saturating_sub(4000);

@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
 
-use super::PATIENCE;
+use super::WAIT_MAX;
 
 /// The longest time that one read blocks before the deadline is checked.
 const POLL: Duration = Duration::from_millis(250);
 
-/// A WebSocket, and every JSON frame that it has received.
+/// A WebSocket and the JSON frames that it has received.
 pub struct Socket {
     socket: WebSocket<TcpStream>,
     seen: Vec<Value>,
 }
 
 impl Socket {
-    /// Connects to `/alerts/ws`, with a token if there is one.
+    /// Connects to `/alerts/ws`.
     pub fn connect(address: SocketAddr, token: Option<&str>) -> Self {
         Self::connect_to(address, "/alerts/ws", token, &[])
     }
@@ -28,20 +28,20 @@ impl Socket {
     /// Connects to a path, with additional header fields.
     pub fn connect_to(address: SocketAddr, path: &str, token: Option<&str>, headers: &[(&str, &str)]) -> Self {
         Self::try_connect(address, path, token, headers)
-            .unwrap_or_else(|status| panic!("the upgrade was refused: {status}"))
+            .unwrap_or_else(|status| panic!("expected an upgrade, received status {status}"))
     }
 
     /// Connects to a path.
     ///
     /// # Errors
-    /// The HTTP status, when the upgrade is refused.
+    /// The HTTP status, when the server refuses the upgrade.
     pub fn try_connect(
         address: SocketAddr,
         path: &str,
         token: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Result<Self, u16> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server takes connections");
+        let stream = TcpStream::connect_timeout(&address, WAIT_MAX).expect("the server accepts connections");
         stream.set_nodelay(true).unwrap();
         let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
         if let Some(token) = token {
@@ -56,10 +56,10 @@ impl Socket {
                 socket.get_ref().set_read_timeout(Some(POLL)).unwrap();
                 Ok(Self { socket, seen: Vec::new() })
             }
-            Err(tokio_tungstenite::tungstenite::HandshakeError::Failure(Error::Http(answer))) => {
-                Err(answer.status().as_u16())
+            Err(tokio_tungstenite::tungstenite::HandshakeError::Failure(Error::Http(response))) => {
+                Err(response.status().as_u16())
             }
-            Err(error) => panic!("no WebSocket: {error}"),
+            Err(error) => panic!("the WebSocket handshake failed: {error}"),
         }
     }
 
@@ -70,25 +70,24 @@ impl Socket {
 
     /// Sends any message.
     pub fn send_raw(&mut self, message: Message) {
-        self.socket.send(message).expect("the frame is taken");
+        self.socket.send(message).expect("the frame can be sent");
     }
 
     /// Subscribes to channels and waits until each subscription is confirmed.
     pub fn subscribe(&mut self, channels: &[&str]) {
         self.send(&json!({"type": "subscribe", "channels": channels}));
         for channel in channels {
-            let wanted = |f: &Value| f["type"] == "subscribed" && f["channel"] == *channel;
-            self.wait_for(&format!("subscribed to {channel}"), wanted);
+            let is_confirmation = |f: &Value| f["type"] == "subscribed" && f["channel"] == *channel;
+            self.wait_for(&format!("the subscription to {channel}"), is_confirmation);
         }
     }
 
-    /// Waits for a frame that meets the condition and returns it. Frames before it are skipped; [`Socket::seen`] has
-    /// them.
+    /// Waits for a frame that meets the condition and returns it. [`Socket::seen`] returns the frames before it, too.
     pub fn wait_for(&mut self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         while let Some(message) = self.next_until(deadline) {
             let Message::Text(text) = message else {
-                assert!(!message.is_close(), "closed ({message:?}) while waiting for {what}; seen: {:#?}", self.seen);
+                assert!(!message.is_close(), "expected {what}, received {message:?}; seen: {:#?}", self.seen);
                 continue;
             };
             let frame: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("not JSON ({e}): {text}"));
@@ -97,12 +96,12 @@ impl Socket {
                 return frame;
             }
         }
-        panic!("waited in vain for {what}; seen: {:#?}", self.seen);
+        panic!("timed out waiting for {what}; seen: {:#?}", self.seen);
     }
 
-    /// Waits until the server closes and returns its code and reason; 1006 when there was no close frame.
+    /// Waits until the server closes the connection and returns the close code and reason; 1006 without a close frame.
     pub fn wait_for_close(&mut self) -> (u16, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         while let Some(message) = self.next_until(deadline) {
             match message {
                 Message::Close(frame) => {
@@ -112,15 +111,15 @@ impl Socket {
                 _ => {}
             }
         }
-        panic!("waited in vain for a close; seen: {:#?}", self.seen);
+        panic!("timed out waiting for a close; seen: {:#?}", self.seen);
     }
 
-    /// Returns every JSON frame so far.
+    /// Returns the JSON frames received so far.
     pub fn seen(&self) -> &[Value] {
         &self.seen
     }
 
-    /// Returns the TCP connection, for frames that are not valid.
+    /// Returns the TCP connection, for invalid frames.
     pub fn stream(&mut self) -> &mut TcpStream {
         self.socket.get_mut()
     }
@@ -131,11 +130,11 @@ impl Socket {
                 Ok(message) => return Some(message),
                 Err(Error::Io(e)) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(error) => {
-                    let hung_up = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+                    let lost = tokio_tungstenite::tungstenite::protocol::CloseFrame {
                         code: 1006.into(),
                         reason: error.to_string().into(),
                     };
-                    return Some(Message::Close(Some(hung_up)));
+                    return Some(Message::Close(Some(lost)));
                 }
             }
         }

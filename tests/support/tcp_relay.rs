@@ -1,4 +1,4 @@
-//! A TCP relay between the hub and Plone that fails in a chosen way. Its mode can be changed while it runs.
+//! A TCP relay between the hub and Plone that can fail in several ways. Its mode can be changed while it runs.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -18,30 +18,30 @@ const CONNECTIONS: usize = 1024;
 const HEAD_MAX: usize = 64 * 1024;
 /// The most bytes that are forwarded in one piece.
 const CHUNK: usize = 16 * 1024;
-/// The time from one byte to the next in [`Mode::Drip`].
+/// The time between two bytes in [`Mode::Drip`].
 const DRIP: Duration = Duration::from_secs(1);
 
-/// What the relay does with new connections, and with open ones that it forwarded until the mode was set.
+/// How the relay treats new connections, and open connections that were in [`Mode::Pass`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Forwards in both directions.
     Pass,
     /// Resets every connection.
     Refuse,
-    /// Accepts, reads, and never answers. Nothing reaches Plone, then or later.
+    /// Accepts, reads, and never responds. Nothing reaches Plone, even after the mode changes.
     Hang,
-    /// Answers every request with 500 and a traceback, as a broken Plone would. Nothing reaches Plone.
+    /// Responds to every request with 500 and a traceback, as a broken Plone does. Nothing reaches Plone.
     Answer500,
-    /// Answers every request with bytes that are not HTTP. Nothing reaches Plone.
+    /// Responds to every request with bytes that are not HTTP. Nothing reaches Plone.
     Garbage,
-    /// Forwards requests, and one byte of the response each second.
+    /// Forwards requests, and one byte of the response per second.
     Drip,
     /// Forwards requests, and the head and half of the body of the response; then it closes the connection.
     Cut,
-    /// Forwards everything but the response to a POST, which is lost with its connection.
+    /// Forwards everything except responses to POSTs: it closes the connection instead.
     LosePosts,
-    /// Forwards everything but PATCHes, which are held until [`TcpRelay::deliver_oldest_patch`]. Their connections
-    /// answer nothing more.
+    /// Forwards everything except PATCHes, which are held until [`TcpRelay::deliver_oldest_patch`]. Their connections
+    /// receive no response.
     HoldPatches,
 }
 
@@ -72,26 +72,26 @@ impl Shared {
 impl TcpRelay {
     /// Starts a relay to `target` on a free port, in [`Mode::Pass`].
     pub fn start(target: SocketAddr) -> Self {
-        let (mode, seen) = watch::channel(Some(Mode::Pass));
+        let (mode, mode_receiver) = watch::channel(Some(Mode::Pass));
         let shared = Arc::new(Shared::default());
         let counted = Arc::clone(&shared);
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
-        let address = listener.local_addr().expect("it has an address");
+        let address = listener.local_addr().expect("the listener has an address");
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             // Dropping the runtime closes every connection.
-            runtime.block_on(accept(listener, target, seen, counted));
+            runtime.block_on(accept(listener, target, mode_receiver, counted));
         });
         Self { address, mode, shared, target, thread: Some(thread) }
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the relay listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the URL of the site behind it, as the setting `plone.url` expects it.
+    /// Returns the URL of the site behind the relay, as the setting `plone.url` expects it.
     pub fn url(&self) -> String {
         format!("http://{}/Plone", self.address)
     }
@@ -111,15 +111,15 @@ impl TcpRelay {
         self.shared.held().len()
     }
 
-    /// Forwards the PATCH that has been held for longest, and waits until Plone has answered it.
+    /// Forwards the oldest held PATCH and waits for Plone's response.
     pub fn deliver_oldest_patch(&self) {
         let request = self.shared.held().pop_front().expect("a PATCH is held");
-        let mut late = std::net::TcpStream::connect(self.target).expect("the target listens");
-        late.write_all(&request).expect("it takes the request");
-        let mut answer = [0; 12];
-        late.read_exact(&mut answer).expect("it answers");
-        let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.starts_with("HTTP/1.1 2"), "Plone did not write it: {answer}");
+        let mut connection = std::net::TcpStream::connect(self.target).expect("the target listens");
+        connection.write_all(&request).expect("Plone accepts the request");
+        let mut response = [0; 12];
+        connection.read_exact(&mut response).expect("Plone responds");
+        let response = String::from_utf8_lossy(&response);
+        assert!(response.starts_with("HTTP/1.1 2"), "Plone applies the PATCH: {response}");
     }
 
     /// Returns the number of open connections.
@@ -153,17 +153,17 @@ async fn accept(
     shared: Arc<Shared>,
 ) {
     let listener = TcpListener::from_std(listener).expect("a listener of this runtime");
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut ended = mode.clone();
     loop {
         let next = async {
-            let place = Arc::clone(&room).acquire_owned().await.expect("never closed");
-            (listener.accept().await, place)
+            let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
+            (listener.accept().await, permit)
         };
-        let (client, place) = tokio::select! {
+        let (client, permit) = tokio::select! {
             _ = ended.wait_for(Option::is_none) => return,
-            (accepted, place) = next => match accepted {
-                Ok((client, _)) => (client, place),
+            (accepted, permit) = next => match accepted {
+                Ok((client, _)) => (client, permit),
                 Err(_) => continue,
             },
         };
@@ -173,12 +173,12 @@ async fn accept(
         let (mode, shared) = (mode.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
             let _ = Connection { client, server: None, target, mode, shared }.serve().await;
-            drop((counted, place));
+            drop((counted, permit));
         });
     }
 }
 
-/// A client's connection, and the one to Plone once it was needed.
+/// A client's connection, and the connection to Plone, which is opened when it is needed.
 struct Connection {
     client: TcpStream,
     server: Option<TcpStream>,
@@ -188,8 +188,9 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves the connection until either side closes it. A connection that was forwarded continues in a new mode; any
-    /// other change of the mode closes it, so that no byte is ever missing from the middle of a response.
+    /// Serves the connection until either side closes it. When the mode changes, a connection in [`Mode::Pass`]
+    /// continues in the new mode; any other connection is closed, so that no byte is missing from the middle of a
+    /// response.
     async fn serve(mut self) -> io::Result<()> {
         loop {
             let mode = *self.mode.borrow_and_update();
@@ -207,18 +208,19 @@ impl Connection {
         }
     }
 
-    /// Forwards in both directions. True when the mode has changed, false when a side has ended it.
+    /// Forwards in both directions. Returns true when the mode has changed, false when a side has closed the
+    /// connection.
     async fn pass(&mut self) -> io::Result<bool> {
-        self.reach().await?;
+        self.connect_to_plone().await?;
         let Some(server) = &mut self.server else { return Ok(false) };
         let mut changed = self.mode.clone();
-        let (mut request, mut answer) = (vec![0; CHUNK], vec![0; CHUNK]);
+        let (mut request, mut response) = (vec![0; CHUNK], vec![0; CHUNK]);
         loop {
             let (to, bytes) = tokio::select! {
                 biased;
                 _ = changed.changed() => return Ok(true),
                 count = self.client.read(&mut request) => (&mut *server, &request[..count?]),
-                count = server.read(&mut answer) => (&mut self.client, &answer[..count?]),
+                count = server.read(&mut response) => (&mut self.client, &response[..count?]),
             };
             if bytes.is_empty() {
                 to.shutdown().await?;
@@ -226,32 +228,33 @@ impl Connection {
             }
             tokio::select! {
                 written = to.write_all(bytes) => written?,
-                // Part of it may have been sent.
+                // A part of the bytes may have been sent.
                 _ = changed.changed() => return Ok(false),
             }
         }
     }
 
+    /// Serves the connection in a mode other than [`Mode::Pass`].
     async fn fail(&mut self, mode: Mode) -> io::Result<()> {
         match mode {
             Mode::Pass => Ok(()),
             Mode::Refuse => self.reset(),
-            Mode::Hang => self.swallow().await,
+            Mode::Hang => self.discard().await,
             Mode::Answer500 => {
                 let body =
                     r#"{"type": "RuntimeError", "message": "broken", "traceback": ["File \"/opt/plone/x.py\""]}"#;
                 let head = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close";
-                self.answer(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await
+                self.respond(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await
             }
-            Mode::Garbage => self.answer(b"\x16\x03\x01 this is no HTTP at all\r\n\0\xff\xfe\r\n\r\n").await,
+            Mode::Garbage => self.respond(b"\x16\x03\x01 this is not HTTP\r\n\0\xff\xfe\r\n\r\n").await,
             Mode::Drip => self.drip().await,
             Mode::Cut => self.cut().await,
-            Mode::LosePosts | Mode::HoldPatches => self.choose(mode).await,
+            Mode::LosePosts | Mode::HoldPatches => self.filter(mode).await,
         }
     }
 
     /// Connects to Plone; resets the client's connection when Plone refuses.
-    async fn reach(&mut self) -> io::Result<()> {
+    async fn connect_to_plone(&mut self) -> io::Result<()> {
         if self.server.is_none() {
             match TcpStream::connect(self.target).await {
                 Ok(server) => self.server = Some(server),
@@ -267,14 +270,15 @@ impl Connection {
         Err(io::ErrorKind::ConnectionReset.into())
     }
 
-    async fn swallow(&mut self) -> io::Result<()> {
+    async fn discard(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
         while self.client.read(&mut buffer).await? > 0 {}
         Ok(())
     }
 
-    /// Answers the next request with these bytes and closes. The rest of an earlier response of Plone is sent before.
-    async fn answer(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Responds to the next request with these bytes and closes. The rest of an earlier response from Plone is sent
+    /// first.
+    async fn respond(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (mut from_client, mut to_client) = self.client.split();
         let earlier = async {
             match &mut self.server {
@@ -289,12 +293,12 @@ impl Connection {
         }
         self.client.write_all(bytes).await?;
         self.client.shutdown().await?;
-        // Until the client closes: closing a socket with unread bytes would reset it and lose the response.
-        self.swallow().await
+        // Waits until the client closes: closing a socket with unread bytes would reset it and lose the response.
+        self.discard().await
     }
 
     async fn drip(&mut self) -> io::Result<()> {
-        self.reach().await?;
+        self.connect_to_plone().await?;
         let Some(server) = &mut self.server else { return Ok(()) };
         let (mut from_client, mut to_client) = self.client.split();
         let (mut from_server, mut to_server) = server.split();
@@ -302,7 +306,7 @@ impl Connection {
             tokio::io::copy(&mut from_client, &mut to_server).await?;
             Ok::<(), io::Error>(())
         };
-        let answers = async {
+        let responses = async {
             let mut byte = [0; 1];
             while from_server.read(&mut byte).await? > 0 {
                 to_client.write_all(&byte).await?;
@@ -311,18 +315,18 @@ impl Connection {
             Ok::<(), io::Error>(())
         };
         // When either side closes, the connection is over.
-        tokio::select! { ended = requests => ended, ended = answers => ended }
+        tokio::select! { ended = requests => ended, ended = responses => ended }
     }
 
     async fn cut(&mut self) -> io::Result<()> {
-        self.reach().await?;
+        self.connect_to_plone().await?;
         let Some(server) = &mut self.server else { return Ok(()) };
         let (mut from_client, mut to_client) = self.client.split();
         let (mut from_server, mut to_server) = server.split();
-        let answer = async {
+        let response = async {
             let (head, mut body) = head(&mut from_server).await?;
             let length = content_length(&head);
-            // A body without a length is cut in the first piece that arrives.
+            // A body without a length is cut in its first piece.
             while length.is_none_or(|length| body.len() < length) {
                 let more = from_server.read_buf(&mut body).await?;
                 if more == 0 || length.is_none() {
@@ -333,50 +337,50 @@ impl Connection {
             to_client.write_all(&body[..body.len() / 2]).await
         };
         tokio::select! {
-            cut = answer => cut?,
+            cut = response => cut?,
             ended = tokio::io::copy(&mut from_client, &mut to_server) => { ended?; }
         }
         self.client.shutdown().await
     }
 
-    /// Forwards messages one by one, except those that the mode concerns.
-    async fn choose(&mut self, mode: Mode) -> io::Result<()> {
-        self.reach().await?;
+    /// Forwards messages one by one, except those that the mode drops or holds.
+    async fn filter(&mut self, mode: Mode) -> io::Result<()> {
+        self.connect_to_plone().await?;
         let Some(server) = &mut self.server else { return Ok(()) };
         loop {
             let request = message(&mut self.client).await?;
             if mode == Mode::HoldPatches && request.starts_with(b"PATCH ") {
                 self.shared.held().push_back(request);
-                return self.swallow().await;
+                return self.discard().await;
             }
             server.write_all(&request).await?;
-            let answer = message(server).await?;
+            let response = message(server).await?;
             if mode == Mode::LosePosts && request.starts_with(b"POST ") {
                 return Ok(());
             }
-            self.client.write_all(&answer).await?;
+            self.client.write_all(&response).await?;
         }
     }
 }
 
-/// Reads a message that announces its length or has no body.
+/// Reads a message that has a `Content-Length` or no body.
 async fn message(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    let (mut whole, body) = head(from).await?;
-    let end = whole.len() + content_length(&whole).unwrap_or(0);
-    whole.extend(body);
-    while whole.len() < end {
-        if from.read_buf(&mut whole).await? == 0 {
+    let (mut bytes, body) = head(from).await?;
+    let end = bytes.len() + content_length(&bytes).unwrap_or(0);
+    bytes.extend(body);
+    while bytes.len() < end {
+        if from.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok(whole)
+    Ok(bytes)
 }
 
-/// Reads up to the empty line. Returns the head with that line, and the bytes read after it.
+/// Reads up to the empty line after the header. Returns the head, including that line, and the bytes read after it.
 async fn head(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut read = Vec::new();
     loop {
-        if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+        if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             let rest = read.split_off(end + 4);
             return Ok((read, rest));
         }
@@ -386,7 +390,7 @@ async fn head(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Vec<u
     }
 }
 
-/// Returns the length of the body that a head announces.
+/// Returns the `Content-Length` of a head.
 fn content_length(head: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
     let line = text.lines().find_map(|line| line.strip_prefix("content-length:"))?;

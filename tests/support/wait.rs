@@ -3,22 +3,22 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use super::WAIT_MAX;
 
-/// The time from one look at a condition to the next.
+/// The time between two checks of a condition.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Waits until `poll` returns a value and returns it.
 ///
 /// # Panics
-/// When that takes longer than [`PATIENCE`]; `what` names what was waited for.
+/// When that takes longer than [`WAIT_MAX`]. The message names `what`.
 pub fn eventually<T>(what: &str, poll: impl FnMut() -> Option<T>) -> T {
-    within_patience(poll).unwrap_or_else(|| panic!("waited in vain for {what}"))
+    poll_until_deadline(poll).unwrap_or_else(|| panic!("timed out waiting for {what}"))
 }
 
-/// Waits until `poll` returns a value and returns it; `None` when that takes longer than [`PATIENCE`].
-pub fn within_patience<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until `poll` returns a value and returns it; `None` when that takes longer than [`WAIT_MAX`].
+pub fn poll_until_deadline<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + WAIT_MAX;
     loop {
         if let Some(value) = poll() {
             return Some(value);

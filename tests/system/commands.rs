@@ -1,4 +1,4 @@
-//! The command line as an operator uses it, beside a running server and without one.
+//! The command line, with and without a running server.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use crate::support::http::Response;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 
-/// What a command printed, and its exit status.
+/// The output and the exit status of a command.
 #[derive(Debug)]
 struct Finished {
     status: i32,
@@ -29,10 +29,10 @@ impl Finished {
     fn succeeded(self) -> String {
         self.exited_with(0).out
     }
-    /// Checks that the command failed with this status, and that standard error says why.
-    fn failed_with(self, status: i32, because: &str) {
+    /// Checks the exit status, and that standard error contains the reason.
+    fn failed_with(self, status: i32, reason: &str) {
         let finished = self.exited_with(status);
-        assert!(finished.err.contains(because), "{because:?} is not in {:?}", finished.err);
+        assert!(finished.err.contains(reason), "{reason:?} is in {:?}", finished.err);
         assert!(!finished.err.contains("panicked"), "{}", finished.err);
     }
 }
@@ -67,12 +67,13 @@ fn accounts_are_managed_with_passwords_from_standard_input() {
     let server = home.serve();
     assert_eq!(log_in(&server, "ann", "correct horse 1").expect(200).json()["user"]["role"], "staff");
 
-    // From here on the commands go through the running hub, which holds the store.
+    // The running hub holds the store, so the following commands go through the hub.
     run_with_input(&home, &["user", "add", "bob", "--role", "student"], "battery staple 2\n").succeeded();
     let token = log_in(&server, "bob", "battery staple 2").expect(200).json()["token"].as_str().unwrap().to_owned();
-    run_with_input(&home, &["user", "add", "bob", "--role", "admin"], "whatever else 3\n")
-        .failed_with(1, "bob has an account");
-    run_with_input(&home, &["user", "add", "eve", "--role", "student"], "short\n").failed_with(2, "a password has");
+    run_with_input(&home, &["user", "add", "bob", "--role", "admin"], "another password 3\n")
+        .failed_with(1, "bob already has an account");
+    run_with_input(&home, &["user", "add", "eve", "--role", "student"], "short\n")
+        .failed_with(2, "a password must have");
     run_with_input(&home, &["user", "add", "e v e", "--role", "student"], "long enough 4\n").failed_with(2, "e v e");
     let list = run(&home, &["user", "list"]).succeeded();
     assert!(["ann", "bob"].iter().all(|name| list.contains(name)) && !list.contains("eve"), "{list}");
@@ -87,11 +88,11 @@ fn accounts_are_managed_with_passwords_from_standard_input() {
 }
 
 #[test]
-fn invalid_settings_are_named_in_full_before_anything_starts() {
+fn an_invalid_setting_is_refused_by_its_full_name() {
     let home = Home::new();
     fs::write(home.folder().join("config.toml"), run(&home, &["default-config"]).succeeded()).unwrap();
     run(&home, &["check-config"]).succeeded();
-    for (text, named) in [
+    for (text, name) in [
         ("[server]\nbnid = \"127.0.0.1:1\"\n", "server.bnid"),
         ("[registration]\nshards = \"many\"\n", "registration.shards"),
         ("[nonsense]\nx = 1\n", "nonsense"),
@@ -99,7 +100,7 @@ fn invalid_settings_are_named_in_full_before_anything_starts() {
         let file = home.folder().join("other.toml");
         fs::write(&file, text).unwrap();
         for command in ["check-config", "serve"] {
-            run(&home, &[command, "--config", "other.toml"]).failed_with(2, named);
+            run(&home, &[command, "--config", "other.toml"]).failed_with(2, name);
         }
     }
     let home = home.setting("limits.login_per_minute", "often");
@@ -110,7 +111,7 @@ fn invalid_settings_are_named_in_full_before_anything_starts() {
 fn serve_demo_binds_to_the_loopback_interface_only() {
     let home = Home::new().setting("server.bind", "0.0.0.0:0");
     run(&home, &["serve", "--demo"]).failed_with(2, "loopback");
-    assert!(!home.folder().join("eduhub.db").exists(), "no store with accounts that everybody knows");
+    assert!(!home.folder().join("eduhub.db").exists(), "a refused command creates no store");
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_second_hub_is_refused_while_other_commands_work() {
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     let verified = run(&home, &["verify"]).succeeded();
     assert!(verified.contains("2 sections"), "{verified}");
-    run(&home, &["token", "--subject", "ann", "--role", "king"]).exited_with(2);
+    run(&home, &["token", "--subject", "ann", "--role", "wizard"]).exited_with(2);
     server.client().signed_in(&home.token("ann", "student")).get("/api/v1/me").expect(200);
 }
 
@@ -153,20 +154,20 @@ fn verify_finds_a_wrong_seat_count() {
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     server.stop();
     home.verify().unwrap();
-    let changed = Connection::open(home.folder().join("eduhub.db"))
+    let changed_rows = Connection::open(home.folder().join("eduhub.db"))
         .unwrap()
         .execute(
             "INSERT INTO seats VALUES ('203001', '10001', 1, 0, 1) ON CONFLICT DO UPDATE SET enrolled = enrolled + 1",
             [],
         )
         .unwrap();
-    assert!(changed > 0);
+    assert!(changed_rows > 0);
     let finished = run(&home, &["verify"]).exited_with(1);
     assert!(finished.out.contains("203001-10001"), "{finished:?}");
 }
 
 #[test]
-fn import_reports_bad_lines_dry_runs_and_imports() {
+fn import_reports_invalid_lines_and_supports_dry_runs() {
     let home = Home::new();
     let file = home.folder().join("schedule.csv");
     fs::write(&file, "crn,course,title,cap\n1,A 1,One,10\n2,B 1,Two,ten\n").unwrap();
@@ -179,6 +180,6 @@ fn import_reports_bad_lines_dry_runs_and_imports() {
     let count = || server.client().get("/api/v1/sections").expect(200).json()["total"].clone();
     assert_eq!(count(), 0, "a dry run changes nothing");
     run(&home, &["import", "schedule.csv", "--term", "T1"]).succeeded();
-    assert_eq!(count(), 2, "through the running hub");
+    assert_eq!(count(), 2, "the import goes through the running hub");
     run(&home, &["import", "nothing.csv", "--term", "T1"]).failed_with(1, "nothing.csv");
 }

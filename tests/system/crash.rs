@@ -1,5 +1,5 @@
-//! No acknowledged seat is lost by `kill -9`. Concurrent students send requests to the built program, which is killed
-//! at a random moment and started again; then every acknowledged seat must be there.
+//! Acknowledged seats survive `kill -9`. Concurrent students send requests to the built program, which is killed at a
+//! random moment and started again. Then every acknowledged seat must exist.
 
 use std::collections::BTreeMap;
 use std::hint;
@@ -21,11 +21,11 @@ const TERM: &str = "203001";
 const STUDENTS: usize = 40;
 const SECTIONS: usize = 40;
 const ROUNDS: usize = 20;
-/// The server is killed after this many answers at most.
-const ANSWERS_MAX: usize = 900;
+/// The server is killed after at most this many responses.
+const RESPONSES_MAX: usize = 900;
 
-/// Returns pairs of sections of one course in eight slots, some of which overlap the next by half an hour. There are so
-/// few seats that most are soon taken and waitlists form.
+/// Returns 20 courses of two sections each, in eight slots, some of which overlap the next by half an hour. Most seats
+/// are soon taken, so that waitlists form.
 fn schedule() -> Schedule {
     let row = |index: usize| {
         let number = u32::try_from(index).unwrap();
@@ -54,7 +54,7 @@ enum Request {
 }
 
 impl Request {
-    /// Returns a random request, mostly one that can succeed.
+    /// Returns a random request that is likely to succeed.
     fn random(random: &mut Random, held: &Registrations, ids: &[String]) -> Self {
         let add = random.pick(ids).clone();
         let mine = if held.is_empty() { None } else { held.keys().nth(random.below(held.len())).cloned() };
@@ -67,7 +67,8 @@ impl Request {
         }
     }
 
-    fn ask(&self, student: &mut Client) -> std::io::Result<Response> {
+    /// Sends the request and waits for the response.
+    fn send(&self, student: &mut Client) -> std::io::Result<Response> {
         let path = "/api/v1/me/registrations";
         match self {
             Self::Add { section, waitlist } => {
@@ -97,64 +98,67 @@ impl Request {
         held
     }
 
-    /// Checks the answer and returns the registrations after it.
-    fn after_answer(&self, held: Registrations, answer: &Response) -> Registrations {
-        let text = answer.text();
+    /// Checks the response and returns the registrations after it.
+    fn after_response(&self, held: Registrations, response: &Response) -> Registrations {
+        let text = response.text();
         let seat_in = |body: &Value| (body["status"].as_str().expect(&text).to_owned(), body["position"].as_u64());
-        match (self, answer.status) {
+        match (self, response.status) {
             (Self::Add { section, .. }, 201) => {
-                assert!(!held.contains_key(section), "a second seat in {section}: {text}");
+                assert!(
+                    !held.contains_key(section),
+                    "201 only for a section that was not held, not for {section}: {text}"
+                );
                 let mut held = self.applied_to(held);
-                held.insert(section.clone(), seat_in(&answer.json()));
+                held.insert(section.clone(), seat_in(&response.json()));
                 held
             }
             (Self::Add { section, .. }, 200) => {
-                assert!(held.contains_key(section), "{section} is not held: {text}");
+                assert!(held.contains_key(section), "200 only for a section that was held, not for {section}: {text}");
                 held
             }
             (Self::Drop { section }, 200) => {
-                assert_eq!(answer.json()["status"], "dropped", "{section}");
+                assert_eq!(response.json()["status"], "dropped", "{section}");
                 self.applied_to(held)
             }
             (Self::Swap { add, .. }, 200) => {
-                let body = answer.json();
+                let body = response.json();
                 let results = body["results"].as_array().expect(&text);
                 let refused = results.iter().filter(|part| !part["problem"].is_null()).count();
-                assert!(refused == 0 || refused == results.len(), "half a swap: {text}");
+                assert!(refused == 0 || refused == results.len(), "a swap succeeds or fails as a whole: {text}");
                 if refused > 0 {
                     return held;
                 }
                 let seat = seat_in(results.iter().find(|part| part["section"] == **add).expect(&text));
                 let mut held = self.applied_to(held);
-                // A swap for a section that is held already only drops.
+                // A swap that adds a section already held only drops the other one.
                 held.insert(add.clone(), seat);
                 held
             }
             (_, 409) => held,
-            _ => panic!("{self:?} was answered {}: {text}", answer.status),
+            _ => panic!("unexpected response {} to {self:?}: {text}", response.status),
         }
     }
 }
 
-/// What a student knows when the connection breaks: the acknowledged registrations, and the request without an answer.
+/// A student's state when the connection breaks: the acknowledged registrations, and the request without a response.
 struct Acknowledged {
     held: Registrations,
-    unanswered: Option<Request>,
+    pending: Option<Request>,
 }
 
 impl Acknowledged {
-    /// Checks the registrations after the restart. The unanswered request was applied as a whole or not at all.
+    /// Checks the registrations after the restart. The pending request was applied as a whole or not at all.
     fn check(&self, actual: &Registrations) {
         let without = &self.held;
-        let with = self.unanswered.as_ref().map(|request| request.applied_to(without.clone()));
+        let with = self.pending.as_ref().map(|request| request.applied_to(without.clone()));
         let matches = |expected: &Registrations| {
             expected.keys().eq(actual.keys())
                 && expected.iter().all(|(id, (status, _))| status != "enrolled" || actual[id].0 == "enrolled")
         };
         assert!(
             matches(without) || with.as_ref().is_some_and(matches),
-            "acknowledged: {without:#?}\nunanswered: {:#?}\nafter the restart: {actual:#?}",
-            self.unanswered
+            "acknowledged: {without:#?}\npending: {:#?}\nafter the restart: {actual:#?}",
+            self.pending
         );
     }
 }
@@ -165,17 +169,17 @@ fn send_requests(
     mut held: Registrations,
     ids: &[String],
     mut random: Random,
-    answers: &AtomicUsize,
-    enough: usize,
+    responses: &AtomicUsize,
+    kill_after: usize,
     kill: &Sender<()>,
 ) -> Acknowledged {
     loop {
         let request = Request::random(&mut random, &held, ids);
-        let Ok(answer) = request.ask(&mut student) else {
-            return Acknowledged { held, unanswered: Some(request) };
+        let Ok(response) = request.send(&mut student) else {
+            return Acknowledged { held, pending: Some(request) };
         };
-        held = request.after_answer(held, &answer);
-        if answers.fetch_add(1, Ordering::Relaxed) + 1 == enough {
+        held = request.after_response(held, &response);
+        if responses.fetch_add(1, Ordering::Relaxed) + 1 == kill_after {
             let _ = kill.send(());
         }
     }
@@ -189,8 +193,8 @@ fn run_until_killed(
     ids: &[String],
     random: &mut Random,
 ) -> Vec<Acknowledged> {
-    let (enough, a_little_later) = (1 + random.below(ANSWERS_MAX), Duration::from_micros(random.next() % 3_000));
-    let (answers, start) = (AtomicUsize::new(0), Barrier::new(tokens.len()));
+    let (kill_after, delay) = (1 + random.below(RESPONSES_MAX), Duration::from_micros(random.next() % 3_000));
+    let (responses, start) = (AtomicUsize::new(0), Barrier::new(tokens.len()));
     let (kill, killed) = mpsc::channel();
     thread::scope(|scope| {
         let students: Vec<_> = tokens
@@ -199,23 +203,23 @@ fn run_until_killed(
             .map(|(token, held)| {
                 let student = server.client().signed_in(token);
                 let (random, kill) = (Random::seeded(random.next()), kill.clone());
-                let (answers, start) = (&answers, &start);
+                let (responses, start) = (&responses, &start);
                 scope.spawn(move || {
                     start.wait();
-                    send_requests(student, held, ids, random, answers, enough, &kill)
+                    send_requests(student, held, ids, random, responses, kill_after, &kill)
                 })
             })
             .collect();
-        // When every student has failed, `recv` returns an error, and the joins below report the panics.
+        // When all students have failed, `recv` returns an error, and the joins below report the panics.
         drop(kill);
         let _ = killed.recv();
-        // Not right after an answer, when no request may be in flight.
-        let until = Instant::now() + a_little_later;
+        // A random delay, because right after a response no request may be in flight.
+        let until = Instant::now() + delay;
         while Instant::now() < until {
             hint::spin_loop();
         }
         server.kill();
-        students.into_iter().map(|student| student.join().expect("a student failed")).collect()
+        students.into_iter().map(|student| student.join().expect("the student's thread succeeds")).collect()
     })
 }
 
@@ -229,7 +233,7 @@ fn every_acknowledged_seat_survives_twenty_kills() {
     let mut server = home.serve();
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     let mut held: Vec<Registrations> = vec![BTreeMap::new(); STUDENTS];
-    let mut unanswered = 0;
+    let mut interrupted = 0;
     for number in 1..=ROUNDS {
         let before = run_until_killed(server, &tokens, held, &ids, &mut random);
         home.verify().unwrap_or_else(|e| panic!("round {number}: {e}"));
@@ -237,18 +241,18 @@ fn every_acknowledged_seat_survives_twenty_kills() {
         held = all_registrations(&server, TERM, &tokens);
         for (acknowledged, actual) in before.iter().zip(&held) {
             acknowledged.check(actual);
-            unanswered += usize::from(acknowledged.unanswered.is_some());
+            interrupted += usize::from(acknowledged.pending.is_some());
         }
         audit(&server, &schedule, &held);
     }
-    assert!(unanswered > 0, "no kill interrupted a request");
+    assert!(interrupted > 0, "at least one kill interrupts a request");
     let seats: usize = held.iter().map(BTreeMap::len).sum();
-    println!("{ROUNDS} kills, {unanswered} requests cut off, {seats} seats and places held in the end");
-    assert!(seats > STUDENTS, "so few seats prove nothing");
+    println!("{ROUNDS} kills, {interrupted} interrupted requests, {seats} seats and waitlist positions at the end");
+    assert!(seats > STUDENTS, "there are enough seats for a meaningful test");
 }
 
 #[test]
-fn sigterm_exits_with_0_and_keeps_every_seat() {
+fn sigterm_exits_with_status_0_and_keeps_every_seat() {
     let home = Home::new();
     let schedule = schedule();
     let tokens = home.tokens("drain", "student", 5);
@@ -260,7 +264,7 @@ fn sigterm_exits_with_0_and_keeps_every_seat() {
     }
     let before = all_registrations(&server, TERM, &tokens);
     let status = server.stop();
-    assert_eq!(status.code(), Some(0), "SIGTERM is not a failure");
+    assert_eq!(status.code(), Some(0), "shutdown after SIGTERM is not an error");
     home.verify().unwrap();
     let server = home.serve();
     assert_eq!(all_registrations(&server, TERM, &tokens), before);

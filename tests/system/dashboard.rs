@@ -1,4 +1,4 @@
-//! A student's dashboard of a hub without Plone.
+//! The dashboard of a hub without Plone.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::support::server::Home;
 const DASHBOARD: &str = "/api/v1/dashboard";
 
 #[test]
-fn a_dashboard_without_plone_has_all_but_announcements() {
+fn a_dashboard_without_plone_lacks_only_announcements() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
@@ -23,9 +23,9 @@ fn a_dashboard_without_plone_has_all_but_announcements() {
     let flood = json!({"title": "Flood", "message": "Room 1.", "audience": {"sections": ["203001-1"]}});
     staff.post_json("/api/v1/alerts", &flood).expect(201);
 
-    let answer = ann.get(DASHBOARD).expect(200);
-    assert_eq!(answer.header("cache-control"), Some("private, no-store"));
-    let dashboard = answer.json();
+    let response = ann.get(DASHBOARD).expect(200);
+    assert_eq!(response.header("cache-control"), Some("private, no-store"));
+    let dashboard = response.json();
     assert_has_schema("Dashboard", &dashboard);
     assert_eq!(dashboard["user"], ann.get("/api/v1/me").json());
     assert_eq!(dashboard["registrations"], ann.get("/api/v1/me/registrations").json()["items"]);

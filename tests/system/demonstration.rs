@@ -1,4 +1,4 @@
-//! The performance demonstration: its report is true, its sandbox is hidden, and it leaves nothing in the store.
+//! The performance demonstration: its report is correct, its sandbox is hidden, and it leaves no data in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -26,34 +26,34 @@ fn home() -> Home {
     Home::new().setting("auth.secret", SECRET)
 }
 
-/// Returns a schedule of the college itself, with one section.
+/// Returns a schedule outside the sandbox, with one section.
 fn schedule() -> Schedule {
     Schedule { term: "203001".into(), rows: vec![Row::lecture("10001", "MATH 101")] }
 }
 
-/// Opens the store for reading beside the server that holds it.
+/// Opens the store for reading while the server is running.
 fn store(home: &Home) -> Connection {
     let path = home.folder().join("eduhub.db");
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the store can be read")
 }
 
-/// Returns the number of rows of each table, except the audit trail and the people seen, which grow as they should.
-/// Checks that no student of a demonstration is among the people.
+/// Returns the number of rows of each table, except for the audit trail and the known people, which may grow. Checks
+/// that no simulated student is among the people.
 fn rows(home: &Home) -> BTreeMap<String, u64> {
     let store = store(home);
     let mut names = store
         .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit', 'people')")
         .unwrap();
     let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let made_up = "SELECT count(*) FROM people WHERE username GLOB 'demo-*' OR username GLOB 'rush-*'";
+    let simulated = "SELECT count(*) FROM people WHERE username GLOB 'demo-*' OR username GLOB 'rush-*'";
     assert_eq!(
-        store.query_row(made_up, [], |row| row.get::<_, u64>(0)),
+        store.query_row(simulated, [], |row| row.get::<_, u64>(0)),
         Ok(0),
-        "students of a demonstration are among the people seen"
+        "no simulated student is among the people"
     );
     let count =
         |name: &str| store.query_row(&format!("SELECT count(*) FROM \"{name}\""), [], |row| row.get(0)).unwrap();
-    // SQLite's own tables count all rows ever inserted.
+    // SQLite's own tables count every row that was ever inserted.
     names.into_iter().filter(|name| !name.starts_with("sqlite_")).map(|name| (name.clone(), count(&name))).collect()
 }
 
@@ -65,21 +65,23 @@ fn sandbox(home: &Home) -> Option<String> {
 
 /// Returns a token that is valid in this sandbox only.
 fn sandbox_token(sandbox: &str, role: Role) -> String {
-    let (term, user) = (TermId::parse(sandbox).unwrap(), UserName::parse("somebody").unwrap());
+    let (term, user) = (TermId::parse(sandbox).unwrap(), UserName::parse("ann").unwrap());
     let tokens = Tokens::new(&SecretString::from(SECRET));
     tokens.mint_for_sandbox(&term, &user, role, Duration::from_secs(600), Timestamp::now()).unwrap().token
 }
 
+/// Runs `eduhub rush` with these arguments.
 fn rush(home: &Home, arguments: &[&str]) -> Output {
     home.run(&[&["rush"], arguments].concat())
 }
 
+/// Returns the standard error of a command.
 fn error_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
-fn a_rush_loses_nothing_and_leaves_no_trace() {
+fn a_rush_loses_no_seat_and_leaves_no_data() {
     let home = home();
     let server = home.serve();
     let staff = home.token("registrar", "staff");
@@ -90,37 +92,37 @@ fn a_rush_loses_nothing_and_leaves_no_trace() {
         let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
         names.filter(|name| name.ends_with(end)).collect::<BTreeSet<_>>()
     };
-    // The upload of the term itself is deleted soon after it was read, so it is not counted.
+    // The upload of the schedule itself is deleted soon after the import, so it is not counted.
     let files_before = files(".errors.csv");
 
     let output = rush(&home, &["--users", "300", "--seconds", "4", "--json"]);
     assert!(output.status.success(), "{}", error_of(&output));
     let task: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_hub_lost_nothing(&task, 300);
-    // Without a Plone to measure, an earlier measurement is reported, and marked as such.
+    // Without a Plone, the report has a recorded measurement, marked as such.
     assert!(result_of(&task, "plone")["recorded"].as_str().is_some_and(|text| text.contains("Plone 6.2.2")), "{task}");
 
-    assert_eq!(rows(&home), before, "something of the demonstration is in the store");
+    assert_eq!(rows(&home), before, "the demonstration leaves no rows");
     assert_eq!(sandbox(&home), None);
-    assert_eq!(files(""), files_before, "files of the demonstration are left");
+    assert_eq!(files(""), files_before, "the demonstration leaves no files");
     let mut client = server.client().signed_in(&home.token("boss", "admin"));
     let terms = client.get("/api/v1/terms").expect(200).json();
     assert_eq!(terms["items"].as_array().unwrap().len(), 1, "{terms}");
     assert_eq!(client.get("/api/v1/alerts").expect(200).json()["items"], json!([]));
     home.verify().unwrap();
 
-    // The same as a table.
+    // Without `--json`, the report is a table.
     let output = rush(&home, &["--users", "50", "--seconds", "2"]);
     assert!(output.status.success(), "{}", error_of(&output));
     let table = String::from_utf8(output.stdout).unwrap();
     println!("{table}");
     for word in ["per s", "p99 ms", "oversold", "lost", "hub", "plone"] {
-        assert!(table.contains(word), "{word} is missing:\n{table}");
+        assert!(table.contains(word), "the table has {word}:\n{table}");
     }
 }
 
 #[test]
-fn an_admin_watches_it_live_while_its_sandbox_is_hidden() {
+fn an_admin_follows_a_demonstration_in_a_hidden_sandbox() {
     let home = home();
     let server = home.serve();
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
@@ -138,32 +140,40 @@ fn an_admin_watches_it_live_while_its_sandbox_is_hidden() {
 
     assert_sandbox_is_hidden(&home, &server, &sandbox);
 
-    let pressing = eventually("requests while it runs", || {
+    let running = eventually("requests of the running demonstration", || {
         let state = admin.get(&format!("/api/v1/admin/demo/{task}")).expect(200).json();
-        assert_eq!(state["state"], "running", "it ended before it could be observed: {state}");
+        assert_eq!(state["state"], "running", "the demonstration is still running: {state}");
         let live = state["results"].as_array()?.iter().find(|row| row["target"] == "hub")?.clone();
         live["requests"].as_u64().is_some_and(|requests| requests > 0).then_some(live)
     });
-    assert_eq!(pressing["held"], Value::Null, "the seats held are not known yet: {pressing}");
+    assert_eq!(running["held"], Value::Null, "held seats are counted at the end: {running}");
     assert_hub_lost_nothing(&wait_for_end(&mut admin, &task), 60);
     let newest = admin.get("/api/v1/admin/demo").expect(200).json();
     assert_eq!(newest["task"], json!(task));
-    assert_eq!(rows(&home), before, "something of the demonstration is in the store");
-    // Then the next one can run.
+    assert_eq!(rows(&home), before, "the demonstration leaves no rows");
+    // After the end, another demonstration can run.
     let next = start(&mut admin, &json!({"users": 5, "seconds": 1, "target": "hub"}));
     assert_eq!(wait_for_end(&mut admin, &next)["state"], "done");
 }
 
-/// Checks that no role sees the sandbox or can use it, by any interface.
+/// Checks that no role can see or use the sandbox through any interface.
 fn assert_sandbox_is_hidden(home: &Home, server: &Server, sandbox: &str) {
     let section = format!("{sandbox}-10001");
     for role in ["student", "staff", "admin"] {
         let token = home.token("curious", role);
         let mut client = server.client().signed_in(&token);
         for list in ["/api/v1/terms", "/api/v1/sections?limit=5000", "/api/v1/admin/users", "/api/v1/staff/activity"] {
-            let answer = client.get(list);
-            assert!(!answer.text().contains("_sandbox-"), "{list} shows the sandbox to {role}: {}", answer.text());
-            assert!(!answer.text().contains("demo-0"), "{list} shows its students to {role}: {}", answer.text());
+            let response = client.get(list);
+            assert!(
+                !response.text().contains("_sandbox-"),
+                "{list} does not show the sandbox to {role}: {}",
+                response.text()
+            );
+            assert!(
+                !response.text().contains("demo-0"),
+                "{list} does not show its students to {role}: {}",
+                response.text()
+            );
         }
         client.get(&format!("/api/v1/seats?term={sandbox}")).expect(422);
         client.get(&format!("/api/v1/sections?term={sandbox}")).expect(422);
@@ -194,25 +204,25 @@ fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
     schedule().load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     let before = rows(&home);
     let (mine, other) = ("_sandbox-mine", "_sandbox-other");
-    // Refusing a request without reading its body closes the connection, so each request has its own.
+    // A refusal before the body is read closes the connection, so each request has its own connection.
     let admin = || server.client().signed_in(&sandbox_token(mine, Role::Admin));
-    let path = |term: &str| format!("/api/v1/admin/demo/sandboxes/{term}");
-    admin().put_json(&path(other), &json!({})).expect(403);
+    let sandbox_path = |term: &str| format!("/api/v1/admin/demo/sandboxes/{term}");
+    admin().put_json(&sandbox_path(other), &json!({})).expect(403);
     let boss = home.token("boss", "admin");
-    server.client().signed_in(&boss).put_json(&path(mine), &json!({})).expect(403);
-    let opened = admin().put_json(&path(mine), &json!({"users": 10, "seconds": 5})).expect(201).json();
+    server.client().signed_in(&boss).put_json(&sandbox_path(mine), &json!({})).expect(403);
+    let opened = admin().put_json(&sandbox_path(mine), &json!({"users": 10, "seconds": 5})).expect(201).json();
     let section = opened["sections"][0]["id"].as_str().expect("a section").to_owned();
     let mut second = server.client().signed_in(&sandbox_token(other, Role::Admin));
-    second.put_json(&path(other), &json!({})).expect(429);
+    second.put_json(&sandbox_path(other), &json!({})).expect(429);
 
     let mut student = server.client().signed_in(&sandbox_token(mine, Role::Student));
     student.put(&format!("/api/v1/me/registrations/{section}")).expect(201);
     let seats = student.get(&format!("/api/v1/seats?term={mine}")).expect(200).json();
     assert_eq!(seats["seats"].as_array().unwrap().iter().filter(|row| row[2] == 1).count(), 1);
-    // The tokens do not reach the college, whatever their role.
+    // Tokens of a sandbox do not work outside it, in any role.
     student.put("/api/v1/me/registrations/203001-10001").expect(404);
     student.get("/api/v1/seats?term=203001").expect(422);
-    for elsewhere in [
+    for path in [
         "/api/v1/terms",
         "/api/v1/me",
         "/api/v1/admin/audit",
@@ -220,26 +230,26 @@ fn sandbox_tokens_are_confined_and_a_crash_leaves_no_sandbox() {
         "/api/v1/sections",
         "/plone/courses",
     ] {
-        admin().get(elsewhere).expect(403);
+        admin().get(path).expect(403);
     }
     let csv = [("Content-Type", "text/csv")];
     let file = b"crn,course,capacity\n1,A 1,1\n";
     admin().call("POST", "/api/v1/imports?term=203001", &csv, file).unwrap().expect(403);
     admin().call("POST", "/api/v1/imports", &csv, file).unwrap().expect(403);
-    // A file that names the sandbox is refused, too.
+    // An import into the sandbox fails, too.
     let mut staff = server.client().signed_in(&home.token("registrar", "staff"));
     let file = format!("term,crn,course,capacity\n{mine},1,A 1,1\n");
     let task = staff.call("POST", "/api/v1/imports", &csv, file.as_bytes()).unwrap().expect(202).json();
     let task = task["task"].as_str().unwrap().to_owned();
-    eventually("the refusal of that import", || {
-        let how = store(&home).query_row("SELECT state FROM import_tasks WHERE id = ?1", [&task], |row| row.get(0));
-        (how == Ok("failed".to_owned())).then_some(())
+    eventually("the failure of that import", || {
+        let state = store(&home).query_row("SELECT state FROM import_tasks WHERE id = ?1", [&task], |row| row.get(0));
+        (state == Ok("failed".to_owned())).then_some(())
     });
 
     server.kill();
-    assert!(sandbox(&home).is_some(), "there is no sandbox that a crash could leave");
+    assert!(sandbox(&home).is_some(), "the sandbox exists when the server is killed");
     let server = home.serve();
-    assert_eq!(rows(&home), before, "a crash left something of the sandbox");
+    assert_eq!(rows(&home), before, "the next start removes the sandbox");
     server.client().get("/api/v1/seats?term=203001").expect(200);
 }
 
@@ -250,7 +260,7 @@ fn a_failed_rush_exits_with_an_error_status() {
         (&["--users", "0"][..], 2, "--users"),
         (&["--users", "10001"], 2, "--users"),
         (&["--url", "https://hub.example"], 1, "TLS"),
-        (&["--url", "http://127.0.0.1:9"], 1, "does not answer"),
+        (&["--url", "http://127.0.0.1:9"], 1, "cannot reach the hub"),
         (&[], 1, "no hub runs"),
     ] {
         let output = rush(&home, arguments);
@@ -258,7 +268,7 @@ fn a_failed_rush_exits_with_an_error_status() {
         assert!(error_of(&output).contains(word), "{arguments:?}: {}", error_of(&output));
     }
 
-    // A hub that is killed meanwhile is a failure, and the next start removes the sandbox.
+    // The command fails when the hub is killed, and the next start removes the sandbox.
     let server = home.serve();
     let url = format!("http://{}", server.address());
     let arguments = ["rush", "--users", "20", "--seconds", "3", "--url", &url];

@@ -10,6 +10,7 @@ const TWO: &str = "term,crn,course,title,cap,act,days,time,room\n\
     T1,1,MATH 151,One,10,2,MW,9:00-10:00,R1\n\
     T1,2,MATH 152,Two,20,0,TR,9:00-10:00,R2\n";
 
+/// A running hub with a connection of staff.
 struct Hub {
     home: Home,
     server: Server,
@@ -24,19 +25,21 @@ fn hub() -> Hub {
 }
 
 impl Hub {
+    /// Uploads a file.
     fn post(&mut self, query: &str, csv: &[u8]) -> Response {
         self.staff.call("POST", &format!("/api/v1/imports{query}"), &[("Content-Type", "text/csv")], csv).unwrap()
     }
 
-    /// Imports a file, waits for the end, and returns the task.
+    /// Imports a file, waits for the end and returns the task.
     fn import(&mut self, query: &str, csv: &[u8]) -> Value {
         let task = self.post(query, csv).expect(202).json()["task"].as_str().unwrap().to_owned();
         wait_for_import(&mut self.staff, &task)
     }
 
+    /// Returns a section; `None` when it does not exist.
     fn section(&mut self, id: &str) -> Option<Value> {
-        let answer = self.staff.get(&format!("/api/v1/sections/{id}"));
-        (answer.status == 200).then(|| answer.json())
+        let response = self.staff.get(&format!("/api/v1/sections/{id}"));
+        (response.status == 200).then(|| response.json())
     }
 
     fn seats(&mut self, term: &str) -> Value {
@@ -72,8 +75,8 @@ fn only_staff_can_import() {
     wait_for_import(&mut hub.staff, &task);
     for (client, status) in [(&mut student, 403), (&mut visitor, 401)] {
         let csv: &[(&str, &str)] = &[("Content-Type", "text/csv")];
-        let answer = client.call("POST", "/api/v1/imports?term=T2", csv, TWO.as_bytes()).unwrap();
-        assert_eq!(answer.status, status);
+        let response = client.call("POST", "/api/v1/imports?term=T2", csv, TWO.as_bytes()).unwrap();
+        assert_eq!(response.status, status);
     }
     for path in [format!("/api/v1/imports/{task}"), format!("/api/v1/imports/{task}/errors.csv")] {
         let mut student = hub.server.client().signed_in(&hub.home.token("ann", "student"));
@@ -98,9 +101,14 @@ fn an_invalid_upload_is_refused_and_starts_no_task() {
     for (query, media_type, body, status, code, field) in table {
         let mut client = hub.server.client().signed_in(&hub.home.token("staff", "staff"));
         let path = format!("/api/v1/imports{query}");
-        let answer = client.call("POST", &path, &[("Content-Type", media_type)], body.as_bytes()).unwrap();
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{query} {media_type}: {}", answer.text());
-        assert_eq!(answer.json()["field"].as_str().unwrap_or_default(), field, "{query}");
+        let response = client.call("POST", &path, &[("Content-Type", media_type)], body.as_bytes()).unwrap();
+        assert_eq!(
+            (response.status, response.code().as_str()),
+            (status, code),
+            "{query} {media_type}: {}",
+            response.text()
+        );
+        assert_eq!(response.json()["field"].as_str().unwrap_or_default(), field, "{query}");
     }
     assert_eq!(hub.staff.get("/api/v1/imports/nothing").status, 404);
     assert_eq!(hub.staff.get("/api/v1/imports/nothing/errors.csv").status, 404);
@@ -118,8 +126,8 @@ fn an_upload_over_the_limit_is_refused_by_its_length() {
         64 * 1024 * 1024 + 1
     );
     std::io::Write::write_all(client.stream(), head.as_bytes()).unwrap();
-    let answer = client.receive().unwrap();
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    let response = client.receive().unwrap();
+    assert_eq!((response.status, response.code().as_str()), (413, "too_large"));
 }
 
 #[test]
@@ -132,8 +140,9 @@ fn a_multipart_form_uploads_its_file() {
         )
     };
     let kind = [("Content-Type", "multipart/form-data; boundary=x")];
-    let taken = hub.staff.call("POST", "/api/v1/imports", &kind, form("file").as_bytes()).unwrap().expect(202).json();
-    let task = wait_for_import(&mut hub.staff, taken["task"].as_str().unwrap());
+    let accepted =
+        hub.staff.call("POST", "/api/v1/imports", &kind, form("file").as_bytes()).unwrap().expect(202).json();
+    let task = wait_for_import(&mut hub.staff, accepted["task"].as_str().unwrap());
     assert_eq!((&task["state"], &task["created"]), (&json!("done"), &json!(2)), "{task:#}");
     let other = hub.staff.call("POST", "/api/v1/imports", &kind, form("upload").as_bytes()).unwrap();
     assert_eq!((other.status, other.json()["field"].clone()), (400, json!("file")));
@@ -147,7 +156,7 @@ fn errors_name_line_column_and_value_and_can_be_downloaded() {
     assert_eq!((&task["state"], &task["errors_total"], &task["refused"]), (&json!("failed"), &json!(2), &json!(2)));
     assert_eq!((&task["errors"][0]["line"], &task["errors"][0]["column"]), (&json!(3), &json!("cap")));
     assert_eq!((&task["errors"][1]["line"], &task["errors"][1]["value"]), (&json!(5), &json!("-7")));
-    assert!(hub.section("T1-1").is_none(), "all or nothing");
+    assert!(hub.section("T1-1").is_none(), "no row of a file with errors is applied");
     let list = hub.staff.get(&format!("/api/v1/imports/{}/errors.csv", task["task"].as_str().unwrap())).expect(200);
     assert!(list.header("content-type").unwrap().starts_with("text/csv"));
     let text = list.text();
@@ -173,9 +182,9 @@ fn an_import_removes_no_seat_and_no_section() {
     open_term(&mut hub.staff, "T1");
     let mut ann = hub.server.client().signed_in(&hub.home.token("ann", "student"));
     ann.put("/api/v1/me/registrations/T1-2").expect(201);
-    let less = hub.import("?term=T1", b"crn,course,title,cap,days,time\n2,MATH 152,Two,0,F,9:00-10:00\n");
-    assert_eq!((&less["state"], &less["missing"]), (&json!("done"), &json!(["T1-1"])), "{less:#}");
-    assert_eq!(less["changes"][0]["fields"]["capacity"], json!([20, 0]));
+    let task = hub.import("?term=T1", b"crn,course,title,cap,days,time\n2,MATH 152,Two,0,F,9:00-10:00\n");
+    assert_eq!((&task["state"], &task["missing"]), (&json!("done"), &json!(["T1-1"])), "{task:#}");
+    assert_eq!(task["changes"][0]["fields"]["capacity"], json!([20, 0]));
     let held = ann.get("/api/v1/me/registrations").expect(200).json();
     assert_eq!(held["items"][0]["section"], "T1-2");
     let section = hub.section("T1-2").unwrap();
@@ -196,7 +205,7 @@ fn totals_count_before_opening_and_later_only_on_request() {
 }
 
 #[test]
-fn a_cancelled_import_changes_nothing_a_finished_one_stays() {
+fn cancelling_stops_a_running_but_not_a_finished_import() {
     let mut hub = hub();
     let rows: String = (0..60_000).map(|i| format!("T1,{i},MATH {i},x,5,0,M,9:00-10:00,R{i}\n")).collect();
     let csv = format!("{}\n{rows}", TWO.lines().next().unwrap());
@@ -221,8 +230,8 @@ fn an_import_interrupted_by_a_crash_is_marked_failed() {
     let mut staff = server.client().signed_in(&home.token("staff", "staff"));
     let state = staff.get(&format!("/api/v1/imports/{task}")).expect(200).json();
     assert_eq!(state["state"], "failed", "{state:#}");
-    let left: Vec<_> = std::fs::read_dir(home.folder()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(staff.get("/api/v1/sections/T1-1").status, 404, "{left:?}");
+    let files: Vec<_> = std::fs::read_dir(home.folder()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(staff.get("/api/v1/sections/T1-1").status, 404, "{files:?}");
     home.verify().unwrap();
 }
 
@@ -244,5 +253,5 @@ fn an_events_file_creates_events_that_visitors_can_read() {
     assert_eq!(late["total"], 0);
     assert_eq!(visitor.get("/api/v1/events?since=soon").status, 422);
     let again = hub.import("", csv.as_bytes());
-    assert_eq!(again["unchanged"], 2, "ids are stable");
+    assert_eq!(again["unchanged"], 2, "the events keep their ids");
 }

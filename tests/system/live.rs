@@ -1,4 +1,4 @@
-//! Seats, a student's registrations and alerts, over WebSockets of the built program.
+//! Seats, a student's registrations and alerts over WebSockets of the built program.
 
 use serde_json::{Value, json};
 
@@ -32,17 +32,17 @@ fn hub() -> (Home, Server, String) {
     (home, server, staff)
 }
 
-/// Returns the row of a section in a frame with `seats`.
+/// Returns the row of a section in a frame; `None` without one.
 fn row_of<'a>(frame: &'a Value, section: &str) -> Option<&'a Value> {
     frame["seats"].as_array()?.iter().find(|row| row[0] == section)
 }
 
 #[test]
-fn watchers_of_term_and_section_see_a_seat_taken() {
+fn subscribers_of_term_and_section_see_a_seat_taken() {
     let (home, server, _) = hub();
     let section = schedule().ids()[0].clone();
-    let mut watchers = [(); 2].map(|()| Socket::connect(server.address(), None));
-    let [whole_term, one_section] = &mut watchers;
+    let mut subscribers = [(); 2].map(|()| Socket::connect(server.address(), None));
+    let [whole_term, one_section] = &mut subscribers;
     whole_term.subscribe(&[&format!("seats:{TERM}")]);
     one_section.subscribe(&[&format!("section:{section}")]);
 
@@ -51,8 +51,8 @@ fn watchers_of_term_and_section_see_a_seat_taken() {
     own.wait_for("welcome", |f| f["type"] == "welcome" && f["user"]["username"] == "ada" || f["user"] == "ada");
     server.client().signed_in(&student).put(&format!("/api/v1/me/registrations/{section}")).expect(201);
 
-    for watcher in &mut watchers {
-        let frame = watcher.wait_for("the seat that goes", |f| {
+    for subscriber in &mut subscribers {
+        let frame = subscriber.wait_for("the change of the seats", |f| {
             f["type"] == "seats" && row_of(f, &section).is_some_and(|row| row[2] == 1)
         });
         assert_eq!(*row_of(&frame, &section).unwrap(), json!([section, 2, 1, 0, 1]));
@@ -69,7 +69,7 @@ fn a_waitlisted_student_is_notified_of_the_promotion() {
     let (home, server, _) = hub();
     let section = schedule().ids()[1].clone();
     let path = format!("/api/v1/me/registrations/{section}");
-    let tokens = home.tokens("line", "student", 3);
+    let tokens = home.tokens("waiting", "student", 3);
     for token in &tokens[..2] {
         server.client().signed_in(token).put(&path).expect(201);
     }
@@ -77,8 +77,8 @@ fn a_waitlisted_student_is_notified_of_the_promotion() {
     waiting.wait_for("welcome", |f| f["type"] == "welcome");
     let mut last = server.client().signed_in(&tokens[2]);
     assert_eq!(last.put(&path).expect(409).code(), "section_full");
-    let place = last.put(&format!("{path}?waitlist=true")).expect(201).json();
-    assert_eq!((&place["status"], &place["position"]), (&json!("waitlisted"), &json!(1)));
+    let registration = last.put(&format!("{path}?waitlist=true")).expect(201).json();
+    assert_eq!((&registration["status"], &registration["position"]), (&json!("waitlisted"), &json!(1)));
     server.client().signed_in(&tokens[0]).delete(&path).expect(200);
     let notice = waiting.wait_for("the promotion", |f| f["type"] == "registration" && f["reason"] == "promoted");
     assert_eq!((&notice["section"], &notice["status"]), (&json!(section), &json!("enrolled")));
@@ -104,6 +104,7 @@ fn an_alert_is_delivered_once_and_replayed_on_reconnect() {
     back.wait_for("live", |f| f["type"] == "live");
     let last = send("four");
     back.wait_for("the last alert", |f| f["type"] == "alert" && f["seq"] == last);
-    let got: Vec<_> = back.seen().iter().filter(|f| f["type"] == "alert").filter_map(|f| f["seq"].as_u64()).collect();
-    assert_eq!(got, [missed[0], missed[1], last], "every missed alert once, in order, and then the new one");
+    let received: Vec<_> =
+        back.seen().iter().filter(|f| f["type"] == "alert").filter_map(|f| f["seq"].as_u64()).collect();
+    assert_eq!(received, [missed[0], missed[1], last], "every missed alert once, in order, then the new one");
 }

@@ -1,17 +1,17 @@
-//! Black-box tests of the built program without Plone: each starts its own server on its own store and port.
+//! Black-box tests of the built program without Plone. Each test starts its own server with its own store and port.
 //!
-//! - [`commands`]: the command line, beside a running server and without one
+//! - [`commands`]: the command line, with and without a running server
 //! - [`imports`]: imports over HTTP
 //! - [`live`]: seats, registrations and alerts over WebSockets
-//! - [`sessions_and_alerts`]: admission to the live WebSocket, sessions, and sending alerts
+//! - [`sessions_and_alerts`]: admission to live sessions, their administration, and sending alerts
 //! - [`staff_views`]: metrics, activity, rosters, users and receipts
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
-//! - [`crash`]: no acknowledged seat is lost by `kill -9`
+//! - [`crash`]: acknowledged seats survive `kill -9`
 //! - [`rush`]: 1,000 students at once
 //!
-//! No test reads or changes the environment, the working directory or the limits of this process, so all share it. What
-//! a test measures, it measures in the server process that it started.
+//! The tests share one process, because none of them reads or changes its environment, working directory or limits.
+//! Measurements are of the server process that a test started.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! The rush at 8:00: 1,000 students, each with two connections that send conflicting requests at the same moment,
-//! compete for 20 sections. Afterwards no section is oversold and no student has a clash.
+//! The registration rush: 1,000 students compete for 20 sections. Each has two connections that send conflicting
+//! requests at the same time. Afterwards no section is oversold and no student has a clash.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -16,7 +16,7 @@ use crate::support::server::Home;
 const TERM: &str = "203001";
 const STUDENTS: usize = 1_000;
 const ROUNDS: usize = 12;
-/// Stack of a student's thread. At the default size, 1,000 of them would reserve gigabytes.
+/// Stack size of a student's thread, in bytes. At the default of 2 MiB, 1,000 threads would reserve 2 GiB.
 const STACK_BYTES: usize = 512 * 1024;
 
 /// Returns 20 sections: six courses of three lectures in six slots, every third slot half an hour late so that it
@@ -66,19 +66,19 @@ impl Request {
 
     fn send(&self, student: &mut Client) {
         let headers: &[_] = if self.body.is_empty() { &[] } else { &[("Content-Type", "application/json")] };
-        student.send(self.method, &self.path, headers, self.body.as_bytes()).expect("the server takes requests");
+        student.send(self.method, &self.path, headers, self.body.as_bytes()).expect("the server accepts requests");
     }
 }
 
-/// Returns a section that must not be held together with this one; any section when there is none.
+/// Returns a section that clashes with section number `this`; any section when none does.
 fn clashing(random: &mut Random, schedule: &Schedule, this: usize, clash: fn(&Row, &Row) -> bool) -> String {
     let others = schedule.rows.iter().enumerate();
-    let rivals: Vec<_> = others.filter(|(i, row)| *i != this && clash(&schedule.rows[this], row)).collect();
-    let row = if rivals.is_empty() { random.pick(&schedule.rows) } else { random.pick(&rivals).1 };
+    let clashing: Vec<_> = others.filter(|(i, row)| *i != this && clash(&schedule.rows[this], row)).collect();
+    let row = if clashing.is_empty() { random.pick(&schedule.rows) } else { random.pick(&clashing).1 };
     schedule.id(row)
 }
 
-/// Returns two requests that should not both succeed, and whether they are a double click.
+/// Returns two requests that conflict, and whether they are a double click.
 fn conflicting(random: &mut Random, schedule: &Schedule, held: &[String]) -> (Request, Request, bool) {
     let ids = schedule.ids();
     let any = random.below(ids.len());
@@ -87,16 +87,16 @@ fn conflicting(random: &mut Random, schedule: &Schedule, held: &[String]) -> (Re
     match (random.below(9), held) {
         // Two sections of one course and component.
         (0, _) => (one, Request::add(&clashing(random, schedule, any, Row::same_course), waitlist), false),
-        // Two that meet at the same time.
+        // Two sections that meet at the same time.
         (1, _) => (one, Request::add(&clashing(random, schedule, any, Row::overlaps), waitlist), false),
-        // Two swaps that give up the same seat for two that clash with it.
+        // Two swaps that drop the same seat for two sections that clash with it.
         (2, [_, ..]) => {
             let mine = random.pick(held);
             let at = ids.iter().position(|id| id == mine).expect("a section of the schedule");
             let [one, other] = [(); 2].map(|()| clashing(random, schedule, at, Row::clashes));
             (Request::batch(&[&one], &[mine], true), Request::batch(&[&other], &[mine], true), false)
         }
-        // A drop, and one that is only possible after it, or not at all.
+        // A drop and an add that may depend on it.
         (3..=6, [_, ..]) => (Request::drop(&held[random.below(held.len())]), one, false),
         // Two overlapping batches of four sections.
         (7, _) => {
@@ -108,20 +108,20 @@ fn conflicting(random: &mut Random, schedule: &Schedule, held: &[String]) -> (Re
     }
 }
 
-/// Number of answers by status or problem code.
+/// Number of responses by status or problem code.
 type Tally = BTreeMap<String, usize>;
 
-fn check(answer: &Response, tally: &mut Tally) {
-    let key = match answer.status {
-        200 | 201 => answer.status.to_string(),
-        // 1,000 students are no overload, so 503 is an error.
-        404 | 409 => answer.code(),
-        _ => panic!("answered {}: {}", answer.status, answer.text()),
+fn check(response: &Response, tally: &mut Tally) {
+    let key = match response.status {
+        200 | 201 => response.status.to_string(),
+        // The server must not be overloaded by 1,000 students, so 503 is an error.
+        404 | 409 => response.code(),
+        _ => panic!("unexpected response {}: {}", response.status, response.text()),
     };
     *tally.entry(key).or_default() += 1;
 }
 
-/// Runs one student. In each round both connections send a request before either answer is read.
+/// Runs one student. In each round, both connections send a request before either response is read.
 fn run_student(connections: [Client; 2], schedule: &Schedule, mut random: Random, start: &Barrier) -> Tally {
     let [mut left, mut right] = connections;
     let mut tally = Tally::new();
@@ -131,11 +131,11 @@ fn run_student(connections: [Client; 2], schedule: &Schedule, mut random: Random
         start.wait();
         one.send(&mut left);
         other.send(&mut right);
-        let answers = [left.receive().expect("an answer"), right.receive().expect("an answer")];
-        let made = answers.iter().filter(|a| a.status == 201).count();
-        assert!(!double_click || made < 2, "a double click made two seats: {answers:?}");
-        for answer in &answers {
-            check(answer, &mut tally);
+        let responses = [left.receive().expect("a response"), right.receive().expect("a response")];
+        let created = responses.iter().filter(|r| r.status == 201).count();
+        assert!(!double_click || created < 2, "a double click creates one registration: {responses:?}");
+        for response in &responses {
+            check(response, &mut tally);
         }
     }
     tally
@@ -163,23 +163,23 @@ fn a_thousand_students_on_two_connections_never_oversell() {
                     .expect("a thread for each student")
             })
             .collect();
-        students.into_iter().map(|student| student.join().expect("a student failed")).collect()
+        students.into_iter().map(|student| student.join().expect("the student's thread succeeds")).collect()
     });
 
     let mut total = Tally::new();
     for (key, count) in tallies.into_iter().flatten() {
         *total.entry(key).or_default() += count;
     }
-    println!("answers: {total:?}");
-    for wanted in ["201", "already_in_course", "time_conflict", "section_full", "waitlist_full"] {
-        assert!(total.contains_key(wanted), "no answer was `{wanted}`: {total:?}");
+    println!("responses: {total:?}");
+    for expected in ["201", "already_in_course", "time_conflict", "section_full", "waitlist_full"] {
+        assert!(total.contains_key(expected), "some responses are `{expected}`: {total:?}");
     }
     let held = all_registrations(&server, TERM, &tokens);
     audit(&server, &schedule, &held);
-    // The store has the same after a restart.
+    // A restart changes nothing.
     assert_eq!(server.stop().code(), Some(0));
     home.verify().unwrap();
     let server = home.serve();
-    assert_eq!(all_registrations(&server, TERM, &tokens), held, "the restart changed what students hold");
+    assert_eq!(all_registrations(&server, TERM, &tokens), held, "registrations are the same after the restart");
     audit(&server, &schedule, &held);
 }

@@ -1,11 +1,11 @@
-//! What staff and admins see of a running hub: metrics, activity, rosters, users, and receipts of alerts.
+//! Views for staff and admins: metrics, activity, rosters, users, and receipts of alerts.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::PATIENCE;
+use crate::support::WAIT_MAX;
 use crate::support::http::Client;
 use crate::support::openapi::assert_is_response_of;
 use crate::support::schedule::{Days, Row, Schedule};
@@ -17,6 +17,7 @@ const HISTORY: &str = "/api/v1/admin/metrics/history";
 const ACTIVITY: &str = "/api/v1/staff/activity";
 const USERS: &str = "/api/v1/admin/users";
 
+/// Returns a lecture of 50 minutes that starts at this minute of the day.
 fn row(crn: &str, start: u32, capacity: u32, waitlist: u32) -> Row {
     let (crn, course) = (crn.to_owned(), format!("MATH {crn}"));
     let (component, days) = ("lecture".to_owned(), Days::Mwf);
@@ -40,15 +41,15 @@ fn register(client: &mut Client, section: &str) -> u16 {
     client.put(&format!("/api/v1/me/registrations/{section}?waitlist=true")).status
 }
 
-/// Gets `path` until the answer meets the condition, and returns it.
+/// Requests `path` until the response meets the condition, and returns the response.
 fn get_until(client: &mut Client, path: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_MAX;
     loop {
-        let answer = client.get(path).expect(200).json();
-        if condition(&answer) {
-            return answer;
+        let body = client.get(path).expect(200).json();
+        if condition(&body) {
+            return body;
         }
-        assert!(Instant::now() < deadline, "waited in vain for {what}: {answer:#}");
+        assert!(Instant::now() < deadline, "timed out waiting for {what}: {body:#}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -62,8 +63,8 @@ fn metrics_cover_the_last_seconds_and_are_pushed_each_second() {
     assert_eq!(register(&mut ann, "203001-101"), 201);
     assert_eq!(ann.put("/api/v1/me/registrations/203001-999").status, 404);
     assert_eq!(student(&home, &server, "bob").put("/api/v1/me/registrations/203001-101").status, 409);
-    let seen = |n: &Value| n["registrations_per_s"].as_f64() > Some(0.0) && n["refusals_per_s"].as_f64() > Some(0.0);
-    let metrics = get_until(&mut admin, METRICS, "the registration and the refusal", seen);
+    let counted = |n: &Value| n["registrations_per_s"].as_f64() > Some(0.0) && n["refusals_per_s"].as_f64() > Some(0.0);
+    let metrics = get_until(&mut admin, METRICS, "the registration and the refusal", counted);
     assert_is_response_of(METRICS, &metrics);
     for kind in ["request", "registration", "commit"] {
         let of = &metrics["latency_ms"][kind];
@@ -79,17 +80,17 @@ fn metrics_cover_the_last_seconds_and_are_pushed_each_second() {
     let _visitor = Socket::connect(server.address(), None);
     socket.subscribe(&["admin", "seats:203001"]);
     let connected = |f: &Value| f["type"] == "metrics" && f["connections"]["visitor"] == 1;
-    let mut first = socket.wait_for("the numbers", connected);
+    let mut first = socket.wait_for("the number of connections", connected);
     assert_eq!(first["connections"], json!({"visitor": 1, "student": 0, "staff": 0, "admin": 1}));
-    // Fan-out is measured, too.
+    // The next metrics include the fan-out of a change.
     assert_eq!(register(&mut ann, "203001-102"), 201);
-    let fanned = |f: &Value| f["type"] == "metrics" && f["latency_ms"]["fanout"]["p99"].is_f64();
-    let later = socket.wait_for("the time of the fan-out", fanned);
+    let has_fanout = |f: &Value| f["type"] == "metrics" && f["latency_ms"]["fanout"]["p99"].is_f64();
+    let later = socket.wait_for("the time of the fan-out", has_fanout);
     assert!(later["at"].as_str() > first["at"].as_str(), "{later:#}");
     first.as_object_mut().unwrap().remove("type");
     assert_is_response_of(METRICS, &first);
 
-    // A page that opens later gets the history.
+    // The history has the metrics that were sent before.
     let history = admin.get(HISTORY).expect(200).json();
     assert_is_response_of(HISTORY, &history);
     let items = history["items"].as_array().unwrap();
@@ -122,17 +123,17 @@ fn activity_counts_requests_and_refusals_by_section() {
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     let nothing = staff.get(ACTIVITY).expect(200).json();
     assert_eq!((&nothing["hottest"], &nothing["refusals"]), (&json!([]), &json!({})));
-    // One seat and a waitlist of two: of four students, the fourth is refused.
-    let answers: Vec<u16> = (1..=4)
+    // Section 101 has one seat and a waitlist of two, so the fourth student is refused.
+    let statuses: Vec<u16> = (1..=4)
         .map(|n| {
             let mut client = student(&home, &server, &format!("s{n}"));
             let status = register(&mut client, "203001-101");
-            // Repeating the request changes nothing and is not counted again.
+            // A repeated request that changes nothing is not counted.
             assert_eq!(register(&mut client, "203001-101"), if status == 201 { 200 } else { status });
             status
         })
         .collect();
-    assert_eq!(answers, [201, 201, 201, 409]);
+    assert_eq!(statuses, [201, 201, 201, 409]);
     let mut eve = student(&home, &server, "eve");
     let body = json!({"add": ["203001-102", "203001-101"], "waitlist": false});
     eve.post_json("/api/v1/me/registrations", &body).expect(200);
@@ -161,9 +162,9 @@ fn a_roster_is_served_as_json_and_as_safe_csv() {
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     staff.patch_json("/api/v1/sections/203001-101", &json!({"outside_waitlisted": 4})).expect(200);
     let path = "/api/v1/sections/203001-101/roster";
-    let answer = staff.get(path).expect(200);
-    assert_eq!(answer.header("cache-control"), Some("private, no-store"));
-    let roster = answer.json();
+    let response = staff.get(path).expect(200);
+    assert_eq!(response.header("cache-control"), Some("private, no-store"));
+    let roster = response.json();
     assert_is_response_of("/api/v1/sections/{id}/roster", &roster);
     let lines: Vec<_> =
         roster["items"].as_array().unwrap().iter().map(|i| (&i["user"], &i["status"], &i["position"])).collect();
@@ -201,8 +202,8 @@ fn an_admin_finds_accounts_and_users_seen_before() {
     let account = json!({"role": "staff", "name": "Ángela Díaz", "password": "correct horse battery"});
     admin.put_json("/api/v1/admin/users/adiaz", &account).expect(201);
     student(&home, &server, "zoe").get("/api/v1/me").expect(200);
-    let written = |a: &Value| a["total"] == 3;
-    let all = get_until(&mut admin, USERS, "everyone who was seen to be written", written);
+    let all_written = |a: &Value| a["total"] == 3;
+    let all = get_until(&mut admin, USERS, "both new users to be written", all_written);
     assert_is_response_of(USERS, &all);
     assert_eq!(
         all["items"][0],
@@ -238,45 +239,45 @@ fn receipts_list_seen_and_unseen_recipients() {
     let alert =
         json!({"title": "Flood", "message": "Room 12 is flooded.", "audience": {"users": ["ann", "bob", "zoe"]}});
     let sent = staff.post_json("/api/v1/alerts", &alert).expect(201).json();
-    let of = |what: &str| format!("/api/v1/alerts/{}/{what}", sent["id"].as_str().unwrap());
+    let path = |end: &str| format!("/api/v1/alerts/{}/{end}", sent["id"].as_str().unwrap());
     let mut ann = student(&home, &server, "ann");
-    ann.post_json(&of("ack"), &json!({})).expect(204);
-    let first = staff.get(&of("receipts")).expect(200).json();
+    ann.post_json(&path("ack"), &json!({})).expect(204);
+    let first = staff.get(&path("receipts")).expect(200).json();
     assert_is_response_of("/api/v1/alerts/{id}/receipts", &first);
-    assert_eq!(ann.call("POST", &of("ack"), &[], b"").unwrap().status, 204);
-    let again = staff.get(&of("receipts")).expect(200).json();
-    assert_eq!(again["seen"], first["seen"], "the first time counts");
+    assert_eq!(ann.call("POST", &path("ack"), &[], b"").unwrap().status, 204);
+    let again = staff.get(&path("receipts")).expect(200).json();
+    assert_eq!(again["seen"], first["seen"], "repeating the acknowledgement keeps its time");
     let mut bob = Socket::connect(server.address(), Some(&home.token("bob", "student")));
     bob.send(&json!({"type": "ack", "id": sent["id"]}));
     bob.send(&json!({"type": "ack", "id": "none"}));
-    // Frames of a client are handled in order, so the acknowledgement before the refused one is stored.
+    // The hub handles frames in order, so the first acknowledgement is stored before the second one is refused.
     assert_eq!(bob.wait_for("the refusal", |f| f["type"] == "error")["code"], "not_found");
-    let both = staff.get(&of("receipts")).expect(200).json();
+    let both = staff.get(&path("receipts")).expect(200).json();
     let users =
         |list: &str| -> Vec<Value> { both[list].as_array().unwrap().iter().map(|p| p["user"].clone()).collect() };
     assert_eq!((users("seen"), users("unseen")), (vec![json!("ann"), json!("bob")], vec![json!("zoe")]));
     let counts =
         ["recipients", "recipients_online", "seen_total", "unseen_total"].map(|name| both[name].as_u64().unwrap());
     assert_eq!(counts, [3, 1, 2, 1]);
-    let totals = staff.get(&format!("{}?limit=0", of("receipts"))).expect(200).json();
+    let totals = staff.get(&format!("{}?limit=0", path("receipts"))).expect(200).json();
     assert_eq!((&totals["seen_total"], &totals["seen"], &totals["unseen"]), (&json!(2), &json!([]), &json!([])));
-    // Eve is no recipient, a visitor has no account, and receipts are for staff only.
+    // Eve is not a recipient, a visitor has no account, and receipts are for staff only.
     let mut eve = student(&home, &server, "eve");
-    assert_eq!(eve.post_json(&of("ack"), &json!({})).expect(404).code(), "not_found");
-    assert_eq!(server.client().post_json(&of("ack"), &json!({})).expect(401).code(), "unauthenticated");
-    assert_eq!(eve.get(&of("receipts")).expect(403).code(), "forbidden");
+    assert_eq!(eve.post_json(&path("ack"), &json!({})).expect(404).code(), "not_found");
+    assert_eq!(server.client().post_json(&path("ack"), &json!({})).expect(401).code(), "unauthenticated");
+    assert_eq!(eve.get(&path("receipts")).expect(403).code(), "forbidden");
     assert_eq!(staff.get("/api/v1/alerts/none/receipts").expect(404).code(), "not_found");
 }
 
 #[test]
-fn an_acknowledgement_holds_on_every_device() {
+fn an_acknowledgement_is_visible_on_every_device() {
     let home = Home::new();
     let server = home.serve();
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
-    let asks = json!({"title": "Drill", "message": "At noon.", "audience": {"all": true}, "requires_ack": true});
-    let sent = staff.post_json("/api/v1/alerts", &asks).expect(201).json();
-    let plain = json!({"title": "Library", "message": "Until ten.", "audience": {"all": true}});
-    staff.post_json("/api/v1/alerts", &plain).expect(201);
+    let drill = json!({"title": "Drill", "message": "At noon.", "audience": {"all": true}, "requires_ack": true});
+    let sent = staff.post_json("/api/v1/alerts", &drill).expect(201).json();
+    let library = json!({"title": "Library", "message": "Until ten.", "audience": {"all": true}});
+    staff.post_json("/api/v1/alerts", &library).expect(201);
     let mut ann = student(&home, &server, "ann");
     let acked = |client: &mut Client| -> Vec<Value> {
         let list = client.get("/api/v1/alerts?active=true").expect(200).json();
@@ -297,12 +298,12 @@ fn staff_list_sent_alerts_while_they_are_active() {
     let mut staff = server.client().signed_in(&home.token("desk", "staff"));
     let alert = json!({"title": "Flood", "message": "Room 12.", "audience": {"users": ["ann"]}});
     let sent = staff.post_json("/api/v1/alerts", &alert).expect(201).json();
-    let titles = |client: &mut Client, what: &str| -> Vec<Value> {
-        let list = client.get(&format!("/api/v1/alerts?{what}")).expect(200).json();
+    let titles = |client: &mut Client, query: &str| -> Vec<Value> {
+        let list = client.get(&format!("/api/v1/alerts?{query}")).expect(200).json();
         assert_is_response_of("/api/v1/alerts", &list);
         list["items"].as_array().unwrap().iter().map(|alert| alert["title"].clone()).collect()
     };
-    assert!(titles(&mut staff, "active=true").is_empty(), "the sender is no recipient");
+    assert!(titles(&mut staff, "active=true").is_empty(), "the sender is not a recipient");
     assert_eq!(titles(&mut staff, "state=sent"), [json!("Flood")]);
     staff.call("DELETE", &format!("/api/v1/alerts/{}", sent["id"].as_str().unwrap()), &[], b"").unwrap();
     assert!(titles(&mut staff, "state=sent").is_empty());
@@ -311,7 +312,7 @@ fn staff_list_sent_alerts_while_they_are_active() {
 }
 
 #[test]
-fn receipts_of_a_role_alert_list_the_known_users_of_that_role() {
+fn receipts_of_an_alert_to_a_role_list_its_known_users() {
     let home = Home::new();
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
@@ -332,7 +333,7 @@ fn receipts_of_a_role_alert_list_the_known_users_of_that_role() {
 }
 
 #[test]
-fn a_session_and_the_newest_demonstration_are_as_documented() {
+fn session_and_demonstration_match_the_openapi_document() {
     let home = Home::new();
     let server = hub(&home);
     let mut admin = server.client().signed_in(&home.token("boss", "admin"));

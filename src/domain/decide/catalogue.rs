@@ -1,4 +1,4 @@
-//! Definitions of sections from outside: imports of schedules, and pulls of the college's catalogue. Neither drops a
+//! Section definitions from outside the hub: imports of schedules and pulls of the college's catalogue. Neither drops a
 //! student or removes a section.
 
 use std::collections::HashSet;
@@ -10,31 +10,31 @@ use crate::domain::ids::Crn;
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::{Section, SectionState};
 
-/// Makes a staged schedule visible. It is compared again, because sections may have changed since it was staged.
+/// Makes a staged schedule visible. Compares it again, because sections may have changed since it was staged.
 pub(super) fn apply_import(draft: &mut Draft<'_>, staged: &StagedImport) -> Outcome {
-    let totals_count = staged.totals_count_while_open || !draft.term().is_open(draft.now);
+    let apply_totals = staged.apply_totals_while_open || !draft.term().is_open(draft.now);
     draft.show_generation(staged.generation);
     let sections = staged.sections.iter().map(|new| &new.section.id.crn).zip(&staged.sections);
-    let mut tally = put_definitions(draft, sections, |before, new| imported(before, new, totals_count));
+    let mut tally = put_definitions(draft, sections, |before, new| imported(before, new, apply_totals));
     tally.unchanged += staged.unchanged;
     Outcome::Imported(tally)
 }
 
-/// Applies what changed in the college's catalogue.
+/// Applies changes of the college's catalogue.
 pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outcome {
-    let sections = edits.iter().map(|edit| &edit.wanted.id.crn).zip(edits);
+    let sections = edits.iter().map(|edit| &edit.target.id.crn).zip(edits);
     Outcome::Imported(put_definitions(draft, sections, edited))
 }
 
-/// Puts the definitions that `after` returns. Where the time, the course or the credits of a section change, the
-/// waitlists of the students who hold it are settled: they may have room now.
+/// Puts the definitions that `after` returns. If the meetings, course or credits of a section change, unsettles the
+/// waitlists of the students who hold it, because the change may make room for a promotion.
 fn put_definitions<'n, N: 'n>(
     draft: &mut Draft<'_>,
     sections: impl Iterator<Item = (&'n Crn, &'n N)>,
     after: impl Fn(Option<&SectionState>, &N) -> SectionState,
 ) -> ImportTally {
     let mut tally = ImportTally::default();
-    let mut weeks_changed = HashSet::new();
+    let mut rule_inputs_changed = HashSet::new();
     for (crn, new) in sections {
         let before = draft.section(crn);
         let after = after(before, new);
@@ -46,30 +46,29 @@ fn put_definitions<'n, N: 'n>(
             }
             Some(before) => {
                 tally.updated += 1;
-                if counts_otherwise(&before.section, &after.section) {
-                    weeks_changed.insert(crn.clone());
+                if changes_rule_inputs(&before.section, &after.section) {
+                    rule_inputs_changed.insert(crn.clone());
                 }
             }
         }
         draft.put_section(after);
     }
-    if !weeks_changed.is_empty() {
-        for (student, _, _) in draft.holders_of(&weeks_changed) {
+    if !rule_inputs_changed.is_empty() {
+        for (student, _, _) in draft.holders_of(&rule_inputs_changed) {
             draft.unsettle_waitlists_of(&student);
         }
     }
     tally
 }
 
-/// Returns a section after an edit of the catalogue: each field that the edit changes is taken over, unless the hub has
-/// changed it since it was seen.
+/// Returns a section after an edit of the catalogue, see [`SectionEdit`].
 fn edited(before: Option<&SectionState>, edit: &SectionEdit) -> SectionState {
-    let wanted = &edit.wanted;
-    let Some(before) = before else { return SectionState::new(wanted.clone()) };
-    // The hub got the section meanwhile: the next pull compares with it.
-    let Some(seen) = &edit.seen else { return before.clone() };
+    let target = &edit.target;
+    let Some(before) = before else { return SectionState::new(target.clone()) };
+    // The section was created since the comparison; the next pull compares the catalogue to it.
+    let Some(base) = &edit.base else { return before.clone() };
     let mut section = (*before.section).clone();
-    take_over(&mut section, seen, wanted);
+    merge_edit(&mut section, base, target);
     let mut after = before.clone();
     if section != *before.section {
         after.section = Arc::new(section);
@@ -77,50 +76,55 @@ fn edited(before: Option<&SectionState>, edit: &SectionEdit) -> SectionState {
     after
 }
 
-/// Gives `section` each value in which `wanted` differs from `seen`, where `section` still has the value that was seen.
-fn take_over(section: &mut Section, seen: &Section, wanted: &Section) {
-    macro_rules! take_over {
-        ($($taken:ident)*; not $($kept:ident)*) => {
-            // Every field is named, so that a new one does not compile until it is on one of the two lists.
-            let Section { $($taken,)* $($kept: _,)* } = section;
-            $(if seen.$taken != wanted.$taken && *$taken == seen.$taken {
-                $taken.clone_from(&wanted.$taken);
+/// Sets each field of `section` that differs between `base` and `target` to its value in `target`, unless `section` no
+/// longer has the value of `base`.
+fn merge_edit(section: &mut Section, base: &Section, target: &Section) {
+    macro_rules! merge_fields {
+        ($($merged:ident)*; not $($ignored:ident)*) => {
+            // Names every field, so that a new field fails to compile until it is on one of the two lists.
+            let Section { $($merged,)* $($ignored: _,)* } = section;
+            $(if base.$merged != target.$merged && *$merged == base.$merged {
+                $merged.clone_from(&target.$merged);
             })*
         };
     }
-    take_over!(
+    merge_fields!(
         course component section title credits instructor method campus meetings capacity waitlist_capacity linked
         prerequisites withdrawn;
-        not id status // staff decide the status
+        not id status // Staff set the status.
     );
 }
 
-/// Returns a section after an import: it has the definition of the file and the hub's own registrations, keeps the
-/// status that staff gave it and whether the college's catalogue shows it, and has the outside numbers that explain the
-/// file's totals.
+/// Returns a section after an import.
+///
+/// It has the file's definition, but keeps the hub's registrations, the status that staff set, and whether it is
+/// withdrawn. With `apply_totals`, its outside counts become the part of the file's totals that the hub's own
+/// registrations do not explain.
 #[must_use]
-pub fn imported(before: Option<&SectionState>, new: &StagedSection, totals_count: bool) -> SectionState {
+pub fn imported(before: Option<&SectionState>, new: &StagedSection, apply_totals: bool) -> SectionState {
     let mut after = before.cloned().unwrap_or_else(|| SectionState::new(new.section.clone()));
-    let section = before.map_or_else(|| (*new.section).clone(), |before| redefined(&before.section, &new.section));
+    let section = before
+        .map_or_else(|| (*new.section).clone(), |before| with_definition_from_file(&before.section, &new.section));
     if before.is_none_or(|b| *b.section != section) {
         after.section = Arc::new(section);
     }
-    // Totals that equal those of the last import are not new: outside numbers that staff cleared since stay cleared.
+    // Totals equal to those of the last import are ignored, so that outside counts that staff cleared since then stay
+    // cleared.
     if let Some((enrolled, waitlisted)) = new.totals
-        && (before.is_none() || totals_count)
+        && (before.is_none() || apply_totals)
         && after.file_totals != new.totals
     {
         after.outside_enrolled = enrolled.saturating_sub(after.enrolled);
-        after.outside_waitlisted = waitlisted.saturating_sub(after.waiting);
+        after.outside_waitlisted = waitlisted.saturating_sub(after.waitlisted);
         after.file_totals = new.totals;
     }
     after
 }
 
-/// Returns the definition of a section that a file has, with what a file does not define as it was before.
-fn redefined(before: &Section, file: &Section) -> Section {
+/// Returns the definition in the file, with the fields that a file does not define taken from `before`.
+fn with_definition_from_file(before: &Section, file: &Section) -> Section {
     let mut section = file.clone();
-    // Every field is named, so that a new one does not compile until it is decided whether a file defines it.
+    // Names every field, so that a new field fails to compile until it is decided whether a file defines it.
     let Section {
         id: _,
         course: _,
@@ -144,9 +148,9 @@ fn redefined(before: &Section, file: &Section) -> Section {
     section
 }
 
-/// Returns whether a section counts otherwise in a student's week or credits than before.
-fn counts_otherwise(before: &Section, after: &Section) -> bool {
-    // Every field is named, so that a new one does not compile until it is decided whether a rule reads it.
+/// Returns whether a field changed that rules read of a student's other sections.
+fn changes_rule_inputs(before: &Section, after: &Section) -> bool {
+    // Names every field, so that a new field fails to compile until it is decided whether a rule reads it.
     let Section {
         course,
         component,

@@ -1,9 +1,8 @@
-//! Decides a command: `decide(view, command, now)` returns an outcome and the changes to commit. It changes nothing
-//! itself.
+//! Decides commands: `decide(view, command, now)` returns an outcome and the changes to commit. It is a pure function.
 //!
-//! - `request`: a student's registration, drop, and batch
-//! - `staff`: changes of a section and of the term
-//! - `catalogue`: imports, and pulls of the college's catalogue
+//! - `request`: registrations, drops and batches of a student
+//! - `staff`: changes that staff make to a section or to the term
+//! - `catalogue`: imports of schedules and pulls of the college's catalogue
 
 mod catalogue;
 mod request;
@@ -22,13 +21,13 @@ pub use catalogue::imported;
 /// The outcome of a command and the changes that it makes.
 #[derive(Debug)]
 pub struct Decision {
-    /// The outcome, to be returned to the caller once the changes are durable.
+    /// The outcome, for the caller once the changes are durable.
     pub outcome: Outcome,
-    /// The changes; empty when nothing has to be written.
+    /// The changes to commit; empty if there is nothing to write.
     pub changes: Changes,
 }
 
-/// Decides one command against a term as committed. The same view, command and time give the same decision.
+/// Decides one command against a term. The same view, command and time give the same decision.
 pub fn decide(view: &dyn TermView, command: &Command, now: Timestamp) -> Decision {
     let mut draft = Draft::new(view, now);
     let outcome = match command {

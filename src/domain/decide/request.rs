@@ -1,58 +1,64 @@
-//! Requests of students: a registration, a drop, several of them at once.
+//! Requests by students: registrations, drops and batches.
 
 use crate::domain::command::Batch;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
-use crate::domain::outcome::{Receipt, RequestOutcome};
+use crate::domain::outcome::{CurrentRegistration, RequestOutcome};
 use crate::domain::registration::{Registration, Standing};
-use crate::domain::rules::{Goal, Lifted, Request, judge};
+use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
 use crate::domain::waitlist::settle_unsettled;
 
 /// The outcome of each request of a batch, adds before drops.
 type Results = Vec<(Crn, RequestOutcome)>;
 
-/// Registers a student in a section: a seat if one is open, otherwise a waitlist position if the student accepts one.
+/// Registers a student in a section: in a seat if one is open, otherwise on the waitlist if `waitlist` is set.
 ///
-/// Registering again for a section that the student holds returns its present state; no rule is evaluated.
+/// Registering again for a section that the student already holds returns its current state; no rule is evaluated.
 pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, waitlist: bool) -> RequestOutcome {
     let Some(section) = draft.section(crn) else { return RequestOutcome::NotFound };
     if let Some(held) = draft.registration(student, crn).filter(|r| r.is_held()) {
-        return receipt(draft, held, false);
+        return granted(draft, held, false);
     }
-    let goal = if waitlist && section.seats_to_give() == 0 { Goal::Position } else { Goal::Seat };
-    if let Some(refusal) = judge(draft, &Request { student, section, goal }, &Lifted::NONE) {
+    let goal = if waitlist && section.assignable_seats() == 0 { Goal::Position } else { Goal::Seat };
+    if let Some(refusal) = first_refusal(draft, &Request { student, section, goal }, &LiftedCodes::NONE) {
         return RequestOutcome::Refused(refusal);
     }
-    let (standing, place) = match goal {
+    let (standing, queue_number) = match goal {
         Goal::Seat | Goal::Promotion => (Standing::Enrolled, 0),
-        Goal::Position => (Standing::Waitlisted, draft.take_place()),
+        Goal::Position => (Standing::Waitlisted, draft.take_queue_number()),
     };
-    let registration = Registration { crn: crn.clone(), standing, place, at: draft.now, passed: None };
-    draft.put_registration(student, registration.clone(), Reason::Own);
-    receipt(draft, &registration, true)
+    let registration = Registration { crn: crn.clone(), standing, queue_number, at: draft.now, passed_over_for: None };
+    draft.put_registration(student, registration.clone(), Reason::Requested);
+    granted(draft, &registration, true)
 }
 
 /// Drops a seat or a waitlist position.
 ///
-/// Rules apply to registering only, so a drop is possible outside the registration window too. A repeated drop returns
-/// the first one's state; a section that the student never held is not found.
+/// No rule applies to a drop, so it is also possible outside the registration window. A repeated drop returns the state
+/// of the first; dropping a section that the student never held returns [`RequestOutcome::NotFound`].
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
     let Some(before) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
     if !before.is_held() {
-        return receipt(draft, &before, false);
+        return granted(draft, &before, false);
     }
-    let after = Registration { crn: crn.clone(), standing: Standing::Dropped, place: 0, at: draft.now, passed: None };
-    draft.put_registration(student, after.clone(), Reason::Own);
-    receipt(draft, &after, true)
+    let after = Registration {
+        crn: crn.clone(),
+        standing: Standing::Dropped,
+        queue_number: 0,
+        at: draft.now,
+        passed_over_for: None,
+    };
+    draft.put_registration(student, after.clone(), Reason::Requested);
+    granted(draft, &after, true)
 }
 
-/// Decides each request of a batch by itself, drops first, so that the adds can use what the drops free.
+/// Decides each request of a batch separately, drops first, so that the adds can use what the drops free.
 pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     let mut drops = Vec::with_capacity(batch.drop.len());
     for crn in &batch.drop {
         drops.push((crn.clone(), drop_section(draft, &batch.student, crn)));
-        // A freed seat belongs to the waitlist before the next request of this batch.
+        // The waitlist has precedence over the later requests of this batch.
         settle_unsettled(draft);
     }
     let mut results = Vec::with_capacity(batch.add.len() + drops.len());
@@ -63,9 +69,10 @@ pub(super) fn batch(draft: &mut Draft<'_>, batch: &Batch) -> Results {
     results
 }
 
-/// Decides a batch as a whole: `Ok` if every request is granted, otherwise `Err` with the reason of each that is not.
+/// Decides a batch as all or nothing: `Ok` if every request is granted, otherwise `Err` with the reason for each that
+/// is not.
 ///
-/// After `Err` the draft must be discarded.
+/// After `Err`, the caller must discard the draft.
 pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Results> {
     let student = &batch.student;
     let drops: Vec<_> = batch.drop.iter().map(|crn| (crn.clone(), drop_section(draft, student, crn))).collect();
@@ -76,7 +83,7 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     let failed = results.iter().find(|(_, outcome)| !matches!(outcome, RequestOutcome::Done(_)));
     let Some(because_of) = failed.map(|(crn, _)| crn.clone()) else {
         settle_unsettled(draft);
-        results.iter_mut().for_each(|(_, outcome)| refresh(draft, student, outcome));
+        results.iter_mut().for_each(|(_, outcome)| update_if_promoted(draft, student, outcome));
         return Ok(results);
     };
     for (_, outcome) in &mut results {
@@ -87,26 +94,28 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
     Err(results)
 }
 
-/// Replaces an outcome whose registration has changed since: a waitlist position may have become a seat, because the
-/// drops of its swap made room for it.
-fn refresh(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
+/// Replaces an outcome whose registration changed while the waitlists were settled: a waitlist position may have become
+/// a seat, because the drops of the swap made room for it.
+fn update_if_promoted(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
     let RequestOutcome::Done(earlier) = outcome else { return };
-    let Some(present) = draft.registration(student, &earlier.crn) else { return };
-    if present.standing != earlier.standing {
-        *outcome = receipt(draft, present, true);
+    let Some(current) = draft.registration(student, &earlier.crn) else { return };
+    if current.standing != earlier.standing {
+        *outcome = granted(draft, current, true);
     }
 }
 
-fn receipt(draft: &Draft<'_>, registration: &Registration, fresh: bool) -> RequestOutcome {
+/// Returns the outcome of a granted request whose registration is now `registration`.
+fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bool) -> RequestOutcome {
     let crn = registration.crn.clone();
-    let position = (registration.standing == Standing::Waitlisted).then(|| draft.position(&crn, registration.place));
+    let position =
+        (registration.standing == Standing::Waitlisted).then(|| draft.position(&crn, registration.queue_number));
     let credits = draft.section(&crn).map_or_else(Default::default, |s| s.section.credits);
-    RequestOutcome::Done(Receipt {
+    RequestOutcome::Done(CurrentRegistration {
         crn,
         standing: registration.standing,
         position,
         credits,
         at: registration.at,
-        fresh,
+        is_new,
     })
 }

@@ -1,4 +1,4 @@
-//! Changes that staff make to a section or to the term. None of them takes a seat away from a student.
+//! Changes that staff make to a section or to the term. None of them takes a seat from a student.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::Outcome;
 use crate::domain::section::SectionStatus;
 
-/// Changes a section's capacity, status or outside numbers. More capacity promotes students from the waitlist.
+/// Changes the capacity, status or outside counts of a section. More capacity promotes students from the waitlist.
 pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPatch) -> Outcome {
     let Some(mut state) = draft.section(crn).cloned() else { return Outcome::NoSuchSection };
     let before = state.clone();
@@ -27,19 +27,19 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
     if state == before {
         return Outcome::SectionChanged;
     }
-    let is = state.section.status;
+    let status = state.section.status;
     draft.put_section(state);
-    if is != before.section.status {
-        status_changed(draft, crn, is);
+    if status != before.section.status {
+        handle_status_change(draft, crn, status);
     }
     Outcome::SectionChanged
 }
 
-/// Notifies the students who hold a section that was cancelled. Of a section that was cancelled, or no longer is, the
-/// time and the credits count otherwise, so the other waitlists of these students are settled.
-fn status_changed(draft: &mut Draft<'_>, crn: &Crn, is: SectionStatus) {
+/// Notifies the students who hold a section that was cancelled, and unsettles the waitlists of everyone who holds the
+/// section: a cancelled section no longer counts in a student's schedule or credits.
+fn handle_status_change(draft: &mut Draft<'_>, crn: &Crn, status: SectionStatus) {
     for (student, crn, standing) in draft.holders_of(&HashSet::from([crn.clone()])) {
-        if is == SectionStatus::Cancelled {
+        if status == SectionStatus::Cancelled {
             let (student, at) = (student.clone(), draft.now);
             draft.notify(Notice { student, crn, standing, reason: Reason::Cancelled, at });
         }

@@ -1,12 +1,12 @@
-//! `already_in_course`: a student holds one section of each course and component, waitlist positions included.
+//! `already_in_course`: a student holds at most one section of each course and component. Waitlist positions count.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::rules::{Case, Goal, Rule};
+use crate::domain::rules::{Goal, Rule, RuleContext};
 
 pub(super) const RULE: Rule =
     Rule { code: RefusalCode::AlreadyInCourse, goals: &[Goal::Seat, Goal::Position, Goal::Promotion], refusal };
 
-fn refusal(case: &Case<'_>) -> Option<Refusal> {
+fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     let section = case.section();
     let (_, other) = case.others().iter().find(|(_, other)| other.same_course(section))?;
     Some(Refusal::AlreadyInCourse { conflicts_with: other.id.clone(), course: section.course.clone() })

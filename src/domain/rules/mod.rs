@@ -1,7 +1,7 @@
 //! The rules of registration: an ordered list of functions, each of which returns a refusal or nothing.
 //!
-//! A new rule is a file in this folder, an entry in the list below, and a code in [`RefusalCode`]. Each rule names the goals
-//! for which it holds; no other code decides that.
+//! A new rule is a file in this folder, an entry in `RULES`, and a code in [`RefusalCode`]. Each rule lists the goals
+//! to which it applies.
 
 mod already_in_course;
 mod credit_limit;
@@ -24,7 +24,7 @@ use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::registration::Registration;
 use crate::domain::section::{Section, SectionState};
 
-/// All rules, in the order in which they are evaluated: the order of precedence of their codes.
+/// All rules, in the order of evaluation, which is the order of precedence of their codes.
 const RULES: [Rule; RefusalCode::COUNT] = [
     registration_closed::RULE,
     section_cancelled::RULE,
@@ -36,75 +36,75 @@ const RULES: [Rule; RefusalCode::COUNT] = [
     waitlist_full::RULE,
 ];
 
-// The order of the list and the order of precedence are the same, and every code has its rule.
+// Checks at compile time that every code has one rule and that the rules are in the order of precedence.
 const _: () = {
-    let mut at = 0;
-    while at < RULES.len() {
-        assert!(RULES[at].code as usize == at, "the rules are not in the order of their codes");
-        at += 1;
+    let mut index = 0;
+    while index < RULES.len() {
+        assert!(RULES[index].code as usize == index, "the rules are not in the order of their codes");
+        index += 1;
     }
 };
 
 /// One rule.
 struct Rule {
-    /// The code of its refusals, by which staff lift it.
+    /// The code of its refusals, which a staff override names.
     code: RefusalCode,
-    /// The goals for which it holds.
+    /// The goals to which it applies.
     goals: &'static [Goal],
     /// Returns a refusal if the rule forbids the request.
-    refusal: fn(&Case<'_>) -> Option<Refusal>,
+    refusal: fn(&RuleContext<'_>) -> Option<Refusal>,
 }
 
-/// What a student would get if no rule forbids it.
+/// What the student gets if no rule refuses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
     /// A seat, for a new request.
     Seat,
-    /// A position on the waitlist, for a new request.
+    /// A waitlist position, for a new request.
     Position,
-    /// A seat, for a student on the waitlist. It is offered only while the section has a seat to give.
+    /// A seat, for a student on the waitlist. Evaluated only while the section has an assignable seat.
     Promotion,
 }
 
-/// A student and a section, to be judged.
+/// A request for the rules to evaluate.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The student.
     pub student: &'a UserName,
-    /// The section, with its numbers as they are in the draft.
+    /// The section, with its counts in the draft.
     pub section: &'a SectionState,
-    /// What the student would get.
+    /// What the student gets if no rule refuses it.
     pub goal: Goal,
 }
 
-/// What a rule may look at.
-struct Case<'a> {
+/// The data that a rule may read.
+struct RuleContext<'a> {
     draft: &'a Draft<'a>,
     request: &'a Request<'a>,
     others: OnceCell<Others<'a>>,
 }
 
-/// Sections that a student holds. Few students hold more than fit on the stack.
+/// The other sections that a student holds. Few students hold more than eight, so they usually fit on the stack.
 type Others<'a> = SmallVec<[(&'a Registration, &'a Section); 8]>;
 
-impl Case<'_> {
-    /// Returns the definition of the section that is requested.
+impl RuleContext<'_> {
+    /// Returns the definition of the requested section.
     fn section(&self) -> &Section {
         &self.request.section.section
     }
 
-    /// Returns the other sections that the student holds and that will be taught, in the order in which the student
-    /// registered. Several rules look at them, so they are looked up once.
+    /// Returns the other sections that the student holds and that are not cancelled, in the order in which the student
+    /// registered. Several rules read them, so they are collected once.
     fn others(&self) -> &[(&Registration, &Section)] {
-        self.others.get_or_init(|| self.draft.others_of(self.request.student, self.section()).collect())
+        self.others.get_or_init(|| self.draft.other_sections_of(self.request.student, self.section()).collect())
     }
 }
 
-/// The codes that a staff override lifts.
+/// The codes whose rules a staff override lifts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lifted(EnumMap<RefusalCode, bool>);
+pub struct LiftedCodes(EnumMap<RefusalCode, bool>);
 
-impl Lifted {
+impl LiftedCodes {
     /// No code is lifted.
     pub const NONE: Self = Self(EnumMap::from_array([false; RefusalCode::COUNT]));
 
@@ -115,7 +115,7 @@ impl Lifted {
     }
 }
 
-impl FromIterator<RefusalCode> for Lifted {
+impl FromIterator<RefusalCode> for LiftedCodes {
     fn from_iter<I: IntoIterator<Item = RefusalCode>>(codes: I) -> Self {
         let mut lifted = Self::NONE;
         codes.into_iter().for_each(|code| lifted.0[code] = true);
@@ -123,12 +123,12 @@ impl FromIterator<RefusalCode> for Lifted {
     }
 }
 
-/// Returns the refusal of the first rule that forbids the request; `None` if none does.
+/// Returns the refusal of the first rule that refuses the request; `None` if none does.
 ///
-/// Rules after that one are not evaluated, nor are rules whose code is `lifted` or that do not hold for the goal.
+/// Skips rules whose code is in `lifted` and rules that do not apply to the goal.
 #[must_use]
-pub fn judge(draft: &Draft<'_>, request: &Request<'_>, lifted: &Lifted) -> Option<Refusal> {
-    let case = Case { draft, request, others: OnceCell::new() };
+pub fn first_refusal(draft: &Draft<'_>, request: &Request<'_>, lifted: &LiftedCodes) -> Option<Refusal> {
+    let case = RuleContext { draft, request, others: OnceCell::new() };
     RULES
         .iter()
         .filter(|rule| rule.goals.contains(&request.goal) && !lifted.contains(rule.code))

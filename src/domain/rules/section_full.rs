@@ -1,16 +1,16 @@
-//! `section_full`: a seat needs to be free, and not promised to the waitlist.
+//! `section_full`: a new student needs a seat that is neither taken nor promised to the waitlist.
 //!
-//! Promotion needs no such rule: it is offered only while the section has a seat to give.
+//! The rule does not apply to promotions, which are evaluated only while the section has an assignable seat.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::rules::{Case, Goal, Rule};
+use crate::domain::rules::{Goal, Rule, RuleContext};
 
 pub(super) const RULE: Rule = Rule { code: RefusalCode::SectionFull, goals: &[Goal::Seat], refusal };
 
-fn refusal(case: &Case<'_>) -> Option<Refusal> {
+fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     let section = case.request.section;
-    (section.seats_to_give() == 0).then(|| Refusal::SectionFull {
-        waitlist_open: section.waitlist_has_room(),
+    (section.assignable_seats() == 0).then(|| Refusal::SectionFull {
+        waitlist_open: section.has_open_waitlist_position(),
         waitlisted: section.waitlisted_total(),
     })
 }

@@ -1,12 +1,12 @@
-//! `time_conflict`: no two sections of a student meet at the same time, waitlist positions included.
+//! `time_conflict`: no two sections of a student meet at the same time. Waitlist positions count.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::rules::{Case, Goal, Rule};
+use crate::domain::rules::{Goal, Rule, RuleContext};
 
 pub(super) const RULE: Rule =
     Rule { code: RefusalCode::TimeConflict, goals: &[Goal::Seat, Goal::Position, Goal::Promotion], refusal };
 
-fn refusal(case: &Case<'_>) -> Option<Refusal> {
+fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     let section = case.section();
     let overlapping = case.others().iter().filter(|(_, other)| other.overlaps(section));
     let conflicts_with: Vec<_> = overlapping.map(|(_, other)| other.id.clone()).collect();

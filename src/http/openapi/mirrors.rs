@@ -1,5 +1,5 @@
-//! Schemas of domain structs that are served whole. Each type here only describes the domain type of its name, so that the
-//! domain need not depend on utoipa; the tests below hold every member to what serde writes.
+//! Schemas of domain structs that are served unchanged. Each type here describes the domain type of the same name, so
+//! that the domain does not depend on utoipa. The tests compare the schemas with the output of serde.
 
 #![expect(dead_code, reason = "these types describe others and are never constructed")]
 
@@ -16,7 +16,7 @@ use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::section_changes::SectionChanges;
 use crate::domain::{alert, import};
 
-/// Gives domain types the schemas of the types here that describe them.
+/// Implements `ToSchema` for domain types with the schemas of the types that describe them.
 macro_rules! described_by {
     ($($type:ty => $mirror:ty;)+) => {$(
         impl PartialSchema for $type {
@@ -52,7 +52,7 @@ described_by! {
 struct Alert {
     #[schema(format = Uuid)]
     id: String,
-    /// The position in the one sequence of alerts; null until it goes out.
+    /// The position in the sequence of alerts; null until the alert is sent.
     #[schema(required)]
     seq: Option<u64>,
     #[schema(min_length = 1, max_length = 200)]
@@ -61,15 +61,15 @@ struct Alert {
     message: String,
     priority: Priority,
     category: Category,
-    /// The users who get the alert.
+    /// The recipients.
     audience: Audience,
-    /// When it goes out; null for at once.
+    /// The scheduled time; null if the alert was sent immediately.
     #[schema(required)]
     starts_at: Option<Timestamp>,
-    /// When it stops being in force; null for never.
+    /// When the alert expires; null if it does not expire.
     #[schema(required)]
     expires_at: Option<Timestamp>,
-    /// Whether the recipients are asked to acknowledge it.
+    /// Whether recipients must acknowledge it.
     requires_ack: bool,
     /// The origin: `staff` or `registration`.
     source: String,
@@ -78,23 +78,23 @@ struct Alert {
     created_at: Timestamp,
 }
 
-/// An import: its state, its progress, and what it found so far. Lists hold the first 1,000, with their totals beside them.
+/// The state, progress and findings of an import. Each list has at most the first 1,000 items; `…_total` counts all.
 #[derive(ToSchema)]
 struct ImportTask {
     task: String,
     state: import::TaskState,
     phase: import::Phase,
-    /// Why it failed, where the list of errors does not say so.
+    /// Why it failed, if `errors` does not give the reason.
     #[schema(required)]
     message: Option<String>,
     /// The term, once it is known.
     #[schema(required)]
     term: Option<TermId>,
-    /// Whether it only checks the file and changes nothing.
+    /// Whether it only reports what would change.
     dry_run: bool,
-    /// Whether it continues without the rows that are refused.
+    /// Whether it imports the valid rows and skips the rest.
     partial: bool,
-    /// Whether the file contains one-off events; `sections` then counts those.
+    /// Whether the file contains one-off events instead of sections; `sections` then counts events.
     events: bool,
     /// Rows read from the file.
     rows: u64,
@@ -104,7 +104,7 @@ struct ImportTask {
     created: u64,
     /// Sections that are updated.
     updated: u64,
-    /// Sections that stay as they are.
+    /// Sections that do not change.
     unchanged: u64,
     /// Rows with errors.
     refused: u64,
@@ -121,7 +121,7 @@ struct ImportTask {
     #[schema(max_items = 1_000)]
     changes: Vec<import::Change>,
     changes_total: u64,
-    /// Sections of the term that the file does not contain; they stay.
+    /// Sections of the term that are not in the file. They are not removed.
     #[schema(max_items = 1_000)]
     missing: Vec<SectionId>,
     missing_total: u64,
@@ -137,7 +137,7 @@ struct ImportTask {
     finished_at: Option<Timestamp>,
 }
 
-/// Whether an import has ended, and how. One that failed or was cancelled changed nothing.
+/// Whether an import is running or how it ended. A failed or cancelled import changed nothing.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ImportState {
@@ -147,7 +147,7 @@ enum ImportState {
     Cancelled,
 }
 
-/// The step that an import is at.
+/// The current step of an import.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ImportPhase {
@@ -158,19 +158,19 @@ enum ImportPhase {
     Finished,
 }
 
-/// An error or a warning at one place of the file.
+/// An error or a warning about a row or a cell of the file.
 #[derive(ToSchema)]
 struct Finding {
-    /// The physical line of the file, from 1; of a record that spans several lines, the first.
+    /// The line in the file, starting at 1; the first line of a record that spans several lines.
     #[schema(minimum = 1)]
     line: u64,
     /// The column's name in the file's header; null when the finding concerns the whole row or file.
     #[schema(required)]
     column: Option<String>,
-    /// The cell's text, shortened.
+    /// The cell's text, truncated.
     #[schema(required)]
     value: Option<String>,
-    /// What is wrong and what would be right, for a registrar.
+    /// What is wrong and what is expected.
     message: String,
 }
 
@@ -180,11 +180,11 @@ struct ImportConflict {
     kind: import::ConflictKind,
     /// The lines of the two sections.
     lines: Vec<u64>,
-    /// The resource, the place and the time, in words.
+    /// A description of the conflict: the room or instructor and the time.
     message: String,
 }
 
-/// The resource that two sections share at the same time.
+/// The resource that two sections use at the same time.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ImportConflictKind {
@@ -229,7 +229,7 @@ mod tests {
     use crate::http::openapi::schemas::tests::assert_conforms;
 
     #[test]
-    fn serialized_structs_conform_to_the_schemas_that_describe_them() {
+    fn serialized_structs_conform_to_their_schemas() {
         let content = AlertContent {
             title: "Lot C is closed".to_owned(),
             message: "For repairs.".to_owned(),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn all_values_of_import_enums_are_described() {
+    fn all_import_enum_values_conform_to_their_schemas() {
         use import::{ChangeKind, ConflictKind, Phase, TaskState};
         for state in [TaskState::Running, TaskState::Done, TaskState::Failed, TaskState::Cancelled] {
             assert_conforms(&state);

@@ -7,12 +7,12 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX};
 
-fn optional(name: &str, place: ParameterIn, description: &str, schema: ObjectBuilder) -> Vec<Parameter> {
-    let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
+fn optional(name: &str, location: ParameterIn, description: &str, schema: ObjectBuilder) -> Vec<Parameter> {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(location).required(Required::False);
     vec![parameter.description(Some(description)).schema(Some(schema)).build()]
 }
 
-/// `limit`: the length of a list.
+/// `limit`: the maximum length of a list.
 pub(in crate::http) struct Limit;
 
 impl IntoParams for Limit {
@@ -22,7 +22,7 @@ impl IntoParams for Limit {
             .minimum(Some(1))
             .maximum(Some(LIST_LEN_MAX))
             .default(Some(LIST_LEN_DEFAULT.into()));
-        optional("limit", ParameterIn::Query, "The most items in one response.", schema)
+        optional("limit", ParameterIn::Query, "The maximum number of items.", schema)
     }
 }
 
@@ -36,11 +36,11 @@ pub(in crate::http) struct Waitlist;
 
 impl IntoParams for Waitlist {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        flag("waitlist", "Joins the waitlist of a section that has no open seat.")
+        flag("waitlist", "Whether to join the waitlist if the section is full.")
     }
 }
 
-/// `open`: whether a list has only sections with an open seat.
+/// `open`: whether to list only sections with an open seat.
 pub(in crate::http) struct Open;
 
 impl IntoParams for Open {

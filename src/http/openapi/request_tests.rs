@@ -1,18 +1,18 @@
-//! Holds the schema of a request body to its reader: bounds stand in the schema's attributes as literals, for utoipa takes
-//! no constants there.
+//! Compares the schema of a request body with its reader. Bounds are repeated as literals in the schema's attributes,
+//! because utoipa does not accept constants there.
 
 use serde_json::{Map, Value, json};
 
 use crate::http::body::{Fields, RequestBody, read_fields};
 use crate::http::error::Problem;
 
-/// Fails unless the reader of `T` accepts what its schema describes, up to each bound and no further, and nothing else.
-/// `samples` are values for members whose schema does not say enough to make one.
+/// Asserts that the reader of `T` accepts exactly the members and bounds that its schema describes. `samples` are
+/// values for members for which no valid value can be derived from the schema.
 pub(in crate::http) fn assert_reader_matches_schema<T: RequestBody>(samples: &[(&str, Value)]) {
     let schema = resolved(&serde_json::to_value(T::schema()).unwrap());
     let members = schema["properties"].as_object().expect("an object with members");
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    assert_eq!(schema["additionalProperties"], json!(false), "{}: deny_unknown_fields", T::name());
+    assert_eq!(schema["additionalProperties"], json!(false), "{} must deny unknown fields", T::name());
     let sample = |name: &str| {
         let given = samples.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         given.unwrap_or_else(|| sample_of(&members[name]))
@@ -29,10 +29,10 @@ pub(in crate::http) fn assert_reader_matches_schema<T: RequestBody>(samples: &[(
     let rejected = |result: Result<(), Problem>| result.err().map(|problem| problem.into_document());
     assert_eq!(rejected(read("no_such_member", Some(json!(1)))).unwrap().field.as_deref(), Some("no_such_member"));
     for name in T::SET_BY_HUB {
-        assert_eq!(rejected(read(name, Some(json!(1)))), None, "{name} is set by the hub, and ignored");
+        assert_eq!(rejected(read(name, Some(json!(1)))), None, "{name} is set by the hub and must be ignored");
     }
     for (name, member) in members {
-        assert_eq!(rejected(read(name, Some(sample(name)))), None, "{name}: the sample");
+        assert_eq!(rejected(read(name, Some(sample(name)))), None, "the sample of {name} must be accepted");
         if required.contains(&name.as_str()) {
             assert_eq!(rejected(read(name, None)).unwrap().field.as_deref(), Some(name.as_str()), "{name} is required");
         } else {
@@ -42,9 +42,9 @@ pub(in crate::http) fn assert_reader_matches_schema<T: RequestBody>(samples: &[(
         for (value, is_accepted) in at_bounds(&member, &sample(name)) {
             let problem = rejected(read(name, Some(value.clone())));
             match problem {
-                None => assert!(is_accepted, "{name}: {value} is beyond a bound of the schema"),
+                None => assert!(is_accepted, "{name}: {value} is outside the schema's bounds and must be rejected"),
                 Some(problem) => {
-                    assert!(!is_accepted, "{name}: {value} is within the bounds of the schema: {problem:?}");
+                    assert!(!is_accepted, "{name}: {value} is within the schema's bounds, but: {problem:?}");
                     assert_eq!((problem.status, problem.field.as_deref()), (422, Some(name.as_str())), "{value}");
                 }
             }
@@ -52,7 +52,7 @@ pub(in crate::http) fn assert_reader_matches_schema<T: RequestBody>(samples: &[(
     }
 }
 
-/// The schema behind references and alternatives with null.
+/// Returns the schema that a reference, or an alternative to null, stands for.
 fn resolved(schema: &Value) -> Value {
     if let Some(reference) = schema["$ref"].as_str() {
         let document = serde_json::to_value(crate::http::openapi::document()).unwrap();
@@ -64,7 +64,7 @@ fn resolved(schema: &Value) -> Value {
     }
 }
 
-/// The type that is not null.
+/// Returns the type of a schema, other than null.
 fn type_of(schema: &Value) -> String {
     let types = match &schema["type"] {
         Value::Array(types) => types.clone(),
@@ -92,7 +92,7 @@ fn sample_of(schema: &Value) -> Value {
     }
 }
 
-/// Values at the bounds of a schema and just beyond, and whether the schema accepts them.
+/// Returns values at and just outside the bounds of a schema, each with whether the schema accepts it.
 fn at_bounds(schema: &Value, sample: &Value) -> Vec<(Value, bool)> {
     let mut values = Vec::new();
     let bound = |name: &str| schema[name].as_u64();

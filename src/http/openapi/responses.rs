@@ -1,7 +1,7 @@
 //! Responses that many operations share: problem documents by status, and `304`.
 //!
-//! Each type here names one response, or a group that goes together; an operation lists them beside its own responses:
-//! `responses((status = 200, body = Term), JsonBody, RoleNeeded)`.
+//! Each type stands for one response or for a group of responses. An operation lists them after its own responses:
+//! `responses((status = 200, body = Term), BadBody, BadRole)`.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::http::error::PROBLEM_JSON;
 
-/// A header that a shared response carries.
+/// A header of a shared response.
 #[derive(Clone, Copy)]
-enum Carries {
+enum ExtraHeader {
     Nothing,
     RetryAfter,
     Challenge,
 }
 
-impl Carries {
+impl ExtraHeader {
     fn header(self) -> Option<(&'static str, Header)> {
         let text = ObjectBuilder::new().schema_type(Type::String);
         match self {
@@ -40,7 +40,7 @@ impl Carries {
     }
 }
 
-fn problem(description: &str, carries: Carries) -> Response {
+fn problem(description: &str, carries: ExtraHeader) -> Response {
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
     let response = ResponseBuilder::new().description(description).content(PROBLEM_JSON, content);
     match carries.header() {
@@ -54,23 +54,23 @@ fn not_modified() -> Response {
     ResponseBuilder::new().description("The ETag in `If-None-Match` is still current.").header("ETag", etag).build()
 }
 
-/// The responses that the document keeps under `components`, by name.
+/// Returns the responses for the document's `components`, by name.
 pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
-    use Carries::{Challenge, Nothing, RetryAfter};
+    use ExtraHeader::{Challenge, Nothing, RetryAfter};
     let problems = [
         ("BadRequest", "`bad_request`: the request cannot be parsed, or `field` has the wrong type.", Nothing),
         ("Unauthenticated", "`unauthenticated`: not signed in, or the token is invalid or expired.", Challenge),
         ("BadCredentials", "`bad_credentials`: incorrect username or password.", Challenge),
         (
             "Forbidden",
-            "`forbidden`: the caller's role does not allow it, or a request that changes something was authenticated by \
-             cookie and its `Origin` is not the hub's.",
+            "`forbidden`: the caller's role does not allow the operation, or the request is authenticated by cookie, \
+             changes something, and its `Origin` is not the hub's.",
             Nothing,
         ),
         ("NotFound", "`not_found`: the resource does not exist.", Nothing),
         (
             "Refused",
-            "A rule of registration refuses the request. Of several that apply, the first in this order is returned: \
+            "A registration rule refuses the request. If several apply, the first one in this order is returned: \
              `registration_closed`, `section_cancelled`, `section_closed`, `already_in_course`, `time_conflict`, \
              `credit_limit`, `section_full`, `waitlist_full`.",
             Nothing,
@@ -85,13 +85,13 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         ("RateLimited", "`rate_limited`: too many requests, or too many failed sign-ins.", RetryAfter),
         (
             "Unavailable",
-            "`overloaded`: nothing was done, retry after `Retry-After`; or `outcome_unknown`: read the current state \
-             before you retry.",
+            "`overloaded`: nothing was changed, retry after `Retry-After`; or `outcome_unknown`: check the current \
+             state before you retry.",
             RetryAfter,
         ),
         (
             "PloneUnavailable",
-            "`plone_unavailable`: the college's Plone does not answer (502), or not in time (504).",
+            "`plone_unavailable`: Plone does not respond or fails (502), or does not respond in time (504).",
             RetryAfter,
         ),
         ("Other", "Any other problem, such as 405 `method_not_allowed` with `Allow`, or 500 `internal`.", Nothing),
@@ -103,7 +103,7 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
         .collect()
 }
 
-/// Defines types that stand for shared responses, as pairs of a status and the component's name.
+/// Defines a type for a group of shared responses, given as pairs of a status and a component name.
 macro_rules! shared {
     ($($(#[$doc:meta])* $group:ident { $($status:literal $component:literal),+ })+) => {$(
         $(#[$doc])*
@@ -121,31 +121,31 @@ macro_rules! shared {
 shared! {
     /// `304` of a response that has an ETag.
     NotModified { "304" "NotModified" }
-    /// `400` of an operation that reads only its path.
+    /// `400` of an operation that reads its path but no other input.
     BadPath { "400" "BadRequest" }
     /// `400` and `422` of an operation that reads its query.
     BadQuery { "400" "BadRequest", "422" "Invalid" }
-    /// What may be wrong with a JSON body.
+    /// `400`, `413`, `415` and `422` of an operation that reads a JSON body.
     BadBody { "400" "BadRequest", "413" "TooLarge", "415" "UnsupportedMediaType", "422" "Invalid" }
-    /// `401` of an operation that needs a valid token, or takes one when it is sent.
+    /// `401` of an operation that requires a token, or accepts one.
     BadToken { "401" "Unauthenticated" }
-    /// `401` and `403` of an operation that needs a role, or that a foreign origin may not call.
+    /// `401` and `403` of an operation that requires a role, or that pages of other sites must not call.
     BadRole { "401" "Unauthenticated", "403" "Forbidden" }
     /// `401` of a sign-in.
     BadCredentials { "401" "BadCredentials" }
-    /// `403` of an operation that anyone may call from the hub's own origin.
+    /// `403` of an operation without a required role that pages of other sites must not call.
     BadOrigin { "403" "Forbidden" }
-    /// `404` of an operation on one resource.
+    /// `404` of an operation on a single resource.
     NotFound { "404" "NotFound" }
     /// `409` of a registration.
     Refused { "409" "Refused" }
     /// `502` and `504` of an operation that calls Plone.
     PloneFailed { "502" "PloneUnavailable", "504" "PloneUnavailable" }
-    /// `502` of an operation that asks Plone and does not wait for it.
+    /// `502` of an operation that needs Plone but does not report a timeout of its own.
     PloneUnavailable { "502" "PloneUnavailable" }
     /// `503` of an operation that uses the store.
     StoreFailed { "503" "Unavailable" }
-    /// `429`, from the limits that are checked before any handler runs.
+    /// `429` from the rate limits, which are checked before any handler runs.
     RateLimited { "429" "RateLimited" }
     /// Every other status.
     Other { "default" "Other" }

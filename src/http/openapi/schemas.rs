@@ -1,5 +1,5 @@
-//! Schemas of domain types. The domain knows nothing of HTTP, so its types get their schemas here; the tests below hold
-//! each of them to what serde writes.
+//! Schemas of domain types. They are defined here because the domain does not depend on HTTP. The tests compare them
+//! with the output of serde.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::registration::section_json::SeatRow;
 /// The longest course in an audience, in characters.
 const COURSE_LEN_MAX: usize = 40;
 
-/// Gives domain types the schemas that these expressions make, each under the type's own name.
+/// Implements `ToSchema` for domain types with these schemas, under the name of the type.
 macro_rules! schemas {
     ($($type:ty => $schema:expr;)+) => {$(
         impl PartialSchema for $type {
@@ -34,7 +34,7 @@ macro_rules! schemas {
     )+};
 }
 
-/// Gives types that are written like another type a reference to its schema.
+/// Implements `ToSchema` for types that serialize like another type, with the schema of that type.
 macro_rules! same_schema {
     ($($type:ty => $other:ty;)+) => {$(
         impl PartialSchema for $type {
@@ -61,17 +61,20 @@ schemas! {
     UserName => text(r"^\S+$", "A user name: 1 to 120 bytes without white space.")
         .min_length(Some(1)).max_length(Some(USER_LEN_MAX));
     Credits => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).description(Some("A number of credits."));
-    Role => one_of(Role::VARIANTS, "What a user may do. Each role may do what the one before may, except that only a \
-        `student` holds seats.");
+    Role => one_of(Role::VARIANTS, "The role of a user. Each role includes the permissions of the previous one, except \
+        that only a `student` can hold seats.");
     SectionStatus => one_of(
         SectionStatus::VARIANTS,
-        "`closed` accepts no newcomers and keeps everyone enrolled; `cancelled` will not be taught.",
+        "`closed` accepts no new students but keeps those enrolled; `cancelled` will not be taught.",
     );
     Standing => names(
         Standing::VARIANTS.iter().map(|standing| standing.as_str()),
         "A student's standing in a section.",
     );
-    RefusalCode => names(RefusalCode::VARIANTS.iter().map(|code| code.as_str()), "Why a rule of registration refuses a request.");
+    RefusalCode => names(
+        RefusalCode::VARIANTS.iter().map(|code| code.as_str()),
+        "The reason why a registration rule refuses a request.",
+    );
     Priority => one_of(
         Priority::VARIANTS,
         "How urgent an alert is.",
@@ -81,34 +84,34 @@ schemas! {
         "What an alert is about.",
     );
     Days => ArrayBuilder::new().items(names(Days::from_bits(0x7f).names(), "A weekday."))
-        .description(Some("Weekdays, Monday first; empty while they are not known."));
+        .description(Some("Weekdays, starting with Monday; empty while they are unknown."));
     Meeting => ObjectBuilder::new()
-        .description(Some("A weekly meeting, in the college's time zone. What is not known yet is null, or no days."))
+        .description(Some("A weekly meeting, in the college's time zone. Unknown values are null, unknown days empty."))
         .property("days", Days::schema()).required("days")
-        .property("start", maybe(hour_minute()).description(Some("When it starts on each of its days."))).required("start")
-        .property("end", maybe(hour_minute()).description(Some("When it ends, on the same day."))).required("end")
+        .property("start", maybe(hour_minute()).description(Some("The start time on each of its days."))).required("start")
+        .property("end", maybe(hour_minute()).description(Some("The end time, on the same day."))).required("end")
         .property("starts_on", maybe(day()).description(Some("The first date on which it may meet."))).required("starts_on")
         .property("ends_on", maybe(day()).description(Some("The last date on which it may meet."))).required("ends_on")
         .property("location", maybe(any_text()).description(Some("The room."))).required("location");
     SeatRow<'_> => ArrayBuilder::new()
-        .description(Some("A section's seats, `[id, capacity, enrolled, waitlisted, open]`; all 0 once it is withdrawn."))
+        .description(Some("A section's seats, `[id, capacity, enrolled, waitlisted, open]`; all 0 after it is withdrawn."))
         .prefix_items(seat_row_items())
         .items(ArrayItems::False)
         .min_items(Some(5))
         .max_items(Some(5));
     Event => ObjectBuilder::new()
         .description(Some("A one-off event of the college."))
-        .property("id", any_text().description(Some("Stable over imports of the same event."))).required("id")
+        .property("id", any_text().description(Some("The same after each import of the event."))).required("id")
         .property("title", any_text()).required("title")
-        .property("program", any_text().description(Some("The program that holds it."))).required("program")
+        .property("program", any_text().description(Some("The program that organizes it."))).required("program")
         .property("starts_at", time()).required("starts_at")
-        .property("ends_at", maybe(time()).description(Some("Null when no duration is known."))).required("ends_at")
+        .property("ends_at", maybe(time()).description(Some("Null when the duration is unknown."))).required("ends_at")
         .property("location", maybe(any_text())).required("location")
         .property("instructor", maybe(any_text())).required("instructor")
         .property("description", maybe(any_text())).required("description");
     Audience => ObjectBuilder::new()
-        .description(Some("Everyone, or the union of what is named; at least one is required. Who is in a section or \
-            course is settled when the alert goes out."))
+        .description(Some("Everyone, or the union of the named recipients; at least one member is required. The \
+            students of sections and courses are determined when the alert is sent."))
         .property("all", ObjectBuilder::new().schema_type(Type::Boolean)
             .description(Some("Everyone, including visitors who have not signed in.")))
         .property("roles", list(reference::<Role>(), Role::COUNT))
@@ -139,7 +142,7 @@ fn seat_row_items() -> Vec<Schema> {
     std::iter::once(id).chain(numbers).collect()
 }
 
-/// The schema of a member that is always true.
+/// Returns the schema of a member that is always true.
 pub(in crate::http) fn always_true() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]))
 }
@@ -164,7 +167,7 @@ fn time() -> ObjectBuilder {
     any_text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }
 
-/// The same text, or null.
+/// Returns a text schema that also allows null.
 fn maybe(schema: ObjectBuilder) -> ObjectBuilder {
     schema.schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::String, Type::Null]))
 }
@@ -177,12 +180,12 @@ fn reference<T: ToSchema>() -> RefOr<Schema> {
     Ref::from_schema_name(T::name()).into()
 }
 
-/// A text that is one of these names.
+/// Returns the schema of a text that is one of these names.
 fn names<'n>(names: impl IntoIterator<Item = &'n str>, description: &str) -> ObjectBuilder {
     any_text().enum_values(Some(names)).description(Some(description))
 }
 
-/// A text that is one of the names that serde gives these values.
+/// Returns the schema of a text that is the serialized form of one of these values.
 fn one_of<T: Serialize>(values: &[T], description: &str) -> ObjectBuilder {
     let names = values.iter().map(|value| serde_json::to_value(value).unwrap_or(Value::Null));
     any_text().enum_values(Some(names)).description(Some(description))
@@ -193,7 +196,7 @@ pub(super) mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Fails unless what serde writes of `value` conforms to the type's schema, and has exactly its members.
+    /// Asserts that the serialized `value` conforms to the schema of its type and has exactly the required members.
     pub(in crate::http::openapi) fn assert_conforms<T: Serialize + ToSchema>(value: &T) {
         let name = T::name();
         let mut schema = serde_json::to_value(T::schema()).unwrap();
@@ -207,7 +210,7 @@ pub(super) mod tests {
         schema["components"] = document["components"].clone();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let errors: Vec<_> = validator.iter_errors(&written).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{name}: {errors:?} of {written}");
+        assert!(errors.is_empty(), "{name}: {written} does not conform: {errors:?}");
     }
 
     #[test]
@@ -256,7 +259,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn values_outside_of_a_schema_are_rejected_by_it() {
+    fn schemas_reject_invalid_values() {
         let validator = jsonschema::validator_for(&serde_json::to_value(Role::schema()).unwrap()).unwrap();
         assert!(!validator.is_valid(&json!("teacher")));
         let validator = jsonschema::validator_for(&serde_json::to_value(SectionId::schema()).unwrap()).unwrap();

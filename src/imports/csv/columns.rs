@@ -1,5 +1,5 @@
-//! Which column of a file is which: names without regard to case, blanks and `_`; aliases; the college's own names of
-//! `[import.columns]`; and the names that one upload maps.
+//! Recognizes the columns of a file. Names are compared without case, white space and `_`. Besides the importer's
+//! names, a header may use those of `[import.columns]` and those that the upload maps.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub(super) enum Column {
     Description,
 }
 
-/// Every column with its names, the first of which is its own.
+/// Every column with its names, the preferred one first, in the order of [`Column`].
 const COLUMNS: [(Column, &[&str]); 31] = [
     (Column::Term, &["term"]),
     (Column::Crn, &["crn"]),
@@ -74,26 +74,26 @@ const COLUMNS: [(Column, &[&str]); 31] = [
     (Column::Description, &["description"]),
 ];
 
-/// A column's name as it is compared.
-pub(super) fn plain(name: &str) -> String {
+/// Normalizes a column name for comparison.
+pub(super) fn normalized(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect()
 }
 
 impl Column {
-    /// The names that the importer reads for it, its own first.
+    /// Returns the names of the column, the preferred one first.
     pub(super) fn names(self) -> &'static [&'static str] {
         COLUMNS[self as usize].1
     }
 
-    /// Reads a name that the importer knows.
+    /// Returns the column of a built-in name.
     pub(super) fn parse(name: &str) -> Option<Self> {
-        let name = plain(name);
-        COLUMNS.iter().find(|(_, names)| names.iter().any(|n| plain(n) == name)).map(|(column, _)| *column)
+        let name = normalized(name);
+        COLUMNS.iter().find(|(_, names)| names.iter().any(|n| normalized(n) == name)).map(|(column, _)| *column)
     }
 }
 
-/// Further names and what they stand for, compared plainly.
-pub(super) type Extra = BTreeMap<String, Column>;
+/// Additional column names, normalized.
+pub(super) type ExtraNames = BTreeMap<String, Column>;
 
 /// The header of one file.
 #[derive(Debug)]
@@ -103,36 +103,40 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Finds the columns. A name that this upload maps counts before every other, a known name before the college's
-    /// own, the first of two before the second. What is passed over comes back as warnings.
+    /// Recognizes the columns, and returns warnings about duplicates, which are ignored. A name that the upload maps
+    /// takes precedence over a built-in name, a built-in name over one of `extra`, and the first of two columns over
+    /// the second.
+    ///
+    /// # Errors
+    /// When `map` contains a name that the header does not have.
     pub(super) fn read<'n>(
         names: impl IntoIterator<Item = &'n str>,
-        extra: &Extra,
+        extra: &ExtraNames,
         map: &[(String, Column)],
     ) -> Result<(Self, Vec<String>), String> {
         let names: Vec<String> = names.into_iter().map(|n| n.trim().to_owned()).collect();
-        let plain_names: Vec<String> = names.iter().map(|n| plain(n)).collect();
+        let normalized_names: Vec<String> = names.iter().map(|n| normalized(n)).collect();
         let mut at = BTreeMap::new();
         let mut mapped = vec![false; names.len()];
         for (name, column) in map {
-            let found = plain_names
+            let found = normalized_names
                 .iter()
-                .position(|n| *n == plain(name))
-                .ok_or_else(|| format!("the map names {name:?}, but the file's header has no such column"))?;
+                .position(|n| *n == normalized(name))
+                .ok_or_else(|| format!("The map contains {name:?}, but the file has no such column"))?;
             at.insert(*column, found);
             mapped[found] = true;
         }
         let mut warnings = Vec::new();
-        let known = plain_names.iter().map(|n| Column::parse(n));
-        let own = plain_names.iter().map(|n| extra.get(n).copied());
-        for (index, column) in known.enumerate().chain(own.enumerate()) {
+        let built_in = normalized_names.iter().map(|n| Column::parse(n));
+        let configured = normalized_names.iter().map(|n| extra.get(n).copied());
+        for (index, column) in built_in.enumerate().chain(configured.enumerate()) {
             let Some(column) = column.filter(|_| !mapped[index]) else { continue };
             match at.get(&column) {
                 None => {
                     at.insert(column, index);
                 }
                 Some(first) if *first != index && !map.iter().any(|(_, c)| *c == column) => warnings.push(format!(
-                    "the columns {:?} and {:?} mean the same; the first of them is read",
+                    "Columns {:?} and {:?} have the same meaning: the second is ignored",
                     names[*first], names[index]
                 )),
                 Some(_) => {}
@@ -141,50 +145,49 @@ impl Header {
         Ok((Self { names, at }, warnings))
     }
 
-    /// Where a column is.
+    /// Returns the index of a column.
     pub(super) fn at(&self, column: Column) -> Option<usize> {
         self.at.get(&column).copied()
     }
 
-    /// Whether the file has a column.
+    /// Returns whether the file has a column.
     pub(super) fn has(&self, column: Column) -> bool {
         self.at.contains_key(&column)
     }
 
-    /// A column's name as the file writes it.
+    /// Returns a column's name as written in the file.
     pub(super) fn name(&self, column: Column) -> Option<&str> {
         self.at(column).map(|i| self.names[i].as_str())
     }
 
-    /// The names as the file writes them.
+    /// Returns all names as written in the file.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// How many known columns were found.
-    pub(super) fn known(&self) -> usize {
+    /// Returns the number of recognized columns.
+    pub(super) fn known_len(&self) -> usize {
         self.at.len()
     }
 
-    /// Whether these are the columns of the older EduHub importer, whose rows are events.
-    pub(super) fn is_of_events(&self) -> bool {
+    /// Returns whether the header is that of the earlier EduHub importer, whose rows are events.
+    pub(super) fn is_event_header(&self) -> bool {
         self.has(Column::Program) && self.has(Column::Date) && self.has(Column::Time) && !self.has(Column::Crn)
     }
 
-    /// What is missing for a schedule of sections, in words, one sentence each.
-    pub(super) fn missing_for_sections(&self) -> Vec<String> {
+    /// Returns an error message for each column that a schedule of sections needs and the header does not have.
+    pub(super) fn missing_columns(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if !self.has(Column::Crn) {
-            missing.push("the file has no column `crn`, which numbers its sections".to_owned());
+            missing.push("The file has no column `crn`".to_owned());
         }
         let in_two = self.has(Column::Subject) && self.has(Column::Number);
         if !self.has(Column::Course) && !in_two {
-            missing.push("the file has no column `course` (or `catalog_id`, or `subject` and `number`)".to_owned());
+            missing.push("The file has no column `course` (or `catalog_id`, or `subject` and `number`)".to_owned());
         }
         if !self.has(Column::Capacity) {
             missing.push(format!(
-                "the file has no column of capacities: {} would do, and so would another column that the upload maps, \
-                 such as ?map=seats:capacity",
+                "The file has no capacity column: name one {}, or map a column with ?map=seats:capacity",
                 quoted(Column::Capacity.names())
             ));
         }
@@ -193,41 +196,42 @@ impl Header {
 }
 
 fn quoted(names: &[&str]) -> String {
-    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn header(names: &str, extra: &Extra, map: &[(String, Column)]) -> (Header, Vec<String>) {
+    fn header(names: &str, extra: &ExtraNames, map: &[(String, Column)]) -> (Header, Vec<String>) {
         Header::read(names.split(','), extra, map).unwrap()
     }
 
     #[test]
-    fn each_column_stands_where_its_number_says() {
+    fn columns_are_listed_in_order_of_the_enum() {
         for (index, (column, _)) in COLUMNS.iter().enumerate() {
             assert_eq!(*column as usize, index, "{column:?}");
         }
     }
 
     #[test]
-    fn names_are_read_without_case_blanks_and_underscores() {
-        let (header, warnings) = header(" Seats Cap,CRN,Catalog_ID,waitCap,schedule type,nonsense", &Extra::new(), &[]);
+    fn names_ignore_case_white_space_and_underscores() {
+        let (header, warnings) =
+            header(" Seats Cap,CRN,Catalog_ID,waitCap,schedule type,nonsense", &ExtraNames::new(), &[]);
         assert_eq!(header.at(Column::Capacity), Some(0));
         assert_eq!(header.at(Column::Crn), Some(1));
         assert_eq!(header.at(Column::Course), Some(2));
         assert_eq!(header.at(Column::WaitlistCapacity), Some(3));
         assert_eq!(header.at(Column::Component), Some(4));
-        assert_eq!((header.known(), warnings.len()), (5, 0));
-        assert_eq!(header.missing_for_sections(), Vec::<String>::new());
+        assert_eq!((header.known_len(), warnings.len()), (5, 0));
+        assert_eq!(header.missing_columns(), Vec::<String>::new());
     }
 
     #[test]
-    fn a_map_counts_before_known_names_and_those_before_the_colleges_own() {
-        let extra = Extra::from([(plain("Max Enrl"), Column::Capacity)]);
-        let (own, _) = header("crn,course,max_enrl", &extra, &[]);
-        assert_eq!(own.at(Column::Capacity), Some(2));
+    fn mapped_names_precede_built_in_and_extra_names() {
+        let extra = ExtraNames::from([(normalized("Max Enrl"), Column::Capacity)]);
+        let (extra_name, _) = header("crn,course,max_enrl", &extra, &[]);
+        assert_eq!(extra_name.at(Column::Capacity), Some(2));
         let (known, warnings) = header("max_enrl,cap", &extra, &[]);
         assert_eq!((known.at(Column::Capacity), warnings.len()), (Some(1), 1));
         let (mapped, warnings) = header("capacity,seats,section", &extra, &[("Seats".into(), Column::Capacity)]);
@@ -239,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_capacity_is_told_which_names_would_do() {
-        let (header, _) = header("course,CRN,seats", &Extra::new(), &[]);
-        let missing = header.missing_for_sections();
+    fn missing_capacity_error_lists_accepted_names() {
+        let (header, _) = header("course,CRN,seats", &ExtraNames::new(), &[]);
+        let missing = header.missing_columns();
         assert_eq!(missing.len(), 1);
         for word in ["`capacity`", "`cap`", "`seats_cap`", "?map=seats:capacity"] {
             assert!(missing[0].contains(word), "{}", missing[0]);
@@ -249,8 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn the_older_importers_columns_are_known() {
-        assert!(header("program,date,time,instructor,room,duration,description", &Extra::new(), &[]).0.is_of_events());
-        assert!(!header("crn,program,date,time", &Extra::new(), &[]).0.is_of_events());
+    fn event_header_of_the_earlier_importer_is_recognized() {
+        assert!(
+            header("program,date,time,instructor,room,duration,description", &ExtraNames::new(), &[])
+                .0
+                .is_event_header()
+        );
+        assert!(!header("crn,program,date,time", &ExtraNames::new(), &[]).0.is_event_header());
     }
 }

@@ -1,10 +1,11 @@
-//! Sections of one file that want one room, or one person, at the same time.
+//! Finds sections of a file that use one room or one instructor at the same time.
 //!
-//! Told are overlaps in weekday, time and dates between different sections. Not told are rooms that are none (`TBA`,
-//! `ONLINE`…), instructors that are none (`Staff`), and what is evidently one class under several CRNs, as cross-lists
-//! and graduates beside undergraduates are: the same instructor, known, at exactly the same time in the same room.
+//! A conflict is an overlap in weekday, time and dates between two sections. Placeholders for rooms (`TBA`, `ONLINE`)
+//! and for instructors (`Staff`) are ignored. So is a class that is listed under several CRNs (cross-listed, or
+//! graduate and undergraduate): the same known instructor in the same room at exactly the same time.
 //!
-//! A sweep in order of room (or person), weekday and start: only what is going on at one time is in memory.
+//! The meetings are swept in order of room or instructor, weekday and start, so that only concurrent ones are in
+//! memory.
 
 use jiff::civil::{Date, Time};
 use rusqlite::params;
@@ -16,15 +17,15 @@ use crate::imports::schedule::ScheduleError;
 use crate::imports::csv::row::Row;
 use crate::imports::csv::scratch::{Scratch, signed, unsigned};
 
-/// The most conflicts that are told of one file: more than anyone reads.
+/// The maximum number of conflicts reported for a file.
 const CONFLICTS_MAX: u64 = 100_000;
-/// The most meetings of one room that are compared at one time.
-const AT_ONCE_MAX: usize = 200;
-/// The most conflicts that one meeting is told to have: fifty sections in one room are one mistake, not 1,225.
-const EACH_MAX: usize = 20;
+/// The maximum number of concurrent meetings in one room that are compared.
+const CONCURRENT_MAX: usize = 200;
+/// The maximum number of conflicts reported for a meeting: fifty sections in one room are one mistake, not 1,225.
+const CONFLICTS_PER_MEETING_MAX: usize = 20;
 
-/// Words of a location that is no room.
-const NO_ROOM: [&str; 15] = [
+/// Words in a location that show that it is not a room.
+const NOT_ROOMS: [&str; 15] = [
     "TBA",
     "TBD",
     "ARR",
@@ -41,33 +42,33 @@ const NO_ROOM: [&str; 15] = [
     "OFFCAMPUS",
     "ASYNC",
 ];
-/// Instructors who are nobody yet.
-const NOBODY: [&str; 6] = ["STAFF", "THE STAFF", "FACULTY", "TBA", "TBD", "UNKNOWN"];
+/// Placeholders for instructors who are not named yet.
+const NOT_INSTRUCTORS: [&str; 6] = ["STAFF", "THE STAFF", "FACULTY", "TBA", "TBD", "UNKNOWN"];
 
 fn room_key(location: &str) -> Option<String> {
     let upper = location.to_uppercase();
     let words: Vec<&str> = upper.split_whitespace().collect();
     let key = words.join(" ");
-    let none = words.iter().any(|w| NO_ROOM.contains(&w.trim_matches(|c: char| !c.is_alphanumeric())))
+    let is_placeholder = words.iter().any(|w| NOT_ROOMS.contains(&w.trim_matches(|c: char| !c.is_alphanumeric())))
         || key.contains("OFF CAMPUS")
         || key.contains("OFF-CAMPUS");
-    (!none && !key.is_empty()).then_some(key)
+    (!is_placeholder && !key.is_empty()).then_some(key)
 }
 
-fn person_key(name: &str) -> Option<String> {
+fn instructor_key(name: &str) -> Option<String> {
     let key = name.to_uppercase().split_whitespace().collect::<Vec<_>>().join(" ");
-    (!NOBODY.contains(&key.as_str()) && !key.is_empty()).then_some(key)
+    (!NOT_INSTRUCTORS.contains(&key.as_str()) && !key.is_empty()).then_some(key)
 }
 
-/// Notes the room and the persons that a row's meeting uses.
-pub(super) fn note_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), ScheduleError> {
+/// Records the room and the instructors that a row's meeting uses.
+pub(super) fn record_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), ScheduleError> {
     let Some(meeting) = &row.meeting else { return Ok(()) };
     let (Some(start), Some(end)) = (meeting.start, meeting.end) else { return Ok(()) };
     let room = meeting.location.as_deref().and_then(|l| Some((room_key(l)?, l)));
-    let mut persons: Vec<(String, &str)> =
-        row.persons.iter().filter_map(|p| Some((person_key(p)?, p.as_str()))).collect();
-    persons.sort_unstable();
-    persons.dedup_by(|a, b| a.0 == b.0);
+    let mut instructors: Vec<(String, &str)> =
+        row.instructors.iter().filter_map(|p| Some((instructor_key(p)?, p.as_str()))).collect();
+    instructors.sort_unstable();
+    instructors.dedup_by(|a, b| a.0 == b.0);
     let label = match &row.section {
         Some(section) => format!("{} {section} (CRN {crn})", row.course),
         None => format!("{} (CRN {crn})", row.course),
@@ -77,12 +78,12 @@ pub(super) fn note_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), S
     let starts_on = meeting.starts_on.map_or(i64::MIN, number_of);
     let ends_on = meeting.ends_on.map_or(i64::MAX, number_of);
     let mut insert = scratch.db.prepare_cached("INSERT INTO use VALUES(?,?,?,?,?,?,?,?,?,?,?,?)")?;
-    let everyone = persons.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join("; ");
+    let all_instructors = instructors.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join("; ");
     let room_name = room.as_ref().map_or("", |(key, _)| key);
     let uses = room
         .iter()
-        .map(|(key, shown)| (ConflictKind::Room, key, shown, everyone.as_str()))
-        .chain(persons.iter().map(|(key, shown)| (ConflictKind::Instructor, key, shown, room_name)));
+        .map(|(key, shown)| (ConflictKind::Room, key, shown, all_instructors.as_str()))
+        .chain(instructors.iter().map(|(key, shown)| (ConflictKind::Instructor, key, shown, room_name)));
     for (kind, key, shown, other) in uses {
         for day in (0..7_u8).filter(|d| meeting.days & (1 << d) != 0) {
             insert.execute(params![
@@ -104,7 +105,7 @@ pub(super) fn note_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), S
     Ok(())
 }
 
-/// One use of a room or a person on one weekday.
+/// A meeting that uses a room or an instructor on one weekday.
 struct Use {
     kind: i64,
     key: String,
@@ -116,9 +117,9 @@ struct Use {
     line: i64,
     crn: String,
     label: String,
-    /// Who, for a room; where, for a person.
+    /// The instructors, if this is the use of a room; the room, if it is the use of an instructor.
     other: String,
-    /// The room or the person as the file writes it.
+    /// The name of the room or instructor as written in the file.
     shown: String,
 }
 
@@ -140,8 +141,8 @@ impl Use {
         })
     }
 
-    /// Whether the other, which starts no later, is still going on, in the same place or with the same person.
-    fn meets(&self, earlier: &Self) -> bool {
+    /// Returns whether `earlier`, which starts no later, overlaps in time and uses the same room or instructor.
+    fn overlaps(&self, earlier: &Self) -> bool {
         (self.kind, self.day) == (earlier.kind, earlier.day) && self.key == earlier.key && self.start < earlier.end
     }
 
@@ -154,36 +155,36 @@ impl Use {
     }
 }
 
-/// Finds the conflicts among the uses that were noted.
+/// Finds the conflicts among the recorded uses.
 pub(super) fn sweep(
     scratch: &Scratch,
-    go_on: &mut dyn FnMut() -> Result<(), ScheduleError>,
+    check_cancelled: &mut dyn FnMut() -> Result<(), ScheduleError>,
 ) -> Result<(), ScheduleError> {
     let sql = "SELECT kind,key,day,start,end,starts_on,ends_on,line,crn,label,other,shown FROM use INDEXED BY use_time
         ORDER BY kind,key,day,start,line";
     let mut statement = scratch.db.prepare(sql)?;
     let mut rows = statement.query([])?;
-    let mut going_on: Vec<Use> = Vec::new();
-    let mut told = 0;
+    let mut active: Vec<Use> = Vec::new();
+    let mut found = 0;
     while let Some(row) = rows.next()? {
-        go_on()?;
+        check_cancelled()?;
         let new = Use::read(row)?;
-        going_on.retain(|earlier| new.meets(earlier));
-        for earlier in going_on.iter().filter(|e| new.conflicts_with(e)).take(EACH_MAX) {
-            told += tell(scratch, earlier, &new)?;
+        active.retain(|earlier| new.overlaps(earlier));
+        for earlier in active.iter().filter(|e| new.conflicts_with(e)).take(CONFLICTS_PER_MEETING_MAX) {
+            found += record_conflict(scratch, earlier, &new)?;
         }
-        if told >= CONFLICTS_MAX {
+        if found >= CONFLICTS_MAX {
             break;
         }
-        if going_on.len() < AT_ONCE_MAX {
-            going_on.push(new);
+        if active.len() < CONCURRENT_MAX {
+            active.push(new);
         }
     }
     Ok(())
 }
 
-/// Notes a conflict once for all its weekdays.
-fn tell(scratch: &Scratch, a: &Use, b: &Use) -> Result<u64, ScheduleError> {
+/// Records a conflict, once for all its weekdays. Returns 1 if it is new, otherwise 0.
+fn record_conflict(scratch: &Scratch, a: &Use, b: &Use) -> Result<u64, ScheduleError> {
     let (a, b) = if a.line <= b.line { (a, b) } else { (b, a) };
     let sql = "INSERT INTO conflict VALUES(?,?,?,?,?,?,?,?,?)
         ON CONFLICT DO UPDATE SET days = days | excluded.days RETURNING days = ?5";
@@ -205,12 +206,12 @@ fn tell(scratch: &Scratch, a: &Use, b: &Use) -> Result<u64, ScheduleError> {
     Ok(u64::from(new))
 }
 
-/// How many there are.
+/// Returns the number of conflicts.
 pub(super) fn total(scratch: &Scratch) -> Result<u64, ScheduleError> {
     Ok(unsigned(scratch.db.query_row("SELECT count(*) FROM conflict", [], |r| r.get(0))?))
 }
 
-/// The first of them, in order of line.
+/// Returns the first `limit` conflicts, in order of line.
 pub(super) fn first(scratch: &Scratch, limit: u64) -> Result<Vec<Conflict>, ScheduleError> {
     let sql = "SELECT kind,name,line_a,line_b,days,start,end,label_a,label_b FROM conflict
         ORDER BY line_a, line_b, kind LIMIT ?";

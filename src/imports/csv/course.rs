@@ -1,35 +1,35 @@
-//! A course's name, `SUBJECT NUMBER`, alone or with the section in one cell.
+//! Parses a course, `SUBJECT NUMBER`, and the section if the cell contains it.
 
-/// The most characters of a course's name.
+/// The maximum length of a course, in characters.
 pub(super) const COURSE_CHARS_MAX: usize = 40;
 
-/// A course, and the section if the cell carries it.
+/// A course, and the section if the cell contains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Course {
     pub(super) name: String,
     pub(super) section: Option<String>,
 }
 
-/// Puts a course together from its two columns.
-pub(super) fn joined(subject: &str, number: &str) -> Result<String, String> {
+/// Joins a course from its subject and number.
+pub(super) fn join(subject: &str, number: &str) -> Result<String, String> {
     let number: String = number.split_whitespace().collect();
     let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
     bounded(format!("{subject} {number}"))
 }
 
-/// Takes a cell apart: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH 151 A01`, and the packed `ACTG F001A01W` of
-/// California's colleges (a letter of the college, four characters of the number, filled up with a dot, and the section).
-/// What cannot be taken apart is the course as it stands.
-pub(super) fn apart(cell: &str) -> Result<Course, String> {
+/// Splits a cell into course and section: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH 151 A01`, and the packed
+/// `ACTG F001A01W` of Californian colleges (the college's letter, four characters of the number, padded with a dot, and
+/// the section). A cell in no such format is taken as the course.
+pub(super) fn split(cell: &str) -> Result<Course, String> {
     let words: Vec<&str> = cell.split(|c: char| c.is_whitespace() || c == '-').filter(|w| !w.is_empty()).collect();
-    let alone = |name: String| Ok(Course { name: bounded(name)?, section: None });
+    let without_section = |name: String| Ok(Course { name: bounded(name)?, section: None });
     match words[..] {
-        [] => Err("the course is missing".into()),
+        [] => Err("Course is missing".into()),
         [word] => match word.find(|c: char| c.is_ascii_digit()) {
             Some(at) if at >= 2 && word[..at].bytes().all(|b| b.is_ascii_alphabetic()) => {
-                alone(format!("{} {}", &word[..at], &word[at..]))
+                without_section(format!("{} {}", &word[..at], &word[at..]))
             }
-            _ => alone(word.to_owned()),
+            _ => without_section(word.to_owned()),
         },
         [ref subject @ .., number, section] if is_number(number) && !subject.is_empty() && is_section(section) => {
             Ok(Course { name: bounded(format!("{} {number}", subject.join(" ")))?, section: Some(section.to_owned()) })
@@ -40,7 +40,7 @@ pub(super) fn apart(cell: &str) -> Result<Course, String> {
                 Some((number, section)) => {
                     Ok(Course { name: bounded(format!("{subject} {number}"))?, section: Some(section.to_owned()) })
                 }
-                None => alone(format!("{subject} {last}")),
+                None => without_section(format!("{subject} {last}")),
             }
         }
     }
@@ -58,7 +58,7 @@ fn is_section(word: &str) -> bool {
         && word.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// `F001A01W` is number `F001A` and section `01W`; `F052.01W` is `F052` and `01W`.
+/// Splits a packed number and section: `F001A01W` is `F001A` and `01W`, `F052.01W` is `F052` and `01W`.
 fn packed(word: &str) -> Option<(&str, &str)> {
     let bytes = word.as_bytes();
     let alphanumeric = |b: &u8| b.is_ascii_alphanumeric();
@@ -74,13 +74,13 @@ fn packed(word: &str) -> Option<(&str, &str)> {
 
 fn bounded(name: String) -> Result<String, String> {
     if name.chars().count() > COURSE_CHARS_MAX {
-        Err(format!("a course's name has at most {COURSE_CHARS_MAX} characters"))
+        Err(format!("Course must be at most {COURSE_CHARS_MAX} characters"))
     } else {
         Ok(name)
     }
 }
 
-/// Whether a prerequisite reads as a course: a subject of capitals, and a number. The rest is prose.
+/// Returns whether a prerequisite is a course (an upper-case subject and a number) rather than prose.
 pub(super) fn is_course(name: &str) -> bool {
     name.rsplit_once(' ').is_some_and(|(subject, number)| {
         number.bytes().any(|b| b.is_ascii_digit())
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_course_comes_apart_where_it_can_be() {
+    fn courses_are_split_from_sections() {
         let table = [
             ("MATH 151", "MATH 151", None),
             ("MATH  151A", "MATH 151A", None),
@@ -117,11 +117,11 @@ mod tests {
         ];
         for (cell, name, section) in table {
             let expected = Course { name: name.into(), section: section.map(Into::into) };
-            assert_eq!(apart(cell), Ok(expected), "{cell}");
+            assert_eq!(split(cell), Ok(expected), "{cell}");
         }
-        assert!(apart("").is_err());
-        assert!(apart(&"X".repeat(COURSE_CHARS_MAX + 1)).is_err());
-        assert_eq!(joined("D H", "F 304"), Ok("D H F304".into()));
+        assert!(split("").is_err());
+        assert!(split(&"X".repeat(COURSE_CHARS_MAX + 1)).is_err());
+        assert_eq!(join("D H", "F 304"), Ok("D H F304".into()));
     }
 
     #[test]

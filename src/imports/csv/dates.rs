@@ -1,10 +1,11 @@
-//! Dates and ranges of them: `2022-09-07`, `09/21/2020`, `Sep 07, 2022`; ranges with ` - ` or `..`.
+//! Parses dates and date ranges: `2022-09-07`, `09/21/2020`, `Sep 07, 2022`; ranges with ` - ` or `..`.
 
 use jiff::civil::Date;
 
 use crate::imports::csv::text::is_unknown;
 
-const HOW: &str = "dates read as 2022-09-07, 09/21/2020 (month first) or Sep 07, 2022";
+/// The accepted formats, for error messages.
+const FORMATS: &str = "2022-09-07, 09/21/2020 (month first) or Sep 07, 2022";
 const MONTHS: [&str; 12] = [
     "january",
     "february",
@@ -20,10 +21,10 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// First and last date; what is not known is none.
+/// First and last date; `None` if not known.
 pub(super) type DateRange = (Option<Date>, Option<Date>);
 
-/// Reads a cell with a range of dates, or with one date, which is a range of one day.
+/// Parses a range of dates. A single date is a range of one day.
 pub(super) fn range(cell: &str) -> Result<DateRange, String> {
     if is_unknown(cell) {
         return Ok((None, None));
@@ -31,31 +32,31 @@ pub(super) fn range(cell: &str) -> Result<DateRange, String> {
     if let Some(day) = date(cell) {
         return Ok((Some(day), Some(day)));
     }
-    let split = [" - ", "..", " to ", " – ", "–"].iter().find_map(|between| cell.split_once(between));
-    // A bare hyphen separates only dates that have none themselves.
+    let split = [" - ", "..", " to ", " – ", "–"].iter().find_map(|separator| cell.split_once(separator));
+    // A hyphen without spaces is a separator only if the dates have no hyphens.
     let split = split.or_else(|| cell.split_once('-').filter(|(_, to)| !to.contains('-')));
     let (from, to) =
-        split.ok_or_else(|| format!("this is not a range of dates: {HOW}, with \" - \" or \"..\" between"))?;
+        split.ok_or_else(|| format!("Not a date range: use {FORMATS}, with \" - \" or \"..\" between two dates"))?;
     pair(from.trim(), to.trim())
 }
 
-/// Reads two cells, one date each; either may be unknown.
+/// Parses a range from two dates, either of which may be unknown.
 pub(super) fn pair(start: &str, end: &str) -> Result<DateRange, String> {
     let (start, end) = (single(start)?, single(end)?);
     if let (Some(start), Some(end)) = (start, end)
         && end < start
     {
-        return Err("the range of dates ends before it starts".into());
+        return Err("The end date is before the start date".into());
     }
     Ok((start, end))
 }
 
-/// Reads one date.
+/// Parses one date.
 pub(super) fn single(cell: &str) -> Result<Option<Date>, String> {
     if is_unknown(cell) {
         return Ok(None);
     }
-    date(cell).map(Some).ok_or_else(|| format!("{cell:?} is not a date: {HOW}"))
+    date(cell).map(Some).ok_or_else(|| format!("{cell:?} is not a date: use {FORMATS}"))
 }
 
 fn date(text: &str) -> Option<Date> {
@@ -74,7 +75,7 @@ fn date(text: &str) -> Option<Date> {
     } else {
         return None;
     };
-    // Nothing is taught in the year 22: a year of two digits is left to whoever wrote it.
+    // Two-digit years are rejected: they could be days.
     if year.len() != 4 || day.len() > 2 {
         return None;
     }
@@ -94,7 +95,7 @@ mod tests {
     use jiff::civil::date as d;
 
     #[test]
-    fn dates_read_as_colleges_write_them() {
+    fn dates_are_parsed_as_colleges_write_them() {
         let day = d(2022, 9, 7);
         for cell in [
             "2022-09-07",
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_read_with_a_hyphen_between_blanks_or_two_dots() {
+    fn ranges_are_parsed_with_each_separator() {
         let both = Ok((Some(d(2022, 9, 7)), Some(d(2022, 12, 5))));
         for cell in [
             "Sep 07, 2022 - Dec 05, 2022",

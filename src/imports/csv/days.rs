@@ -1,10 +1,10 @@
-//! Weekdays as colleges write them: `MWF`, `TR`, `TTh`, `MTWThF`, `M W`, `mon,wed`, `M-F`.
+//! Parses weekdays as colleges write them: `MWF`, `TR`, `TTh`, `MTWThF`, `M W`, `mon,wed`, `M-F`.
 
 use crate::domain::meeting::Days;
 
 use crate::imports::csv::text::is_unknown;
 
-/// Names and their shortenings, the longest first.
+/// Names of days and their abbreviations, longest first.
 const NAMES: [(&str, &str); 24] = [
     ("wednesday", "wed"),
     ("thursday", "thu"),
@@ -32,9 +32,10 @@ const NAMES: [(&str, &str); 24] = [
     ("su", "sun"),
 ];
 
+/// The minimum length of a name in [`names`]; shorter abbreviations are parsed by [`letters`].
 const NAME_LEN_MIN: usize = 3;
 
-/// Reads a cell of weekdays; none known is the empty set.
+/// Parses a cell of weekdays. The set is empty if they are not known yet.
 pub(super) fn days(cell: &str) -> Result<Days, String> {
     if is_unknown(cell) {
         return Ok(Days::NONE);
@@ -42,12 +43,13 @@ pub(super) fn days(cell: &str) -> Result<Days, String> {
     let mut bits = 0;
     for token in cell.split(|c: char| c.is_whitespace() || ",;/&+.".contains(c)).filter(|t| !t.is_empty()) {
         let found = range(token).or_else(|| names(token)).or_else(|| letters(token));
-        bits |= found.ok_or_else(|| format!("{token:?} is not read as weekdays: MWF, TR, TTh or mon,wed would be"))?;
+        bits |= found.ok_or_else(|| format!("Unrecognized days {token:?}: use MWF, TR, TTh or mon,wed"))?;
     }
     Ok(Days::from_bits(bits))
 }
 
-/// `M-F`, `Mon-Sat`: a span that begins on Monday and goes past Thursday. (`T-R` may be a span or two days.)
+/// Parses a range that starts on Monday and ends on Friday or later, such as `M-F` or `Mon-Sat`. Other ranges are not
+/// accepted: `T-R` may mean three days or two.
 fn range(token: &str) -> Option<u8> {
     let (from, to) = token.split_once(['-', '–'])?;
     let one = |part: &str| names(part).or_else(|| letters(part)).filter(|bits| bits.count_ones() == 1);
@@ -55,7 +57,7 @@ fn range(token: &str) -> Option<u8> {
     (from == 1 && to >= 1 << 4).then(|| to | (to - 1))
 }
 
-/// A row of names: `Mon`, `tuesday`, `MonWedFri`.
+/// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`.
 fn names(token: &str) -> Option<u8> {
     let lower = token.to_lowercase();
     let mut rest = lower.as_str();
@@ -68,8 +70,8 @@ fn names(token: &str) -> Option<u8> {
     Some(bits)
 }
 
-/// A row of letters: one for each day (`R` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday, and two-letter
-/// shortenings whose second letter is small (`Tu`, `Su`; `SU` is Saturday and Sunday).
+/// Parses letters without separators: one per day (`R` Thursday, `S` Saturday, `U` Sunday), `Th` for Thursday in any
+/// case, and two-letter abbreviations whose second letter is lower case (`Tu`, `Su`; `SU` is Saturday and Sunday).
 fn letters(token: &str) -> Option<u8> {
     let mut rest = token;
     let mut bits = 0;
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weekdays_read_as_colleges_write_them() {
+    fn weekdays_are_parsed_as_colleges_write_them() {
         let table = [
             ("MWF", "mon wed fri"),
             ("TR", "tue thu"),

@@ -1,8 +1,8 @@
-//! Comma, semicolon or tab: found from the header, whose names are known.
+//! Detects a file's delimiter (comma, semicolon or tab) from the known column names in its header.
 
-use crate::imports::csv::columns::{Extra, Header};
+use crate::imports::csv::columns::{ExtraNames, Header};
 
-/// How much of a file is looked at for its header.
+/// How many bytes of a file are searched for its header.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
 
 /// How a file separates its cells.
@@ -10,13 +10,13 @@ pub(super) const HEAD_BYTES: usize = 64 * 1024;
 pub(super) struct Dialect {
     /// The byte between cells.
     pub(super) delimiter: u8,
-    /// Whether Excel's `sep=;` comes first, which is no row.
+    /// Whether the first line is Excel's `sep=;`, which is not a row.
     pub(super) sep_line: bool,
 }
 
-/// Looks at the beginning of a file. The separator that shows the most known names is the one; of several, the one that
-/// separates the most; and a comma where nothing tells.
-pub(super) fn sniff(head: &[u8], extra: &Extra) -> Dialect {
+/// Detects the dialect from the beginning of a file. Chooses the delimiter that yields the most known names; on a tie,
+/// the most cells; on a further tie, the comma.
+pub(super) fn sniff(head: &[u8], extra: &ExtraNames) -> Dialect {
     let first = head.split(|b| *b == b'\n' || *b == b'\r').find(|line| !line.is_empty()).unwrap_or_default();
     if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] = first
         && b",;\t".contains(delimiter)
@@ -32,7 +32,7 @@ pub(super) fn sniff(head: &[u8], extra: &Extra) -> Dialect {
             continue;
         }
         let names: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
-        let known = Header::read(names.iter().map(AsRef::as_ref), extra, &[]).map_or(0, |(h, _)| h.known());
+        let known = Header::read(names.iter().map(AsRef::as_ref), extra, &[]).map_or(0, |(h, _)| h.known_len());
         if (known, names.len()) > (best.0, best.1) {
             best = (known, names.len(), delimiter);
         }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_separator_is_the_one_that_shows_known_names() {
+    fn delimiter_is_the_one_that_yields_known_names() {
         let table: [(&str, u8, bool); 7] = [
             ("crn,course,cap\n1,2,3", b',', false),
             ("crn;course;cap\n1;2,5;3", b';', false),
@@ -56,7 +56,7 @@ mod tests {
             ("", b',', false),
         ];
         for (text, delimiter, sep_line) in table {
-            assert_eq!(sniff(text.as_bytes(), &Extra::new()), Dialect { delimiter, sep_line }, "{text:?}");
+            assert_eq!(sniff(text.as_bytes(), &ExtraNames::new()), Dialect { delimiter, sep_line }, "{text:?}");
         }
     }
 }

@@ -1,34 +1,34 @@
-//! Which text a file is: UTF-8 with or without a byte order mark, else Windows-1252 (WHATWG Encoding Standard), decided
-//! by one pass over it; and a reader that gives UTF-8 whatever it is.
+//! Detects a file's encoding by reading it once, and decodes it to UTF-8. A file that is not valid UTF-8 is taken to be
+//! Windows-1252 (WHATWG Encoding Standard).
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use encoding_rs::{CoderResult, Decoder, WINDOWS_1252};
 
-/// How much is looked at at once.
+/// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// A decoded byte of Windows-1252 takes at most three of UTF-8.
+/// Size of the output buffer: a byte of Windows-1252 decodes to at most three bytes of UTF-8.
 const DECODED_BYTES: usize = 3 * CHUNK_BYTES;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// What a file's bytes are.
+/// A file's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// UTF-8; whether a byte order mark comes first.
+    /// UTF-8, with or without a byte order mark.
     Utf8 { bom: bool },
-    /// What Excel writes on Windows.
+    /// Windows-1252, which Excel writes on Windows.
     Windows1252,
-    /// Not read: two bytes a character.
+    /// UTF-16, which is not supported.
     Utf16,
 }
 
-/// Looks at the whole file once.
+/// Detects the encoding from the whole file, then rewinds it.
 pub(super) fn detect(file: &mut File) -> io::Result<Encoding> {
     file.seek(SeekFrom::Start(0))?;
     let mut chunk = vec![0; CHUNK_BYTES];
-    let mut pending = 0; // bytes of a character that the last chunk cut
+    let mut pending = 0; // bytes of a character that the previous chunk split
     let mut bom = false;
     let mut first = true;
     let encoding = loop {
@@ -68,7 +68,7 @@ fn read_full(file: &mut File, mut buffer: &mut [u8]) -> io::Result<usize> {
     Ok(total)
 }
 
-/// The file as UTF-8, without its byte order mark.
+/// Returns a reader of the file's text as UTF-8, without a byte order mark.
 pub(super) fn utf8(mut file: File, encoding: Encoding) -> io::Result<Box<dyn Read>> {
     let skip = if encoding == (Encoding::Utf8 { bom: true }) { UTF8_BOM.len() as u64 } else { 0 };
     file.seek(SeekFrom::Start(skip))?;
@@ -102,7 +102,7 @@ impl<R: Read> Read for Decoded<R> {
             let got = self.source.read(&mut self.raw)?;
             self.done = got == 0;
             let (result, _, written, _) = self.decoder.decode_to_utf8(&self.raw[..got], &mut self.text, self.done);
-            debug_assert_eq!(result, CoderResult::InputEmpty, "the output holds three bytes for each of the input");
+            debug_assert_eq!(result, CoderResult::InputEmpty, "the output buffer has three bytes for each input byte");
             (self.at, self.end) = (0, written);
         }
         let n = out.len().min(self.end - self.at);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_utf8_with_or_without_a_mark_else_windows_1252() {
+    fn invalid_utf8_is_read_as_windows_1252() {
         assert_eq!(read(b"a,b"), (Encoding::Utf8 { bom: false }, "a,b".into()));
         assert_eq!(read(b"\xEF\xBB\xBFcaf\xC3\xA9"), (Encoding::Utf8 { bom: true }, "café".into()));
         assert_eq!(read(b"caf\xE9 \x96 \x80"), (Encoding::Windows1252, "café – €".into()));
@@ -138,11 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn a_character_cut_by_a_chunk_is_still_one() {
+    fn characters_split_by_a_chunk_are_decoded() {
         let mut bytes = vec![b'x'; CHUNK_BYTES - 1];
         bytes.extend("é".repeat(CHUNK_BYTES).as_bytes());
         assert_eq!(read(&bytes), (Encoding::Utf8 { bom: false }, String::from_utf8(bytes.clone()).unwrap()));
         bytes.push(0xE9);
-        assert_eq!(read(&bytes).0, Encoding::Windows1252, "one byte at the very end decides");
+        assert_eq!(read(&bytes).0, Encoding::Windows1252, "an invalid last byte");
     }
 }

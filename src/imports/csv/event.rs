@@ -1,4 +1,4 @@
-//! Rows of the older EduHub importer: one-off events in the college's time zone.
+//! Parses rows of one-off events, in the format of the earlier EduHub importer. Times are in the college's time zone.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -12,19 +12,19 @@ use crate::imports::csv::columns::Column;
 use crate::imports::csv::row::Cells;
 use crate::imports::csv::{dates, text, times};
 
-/// The longest event, in minutes: a week.
+/// The maximum duration of an event, in minutes: a week.
 const DURATION_MINUTES_MAX: i64 = 7 * 24 * 60;
-/// The longest description, in characters.
+/// The maximum length of a description, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 10_000;
 
-/// Reads one row; none when a cell that it needs cannot be read, which is noted then.
+/// Parses a row. Returns `None`, and adds findings, if a cell has an error.
 pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone) -> Option<Event> {
     let program = cells.read(Column::Program, |cell| match text::text(cell)? {
-        None => Err("the program is missing".into()),
+        None => Err("Program is missing".into()),
         some => Ok(some),
     });
     let date = cells.read(Column::Date, |cell| match dates::single(cell)? {
-        None => Err("the date is missing".into()),
+        None => Err("Date is missing".into()),
         some => Ok(some),
     });
     let time = cells.read(Column::Time, times::single);
@@ -34,14 +34,14 @@ pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone) -> Option<Event> {
     let instructor = cells.read(Column::Instructor, text::instructor);
     let description = cells.read(Column::Description, description);
     if time.is_none() && !cells.has_errors() {
-        cells.note(Severity::Warning, Some(Column::Time), "an event without a time counts as starting at midnight");
+        cells.add_finding(Severity::Warning, Some(Column::Time), "The missing time is imported as midnight");
     }
     let (program, date) = (program?, date?);
     if cells.has_errors() {
         return None;
     }
     let Some(starts_at) = instant(date, time.unwrap_or(Time::midnight()), zone) else {
-        cells.note(Severity::Error, Some(Column::Date), "there is no such moment in the college's time zone");
+        cells.add_finding(Severity::Error, Some(Column::Date), "The college's time zone has no such time");
         return None;
     };
     let ends_at = minutes.and_then(|m| starts_at.checked_add(SignedDuration::from_mins(m)).ok());
@@ -63,7 +63,8 @@ pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone) -> Option<Event> {
     })
 }
 
-/// A clock's time that spring skips is the moment after, one that autumn has twice the first of both (as RFC 5545).
+/// Returns the instant of a local time. A time that a clock change skips is moved forward by the length of the gap; of
+/// an ambiguous time, the first is taken (RFC 5545, section 3.3.5).
 fn instant(date: Date, time: Time, zone: &TimeZone) -> Option<Timestamp> {
     let at = civil::DateTime::from_parts(date, time);
     zone.to_timestamp(at).ok()
@@ -74,12 +75,12 @@ fn description(cell: &str) -> Result<Option<String>, String> {
         return Ok(None);
     }
     if cell.chars().count() > DESCRIPTION_CHARS_MAX {
-        return Err(format!("the description is longer than {DESCRIPTION_CHARS_MAX} characters"));
+        return Err(format!("Description must be at most {DESCRIPTION_CHARS_MAX} characters"));
     }
     Ok(Some(cell.replace("\r\n", "\n")))
 }
 
-/// Minutes: `90`, `90 min`, `1:30`, `2 hours`, `1.5 h`, `1h30`.
+/// Parses a duration into minutes: `90`, `90 min`, `1:30`, `2 hours`, `1.5 h`, `1h30`.
 fn duration(cell: &str) -> Result<Option<i64>, String> {
     if text::is_unknown(cell) {
         return Ok(None);
@@ -87,7 +88,7 @@ fn duration(cell: &str) -> Result<Option<i64>, String> {
     minutes(&cell.to_ascii_lowercase())
         .filter(|m| (1..=DURATION_MINUTES_MAX).contains(m))
         .map(Some)
-        .ok_or_else(|| "a duration reads as minutes (90), as 1:30 or as 1.5 hours, up to a week".into())
+        .ok_or_else(|| "Duration must be in minutes (90), 1:30 or 1.5 hours, and at most a week".into())
 }
 
 fn minutes(text: &str) -> Option<i64> {
@@ -120,8 +121,8 @@ fn minutes(text: &str) -> Option<i64> {
     }
 }
 
-/// The same for the same program, day, time and room, whatever else of it a later file corrects: FNV-1a, 128 bits
-/// (draft-eastlake-fnv), in hexadecimal.
+/// Returns an event's id: the 128-bit FNV-1a hash (draft-eastlake-fnv) of its program, date, time and room, in
+/// hexadecimal. A later file can thus change the other fields of the event.
 fn id(parts: &[&str]) -> String {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_people_write_them() {
+    fn durations_are_parsed_as_people_write_them() {
         for (cell, minutes) in [
             ("90", 90),
             ("90 min", 90),
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_events_id_is_its_program_day_time_and_room() {
+    fn event_id_depends_on_program_date_time_and_room() {
         let one = id(&["Welding", "2026-01-12", "18:00:00", "Shop"]);
         assert_eq!(one, id(&["WELDING", "2026-01-12", "18:00:00", "shop"]));
         assert_ne!(one, id(&["Welding", "2026-01-12", "18:00:00", "Shop 2"]));

@@ -1,6 +1,6 @@
-//! Stands between a file and the CSV reader: counts physical lines, notes at which line each record starts, and stops a
-//! record before it fills memory. Quotes as in RFC 4180, and as the `csv` crate reads them: a quote opens a cell only
-//! as its first character.
+//! A reader between a file and the CSV parser: it counts physical lines, records the line at which each record starts,
+//! and limits the size of a record, so that an unclosed quote cannot fill memory. Quotes are interpreted as in RFC 4180
+//! and by the `csv` crate: only a quote that is the first character of a cell opens a quoted cell.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,34 +8,32 @@ use std::fmt;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-/// The longest record, in bytes: a real one has a few thousand, and an unclosed quote would swallow the whole file.
+/// The maximum size of a record, in bytes. Real records have a few thousand.
 pub(super) const RECORD_BYTES_MAX: u64 = 256 * 1024;
 
-/// Why reading stopped; it cannot go on, since nobody knows where the next record starts.
+/// Why the rest of a file cannot be read: the start of the next record is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Broken {
-    /// The line at which the record, or the quoted cell that never ends, starts.
+pub(super) struct Unreadable {
+    /// The line at which the record, or the unclosed quoted cell, starts.
     pub(super) line: u64,
-    /// Whether a quote was open.
+    /// Whether the position is in a quoted cell.
     pub(super) in_quotes: bool,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.in_quotes {
-            f.write_str(
-                "a cell opens with a quotation mark here that is never closed: the rest of the file cannot be read",
-            )
+            f.write_str("This quotation mark is never closed: the rest of the file cannot be read")
         } else {
-            write!(f, "the row is longer than {} KiB: the rest of the file is not read", RECORD_BYTES_MAX / 1024)
+            write!(f, "The row is longer than {} KiB: the rest of the file was not read", RECORD_BYTES_MAX / 1024)
         }
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for Unreadable {}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
+enum State {
     RecordStart,
     CellStart,
     Cell,
@@ -43,23 +41,23 @@ enum At {
     QuoteInQuoted,
 }
 
-/// The lines at which records start: what was passed on, and not yet taken. Bounded by what one read passes on.
+/// Line numbers of the records that the parser has not returned yet. Bounded by the number of records in one read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Starts(Rc<RefCell<VecDeque<u64>>>);
+pub(super) struct RecordLines(Rc<RefCell<VecDeque<u64>>>);
 
-impl Starts {
-    /// The line of the next record.
+impl RecordLines {
+    /// Removes and returns the line number of the next record; 0 if there is none.
     pub(super) fn take(&self) -> u64 {
         self.0.borrow_mut().pop_front().unwrap_or(0)
     }
 }
 
-/// The reader in between.
-pub(super) struct Guard<R> {
+/// The reader that the CSV parser reads from.
+pub(super) struct RecordGuard<R> {
     source: R,
     delimiter: u8,
-    starts: Starts,
-    at: At,
+    starts: RecordLines,
+    at: State,
     line: u64,
     after_cr: bool,
     quote_line: u64,
@@ -67,14 +65,14 @@ pub(super) struct Guard<R> {
     record_bytes: u64,
 }
 
-impl<R: Read> Guard<R> {
-    /// `line` is that of the first byte.
-    pub(super) fn new(source: R, delimiter: u8, line: u64, starts: Starts) -> Self {
+impl<R: Read> RecordGuard<R> {
+    /// Creates a guard; `line` is the line number of the first byte of `source`.
+    pub(super) fn new(source: R, delimiter: u8, line: u64, starts: RecordLines) -> Self {
         Self {
             source,
             delimiter,
             starts,
-            at: At::RecordStart,
+            at: State::RecordStart,
             line,
             after_cr: false,
             quote_line: 0,
@@ -83,51 +81,52 @@ impl<R: Read> Guard<R> {
         }
     }
 
-    fn pass(&mut self, byte: u8) -> Result<(), Broken> {
+    /// Updates the state with the next byte.
+    fn advance(&mut self, byte: u8) -> Result<(), Unreadable> {
         let ends_line = byte == b'\r' || (byte == b'\n' && !self.after_cr);
         let ends_cell = byte == self.delimiter;
         let newline = byte == b'\r' || byte == b'\n';
-        if self.at == At::RecordStart && !newline {
+        if self.at == State::RecordStart && !newline {
             self.starts.0.borrow_mut().push_back(self.line);
             (self.record_line, self.record_bytes) = (self.line, 0);
-            self.at = At::CellStart;
+            self.at = State::CellStart;
         }
         self.record_bytes += 1;
         self.at = match self.at {
-            At::RecordStart => At::RecordStart,
-            At::Quoted if byte == b'"' => At::QuoteInQuoted,
-            At::Quoted => At::Quoted,
-            At::QuoteInQuoted if byte == b'"' => At::Quoted,
-            At::CellStart if byte == b'"' => {
+            State::RecordStart => State::RecordStart,
+            State::Quoted if byte == b'"' => State::QuoteInQuoted,
+            State::Quoted => State::Quoted,
+            State::QuoteInQuoted if byte == b'"' => State::Quoted,
+            State::CellStart if byte == b'"' => {
                 self.quote_line = self.line;
-                At::Quoted
+                State::Quoted
             }
-            _ if newline => At::RecordStart,
-            _ if ends_cell => At::CellStart,
-            _ => At::Cell,
+            _ if newline => State::RecordStart,
+            _ if ends_cell => State::CellStart,
+            _ => State::Cell,
         };
         self.line += u64::from(ends_line);
         self.after_cr = byte == b'\r';
-        if self.at != At::RecordStart && self.record_bytes > RECORD_BYTES_MAX {
-            return Err(self.broken());
+        if self.at != State::RecordStart && self.record_bytes > RECORD_BYTES_MAX {
+            return Err(self.unreadable());
         }
         Ok(())
     }
 
-    fn broken(&self) -> Broken {
-        let in_quotes = self.at == At::Quoted;
-        Broken { line: if in_quotes { self.quote_line } else { self.record_line }, in_quotes }
+    fn unreadable(&self) -> Unreadable {
+        let in_quotes = self.at == State::Quoted;
+        Unreadable { line: if in_quotes { self.quote_line } else { self.record_line }, in_quotes }
     }
 }
 
-impl<R: Read> Read for Guard<R> {
+impl<R: Read> Read for RecordGuard<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let got = self.source.read(out)?;
-        if got == 0 && !out.is_empty() && self.at == At::Quoted {
-            return Err(io::Error::other(self.broken()));
+        if got == 0 && !out.is_empty() && self.at == State::Quoted {
+            return Err(io::Error::other(self.unreadable()));
         }
         for byte in &out[..got] {
-            self.pass(*byte).map_err(io::Error::other)?;
+            self.advance(*byte).map_err(io::Error::other)?;
         }
         Ok(got)
     }
@@ -137,17 +136,17 @@ impl<R: Read> Read for Guard<R> {
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> Result<Vec<(u64, String)>, Broken> {
-        let starts = Starts::default();
-        let guard = Guard::new(text.as_bytes(), b',', 1, starts.clone());
+    fn lines(text: &str) -> Result<Vec<(u64, String)>, Unreadable> {
+        let starts = RecordLines::default();
+        let guard = RecordGuard::new(text.as_bytes(), b',', 1, starts.clone());
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(guard);
         let mut out = Vec::new();
         for record in reader.byte_records() {
             match record {
                 Ok(r) => out.push((starts.take(), String::from_utf8_lossy(&r[0]).into_owned())),
                 Err(e) => {
-                    let csv::ErrorKind::Io(e) = e.into_kind() else { panic!("not of the guard") };
-                    return Err(*e.get_ref().unwrap().downcast_ref::<Broken>().unwrap());
+                    let csv::ErrorKind::Io(e) = e.into_kind() else { panic!("the error is not from the guard") };
+                    return Err(*e.get_ref().unwrap().downcast_ref::<Unreadable>().unwrap());
                 }
             }
         }
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn records_keep_their_physical_line_over_blank_lines_quotes_and_line_ends() {
+    fn records_have_their_physical_line_numbers() {
         let table = [
             ("a\nb\n", vec![(1, "a"), (2, "b")]),
             ("a\r\n\r\n\r\nb", vec![(1, "a"), (4, "b")]),
@@ -174,19 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn an_unclosed_quote_and_an_endless_row_stop_the_reading_where_they_start() {
-        assert_eq!(lines("a,b\nc,\"d\ne,f\n"), Err(Broken { line: 2, in_quotes: true }));
+    fn unclosed_quotes_and_oversized_rows_are_errors() {
+        assert_eq!(lines("a,b\nc,\"d\ne,f\n"), Err(Unreadable { line: 2, in_quotes: true }));
         let long = format!("a\nb\n\"{}", "x\n".repeat(1_000_000));
-        assert_eq!(lines(&long), Err(Broken { line: 3, in_quotes: true }), "before it fills memory");
+        assert_eq!(lines(&long), Err(Unreadable { line: 3, in_quotes: true }), "an unclosed quote before a long text");
         let long = format!("a\n{}", "x".repeat(1_000_000));
-        assert_eq!(lines(&long), Err(Broken { line: 2, in_quotes: false }));
+        assert_eq!(lines(&long), Err(Unreadable { line: 2, in_quotes: false }));
     }
 
     proptest::proptest! {
         #[test]
-        fn as_many_records_start_as_the_csv_reader_finds(text in "[a,\"\n\r ]{0,40}") {
-            let starts = Starts::default();
-            let guard = Guard::new(text.as_bytes(), b',', 1, starts.clone());
+        fn every_parsed_record_has_a_line_number(text in "[a,\"\n\r ]{0,40}") {
+            let starts = RecordLines::default();
+            let guard = RecordGuard::new(text.as_bytes(), b',', 1, starts.clone());
             let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(guard);
             let mut last = 0;
             let mut whole = true;

@@ -1,4 +1,4 @@
-//! Rows of one CRN become one section: its own fields from the first row, a meeting from each.
+//! Merges the rows of one CRN into a section: its fields come from the first row, and each row adds a meeting.
 
 use std::sync::Arc;
 
@@ -15,37 +15,41 @@ use crate::imports::csv::conflicts;
 use crate::imports::csv::row::{MeetingRow, Row};
 use crate::imports::csv::scratch::Scratch;
 
-/// The most different meetings of one section: a lab on 40 single dates is real, a thousand are a broken file.
+/// The maximum number of different meetings of a section. Real labs have up to 40 single dates; a thousand are an error
+/// in the file.
 pub(super) const MEETINGS_MAX: usize = 200;
 
-/// A merged section as the scratch database keeps it.
+/// A merged section as stored in the scratch database.
 #[derive(Serialize, Deserialize)]
 struct Merged {
-    own: Row,
+    /// The first row, whose fields are the section's.
+    first: Row,
     meetings: Vec<MeetingRow>,
 }
 
-/// Merges every section whose rows were all taken, and notes the rooms and persons that it uses. Answers how many.
+/// Merges the rows of each section that has no rejected row, and records the rooms and instructors that it uses.
+/// Returns the number of sections.
 pub(super) fn merge(
     scratch: &Scratch,
     header: &Header,
-    go_on: &mut dyn FnMut(u64) -> Result<(), ScheduleError>,
+    check_cancelled: &mut dyn FnMut() -> Result<(), ScheduleError>,
 ) -> Result<u64, ScheduleError> {
     let mut statement = scratch.db.prepare("SELECT crn, body FROM row INDEXED BY row_crn ORDER BY crn, line")?;
     let mut rows = statement.query([])?;
+    // The CRN, the section so far, and whether it can be imported.
     let mut current: Option<(String, Merged, bool)> = None;
     let mut sections = 0;
     while let Some(found) = rows.next()? {
         let crn: String = found.get(0)?;
         let row: Row = serde_json::from_str(found.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
         match &mut current {
-            Some((at, merged, whole)) if *at == crn => {
-                join(scratch, header, merged, &row)?;
-                *whole = *whole && add_meeting(scratch, at, merged, row)?;
+            Some((at, merged, importable)) if *at == crn => {
+                warn_about_differences(scratch, header, merged, &row)?;
+                *importable = *importable && add_meeting(scratch, at, merged, row)?;
             }
             _ => {
                 sections += finish(scratch, current.take())?;
-                go_on(sections)?;
+                check_cancelled()?;
                 current = Some(begin(scratch, header, crn, row)?);
             }
         }
@@ -54,50 +58,50 @@ pub(super) fn merge(
     Ok(sections)
 }
 
-/// Starts a section with its first row. (The flag: whether all its rows are taken so far.)
+/// Starts a section with its first row. The returned flag is false if one of its rows is rejected.
 fn begin(
     scratch: &Scratch,
     header: &Header,
     crn: String,
     mut row: Row,
 ) -> Result<(String, Merged, bool), ScheduleError> {
-    let refused = scratch.refused_line(&crn)?;
-    if let Some(line) = refused {
-        let message = format!("CRN {crn} is left out as a whole, because its row in line {line} is refused");
-        scratch.note(Severity::Warning, &finding(&row, None, None, message))?;
+    let rejected_line = scratch.first_rejected_line(&crn)?;
+    if let Some(line) = rejected_line {
+        let message = format!("Section {crn} is not imported because its row in line {line} has an error");
+        scratch.add_finding(Severity::Warning, &finding(&row, None, None, message))?;
     } else {
-        conflicts::note_uses(scratch, &crn, &row)?;
+        conflicts::record_uses(scratch, &crn, &row)?;
         if row.capacity.is_none() {
-            let message = "an empty capacity counts as 0".to_owned();
-            scratch.note(Severity::Warning, &finding(&row, header.name(Column::Capacity), None, message))?;
+            let message = "The empty capacity is imported as 0".to_owned();
+            scratch.add_finding(Severity::Warning, &finding(&row, header.name(Column::Capacity), None, message))?;
         }
     }
     let meetings = row.meeting.take().into_iter().collect();
-    Ok((crn, Merged { own: row, meetings }, refused.is_none()))
+    Ok((crn, Merged { first: row, meetings }, rejected_line.is_none()))
 }
 
-/// Compares a later row's own fields with the first row's, which count.
-fn join(scratch: &Scratch, header: &Header, merged: &Merged, row: &Row) -> Result<(), ScheduleError> {
-    for (column, first, later) in differences(&merged.own, row) {
-        let line = merged.own.line;
-        let message = format!("the rows of one CRN differ here; the first of them, line {line}, counts with {first:?}");
+/// Adds a warning for each field in which a later row differs from the first row.
+fn warn_about_differences(scratch: &Scratch, header: &Header, merged: &Merged, row: &Row) -> Result<(), ScheduleError> {
+    for (column, first, later) in differences(&merged.first, row) {
+        let line = merged.first.line;
+        let message = format!("The rows of this CRN differ: {first:?} from line {line} is imported");
         let name = header.name(column).unwrap_or(column.names()[0]);
-        scratch.note(Severity::Warning, &finding(row, Some(name), Some(&later), message))?;
+        scratch.add_finding(Severity::Warning, &finding(row, Some(name), Some(&later), message))?;
     }
     Ok(())
 }
 
-/// Adds a later row's meeting, unless it is there already. Answers whether the section can still be taken.
+/// Adds a later row's meeting unless the section has it already. Returns whether the section can still be imported.
 fn add_meeting(scratch: &Scratch, crn: &str, merged: &mut Merged, mut row: Row) -> Result<bool, ScheduleError> {
     if row.meeting.as_ref().is_none_or(|m| merged.meetings.contains(m)) {
         return Ok(true);
     }
     if merged.meetings.len() == MEETINGS_MAX {
-        let message = format!("one section has more than {MEETINGS_MAX} different meetings");
-        scratch.note(Severity::Error, &finding(&row, None, None, message))?;
+        let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
+        scratch.add_finding(Severity::Error, &finding(&row, None, None, message))?;
         return Ok(false);
     }
-    conflicts::note_uses(scratch, crn, &row)?;
+    conflicts::record_uses(scratch, crn, &row)?;
     merged.meetings.extend(row.meeting.take());
     Ok(true)
 }
@@ -113,7 +117,7 @@ fn finding(row: &Row, column: Option<&str>, value: Option<&str>, message: String
     Finding { line: row.line, column: column.map(Into::into), value: value.map(Into::into), message }
 }
 
-/// The own fields in which a later row says something else; a blank beside a first row's text is something else too.
+/// Returns the fields in which two rows differ, with both values. A blank differs from text.
 fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     let mut found = Vec::new();
     let mut compare = |column, first: Option<String>, later: Option<String>| {
@@ -124,7 +128,7 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     let list = |items: &[String]| (!items.is_empty()).then(|| items.join(", "));
     let people = |n: Option<u32>| n.map(|n| n.to_string());
     let number = |n: Option<u32>| n.map(|n| Credits(n).as_f64().to_string());
-    // Every field is named, so that a new one does not compile until it is decided whether rows may differ in it.
+    // Lists every field, so that a new one does not compile until it is compared or ignored here.
     let Row {
         course,
         component,
@@ -141,7 +145,7 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
         linked,
         prerequisites,
         line: _,
-        persons: _,
+        instructors: _,
         meeting: _,
     } = first;
     compare(Column::Course, Some(course.clone()), Some(later.course.clone()));
@@ -161,7 +165,7 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     found
 }
 
-/// Walks the merged sections in order of CRN.
+/// Visits the merged sections in order of CRN.
 pub(super) fn each_section(
     scratch: &Scratch,
     term: &TermId,
@@ -182,26 +186,26 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         let crn = Crn::parse(crn).map_err(|e| ScheduleError::Scratch(e.to_string()))?;
         Ok::<_, ScheduleError>(SectionId { term: term.clone(), crn })
     };
-    let own = merged.own;
-    // A file without either column tells no totals; one with a blank cell beside a number means none.
-    let totals = (own.enrolled.is_some() || own.waitlisted.is_some())
-        .then(|| (own.enrolled.unwrap_or(0), own.waitlisted.unwrap_or(0)));
+    let first = merged.first;
+    // A row with neither cell has no totals; a blank cell beside a number is 0.
+    let totals = (first.enrolled.is_some() || first.waitlisted.is_some())
+        .then(|| (first.enrolled.unwrap_or(0), first.waitlisted.unwrap_or(0)));
     let section = Section {
         id: id(crn)?,
-        course: own.course.into(),
-        component: own.component.into(),
-        section: own.section.map(Into::into),
-        title: own.title.map(Into::into),
-        credits: Credits(own.credits.unwrap_or(0)),
-        instructor: own.instructor.map(Into::into),
-        method: own.method.map(Into::into),
-        campus: own.campus.map(Into::into),
+        course: first.course.into(),
+        component: first.component.into(),
+        section: first.section.map(Into::into),
+        title: first.title.map(Into::into),
+        credits: Credits(first.credits.unwrap_or(0)),
+        instructor: first.instructor.map(Into::into),
+        method: first.method.map(Into::into),
+        campus: first.campus.map(Into::into),
         meetings: merged.meetings.into_iter().map(MeetingRow::into_domain).collect(),
-        capacity: own.capacity.unwrap_or(0),
-        waitlist_capacity: own.waitlist_capacity.unwrap_or(0),
+        capacity: first.capacity.unwrap_or(0),
+        waitlist_capacity: first.waitlist_capacity.unwrap_or(0),
         status: SectionStatus::Open,
-        linked: own.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
-        prerequisites: own.prerequisites.into_iter().map(Into::into).collect(),
+        linked: first.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
+        prerequisites: first.prerequisites.into_iter().map(Into::into).collect(),
         withdrawn: false,
     };
     Ok(FileSection { section: Arc::new(section), totals })

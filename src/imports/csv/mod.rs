@@ -1,10 +1,11 @@
-//! Colleges' CSV schedules, as they are in the world: see section 7 of the public contract.
+//! Reads schedules from CSV files as colleges' systems export them.
 //!
-//! [`CsvSchedules`] answers [`ScheduleReader`]; only `app` names it.
-//! - `encoding`, `dialect`, `guard`: bytes to records, each with its physical line, none larger than memory
-//! - `columns`: which column is which; `text`, `days`, `times`, `dates`, `course`: one cell each
-//! - `row`, `event`: one row; `merge`: rows of one CRN to one section; `conflicts`: rooms and persons wanted twice
-//! - `scratch`: the database in which all of it waits; `reading`: the way through a file; `parsed`: what came out
+//! [`CsvSchedules`] implements [`ScheduleReader`].
+//! - `encoding`, `dialect`, `guard`: turn bytes into records of bounded size, each with its physical line number
+//! - `columns`: recognizes the header; `text`, `days`, `times`, `dates`, `course`: parse one cell
+//! - `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
+//!   instructors that are double-booked
+//! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
 mod columns;
 mod conflicts;
@@ -28,48 +29,52 @@ mod times;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use columns::{Column, Extra};
+use columns::{Column, ExtraNames};
 
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Watch};
 
-/// The most sections of one term.
+/// The maximum number of sections in a term.
 pub const SECTIONS_MAX: u64 = 500_000;
-/// The most one-off events of one file: they become visible in one write, for which others wait.
+/// The maximum number of one-off events in a file. They are stored by a single write, which blocks all other writes.
 pub const EVENTS_MAX: u64 = 10_000;
-/// The most errors that are told of one file; reading ends there.
+/// The maximum number of errors reported for a file. Reading stops there.
 pub const ERRORS_MAX: u64 = 100_000;
 
-/// Reads CSV schedules, with a college's own names of columns.
+/// Reads CSV schedules. The college can configure additional column names.
 #[derive(Debug, Default)]
 pub struct CsvSchedules {
-    extra: Extra,
+    extra: ExtraNames,
 }
 
 impl CsvSchedules {
-    /// Takes `[import.columns]`: for each column further names. Errs, in words, on a column that does not exist or a
-    /// name that means two.
-    pub fn new<C: AsRef<str>, N: AsRef<[String]>>(further: impl IntoIterator<Item = (C, N)>) -> Result<Self, String> {
-        let mut extra: Extra = BTreeMap::new();
-        for (column, names) in further {
+    /// Creates a reader that also recognizes the column names in `extra_names`, from the setting `[import.columns]`.
+    ///
+    /// # Errors
+    /// When a column does not exist, or a name refers to two columns. The error is text for an operator.
+    pub fn new<C: AsRef<str>, N: AsRef<[String]>>(
+        extra_names: impl IntoIterator<Item = (C, N)>,
+    ) -> Result<Self, String> {
+        let mut extra: ExtraNames = BTreeMap::new();
+        for (column, names) in extra_names {
             let column = column.as_ref();
-            let found = Column::parse(column).ok_or_else(|| format!("there is no column {column:?}"))?;
+            let found = Column::parse(column).ok_or_else(|| unknown_column(column))?;
             for name in names.as_ref() {
                 let known = Column::parse(name).filter(|other| *other != found);
-                let before = extra.insert(columns::plain(name), found).filter(|other| *other != found);
+                let before = extra.insert(columns::normalized(name), found).filter(|other| *other != found);
                 if known.or(before).is_some() {
-                    return Err(format!("the name {name:?} of the column {column:?} means another column already"));
+                    return Err(format!("the name {name:?} for column {column:?} already refers to another column"));
                 }
             }
         }
         Ok(Self { extra })
     }
 
-    fn columns_of(map: &[(String, String)]) -> Result<Vec<(String, Column)>, String> {
+    fn parse_map(map: &[(String, String)]) -> Result<Vec<(String, Column)>, String> {
         let mut found_all: Vec<(String, Column)> = Vec::with_capacity(map.len());
         for (name, column) in map {
-            let found = Column::parse(column).ok_or_else(|| format!("there is no column {column:?}"))?;
-            if found_all.iter().any(|(n, c)| columns::plain(n) == columns::plain(name) || *c == found) {
-                return Err(format!("{name:?} or {column:?} is mapped twice"));
+            let found = Column::parse(column).ok_or_else(|| unknown_column(column))?;
+            if found_all.iter().any(|(n, c)| columns::normalized(n) == columns::normalized(name) || *c == found) {
+                return Err(format!("{name:?} or {column:?} appears twice"));
             }
             found_all.push((name.clone(), found));
         }
@@ -77,9 +82,13 @@ impl CsvSchedules {
     }
 }
 
+fn unknown_column(name: &str) -> String {
+    format!("unknown column {name:?}")
+}
+
 impl ScheduleReader for CsvSchedules {
     fn check_map(&self, map: &[(String, String)]) -> Result<(), String> {
-        Self::columns_of(map).map(|_| ())
+        Self::parse_map(map).map(|_| ())
     }
 
     fn read(
@@ -89,7 +98,7 @@ impl ScheduleReader for CsvSchedules {
         options: &ScheduleOptions,
         watch: &mut Watch<'_>,
     ) -> Result<Box<dyn Schedule>, ScheduleError> {
-        let map = Self::columns_of(&options.map).map_err(ScheduleError::Scratch)?;
+        let map = Self::parse_map(&options.map).map_err(ScheduleError::Scratch)?;
         Ok(Box::new(reading::read(file, scratch, options, &self.extra, &map, watch)?))
     }
 }

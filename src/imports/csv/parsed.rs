@@ -1,4 +1,4 @@
-//! What came out of a file, walked from the scratch database.
+//! The result of reading a file, iterated from the scratch database.
 
 use rusqlite::params;
 
@@ -7,23 +7,24 @@ use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, Finding};
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError, Severity};
 
-use crate::imports::csv::scratch::{Scratch, signed};
+use crate::imports::csv::scratch::{Scratch, signed, unsigned};
 use crate::imports::csv::{conflicts, merge};
 
 /// A file that was read.
 pub(super) struct Parsed {
     pub(super) scratch: Scratch,
     pub(super) term: Option<TermId>,
-    pub(super) brings_events: bool,
-    pub(super) refused_as_a_whole: bool,
+    pub(super) contains_events: bool,
+    pub(super) is_rejected: bool,
     pub(super) rows: u64,
-    pub(super) refused: u64,
+    pub(super) rejected: u64,
     pub(super) sections: u64,
     pub(super) conflicts: u64,
 }
 
 impl Parsed {
-    /// Takes an event. A second row of the same one adds nothing; answers the line of the first when it says otherwise.
+    /// Adds an event. If an earlier row has the same event, nothing is added; if their details differ, returns the line
+    /// number of the earlier row.
     pub(super) fn add_event(&mut self, line: u64, event: &Event) -> Result<Option<u64>, ScheduleError> {
         let body = serde_json::to_string(event)?;
         let added = self.scratch.db.prepare_cached("INSERT OR IGNORE INTO event VALUES(?,?,?)")?.execute(params![
@@ -36,8 +37,8 @@ impl Parsed {
             return Ok(None);
         }
         let mut before = self.scratch.db.prepare_cached("SELECT line, body FROM event WHERE id=?")?;
-        let (first, said): (i64, String) = before.query_row([&event.id], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        Ok((said != body).then(|| crate::imports::csv::scratch::unsigned(first)))
+        let (first, first_body): (i64, String) = before.query_row([&event.id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok((first_body != body).then(|| unsigned(first)))
     }
 }
 
@@ -45,17 +46,17 @@ impl Schedule for Parsed {
     fn term(&self) -> Option<&TermId> {
         self.term.as_ref()
     }
-    fn brings_events(&self) -> bool {
-        self.brings_events
+    fn contains_events(&self) -> bool {
+        self.contains_events
     }
-    fn refused_as_a_whole(&self) -> bool {
-        self.refused_as_a_whole
+    fn is_rejected(&self) -> bool {
+        self.is_rejected
     }
     fn rows(&self) -> u64 {
         self.rows
     }
-    fn refused(&self) -> u64 {
-        self.refused
+    fn rejected_rows(&self) -> u64 {
+        self.rejected
     }
     fn sections(&self) -> u64 {
         self.sections
@@ -83,8 +84,8 @@ impl Schedule for Parsed {
             None => Ok(()),
         }
     }
-    fn names(&self, crn: &Crn) -> Result<bool, ScheduleError> {
-        self.scratch.names(crn.as_str())
+    fn contains_crn(&self, crn: &Crn) -> Result<bool, ScheduleError> {
+        self.scratch.contains_crn(crn.as_str())
     }
     fn each_event(&self, f: &mut dyn FnMut(Event) -> Result<(), ScheduleError>) -> Result<(), ScheduleError> {
         let mut statement = self.scratch.db.prepare("SELECT body FROM event ORDER BY id")?;

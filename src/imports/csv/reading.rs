@@ -1,4 +1,4 @@
-//! The way through one file: header, rows, sections, conflicts.
+//! Reads one file: the header, the rows, then sections and conflicts.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,22 +11,22 @@ use crate::domain::ids::TermId;
 use crate::domain::import::Finding;
 use crate::imports::schedule::{ScheduleError, ScheduleOptions, ScheduleProgress, Severity, Watch};
 
-use crate::imports::csv::columns::{Column, Extra, Header};
+use crate::imports::csv::columns::{Column, ExtraNames, Header};
 use crate::imports::csv::encoding::{self, Encoding};
-use crate::imports::csv::guard::{Broken, Guard, Starts};
+use crate::imports::csv::guard::{RecordGuard, RecordLines, Unreadable};
 use crate::imports::csv::parsed::Parsed;
 use crate::imports::csv::row::{self, Cells};
 use crate::imports::csv::scratch::{Scratch, signed};
 use crate::imports::csv::{ERRORS_MAX, EVENTS_MAX, SECTIONS_MAX, conflicts, dialect, event, merge};
 
-/// How many rows pass between two looks at the watch.
-const ROWS_BETWEEN_LOOKS: u64 = 200;
-/// How many terms a refusal names.
-const TERMS_NAMED_MAX: usize = 10;
+/// The number of rows between two progress reports.
+const PROGRESS_INTERVAL_ROWS: u64 = 200;
+/// The maximum number of terms that an error message lists.
+const LISTED_TERMS_MAX: usize = 10;
 
-type Records = csv::Reader<Guard<Box<dyn Read>>>;
+type Records = csv::Reader<RecordGuard<Box<dyn Read>>>;
 
-/// One reading.
+/// The state while a file is read.
 struct Reading<'r, 'w> {
     options: &'r ScheduleOptions,
     header: Header,
@@ -36,65 +36,65 @@ struct Reading<'r, 'w> {
     watch: &'r mut Watch<'w>,
 }
 
-/// The terms that rows name.
+/// The terms in the rows of a file.
 #[derive(Default)]
 struct Terms {
-    /// Those seen, where the rows say; one more than is named, at most.
+    /// The terms of the rows, if the upload has none; at most one more than [`LISTED_TERMS_MAX`].
     seen: BTreeSet<TermId>,
-    /// Whether it was said that the rows' own do not count.
-    told: bool,
+    /// Whether a warning about rows of another term was added.
+    has_warned: bool,
 }
 
-/// Reads a file.
+/// Reads a file. Errors of the file are part of the result.
 pub(super) fn read(
     file: &Path,
     scratch: &Path,
     options: &ScheduleOptions,
-    extra: &Extra,
+    extra: &ExtraNames,
     map: &[(String, Column)],
     watch: &mut Watch<'_>,
 ) -> Result<Parsed, ScheduleError> {
     let mut parsed = Parsed {
         scratch: Scratch::create(scratch)?,
         term: None,
-        brings_events: false,
-        refused_as_a_whole: false,
+        contains_events: false,
+        is_rejected: false,
         rows: 0,
-        refused: 0,
+        rejected: 0,
         sections: 0,
         conflicts: 0,
     };
     let mut file = File::open(file)?;
     let encoding = encoding::detect(&mut file)?;
     if encoding == Encoding::Utf16 {
-        refuse(&mut parsed, 1, "the file is UTF-16 text: save it as \"CSV UTF-8\"")?;
+        reject(&mut parsed, 1, "The file is UTF-16: save it as \"CSV UTF-8\"")?;
         return Ok(parsed);
     }
-    let starts = Starts::default();
+    let starts = RecordLines::default();
     let mut records = records(file, encoding, extra, &starts)?;
     let mut record = csv::StringRecord::new();
     let header = match records.read_record(&mut record) {
         Ok(true) => Header::read(record.iter(), extra, map),
-        Ok(false) => Err("the file is empty".to_owned()),
-        Err(e) => Err(broken(e)?.to_string()),
+        Ok(false) => Err("The file is empty".to_owned()),
+        Err(e) => Err(unreadable(e)?.to_string()),
     };
     let line = starts.take().max(1);
     let (header, warnings) = match header {
         Ok(header) => header,
         Err(message) => {
-            refuse(&mut parsed, line, message)?;
+            reject(&mut parsed, line, message)?;
             return Ok(parsed);
         }
     };
     for message in warnings {
-        parsed.scratch.note(Severity::Warning, &Finding { line, column: None, value: None, message })?;
+        parsed.scratch.add_finding(Severity::Warning, &Finding { line, column: None, value: None, message })?;
     }
-    parsed.brings_events = header.is_of_events();
-    if !parsed.brings_events {
-        for message in missing(&header, options) {
-            refuse(&mut parsed, line, message)?;
+    parsed.contains_events = header.is_event_header();
+    if !parsed.contains_events {
+        for message in header_errors(&header, options) {
+            reject(&mut parsed, line, message)?;
         }
-        if parsed.refused_as_a_whole {
+        if parsed.is_rejected {
             return Ok(parsed);
         }
     }
@@ -103,7 +103,7 @@ pub(super) fn read(
     reading.finish(line)
 }
 
-fn records(file: File, encoding: Encoding, extra: &Extra, starts: &Starts) -> Result<Records, ScheduleError> {
+fn records(file: File, encoding: Encoding, extra: &ExtraNames, starts: &RecordLines) -> Result<Records, ScheduleError> {
     let mut head = Vec::with_capacity(dialect::HEAD_BYTES);
     let mut text = encoding::utf8(file.try_clone()?, encoding)?;
     text.by_ref().take(dialect::HEAD_BYTES as u64).read_to_end(&mut head)?;
@@ -122,31 +122,31 @@ fn records(file: File, encoding: Encoding, extra: &Extra, starts: &Starts) -> Re
         }
         text = Box::new(lines);
     }
-    let guard = Guard::new(text, dialect.delimiter, skipped + 1, starts.clone());
+    let guard = RecordGuard::new(text, dialect.delimiter, skipped + 1, starts.clone());
     Ok(csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(dialect.delimiter).from_reader(guard))
 }
 
-/// What is missing in the header, so that no row can be read.
-fn missing(header: &Header, options: &ScheduleOptions) -> Vec<String> {
-    let mut missing = header.missing_for_sections();
+/// Returns the errors in the header that prevent reading the rows.
+fn header_errors(header: &Header, options: &ScheduleOptions) -> Vec<String> {
+    let mut errors = header.missing_columns();
     if header.names().iter().any(|n| n.contains('\0')) {
-        missing = vec!["the file has NUL bytes: it is not CSV text".to_owned()];
+        errors = vec!["The file contains NUL bytes: it is not a CSV file".to_owned()];
     } else if !header.has(Column::Term) && options.term.is_none() {
-        missing.push("the file has no column `term`: name the term of the upload with ?term=".to_owned());
+        errors.push("The file has no column `term`: set the term with ?term=".to_owned());
     }
-    missing
+    errors
 }
 
-/// Refuses the file as a whole.
-fn refuse(parsed: &mut Parsed, line: u64, message: impl Into<String>) -> Result<(), ScheduleError> {
-    parsed.refused_as_a_whole = true;
-    parsed.scratch.note(Severity::Error, &Finding { line, column: None, value: None, message: message.into() })
+/// Rejects the whole file.
+fn reject(parsed: &mut Parsed, line: u64, message: impl Into<String>) -> Result<(), ScheduleError> {
+    parsed.is_rejected = true;
+    parsed.scratch.add_finding(Severity::Error, &Finding { line, column: None, value: None, message: message.into() })
 }
 
-/// What stopped the guard; another failure of reading is not the file's fault.
-fn broken(error: csv::Error) -> Result<Broken, ScheduleError> {
+/// Returns the guard's error. Any other error is not caused by the contents of the file.
+fn unreadable(error: csv::Error) -> Result<Unreadable, ScheduleError> {
     match error.into_kind() {
-        csv::ErrorKind::Io(e) => match e.get_ref().and_then(|e| e.downcast_ref::<Broken>()) {
+        csv::ErrorKind::Io(e) => match e.get_ref().and_then(|e| e.downcast_ref::<Unreadable>()) {
             Some(broken) => Ok(*broken),
             None => Err(e.into()),
         },
@@ -155,28 +155,29 @@ fn broken(error: csv::Error) -> Result<Broken, ScheduleError> {
 }
 
 impl Terms {
-    /// Notes the row's term. The term of the upload counts before it.
-    fn note(&mut self, cells: &mut Cells<'_>, wanted: Option<&TermId>) {
-        let Some(wanted) = wanted else {
+    /// Records the row's term. If the upload has a term, that takes precedence, and the first row with another term
+    /// gets a warning.
+    fn check(&mut self, cells: &mut Cells<'_>, upload_term: Option<&TermId>) {
+        let Some(upload_term) = upload_term else {
             if let Some(term) = row::term(cells)
-                && self.seen.len() <= TERMS_NAMED_MAX
+                && self.seen.len() <= LISTED_TERMS_MAX
             {
                 self.seen.insert(term);
             }
             return;
         };
-        let own = cells.get(Column::Term);
-        if !self.told && !own.is_empty() && own != wanted.as_str() {
-            self.told = true;
-            let message = format!("the file names another term; all of it goes into {wanted}, as was asked");
-            cells.note(Severity::Warning, Some(Column::Term), message);
+        let row_term = cells.get(Column::Term);
+        if !self.has_warned && !row_term.is_empty() && row_term != upload_term.as_str() {
+            self.has_warned = true;
+            let message = format!("The file names another term: all rows are imported into {upload_term}");
+            cells.add_finding(Severity::Warning, Some(Column::Term), message);
         }
     }
 }
 
 impl Reading<'_, '_> {
-    fn look(&mut self) -> Result<(), ScheduleError> {
-        let progress = ScheduleProgress { rows: self.parsed.rows, bytes: self.bytes, refused: self.parsed.refused };
+    fn report_progress(&mut self) -> Result<(), ScheduleError> {
+        let progress = ScheduleProgress { rows: self.parsed.rows, bytes: self.bytes, rejected: self.parsed.rejected };
         if (self.watch)(progress) { Ok(()) } else { Err(ScheduleError::Cancelled) }
     }
 
@@ -184,15 +185,15 @@ impl Reading<'_, '_> {
         &mut self,
         records: &mut Records,
         record: &mut csv::StringRecord,
-        starts: &Starts,
+        starts: &RecordLines,
     ) -> Result<(), ScheduleError> {
         loop {
             match records.read_record(record) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(e) => {
-                    let broken = broken(e)?;
-                    return refuse(&mut self.parsed, broken.line, broken.to_string());
+                    let error = unreadable(e)?;
+                    return reject(&mut self.parsed, error.line, error.to_string());
                 }
             }
             let line = starts.take();
@@ -201,12 +202,12 @@ impl Reading<'_, '_> {
             }
             self.bytes = records.position().byte();
             self.row(record, line)?;
-            if self.parsed.rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {
-                self.look()?;
+            if self.parsed.rows.is_multiple_of(PROGRESS_INTERVAL_ROWS) {
+                self.report_progress()?;
             }
             if self.parsed.scratch.findings_total(Severity::Error) >= ERRORS_MAX {
-                let message = format!("there are {ERRORS_MAX} errors up to here: the rest of the file is not read");
-                return refuse(&mut self.parsed, line, message);
+                let message = format!("The file has {ERRORS_MAX} errors up to this line: the rest was not read");
+                return reject(&mut self.parsed, line, message);
             }
         }
     }
@@ -214,38 +215,39 @@ impl Reading<'_, '_> {
     fn row(&mut self, record: &csv::StringRecord, line: u64) -> Result<(), ScheduleError> {
         self.parsed.rows += 1;
         let mut cells = Cells::new(&self.header, record, line);
-        let fits = fits(&mut cells, record, &self.header);
-        if self.parsed.brings_events {
-            let event = if fits { event::read(&mut cells, &self.options.zone) } else { None };
+        let well_formed = is_well_formed(&mut cells, record, &self.header);
+        if self.parsed.contains_events {
+            let event = if well_formed { event::read(&mut cells, &self.options.zone) } else { None };
             let mut findings = cells.findings;
             match event {
                 Some(event) => {
                     if let Some(first) = self.parsed.add_event(line, &event)? {
-                        let message = format!("the same event is in line {first}, which counts");
+                        let message =
+                            format!("Line {first} has the same event with other details: line {first} is imported");
                         findings.push((Severity::Warning, Finding { line, column: None, value: None, message }));
                     }
                 }
-                None => self.parsed.refused += 1,
+                None => self.parsed.rejected += 1,
             }
-            return note(&self.parsed.scratch, &findings);
+            return add_findings(&self.parsed.scratch, &findings);
         }
-        let crn = if fits { row::crn(&mut cells) } else { None };
-        if fits {
-            self.terms.note(&mut cells, self.options.term.as_ref());
+        let crn = if well_formed { row::crn(&mut cells) } else { None };
+        if well_formed {
+            self.terms.check(&mut cells, self.options.term.as_ref());
         }
         let row = crn.as_ref().map(|_| row::read(&mut cells));
-        let refused = cells.has_errors();
-        note(&self.parsed.scratch, &cells.findings)?;
+        let has_errors = cells.has_errors();
+        add_findings(&self.parsed.scratch, &cells.findings)?;
         match (crn, row) {
-            (Some(crn), Some(row)) if !refused => {
+            (Some(crn), Some(row)) if !has_errors => {
                 let body = serde_json::to_string(&row)?;
                 let mut insert = self.parsed.scratch.db.prepare_cached("INSERT INTO row VALUES(?,?,?)")?;
                 insert.execute(params![crn.as_str(), signed(line), body])?;
             }
             (crn, _) => {
-                self.parsed.refused += 1;
+                self.parsed.rejected += 1;
                 if let Some(crn) = crn {
-                    self.parsed.scratch.refuse(crn.as_str(), line)?;
+                    self.parsed.scratch.reject(crn.as_str(), line)?;
                 }
             }
         }
@@ -253,63 +255,66 @@ impl Reading<'_, '_> {
     }
 
     fn finish(mut self, header_line: u64) -> Result<Parsed, ScheduleError> {
-        if self.parsed.rows == 0 && !self.parsed.refused_as_a_whole {
-            refuse(&mut self.parsed, header_line, "the file has no rows below its header")?;
+        if self.parsed.rows == 0 && !self.parsed.is_rejected {
+            reject(&mut self.parsed, header_line, "The file has no rows below its header")?;
         }
         if self.terms.seen.len() > 1 {
-            let more = if self.terms.seen.len() > TERMS_NAMED_MAX { " and more" } else { "" };
-            let named: Vec<_> = self.terms.seen.iter().take(TERMS_NAMED_MAX).map(TermId::as_str).collect();
+            let more = if self.terms.seen.len() > LISTED_TERMS_MAX { " and more" } else { "" };
+            let listed: Vec<_> = self.terms.seen.iter().take(LISTED_TERMS_MAX).map(TermId::as_str).collect();
             let message = format!(
-                "the file has several terms, {}{more}: upload each for itself, or name one with ?term=",
-                named.join(", ")
+                "The file has several terms ({}{more}): upload one file per term, or set the term with ?term=",
+                listed.join(", ")
             );
-            refuse(&mut self.parsed, header_line, message)?;
+            reject(&mut self.parsed, header_line, message)?;
         }
-        if self.parsed.brings_events && self.parsed.sections > EVENTS_MAX {
-            let message = format!("a file brings at most {EVENTS_MAX} events: divide it");
-            refuse(&mut self.parsed, header_line, message)?;
+        if self.parsed.contains_events && self.parsed.sections > EVENTS_MAX {
+            let message = format!("A file can have at most {EVENTS_MAX} events: split the file");
+            reject(&mut self.parsed, header_line, message)?;
         }
-        self.look()?;
-        if self.parsed.refused_as_a_whole || self.parsed.brings_events {
+        self.report_progress()?;
+        if self.parsed.is_rejected || self.parsed.contains_events {
             return Ok(self.parsed);
         }
         self.parsed.term = self.options.term.clone().or_else(|| self.terms.seen.pop_first());
-        let progress = ScheduleProgress { rows: self.parsed.rows, bytes: self.bytes, refused: self.parsed.refused };
+        let progress = ScheduleProgress { rows: self.parsed.rows, bytes: self.bytes, rejected: self.parsed.rejected };
         let mut steps = 0_u64;
-        let mut go_on = || {
+        let mut check_cancelled = || {
             steps += 1;
-            let look = steps.is_multiple_of(ROWS_BETWEEN_LOOKS);
-            if !look || (self.watch)(progress) { Ok(()) } else { Err(ScheduleError::Cancelled) }
+            if !steps.is_multiple_of(PROGRESS_INTERVAL_ROWS) || (self.watch)(progress) {
+                Ok(())
+            } else {
+                Err(ScheduleError::Cancelled)
+            }
         };
-        let sections = merge::merge(&self.parsed.scratch, &self.header, &mut |_| go_on())?;
-        conflicts::sweep(&self.parsed.scratch, &mut go_on)?;
+        let sections = merge::merge(&self.parsed.scratch, &self.header, &mut check_cancelled)?;
+        conflicts::sweep(&self.parsed.scratch, &mut check_cancelled)?;
         self.parsed.conflicts = conflicts::total(&self.parsed.scratch)?;
         self.parsed.sections = sections;
         if sections > SECTIONS_MAX {
-            let message = format!("a term has at most {SECTIONS_MAX} sections; the file has {sections}");
-            refuse(&mut self.parsed, header_line, message)?;
+            let message = format!("A term can have at most {SECTIONS_MAX} sections; the file has {sections}");
+            reject(&mut self.parsed, header_line, message)?;
         }
         Ok(self.parsed)
     }
 }
 
-fn note(scratch: &Scratch, findings: &[(Severity, Finding)]) -> Result<(), ScheduleError> {
-    findings.iter().try_for_each(|(severity, finding)| scratch.note(*severity, finding))
+fn add_findings(scratch: &Scratch, findings: &[(Severity, Finding)]) -> Result<(), ScheduleError> {
+    findings.iter().try_for_each(|(severity, finding)| scratch.add_finding(*severity, finding))
 }
 
-/// Whether a record has the header's cells, of text: more cells are fine only where they are blank.
-fn fits(cells: &mut Cells<'_>, record: &csv::StringRecord, header: &Header) -> bool {
-    let wanted = header.names().len();
-    let extra = record.iter().skip(wanted).any(|cell| !cell.trim().is_empty());
-    if record.len() < wanted || extra {
-        let message = format!("the row has {} cells, the header has {wanted}", record.len());
-        cells.note(Severity::Error, None, message);
+/// Checks that a record has as many cells as the header, or more that are blank, and that they contain text.
+fn is_well_formed(cells: &mut Cells<'_>, record: &csv::StringRecord, header: &Header) -> bool {
+    let expected = header.names().len();
+    let extra = record.iter().skip(expected).any(|cell| !cell.trim().is_empty());
+    if record.len() < expected || extra {
+        let message = format!("The row has {} cells, but the header has {expected}", record.len());
+        cells.add_finding(Severity::Error, None, message);
         return false;
     }
     let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
     if let Some(at) = record.iter().position(|cell| cell.contains(control)) {
         let (name, value) = (header.names().get(at), record.get(at).unwrap_or_default());
-        cells.note_at(name, value, "the cell holds a character that is no text, such as NUL");
+        cells.add_error_at(name, value, "The cell contains a control character, such as NUL");
         return false;
     }
     true

@@ -1,4 +1,4 @@
-//! One row of a schedule: cells in, a typed row or what is wrong with each cell out.
+//! Parses a row of a schedule into typed values, and collects an error or warning for each problem in its cells.
 
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,11 @@ use crate::imports::schedule::Severity;
 use crate::imports::csv::columns::{Column, Header};
 use crate::imports::csv::{course, dates, days, text, times};
 
-/// The component of a file that has none.
-const COMPONENT_UNTOLD: &str = "lecture";
+/// The component of a row that does not name one.
+const DEFAULT_COMPONENT: &str = "lecture";
 
-/// A row as the scratch database keeps it: short names, nothing for what is not known, since there may be half a
-/// million of them.
+/// A row as stored in the scratch database. Names are short and unknown values are omitted, since a file may have half
+/// a million rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Row {
     #[serde(rename = "n")]
@@ -28,14 +28,14 @@ pub(super) struct Row {
     pub(super) section: Option<String>,
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub(super) title: Option<String>,
-    /// Thousandths.
+    /// Credits in thousandths.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub(super) credits: Option<u32>,
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     pub(super) instructor: Option<String>,
-    /// The single persons of `instructor`.
+    /// The names in `instructor`.
     #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) persons: Vec<String>,
+    pub(super) instructors: Vec<String>,
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub(super) method: Option<String>,
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ pub(super) struct Row {
     pub(super) meeting: Option<MeetingRow>,
 }
 
-/// A meeting as the scratch database keeps it.
+/// A meeting as stored in the scratch database.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct MeetingRow {
     #[serde(rename = "d")]
@@ -86,12 +86,12 @@ impl MeetingRow {
     }
 }
 
-/// The cells of one record, and what was found in them.
+/// The cells of a record, and the errors and warnings found in them.
 pub(super) struct Cells<'r> {
     header: &'r Header,
     record: &'r csv::StringRecord,
     line: u64,
-    /// What was found, in the order of reading.
+    /// Errors and warnings, in order of discovery.
     pub(super) findings: Vec<(Severity, Finding)>,
 }
 
@@ -100,13 +100,13 @@ impl<'r> Cells<'r> {
         Self { header, record, line, findings: Vec::new() }
     }
 
-    /// The trimmed cell; empty where the file has no such column.
+    /// Returns the trimmed cell; empty if the file has no such column.
     pub(super) fn get(&self, column: Column) -> &'r str {
         self.header.at(column).and_then(|i| self.record.get(i)).unwrap_or_default().trim()
     }
 
-    /// Notes something about a cell, or about the row.
-    pub(super) fn note(&mut self, severity: Severity, column: Option<Column>, message: impl Into<String>) {
+    /// Adds a finding about a cell, or about the row if `column` is `None`.
+    pub(super) fn add_finding(&mut self, severity: Severity, column: Option<Column>, message: impl Into<String>) {
         let finding = Finding {
             line: self.line,
             column: column.map(|c| self.header.name(c).unwrap_or(c.names()[0]).into()),
@@ -116,8 +116,8 @@ impl<'r> Cells<'r> {
         self.findings.push((severity, finding));
     }
 
-    /// Notes an error about a cell of any column, known or not.
-    pub(super) fn note_at(&mut self, name: Option<&String>, value: &str, message: &str) {
+    /// Adds an error about a cell whose column may be unknown to the importer.
+    pub(super) fn add_error_at(&mut self, name: Option<&String>, value: &str, message: &str) {
         let finding = Finding {
             line: self.line,
             column: name.map(|n| n.as_str().into()),
@@ -127,64 +127,69 @@ impl<'r> Cells<'r> {
         self.findings.push((Severity::Error, finding));
     }
 
-    /// Reads a cell; when that fails, notes why and goes on with the default, so that a row tells all its errors.
+    /// Parses a cell. If that fails, adds the error and returns the default, so that all errors of the row are found.
     pub(super) fn read<T: Default>(&mut self, column: Column, read: impl FnOnce(&'r str) -> Result<T, String>) -> T {
         read(self.get(column)).unwrap_or_else(|message| {
-            self.note(Severity::Error, Some(column), message);
+            self.add_finding(Severity::Error, Some(column), message);
             T::default()
         })
     }
 
-    /// Whether anything found keeps the row out.
+    /// Returns whether the row has an error.
     pub(super) fn has_errors(&self) -> bool {
         self.findings.iter().any(|(severity, _)| *severity == Severity::Error)
     }
 }
 
-/// Reads the CRN, without which a row cannot be told from others.
+/// Parses the CRN.
 pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
     cells.read(Column::Crn, |cell| match cell {
-        "" => Err("the CRN is missing".into()),
-        _ => Crn::parse(cell).map(Some).map_err(|_| "a CRN has up to 24 letters, digits, `.` and `_`".into()),
+        "" => Err("CRN is missing".into()),
+        _ => Crn::parse(cell).map(Some).map_err(|_| "CRN must be at most 24 letters, digits, `.` and `_`".into()),
     })
 }
 
-/// Reads the term's cell.
+/// Parses the term.
 pub(super) fn term(cells: &mut Cells<'_>) -> Option<TermId> {
     cells.read(Column::Term, |cell| match cell {
-        "" => Err("the term is missing".into()),
-        _ => TermId::parse(cell)
-            .map(Some)
-            .map_err(|_| "a term has up to 24 letters, digits, `.`, `_` and `-`; ?term= names one for all rows".into()),
+        "" => Err("Term is missing".into()),
+        _ => TermId::parse(cell).map(Some).map_err(|_| {
+            "Term must be at most 24 letters, digits, `.`, `_` and `-`; ?term= sets one for all rows".into()
+        }),
     })
 }
 
-/// Reads the rest of a row.
+/// Parses all cells but the CRN and the term.
 pub(super) fn read(cells: &mut Cells<'_>) -> Row {
     let (course, section) = course_and_section(cells);
     let credits = cells.read(Column::Credits, text::credits);
     if let Some((_, Some(warning))) = &credits {
-        cells.note(Severity::Warning, Some(Column::Credits), warning);
+        cells.add_finding(Severity::Warning, Some(Column::Credits), warning);
     }
     Row {
         line: cells.line,
         course,
-        component: cells.read(Column::Component, text::component).unwrap_or_else(|| COMPONENT_UNTOLD.into()),
+        component: cells.read(Column::Component, text::component).unwrap_or_else(|| DEFAULT_COMPONENT.into()),
         section,
         title: cells.read(Column::Title, text::text),
         credits: credits.map(|(c, _)| c.0),
         instructor: cells.read(Column::Instructor, text::instructor),
-        persons: text::persons(cells.get(Column::Instructor)),
+        instructors: text::instructors(cells.get(Column::Instructor)),
         method: cells.read(Column::Method, text::text),
         campus: cells.read(Column::Campus, text::text),
-        capacity: cells.read(Column::Capacity, text::people),
-        waitlist_capacity: cells.read(Column::WaitlistCapacity, text::people),
-        enrolled: cells.read(Column::Enrolled, text::people),
-        waitlisted: cells.read(Column::Waitlisted, text::people),
+        capacity: count(cells, Column::Capacity, "Capacity"),
+        waitlist_capacity: count(cells, Column::WaitlistCapacity, "Waitlist capacity"),
+        enrolled: count(cells, Column::Enrolled, "Enrolled"),
+        waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
         linked: cells.read(Column::Linked, linked),
         prerequisites: prerequisites(cells),
         meeting: meeting(cells),
     }
+}
+
+/// Parses a count; `name` begins its error messages.
+fn count(cells: &mut Cells<'_>, column: Column, name: &str) -> Option<u32> {
+    cells.read(column, |cell| text::count(cell).map_err(|problem| format!("{name} {problem}")))
 }
 
 fn course_and_section(cells: &mut Cells<'_>) -> (String, Option<String>) {
@@ -196,21 +201,21 @@ fn course_and_section(cells: &mut Cells<'_>) -> (String, Option<String>) {
     {
         let column = if subject.is_empty() { Column::Subject } else { Column::Number };
         let course = cells.read(column, |_| match (subject, number) {
-            ("", _) => Err("the subject is missing".into()),
-            (_, "") => Err("the course number is missing".into()),
-            _ => course::joined(subject, number),
+            ("", _) => Err("Subject is missing".into()),
+            (_, "") => Err("Course number is missing".into()),
+            _ => course::join(subject, number),
         });
         return (course, section);
     }
     let column = if cells.header.has(Column::Course) { Column::Course } else { Column::Subject };
-    let read = cells.read(column, |cell| course::apart(cell).map(|c| (c.name, c.section)));
+    let read = cells.read(column, |cell| course::split(cell).map(|c| (c.name, c.section)));
     (read.0, section.or(read.1))
 }
 
 fn linked(cell: &str) -> Result<Vec<String>, String> {
     let mut linked = Vec::new();
     for item in text::list(cell, &[',', ';', '|', '/', ' '])? {
-        // A whole id names its term too; links stay within a term.
+        // The term of a full id is ignored: links stay within a term.
         let crn = SectionId::parse(item).map(|id| id.crn).or_else(|_| Crn::parse(item));
         linked.push(crn.map_err(|_| format!("{item:?} is not a CRN"))?.to_string());
     }
@@ -220,32 +225,36 @@ fn linked(cell: &str) -> Result<Vec<String>, String> {
 fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
     let cell = cells.get(Column::Prerequisites);
     let Ok(items) = text::list(cell, &[',', ';', '|']) else {
-        cells.note(Severity::Warning, Some(Column::Prerequisites), "too many courses: the cell is not read");
+        cells.add_finding(
+            Severity::Warning,
+            Some(Column::Prerequisites),
+            "Too many courses: prerequisites are not imported",
+        );
         return Vec::new();
     };
     let courses: Option<Vec<String>> = items
         .into_iter()
-        .map(|item| course::apart(item).ok().map(|c| c.name).filter(|name| course::is_course(name)))
+        .map(|item| course::split(item).ok().map(|c| c.name).filter(|name| course::is_course(name)))
         .collect();
     courses.unwrap_or_else(|| {
-        let why = "this is prose, not a list of courses such as MATH 100; MATH 101: it is not read";
-        cells.note(Severity::Warning, Some(Column::Prerequisites), why);
+        let message = "Not a list of courses, such as MATH 100; MATH 101: prerequisites are not imported";
+        cells.add_finding(Severity::Warning, Some(Column::Prerequisites), message);
         Vec::new()
     })
 }
 
 fn meeting(cells: &mut Cells<'_>) -> Option<MeetingRow> {
     let days = cells.read(Column::Days, days::days).bits();
-    let from_two = cells.header.has(Column::StartTime) && text::is_unknown(cells.get(Column::Time));
-    let ((start, end), warning) = if from_two {
+    let separate_cells = cells.header.has(Column::StartTime) && text::is_unknown(cells.get(Column::Time));
+    let ((start, end), warning) = if separate_cells {
         let end = cells.get(Column::EndTime);
         cells.read(Column::StartTime, |start| times::pair(start, end))
     } else {
         cells.read(Column::Time, times::range)
     };
     if let Some(warning) = warning {
-        let column = if from_two { Column::EndTime } else { Column::Time };
-        cells.note(Severity::Warning, Some(column), warning);
+        let column = if separate_cells { Column::EndTime } else { Column::Time };
+        cells.add_finding(Severity::Warning, Some(column), warning);
     }
     let (starts_on, ends_on) = if cells.header.has(Column::DateRange) && !cells.get(Column::DateRange).is_empty() {
         cells.read(Column::DateRange, dates::range)
@@ -255,7 +264,7 @@ fn meeting(cells: &mut Cells<'_>) -> Option<MeetingRow> {
         if let (Some(first), Some(last)) = (starts_on, ends_on)
             && last < first
         {
-            cells.note(Severity::Error, Some(Column::End), "the range of dates ends before it starts");
+            cells.add_finding(Severity::Error, Some(Column::End), "The end date is before the start date");
         }
         (starts_on, ends_on)
     };

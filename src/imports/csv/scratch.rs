@@ -1,5 +1,5 @@
-//! The scratch database of one import: rows, findings and sections that would not fit into a few MiB. Nothing in it
-//! outlives the import, so nothing is written with care.
+//! The scratch database of one import: rows, findings and sections, which may be larger than memory. It is deleted
+//! after the import, so it is not durable.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -9,17 +9,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::domain::import::Finding;
 use crate::imports::schedule::{FINDING_VALUE_CHARS_MAX, ScheduleError, Severity};
 
-/// What SQLite may keep of it in memory.
+/// The size of SQLite's page cache, in KiB.
 const CACHE_KIB: i64 = 4 * 1024;
-/// Statements that are kept prepared: more than there are.
-const STATEMENTS: usize = 32;
+/// The capacity of the cache of prepared statements: more than there are.
+const STATEMENT_CACHE_LEN: usize = 32;
 
 const SCHEMA: &str = "
 CREATE TABLE finding(severity INTEGER, line INTEGER, col TEXT, value TEXT, message TEXT);
 CREATE INDEX finding_line ON finding(severity, line);
 CREATE TABLE row(crn TEXT, line INTEGER, body TEXT);
 CREATE INDEX row_crn ON row(crn, line);
-CREATE TABLE refused(crn TEXT, line INTEGER, PRIMARY KEY(crn, line)) WITHOUT ROWID;
+CREATE TABLE rejected(crn TEXT, line INTEGER, PRIMARY KEY(crn, line)) WITHOUT ROWID;
 CREATE TABLE section(crn TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
 CREATE TABLE use(kind INTEGER, key TEXT, day INTEGER, start INTEGER, end INTEGER, starts_on INTEGER, ends_on INTEGER,
   line INTEGER, crn TEXT, label TEXT, other TEXT, shown TEXT);
@@ -47,7 +47,7 @@ impl From<serde_json::Error> for ScheduleError {
     }
 }
 
-/// The database, and how much of what is in it.
+/// The database, with the numbers of findings in it.
 pub(super) struct Scratch {
     pub(super) db: Connection,
     errors: Cell<u64>,
@@ -55,22 +55,22 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes it in the folder `at`.
-    pub(super) fn create(at: &Path) -> Result<Self, ScheduleError> {
-        let db = Connection::open(at.join("scratch.sqlite"))?;
+    /// Creates the database in `folder`.
+    pub(super) fn create(folder: &Path) -> Result<Self, ScheduleError> {
+        let db = Connection::open(folder.join("scratch.sqlite"))?;
         db.pragma_update(None, "journal_mode", "OFF")?;
         db.pragma_update(None, "synchronous", "OFF")?;
         db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        db.set_prepared_statement_cache_capacity(STATEMENTS);
+        db.set_prepared_statement_cache_capacity(STATEMENT_CACHE_LEN);
         db.execute_batch(SCHEMA)?;
-        // One transaction for all of it: what does not fit into the cache goes to the file meanwhile.
+        // Everything is one transaction: pages that do not fit into the cache spill to the file.
         db.execute_batch("BEGIN")?;
         Ok(Self { db, errors: Cell::new(0), warnings: Cell::new(0) })
     }
 
-    /// Notes a finding.
-    pub(super) fn note(&self, severity: Severity, finding: &Finding) -> Result<(), ScheduleError> {
+    /// Adds a finding.
+    pub(super) fn add_finding(&self, severity: Severity, finding: &Finding) -> Result<(), ScheduleError> {
         self.counter(severity).update(|n| n + 1);
         let value = finding.value.as_deref().map(|v| v.chars().take(FINDING_VALUE_CHARS_MAX).collect::<String>());
         self.db.prepare_cached("INSERT INTO finding VALUES(?,?,?,?,?)")?.execute(params![
@@ -94,7 +94,7 @@ impl Scratch {
         }
     }
 
-    /// Walks findings in order of line.
+    /// Visits the first `limit` findings of a severity, in order of line.
     pub(super) fn each_finding(
         &self,
         severity: Severity,
@@ -115,21 +115,21 @@ impl Scratch {
         Ok(())
     }
 
-    /// Whether a row of the file, taken or refused, has this CRN.
-    pub(super) fn names(&self, crn: &str) -> Result<bool, ScheduleError> {
-        let sql = "SELECT 1 FROM row WHERE crn=?1 UNION ALL SELECT 1 FROM refused WHERE crn=?1 LIMIT 1";
+    /// Returns whether a row of the file, valid or rejected, has this CRN.
+    pub(super) fn contains_crn(&self, crn: &str) -> Result<bool, ScheduleError> {
+        let sql = "SELECT 1 FROM row WHERE crn=?1 UNION ALL SELECT 1 FROM rejected WHERE crn=?1 LIMIT 1";
         Ok(self.db.prepare_cached(sql)?.query_row([crn], |_| Ok(())).optional()?.is_some())
     }
 
-    /// Notes a refused row of a known CRN; the whole section is kept out then.
-    pub(super) fn refuse(&self, crn: &str, line: u64) -> Result<(), ScheduleError> {
-        self.db.prepare_cached("INSERT OR IGNORE INTO refused VALUES(?,?)")?.execute(params![crn, signed(line)])?;
+    /// Records a rejected row with a valid CRN. Its section is then not imported.
+    pub(super) fn reject(&self, crn: &str, line: u64) -> Result<(), ScheduleError> {
+        self.db.prepare_cached("INSERT OR IGNORE INTO rejected VALUES(?,?)")?.execute(params![crn, signed(line)])?;
         Ok(())
     }
 
-    /// The first refused line of a CRN, if one is.
-    pub(super) fn refused_line(&self, crn: &str) -> Result<Option<u64>, ScheduleError> {
-        let mut statement = self.db.prepare_cached("SELECT min(line) FROM refused WHERE crn=?")?;
+    /// Returns the line of the first rejected row of a CRN.
+    pub(super) fn first_rejected_line(&self, crn: &str) -> Result<Option<u64>, ScheduleError> {
+        let mut statement = self.db.prepare_cached("SELECT min(line) FROM rejected WHERE crn=?")?;
         Ok(statement.query_row([crn], |r| r.get::<_, Option<i64>>(0))?.map(unsigned))
     }
 }
@@ -141,7 +141,7 @@ const fn number(severity: Severity) -> i64 {
     }
 }
 
-/// SQLite's integers are signed; a line or a limit beyond them does not occur.
+/// Converts to SQLite's signed integers. A limit of `u64::MAX` becomes the largest of them.
 pub(super) fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

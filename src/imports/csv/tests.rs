@@ -1,4 +1,4 @@
-//! Whole files, in and out.
+//! Tests that read whole files.
 
 use std::path::PathBuf;
 
@@ -10,6 +10,7 @@ use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Conflict, ConflictKind, Finding};
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError, ScheduleOptions, ScheduleReader, Severity};
 
+/// A file that was read, with the folder of its scratch database.
 struct Read {
     parsed: Box<dyn Schedule>,
     _scratch: tempfile::TempDir,
@@ -82,7 +83,7 @@ fn read(text: &str) -> Read {
 }
 
 #[test]
-fn rows_of_one_crn_anywhere_in_the_file_become_one_section() {
+fn rows_of_one_crn_become_one_section() {
     let file = read(
         "crn,course,section,title,credits,cap,days,time,room,campus\n\
          2,MATH 151,A01,Calculus,4,30,MWF,9:30 am - 10:20 am,R1,Main\n\
@@ -90,13 +91,13 @@ fn rows_of_one_crn_anywhere_in_the_file_become_one_section() {
          2,MATH 151,A01,Calculus,4,30,R,1330-1420,R3,Main\n\
          2,MATH 151,A01,Calculus,4,30,MWF,9:30 am - 10:20 am,R1,North\n",
     );
-    assert_eq!((file.parsed.rows(), file.parsed.sections(), file.parsed.refused()), (4, 2, 0));
+    assert_eq!((file.parsed.rows(), file.parsed.sections(), file.parsed.rejected_rows()), (4, 2, 0));
     let sections = file.sections();
     let math = &sections[1].section;
     assert_eq!((math.id.to_string().as_str(), &*math.course, &*math.component), ("2026F-2", "MATH 151", "lecture"));
     assert_eq!((math.capacity, math.credits.as_f64(), math.meetings.len()), (30, 4.0, 2));
     assert_eq!(math.meetings[1].location.as_deref(), Some("R3"));
-    assert_eq!(sections[1].totals, None, "a file without totals tells none");
+    assert_eq!(sections[1].totals, None, "the file has no totals");
     let warnings = file.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!((warnings[0].line, warnings[0].column.as_deref()), (5, Some("campus")));
@@ -104,7 +105,7 @@ fn rows_of_one_crn_anywhere_in_the_file_become_one_section() {
 }
 
 #[test]
-fn each_bad_cell_is_told_with_its_physical_line_and_the_headers_own_name() {
+fn errors_have_the_physical_line_and_the_header_name() {
     let file = read(
         "CRN,Course,Title,Seats Cap,Days,Time\n\
          1,MATH 151,\"over\ntwo lines\",10,M,9:00-10:00\n\
@@ -114,7 +115,7 @@ fn each_bad_cell_is_told_with_its_physical_line_and_the_headers_own_name() {
          5,MATH 155,nul\0,5,,\n\
          6,MATH 156,fine,5,,,,\n",
     );
-    let told: Vec<_> =
+    let errors: Vec<_> =
         file.errors().into_iter().map(|f| (f.line, f.column.unwrap_or_default().into_string())).collect();
     let column = |line, name: &str| (line, name.to_owned());
     let expected = [
@@ -125,15 +126,15 @@ fn each_bad_cell_is_told_with_its_physical_line_and_the_headers_own_name() {
         column(6, ""),
         column(7, "Title"),
     ];
-    assert_eq!(told, expected);
-    assert_eq!((file.parsed.rows(), file.parsed.refused(), file.parsed.sections()), (6, 4, 2));
+    assert_eq!(errors, expected);
+    assert_eq!((file.parsed.rows(), file.parsed.rejected_rows(), file.parsed.sections()), (6, 4, 2));
     assert_eq!(file.sections()[0].section.title.as_deref(), Some("over two lines"));
-    assert!(file.parsed.names(&Crn::parse("2").unwrap()).unwrap(), "a refused row is still in the file");
-    assert!(!file.parsed.names(&Crn::parse("9").unwrap()).unwrap());
+    assert!(file.parsed.contains_crn(&Crn::parse("2").unwrap()).unwrap(), "a rejected row is still in the file");
+    assert!(!file.parsed.contains_crn(&Crn::parse("9").unwrap()).unwrap());
 }
 
 #[test]
-fn a_refused_row_keeps_its_whole_section_out() {
+fn a_section_with_a_rejected_row_is_not_imported() {
     let file = read("crn,course,cap,days\n1,A 1,5,M\n2,B 1,5,M\n1,A 1,5,ZZ\n");
     let crns: Vec<_> = file.sections().iter().map(|s| s.section.id.crn.to_string()).collect();
     assert_eq!(crns, ["2"]);
@@ -143,14 +144,14 @@ fn a_refused_row_keeps_its_whole_section_out() {
 }
 
 #[test]
-fn what_is_wrong_with_a_whole_file_is_said_in_words() {
+fn rejected_files_have_an_error_that_says_why() {
     let term = options(Some("2026F"), &[]);
     let table: [(&[u8], &ScheduleOptions, &str); 9] = [
         (b"crn,course\n1,A 1\n", &term, "seats_cap"),
         (b"course,cap\nA 1,5\n", &term, "`crn`"),
         (b"crn,cap\n1,5\n", &term, "`subject` and `number`"),
         (b"crn,course,cap\n1,A 1,5\n", &options(None, &[]), "?term="),
-        (b"term,crn,course,cap\n1,1,A 1,5\n2,1,A 1,5\n", &options(None, &[]), "several terms, 1, 2:"),
+        (b"term,crn,course,cap\n1,1,A 1,5\n2,1,A 1,5\n", &options(None, &[]), "several terms (1, 2)"),
         (b"crn,course,cap\n", &term, "no rows"),
         (b"", &term, "empty"),
         (b"crn,course,cap\n1,\"A 1,5\n2,B 1,5\n", &term, "never closed"),
@@ -158,43 +159,43 @@ fn what_is_wrong_with_a_whole_file_is_said_in_words() {
     ];
     for (bytes, options, word) in table {
         let file = read_with(bytes, options);
-        assert!(file.parsed.refused_as_a_whole(), "{word}");
+        assert!(file.parsed.is_rejected(), "{word}");
         assert!(file.error().contains(word), "{} / {word}", file.error());
     }
     let seats = options(Some("2026F"), &[("seats", "capacity")]);
-    assert!(!read_with(b"crn,course,seats\n1,A 1,5\n", &seats).parsed.refused_as_a_whole());
+    assert!(!read_with(b"crn,course,seats\n1,A 1,5\n", &seats).parsed.is_rejected());
     assert!(read_with(b"crn,course,cap\n1,A 1,5\n", &seats).error().contains("seats"));
 }
 
 #[test]
-fn the_term_of_the_upload_counts_before_that_of_the_rows() {
+fn the_term_of_the_upload_precedes_that_of_the_rows() {
     let text = b"term,crn,course,cap\nFall 20,1,A 1,5\nother,2,B 1,5\n";
     let file = read_with(text, &options(Some("2026F"), &[]));
     assert!(file.sections().iter().all(|s| s.section.id.term.as_str() == "2026F"));
     assert_eq!((file.errors().len(), file.warnings().len()), (0, 1));
-    let own = read_with(b"term,crn,course,cap\n202601,1,A 1,5\n,2,B 1,5\n", &options(None, &[]));
-    assert_eq!(own.parsed.term().map(TermId::as_str), Some("202601"));
-    assert_eq!(own.errors()[0].line, 3, "a row without its term is refused");
+    let per_row = read_with(b"term,crn,course,cap\n202601,1,A 1,5\n,2,B 1,5\n", &options(None, &[]));
+    assert_eq!(per_row.parsed.term().map(TermId::as_str), Some("202601"));
+    assert_eq!(per_row.errors()[0].line, 3, "a row without a term is rejected");
 }
 
 #[test]
-fn windows_text_with_semicolons_reads_as_utf8_does() {
+fn windows_1252_files_with_semicolons_are_read() {
     let file = read_with(b"sep=;\r\ncrn;course;cap;title\r\n1;A 1;5;Caf\xE9\r\n2;B 1;x;\r\n", &options(Some("T"), &[]));
     assert_eq!(file.sections()[0].section.title.as_deref(), Some("Café"));
-    assert_eq!(file.errors()[0].line, 4, "the line that Excel puts first counts as a line");
+    assert_eq!(file.errors()[0].line, 4, "the `sep=;` line is counted");
 }
 
 #[test]
-fn totals_are_told_only_where_the_file_has_them() {
+fn totals_are_none_for_rows_without_them() {
     let file = read("crn,course,cap,act,wait_act\n1,A 1,5,7,2\n2,A 2,5,,\n3,A 3,,0,\n");
     let totals: Vec<_> = file.sections().iter().map(|s| s.totals).collect();
     assert_eq!(totals, [Some((7, 2)), None, Some((0, 0))]);
     let warnings = file.warnings();
-    assert_eq!((warnings.len(), warnings[0].line), (1, 4), "an empty capacity counts as 0");
+    assert_eq!((warnings.len(), warnings[0].line), (1, 4), "the warning about the empty capacity");
 }
 
 #[test]
-fn overlapping_rooms_and_instructors_are_told_but_not_one_class_under_two_numbers() {
+fn room_and_instructor_conflicts_exclude_cross_listed_classes() {
     let file = read(
         "crn,course,cap,days,time,room,instructor,start,end\n\
          1,A 1,5,MWF,9:00-10:00,R1,Ann,,\n\
@@ -210,7 +211,7 @@ fn overlapping_rooms_and_instructors_are_told_but_not_one_class_under_two_number
          11,I 1,5,S,14:00-15:00,R5,,,\n\
          11,I 1,5,S,14:30-15:30,R5,,,\n",
     );
-    let told: Vec<_> = file.conflicts().into_iter().map(|c| (c.kind, c.lines, c.message)).collect();
+    let conflicts: Vec<_> = file.conflicts().into_iter().map(|c| (c.kind, c.lines, c.message)).collect();
     let expected = [
         (
             ConflictKind::Room,
@@ -223,19 +224,19 @@ fn overlapping_rooms_and_instructors_are_told_but_not_one_class_under_two_number
             "Ann teaches both A 1 (CRN 1) and C 1 (CRN 3) on mon, wed, fri 09:00-10:00".to_owned(),
         ),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(conflicts, expected);
     assert_eq!(file.parsed.conflicts_total(), 2);
 }
 
 #[test]
-fn the_older_importers_rows_become_events_whose_ids_stay() {
+fn event_rows_become_events_with_stable_ids() {
     let header = "program,date,time,instructor,room,duration,description";
     let first =
         read(&format!("{header}\nWelding,2026-03-07,6:00 pm,Ann,Shop,90,Bring gloves\nYoga,03/09/2026,TBA,,,,\n"));
-    assert!(first.parsed.brings_events());
+    assert!(first.parsed.contains_events());
     let events = first.events();
     let welding = events.iter().find(|e| e.program == "Welding").unwrap();
-    assert_eq!(welding.starts_at.to_string(), "2026-03-08T02:00:00Z", "six in the evening in Los Angeles");
+    assert_eq!(welding.starts_at.to_string(), "2026-03-08T02:00:00Z", "6 pm in Los Angeles");
     assert_eq!(welding.ends_at.unwrap().to_string(), "2026-03-08T03:30:00Z");
     let again = read(&format!("{header}\nWelding,2026-03-07,18:00,Bo,Shop,2 hours,\nX,never,18:00,,,,\n"));
     assert_eq!(again.events()[0].id, welding.id);
@@ -243,7 +244,7 @@ fn the_older_importers_rows_become_events_whose_ids_stay() {
 }
 
 #[test]
-fn whoever_watches_can_stop_it() {
+fn the_watch_can_cancel_reading() {
     let rows: String = (0..1000).map(|i| format!("{i},A {i},5\n")).collect();
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("upload.csv");
@@ -259,7 +260,7 @@ fn whoever_watches_can_stop_it() {
 }
 
 #[test]
-fn a_colleges_own_names_are_checked() {
+fn extra_names_and_maps_are_validated() {
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     assert!(CsvSchedules::new([("capacity", names(&["Max Enrl"]).as_slice())]).is_ok());
     assert!(CsvSchedules::new([("nonsense", names(&["x"]).as_slice())]).is_err());
@@ -271,22 +272,22 @@ fn a_colleges_own_names_are_checked() {
 
 proptest::proptest! {
     #[test]
-    fn no_cell_breaks_its_reader(cell in r"[\PC]{0,12}|[0-9:apm .\-–/TWRFSUMh,]{0,16}|[A-Z]{1,4}[ \-]?[A-Z]?[0-9é.]{0,9}") {
+    fn no_cell_makes_a_parser_panic(cell in r"[\PC]{0,12}|[0-9:apm .\-–/TWRFSUMh,]{0,16}|[A-Z]{1,4}[ \-]?[A-Z]?[0-9é.]{0,9}") {
         let _ = super::days::days(&cell);
         let _ = super::times::range(&cell);
         let _ = super::times::single(&cell);
         let _ = super::times::pair(&cell, &cell);
         let _ = super::dates::range(&cell);
         let _ = super::text::credits(&cell);
-        let _ = super::text::people(&cell);
-        let _ = super::text::persons(&cell);
-        if let Ok(course) = super::course::apart(&cell) {
+        let _ = super::text::count(&cell);
+        let _ = super::text::instructors(&cell);
+        if let Ok(course) = super::course::split(&cell) {
             super::course::is_course(&course.name);
         }
     }
 
     #[test]
-    fn whatever_a_file_holds_each_row_is_taken_or_refused_with_a_reason(
+    fn every_row_is_imported_or_rejected_with_an_error(
         rows in proptest::collection::vec(r#"[1-4]?,(A 1|B)?,[0-9x]{0,2},(MW|T|Q)?,(9:00-10:00|8-7|TBA)?(,|")?"#, 0..12),
         bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..8),
     ) {
@@ -294,32 +295,30 @@ proptest::proptest! {
         file.extend(bytes);
         let file = read_with(&file, &options(Some("T"), &[]));
         let lines: std::collections::BTreeSet<u64> = file.errors().iter().map(|e| e.line).collect();
-        proptest::prop_assert!(file.parsed.refused() == 0 || !lines.is_empty());
-        if !file.parsed.refused_as_a_whole() {
-            proptest::prop_assert!(lines.len() as u64 == file.parsed.refused());
-            let taken = file.sections().len() as u64;
-            proptest::prop_assert!(taken <= file.parsed.rows() - file.parsed.refused());
+        proptest::prop_assert!(file.parsed.rejected_rows() == 0 || !lines.is_empty());
+        if !file.parsed.is_rejected() {
+            proptest::prop_assert!(lines.len() as u64 == file.parsed.rejected_rows());
+            let imported = file.sections().len() as u64;
+            proptest::prop_assert!(imported <= file.parsed.rows() - file.parsed.rejected_rows());
         }
     }
 }
 
-/// A real schedule, unless this machine has none.
+/// Reads a real schedule; `None` if this machine does not have it.
 fn real(name: &str, options: &ScheduleOptions) -> Option<Read> {
     let folder = std::env::var_os("EDUHUB_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     match std::fs::read(folder.join(name)) {
         Ok(bytes) => Some(read_with(&bytes, options)),
         Err(_) => {
-            {
-                eprintln!("skipped: there is no {name} in {}", folder.display());
-            }
+            eprintln!("skipped: there is no {name} in {}", folder.display());
             None
         }
     }
 }
 
 #[test]
-fn the_real_university_reads_whole() {
+fn a_real_university_schedule_has_no_errors() {
     let Some(file) = real("university-202209.csv", &options(None, &[])) else { return };
     assert_eq!(file.errors(), []);
     assert_eq!((file.parsed.rows(), file.parsed.sections()), (3_816, 3_465));
@@ -333,14 +332,14 @@ fn the_real_university_reads_whole() {
     let empty = warnings.iter().filter(|w| w.message.contains("empty capacity")).count();
     assert_eq!(empty, 2);
     let lectures = file.sections().iter().filter(|s| &*s.section.component == "lecture").count();
-    assert!(lectures > 1_700, "trailing blanks of a component are gone: {lectures}");
+    assert!(lectures > 1_700, "trailing spaces of components are removed: {lectures}");
 }
 
 #[test]
-fn the_real_community_college_says_what_it_lacks_and_reads_when_told() {
+fn a_real_college_schedule_needs_a_mapped_capacity() {
     let term = Some("2020F");
     let Some(file) = real("community-college-fall2020.csv", &options(term, &[])) else { return };
-    assert!(file.parsed.refused_as_a_whole());
+    assert!(file.parsed.is_rejected());
     assert!(file.error().contains("?map=seats:capacity"), "{}", file.error());
     let mapped = options(term, &[("seats", "capacity")]);
     let Some(file) = real("community-college-fall2020.csv", &mapped) else { return };
@@ -349,7 +348,7 @@ fn the_real_community_college_says_what_it_lacks_and_reads_when_told() {
     let sections = file.sections();
     let first = sections.iter().find(|s| s.section.id.crn.as_str() == "20238").unwrap();
     assert_eq!((&*first.section.course, first.section.section.as_deref()), ("ACTG F001A", Some("01W")));
-    assert!(sections.iter().all(|s| s.section.section.is_some()), "every course came apart");
+    assert!(sections.iter().all(|s| s.section.section.is_some()), "every course is split from its section");
     let campus: std::collections::BTreeSet<_> =
         file.warnings().iter().filter(|w| w.column.as_deref() == Some("campus")).map(|w| w.message.clone()).collect();
     assert_eq!(campus.len(), 9, "nine CRNs have rows that differ in campus");

@@ -1,44 +1,43 @@
-//! Times of day and ranges of them: `9:30 am - 10:50 am`, `06:00 PM-07:50 PM`, `08:00-08:50`, `0930-1050`,
+//! Parses times of day and time ranges: `9:30 am - 10:50 am`, `06:00 PM-07:50 PM`, `08:00-08:50`, `0930-1050`,
 //! `0930am-1045am`.
 
 use jiff::civil::Time;
 
 use crate::imports::csv::text::is_unknown;
 
-/// From and to, on one day; what is not known is none.
+/// Start and end on one day; `None` if not known.
 pub(super) type TimeRange = (Option<Time>, Option<Time>);
 
-/// Reads a cell with a range of times.
+/// Parses a time range. Returns it with a warning, if any.
 pub(super) fn range(cell: &str) -> Result<(TimeRange, Option<String>), String> {
     if is_unknown(cell) {
         return Ok(((None, None), None));
     }
-    let how = "times read as 9:30 am - 10:50 am, 09:30-10:50 or 0930-1050";
+    let not_a_range = || "Not a time range: use 9:30 am - 10:50 am, 09:30-10:50 or 0930-1050".to_owned();
     let lower = cell.to_ascii_lowercase();
-    let Some((from, to)) = [" - ", " to ", "–", "-"].iter().find_map(|between| lower.split_once(between)) else {
-        return Err(format!("this is not a range of times: {how}"));
+    let Some((from, to)) = [" - ", " to ", "–", "-"].iter().find_map(|separator| lower.split_once(separator)) else {
+        return Err(not_a_range());
     };
     match (part(from), part(to)) {
         (Some(from), Some(to)) => from_to(from, to),
-        _ => Err(format!("this is not a range of times: {how}")),
+        _ => Err(not_a_range()),
     }
 }
 
-/// Reads two cells, one time each.
+/// Parses a start time and an end time from two cells. Returns them with a warning, if any.
 pub(super) fn pair(start: &str, end: &str) -> Result<(TimeRange, Option<String>), String> {
     match (is_unknown(start), is_unknown(end)) {
         (true, true) => return Ok(((None, None), None)),
-        (true, false) | (false, true) => return Err("a start needs an end, and an end a start".into()),
+        (true, false) | (false, true) => return Err("Start and end time must both be given, or neither".into()),
         (false, false) => {}
     }
     let read = |cell: &str| {
-        part(&cell.to_ascii_lowercase())
-            .ok_or_else(|| format!("{cell:?} is not a time: it reads as 9:30 am, 09:30 or 0930"))
+        part(&cell.to_ascii_lowercase()).ok_or_else(|| format!("{cell:?} is not a time: use 9:30 am, 09:30 or 0930"))
     };
     from_to(read(start)?, read(end)?)
 }
 
-/// Reads one time.
+/// Parses one time.
 pub(super) fn single(cell: &str) -> Result<Option<Time>, String> {
     if is_unknown(cell) {
         return Ok(None);
@@ -46,10 +45,10 @@ pub(super) fn single(cell: &str) -> Result<Option<Time>, String> {
     part(&cell.to_ascii_lowercase())
         .and_then(|p| p.time(p.pm))
         .map(Some)
-        .ok_or_else(|| "this is not a time: it reads as 9:30 am, 09:30 or 0930".into())
+        .ok_or_else(|| "Not a time: use 9:30 am, 09:30 or 0930".into())
 }
 
-/// Hour and minute as written, and which half of the day if it is told.
+/// Hour and minute as written, and whether "pm" (true), "am" (false) or neither was written.
 #[derive(Clone, Copy)]
 struct Part {
     hour: i8,
@@ -78,7 +77,7 @@ fn part(text: &str) -> Option<Part> {
         _ => return None,
     };
     let (hour, minute) = match digits.split_once(':') {
-        // Seconds are passed over: nobody meets at 9:30:15.
+        // Zero seconds are accepted; others are an error.
         Some((hour, rest)) => (hour, rest.strip_suffix(":00").unwrap_or(rest)),
         None if digits.len() <= 2 && pm.is_some() => (digits, "00"),
         None if (3..=4).contains(&digits.len()) && digits.is_ascii() => digits.split_at(digits.len() - 2),
@@ -93,7 +92,7 @@ fn part(text: &str) -> Option<Part> {
 }
 
 fn from_to(from: Part, to: Part) -> Result<(TimeRange, Option<String>), String> {
-    // `11:00-12:15 pm` names the half once: the later start that still comes before the end.
+    // In `11:00-12:15 pm` only the end has a suffix. The start gets the same one if it is then before the end, else am.
     let from_pm = match (from.pm, to.pm) {
         (None, Some(pm)) => {
             let end = to.time(Some(pm));
@@ -104,21 +103,18 @@ fn from_to(from: Part, to: Part) -> Result<(TimeRange, Option<String>), String> 
         }
         (pm, _) => pm,
     };
-    let start = from.time(from_pm).ok_or("the start is not a time of day")?;
+    let start = from.time(from_pm).ok_or("The start is not a valid time")?;
     let midnight = (to.hour == 24) || to.time(to.pm) == Some(Time::midnight());
     if midnight && start != Time::midnight() {
         let last = Time::constant(23, 59, 0, 0);
-        return Ok((
-            (Some(start), Some(last)),
-            Some("a meeting that ends at midnight counts as ending at 23:59".into()),
-        ));
+        return Ok(((Some(start), Some(last)), Some("The end at midnight is imported as 23:59".into())));
     }
-    let end = to.time(to.pm).ok_or("the end is not a time of day")?;
+    let end = to.time(to.pm).ok_or("The end is not a valid time")?;
     if start == end {
-        return Ok(((None, None), Some("a meeting that ends as it starts counts as not scheduled yet".into())));
+        return Ok(((None, None), Some("Start and end time are equal: the time is imported as not known yet".into())));
     }
     if end < start {
-        return Err("the meeting ends before it starts".into());
+        return Err("The meeting ends before it starts".into());
     }
     Ok(((Some(start), Some(end)), None))
 }
@@ -129,7 +125,7 @@ mod tests {
     use jiff::civil::time;
 
     #[test]
-    fn times_read_as_colleges_write_them() {
+    fn times_are_parsed_as_colleges_write_them() {
         let t = |h, m| Some(time(h, m, 0, 0));
         let table = [
             ("9:30 am - 10:50 am", t(9, 30), t(10, 50)),
@@ -168,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn two_cells_make_a_range_only_together() {
+    fn start_and_end_cells_are_both_required() {
         let nine = Some(time(9, 0, 0, 0));
         let ten = Some(time(10, 0, 0, 0));
         assert_eq!(pair("9:00 am", "10:00"), Ok(((nine, ten), None)));
@@ -180,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn midnight_and_meetings_of_no_length_are_taken_with_a_warning() {
+    fn end_at_midnight_and_empty_range_are_warnings() {
         let ((start, end), warning) = range("7:00 pm - 12:00 am").unwrap();
         assert_eq!((start, end, warning.is_some()), (Some(time(19, 0, 0, 0)), Some(time(23, 59, 0, 0)), true));
         let ((start, end), warning) = range("12:00 am - 12:00 am").unwrap();

@@ -164,7 +164,7 @@ mod tests {
     fn entry(names: Names) -> (OutboxEntry, PloneItem) {
         let now = Timestamp::from_millisecond(1_800_000_000_750).unwrap();
         let state =
-            SectionState { enrolled: 1, waiting: 1, outside_enrolled: 4, ..SectionState::new(Arc::new(section())) };
+            SectionState { enrolled: 1, waitlisted: 1, outside_enrolled: 4, ..SectionState::new(Arc::new(section())) };
         let line = |user: &str, standing| RosterLine { user: UserName::parse(user).unwrap(), standing, since: now };
         let mut entry = OutboxEntry {
             section: SectionId::parse("202701-10001").unwrap(),

@@ -149,12 +149,12 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let options = SqliteOptions { path: folder.path().join("hub.db"), outbox: Some(Timestamp::now()) };
         let store = SqliteStore::open(options).unwrap();
-        demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
+        demo::load_if_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         let term = TermId::parse("202609").unwrap();
         let executor = BatchExecutor::new(Arc::new(store.clone()), Credits(0));
         let (state, loaded) = executor.load(&term).await.unwrap();
         let mut loaded = loaded.sections;
-        loaded.sort_by_key(|section| std::cmp::Reverse(section.state.open()));
+        loaded.sort_by_key(|section| std::cmp::Reverse(section.state.open_seats()));
         let sections = [0, 1].map(|at| loaded[at].state.section.id.clone());
         let student = UserName::parse("ana").unwrap();
         let register = Command::Register { student, crn: sections[0].crn.clone(), waitlist: false };
@@ -297,15 +297,15 @@ async fn a_section_at_which_plone_always_fails_is_put_aside_once_others_succeed(
     assert_eq!(setup.send(0).await, SendOutcome::Failed);
     fails(Some(failed()));
     assert_eq!(setup.send(0).await, SendOutcome::Refused);
-    assert_eq!(summary().await.aside_total, 1);
-    assert_eq!(summary().await.aside[0].reason, failed().to_string());
+    assert_eq!(summary().await.refused_total, 1);
+    assert_eq!(summary().await.refused[0].reason, failed().to_string());
 
     // Resent by an admin, it has as many retries as at first.
     assert_eq!(setup.store.resend(None, NOW.parse().unwrap()).await.unwrap(), 1);
     assert_eq!(setup.send(0).await, SendOutcome::Failed);
     fails(None);
     assert_eq!(setup.send(0).await, SendOutcome::Written);
-    assert_eq!(summary().await.aside_total, 0);
+    assert_eq!(summary().await.refused_total, 0);
 }
 
 #[tokio::test]

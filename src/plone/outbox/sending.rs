@@ -12,7 +12,7 @@ use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::ids::SectionId;
 use crate::plone::port::{BridgeError, PloneError};
 use crate::store::StoreError;
-use crate::store::outbox::{OutboxEntry, PloneItem, Written};
+use crate::store::outbox::{OutboxEntry, PloneItem, SuccessfulWrite};
 
 use crate::plone::outbox::deps::{OutboxDeps, SECTION_PAUSE};
 use crate::plone::outbox::desired_state::{DefinitionScope, Names, all_fields, difference};
@@ -149,7 +149,7 @@ impl Sender {
         let short_name = format!("{}-{}", id.term, id.crn).to_lowercase();
         // Names are written once it is known that the item has a field for them.
         let fields = all_fields(entry, Names::Withheld);
-        self.deps.store.creating(id, fields.clone()).await?;
+        self.deps.store.record_creation(id, fields.clone()).await?;
         let created = self.deps.plone.create_section(&short_name, &fields).await?;
         let is_another = |field, ours: &str| match created.fields.get(&field) {
             Some(FieldValue::Text(theirs)) => theirs != ours,
@@ -173,14 +173,14 @@ impl Sender {
     }
 
     async fn nothing(&self, entry: &OutboxEntry) -> Result<SendOutcome, BridgeError> {
-        self.deps.store.drop_entry(&entry.section, entry.version).await?;
+        self.deps.store.delete_entry(&entry.section, entry.version).await?;
         Ok(SendOutcome::Nothing)
     }
 
     async fn sent(&self, entry: &OutboxEntry, item: PloneItem, fields: Fields) -> Result<SendOutcome, BridgeError> {
         let next_at = after(self.deps.clock.now(), SECTION_PAUSE);
-        let written = Written { seen: item, fields, version: entry.version, read_at: entry.read_at };
-        self.deps.store.sent(written, next_at).await?;
+        let written = SuccessfulWrite { seen: item, fields, version: entry.version, read_at: entry.read_at };
+        self.deps.store.record_sent(written, next_at).await?;
         self.gauge.sent.fetch_add(1, Ordering::Relaxed);
         Ok(SendOutcome::Written)
     }
@@ -201,7 +201,7 @@ impl Sender {
             // The hub's own login failed, so every section would be refused.
             PloneError::Unauthenticated | PloneError::Locked(_) => {
                 log::error!("the hub's user cannot write to Plone: {error}");
-                store.later(&entry.section, after(now, backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1))).await?;
+                store.record_failure(&entry.section, after(now, backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1))).await?;
                 Ok(SendOutcome::Failed)
             }
             PloneError::Failed(_) if self.is_section_at_fault(entry) => {
@@ -230,14 +230,14 @@ impl Sender {
 
     async fn later(&self, entry: &OutboxEntry, now: Timestamp) -> Result<SendOutcome, StoreError> {
         let pause = backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1);
-        self.deps.store.later(&entry.section, after(now, pause)).await?;
+        self.deps.store.record_failure(&entry.section, after(now, pause)).await?;
         Ok(SendOutcome::Failed)
     }
 
     async fn put_aside(&self, entry: &OutboxEntry, reason: String, now: Timestamp) -> Result<SendOutcome, StoreError> {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         log::error!("{} is not written to Plone until an admin resends it: {reason}", entry.section);
-        self.deps.store.put_aside(&entry.section, entry.version, reason, now).await?;
+        self.deps.store.record_refusal(&entry.section, entry.version, reason, now).await?;
         Ok(SendOutcome::Refused)
     }
 

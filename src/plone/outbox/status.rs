@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::store::outbox::{AsideEntry, OutboxSummary};
+use crate::store::outbox::{RefusedEntry, OutboxSummary};
 
 use crate::plone::outbox::desired_state::Names;
 
@@ -49,7 +49,7 @@ pub struct PloneOutboxStatus {
     /// Sections that Plone refused and that are not retried.
     pub aside_total: u64,
     /// The newest of these.
-    pub aside: Vec<AsideEntry>,
+    pub aside: Vec<RefusedEntry>,
     /// Writes in flight.
     pub in_flight: usize,
     /// Successful writes since the start.
@@ -92,8 +92,8 @@ impl OutboxGauge {
         PloneOutboxStatus {
             depth: summary.depth,
             oldest_at: summary.oldest_at,
-            aside_total: summary.aside_total,
-            aside: summary.aside,
+            aside_total: summary.refused_total,
+            aside: summary.refused,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             sent_total: self.sent.load(Ordering::Relaxed),
             created_total: self.created.load(Ordering::Relaxed),

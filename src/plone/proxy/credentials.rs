@@ -60,7 +60,7 @@ pub(super) fn check_address(names: &[String], query: Option<&str>) -> Result<(),
 
 /// Returns true when a field of a query carries credentials or a directive, in any spelling.
 fn is_risky(field: &str) -> bool {
-    let name = percent::decoded_loosely(field.split('=').next().unwrap_or_default());
+    let name = percent::decode_lossy(field.split('=').next().unwrap_or_default());
     name.contains(CREDENTIALS) || DIRECTIVES.iter().any(|directive| name.contains(directive))
 }
 
@@ -99,8 +99,8 @@ pub(super) fn is_safe_cookie(name: &str, value: &str) -> bool {
 }
 
 fn is_ticket(value: &str) -> bool {
-    let Some(value) = percent::decoded(value, |byte| byte != b'%') else { return false };
-    let ticket = base64::decoded(value.trim_end());
+    let Some(value) = percent::decode(value, |byte| byte != b'%') else { return false };
+    let ticket = base64::decode(value.trim_end());
     ticket.is_some_and(|ticket| ticket.contains(&b'!') && !ticket.contains(&b':'))
 }
 

@@ -60,7 +60,7 @@ fn is_instruction(name: &str) -> bool {
 /// Decodes a segment once, as Zope does. Returns none when the result is not one plain name: when a slash, a dot, a
 /// percent sign or a control character was encoded in it.
 fn decoded(segment: &str) -> Option<String> {
-    percent::decoded(segment, |byte| !byte.is_ascii_control() && !b"/\\.%".contains(&byte))
+    percent::decode(segment, |byte| !byte.is_ascii_control() && !b"/\\.%".contains(&byte))
 }
 
 #[cfg(test)]

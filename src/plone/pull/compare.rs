@@ -40,7 +40,7 @@ pub(super) fn compare(now: &Fields, read: &Section, last: Option<&Fields>, hub: 
     }
     to_write |= has_other_counts(now, last, hub);
     let edit =
-        (desired != *hub.section).then(|| SectionEdit { seen: Some(hub.section.clone()), wanted: Arc::new(desired) });
+        (desired != *hub.section).then(|| SectionEdit { base: Some(hub.section.clone()), target: Arc::new(desired) });
     Compared { edit, to_write }
 }
 
@@ -57,7 +57,7 @@ fn has_other_counts(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> 
         let is_empty = matches!(there, FieldValue::Nothing) || *there == FieldValue::Lines(Vec::new());
         match was(SectionField::Roster) {
             Some(was) => was != there,
-            None => is_empty != (hub.enrolled + hub.waiting == 0),
+            None => is_empty != (hub.enrolled + hub.waitlisted == 0),
         }
     });
     number(SectionField::SeatsTaken, hub.enrolled_total())
@@ -101,10 +101,10 @@ mod tests {
     fn compared(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> (String, bool) {
         let compared = compare(now, &read(now).unwrap(), last, hub);
         let taken = compared.edit.map_or_else(String::new, |edit| {
-            let (seen, wanted) = (to_fields(edit.seen.as_ref().unwrap()), to_fields(&edit.wanted));
+            let (seen, wanted) = (to_fields(edit.base.as_ref().unwrap()), to_fields(&edit.target));
             let changed = wanted.iter().filter(|(field, value)| seen[field] != **value);
             let mut names: Vec<&str> = changed.map(|(field, _)| field.as_str()).collect();
-            if edit.seen.unwrap().withdrawn != edit.wanted.withdrawn {
+            if edit.base.unwrap().withdrawn != edit.target.withdrawn {
                 names.push("shown");
             }
             names.join(" ")

@@ -59,7 +59,7 @@ struct Changes {
 
 impl Changes {
     fn edit(&mut self, edit: SectionEdit) {
-        self.edits.entry(edit.wanted.id.term.clone()).or_default().push(edit);
+        self.edits.entry(edit.target.id.term.clone()).or_default().push(edit);
     }
 
     /// Withdraws a section that the hub has and shows.
@@ -70,7 +70,7 @@ impl Changes {
         }
         let mut withdrawn = (*row.state.section).clone();
         withdrawn.withdrawn = true;
-        self.edit(SectionEdit { seen: Some(row.state.section), wanted: Arc::new(withdrawn) });
+        self.edit(SectionEdit { base: Some(row.state.section), target: Arc::new(withdrawn) });
         found.counts.withdrawn += 1;
     }
 
@@ -307,7 +307,7 @@ fn add_changes(
     match deps.model.section(&item.section) {
         None => {
             found.counts.created += 1;
-            changes.edit(SectionEdit { seen: None, wanted: Arc::new(section) });
+            changes.edit(SectionEdit { base: None, target: Arc::new(section) });
             if !is_known {
                 changes.before.push(known.pulled(item.clone()));
             }

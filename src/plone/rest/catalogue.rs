@@ -64,11 +64,11 @@ fn search_path(
     let mut path = format!(
         "{context}/@search?portal_type={}&{order}&b_size={PAGE_LEN}&b_start={start}\
          &metadata_fields=UID&metadata_fields=modified",
-        percent::piece(of_type),
+        percent::encode_segment(of_type),
     );
     if let Some(since) = since {
         let since = since.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string();
-        path += &format!("&modified.query={}&modified.range=min", percent::piece(&since));
+        path += &format!("&modified.query={}&modified.range=min", percent::encode_segment(&since));
     }
     Ok(path)
 }

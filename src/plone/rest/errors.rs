@@ -131,7 +131,7 @@ pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Optio
 /// Returns the first message of the type `error` in the cookie `statusmessages` (Products.statusmessages): base64 of
 /// messages, each with two bytes (11 bits for the length of its text, 5 for that of its type), the text and the type.
 fn error_message(cookie: &str) -> Option<String> {
-    let bytes = base64::decoded(percent::decoded(cookie.trim_matches('"'), |_| true)?.trim())?;
+    let bytes = base64::decode(percent::decode(cookie.trim_matches('"'), |_| true)?.trim())?;
     let mut rest = bytes.as_slice();
     while let Some((lengths, after)) = rest.split_first_chunk::<2>() {
         let lengths = usize::from(u16::from_be_bytes(*lengths));

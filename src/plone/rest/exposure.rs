@@ -28,7 +28,7 @@ impl Inner {
             return Ok(true);
         }
         // The widget of the field in the item's view.
-        let widget = format!("{path}/@@view/++widget++{}", percent::piece(field));
+        let widget = format!("{path}/@@view/++widget++{}", percent::encode_segment(field));
         Ok(self.page(token, widget).await?.is_some())
     }
 

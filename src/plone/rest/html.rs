@@ -123,7 +123,7 @@ struct Links {
 impl Links {
     fn of_item(site_url: &str, path: &str) -> Option<Self> {
         let site = Url::parse(&format!("{}/", site_url.trim_end_matches('/'))).ok()?;
-        let item = site.join(&format!(".{}", percent::path(path))).ok()?;
+        let item = site.join(&format!(".{}", percent::encode_path(path))).ok()?;
         Some(Self { site, item })
     }
 

@@ -20,7 +20,7 @@ pub(super) fn encode(path: &str) -> Result<String, PloneError> {
             return Err(PloneError::Refused(format!("{name:?} is not the name of content")));
         }
         encoded.push('/');
-        encoded.extend(percent::piece(name));
+        encoded.extend(percent::encode_segment(name));
     }
     Ok(encoded)
 }
@@ -39,7 +39,7 @@ pub(super) fn of_id(site_url: &str, id: &str) -> Option<String> {
     if !within.is_empty() && !within.starts_with('/') {
         return None;
     }
-    percent::decoded(within, |_| true)
+    percent::decode(within, |_| true)
 }
 
 #[cfg(test)]

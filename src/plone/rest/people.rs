@@ -19,7 +19,7 @@ impl Directory for PloneClient {
     }
 
     fn person(&self, username: &UserName) -> PloneFuture<Option<PlonePerson>> {
-        let path = format!("/@users/{}?b_size={GROUPS_MAX}", percent::piece(username.as_str()));
+        let path = format!("/@users/{}?b_size={GROUPS_MAX}", percent::encode_segment(username.as_str()));
         self.run(|inner, deadline| async move {
             match inner.call(&Viewer::Hub, Call::get(path), deadline).await {
                 Ok(user) => Ok(Some(person(user))),

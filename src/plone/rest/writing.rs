@@ -94,7 +94,7 @@ impl Inner {
         let Some(transition) = self.options.publish.as_deref().filter(|_| never_published(&item)) else {
             return section_of(&self.options, item);
         };
-        let publish = format!("{path}/@workflow/{}", percent::piece(transition));
+        let publish = format!("{path}/@workflow/{}", percent::encode_segment(transition));
         let publish = Call::json(Method::POST, publish, &Transition {})?;
         match self.call::<Ignored>(&Viewer::Hub, publish, self.transport.deadline()).await {
             Ok(_) => {}

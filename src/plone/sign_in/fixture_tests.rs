@@ -50,7 +50,7 @@ impl Bus for RecordingBus {
             self.ended.lock().push(user.to_string());
         }
     }
-    fn is_listening(&self, user: &UserName) -> bool {
+    fn may_be_connected(&self, user: &UserName) -> bool {
         self.connected.lock().contains(&user.as_str())
     }
 }

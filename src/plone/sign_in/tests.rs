@@ -40,7 +40,7 @@ async fn roles_and_groups_of_plone_decide_the_role_in_the_hub() {
         assert_eq!(signed_in.caller.role, role, "{name}");
     }
     for name in ["eve", "gone"] {
-        assert_not_admitted(hub.sign_in(name, "good").await, "no role here");
+        assert_not_admitted(hub.sign_in(name, "good").await, "no role in EduHub");
     }
 }
 
@@ -395,5 +395,5 @@ async fn sign_ins_that_plone_ends_are_audited() {
     let filter = AuditFilter { user: Some("ann".to_owned()), limit: 10, ..AuditFilter::default() };
     let page = hub.audit.page(filter).await.unwrap();
     let entries: Vec<_> = page.items.iter().map(|entry| (entry.action.as_str(), entry.detail.as_str())).collect();
-    assert_eq!(entries, [("login.ended", "Plone does not know this user any more")]);
+    assert_eq!(entries, [("login.ended", "Plone no longer has this user")]);
 }

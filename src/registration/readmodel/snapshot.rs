@@ -1,61 +1,62 @@
-//! A term's sections and their numbers at one commit.
+//! A term's sections and their counts as of one commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::ids::Crn;
 use crate::domain::published::PublishedSection;
-use crate::domain::section::{Place, SectionState};
+use crate::domain::section::{SectionState, WaitlistEntry};
 use crate::domain::term::Term;
 
-/// Rows are shared between snapshots by chunks of this many: a commit copies the chunks that it touches, not the term.
+/// Number of rows in a chunk. Snapshots share chunks: a commit copies only the chunks with rows that it changes.
 const CHUNK_LEN: usize = 64;
 
-/// A section as published.
+/// A published section.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Definition and numbers.
+    /// The definition and the counts.
     pub state: SectionState,
-    /// Who waits, head first.
-    pub line: Arc<[Place]>,
-    /// The term's sequence when it last changed.
+    /// The waitlist, head first.
+    pub waitlist: Arc<[WaitlistEntry]>,
+    /// The sequence of the commit that last changed the section.
     pub seq: u64,
 }
 
 impl Row {
-    /// The position of a place in this line: 1 is next; whoever waits outside the hub comes first.
+    /// Returns the waitlist position of the entry with `queue_number`: 1 is next, and people who wait outside the hub
+    /// come first.
     #[must_use]
-    pub fn position(&self, place: u64) -> u32 {
-        let ahead = self.line.partition_point(|(other, _)| *other < place);
+    pub fn position(&self, queue_number: u64) -> u32 {
+        let ahead = self.waitlist.partition_point(|entry| entry.queue_number < queue_number);
         self.state.outside_waitlisted.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)).saturating_add(1)
     }
 }
 
-/// Everything of a term that lists, seats and ETags are made of. One `Arc` a commit, so nobody reads half a change.
+/// The state of a term as of one commit: immutable, so that a reader never sees a part of a change.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The term.
     pub term: Arc<Term>,
-    /// The sequence of its seats.
+    /// The sequence of the commit.
     pub seq: u64,
     chunks: Vec<Arc<Vec<Row>>>,
     index: Arc<HashMap<Crn, u32>>,
-    /// Row numbers in the order of lists: by course, section, CRN.
+    /// Row numbers, ordered by [`sort_key`].
     order: Arc<Vec<u32>>,
 }
 
 impl Snapshot {
-    /// A snapshot from scratch.
+    /// Creates a snapshot of a loaded term.
     #[must_use]
     pub fn new(term: Term, seq: u64, sections: Vec<PublishedSection>) -> Self {
-        let rows: Vec<Row> = sections.into_iter().map(|s| Row { state: s.state, line: s.waitlist, seq }).collect();
+        let rows: Vec<Row> = sections.into_iter().map(|s| Row { state: s.state, waitlist: s.waitlist, seq }).collect();
         let chunks = rows.chunks(CHUNK_LEN).map(|c| Arc::new(c.to_vec())).collect();
         let mut snapshot = Self { term: Arc::new(term), seq, chunks, index: Arc::default(), order: Arc::default() };
         snapshot.reindex();
         snapshot
     }
 
-    /// The snapshot after a commit.
+    /// Returns the snapshot after a commit, which changed these sections and, if given, the term.
     #[must_use]
     pub fn after(&self, seq: u64, term: Option<&Term>, sections: &[PublishedSection]) -> Self {
         let mut next = self.clone();
@@ -65,7 +66,7 @@ impl Snapshot {
         }
         let (mut grown, mut reordered) = (false, false);
         for section in sections {
-            let row = Row { state: section.state.clone(), line: section.waitlist.clone(), seq };
+            let row = Row { state: section.state.clone(), waitlist: section.waitlist.clone(), seq };
             match self.index.get(&row.state.section.id.crn) {
                 Some(at) => {
                     let chunk = Arc::make_mut(&mut next.chunks[*at as usize / CHUNK_LEN]);
@@ -98,13 +99,13 @@ impl Snapshot {
         self.order = Arc::new(order);
     }
 
-    /// How many sections there are.
+    /// Returns the number of sections.
     #[must_use]
     pub fn len(&self) -> usize {
         self.chunks.iter().map(|c| c.len()).sum()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no sections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
@@ -114,34 +115,34 @@ impl Snapshot {
         &self.chunks[at as usize / CHUNK_LEN][at as usize % CHUNK_LEN]
     }
 
-    /// One section.
+    /// Returns one section.
     #[must_use]
     pub fn row(&self, crn: &Crn) -> Option<&Row> {
         self.index.get(crn).map(|at| self.at(*at))
     }
 
-    /// All sections, in the order in which the term got them.
+    /// Returns all sections, in the order in which they were added.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.chunks.iter().flat_map(|c| c.iter())
     }
 
-    /// Those that are shown to whoever looks for sections, in the order in which the term got them.
+    /// Returns the sections that are not withdrawn, in the order in which they were added.
     pub fn listed_rows(&self) -> impl Iterator<Item = &Row> {
         self.rows().filter(|row| !row.state.section.withdrawn)
     }
 
-    /// All sections, in the order of lists.
+    /// Returns all sections, in the order of lists: by course, section label, CRN.
     pub fn rows_in_order(&self) -> impl Iterator<Item = &Row> {
         self.order.iter().map(|at| self.at(*at))
     }
 
-    /// Sections that changed after `seq`, in the order in which the term got them.
+    /// Returns the sections that changed after `seq`, in the order in which they were added.
     pub fn rows_since(&self, seq: u64) -> impl Iterator<Item = &Row> {
         self.rows().filter(move |row| row.seq > seq)
     }
 }
 
-/// The order of lists: by course, section, CRN.
+/// Returns the key of the order of lists: course, section label, CRN.
 fn sort_key(row: &Row) -> (&str, Option<&str>, &Crn) {
     let section = &row.state.section;
     (&section.course, section.section.as_deref(), &section.id.crn)

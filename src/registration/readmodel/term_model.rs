@@ -1,4 +1,4 @@
-//! A term: its newest snapshot, and what each student holds.
+//! The published state of one term: its newest snapshot, and the registrations of each student.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::domain::section::Credits;
 
 use crate::registration::readmodel::Snapshot;
 
-/// A term as published.
+/// The published state of one term.
 pub struct TermModel {
     snapshot: ArcSwap<Snapshot>,
     students: DashMap<UserName, Arc<[Registration]>>,
@@ -24,7 +24,8 @@ impl TermModel {
         Self { snapshot: ArcSwap::from_pointee(snapshot), students: loaded.students.into_iter().collect() }
     }
 
-    /// Exchanges everything. What was published from commits is in it, so no reader sees anything go back.
+    /// Replaces the published state with a loaded one. That contains every published commit, so readers never see an
+    /// older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
         for (student, held) in loaded.students {
@@ -32,7 +33,8 @@ impl TermModel {
         }
     }
 
-    /// Publishes a commit. Students first: whoever sees the seat gone finds who has it.
+    /// Publishes a commit: first the students' registrations, then the snapshot, so that a reader who sees a seat taken
+    /// also finds the registration.
     pub fn publish(&self, update: &TermUpdate) {
         for (student, held) in &update.students {
             self.students.insert(student.clone(), held.clone());
@@ -41,25 +43,25 @@ impl TermModel {
         self.snapshot.store(Arc::new(next));
     }
 
-    /// The newest snapshot.
+    /// Returns the newest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// What a student holds or has dropped.
+    /// Returns a student's registrations, including dropped ones; `None` if the student never registered.
     #[must_use]
     pub fn registrations(&self, student: &UserName) -> Option<Arc<[Registration]>> {
         self.students.get(student).map(|held| held.value().clone())
     }
 
-    /// Whether a student holds a seat or a place in a section.
+    /// Returns whether a student holds a seat or a waitlist position in a section.
     #[must_use]
     pub fn holds(&self, student: &UserName, crn: &Crn) -> bool {
         self.registrations(student).is_some_and(|held| held.iter().any(|r| r.is_held() && r.crn == *crn))
     }
 
-    /// The credits of what a student is enrolled in; cancelled sections count for nothing.
+    /// Returns the credits in which a student is enrolled. Cancelled sections do not count.
     #[must_use]
     pub fn enrolled_credits(&self, student: &UserName) -> Credits {
         let (Some(held), snapshot) = (self.registrations(student), self.snapshot()) else { return Credits(0) };

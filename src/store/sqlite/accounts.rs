@@ -1,4 +1,4 @@
-//! Local accounts, people, dead tokens.
+//! Local accounts, known users and revoked tokens in the embedded store.
 
 use std::path::Path;
 
@@ -15,21 +15,21 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::open::{OpenError, open_existing};
 use crate::store::sqlite::rows::{maybe_time_at, time_at, unreadable};
 
-fn user_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
+fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
     UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
-fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
+fn account_at(row: &Row<'_>) -> rusqlite::Result<Account> {
     let role: String = row.get(2)?;
     Ok(Account {
-        username: user_at(row, 0)?,
+        username: user_name_at(row, 0)?,
         name: row.get(1)?,
         role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
         password_hash: row.get(3)?,
     })
 }
 
-fn end_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) -> rusqlite::Result<()> {
+fn revoke_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) -> rusqlite::Result<()> {
     let mut statement = tx.prepare_cached(
         "INSERT INTO tokens_valid_from (username, valid_from) VALUES (?1, ?2)
          ON CONFLICT (username) DO UPDATE SET valid_from = max(valid_from, excluded.valid_from)",
@@ -38,22 +38,23 @@ fn end_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) -> ru
     Ok(())
 }
 
-/// The accounts of a store that another process may have, by name.
+/// Returns the accounts of a store, ordered by user name. A hub may be using the store.
 ///
 /// # Errors
 /// When there is no store, or it cannot be read.
 pub fn accounts_of(store: &Path) -> Result<Vec<Account>, OpenError> {
     let connection = open_existing(store)?;
-    all(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
+    all_accounts(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
 }
 
-fn all(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
+fn all_accounts(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
     conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts ORDER BY username")?
-        .query_map([], account_of)?
+        .query_map([], account_at)?
         .collect()
 }
 
-/// Everyone with an account, and everyone who was seen; of somebody who has both, what the account says.
+/// All users who have an account or were seen, ordered by user name. The name and role of an account take precedence
+/// over those in a token.
 const USERS: &str = "
     SELECT a.username, a.name, a.role, 'local', p.last_seen
     FROM accounts AS a LEFT JOIN people AS p ON p.username = a.username
@@ -62,10 +63,10 @@ const USERS: &str = "
     WHERE NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = p.username)
     ORDER BY 1";
 
-fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
+fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
     let (role, source): (String, String) = (row.get(2)?, row.get(3)?);
     Ok(User {
-        username: user_at(row, 0)?,
+        username: user_name_at(row, 0)?,
         name: row.get(1)?,
         role: Role::parse(&role).ok_or_else(|| unreadable(2, "not a role"))?,
         source: source.parse().map_err(|_| unreadable(3, "not a source"))?,
@@ -73,19 +74,19 @@ fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// Looks at everyone, one after the other: SQLite knows the cases of ASCII letters only, and a college has tens of
-/// thousands of people, not millions. Only the page is kept in memory.
+/// Scans all users, because SQLite folds the case of ASCII letters only. A college has tens of thousands of users, not
+/// millions, and only the page is held in memory.
 fn users(conn: &Connection, filter: &UserFilter) -> rusqlite::Result<UserPage> {
     let text = filter.text.as_ref().map(|text| text.to_lowercase());
-    let is_wanted = |user: &User| {
-        let found = |words: &str| text.as_ref().is_none_or(|text| words.to_lowercase().contains(text));
-        found(user.username.as_str()) || found(&user.name)
+    let matches = |user: &User| {
+        let contains_text = |name: &str| text.as_ref().is_none_or(|text| name.to_lowercase().contains(text));
+        contains_text(user.username.as_str()) || contains_text(&user.name)
     };
     let mut page = UserPage::default();
     let mut statement = conn.prepare_cached(USERS)?;
-    for user in statement.query_map([], user_of)? {
+    for user in statement.query_map([], user_at)? {
         let user = user?;
-        if !is_wanted(&user) {
+        if !matches(&user) {
             continue;
         }
         page.total += 1;
@@ -106,13 +107,13 @@ impl AccountStore for SqliteStore {
         let username = username.clone();
         self.read(move |conn| {
             conn.prepare_cached("SELECT username, name, role, password_hash FROM accounts WHERE username = ?1")?
-                .query_row([username.as_str()], account_of)
+                .query_row([username.as_str()], account_at)
                 .optional()
         })
     }
 
     fn accounts(&self) -> StoreFuture<Vec<Account>> {
-        self.read(all)
+        self.read(all_accounts)
     }
 
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()> {
@@ -128,7 +129,7 @@ impl AccountStore for SqliteStore {
                 account.role.as_str(),
                 account.password_hash
             ])?;
-            valid_from.map_or(Ok(()), |at| end_tokens(tx, &account.username, at))
+            valid_from.map_or(Ok(()), |at| revoke_tokens(tx, &account.username, at))
         })
     }
 
@@ -137,7 +138,7 @@ impl AccountStore for SqliteStore {
         self.write(move |tx| {
             let removed = tx.execute("DELETE FROM accounts WHERE username = ?1", [username.as_str()])? > 0;
             if removed {
-                end_tokens(tx, &username, valid_from)?;
+                revoke_tokens(tx, &username, valid_from)?;
             }
             Ok(removed)
         })
@@ -147,7 +148,7 @@ impl AccountStore for SqliteStore {
         self.read(move |conn| users(conn, &filter))
     }
 
-    fn note_people(&self, people: Vec<Person>) -> StoreFuture<()> {
+    fn record_people(&self, people: Vec<Person>) -> StoreFuture<()> {
         self.write(move |tx| {
             let mut statement = tx.prepare_cached(
                 "INSERT INTO people (username, name, role, source, last_seen)
@@ -167,7 +168,7 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn bury_token(&self, id: Uuid, expires_at: Timestamp) -> StoreFuture<()> {
+    fn revoke_token(&self, id: Uuid, expires_at: Timestamp) -> StoreFuture<()> {
         self.write(move |tx| {
             tx.prepare_cached("INSERT OR IGNORE INTO dead_tokens (id, expires_at) VALUES (?1, ?2)")?
                 .execute(params![id.to_string(), expires_at.as_millisecond()])?;
@@ -175,12 +176,12 @@ impl AccountStore for SqliteStore {
         })
     }
 
-    fn end_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()> {
+    fn revoke_tokens(&self, username: &UserName, valid_from: Timestamp) -> StoreFuture<()> {
         let username = username.clone();
-        self.write(move |tx| end_tokens(tx, &username, valid_from))
+        self.write(move |tx| revoke_tokens(tx, &username, valid_from))
     }
 
-    fn dead_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>> {
+    fn revoked_tokens(&self, now: Timestamp) -> StoreFuture<Vec<(Uuid, Timestamp)>> {
         self.read(move |conn| {
             conn.prepare_cached("SELECT id, expires_at FROM dead_tokens WHERE expires_at > ?1")?
                 .query_map([now.as_millisecond()], |row| {
@@ -194,12 +195,12 @@ impl AccountStore for SqliteStore {
     fn tokens_valid_from(&self) -> StoreFuture<Vec<(UserName, Timestamp)>> {
         self.read(|conn| {
             conn.prepare_cached("SELECT username, valid_from FROM tokens_valid_from")?
-                .query_map([], |row| Ok((user_at(row, 0)?, time_at(row, 1)?)))?
+                .query_map([], |row| Ok((user_name_at(row, 0)?, time_at(row, 1)?)))?
                 .collect()
         })
     }
 
-    fn forget_expired(&self, now: Timestamp) -> StoreFuture<()> {
+    fn delete_expired_revocations(&self, now: Timestamp) -> StoreFuture<()> {
         self.write(move |tx| {
             tx.prepare_cached("DELETE FROM dead_tokens WHERE expires_at <= ?1")?.execute([now.as_millisecond()])?;
             Ok(())

@@ -1,4 +1,4 @@
-//! Who has seen an alert, and who has not.
+//! Acknowledgements of alerts.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
-use crate::store::alerts::{Ack, Reach, Receipt, Receipts};
+use crate::store::alerts::{Ack, Receipt, Receipts, Recipients};
 
 use crate::store::sqlite::rows::{maybe_time_at, unreadable};
 
-/// Keeps an acknowledgement of an alert that is out and that this reader may see: `?1` the alert, `?2` the user, `?3`
-/// the role's bit, `?4` the time.
+/// Stores an acknowledgement, if the alert was sent and the user is a recipient: `?1` the alert, `?2` the user, `?3`
+/// the role's bit, `?4` the time. The update counts as one row, so that a repeated acknowledgement is not taken for a
+/// failed one.
 const ACK: &str = "
     INSERT INTO alert_acks (alert_id, user, at)
     SELECT a.id, ?2, ?4 FROM alerts AS a
@@ -22,9 +23,10 @@ const ACK: &str = "
              OR EXISTS (SELECT 1 FROM alert_recipients AS r WHERE r.alert_id = a.id AND r.user = ?2))
     ON CONFLICT (alert_id, user) DO UPDATE SET at = at";
 
-/// Everyone known whom an alert (`?1`) reaches or who has seen it: `?2` whether it reaches everyone, `?3` to `?5` the
-/// roles that it reaches. A local account's role counts, whatever its last token said.
-const REACHED: &str = "
+/// The known users who are recipients of the alert `?1` or have acknowledged it. `?2` is whether it is for everyone,
+/// `?3` to `?5` are the roles that it is for. The role of a local account takes precedence over the role in its last
+/// token.
+const RECIPIENTS: &str = "
     WITH known (user, name, role) AS (
         SELECT username, name, role FROM accounts UNION ALL
         SELECT username, name, role FROM people WHERE username NOT IN (SELECT username FROM accounts)),
@@ -37,19 +39,19 @@ const REACHED: &str = "
     LEFT JOIN alert_acks AS s ON s.alert_id = ?1 AND s.user = r.user
     ORDER BY s.at IS NULL, s.at, r.user";
 
-/// Keeps them; of each, whether there is such an alert for that reader.
+/// Stores acknowledgements. Returns for each whether the alert was sent and the user is a recipient.
 pub(super) fn ack(tx: &Connection, acks: &[Ack]) -> rusqlite::Result<Vec<bool>> {
     let mut statement = tx.prepare_cached(ACK)?;
     acks.iter()
         .map(|ack| {
-            let kept =
+            let rows =
                 statement.execute(params![ack.alert, ack.user.as_str(), ack.role.bit(), ack.at.as_millisecond()])?;
-            Ok(kept > 0)
+            Ok(rows > 0)
         })
         .collect()
 }
 
-/// Of these alerts, those that a user has acknowledged.
+/// Returns those of `alerts` that a user has acknowledged.
 pub(super) fn acked_by(
     connection: &Connection,
     user: &UserName,
@@ -74,7 +76,8 @@ fn receipt_at(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     })
 }
 
-/// Who has seen an alert and who has not, at most `limit` of each; none when there is no such alert.
+/// Returns the acknowledgements of an alert, with at most `limit` entries in each list; `None` when there is no such
+/// alert.
 pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusqlite::Result<Option<Receipts>> {
     let tx = connection.unchecked_transaction()?;
     let found: Option<(bool, u8, bool)> = tx
@@ -83,10 +86,10 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
         )?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((everyone, roles, is_out)) = found else { return Ok(None) };
+    let Some((everyone, roles, was_sent)) = found else { return Ok(None) };
     let mut receipts = Receipts::default();
-    if !is_out {
-        // Whom it will reach is settled when it goes out.
+    if !was_sent {
+        // The recipients are resolved when the alert is sent.
         return Ok(Some(receipts));
     }
     let users = tx
@@ -94,11 +97,11 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
         .query_map([id], |row| row.get::<_, String>(0))?
         .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
         .collect::<rusqlite::Result<Arc<[_]>>>()?;
-    receipts.reach = Reach { everyone, roles, users };
-    let [one, two, three] =
+    receipts.recipients = Recipients { everyone, roles, users };
+    let [first, second, third] =
         EnumMap::from_fn(|role: Role| if roles & role.bit() != 0 { role.as_str() } else { "" }).into_array();
-    let mut reached = tx.prepare_cached(REACHED)?;
-    for receipt in reached.query_map(params![id, everyone, one, two, three], receipt_at)? {
+    let mut recipients = tx.prepare_cached(RECIPIENTS)?;
+    for receipt in recipients.query_map(params![id, everyone, first, second, third], receipt_at)? {
         let receipt = receipt?;
         let (list, total) = match receipt.seen_at {
             Some(_) => (&mut receipts.seen, &mut receipts.seen_total),

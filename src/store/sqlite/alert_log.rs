@@ -1,4 +1,4 @@
-//! Reading the one sequence of alerts: for whoever hands them out, and for those who may see them.
+//! Reads the sequence of alerts: for the broker, which sends them to all recipients, and for single readers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use crate::domain::audience::Audience;
 use crate::domain::ids::UserName;
 use crate::domain::registration::Standing;
 use crate::store::StoreFuture;
-use crate::store::alerts::{Ack, AlertStore, Cancelled, Entry, Kept, LogEntry, Page, Reach, Reader, Receipts, Span};
+use crate::store::alerts::{
+    Ack, AlertStore, CancelOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span, StoredRange,
+};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
@@ -20,17 +22,17 @@ use crate::store::sqlite::{acks, alerts};
 /// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
 const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at";
 
-/// The places in the sequence that one reader may see: `?1` the name (or null), `?2` the role's bit, `?3` after,
-/// `?4` up to. Two ways in, each by its index: what reaches many, and what names this reader.
-const SEEN: &str = "
+/// The positions in (`?3`, `?4`] that a reader may see. `?1` is the user name (null for a visitor), `?2` the role's
+/// bit. The two parts use an index each: alerts for everyone or a role, and alerts for this user.
+const VISIBLE: &str = "
     SELECT l.seq FROM alert_log AS l JOIN alerts AS a ON a.id = l.alert_id
     WHERE l.broad = 1 AND l.seq > ?3 AND l.seq <= ?4 AND (a.everyone = 1 OR a.roles & ?2 <> 0)
     UNION
     SELECT l.seq FROM alert_recipients AS r JOIN alert_log AS l ON l.alert_id = r.alert_id
     WHERE r.user = ?1 AND l.seq > ?3 AND l.seq <= ?4";
 
-/// What staff sent and is in force at `?1`; the notices that the hub writes to one student are not staff's.
-const SENT: &str = "
+/// The alerts that are active at `?1`, without those that the hub itself sends to single students.
+const SENT_BY_STAFF: &str = "
     SELECT l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at FROM alerts AS a
     JOIN alert_log AS l ON l.alert_id = a.id AND l.kind = 'alert'
     WHERE a.source <> 'registration' AND a.cancelled_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > ?1)
@@ -41,7 +43,7 @@ impl AlertStore for SqliteStore {
         self.write(move |tx| alerts::post(tx, alert, &now))
     }
 
-    fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<Cancelled> {
+    fn cancel(&self, id: &str, now: Timestamp) -> StoreFuture<CancelOutcome> {
         let id = id.to_owned();
         self.write(move |tx| alerts::cancel(tx, &id, now))
     }
@@ -54,31 +56,31 @@ impl AlertStore for SqliteStore {
         self.write(move |tx| alerts::release_due(tx, &now, limit))
     }
 
-    fn kept(&self) -> StoreFuture<Kept> {
-        self.read(kept)
+    fn stored_range(&self) -> StoreFuture<StoredRange> {
+        self.read(stored_range)
     }
 
     fn log_after(&self, seq: u64, limit: usize) -> StoreFuture<Vec<LogEntry>> {
         self.read(move |connection| log_after(connection, seq, limit))
     }
 
-    fn seen_by(&self, reader: Reader, span: Span) -> StoreFuture<Page> {
+    fn visible_to(&self, reader: Reader, span: Span) -> StoreFuture<Page> {
         self.read(move |connection| {
-            // One transaction, so that the end of the sequence is that of the rows read.
+            // One transaction, so that the end of the sequence matches the rows.
             let tx = connection.unchecked_transaction()?;
             let sql = format!(
-                "SELECT {ENTRY_COLUMNS} FROM ({SEEN}) AS s JOIN alert_log AS l ON l.seq = s.seq
+                "SELECT {ENTRY_COLUMNS} FROM ({VISIBLE}) AS s JOIN alert_log AS l ON l.seq = s.seq
                  JOIN alerts AS a ON a.id = l.alert_id ORDER BY l.seq LIMIT ?5"
             );
             page(&tx, &sql, &reader, span, &[])
         })
     }
 
-    fn in_force(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page> {
+    fn active(&self, reader: Reader, span: Span, now: Timestamp) -> StoreFuture<Page> {
         self.read(move |connection| {
             let tx = connection.unchecked_transaction()?;
             let sql = format!(
-                "SELECT {ENTRY_COLUMNS} FROM ({SEEN}) AS s JOIN alert_log AS l ON l.seq = s.seq AND l.kind = 'alert'
+                "SELECT {ENTRY_COLUMNS} FROM ({VISIBLE}) AS s JOIN alert_log AS l ON l.seq = s.seq AND l.kind = 'alert'
                  JOIN alerts AS a ON a.id = l.alert_id
                  WHERE a.cancelled_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > ?6)
                    AND NOT EXISTS (SELECT 1 FROM alert_log AS n WHERE n.alert_id = a.id AND n.seq > l.seq)
@@ -100,16 +102,16 @@ impl AlertStore for SqliteStore {
         })
     }
 
-    fn sent(&self, limit: usize, now: Timestamp) -> StoreFuture<Page> {
+    fn sent_by_staff(&self, limit: usize, now: Timestamp) -> StoreFuture<Page> {
         self.read(move |connection| {
             let tx = connection.unchecked_transaction()?;
-            let sql = format!("{SENT} ORDER BY l.seq DESC LIMIT ?2");
+            let sql = format!("{SENT_BY_STAFF} ORDER BY l.seq DESC LIMIT ?2");
             let mut items: Vec<(u64, Entry)> = tx
                 .prepare_cached(&sql)?
                 .query_map(params![now.as_millisecond(), limit], entry_at)?
                 .collect::<rusqlite::Result<_>>()?;
             items.reverse();
-            Ok(Page { items, seq: kept(&tx)?.last })
+            Ok(Page { items, seq: stored_range(&tx)?.last })
         })
     }
 
@@ -130,21 +132,22 @@ impl AlertStore for SqliteStore {
         self.read(move |connection| acks::receipts(connection, &id, limit))
     }
 
-    fn forget_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize> {
-        self.write(move |tx| alerts::forget_before(tx, cutoff, limit))
+    fn delete_before(&self, cutoff: Timestamp, limit: usize) -> StoreFuture<usize> {
+        self.write(move |tx| alerts::delete_before(tx, cutoff, limit))
     }
 }
 
-fn kept(connection: &Connection) -> rusqlite::Result<Kept> {
-    // The table of AUTOINCREMENT remembers the last place even when nothing is kept any more.
+fn stored_range(connection: &Connection) -> rusqlite::Result<StoredRange> {
+    // `sqlite_sequence`, the table of AUTOINCREMENT, has the last position even after all entries were deleted.
     connection
         .prepare_cached(
             "SELECT coalesce((SELECT min(seq) FROM alert_log), last + 1), last FROM
              (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'alert_log'), 0) AS last)",
         )?
-        .query_row([], |row| Ok(Kept { first: row.get(0)?, last: row.get(1)? }))
+        .query_row([], |row| Ok(StoredRange { first: row.get(0)?, last: row.get(1)? }))
 }
 
+/// Reads an alert, whose columns begin at `first`.
 fn alert_at(row: &Row<'_>, first: usize, seq: Option<u64>) -> rusqlite::Result<Alert> {
     let content: String = row.get(first + 1)?;
     let content: AlertContent = serde_json::from_str(&content).map_err(|e| unreadable(first + 1, e))?;
@@ -168,10 +171,12 @@ fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, Entry)> {
     Ok((seq, entry))
 }
 
+/// Reads a page with a query on [`VISIBLE`], whose limit is `?5`. `more` are the parameters from `?6` on.
 fn page(tx: &Connection, sql: &str, reader: &Reader, span: Span, more: &[&dyn ToSql]) -> rusqlite::Result<Page> {
-    let last = kept(tx)?.last;
+    let last = stored_range(tx)?.last;
     let until = span.until.unwrap_or(last).min(last);
-    // A place that was never given is one of another store: everything that is kept is news then.
+    // A position that was never assigned means that the store was restored from a backup: everything stored is new to
+    // the reader.
     let since = if span.since > last { 0 } else { span.since.min(until) };
     let user = reader.user.as_ref().map(UserName::as_str);
     let mut values: Vec<&dyn ToSql> = vec![&user, &reader.role_bits, &since, &until, &span.limit];
@@ -199,14 +204,15 @@ fn log_after(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Resul
             .query_map([&id], |row| row.get::<_, String>(0))?
             .map(|user| UserName::parse(&user?).map_err(|e| unreadable(0, e)))
             .collect::<rusqlite::Result<Arc<[_]>>>()?;
-        entries.push(LogEntry { seq, entry, reach: Reach { everyone: row.get(7)?, roles: row.get(8)?, users } });
+        let recipients = Recipients { everyone: row.get(7)?, roles: row.get(8)?, users };
+        entries.push(LogEntry { seq, entry, recipients });
     }
     Ok(entries)
 }
 
 fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) -> rusqlite::Result<HashSet<UserName>> {
     let mut people: HashSet<UserName> = audience.users.iter().map(|user| user.0.clone()).collect();
-    let mut add = |sql: &str, values: &[&dyn ToSql]| -> rusqlite::Result<()> {
+    let mut add_users = |sql: &str, values: &[&dyn ToSql]| -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(sql)?;
         for user in statement.query_map(values, |row| row.get::<_, String>(0))? {
             people.insert(UserName::parse(&user?).map_err(|e| unreadable(0, e))?);
@@ -214,11 +220,11 @@ fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) 
         Ok(())
     };
     if audience.all {
-        add("SELECT username FROM people UNION SELECT username FROM accounts", &[])?;
+        add_users("SELECT username FROM people UNION SELECT username FROM accounts", &[])?;
     }
     for role in &audience.roles {
-        // A local account's role counts, whatever its last token said.
-        add(
+        // The role of a local account takes precedence over the role in its last token.
+        add_users(
             "SELECT username FROM accounts WHERE role = ?1 UNION SELECT username FROM people
              WHERE role = ?1 AND username NOT IN (SELECT username FROM accounts)",
             params![role.as_str()],
@@ -226,13 +232,13 @@ fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) 
     }
     let enrolled = Standing::Enrolled.as_str();
     for section in &audience.sections {
-        add(
+        add_users(
             "SELECT user FROM registrations WHERE term = ?1 AND crn = ?2 AND standing = ?3",
             params![section.0.term.as_str(), section.0.crn.as_str(), enrolled],
         )?;
     }
     for course in &audience.courses {
-        add(alerts::ENROLLED_IN_COURSE, params![course, enrolled, now.date().to_string()])?;
+        add_users(alerts::ENROLLED_IN_COURSE, params![course, enrolled, now.date().to_string()])?;
     }
     Ok(people)
 }

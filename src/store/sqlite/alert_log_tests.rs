@@ -1,3 +1,5 @@
+//! Tests of the sequence of alerts in the embedded store.
+
 use jiff::tz::{Offset, TimeZone};
 use serde_json::{Value, json};
 
@@ -19,12 +21,12 @@ fn zoned(second: i64) -> ZonedDateTime {
     at(second).to_zoned_datetime(TimeZone::UTC)
 }
 
-struct Desk {
+struct Fixture {
     store: SqliteStore,
     _folder: tempfile::TempDir,
 }
 
-impl Desk {
+impl Fixture {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("alerts.db");
@@ -47,130 +49,132 @@ impl Desk {
         self.store.post(alert, zoned(100)).await.unwrap().seq
     }
 
-    async fn seen(&self, caller: Option<(&UserName, Role)>, since: u64, limit: usize) -> (Vec<String>, u64) {
+    async fn visible(&self, caller: Option<(&UserName, Role)>, since: u64, limit: usize) -> (Vec<String>, u64) {
         let span = Span { since, until: None, limit };
-        names(self.store.seen_by(Reader::new(caller), span).await.unwrap())
+        describe(self.store.visible_to(Reader::new(caller), span).await.unwrap())
     }
 
-    async fn in_force(&self, now: i64) -> Vec<String> {
+    async fn active(&self, now: i64) -> Vec<String> {
         let span = Span { since: 0, until: None, limit: 10 };
-        names(self.store.in_force(Reader::default(), span, at(now)).await.unwrap()).0
+        describe(self.store.active(Reader::default(), span, at(now)).await.unwrap()).0
     }
 }
 
-/// Each entry in short: `1 name`, or `2 -name` for a cancellation.
-#[expect(clippy::needless_pass_by_value, reason = "asked for with a page made in place")]
-fn names(page: Page) -> (Vec<String>, u64) {
-    let name = |(seq, entry): &(u64, Entry)| match entry {
+/// Describes each entry: `1 id`, or `2 -id` for a cancellation. Also returns the position of the page.
+#[expect(clippy::needless_pass_by_value, reason = "called with temporary pages")]
+fn describe(page: Page) -> (Vec<String>, u64) {
+    let describe_entry = |(seq, entry): &(u64, Entry)| match entry {
         Entry::Alert(alert) => {
             assert_eq!(alert.seq, Some(*seq));
             format!("{seq} {}", alert.id)
         }
         Entry::Cancelled(id) => format!("{seq} -{id}"),
     };
-    (page.items.iter().map(name).collect(), page.seq)
+    (page.items.iter().map(describe_entry).collect(), page.seq)
 }
 
 #[actix_web::test]
-async fn each_reader_sees_what_is_meant_for_all_for_the_role_or_for_the_name() {
-    let desk = Desk::open();
+async fn readers_see_alerts_for_everyone_their_role_or_their_name() {
+    let fixture = Fixture::open();
     let (ann, bob) = (user("ann"), user("bob"));
-    desk.post("all", Audience::everyone(), None, None).await;
-    desk.post("ann", Audience::for_user(ann.clone()), None, None).await;
+    fixture.post("all", Audience::everyone(), None, None).await;
+    fixture.post("ann", Audience::for_user(ann.clone()), None, None).await;
     let staff_or_bob = Audience { roles: vec![Role::Staff], users: vec![UserRef(bob.clone())], ..Audience::default() };
-    desk.post("staff-or-bob", staff_or_bob, None, None).await;
+    fixture.post("staff-or-bob", staff_or_bob, None, None).await;
     let (student, staff) = (Role::Student, Role::Staff);
-    assert_eq!(desk.seen(None, 0, 9).await, (vec!["1 all".into()], 3));
-    assert_eq!(desk.seen(Some((&ann, student)), 0, 9).await.0, ["1 all", "2 ann"]);
-    assert_eq!(desk.seen(Some((&bob, student)), 0, 9).await.0, ["1 all", "3 staff-or-bob"]);
-    assert_eq!(desk.seen(Some((&bob, staff)), 0, 9).await.0, ["1 all", "3 staff-or-bob"], "once, not twice");
-    assert_eq!(desk.seen(Some((&user("eve"), Role::Admin)), 0, 9).await.0, ["1 all"]);
-    assert_eq!(desk.seen(Some((&ann, student)), 0, 1).await, (vec!["1 all".into()], 1), "a full page ends at its last");
-    assert_eq!(desk.seen(Some((&ann, student)), 1, 9).await, (vec!["2 ann".into()], 3));
-    assert_eq!(desk.seen(None, 3, 9).await, (vec![], 3), "whoever has seen the last gets nothing");
+    assert_eq!(fixture.visible(None, 0, 9).await, (vec!["1 all".into()], 3));
+    assert_eq!(fixture.visible(Some((&ann, student)), 0, 9).await.0, ["1 all", "2 ann"]);
+    assert_eq!(fixture.visible(Some((&bob, student)), 0, 9).await.0, ["1 all", "3 staff-or-bob"]);
+    assert_eq!(fixture.visible(Some((&bob, staff)), 0, 9).await.0, ["1 all", "3 staff-or-bob"], "listed once");
+    assert_eq!(fixture.visible(Some((&user("eve"), Role::Admin)), 0, 9).await.0, ["1 all"]);
+    let full_page = fixture.visible(Some((&ann, student)), 0, 1).await;
+    assert_eq!(full_page, (vec!["1 all".into()], 1), "a full page ends at its last entry");
+    assert_eq!(fixture.visible(Some((&ann, student)), 1, 9).await, (vec!["2 ann".into()], 3));
+    assert_eq!(fixture.visible(None, 3, 9).await, (vec![], 3), "a reader at the end of the sequence gets nothing");
 }
 
 #[actix_web::test]
-async fn a_cancellation_is_told_once_to_those_who_got_the_alert() {
-    let desk = Desk::open();
+async fn a_cancellation_is_announced_once_to_the_alerts_recipients() {
+    let fixture = Fixture::open();
     let ann = user("ann");
-    desk.post("ann", Audience::for_user(ann.clone()), None, None).await;
-    assert_eq!(desk.store.cancel("ann", at(101)).await, Ok(Cancelled::Told(2)));
-    assert_eq!(desk.store.cancel("ann", at(102)).await, Ok(Cancelled::Quietly));
-    assert_eq!(desk.store.cancel("nobody", at(102)).await, Ok(Cancelled::NotFound));
-    assert_eq!(desk.seen(Some((&ann, Role::Student)), 0, 9).await.0, ["1 ann", "2 -ann"]);
-    assert_eq!(desk.seen(None, 0, 9).await.0, Vec::<String>::new());
-    let log = desk.store.log_after(0, 9).await.unwrap();
-    assert!(log.iter().all(|entry| *entry.reach.users == [ann.clone()] && !entry.reach.is_broad()));
+    fixture.post("ann", Audience::for_user(ann.clone()), None, None).await;
+    assert_eq!(fixture.store.cancel("ann", at(101)).await, Ok(CancelOutcome::Announced(2)));
+    assert_eq!(fixture.store.cancel("ann", at(102)).await, Ok(CancelOutcome::Unannounced));
+    assert_eq!(fixture.store.cancel("unknown", at(102)).await, Ok(CancelOutcome::NotFound));
+    assert_eq!(fixture.visible(Some((&ann, Role::Student)), 0, 9).await.0, ["1 ann", "2 -ann"]);
+    assert_eq!(fixture.visible(None, 0, 9).await.0, Vec::<String>::new());
+    let log = fixture.store.log_after(0, 9).await.unwrap();
+    assert!(log.iter().all(|entry| *entry.recipients.users == [ann.clone()] && !entry.recipients.is_broad()));
 }
 
 #[actix_web::test]
-async fn a_scheduled_alert_goes_out_when_its_time_has_come_unless_it_was_cancelled() {
-    let desk = Desk::open();
-    assert_eq!(desk.post("later", Audience::everyone(), Some(200), None).await, None);
-    assert_eq!(desk.post("never", Audience::everyone(), Some(150), None).await, None);
-    assert_eq!(desk.post("past", Audience::everyone(), Some(50), None).await, Some(1));
-    assert_eq!(desk.store.next_due().await, Ok(Some(at(150))));
-    let waiting = desk.store.scheduled(9).await.unwrap();
-    assert_eq!(waiting.iter().map(|a| (&*a.id, a.seq)).collect::<Vec<_>>(), [("never", None), ("later", None)]);
-    assert_eq!(desk.store.cancel("never", at(101)).await, Ok(Cancelled::Quietly));
-    assert_eq!(desk.store.release_due(zoned(199), 9).await, Ok(0));
-    assert_eq!(desk.store.release_due(zoned(200), 9).await, Ok(1));
-    assert_eq!(desk.store.next_due().await, Ok(None));
-    assert_eq!(desk.seen(None, 0, 9).await.0, ["1 past", "2 later"]);
+async fn a_scheduled_alert_is_sent_when_due_unless_cancelled() {
+    let fixture = Fixture::open();
+    assert_eq!(fixture.post("later", Audience::everyone(), Some(200), None).await, None);
+    assert_eq!(fixture.post("never", Audience::everyone(), Some(150), None).await, None);
+    assert_eq!(fixture.post("past", Audience::everyone(), Some(50), None).await, Some(1));
+    assert_eq!(fixture.store.next_due().await, Ok(Some(at(150))));
+    let scheduled = fixture.store.scheduled(9).await.unwrap();
+    assert_eq!(scheduled.iter().map(|a| (&*a.id, a.seq)).collect::<Vec<_>>(), [("never", None), ("later", None)]);
+    assert_eq!(fixture.store.cancel("never", at(101)).await, Ok(CancelOutcome::Unannounced));
+    assert_eq!(fixture.store.release_due(zoned(199), 9).await, Ok(0));
+    assert_eq!(fixture.store.release_due(zoned(200), 9).await, Ok(1));
+    assert_eq!(fixture.store.next_due().await, Ok(None));
+    assert_eq!(fixture.visible(None, 0, 9).await.0, ["1 past", "2 later"]);
 }
 
 #[actix_web::test]
-async fn a_scheduled_alert_whose_time_is_over_before_it_could_go_out_stays() {
-    let desk = Desk::open();
-    desk.post("over", Audience::everyone(), Some(200), Some(300)).await;
-    desk.post("still", Audience::everyone(), Some(200), Some(301)).await;
-    assert_eq!(desk.store.release_due(zoned(300), 9).await, Ok(1), "the hub was away from 200 on");
-    assert_eq!(desk.seen(None, 0, 9).await.0, ["1 still"]);
-    assert_eq!(desk.store.next_due().await, Ok(None), "it is not tried again");
-    assert_eq!(desk.store.scheduled(9).await.unwrap().len(), 0);
+async fn a_scheduled_alert_that_expired_before_it_was_sent_is_cancelled() {
+    let fixture = Fixture::open();
+    fixture.post("over", Audience::everyone(), Some(200), Some(300)).await;
+    fixture.post("still", Audience::everyone(), Some(200), Some(301)).await;
+    assert_eq!(fixture.store.release_due(zoned(300), 9).await, Ok(1), "the hub was stopped from 200 on");
+    assert_eq!(fixture.visible(None, 0, 9).await.0, ["1 still"]);
+    assert_eq!(fixture.store.next_due().await, Ok(None), "the expired alert is not due again");
+    assert_eq!(fixture.store.scheduled(9).await.unwrap().len(), 0);
 }
 
 #[actix_web::test]
-async fn a_place_ahead_of_the_sequence_gets_everything_that_is_kept() {
-    let desk = Desk::open();
-    desk.post("a", Audience::everyone(), None, None).await;
-    desk.post("b", Audience::everyone(), None, None).await;
-    assert_eq!(desk.seen(None, 2, 9).await, (vec![], 2));
-    assert_eq!(desk.seen(None, 3, 9).await, (vec!["1 a".to_owned(), "2 b".to_owned()], 2), "of a store put back");
-    assert_eq!(desk.seen(None, u64::MAX >> 1, 1).await, (vec!["1 a".to_owned()], 1), "in pages");
+async fn a_position_ahead_of_the_sequence_gets_everything_stored() {
+    let fixture = Fixture::open();
+    fixture.post("a", Audience::everyone(), None, None).await;
+    fixture.post("b", Audience::everyone(), None, None).await;
+    assert_eq!(fixture.visible(None, 2, 9).await, (vec![], 2));
+    // The store was restored from a backup: the reader's position means nothing.
+    assert_eq!(fixture.visible(None, 3, 9).await, (vec!["1 a".to_owned(), "2 b".to_owned()], 2));
+    assert_eq!(fixture.visible(None, u64::MAX >> 1, 1).await, (vec!["1 a".to_owned()], 1), "in pages");
 }
 
 #[actix_web::test]
-async fn in_force_is_what_went_out_and_has_neither_expired_nor_been_cancelled() {
-    let desk = Desk::open();
-    desk.post("always", Audience::everyone(), None, None).await;
-    desk.post("short", Audience::everyone(), None, Some(110)).await;
-    desk.post("cancelled", Audience::everyone(), None, None).await;
-    desk.post("scheduled", Audience::everyone(), Some(500), None).await;
-    desk.store.cancel("cancelled", at(101)).await.unwrap();
-    assert_eq!(desk.in_force(109).await, ["1 always", "2 short"]);
-    assert_eq!(desk.in_force(110).await, ["1 always"]);
+async fn active_alerts_were_sent_and_are_not_expired_or_cancelled() {
+    let fixture = Fixture::open();
+    fixture.post("always", Audience::everyone(), None, None).await;
+    fixture.post("short", Audience::everyone(), None, Some(110)).await;
+    fixture.post("cancelled", Audience::everyone(), None, None).await;
+    fixture.post("scheduled", Audience::everyone(), Some(500), None).await;
+    fixture.store.cancel("cancelled", at(101)).await.unwrap();
+    assert_eq!(fixture.active(109).await, ["1 always", "2 short"]);
+    assert_eq!(fixture.active(110).await, ["1 always"]);
 }
 
 #[actix_web::test]
-async fn what_is_forgotten_leaves_no_hole_and_the_sequence_goes_on() {
-    let desk = Desk::open();
+async fn deleting_old_entries_leaves_no_gap_and_keeps_the_sequence() {
+    let fixture = Fixture::open();
     for id in ["a", "b", "c"] {
-        desk.post(id, Audience::everyone(), None, None).await;
+        fixture.post(id, Audience::everyone(), None, None).await;
     }
-    assert_eq!(desk.store.forget_before(at(100), 9).await, Ok(0), "not older than the cutoff");
-    assert_eq!(desk.store.forget_before(at(101), 2).await, Ok(2));
-    assert_eq!(desk.store.kept().await, Ok(Kept { first: 3, last: 3 }));
-    assert_eq!(desk.store.forget_before(at(101), 9).await, Ok(1));
-    assert_eq!(desk.store.kept().await, Ok(Kept { first: 4, last: 3 }));
-    assert_eq!(desk.post("d", Audience::everyone(), None, None).await, Some(4));
-    assert_eq!(desk.store.cancel("a", at(102)).await, Ok(Cancelled::NotFound));
+    assert_eq!(fixture.store.delete_before(at(100), 9).await, Ok(0), "not older than the cutoff");
+    assert_eq!(fixture.store.delete_before(at(101), 2).await, Ok(2));
+    assert_eq!(fixture.store.stored_range().await, Ok(StoredRange { first: 3, last: 3 }));
+    assert_eq!(fixture.store.delete_before(at(101), 9).await, Ok(1));
+    assert_eq!(fixture.store.stored_range().await, Ok(StoredRange { first: 4, last: 3 }));
+    assert_eq!(fixture.post("d", Audience::everyone(), None, None).await, Some(4));
+    assert_eq!(fixture.store.cancel("a", at(102)).await, Ok(CancelOutcome::NotFound));
 }
 
 #[actix_web::test]
-async fn the_people_of_an_audience_are_known_enrolled_or_named_each_once() {
-    let desk = Desk::open();
+async fn people_in_an_audience_are_known_enrolled_or_named_users() {
+    let fixture = Fixture::open();
     let rows = "
         INSERT INTO people VALUES ('ann', 'Ann', 'student', 'token', 0), ('sam', 'Sam', 'staff', 'token', 0),
             ('was', 'Was', 'student', 'token', 0);
@@ -182,23 +186,24 @@ async fn the_people_of_an_audience_are_known_enrolled_or_named_each_once() {
         INSERT INTO registrations VALUES ('t1', 'ann', '1', 'enrolled', 0, 0, NULL, 1),
             ('t1', 'bob', '1', 'enrolled', 0, 0, NULL, 1), ('t1', 'zoe', '1', 'waitlisted', 1, 0, NULL, 1),
             ('t0', 'eve', '1', 'enrolled', 0, 0, NULL, 1);";
-    desk.store.write(move |tx| tx.execute_batch(rows)).await.unwrap();
-    let count = async |audience: Value| {
+    fixture.store.write(move |tx| tx.execute_batch(rows)).await.unwrap();
+    let people_in = async |audience: Value| {
         let audience: Audience = serde_json::from_value(audience).unwrap();
-        let mut people: Vec<_> = desk.store.people_in(audience, zoned(100)).await.unwrap().into_iter().collect();
+        let mut people: Vec<_> = fixture.store.people_in(audience, zoned(100)).await.unwrap().into_iter().collect();
         people.sort();
         people.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(count(json!({"all": true})).await, "ann sam was");
-    assert_eq!(count(json!({"roles": ["student"]})).await, "ann");
-    assert_eq!(count(json!({"roles": ["staff"]})).await, "sam was");
-    assert_eq!(count(json!({"sections": ["t1-1"], "users": ["ann", "new"]})).await, "ann bob new");
-    assert_eq!(count(json!({"courses": ["NEW 1"]})).await, "ann bob", "not those of a term that has ended");
-    assert_eq!(count(json!({"courses": ["OLD 1"]})).await, "", "the section has another course now");
+    assert_eq!(people_in(json!({"all": true})).await, "ann sam was");
+    assert_eq!(people_in(json!({"roles": ["student"]})).await, "ann");
+    assert_eq!(people_in(json!({"roles": ["staff"]})).await, "sam was");
+    assert_eq!(people_in(json!({"sections": ["t1-1"], "users": ["ann", "new"]})).await, "ann bob new");
+    assert_eq!(people_in(json!({"courses": ["NEW 1"]})).await, "ann bob", "without students of a term that has ended");
+    assert_eq!(people_in(json!({"courses": ["OLD 1"]})).await, "", "the course of a row that was replaced");
     let new = || serde_json::from_value(json!({"courses": ["NEW 1"]})).unwrap();
-    let day_later = at(86_400 + 3_600);
+    let after_midnight = at(86_400 + 3_600);
     for (hours, people) in [(0, 0), (-8, 2)] {
-        let there = day_later.to_zoned_datetime(TimeZone::fixed(Offset::constant(hours)));
-        assert_eq!(desk.store.people_in(new(), there).await.unwrap().len(), people, "one o'clock at night in UTC");
+        let there = after_midnight.to_zoned_datetime(TimeZone::fixed(Offset::constant(hours)));
+        let found = fixture.store.people_in(new(), there).await.unwrap();
+        assert_eq!(found.len(), people, "01:00 UTC is still the day before at UTC-8");
     }
 }

@@ -1,15 +1,16 @@
-//! The one sequence of alerts: what goes out, in order, and to whom. [`crate::store::sqlite::alert_log`] reads it.
+//! Writes the sequence of alerts. [`crate::store::sqlite::alert_log`] reads it.
 
 use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::registration::Standing;
-use crate::store::alerts::Cancelled;
+use crate::store::alerts::CancelOutcome;
 
 use crate::store::sqlite::rows::{maybe_time_at, unreadable};
 
-/// Who is enrolled (`?2`) in a course (`?1`), as the visible sections have it, in terms that have not ended on `?3`.
+/// The students with the standing `?2` (enrolled) in visible sections of the course `?1`, in terms that have not ended
+/// on the date `?3`.
 pub(super) const ENROLLED_IN_COURSE: &str = "
     SELECT r.user AS user FROM sections AS s
     JOIN terms AS t ON t.id = s.term
@@ -18,7 +19,7 @@ pub(super) const ENROLLED_IN_COURSE: &str = "
       AND s.generation = (SELECT max(v.generation) FROM sections AS v
                           WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= t.generation)";
 
-/// Stores an alert's body. It is not out yet: see [`send_out`].
+/// Stores an alert. [`send_out`] sends it.
 pub(crate) fn put(tx: &Connection, alert: &Alert) -> rusqlite::Result<()> {
     let content =
         serde_json::to_string(&alert.content).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
@@ -32,24 +33,25 @@ pub(crate) fn put(tx: &Connection, alert: &Alert) -> rusqlite::Result<()> {
         alert.source,
         alert.sender,
         alert.created_at.as_millisecond(),
-        alert.content.starts_at.map(jiff::Timestamp::as_millisecond),
-        alert.content.expires_at.map(jiff::Timestamp::as_millisecond),
+        alert.content.starts_at.map(Timestamp::as_millisecond),
+        alert.content.expires_at.map(Timestamp::as_millisecond),
         alert.content.audience.all,
         alert.content.audience.role_bits(),
     ])?;
     Ok(())
 }
 
-/// Lets a stored alert go out: settles who is in its sections and courses now, and gives it its place in the sequence.
+/// Sends a stored alert: resolves who is in its sections and courses now, and assigns its position in the sequence,
+/// which it returns.
 pub(crate) fn send_out(
     tx: &Connection,
     id: &str,
     content: &AlertContent,
     now: &ZonedDateTime,
 ) -> rusqlite::Result<u64> {
-    let mut one = tx.prepare_cached("INSERT OR IGNORE INTO alert_recipients (user, alert_id) VALUES (?1, ?2)")?;
+    let mut add_user = tx.prepare_cached("INSERT OR IGNORE INTO alert_recipients (user, alert_id) VALUES (?1, ?2)")?;
     for user in &content.audience.users {
-        one.execute(params![user.0.as_str(), id])?;
+        add_user.execute(params![user.0.as_str(), id])?;
     }
     for section in &content.audience.sections {
         tx.prepare_cached(
@@ -75,7 +77,7 @@ fn last_seq(tx: &Connection) -> rusqlite::Result<u64> {
     u64::try_from(tx.last_insert_rowid()).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, 0))
 }
 
-/// Keeps an alert, and lets it go out unless it is scheduled for later.
+/// Stores an alert, and sends it unless it is scheduled for later.
 pub(super) fn post(tx: &Connection, mut alert: Alert, now: &ZonedDateTime) -> rusqlite::Result<Alert> {
     put(tx, &alert)?;
     if alert.content.starts_at.is_none_or(|start| start <= now.timestamp()) {
@@ -84,8 +86,8 @@ pub(super) fn post(tx: &Connection, mut alert: Alert, now: &ZonedDateTime) -> ru
     Ok(alert)
 }
 
-/// Cancels an alert; one that went out gets a place in the sequence for it, which reaches the same people.
-pub(super) fn cancel(tx: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<Cancelled> {
+/// Cancels an alert. If the alert was sent, adds an entry to the sequence, which has the same recipients.
+pub(super) fn cancel(tx: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<CancelOutcome> {
     let now_ms = now.as_millisecond();
     let found: Option<(bool, bool, bool)> = tx
         .prepare_cached(
@@ -94,34 +96,34 @@ pub(super) fn cancel(tx: &Connection, id: &str, now: Timestamp) -> rusqlite::Res
         )?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((was_cancelled, is_broad, is_out)) = found else { return Ok(Cancelled::NotFound) };
+    let Some((was_cancelled, is_broad, was_sent)) = found else { return Ok(CancelOutcome::NotFound) };
     if was_cancelled {
-        return Ok(Cancelled::Quietly);
+        return Ok(CancelOutcome::Unannounced);
     }
     tx.prepare_cached("UPDATE alerts SET cancelled_at = ?2, due_at = NULL WHERE id = ?1")?.execute((id, now_ms))?;
-    if !is_out {
-        return Ok(Cancelled::Quietly);
+    if !was_sent {
+        return Ok(CancelOutcome::Unannounced);
     }
     tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'cancelled', ?2, ?3)")?
         .execute(params![id, now_ms, is_broad])?;
-    last_seq(tx).map(Cancelled::Told)
+    last_seq(tx).map(CancelOutcome::Announced)
 }
 
-/// When the next scheduled alert is to go out.
+/// Returns when the next scheduled alert is due.
 pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     connection
         .prepare_cached("SELECT min(due_at) FROM alerts WHERE due_at IS NOT NULL")?
         .query_row([], |row| maybe_time_at(row, 0))
 }
 
-/// Lets scheduled alerts go out whose time has come, soonest first; not those whose time is over, as after an outage.
+/// Sends scheduled alerts that are due, soonest first. Cancels those that have expired, such as during an outage.
 pub(super) fn release_due(tx: &Connection, now: &ZonedDateTime, limit: usize) -> rusqlite::Result<usize> {
     let now_ms = now.timestamp().as_millisecond();
-    let late = tx
+    let expired = tx
         .prepare_cached("UPDATE alerts SET due_at = NULL, cancelled_at = ?1 WHERE due_at <= ?1 AND expires_at <= ?1")?
         .execute([now_ms])?;
-    if late > 0 {
-        log::warn!("scheduled alerts that expired before they could go out: {late}");
+    if expired > 0 {
+        log::warn!("{expired} scheduled alerts expired before they could be sent, and were cancelled");
     }
     let due: Vec<(String, String)> = tx
         .prepare_cached("SELECT id, content FROM alerts WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2")?
@@ -134,10 +136,10 @@ pub(super) fn release_due(tx: &Connection, now: &ZonedDateTime, limit: usize) ->
     Ok(due.len())
 }
 
-/// Forgets the oldest entries up to the first that is not older than `cutoff`, so that what is kept has no holes, and
-/// alerts of which no entry is left.
-pub(super) fn forget_before(tx: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<usize> {
-    let forgotten: Vec<String> = tx
+/// Deletes the oldest entries up to the first that is not older than `cutoff`, so that the stored range has no gaps,
+/// and the alerts that have no entry left.
+pub(super) fn delete_before(tx: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+    let deleted: Vec<String> = tx
         .prepare_cached(
             "DELETE FROM alert_log WHERE seq IN (
                  SELECT seq FROM alert_log
@@ -147,15 +149,15 @@ pub(super) fn forget_before(tx: &Connection, cutoff: Timestamp, limit: usize) ->
         )?
         .query_map((cutoff.as_millisecond(), limit), |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    for id in &forgotten {
-        let is_left = tx
+    for id in &deleted {
+        let has_entry = tx
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM alert_log WHERE alert_id = ?1)")?
             .query_row([id], |row| row.get::<_, bool>(0))?;
-        if !is_left {
+        if !has_entry {
             tx.prepare_cached("DELETE FROM alert_recipients WHERE alert_id = ?1")?.execute([id])?;
             tx.prepare_cached("DELETE FROM alert_acks WHERE alert_id = ?1")?.execute([id])?;
             tx.prepare_cached("DELETE FROM alerts WHERE id = ?1")?.execute([id])?;
         }
     }
-    Ok(forgotten.len())
+    Ok(deleted.len())
 }

@@ -1,4 +1,4 @@
-//! The audit trail: appended to, and read newest first.
+//! The audit trail in the embedded store.
 
 use rusqlite::{Row, params};
 
@@ -10,7 +10,7 @@ use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
 
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
+fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
     let text = |column: usize| row.get::<_, Option<String>>(column);
     let user = text(2)?.map(|t| UserName::parse(&t).map_err(|e| unreadable(2, e))).transpose()?;
     let role = text(3)?.map(|t| Role::parse(&t).ok_or_else(|| unreadable(3, "not a role"))).transpose()?;
@@ -55,7 +55,7 @@ impl AuditStore for SqliteStore {
 
     fn page(&self, filter: AuditFilter) -> StoreFuture<AuditPage> {
         self.read(move |conn| {
-            // Lines are appended in the order of time, so the first one since then bounds the numbers.
+            // Entries are appended in the order of their times, so the first entry since `?3` bounds the ids.
             let mut statement = conn.prepare_cached(
                 "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit
                  WHERE (?1 IS NULL OR user = ?1 OR subject = ?1)
@@ -65,10 +65,10 @@ impl AuditStore for SqliteStore {
                  ORDER BY id DESC LIMIT ?5",
             )?;
             let since = filter.since.map(jiff::Timestamp::as_millisecond);
-            // One more than asked for tells whether there is a next page.
-            let wanted = i64::from(filter.limit) + 1;
+            // One entry more than the page has, to know whether there is a next page.
+            let read_limit = i64::from(filter.limit) + 1;
             let rows = statement
-                .query_map(params![filter.user, filter.action, since, filter.before, wanted], entry_of)?
+                .query_map(params![filter.user, filter.action, since, filter.before, read_limit], entry_at)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let limit = filter.limit as usize;
             let next = if rows.len() > limit { rows[..limit].last().map(|(id, _)| *id) } else { None };

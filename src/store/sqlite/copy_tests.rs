@@ -35,7 +35,7 @@ impl Place {
         let place = Self::new();
         let store = place.open();
         let now: Timestamp = MADE_AT.parse().unwrap();
-        demo::load_into_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
+        demo::load_if_empty(&store, &store, now, &jiff::tz::TimeZone::UTC).await.unwrap();
         register(&store, 0..students).await;
         (place, store)
     }
@@ -53,7 +53,7 @@ async fn register(store: &SqliteStore, students: std::ops::Range<usize>) {
     let term = TermId::parse("202609").unwrap();
     let executor = BatchExecutor::new(Arc::new(store.clone()), Credits(0));
     let (state, loaded) = executor.load(&term).await.unwrap();
-    let roomy = loaded.sections.iter().max_by_key(|s| s.state.open()).unwrap();
+    let roomy = loaded.sections.iter().max_by_key(|s| s.state.open_seats()).unwrap();
     let commands = students.map(|n| Command::Register {
         student: UserName::parse(&format!("s{n}")).unwrap(),
         crn: roomy.state.section.id.crn.clone(),

@@ -23,7 +23,7 @@ fn event_at(row: &Row<'_>) -> rusqlite::Result<Event> {
     })
 }
 
-/// What putting them would change.
+/// Counts what [`put`] of these events would change.
 pub(super) fn compare(connection: &Connection, events: &[Event]) -> rusqlite::Result<EventTally> {
     let mut known = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE id = ?1"))?;
     let mut tally = EventTally::default();
@@ -37,7 +37,7 @@ pub(super) fn compare(connection: &Connection, events: &[Event]) -> rusqlite::Re
     Ok(tally)
 }
 
-/// Puts them.
+/// Inserts or replaces events.
 pub(super) fn put(tx: &Connection, events: &[Event]) -> rusqlite::Result<()> {
     let sql = format!("INSERT OR REPLACE INTO events ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
     let mut insert = tx.prepare_cached(&sql)?;
@@ -56,13 +56,13 @@ pub(super) fn put(tx: &Connection, events: &[Event]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes them.
+/// Removes the events with these ids.
 pub(super) fn remove(tx: &Connection, ids: &[String]) -> rusqlite::Result<()> {
     let mut remove = tx.prepare_cached("DELETE FROM events WHERE id = ?1")?;
     ids.iter().try_for_each(|id| remove.execute([id]).map(drop))
 }
 
-/// A page of them, in order of start.
+/// Returns a page of events, ordered by start.
 pub(super) fn page(connection: &Connection, since: Option<&EventCursor>, limit: usize) -> rusqlite::Result<EventPage> {
     let (at, id) = since.map_or((i64::MIN, ""), |c| (c.starts_at.as_millisecond(), c.id.as_str()));
     let from = "FROM events WHERE (starts_at, id) > (?1, ?2)";

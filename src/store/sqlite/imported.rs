@@ -1,35 +1,36 @@
-//! What imports made visible goes into the outbox afterwards, bit by bit: to mark a hundred thousand sections in the
-//! commit that makes them visible would keep registrations waiting for a second.
+//! Marks the sections of imports for the outbox, in several commits after the one that makes the import visible.
+//! Marking a hundred thousand sections in that commit would delay registrations by a second.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::TermId;
-use crate::store::outbox::MARKED_AT_ONCE;
+use crate::store::outbox::MARKS_PER_COMMIT_MAX;
 
 use crate::store::sqlite::marks;
 use crate::store::sqlite::rows::unreadable;
 
-/// Before the term in the name of the note that says what of it is still to be marked.
+/// Prefix of the names of notes that store an [`Unmarked`]; the term follows.
 const NOTE: &str = "unmarked:";
-/// All of these notes: `;` comes after `:`.
+/// Selects all of these notes: `;` is the character after `:`.
 const NOTES: &str = "name >= 'unmarked:' AND name < 'unmarked;'";
 
-/// What of a term is still to be marked.
+/// The sections of a term that are still to be marked.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unmarked {
-    /// Visible rows of this generation, and of those after it.
+    /// The oldest generation whose visible rows are to be marked.
     from: u64,
-    /// Up to this CRN it is done.
+    /// The last CRN that was marked; empty at the start.
     after: String,
-    /// The newest generation that was noted: with each import the note is another one.
+    /// The newest generation when the note was written. It makes the note differ after each import.
     newest: u64,
 }
 
-/// Notes, in the commit that makes a generation visible, that its rows are to be marked. What an earlier one left is
-/// still to be marked, too, and all of it from the beginning: marking twice is as good as once.
-pub(super) fn note(tx: &Connection, term: &TermId, generation: u64) -> rusqlite::Result<()> {
+/// Records, in the commit that makes a generation visible, that its rows are to be marked. Rows of an earlier
+/// generation that are not marked yet stay recorded. Marking starts at the first CRN again, because marking a section
+/// twice does no harm.
+pub(super) fn note_generation(tx: &Connection, term: &TermId, generation: u64) -> rusqlite::Result<()> {
     let name = format!("{NOTE}{term}");
     let earlier = marks::note(tx, &name)?.map(|value| read(&value)).transpose()?;
     let from = earlier.map_or(generation, |earlier| earlier.from.min(generation));
@@ -37,40 +38,43 @@ pub(super) fn note(tx: &Connection, term: &TermId, generation: u64) -> rusqlite:
 }
 
 /// The next sections that are to be marked.
-pub(super) struct Next {
+pub(super) struct NextMarks {
+    /// The note's name.
     name: String,
-    /// The note as it was read.
+    /// The note's value when it was read.
     value: String,
     unmarked: Unmarked,
     term: TermId,
-    /// In order.
+    /// The next visible sections, in order.
     crns: Vec<String>,
-    /// Those of them that are marked.
-    wanted: Vec<String>,
+    /// Those of `crns` that are to be marked.
+    to_mark: Vec<String>,
 }
 
-/// What is to be marked next, if anything is. Looking for it is a walk through the term, so it is done beside the writer.
-pub(super) fn next(connection: &Connection, known_only: bool) -> rusqlite::Result<Option<Next>> {
+/// Finds the sections to mark next; `None` when no term has any left. This scans the term, so it runs on a reader, not
+/// on the writer.
+pub(super) fn next(connection: &Connection, known_only: bool) -> rusqlite::Result<Option<NextMarks>> {
     let tx = connection.unchecked_transaction()?;
     let sql = format!("SELECT name, value FROM plone_notes WHERE {NOTES} ORDER BY name LIMIT 1");
     let found = tx.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((name, value)): Option<(String, String)> = found else { return Ok(None) };
     let unmarked = read(&value)?;
     let term = TermId::parse(name.trim_start_matches(NOTE)).map_err(|e| unreadable(0, e))?;
-    let crns = visible(&tx, &term, &unmarked)?;
-    let wanted = if known_only { known(&tx, &term, &crns)? } else { crns.clone() };
+    let crns = next_crns(&tx, &term, &unmarked)?;
+    let to_mark = if known_only { with_item(&tx, &term, &crns)? } else { crns.clone() };
     tx.commit()?;
-    Ok(Some(Next { name, value, unmarked, term, crns, wanted }))
+    Ok(Some(NextMarks { name, value, unmarked, term, crns, to_mark }))
 }
 
-/// Marks them, and notes how far it came; nothing where another import has become visible since they were read.
-pub(super) fn mark(tx: &Connection, next: &Next, at: Timestamp) -> rusqlite::Result<()> {
+/// Marks these sections and records the progress. Does nothing if the note has changed since it was read, such as when
+/// another import has become visible.
+pub(super) fn mark(tx: &Connection, next: &NextMarks, at: Timestamp) -> rusqlite::Result<()> {
     if marks::note(tx, &next.name)?.as_ref() != Some(&next.value) {
         return Ok(());
     }
-    marks::mark_crns(tx, &next.term, next.wanted.iter().map(String::as_str), at)?;
+    marks::mark_crns(tx, &next.term, next.to_mark.iter().map(String::as_str), at)?;
     match next.crns.last() {
-        Some(last) if next.crns.len() == MARKED_AT_ONCE => {
+        Some(last) if next.crns.len() == MARKS_PER_COMMIT_MAX => {
             let Unmarked { from, newest, .. } = next.unmarked;
             put(tx, &next.name, &Unmarked { after: last.clone(), from, newest })
         }
@@ -78,20 +82,21 @@ pub(super) fn mark(tx: &Connection, next: &Next, at: Timestamp) -> rusqlite::Res
     }
 }
 
-/// The CRNs that are next, in order. A section that has been replaced since then has a newer row that is visible.
-fn visible(tx: &Connection, term: &TermId, unmarked: &Unmarked) -> rusqlite::Result<Vec<String>> {
+/// Returns the next CRNs, in order: those of sections with a row of these generations, whether it is visible or was
+/// replaced by a newer one.
+fn next_crns(tx: &Connection, term: &TermId, unmarked: &Unmarked) -> rusqlite::Result<Vec<String>> {
     let mut crns = tx.prepare_cached(
         "SELECT DISTINCT crn FROM sections
          WHERE term = ?1 AND crn > ?2 AND generation >= ?3
              AND generation <= (SELECT t.generation FROM terms AS t WHERE t.id = ?1)
          ORDER BY crn LIMIT ?4",
     )?;
-    let limit = MARKED_AT_ONCE;
+    let limit = MARKS_PER_COMMIT_MAX;
     crns.query_map(params![term.as_str(), unmarked.after, unmarked.from, limit], |row| row.get(0))?.collect()
 }
 
-/// Those that have an item in Plone.
-fn known(tx: &Connection, term: &TermId, crns: &[String]) -> rusqlite::Result<Vec<String>> {
+/// Returns those of `crns` that have an item in Plone.
+fn with_item(tx: &Connection, term: &TermId, crns: &[String]) -> rusqlite::Result<Vec<String>> {
     let mut item =
         tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM plone_items WHERE term = ?1 AND crn = ?2 AND deleted = 0)")?;
     let mut known = Vec::new();

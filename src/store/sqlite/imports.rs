@@ -1,4 +1,4 @@
-//! Staged sections and import tasks in the embedded store.
+//! Imports in the embedded store: staged sections, import tasks, and one-off events.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,18 +8,18 @@ use crate::domain::ids::{SANDBOX_PREFIX, TermId};
 use crate::domain::import::TaskState;
 use crate::domain::section::SectionState;
 use crate::store::StoreFuture;
-use crate::store::imports::{CHUNK_LEN, EventCursor, EventPage, EventTally, ImportStore, KeptTask, TASKS_KEPT};
+use crate::store::imports::{CHUNK_LEN, EventCursor, EventPage, EventTally, FINISHED_TASKS_MAX, ImportStore, StoredTask};
 
 use crate::store::sqlite::rows::{STAGED_SEQ, maybe_time_at, put_section, time_at, unreadable};
 use crate::store::sqlite::{SqliteStore, events};
 
-fn generation(connection: &Connection, term: &TermId) -> rusqlite::Result<u64> {
+fn visible_generation(connection: &Connection, term: &TermId) -> rusqlite::Result<u64> {
     let mut found = connection.prepare_cached("SELECT generation FROM terms WHERE id = ?1")?;
     Ok(found.query_row([term.as_str()], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Deletes the rows that `which` (of the term ?1 and its visible generation ?2) finds from the CRN `from` on, at most a
-/// chunk. Answers the CRN to go on from.
+/// Deletes at most [`CHUNK_LEN`] rows of a term that satisfy the SQL condition `which`, starting at the CRN `from`. In
+/// the condition, `?1` is the term and `?2` its visible generation. Returns the CRN at which the next call starts.
 fn remove(
     store: &SqliteStore,
     term: &TermId,
@@ -28,11 +28,11 @@ fn remove(
 ) -> StoreFuture<Option<String>> {
     let (store, term) = (store.clone(), term.clone());
     Box::pin(async move {
-        // Looking for them is a walk through the term, so it is done beside the writer.
+        // Finding the rows scans the term, so it runs on a reader, not on the writer.
         let (id, from) = (term.clone(), from.unwrap_or_default());
         let found: Vec<(String, u64)> = store
             .read(move |connection| {
-                let visible = generation(connection, &id)?;
+                let visible = visible_generation(connection, &id)?;
                 let sql = format!(
                     "SELECT s.crn, s.generation FROM sections AS s WHERE s.term = ?1 AND s.crn >= ?3 AND {which}
                      ORDER BY s.crn LIMIT ?4"
@@ -43,7 +43,7 @@ fn remove(
                 rows.collect()
             })
             .await?;
-        // The last CRN is looked at again: the chunk may have cut its rows, and those seen are gone by then.
+        // The next call starts at the last CRN again, because the limit may have cut off some of its rows.
         let next = found.last().filter(|_| found.len() == CHUNK_LEN).map(|(crn, _)| crn.clone());
         if found.is_empty() {
             return Ok(None);
@@ -61,10 +61,10 @@ fn remove(
     })
 }
 
-fn task_at(row: &Row<'_>) -> rusqlite::Result<KeptTask> {
+fn task_at(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let state: String = row.get(1)?;
     let all = [TaskState::Running, TaskState::Done, TaskState::Failed, TaskState::Cancelled];
-    Ok(KeptTask {
+    Ok(StoredTask {
         id: row.get(0)?,
         state: all.into_iter().find(|s| s.as_str() == state).ok_or_else(|| unreadable(1, "unknown state"))?,
         started_at: time_at(row, 2)?,
@@ -76,7 +76,7 @@ fn task_at(row: &Row<'_>) -> rusqlite::Result<KeptTask> {
 impl ImportStore for SqliteStore {
     fn generation(&self, term: &TermId) -> StoreFuture<u64> {
         let term = term.clone();
-        self.write(move |tx| generation(tx, &term))
+        self.write(move |tx| visible_generation(tx, &term))
     }
 
     fn stage(&self, generation: u64, sections: Vec<SectionState>) -> StoreFuture<()> {
@@ -94,7 +94,7 @@ impl ImportStore for SqliteStore {
         remove(self, term, from, replaced)
     }
 
-    fn put_task(&self, task: KeptTask) -> StoreFuture<()> {
+    fn put_task(&self, task: StoredTask) -> StoreFuture<()> {
         self.write(move |tx| {
             tx.prepare_cached(
                 "INSERT INTO import_tasks (id, state, started_at, finished_at, body) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -111,7 +111,7 @@ impl ImportStore for SqliteStore {
         })
     }
 
-    fn task(&self, id: &str) -> StoreFuture<Option<KeptTask>> {
+    fn task(&self, id: &str) -> StoreFuture<Option<StoredTask>> {
         let id = id.to_owned();
         self.read(move |connection| {
             let sql = "SELECT id, state, started_at, finished_at, body FROM import_tasks WHERE id = ?1";
@@ -119,16 +119,16 @@ impl ImportStore for SqliteStore {
         })
     }
 
-    fn running_tasks(&self) -> StoreFuture<Vec<KeptTask>> {
+    fn running_tasks(&self) -> StoreFuture<Vec<StoredTask>> {
         self.read(|connection| {
             let sql = "SELECT id, state, started_at, finished_at, body FROM import_tasks WHERE state = 'running'";
             connection.prepare_cached(sql)?.query_map([], task_at)?.collect()
         })
     }
 
-    fn forget_old_tasks(&self) -> StoreFuture<Vec<String>> {
+    fn delete_old_tasks(&self) -> StoreFuture<Vec<String>> {
         self.write(|tx| {
-            // Those of a demonstration are nobody's, go with its sandbox, and must not take the place of others.
+            // Tasks of a demonstration are removed with its sandbox, and do not count here.
             let sql = "DELETE FROM import_tasks WHERE state <> 'running' AND id NOT IN
                 (SELECT id FROM import_tasks
                  WHERE state <> 'running' AND coalesce(json_extract(body, '$.term'), '') NOT GLOB ?2
@@ -136,12 +136,12 @@ impl ImportStore for SqliteStore {
                 AND coalesce(json_extract(body, '$.term'), '') NOT GLOB ?2
                 RETURNING id";
             let sandbox = format!("{SANDBOX_PREFIX}*");
-            tx.prepare_cached(sql)?.query_map(params![TASKS_KEPT, sandbox], |row| row.get(0))?.collect()
+            tx.prepare_cached(sql)?.query_map(params![FINISHED_TASKS_MAX, sandbox], |row| row.get(0))?.collect()
         })
     }
 
-    fn put_events(&self, events: Vec<Event>, dry: bool) -> StoreFuture<EventTally> {
-        if dry {
+    fn put_events(&self, events: Vec<Event>, dry_run: bool) -> StoreFuture<EventTally> {
+        if dry_run {
             return self.read(move |connection| events::compare(connection, &events));
         }
         self.write(move |tx| {

@@ -1,15 +1,15 @@
-//! Marks of sections that are to be written to Plone, written in the transaction of their change; and notes of the
-//! bridge.
+//! Marks sections that are to be written to Plone, in the transaction that changes them; and stores the notes of the
+//! outbox and its workers.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::ids::{Crn, TermId};
 
-/// Note that every section of the store was marked once, and every change since then.
+/// Name of the note that is set once every section of the store was marked. Every change since then is marked, too.
 const MARKED_NOTE: &str = "outbox_marked";
 
-/// Marks a section. An existing entry keeps its times, except a refused one, which waits again.
+/// Marks a section. An existing entry keeps its times, except a refused one, which is due again.
 const MARK: &str = "INSERT INTO plone_outbox (term, crn, version, queued_at, next_at, is_new)
      VALUES (?1, ?2, 1, ?3, ?3, NOT EXISTS (SELECT 1 FROM plone_items AS i WHERE i.term = ?1 AND i.crn = ?2))
      ON CONFLICT (term, crn) DO UPDATE SET version = version + 1,
@@ -43,7 +43,8 @@ pub(super) fn mark_crns<'s>(
 /// Marks every visible section.
 pub(super) fn mark_all(tx: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     let mut all = tx.prepare(
-        "SELECT DISTINCT s.term, s.crn FROM sections AS s JOIN terms AS t ON t.id = s.term AND s.generation <= t.generation",
+        "SELECT DISTINCT s.term, s.crn FROM sections AS s
+         JOIN terms AS t ON t.id = s.term AND s.generation <= t.generation",
     )?;
     let all: Vec<(String, String)> =
         all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
@@ -54,16 +55,15 @@ pub(super) fn mark_all(tx: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Prepares marks when a store is opened. When changes are to reach Plone and were not marked before, marks everything
-/// once. When they are not marked any more, removes the note of that, so that the next time starts with everything
-/// again.
-pub(super) fn begin(connection: &mut Connection, wanted: Option<Timestamp>) -> rusqlite::Result<()> {
-    let marked = note(connection, MARKED_NOTE)?.is_some();
-    if wanted.is_some() == marked {
+/// Prepares the outbox when a store is opened. If it is used from now on (`outbox` is the time), marks all sections. If
+/// it is no longer used, removes the note of that, because later changes are not marked.
+pub(super) fn prepare(connection: &mut Connection, outbox: Option<Timestamp>) -> rusqlite::Result<()> {
+    let is_marked = note(connection, MARKED_NOTE)?.is_some();
+    if outbox.is_some() == is_marked {
         return Ok(());
     }
     let tx = connection.transaction()?;
-    if let Some(now) = wanted {
+    if let Some(now) = outbox {
         mark_all(&tx, now)?;
         put_note(&tx, MARKED_NOTE, "true")?;
     } else {

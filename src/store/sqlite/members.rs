@@ -12,16 +12,16 @@ use crate::store::members::{Member, MemberStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
 
-fn user_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
+fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
     UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
-fn member_of(row: &Row<'_>) -> rusqlite::Result<Member> {
+fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
     let role: String = row.get(3)?;
     let hash: String = row.get(5)?;
     Ok(Member {
-        username: user_at(row, 0)?,
-        login: user_at(row, 1)?,
+        username: user_name_at(row, 0)?,
+        login: user_name_at(row, 1)?,
         name: row.get(2)?,
         role: Role::parse(&role).ok_or_else(|| unreadable(3, "not a role"))?,
         token: row.get::<_, Option<String>>(4)?.map(SecretString::from),
@@ -59,7 +59,7 @@ impl MemberStore for SqliteStore {
                     "SELECT user, login, name, role, token, password_hash, signed_in_at
                      FROM plone_members WHERE user = ?1",
                 )?
-                .query_row([username.as_str()], member_of)
+                .query_row([username.as_str()], member_at)
                 .optional()
         })
     }
@@ -73,7 +73,7 @@ impl MemberStore for SqliteStore {
                      FROM plone_members WHERE login = ?1 OR user = ?1
                      ORDER BY login = ?1 DESC, signed_in_at DESC LIMIT 1",
                 )?
-                .query_row([login.as_str()], member_of)
+                .query_row([login.as_str()], member_at)
                 .optional()
         })
     }
@@ -107,11 +107,11 @@ impl MemberStore for SqliteStore {
         })
     }
 
-    fn forget_hash(&self, username: &UserName) -> StoreFuture<()> {
+    fn remove_hash(&self, username: &UserName) -> StoreFuture<()> {
         self.change_member(username, "UPDATE plone_members SET password_hash = '' WHERE user = ?1")
     }
 
-    fn forget_token(&self, username: &UserName) -> StoreFuture<()> {
+    fn remove_token(&self, username: &UserName) -> StoreFuture<()> {
         self.change_member(username, "UPDATE plone_members SET token = NULL WHERE user = ?1")
     }
 
@@ -136,7 +136,7 @@ impl MemberStore for SqliteStore {
         self.read(|connection| {
             connection
                 .prepare_cached("SELECT user, at FROM plone_sign_ins_ended")?
-                .query_map([], |row| Ok((user_at(row, 0)?, time_at(row, 1)?)))?
+                .query_map([], |row| Ok((user_name_at(row, 0)?, time_at(row, 1)?)))?
                 .collect()
         })
     }

@@ -1,19 +1,19 @@
 //! The embedded store: one SQLite file, one writer thread with group commit, a few reading connections.
 //!
-//! - [`open`]: the lock of the operating system, the migrations
-//! - [`writer`]: the one thread that writes; [`terms`] (with [`rows`]): loads terms, and writes the records of batches
-//! - [`readers`]: connections that only read
-//! - [`copy`], [`verify`], [`seed`]: what the command line does to a whole store
-//! - [`plans`]: what students plan; [`members`]: who signed in by Plone
-//! - [`accounts`], [`audit`]: who may sign in, who was seen, what was done
+//! - [`open`]: the store's lock, the connections, the migrations
+//! - [`writer`]: the only thread that writes; [`readers`]: connections that only read
+//! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
+//! - [`copy`], [`verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
+//! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
+//! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
+//!   signed in by Plone
 //! - [`imports`]: staged sections and import tasks; [`events`]: one-off events
-//! - [`alerts`], [`alert_log`]: the one sequence of alerts, written and read; [`acks`]: who has seen them
-//! - [`marks`], [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last had; [`imported`]: what
-//!   imports changed goes into the outbox bit by bit
-//! - [`sandbox`]: what a demonstration made is removed
-//! - [`rosters`]: who is in a section
+//! - [`alerts`], [`alert_log`]: write and read the sequence of alerts; [`acks`]: acknowledgements
+//! - [`outbox`], [`plone_items`]: what is still to be written to Plone, and what Plone last contained; [`marks`]: marks
+//!   changed sections for the outbox; [`imported`]: marks imported sections, in several commits
+//! - [`sandbox`]: removes the terms of demonstrations
 //!
-//! Everything that writes goes through [`SqliteStore::write`], everything that reads through [`SqliteStore::read`].
+//! All writes go through [`SqliteStore::write`], all reads through [`SqliteStore::read`].
 
 mod accounts;
 mod acks;
@@ -59,8 +59,8 @@ pub use verify::{Verification, verify};
 pub struct SqliteOptions {
     /// The database file.
     pub path: PathBuf,
-    /// Present when changes of sections are to reach Plone: every change is marked. The time is that of the marks that
-    /// the opening itself makes.
+    /// If set, changes of sections are marked for Plone. The time is that of the marks that [`SqliteStore::open`]
+    /// itself writes.
     pub outbox: Option<Timestamp>,
 }
 
@@ -71,7 +71,7 @@ pub struct SqliteStore {
 }
 
 struct Inner {
-    // Dropped first: the writer thread ends, and its connection closes, before the lock is given back.
+    // Dropped first, so that the writer thread ends and its connection closes before the lock is released.
     writer: writer::Writer,
     readers: readers::Readers,
     options: SqliteOptions,
@@ -79,39 +79,41 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens the store, making the file when there is none. Takes the exclusive lock first, and refuses when another
-    /// process has it.
+    /// Opens the store, and creates the file if there is none.
+    ///
+    /// # Errors
+    /// When another process has the store's lock, or the file cannot be opened or migrated.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let lock = StoreLock::take(&options.path)?;
         let mut connection = open::connect(&options.path)?;
-        sandbox::forget_all(&mut connection)
-            .and_then(|()| marks::begin(&mut connection, options.outbox))
+        sandbox::remove_all(&mut connection)
+            .and_then(|()| marks::prepare(&mut connection, options.outbox))
             .map_err(|error| OpenError::Sqlite { path: options.path.clone(), error })?;
         let writer = writer::Writer::start(connection, options.path.clone())?;
         let readers = readers::Readers::new(options.path.clone());
         Ok(Self { inner: Arc::new(Inner { writer, readers, options, lock }) })
     }
 
-    /// The database file.
+    /// Returns the path of the database file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.options.path
     }
 
-    /// The lock that this process holds on it.
+    /// Returns the lock that this process holds on the store.
     #[must_use]
     pub fn lock(&self) -> &StoreLock {
         &self.inner.lock
     }
 
-    /// What is to be read of the writer: its queue, its health.
+    /// Returns the counters of the writer.
     #[must_use]
     pub fn gauge(&self) -> Arc<StoreGauge> {
         self.inner.writer.gauge()
     }
 
     /// Runs `work` on the writer thread, inside a savepoint of the next commit. The future resolves after that commit.
-    /// An error of `work` takes back what it wrote, and nobody else's.
+    /// An error of `work` rolls back only its own writes.
     pub fn write<T, F>(&self, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
@@ -125,7 +127,7 @@ impl SqliteStore {
             .boxed()
     }
 
-    /// Runs `work` on a connection that only reads, on a blocking thread, against what is committed.
+    /// Runs `work` on a connection that only reads, on a blocking thread. It sees what is committed.
     pub fn read<T, F>(&self, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,

@@ -1,4 +1,4 @@
-//! Opening the store: the lock, the file, the migrations.
+//! Opens the store: its lock, its connections, its migrations.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
-/// How long SQLite waits for another process's short write (`eduhub backup`, say) before it gives up.
+/// How long SQLite waits for a short write of another process, such as `eduhub backup`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The migrations, in order. `PRAGMA user_version` counts how many a file has had.
+/// The migrations, in order. `PRAGMA user_version` is the number of migrations that were applied to a file.
 const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/sqlite/0001_terms.sql"),
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
@@ -23,57 +23,57 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/sqlite/0008_commit_sequences.sql"),
 ];
 
-/// Why the store cannot be opened, in words for whoever starts the hub.
+/// Why the store cannot be opened. The messages are for the person who starts the hub.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process has the store's lock.
     #[error("the store {path} is in use by another process{}", address.as_ref().map(|a| format!(" (a hub at {a})")).unwrap_or_default())]
     Locked {
         /// The store.
         path: PathBuf,
-        /// Where the hub that has it serves, if it said so.
+        /// The address of the hub that has the lock, if it announced one.
         address: Option<String>,
     },
-    /// The folder or the file cannot be made or opened.
+    /// The folder or the file cannot be created or opened.
     #[error("the store {path} cannot be opened: {error}")]
     Io {
         /// The store.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// The file may only be read.
-    #[error("the store {path} is read-only: the hub must be allowed to write to it, and to its folder")]
+    /// The process may not write to the file.
+    #[error("the store {path} is read-only: the hub needs write access to it and to its folder")]
     ReadOnly {
         /// The store.
         path: PathBuf,
     },
-    /// SQLite cannot use the file: not a database, a full disk.
+    /// SQLite cannot use the file, such as when it is not a database or the disk is full.
     #[error("the store {path} cannot be used: {error}")]
     Sqlite {
         /// The store.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         error: rusqlite::Error,
     },
-    /// The file was written by a newer hub.
-    #[error("the store {path} was written by a newer EduHub (its layout is number {found}, this one knows {known})")]
+    /// The file was written by a newer version of EduHub.
+    #[error("the store {path} was written by a newer EduHub: its schema version is {found}, this one supports {known}")]
     TooNew {
         /// The store.
         path: PathBuf,
-        /// Its layout.
+        /// Its schema version.
         found: usize,
-        /// The newest layout that this hub knows.
+        /// The newest schema version that this version of EduHub supports.
         known: usize,
     },
-    /// The file was written by an older hub, and is only to be read.
-    #[error("the store {0} was written by an older EduHub; `eduhub serve` brings it to the present layout")]
+    /// The file was written by an older version of EduHub, and is opened only for reading.
+    #[error("the store {0} was written by an older EduHub; start `eduhub serve` once to upgrade it")]
     TooOld(PathBuf),
     /// There is no file.
-    #[error("there is no store {0}")]
+    #[error("there is no store at {0}")]
     Absent(PathBuf),
-    /// The file is something else.
-    #[error("{0} is not a store of EduHub")]
+    /// The file is not a store.
+    #[error("{0} is not an EduHub store")]
     Foreign(PathBuf),
 }
 
@@ -124,17 +124,17 @@ impl StoreLock {
     }
 }
 
-/// A connection that writes, with the file brought to the newest layout.
+/// Opens a connection that writes, and applies the migrations that the file lacks.
 pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::Sqlite { path: path.to_owned(), error };
     let mut connection = Connection::open(path).map_err(sqlite)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
-    // Looked at before anything is set: what is refused is left as it is.
+    // Checked before any setting is changed, so that a rejected file stays as it is.
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
     if found > MIGRATIONS.len() {
         return Err(OpenError::TooNew { path: path.to_owned(), found, known: MIGRATIONS.len() });
     }
-    // SQLite opens a file that it may not write without a word, and even begins a transaction on it.
+    // SQLite opens a file that it may not write to without an error, and even begins a transaction on it.
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(sqlite)? {
         return Err(OpenError::ReadOnly { path: path.to_owned() });
     }
@@ -147,13 +147,14 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
         tx.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sqlite)?;
         tx.commit().map_err(sqlite)?;
     }
-    // A write that changes nothing: what the disk cannot take is better known now than at the first registration.
+    // A write that changes nothing, so that a disk that cannot be written to is detected now and not at the first
+    // registration.
     connection.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sqlite)?;
     Ok(connection)
 }
 
-/// A connection that only reads a store that must be there, be ours, and have the present layout. Takes no lock: a hub
-/// may have the store.
+/// Opens a connection that only reads an existing store of the current schema version. Takes no lock, because a hub may
+/// be using the store.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
     if !path.is_file() {
         return Err(OpenError::Absent(path.to_owned()));
@@ -181,7 +182,7 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
     }
 }
 
-/// Settings of a connection that writes: a commit is on the disk when it returns.
+/// Configures a connection that writes. With `synchronous=FULL` a commit is on the disk when it returns.
 pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -192,7 +193,7 @@ pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A connection that only reads.
+/// Opens a connection that only reads.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

@@ -11,7 +11,7 @@ use crate::domain::registration::Registration;
 use crate::domain::section::SectionState;
 use crate::store::StoreFuture;
 use crate::store::outbox::{
-    ASIDE_LISTED_MAX, AsideEntry, OutboxEntry, OutboxStore, OutboxSummary, PloneItem, RosterLine, Written,
+    OutboxEntry, OutboxStore, OutboxSummary, PloneItem, REFUSED_LISTED_MAX, RefusedEntry, RosterLine, SuccessfulWrite,
 };
 
 use crate::store::sqlite::rows::{self, section_id_at, time_at, unreadable};
@@ -25,7 +25,8 @@ struct Due {
     attempts: u32,
 }
 
-/// Returns entries that are due and not busy: of sections without an item when `is_new`, otherwise of those with one.
+/// Returns entries that are due and whose section is not busy: of sections without an item if `is_new`, otherwise of
+/// sections with one.
 fn due_rows(
     connection: &Connection,
     is_new: bool,
@@ -37,7 +38,7 @@ fn due_rows(
         "SELECT term, crn, version, queued_at, attempts FROM plone_outbox
          WHERE refused IS NULL AND is_new = ?1 AND next_at <= ?2 ORDER BY next_at LIMIT ?3",
     )?;
-    // Busy sections are few and are filtered here; at worst all of them are among the due ones.
+    // Busy sections are few, so they are filtered here. The limit of the query allows for all of them to be due.
     let due = due.query_map(params![is_new, now.as_millisecond(), limit + busy.len()], |row| {
         Ok(Due {
             section: section_id_at(row, 0)?,
@@ -69,14 +70,15 @@ fn section_state(connection: &Connection, id: &SectionId) -> rusqlite::Result<Op
     found.query_row([id.term.as_str(), id.crn.as_str()], |row| rows::section_at(row, &id.term)).optional()
 }
 
-/// Returns the students in a section: enrolled ones by the time of their seat, then the waitlist in its order.
-fn roster(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterLine>> {
-    let held = rosters::held(connection, id)?.into_iter();
-    let line = |held: rosters::Held| {
-        let Registration { standing, at, .. } = held.registration;
-        RosterLine { user: held.user, standing, since: at }
+/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then the waitlist in
+/// order.
+fn roster_lines(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterLine>> {
+    let rows = rosters::roster_rows(connection, id)?.into_iter();
+    let line = |row: rosters::RosterRow| {
+        let Registration { standing, at, .. } = row.registration;
+        RosterLine { user: row.user, standing, since: at }
     };
-    Ok(held.map(line).collect())
+    Ok(rows.map(line).collect())
 }
 
 fn due(
@@ -84,12 +86,12 @@ fn due(
     now: Timestamp,
     busy: &[SectionId],
     limit: usize,
-    new_ones: bool,
+    include_new: bool,
 ) -> rusqlite::Result<Vec<OutboxEntry>> {
-    // One read transaction, so that the version and the values belong together.
+    // One read transaction, so that the version and the values are of the same commit.
     let tx = connection.unchecked_transaction()?;
     let mut found = due_rows(&tx, false, now, busy, limit)?;
-    if new_ones && found.len() < limit {
+    if include_new && found.len() < limit {
         let more = due_rows(&tx, true, now, busy, limit - found.len())?;
         found.extend(more);
     }
@@ -104,7 +106,7 @@ fn due(
                 attempts: due.attempts,
                 item: plone_items::item(&tx, &due.section)?,
                 state,
-                roster: roster(&tx, &due.section)?,
+                roster: roster_lines(&tx, &due.section)?,
                 section: due.section,
             });
         }
@@ -113,19 +115,19 @@ fn due(
     Ok(entries)
 }
 
-fn sent(tx: &Connection, written: &Written, next_at: Timestamp) -> rusqlite::Result<()> {
+fn record_sent(tx: &Connection, written: &SuccessfulWrite, next_at: Timestamp) -> rusqlite::Result<()> {
     let id = &written.seen.section;
-    let kept = plone_items::item(tx, id)?;
-    let is_as_seen = kept.as_ref() == Some(&written.seen);
-    // When another item belongs to the section by now, nothing was written to that one.
-    if let Some(mut item) = kept.filter(|item| item.uid == written.seen.uid) {
+    let stored = plone_items::item(tx, id)?;
+    let is_unchanged = stored.as_ref() == Some(&written.seen);
+    // If the section has another item now, nothing was written to that item.
+    if let Some(mut item) = stored.filter(|item| item.uid == written.seen.uid) {
         item.fields.extend(written.fields.clone());
         plone_items::put(tx, &item)?;
     }
-    if is_as_seen && end(tx, id, written.version)? {
+    if is_unchanged && delete_entry(tx, id, written.version)? {
         return Ok(());
     }
-    // Changes that remain were made after the entry was read.
+    // The changes that are still to be written were made after the entry was read.
     tx.prepare_cached(
         "UPDATE plone_outbox SET attempts = ?3, next_at = ?4, queued_at = max(queued_at, ?5)
          WHERE term = ?1 AND crn = ?2 AND refused IS NULL",
@@ -133,7 +135,7 @@ fn sent(tx: &Connection, written: &Written, next_at: Timestamp) -> rusqlite::Res
     .execute(params![
         id.term.as_str(),
         id.crn.as_str(),
-        u32::from(!is_as_seen),
+        u32::from(!is_unchanged),
         next_at.as_millisecond(),
         written.read_at.as_millisecond()
     ])?;
@@ -141,23 +143,23 @@ fn sent(tx: &Connection, written: &Written, next_at: Timestamp) -> rusqlite::Res
 }
 
 /// Deletes an entry in this version. Returns false when there is a newer version.
-fn end(tx: &Connection, id: &SectionId, version: u64) -> rusqlite::Result<bool> {
-    let mut end = tx.prepare_cached("DELETE FROM plone_outbox WHERE term = ?1 AND crn = ?2 AND version = ?3")?;
-    Ok(end.execute(params![id.term.as_str(), id.crn.as_str(), version])? > 0)
+fn delete_entry(tx: &Connection, id: &SectionId, version: u64) -> rusqlite::Result<bool> {
+    let mut delete = tx.prepare_cached("DELETE FROM plone_outbox WHERE term = ?1 AND crn = ?2 AND version = ?3")?;
+    Ok(delete.execute(params![id.term.as_str(), id.crn.as_str(), version])? > 0)
 }
 
-/// Queues refused entries again.
+/// Queues all refused entries again, due at `?1`.
 const RESEND: &str = "UPDATE plone_outbox SET refused = NULL, refused_at = NULL, attempts = 0, next_at = ?1,
      version = version + 1 WHERE refused IS NOT NULL";
 
-fn resend(tx: &Connection, sections: Option<&[SectionId]>, at: Timestamp) -> rusqlite::Result<usize> {
+fn queue_refused_again(tx: &Connection, sections: Option<&[SectionId]>, at: Timestamp) -> rusqlite::Result<usize> {
     let Some(sections) = sections else {
         return tx.prepare_cached(RESEND)?.execute([at.as_millisecond()]);
     };
-    let mut one = tx.prepare_cached(&format!("{RESEND} AND term = ?2 AND crn = ?3"))?;
+    let mut resend_one = tx.prepare_cached(&format!("{RESEND} AND term = ?2 AND crn = ?3"))?;
     let mut count = 0;
     for id in sections {
-        count += one.execute(params![at.as_millisecond(), id.term.as_str(), id.crn.as_str()])?;
+        count += resend_one.execute(params![at.as_millisecond(), id.term.as_str(), id.crn.as_str()])?;
     }
     Ok(count)
 }
@@ -167,34 +169,40 @@ fn summary(connection: &Connection) -> rusqlite::Result<OutboxSummary> {
     let (depth, oldest): (u64, Option<i64>) = tx
         .prepare_cached("SELECT count(*), min(queued_at) FROM plone_outbox WHERE refused IS NULL")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let aside_total = tx
+    let refused_total = tx
         .prepare_cached("SELECT count(*) FROM plone_outbox WHERE refused IS NOT NULL")?
         .query_row([], |row| row.get(0))?;
-    let aside = tx
+    let refused = tx
         .prepare_cached(
             "SELECT term, crn, refused, refused_at FROM plone_outbox WHERE refused IS NOT NULL
              ORDER BY refused_at DESC, term, crn LIMIT ?1",
         )?
-        .query_map([ASIDE_LISTED_MAX], |row| {
-            Ok(AsideEntry { section: section_id_at(row, 0)?, reason: row.get(2)?, at: time_at(row, 3)? })
+        .query_map([REFUSED_LISTED_MAX], |row| {
+            Ok(RefusedEntry { section: section_id_at(row, 0)?, reason: row.get(2)?, at: time_at(row, 3)? })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let oldest_at = oldest.map(|ms| Timestamp::from_millisecond(ms).map_err(|e| unreadable(1, e))).transpose()?;
     tx.commit()?;
-    Ok(OutboxSummary { depth, oldest_at, aside_total, aside })
+    Ok(OutboxSummary { depth, oldest_at, refused_total, refused })
 }
 
 impl OutboxStore for SqliteStore {
-    fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32, new_ones: bool) -> StoreFuture<Vec<OutboxEntry>> {
+    fn due(
+        &self,
+        now: Timestamp,
+        busy: Vec<SectionId>,
+        limit: u32,
+        include_new: bool,
+    ) -> StoreFuture<Vec<OutboxEntry>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.read(move |connection| due(connection, now, &busy, limit, new_ones))
+        self.read(move |connection| due(connection, now, &busy, limit, include_new))
     }
 
-    fn sent(&self, written: Written, next_at: Timestamp) -> StoreFuture<()> {
-        self.write(move |tx| sent(tx, &written, next_at))
+    fn record_sent(&self, written: SuccessfulWrite, next_at: Timestamp) -> StoreFuture<()> {
+        self.write(move |tx| record_sent(tx, &written, next_at))
     }
 
-    fn creating(&self, section: &SectionId, fields: Fields) -> StoreFuture<()> {
+    fn record_creation(&self, section: &SectionId, fields: Fields) -> StoreFuture<()> {
         let section = section.clone();
         self.write(move |tx| plone_items::put_creation(tx, &section, &fields))
     }
@@ -203,12 +211,12 @@ impl OutboxStore for SqliteStore {
         self.read(plone_items::creations)
     }
 
-    fn drop_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()> {
+    fn delete_entry(&self, section: &SectionId, version: u64) -> StoreFuture<()> {
         let section = section.clone();
-        self.write(move |tx| end(tx, &section, version).map(drop))
+        self.write(move |tx| delete_entry(tx, &section, version).map(drop))
     }
 
-    fn later(&self, section: &SectionId, next_at: Timestamp) -> StoreFuture<()> {
+    fn record_failure(&self, section: &SectionId, next_at: Timestamp) -> StoreFuture<()> {
         let section = section.clone();
         self.write(move |tx| {
             tx.prepare_cached(
@@ -220,7 +228,7 @@ impl OutboxStore for SqliteStore {
         })
     }
 
-    fn put_aside(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()> {
+    fn record_refusal(&self, section: &SectionId, version: u64, reason: String, at: Timestamp) -> StoreFuture<()> {
         let section = section.clone();
         self.write(move |tx| {
             plone_items::drop_creation(tx, &section)?;
@@ -254,7 +262,10 @@ impl OutboxStore for SqliteStore {
     }
 
     fn resend(&self, sections: Option<Vec<SectionId>>, at: Timestamp) -> StoreFuture<u64> {
-        self.write(move |tx| resend(tx, sections.as_deref(), at).map(|count| u64::try_from(count).unwrap_or(u64::MAX)))
+        self.write(move |tx| {
+            let count = queue_refused_again(tx, sections.as_deref(), at)?;
+            Ok(u64::try_from(count).unwrap_or(u64::MAX))
+        })
     }
 
     fn summary(&self) -> StoreFuture<OutboxSummary> {

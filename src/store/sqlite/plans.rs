@@ -1,4 +1,4 @@
-//! Students' plans in the embedded store.
+//! Plans in the embedded store.
 
 use rusqlite::OptionalExtension;
 

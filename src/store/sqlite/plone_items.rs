@@ -46,23 +46,23 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<PloneItem>> {
     all.query_map([], item_at)?.collect()
 }
 
-/// Stores an item. The entry of a section that had no item is no longer a creation, and the entry of a deleted item is
-/// deleted. An item of this UID no longer belongs to another section.
+/// Stores an item. Its section's outbox entry is no longer a creation; if the item is deleted, the entry is deleted. If
+/// another section had an item with this UID, it no longer has.
 pub(super) fn put(tx: &Connection, item: &PloneItem) -> rusqlite::Result<()> {
     let (term, crn) = (item.section.term.as_str(), item.section.crn.as_str());
     let fields = to_json(&item.fields)?;
     tx.prepare_cached(&format!("INSERT OR REPLACE INTO plone_items ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"))?
         .execute(params![term, crn, item.uid, item.path, item.modified.as_millisecond(), fields, item.deleted])?;
-    let waiting = if item.deleted {
+    let update_entry = if item.deleted {
         "DELETE FROM plone_outbox WHERE term = ?1 AND crn = ?2"
     } else {
         "UPDATE plone_outbox SET is_new = 0 WHERE term = ?1 AND crn = ?2 AND is_new = 1"
     };
-    tx.prepare_cached(waiting)?.execute([term, crn])?;
+    tx.prepare_cached(update_entry)?.execute([term, crn])?;
     drop_creation(tx, &item.section)
 }
 
-/// Records the fields with which a section is about to be created, unless there is such a record.
+/// Records the fields with which a section is about to be created, unless a creation is recorded already.
 pub(super) fn put_creation(tx: &Connection, id: &SectionId, fields: &Fields) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT OR IGNORE INTO plone_creations (term, crn, fields) VALUES (?1, ?2, ?3)")?
         .execute([id.term.as_str(), id.crn.as_str(), &to_json(fields)?])

@@ -1,10 +1,10 @@
-//! A few connections that only read, used on blocking threads so that no actor waits for the disk.
+//! A pool of connections that only read. They are used on blocking threads, so that no actor waits for the disk.
 
-use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
@@ -12,11 +12,12 @@ use crate::store::{StoreError, StoreFuture};
 
 use crate::store::sqlite::open::connect_reader;
 
-/// Readers at once: more would only compete for two cores and the page cache.
+/// Maximum number of connections. More would only compete for two cores and the page cache.
 const READERS_MAX: usize = 4;
-/// Reads that wait for a reader; past that the store says that it is overloaded.
+/// Maximum number of reads that are waiting or running. Beyond it, [`StoreError::Overloaded`] is returned.
 const WAITING_MAX: usize = 4_096;
 
+/// The connections that only read.
 pub(super) struct Readers {
     path: PathBuf,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -34,33 +35,34 @@ impl Readers {
         }
     }
 
+    /// Runs `work` on an idle connection, or on a new one.
     pub(super) fn read<T, F>(&self, work: F) -> StoreFuture<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let Ok(place) = self.waiting.clone().try_acquire_owned() else {
+        let Ok(waiting) = self.waiting.clone().try_acquire_owned() else {
             return futures_util::future::ready(Err(StoreError::Overloaded)).boxed();
         };
         let (path, idle, permits) = (self.path.clone(), self.idle.clone(), self.permits.clone());
         async move {
-            let unavailable = |text: String| StoreError::Unavailable(text);
-            let permit = permits.acquire_owned().await.map_err(|e| unavailable(e.to_string()))?;
+            let permit = permits.acquire_owned().await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
             let read = move || {
-                // The permit travels with the work: a caller that goes away frees no reader that is still busy.
-                let _held = (permit, place);
-                let kept = idle.lock().pop();
-                let connection = match kept {
+                // The permits are moved into the work, so that they are released when it ends and not when its caller
+                // is dropped.
+                let _permits = (permit, waiting);
+                let pooled = idle.lock().pop();
+                let connection = match pooled {
                     Some(connection) => connection,
                     None => connect_reader(&path).map_err(|e| StoreError::Unavailable(e.to_string()))?,
                 };
-                let answer = work(&connection).map_err(|e| StoreError::Unavailable(e.to_string()));
-                if answer.is_ok() {
+                let result = work(&connection).map_err(|e| StoreError::Unavailable(e.to_string()));
+                if result.is_ok() {
                     idle.lock().push(connection);
                 }
-                answer
+                result
             };
-            tokio::task::spawn_blocking(read).await.unwrap_or_else(|e| Err(unavailable(e.to_string())))
+            tokio::task::spawn_blocking(read).await.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))
         }
         .boxed()
     }

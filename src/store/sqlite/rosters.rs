@@ -1,4 +1,4 @@
-//! Who is in a section, read from the embedded store in one piece.
+//! Rosters in the embedded store.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -10,38 +10,40 @@ use crate::store::rosters::{RosterEntry, RosterStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows;
 
-/// Everyone in a section with the name of their account, or else the one that they came with.
-const HELD: &str = "
+/// The students in a section, with the display name of their account, or otherwise of their last token.
+const ROSTER: &str = "
     SELECT r.user, r.crn, r.standing, r.place, r.at, r.passed, coalesce(a.name, p.name)
     FROM registrations AS r
     LEFT JOIN accounts AS a ON a.username = r.user
     LEFT JOIN people AS p ON p.username = r.user
     WHERE r.term = ?1 AND r.crn = ?2 AND r.standing IN ('enrolled', 'waitlisted')";
 
-/// Somebody who holds a seat or a place, with a name for people.
-pub(super) struct Held {
+/// A registration in a section, with its student.
+pub(super) struct RosterRow {
     pub(super) user: UserName,
     pub(super) name: Option<String>,
     pub(super) registration: Registration,
 }
 
-/// Who is in a section: enrolled by the time of their seat, then the line in its order.
-pub(super) fn held(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<Held>> {
-    let mut held = connection.prepare_cached(HELD)?;
-    let mut held = held
+/// Returns the students in a section: first those enrolled, by the time at which they enrolled, then the waitlist in
+/// order.
+pub(super) fn roster_rows(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterRow>> {
+    let mut statement = connection.prepare_cached(ROSTER)?;
+    let mut found = statement
         .query_map([id.term.as_str(), id.crn.as_str()], |row| {
             let (user, registration) = rows::registration_at(row)?;
-            Ok(Held { user, name: row.get(6)?, registration })
+            Ok(RosterRow { user, name: row.get(6)?, registration })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    held.sort_by_cached_key(|held| match held.registration.standing {
-        Standing::Enrolled => (0, held.registration.at.as_millisecond(), held.user.clone()),
-        _ => (1, i64::try_from(held.registration.place).unwrap_or(i64::MAX), held.user.clone()),
+    found.sort_by_cached_key(|row| match row.registration.standing {
+        Standing::Enrolled => (0, row.registration.at.as_millisecond(), row.user.clone()),
+        _ => (1, i64::try_from(row.registration.queue_number).unwrap_or(i64::MAX), row.user.clone()),
     });
-    Ok(held)
+    Ok(found)
 }
 
-/// How many wait outside the hub for a section, who come before its own line; none when there is no such section.
+/// Returns the number of people who wait for a section outside the hub. They come before those who wait in the hub.
+/// `None` when there is no such section.
 fn outside_waitlisted(connection: &Connection, id: &SectionId) -> rusqlite::Result<Option<u32>> {
     connection
         .prepare_cached(
@@ -55,14 +57,14 @@ fn outside_waitlisted(connection: &Connection, id: &SectionId) -> rusqlite::Resu
 }
 
 fn roster(connection: &Connection, id: &SectionId) -> rusqlite::Result<Option<Vec<RosterEntry>>> {
-    // One read transaction: a line and those who are before it belong together.
+    // One read transaction, so that the waitlist and the number of people before it are of the same commit.
     let tx = connection.unchecked_transaction()?;
-    let Some(mut position) = outside_waitlisted(&tx, id)? else { return Ok(None) };
-    let entries = held(&tx, id)?.into_iter().map(|Held { user, name, registration }| {
-        let waits = registration.standing == Standing::Waitlisted;
-        position = position.saturating_add(u32::from(waits));
-        let place = waits.then_some(position);
-        RosterEntry { user, name, standing: registration.standing, position: place, since: registration.at }
+    let Some(mut last_position) = outside_waitlisted(&tx, id)? else { return Ok(None) };
+    let entries = roster_rows(&tx, id)?.into_iter().map(|RosterRow { user, name, registration }| {
+        let is_waitlisted = registration.standing == Standing::Waitlisted;
+        last_position = last_position.saturating_add(u32::from(is_waitlisted));
+        let position = is_waitlisted.then_some(last_position);
+        RosterEntry { user, name, standing: registration.standing, position, since: registration.at }
     });
     let entries = entries.collect();
     tx.commit()?;

@@ -15,7 +15,7 @@ use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 
-/// Returns the error for a column whose value cannot be read back.
+/// Returns the error for a column whose value cannot be parsed.
 pub(super) fn unreadable(column: usize, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
 }
@@ -115,7 +115,7 @@ pub(super) fn term_at(row: &Row<'_>) -> rusqlite::Result<(Term, u64, u64)> {
     Ok((term, row.get(7)?, row.get(8)?))
 }
 
-/// Returns the sequence of a term's last commit; none for a term that the store does not have.
+/// Returns the sequence of a term's last commit; `None` for a term that the store does not have.
 pub(super) fn term_seq(tx: &Connection, id: &TermId) -> rusqlite::Result<Option<u64>> {
     let mut seq = tx.prepare_cached("SELECT seats_seq FROM terms WHERE id = ?1")?;
     seq.query_row([id.as_str()], |row| row.get(0)).optional()
@@ -144,13 +144,13 @@ pub(super) fn put_term(tx: &Connection, term: &Term, seq: u64, generation: u64) 
     Ok(())
 }
 
-/// Raises the sequence of a term whose own fields stay as they are.
+/// Raises the sequence of a term whose own fields do not change.
 pub(super) fn advance_term(tx: &Connection, id: &TermId, seq: u64, generation: u64) -> rusqlite::Result<()> {
     let mut advance = tx.prepare_cached("UPDATE terms SET seats_seq = ?2, generation = ?3 WHERE id = ?1")?;
     advance.execute(params![id.as_str(), seq, generation]).map(drop)
 }
 
-/// Notes that the commit `seq` makes a generation visible.
+/// Records that the commit `seq` makes a generation visible.
 pub(super) fn put_generation(tx: &Connection, id: &TermId, generation: u64, seq: u64) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
         "INSERT INTO term_generations (term, generation, seq) VALUES (?1, ?2, ?3)
@@ -165,7 +165,7 @@ pub(super) const SECTION_COLUMNS: &str = "s.crn, s.course, s.component, s.sectio
      s.outside_enrolled, s.outside_waitlisted, s.file_enrolled, s.file_waitlisted, \
      coalesce(n.enrolled, 0), coalesce(n.waitlisted, 0), s.withdrawn";
 
-/// Reads a section with its numbers.
+/// Reads a section with its counts.
 pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<SectionState> {
     let crn: String = row.get(0)?;
     let status: String = row.get(12)?;
@@ -200,24 +200,25 @@ pub(super) fn section_at(row: &Row<'_>, term: &TermId) -> rusqlite::Result<Secti
         outside_waitlisted: row.get(16)?,
         file_totals: file_enrolled.zip(file_waitlisted),
         enrolled: row.get(19)?,
-        waiting: row.get(20)?,
+        waitlisted: row.get(20)?,
     })
 }
 
-/// The sequence of a row that is staged: it changes when its generation becomes visible.
+/// The sequence of a staged row, which no commit of its term has written. `term_generations` has the sequence of the
+/// commit that makes it visible.
 pub(super) const STAGED_SEQ: u64 = 0;
 
-/// Writes a section's definition under a generation, in the commit `seq` ([`STAGED_SEQ`] when it is staged).
+/// Writes a section's definition under a generation, in the commit `seq`, or [`STAGED_SEQ`] when it is staged.
 pub(super) fn put_section(tx: &Connection, state: &SectionState, generation: u64, seq: u64) -> rusqlite::Result<()> {
-    // Every field is named, so that a new one does not compile until it is written. The hub's own numbers of people
-    // are written by [`put_seats`].
+    // Every field is named, so that a new field does not compile until it is written here. [`put_seats`] writes the
+    // counts of the hub's own registrations.
     let SectionState {
         section: definition,
         outside_enrolled,
         outside_waitlisted,
         file_totals,
         enrolled: _,
-        waiting: _,
+        waitlisted: _,
     } = state;
     let Section {
         id,
@@ -284,9 +285,9 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
     let registration = Registration {
         crn: Crn::parse(&crn).map_err(|e| unreadable(1, e))?,
         standing: Standing::parse(&standing).ok_or_else(|| unreadable(2, "unknown standing"))?,
-        place: row.get(3)?,
+        queue_number: row.get(3)?,
         at: time_at(row, 4)?,
-        passed: passed.and_then(|code| RefusalCode::parse(&code)),
+        passed_over_for: passed.and_then(|code| RefusalCode::parse(&code)),
     };
     Ok((UserName::parse(&user).map_err(|e| unreadable(0, e))?, registration))
 }
@@ -309,15 +310,15 @@ pub(super) fn put_registration(
         student.as_str(),
         registration.crn.as_str(),
         registration.standing.as_str(),
-        registration.place,
+        registration.queue_number,
         registration.at.as_millisecond(),
-        registration.passed.map(RefusalCode::as_str),
+        registration.passed_over_for.map(RefusalCode::as_str),
         seq,
     ])?;
     Ok(())
 }
 
-/// Writes the hub's own numbers of a section, in the commit `seq`.
+/// Writes the counts of the hub's own registrations in a section, in the commit `seq`.
 pub(super) fn put_seats(tx: &Connection, state: &SectionState, seq: u64) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO seats (term, crn, enrolled, waitlisted, seq) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -327,13 +328,13 @@ pub(super) fn put_seats(tx: &Connection, state: &SectionState, seq: u64) -> rusq
         state.section.id.term.as_str(),
         state.section.id.crn.as_str(),
         state.enrolled,
-        state.waiting,
+        state.waitlisted,
         seq,
     ])?;
     Ok(())
 }
 
-/// Reads a section's id: its term in this column, its CRN in the next.
+/// Reads a section's id: the term from `column`, the CRN from the next one.
 pub(super) fn section_id_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SectionId> {
     let (term, crn): (String, String) = (row.get(column)?, row.get(column + 1)?);
     Ok(SectionId {

@@ -1,5 +1,5 @@
-//! Sandbox terms are removed as if they had never been: after a demonstration, and at the next start when that was cut
-//! off.
+//! Removes sandbox terms with everything that belongs to them: after a demonstration, and when the store is opened, in
+//! case the last demonstration was interrupted.
 
 use futures_util::FutureExt;
 use rusqlite::{Connection, params};
@@ -10,10 +10,10 @@ use crate::store::{StoreError, StoreFuture};
 
 use crate::store::sqlite::SqliteStore;
 
-/// Rows removed in one write: registrations pass between two of these.
+/// Maximum number of rows that one write removes. Registrations are committed between two writes.
 const CHUNK_LEN: usize = 1_000;
 
-/// Tables with rows of a term: the column that names it, and the columns that name a row.
+/// Tables with rows of a term. For each: the column with the term's id, and the columns of the primary key.
 const TABLES: [(&str, &str, &str); 8] = [
     ("registrations", "term", "term, user, crn"),
     ("seats", "term", "term, crn"),
@@ -22,12 +22,12 @@ const TABLES: [(&str, &str, &str); 8] = [
     ("plone_outbox", "term", "term, crn"),
     ("plone_items", "term", "term, crn"),
     ("import_tasks", "json_extract(body, '$.term')", "id"),
-    // Last, so that what is cut off in between is found again.
+    // The last one, so that an interrupted removal can be repeated.
     ("terms", "id", "id"),
 ];
 
-/// Removes whatever demonstrations have left. For the start, before anything is loaded or marked.
-pub(super) fn forget_all(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Removes all sandbox terms. To be called before any term is loaded or marked.
+pub(super) fn remove_all(connection: &mut Connection) -> rusqlite::Result<()> {
     let tx = connection.transaction()?;
     for (table, term, _) in TABLES {
         tx.execute(&format!("DELETE FROM {table} WHERE {term} GLOB ?1"), [format!("{SANDBOX_PREFIX}*")])?;
@@ -38,7 +38,7 @@ pub(super) fn forget_all(connection: &mut Connection) -> rusqlite::Result<()> {
 impl SandboxStore for SqliteStore {
     fn remove_sandbox(&self, term: &TermId) -> StoreFuture<Vec<String>> {
         if !term.is_sandbox() {
-            let error = StoreError::Refused(format!("term {term} is no sandbox"));
+            let error = StoreError::Refused(format!("term {term} is not a sandbox"));
             return futures_util::future::ready(Err(error)).boxed();
         }
         let (store, term) = (self.clone(), term.clone());

@@ -1,4 +1,4 @@
-//! Filling of an empty store, in one transaction.
+//! Fills an empty embedded store, in one transaction.
 
 use jiff::tz::TimeZone;
 use rusqlite::params;
@@ -11,11 +11,11 @@ impl SeedStore for SqliteStore {
     fn seed(&self, seed: Seed) -> StoreFuture<bool> {
         let with_outbox = self.inner.options.outbox.is_some();
         self.write(move |tx| {
-            let used: bool =
+            let is_used: bool =
                 tx.query_row("SELECT EXISTS (SELECT 1 FROM terms) OR EXISTS (SELECT 1 FROM accounts)", [], |row| {
                     row.get(0)
                 })?;
-            if used {
+            if is_used {
                 return Ok(false);
             }
             for (term, sections) in &seed.terms {
@@ -24,10 +24,11 @@ impl SeedStore for SqliteStore {
                     rows::put_section(tx, state, 1, 1)?;
                 }
             }
-            let mut account =
+            let mut insert =
                 tx.prepare("INSERT INTO accounts (username, name, role, password_hash) VALUES (?1, ?2, ?3, ?4)")?;
-            for one in &seed.accounts {
-                account.execute(params![one.username.as_str(), one.name, one.role.as_str(), one.password_hash])?;
+            for account in &seed.accounts {
+                let (name, role) = (account.username.as_str(), account.role.as_str());
+                insert.execute(params![name, account.name, role, account.password_hash])?;
             }
             alerts::put(tx, &seed.alert)?;
             let at = seed.alert.created_at.to_zoned_datetime(TimeZone::UTC);

@@ -14,15 +14,16 @@ use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermSt
 
 use crate::store::sqlite::{SqliteStore, alerts, imported, marks, rows};
 
-/// Of the sections `s` of a term (`?1`) the row that is visible at a generation (`?2`).
+/// Selects, for each section `s` of a term, the row that is visible at the generation `?2`.
 const VISIBLE: &str = "s.generation = (SELECT max(v.generation) FROM sections AS v
     WHERE v.term = s.term AND v.crn = s.crn AND v.generation <= ?2)";
 
-/// Of these sections those that a commit after `?3` wrote, counted, or made visible.
+/// Selects sections of the term `?1` whose definition or counts a commit after `?3` wrote, or whose row it made
+/// visible.
 const CHANGED: &str = "(s.seq > ?3 OR n.seq > ?3 OR s.generation IN
     (SELECT g.generation FROM term_generations AS g WHERE g.term = ?1 AND g.seq > ?3))";
 
-/// Reads the sections of a term that `which` selects, with their numbers.
+/// Reads the sections of a term that the SQL condition `which` selects, with their counts.
 fn sections(
     tx: &Connection,
     id: &TermId,
@@ -37,7 +38,7 @@ fn sections(
     tx.prepare_cached(&sql)?.query_map(params, |row| rows::section_at(row, id))?.collect()
 }
 
-/// Reads the registrations of a term that `which` selects, student by student.
+/// Reads the registrations of a term that the SQL condition `which` selects, ordered by student.
 fn registrations(
     tx: &Connection,
     which: &str,
@@ -50,7 +51,7 @@ fn registrations(
     tx.prepare_cached(&sql)?.query_map(params, rows::registration_at)?.collect()
 }
 
-/// Reads a term; an empty, closed one when the store does not have it.
+/// Reads a term. Returns an empty, closed one when the store does not have it.
 pub(super) fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRows> {
     let found = tx
         .prepare_cached(&format!("SELECT {} FROM terms WHERE id = ?1", rows::TERM_COLUMNS))?
@@ -62,10 +63,10 @@ pub(super) fn read_term(tx: &Connection, id: &TermId) -> rusqlite::Result<TermRo
     Ok(TermRows { term, seq, generation, sections, registrations })
 }
 
-/// Reads what commits after `since` changed. Scans the term: its rows have no index by sequence, because every
-/// registration would have to maintain it.
+/// Reads what the commits after `since` changed. Scans the term, because an index by sequence would make every
+/// registration slower.
 fn read_changes(connection: &Connection, id: &TermId, since: u64) -> rusqlite::Result<TermChanges> {
-    // One read transaction: all of it is the state of one commit.
+    // One read transaction, so that all rows are of the same commit.
     let tx = connection.unchecked_transaction()?;
     let found = tx
         .prepare_cached(&format!("SELECT {}, changed_seq FROM terms WHERE id = ?1", rows::TERM_COLUMNS))?
@@ -87,17 +88,17 @@ fn read_changes(connection: &Connection, id: &TermId, since: u64) -> rusqlite::R
     Ok(TermChanges { seq, changes })
 }
 
-/// Writes a record, in the savepoint of its batch. With `has_outbox`, everything that has to reach Plone is marked.
+/// Writes a record, in the savepoint of its batch. With `has_outbox`, marks everything that has to be written to Plone.
 fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Result<()> {
     let TermRecord { term: id, seq, generation, changes } = record;
     let (seq, generation) = (*seq, *generation);
     write_term(tx, record)?;
-    for crn in &changes.defined {
+    for crn in &changes.definitions_to_write {
         if let Some(state) = changes.sections.get(crn) {
             rows::put_section(tx, state, visible_generation(tx, id, crn, generation)?, seq)?;
         }
     }
-    for crn in &changes.counted {
+    for crn in &changes.counts_to_write {
         if let Some(state) = changes.sections.get(crn) {
             rows::put_seats(tx, state, seq)?;
         }
@@ -107,13 +108,13 @@ fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Re
     }
     for alert in &changes.alerts {
         alerts::put(tx, alert)?;
-        // The audience is one student, who does not depend on the college's time zone.
+        // The audience is one student, which does not depend on the date in the college's time zone.
         alerts::send_out(tx, &alert.id, &alert.content, &alert.created_at.to_zoned_datetime(TimeZone::UTC))?;
     }
     if has_outbox {
         marks::mark(tx, id, changes.sections_for_plone(), changes.at)?;
         if let Some(generation) = changes.generation_for_plone() {
-            imported::note(tx, id, generation)?;
+            imported::note_generation(tx, id, generation)?;
         }
     }
     Ok(())
@@ -137,14 +138,14 @@ fn write_term(tx: &Connection, record: &TermRecord) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Returns the error for a record that was decided on another state than the stored one. Writing it would overwrite
-/// seats that the decision did not see.
+/// Returns the error for a record whose batch was decided on another state than the stored one. Writing the record
+/// would overwrite seats that the decision did not see.
 fn out_of_sequence(id: &TermId, seq: u64, stored: u64) -> rusqlite::Error {
     let message = format!("record {seq} of term {id} does not follow the stored sequence {stored}");
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT), Some(message))
 }
 
-/// Returns the generation of a section's visible row; the term's own for a section without one.
+/// Returns the generation of a section's visible row, or the term's generation for a section without one.
 fn visible_generation(tx: &Connection, term: &TermId, crn: &Crn, generation: u64) -> rusqlite::Result<u64> {
     let mut newest =
         tx.prepare_cached("SELECT max(generation) FROM sections WHERE term = ?1 AND crn = ?2 AND generation <= ?3")?;
@@ -163,14 +164,14 @@ impl TermStore for SqliteStore {
 
     fn load(&self, term: &TermId) -> StoreFuture<TermRows> {
         let id = term.clone();
-        // Read by the writer itself: every record that was handed over before is committed, or failed.
+        // Read on the writer thread, so that every record that was submitted before has been committed or has failed.
         self.write(move |tx| read_term(tx, &id))
     }
 
     fn commit(&self, _term: &TermId, _since: u64, decide: DecideBatch) -> StoreFuture<()> {
         // This process holds the store's lock, so no other hub can have committed.
         let Some(record) = decide(None) else {
-            // The outcomes rest on what is committed: a term has one batch at the store at a time.
+            // Nothing to commit. The outcomes depend only on committed changes, because a term has one batch in flight.
             return futures_util::future::ready(Ok(())).boxed();
         };
         let has_outbox = self.inner.options.outbox.is_some();

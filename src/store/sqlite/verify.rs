@@ -1,5 +1,5 @@
-//! Counts every seat anew from the registrations and tells what differs. Reads one consistent snapshot, beside a
-//! running hub or without one, and changes nothing.
+//! Verifies a store: recomputes every seat count from the registrations, and reports differences. Reads one consistent
+//! snapshot and changes nothing, so a hub may be using the store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -14,35 +14,35 @@ use crate::store::sqlite::open::{OpenError, open_existing};
 use crate::store::sqlite::rows::unreadable;
 use crate::store::sqlite::terms::read_term;
 
-/// What was found.
+/// The result of verifying a store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verification {
-    /// Terms looked at.
+    /// Number of terms.
     pub terms: usize,
-    /// Sections looked at.
+    /// Number of sections.
     pub sections: usize,
-    /// Seats and places in line, as the registrations have them.
+    /// Number of registrations that hold a seat or a waitlist position.
     pub held: usize,
-    /// What is stored and is not what the registrations add up to, a sentence each. None: all is well.
+    /// Differences between the stored counts and the registrations, one sentence each. Empty if the store is correct.
     pub differences: Vec<String>,
-    /// What is unusual and may be right: staff and imports may change a section under those who are in it.
+    /// What is unusual but may be correct, because staff and imports may change a section that has students.
     pub notes: Vec<String>,
 }
 
 /// A term's sections by CRN.
 type Sections<'t> = HashMap<Crn, &'t SectionState>;
 
-/// Looks at a whole store.
+/// Verifies a store.
 ///
 /// # Errors
 /// When there is no store, or it cannot be read.
 pub fn verify(store: &Path) -> Result<Verification, OpenError> {
     let connection = open_existing(store)?;
-    look(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
+    verify_all(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
 }
 
-fn look(connection: &Connection) -> rusqlite::Result<Verification> {
-    // One read transaction: whatever is committed meanwhile is not seen.
+fn verify_all(connection: &Connection) -> rusqlite::Result<Verification> {
+    // One read transaction, so that commits of a running hub are not mixed in.
     connection.execute_batch("BEGIN")?;
     let ids: Vec<String> = connection
         .prepare("SELECT id FROM terms UNION SELECT term FROM registrations UNION SELECT term FROM seats ORDER BY 1")?
@@ -51,20 +51,21 @@ fn look(connection: &Connection) -> rusqlite::Result<Verification> {
     let mut found = Verification::default();
     for id in ids {
         let id = TermId::parse(&id).map_err(|e| unreadable(0, e))?;
-        look_at_term(connection, &id, &mut found)?;
+        verify_term(connection, &id, &mut found)?;
     }
     connection.execute_batch("COMMIT")?;
     Ok(found)
 }
 
-fn look_at_term(connection: &Connection, id: &TermId, found: &mut Verification) -> rusqlite::Result<()> {
+fn verify_term(connection: &Connection, id: &TermId, found: &mut Verification) -> rusqlite::Result<()> {
     let term = read_term(connection, id)?;
+    // Enrolled and waitlisted students of each section.
     let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
     for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_held()) {
-        let numbers = counted.entry(registration.crn.clone()).or_default();
+        let (enrolled, waitlisted) = counted.entry(registration.crn.clone()).or_default();
         match registration.standing {
-            Standing::Enrolled => numbers.0 += 1,
-            _ => numbers.1 += 1,
+            Standing::Enrolled => *enrolled += 1,
+            _ => *waitlisted += 1,
         }
         found.held += 1;
     }
@@ -75,10 +76,10 @@ fn look_at_term(connection: &Connection, id: &TermId, found: &mut Verification) 
     let mut in_order: Vec<&SectionState> = sections.values().copied().collect();
     in_order.sort_by(|a, b| a.section.id.cmp(&b.section.id));
     for state in in_order {
-        let (enrolled, waiting) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
+        let (enrolled, waitlisted) = counted.get(&state.section.id.crn).copied().unwrap_or_default();
         let section = &state.section.id;
-        tell_difference(found, section, "enrolled", state.enrolled, enrolled);
-        tell_difference(found, section, "waitlisted", state.waiting, waiting);
+        compare_count(found, section, "enrolled", state.enrolled, enrolled);
+        compare_count(found, section, "waitlisted", state.waitlisted, waitlisted);
         let (total, capacity) = (state.enrolled_total(), state.section.capacity);
         if total > capacity {
             found.notes.push(format!("{section}: {total} enrolled, capacity {capacity}"));
@@ -88,21 +89,21 @@ fn look_at_term(connection: &Connection, id: &TermId, found: &mut Verification) 
         found.differences.push(format!("{id}-{crn}: registrations in a section that does not exist"));
     }
     for crn in stray_counts(connection, id, &sections)? {
-        found.differences.push(format!("{id}-{crn}: a count of seats in a section that does not exist"));
+        found.differences.push(format!("{id}-{crn}: a seat count of a section that does not exist"));
     }
-    for week in term.registrations.chunk_by(|(a, _), (b, _)| a == b) {
-        tell_conflicts(found, id, &sections, week);
+    for registrations in term.registrations.chunk_by(|(a, _), (b, _)| a == b) {
+        note_conflicts(found, id, &sections, registrations);
     }
     Ok(())
 }
 
-fn tell_difference(found: &mut Verification, section: &SectionId, what: &str, stored: u32, counted: u32) {
+fn compare_count(found: &mut Verification, section: &SectionId, what: &str, stored: u32, counted: u32) {
     if stored != counted {
         found.differences.push(format!("{section}: {stored} {what} by its count, {counted} by its registrations"));
     }
 }
 
-/// Counts that belong to no section.
+/// Returns the CRNs of counts above 0 that belong to no section.
 fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -> rusqlite::Result<Vec<String>> {
     let mut counts =
         connection.prepare("SELECT crn FROM seats WHERE term = ?1 AND enrolled + waitlisted > 0 ORDER BY crn")?;
@@ -110,9 +111,14 @@ fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -
     Ok(crns.into_iter().filter(|crn| !sections.contains_key(crn.as_str())).collect())
 }
 
-/// Notes which sections of one student's week do not go together.
-fn tell_conflicts(found: &mut Verification, term: &TermId, sections: &Sections<'_>, week: &[(UserName, Registration)]) {
-    let held: Vec<_> = week
+/// Notes pairs of sections that one student holds and no rule allows together.
+fn note_conflicts(
+    found: &mut Verification,
+    term: &TermId,
+    sections: &Sections<'_>,
+    registrations: &[(UserName, Registration)],
+) {
+    let held: Vec<_> = registrations
         .iter()
         .filter(|(_, r)| r.is_held())
         .filter_map(|(student, r)| Some((student, &sections.get(&r.crn)?.section)))
@@ -123,7 +129,7 @@ fn tell_conflicts(found: &mut Verification, term: &TermId, sections: &Sections<'
             let why = if one.same_course(other) {
                 "two sections of one course and component"
             } else if one.overlaps(other) {
-                "two sections at one time"
+                "two sections that overlap"
             } else {
                 continue;
             };

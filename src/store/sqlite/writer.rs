@@ -2,7 +2,7 @@
 //! one transaction, commits once, and only then completes the jobs (group commit). With SQLite's `synchronous=FULL` the
 //! commit is one fsync.
 //!
-//! A job decides nothing about a term: the record of a batch is complete when it is handed over.
+//! A job decides nothing about a term: the record of a batch is complete when it is submitted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -19,10 +19,10 @@ use crate::store::StoreError;
 use crate::store::gauge::StoreGauge;
 use crate::store::sqlite::open::{OpenError, connect};
 
-/// The most jobs that wait. A registrar has one batch here at a time, so most of this is room for sign-ins, alerts and
+/// Capacity of the queue. A registrar has at most one batch in it, so most of the capacity is for sign-ins, alerts and
 /// audit entries.
 const JOBS_MAX: usize = 4_096;
-/// The most jobs in one transaction. It bounds how long the first of them waits for the last.
+/// Maximum number of jobs in one transaction. It bounds how long the first job waits for the last.
 const JOBS_PER_COMMIT_MAX: usize = 512;
 /// The pause between two attempts to open the database again after a failed commit.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
@@ -31,7 +31,7 @@ const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 pub(super) trait Job: Send {
     /// Does the work in a savepoint. When it returns an error, the savepoint is rolled back.
     fn run(&mut self, tx: &Connection) -> rusqlite::Result<()>;
-    /// Completes the caller's future, after the commit.
+    /// Completes the caller's future, after the commit or its failure.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -51,18 +51,18 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for FnJo
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         let reply = match (outcome, self.value) {
             (Ok(()), Some(value)) => Ok(value),
-            (Ok(()), None) => Err(StoreError::Refused("the work did not run".to_owned())),
+            (Ok(()), None) => Err(StoreError::Refused("the job did not run".to_owned())),
             (Err(error), _) => Err(error),
         };
-        // The caller may be gone. What was written stays written.
+        // The caller may be gone. The write is committed nevertheless.
         let _ = self.caller.send(reply);
     }
 }
 
-/// Resolves to the value of a job, after the commit.
+/// The receiver of a job's value, which is sent after the commit.
 pub(super) type JobReply<T> = oneshot::Receiver<Result<T, StoreError>>;
 
-/// Creates a job from a closure. Returns it with the receiver that its caller waits for.
+/// Creates a job from a closure, and returns it with the receiver of its value.
 pub(super) fn job<T, F>(work: F) -> (Box<dyn Job>, JobReply<T>)
 where
     T: Send + 'static,
@@ -95,15 +95,15 @@ impl Writer {
         self.gauge.clone()
     }
 
-    /// Hands over a job without waiting.
+    /// Queues a job without waiting.
     ///
     /// # Errors
-    /// When the queue is full, or the database is not usable. The job is dropped.
+    /// When the queue is full, or the database is unavailable. The job is dropped.
     pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         if self.gauge.recovering.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("it is recovering from a failed commit".to_owned()));
         }
-        let Some(jobs) = &self.jobs else { return Err(StoreError::Unavailable("it is closed".to_owned())) };
+        let Some(jobs) = &self.jobs else { return Err(StoreError::Unavailable("it is being closed".to_owned())) };
         self.gauge.queued.fetch_add(1, Ordering::Relaxed);
         jobs.try_send(job).map_err(|error| {
             self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
@@ -190,9 +190,9 @@ impl WriterThread {
                 self.finish(jobs.into_iter().zip(results).collect());
             }
             Err(error) => {
-                // After a failed fsync the page cache may hold what the disk does not have. Nothing is read before the
-                // file is opened again and its log is written back.
-                log::error!("a commit failed, the store is opened again: {error}");
+                // After a failed fsync the page cache may contain data that is not on the disk. Nothing is read before
+                // the file is opened again and its write-ahead log is checkpointed.
+                log::error!("a commit failed, the store is reopened: {error}");
                 self.gauge.failures.fetch_add(1, Ordering::Relaxed);
                 self.gauge.recovering.store(true, Ordering::Release);
                 drop(connection);
@@ -211,22 +211,22 @@ impl WriterThread {
         }
     }
 
-    /// Tries to open the database again and to write its log back.
+    /// Tries to open the database again and to checkpoint its write-ahead log.
     fn recover(&mut self) {
         let opened = connect(&self.path).map_err(|e| e.to_string()).and_then(|connection| {
             // The pragma returns one row: (busy, pages in the log, pages written back).
             let busy: i64 = connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
                 .map_err(|e| e.to_string())?;
-            if busy == 0 { Ok(connection) } else { Err("readers hold its log".to_owned()) }
+            if busy == 0 { Ok(connection) } else { Err("readers block the checkpoint".to_owned()) }
         });
         match opened {
             Ok(connection) => {
-                log::warn!("the store is usable again");
+                log::warn!("the store is available again");
                 self.connection = Some(connection);
                 self.gauge.recovering.store(false, Ordering::Release);
             }
-            Err(error) => log::error!("the store is not usable yet: {error}"),
+            Err(error) => log::error!("the store is still unavailable: {error}"),
         }
     }
 }
@@ -235,8 +235,8 @@ fn unusable() -> StoreError {
     StoreError::Unavailable("it is recovering from a failed commit".to_owned())
 }
 
-/// Runs one job in a savepoint, so that its failure rolls back only its own writes. The outer error means that the whole
-/// transaction is lost: a full disk may roll back more than a savepoint.
+/// Runs one job in a savepoint, so that its failure rolls back only its own writes. The outer error means that the
+/// whole transaction is lost: a full disk may roll back more than a savepoint.
 fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<Result<(), StoreError>> {
     connection.execute_batch("SAVEPOINT job")?;
     let outcome = catch_unwind(AssertUnwindSafe(|| job.run(connection)));
@@ -247,14 +247,14 @@ fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<
         }
         Ok(Err(error)) if is_fatal(&error) => return Err(error),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "its work panicked".to_owned(),
+        Err(_) => "the job panicked".to_owned(),
     };
     connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
     log::error!("the store rejected a write: {rejected}");
     Ok(Err(StoreError::Refused(rejected)))
 }
 
-/// Returns true for errors of the disk rather than of what is written.
+/// Returns whether an error concerns the database or the disk, and not the data of one write.
 fn is_fatal(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(

@@ -1,4 +1,4 @@
-// An account of the hub itself: its name, role and password; a new one, or one that is changed or removed.
+// The form for a local account: add, edit, or remove it.
 
 import { button, field, h, put } from "../dom.js";
 import { t } from "../i18n.js";
@@ -6,38 +6,38 @@ import { t } from "../i18n.js";
 const ROLES = ["student", "staff", "admin"];
 
 /**
- * The form. `user` is who is changed; none: a new one. `onsave(fields)` and `onremove()` are awaited, and what they
- * reject with is told here. `mine` is whether it is the reader's own account, which cannot be removed from here.
+ * Returns the form. Without `user` it adds an account. `isSelf`: the account is the reader's own, which cannot be removed
+ * here. `onsave(fields)` and `onremove()` return promises; the form shows the message of a rejection.
  */
-export function accountForm({ user, mine, onsave, onremove, oncancel }) {
+export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   const text = (name, props) => h("input", { name, autocomplete: "off", maxlength: name === "name" ? 200 : 120, ...props });
   const password = h("input", { name: "password", type: "password", autocomplete: "new-password", minlength: 8, maxlength: 200, required: !user });
-  const role = h("select", { name: "role" }, ROLES.map((one) => h("option", { value: one, selected: one === (user?.role ?? "student") }, t(`role.${one}`))));
-  const save = h("button", { class: "strong" }, user ? "Save" : "Add the account");
-  const answer = h("p", { role: "status" });
-  const keep = h("div", { class: "inline" });
+  const role = h("select", { name: "role" },
+    ROLES.map((one) => h("option", { value: one, selected: one === (user?.role ?? "student") }, t(`role.${one}`))));
+  const save = h("button", { class: "strong" }, user ? "Save" : "Add account");
+  const status = h("p", { role: "status" });
+  const actions = h("div", { class: "inline" });
 
-  const working = async (before, work) => {
-    answer.className = "";
-    put(answer, before);
+  const perform = async (progressText, action) => {
+    status.className = "";
+    put(status, progressText);
     save.disabled = true;
     try {
-      await work();
+      await action();
     } catch (problem) {
-      answer.className = "stop";
-      put(answer, problem.message);
+      status.className = "stop";
+      put(status, problem.message);
     }
     save.disabled = false;
   };
 
-  const remove = () => put(keep,
-    h("p", null, `Remove ${user.username}? They are signed out at once. Seats that they hold stay theirs.`),
-    button(`Remove ${user.username}`, () => working("Removing…", onremove), { class: "danger" }),
-    button("Keep", () => resting()));
+  const showActions = () => put(actions, save, button("Cancel", oncancel, { class: "quiet" }),
+    user && !isSelf && button("Remove account", confirmRemoval, { class: "danger" }));
 
-  function resting() {
-    put(keep, save, button("Cancel", oncancel, { class: "quiet" }), user && !mine && button("Remove the account", remove, { class: "danger" }));
-  }
+  const confirmRemoval = () => put(actions,
+    h("p", null, `Remove ${user.username}? The user is signed out immediately and keeps any seats.`),
+    button(`Remove ${user.username}`, () => perform("Removing…", onremove), { class: "danger" }),
+    button("Keep account", showActions));
 
   const onsubmit = (event) => {
     event.preventDefault();
@@ -46,16 +46,16 @@ export function accountForm({ user, mine, onsave, onremove, oncancel }) {
     if (elements.name.value.trim()) fields.name = elements.name.value.trim();
     if (elements.password.value) fields.password = elements.password.value;
     if (!user) fields.username = elements.username.value.trim();
-    return working("Saving…", () => onsave(fields));
+    return perform("Saving…", () => onsave(fields));
   };
 
-  resting();
-  return h("form", { class: "account", onsubmit, "aria-label": user ? `Account of ${user.username}` : "A new account" },
+  showActions();
+  return h("form", { class: "account", onsubmit, "aria-label": user ? `Account of ${user.username}` : "New account" },
     h("div", { class: "inline" },
-      !user && field("User name, to sign in with", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
+      !user && field("User name", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
       field("Name", text("name", { value: user?.name ?? "" })),
       field("Role", role),
-      field(user ? "New password, if it shall change" : "Password, 8 characters or more", password)),
-    user && h("p", { class: "none" }, `A new password or another role signs ${mine ? "you out, here too" : "them out everywhere"}.`),
-    keep, answer);
+      field(user ? "New password (optional)" : "Password (at least 8 characters)", password)),
+    user && h("p", { class: "none" }, `A new password or role signs ${isSelf ? "you out everywhere, including here" : "this user out everywhere"}.`),
+    actions, status);
 }

@@ -1,45 +1,56 @@
-// Is it well: readiness in a sentence, each part by itself, and all that the hub counts for whoever wants to see it.
+// The system status: readiness in one sentence, each health check, and all Prometheus metrics on request.
 
 import { $, h, put, table } from "../dom.js";
 import { icon } from "../icons.js";
-import { clock, sentence } from "../words.js";
+import { timeOfDay, problemText } from "../words.js";
 
 const REFRESH_MS = 5_000;
 
-/** The parts that `/readyz` tells of, as people call them. */
-const PARTS = { store: "Saving", terms: "Registration", bus: "Live numbers and alerts" };
+/** The checks of `/readyz` as text. */
+const CHECKS = { store: "Storage", terms: "Registration", bus: "Live seats and alerts" };
 
-/** Reads the Prometheus text format: `[{name, labels, value, help}]`, without the buckets of histograms. */
-export function readMetrics(text) {
-  const help = new Map();
+/** Parses the Prometheus text format into `[{name, labels, value, help}]`, without histogram buckets. */
+export function parseMetrics(text) {
+  const helpTexts = new Map();
   const samples = [];
   for (const line of text.split("\n")) {
-    const told = /^# HELP (\S+) (.*)$/.exec(line);
-    if (told) help.set(told[1], told[2]);
-    const found = /^([a-zA-Z_:][\w:]*)(\{.*\})? (\S+)/.exec(line);
-    if (!found || found[1].endsWith("_bucket")) continue;
-    const [, name, labels = "", value] = found;
-    samples.push({ name, labels, value: Number(value), help: help.get(name) ?? help.get(name.replace(/_(sum|count|total)$/, "")) ?? "" });
+    const help = /^# HELP (\S+) (.*)$/.exec(line);
+    if (help) helpTexts.set(help[1], help[2]);
+    const sample = /^([a-zA-Z_:][\w:]*)(\{.*\})? (\S+)/.exec(line);
+    if (!sample || sample[1].endsWith("_bucket")) continue;
+    const [, name, labels = "", value] = sample;
+    const helpText = helpTexts.get(name) ?? helpTexts.get(name.replace(/_(sum|count|total)$/, "")) ?? "";
+    samples.push({ name, labels, value: Number(value), help: helpText });
   }
   return samples;
 }
 
-/** What readiness says: `{tone, text, parts: [{name, tone, text}]}`; `answer` is null when none came. */
-export function judge(status, answer) {
-  if (!status) return { tone: "stop", text: "The hub does not answer. Look at its machine and its log.", parts: [] };
-  const parts = Object.entries(answer?.checks ?? {}).map(([name, { ok, detail }]) =>
-    ({ name: PARTS[name] ?? name, tone: ok ? "good" : "stop", text: ok ? "well" : detail ?? "not well" }));
-  const plone = answer?.plone;
-  if (plone && plone !== "off") parts.push({ name: "Plone", tone: plone === "ok" ? "good" : "careful", text: plone === "ok" ? "well" : "does not answer" });
-  if (status !== 200) return { tone: "stop", text: `Not ready. ${sentence({ status, ...answer })}`, parts };
-  if (plone && !["off", "ok"].includes(plone)) return { tone: "careful", text: "Well, without Plone: registration and alerts go on, and what changes waits for it.", parts };
-  return { tone: "good", text: "All is well.", parts };
+/** Returns the status as `{tone, text, checks: [{name, tone, text}]}`. `status` is the HTTP status, 0 without a response. */
+export function assess(status, body) {
+  if (!status) return { tone: "stop", text: "EduHub is not responding. Check its server and its log.", checks: [] };
+  const checks = Object.entries(body?.checks ?? {}).map(([name, { ok, detail }]) =>
+    ({ name: CHECKS[name] ?? name, tone: ok ? "good" : "stop", text: ok ? "OK" : detail ?? "failing" }));
+  const plone = body?.plone ?? "off";
+  const ploneDown = !["off", "ok"].includes(plone);
+  if (plone !== "off") {
+    checks.push({ name: "Plone", tone: ploneDown ? "careful" : "good", text: ploneDown ? "not responding" : "OK" });
+  }
+  if (status !== 200) return { tone: "stop", text: `Not ready. ${problemText({ status, ...body })}`, checks };
+  if (ploneDown) {
+    return { tone: "careful", text: "Plone is not responding. Registration and alerts continue; changes wait for Plone.", checks };
+  }
+  return { tone: "good", text: "All systems normal.", checks };
 }
 
 export class Health {
   #timer = 0;
-  #since = null;
+  /** The text that is shown; null before the first check. */
+  #shown = null;
   #running = false;
+
+  constructor() {
+    $("all-metrics").addEventListener("toggle", () => $("all-metrics").open && this.#loadMetrics());
+  }
 
   run(running) {
     this.#running = running;
@@ -49,33 +60,31 @@ export class Health {
 
   async #refresh() {
     clearTimeout(this.#timer);
-    const { status, text } = await ask("/readyz");
-    const { tone, text: state, parts } = judge(status, json(text));
-    if (this.#since !== state) {
-      // How long it had been so before this page was opened, the page does not know.
-      const since = this.#since ? `Since ${clock(Date.now())}` : `Seen so by this page since ${clock(Date.now())}`;
-      this.#since = state;
+    const { status, text: body } = await fetchText("/readyz");
+    const { tone, text, checks } = assess(status, parseJson(body));
+    if (this.#shown !== text) {
+      const now = timeOfDay(Date.now());
+      // The first check cannot tell how long a problem has lasted.
+      const since = tone === "good" ? `No problems since ${now}` : this.#shown ? `Since ${now}` : `Since ${now} or earlier`;
+      this.#shown = text;
       $("health").className = tone;
-      put($("health"), state, h("small", null, since));
+      put($("health"), text, h("small", null, since));
     }
-    put($("parts"), parts.map((part) => h("li", { class: part.tone }, icon(part.tone === "good" ? "check" : "warn"), `${part.name}: ${part.text}`)));
-    if ($("all-numbers").open) await this.#numbers();
+    put($("health-checks"), checks.map((check) =>
+      h("li", { class: check.tone }, icon(check.tone === "good" ? "check" : "warn"), `${check.name}: ${check.text}`)));
+    if ($("all-metrics").open) await this.#loadMetrics();
     if (this.#running) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
   }
 
-  constructor() {
-    $("all-numbers").addEventListener("toggle", () => $("all-numbers").open && this.#numbers());
-  }
-
-  async #numbers() {
-    const { status, text } = await ask("/metrics");
-    if (status !== 200) return put($("metrics"), h("p", { class: "stop" }, "The hub does not tell its numbers just now."));
-    put($("metrics"), table(`As of ${clock(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "What it is"],
-      readMetrics(text).map((one) => [one.name, one.labels, one.value.toLocaleString(undefined, { maximumFractionDigits: 3 }), one.help])));
+  async #loadMetrics() {
+    const { status, text } = await fetchText("/metrics");
+    if (status !== 200) return put($("metrics"), h("p", { class: "stop" }, "Couldn't load metrics. They load again automatically."));
+    put($("metrics"), table(`As of ${timeOfDay(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "Description"],
+      parseMetrics(text).map((one) => [one.name, one.labels, one.value.toLocaleString(undefined, { maximumFractionDigits: 3 }), one.help])));
   }
 }
 
-async function ask(path) {
+async function fetchText(path) {
   try {
     const response = await fetch(path, { signal: AbortSignal.timeout(REFRESH_MS) });
     return { status: response.status, text: await response.text() };
@@ -84,6 +93,6 @@ async function ask(path) {
   }
 }
 
-function json(text) {
+function parseJson(text) {
   try { return JSON.parse(text); } catch { return null; }
 }

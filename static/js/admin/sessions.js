@@ -1,39 +1,45 @@
-// Who is connected: a table that refreshes itself, that can be filtered by typing, and that a button can be pressed in.
+// The "Sessions" view: who is connected. The table refreshes itself, is filtered by typing, and can disconnect a session.
 
-import { $, button, h, later, put } from "../dom.js";
+import { $, button, h, debounce, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { t } from "../i18n.js";
-import { clock, count, listed, moment } from "../words.js";
+import { timeOfDay, count, joinList, dateTime } from "../words.js";
 
 const REFRESH_MS = 2_000;
-/** Rows at first, and at most: as many as the hub tells. */
-const FIRST = 100;
-const ALL = 5_000;
+const TYPING_MS = 200;
+/** Rows shown at first. */
+const FIRST_ROWS = 100;
+/** The most rows that the hub returns. */
+const ROWS_MAX = 5_000;
 const DAY_MS = 86_400_000;
-const KINDS = [["student", "student"], ["staff", "staff member"], ["admin", "administrator"], ["visitor", "visitor"]];
-const COLUMNS = ["Who", "From", "Since", "Round trip", "Queued", "Sent", "Listens to"];
+/** Roles in the metrics, and their nouns. */
+const ROLES = [["student", "student"], ["staff", "staff member"], ["admin", "administrator"], ["visitor", "visitor"]];
+const COLUMNS = ["User", "Address", "Connected", "Round trip", "Queued", "Sent", "Channels"];
+/** The first of the columns that change during a session. */
+const FIRST_LIVE_COLUMN = COLUMNS.indexOf("Round trip");
 
 export class Sessions {
+  /** The rows by session id. */
   #rows = new Map();
   #timer = 0;
   #running = false;
-  #asked = 0;
-  #limit = FIRST;
+  #requests = 0;
+  #limit = FIRST_ROWS;
 
   constructor() {
     this.form = $("session-filter");
-    const narrowed = () => { this.#limit = FIRST; this.#refresh(); };
-    this.form.addEventListener("submit", (event) => { event.preventDefault(); narrowed(); });
-    this.form.addEventListener("input", later(200, narrowed));
+    const onfilter = () => { this.#limit = FIRST_ROWS; this.#refresh(); };
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); onfilter(); });
+    this.form.addEventListener("input", debounce(TYPING_MS, onfilter));
     this.body = h("tbody", { id: "session-rows" });
-    this.table = h("div", { class: "scroll acts", hidden: true }, h("table", { id: "sessions-table" },
+    this.table = h("div", { class: "scroll action-table", hidden: true }, h("table", { id: "sessions-table" },
       h("thead", null, h("tr", null, COLUMNS.map((head) => h("th", { scope: "col" }, head)), h("td"))), this.body));
     this.more = h("p");
     put($("sessions"), this.table, this.more);
-    addEventListener("hashchange", () => this.#running && this.#shown && this.#refresh());
+    addEventListener("hashchange", () => this.#running && this.#isVisible && this.#refresh());
   }
 
-  get #shown() {
+  get #isVisible() {
     return document.body.dataset.view === "sessions";
   }
 
@@ -47,91 +53,110 @@ export class Sessions {
 
   async #refresh() {
     clearTimeout(this.#timer);
-    const asked = ++this.#asked;
+    const request = ++this.#requests;
     try {
-      if (document.hidden || !this.#shown) return;
+      if (document.hidden || !this.#isVisible) return;
       const { q, role } = this.form.elements;
-      const narrowed = Boolean(q.value.trim() || role.value);
+      const filtered = Boolean(q.value.trim() || role.value);
       const [{ items, total }, { connections }] = await Promise.all([
         api.get(`/api/v1/admin/sessions${query({ q: q.value.trim(), role: role.value, limit: this.#limit })}`),
-        narrowed ? {} : api.get("/api/v1/admin/metrics")]);
-      if (asked === this.#asked) this.#draw(items, total, narrowed, connections);
+        filtered ? {} : api.get("/api/v1/admin/metrics")]);
+      if (request === this.#requests) this.#draw(items, total, filtered, connections);
     } catch (problem) {
-      if (asked === this.#asked) this.#tell(problem.message);
+      if (request === this.#requests) this.#setSummary(problem.message);
     } finally {
-      if (this.#running && asked === this.#asked) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
+      if (this.#running && request === this.#requests) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
     }
   }
 
-  #tell(text) {
+  #setSummary(text) {
     if ($("session-count").textContent !== text) put($("session-count"), text);
   }
 
-  /** Rows stay where they are and keep their elements: who comes is added, who goes is taken out. */
-  #draw(items, total, narrowed, connections) {
-    // What was looked for is read out; numbers that come and go by themselves are not.
-    $("session-count").setAttribute("aria-live", narrowed ? "polite" : "off");
-    const kinds = KINDS.filter(([kind]) => connections?.[kind]).map(([kind, name]) => count(connections[kind], name));
-    this.#tell(total ? `${count(total, "session")}${narrowed ? (total === 1 ? " fits" : " fit") : kinds.length ? `: ${listed(kinds)}` : ""}.`
-      : narrowed ? "No session fits. Take a word or the role away." : "Nobody is connected.");
+  /** Draws the sessions. Existing rows keep their place and their elements; rows are only added and removed. */
+  #draw(items, total, filtered, connections) {
+    // Screen readers announce the result of a search, but not a count that changes on its own.
+    $("session-count").setAttribute("aria-live", filtered ? "polite" : "off");
+    this.#setSummary(summary(total, filtered, connections));
     this.table.hidden = !total;
-    const rest = total - items.length;
-    const text = rest <= 0 ? "" : this.#limit < ALL ? `Show ${rest.toLocaleString()} more` : `${rest.toLocaleString()} more are not shown: type a name or an address to find one.`;
-    if (this.more.textContent !== text) put(this.more, this.#limit < ALL ? text && button(text, () => { this.#limit = ALL; this.#refresh(); }) : text);
-    const here = new Set(items.map((one) => one.id));
-    // Under a finger nothing moves: what is gone stays in its place until the table is left.
-    const held = this.body.matches(":hover, :focus-within") && !document.activeElement?.closest("#session-filter");
+    this.#drawMore(total - items.length);
+    this.#removeEnded(new Set(items.map((session) => session.id)));
+    const added = [];
+    for (const session of items) {
+      const row = this.#rows.get(session.id) ?? this.#addRow(session, added);
+      const { rtt_ms, queued, sent, channels } = session;
+      const roundTrip = rtt_ms === null || rtt_ms === undefined ? "" : `${Math.round(rtt_ms)} ms`;
+      const cells = [roundTrip, String(queued), sent.toLocaleString(), channels.join(", ")];
+      // Unchanged cells are not written, because the browser would lay out all rows again.
+      cells.forEach((text, i) => { if (row.texts[i] !== text) row.liveCells[i].textContent = row.texts[i] = text; });
+    }
+    this.body.append(...added);
+  }
+
+  #drawMore(rest) {
+    const canShowAll = this.#limit < ROWS_MAX;
+    const text = rest <= 0 ? "" : canShowAll ? `Show ${rest.toLocaleString()} more`
+      : `${rest.toLocaleString()} more are not shown. Search by name or address to find one.`;
+    if (this.more.textContent === text) return;
+    put(this.more, text && canShowAll ? button(text, () => { this.#limit = ROWS_MAX; this.#refresh(); }) : text);
+  }
+
+  /** Removes ended sessions. While the user points at the table or focuses a row, ended rows stay and say so. */
+  #removeEnded(ids) {
+    const inUse = this.body.matches(":hover, :focus-within") && !document.activeElement?.closest("#session-filter");
     for (const [id, row] of this.#rows) {
-      if (here.has(id)) continue;
-      if (held) {
-        if (!row.gone) put(row.end, "Gone");
-        row.gone = true;
+      if (ids.has(id)) continue;
+      if (inUse) {
+        if (!row.ended) put(row.action, "Ended");
+        row.ended = true;
       } else {
         row.el.remove();
         this.#rows.delete(id);
       }
     }
-    const fresh = [];
-    for (const one of items) {
-      const row = this.#rows.get(one.id) ?? this.#add(one, fresh);
-      const cells = [one.rtt_ms === null || one.rtt_ms === undefined ? "" : `${Math.round(one.rtt_ms)} ms`, String(one.queued), one.sent.toLocaleString(), one.channels.join(", ")];
-      // Only what has changed: a thousand rows are laid out again otherwise.
-      cells.forEach((cell, at) => { if (row.told[at] !== cell) row.changing[at].textContent = row.told[at] = cell; });
-    }
-    this.body.append(...fresh);
   }
 
-  #add(one, fresh) {
-    const changing = COLUMNS.slice(3).map((name) => h("td", { "data-head": name }));
-    const who = one.user ?? "A visitor";
-    const end = h("td", null, button("Disconnect", () => this.#disconnect(one, end), { "aria-label": `Disconnect ${one.user ?? "a visitor"}` }));
-    const old = Date.now() - Date.parse(one.connected_at) > DAY_MS;
+  #addRow(session, added) {
+    const { user, role, ip, user_agent, connected_at } = session;
+    const liveCells = COLUMNS.slice(FIRST_LIVE_COLUMN).map((name) => h("td", { "data-head": name }));
+    const disconnect = button("Disconnect", () => this.#disconnect(session, action), { "aria-label": `Disconnect ${user ?? "visitor"}` });
+    const action = h("td", null, disconnect);
+    const isOld = Date.now() - Date.parse(connected_at) > DAY_MS;
     const el = h("tr", null,
-      h("td", null, h("strong", null, who), one.role && h("small", null, t(`role.${one.role}`))),
-      h("td", null, one.ip, h("small", { title: one.user_agent }, browser(one.user_agent))),
-      h("td", { title: moment(one.connected_at), "data-head": "Since" }, old ? moment(one.connected_at) : clock(one.connected_at)), changing, end);
-    fresh.push(el);
-    const row = { el, changing, told: [], end };
-    this.#rows.set(one.id, row);
+      h("td", null, h("strong", null, user ?? "Visitor"), role && h("small", null, t(`role.${role}`))),
+      h("td", null, ip, h("small", { title: user_agent }, browserName(user_agent))),
+      h("td", { title: dateTime(connected_at), "data-head": "Connected" }, isOld ? dateTime(connected_at) : timeOfDay(connected_at)),
+      liveCells, action);
+    added.push(el);
+    const row = { el, liveCells, texts: [], action };
+    this.#rows.set(session.id, row);
     return row;
   }
 
-  async #disconnect({ id }, end) {
-    put(end, "Disconnecting…");
+  async #disconnect({ id }, action) {
+    put(action, "Disconnecting…");
     const row = this.#rows.get(id);
     try {
       await api.delete(`/api/v1/admin/sessions/${encodeURIComponent(id)}`);
-      // It is gone because of this press, and that is what stays there.
-      if (row) row.gone = true;
-      put(end, "Disconnected");
+      // The row keeps saying "Disconnected", not "Ended".
+      if (row) row.ended = true;
+      put(action, "Disconnected");
     } catch (problem) {
-      put(end, problem.status === 404 ? "Gone already" : problem.message);
+      put(action, problem.status === 404 ? "Already ended" : problem.message);
     }
     this.#refresh();
   }
 }
 
-/** What people call the browser: the last product of its name, or the start of it. */
-function browser(agent) {
-  return /(Firefox|Edg|OPR|Chrome|Safari)\/[\d]+/.exec(agent ?? "")?.[0].replace("Edg/", "Edge/").replace("OPR/", "Opera/").replace("/", " ") ?? (agent ?? "").slice(0, 40);
+function summary(total, filtered, connections) {
+  if (!total) return filtered ? "No sessions match. Remove a filter." : "No one is connected.";
+  if (filtered) return `${count(total, "session matches", "sessions match")}.`;
+  const roles = ROLES.filter(([role]) => connections?.[role]).map(([role, noun]) => count(connections[role], noun));
+  return `${count(total, "session")}${roles.length ? `: ${joinList(roles)}` : ""}.`;
+}
+
+/** Returns the browser's name and version from its user agent, or the start of an unknown one. */
+function browserName(userAgent) {
+  const product = /(Firefox|Edg|OPR|Chrome|Safari)\/[\d]+/.exec(userAgent ?? "")?.[0];
+  return product?.replace("Edg/", "Edge/").replace("OPR/", "Opera/").replace("/", " ") ?? (userAgent ?? "").slice(0, 40);
 }

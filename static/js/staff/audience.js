@@ -1,33 +1,38 @@
-// Who gets an alert: what the form says, as the hub takes it, and in words.
+// The audience of an alert: from the form to the API, and as text.
 
-import { count, listed } from "../words.js";
+import { count, joinList } from "../words.js";
 
-const split = (text, by) => text.split(by).map((one) => one.trim()).filter(Boolean);
+const split = (text, separator) => text.split(separator).map((item) => item.trim()).filter(Boolean);
 const ROLES = { student: "all students", staff: "all staff", admin: "all administrators" };
-/** How many are named before the rest is counted. */
-const NAMED = 3;
+/** A longer list of sections, courses or users is shown as a number. */
+const LISTED_MAX = 3;
 
-/** The audience of a form, or undefined while nobody is chosen. A CRN alone is one of `term`. */
+/** Returns the form's audience as the API takes it; undefined if no one is selected. A bare CRN belongs to `term`. */
 export function audienceOf(form, term) {
   const data = new FormData(form);
   if (data.get("to") === "all") return { all: true };
-  const given = {
+  const audience = {
     roles: data.getAll("roles"),
-    sections: split(data.get("sections"), /[\s,;]+/).map((one) => /-/.test(one) ? one : `${term}-${one}`),
+    sections: split(data.get("sections"), /[\s,;]+/).map((id) => id.includes("-") ? id : `${term}-${id}`),
     courses: split(data.get("courses").toUpperCase(), /[,;\n]+/),
     users: split(data.get("users"), /[\s,;]+/),
   };
-  const chosen = Object.entries(given).filter(([, list]) => list.length);
-  return chosen.length ? Object.fromEntries(chosen) : undefined;
+  const selected = Object.entries(audience).filter(([, list]) => list.length);
+  return selected.length ? Object.fromEntries(selected) : undefined;
 }
 
-/** `all students and MATH 151`. */
-export function audienceWords({ all, roles = [], sections = [], courses = [], users = [] }, nameOf = (id) => id) {
-  if (all) return "everyone, visitors too";
-  const named = (list, what, name = (one) => one) => list.length > NAMED ? [count(list.length, what)] : list.map(name);
-  return listed([...roles.map((role) => ROLES[role] ?? role), ...named(sections, "section", nameOf), ...named(courses, "course"), ...named(users, "person named")]);
+/** Returns an audience as text: `all students and MATH 151`. */
+export function audienceText({ all, roles = [], sections = [], courses = [], users = [] }, nameOf = (id) => id) {
+  if (all) return "everyone, including visitors";
+  const listOrCount = (list, noun, name = (item) => item) =>
+    list.length > LISTED_MAX ? [count(list.length, noun)] : list.map(name);
+  return joinList([
+    ...roles.map((role) => ROLES[role] ?? role), ...listOrCount(sections, "section", nameOf),
+    ...listOrCount(courses, "course"), ...listOrCount(users, "user"),
+  ]);
 }
 
-/** `214 people and every visitor`; `people` may not be known. */
-export const reached = (audience, people) =>
-  [people === undefined ? "those it is for" : count(people, "person", "people"), audience.all && "every visitor"].filter(Boolean).join(" and ");
+/** Returns the reach as text: `214 people and all visitors`. `people` is undefined if the hub did not return it. */
+export const reachText = (audience, people) =>
+  [people === undefined ? "all recipients" : count(people, "person", "people"), audience.all && "all visitors"]
+    .filter(Boolean).join(" and ");

@@ -1,110 +1,117 @@
-// Importing a schedule: file, check, apply; progress comes by the live connection, or by asking where there is none.
-// The page can be left at each step: what it is at is remembered in this browser.
+// Importing a schedule in three steps: choose a file, review the changes, apply them. The browser remembers the current
+// import, so that the page can be closed or reloaded at each step. Progress comes over the live connection, or by
+// polling without one.
 
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
-import { sentence } from "../words.js";
-import { size, wrongWith } from "./import-file.js";
+import { count, problemText } from "../words.js";
+import { deleteFile, loadFile, storeFile } from "./file-store.js";
+import { fileProblem, fileSize } from "./import-file.js";
 import { drawProgress } from "./import-progress.js";
 import { report } from "./import-report.js";
-import { forgetFile, keepFile, keptFile } from "./kept-file.js";
 import { upload } from "./upload.js";
 
 const TASK_KEY = "eduhub.import";
-/** How often the page asks when the live connection is silent. */
-const ASK_MS = 2_000;
+/** How often the page polls while the live connection reports nothing. */
+const POLL_MS = 2_000;
 
-export class ImportDesk {
+export class ImportView {
   #live;
   #task = null;
   #timer = 0;
+  /** The query parameters of the import, with its `file` and file `name`. */
   #options = {};
-  #sending = null;
+  #uploading = null;
 
-  /** `page`: `{nameOf(id), showTerm(id)}`; `onapplied()`: an import was applied. */
+  /** `page`: `{nameOf(id), showTerm(id)}`. `onapplied()` is called after an import was applied. */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
     this.form = $("import-form");
-    this.#step(0);
-    this.#drops();
-    live.on("import", (frame) => frame.task === this.#task && this.#hear(frame));
+    this.#showStep(0);
+    this.#listenForFiles();
+    live.on("import", (frame) => frame.task === this.#task && this.#update(frame));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.#check(); });
   }
 
-  /** A file that is dropped is chosen. */
-  #drops() {
+  #listenForFiles() {
     const [zone, { file }] = [$("drop"), this.form.elements];
-    const over = (event) => { event.preventDefault(); zone.classList.toggle("over", event.type === "dragover"); };
-    for (const type of ["dragover", "dragleave"]) zone.addEventListener(type, over);
+    const highlight = (event) => { event.preventDefault(); zone.classList.toggle("drag-over", event.type === "dragover"); };
+    for (const type of ["dragover", "dragleave"]) zone.addEventListener(type, highlight);
     zone.addEventListener("drop", (event) => {
-      over(event);
-      if (!event.dataTransfer.files.length) return this.#answer("What was dropped is not a file. Drop the CSV file itself.", "stop");
+      highlight(event);
+      if (!event.dataTransfer.files.length) return this.#showStatus("That is not a file. Drop a CSV file here.", "stop");
       file.files = event.dataTransfer.files;
       file.dispatchEvent(new Event("change"));
     });
-    // Beside the zone a file would be opened instead of this page.
-    for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+    // A file dropped beside the zone would replace this page.
+    for (const type of ["dragover", "drop"]) {
+      addEventListener(type, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+    }
     file.addEventListener("change", () => {
       const [chosen, second] = file.files;
-      put($("drop-words"), h("strong", null, chosen ? chosen.name : "Drop a file here"), chosen ? `, ${size(chosen.size)}` : ", or choose one");
-      this.#step(0);
-      this.#answer(second ? "Several files were chosen: only the first is taken." : wrongWith(chosen), second ? "careful" : "stop");
+      put($("drop-label"), h("strong", null, chosen ? chosen.name : "Drop a file here"), chosen ? `, ${fileSize(chosen.size)}` : " or choose one");
+      this.#showStep(0);
+      this.#showStatus(second ? "You chose several files. Only the first one is used." : fileProblem(chosen), second ? "careful" : "stop");
     });
   }
 
-  /** Which of the three steps it is at; 3 when all are done. The form is the first. */
-  #step(at) {
-    this.form.hidden = at > 0;
+  /** Marks the current step, 0 to 2; 3 marks all as done. The form is shown in step 0 only. */
+  #showStep(current) {
+    this.form.hidden = current > 0;
     [...$("steps").children].forEach((el, i) => {
-      el.className = i < at ? "done" : "";
-      if (i === at) el.setAttribute("aria-current", "step");
+      el.className = i < current ? "done" : "";
+      if (i === current) el.setAttribute("aria-current", "step");
       else el.removeAttribute("aria-current");
     });
   }
 
-  #answer(text, tone = "") {
-    const answer = $("import-answer");
-    answer.className = tone;
-    put(answer, text);
+  #showStatus(text, tone = "") {
+    const status = $("import-status");
+    status.className = tone;
+    put(status, text);
   }
 
-  /** Shows the import that this browser was left with. */
+  /** Shows the import that this browser remembers, if any. */
   async resume() {
-    const { task, ...options } = kept();
+    const { task, ...options } = rememberedImport();
     if (!task || this.#task) return;
-    this.#options = { ...options, file: await keptFile(task) };
+    this.#options = { ...options, file: await loadFile(task) };
     this.#follow(task);
   }
 
   #check() {
     const { file, term, map, partial, totals } = this.form.elements;
-    const wrong = wrongWith(file.files[0]);
-    if (wrong) return this.#answer(wrong, "stop");
-    this.#send({ file: file.files[0], term: term.value.trim(), dry_run: true, map: map.value.trim(), partial: partial.checked, totals: totals.checked });
+    const problem = fileProblem(file.files[0]);
+    if (problem) return this.#showStatus(problem, "stop");
+    this.#start({
+      file: file.files[0], term: term.value.trim(), dry_run: true, map: map.value.trim(), partial: partial.checked, totals: totals.checked,
+    });
   }
 
-  async #send({ file, name, ...options }) {
-    this.#sending?.abort();
-    const sending = this.#sending = new AbortController();
-    this.#answer();
-    const draw = (phase, bytes = 0) => drawProgress($("task"), { phase, bytes, name: file.name, bytes_total: file.size, dry_run: options.dry_run }, stop);
-    let [gone, stopped] = [0, false];
-    // Once all of it has gone the hub may have begun: it is stopped there, as soon as it says which import it is.
-    const stop = () => { stopped = true; gone < file.size ? sending.abort() : draw("stopping"); };
+  async #start({ file, name, ...options }) {
+    this.#uploading?.abort();
+    const uploading = this.#uploading = new AbortController();
+    this.#showStatus();
+    const draw = (phase, bytes = 0) => drawProgress($("task"),
+      { phase, bytes, name: file.name, bytes_total: file.size, dry_run: options.dry_run }, cancel);
+    let [sent, cancelled] = [0, false];
+    // After the last byte the hub may have started the import. It is then cancelled as soon as its id is known.
+    const cancel = () => { cancelled = true; sent < file.size ? uploading.abort() : draw("stopping"); };
     draw("sending").focus();
-    this.#step(options.dry_run ? 1 : 2);
+    this.#showStep(options.dry_run ? 1 : 2);
     try {
-      const onprogress = (bytes) => { gone = bytes; if (!stopped) draw("sending", bytes); };
-      const { task } = await upload(`/api/v1/imports${query(options)}`, file, { signal: sending.signal, onprogress });
+      const onprogress = (bytes) => { sent = bytes; if (!cancelled) draw("sending", bytes); };
+      const { task } = await upload(`/api/v1/imports${query(options)}`, file, { signal: uploading.signal, onprogress });
       this.#options = { file, name: file.name, ...options };
-      if (stopped) await this.#end(task);
-      await keepFile(task, file);
+      if (cancelled) await this.#cancelTask(task);
+      await storeFile(task, file);
       this.#follow(task);
     } catch (problem) {
-      this.#step(0);
+      this.#showStep(0);
       put($("task"));
-      this.#answer(sending.signal.aborted ? "Cancelled. Nothing has changed." : sentence(problem), sending.signal.aborted ? "careful" : "stop");
+      const { aborted } = uploading.signal;
+      this.#showStatus(aborted ? "Cancelled. Nothing has changed." : problemText(problem), aborted ? "careful" : "stop");
     }
   }
 
@@ -112,90 +119,96 @@ export class ImportDesk {
     if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = task;
     const { file, ...options } = this.#options;
-    keep({ task, ...options });
+    rememberImport({ task, ...options });
     this.#live.subscribe(`import:${task}`);
-    this.#ask();
+    this.#read();
   }
 
-  /** Asks for the whole of it; again after a while as long as it runs and nothing is heard. */
-  async #ask() {
+  /** Reads the whole task, and polls on errors. */
+  async #read() {
     clearTimeout(this.#timer);
     const task = this.#task;
     try {
       const state = await api.get(`/api/v1/imports/${encodeURIComponent(task)}`);
-      if (task === this.#task) this.#hear(state, true);
+      if (task === this.#task) this.#update(state, true);
     } catch (problem) {
       if (task !== this.#task) return;
-      if (problem.status === 404) return this.#forget("The hub no longer knows the import that was here. Choose the file again.");
-      this.#answer(sentence(problem), "stop");
-      this.#timer = setTimeout(() => this.#ask(), ASK_MS);
+      if (problem.status === 404) return this.#reset("This import is no longer available. Choose the file again.");
+      this.#showStatus(problemText(problem), "stop");
+      this.#timer = setTimeout(() => this.#read(), POLL_MS);
     }
   }
 
-  /** Back to the first step. */
-  #forget(said) {
+  /** Goes back to the first step, showing `text`. */
+  #reset(text) {
     if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = null;
     this.#options = {};
-    keep(null);
-    forgetFile();
+    rememberImport(null);
+    deleteFile();
     this.form.reset();
     this.form.elements.file.dispatchEvent(new Event("change"));
     put($("task"));
-    this.#answer(said, "careful");
+    this.#showStatus(text, "careful");
     this.form.elements.file.focus();
   }
 
-  /** A frame tells how far it is; the lists are asked for once it has ended. */
-  #hear(state, whole = false) {
+  /** Draws the state of the task. Frames have no lists, so the whole task is read once it has ended. */
+  #update(state, whole = false) {
     clearTimeout(this.#timer);
     if (state.state === "running") {
-      this.#step(state.dry_run ? 1 : 2);
-      this.#answer();
+      this.#showStep(state.dry_run ? 1 : 2);
+      this.#showStatus();
       drawProgress($("task"), { ...state, name: this.#options.name }, () => this.#cancel());
-      this.#timer = setTimeout(() => this.#ask(), ASK_MS);
-    } else if (whole) this.#done(state);
-    else this.#ask();
+      this.#timer = setTimeout(() => this.#read(), POLL_MS);
+    } else if (whole) this.#showReport(state);
+    else this.#read();
   }
 
   async #cancel() {
-    await this.#end(this.#task);
-    this.#ask();
+    await this.#cancelTask(this.#task);
+    this.#read();
   }
 
-  async #end(task) {
+  async #cancelTask(task) {
     try {
       await api.delete(`/api/v1/imports/${encodeURIComponent(task)}`);
     } catch (problem) {
-      this.#answer(sentence(problem), "stop");
+      this.#showStatus(problemText(problem), "stop");
     }
   }
 
-  #done(state) {
+  #showReport(state) {
     const { dry_run } = state;
-    this.#answer();
-    this.#step(state.state !== "done" ? 0 : dry_run ? 1 : 3);
-    if (state.state === "done" && !dry_run) {
-      forgetFile();
+    const done = state.state === "done";
+    this.#showStatus();
+    this.#showStep(!done ? 0 : dry_run ? 1 : 3);
+    if (done && !dry_run) {
+      deleteFile();
       this.onapplied();
     }
     const changes = state.created + state.updated;
     const { file } = this.#options;
-    const again = button("Start over with another file", () => this.#forget(), { class: "quiet" });
-    const apply = dry_run && state.state === "done" && changes > 0;
-    if (apply && !file) this.form.hidden = false;
-    put($("task"), report({ ...state, name: this.#options.name }, this.page.nameOf, h("p", { class: "next" },
-      apply && file && button(`Apply ${changes.toLocaleString()} ${changes === 1 ? "change" : "changes"} from ${file.name}`, () => this.#send({ ...this.#options, dry_run: false }), { class: "primary" }),
-      apply && !file && h("span", null, "To apply it, choose the file again: this browser did not keep it. "),
-      !dry_run && state.state === "done" && state.term && button("Look at the sections", () => this.page.showTerm(state.term), { class: "primary" }),
-      " ", again)));
+    const applicable = dry_run && done && changes > 0;
+    if (applicable && !file) this.form.hidden = false;
+    const nextSteps = h("p", { class: "next" },
+      applicable && file && button(`Apply ${count(changes, "change")} from ${file.name}`,
+        () => this.#start({ ...this.#options, dry_run: false }), { class: "primary" }),
+      applicable && !file && h("span", null, "This browser did not save the file. To apply the changes, choose the file again. "),
+      !dry_run && done && state.term && button("View sections", () => this.page.showTerm(state.term), { class: "primary" }),
+      " ", button("Start over with another file", () => this.#reset(), { class: "quiet" }));
+    put($("task"), report({ ...state, name: this.#options.name }, this.page.nameOf, nextSteps));
   }
 }
 
-function kept() {
+function rememberedImport() {
   try { return JSON.parse(localStorage.getItem(TASK_KEY)) ?? {}; } catch { return {}; }
 }
 
-function keep(task) {
-  try { task ? localStorage.setItem(TASK_KEY, JSON.stringify(task)) : localStorage.removeItem(TASK_KEY); } catch { /* Not kept. */ }
+/** Remembers the import in this browser; null forgets it. */
+function rememberImport(task) {
+  try {
+    if (task) localStorage.setItem(TASK_KEY, JSON.stringify(task));
+    else localStorage.removeItem(TASK_KEY);
+  } catch { /* Storage is off: a reload starts over. */ }
 }

@@ -1,64 +1,71 @@
-// Who is in a section and who waits for it, kept as it changes while it is looked at.
+// A section's roster: who is enrolled and who is waiting. It is read again while it is open and the section changes.
 
-import { button, h, later, put, table } from "../dom.js";
+import { button, h, debounce, put, table } from "../dom.js";
 import { api } from "../api.js";
-import { moment, nth, sentence } from "../words.js";
+import { dateTime, ordinal, problemText } from "../words.js";
 
-/** A section that moves is asked about at most so often. */
-const AGAIN_MS = 1_000;
-/** Lines of each list that are drawn; the file has all of them. */
-const LINES_MAX = 200;
+/** The roster of a changing section is read at most this often. */
+const REFRESH_MS = 1_000;
+/** Rows shown of each list; the CSV file has all of them. */
+const ROWS_MAX = 200;
 
 const path = (id) => `/api/v1/sections/${encodeURIComponent(id)}/roster`;
-const who = (one) => one.name && one.name !== one.user ? one.name : one.user;
+const displayName = (one) => one.name && one.name !== one.user ? one.name : one.user;
 
 export class Roster {
-  #text = "";
+  #shown = "";
 
-  /** `onwrite()`: an alert to everyone in it is wanted. */
-  constructor(id, name, onwrite) {
+  /** `oncompose()` is called to write an alert to the students of the section. */
+  constructor(id, name, oncompose) {
     this.id = id;
-    this.lists = h("div", null, h("p", { class: "none" }, "Asking for the roster…"));
-    this.answer = h("span", { role: "status" });
-    this.file = button("Download the roster (CSV)", () => this.#download(), { "aria-label": `Download the roster (CSV) of ${name}` });
-    this.write = button("Write to them", onwrite, { class: "quiet", "aria-label": `Write to them: everyone in ${name}` });
-    this.el = h("div", { class: "roster" }, h("p", null, this.file, " ", this.write, " ", this.answer), this.lists);
-    this.again = later(AGAIN_MS, () => this.el.isConnected && this.load());
+    this.lists = h("div", null, h("p", { class: "none" }, "Loading roster…"));
+    this.status = h("span", { role: "status" });
+    this.download = button("Download roster (CSV)", () => this.#download(), { "aria-label": `Download roster (CSV) of ${name}` });
+    this.compose = button("Send an alert", oncompose, { class: "quiet", "aria-label": `Send an alert to everyone in ${name}` });
+    this.el = h("div", { class: "roster" }, h("p", null, this.download, " ", this.compose, " ", this.status), this.lists);
+    this.refresh = debounce(REFRESH_MS, () => this.el.isConnected && this.load());
   }
 
   async load() {
     try {
       const { items } = await api.get(path(this.id));
       const text = JSON.stringify(items);
-      if (text === this.#text) return;
-      this.#text = text;
-      const [enrolled, waiting] = [items.filter(({ status }) => status === "enrolled"), items.filter(({ status }) => status !== "enrolled")];
-      this.file.disabled = !items.length;
-      this.write.disabled = !enrolled.length;
-      put(this.lists, this.#list(`Enrolled: ${enrolled.length.toLocaleString()}`, ["Name", "User name", "Since"], enrolled, (one) => [who(one), one.user, moment(one.since)], "Nobody is enrolled yet."),
-        this.#list(`Waiting: ${waiting.length.toLocaleString()}`, ["Place", "Name", "User name", "Since"], waiting, (one) => [one.status === "offered" ? "is offered a seat" : nth(one.position), who(one), one.user, moment(one.since)], "Nobody is waiting."));
+      if (text === this.#shown) return;
+      this.#shown = text;
+      const enrolled = items.filter(({ status }) => status === "enrolled");
+      const waiting = items.filter(({ status }) => status !== "enrolled");
+      this.download.disabled = !items.length;
+      this.compose.disabled = !enrolled.length;
+      const person = (one) => [displayName(one), one.user, dateTime(one.since)];
+      put(this.lists,
+        this.#list(`Enrolled: ${enrolled.length.toLocaleString()}`, ["Name", "User name", "Since"], enrolled, person, "No students enrolled yet."),
+        this.#list(`Waiting: ${waiting.length.toLocaleString()}`, ["Position", "Name", "User name", "Since"], waiting,
+          (one) => [one.status === "offered" ? "Seat offered" : ordinal(one.position), ...person(one)], "No students waiting."));
     } catch (problem) {
-      put(this.lists, h("p", { class: "stop" }, `The roster did not arrive. ${sentence(problem)} `, button("Ask again", () => this.load(), { class: "plain" })));
+      put(this.lists, h("p", { class: "stop" }, `Couldn't load the roster. ${problemText(problem)} `,
+        button("Try again", () => this.load(), { class: "plain" })));
     }
   }
 
-  #list(title, heads, people, row, none) {
-    const more = people.length > LINES_MAX && h("p", { class: "none" }, `These are the first ${LINES_MAX}; the file has all of them.`);
-    return h("div", null, people.length ? [table(title, heads, people.slice(0, LINES_MAX).map(row)), more] : [h("h4", null, title), h("p", { class: "none" }, none)]);
+  #list(title, heads, people, row, emptyText) {
+    if (!people.length) return h("div", null, h("h4", null, title), h("p", { class: "none" }, emptyText));
+    const more = people.length > ROWS_MAX
+      && h("p", { class: "none" }, `Showing the first ${ROWS_MAX}. Download the roster to see everyone.`);
+    return h("div", null, table(title, heads, people.slice(0, ROWS_MAX).map(row)), more);
   }
 
-  /** A link would ask for the page's kind of answer; the file has to be asked for by its kind. */
+  /** Downloads the CSV with `fetch`, because a plain link could not set the `Accept` header. */
   async #download() {
-    put(this.answer, "Fetching the file…");
+    put(this.status, "Downloading…");
     try {
-      const answer = await fetch(path(this.id), { headers: { Accept: "text/csv" } });
-      if (!answer.ok) throw Object.assign(new Error(), await answer.json());
-      const link = h("a", { href: URL.createObjectURL(await answer.blob()), download: `roster-${this.id}.csv` });
+      const response = await fetch(path(this.id), { headers: { Accept: "text/csv" } });
+      if (!response.ok) throw Object.assign(new Error(), await response.json());
+      const link = h("a", { href: URL.createObjectURL(await response.blob()), download: `roster-${this.id}.csv` });
       link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), AGAIN_MS);
-      put(this.answer);
+      setTimeout(() => URL.revokeObjectURL(link.href), REFRESH_MS);
+      put(this.status);
     } catch (problem) {
-      put(this.answer, `The file did not arrive. ${sentence(problem.code ? problem : { code: "no_answer" })}`);
+      put(this.status, `Couldn't download the roster. ${problemText(problem.code ? problem : { code: "no_answer" })}`);
     }
   }
 }

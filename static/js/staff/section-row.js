@@ -1,87 +1,104 @@
-// One section on the staff's list: its seats, what staff change in place, and its roster when it is opened.
+// One row of the section list: seats, the fields that staff edit in place, and the roster when the row is open.
 
 import { button, h, put } from "../dom.js";
 import { drawSeats } from "../seat-cell.js";
-import { kind, meetings } from "../words.js";
+import { componentName, count, meetingTexts } from "../words.js";
 import { Roster } from "./roster.js";
 
-const FIELDS = ["capacity", "waitlist_capacity", "status"];
-/** What is typed into a field of numbers; an emptied one is no 0. */
-const typed = ({ value }) => value === "" ? "" : Number(value);
-const LABELS = [["capacity", "Capacity"], ["waitlist_capacity", "Waitlist"], ["status", "Status"]];
+const LABELS = { capacity: "Capacity", waitlist_capacity: "Waitlist cap", status: "Status" };
+const FIELDS = Object.keys(LABELS);
+const STATUSES = { open: "Open", closed: "Closed", cancelled: "Cancelled" };
+/** Returns the value of a number field; an empty field is "", not 0. */
+const numberOf = ({ value }) => value === "" ? "" : Number(value);
 
 export class SectionRow {
-  constructor(desk) {
-    this.desk = desk;
+  /** `list`: the section list, which holds edits, save results and open rows by section. */
+  constructor(list) {
+    this.list = list;
     this.course = h("strong");
-    this.what = h("span", { class: "soft" });
+    this.details = h("span", { class: "soft" });
     this.title = h("div", { class: "cut" });
-    this.head = h("button", { class: "name cut", type: "button", onclick: () => this.toggle() }, this.course, " ", this.what, this.title);
-    this.when = h("div", { class: "cut" });
-    this.who = h("div", { class: "cut soft" });
+    this.head = h("button", { class: "name cut", type: "button", onclick: () => this.toggle() },
+      this.course, " ", this.details, this.title);
+    this.times = h("div", { class: "cut" });
+    this.instructor = h("div", { class: "cut soft" });
     this.seats = h("div", { class: "seats" });
-    const number = (name) => h("input", { name, type: "number", min: 0, max: 100000, inputmode: "numeric" });
-    this.inputs = { capacity: number("capacity"), waitlist_capacity: number("waitlist_capacity"),
-      status: h("select", { name: "status" }, ["open", "closed", "cancelled"].map((one) => h("option", { value: one }, one))) };
-    this.saving = h("div", { class: "saving", role: "status" });
-    this.line = h("form", { class: "line", onsubmit: (event) => { event.preventDefault(); desk.save(this.bound); }, oninput: () => this.#typed() },
-      this.head, h("div", { class: "heads" }, this.when, this.who), this.seats, ...LABELS.map(([name, label]) => h("label", null, h("span", null, label), this.inputs[name])), this.saving);
+    const numberField = (name) => h("input", { name, type: "number", min: 0, max: 100000, inputmode: "numeric" });
+    this.inputs = {
+      capacity: numberField("capacity"), waitlist_capacity: numberField("waitlist_capacity"),
+      status: h("select", { name: "status" }, Object.entries(STATUSES).map(([value, label]) => h("option", { value }, label))),
+    };
+    this.actions = h("div", { class: "row-actions", role: "status" });
+    const onsubmit = (event) => { event.preventDefault(); list.save(this.section); };
+    this.line = h("form", { class: "line", onsubmit, oninput: () => this.#edit() },
+      this.head, h("div", { class: "schedule" }, this.times, this.instructor), this.seats,
+      FIELDS.map((name) => h("label", null, h("span", null, LABELS[name]), this.inputs[name])), this.actions);
     this.more = h("div", { class: "more" });
     this.el = h("li", { class: "srow" }, this.line, this.more);
   }
 
+  /** Shows another section in this row. */
   bind(id) {
-    this.bound = id;
+    this.section = id;
     this.close();
-    if (this.desk.opened.has(id)) this.open();
+    if (this.list.opened.has(id)) this.open();
     this.key = "";
-    const section = this.desk.page.catalogue.get(id);
+    const section = this.list.page.catalogue.get(id);
     put(this.course, section.course);
-    put(this.what, [section.section, kind(section), section.crn].filter(Boolean).join(" "));
+    put(this.details, [section.section, componentName(section), section.crn].filter(Boolean).join(" "));
     put(this.title, section.title ?? "");
-    put(this.when, meetings(section, true).join("; "));
-    put(this.who, section.instructor ?? "Instructor not named yet");
-    for (const [name, label] of LABELS) this.inputs[name].setAttribute("aria-label", `${label} of ${section.course} ${section.crn}`);
+    put(this.times, meetingTexts(section, true).join("; "));
+    put(this.instructor, section.instructor ?? "Instructor TBA");
+    for (const name of FIELDS) this.inputs[name].setAttribute("aria-label", `${LABELS[name]} of ${section.course} ${section.crn}`);
     this.draw();
   }
 
   draw() {
-    const { page, edits, answers } = this.desk;
-    const id = this.bound;
+    const { page, edits, results } = this.list;
+    const id = this.section;
     const section = page.catalogue.get(id);
     const numbers = page.numbers(id);
     drawSeats(this.seats, { id, ...numbers }, section.status);
-    const moved = String(Object.values(numbers));
-    if (this.roster && this.moved !== moved) this.roster.again();
-    this.moved = moved;
+    const seats = String(Object.values(numbers));
+    if (this.roster && this.shownSeats !== seats) this.roster.refresh();
+    this.shownSeats = seats;
     const edit = edits.get(id);
-    const answer = answers.get(id);
-    const key = JSON.stringify([edit, answer, ...FIELDS.map((name) => section[name])]);
+    const result = results.get(id);
+    const key = JSON.stringify([edit, result, ...FIELDS.map((name) => section[name])]);
     if (this.key === key) return;
     this.key = key;
     for (const name of FIELDS) {
       const value = String(edit?.[name] ?? section[name]);
       if (this.inputs[name].value !== value) this.inputs[name].value = value;
-      if (answer?.field === name) this.inputs[name].setAttribute("aria-invalid", "true");
+      if (result?.field === name) this.inputs[name].setAttribute("aria-invalid", "true");
       else this.inputs[name].removeAttribute("aria-invalid");
     }
-    put(this.saving, edit && answer?.text !== "Saving…" && [h("button", { class: "strong", onclick: (event) => event.detail > 1 && event.preventDefault() }, "Save"), button("Undo", () => this.desk.undo(id), { class: "quiet" })],
-      answer && h("span", { class: answer.tone }, answer.text));
+    put(this.actions, edit && !result?.saving && [this.#saveButton(result), button("Undo", () => this.list.undo(id), { class: "quiet" })],
+      result?.text && h("span", { class: result.tone }, result.text));
   }
 
-  #typed() {
-    const { edits, answers, page } = this.desk;
-    const section = page.catalogue.get(this.bound);
-    const now = { capacity: typed(this.inputs.capacity), waitlist_capacity: typed(this.inputs.waitlist_capacity), status: this.inputs.status.value };
-    if (FIELDS.some((name) => now[name] !== section[name])) edits.set(this.bound, now);
-    else edits.delete(this.bound);
-    answers.delete(this.bound);
+  /** The button that submits the row. A cancellation has to be confirmed by a second press, which names its effect. */
+  #saveButton(result) {
+    const label = result?.confirm ?? "Save";
+    // The second click of a double click must not confirm.
+    const onclick = (event) => event.detail > 1 && event.preventDefault();
+    return h("button", { class: result?.confirm ? "danger" : "strong", onclick }, label);
+  }
+
+  #edit() {
+    const { edits, results, page } = this.list;
+    const section = page.catalogue.get(this.section);
+    const { capacity, waitlist_capacity, status } = this.inputs;
+    const values = { capacity: numberOf(capacity), waitlist_capacity: numberOf(waitlist_capacity), status: status.value };
+    if (FIELDS.some((name) => values[name] !== section[name])) edits.set(this.section, values);
+    else edits.delete(this.section);
+    results.delete(this.section);
     this.draw();
   }
 
   toggle() {
     if (!this.roster) return this.open();
-    this.desk.opened.delete(this.bound);
+    this.list.opened.delete(this.section);
     this.close();
   }
 
@@ -91,17 +108,20 @@ export class SectionRow {
     put(this.more);
   }
 
-  /** What is told of it, and its roster. */
+  /** Opens the row: the section's details and its roster. */
   open() {
-    const { catalogue, write } = this.desk.page;
-    const id = this.bound;
+    const { catalogue, numbers, compose } = this.list.page;
+    const id = this.section;
     const section = catalogue.get(id);
-    this.desk.opened.add(id);
-    this.roster = new Roster(id, catalogue.name(id), () => write({ sections: [id] }));
+    this.list.opened.add(id);
+    this.roster = new Roster(id, catalogue.name(id), () => compose({ sections: [id] }));
     this.head.setAttribute("aria-expanded", "true");
-    const { enrolled, capacity } = this.desk.page.numbers(id);
-    const facts = [enrolled > capacity && `${enrolled} are enrolled and there ${capacity === 1 ? "is 1 seat" : `are ${capacity} seats`}: everyone keeps theirs`, meetings(section).join("; "), section.instructor ?? "Instructor not named yet", `${section.credits ?? 0} credits`,
-      section.outside_enrolled && `${section.outside_enrolled} seats held outside the hub`].filter(Boolean);
+    const { enrolled, capacity } = numbers(id);
+    const facts = [
+      enrolled > capacity && `${enrolled} enrolled, capacity ${capacity}: no student loses a seat`,
+      meetingTexts(section).join("; "), section.instructor ?? "Instructor TBA", count(section.credits ?? 0, "credit"),
+      section.outside_enrolled && `${count(section.outside_enrolled, "seat")} held outside EduHub`,
+    ].filter(Boolean);
     put(this.more, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
     this.roster.load();
   }

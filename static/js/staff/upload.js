@@ -1,36 +1,36 @@
-// Sends a file and tells how much of it has gone, which `fetch` cannot.
+// Uploads a file with XMLHttpRequest, because `fetch` does not report upload progress.
 
-import { api, Problem, refused } from "../api.js";
+import { api, Problem, problemFrom } from "../api.js";
 
-/** How long nothing may move before it is given up. */
+/** An upload without progress for this long is aborted. */
 const STALL_MS_MAX = 60_000;
 
 /**
- * Sends `file` as CSV; gives what the hub answers, or throws as `call` does. `onprogress(bytes)`: so much is on its way.
- * `signal` stops it.
+ * Uploads `file` as CSV. Resolves with the parsed response; rejects as `call` does. `onprogress(bytes)` receives the
+ * number of bytes sent so far; `signal` aborts the upload.
  */
 export function upload(path, file, { signal, onprogress }) {
   return new Promise((resolve, reject) => {
-    const { who } = api;
+    const { epoch } = api;
     const request = new XMLHttpRequest();
-    const none = () => reject(new Problem({ status: 0, code: "no_answer" }));
+    const fail = () => reject(new Problem({ status: 0, code: "no_answer" }));
     let timer;
-    const moved = () => { clearTimeout(timer); timer = setTimeout(() => request.abort(), STALL_MS_MAX); };
-    request.upload.addEventListener("progress", ({ loaded }) => { moved(); onprogress(loaded); });
-    request.addEventListener("load", () => answered(request, who, resolve, reject));
-    for (const type of ["error", "abort"]) request.addEventListener(type, none);
+    const restartTimer = () => { clearTimeout(timer); timer = setTimeout(() => request.abort(), STALL_MS_MAX); };
+    request.upload.addEventListener("progress", ({ loaded }) => { restartTimer(); onprogress(loaded); });
+    request.addEventListener("load", () => settle(request, epoch, resolve, reject));
+    for (const type of ["error", "abort"]) request.addEventListener(type, fail);
     request.addEventListener("loadend", () => clearTimeout(timer));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.open("POST", path);
     request.setRequestHeader("Content-Type", "text/csv");
     request.send(file);
-    moved();
+    restartTimer();
   });
 }
 
-function answered(request, who, resolve, reject) {
+function settle(request, epoch, resolve, reject) {
   let data = {};
-  try { data = JSON.parse(request.responseText); } catch { /* What is no JSON says nothing. */ }
+  try { data = JSON.parse(request.responseText); } catch { /* The status alone decides. */ }
   if (request.status >= 200 && request.status < 300) return resolve(data);
-  reject(refused(who, request.status, request.getResponseHeader("Retry-After"), data));
+  reject(problemFrom(epoch, request.status, request.getResponseHeader("Retry-After"), data));
 }

@@ -1,145 +1,160 @@
-// What can be done with a section, where its button stands, and what came of it: the answer and the one next step.
+// The buttons of a section, and the result of the last request with its next step.
 
-import { button, h, put, reword, SETTLE_MS } from "../dom.js";
-import { now, t } from "../i18n.js";
+import { button, h, put, SETTLE_MS } from "../dom.js";
+import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { note } from "../session.js";
-import { listed, seats as seatWords, sentence } from "../words.js";
-import { refusal, standing } from "./answers.js";
-import { against } from "./clash.js";
-
+import { showNote } from "../session.js";
+import { joinList, problemText, seatStatus } from "../words.js";
+import { findClash } from "./clash.js";
+import { refusal, statusText } from "./outcomes.js";
 
 export class Actions {
   constructor(page) {
     this.page = page;
   }
 
+  /** The kind of a section's availability; see `seatStatus`. */
   kind(id) {
-    return seatWords(this.page.numbers(id), this.page.catalogue.get(id)?.status).kind;
+    return seatStatus(this.page.numbers(id), this.page.catalogue.get(id)?.status).kind;
   }
 
-  /** What keeps a section from going together with what is held and planned; nothing for what is held. */
-  against(id) {
-    const { catalogue, mine } = this.page;
+  /** The clash of a section with the student's week, or null; always null for a held section. */
+  clash(id) {
+    const { catalogue, registrations, workspace } = this.page;
     const section = catalogue.get(id);
-    if (!section || mine.get(id)) return null;
-    return against(section, this.page.own.week().map((other) => catalogue.get(other)));
+    if (!section || registrations.get(id)) return null;
+    return findClash(section, workspace.week().map((other) => catalogue.get(other)));
   }
 
-  /** Of these, how many would be refused if all were asked for now: full, closed, or against another of the week. */
-  doubtful(ids) {
-    return ids.filter((id) => this.kind(id) !== "open" || this.against(id)).length;
+  /** Counts the sections that would probably be refused now: full, closed, or clashing with the week. */
+  countDoubtful(ids) {
+    return ids.filter((id) => this.kind(id) !== "open" || this.clash(id)).length;
   }
 
   /**
-   * Draws the button of a section into `el`, only when it would be another: a button never changes under a finger.
-   * `clashes`: it does not go together with the week, so that the button does not ask to be pressed.
+   * Draws the buttons of a section into `el`. Nothing is redrawn while the buttons stay the same, so that none changes
+   * while it is being pressed. With `clashes`, Register is not emphasised.
    */
-  draw(el, id, place = "row", clashes = false) {
-    const { mine, terms, plan, drops, numbers } = this.page;
-    const held = mine.get(id);
-    const [doing, kind, waits] = [mine.doing(id), this.kind(id), drops.left(id) !== undefined];
+  draw(el, id, view = "row", clashes = false) {
+    const { registrations, terms, plan, drops, numbers } = this.page;
+    const held = registrations.get(id);
+    const [pending, kind, isDropping] = [registrations.pending(id), this.kind(id), drops.left(id) !== undefined];
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
-    const line = kind !== "full" ? "" : !places ? "wait.none" : waiting >= places ? "wait.full" : "open";
-    const key = [id, held?.status, held?.position, held && waiting, doing, kind, line, waits, terms.phase(), plan.has(id), clashes, now.language].join();
+    const waitlist = kind !== "full" ? "" : !places ? "waitlist.none" : waiting >= places ? "waitlist.full" : "open";
+    const key = [id, held?.status, held?.position, held && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), clashes, i18n.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
-    // Only where one could register a moment ago can a press be meant for that.
-    if (kind === "open" || !same) el.dataset.full = -Infinity;
-    else if (el.dataset.could) el.dataset.full = performance.now();
-    el.dataset.could = kind === "open" && !held && terms.open ? "1" : "";
-    put(el, this.#buttons(id, { held, doing, kind, line, waits, waiting, place, clashes, since: Number(el.dataset.full) }));
+    // When Register has just become Join waitlist, a press may still be meant for Register.
+    if (kind === "open" || !same) el.dataset.fullSince = -Infinity;
+    else if (el.dataset.canRegister) el.dataset.fullSince = performance.now();
+    el.dataset.canRegister = kind === "open" && !held && terms.open ? "1" : "";
+    put(el, this.#buttons(id, { held, pending, kind, waitlist, isDropping, waiting, view, clashes, fullSince: Number(el.dataset.fullSince) }));
   }
 
-  #buttons(id, { held, doing, kind, line, waits, waiting, place, clashes, since }) {
-    const { mine, terms, plan, drops } = this.page;
-    if (doing) return h("span", { class: "doing" }, t(doing));
-    const labelled = (verb) => ({ "aria-label": t("do.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
-    if (held && waits) return button(t("do.undo"), () => drops.undo(id), labelled("do.undo"));
+  #buttons(id, { held, pending, kind, waitlist, isDropping, waiting, view, clashes, fullSince }) {
+    const { registrations, terms, plan, drops } = this.page;
+    if (pending) return h("span", { class: "pending" }, t(pending));
+    const labelled = (verb) => ({ "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
+    if (held && isDropping) return button(t("action.undo"), () => drops.undo(id), labelled("action.undo"));
     if (held) {
-      const verb = held.status === "enrolled" ? "do.drop" : "do.leave";
-      return [h("span", { class: held.status === "enrolled" ? "tag good" : "tag careful" }, icon(held.status === "enrolled" ? "check" : "clock"), standing(held, waiting)),
-        button(t(verb), () => { mine.settle(id); drops.start(id, place); }, { class: "quiet", ...labelled(verb === "do.leave" ? "do.leave.long" : verb) })];
+      const verb = held.status === "enrolled" ? "action.drop" : "action.leave";
+      return [h("span", { class: held.status === "enrolled" ? "tag good" : "tag careful" }, icon(held.status === "enrolled" ? "check" : "clock"), statusText(held, waiting)),
+        button(t(verb), () => { registrations.clearResult(id); drops.start(id, view); }, { class: "quiet", ...labelled(verb === "action.leave" ? "action.leave.long" : verb) })];
     }
-    if (place === "term") return [this.#icon("close", "do.unplan", id, () => { mine.settle(id); plan.remove(id); })];
+    if (view === "schedule") return [this.#icon("close", "action.unplan", id, () => { registrations.clearResult(id); plan.remove(id); })];
     if (terms.phase() === "over") return null;
     if (!terms.open) return plan.has(id)
-      ? button([icon("check"), t("do.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("do.planned") })
-      : kind !== "cancelled" && button([icon("plus"), t("do.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("do.plan") });
-    // Pressed before, it is pressed for what it was: nobody joins a waitlist by accident.
-    const settled = () => performance.now() - since > SETTLE_MS;
-    const main = kind === "open" ? button(t("do.register"), () => mine.register(id), { class: clashes ? "" : "strong", ...labelled("do.register") })
-      : line && line !== "open" ? h("span", { class: "tag none" }, t(line))
-      : kind === "full" ? button(t("do.wait"), () => mine.register(id, { waitlist: settled() }), labelled("do.wait")) : null;
+      ? button([icon("check"), t("action.planned")], () => plan.remove(id), { class: "on", "aria-pressed": "true", ...labelled("action.planned") })
+      : kind !== "cancelled" && button([icon("plus"), t("action.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("action.plan") });
+    // A press within SETTLE_MS counts as Register, so that a student does not join a waitlist by accident.
+    const settled = () => performance.now() - fullSince > SETTLE_MS;
+    const main = kind === "open" ? button(t("action.register"), () => registrations.register(id), { class: clashes ? "" : "strong", ...labelled("action.register") })
+      : waitlist && waitlist !== "open" ? h("span", { class: "tag none" }, t(waitlist))
+      : kind === "full" ? button(t("action.wait"), () => registrations.register(id, { waitlist: settled() }), labelled("action.wait")) : null;
     return [main, kind !== "cancelled" && (plan.has(id)
-      ? this.#icon("keep", "do.planned", id, () => plan.remove(id), { class: "icon-only on", "aria-pressed": "true" })
-      : this.#icon("keep", "do.plan", id, () => plan.add(id), { class: "icon-only", "aria-pressed": "false" }))];
+      ? this.#icon("keep", "action.planned", id, () => plan.remove(id), { class: "icon-only on", "aria-pressed": "true" })
+      : this.#icon("keep", "action.plan", id, () => plan.add(id), { class: "icon-only", "aria-pressed": "false" }))];
   }
 
   #icon(name, verb, id, onclick, props = { class: "icon-only" }) {
-    return button(icon(name), onclick, { title: t(verb), "aria-label": t("do.for", { verb: t(verb), section: this.page.catalogue.name(id) }), ...props });
+    return button(icon(name), onclick, { title: t(verb), "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }), ...props });
   }
 
-  /** The words of the last answer about a section: `{text, tone, next?, with?}` or null. */
-  said(id) {
-    const { mine, terms, catalogue } = this.page;
-    const answer = mine.answer(id);
-    if (!answer) return null;
+  /** The last result for a section as text: `{text, tone, next?, with?}` or null. */
+  result(id) {
+    const { registrations, terms, catalogue } = this.page;
+    const result = registrations.result(id);
+    if (!result) return null;
     const context = { nameOf: catalogue.name, limit: terms.current?.mine?.credit_limit };
-    if (context.limit) context.sum = mine.credits(terms.current.id) + (catalogue.get(id)?.credits ?? 0);
-    if (answer.news) {
-      const why = answer.because ? refusal(answer.because, context).text : "";
-      return { tone: answer.tone, text: t(answer.news, { why }) };
+    if (context.limit) context.sum = registrations.credits(terms.current.id) + (catalogue.get(id)?.credits ?? 0);
+    if (result.message) {
+      const why = result.because ? refusal(result.because, context).text : "";
+      return { tone: result.tone, text: t(result.message, { why }) };
     }
-    const waitlisted = this.page.numbers(id).waitlisted ?? answer.problem.waitlisted;
-    return { tone: answer.tone, ...refusal({ ...answer.problem, waitlisted }, context) };
+    const waitlisted = this.page.numbers(id).waitlisted ?? result.problem.waitlisted;
+    return { tone: result.tone, ...refusal({ ...result.problem, waitlisted }, context) };
   }
 
-  /** Draws what came of the last question about a section, and the next step. */
-  drawAnswer(el, id, place) {
-    const { mine, drops, plan } = this.page;
-    const answer = mine.answer(id);
-    const left = drops.left(id, place);
-    const shown = answer && !mine.doing(id) && (place === "term" || answer.place !== "term") ? this.said(id) : null;
-    const held = mine.get(id);
-    const { numbers, catalogue } = this.page;
-    const counts = shown && [numbers(id).waitlisted, shown.next && catalogue.others(id).length];
-    const said = [left, shown?.text, counts, now.language].join();
-    const does = [id, left === undefined, shown?.tone, shown?.next, shown?.with, held?.status, plan.has(id)].join();
-    const key = `${does} ${said}`;
+  /** Draws the last result for a section with its next step, or the countdown of a delayed drop. */
+  drawResult(el, id, view) {
+    const { registrations, drops, plan, numbers, catalogue } = this.page;
+    const result = registrations.result(id);
+    const left = drops.left(id, view);
+    const shown = result && !registrations.pending(id) && (view === "schedule" || result.view !== "schedule") ? this.result(id) : null;
+    const held = registrations.get(id);
+    const counts = shown && [numbers(id).waitlisted, shown.next && catalogue.alternatives(id).length];
+    const text = [left, shown?.text, counts, i18n.language].join();
+    const layout = [id, left === undefined, shown?.tone, shown?.next, shown?.with, held?.status, plan.has(id)].join();
+    const key = `${layout} ${text}`;
     if (el.dataset.key === key) return;
-    const same = el.dataset.does === does;
-    [el.dataset.key, el.dataset.does] = [key, does];
+    const same = el.dataset.layout === layout;
+    [el.dataset.key, el.dataset.layout] = [key, layout];
     const drawn = left !== undefined
-      ? [h("p", { class: "careful" }, t(held?.status === "enrolled" ? "drop.grace" : "drop.grace.line", { n: left }))]
-      : shown ? [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, place))] : [];
-    if (same) reword(el, drawn);
+      ? [h("p", { class: "careful" }, t(held?.status === "enrolled" ? "drop.grace" : "drop.grace.waitlist", { n: left }))]
+      : shown ? [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, view))] : [];
+    if (same) updateText(el, drawn);
     else put(el, drawn);
   }
 
-  #next(id, { next, with: others = [] }, place) {
-    const { mine, plan, catalogue, finder, terms } = this.page;
+  #next(id, { next, with: others = [] }, view) {
+    const { registrations, plan, catalogue, finder, terms } = this.page;
     const course = catalogue.get(id)?.course;
-    const seated = catalogue.others(id).length;
-    const show = course && seated > 0 && [t("why.others", { n: seated, course }), " ", button(t("next.others", { n: seated }), () => finder.find(`${course} ${catalogue.get(id).component ?? ""}`.trim()), { class: "plain" })];
+    const open = catalogue.alternatives(id).length;
+    const show = course && open > 0 && [t("problem.others", { n: open, course }), " ", button(t("next.others", { n: open }), () => finder.find(`${course} ${catalogue.get(id).component ?? ""}`.trim()), { class: "plain" })];
     switch (next) {
       case "waitlist":
-        return [button(t("next.wait", { n: this.page.numbers(id).waitlisted ?? 0 }), () => mine.register(id, { waitlist: true, place })), " ", show && h("small", null, show)];
+        return [button(t("next.wait", { n: this.page.numbers(id).waitlisted ?? 0 }), () => registrations.register(id, { waitlist: true, view })), " ", show && h("small", null, show)];
       case "swap":
-        return others.every((one) => mine.get(one)) && button([icon("swap"), t("next.swap", { sections: listed(others.map(catalogue.name)) })], () => mine.swap(id, others, place));
+        return others.every((one) => registrations.get(one)) && button([icon("swap"), t("next.swap", { sections: joinList(others.map(catalogue.name)) })], () => registrations.swap(id, others, view));
       case "others":
-        return show || (course && t("why.others", { n: 0, course }));
+        return show || (course && t("problem.others", { n: 0, course }));
       case "plan":
-        return !plan.has(id) && terms.phase() !== "over" && button(t("next.plan"), () => { mine.settle(id); plan.add(id); });
-      case "again":
-        return button(t("next.again"), () => mine.register(id, { place }));
-      case "look":
-        return button(t("next.look"), () => mine.load().then(() => mine.settle(id), (problem) => note(sentence(problem))));
+        return !plan.has(id) && terms.phase() !== "over" && button(t("next.plan"), () => { registrations.clearResult(id); plan.add(id); });
+      case "retry":
+        return button(t("next.retry"), () => registrations.register(id, { view }));
+      case "check":
+        return button(t("next.check"), () => registrations.load().then(() => registrations.clearResult(id), (problem) => showNote(problemText(problem))));
       case "sign":
-        return button(t("next.sign"), () => this.page.signInFor(id));
+        return button(t("next.sign"), () => this.page.signInToPlan(id));
       default:
         return null;
     }
   }
+}
+
+/**
+ * Updates `el` to match the new children `fresh`. Where only text differs, existing elements stay, so that a button
+ * does not disappear while it is being pressed. Their listeners stay as well and must do the same as the new ones.
+ */
+function updateText(el, fresh) {
+  const pairs = [[el, h(el.tagName, null, fresh)]];
+  for (const [old, now] of pairs) {
+    if (old.childNodes.length !== now.childNodes.length) return put(el, fresh);
+    for (const [i, node] of [...old.childNodes].entries()) {
+      if (node.nodeName !== now.childNodes[i].nodeName) return put(el, fresh);
+      pairs.push([node, now.childNodes[i]]);
+    }
+  }
+  for (const [old, now] of pairs) if (old.nodeType === Node.TEXT_NODE && old.data !== now.data) old.data = now.data;
 }

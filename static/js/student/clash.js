@@ -1,9 +1,9 @@
-// Which sections cannot be held together, by the hub's own rule: weekdays, times and date ranges all intersect.
-// Pure: no page, no network, no clock.
+// Finds sections that cannot be held together, by the hub's rule: weekdays, times and date ranges all intersect.
+// Pure functions: no page, no network, no clock.
 
 const minutes = (text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
 
-/** The hours in which two meetings overlap, `{days, start, end}`, or null. A date that is not known is open-ended. */
+/** Where two meetings overlap, `{days, start, end}`, or null. An unknown date is open-ended. */
 export function overlap(a, b) {
   if (!a.start || !b.start || !a.end || !b.end) return null;
   const days = (a.days ?? []).filter((day) => b.days?.includes(day));
@@ -16,7 +16,7 @@ export function overlap(a, b) {
 }
 
 /** The first overlap of two sections, or null. */
-export function clash(one, other) {
+export function firstOverlap(one, other) {
   for (const a of one.meetings ?? []) {
     for (const b of other.meetings ?? []) {
       const found = overlap(a, b);
@@ -26,40 +26,40 @@ export function clash(one, other) {
   return null;
 }
 
-/** Whether two sections are the same kind of class of one course: only one of them can be held. */
-export const alike = (one, other) => one.course === other.course && one.component === other.component;
+/** Whether two sections have the same course and component, so that a student can hold only one of them. */
+export const sameComponent = (one, other) => one.course === other.course && one.component === other.component;
 
-/** What keeps `section` from going together with `others`: `{kind: "time"|"same", with: [id]}` or null. */
-export function against(section, others) {
+/** The sections among `others` that cannot be held with `section`: `{kind: "time"|"same", with: [id]}` or null. */
+export function findClash(section, others) {
   const known = others.filter((other) => other && other.id !== section.id && other.status !== "cancelled");
-  const same = known.filter((other) => alike(section, other));
+  const same = known.filter((other) => sameComponent(section, other));
   if (same.length) return { kind: "same", with: same.map((other) => other.id) };
-  const times = known.filter((other) => clash(section, other));
+  const times = known.filter((other) => firstOverlap(section, other));
   return times.length ? { kind: "time", with: times.map((other) => other.id) } : null;
 }
 
-/** Every pair that cannot be held together: `{a, b, kind, at?}`. */
-export function pairs(sections) {
+/** All pairs that cannot be held together: `{a, b, kind, at?}`. */
+export function clashingPairs(sections) {
   const found = [];
   sections.forEach((a, i) => sections.slice(i + 1).forEach((b) => {
-    const at = clash(a, b);
-    if (alike(a, b)) found.push({ a, b, kind: "same" });
+    const at = firstOverlap(a, b);
+    if (sameComponent(a, b)) found.push({ a, b, kind: "same" });
     else if (at) found.push({ a, b, kind: "time", at });
   }));
   return found;
 }
 
 /**
- * The blocks of a week: `{id, day, from, to, lane, lanes}` with minutes of the day; blocks that touch share the width of
- * their day in lanes.
+ * The blocks of a week: `{id, day, from, to, start, end, lane, lanes}`, with `from` and `to` in minutes of the day.
+ * Blocks that overlap share the width of their day in `lanes` lanes.
  */
-export function blocks(sections) {
+export function weekBlocks(sections) {
   const all = sections.flatMap((section) => (section.meetings ?? []).filter((one) => one.start && one.end)
     .flatMap((one) => one.days.map((day) => ({ id: section.id, day, from: minutes(one.start), to: minutes(one.end), start: one.start, end: one.end }))));
-  // Half-terms: a section may meet at the same hours twice, with other dates.
+  // A section may meet at the same hours twice, in different date ranges.
   const seen = new Map(all.map((one) => [`${one.id} ${one.day} ${one.from} ${one.to}`, one]));
   const days = Map.groupBy ? Map.groupBy(seen.values(), (one) => one.day) : grouped([...seen.values()]);
-  for (const day of days.values()) lanes(day);
+  for (const day of days.values()) assignLanes(day);
   return [...seen.values()];
 }
 
@@ -69,13 +69,13 @@ function grouped(items) {
   return days;
 }
 
-function lanes(day) {
+function assignLanes(day) {
   day.sort((a, b) => a.from - b.from || a.to - b.to);
   let group = [], until = -1;
-  const settle = () => group.forEach((one) => { one.lanes = Math.max(...group.map(({ lane }) => lane)) + 1; });
+  const closeGroup = () => group.forEach((one) => { one.lanes = Math.max(...group.map(({ lane }) => lane)) + 1; });
   for (const one of day) {
     if (one.from >= until) {
-      settle();
+      closeGroup();
       group = [];
     }
     const taken = group.filter((other) => other.to > one.from).map(({ lane }) => lane);
@@ -84,5 +84,5 @@ function lanes(day) {
     group.push(one);
     until = Math.max(until, one.to);
   }
-  settle();
+  closeGroup();
 }

@@ -1,81 +1,83 @@
-// Drops that can still be taken back: they wait here before the hub hears of them. One that was sent as the page went
-// away is remembered until the hub has answered, so that a page that comes back knows whether it was heard.
+// Drops that can still be undone: each is delayed before it is sent. A drop that is sent while the page closes is
+// stored until the hub has responded, so that the next page can tell whether it arrived.
 
 const KEY = "eduhub.drops";
 
-/** How long a drop can be taken back. */
+/** How long a drop can be undone. */
 export const GRACE_MS = 10_000;
 
 export class Drops {
-  #waiting = new Map();
+  #delayed = new Map();
 
-  /** `drop(id, options)` sends it; `onchange(id)`: it waits, or does not any more. */
+  /** `drop(id, options)` sends a drop; `onchange(id)` is called when its countdown changes. */
   constructor(drop, onchange) {
     Object.assign(this, { drop, onchange });
-    // A page that is closed or put aside may never run again: what was asked for is done.
-    addEventListener("pagehide", () => this.#leave());
-    document.addEventListener("visibilitychange", () => document.hidden && this.#leave());
+    // A page that is hidden or closed may never run again, so its drops are sent now.
+    addEventListener("pagehide", () => this.#sendAll());
+    document.addEventListener("visibilitychange", () => document.hidden && this.#sendAll());
   }
 
-  /** Seconds left to take it back, or undefined when none waits, or when it was asked for in another `place`. */
-  left(id, place) {
-    const one = this.#waiting.get(id);
-    if (!one || (place && one.place !== place)) return undefined;
+  /** The seconds left to undo a drop; undefined when there is none, or when it was started in another `view`. */
+  left(id, view) {
+    const one = this.#delayed.get(id);
+    if (!one || (view && one.view !== view)) return undefined;
     return Math.max(1, Math.ceil((one.until - Date.now()) / 1000));
   }
 
-  start(id, place) {
-    if (this.#waiting.has(id)) return;
-    const one = { place, until: Date.now() + GRACE_MS };
+  start(id, view) {
+    if (this.#delayed.has(id)) return;
+    const one = { view, until: Date.now() + GRACE_MS };
     one.timer = setInterval(() => (Date.now() >= one.until ? this.#send(id) : this.onchange(id)), 1000);
-    this.#waiting.set(id, one);
+    this.#delayed.set(id, one);
     this.onchange(id);
   }
 
   undo(id) {
-    clearInterval(this.#waiting.get(id)?.timer);
-    this.#waiting.delete(id);
+    clearInterval(this.#delayed.get(id)?.timer);
+    this.#delayed.delete(id);
     this.onchange(id);
   }
 
-  /** Sends all that wait, and comes back when they are answered. */
+  /** Sends all delayed drops and waits for the responses. */
   flush() {
-    return Promise.all([...this.#waiting.keys()].map((id) => this.#send(id)));
+    return Promise.all([...this.#delayed.keys()].map((id) => this.#send(id)));
   }
 
-  /** Forgets them unsent: somebody else is here. */
-  forget() {
-    for (const { timer } of this.#waiting.values()) clearInterval(timer);
-    this.#waiting.clear();
+  /** Cancels all delayed drops, when the student signs out. */
+  clear() {
+    for (const { timer } of this.#delayed.values()) clearInterval(timer);
+    this.#delayed.clear();
   }
 
   #send(id) {
-    const { place } = this.#waiting.get(id);
+    const { view } = this.#delayed.get(id);
     this.undo(id);
-    return this.drop(id, { place });
+    return this.drop(id, { view });
   }
 
-  #leave() {
-    for (const [id, { place }] of [...this.#waiting]) {
+  /**
+   * Sends all delayed drops with `keepalive`. If the page continues, a failed one is sent again and its result shown.
+   */
+  #sendAll() {
+    for (const [id, { view }] of [...this.#delayed]) {
       this.undo(id);
-      remember((ids) => [...ids, id]);
-      // Where the page goes on, as after another tab was looked at, what was not heard is said again, and its answer told.
+      updateUnconfirmed((ids) => [...ids, id]);
       this.drop(id, { keepalive: true })
         .then(({ status }) => { if (status >= 400) throw status; })
-        .catch(() => this.drop(id, { place }))
-        .finally(() => remember((ids) => ids.filter((other) => other !== id)));
+        .catch(() => this.drop(id, { view }))
+        .finally(() => updateUnconfirmed((ids) => ids.filter((other) => other !== id)));
     }
   }
 }
 
-/** What was sent as an earlier page went away, and not answered as far as that page lived. Asked for once. */
-export function unheard() {
+/** Returns the drops that an earlier page sent without receiving a response, and removes them from the store. */
+export function takeUnconfirmed() {
   let ids = [];
-  remember((kept) => { ids = kept; return []; });
+  updateUnconfirmed((stored) => { ids = stored; return []; });
   return ids;
 }
 
-/** Changes the list of what was sent and not answered. It is of this tab: another student may be in another. */
-function remember(change) {
-  try { sessionStorage.setItem(KEY, JSON.stringify(change(JSON.parse(sessionStorage.getItem(KEY)) ?? []))); } catch { /* Not kept. */ }
+/** Changes the list of unconfirmed drops. Each tab has its own, since another tab may have another student. */
+function updateUnconfirmed(change) {
+  try { sessionStorage.setItem(KEY, JSON.stringify(change(JSON.parse(sessionStorage.getItem(KEY)) ?? []))); } catch { /* Storage is unavailable. */ }
 }

@@ -1,13 +1,13 @@
-// The student's page: which module hears of what.
+// Entry point of the student's page: creates its modules and connects them.
 
 import { $, put } from "../dom.js";
 import { Alerts } from "../alerts.js";
-import { passes, pause, Problem } from "../api.js";
+import { isTransient, Problem, waitBeforeRetry } from "../api.js";
 import { onLanguage, t } from "../i18n.js";
 import { drawIcons } from "../icons.js";
 import { Seats } from "../seats.js";
-import { measureTop, note, start, unnote, views } from "../session.js";
-import { seats as seatWords, sentence } from "../words.js";
+import { clearNote, setUpViews, showNote, startPage, trackHeaderHeight } from "../session.js";
+import { problemText, seatStatus } from "../words.js";
 import { Catalogue } from "../catalogue.js";
 import { Finder } from "./finder.js";
 import { Opening } from "./opening.js";
@@ -15,178 +15,180 @@ import { Terms } from "../terms.js";
 
 const STUDENT_KEY = "eduhub.student";
 
-/** Who is here: undefined until the hub has said so, null for a visitor. */
+/** The signed-in user: undefined until the hub has responded, null for a visitor. */
 let user;
-/** What a student has; it stays loaded when that student leaves. */
-let own = null;
-let followed = null;
-/** What a visitor wanted to plan: done as soon as somebody is signed in. */
-let intent = null;
+/** Created when the first student signs in. */
+let workspace = null;
+let followedTerm = null;
+/** The section that a visitor chose to plan. It is added after the sign-in. */
+let sectionToPlan = null;
 
 drawIcons();
-measureTop();
+trackHeaderHeight();
 const narrow = matchMedia("(max-width: 959px)");
-views("find", () => narrow.matches);
+setUpViews("find", () => narrow.matches);
 
-/** What the modules of this page share. Own adds what only a student needs. */
+/** What the modules of this page share. `Workspace` adds the parts that only a student has. */
 const page = {
   narrow,
   user: () => user,
-  /** What a student has, while one is here. */
-  get own() {
-    return user?.role === "student" ? own : null;
+  /** The workspace of the signed-in student, else null. */
+  get workspace() {
+    return user?.role === "student" ? workspace : null;
   },
-  /** The newest numbers of a section. */
+  /** A section with its newest seat counts. */
   numbers: (id) => ({ ...page.catalogue.get(id), ...page.seats.get(id) }),
-  /** Read out: an answer, or another thing that somebody waits for. */
-  say: (text) => put($("spoken"), text),
-  signInFor: (id) => {
-    intent = id;
+  /** Announces a text to screen readers. */
+  announce: (text) => put($("spoken"), text),
+  /** Leads a visitor to the sign-in form; after it, the section is added to the plan. */
+  signInToPlan: (id) => {
+    sectionToPlan = id;
     location.hash = "#term";
-    put($("sign-in").querySelector(".why"), t("sign.for", { section: page.catalogue.name(id) }));
+    put($("sign-in").querySelector(".why"), t("sign.for_plan", { section: page.catalogue.name(id) }));
     setTimeout(() => $("sign-in").querySelector("input")?.focus());
   },
 };
-page.live = start({ form: $("sign-in"), onuser: (who) => arrive(who), why: () => t("sign.why"), before: () => Promise.all([page.drops?.flush(), page.plan?.saved]), onstate: () => ask() });
+page.live = startPage({
+  form: $("sign-in"),
+  onuser: (next) => setUser(next),
+  introduction: () => t("sign.hint"),
+  before: () => Promise.all([page.drops?.flush(), page.plan?.saved]),
+  onstate: () => startPolling(),
+});
 page.seats = new Seats(page.live, (ids) => {
-  if (ids?.some(isNews)) page.catalogue.refresh();
+  if (ids?.some(isOutdated)) page.catalogue.refresh();
   changed(ids);
-  page.own?.speech.seats(ids);
+  page.workspace?.screenReader.seatsChanged(ids);
 });
 page.catalogue = new Catalogue((id) => page.seats.get(id) ?? page.catalogue.get(id), () => {
-  follow();
-  page.finder.more();
+  followSeats();
+  page.finder.catalogueChanged();
 });
 const opening = new Opening(page);
 page.terms = new Terms($("which-term"), {
   chosen: new URLSearchParams(location.search).get("term") ?? undefined,
-  onchange: () => turn(),
+  onchange: () => termChanged(),
   ontick: () => opening.tick(),
 });
 page.finder = new Finder(page);
 const alerts = new Alerts(page.live);
 
-// Whoever was away may have missed a change of the own week; the seats catch up by themselves.
-page.live.on("welcome", () => page.own && page.mine.load().catch(() => {}));
+// Registrations may have changed while the page was disconnected. Seats and alerts resume on their own.
+page.live.on("welcome", () => page.workspace && page.registrations.load().catch(() => {}));
 onLanguage(() => changed(null, true));
 page.finder.search();
 opening.draw();
 
-// What is not in the first view comes when it is needed: a student's own things as soon as one is expected, the
-// college's news when the alerts are looked at.
-try { if (localStorage.getItem(STUDENT_KEY)) part("./own.js").catch(() => {}); } catch { /* Nothing is remembered. */ }
-$("sign-in").addEventListener("focusin", () => part("./own.js").catch(() => {}), { once: true });
-let news = null;
-const showNews = () => {
+// The first view needs neither the workspace, which loads once a student is likely to sign in, nor the announcements.
+try { if (localStorage.getItem(STUDENT_KEY)) load("./workspace.js").catch(() => {}); } catch { /* Storage is unavailable. */ }
+$("sign-in").addEventListener("focusin", () => load("./workspace.js").catch(() => {}), { once: true });
+let announcements = null;
+const showAnnouncements = () => {
   if (location.hash !== "#alerts" || user === undefined) return;
-  news ??= part("./news.js").then(({ News }) => new News()).catch(() => (news = null));
+  announcements ??= load("./announcements.js").then(({ Announcements }) => new Announcements()).catch(() => (announcements = null));
 };
-addEventListener("hashchange", showNews);
+addEventListener("hashchange", showAnnouncements);
 
-/** Behind some proxies no WebSocket gets through: then the page asks. */
-let asking = null;
-function ask() {
+/** Polls once the WebSocket has failed to connect, as it does behind some proxies. */
+let polling = null;
+function startPolling() {
   if (!page.live?.failures) return;
-  asking ??= part("../poll.js").then(({ pollWithout }) => pollWithout(page.live, () =>
-    Promise.all([page.seats.read(), alerts.read(), page.own && page.mine.load()]))).catch(() => (asking = null));
+  polling ??= load("../poll.js").then(({ pollWhileDisconnected }) => pollWhileDisconnected(page.live, () =>
+    Promise.all([page.seats.read(), alerts.refresh(), page.workspace && page.registrations.load()]))).catch(() => (polling = null));
 }
 
-/** A part of the page; one that does not arrive is an answer that did not come. */
-function part(where) {
-  return import(where).catch(() => { throw new Problem({ status: 0, code: "no_answer" }); });
+/** Imports a module; a failure is a `no_answer` problem. */
+function load(path) {
+  return import(path).catch(() => { throw new Problem({ status: 0, code: "no_answer" }); });
 }
 
-/**
- * Whether a section is not what the list says: not there at all, or open there and closed by its numbers, or the other
- * way round, since the numbers carry no status.
- */
-function isNews(id) {
+/** Whether the catalogue lacks a section, or its status and its live counts disagree about whether it is closed. */
+function isOutdated(id) {
   const section = page.catalogue.get(id);
   if (!section) return true;
-  const { kind } = seatWords(page.seats.get(id) ?? section);
+  const { kind } = seatStatus(page.seats.get(id) ?? section);
   return section.status !== "cancelled" && (kind === "closed") !== (section.status === "closed") && kind !== "full";
 }
 
-async function arrive(who) {
-  user = who;
-  alerts.forget(user);
-  own?.forget();
-  if (news) news.then((shown) => shown?.load());
-  else showNews();
-  const student = user?.role === "student";
-  $("mine").hidden = !student;
-  put($("not-student"), user && !student && t("sign.not_student"));
-  try { localStorage.setItem(STUDENT_KEY, student ? "1" : ""); } catch { /* Not remembered. */ }
-  await load(who);
+async function setUser(next) {
+  user = next;
+  alerts.setUser(user);
+  workspace?.clear();
+  if (announcements) announcements.then((shown) => shown?.load());
+  else showAnnouncements();
+  const isStudent = user?.role === "student";
+  $("schedule").hidden = !isStudent;
+  put($("not-student"), user && !isStudent && t("sign.not_student"));
+  try { localStorage.setItem(STUDENT_KEY, isStudent ? "1" : ""); } catch { /* Storage is unavailable. */ }
+  await loadFor(user);
 }
 
-/** Reads what the page is made of for whoever is here; again, as long as that may help. */
-async function load(who) {
+/** Reads the terms and, for a student, the workspace. Retries transient failures while the user stays the same. */
+async function loadFor(next) {
   try {
-    await Promise.all([page.terms.load(), who?.role === "student" && ours()]);
-    if (user !== who) return;
+    await Promise.all([page.terms.load(), next?.role === "student" && loadWorkspace()]);
+    if (user !== next) return;
     put($("college"), page.terms.college?.name);
     if (!page.terms.current) page.finder.search();
-    unnote("start");
+    clearNote("start");
   } catch (problem) {
-    if (user !== who) return;
-    note(sentence(problem), "start");
-    if (passes(problem)) pause(problem).then(() => user === who && load(who));
+    if (user !== next) return;
+    showNote(problemText(problem), "start");
+    if (isTransient(problem)) waitBeforeRetry(problem).then(() => user === next && loadFor(next));
   }
   changed(null, true);
 }
 
-/** Reads what the student who is here has. */
-async function ours() {
-  const { Own } = await part("./own.js");
-  own ??= new Own(page, changed);
-  await own.load();
-  if (intent) page.plan.add(intent);
-  intent = null;
+async function loadWorkspace() {
+  const { Workspace } = await load("./workspace.js");
+  workspace ??= new Workspace(page, changed);
+  await workspace.load();
+  if (sectionToPlan) page.plan.add(sectionToPlan);
+  sectionToPlan = null;
 }
 
 let phase = null;
 
-/** Another term, or another phase of this one. */
-function turn() {
+/** Shows another term, or another phase of the present one. */
+function termChanged() {
   const term = page.terms.current.id;
-  if (phase === "soon" && page.terms.open && page.catalogue.term === term) page.say(t("term.opened"));
+  if (phase === "soon" && page.terms.open && page.catalogue.term === term) page.announce(t("term.opened"));
   phase = page.terms.phase();
   if (page.catalogue.term !== term) {
-    page.own?.turn();
+    page.workspace?.termChanged();
     page.catalogue.load(term, page.finder.filter);
   }
   changed(null, true);
 }
 
-/** The seats go on from where the first sections of a term have them. */
-function follow() {
+/** Follows the seats of a term from the `seq` of its first sections. */
+function followSeats() {
   const { term, state, first } = page.catalogue;
-  if (followed === term || state === "loading") return;
-  followed = term;
+  if (followedTerm === term || state === "loading") return;
+  followedTerm = term;
   page.seats.follow(term, state === "failed" ? undefined : first.seq);
 }
 
 let due = 0;
 let dueIds = new Set();
-let dueOwn = false;
+let dueMine = false;
 
-/** Draws anew what may have changed, once for each picture; null is everything. `mine`: what is held or planned, too. */
+/** Redraws these sections in the next frame; null is everything. `mine`: registrations or the plan changed, too. */
 function changed(ids, mine = false) {
   if (ids === null || dueIds === null) dueIds = null;
   else for (const id of ids) dueIds.add(id);
-  dueOwn ||= mine || ids === null || ids.some((id) => page.own?.has(id));
+  dueMine ||= mine || ids === null || ids.some((id) => page.workspace?.has(id));
   due ||= document.hidden ? setTimeout(draw, 200) : requestAnimationFrame(draw);
 }
 
 function draw() {
   const ids = dueIds;
   [due, dueIds] = [0, new Set()];
-  // What cannot go together with the week is said in other rows, too.
-  page.finder.redraw(dueOwn ? null : ids);
-  if (dueOwn) {
+  // Every row shows its clash with the student's week, so a change of the week redraws all of them.
+  page.finder.redraw(dueMine ? null : ids);
+  if (dueMine) {
     opening.draw();
-    page.own?.draw();
+    page.workspace?.draw();
   }
-  dueOwn = false;
+  dueMine = false;
 }

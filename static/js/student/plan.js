@@ -1,48 +1,49 @@
-// The plan that a student makes before registration opens.
+// The sections that a student prepares before registration opens.
 
 import { api } from "../api.js";
 import { t } from "../i18n.js";
-import { note } from "../session.js";
-import { sentence } from "../words.js";
+import { showNote } from "../session.js";
+import { problemText } from "../words.js";
 
 export class Plan {
   #ids = [];
   #saving = Promise.resolve();
-  /** Whether what the hub has is here; until then what is pressed is only noted: `id` and whether it is planned. */
   #loaded = false;
+  /** Changes made before the plan has loaded: whether each id is planned. */
   #early = new Map();
-  /** How often something was pressed: a reading that was asked for before is older than that. */
-  #presses = 0;
+  /** Counts the changes made here, so that a read which started before one of them is ignored. */
+  #changes = 0;
 
-  /** `onchange(id)`: one section was planned or is not any more; null for all. */
+  /** `onchange(id)` is called when a section was added or removed; null for all. */
   constructor(page, onchange) {
     this.page = page;
     this.onchange = onchange;
   }
 
-  forget() {
+  /** Removes everything when the student signs out. */
+  clear() {
     this.#ids = [];
     this.#loaded = false;
     this.#early.clear();
     this.onchange(null);
   }
 
-  /** Comes back once all that was pressed is kept, or was told not to be. */
+  /** Resolves once every change has been saved, or its failure has been shown. */
   get saved() {
     return this.#saving;
   }
 
   async load() {
-    const [user, presses] = [this.page.user(), this.#presses];
+    const [user, changes] = [this.page.user(), this.#changes];
     const { sections } = await api.get("/api/v1/me/plan");
-    if (this.page.user() !== user || (this.#loaded && presses !== this.#presses)) return;
+    if (this.page.user() !== user || (this.#loaded && changes !== this.#changes)) return;
     this.#loaded = true;
     const early = [...this.#early];
     this.#early.clear();
     const kept = sections.filter((id) => !early.some(([other, planned]) => other === id && !planned));
     this.#ids = [...new Set([...kept, ...early.filter(([, planned]) => planned).map(([id]) => id)])];
     if (String(this.#ids) !== String(sections)) this.#save(this.#ids, null);
-    await this.page.catalogue.need(this.#ids);
+    await this.page.catalogue.ensure(this.#ids);
     this.onchange(null);
   }
 
@@ -55,28 +56,28 @@ export class Plan {
   }
 
   add(id) {
-    if (!this.has(id)) this.#press([...this.#ids, id], id, true);
+    if (!this.has(id)) this.#change([...this.#ids, id], id, true);
   }
 
   remove(id) {
-    if (this.has(id)) this.#press(this.#ids.filter((other) => other !== id), id, false);
+    if (this.has(id)) this.#change(this.#ids.filter((other) => other !== id), id, false);
   }
 
-  #press(ids, id, planned) {
-    this.#presses += 1;
+  #change(ids, id, planned) {
+    this.#changes += 1;
     if (this.#loaded) return this.#save(ids, id);
     this.#early.set(id, planned);
     this.#ids = ids;
     this.onchange(id);
   }
 
-  /** One write after the other, so that the last press is what is kept; a failure puts back what the hub has. */
+  /** Saves one change after another, so that the last one wins. After a failure, the hub's plan is read again. */
   #save(ids, id) {
     const user = this.page.user();
     this.#ids = ids;
     this.onchange(id);
     this.#saving = this.#saving.then(() => user === this.page.user() && api.put("/api/v1/me/plan", { sections: ids })).catch((problem) => {
-      note(t("error.plan", { why: sentence(problem) }));
+      showNote(t("error.plan", { why: problemText(problem) }));
       return this.load().catch(() => {});
     });
   }

@@ -1,11 +1,12 @@
-// One row of the search: what it is, when, by whom, how many seats, and what can be done; opened, all of it.
+// One search result: a section's course, time, instructor, seats and actions, and its details when open.
 
 import { button, h, put } from "../dom.js";
-import { t, now } from "../i18n.js";
+import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
-import { date, kind, listed, meeting, meetings } from "../words.js";
+import { componentName, date, joinList, meetingTexts } from "../words.js";
 
+/** The ids of the rows whose details are open. */
 const opened = new Set();
 
 export class Row {
@@ -20,105 +21,107 @@ export class Row {
     this.who = h("div", { class: "who" });
     this.seats = h("div", { class: "seats" });
     this.act = h("div", { class: "act" });
-    this.answer = h("div", { class: "answers" });
+    this.result = h("div", { class: "result" });
     this.details = h("div", { class: "details" });
     this.line = h("div", { class: "line" }, this.head, this.when, this.who, this.seats, this.act);
-    this.more = h("div", { class: "more" }, this.answer, this.details);
+    this.more = h("div", { class: "more" }, this.result, this.details);
     this.el = h("li", { class: "row" }, this.line, this.more);
   }
 
+  /** Shows another section. */
   bind(id) {
     this.bound = id;
-    this.fixed = undefined;
-    this.act.dataset.key = this.answer.dataset.key = this.answer.dataset.does = "";
+    this.drawn = undefined;
+    this.act.dataset.key = this.result.dataset.key = this.result.dataset.layout = "";
     this.draw();
   }
 
   draw() {
-    const { catalogue, numbers, own, actions } = this.page;
+    const { catalogue, numbers, workspace, actions } = this.page;
     const id = this.bound;
     const section = catalogue.get(id);
     if (!section) return;
-    const stamp = `${id} ${now.language}`;
-    if (this.fixed !== stamp) {
-      this.fixed = stamp;
-      this.against = undefined;
-      this.#fix(section);
+    const key = `${id} ${i18n.language}`;
+    if (this.drawn !== key) {
+      this.drawn = key;
+      this.whoKey = undefined;
+      this.#drawFixed(section);
     }
     drawSeats(this.seats, numbers(id), section.status);
-    const against = own && actions.against(id);
-    this.#warn(section, against);
-    if (!own) return this.#visit(section);
-    actions.draw(this.act, id, "row", Boolean(against));
-    actions.drawAnswer(this.answer, id, "row");
+    const clash = workspace && actions.clash(id);
+    this.#drawWho(section, clash);
+    if (!workspace) return this.#drawForVisitor(section);
+    actions.draw(this.act, id, "row", Boolean(clash));
+    actions.drawResult(this.result, id, "row");
   }
 
-  /** What does not change while it is in sight. */
-  #fix(section) {
+  /** Draws what does not change while the row shows this section. */
+  #drawFixed(section) {
     this.course.textContent = section.course;
-    this.kind.textContent = [section.section, kind(section)].filter(Boolean).join(" ");
+    this.kind.textContent = [section.section, componentName(section)].filter(Boolean).join(" ");
     this.title.textContent = section.title ?? "";
     this.title.title = section.title ?? "";
-    const first = section.meetings?.[0] ? meeting(section.meetings[0], false) : t("section.no_time");
+    const [first] = meetingTexts(section, false);
     const more = (section.meetings?.length ?? 0) - 1;
     this.when.textContent = more > 0 ? t("section.more_times", { first, n: more }) : first;
-    this.when.title = meetings(section).join("; ");
-    this.#open(section);
+    this.when.title = meetingTexts(section).join("; ");
+    this.#drawDetails(section);
   }
 
-  /** Who teaches it, or what it cannot go together with: shown before anything is pressed. */
-  #warn(section, found) {
-    const key = found ? `${found.kind} ${found.with}` : section.instructor ?? "";
-    if (this.against === key) return;
-    this.against = key;
-    this.who.classList.toggle("careful", Boolean(found));
-    const words = found && t(found.kind === "same" ? "section.same" : "section.overlaps", {
-      sections: listed(found.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
+  /** Draws the instructor, or the clash with the student's week in place of the name. */
+  #drawWho(section, clash) {
+    const key = clash ? `${clash.kind} ${clash.with}` : section.instructor ?? "";
+    if (this.whoKey === key) return;
+    this.whoKey = key;
+    this.who.classList.toggle("careful", Boolean(clash));
+    const text = clash && t(clash.kind === "same" ? "section.have" : "section.overlaps", {
+      sections: joinList(clash.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
     });
-    this.who.title = words ?? section.instructor ?? "";
-    put(this.who, found ? [icon("warn"), words] : section.instructor ?? t("section.unnamed"));
+    this.who.title = text ?? section.instructor ?? "";
+    put(this.who, clash ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
   }
 
-  /** Whoever is not a student has nothing to do here; a visitor who wants to plan signs in. */
-  #visit({ id, status }) {
-    const { user, catalogue, signInFor } = this.page;
-    const visitor = user() === null && status !== "cancelled";
-    const key = `visit ${id} ${visitor} ${now.language}`;
+  /** Draws a plan button that leads a visitor to the sign-in form. Staff get no button. */
+  #drawForVisitor({ id, status }) {
+    const { user, catalogue, signInToPlan } = this.page;
+    const canPlan = user() === null && status !== "cancelled";
+    const key = `visitor ${id} ${canPlan} ${i18n.language}`;
     if (this.act.dataset.key === key) return;
     this.act.dataset.key = key;
-    this.answer.dataset.key = this.answer.dataset.does = "";
-    put(this.answer);
-    put(this.act, visitor && button([icon("plus"), t("do.plan")], () => signInFor(id), { "aria-label": t("do.for", { verb: t("do.plan"), section: catalogue.name(id) }) }));
+    this.result.dataset.key = this.result.dataset.layout = "";
+    put(this.result);
+    put(this.act, canPlan && button([icon("plus"), t("action.plan")], () => signInToPlan(id), { "aria-label": t("action.for", { verb: t("action.plan"), section: catalogue.name(id) }) }));
   }
 
   #toggle() {
     if (!opened.delete(this.bound)) opened.add(this.bound);
-    this.#open(this.page.catalogue.get(this.bound));
+    this.#drawDetails(this.page.catalogue.get(this.bound));
   }
 
-  #open(section) {
+  #drawDetails(section) {
     const isOpen = opened.has(section.id);
     this.head.setAttribute("aria-expanded", isOpen);
     put(this.details, isOpen && details(section, this.page));
   }
 }
 
-/** Everything about a section, nothing cut. */
+/** All details of a section. */
 function details(section, { catalogue, finder }) {
-  const span = (one) => one.starts_on && one.ends_on ? `, ${t("section.dates", { from: date(one.starts_on), to: date(one.ends_on) })}` : "";
-  const meets = (section.meetings ?? []).map((one) => h("div", null, meeting(one), span(one)));
+  const dates = (one) => one.starts_on && one.ends_on ? `, ${t("section.dates", { from: date(one.starts_on), to: date(one.ends_on) })}` : "";
+  const meetings = section.meetings ?? [];
+  const times = meetingTexts(section).map((text, i) => h("div", null, text, meetings[i] && dates(meetings[i])));
   const pair = (label, value) => value !== null && value !== undefined && value !== "" && value?.length !== 0 && h("div", null, h("dt", null, t(label)), h("dd", null, value));
   return [
     section.title && h("p", null, h("strong", null, section.title)),
     h("dl", null,
-      pair("section.meets", meets.length ? meets : t("section.no_time")),
-      pair("section.instructor", section.instructor ?? t("section.unnamed")),
+      pair("section.meets", times),
+      pair("section.instructor", section.instructor ?? t("section.no_instructor")),
       pair("section.crn", section.crn),
       pair("section.credits.label", String(section.credits ?? 0)),
-      pair("section.how", [section.method, section.campus].filter(Boolean).join(", ")),
-      pair("section.before", section.prerequisites?.length ? listed(section.prerequisites) : null),
-      pair("section.linked", section.linked?.length ? listed(section.linked.map((id) => catalogue.name(id))) : null),
-      pair("section.seats", `${t("section.taken", { n: section.capacity, taken: catalogue.numbers(section.id).enrolled })}. ${t("section.line", { n: section.waitlist_capacity })}.`)),
+      pair("section.format", [section.method, section.campus].filter(Boolean).join(", ")),
+      pair("section.prerequisites", section.prerequisites?.length ? joinList(section.prerequisites) : null),
+      pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
+      pair("section.seats", `${t("section.taken", { n: section.capacity, taken: catalogue.numbers(section.id).enrolled })}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`)),
     button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }),
   ];
 }

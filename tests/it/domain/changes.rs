@@ -1,4 +1,4 @@
-//! The changes of a decision: complete, each named once, and deterministic.
+//! The changes of a decision are complete, deterministic and without duplicates.
 
 use eduhub::domain::book::TermBook;
 use eduhub::domain::command::Command;
@@ -6,11 +6,12 @@ use eduhub::domain::decide::decide;
 use eduhub::domain::section::{Credits, SectionStatus};
 use eduhub::domain::view::TermView;
 
-use crate::college::{Office, capacity, drop_of, heard, minute, register, section, status, term};
+use crate::college::{TestTerm, capacity, drop_section, minute, notices_in_words, register, section, status};
 
-/// Rebuilds a term, so that its hash maps have another order.
-fn anew(book: &TermBook) -> TermBook {
-    let mut copy = TermBook::new(book.term().clone(), book.credit_limit(), book.sections().cloned(), book.next_place());
+/// Returns a copy of a book whose hash maps have another order.
+fn rebuilt(book: &TermBook) -> TermBook {
+    let mut copy =
+        TermBook::new(book.term().clone(), book.credit_limit(), book.sections().cloned(), book.next_queue_number());
     for (student, held) in book.students() {
         held.iter().for_each(|r| copy.restore(student.clone(), r.clone()));
     }
@@ -19,8 +20,8 @@ fn anew(book: &TermBook) -> TermBook {
 
 #[test]
 fn deciding_does_not_change_the_book() {
-    let office = Office::of([section("X")]);
-    let book = office.book;
+    let term = TestTerm::of([section("X")]);
+    let book = term.book;
     let decision = decide(&book, &register("ana", "X"), minute(1));
     assert!(!decision.changes.is_empty());
     assert_eq!(book.registrations(&crate::college::user("ana")).len(), 0);
@@ -28,46 +29,51 @@ fn deciding_does_not_change_the_book() {
 
 #[test]
 fn decisions_are_deterministic() {
-    // Many students hold the cancelled section, and each is waitlisted for two sections with free seats, of which only
-    // one fits. Which one they get must not depend on the order of a hash map.
-    let mut office = Office::limited(
+    // Eight students hold the cancelled section, and each is waitlisted for two sections with five free seats. The
+    // promotions and their order must not depend on the order of a hash map.
+    let mut term = TestTerm::with_credit_limit(
         Credits(6_000),
-        [section("GONE").seats(99).credits(6_000), section("P").seats(0).line(99), section("Q").seats(0).line(99)],
+        [
+            section("GONE").seats(99).credits(6_000),
+            section("P").seats(0).waitlist(99),
+            section("Q").seats(0).waitlist(99),
+        ],
     );
     for number in 0..8 {
         let student = format!("s{number}");
-        let lines = if number % 2 == 0 { ["P", "Q"] } else { ["Q", "P"] };
-        for line in lines {
-            office.place(&student, line);
+        let waitlists = if number % 2 == 0 { ["P", "Q"] } else { ["Q", "P"] };
+        for section in waitlists {
+            term.join_waitlist(&student, section);
         }
-        office.seat(&student, "GONE");
+        term.enroll(&student, "GONE");
     }
-    office.ask(&capacity("P", 5));
-    office.ask(&capacity("Q", 5));
+    term.run(&capacity("P", 5));
+    term.run(&capacity("Q", 5));
     let mut first = None;
     for _ in 0..20 {
-        let decision = decide(&anew(&office.book), &status("GONE", SectionStatus::Cancelled), minute(9));
-        let told = (decision.changes.clone(), heard(&decision.changes.notices));
-        assert_eq!(first.get_or_insert_with(|| told.clone()), &told);
+        let decision = decide(&rebuilt(&term.book), &status("GONE", SectionStatus::Cancelled), minute(9));
+        let observed = (decision.changes.clone(), notices_in_words(&decision.changes.notices));
+        assert_eq!(first.get_or_insert_with(|| observed.clone()), &observed);
     }
 }
 
 #[test]
-fn a_drop_with_a_promotion_names_each_change_once() {
-    let mut office = Office::of([section("X")]);
-    office.seat("ana", "X");
-    office.place("bob", "X");
-    let decision = office.decide(&drop_of("ana", "X"));
-    let named: Vec<_> = decision.changes.registrations.iter().map(|(who, _)| who.as_str().to_owned()).collect();
-    assert_eq!(named, ["ana", "bob"]);
+fn a_drop_with_a_promotion_has_one_change_for_each_student() {
+    let mut term = TestTerm::of([section("X")]);
+    term.enroll("ana", "X");
+    term.join_waitlist("bob", "X");
+    let decision = term.decide(&drop_section("ana", "X"));
+    let students: Vec<_> =
+        decision.changes.registrations.iter().map(|(student, _)| student.as_str().to_owned()).collect();
+    assert_eq!(students, ["ana", "bob"]);
     assert_eq!(decision.changes.sections.len(), 1);
 }
 
 #[test]
 fn a_section_with_unchanged_counts_is_not_in_the_changes() {
-    let mut office = Office::of([section("X").line(1)]);
-    office.seat("ana", "X");
-    let decision = office.decide(&Command::Settle);
+    let mut term = TestTerm::of([section("X").waitlist(1)]);
+    term.enroll("ana", "X");
+    let decision = term.decide(&Command::Settle);
     assert!(decision.changes.is_empty(), "{decision:?}");
-    assert_eq!(office.book.term(), &term());
+    assert_eq!(term.book.term(), &crate::college::term());
 }

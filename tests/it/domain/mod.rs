@@ -1,5 +1,6 @@
 //! The rules of registration (contract section 5) and of totals in imports (section 7).
 
+mod batches;
 mod catalogue;
 mod changes;
 mod drops;
@@ -7,5 +8,4 @@ mod imports;
 mod names;
 mod refusals;
 mod rules;
-mod several;
 mod waitlist;

@@ -1,4 +1,4 @@
-//! The names that tables, JSON and clients know the domain's enums by: none of them may change.
+//! The names of the domain's enums in tables and JSON. They are stable: none of them may change.
 
 use std::fmt::Debug;
 
@@ -10,7 +10,7 @@ use eduhub::domain::role::Role;
 use eduhub::domain::section::SectionStatus;
 use serde::Serialize;
 
-fn parses<T: Debug + PartialEq>(parse: impl Fn(&str) -> Option<T>, table: &[(T, &str)]) {
+fn assert_parses<T: Debug + PartialEq>(parse: impl Fn(&str) -> Option<T>, table: &[(T, &str)]) {
     for (value, name) in table {
         assert_eq!(parse(name).as_ref(), Some(value), "{name}");
         for other in [name.to_uppercase(), format!(" {name}"), String::new()] {
@@ -19,45 +19,45 @@ fn parses<T: Debug + PartialEq>(parse: impl Fn(&str) -> Option<T>, table: &[(T, 
     }
 }
 
-fn is_written<T: Copy>(as_str: impl Fn(T) -> &'static str, table: &[(T, &str)]) {
+fn assert_written_as<T: Copy>(as_str: impl Fn(T) -> &'static str, table: &[(T, &str)]) {
     for (value, name) in table {
         assert_eq!(as_str(*value), *name);
     }
 }
 
-fn serializes<T: Serialize>(table: &[(T, &str)]) {
+fn assert_serializes<T: Serialize>(table: &[(T, &str)]) {
     for (value, name) in table {
         assert_eq!(serde_json::to_value(value).unwrap(), *name);
     }
 }
 
 #[test]
-fn roles() {
+fn role_names_are_stable() {
     let table = [(Role::Student, "student"), (Role::Staff, "staff"), (Role::Admin, "admin")];
-    parses(Role::parse, &table);
-    is_written(Role::as_str, &table);
-    serializes(&table);
+    assert_parses(Role::parse, &table);
+    assert_written_as(Role::as_str, &table);
+    assert_serializes(&table);
 }
 
 #[test]
-fn standings() {
+fn standing_names_are_stable() {
     let table =
         [(Standing::Enrolled, "enrolled"), (Standing::Waitlisted, "waitlisted"), (Standing::Dropped, "dropped")];
-    parses(Standing::parse, &table);
-    is_written(Standing::as_str, &table);
+    assert_parses(Standing::parse, &table);
+    assert_written_as(Standing::as_str, &table);
 }
 
 #[test]
-fn statuses_of_sections() {
+fn section_status_names_are_stable() {
     let table =
         [(SectionStatus::Open, "open"), (SectionStatus::Closed, "closed"), (SectionStatus::Cancelled, "cancelled")];
-    parses(SectionStatus::parse, &table);
-    is_written(SectionStatus::as_str, &table);
-    serializes(&table);
+    assert_parses(SectionStatus::parse, &table);
+    assert_written_as(SectionStatus::as_str, &table);
+    assert_serializes(&table);
 }
 
 #[test]
-fn refusal_codes() {
+fn refusal_codes_are_stable() {
     let table = [
         (RefusalCode::RegistrationClosed, "registration_closed"),
         (RefusalCode::SectionCancelled, "section_cancelled"),
@@ -68,20 +68,20 @@ fn refusal_codes() {
         (RefusalCode::SectionFull, "section_full"),
         (RefusalCode::WaitlistFull, "waitlist_full"),
     ];
-    parses(RefusalCode::parse, &table);
-    is_written(RefusalCode::as_str, &table);
+    assert_parses(RefusalCode::parse, &table);
+    assert_written_as(RefusalCode::as_str, &table);
 }
 
 #[test]
-fn priorities_and_categories_of_alerts() {
+fn alert_priorities_and_categories_are_stable() {
     let priorities = [
         (Priority::Low, "low"),
         (Priority::Medium, "medium"),
         (Priority::High, "high"),
         (Priority::Critical, "critical"),
     ];
-    parses(Priority::parse, &priorities);
-    serializes(&priorities);
+    assert_parses(Priority::parse, &priorities);
+    assert_serializes(&priorities);
     let categories = [
         (Category::System, "system"),
         (Category::Workflow, "workflow"),
@@ -90,16 +90,16 @@ fn priorities_and_categories_of_alerts() {
         (Category::Security, "security"),
         (Category::Emergency, "emergency"),
     ];
-    parses(Category::parse, &categories);
-    serializes(&categories);
+    assert_parses(Category::parse, &categories);
+    assert_serializes(&categories);
 }
 
 #[test]
-fn reasons_of_notices() {
-    is_written(
+fn notice_reasons_are_stable() {
+    assert_written_as(
         Reason::as_str,
         &[
-            (Reason::Own, "self"),
+            (Reason::Requested, "self"),
             (Reason::Promoted, "promoted"),
             (Reason::PassedOver(RefusalCode::CreditLimit), "passed_over"),
             (Reason::Cancelled, "cancelled"),

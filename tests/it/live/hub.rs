@@ -1,5 +1,5 @@
-//! A server with the live side only, around a real store, on a port of its own. The query of a connection names its
-//! user, because these tests are not about identity.
+//! A server with live sessions only, on an embedded store. The query string of a connection names its user, because
+//! these tests do not cover identity.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -36,11 +36,11 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::support::PATIENCE;
+use crate::support::WAIT_MAX;
 use crate::support::socket::Socket;
 
 pub(crate) const TERM: &str = "202209";
-/// Sections of the term, so many that a snapshot is split.
+/// Number of sections in the term. A snapshot of all of them is split into several frames.
 const SECTIONS: u32 = 600;
 
 pub(crate) struct Options {
@@ -64,7 +64,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    #[expect(clippy::needless_pass_by_value, reason = "made in place by its callers")]
+    #[expect(clippy::needless_pass_by_value, reason = "callers create the options in place")]
     pub(crate) fn start(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("live.db");
@@ -78,7 +78,7 @@ impl Hub {
             receipts: ReceiptWriter::new(Arc::new(store.clone())),
             model,
             clock: Arc::new(SystemClock),
-            is_alive: Box::new(|_| true),
+            is_token_valid: Box::new(|_| true),
             options: LiveOptions {
                 seats_tick: Duration::from_millis(5),
                 heartbeat: options.heartbeat,
@@ -88,14 +88,14 @@ impl Hub {
         let presence = live.presence.clone();
         let bus = LocalBus::new(move |user| presence.is_connected(user));
         let events = bus.subscribe();
-        let (say, ready) = mpsc::channel();
+        let (sender, ready) = mpsc::channel();
         let shared = live.clone();
         thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let broker = Broker::new(shared.clone(), events).start();
-                let for_relays = broker.clone();
+                let relay_broker = broker.clone();
                 let server = HttpServer::new(move || {
-                    let relay = Relay::new(shared.clone(), for_relays.clone()).start();
+                    let relay = Relay::new(shared.clone(), relay_broker.clone()).start();
                     App::new()
                         .app_data(web::Data::new(shared.clone()))
                         .app_data(web::Data::new(relay))
@@ -107,7 +107,7 @@ impl Hub {
                 .unwrap();
                 let address = server.addrs()[0];
                 let server = server.run();
-                say.send((broker, server.handle(), address)).unwrap();
+                sender.send((broker, server.handle(), address)).unwrap();
                 server.await.unwrap();
             });
         });
@@ -116,15 +116,17 @@ impl Hub {
         Self { live, address, store, bus, broker, runtime, server, _folder: folder }
     }
 
-    /// Connects; the query names the user and where to resume.
+    /// Opens a WebSocket. The query string names the user and the sequence from which to resume.
     pub(crate) fn connect(&self, query: &str) -> Socket {
         Socket::connect_to(self.address, &format!("/alerts/ws{query}"), None, &[])
     }
 
+    /// Sends an alert to everyone and returns its sequence.
     pub(crate) fn post(&self, title: &str) -> u64 {
         self.post_to(&serde_json::json!({"all": true}), title)
     }
 
+    /// Sends an alert to an audience and returns its sequence.
     pub(crate) fn post_to(&self, audience: &Value, text: &str) -> u64 {
         let now = SystemClock.now();
         let content = AlertContent {
@@ -146,11 +148,12 @@ impl Hub {
     }
 
     /// Deletes the oldest `count` entries of the alert log.
-    pub(crate) fn forget(&self, count: usize) {
-        let forget = self.store.forget_before(Timestamp::MAX, count);
-        assert_eq!(self.runtime.block_on(forget).unwrap(), count);
+    pub(crate) fn delete_oldest_alerts(&self, count: usize) {
+        let deletion = self.store.delete_before(Timestamp::MAX, count);
+        assert_eq!(self.runtime.block_on(deletion).unwrap(), count);
     }
 
+    /// Publishes that a user has signed out: of one token, or of all.
     pub(crate) fn sign_out(&self, user: &str, token: Option<u128>) {
         let user = UserName::parse(user).unwrap();
         self.bus.publish(Event::SignedOut { user, token: token.map(Uuid::from_u128) });
@@ -164,6 +167,7 @@ impl Hub {
         self.bus.publish(Event::ImportProgress(Arc::new(report)));
     }
 
+    /// Starts the shutdown of all live sessions.
     pub(crate) fn drain(&self) {
         self.broker.do_send(DrainAll);
     }
@@ -173,13 +177,13 @@ impl Hub {
         take_seats(&self.live.model, crns)
     }
 
-    /// Publishes commits without a pause for a while, on a thread that returns the last sequence.
+    /// Publishes commits for 800 ms, on a thread that returns the last sequence.
     pub(crate) fn keep_changing_seats(&self) -> JoinHandle<u64> {
         let model = self.live.model.clone();
         thread::spawn(move || {
-            let begun = Instant::now();
+            let start = Instant::now();
             let (mut seq, mut n) = (0, 0u32);
-            while begun.elapsed() < Duration::from_millis(800) {
+            while start.elapsed() < Duration::from_millis(800) {
                 n += 1;
                 seq = take_seats(&model, &[&format!("{}", 10_000 + n % SECTIONS)]);
             }
@@ -187,19 +191,19 @@ impl Hub {
         })
     }
 
-    /// Returns the seats as `GET /api/v1/seats` does, sorted by section.
+    /// Returns the same rows as `GET /api/v1/seats`, sorted by section.
     pub(crate) fn seats(&self) -> Vec<Value> {
         let snapshot = self.live.model.term(&TermId::parse(TERM).unwrap()).unwrap().snapshot();
-        let row = |row: &Row| serde_json::to_value(SeatRow::new(&row.state)).unwrap();
-        let mut lines: Vec<Value> = snapshot.rows().map(row).collect();
-        lines.sort_by_key(|line| line[0].as_str().unwrap().to_owned());
-        lines
+        let to_json = |row: &Row| serde_json::to_value(SeatRow::new(&row.state)).unwrap();
+        let mut rows: Vec<Value> = snapshot.rows().map(to_json).collect();
+        rows.sort_by_key(|row| row[0].as_str().unwrap().to_owned());
+        rows
     }
 
     pub(crate) fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         while !condition() {
-            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            assert!(Instant::now() < deadline, "timed out waiting until {what}");
             thread::yield_now();
         }
     }
@@ -207,7 +211,7 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
-        // The command is sent at once; its end is not awaited.
+        // This sends the stop command. The future, which would wait for the end, is not needed.
         drop(self.server.stop(false));
     }
 }
@@ -282,7 +286,7 @@ fn take_seats(model: &ReadModel, crns: &[&str]) -> u64 {
     let changed = |crn: &&str| {
         let row = snapshot.row(&Crn::parse(crn).unwrap()).unwrap();
         let state = SectionState { enrolled: row.state.enrolled + 1, ..row.state.clone() };
-        PublishedSection { state, waitlist: row.line.clone() }
+        PublishedSection { state, waitlist: row.waitlist.clone() }
     };
     let seq = snapshot.seq + 1;
     term.publish(&TermUpdate { seq, sections: crns.iter().map(changed).collect(), ..TermUpdate::default() });

@@ -1,5 +1,5 @@
-//! Broker, relays and WebSocket sessions over real sockets, around a real store and a read model that the test
-//! publishes to: what slow, invalid and resuming clients get, and what the others get meanwhile.
+//! Broker, relays and WebSocket sessions over real sockets, on an embedded store and a read model to which the test
+//! publishes: the frames for slow, invalid and resuming clients, and for the other clients at the same time.
 
 mod hub;
 
@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::PATIENCE;
+use crate::support::WAIT_MAX;
 use crate::support::socket::Socket;
 use hub::{Hub, TERM, options};
 
+/// Returns the sequences of the alerts and cancellations among these frames.
 fn alerts(frames: &[Value]) -> Vec<u64> {
     let is_alert = |f: &&Value| f["type"] == "alert" || f["type"] == "alert_cancelled";
     frames.iter().filter(is_alert).filter_map(|f| f["seq"].as_u64()).collect()
 }
 
-/// Returns a frame as a client sends it, masked with zeros, which leaves the payload unchanged.
+/// Returns the bytes of a frame from a client. The masking key is 0, which leaves the payload unchanged.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
@@ -50,7 +51,7 @@ fn welcome_comes_first_and_live_carries_the_sequence() {
     // The sequence is the relay's position: alerts after it are delivered, alerts before it are not.
     let position = live["seq"].as_u64().expect("a position");
     let last = hub.post("after");
-    ann.wait_for("the last", |f| f["seq"] == last && f["type"] == "alert");
+    ann.wait_for("the last alert", |f| f["seq"] == last && f["type"] == "alert");
     assert_eq!(alerts(ann.seen()), (position + 1..=last).collect::<Vec<_>>());
     let mut visitor = hub.connect("");
     assert!(visitor.wait_for("welcome", |f| f["type"] == "welcome")["user"].is_null());
@@ -63,15 +64,15 @@ fn a_resuming_client_gets_missed_alerts_once_and_in_order() {
         hub.post(&format!("missed {n}"));
     }
     let mut back = hub.connect("?since=5");
-    // Where replay ends and live delivery begins depends on the relay's position; what arrives does not.
+    // The relay's position decides where replay ends and live delivery begins. The received alerts are the same.
     back.wait_for("live", |f| f["type"] == "live");
     assert_eq!(back.seen()[0]["type"], "welcome");
     for n in 0..40 {
         hub.post(&format!("live {n}"));
     }
-    back.wait_for("the last", |f| f["seq"] == 80);
+    back.wait_for("the last alert", |f| f["seq"] == 80);
     assert_eq!(alerts(back.seen()), (6..=80).collect::<Vec<_>>());
-    // Resuming again sends nothing twice; resuming from earlier sends the rest.
+    // Resuming from the same sequence sends no alert again; resuming from an earlier one sends the alerts before it.
     back.send(&json!({"type": "subscribe", "channels": ["alerts"], "since": 5}));
     back.wait_for("live again", |f| f["type"] == "live" && f["seq"] == 80);
     back.send(&json!({"type": "subscribe", "channels": [], "since": 2}));
@@ -90,7 +91,7 @@ fn clients_resuming_during_a_broadcast_get_each_alert_once() {
         }
     }
     for (since, client) in &mut clients {
-        client.wait_for("the last", |f| f["type"] == "alert" && f["seq"] == 60);
+        client.wait_for("the last alert", |f| f["type"] == "alert" && f["seq"] == 60);
         assert_eq!(alerts(client.seen()), (*since + 1..=60).collect::<Vec<_>>(), "since {since}");
     }
 }
@@ -101,19 +102,19 @@ fn an_unavailable_resume_point_is_announced_as_a_gap() {
     for n in 0..10 {
         hub.post(&n.to_string());
     }
-    hub.forget(4);
+    hub.delete_oldest_alerts(4);
     let mut old = hub.connect("?since=2");
     assert_eq!(old.wait_for("a gap", |f| f["type"] == "gap"), json!({"type": "gap", "from": 3, "to": 4}));
     let mut ahead = hub.connect("?since=99");
     assert_eq!(ahead.wait_for("a gap", |f| f["type"] == "gap"), json!({"type": "gap", "from": 99, "to": 10}));
     for client in [&mut old, &mut ahead] {
         client.wait_for("live", |f| f["type"] == "live");
-        // What the relay had not delivered yet when the client joined comes after `live`.
+        // Alerts that the relay had not delivered when the client joined come after `live`.
         if alerts(client.seen()).last() != Some(&10) {
-            client.wait_for("the last", |f| f["type"] == "alert" && f["seq"] == 10);
+            client.wait_for("the last alert", |f| f["type"] == "alert" && f["seq"] == 10);
         }
         assert_eq!(alerts(client.seen()), (5..=10).collect::<Vec<_>>());
-        assert_eq!(client.seen()[1]["type"], "gap", "before the alerts after the gap");
+        assert_eq!(client.seen()[1]["type"], "gap", "the gap comes before the alerts");
     }
 }
 
@@ -132,7 +133,7 @@ fn an_alert_reaches_its_audience_only() {
         (&mut bob, vec![students, everyone]),
         (&mut visitor, vec![everyone]),
     ] {
-        client.wait_for("the last", |f| f["seq"] == everyone);
+        client.wait_for("the last alert", |f| f["seq"] == everyone);
         assert_eq!(alerts(client.seen()), expected);
     }
     let mut replayed = hub.connect("?since=0&user=bob");
@@ -154,18 +155,18 @@ fn no_change_is_lost_between_a_snapshot_and_the_next_tick() {
         let mut seats: std::collections::BTreeMap<String, Value> = Default::default();
         let mut seq = 0;
         for frame in client.seen().iter().filter(|f| f["seats"].is_array()) {
-            assert!(frame["seq"].as_u64().unwrap() >= seq, "seats never go back");
+            assert!(frame["seq"].as_u64().unwrap() >= seq, "the sequence never decreases");
             seq = frame["seq"].as_u64().unwrap();
-            for line in frame["seats"].as_array().unwrap() {
-                seats.insert(line[0].as_str().unwrap().to_owned(), line.clone());
+            for row in frame["seats"].as_array().unwrap() {
+                seats.insert(row[0].as_str().unwrap().to_owned(), row.clone());
             }
         }
-        assert_eq!(seats.into_values().collect::<Vec<_>>(), hub.seats(), "the client's view equals the seats");
+        assert_eq!(seats.into_values().collect::<Vec<_>>(), hub.seats(), "the client has the current seats");
     }
 }
 
 #[test]
-fn changes_of_watched_sections_arrive_in_one_frame() {
+fn changes_of_subscribed_sections_arrive_in_one_frame() {
     let hub = Hub::start(options());
     let mut client = hub.connect("");
     client.subscribe(&[&format!("section:{TERM}-10000"), &format!("section:{TERM}-10001")]);
@@ -189,15 +190,15 @@ fn seats_since_sends_changes_and_long_snapshots_are_split() {
     client.send(&json!({"type": "subscribe", "channels": [channel], "seats_since": seq - 1}));
     let frame = client.wait_for("subscribed", |f| f["type"] == "subscribed");
     assert_eq!((&frame["seq"], frame["seats"].as_array().unwrap().len()), (&json!(seq), 1));
-    let mut whole = hub.connect("");
-    whole.send(&json!({"type": "subscribe", "channels": [channel]}));
-    let mut lines = 0;
-    while lines < hub.seats().len() {
-        let frame = whole.wait_for("more", |f| f["seats"].is_array());
+    let mut new = hub.connect("");
+    new.send(&json!({"type": "subscribe", "channels": [channel]}));
+    let mut rows = 0;
+    while rows < hub.seats().len() {
+        let frame = new.wait_for("more seats", |f| f["seats"].is_array());
         assert!(frame.to_string().len() <= 8_192);
-        lines += frame["seats"].as_array().unwrap().len();
+        rows += frame["seats"].as_array().unwrap().len();
     }
-    assert!(whole.seen().iter().filter(|f| f["seats"].is_array()).count() > 1, "several pieces");
+    assert!(new.seen().iter().filter(|f| f["seats"].is_array()).count() > 1, "the snapshot is split");
 }
 
 #[test]
@@ -235,9 +236,9 @@ fn protocol_violations_are_closed_with_their_code() {
     huge.extend([0; 4]);
     let half = vec![b' '; 40_000];
     let cases: [(&str, Vec<u8>, u16); 8] = [
-        ("a frame of 4 GiB", huge, 1009),
-        ("65 KiB that are sent", frame(0x81, &[b' '; 65 * 1024]), 1009),
-        ("fragments that add up", [frame(0x01, &half), frame(0x80, &half)].concat(), 1009),
+        ("a header that announces 4 GiB", huge, 1009),
+        ("a frame of 65 KiB", frame(0x81, &[b' '; 65 * 1024]), 1009),
+        ("fragments of 80,000 bytes together", [frame(0x01, &half), frame(0x80, &half)].concat(), 1009),
         ("binary", frame(0x82, b"x"), 1003),
         ("bad UTF-8", frame(0x81, b"\xff\xfe"), 1007),
         ("bad UTF-8 in fragments", [frame(0x01, b"\xff"), frame(0x80, b"x")].concat(), 1007),
@@ -250,7 +251,7 @@ fn protocol_violations_are_closed_with_their_code() {
         client.stream().write_all(&bytes).unwrap();
         assert_eq!(client.wait_for_close().0, code, "{what}");
     }
-    hub.wait_until("all of them are forgotten", || hub.live.presence.is_empty());
+    hub.wait_until("all sessions have ended", || hub.live.presence.is_empty());
 }
 
 #[test]
@@ -280,20 +281,20 @@ fn many_small_frames_at_once_are_all_answered() {
 fn a_slow_reader_is_evicted_while_others_get_everything() {
     let hub = Hub::start(options());
     let mut slow = hub.connect("");
-    let mut quick = hub.connect("");
-    for client in [&mut slow, &mut quick] {
+    let mut fast = hub.connect("");
+    for client in [&mut slow, &mut fast] {
         client.wait_for("live", |f| f["type"] == "live");
     }
     let mut sent = 0;
     let message = "x".repeat(2_000);
-    hub.wait_until("the slow one is evicted", || {
-        // The quick client reads, the slow one does not.
+    hub.wait_until("the slow client is evicted", || {
+        // Only the fast client reads.
         let seq = hub.post(&message);
-        quick.wait_for("the alert", |f| f["seq"] == seq);
+        fast.wait_for("the alert", |f| f["seq"] == seq);
         sent += 1;
         hub.live.presence.evicted.load(Ordering::Relaxed) == 1
     });
-    assert_eq!(alerts(quick.seen()), (1..=sent).collect::<Vec<_>>());
+    assert_eq!(alerts(fast.seen()), (1..=sent).collect::<Vec<_>>());
     let (code, _) = slow.wait_for_close();
     assert_eq!(code, 4008);
     assert_eq!(hub.live.presence.len(), 1);
@@ -306,16 +307,16 @@ fn an_evicted_client_resumes_with_every_alert_once() {
     slow.wait_for("live", |f| f["type"] == "live");
     let message = "x".repeat(2_000);
     let mut last = 0;
-    hub.wait_until("it is evicted", || {
+    hub.wait_until("the client is evicted", || {
         last = hub.post(&message);
         hub.live.presence.evicted.load(Ordering::Relaxed) == 1
     });
     assert_eq!(slow.wait_for_close().0, 4008);
-    let got = slow.seen();
-    let position = alerts(got).last().copied().unwrap_or(0);
+    let received = slow.seen();
+    let position = alerts(received).last().copied().unwrap_or(0);
     let mut back = hub.connect(&format!("?since={position}"));
     back.wait_for("live", |f| f["type"] == "live");
-    let all: Vec<u64> = alerts(got).into_iter().chain(alerts(back.seen())).collect();
+    let all: Vec<u64> = alerts(received).into_iter().chain(alerts(back.seen())).collect();
     assert_eq!(all, (1..=last).collect::<Vec<_>>());
 }
 
@@ -338,9 +339,9 @@ fn a_sign_out_closes_the_connections_of_its_token_only() {
 #[test]
 fn an_expired_or_invalid_token_closes_with_4001() {
     let hub = Hub::start(options());
-    let mut short = hub.connect("?user=ann&expires_ms=1500");
-    short.wait_for("live", |f| f["type"] == "live");
-    assert_eq!(short.wait_for_close().0, 4001);
+    let mut expiring = hub.connect("?user=ann&expires_ms=1500");
+    expiring.wait_for("live", |f| f["type"] == "live");
+    assert_eq!(expiring.wait_for_close().0, 4001);
     assert_eq!(hub.connect("?user=bad").wait_for_close().0, 4001);
 }
 
@@ -360,22 +361,22 @@ fn a_connection_over_the_limit_is_closed_with_4009() {
 #[test]
 fn a_silent_client_is_reaped() {
     let hub = Hub::start(hub::Options { heartbeat: Duration::from_millis(700), ..options() });
-    // It reads nothing from now on, so that no ping is answered.
+    // This client stops reading after `live`, so it answers no ping.
     let mut silent = hub.connect("");
     silent.wait_for("live", |f| f["type"] == "live");
     let mut alive = hub.connect("");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_MAX;
     while hub.live.presence.len() > 1 {
         assert!(Instant::now() < deadline);
         alive.send(&json!({"type": "ping"}));
         alive.wait_for("pong", |f| f["type"] == "pong");
     }
     assert_eq!(hub.live.presence.reaped.load(Ordering::Relaxed), 1);
-    assert!(hub.live.presence.sessions()[0].rtt_ms().is_some(), "the other one answers pings");
+    assert!(hub.live.presence.sessions()[0].rtt_ms().is_some(), "the other client answers pings");
 }
 
 #[test]
-fn a_shutdown_closes_all_with_1012_and_a_retry_delay() {
+fn a_shutdown_closes_every_session_with_a_retry_delay() {
     let hub = Hub::start(options());
     let mut clients: Vec<Socket> = (0..5).map(|_| hub.connect("")).collect();
     for client in &mut clients {
@@ -387,7 +388,7 @@ fn a_shutdown_closes_all_with_1012_and_a_retry_delay() {
         let retry_ms = serde_json::from_str::<Value>(&reason).unwrap()["retry_ms"].as_u64().unwrap();
         assert_eq!((code, (500..=20_000).contains(&retry_ms)), (1012, true));
     }
-    assert_eq!(hub.connect("").wait_for_close().0, 1012, "no new connection is accepted");
+    assert_eq!(hub.connect("").wait_for_close().0, 1012, "a new connection is closed, too");
     assert!(hub.live.presence.is_empty());
 }
 
@@ -398,7 +399,7 @@ fn the_hub_answers_a_close_frame_and_disconnects() {
     client.wait_for("live", |f| f["type"] == "live");
     client.stream().write_all(&frame(0x88, &1000u16.to_be_bytes())).unwrap();
     assert_eq!(client.wait_for_close().0, 1000);
-    client.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+    client.stream().set_read_timeout(Some(WAIT_MAX)).unwrap();
     let mut rest = Vec::new();
     client.stream().read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty());

@@ -1,4 +1,4 @@
-//! Generated histories of a small college in which students compete for few seats.
+//! Generated histories of a small term in which students compete for few seats.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use proptest::prelude::*;
 
 use crate::college::{crn, id, minute, section, user};
 
-/// Sections of an import file, with the totals that it gives.
+/// The sections of an import file, each with the totals of its row.
 pub(crate) type File = Vec<(SectionState, Option<(u32, u32)>)>;
 
 /// One step of a history.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    /// A command.
-    Ask(Command),
-    /// An import.
+    /// A command is decided.
+    Run(Command),
+    /// A file is imported.
     Import { sections: File, forced: bool },
-    /// This many minutes pass.
+    /// Minutes pass.
     Wait(i64),
     /// The hub restarts.
     Restart,
 }
 
-/// A college, and everything that happens in it.
+/// A term with its sections, and the steps that follow.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
     pub(crate) credit_limit: u32,
@@ -42,7 +42,7 @@ const CRNS: [&str; 7] = ["1", "2", "3", "4", "5", "6", "7"];
 const STUDENTS: [&str; 5] = ["ana", "bob", "cyd", "dan", "eve"];
 
 fn any_crn() -> impl Strategy<Value = Crn> {
-    // One of them does not exist and must not be found.
+    // `404` does not exist and must not be found.
     prop_oneof![30 => proptest::sample::select(&CRNS[..]), 1 => Just("404")].prop_map(crn)
 }
 
@@ -73,12 +73,12 @@ fn any_section(number: &'static str) -> impl Strategy<Value = SectionState> {
     let credits = proptest::sample::select(&[0u32, 1_000, 3_000, 3_000, 4_500][..]);
     let numbers = (0u32..3, 0u32..4, proptest::array::uniform7(0usize..3));
     (course, component, credits, vec(any_meeting(), 0..=2), numbers).prop_map(
-        move |(course, component, credits, meetings, (seats, line, others))| {
-            let mut made = section(number).course(course).component(component).seats(seats).line(line).0;
+        move |(course, component, credits, meetings, (seats, waitlist, others))| {
+            let mut made = section(number).course(course).component(component).seats(seats).waitlist(waitlist).0;
             let definition = Arc::make_mut(&mut made.section);
             definition.credits = Credits(credits);
             definition.meetings = meetings;
-            // What no rule reads yet.
+            // No rule reads these fields yet.
             let text = |at: usize| (others[at] > 0).then(|| others[at].to_string().into());
             definition.section = text(0);
             definition.title = text(1);
@@ -97,8 +97,8 @@ fn any_file(sections: usize) -> impl Strategy<Value = File> {
     let row =
         numbers.prop_flat_map(|number| (Just(number), any_section(number), option::weighted(0.5, (0u32..3, 0u32..2))));
     vec(row, 1..=sections).prop_map(|rows| {
-        let once: BTreeMap<_, _> = rows.into_iter().map(|(number, s, totals)| (number, (s, totals))).collect();
-        once.into_values().collect()
+        let by_number: BTreeMap<_, _> = rows.into_iter().map(|(number, s, totals)| (number, (s, totals))).collect();
+        by_number.into_values().collect()
     })
 }
 
@@ -133,22 +133,22 @@ fn any_patch() -> impl Strategy<Value = Command> {
 }
 
 fn any_edits() -> impl Strategy<Value = Command> {
-    let one = proptest::sample::select(&CRNS[..]).prop_flat_map(|number| {
-        let one = move || (any_section(number), any::<bool>());
-        (one(), one(), proptest::bool::weighted(0.9), 0u8..3)
+    let versions = proptest::sample::select(&CRNS[..]).prop_flat_map(|number| {
+        let version = move || (any_section(number), any::<bool>());
+        (version(), version(), proptest::bool::weighted(0.9), 0u8..3)
     });
-    let edit = one.prop_map(|((seen, gone), (wanted, goes), known, same)| {
+    let edit = versions.prop_map(|((base, was_withdrawn), (target, is_withdrawn), has_base, similarity)| {
         let withdrawn = |state: SectionState, withdrawn| Section { withdrawn, ..(*state.section).clone() };
-        let (seen, mut wanted) = (withdrawn(seen, gone), withdrawn(wanted, goes));
-        // Most edits change a field or two.
-        if same > 0 {
-            wanted = Section { withdrawn: goes, capacity: wanted.capacity, ..seen.clone() };
+        let (base, mut target) = (withdrawn(base, was_withdrawn), withdrawn(target, is_withdrawn));
+        // Most edits change at most two fields.
+        if similarity > 0 {
+            target = Section { withdrawn: is_withdrawn, capacity: target.capacity, ..base.clone() };
         }
-        SectionEdit { seen: known.then(|| Arc::new(seen)), wanted: Arc::new(wanted) }
+        SectionEdit { base: has_base.then(|| Arc::new(base)), target: Arc::new(target) }
     });
     vec(edit, 1..4).prop_map(|edits| {
-        let once: BTreeMap<_, _> = edits.into_iter().map(|edit| (edit.wanted.id.clone(), edit)).collect();
-        Command::PutSections(once.into_values().collect())
+        let by_section: BTreeMap<_, _> = edits.into_iter().map(|edit| (edit.target.id.clone(), edit)).collect();
+        Command::PutSections(by_section.into_values().collect())
     })
 }
 
@@ -163,12 +163,12 @@ fn any_step() -> impl Strategy<Value = Step> {
         .prop_map(|(student, crn, waitlist)| Command::Register { student, crn, waitlist });
     let drop = (any_student(), any_crn()).prop_map(|(student, crn)| Command::Drop { student, crn });
     prop_oneof![
-        50 => register.prop_map(Step::Ask),
-        16 => drop.prop_map(Step::Ask),
-        14 => any_batch().prop_map(Step::Ask),
-        14 => any_patch().prop_map(Step::Ask),
-        2 => any_window().prop_map(Step::Ask),
-        7 => any_edits().prop_map(Step::Ask),
+        50 => register.prop_map(Step::Run),
+        16 => drop.prop_map(Step::Run),
+        14 => any_batch().prop_map(Step::Run),
+        14 => any_patch().prop_map(Step::Run),
+        2 => any_window().prop_map(Step::Run),
+        7 => any_edits().prop_map(Step::Run),
         7 => (any_file(3), any::<bool>()).prop_map(|(sections, forced)| Step::Import { sections, forced }),
         10 => (0i64..4).prop_map(Step::Wait),
         2 => Just(Step::Restart),

@@ -3,7 +3,7 @@
 //!
 //! Where the contract leaves a choice, the hub promises this: drops are always allowed; a batch drops first, and the
 //! seats that it frees go to the waitlists before it adds; waitlists are processed in the order in which they were
-//! touched, then those of the students concerned, by name; a student is notified once for each reason of being passed
+//! affected, then those of the affected students, by name; a student is notified once for each reason of being passed
 //! over.
 
 use eduhub::domain::command::{Batch, Command, SectionEdit, SectionPatch, StagedImport};
@@ -14,25 +14,28 @@ use jiff::civil::date;
 
 /// The expected reply to a command, and the expected notices to students.
 pub(crate) struct Expected {
-    pub(crate) answer: Vec<String>,
-    pub(crate) heard: Vec<String>,
+    pub(crate) reply: Vec<String>,
+    pub(crate) notices: Vec<String>,
 }
 
+/// A section as staff, imports and the catalogue define it.
 #[derive(Clone)]
-struct Class {
-    section: Section,
+struct SectionRecord {
+    definition: Section,
+    /// Students enrolled and waitlisted outside the hub.
     outside: (u32, u32),
-    told_by_file: Option<(u32, u32)>,
+    /// Totals of the last import that counted.
+    file_totals: Option<(u32, u32)>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum How {
+enum Standing {
     Enrolled,
     Waitlisted,
     Dropped,
 }
 
-impl How {
+impl Standing {
     fn word(self) -> &'static str {
         match self {
             Self::Enrolled => "enrolled",
@@ -43,29 +46,30 @@ impl How {
 }
 
 #[derive(Clone)]
-struct Held {
-    who: String,
+struct Registration {
+    student: String,
     crn: String,
-    how: How,
+    standing: Standing,
     since: Timestamp,
-    /// When it joined the waitlist, as a number that only grows.
-    turn: u64,
+    /// Order of joining the waitlist, a number that only grows.
+    queue_number: u64,
     /// The last reason for being passed over that the student was notified of.
-    passed: String,
+    passed_over_for: String,
 }
 
+/// The naive model.
 #[derive(Clone)]
 pub(crate) struct Naive {
     limit: u32,
     opens: Option<Timestamp>,
     closes: Option<Timestamp>,
-    classes: Vec<Class>,
-    people: Vec<Held>,
-    turns: u64,
+    sections: Vec<SectionRecord>,
+    registrations: Vec<Registration>,
+    queue_numbers: u64,
     now: Timestamp,
-    heard: Vec<String>,
+    notices: Vec<String>,
     /// Waitlists to process, in this order.
-    touched: Vec<String>,
+    affected: Vec<String>,
 }
 
 impl Naive {
@@ -74,23 +78,24 @@ impl Naive {
             limit,
             opens: term.opens_at,
             closes: term.closes_at,
-            classes: Vec::new(),
-            people: Vec::new(),
-            turns: 0,
+            sections: Vec::new(),
+            registrations: Vec::new(),
+            queue_numbers: 0,
             now: Timestamp::UNIX_EPOCH,
-            heard: Vec::new(),
-            touched: Vec::new(),
+            notices: Vec::new(),
+            affected: Vec::new(),
         }
     }
 
-    pub(crate) fn ask(&mut self, command: &Command, now: Timestamp) -> Expected {
+    /// Decides and applies a command, and then processes the waitlists.
+    pub(crate) fn decide(&mut self, command: &Command, now: Timestamp) -> Expected {
         self.now = now;
-        self.heard.clear();
-        let answer = match command {
+        self.notices.clear();
+        let reply = match command {
             Command::Register { student, crn, waitlist } => {
                 vec![self.register(student.as_str(), crn.as_str(), *waitlist)]
             }
-            Command::Drop { student, crn } => vec![self.give_up(student.as_str(), crn.as_str())],
+            Command::Drop { student, crn } => vec![self.drop_section(student.as_str(), crn.as_str())],
             Command::Batch(batch) if batch.swap => self.swap(batch),
             Command::Batch(batch) => self.batch(batch),
             Command::PatchSection { crn, patch } => vec![self.patch(crn.as_str(), patch)],
@@ -100,314 +105,349 @@ impl Naive {
                 vec!["term changed".to_owned()]
             }
             Command::ApplyImport(import) => vec![self.import(import)],
-            Command::PutSections(edits) => vec![self.follow(edits)],
+            Command::PutSections(edits) => vec![self.put_sections(edits)],
             Command::Settle => vec!["settled".to_owned()],
         };
         self.fill_seats();
-        Expected { answer, heard: self.heard.clone() }
+        Expected { reply, notices: self.notices.clone() }
     }
 
-    fn open_now(&self) -> bool {
+    fn is_open(&self) -> bool {
         self.opens.is_some_and(|o| o <= self.now) && self.closes.is_none_or(|c| self.now < c)
     }
-    fn class(&self, crn: &str) -> Option<&Class> {
-        self.classes.iter().find(|c| c.section.id.crn.as_str() == crn)
+    fn section(&self, crn: &str) -> Option<&SectionRecord> {
+        self.sections.iter().find(|s| s.definition.id.crn.as_str() == crn)
     }
-    /// How a section should be defined.
+    /// Returns the expected definition of a section.
     pub(crate) fn definition(&self, crn: &str) -> Option<&Section> {
-        self.class(crn).map(|class| &class.section)
+        self.section(crn).map(|section| &section.definition)
     }
-    fn held(&self, who: &str, crn: &str) -> Option<&Held> {
-        self.people.iter().find(|h| h.who == who && h.crn == crn)
+    fn registration(&self, student: &str, crn: &str) -> Option<&Registration> {
+        self.registrations.iter().find(|r| r.student == student && r.crn == crn)
     }
     fn enrolled(&self, crn: &str) -> u32 {
-        self.people.iter().filter(|h| h.crn == crn && h.how == How::Enrolled).count() as u32
+        self.registrations.iter().filter(|r| r.crn == crn && r.standing == Standing::Enrolled).count() as u32
     }
-    fn line(&self, crn: &str) -> Vec<Held> {
-        let mut line: Vec<Held> =
-            self.people.iter().filter(|h| h.crn == crn && h.how == How::Waitlisted).cloned().collect();
-        line.sort_by_key(|h| h.turn);
-        line
+    fn waitlist(&self, crn: &str) -> Vec<Registration> {
+        let mut waitlist: Vec<Registration> =
+            self.registrations.iter().filter(|r| r.crn == crn && r.standing == Standing::Waitlisted).cloned().collect();
+        waitlist.sort_by_key(|r| r.queue_number);
+        waitlist
     }
-    fn waitlisted(&self, class: &Class) -> u32 {
-        self.line(class.section.id.crn.as_str()).len() as u32 + class.outside.1
+    fn waitlisted(&self, section: &SectionRecord) -> u32 {
+        self.waitlist(section.definition.id.crn.as_str()).len() as u32 + section.outside.1
     }
-    /// Returns the seats that are neither taken nor promised outside the hub.
-    fn free(&self, class: &Class) -> u32 {
-        let taken = self.enrolled(class.section.id.crn.as_str()) + class.outside.0 + class.outside.1;
-        if class.section.status == SectionStatus::Cancelled || taken > class.section.capacity {
+    /// Returns the number of seats that are neither taken nor promised outside the hub.
+    fn free(&self, section: &SectionRecord) -> u32 {
+        let taken = self.enrolled(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
+        if section.definition.status == SectionStatus::Cancelled || taken > section.definition.capacity {
             return 0;
         }
-        class.section.capacity - taken
+        section.definition.capacity - taken
     }
-    fn open_seats(&self, class: &Class) -> u32 {
-        let open = class.section.status == SectionStatus::Open && !class.section.withdrawn;
-        if open { self.free(class) } else { 0 }
+    fn open_seats(&self, section: &SectionRecord) -> u32 {
+        let open = section.definition.status == SectionStatus::Open && !section.definition.withdrawn;
+        if open { self.free(section) } else { 0 }
     }
-    /// Returns what a student holds, in the order of registration.
-    fn week(&self, who: &str) -> Vec<Held> {
-        let mut all: Vec<Held> =
-            self.people.iter().filter(|h| h.who == who && h.how != How::Dropped).cloned().collect();
+    /// Returns the seats and waitlist positions of a student, in the order of registration.
+    fn held_by(&self, student: &str) -> Vec<Registration> {
+        let mut all: Vec<Registration> = self
+            .registrations
+            .iter()
+            .filter(|r| r.student == student && r.standing != Standing::Dropped)
+            .cloned()
+            .collect();
         all.sort_by(|a, b| (a.since, &a.crn).cmp(&(b.since, &b.crn)));
         all
     }
 
-    fn why_not(&self, who: &str, class: &Class, as_a_seat: bool) -> Option<String> {
-        let crn = class.section.id.crn.as_str();
-        let week: Vec<(Held, Class)> = self
-            .week(who)
+    /// Returns why a student cannot hold a section; only a seat counts for the credit limit.
+    fn refusal(&self, student: &str, section: &SectionRecord, is_seat: bool) -> Option<String> {
+        let crn = section.definition.id.crn.as_str();
+        let held: Vec<(Registration, SectionRecord)> = self
+            .held_by(student)
             .into_iter()
-            .filter(|h| h.crn != crn)
-            .map(|h| (h.clone(), self.class(&h.crn).unwrap().clone()))
-            .filter(|(_, c)| c.section.status != SectionStatus::Cancelled)
+            .filter(|r| r.crn != crn)
+            .map(|r| (r.clone(), self.section(&r.crn).unwrap().clone()))
+            .filter(|(_, s)| s.definition.status != SectionStatus::Cancelled)
             .collect();
-        if let Some((same, _)) = week.iter().find(|(_, c)| same_kind(&c.section, &class.section)) {
+        if let Some((same, _)) =
+            held.iter().find(|(_, s)| same_course_and_component(&s.definition, &section.definition))
+        {
             return Some(format!("already_in_course {}", same.crn));
         }
-        let clashes: Vec<String> =
-            week.iter().filter(|(_, c)| meet_at_once(&c.section, &class.section)).map(|(h, _)| h.crn.clone()).collect();
+        let clashes: Vec<String> = held
+            .iter()
+            .filter(|(_, s)| overlap(&s.definition, &section.definition))
+            .map(|(r, _)| r.crn.clone())
+            .collect();
         if !clashes.is_empty() {
             return Some(format!("time_conflict {}", clashes.join(",")));
         }
-        let has: u32 = week.iter().filter(|(h, _)| h.how == How::Enrolled).map(|(_, c)| c.section.credits.0).sum();
-        let adds = class.section.credits.0;
-        if as_a_seat && self.limit > 0 && adds > 0 && has + adds > self.limit {
-            return Some(format!("credit_limit {has} {} {}", has + adds, self.limit));
+        let credits: u32 =
+            held.iter().filter(|(r, _)| r.standing == Standing::Enrolled).map(|(_, s)| s.definition.credits.0).sum();
+        let added = section.definition.credits.0;
+        if is_seat && self.limit > 0 && added > 0 && credits + added > self.limit {
+            return Some(format!("credit_limit {credits} {} {}", credits + added, self.limit));
         }
         None
     }
 
-    fn register(&mut self, who: &str, crn: &str, waitlist: bool) -> String {
-        let Some(class) = self.class(crn).cloned() else { return "not found".to_owned() };
-        if self.held(who, crn).is_some_and(|h| h.how != How::Dropped) {
-            return self.state(who, crn, false);
+    fn register(&mut self, student: &str, crn: &str, waitlist: bool) -> String {
+        let Some(section) = self.section(crn).cloned() else { return "not found".to_owned() };
+        if self.registration(student, crn).is_some_and(|r| r.standing != Standing::Dropped) {
+            return self.in_words(student, crn, false);
         }
-        if !self.open_now() {
+        if !self.is_open() {
             return format!("registration_closed {:?} {:?} at {}", self.opens, self.closes, self.now);
         }
-        match class.section.status {
+        match section.definition.status {
             SectionStatus::Cancelled => return "section_cancelled".to_owned(),
-            SectionStatus::Open if class.section.withdrawn => return "section_closed".to_owned(),
+            SectionStatus::Open if section.definition.withdrawn => return "section_closed".to_owned(),
             SectionStatus::Closed => return "section_closed".to_owned(),
             SectionStatus::Open => {}
         }
-        let seat = self.free(&class) > 0;
-        if let Some(why) = self.why_not(who, &class, seat || !waitlist) {
-            return why;
+        let seat = self.free(&section) > 0;
+        if let Some(refusal) = self.refusal(student, &section, seat || !waitlist) {
+            return refusal;
         }
-        let waiting = self.waitlisted(&class);
-        let room = waiting < class.section.waitlist_capacity;
-        let how = match (seat, waitlist, room) {
-            (true, _, _) => How::Enrolled,
+        let waiting = self.waitlisted(&section);
+        let room = waiting < section.definition.waitlist_capacity;
+        let standing = match (seat, waitlist, room) {
+            (true, _, _) => Standing::Enrolled,
             (false, false, _) => return format!("section_full {room} {waiting}"),
-            (false, true, true) => How::Waitlisted,
+            (false, true, true) => Standing::Waitlisted,
             (false, true, false) => return format!("waitlist_full {waiting}"),
         };
-        self.put(who, crn, how, "self");
-        self.state(who, crn, true)
+        self.set_standing(student, crn, standing, "self");
+        self.in_words(student, crn, true)
     }
 
-    fn give_up(&mut self, who: &str, crn: &str) -> String {
-        let Some(held) = self.held(who, crn) else { return "not found".to_owned() };
-        if held.how == How::Dropped {
-            return self.state(who, crn, false);
+    fn drop_section(&mut self, student: &str, crn: &str) -> String {
+        let Some(held) = self.registration(student, crn) else { return "not found".to_owned() };
+        if held.standing == Standing::Dropped {
+            return self.in_words(student, crn, false);
         }
-        self.put(who, crn, How::Dropped, "self");
-        self.touch(crn);
-        self.touch_lines_of(who);
-        self.state(who, crn, true)
+        self.set_standing(student, crn, Standing::Dropped, "self");
+        self.affect(crn);
+        self.affect_waitlists_of(student);
+        self.in_words(student, crn, true)
     }
 
     fn batch(&mut self, batch: &Batch) -> Vec<String> {
-        let who = batch.student.as_str();
+        let student = batch.student.as_str();
         let mut drops = Vec::new();
         for crn in &batch.drop {
-            drops.push(format!("{crn} {}", self.give_up(who, crn.as_str())));
+            drops.push(format!("{crn} {}", self.drop_section(student, crn.as_str())));
             self.fill_seats();
         }
-        let mut told: Vec<String> = Vec::new();
+        let mut replies: Vec<String> = Vec::new();
         for crn in &batch.add {
-            told.push(format!("{crn} {}", self.register(who, crn.as_str(), batch.waitlist)));
+            replies.push(format!("{crn} {}", self.register(student, crn.as_str(), batch.waitlist)));
         }
-        told.extend(drops);
-        told
+        replies.extend(drops);
+        replies
     }
 
     fn swap(&mut self, batch: &Batch) -> Vec<String> {
         let before = self.clone();
-        let who = batch.student.as_str();
+        let student = batch.student.as_str();
         let mut drops = Vec::new();
         for crn in &batch.drop {
-            drops.push((crn.as_str(), self.give_up(who, crn.as_str())));
+            drops.push((crn.as_str(), self.drop_section(student, crn.as_str())));
         }
-        let mut told = Vec::new();
+        let mut replies = Vec::new();
         for crn in &batch.add {
-            told.push((crn.as_str(), self.register(who, crn.as_str(), batch.waitlist)));
+            replies.push((crn.as_str(), self.register(student, crn.as_str(), batch.waitlist)));
         }
-        told.extend(drops);
-        let done = |answer: &str| ["enrolled ", "waitlisted ", "dropped "].iter().any(|w| answer.starts_with(w));
-        if let Some((failed, _)) = told.iter().find(|(_, answer)| !done(answer)) {
+        replies.extend(drops);
+        let succeeded = |reply: &str| ["enrolled ", "waitlisted ", "dropped "].iter().any(|w| reply.starts_with(w));
+        if let Some((failed, _)) = replies.iter().find(|(_, reply)| !succeeded(reply)) {
             let failed = (*failed).to_owned();
-            let words = told.iter().map(|(crn, answer)| {
-                if done(answer) { format!("{crn} undone {failed}") } else { format!("{crn} {answer}") }
+            let undone = replies.iter().map(|(crn, reply)| {
+                if succeeded(reply) { format!("{crn} undone {failed}") } else { format!("{crn} {reply}") }
             });
-            let words = words.collect();
+            let undone = undone.collect();
             *self = before;
-            return words;
+            return undone;
         }
         self.fill_seats();
-        told.iter()
-            .map(|(crn, answer)| {
-                let became_a_seat =
-                    answer.starts_with("waitlisted") && self.held(who, crn).unwrap().how == How::Enrolled;
-                if became_a_seat { format!("{crn} {}", self.state(who, crn, true)) } else { format!("{crn} {answer}") }
+        replies
+            .iter()
+            .map(|(crn, reply)| {
+                let was_promoted = reply.starts_with("waitlisted")
+                    && self.registration(student, crn).unwrap().standing == Standing::Enrolled;
+                if was_promoted {
+                    format!("{crn} {}", self.in_words(student, crn, true))
+                } else {
+                    format!("{crn} {reply}")
+                }
             })
             .collect()
     }
 
     fn patch(&mut self, crn: &str, patch: &SectionPatch) -> String {
-        let Some(at) = self.classes.iter().position(|c| c.section.id.crn.as_str() == crn) else {
+        let Some(at) = self.sections.iter().position(|s| s.definition.id.crn.as_str() == crn) else {
             return "no such section".to_owned();
         };
-        let class = &mut self.classes[at];
-        let was = class.section.status;
-        class.section.capacity = patch.capacity.unwrap_or(class.section.capacity);
-        class.section.waitlist_capacity = patch.waitlist_capacity.unwrap_or(class.section.waitlist_capacity);
-        class.section.status = patch.status.unwrap_or(was);
-        class.outside.0 = patch.outside_enrolled.unwrap_or(class.outside.0);
-        class.outside.1 = patch.outside_waitlisted.unwrap_or(class.outside.1);
-        let is = class.section.status;
-        self.touch(crn);
-        if is != was {
-            for member in self.members(&[crn.to_owned()]) {
-                if is == SectionStatus::Cancelled {
-                    self.heard.push(format!("{} {crn} {} cancelled", member.who, member.how.word()));
+        let section = &mut self.sections[at];
+        let status_before = section.definition.status;
+        section.definition.capacity = patch.capacity.unwrap_or(section.definition.capacity);
+        section.definition.waitlist_capacity = patch.waitlist_capacity.unwrap_or(section.definition.waitlist_capacity);
+        section.definition.status = patch.status.unwrap_or(status_before);
+        section.outside.0 = patch.outside_enrolled.unwrap_or(section.outside.0);
+        section.outside.1 = patch.outside_waitlisted.unwrap_or(section.outside.1);
+        let status = section.definition.status;
+        self.affect(crn);
+        if status != status_before {
+            for registration in self.registrations_in(&[crn.to_owned()]) {
+                if status == SectionStatus::Cancelled {
+                    self.notices.push(format!(
+                        "{} {crn} {} cancelled",
+                        registration.student,
+                        registration.standing.word()
+                    ));
                 }
-                self.touch_lines_of(&member.who);
+                self.affect_waitlists_of(&registration.student);
             }
         }
         "section changed".to_owned()
     }
 
     fn import(&mut self, import: &StagedImport) -> String {
-        let totals_count = import.totals_count_while_open || !self.open_now();
-        let mut news = Vec::new();
+        let totals_count = import.apply_totals_while_open || !self.is_open();
+        let mut definitions = Vec::new();
         for row in &import.sections {
             let crn = row.section.id.crn.as_str();
-            let (seats, line) = (self.enrolled(crn), self.line(crn).len() as u32);
-            let old = self.class(crn).cloned();
-            let mut new =
-                old.clone().unwrap_or(Class { section: (*row.section).clone(), outside: (0, 0), told_by_file: None });
-            let (status, withdrawn) = (new.section.status, new.section.withdrawn);
-            new.section = Section { status, withdrawn, ..(*row.section).clone() };
+            let (enrolled_in_hub, waitlisted_in_hub) = (self.enrolled(crn), self.waitlist(crn).len() as u32);
+            let old = self.section(crn).cloned();
+            let mut new = old.clone().unwrap_or(SectionRecord {
+                definition: (*row.section).clone(),
+                outside: (0, 0),
+                file_totals: None,
+            });
+            let (status, withdrawn) = (new.definition.status, new.definition.withdrawn);
+            new.definition = Section { status, withdrawn, ..(*row.section).clone() };
             if let Some((enrolled, waitlisted)) = row.totals
-                && row.totals != new.told_by_file
+                && row.totals != new.file_totals
                 && (old.is_none() || totals_count)
             {
-                new.outside = (enrolled - enrolled.min(seats), waitlisted - waitlisted.min(line));
-                new.told_by_file = row.totals;
+                new.outside =
+                    (enrolled - enrolled.min(enrolled_in_hub), waitlisted - waitlisted.min(waitlisted_in_hub));
+                new.file_totals = row.totals;
             }
-            news.push((old, new));
+            definitions.push((old, new));
         }
-        self.define(news, import.unchanged)
+        self.define(definitions, import.unchanged)
     }
 
-    fn follow(&mut self, edits: &[SectionEdit]) -> String {
-        let mut news = Vec::new();
+    fn put_sections(&mut self, edits: &[SectionEdit]) -> String {
+        let mut definitions = Vec::new();
         for edit in edits {
-            let Some(old) = self.class(edit.wanted.id.crn.as_str()).cloned() else {
-                news.push((None, Class { section: (*edit.wanted).clone(), outside: (0, 0), told_by_file: None }));
+            let Some(old) = self.section(edit.target.id.crn.as_str()).cloned() else {
+                definitions.push((
+                    None,
+                    SectionRecord { definition: (*edit.target).clone(), outside: (0, 0), file_totals: None },
+                ));
                 continue;
             };
             let mut new = old.clone();
-            if let Some(seen) = &edit.seen {
-                let (is, was, to) = (&mut new.section, seen, &edit.wanted);
-                pull(&mut is.course, &was.course, &to.course);
-                pull(&mut is.credits, &was.credits, &to.credits);
-                pull(&mut is.meetings, &was.meetings, &to.meetings);
-                pull(&mut is.component, &was.component, &to.component);
-                pull(&mut is.section, &was.section, &to.section);
-                pull(&mut is.title, &was.title, &to.title);
-                pull(&mut is.instructor, &was.instructor, &to.instructor);
-                pull(&mut is.method, &was.method, &to.method);
-                pull(&mut is.campus, &was.campus, &to.campus);
-                pull(&mut is.linked, &was.linked, &to.linked);
-                pull(&mut is.prerequisites, &was.prerequisites, &to.prerequisites);
-                pull(&mut is.capacity, &was.capacity, &to.capacity);
-                pull(&mut is.waitlist_capacity, &was.waitlist_capacity, &to.waitlist_capacity);
-                pull(&mut is.withdrawn, &was.withdrawn, &to.withdrawn);
+            if let Some(base) = &edit.base {
+                let (current, base, target) = (&mut new.definition, base, &edit.target);
+                merge(&mut current.course, &base.course, &target.course);
+                merge(&mut current.credits, &base.credits, &target.credits);
+                merge(&mut current.meetings, &base.meetings, &target.meetings);
+                merge(&mut current.component, &base.component, &target.component);
+                merge(&mut current.section, &base.section, &target.section);
+                merge(&mut current.title, &base.title, &target.title);
+                merge(&mut current.instructor, &base.instructor, &target.instructor);
+                merge(&mut current.method, &base.method, &target.method);
+                merge(&mut current.campus, &base.campus, &target.campus);
+                merge(&mut current.linked, &base.linked, &target.linked);
+                merge(&mut current.prerequisites, &base.prerequisites, &target.prerequisites);
+                merge(&mut current.capacity, &base.capacity, &target.capacity);
+                merge(&mut current.waitlist_capacity, &base.waitlist_capacity, &target.waitlist_capacity);
+                merge(&mut current.withdrawn, &base.withdrawn, &target.withdrawn);
             }
-            news.push((Some(old), new));
+            definitions.push((Some(old), new));
         }
-        self.define(news, 0)
+        self.define(definitions, 0)
     }
 
-    fn define(&mut self, news: Vec<(Option<Class>, Class)>, mut unchanged: u64) -> String {
+    /// Applies definitions, each with the old one if there is one, and returns how many were created and updated.
+    fn define(&mut self, definitions: Vec<(Option<SectionRecord>, SectionRecord)>, mut unchanged: u64) -> String {
         let (mut created, mut updated) = (0, 0);
-        let mut weighs_otherwise = Vec::new();
-        for (old, new) in news {
-            let crn = new.section.id.crn.to_string();
+        let mut changed_for_rules = Vec::new();
+        for (old, new) in definitions {
+            let crn = new.definition.id.crn.to_string();
             match &old {
                 None => created += 1,
                 Some(o)
-                    if o.section == new.section && o.outside == new.outside && o.told_by_file == new.told_by_file =>
+                    if o.definition == new.definition
+                        && o.outside == new.outside
+                        && o.file_totals == new.file_totals =>
                 {
                     unchanged += 1;
                     continue;
                 }
                 Some(o) => {
                     updated += 1;
-                    let (a, b) = (&o.section, &new.section);
-                    if a.meetings != b.meetings || a.credits != b.credits || !same_kind(a, b) {
-                        weighs_otherwise.push(crn.clone());
+                    let (a, b) = (&o.definition, &new.definition);
+                    if a.meetings != b.meetings || a.credits != b.credits || !same_course_and_component(a, b) {
+                        changed_for_rules.push(crn.clone());
                     }
                 }
             }
-            self.classes.retain(|c| c.section.id != new.section.id);
-            self.classes.push(new);
-            self.touch(&crn);
+            self.sections.retain(|s| s.definition.id != new.definition.id);
+            self.sections.push(new);
+            self.affect(&crn);
         }
-        for member in self.members(&weighs_otherwise) {
-            self.touch_lines_of(&member.who);
+        for registration in self.registrations_in(&changed_for_rules) {
+            self.affect_waitlists_of(&registration.student);
         }
         format!("imported {created} {updated} {unchanged}")
     }
 
     /// Returns all registrations in these sections, by student.
-    fn members(&self, crns: &[String]) -> Vec<Held> {
-        let holds = |h: &&Held| h.how != How::Dropped && crns.contains(&h.crn);
-        let mut members: Vec<Held> = self.people.iter().filter(holds).cloned().collect();
-        members.sort_by(|a, b| (&a.who, &a.crn).cmp(&(&b.who, &b.crn)));
-        members
+    fn registrations_in(&self, crns: &[String]) -> Vec<Registration> {
+        let holds = |r: &&Registration| r.standing != Standing::Dropped && crns.contains(&r.crn);
+        let mut found: Vec<Registration> = self.registrations.iter().filter(holds).cloned().collect();
+        found.sort_by(|a, b| (&a.student, &a.crn).cmp(&(&b.student, &b.crn)));
+        found
     }
 
-    fn touch(&mut self, crn: &str) {
-        self.touched.push(crn.to_owned());
+    /// Puts a waitlist last in the list of those to process.
+    fn affect(&mut self, crn: &str) {
+        self.affected.push(crn.to_owned());
     }
-    fn touch_lines_of(&mut self, who: &str) {
-        let lines: Vec<String> =
-            self.week(who).into_iter().filter(|h| h.how == How::Waitlisted).map(|h| h.crn).collect();
-        self.touched.extend(lines);
+    fn affect_waitlists_of(&mut self, student: &str) {
+        let waitlists: Vec<String> =
+            self.held_by(student).into_iter().filter(|r| r.standing == Standing::Waitlisted).map(|r| r.crn).collect();
+        self.affected.extend(waitlists);
     }
 
-    /// Processes the waitlists that were touched, and then all others, where there must be nothing to do.
+    /// Processes the waitlists that were affected, and then all others, which must not change.
     fn fill_seats(&mut self) {
-        let mut order = std::mem::take(&mut self.touched);
-        order.extend(self.classes.iter().map(|c| c.section.id.crn.to_string()));
+        let mut order = std::mem::take(&mut self.affected);
+        order.extend(self.sections.iter().map(|s| s.definition.id.crn.to_string()));
         for crn in order {
-            let Some(class) = self.class(&crn).cloned() else { continue };
-            for place in self.line(&crn) {
-                if self.free(&class) == 0 {
+            let Some(section) = self.section(&crn).cloned() else { continue };
+            for waiting in self.waitlist(&crn) {
+                if self.free(&section) == 0 {
                     break;
                 }
-                match self.why_not(&place.who, &class, true) {
-                    None => self.put(&place.who, &crn, How::Enrolled, "promoted"),
-                    Some(why) => {
-                        let code = why.split(' ').next().unwrap().to_owned();
-                        let held = self.people.iter_mut().find(|h| h.who == place.who && h.crn == crn).unwrap();
-                        if held.passed != code {
-                            self.heard.push(format!("{} {crn} waitlisted passed_over {code}", place.who));
-                            held.passed = code;
+                match self.refusal(&waiting.student, &section, true) {
+                    None => self.set_standing(&waiting.student, &crn, Standing::Enrolled, "promoted"),
+                    Some(refusal) => {
+                        let code = refusal.split(' ').next().unwrap().to_owned();
+                        let held = self
+                            .registrations
+                            .iter_mut()
+                            .find(|r| r.student == waiting.student && r.crn == crn)
+                            .unwrap();
+                        if held.passed_over_for != code {
+                            self.notices.push(format!("{} {crn} waitlisted passed_over {code}", waiting.student));
+                            held.passed_over_for = code;
                         }
                     }
                 }
@@ -415,67 +455,81 @@ impl Naive {
         }
     }
 
-    fn put(&mut self, who: &str, crn: &str, how: How, reason: &str) {
-        self.people.retain(|h| !(h.who == who && h.crn == crn));
-        self.turns += 1;
-        let (who, crn) = (who.to_owned(), crn.to_owned());
-        self.heard.push(format!("{who} {crn} {} {reason}", how.word()));
-        self.people.push(Held { who, crn, how, since: self.now, turn: self.turns, passed: String::new() });
+    /// Sets a student's standing and notifies the student.
+    fn set_standing(&mut self, student: &str, crn: &str, standing: Standing, reason: &str) {
+        self.registrations.retain(|r| !(r.student == student && r.crn == crn));
+        self.queue_numbers += 1;
+        let (student, crn) = (student.to_owned(), crn.to_owned());
+        self.notices.push(format!("{student} {crn} {} {reason}", standing.word()));
+        self.registrations.push(Registration {
+            student,
+            crn,
+            standing,
+            since: self.now,
+            queue_number: self.queue_numbers,
+            passed_over_for: String::new(),
+        });
     }
 
-    fn position(&self, held: &Held) -> Option<usize> {
-        let ahead = self.line(&held.crn).iter().position(|h| h.who == held.who)?;
-        Some(ahead + 1 + self.class(&held.crn)?.outside.1 as usize)
+    fn position(&self, held: &Registration) -> Option<usize> {
+        let ahead = self.waitlist(&held.crn).iter().position(|r| r.student == held.student)?;
+        Some(ahead + 1 + self.section(&held.crn)?.outside.1 as usize)
     }
 
-    fn state(&self, who: &str, crn: &str, fresh: bool) -> String {
-        let held = self.held(who, crn).unwrap();
-        let credits = self.class(crn).unwrap().section.credits.0;
+    /// Returns a registration in the words of a reply.
+    fn in_words(&self, student: &str, crn: &str, is_new: bool) -> String {
+        let held = self.registration(student, crn).unwrap();
+        let credits = self.section(crn).unwrap().definition.credits.0;
         let position = self.position(held);
-        format!("{} {position:?} {credits} {} {}", held.how.word(), held.since, if fresh { "new" } else { "as before" })
+        format!(
+            "{} {position:?} {credits} {} {}",
+            held.standing.word(),
+            held.since,
+            if is_new { "new" } else { "as before" }
+        )
     }
 
-    /// Returns all contents as lines of text.
-    pub(crate) fn everything(&self) -> Vec<String> {
-        let mut classes: Vec<&Class> = self.classes.iter().collect();
-        classes.sort_by_key(|c| c.section.id.crn.to_string());
+    /// Returns all contents, one line for each section and for each registration.
+    pub(crate) fn contents_in_words(&self) -> Vec<String> {
+        let mut sections: Vec<&SectionRecord> = self.sections.iter().collect();
+        sections.sort_by_key(|s| s.definition.id.crn.to_string());
         let mut words: Vec<String> = Vec::new();
-        for class in classes {
-            let crn = class.section.id.crn.as_str();
-            let line = self.line(crn);
-            let line: Vec<&str> = line.iter().map(|h| h.who.as_str()).collect();
-            let enrolled = self.enrolled(crn) + class.outside.0;
-            let seats = [class.section.capacity, enrolled, self.waitlisted(class), self.open_seats(class)];
-            words.push(section_in_words(crn, seats, class.section.status.as_str(), &line));
+        for section in sections {
+            let crn = section.definition.id.crn.as_str();
+            let waitlist = self.waitlist(crn);
+            let waitlist: Vec<&str> = waitlist.iter().map(|r| r.student.as_str()).collect();
+            let enrolled = self.enrolled(crn) + section.outside.0;
+            let seats = [section.definition.capacity, enrolled, self.waitlisted(section), self.open_seats(section)];
+            words.push(section_in_words(crn, seats, section.definition.status.as_str(), &waitlist));
         }
-        let mut people: Vec<&Held> = self.people.iter().collect();
-        people.sort_by(|a, b| (&a.who, a.since, &a.crn).cmp(&(&b.who, b.since, &b.crn)));
-        for h in people {
-            words.push(format!("{} {} {} {:?} {}", h.who, h.crn, h.how.word(), self.position(h), h.since));
+        let mut registrations: Vec<&Registration> = self.registrations.iter().collect();
+        registrations.sort_by(|a, b| (&a.student, a.since, &a.crn).cmp(&(&b.student, b.since, &b.crn)));
+        for r in registrations {
+            words.push(format!("{} {} {} {:?} {}", r.student, r.crn, r.standing.word(), self.position(r), r.since));
         }
         words
     }
 }
 
-pub(crate) fn section_in_words(crn: &str, seats: [u32; 4], status: &str, line: &[&str]) -> String {
-    format!("{crn} {seats:?} {status} {}", line.join(","))
+pub(crate) fn section_in_words(crn: &str, seats: [u32; 4], status: &str, waitlist: &[&str]) -> String {
+    format!("{crn} {seats:?} {status} {}", waitlist.join(","))
 }
 
-/// Applies a change from `was` to `to`, unless the value is no longer `was`.
-fn pull<T: PartialEq + Clone>(is: &mut T, was: &T, to: &T) {
-    if was != to && is == was {
-        *is = to.clone();
+/// Changes a value from `base` to `target`, unless it is no longer `base`.
+fn merge<T: PartialEq + Clone>(current: &mut T, base: &T, target: &T) {
+    if base != target && current == base {
+        *current = target.clone();
     }
 }
 
-pub(crate) fn same_kind(a: &Section, b: &Section) -> bool {
+pub(crate) fn same_course_and_component(a: &Section, b: &Section) -> bool {
     (&a.course, &a.component) == (&b.course, &b.component)
 }
 
 /// Returns whether both meet at the same time, by trying every day and hour.
-pub(crate) fn meet_at_once(a: &Section, b: &Section) -> bool {
-    // Generated meetings begin and end at full hours, on dates of this September or on unknown dates.
-    let meets = |s: &Section, day: i8, weekday: u8, hour: i8| {
+pub(crate) fn overlap(a: &Section, b: &Section) -> bool {
+    // Generated meetings begin and end on the hour, on dates in September 2027 or on unknown dates.
+    let meets_at = |s: &Section, day: i8, weekday: u8, hour: i8| {
         s.meetings.iter().any(|m| {
             let on = date(2027, 9, day);
             let hours = m.start.zip(m.end).is_some_and(|(start, end)| start.hour() <= hour && hour < end.hour());
@@ -483,6 +537,6 @@ pub(crate) fn meet_at_once(a: &Section, b: &Section) -> bool {
             m.days.bits() >> weekday & 1 == 1 && hours && dates
         })
     };
-    let at_once = |day, weekday, hour| meets(a, day, weekday, hour) && meets(b, day, weekday, hour);
-    (1..=30).any(|day| (0..7).any(|weekday| (0..24).any(|hour| at_once(day, weekday, hour))))
+    let both_meet_at = |day, weekday, hour| meets_at(a, day, weekday, hour) && meets_at(b, day, weekday, hour);
+    (1..=30).any(|day| (0..7).any(|weekday| (0..24).any(|hour| both_meet_at(day, weekday, hour))))
 }

@@ -1,18 +1,18 @@
-//! Real replies, written as the naive model writes them.
+//! Real replies in the words of the naive model.
 
 use eduhub::domain::outcome::{Outcome, RequestOutcome};
 use eduhub::domain::refusal::Refusal;
 
-/// Returns a real reply as the naive model writes it.
-pub(crate) fn answer_in_words(answer: &Outcome) -> Vec<String> {
-    match answer {
+/// Returns a real reply in the words of the naive model.
+pub(crate) fn reply_in_words(outcome: &Outcome) -> Vec<String> {
+    match outcome {
         Outcome::Request(outcome) => vec![outcome_in_words(outcome)],
         Outcome::Batch(results) => {
             results.iter().map(|(crn, outcome)| format!("{crn} {}", outcome_in_words(outcome))).collect()
         }
         Outcome::SectionChanged => vec!["section changed".to_owned()],
         Outcome::TermChanged => vec!["term changed".to_owned()],
-        Outcome::Imported(t) => vec![format!("imported {} {} {}", t.created, t.updated, t.unchanged)],
+        Outcome::Imported(tally) => vec![format!("imported {} {} {}", tally.created, tally.updated, tally.unchanged)],
         Outcome::NoSuchSection => vec!["no such section".to_owned()],
         Outcome::Settled => vec!["settled".to_owned()],
     }
@@ -21,8 +21,8 @@ pub(crate) fn answer_in_words(answer: &Outcome) -> Vec<String> {
 fn outcome_in_words(outcome: &RequestOutcome) -> String {
     match outcome {
         RequestOutcome::Done(r) => {
-            let fresh = if r.fresh { "new" } else { "as before" };
-            format!("{} {:?} {} {} {fresh}", r.standing.as_str(), r.position, r.credits.0, r.at)
+            let novelty = if r.is_new { "new" } else { "as before" };
+            format!("{} {:?} {} {} {novelty}", r.standing.as_str(), r.position, r.credits.0, r.at)
         }
         RequestOutcome::NotFound => "not found".to_owned(),
         RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),
@@ -37,8 +37,8 @@ fn outcome_in_words(outcome: &RequestOutcome) -> String {
                 let crns: Vec<&str> = conflicts_with.iter().map(|id| id.crn.as_str()).collect();
                 format!("time_conflict {}", crns.join(","))
             }
-            Refusal::CreditLimit { credits, wanted, limit } => {
-                format!("credit_limit {} {} {}", credits.0, wanted.0, limit.0)
+            Refusal::CreditLimit { credits, total, limit } => {
+                format!("credit_limit {} {} {}", credits.0, total.0, limit.0)
             }
             Refusal::SectionFull { waitlist_open, waitlisted } => format!("section_full {waitlist_open} {waitlisted}"),
             Refusal::WaitlistFull { waitlisted } => format!("waitlist_full {waitlisted}"),

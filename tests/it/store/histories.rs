@@ -1,4 +1,5 @@
-//! Generated histories, run in batches by a store and command by command by a term in memory.
+//! Generated histories: a store runs them in batches, a term in memory runs them command by command, and both must
+//! agree.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,20 +10,20 @@ use eduhub::domain::ids::{Crn, UserName};
 use eduhub::domain::outcome::Outcome;
 use eduhub::domain::published::{PublishedTerm, TermUpdate};
 use eduhub::domain::registration::Registration;
-use eduhub::domain::section::{Credits, Place, SectionState};
+use eduhub::domain::section::{Credits, SectionState, WaitlistEntry};
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
 use eduhub::store::imports::ImportStore;
 use eduhub::store::terms::{TermChanges, TermStore};
 use proptest::test_runner::{Config, TestRunner};
 
-use super::house::{House, TermOwner, wait};
-use crate::college::{Make, Office, staged, term_id, window};
+use super::fixture::{StoreFixture, TermOwner, block_on};
+use crate::college::{SectionBuilder, TestTerm, staged, term_id, window};
 use crate::model::history::{File, History, Step, any_history};
 
-/// Number of histories. Each makes some dozens of real commits.
+/// Number of histories, each with dozens of real commits.
 const HISTORIES: u32 = 25;
-/// Steps between the staging of an import and its command.
+/// Steps between staging an import and applying it.
 const STEPS_WHILE_STAGED: usize = 3;
 
 /// A term as published: loaded once, with every update applied.
@@ -30,7 +31,7 @@ const STEPS_WHILE_STAGED: usize = 3;
 pub(crate) struct Image {
     term: Term,
     seq: u64,
-    sections: BTreeMap<Crn, (SectionState, Vec<Place>)>,
+    sections: BTreeMap<Crn, (SectionState, Vec<WaitlistEntry>)>,
     students: BTreeMap<UserName, Vec<Registration>>,
 }
 
@@ -38,11 +39,12 @@ impl Image {
     pub(crate) fn of(loaded: &PublishedTerm) -> Self {
         let sections =
             loaded.sections.iter().map(|s| (s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec())));
-        let students = loaded.students.iter().map(|(who, held)| (who.clone(), held.to_vec()));
+        let students = loaded.students.iter().map(|(student, held)| (student.clone(), held.to_vec()));
         Self { term: loaded.term.clone(), seq: loaded.seq, sections: sections.collect(), students: students.collect() }
     }
 
-    pub(crate) fn take_over(&mut self, update: &TermUpdate) {
+    /// Applies the update of the next commit.
+    pub(crate) fn apply(&mut self, update: &TermUpdate) {
         assert_eq!(update.seq, self.seq + 1);
         self.seq = update.seq;
         if let Some(term) = &update.term {
@@ -51,17 +53,17 @@ impl Image {
         for s in &update.sections {
             self.sections.insert(s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec()));
         }
-        for (who, held) in &update.students {
-            self.students.insert(who.clone(), held.to_vec());
+        for (student, held) in &update.students {
+            self.students.insert(student.clone(), held.to_vec());
         }
     }
 
-    /// Returns the term of a follower who had this image and applied these changes.
-    pub(crate) fn followed(&self, changes: &TermChanges) -> Self {
+    /// Returns the image of a follower that had this image and applied these changes.
+    pub(crate) fn after(&self, changes: &TermChanges) -> Self {
         let mut book =
             TermBook::new(self.term.clone(), Credits(0), self.sections.values().map(|(state, _)| state.clone()), 1);
-        for (who, held) in &self.students {
-            held.iter().for_each(|r| book.restore(who.clone(), r.clone()));
+        for (student, held) in &self.students {
+            held.iter().for_each(|r| book.restore(student.clone(), r.clone()));
         }
         book.apply(&changes.changes);
         Self::of(&book.published(changes.seq))
@@ -71,85 +73,90 @@ impl Image {
         self.seq
     }
 
-    /// Checks that a term in memory has the same contents, except the numbers of waitlist positions, which are a
-    /// store's.
-    fn assert_is(&self, book: &TermBook, when: &str) {
-        let without_place = |held: &[Registration]| -> Vec<Registration> {
-            held.iter().map(|r| Registration { place: 0, ..r.clone() }).collect()
+    /// Checks that a term in memory has the same contents, except for queue numbers, which the store assigns.
+    fn assert_equals(&self, book: &TermBook, when: &str) {
+        let without_queue_numbers = |held: &[Registration]| -> Vec<Registration> {
+            held.iter().map(|r| Registration { queue_number: 0, ..r.clone() }).collect()
         };
         for state in book.sections() {
             let crn = &state.section.id.crn;
-            let (published, line) = &self.sections[crn];
+            let (published, waitlist) = &self.sections[crn];
             assert_eq!(published, state, "{when}");
-            let who = |line: Vec<&Place>| line.into_iter().map(|(_, who)| who.clone()).collect::<Vec<_>>();
-            assert_eq!(who(line.iter().collect()), who(book.waiting(crn).collect()), "the line of {crn} {when}");
+            let students =
+                |waitlist: Vec<&WaitlistEntry>| waitlist.into_iter().map(|e| e.student.clone()).collect::<Vec<_>>();
+            let (stored, decided) = (students(waitlist.iter().collect()), students(book.waitlist(crn).collect()));
+            assert_eq!(stored, decided, "the waitlist of {crn} {when}");
         }
         assert_eq!(self.sections.len(), book.sections().count());
-        for (who, held) in book.students() {
-            assert_eq!(without_place(&self.students[who]), without_place(held), "{who} {when}");
+        for (student, held) in book.students() {
+            assert_eq!(without_queue_numbers(&self.students[student]), without_queue_numbers(held), "{student} {when}");
         }
         assert_eq!(self.students.len(), book.students().count());
         assert_eq!(&self.term, book.term(), "{when}");
     }
 }
 
-/// Returns the term in memory that a store has loaded.
+/// Returns a loaded term as a book.
 pub(crate) fn book_of(loaded: &PublishedTerm, limit: Credits) -> TermBook {
     let mut book = TermBook::new(loaded.term.clone(), limit, loaded.sections.iter().map(|s| s.state.clone()), 1);
-    for (who, held) in &loaded.students {
-        held.iter().for_each(|r| book.restore(who.clone(), r.clone()));
+    for (student, held) in &loaded.students {
+        held.iter().for_each(|r| book.restore(student.clone(), r.clone()));
     }
     book
 }
 
-pub(crate) fn play_all<H: House>() {
+/// Runs all histories on a store.
+pub(crate) fn run_all<F: StoreFixture>() {
     let config = Config { cases: HISTORIES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let outcome = runner.run(&any_history(), |history| {
-        Play::<H>::new(history.credit_limit).through(history);
+        Run::<F>::new(history.credit_limit).run(history);
         Ok(())
     });
     outcome.unwrap();
 }
 
-struct Play<H: House> {
-    house: H,
-    opened: Option<(H::Store, TermOwner)>,
+/// A run of one history.
+struct Run<F: StoreFixture> {
+    fixture: F,
+    opened: Option<(F::Store, TermOwner)>,
     limit: Credits,
-    office: Office,
+    term: TestTerm,
     image: Image,
-    /// Images from the start and from each restart, which followers still have.
+    /// Images from the start and from each restart, from which followers must be able to catch up.
     followers: Vec<Image>,
-    waiting: Vec<Command>,
+    /// Commands of the next batch.
+    pending: Vec<Command>,
+    /// The command of a staged import, and the steps since it was staged.
     staged: Option<(Command, usize)>,
 }
 
-impl<H: House> Play<H> {
+impl<F: StoreFixture> Run<F> {
     fn new(limit: u32) -> Self {
-        let (house, limit) = (H::build(), Credits(limit));
-        let store = house.open();
+        let (fixture, limit) = (F::create(), Credits(limit));
+        let store = fixture.open();
         let mut owner = TermOwner::of(&store, term_id(), limit);
         let loaded = owner.load().unwrap();
-        let mut office = Office::limited(limit, []);
-        office.book = book_of(&loaded, limit);
+        let mut term = TestTerm::with_credit_limit(limit, []);
+        term.book = book_of(&loaded, limit);
         let image = Image::of(&loaded);
-        let (followers, waiting) = (vec![image.clone()], vec![window(Some(0), None)]);
-        Self { house, opened: Some((store, owner)), limit, office, image, followers, waiting, staged: None }
+        let (followers, pending) = (vec![image.clone()], vec![window(Some(0), None)]);
+        Self { fixture, opened: Some((store, owner)), limit, term, image, followers, pending, staged: None }
     }
 
-    fn store(&self) -> &H::Store {
+    fn store(&self) -> &F::Store {
         &self.opened.as_ref().unwrap().0
     }
 
-    fn through(mut self, history: History) {
+    fn run(mut self, history: History) {
         self.stage(history.catalogue, true);
         self.apply();
         for step in history.steps {
             match step {
-                Step::Ask(command) => self.waiting.push(command),
+                Step::Run(command) => self.pending.push(command),
                 Step::Wait(minutes) => {
                     self.commit();
-                    self.office.now = self.office.now.checked_add(jiff::SignedDuration::from_mins(minutes)).unwrap();
+                    self.term.now = self.term.now.checked_add(jiff::SignedDuration::from_mins(minutes)).unwrap();
                 }
                 Step::Import { sections, forced } if self.staged.is_none() => self.stage(sections, forced),
                 Step::Import { .. } => {}
@@ -167,49 +174,49 @@ impl<H: House> Play<H> {
 
     fn stage(&mut self, file: File, forced: bool) {
         self.commit();
-        let generation = wait(self.store().generation(&term_id())).unwrap() + 1;
-        let sections = file.into_iter().map(|(s, totals)| (Make(s), totals)).collect();
-        let import = staged(&self.office.book, self.office.now, generation, forced, sections);
+        let generation = block_on(self.store().generation(&term_id())).unwrap() + 1;
+        let sections = file.into_iter().map(|(s, totals)| (SectionBuilder(s), totals)).collect();
+        let import = staged(&self.term.book, self.term.now, generation, forced, sections);
         let rows = import.sections.iter().map(|s| s.staged_as.clone()).collect();
-        wait(self.store().stage(generation, rows)).unwrap();
+        block_on(self.store().stage(generation, rows)).unwrap();
         self.staged = Some((Command::ApplyImport(Arc::new(import)), 0));
     }
 
     fn apply(&mut self) {
-        self.waiting.extend(self.staged.take().map(|(command, _)| command));
+        self.pending.extend(self.staged.take().map(|(command, _)| command));
     }
 
-    /// Runs the waiting commands as one batch and compares.
+    /// Runs the pending commands as one batch and compares the outcomes and the published term.
     fn commit(&mut self) {
-        let commands = std::mem::take(&mut self.waiting);
-        let expected: Vec<Option<Outcome>> = commands.iter().map(|c| Some(self.office.ask(c))).collect();
-        let (now, before) = (self.office.now, self.image.clone());
+        let commands = std::mem::take(&mut self.pending);
+        let expected: Vec<Option<Outcome>> = commands.iter().map(|c| Some(self.term.run(c))).collect();
+        let (now, before) = (self.term.now, self.image.clone());
         let committed = self.opened.as_mut().unwrap().1.run(commands, now).unwrap();
         assert_eq!(committed.outcomes, expected);
         if let Some(update) = &committed.update {
-            self.image.take_over(update);
+            self.image.apply(update);
         }
-        self.image.assert_is(&self.office.book, "as published");
-        self.assert_followed(&before);
+        self.image.assert_equals(&self.term.book, "as published");
+        self.assert_follower_catches_up(&before);
     }
 
-    /// Checks that a follower who has `before` and applies the changes since then has what was published.
-    fn assert_followed(&self, before: &Image) {
-        let changes = wait(self.store().changes_since(&term_id(), before.seq())).unwrap();
-        assert_eq!(before.followed(&changes), self.image, "followed from {}", before.seq());
+    /// Checks that a follower that has `before` and applies the changes since then has the published image.
+    fn assert_follower_catches_up(&self, before: &Image) {
+        let changes = block_on(self.store().changes_since(&term_id(), before.seq())).unwrap();
+        assert_eq!(before.after(&changes), self.image, "a follower from sequence {}", before.seq());
     }
 
     /// Closes the store, opens it again, and compares its contents with what was published.
     fn restart(&mut self) {
         self.commit();
         drop(self.opened.take());
-        let store = self.house.open();
+        let store = self.fixture.open();
         let mut owner = TermOwner::of(&store, term_id(), self.limit);
         let loaded = owner.load().unwrap();
-        assert_eq!(Image::of(&loaded), self.image, "a reopened store");
-        self.office.book = book_of(&loaded, self.limit);
+        assert_eq!(Image::of(&loaded), self.image, "after reopening");
+        self.term.book = book_of(&loaded, self.limit);
         self.opened = Some((store, owner));
-        self.followers.iter().for_each(|follower| self.assert_followed(follower));
+        self.followers.iter().for_each(|follower| self.assert_follower_catches_up(follower));
         self.followers.push(self.image.clone());
     }
 }

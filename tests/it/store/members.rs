@@ -1,18 +1,18 @@
-//! Promises of every store about members who signed in by Plone.
+//! Tests of how a store keeps members, who signed in through Plone.
 
 use eduhub::domain::ids::UserName;
 use eduhub::domain::role::Role;
 use eduhub::store::members::{Member, MemberStore};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::house::{House, wait};
+use super::fixture::{StoreFixture, block_on};
 use crate::college::{minute, user};
 
 fn member(name: &str, login: &str, signed_in: i64) -> Member {
     Member {
         username: user(name),
         login: UserName::parse(login).unwrap(),
-        name: format!("The one called {name}"),
+        name: format!("Member {name}"),
         role: Role::Staff,
         token: Some(SecretString::from("a.token.of-plone")),
         password_hash: None,
@@ -20,89 +20,89 @@ fn member(name: &str, login: &str, signed_in: i64) -> Member {
     }
 }
 
-/// Returns everything of a member, with its secrets.
+/// Returns all fields of a member, secrets included.
 fn in_clear(member: &Member) -> String {
     let open = |secret: &Option<SecretString>| secret.as_ref().map(|text| text.expose_secret().to_owned());
     format!("{member:?} {:?} {:?}", open(&member.token), open(&member.password_hash))
 }
 
 fn found<S: MemberStore>(store: &S, name: &str) -> Member {
-    wait(store.member(&user(name))).unwrap().expect("the member is kept")
+    block_on(store.member(&user(name))).unwrap().expect("the member is stored")
 }
 
 fn hash_of<S: MemberStore>(store: &S, name: &str) -> Option<String> {
     found(store, name).password_hash.map(|hash| hash.expose_secret().to_owned())
 }
 
-pub(crate) fn a_member_is_read_back_unchanged<H: House>() {
-    let house = H::build();
+pub(crate) fn a_member_is_read_back_unchanged<F: StoreFixture>() {
+    let fixture = F::create();
     let (first, second) = (member("ann", "ann", 1), member("ann", "ann@college.edu", 2));
-    let store = house.open();
-    assert!(wait(store.member(&user("ann"))).unwrap().is_none());
+    let store = fixture.open();
+    assert!(block_on(store.member(&user("ann"))).unwrap().is_none());
     for put in [&first, &second] {
-        wait(store.put_member(put.clone())).unwrap();
+        block_on(store.put_member(put.clone())).unwrap();
         assert_eq!(in_clear(&found(&store, "ann")), in_clear(put));
     }
     drop(store);
-    assert_eq!(in_clear(&found(&house.open(), "ann")), in_clear(&second), "in a store opened anew");
+    assert_eq!(in_clear(&found(&fixture.open(), "ann")), in_clear(&second), "after reopening");
 }
 
-pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<H: House>() {
-    let house = H::build();
-    let store = house.open();
-    let by_login = |login: &str| wait(store.member_by_login(&user(login))).unwrap().map(|m| m.username.to_string());
-    wait(store.put_member(member("ann", "mail-1", 1))).unwrap();
-    wait(store.put_member(member("ann", "mail-2", 2))).unwrap();
+pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let by_login = |login: &str| block_on(store.member_by_login(&user(login))).unwrap().map(|m| m.username.to_string());
+    block_on(store.put_member(member("ann", "mail-1", 1))).unwrap();
+    block_on(store.put_member(member("ann", "mail-2", 2))).unwrap();
     assert_eq!((by_login("mail-1"), by_login("mail-2").as_deref()), (None, Some("ann")));
     assert_eq!(by_login("ann").as_deref(), Some("ann"));
     // A login name takes precedence over another member's user name.
-    wait(store.put_member(member("bob", "ann", 1))).unwrap();
+    block_on(store.put_member(member("bob", "ann", 1))).unwrap();
     assert_eq!(by_login("ann").as_deref(), Some("bob"));
 }
 
-pub(crate) fn a_password_hash_belongs_to_its_sign_in<H: House>() {
-    let house = H::build();
-    let store = house.open();
-    let put_hash = |at, hash: &str| wait(store.put_hash(&user("ann"), minute(at), hash.to_owned().into())).unwrap();
-    put_hash(1, "of nobody");
-    assert!(wait(store.member(&user("ann"))).unwrap().is_none());
-    wait(store.put_member(member("ann", "ann", 2))).unwrap();
+pub(crate) fn a_password_hash_is_stored_for_the_latest_sign_in_only<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    let put_hash = |at, hash: &str| block_on(store.put_hash(&user("ann"), minute(at), hash.to_owned().into())).unwrap();
+    put_hash(1, "of no member");
+    assert!(block_on(store.member(&user("ann"))).unwrap().is_none());
+    block_on(store.put_member(member("ann", "ann", 2))).unwrap();
     put_hash(1, "of an earlier sign-in");
     assert_eq!(hash_of(&store, "ann"), None);
     put_hash(2, "of this one");
     assert_eq!(hash_of(&store, "ann").as_deref(), Some("of this one"));
-    wait(store.put_member(member("ann", "ann", 3))).unwrap();
-    assert_eq!(hash_of(&store, "ann"), None, "until the hash of the new password is stored");
+    block_on(store.put_member(member("ann", "ann", 3))).unwrap();
+    assert_eq!(hash_of(&store, "ann"), None, "a new sign-in removes the old hash");
 }
 
-pub(crate) fn forgotten_tokens_and_hashes_are_gone<H: House>() {
-    let house = H::build();
-    let store = house.open();
+pub(crate) fn deleted_tokens_and_hashes_are_gone<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
     for name in ["ann", "bob"] {
-        wait(store.put_member(member(name, name, 1))).unwrap();
-        wait(store.put_hash(&user(name), minute(1), "a hash".to_owned().into())).unwrap();
+        block_on(store.put_member(member(name, name, 1))).unwrap();
+        block_on(store.put_hash(&user(name), minute(1), "a hash".to_owned().into())).unwrap();
     }
-    wait(store.forget_token(&user("ann"))).unwrap();
+    block_on(store.remove_token(&user("ann"))).unwrap();
     assert!(found(&store, "ann").token.is_none());
     assert!(hash_of(&store, "ann").is_some());
-    wait(store.forget_hash(&user("ann"))).unwrap();
+    block_on(store.remove_hash(&user("ann"))).unwrap();
     assert_eq!(hash_of(&store, "ann"), None);
     assert!(found(&store, "bob").token.is_some() && hash_of(&store, "bob").is_some());
 }
 
-pub(crate) fn ended_sign_ins_outlive_the_member<H: House>() {
-    let house = H::build();
-    let store = house.open();
+pub(crate) fn ended_sign_ins_outlive_the_member<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
     for name in ["ann", "bob"] {
-        wait(store.put_member(member(name, name, 1))).unwrap();
+        block_on(store.put_member(member(name, name, 1))).unwrap();
     }
-    wait(store.change_role(&user("ann"), Role::Student, minute(7))).unwrap();
+    block_on(store.change_role(&user("ann"), Role::Student, minute(7))).unwrap();
     assert_eq!(found(&store, "ann").role, Role::Student);
-    wait(store.remove_member(&user("ann"), minute(5))).unwrap();
-    wait(store.remove_member(&user("bob"), minute(6))).unwrap();
-    assert!(wait(store.member(&user("ann"))).unwrap().is_none());
+    block_on(store.remove_member(&user("ann"), minute(5))).unwrap();
+    block_on(store.remove_member(&user("bob"), minute(6))).unwrap();
+    assert!(block_on(store.member(&user("ann"))).unwrap().is_none());
     drop(store);
-    let mut ended = wait(house.open().ended_sign_ins()).unwrap();
+    let mut ended = block_on(fixture.open().ended_sign_ins()).unwrap();
     ended.sort();
-    assert_eq!(ended, [(user("ann"), minute(7)), (user("bob"), minute(6))], "the later end counts");
+    assert_eq!(ended, [(user("ann"), minute(7)), (user("bob"), minute(6))], "the later of two times is stored");
 }

@@ -1,43 +1,44 @@
-//! The contract suite of every store, written against the ports. A new kind of store joins it with a [`house::House`]
-//! of its own and one line at the end of this file. Tests of one kind alone are in a file of their own.
+//! The contract suite of all stores, written against the ports. To test another kind of store, implement
+//! [`fixture::StoreFixture`] for it and add it to the last line of this file. Tests of one kind of store have their own
+//! file, such as [`sqlite`].
 
 mod changes;
+mod fixture;
 mod histories;
-mod house;
 mod members;
 mod outbox;
 mod sqlite;
 mod suite;
 
-/// Defines the suite for one kind of store.
+/// Defines the tests for one kind of store.
 macro_rules! store_contract {
-    ($name:ident, $house:ty: $($suite:ident: $($promise:ident)*;)*) => {
+    ($name:ident, $fixture:ty: $($suite:ident: $($test:ident)*;)*) => {
         mod $name {
             $($(#[test]
-            fn $promise() {
-                crate::store::$suite::$promise::<$house>();
+            fn $test() {
+                crate::store::$suite::$test::<$fixture>();
             })*)*
 
             #[test]
             fn generated_histories_agree_with_a_term_in_memory() {
-                crate::store::histories::play_all::<$house>();
+                crate::store::histories::run_all::<$fixture>();
             }
         }
     };
 }
 
-/// Lists every promise of [`suite`], [`changes`], [`outbox`] and [`members`], for each kind of store.
+/// Lists every test of [`suite`], [`changes`], [`outbox`] and [`members`], for each kind of store.
 macro_rules! stores {
-    ($($name:ident = $house:ty),*) => {
-        $(store_contract! { $name, $house:
+    ($($name:ident = $fixture:ty),*) => {
+        $(store_contract! { $name, $fixture:
             suite:
-            answered_commands_survive_reopening
+            acknowledged_commands_survive_reopening
             a_loaded_term_equals_what_was_published
             a_batch_is_atomic
             a_refused_batch_does_not_affect_another_term
             the_seat_sequence_grows_by_one_per_change
             an_unknown_term_loads_empty_and_closed
-            a_batch_decided_on_an_old_state_is_not_written
+            a_batch_decided_on_a_stale_state_is_not_written
             commands_of_a_batch_see_the_changes_before_them
             staged_sections_are_invisible_until_they_are_applied
             staged_sections_never_applied_are_discarded
@@ -76,11 +77,11 @@ macro_rules! stores {
             members:
             a_member_is_read_back_unchanged
             a_member_is_found_by_last_login_and_by_user_name
-            a_password_hash_belongs_to_its_sign_in
-            forgotten_tokens_and_hashes_are_gone
+            a_password_hash_is_stored_for_the_latest_sign_in_only
+            deleted_tokens_and_hashes_are_gone
             ended_sign_ins_outlive_the_member;
         })*
     };
 }
 
-stores!(embedded = crate::store::house::Embedded);
+stores!(embedded = crate::store::fixture::Embedded);

@@ -11,7 +11,7 @@ use eduhub::plone::rest::{CallOutcome, Circuit, PloneClient, PloneOptions};
 use futures_util::future::join_all;
 
 use super::options;
-use crate::support::PATIENCE;
+use crate::support::WAIT_MAX;
 use crate::support::plone::Plone;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 
@@ -31,7 +31,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
             actix_rt::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    actix_rt::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    actix_rt::time::timeout(WAIT_MAX, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 async fn news(client: &PloneClient) -> Result<u64, PloneError> {
@@ -46,7 +46,7 @@ async fn each_fault_is_an_error_in_time_and_leaks_no_connection() {
         let client = behind(&relay, DEADLINE);
         relay.set(mode);
         // `Drip` takes an hour, so the deadline ends it.
-        let error = actix_rt::time::timeout(PATIENCE, news(&client)).await.expect("in time").unwrap_err();
+        let error = actix_rt::time::timeout(WAIT_MAX, news(&client)).await.expect("in time").unwrap_err();
         match mode {
             Mode::Answer500 => assert!(matches!(error, PloneError::Failed(_)), "{mode:?}: {error:?}"),
             _ => assert!(matches!(error, PloneError::Unavailable(_)), "{mode:?}: {error:?}"),

@@ -5,13 +5,13 @@ use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{before_plone, plone_state};
+use crate::support::bridge::{with_plone_at, plone_state};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, PASSWORD, Plone};
 use crate::support::random::Random;
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
-use crate::support::wait::within_patience;
+use crate::support::wait::poll_until_deadline;
 
 /// A Plone, a hub in front of it that pulls every second, and tokens for both.
 pub struct Desk {
@@ -30,7 +30,7 @@ impl Desk {
 
     /// Starts a hub in front of this Plone, with additional settings.
     pub fn with(plone: Plone, settings: impl FnOnce(Home) -> Home) -> Self {
-        let home = before_plone(Home::new(), &plone.url());
+        let home = with_plone_at(Home::new(), &plone.url());
         let home = settings(home.setting("plone.sync_s", "1").setting("registration.credit_limit", "0"));
         Self { server: home.serve(), home, token: plone.login(DEAN, PASSWORD), plone }
     }
@@ -57,7 +57,7 @@ impl Desk {
         for id in ids {
             let wanted = in_hub(&mut staff, id, rosters);
             let mut there = None;
-            let found = within_patience(|| {
+            let found = poll_until_deadline(|| {
                 there = in_plone(&self.plone, &self.token, id);
                 (there.as_ref() == Some(&wanted)).then_some(())
             });

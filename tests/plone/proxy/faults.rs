@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use serde_json::json;
 
 use super::{JSON, get, hub, is_sandboxed, written};
-use crate::support::bridge::{before_plone, plone_state, sign_in, wait_for_sections};
+use crate::support::bridge::{with_plone_at, plone_state, sign_in, wait_for_sections};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, Plone};
 use crate::support::server::{Home, Server};
@@ -24,7 +24,7 @@ fn each_fault_is_a_problem_document_and_the_hub_recovers() {
         [(Mode::Refuse, 502), (Mode::Hang, 504), (Mode::Garbage, 502), (Mode::Answer500, 502), (Mode::Drip, 504)]
     {
         let relay = TcpRelay::start(plone.address());
-        let home = before_plone(Home::new(), &relay.url()).setting("plone.timeout_ms", "700");
+        let home = with_plone_at(Home::new(), &relay.url()).setting("plone.timeout_ms", "700");
         let server = home.serve();
         relay.set(mode);
         let answer = get(&mut server.client(), "/plone/news", &[JSON]);
@@ -46,7 +46,7 @@ fn each_fault_is_a_problem_document_and_the_hub_recovers() {
 #[test]
 fn a_truncated_answer_is_never_passed_on_as_complete() {
     let relay = TcpRelay::start(Plone::shared().address());
-    let home = before_plone(Home::new(), &relay.url());
+    let home = with_plone_at(Home::new(), &relay.url());
     let server = home.serve();
     relay.set(Mode::Cut);
     let cut = server.client().call("GET", "/plone/news", &[], b"");
@@ -64,7 +64,7 @@ fn memory(server: &Server) -> usize {
 #[test]
 fn large_bodies_stream_both_ways_in_bounded_memory() {
     let plone = Plone::start();
-    let home = before_plone(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
+    let home = with_plone_at(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
     let server = home.serve();
     let token = sign_in(&server, DEAN);
     let mut client = server.client().signed_in(&token);
@@ -159,7 +159,7 @@ fn stalled_uploads(server: &Server, count: usize) -> Vec<Client> {
 fn stalled_uploads_never_take_the_whole_pool() {
     let plone = written();
     // As long a timeout as in the other tests, and no pull that needs the pool as well.
-    let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "2");
+    let home = with_plone_at(Home::new(), &plone.url()).setting("plone.pool_size", "2");
     let home = home.setting("plone.timeout_ms", "60000").setting("plone.type", "none_of_these");
     let server = home.serve();
     let stalled = stalled_uploads(&server, 4);
@@ -179,7 +179,7 @@ fn stalled_uploads_never_take_the_whole_pool() {
 #[test]
 fn slow_visitors_never_take_the_slots_of_members() {
     let plone = written();
-    let home = before_plone(Home::new(), &plone.url()).setting("plone.pool_size", "4");
+    let home = with_plone_at(Home::new(), &plone.url()).setting("plone.pool_size", "4");
     let home = home.setting("plone.type", "none_of_these");
     let server = home.serve();
     let token = sign_in(&server, DEAN);

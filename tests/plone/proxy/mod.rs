@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use serde_json::json;
 
-use crate::support::bridge::{before_plone, sign_in};
+use crate::support::bridge::{with_plone_at, sign_in};
 use crate::support::http::{Client, Response};
 use crate::support::plone::{DEAN, PASSWORD, Plone, REGISTRAR};
 use crate::support::server::{Home, Server};
@@ -38,7 +38,7 @@ fn is_sandboxed(answer: &Response) -> bool {
 fn hub(plone: &Plone) -> (Server, Home) {
     // The timeout is long enough for pages that Plone renders for the first time on a busy machine. The type has no
     // items, so the hub pulls nothing meanwhile.
-    let home = before_plone(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
+    let home = with_plone_at(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
     let home = home.setting("plone.type", "none_of_these");
     (home.serve(), home)
 }
@@ -179,7 +179,7 @@ fn sign_ins_to_plone_itself_are_refused() {
 
 #[test]
 fn rate_limited_answers_are_sandboxed_too() {
-    let home = before_plone(Home::new(), &Plone::shared().url()).setting("limits.requests_per_second", "1");
+    let home = with_plone_at(Home::new(), &Plone::shared().url()).setting("limits.requests_per_second", "1");
     let server = home.serve();
     let mut client = server.client();
     let refused = (0..500).map(|_| get(&mut client, "/plone/..", &[])).find(|answer| answer.status == 429);

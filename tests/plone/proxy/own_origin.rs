@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{JSON, hub, written};
-use crate::support::bridge::{before_plone, sign_in};
+use crate::support::bridge::{with_plone_at, sign_in};
 use crate::support::http::Response;
 use crate::support::plone::{PASSWORD, Plone};
 use crate::support::server::{Home, Server};
@@ -25,7 +25,7 @@ const OWN: &str = "www.college.test";
 #[test]
 fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     let plone = written();
-    let home = before_plone(Home::new(), &plone.url())
+    let home = with_plone_at(Home::new(), &plone.url())
         .setting("plone.proxy_url", "http://www.college.test")
         .setting("plone.timeout_ms", "60000");
     let server = home.serve();

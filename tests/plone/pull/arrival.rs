@@ -106,7 +106,7 @@ fn periodic_pulls_find_edits_retractions_and_deletions() {
 fn serve_demo_opens_plones_term_and_adds_no_demo_college() {
     let mut world = World::with(&[], |_, _| {});
     world.server.terminate();
-    world.home = super::before_plone(super::Home::new(), &world.plone.url());
+    world.home = super::with_plone_at(super::Home::new(), &world.plone.url());
     world.server = world.home.serve_with(&["serve", "--demo"]);
     world.admin = world.home.token("ada", "admin");
     assert!(!world.server.printed().iter().any(|line| line.contains("Demonstration accounts")));

@@ -12,7 +12,7 @@ mod visibility;
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{before_plone, plone_state, wait_for_sections};
+use crate::support::bridge::{with_plone_at, plone_state, wait_for_sections};
 use crate::support::http::{Client, Response};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::{Home, Server};
@@ -39,7 +39,7 @@ impl World {
     fn before(plone: Plone, settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
         let token = plone.login(HUB, PASSWORD);
         prepare(&plone, &token);
-        let home = before_plone(Home::new(), &plone.url()).setting("plone.sync_s", "86400");
+        let home = with_plone_at(Home::new(), &plone.url()).setting("plone.sync_s", "86400");
         let home = settings.iter().fold(home, |home, (name, value)| home.setting(name, value));
         let server = home.serve();
         let admin = home.token("ada", "admin");

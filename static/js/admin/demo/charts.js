@@ -1,8 +1,8 @@
-// The two drawings of a demonstration: answers a second over its time, and how long answers took. Lanes have the same
-// scales, so that they can be compared by eye. Lines are drawn in a square of 100 that stretches; words are not in it.
+// The two charts of a demonstration: responses per second, and response times. The charts of all targets have the same
+// scales. Lines are drawn in a square of 100 units that stretches with the page; texts are HTML beside it.
 
 import { h, put } from "../../dom.js";
-import { time } from "./words.js";
+import { latencyText } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,100 +13,106 @@ function svg(tag, attributes, ...children) {
   return el;
 }
 
-/** The next number up that people count by, and whose half is one, too. */
-export function round(n) {
+/** Returns the next round number that is at least `n`, and whose half is round as well. */
+export function roundUp(n) {
   const power = 10 ** Math.floor(Math.log10(Math.max(n, 1)));
   return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((one) => one >= n);
 }
 
-/** Answers a second over time. */
-export class Course {
+/** Responses per second over the time of a run. */
+export class ThroughputChart {
   constructor() {
     this.area = svg("path", { class: "area" });
     this.line = svg("path", { class: "line", "vector-effect": "non-scaling-stroke" });
     const grid = svg("path", { class: "grid", d: "M0,0H100M0,50H100", "vector-effect": "non-scaling-stroke" });
     this.drawing = svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" }, this.area, grid, this.line);
-    this.marks = h("div", { "aria-hidden": "true" });
-    this.el = h("div", { class: "course" }, this.drawing, this.marks);
+    this.labels = h("div", { "aria-hidden": "true" });
+    this.el = h("div", { class: "throughput" }, this.drawing, this.labels);
   }
 
   /**
-   * `points` are `[second, answers a second until then]`; `level` is the mean of a run whose course is not known. `most`
-   * and `seconds` are where the scales end.
+   * `points` are `[second, responses per second until then]`. Without points, `mean` is drawn as a dashed line.
+   * `maxRate` and `seconds` are the ends of the scales.
    */
-  draw({ points, level, most, seconds }) {
+  draw({ points, mean, maxRate, seconds }) {
     const x = (at) => (Math.min(at / seconds, 1) * 100).toFixed(2);
-    const y = (rate) => (100 - Math.min(rate / most, 1) * 100).toFixed(2);
+    const y = (rate) => (100 - Math.min(rate / maxRate, 1) * 100).toFixed(2);
     let line = "", end = 0;
     for (const [at, rate] of points) {
       line += `${line ? "V" : "M0,"}${y(rate)}H${x(at)}`;
       end = at;
     }
-    const steady = !line && level !== undefined;
-    if (steady) line = `M0,${y(level)}H100`;
+    const isMean = !line && mean !== undefined;
+    if (isMean) line = `M0,${y(mean)}H100`;
     this.line.setAttribute("d", line);
-    this.line.classList.toggle("steady", steady);
-    this.area.setAttribute("d", line && !steady ? `${line}V100H0Z` : "");
+    this.line.classList.toggle("mean", isMean);
+    this.area.setAttribute("d", line && !isMean ? `${line}V100H0Z` : "");
     this.drawing.dataset.end = end.toFixed(1);
-    const scale = `${most} ${seconds}`;
+    const scale = `${maxRate} ${seconds}`;
     if (scale === this.scale) return;
     this.scale = scale;
-    put(this.marks, [0, 0.5, 1].map((part) => {
-      const mark = h("span", { class: "level" }, (most * part).toLocaleString());
-      mark.style.bottom = `${part * 100}%`;
-      return mark;
-    }), h("span", { class: "to" }, `${seconds} seconds`));
+    put(this.labels, [0, 0.5, 1].map((part) => {
+      const label = h("span", { class: "level" }, (maxRate * part).toLocaleString());
+      label.style.bottom = `${part * 100}%`;
+      return label;
+    }), h("span", { class: "end" }, `${seconds} seconds`));
   }
 }
 
+/** The left end of the response time axis. */
 const FROM_MS = 1;
-const SHARES = [["p50", "half"], ["p95", "95 of 100"], ["p99", "99 of 100"]];
+const PERCENTILES = [["p50", "50%"], ["p95", "95%"], ["p99", "99%"]];
 
-/** How long answers took: a line for each target on one logarithmic axis. */
-export class Waits {
+/** Response times: one line for each target, on one logarithmic axis. */
+export class LatencyChart {
   #lines = new Map();
 
-  constructor(names) {
+  /** `targets`: `[target, name]`. */
+  constructor(targets) {
     this.axis = h("div", { class: "ticks", "aria-hidden": "true" });
-    this.el = h("div", { class: "waits" }, names.map(([key, name]) => this.#add(key, name)), this.axis);
+    this.el = h("div", { class: "latencies" }, targets.map(([target, name]) => this.#addLine(target, name)), this.axis);
   }
 
-  #add(key, name) {
-    const words = h("p");
+  #addLine(target, name) {
+    const text = h("p");
     const range = h("i", { class: "range" });
-    const marks = SHARES.map(([share]) => h("i", { class: `mark ${share}` }));
+    const marks = PERCENTILES.map(([percentile]) => h("i", { class: `mark ${percentile}` }));
     const track = h("div", { class: "track", "aria-hidden": "true" }, range, marks);
-    this.#lines.set(key, { words, range, marks, track });
-    return h("div", { class: "wait" }, h("h4", null, name), words, track);
+    this.#lines.set(target, { text, range, marks, track });
+    return h("div", { class: "latency" }, h("h4", null, name), text, track);
   }
 
-  /** `waits` are `[key, {p50, p95, p99}]`. */
-  draw(waits) {
-    const longest = Math.max(...waits.map(([, wait]) => wait?.p99 ?? 0));
+  /** `latencies`: `[target, {p50, p95, p99}]` in milliseconds. */
+  draw(latencies) {
+    const longest = Math.max(...latencies.map(([, latency]) => latency?.p99 ?? 0));
     const decades = longest > 10_000 ? 5 : 4;
-    const place = (ms) => `${Math.min(Math.max(Math.log10(ms / FROM_MS) / decades, 0), 1) * 100}%`;
-    if (this.decades !== decades) {
-      this.decades = decades;
-      put(this.axis, Array.from({ length: decades + 1 }, (_, power) => {
-        const tick = h("span", null, power < 3 ? `${10 ** power} ms` : `${10 ** (power - 3)} s`);
-        tick.style.left = `${power / decades * 100}%`;
-        return tick;
-      }));
-      this.el.style.setProperty("--decades", decades);
-    }
-    for (const [key, wait] of waits) {
-      const { words, range, marks, track } = this.#lines.get(key);
-      const known = wait?.p99 !== null && wait?.p99 !== undefined;
-      track.classList.toggle("none-yet", !known);
-      const said = known ? SHARES.map(([share, of]) => `${of} within ${time(wait[share])}`) : ["no answers yet"];
-      const text = said.join(", ");
-      if (words.dataset.text === text) continue;
-      words.dataset.text = text;
-      put(words, known ? said.map((part, at) => h("span", null, h("i", { class: `mark ${SHARES[at][0]}`, "aria-hidden": "true" }), part, at < 2 ? h("span", { class: "unseen" }, ", ") : null)) : text);
+    const position = (ms) => `${Math.min(Math.max(Math.log10(ms / FROM_MS) / decades, 0), 1) * 100}%`;
+    this.#drawAxis(decades);
+    for (const [target, latency] of latencies) {
+      const { text, range, marks, track } = this.#lines.get(target);
+      const known = latency?.p99 !== null && latency?.p99 !== undefined;
+      track.classList.toggle("no-data", !known);
+      const parts = known ? PERCENTILES.map(([percentile, share]) => `${share} within ${latencyText(latency[percentile])}`) : ["No responses yet"];
+      const key = parts.join(", ");
+      if (text.dataset.key === key) continue;
+      text.dataset.key = key;
+      put(text, known ? parts.map((part, i) => h("span", null,
+        h("i", { class: `mark ${PERCENTILES[i][0]}`, "aria-hidden": "true" }), part, i < 2 && h("span", { class: "unseen" }, ", "))) : key);
       if (!known) continue;
-      marks.forEach((mark, at) => { mark.style.left = place(wait[SHARES[at][0]]); });
-      range.style.left = place(wait.p50);
-      range.style.right = `calc(100% - ${place(wait.p99)})`;
+      marks.forEach((mark, i) => { mark.style.left = position(latency[PERCENTILES[i][0]]); });
+      range.style.left = position(latency.p50);
+      range.style.right = `calc(100% - ${position(latency.p99)})`;
     }
+  }
+
+  #drawAxis(decades) {
+    if (this.decades === decades) return;
+    this.decades = decades;
+    put(this.axis, Array.from({ length: decades + 1 }, (_, power) => {
+      const tick = h("span", null, power < 3 ? `${10 ** power} ms` : `${10 ** (power - 3)} s`);
+      tick.style.left = `${power / decades * 100}%`;
+      return tick;
+    }));
+    this.el.style.setProperty("--decades", decades);
   }
 }

@@ -1,65 +1,72 @@
-// All that is drawn of one run, and what was seen of its course.
+// The drawing of one run: a panel for each target, the response times, and a table of figures.
 
 import { h, put } from "../../dom.js";
-import { round, Waits } from "./charts.js";
-import { Lane, seatsOfSquare } from "./lane.js";
-import { beside, laneIsIn, LANES, NAME, NUMBERS, pressedFor, rowOf } from "./words.js";
+import { LatencyChart, roundUp } from "./charts.js";
+import { seatsPerSquare, TargetPanel } from "./target-panel.js";
+import { backgroundText, FIGURES, includesTarget, resultOf, secondsRun, TARGET_NAMES, TARGETS } from "./text.js";
 
-/** Answers are counted over at least this long, in seconds: the hub tells four times a second. */
+/** Rates are measured over at least this long. The hub reports four times a second. */
 const STEP_S = 0.2;
 
 export class Drawing {
+  /** What this page has seen of each target: `[second, responses per second, responses so far]`. */
   #points = { hub: [], plone: [] };
 
   constructor(task) {
-    const lanes = LANES.filter((lane) => laneIsIn(task, lane));
-    this.lanes = lanes.map((lane) => new Lane(lane));
-    this.waits = new Waits(lanes.map((lane) => [lane, NAME[lane]]));
-    this.beside = h("p", { id: "demo-beside", hidden: true });
-    this.cells = NUMBERS.map(() => lanes.map(() => h("td")));
-    const numbers = h("table", null,
-      h("thead", null, h("tr", null, h("td"), lanes.map((lane) => h("th", { scope: "col" }, NAME[lane])))),
-      h("tbody", null, NUMBERS.map(([name], at) => h("tr", null, h("th", { scope: "row" }, name), this.cells[at]))));
-    this.el = h("div", null, h("div", { class: "lanes" }, this.lanes.map(({ el }) => el)),
-      h("h3", null, "How long an answer took"), this.waits.el, this.beside,
-      h("details", { id: "demo-numbers" }, h("summary", null, "The same in numbers"), h("div", { class: "scroll" }, numbers)));
+    const targets = TARGETS.filter((target) => includesTarget(task, target));
+    this.panels = targets.map((target) => new TargetPanel(target));
+    this.latencies = new LatencyChart(targets.map((target) => [target, TARGET_NAMES[target]]));
+    this.background = h("p", { id: "demo-background", hidden: true });
+    this.cells = FIGURES.map(() => targets.map(() => h("td")));
+    const figures = h("table", null,
+      h("thead", null, h("tr", null, h("td"), targets.map((target) => h("th", { scope: "col" }, TARGET_NAMES[target])))),
+      h("tbody", null, FIGURES.map(([name], i) => h("tr", null, h("th", { scope: "row" }, name), this.cells[i]))));
+    this.el = h("div", null, h("div", { class: "targets" }, this.panels.map(({ el }) => el)),
+      h("h3", null, "Response times"), this.latencies.el, this.background,
+      h("details", { id: "demo-numbers" }, h("summary", null, "View as table"), h("div", { class: "scroll" }, figures)));
   }
 
-  /** The course in time is what was seen of it: answers since the last look, by the hub's own measure of time. */
+  /** Adds a point for each target under load: the responses since the last point, in the hub's own measure of time. */
   #sample(task) {
-    for (const row of task.results.filter(({ recorded, target }) => !recorded && this.#points[target])) {
-      const points = this.#points[row.target];
-      // A run that had ended before this page looked has no course, only a mean.
+    for (const result of task.results.filter(({ recorded, target }) => !recorded && this.#points[target])) {
+      const points = this.#points[result.target];
+      // If a run ended before this page opened, only its mean is known.
       if (!points.length && task.state !== "running") continue;
       const [at, , before] = points.at(-1) ?? [0, 0, 0];
-      const now = pressedFor(row);
-      if (now - at >= STEP_S) points.push([now, Math.max(0, row.requests - before) / (now - at), row.requests]);
+      const now = secondsRun(result);
+      if (now - at >= STEP_S) points.push([now, Math.max(0, result.requests - before) / (now - at), result.requests]);
     }
   }
 
   draw(task) {
     this.#sample(task);
-    const rows = this.lanes.map(({ lane }) => rowOf(task, lane));
-    const all = Object.values(this.#points).flat();
-    const last = Math.max(task.seconds, ...all.map(([at]) => at));
+    const results = this.panels.map(({ target }) => resultOf(task, target));
+    const points = Object.values(this.#points).flat();
+    const last = Math.max(task.seconds, ...points.map(([at]) => at));
     const scale = {
-      most: round(Math.max(10, ...all.map(([, rate]) => rate), ...rows.map((row) => row?.per_s ?? 0))),
+      maxRate: roundUp(Math.max(10, ...points.map(([, rate]) => rate), ...results.map((result) => result?.per_s ?? 0))),
       seconds: last > task.seconds * 1.05 ? Math.ceil(last) : task.seconds,
-      square: seatsOfSquare(rows.filter(Boolean)),
+      seatsPerSquare: seatsPerSquare(results.filter(Boolean)),
     };
-    this.lanes.forEach((lane, at) => {
-      lane.draw({ row: rows[at], turn: task.phase === lane.lane && task.state === "running", task, points: this.#points[lane.lane], scale });
-      this.cells.forEach((cells, line) => {
-        const text = (rows[at] && NUMBERS[line][1](rows[at])) || "not counted";
-        if (cells[at].textContent !== text) cells[at].textContent = text;
+    this.panels.forEach((panel, i) => {
+      const active = task.phase === panel.target && task.state === "running";
+      panel.draw({ result: results[i], active, task, points: this.#points[panel.target], scale });
+      this.cells.forEach((cells, row) => {
+        const text = (results[i] && FIGURES[row][1](results[i])) || "Not counted";
+        if (cells[i].textContent !== text) cells[i].textContent = text;
       });
     });
-    this.waits.draw(this.lanes.map(({ lane }, at) => [lane, rows[at]?.latency_ms]));
-    const told = beside(task);
-    this.beside.hidden = !told;
-    const text = told ? `${told.verdict ?? ""} ${told.text}` : "";
-    if (this.beside.dataset.text === text) return;
-    this.beside.dataset.text = text;
-    put(this.beside, told?.verdict && [h("strong", { class: told.slowed ? "careful" : "good" }, told.verdict), " "], told?.text);
+    this.latencies.draw(this.panels.map(({ target }, i) => [target, results[i]?.latency_ms]));
+    this.#drawBackground(task);
+  }
+
+  #drawBackground(task) {
+    const background = backgroundText(task);
+    this.background.hidden = !background;
+    const key = background ? `${background.verdict ?? ""} ${background.text}` : "";
+    if (this.background.dataset.key === key) return;
+    this.background.dataset.key = key;
+    const tone = background?.slowed ? "careful" : "good";
+    put(this.background, background?.verdict && [h("strong", { class: tone }, background.verdict), " "], background?.text);
   }
 }

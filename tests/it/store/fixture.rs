@@ -1,4 +1,4 @@
-//! The place of a store under test, and a term in memory on top of it.
+//! Stores under test, and a term in memory on top of one.
 
 use std::future::Future;
 use std::path::Path;
@@ -21,23 +21,23 @@ use eduhub::store::{StoreError, StoreFuture};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use crate::college::{Make, minute, staged, term_id, window};
+use crate::college::{SectionBuilder, minute, staged, term_id, window};
 
-/// Blocks until a call of the store is answered.
-pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+/// Blocks until a call of the store has ended, and returns its result.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_current_thread().build().unwrap()).block_on(future)
 }
 
-/// The place of one store, which can be opened, closed by dropping it, and opened again.
-pub(crate) trait House {
+/// The location of one store. The store can be opened, closed by dropping all its handles, and opened again.
+pub(crate) trait StoreFixture {
     /// The kind of store. Clones are handles of one store.
     type Store: TermStore + ImportStore + AlertStore + OutboxStore + MemberStore + Clone + 'static;
-    /// Creates a place without a store.
-    fn build() -> Self;
-    /// Opens the store with an outbox. No other handle may be open.
+    /// Creates a location without a store.
+    fn create() -> Self;
+    /// Opens the store with an outbox. The store must be closed.
     fn open(&self) -> Self::Store;
-    /// Opens the store as a hub without Plone does.
+    /// Opens the store without an outbox, as a hub without Plone does. The store must be closed.
     fn open_without_outbox(&self) -> Self::Store;
     /// Makes the store refuse every registration in the section `BAD` from now on.
     fn refuse_bad(&self, store: &Self::Store);
@@ -46,27 +46,29 @@ pub(crate) trait House {
 /// The embedded store in a folder of its own.
 pub(crate) struct Embedded(TempDir);
 
-impl House for Embedded {
+impl StoreFixture for Embedded {
     type Store = SqliteStore;
-    fn build() -> Self {
+    fn create() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
     fn open(&self) -> SqliteStore {
-        open_freed(&self.0.path().join("hub.sqlite"), true)
+        open_when_unlocked(&self.0.path().join("hub.sqlite"), true)
     }
     fn open_without_outbox(&self) -> SqliteStore {
-        open_freed(&self.0.path().join("hub.sqlite"), false)
+        open_when_unlocked(&self.0.path().join("hub.sqlite"), false)
     }
     fn refuse_bad(&self, store: &SqliteStore) {
         let trigger = "CREATE TRIGGER no_bad BEFORE INSERT ON registrations WHEN NEW.crn = 'BAD'
              BEGIN SELECT RAISE (ABORT, 'not this one'); END";
-        wait(store.write(|tx| tx.execute_batch(trigger))).unwrap();
+        block_on(store.write(|tx| tx.execute_batch(trigger))).unwrap();
     }
 }
 
-/// Opens an embedded store that was closed a moment ago. A child process that another test starts inherits open files
-/// and their locks between its fork and its exec, so this waits while the store is locked.
-pub(crate) fn open_freed(path: &Path, outbox: bool) -> SqliteStore {
+/// Opens an embedded store as soon as it is unlocked, at the latest after 60 s.
+///
+/// A store that was just closed can still be locked for a moment: a child process that another test starts holds the
+/// locks of this process from its fork to its exec.
+pub(crate) fn open_when_unlocked(path: &Path, outbox: bool) -> SqliteStore {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match SqliteStore::open(SqliteOptions { path: path.to_owned(), outbox: outbox.then(Timestamp::now) }) {
@@ -80,11 +82,11 @@ pub(crate) fn open_freed(path: &Path, outbox: bool) -> SqliteStore {
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) outcomes: Vec<Option<Outcome>>,
-    /// What to publish of the batch; none when it changed nothing.
+    /// The update to publish; `None` when the batch changed nothing.
     pub(crate) update: Option<TermUpdate>,
 }
 
-/// A term in memory, as its registrar holds it: it is loaded again after each batch that failed.
+/// A term in memory, as its registrar holds it. It is loaded again after a batch that failed.
 pub(crate) struct TermOwner {
     executor: BatchExecutor,
     term: TermId,
@@ -97,22 +99,24 @@ impl TermOwner {
     }
 
     pub(crate) fn load(&mut self) -> Result<PublishedTerm, StoreError> {
-        let (state, published) = wait(self.executor.load(&self.term))?;
+        let (state, published) = block_on(self.executor.load(&self.term))?;
         self.state = Some(state);
         Ok(published)
     }
 
-    /// Hands over a batch without waiting for it. The term must be loaded.
+    /// Starts a batch without waiting for its end. The term must be loaded.
     pub(crate) fn start(&mut self, commands: Vec<Command>, now: Timestamp) -> StoreFuture<CommittedBatch> {
         self.executor.run(self.state.take().expect("the term is loaded"), commands, now)
     }
 
+    /// Waits for the end of a batch.
     pub(crate) fn finish(&mut self, batch: StoreFuture<CommittedBatch>) -> Result<Committed, StoreError> {
-        let CommittedBatch { state, outcomes, mut updates } = wait(batch)?;
+        let CommittedBatch { state, outcomes, mut updates } = block_on(batch)?;
         self.state = Some(state);
         Ok(Committed { outcomes, update: updates.pop() })
     }
 
+    /// Runs a batch; loads the term before if necessary.
     pub(crate) fn run(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Committed, StoreError> {
         if self.state.is_none() {
             self.load()?;
@@ -122,75 +126,77 @@ impl TermOwner {
     }
 }
 
-/// A store with an open term.
-pub(crate) struct Desk<H: House> {
-    pub(crate) house: H,
-    pub(crate) store: H::Store,
+/// An open store with a term that is open for registration.
+pub(crate) struct StoredTerm<F: StoreFixture> {
+    pub(crate) fixture: F,
+    pub(crate) store: F::Store,
     pub(crate) owner: TermOwner,
     pub(crate) loaded: PublishedTerm,
 }
 
-impl<H: House> Desk<H> {
+impl<F: StoreFixture> StoredTerm<F> {
     /// Creates a store with an open term of these sections.
-    pub(crate) fn with(sections: impl IntoIterator<Item = Make>) -> Self {
-        let house = H::build();
-        let store = house.open();
-        let mut desk = Self::opened(house, store);
-        desk.run(vec![window(Some(0), None)]).unwrap();
-        desk.import(sections.into_iter().map(|s| (s, None)).collect());
-        desk
+    pub(crate) fn with_sections(sections: impl IntoIterator<Item = SectionBuilder>) -> Self {
+        let fixture = F::create();
+        let store = fixture.open();
+        let mut term = Self::open(fixture, store);
+        term.run(vec![window(Some(0), None)]).unwrap();
+        term.import(sections.into_iter().map(|s| (s, None)).collect());
+        term
     }
 
     /// Loads the term of an open store.
-    pub(crate) fn opened(house: H, store: H::Store) -> Self {
+    pub(crate) fn open(fixture: F, store: F::Store) -> Self {
         let mut owner = TermOwner::of(&store, term_id(), Credits(0));
         let loaded = owner.load().unwrap();
-        Self { house, store, owner, loaded }
+        Self { fixture, store, owner, loaded }
     }
 
-    /// Closes the store, and returns its place.
-    pub(crate) fn closed(self) -> H {
-        self.house
+    /// Closes the store and returns its location.
+    pub(crate) fn close(self) -> F {
+        self.fixture
     }
 
     /// Closes the store, opens it again and loads the term.
-    pub(crate) fn reopened(self) -> Self {
-        let house = self.closed();
-        let store = house.open();
-        Self::opened(house, store)
+    pub(crate) fn reopen(self) -> Self {
+        let fixture = self.close();
+        let store = fixture.open();
+        Self::open(fixture, store)
     }
 
+    /// Runs a batch at minute 1.
     pub(crate) fn run(&mut self, commands: Vec<Command>) -> Result<Committed, StoreError> {
         self.owner.run(commands, minute(1))
     }
 
-    /// Runs one command, which must be committed.
-    pub(crate) fn ask(&mut self, command: Command) -> Outcome {
+    /// Runs one command, which must be committed, and returns its outcome.
+    pub(crate) fn run_one(&mut self, command: Command) -> Outcome {
         let committed = self.run(vec![command]).unwrap();
         committed.outcomes.into_iter().next().flatten().expect("the decision did not panic")
     }
 
     /// Stages an import of these sections, compared with the committed term, and returns its command.
-    pub(crate) fn stage(&mut self, sections: Vec<(Make, Option<(u32, u32)>)>) -> Command {
-        let generation = wait(self.store.generation(&term_id())).unwrap() + 1;
+    pub(crate) fn stage(&mut self, sections: Vec<(SectionBuilder, Option<(u32, u32)>)>) -> Command {
+        let generation = block_on(self.store.generation(&term_id())).unwrap() + 1;
         let loaded = load(&self.store);
         let book = super::histories::book_of(&loaded, Credits(0));
         let import = staged(&book, minute(1), generation, false, sections);
         let rows = import.sections.iter().map(|s| s.staged_as.clone()).collect();
-        wait(self.store.stage(generation, rows)).unwrap();
+        block_on(self.store.stage(generation, rows)).unwrap();
         Command::ApplyImport(Arc::new(import))
     }
 
-    pub(crate) fn import(&mut self, sections: Vec<(Make, Option<(u32, u32)>)>) {
+    /// Stages and applies an import of these sections.
+    pub(crate) fn import(&mut self, sections: Vec<(SectionBuilder, Option<(u32, u32)>)>) {
         let command = self.stage(sections);
-        self.ask(command);
+        self.run_one(command);
     }
 
     /// Returns the titles of the alerts sent to this student alone, oldest first.
     pub(crate) fn alerts_of(&self, student: &str) -> Vec<String> {
-        let log = wait(self.store.log_after(0, 1_000)).unwrap();
-        let to = |users: &[eduhub::domain::ids::UserName]| users.iter().any(|u| u.as_str() == student);
-        let mine = log.into_iter().filter(|entry| to(&entry.reach.users));
+        let log = block_on(self.store.log_after(0, 1_000)).unwrap();
+        let includes_student = |users: &[eduhub::domain::ids::UserName]| users.iter().any(|u| u.as_str() == student);
+        let mine = log.into_iter().filter(|entry| includes_student(&entry.recipients.users));
         mine.map(|entry| match entry.entry {
             Entry::Alert(alert) => alert.content.title,
             Entry::Cancelled(id) => id,

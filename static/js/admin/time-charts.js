@@ -1,0 +1,219 @@
+// Line charts of the last minutes, one below the other, with one time axis and one crosshair for all of them.
+
+import { button, h } from "../dom.js";
+import { timeOfDay } from "../words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+/** The selectable time ranges in seconds; the first is shown initially. */
+export const RANGES_S = [120, 600];
+/** Samples arrive each second. A line joins two samples that are at most this far apart; a longer time is a gap. */
+const GAP_MS = 3_500;
+/** The height of a plot in CSS pixels. */
+const HEIGHT = 44;
+
+const svg = (tag, attributes) => {
+  const el = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
+  return el;
+};
+
+/** Returns the smallest of 1, 2 and 5 times a power of ten that is at least `n`. */
+export function scaleMax(n) {
+  if (!(n > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(n));
+  return [1, 2, 5, 10].map((step) => step * power).find((one) => one >= n * (1 - 1e-9)) ?? 10 * power;
+}
+
+/**
+ * Returns the SVG path through `points`, which are `[ms, value, maxGap]` in the order of time. The line is interrupted at
+ * a null value, and where the gap before a point exceeds its `maxGap`. `x` and `y` map to pixels.
+ */
+export function linePath(points, x, y) {
+  let d = "", last = null;
+  for (const [at, value, maxGap = GAP_MS] of points) {
+    if (value === null || value === undefined) { last = null; continue; }
+    d += `${last !== null && at - last <= maxGap ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+    last = at;
+  }
+  return d;
+}
+
+export class TimeCharts {
+  #samples = [];
+  #range = RANGES_S[0] * 1000;
+  /** The time under the crosshair, or null. */
+  #pointed = null;
+  #width = 600;
+  #frame = 0;
+
+  /**
+   * `charts`: `{name, unit(n), minScale, lines: [{valueOf(sample), tone, text(value, sample)}], isProblem?(sample),
+   * isShown?(sample)}`. A sample is a `metrics` frame of the hub. `minScale` is the least end of the scale, `tone` one or
+   * more CSS classes of the line. The time in which `isProblem` holds is marked.
+   */
+  constructor(el, charts) {
+    this.charts = charts.map((chart) => this.#build(chart));
+    this.ticks = svg("svg", { class: "ticks", "aria-hidden": "true", height: 20 });
+    this.axis = h("div", {
+      class: "axis", role: "slider", tabindex: 0, "aria-label": "Time of the values shown",
+      "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": 1,
+    });
+    this.axis.append(this.ticks);
+    this.sampleTime = h("p", { class: "sample-time" });
+    this.rangeButtons = RANGES_S.map((s) => button(`${s / 60} minutes`, () => this.#setRange(s * 1000),
+      { class: "quiet", "aria-pressed": String(s === RANGES_S[0]) }));
+    this.root = h("div", { class: "charts" }, this.charts.map((chart) => chart.el),
+      h("div", { class: "chart footer" }, h("span"), this.axis, this.sampleTime));
+    el.append(h("div", { class: "time-ranges", role: "group", "aria-label": "Time range" }, h("span", null, "Last"), this.rangeButtons), this.root);
+    this.#listen();
+  }
+
+  #build(chart) {
+    const drawing = svg("svg", { "aria-hidden": "true", height: HEIGHT });
+    const problems = svg("path", { class: "problem" });
+    const grid = svg("path", { class: "grid" });
+    const paths = chart.lines.map(({ tone }) => svg("path", { class: `line ${tone}` }));
+    const crosshair = svg("path", { class: "crosshair" });
+    drawing.append(problems, grid, ...paths, crosshair);
+    const scaleTop = h("span", { class: "scale-top", "aria-hidden": "true" });
+    const values = chart.lines.map(() => h("span"));
+    const list = h("ul", { class: "values" }, chart.lines.map(({ tone }, i) =>
+      h("li", null, h("i", { class: tone, "aria-hidden": "true" }), values[i])));
+    const el = h("div", { class: "chart" }, h("h3", null, chart.name), h("div", { class: "plot" }, drawing, scaleTop), list);
+    return { ...chart, el, drawing, problems, grid, paths, crosshair, scaleTop, values };
+  }
+
+  #listen() {
+    const onpointer = (event) => {
+      const box = this.axis.getBoundingClientRect();
+      if (event.clientX < box.left || event.clientX > box.right || !this.#samples.length) return this.#point(null);
+      this.#point(this.#from + (event.clientX - box.left) / box.width * this.#range);
+    };
+    this.root.addEventListener("pointermove", onpointer);
+    this.root.addEventListener("pointerdown", onpointer);
+    this.root.addEventListener("pointerleave", () => document.activeElement !== this.axis && this.#point(null));
+    this.axis.addEventListener("blur", () => this.#point(null));
+    this.axis.addEventListener("keydown", (event) => {
+      const seconds = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
+      if (!seconds && !["Home", "End", "Escape"].includes(event.key)) return;
+      event.preventDefault();
+      const at = this.#pointed ?? this.#to;
+      const to = event.key === "Home" ? this.#from : seconds ? at + seconds * 1000 : this.#to;
+      this.#point(to >= this.#to ? null : Math.max(this.#from, to));
+    });
+    new ResizeObserver(([{ contentRect }]) => { this.#width = Math.max(80, contentRect.width); this.#draw(); }).observe(this.axis);
+  }
+
+  /** The ends of the time axis. */
+  get #to() { return this.#samples.at(-1)?.ms ?? 0; }
+  get #from() { return this.#to - this.#range; }
+
+  /** Replaces all samples, oldest first. */
+  setSamples(samples) {
+    this.#samples = [];
+    for (const sample of samples) this.#append(sample);
+    this.#draw();
+  }
+
+  /** Adds a sample. A line joins it to the one before if that is at most `maxGap` milliseconds older. */
+  add(sample, maxGap = GAP_MS) {
+    this.#append({ ...sample, maxGap });
+    this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  #append(sample) {
+    const ms = Date.parse(sample.at);
+    // A repeated sample, or one of a restarted hub whose clock was set back.
+    if (ms <= this.#to) return;
+    this.#samples.push({ ...sample, ms });
+    if (this.#samples.length > RANGES_S.at(-1) + 10) this.#samples.shift();
+  }
+
+  #setRange(ms) {
+    this.#range = ms;
+    this.rangeButtons.forEach((el, i) => el.setAttribute("aria-pressed", String(RANGES_S[i] * 1000 === ms)));
+    this.#draw();
+  }
+
+  #point(ms) {
+    this.#pointed = ms;
+    this.#drawValues();
+  }
+
+  #draw() {
+    this.#frame = 0;
+    const [from, width] = [this.#from, this.#width];
+    const visible = this.#samples.filter(({ ms }) => ms >= from);
+    const newest = visible.at(-1);
+    const x = (ms) => (ms - from) / this.#range * width;
+    for (const chart of this.charts) {
+      chart.el.hidden = Boolean(chart.isShown && !(newest && chart.isShown(newest)));
+      if (chart.el.hidden) continue;
+      const lines = chart.lines.map(({ valueOf }) => visible.map((sample) => [sample.ms, valueOf(sample), sample.maxGap]));
+      const max = scaleMax(Math.max(chart.minScale, ...lines.flat().map(([, value]) => value ?? 0)));
+      const y = (value) => HEIGHT - 1 - value / max * (HEIGHT - 4);
+      chart.drawing.setAttribute("width", width);
+      chart.grid.setAttribute("d", `M0 ${HEIGHT - 1}H${width}M0 3H${width}`);
+      chart.paths.forEach((path, i) => path.setAttribute("d", linePath(lines[i], x, y)));
+      chart.problems.setAttribute("d", chart.isProblem ? problemPath(visible, chart.isProblem, x) : "");
+      chart.scaleTop.textContent = chart.unit(max);
+    }
+    this.#drawTicks(x);
+    this.#drawValues();
+  }
+
+  #drawTicks(x) {
+    this.ticks.setAttribute("width", this.#width);
+    const step = this.#range / (this.#width < 400 ? 2 : 4);
+    const marks = [];
+    for (let at = Math.ceil(this.#from / step) * step; at <= this.#to; at += step) {
+      if (x(at) < 32 || x(at) > this.#width - 32) continue;
+      const text = svg("text", { x: x(at), y: 15, "text-anchor": "middle" });
+      text.textContent = timeOfDay(at);
+      marks.push(svg("path", { d: `M${x(at)} 0v3`, class: "grid" }), text);
+    }
+    this.ticks.replaceChildren(...marks);
+  }
+
+  /** Shows the values at the crosshair, or the newest ones. */
+  #drawValues() {
+    const pointed = this.#pointed === null || this.#pointed < this.#from ? null : this.#pointed;
+    const sample = pointed === null ? this.#samples.at(-1) : nearest(this.#samples, pointed);
+    if (!sample) return;
+    const d = pointed === null ? "" : `M${((sample.ms - this.#from) / this.#range * this.#width).toFixed(1)} 0v${HEIGHT}`;
+    for (const chart of this.charts) {
+      chart.crosshair.setAttribute("d", d);
+      chart.lines.forEach(({ valueOf, text: textOf }, i) => {
+        const text = textOf(valueOf(sample), sample);
+        chart.values[i].parentElement.hidden = !text;
+        if (chart.values[i].textContent !== text) chart.values[i].textContent = text;
+      });
+    }
+    const time = pointed === null ? `Now, ${timeOfDay(sample.ms)}` : `At ${timeOfDay(sample.ms)}`;
+    this.sampleTime.textContent = time;
+    this.axis.setAttribute("aria-valuemax", Math.round(this.#range / 1000));
+    this.axis.setAttribute("aria-valuenow", Math.round((sample.ms - this.#from) / 1000));
+    this.axis.setAttribute("aria-valuetext", pointed === null ? time : `${time}: ${this.#valuesText()}`);
+  }
+
+  /** Returns all values as text, for screen readers. */
+  #valuesText() {
+    return this.charts.filter(({ el }) => !el.hidden)
+      .map(({ name, values }) => `${name}: ${values.map((one) => one.textContent).filter(Boolean).join(", ")}`).join("; ");
+  }
+}
+
+/** Returns the path that marks problems: each from the sample before until the sample that reports it. */
+function problemPath(samples, isProblem, x) {
+  return samples.map((sample, i) => {
+    if (!isProblem(sample)) return "";
+    const before = samples[i - 1]?.ms ?? 0;
+    const from = sample.ms - before <= (sample.maxGap ?? GAP_MS) ? before : sample.ms - 1000;
+    return `M${x(from).toFixed(1)} 0v${HEIGHT}H${x(sample.ms).toFixed(1)}v${-HEIGHT}z`;
+  }).join("");
+}
+
+/** Returns the sample nearest to a time. */
+function nearest(samples, at) {
+  return samples.reduce((best, one) => Math.abs(one.ms - at) < Math.abs(best.ms - at) ? one : best);
+}

@@ -1,0 +1,188 @@
+// The "Now" view: totals, the most requested sections, refusals by reason, and the seat map.
+
+import { $, button, h, put } from "../dom.js";
+import { api } from "../api.js";
+import { drawSeats } from "../seat-cell.js";
+import { count, problemText } from "../words.js";
+import { fillLevel, SeatMap } from "./seat-map.js";
+
+/** Seat changes older than this no longer count as "now". */
+const RECENT_MS = 60_000;
+/** How often the activity is read from the hub. */
+const ACTIVITY_MS = 5_000;
+/** How often the totals and the list are drawn. */
+const DRAW_MS = 1_000;
+/** Length of the list of most requested sections. */
+const HOTTEST_MAX = 10;
+/** Seat changes held in memory. */
+const CHANGES_MAX = 20_000;
+
+/** Refusal codes as text. */
+const REASONS = {
+  registration_closed: "Registration not open", hold: "Hold on the account", section_cancelled: "Section cancelled",
+  section_closed: "Section closed", already_in_course: "Already in the course", prerequisite: "Missing prerequisite",
+  linked_section_required: "Linked section required", time_conflict: "Time conflict", credit_limit: "Over the credit limit",
+  restricted: "Seats reserved", section_full: "Section full", waitlist_full: "Waitlist full",
+};
+
+/** In the one-column layout the map is below the lists, so that a growing list would move it under the pointer. */
+const oneColumn = matchMedia("(max-width: 1099px)");
+const pointsAtMap = () => oneColumn.matches && $("map").matches(":hover");
+
+export class Overview {
+  /** Recent changes of seats: `{id, by, at}`. */
+  #changes = [];
+  #activity = null;
+  #since = Date.now();
+  /** Refusals in the last minute by section id. */
+  refused = new Map();
+
+  /** `page`: `{catalogue, numbers(id), show(id)}`. */
+  constructor(page) {
+    this.page = page;
+    this.map = new SeatMap(page);
+    setInterval(() => this.#draw(), DRAW_MS);
+    setInterval(() => this.readActivity(), ACTIVITY_MS);
+  }
+
+  /** Builds the view from the sections of the catalogue. */
+  build() {
+    this.map.build();
+    this.map.updateLabels();
+    this.#draw();
+  }
+
+  /** Forgets the activity of the term that was shown before. */
+  reset() {
+    this.#changes = [];
+    this.#activity = null;
+    this.#since = Date.now();
+    this.refused = new Map();
+    this.map.setRefused(this.refused);
+  }
+
+  /** Records changes of seats: `[id, by]`, where `by` is the difference in enrolled students. */
+  recordChanges(changes) {
+    const at = Date.now();
+    for (const [id, by] of changes) if (by) this.#changes.push({ id, by, at });
+    if (this.#changes.length > CHANGES_MAX) this.#changes.splice(0, CHANGES_MAX / 2);
+  }
+
+  redraw(ids) {
+    this.map.redraw(ids);
+  }
+
+  /** Reads requests and refusals, which only the hub can count. */
+  async readActivity() {
+    if (document.hidden || $("desk").hidden) return;
+    try {
+      this.#activity = await api.get("/api/v1/staff/activity");
+      put($("activity-failed"));
+    } catch (problem) {
+      put($("activity-failed"), `Couldn't load requests and refusals. ${problemText(problem)}`);
+      return;
+    }
+    this.refused = new Map(this.#activity.hottest.filter((one) => one.refused > 0).map((one) => [one.section, one.refused]));
+    this.map.setRefused(this.refused);
+    this.map.updateLabels();
+    $("refused-key").hidden = !this.refused.size;
+    this.#drawRefusals();
+    this.#drawHottest();
+  }
+
+  #drawRefusals() {
+    if (pointsAtMap()) return;
+    const { refusals: minute, hour } = this.#activity;
+    const codes = Object.entries(hour.refusals).sort((a, b) => (minute[b[0]] ?? 0) - (minute[a[0]] ?? 0) || b[1] - a[1]);
+    $("refusals").hidden = !codes.length;
+    $("no-refusals").hidden = codes.length > 0;
+    put($("refusal-list"), codes.map(([code, n]) => h("tr", null, h("th", { scope: "row" }, REASONS[code] ?? code),
+      h("td", null, (minute[code] ?? 0).toLocaleString()), h("td", null, n.toLocaleString()))));
+  }
+
+  #draw() {
+    if (document.hidden || $("desk").hidden) return;
+    const oldest = Date.now() - RECENT_MS;
+    this.#changes = this.#changes.filter(({ at }) => at > oldest);
+    const totals = this.#totals();
+    const key = JSON.stringify(totals);
+    if ($("totals").dataset.key !== key) {
+      $("totals").dataset.key = key;
+      put($("totals"), totals.map(([label, n]) => h("div", null, h("dt", null, label), h("dd", null, n.toLocaleString()))));
+    }
+    this.#drawHottest();
+  }
+
+  /** Returns the totals of the term: `[label, number]`. */
+  #totals() {
+    const { catalogue } = this.page;
+    const sums = { full: 0, few: 0, left: 0, taken: 0, waiting: 0 };
+    for (const id of catalogue.all) {
+      const numbers = this.page.numbers(id);
+      sums.left += Math.max(0, numbers.open);
+      sums.taken += numbers.enrolled;
+      sums.waiting += numbers.waitlisted;
+      const level = fillLevel(numbers, catalogue.get(id).status);
+      if (level === 5) sums.full += 1;
+      if (level === 4) sums.few += 1;
+    }
+    const recent = this.#changes.filter(({ by }) => by > 0).reduce((sum, { by }) => sum + by, 0);
+    const recentLabel = Date.now() - this.#since < RECENT_MS ? "Taken since you opened this page" : "Taken in the last minute";
+    return [
+      ["Sections", catalogue.all.length], ["Full", sums.full], ["Few seats left", sums.few], ["Seats taken", sums.taken],
+      ["Seats left", sums.left], ["Waiting", sums.waiting], [recentLabel, recent],
+    ];
+  }
+
+  /**
+   * Returns the most requested sections of this term, `{period, list}`: by the hub's count of the last minute, else of
+   * the last hour, else by the changes that this page has seen.
+   */
+  #hottest() {
+    const isOurs = (id) => this.page.catalogue.get(id);
+    for (const [list, period] of [[this.#activity?.hottest, "minute"], [this.#activity?.hour.hottest, "hour"]]) {
+      const ours = list?.filter((one) => isOurs(one.section)).slice(0, HOTTEST_MAX) ?? [];
+      if (ours.length) return { period, list: ours.map((one) => ({ id: one.section, text: activityText(one) })) };
+    }
+    const changes = new Map();
+    for (const { id, by } of this.#changes) changes.set(id, (changes.get(id) ?? 0) + Math.abs(by));
+    const list = [...changes].sort((a, b) => b[1] - a[1]).slice(0, HOTTEST_MAX).filter(([id]) => isOurs(id))
+      .map(([id, n]) => ({ id, text: count(n, "change") }));
+    return { period: "minute", list };
+  }
+
+  #drawHottest() {
+    const { period, list } = this.#hottest();
+    const rows = () => [...$("hottest").children];
+    // While the user points at or focuses a row, no row moves: only the numbers are updated.
+    if (pointsAtMap() || (rows().length && $("hottest").matches(":hover, :focus-within"))) {
+      return this.#drawRows(rows().map((el) => ({ id: el.dataset.id, text: list.find(({ id }) => id === el.dataset.id)?.text })));
+    }
+    $("no-hottest").hidden = list.length > 0;
+    const title = `Most requested in the last ${period}`;
+    if ($("hottest-title").textContent !== title) put($("hottest-title"), title);
+    const existing = new Map(rows().map((el) => [el.dataset.id, el]));
+    const next = list.map(({ id }) => existing.get(id) ?? h("li", { "data-id": id },
+      button(this.page.catalogue.name(id), () => this.page.show(id), { class: "plain" }), h("small"), h("div", { class: "seats" })));
+    for (const el of existing.values()) if (!next.includes(el)) el.remove();
+    next.forEach((el, i) => $("hottest").children[i] !== el && $("hottest").insertBefore(el, $("hottest").children[i] ?? null));
+    this.#drawRows(list);
+  }
+
+  #drawRows(list) {
+    list.forEach(({ id, text }, i) => {
+      const [, details, seats] = $("hottest").children[i].children;
+      if (text && details.textContent !== text) put(details, text);
+      const section = this.page.catalogue.get(id);
+      if (section) drawSeats(seats, { id, ...this.page.numbers(id) }, section.status);
+    });
+  }
+}
+
+/** Returns a section's activity as text: `637 attempts, 40 enrolled, 12 waiting, 585 refused`. */
+function activityText({ asked, enrolled, waitlisted, refused }) {
+  return [
+    count(asked, "attempt"), `${enrolled.toLocaleString()} enrolled`, waitlisted && `${waitlisted.toLocaleString()} waiting`,
+    refused && `${refused.toLocaleString()} refused`,
+  ].filter(Boolean).join(", ");
+}

@@ -1,0 +1,156 @@
+// The list of a term's sections, with live seats and fields that staff edit in place.
+
+import { $, button, debounce, put } from "../dom.js";
+import { api } from "../api.js";
+import { VirtualList } from "../list.js";
+import { count, FEW_SEATS, problemText } from "../words.js";
+import { SectionRow } from "./section-row.js";
+
+const TYPING_MS = 80;
+/** Sort keys, highest first. `full`: full sections by their waitlist, then the others by the share of seats taken. */
+const SORT_KEYS = {
+  full: ({ capacity, enrolled, waitlisted, open }) => open <= 0 ? 1 + waitlisted : capacity ? enrolled / capacity : 1,
+  waiting: ({ waitlisted }) => waitlisted,
+  left: ({ open }) => open,
+};
+/** An empty field is rejected, because it could mean both 0 and "unchanged". */
+const EMPTY_FIELDS = {
+  capacity: "Nothing was saved. Enter a capacity.",
+  waitlist_capacity: "Nothing was saved. Enter a waitlist cap, or 0 for no waitlist.",
+};
+
+export class SectionList {
+  /** Unsaved edits by section, kept while their row is scrolled away. */
+  edits = new Map();
+  /** Sections whose row is open. */
+  opened = new Set();
+  /** The result of the last save by section: `{text, tone, field, saving, confirm}`. */
+  results = new Map();
+
+  /** `page`: `{catalogue, numbers(id), refused(), compose(audience)}`. */
+  constructor(page) {
+    this.page = page;
+    this.form = $("section-search");
+    this.list = new VirtualList($("section-rows"), () => new SectionRow(this));
+    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("input", debounce(TYPING_MS, () => this.search()));
+    $("sort-again").addEventListener("click", () => this.search());
+    $("over-capacity").querySelector("button").addEventListener("click", () => this.#setFilter("over", ""));
+  }
+
+  /** Shows one section, and opens it. */
+  show(id) {
+    this.form.elements.q.value = this.page.catalogue.get(id)?.crn ?? "";
+    this.form.elements.which.value = "";
+    this.opened.clear();
+    this.search();
+    const row = this.list.row(id);
+    if (!row?.roster) row?.open();
+    row?.head.focus();
+  }
+
+  /** Shows all sections, the fullest first. */
+  showFullest() {
+    this.#setFilter("", "full");
+    this.form.elements.q.focus();
+  }
+
+  #setFilter(filter, sort) {
+    const { q, which, order } = this.form.elements;
+    [q.value, which.value, order.value] = ["", filter, sort];
+    this.search();
+  }
+
+  /** Returns whether an import or a lowered capacity left more students enrolled than there are seats. */
+  #isOverCapacity(id) {
+    const { enrolled, capacity } = this.page.numbers(id);
+    return enrolled > capacity && this.page.catalogue.get(id).status !== "cancelled";
+  }
+
+  #drawOverCapacity() {
+    const n = this.page.catalogue.all.filter((id) => this.#isOverCapacity(id)).length;
+    const text = n ? `${count(n, "section is", "sections are")} over capacity.` : "";
+    const el = $("over-capacity").querySelector("span");
+    if (el.textContent !== text) put(el, text);
+    $("over-capacity").hidden = !n;
+  }
+
+  search() {
+    const { catalogue, numbers } = this.page;
+    const { q, which, order } = this.form.elements;
+    const matches = {
+      few: (id) => numbers(id).open > 0 && numbers(id).open <= FEW_SEATS,
+      refused: (id) => this.page.refused().has(id),
+      full: (id) => numbers(id).open <= 0 && numbers(id).enrolled >= numbers(id).capacity,
+      waiting: (id) => numbers(id).waitlisted > 0,
+      over: (id) => this.#isOverCapacity(id),
+      closed: (id) => catalogue.get(id).status !== "open",
+    }[which.value] ?? (() => true);
+    const filter = { q: q.value, subject: "", days: [], open: false, order: "course" };
+    const ids = catalogue.state === "loading" ? [] : catalogue.search(filter).filter(matches);
+    const sortKey = SORT_KEYS[order.value];
+    if (sortKey) {
+      const keys = new Map(ids.map((id) => [id, sortKey(numbers(id))]));
+      ids.sort((a, b) => keys.get(b) - keys.get(a));
+    }
+    // Rows never move while seats change. The user sorts again.
+    $("sort-again").hidden = !sortKey;
+    const focusedRow = document.activeElement?.closest(".srow");
+    const focused = focusedRow && this.list.ids[focusedRow.dataset.index];
+    this.list.show(ids);
+    if (focused) this.list.row(focused)?.head.focus({ preventScroll: true });
+    put($("sections-found"), this.#foundText(ids.length));
+    this.#drawOverCapacity();
+    $("no-sections").hidden = ids.length > 0 || catalogue.state !== "ready";
+  }
+
+  #foundText(n) {
+    const { catalogue } = this.page;
+    if (catalogue.state === "ready") return count(n, "section");
+    if (catalogue.state !== "failed") return "Loading sections…";
+    return [problemText(catalogue.problem), " ", button("Try again", () => catalogue.load(catalogue.term), { class: "plain" })];
+  }
+
+  redraw(ids) {
+    this.#drawOverCapacity();
+    this.list.redraw(ids);
+  }
+
+  /** Saves only the changed fields, so that the edits of other staff to the rest of the section are not overwritten. */
+  async save(id) {
+    const { catalogue } = this.page;
+    const section = catalogue.get(id);
+    const body = Object.fromEntries(Object.entries(this.edits.get(id) ?? {}).filter(([name, value]) => value !== section[name]));
+    if (!Object.keys(body).length) return this.undo(id);
+    const empty = Object.keys(EMPTY_FIELDS).find((name) => body[name] === "");
+    if (empty) return this.#setResult(id, { text: EMPTY_FIELDS[empty], tone: "stop", field: empty });
+    if (body.status === "cancelled" && !this.results.get(id)?.confirm) {
+      return this.#setResult(id, { confirm: this.#cancelLabel(id) });
+    }
+    this.#setResult(id, { text: "Saving…", saving: true });
+    try {
+      catalogue.put(await api.patch(`/api/v1/sections/${encodeURIComponent(id)}`, body));
+      this.edits.delete(id);
+      this.#setResult(id, { text: "Saved.", tone: "good" });
+    } catch (problem) {
+      this.#setResult(id, { text: problemText(problem), tone: "stop" });
+    }
+  }
+
+  /** The label of the button that confirms a cancellation. Students who enrolled outside EduHub get no alert. */
+  #cancelLabel(id) {
+    const notified = this.page.numbers(id).enrolled - (this.page.catalogue.get(id).outside_enrolled ?? 0);
+    return notified > 0 ? `Cancel section and notify ${count(notified, "student")}` : "Cancel section";
+  }
+
+  #setResult(id, result) {
+    this.results.set(id, result);
+    this.redraw([id]);
+  }
+
+  undo(id) {
+    this.edits.delete(id);
+    this.results.delete(id);
+    this.redraw([id]);
+  }
+}

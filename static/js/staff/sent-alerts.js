@@ -1,0 +1,132 @@
+// Alerts that staff sent: the active ones with their receipts, and the scheduled ones.
+
+import { $, button, h, put } from "../dom.js";
+import { isUrgent } from "../alerts.js";
+import { api, query } from "../api.js";
+import { icon } from "../icons.js";
+import { showNote } from "../session.js";
+import { count, dateTime, problemText } from "../words.js";
+import { audienceText } from "./audience.js";
+import { Receipts } from "./receipts.js";
+
+/** How often the lists are read. The live connection does not report alerts that other staff send to other people. */
+const LISTS_MS = 10_000;
+/** How often receipts are read. */
+const RECEIPTS_MS = 2_000;
+const LIMIT = 100;
+/** The newest alerts, whose receipts are read each time. Of the older ones, one is read each time, in turn. */
+const NEWEST = 5;
+
+const path = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
+const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;
+
+export class SentAlerts {
+  /** Receipts by card, not by alert id: an alert that is just going out has two cards for a moment. */
+  #cards = new WeakMap();
+  #running = false;
+  #turn = 0;
+  #announced = "";
+
+  /** `nameOf(id)` returns the name of a section. */
+  constructor(live, nameOf) {
+    this.nameOf = nameOf;
+    for (const type of ["alert", "alert_cancelled"]) live.on(type, () => this.read());
+    setInterval(() => this.#isVisible() && this.read(), LISTS_MS);
+    setInterval(() => this.#isVisible() && this.#readReceipts(), RECEIPTS_MS);
+    addEventListener("hashchange", () => this.#isVisible() && this.read());
+  }
+
+  /** Starts when a staff user has signed in; stops, and clears the list, when not. */
+  run(running) {
+    this.#running = running;
+    return running ? this.read() : this.#show("sent-list", []);
+  }
+
+  #isVisible() {
+    return this.#running && !document.hidden && document.body.dataset.view === "alerts";
+  }
+
+  async read() {
+    if (!this.#running) return;
+    try {
+      const [sent, scheduled] = await Promise.all(["sent", "scheduled"].map((state) => api.get(`/api/v1/alerts${query({ state, limit: LIMIT })}`)));
+      this.#show("sent-list", sent.items.reverse());
+      this.#show("scheduled-list", scheduled.items);
+      $("none-sent").hidden = sent.items.length > 0;
+      $("scheduled").hidden = !scheduled.items.length;
+      put($("sent-failed"));
+      if (this.#isVisible()) this.#readReceipts();
+    } catch (problem) {
+      put($("sent-failed"), `Couldn't load alerts. ${problemText(problem)} `, button("Try again", () => this.read(), { class: "plain" }));
+    }
+  }
+
+  /** Draws `alerts`, reusing the cards of unchanged alerts with whatever is open in them. */
+  #show(listId, alerts) {
+    const list = $(listId);
+    const existing = new Map([...list.children].map((el) => [el.dataset.version, el]));
+    const cards = alerts.map((alert) => existing.get(version(alert)) ?? this.#card(alert));
+    for (const el of existing.values()) if (!cards.includes(el)) el.remove();
+    cards.forEach((el, i) => list.children[i] !== el && list.insertBefore(el, list.children[i] ?? null));
+  }
+
+  #card(alert) {
+    const sent = alert.seq !== null;
+    const receipts = sent ? new Receipts(alert) : null;
+    const status = h("span", { role: "status" });
+    const details = [
+      `${alert.priority}, ${alert.category}`, `to ${audienceText(alert.audience, this.nameOf)}`, `by ${alert.sender}`,
+      sent ? dateTime(alert.starts_at ?? alert.created_at) : `scheduled for ${dateTime(alert.starts_at)}`,
+      alert.expires_at && `until ${dateTime(alert.expires_at)}`,
+    ].filter(Boolean).join(", ");
+    const tone = isUrgent(alert) ? "critical" : alert.priority;
+    const el = h("article", { class: `alert ${tone}`, "data-id": alert.id, "data-version": version(alert) },
+      h("h3", null, (isUrgent(alert) || alert.priority === "high") && icon("warn"), alert.title),
+      h("p", null, alert.message),
+      receipts?.el,
+      h("footer", null, h("span", null, details), status, this.#withdrawal(alert, sent, status)));
+    if (sent) this.#cards.set(el, { alert, receipts });
+    return el;
+  }
+
+  /** A sent alert is withdrawn by two presses, in place; a scheduled one, which no one has seen, by one. */
+  #withdrawal(alert, sent, status) {
+    const label = sent ? "Withdraw" : "Cancel";
+    const el = h("span", { class: "withdrawal" });
+    const withdraw = () => this.#withdraw(alert, status);
+    const first = button(label, () => sent ? confirm() : withdraw(), { class: "danger", "aria-label": `${label}: ${alert.title}` });
+    const confirm = () => put(el, h("span", null, "This removes it from everyone's page."), " ",
+      button("Yes, withdraw", withdraw, { class: "danger", "aria-label": `Yes, withdraw: ${alert.title}` }), " ",
+      button("Keep", () => { put(el, first); first.focus(); }, { class: "quiet", "aria-label": `Keep: ${alert.title}` }));
+    put(el, first);
+    return el;
+  }
+
+  async #withdraw({ id, seq }, status) {
+    put(status, seq === null ? "Cancelling…" : "Withdrawing…");
+    try {
+      await api.delete(path(id));
+    } catch (problem) {
+      put(status);
+      if (problem.status !== 404) return showNote(problemText(problem));
+    }
+    await this.read();
+    $("sent-title").focus();
+  }
+
+  async #readReceipts() {
+    const cards = [...$("sent-list").children].map((el) => this.#cards.get(el));
+    const older = cards.slice(NEWEST);
+    const due = [...cards.slice(0, NEWEST), ...(older.length ? [older[this.#turn++ % older.length]] : [])];
+    for (const { receipts } of due) await receipts.read();
+    this.#announce(due.find(({ alert, receipts }) => isUrgent(alert) && receipts.totals));
+  }
+
+  /** Announces an urgent alert's confirmations to screen readers when the total has changed. */
+  #announce(card) {
+    if (!card) return;
+    const { seen_total: seen, recipients } = card.receipts.totals;
+    const text = `${card.alert.title}: ${seen.toLocaleString()} of ${count(recipients, "person", "people")} confirmed.`;
+    if (text !== this.#announced) put($("sent-announcement"), this.#announced = text);
+  }
+}

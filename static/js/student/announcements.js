@@ -1,0 +1,58 @@
+// The college's announcements, from Plone. No other part of the page waits for them. They are shown as plain text.
+
+import { $, h, put } from "../dom.js";
+import { onLanguage, t } from "../i18n.js";
+import { dateTime } from "../words.js";
+
+const REFRESH_MS = 5 * 60_000;
+/** The pause after a failure, and after the first read: the hub may still be fetching the member's own copy. */
+const SOON_MS = 20_000;
+const RESPONSE_MS_MAX = 15_000;
+/** From this age on the page shows how old the announcements are. */
+const OLD_S = 300;
+/** How many are shown. */
+const SHOWN = 20;
+
+export class Announcements {
+  #timer = 0;
+  #reads = 0;
+  #items = [];
+  #shown = "";
+
+  constructor() {
+    onLanguage(() => { this.#shown = ""; this.#draw(this.#items, 0); });
+    this.load();
+  }
+
+  /** Reads the announcements; also for each new user, since members may see others. */
+  async load(next = SOON_MS) {
+    clearTimeout(this.#timer);
+    const read = ++this.#reads;
+    try {
+      const response = await fetch("/api/v1/announcements", { signal: AbortSignal.timeout(RESPONSE_MS_MAX) });
+      if (!response.ok) throw new Error(response.status);
+      const { items } = await response.json();
+      if (read === this.#reads) this.#draw(items, Number(response.headers.get("Age") ?? 0));
+    } catch {
+      // The shown announcements stay. Without any, this part of the page stays hidden.
+      next = SOON_MS;
+    }
+    if (read === this.#reads) this.#timer = setTimeout(() => this.load(REFRESH_MS), next);
+  }
+
+  #draw(items, age) {
+    this.#items = items;
+    $("announcements").hidden = items.length === 0;
+    put($("announcements-age"), age > OLD_S && t("announcements.age", { n: Math.round(age / 60) }));
+    const version = items.map((item) => `${item.id} ${item.modified_at}`).join();
+    if (this.#shown === version) return;
+    this.#shown = version;
+    put($("announcement-list"), items.slice(0, SHOWN).map(card));
+  }
+}
+
+const card = ({ title, description, text, published_at, url }) => h("article", { class: "item" },
+  h("h3", null, url ? h("a", { href: url }, title) : title),
+  h("small", null, dateTime(published_at)),
+  description && h("p", null, description),
+  text && h("details", null, h("summary", null, t("announcements.more")), h("p", null, text)));

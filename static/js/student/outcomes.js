@@ -1,0 +1,67 @@
+// Texts for the status of a registration, and for a refusal with its next step.
+
+import { hubNow } from "../hub-clock.js";
+import { t } from "../i18n.js";
+import { busyText, dateTime, joinList, ordinal, problemText } from "../words.js";
+
+/** A registration's status: `Enrolled`, `3rd of 5 on the waitlist`. `waiting` is the length of the waitlist. */
+export function statusText(held, waiting) {
+  if (!held) return "";
+  if (held.status === "offered") return t("status.offered");
+  if (held.status !== "waitlisted") return t("status.enrolled");
+  if (!held.position) return t("status.waitlisted");
+  const position = { nth: ordinal(held.position), n: waiting };
+  return waiting > 1 && waiting >= held.position ? t("status.position.of", position) : t("status.position", position);
+}
+
+/**
+ * The reason of a refusal and its next step: `{text, next?}`, where `next` is `waitlist`, `swap` (for the sections
+ * `with`), `others`, `plan`, `retry`, `check` or `sign`. `nameOf` returns a section's name; `sum` and `limit` are the
+ * credits that the request would have come to and those allowed.
+ */
+export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
+  const clashing = [problem.conflicts_with ?? []].flat();
+  const sections = clashing.length ? joinList(clashing.map(nameOf)) : "";
+  const swap = clashing.length ? { next: "swap", with: clashing } : {};
+  switch (problem.code) {
+    case "registration_closed":
+      if (problem.closes_at && Date.parse(problem.closes_at) <= hubNow()) return { text: t("problem.closed", { at: dateTime(problem.closes_at) }) };
+      return { text: problem.opens_at ? t("problem.soon", { at: dateTime(problem.opens_at) }) : t("problem.not_open"), next: "plan" };
+    case "hold":
+      return { text: t("problem.hold") };
+    case "section_cancelled":
+    case "section_closed":
+      return { text: t(`problem.${problem.code}`), next: "others" };
+    case "already_in_course":
+      return { text: sections ? t("problem.already", { sections }) : t("problem.already.any"), ...swap };
+    case "time_conflict":
+      return { text: sections ? t("problem.conflict", { sections }) : t("problem.conflict.any"), ...swap };
+    case "credit_limit":
+      return { text: sum && limit ? t("problem.credits", { sum, limit }) : t("problem.credits.any") };
+    case "prerequisite":
+      return { text: problem.missing?.length ? t("problem.prerequisite", { courses: joinList(problem.missing) }) : t("problem.prerequisite.any") };
+    case "linked_section_required":
+      return { text: t("problem.linked"), next: "others" };
+    case "restricted":
+      return { text: t("problem.restricted"), next: "others" };
+    case "section_full":
+      return problem.waitlist_open ? { text: t("problem.full", { n: problem.waitlisted ?? 0 }), next: "waitlist" } : { text: t("problem.full.no_waitlist"), next: "others" };
+    case "waitlist_full":
+      return { text: t("problem.waitlist_full"), next: "others" };
+    case "swap_refused":
+      return { text: t("problem.swap") };
+    case "outcome_unknown":
+      return { text: t("problem.unknown"), next: "check" };
+    case "no_answer":
+      return { text: t("problem.no_answer"), next: "retry" };
+    case "overloaded":
+    case "rate_limited":
+      return { text: busyText(problem), next: "retry" };
+    case "unauthenticated":
+      return { text: t("sign.expired"), next: "sign" };
+    case "not_found":
+      return { text: t("problem.gone") };
+    default:
+      return { text: problemText(problem), next: problem.status >= 500 ? "retry" : undefined };
+  }
+}

@@ -1,0 +1,192 @@
+// The student's registrations, the requests in progress, and their results. A section counts as held only once the hub
+// has confirmed it.
+
+import { api, registrationPath } from "../api.js";
+
+const termOf = (id) => id.slice(0, id.lastIndexOf("-"));
+
+export class Registrations {
+  #held = new Map();
+  #pending = new Map();
+  #results = new Map();
+  /** The newest known change of each section: the hub's time of it, and its `version`. */
+  #changes = new Map();
+  /** Incremented for each change. */
+  #version = 0;
+  /** Numbers of the newest read that was started, and of the newest that was applied. */
+  #started = 0;
+  #applied = 0;
+
+  /**
+   * `page`: see main.js. `onchange(id)` is called when the status, request or result of a section changed, with null
+   * for all; `onresult(ids)` for new results; `onclosed()` when the hub says that registration is closed.
+   */
+  constructor(page, { onchange, onresult, onclosed }) {
+    Object.assign(this, { page, onchange, onresult, onclosed });
+    page.live.on("registration", (frame) => this.#receive(frame));
+  }
+
+  /** Removes everything when the student signs out. */
+  clear() {
+    this.#held.clear();
+    this.#pending.clear();
+    this.#results.clear();
+    this.#changes.clear();
+    this.onchange(null);
+  }
+
+  /** Reads all registrations. Changes that arrive during the read are newer and win. */
+  async load() {
+    const [user, version, number] = [this.page.user(), this.#version, this.#started += 1];
+    const { items } = await api.get("/api/v1/me/registrations");
+    if (this.page.user() !== user || number < this.#applied) return;
+    this.#applied = number;
+    const read = new Map(items.map((one) => [one.section, one]));
+    for (const [section, change] of this.#changes) {
+      if (change.version <= version) continue;
+      if (this.#held.has(section)) read.set(section, this.#held.get(section));
+      else read.delete(section);
+    }
+    this.#held = read;
+    await this.page.catalogue.ensure([...this.#held.keys()]);
+    this.onchange(null);
+  }
+
+  /** The registration in a section: `{status, position?, credits, at}` or undefined. */
+  get(id) {
+    return this.#held.get(id);
+  }
+
+  /** The registrations of a term, oldest first. */
+  inTerm(term) {
+    const held = [...this.#held.values()].filter(({ section }) => termOf(section) === term);
+    return held.sort((a, b) => String(a.at).localeCompare(String(b.at)) || a.section.localeCompare(b.section));
+  }
+
+  /** The enrolled credits of a term. Cancelled sections do not count. */
+  credits(term) {
+    const counted = this.inTerm(term).filter((one) => one.status === "enrolled" && this.page.catalogue.get(one.section)?.status !== "cancelled");
+    return counted.reduce((sum, one) => sum + one.credits, 0);
+  }
+
+  /** The text key of the request in progress for a section, or undefined. */
+  pending(id) {
+    return this.#pending.get(id);
+  }
+
+  /**
+   * The last result for a section, or undefined: `{problem}` or `{message}`, a `tone`, and the `view` that shows it.
+   */
+  result(id) {
+    return this.#results.get(id);
+  }
+
+  /** Shows a message about a section, by its text key, that does not answer a request. */
+  setMessage(id, message, tone) {
+    this.#results.set(id, { message, tone, view: "both" });
+    this.onchange(id);
+  }
+
+  /** Removes the last result for a section. */
+  clearResult(id) {
+    if (this.#results.delete(id)) this.onchange(id);
+  }
+
+  /** Registers for a section. `view` is where the button is: `row` or `schedule`. */
+  register(id, { waitlist = false, view = "row" } = {}) {
+    return this.#send([id], waitlist ? "pending.wait" : "pending.add", view, async () =>
+      this.#granted(await api.put(`${registrationPath(id)}${waitlist ? "?waitlist=true" : ""}`), view));
+  }
+
+  /** Drops a section at once. `keepalive` lets the request outlive the page. */
+  drop(id, { keepalive = false, view = "row" } = {}) {
+    if (keepalive) return fetch(registrationPath(id), { method: "DELETE", keepalive: true });
+    return this.#send([id], "pending.drop", view, async () => this.#granted(await api.delete(registrationPath(id)), view));
+  }
+
+  /** Takes `id` instead of `others`, all or nothing. */
+  swap(id, others, view) {
+    return this.#send([id, ...others], "pending.swap", view, async () =>
+      this.#apply(await api.post("/api/v1/me/registrations", { add: [id], drop: others, swap: true, waitlist: false }), view));
+  }
+
+  /** Registers for several sections in one request. */
+  registerAll(ids) {
+    return this.#send(ids, "pending.add", "schedule", async () =>
+      this.#apply(await api.post("/api/v1/me/registrations", { add: ids, drop: [], swap: false, waitlist: false }), "schedule"));
+  }
+
+  async #send(ids, pending, view, request) {
+    if (ids.some((id) => this.#pending.has(id))) return;
+    for (const id of ids) {
+      this.#results.delete(id);
+      this.#pending.set(id, pending);
+      this.onchange(id);
+    }
+    let isUnknown = false;
+    try {
+      // Delayed drops are sent first: they may be in the way of this request.
+      if (pending !== "pending.drop") await this.page.drops.flush();
+      await request();
+    } catch (problem) {
+      for (const id of ids) this.#refused(id, problem, view);
+      isUnknown = ["no_answer", "outcome_unknown"].includes(problem.code);
+    }
+    for (const id of ids) {
+      this.#pending.delete(id);
+      this.onchange(id);
+    }
+    this.onresult(ids);
+    if (isUnknown) this.load().catch(() => {});
+  }
+
+  #apply({ results }, view) {
+    for (const { section, problem, ...rest } of results) {
+      if (problem) this.#refused(section, problem, view);
+      else this.#granted({ section, ...rest }, view);
+    }
+  }
+
+  /** Stores a section's new status. Responses and frames travel separately, so an older one may arrive last. */
+  #setStatus(section, { status, position, credits, at }) {
+    if (Date.parse(at) < Date.parse(this.#changes.get(section)?.at)) return this.load().catch(() => {});
+    this.#changes.set(section, { at, version: this.#version += 1 });
+    if (status === "dropped") return this.#held.delete(section);
+    const known = this.#held.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
+    this.#held.set(section, { section, status, position, credits: credits ?? known, at });
+  }
+
+  #granted({ section, ...registration }, view) {
+    this.#setStatus(section, registration);
+    if (registration.status === "dropped") {
+      // A dropped section leaves the plan as well.
+      this.page.plan.remove(section);
+      this.#results.set(section, { message: "drop.done", tone: "good", view });
+      return;
+    }
+    // The status itself is the result, and it stays current when the waitlist moves.
+    this.#results.delete(section);
+  }
+
+  #refused(id, problem, view) {
+    if (problem.code === "registration_closed") this.onclosed();
+    // `waitlisted` is the count at the time of the refusal; `Actions.result` replaces it with the live one.
+    this.#results.set(id, { problem: { ...problem, code: problem.code }, tone: "stop", view });
+  }
+
+  /** Another tab, the waitlist or the college changed a registration. */
+  #receive({ section, status, position, reason, code, at }) {
+    const previous = this.#held.get(section);
+    this.#setStatus(section, { status, position: position ?? (status === previous?.status ? previous.position : undefined), at });
+    const tones = { promoted: "good", passed_over: "careful", cancelled: "stop", staff: "careful" };
+    if (tones[reason]) {
+      this.#results.set(section, { message: `change.${reason}`, tone: tones[reason], because: code && { code }, view: "both" });
+      this.onresult([section]);
+    } else if ((reason !== "self" && reason !== "moved") || this.#results.get(section)?.message === "drop.unconfirmed") {
+      this.#results.delete(section);
+    }
+    this.onchange(section);
+    // The frame carries no credits, so a section that is new to this page is read.
+    if (!previous && status !== "dropped") this.load().catch(() => {});
+  }
+}

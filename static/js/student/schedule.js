@@ -1,0 +1,103 @@
+// "My schedule": the week, its clashes, the credits, and a row for each section that is planned or held.
+
+import { $, h, put } from "../dom.js";
+import { i18n, onLanguage, t } from "../i18n.js";
+import { icon } from "../icons.js";
+import { drawSeats } from "../seat-cell.js";
+import { componentName, joinList, meetingTexts } from "../words.js";
+import { clashTexts, drawWeek } from "./week.js";
+
+export class Schedule {
+  #rows = new Map();
+  #order = [];
+  #week = "";
+
+  /** `page`: see main.js. */
+  constructor(page) {
+    this.page = page;
+    $("print").addEventListener("click", () => print());
+    onLanguage(() => { this.#rows.clear(); this.#week = ""; });
+  }
+
+  /** Removes the rows, for another student, term or language. */
+  clear() {
+    this.#order = [];
+    this.#rows.clear();
+  }
+
+  draw() {
+    const { page } = this;
+    const term = page.terms.current;
+    $("schedule").hidden = !term;
+    if ($("schedule").hidden) return;
+    const ids = this.#shown(term.id);
+    fill($("schedule-rows"), ids.map((id) => this.#row(id)));
+    $("schedule-empty").hidden = ids.length > 0;
+    $("print").hidden = ids.length === 0;
+    this.#drawWeek();
+    this.#drawCredits(term);
+    put($("print-title"), t("schedule.of", { name: page.user().name || page.user().username, term: term.title || term.id }));
+  }
+
+  /**
+   * The ids to show. Rows keep their order while the page is open, and a dropped section stays until its result is
+   * removed.
+   */
+  #shown(term) {
+    const { page } = this;
+    const current = page.workspace.week();
+    const kept = this.#order.filter((id) => current.includes(id) || page.registrations.result(id)?.message === "drop.done");
+    this.#order = [...kept.filter((id) => id.startsWith(`${term}-`)), ...current.filter((id) => !kept.includes(id))];
+    return this.#order;
+  }
+
+  #drawWeek() {
+    const { catalogue, registrations, workspace } = this.page;
+    const sections = workspace.week().map((id) => catalogue.get(id)).filter((one) => one && one.status !== "cancelled");
+    const key = `${sections.map(({ id }) => `${id} ${registrations.get(id)?.status}`)} ${i18n.language}`;
+    if (this.#week === key) return;
+    this.#week = key;
+    const clashes = drawWeek($("week"), sections, (id) => registrations.get(id));
+    put($("clashes"), clashTexts(clashes, catalogue.name).map((text) => h("li", { class: "careful" }, icon("warn"), h("span", null, text))));
+    const untimed = sections.filter((one) => !one.meetings?.some((meeting) => meeting.start));
+    put($("untimed"), untimed.length > 0 && t("schedule.untimed", { list: joinList(untimed.map((one) => `${one.course} ${componentName(one)}`.trim())) }));
+  }
+
+  #drawCredits(term) {
+    const { catalogue, registrations, workspace } = this.page;
+    const limit = term.mine?.credit_limit;
+    const enrolled = registrations.credits(term.id);
+    const all = enrolled + workspace.planned().reduce((sum, id) => sum + (catalogue.get(id)?.credits ?? 0), 0);
+    const text = limit ? t("schedule.credits", { n: enrolled, limit }) : t("schedule.credits.free", { n: enrolled });
+    const over = limit && all > limit;
+    put($("credits"), text, all !== enrolled && h("span", { class: over ? "careful" : null }, `, ${t("schedule.credits.plan", { n: all })}`));
+    put($("credits-over"), over && [icon("warn"), h("span", null, t("schedule.credits.over", { limit }))]);
+  }
+
+  #row(id) {
+    const { catalogue, actions, numbers } = this.page;
+    const section = catalogue.get(id);
+    let row = this.#rows.get(id);
+    if (!row || row.section !== section) {
+      const parts = { seats: h("div", { class: "seats" }), act: h("div", { class: "act" }), result: h("div", { class: "result" }) };
+      const el = h("li", { class: "schedule-row" },
+        h("div", { class: "what" }, h("strong", null, section?.course ?? id), " ", h("span", { class: "kind" }, section && [section.section, componentName(section)].filter(Boolean).join(" ")),
+          h("span", { class: "print-inline" }, `, ${t("week.planned")}`)),
+        h("div", { class: "title" }, section?.title ?? ""), h("div", { class: "when" }, section ? meetingTexts(section, true).map((text) => h("div", null, text)) : ""),
+        parts.seats, parts.act, parts.result);
+      this.#rows.set(id, row = { ...parts, el, section });
+    }
+    if (section) drawSeats(row.seats, numbers(id), section.status);
+    const held = this.page.registrations.get(id);
+    row.el.dataset.kind = held?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
+    actions.draw(row.act, id, "schedule");
+    actions.drawResult(row.result, id, "schedule");
+    return row.el;
+  }
+}
+
+/** Makes `items` the children of `el`, in order. Elements that are in place are not moved. */
+function fill(el, items) {
+  for (const child of [...el.children]) if (!items.includes(child)) child.remove();
+  items.forEach((item, i) => el.children[i] !== item && el.insertBefore(item, el.children[i] ?? null));
+}

@@ -1,0 +1,91 @@
+// Everything that only a student has: registrations, plan and schedule. Visitors do not load these modules.
+
+import { $ } from "../dom.js";
+import { onLanguage } from "../i18n.js";
+import { Actions } from "./actions.js";
+import { Drops, takeUnconfirmed } from "./drops.js";
+import { statusText } from "./outcomes.js";
+import { Plan } from "./plan.js";
+import { Registrations } from "./registrations.js";
+import { Schedule } from "./schedule.js";
+import { ScreenReader } from "./screen-reader.js";
+
+/** The time after which the browser has shown another view of the page. */
+const SHOWN_MS = 60;
+
+export class Workspace {
+  #schedule;
+
+  /** `page`: see main.js; the parts created here are added to it. `changed(ids, mine)` schedules a redraw. */
+  constructor(page, changed) {
+    this.page = page;
+    this.screenReader = new ScreenReader(page);
+    page.actions = new Actions(page);
+    page.registrations = new Registrations(page, {
+      onchange: (id) => changed(id && [id], true),
+      onresult: (ids) => page.announce(ids.map((id) => this.#resultText(id)).join(" ")),
+      onclosed: () => page.terms.load().catch(() => {}),
+    });
+    page.drops = new Drops((id, options) => page.registrations.drop(id, options), (id) => changed([id], true));
+    page.plan = new Plan(page, (id) => changed(id && [id], true));
+    this.#schedule = new Schedule(page);
+    onLanguage(() => this.#schedule.clear());
+  }
+
+  async load() {
+    const { registrations, plan } = this.page;
+    await Promise.all([registrations.load(), plan.load()]);
+    // Drops that were sent as an earlier page closed and did not reach the hub.
+    for (const id of takeUnconfirmed()) if (registrations.get(id)) registrations.setMessage(id, "drop.unconfirmed", "careful");
+  }
+
+  /** Removes everything when the student signs out. */
+  clear() {
+    const { drops, registrations, plan } = this.page;
+    drops.clear();
+    registrations.clear();
+    plan.clear();
+    this.termChanged();
+  }
+
+  termChanged() {
+    this.#schedule.clear();
+  }
+
+  draw() {
+    this.#schedule.draw();
+  }
+
+  /** Whether a section is planned or held. */
+  has(id) {
+    return this.page.plan.has(id) || Boolean(this.page.registrations.get(id));
+  }
+
+  /** The sections of the current term that are held, then those that are only planned. */
+  week() {
+    const { terms, registrations, plan } = this.page;
+    const term = terms.current?.id;
+    const held = registrations.inTerm(term).map(({ section }) => section);
+    return [...held, ...plan.inTerm(term).filter((id) => !held.includes(id))];
+  }
+
+  /** The sections of the current term that are planned and not held. */
+  planned() {
+    const { terms, registrations, plan } = this.page;
+    return plan.inTerm(terms.current?.id).filter((id) => !registrations.get(id));
+  }
+
+  /** Registers for all of these sections. On a phone, scrolls to the results. */
+  registerAll(ids) {
+    if (this.page.narrow.matches) {
+      location.hash = "#term";
+      setTimeout(() => $("schedule-rows").scrollIntoView(), SHOWN_MS);
+    }
+    return this.page.registrations.registerAll(ids);
+  }
+
+  #resultText(id) {
+    const { catalogue, actions, registrations } = this.page;
+    return `${catalogue.name(id)}: ${actions.result(id)?.text ?? statusText(registrations.get(id))}`.replace(/\.?$/, ".");
+  }
+}
