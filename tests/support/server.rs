@@ -120,9 +120,14 @@ impl Home {
 
     /// Starts the server with these arguments and waits until it is ready.
     pub fn serve_with(&self, arguments: &[&str]) -> Server {
+        self.start(self.command(arguments))
+    }
+
+    /// Starts the server by this command, which comes from [`Home::command`], and waits until it is ready.
+    pub fn start(&self, command: Command) -> Server {
         let log = self.folder().join("server.log");
         let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
-        Server::start(self.command(arguments), stderr, log)
+        Server::start(command, stderr, log)
     }
 }
 

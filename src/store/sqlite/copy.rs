@@ -1,26 +1,27 @@
 //! Backup and restore: whole, consistent copies of the store, made with SQLite's own backup (a copy of the file alone
 //! would lack its write-ahead log).
 
-use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
-use tempfile::TempPath;
+use rusqlite::{Connection, OpenFlags};
 
-use crate::store::sqlite::open::{OpenError, StoreLock, open_existing};
+use crate::store::sqlite::files::{self, NewFile};
+use crate::store::sqlite::lock::StoreLock;
+use crate::store::sqlite::open::{OpenError, open_existing, require_one_name};
 
-/// Why there is no copy, in words for whoever asked for it.
+/// Why a store was not copied, in words for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The store, or the file to restore, cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Something is there already.
+    /// The target of a backup exists.
     #[error("{0} exists already, and is not overwritten")]
     Exists(PathBuf),
-    /// A store is there already.
+    /// The target of a restore exists.
     #[error("the store {0} exists already; --replace puts the copy in its place and keeps the old one beside it")]
     StoreExists(PathBuf),
     /// The file is damaged.
@@ -49,49 +50,69 @@ pub enum CopyError {
     },
 }
 
-/// Copies a store, whether a hub has it or not, into a new file. The copy is one moment of the store, and stands on
-/// its own.
+/// Copies a store, also one that a hub serves, into a new file. The copy is the store as of one commit, in one file.
 ///
 /// # Errors
-/// When the store cannot be read or the file not be made; a file that is there already is left alone.
+/// When the store cannot be read, or the file exists or cannot be written.
 pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
     if to.exists() {
         return Err(CopyError::Exists(to.to_owned()));
     }
+    let io = |error| CopyError::Io { path: to.to_owned(), error };
+    require_one_name(store)?;
     let source = open_existing(store)?;
-    let copy = copied(&source, store, to)?;
-    copy.persist_noclobber(to).map_err(|failed| match failed.error.kind() {
-        std::io::ErrorKind::AlreadyExists => CopyError::Exists(to.to_owned()),
-        _ => CopyError::Io { path: to.to_owned(), error: failed.error },
-    })?;
-    sync_folder(to)
+    files::remove_unfinished(files::folder_of(to)).map_err(io)?;
+    let copy = copy_beside(&source, store, to)?;
+    copy.persist_noclobber(to).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => CopyError::Exists(to.to_owned()),
+        _ => io(error),
+    })
 }
 
-/// Puts a copy in the place of the store, where no hub runs. Returns where the store that was there is kept now.
+/// Replaces the store by a copy, where no hub serves it. Returns the path under which the replaced store is kept.
+///
+/// At each moment the store's path leads to the old store or to the new one, whole, whenever the process or the machine
+/// stops.
 ///
 /// # Errors
-/// When a hub has the store, when there is one and `replace` was not said, when the file is no copy of a store.
+/// When a process holds the store, when there is one and `replace` is false, when `from` is not a whole store.
 pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
     let source = open_existing(from)?;
     check(&source, from)?;
-    let _lock = StoreLock::take(store)?;
-    if store.exists() && !replace {
+    let lock = StoreLock::take(store)?;
+    let store = lock.store();
+    let io = |error| CopyError::Io { path: store.to_owned(), error };
+    // A log without its store would be played into the new store.
+    let is_there = store.exists() || files::log_of(store).exists();
+    if is_there && !replace {
         return Err(CopyError::StoreExists(store.to_owned()));
     }
-    let copy = copied(&source, from, store)?;
-    let kept = if store.exists() { Some(put_aside(store)?) } else { None };
-    copy.persist_noclobber(store).map_err(|e| CopyError::Io { path: store.to_owned(), error: e.error })?;
-    sync_folder(store)?;
-    Ok(kept)
+    let copy = copy_beside(&source, from, store)?;
+    if !is_there {
+        copy.persist_noclobber(store).map_err(io)?;
+        return Ok(None);
+    }
+    if let Err(error) = fold_log(store) {
+        log::warn!("the store {} is kept with its log beside it, because it is damaged: {error}", store.display());
+    }
+    let kept = files::keep_beside(store, Timestamp::now().as_millisecond()).map_err(io)?;
+    copy.replace(store).map_err(io)?;
+    Ok(Some(kept))
 }
 
-/// A copy of `source`, on the disk, beside the place where it is to be.
-fn copied(source: &Connection, path: &Path, place: &Path) -> Result<TempPath, CopyError> {
+/// Writes what the log of a store holds into the store, and removes the log.
+fn fold_log(store: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(store, flags)?;
+    connection.pragma_update(None, "journal_mode", "DELETE")?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// Returns a copy of `source` in the folder of `place`, under a temporary name.
+fn copy_beside(source: &Connection, path: &Path, place: &Path) -> Result<NewFile, CopyError> {
     let sqlite = |error| CopyError::Sqlite { path: path.to_owned(), error };
-    let io = |error| CopyError::Io { path: place.to_owned(), error };
-    let folder = place.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".eduhub-copy-").tempfile_in(folder).map_err(io)?.into_temp_path();
-    let mut target = Connection::open(&file).map_err(sqlite)?;
+    let file = NewFile::beside(place).map_err(|error| CopyError::Io { path: place.to_owned(), error })?;
+    let mut target = Connection::open(file.path()).map_err(sqlite)?;
     let step = Backup::new(source, &mut target).and_then(|backup| backup.step(-1)).map_err(sqlite)?;
     if step != StepResult::Done {
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
@@ -101,41 +122,15 @@ fn copied(source: &Connection, path: &Path, place: &Path) -> Result<TempPath, Co
     target.pragma_update(None, "journal_mode", "DELETE").map_err(sqlite)?;
     check(&target, path)?;
     target.close().map_err(|(_, error)| sqlite(error))?;
-    File::open(&file).and_then(|f| f.sync_all()).map_err(io)?;
     Ok(file)
 }
 
-/// Whether SQLite finds the file whole.
+/// Refuses a file in which SQLite finds damage.
 fn check(connection: &Connection, path: &Path) -> Result<(), CopyError> {
     let what: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(|error| CopyError::Sqlite { path: path.to_owned(), error })?;
     if what == "ok" { Ok(()) } else { Err(CopyError::Damaged { path: path.to_owned(), what }) }
-}
-
-/// Renames the store and its log. The log goes first: one without its store is forgotten, but one that is left beside
-/// another store would be played into it.
-fn put_aside(store: &Path) -> Result<PathBuf, CopyError> {
-    let kept = named(store, &format!(".replaced-{}", Timestamp::now().as_millisecond()));
-    for end in ["-shm", "-wal", ""] {
-        let (old, new) = (named(store, end), named(&kept, end));
-        if old.exists() {
-            fs::rename(&old, &new).map_err(|error| CopyError::Io { path: old, error })?;
-        }
-    }
-    Ok(kept)
-}
-
-fn named(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
-}
-
-/// Makes a renaming last.
-fn sync_folder(of: &Path) -> Result<(), CopyError> {
-    let folder = of.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|f| f.sync_all()).map_err(|error| CopyError::Io { path: of.to_owned(), error })
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ async fn a_restore_brings_back_what_was_saved_and_keeps_what_was_there() {
 #[actix_web::test]
 async fn only_a_whole_store_of_ours_is_restored() {
     let place = Place::new();
-    fs::write(place.path("text"), "not a database at all, whatever its name").unwrap();
+    std::fs::write(place.path("text"), "not a database at all, whatever its name").unwrap();
     Connection::open(place.path("other.db")).unwrap().execute_batch("CREATE TABLE terms (id)").unwrap();
     for foreign in ["text", "other.db"] {
         let answer = restore(&place.path("hub.db"), &place.path(foreign), true);

@@ -1,6 +1,6 @@
 //! The embedded store: one SQLite file, one writer thread with group commit, a few reading connections.
 //!
-//! - [`open`]: the store's lock, the connections, the migrations
+//! - [`open`]: the connections and the migrations; [`lock`]: the exclusive lock; [`files`]: the files of a store
 //! - [`writer`]: the only thread that writes; [`readers`]: connections that only read
 //! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
 //! - [`copy`], [`verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
@@ -22,8 +22,10 @@ pub(crate) mod alerts;
 mod audit;
 mod copy;
 mod events;
+mod files;
 mod imported;
 mod imports;
+mod lock;
 mod marks;
 mod members;
 mod open;
@@ -51,7 +53,8 @@ use crate::store::{StoreError, StoreFuture};
 
 pub use accounts::accounts_of;
 pub use copy::{CopyError, backup, restore};
-pub use open::{OpenError, StoreLock};
+pub use lock::StoreLock;
+pub use open::OpenError;
 pub use verify::{Verification, verify};
 
 /// Settings of the embedded store.
@@ -85,12 +88,14 @@ impl SqliteStore {
     /// When another process has the store's lock, or the file cannot be opened or migrated.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let lock = StoreLock::take(&options.path)?;
-        let mut connection = open::connect(&options.path)?;
+        let path = lock.store();
+        open::create_if_absent(path)?;
+        let mut connection = open::connect(path)?;
         sandbox::remove_all(&mut connection)
             .and_then(|()| marks::prepare(&mut connection, options.outbox))
-            .map_err(|error| OpenError::Sqlite { path: options.path.clone(), error })?;
-        let writer = writer::Writer::start(connection, options.path.clone())?;
-        let readers = readers::Readers::new(options.path.clone());
+            .map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;
+        let writer = writer::Writer::start(connection, path.to_owned())?;
+        let readers = readers::Readers::new(path.to_owned());
         Ok(Self { inner: Arc::new(Inner { writer, readers, options, lock }) })
     }
 

@@ -1,12 +1,14 @@
-//! Opens the store: its lock, its connections, its migrations.
+//! Opens the store: its connections, its migrations.
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{FlockOperation, flock};
+
+use crate::store::sqlite::files::{self, NewFile};
 
 /// How long SQLite waits for a short write of another process, such as `eduhub backup`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,59 +77,73 @@ pub enum OpenError {
     /// The file is not a store.
     #[error("{0} is not an EduHub store")]
     Foreign(PathBuf),
+    /// The file has no content. A store never has 0 bytes, so another program truncated it.
+    #[error("the store {0} is empty (0 bytes); restore a backup, or remove the file to start with a new store")]
+    Empty(PathBuf),
+    /// There is no store, but there are files of one beside its path.
+    #[error(
+        "there is no store {path}, but {beside} belongs to one; restore it or a backup, or move it away to start with \
+         a new store"
+    )]
+    Remains {
+        /// Where the store should be.
+        path: PathBuf,
+        /// A write-ahead log without its store, or a store that a restore replaced.
+        beside: PathBuf,
+    },
+    /// The path is a symbolic link whose target does not exist.
+    #[error("the store {0} is a symbolic link to a file that does not exist")]
+    DanglingLink(PathBuf),
+    /// The file has several hard links. SQLite finds a store's write-ahead log by the store's name, so commits that are
+    /// still in the log would be missing under another name.
+    #[error("the store {path} has {names} names (hard links), and its log is beside one of them; remove the others")]
+    ManyNames {
+        /// The store.
+        path: PathBuf,
+        /// The number of its names.
+        names: u64,
+    },
 }
 
-/// The exclusive lock on a store, held by the operating system until the process ends. It lies beside the database
-/// (`NAME.lock`) and tells where the hub that holds it serves.
-#[derive(Debug)]
-pub struct StoreLock {
-    file: parking_lot::Mutex<File>,
+/// Creates a store if there is none. The file gets its name once it is complete, so an interrupted start leaves no
+/// partial store.
+///
+/// # Errors
+/// When the file is empty, when it is missing beside other files of a store, or when it cannot be created.
+pub(super) fn create_if_absent(path: &Path) -> Result<(), OpenError> {
+    let io = |error| OpenError::Io { path: path.to_owned(), error };
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() == 0 => return Err(OpenError::Empty(path.to_owned())),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(io(error)),
+    }
+    if let Some(beside) = files::remains_of_a_store(path).map_err(io)? {
+        return Err(OpenError::Remains { path: path.to_owned(), beside });
+    }
+    let sqlite = |error| OpenError::Sqlite { path: path.to_owned(), error };
+    let new = NewFile::beside(path).map_err(io)?;
+    let mut connection = Connection::open(new.path()).map_err(sqlite)?;
+    migrate(&mut connection, 0).map_err(sqlite)?;
+    connection.close().map_err(|(_, error)| sqlite(error))?;
+    new.persist_noclobber(path).map_err(io)
 }
 
-impl StoreLock {
-    fn path(store: &Path) -> PathBuf {
-        let mut name = store.as_os_str().to_owned();
-        name.push(".lock");
-        PathBuf::from(name)
+/// Applies the migrations that a store of schema version `found` lacks, in one transaction.
+fn migrate(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
+    let tx = connection.transaction()?;
+    for migration in &MIGRATIONS[found..] {
+        tx.execute_batch(migration)?;
     }
-
-    /// Takes the lock, or says who has it.
-    pub fn take(store: &Path) -> Result<Self, OpenError> {
-        let io = |error| OpenError::Io { path: store.to_owned(), error };
-        if let Some(folder) = store.parent().filter(|f| !f.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(io)?;
-        }
-        let mut file =
-            File::options().create(true).truncate(false).read(true).write(true).open(Self::path(store)).map_err(io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                file.set_len(0).map_err(io)?;
-                Ok(Self { file: parking_lot::Mutex::new(file) })
-            }
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut address = String::new();
-                // Best effort: the lock is what counts, the address is a courtesy.
-                let _ = file.read_to_string(&mut address);
-                let address = Some(address.trim().to_owned()).filter(|a| !a.is_empty());
-                Err(OpenError::Locked { path: store.to_owned(), address })
-            }
-            Err(errno) => Err(io(errno.into())),
-        }
-    }
-
-    /// Tells other processes where the hub that holds this store serves, such as `http://127.0.0.1:8000`.
-    pub fn announce(&self, address: &str) -> std::io::Result<()> {
-        let mut file = self.file.lock();
-        file.set_len(0)?;
-        file.rewind()?;
-        file.write_all(address.as_bytes())
-    }
+    tx.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    tx.commit()
 }
 
-/// Opens a connection that writes, and applies the migrations that the file lacks.
+/// Opens a connection that writes, to an existing file, and applies the migrations that the file lacks.
 pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::Sqlite { path: path.to_owned(), error };
-    let mut connection = Connection::open(path).map_err(sqlite)?;
+    let flags = OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
     // Checked before any setting is changed, so that a rejected file stays as it is.
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
@@ -140,17 +156,27 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     }
     set_up(&connection).map_err(sqlite)?;
     if found < MIGRATIONS.len() {
-        let tx = connection.transaction().map_err(sqlite)?;
-        for migration in &MIGRATIONS[found..] {
-            tx.execute_batch(migration).map_err(sqlite)?;
-        }
-        tx.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sqlite)?;
-        tx.commit().map_err(sqlite)?;
+        migrate(&mut connection, found).map_err(sqlite)?;
     }
     // A write that changes nothing, so that a disk that cannot be written to is detected now and not at the first
     // registration.
     connection.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(sqlite)?;
     Ok(connection)
+}
+
+/// Refuses a store that has more than one name.
+///
+/// # Errors
+/// [`OpenError::ManyNames`]; [`OpenError::Io`] when the file cannot be examined.
+pub(super) fn require_one_name(path: &Path) -> Result<(), OpenError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.nlink() > 1 => {
+            Err(OpenError::ManyNames { path: path.to_owned(), names: found.nlink() })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(OpenError::Io { path: path.to_owned(), error }),
+    }
 }
 
 /// Opens a connection that only reads an existing store of the current schema version. Takes no lock, because a hub may

@@ -10,7 +10,7 @@ use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::registration::{Registration, Standing};
 use crate::domain::section::{SectionState, SectionStatus};
 
-use crate::store::sqlite::open::{OpenError, open_existing};
+use crate::store::sqlite::open::{OpenError, open_existing, require_one_name};
 use crate::store::sqlite::rows::unreadable;
 use crate::store::sqlite::terms::read_term;
 
@@ -37,6 +37,7 @@ type Sections<'t> = HashMap<Crn, &'t SectionState>;
 /// # Errors
 /// When there is no store, or it cannot be read.
 pub fn verify(store: &Path) -> Result<Verification, OpenError> {
+    require_one_name(store)?;
     let connection = open_existing(store)?;
     verify_all(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
 }

@@ -1,0 +1,65 @@
+//! The library `disk.c`, which is built here and preloaded into the program under test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+/// The built library.
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/disk.c");
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("disk-{}.so", std::process::id()));
+    let built = Command::new(std::env::var("CC").as_deref().unwrap_or("cc"))
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wno-nonnull", "-o"])
+        .args([&library, &source])
+        .args(["-ldl", "-lpthread"])
+        .output()
+        .expect("a C compiler, which building SQLite needs, too");
+    assert!(built.status.success(), "disk.c: {}", String::from_utf8_lossy(&built.stderr));
+    library
+});
+
+/// Preloads the library into `command`, watching `folder`.
+pub(crate) fn watch(command: &mut Command, folder: &Path) {
+    command.env("LD_PRELOAD", &*LIBRARY).env("DISK_FOLDER", folder.canonicalize().expect("the folder exists"));
+}
+
+/// A watched call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// A file was opened, perhaps made.
+    Open { inode: u64, path: PathBuf },
+    /// Bytes were written.
+    Write { inode: u64, offset: u64, data: Vec<u8> },
+    /// All that was written to the file is on the disk.
+    Sync { inode: u64 },
+    /// The file has a new size.
+    Truncate { inode: u64, size: u64 },
+    /// A name was changed.
+    Name,
+}
+
+/// Reads the log of `DISK_LOG`: each operation with the length of the log after it.
+pub(crate) fn read_log(log: &[u8]) -> Vec<(usize, Operation)> {
+    let mut operations = Vec::new();
+    let mut at = 0;
+    while at < log.len() {
+        let number = |index: usize| {
+            let start = at + 8 * index;
+            u64::from_ne_bytes(log[start..start + 8].try_into().expect("8 bytes"))
+        };
+        let (kind, inode, offset) = (number(0), number(1), number(2));
+        let length = usize::try_from(number(3)).expect("a length");
+        let data = &log[at + 32..at + 32 + length];
+        at += 32 + length;
+        let operation = match kind {
+            1 => Operation::Open { inode, path: PathBuf::from(std::str::from_utf8(data).expect("a path in UTF-8")) },
+            2 => Operation::Write { inode, offset, data: data.to_vec() },
+            3 => Operation::Sync { inode },
+            4 => Operation::Truncate { inode, size: offset },
+            5 => Operation::Name,
+            other => panic!("disk.c wrote a record of the unknown kind {other}"),
+        };
+        operations.push((at, operation));
+    }
+    operations
+}
