@@ -75,7 +75,7 @@ async fn a_local_account_wins_over_a_plone_user_of_its_name() {
     assert_eq!((local.check, local.caller.source), (PasswordCheck::Provider("local account"), Source::Hub));
     assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), SignInError::BadCredentials);
     hub.put_user("ann@college.edu", "ann", Some(person(&["Manager"], &[])));
-    assert_not_admitted(hub.sign_in("ann@college.edu", "good").await, "account of the hub itself");
+    assert_not_admitted(hub.sign_in("ann@college.edu", "good").await, "local EduHub account has this username");
 }
 
 #[actix_web::test]
