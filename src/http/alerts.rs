@@ -142,7 +142,7 @@ fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
     let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
     let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
     let user = |text: &str| UserName::parse(text).ok().map(UserRef);
-    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a user name", user)?;
+    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a username", user)?;
     fields.finish()?;
     let audience = Audience {
         all,

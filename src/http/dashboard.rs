@@ -188,15 +188,15 @@ fn store_source(plan: Option<Duration>, alerts: Option<Duration>) -> Source {
 /// Returns the announcements that the caller may see, and the state of their source.
 async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Arc<News>, Source) {
     let (news, age, error) = match announcements {
-        None => (News::none(), None, Some("Plone is not configured.")),
+        None => (News::empty(), None, Some("Plone is not configured.")),
         Some(announcements) => {
             match visible_announcements(announcements, Some(caller), PLONE_PART_WAIT, PLONE_PART_WAIT).await {
                 Ok(NewsView { reply, .. }) => {
                     (reply.value, Some(reply.age), reply.error.as_ref().map(plone_error_text))
                 }
-                Err(ReadError::Failed(error)) => (News::none(), None, Some(plone_error_text(&error))),
-                Err(ReadError::Late) => {
-                    (News::none(), None, Some("The college website (Plone) has not responded yet."))
+                Err(ReadError::Failed(error)) => (News::empty(), None, Some(plone_error_text(&error))),
+                Err(ReadError::Timeout) => {
+                    (News::empty(), None, Some("The college website (Plone) has not responded yet."))
                 }
             }
         }

@@ -190,7 +190,7 @@ impl From<PloneError> for Problem {
     fn from(error: PloneError) -> Self {
         let problem = Self::new(ProblemCode::PloneUnavailable, plone_error_text(&error)).retry_after(PLONE_RETRY_S);
         // The Plone client logs an outage once; logging it for each request would flood the log.
-        if error.is_passing() { problem } else { problem.caused_by(error) }
+        if error.is_transient() { problem } else { problem.caused_by(error) }
     }
 }
 
@@ -198,7 +198,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Failed(error) => error.into(),
-            ReadError::Late => {
+            ReadError::Timeout => {
                 let detail = "The college website (Plone) did not respond in time.";
                 Self::new(ProblemCode::PloneLate, detail).retry_after(PLONE_RETRY_S)
             }
@@ -372,7 +372,7 @@ mod tests {
         let cases = [
             (Problem::from(PloneError::Failed("Traceback: KeyError at 10.0.0.7".to_owned())), 502),
             (Problem::from(ReadError::Failed(PloneError::Unavailable("10.0.0.7:8080".to_owned()))), 502),
-            (Problem::from(ReadError::Late), 504),
+            (Problem::from(ReadError::Timeout), 504),
         ];
         for (problem, status) in cases {
             let document = written(&problem);

@@ -78,7 +78,7 @@ impl RecheckCounts {
 pub(super) struct MembersDeps {
     pub(super) identity: IdentityDeps,
     pub(super) hasher: Arc<Hasher>,
-    /// Providers that precede this one. Their user names are not available to members.
+    /// Providers that precede this one. Their usernames are not available to members.
     pub(super) earlier: Vec<Arc<dyn SignInProvider>>,
 }
 
@@ -254,7 +254,7 @@ impl Members {
         self.store.remove_member(user, now).await
     }
 
-    /// Removes the member with this user name, if there is one, because an earlier provider now has it.
+    /// Removes the member with this username, if there is one, because an earlier provider now has it.
     pub(super) async fn remove_if_member(&self, user: &UserName) -> Result<(), StoreError> {
         let is_member = self.active.contains_key(user) || self.store.member(user).await?.is_some();
         if is_member { self.remove(user, "a local account now has this name").await } else { Ok(()) }

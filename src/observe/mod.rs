@@ -18,7 +18,7 @@ use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
 use crate::observe::readiness::{PloneReadiness, Readiness};
 use crate::plone::bridge::Bridge;
-use crate::plone::metrics::MEASURES;
+use crate::plone::metrics::METRIC_DEFS;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::gauge::StoreGauge;
@@ -84,7 +84,7 @@ impl Observed {
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
         if let Some(bridge) = &self.plone {
-            for measure in &MEASURES {
+            for measure in &METRIC_DEFS {
                 let bridge = bridge.clone();
                 let kind = if measure.is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
                 let read = Box::new(move || (measure.read)(&bridge));

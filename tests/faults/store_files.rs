@@ -51,7 +51,7 @@ fn holders(home: &Home) -> BTreeSet<String> {
     }
     let roster = roster.expect(200).json();
     let seats = roster["items"].as_array().expect("items");
-    seats.iter().map(|seat| seat["user"].as_str().expect("a user name").to_owned()).collect()
+    seats.iter().map(|seat| seat["user"].as_str().expect("a username").to_owned()).collect()
 }
 
 fn names(students: &[&str]) -> BTreeSet<String> {

@@ -84,14 +84,14 @@ fn read_line(line: &str) -> Result<Meeting, String> {
     match times {
         Part::Known((start, end)) => (meeting.start, meeting.end) = (Some(start), Some(end)),
         // The line has something before its time that is no day.
-        Part::LeftOut if rest.iter().any(|token| looks_like_times(token)) => {
+        Part::Absent if rest.iter().any(|token| looks_like_times(token)) => {
             return Err("the days cannot be read".into());
         }
         _ => {}
     }
     match dates {
         Part::Known((first, last)) => (meeting.starts_on, meeting.ends_on) = (first, last),
-        Part::LeftOut if rest.iter().any(|token| looks_like_dates(token)) => {
+        Part::Absent if rest.iter().any(|token| looks_like_dates(token)) => {
             return Err("what stands before the dates cannot be read".into());
         }
         _ => {}
@@ -107,7 +107,7 @@ fn read_line(line: &str) -> Result<Meeting, String> {
 enum Part<T> {
     Known(T),
     /// Another part is in its place.
-    LeftOut,
+    Absent,
     /// The placeholder is in its place.
     Unknown,
 }
@@ -117,13 +117,13 @@ fn part<'l, T>(
     tokens: &'l [&'l str],
     read: fn(&str) -> Option<Result<T, String>>,
 ) -> Result<(Part<T>, &'l [&'l str]), String> {
-    let Some((first, rest)) = tokens.split_first() else { return Ok((Part::LeftOut, tokens)) };
+    let Some((first, rest)) = tokens.split_first() else { return Ok((Part::Absent, tokens)) };
     if first.eq_ignore_ascii_case(UNKNOWN) {
         return Ok((Part::Unknown, rest));
     }
     match read(first) {
         Some(value) => Ok((Part::Known(value?), rest)),
-        None => Ok((Part::LeftOut, tokens)),
+        None => Ok((Part::Absent, tokens)),
     }
 }
 

@@ -74,7 +74,7 @@ pub fn difference(
     item: &PloneItem,
     names: Names,
     scope: DefinitionScope,
-    in_doubt: bool,
+    is_uncertain: bool,
 ) -> Difference {
     let mut found = Difference::default();
     let mut add = |field: SectionField, value: FieldValue, last: Option<&FieldValue>, anyway: bool| match last {
@@ -92,7 +92,7 @@ pub fn difference(
         }
     }
     for (field, value) in seat_fields(&entry.state, &entry.roster, names) {
-        add(field, value, item.fields.get(&field), in_doubt);
+        add(field, value, item.fields.get(&field), is_uncertain);
     }
     found
 }

@@ -48,8 +48,8 @@ const LOAD_RETRY: Duration = Duration::from_secs(1);
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// First and longest pause after consecutive failures of any writes. The longest is also how late the outbox notices
 /// that Plone is back.
-const REST_MIN: Duration = Duration::from_millis(250);
-const REST_MAX: Duration = Duration::from_secs(5);
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Handle on the outbox. Cheap to clone.
 #[derive(Clone)]
@@ -216,7 +216,7 @@ impl Worker {
             Ok(due) => due,
             Err(error) => {
                 log::warn!("due entries of the outbox cannot be read: {error}");
-                self.paused_until = Instant::now() + REST_MAX;
+                self.paused_until = Instant::now() + PAUSE_MAX;
                 return;
             }
         };
@@ -250,7 +250,7 @@ impl Worker {
             SendOutcome::Written | SendOutcome::Refused => (self.failures, self.paused_until) = (0, Instant::now()),
             SendOutcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
-                self.paused_until = Instant::now() + backoff(REST_MIN, REST_MAX, self.failures);
+                self.paused_until = Instant::now() + backoff(PAUSE_MIN, PAUSE_MAX, self.failures);
             }
         }
     }

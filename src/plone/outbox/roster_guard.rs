@@ -50,7 +50,7 @@ struct Findings {
     /// True when a visitor can read them; none before that was checked in this run.
     visitor_can_read: Option<bool>,
     /// True when the last check as a member had no answer, so that an earlier finding may be outdated.
-    is_in_doubt: bool,
+    is_uncertain: bool,
     stored: StoredFindings,
 }
 
@@ -59,7 +59,7 @@ impl Findings {
         match (self.visitor_can_read, &self.stored.member) {
             (Some(true), _) => RosterState::Readable("visitor".to_owned()),
             (_, Some(member)) if self.stored.member_can_read => RosterState::Readable(member.clone()),
-            (Some(false), Some(_)) if !self.is_in_doubt => RosterState::Protected,
+            (Some(false), Some(_)) if !self.is_uncertain => RosterState::Protected,
             _ => RosterState::Unchecked,
         }
     }
@@ -168,13 +168,13 @@ impl RosterGuard {
     async fn check_as_member(&self, user: &UserName, token: Arc<SecretString>) -> Result<(), BridgeError> {
         match self.can_read(&Viewer::Member(token)).await {
             Ok(Some(can_read)) => {
-                self.findings().is_in_doubt = false;
+                self.findings().is_uncertain = false;
                 Ok(self.put_member(user, can_read).await?)
             }
             // An ended token is no finding; the next sign-in brings another.
             Ok(None) | Err(PloneError::Unauthenticated) => Ok(()),
             Err(error) => {
-                self.findings().is_in_doubt = true;
+                self.findings().is_uncertain = true;
                 Err(error.into())
             }
         }

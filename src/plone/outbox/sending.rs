@@ -24,7 +24,7 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// Most retries for an item that Plone does not find: some two minutes, in which a pull learns where it was moved or
 /// that it was deleted.
-const LOST_TRIES_MAX: u32 = 8;
+const NOT_FOUND_TRIES_MAX: u32 = 8;
 /// Most failures of Plone at one section, while it accepts others, before the section is put aside: some minutes, in
 /// which a fault of Plone as a whole passes.
 const FAULTS_MAX: u32 = 8;
@@ -191,7 +191,7 @@ impl Sender {
         match error {
             // Nothing was sent, for reasons that do not concern this section.
             PloneError::Busy | PloneError::Open => Ok(SendOutcome::Failed),
-            PloneError::NotFound if entry.attempts < LOST_TRIES_MAX => self.later(entry, now).await,
+            PloneError::NotFound if entry.attempts < NOT_FOUND_TRIES_MAX => self.later(entry, now).await,
             PloneError::NotFound => {
                 let path = entry.item.as_ref().map_or("the folder of the sections", |item| &item.path);
                 let words = format!("Plone has nothing at {path} any more, or does not show it to the hub.");

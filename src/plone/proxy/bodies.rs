@@ -30,7 +30,7 @@ pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
                 piece = timeout(CLIENT_IDLE, payload.next()) => piece,
             };
             let piece = match piece {
-                Ok(Some(Ok(piece))) if pace.moves(piece.len()) => Some(piece),
+                Ok(Some(Ok(piece))) if pace.keeps_up(piece.len()) => Some(piece),
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => return,
             };
@@ -86,7 +86,7 @@ impl ErrorBody {
 
 /// Reads a JSON error of Plone completely. Returns none when it is incomplete, too long, no JSON, or contains a
 /// traceback: such a body must not be passed on.
-pub(super) async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
+pub(super) async fn read_error_body(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
     let mut body = BytesMut::new();
     while let Some(piece) = pieces.recv().await? {
         if body.len() + piece.len() > ERROR_BYTES_MAX {
@@ -100,7 +100,7 @@ pub(super) async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> 
 }
 
 /// Returns the error that replaces an answer of this status whose body must not be passed on.
-pub(super) fn instead_of(status: StatusCode, method: &Method) -> ProxyError {
+pub(super) fn replacement_error(status: StatusCode, method: &Method) -> ProxyError {
     if status.is_client_error() {
         ProxyError::Refused(status)
     } else {
@@ -121,7 +121,7 @@ mod tests {
             send.send(None).await.unwrap();
         }
         drop(send);
-        refusal(receive).await
+        read_error_body(receive).await
     }
 
     #[actix_web::test]

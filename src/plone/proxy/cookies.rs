@@ -6,7 +6,7 @@ use crate::plone::proxy::credentials;
 use crate::plone::proxy::path::Mount;
 
 /// Names of Plone's cookies: the sign-in, messages to the user, the language, the clipboard, the session of forms.
-const PLONES: [&str; 8] =
+const PLONE_COOKIES: [&str; 8] =
     ["__ac", "__ac_persistent", "statusmessages", "I18N_LANGUAGE", "__cp", "_ZopeId", "plone-toolbar", "authomatic"];
 
 /// Prefix of the cookies that sign a user in to Plone itself.
@@ -16,7 +16,7 @@ const SIGN_IN: &str = "__ac";
 /// differ in their port only share their cookies, so the hub's cookie is excluded there, too.
 fn passes(name: &str, mount: Mount, is_member: bool) -> bool {
     name != SESSION_COOKIE
-        && (mount == Mount::OwnOrigin || PLONES.contains(&name))
+        && (mount == Mount::OwnOrigin || PLONE_COOKIES.contains(&name))
         && !(is_member && name.starts_with(SIGN_IN))
 }
 

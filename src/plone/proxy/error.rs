@@ -54,10 +54,10 @@ pub enum ProxyError {
     },
     /// The client ended its request before it was complete.
     #[error("request broken off")]
-    BrokenOff,
+    Aborted,
     /// Plone did not begin to answer in time.
     #[error("no answer in time")]
-    Late,
+    Timeout,
     /// Plone could not be reached, or the hub's own bounds are exhausted.
     #[error(transparent)]
     Plone(#[from] PloneError),

@@ -36,7 +36,7 @@ use crate::plone::rest::{PloneClient, StreamCall, StreamError, StreamResponse};
 pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// Values of `Sec-Fetch-Dest` of what a page of the hub would execute: content of Plone must not run with the rights of
 /// the hub's user.
-const EXECUTED: [&str; 9] = [
+const EXECUTED_DESTINATIONS: [&str; 9] = [
     "script",
     "worker",
     "sharedworker",
@@ -131,7 +131,7 @@ impl PloneProxy {
     /// Why the request is not forwarded.
     pub async fn accept_at_hub(&self, req: &HttpRequest, sender: &Sender) -> Result<Accepted, ProxyError> {
         let within = path::checked(req.uri().path(), req.uri().query(), Mount::Hub)?;
-        if EXECUTED.contains(&header_text(req.headers(), "sec-fetch-dest")) {
+        if EXECUTED_DESTINATIONS.contains(&header_text(req.headers(), "sec-fetch-dest")) {
             return Err(ProxyError::Script);
         }
         let content_type = match req.method().is_safe() {
@@ -192,7 +192,7 @@ impl PloneProxy {
         req: &HttpRequest,
         within: &str,
         headers: &RequestHeaders<'_>,
-        is_visitors: bool,
+        is_from_visitor: bool,
         is_personal: bool,
     ) -> Accepted {
         let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
@@ -204,7 +204,7 @@ impl PloneProxy {
                 target: self.target(headers.mount, headers.origin, within, req.uri().query()),
                 headers: headers.fields(),
                 body: None,
-                is_visitors,
+                is_from_visitor,
             },
             length: length_of(req.headers()).filter(|_| !is_chunked),
             has_body: has_body(req.headers()),
@@ -327,7 +327,7 @@ async fn response(
 ) -> Result<HttpResponse, ProxyError> {
     let StreamResponse { status, headers, body } = answer;
     if status.is_server_error() {
-        return Err(bodies::instead_of(status, method));
+        return Err(bodies::replacement_error(status, method));
     }
     let mut response = HttpResponse::build(status);
     for field in fields {
@@ -336,7 +336,7 @@ async fn response(
     let is_json =
         headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if status.is_client_error() && is_json && method != Method::HEAD {
-        let refusal = bodies::refusal(body).await.ok_or_else(|| bodies::instead_of(status, method))?;
+        let refusal = bodies::read_error_body(body).await.ok_or_else(|| bodies::replacement_error(status, method))?;
         return Ok(response.body(refusal));
     }
     let length = length_of(&headers);
@@ -370,8 +370,8 @@ impl MessageBody for UnknownLength {
 impl From<StreamError> for ProxyError {
     fn from(error: StreamError) -> Self {
         match error {
-            StreamError::Late => Self::Late,
-            StreamError::BrokenOff => Self::BrokenOff,
+            StreamError::Timeout => Self::Timeout,
+            StreamError::Aborted => Self::Aborted,
             // The target passed every check and still is no URI: Plone was not asked.
             StreamError::Plone(PloneError::Refused(_)) => Self::Path,
             StreamError::Plone(error) => Self::Plone(error),

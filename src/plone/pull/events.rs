@@ -54,7 +54,7 @@ impl Events {
         // An event at which Plone failed is not noted, so it is read again: a lasting fault cannot be told apart from
         // one that passes.
         let mut to_read = self.listing.hits();
-        to_read.retain(|hit| self.listing.is_fresh(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
+        to_read.retain(|hit| self.listing.may_have_changed(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
         for chunk in to_read.chunks(CHUNK_LEN) {
             self.store(chunk, &mut noted, deps, found).await?;
         }
@@ -95,13 +95,13 @@ impl Events {
         deps: &PullDeps,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
-        let gone: Vec<String> = noted.keys().filter(|uid| !self.listing.shows(uid)).cloned().collect();
+        let gone: Vec<String> = noted.keys().filter(|uid| !self.listing.contains(uid)).cloned().collect();
         if gone.is_empty() {
             return Ok(());
         }
         deps.events.remove_events(gone.iter().map(|uid| id_of(uid)).collect()).await?;
         found.counts.events_removed += gone.len() as u64;
-        noted.retain(|uid, _| self.listing.shows(uid));
+        noted.retain(|uid, _| self.listing.contains(uid));
         put_note(noted, deps).await
     }
 }

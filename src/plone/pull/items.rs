@@ -49,7 +49,7 @@ impl KnownItems {
     }
 
     /// Detaches an item from its section when it identifies itself as another section now. Returns the item as it was.
-    pub(super) fn release(&mut self, uid: &str, section: &SectionId) -> Option<PloneItem> {
+    pub(super) fn detach(&mut self, uid: &str, section: &SectionId) -> Option<PloneItem> {
         let item = self.by_uid.get(uid).filter(|item| item.section != *section)?.clone();
         if self.uid_of.get(&item.section).is_some_and(|of| of == uid) {
             self.uid_of.remove(&item.section);
@@ -61,7 +61,7 @@ impl KnownItems {
     ///
     /// # Errors
     /// The path of another item that visitors see as this section already.
-    pub(super) fn claim(&mut self, uid: &str, section: &SectionId, listing: &Listing) -> Result<(), String> {
+    pub(super) fn attach(&mut self, uid: &str, section: &SectionId, listing: &Listing) -> Result<(), String> {
         if let Some(other) = self.uid_of.get(section).filter(|of| *of != uid) {
             if let Some(path) = listing.path(other) {
                 return Err(path.to_owned());
@@ -87,6 +87,6 @@ impl KnownItems {
 
 /// Returns the deleted item that stays at a section after its item became another section. It has a name that no UID
 /// has, since the UID belongs to the other section now.
-pub(super) fn left_behind(item: &PloneItem) -> PloneItem {
+pub(super) fn tombstone(item: &PloneItem) -> PloneItem {
     PloneItem { uid: format!("{}@{}", item.uid, item.section), deleted: true, ..item.clone() }
 }

@@ -18,10 +18,10 @@ use crate::plone::pull::PullError;
 use crate::plone::pull::status::PullFindings;
 
 /// Largest catalogue that every pull lists whole, at a sixth of a second of Plone's time.
-const WHOLE_EACH_PULL: usize = 250;
+const ALWAYS_FULL_MAX: usize = 250;
 /// Fraction of the time that listing a larger catalogue may take. When it takes longer, only every second, third… pull
 /// lists it whole.
-const WHOLE_SHARE: f64 = 0.1;
+const FULL_SHARE: f64 = 0.1;
 /// Most items of one kind, a bound on memory.
 pub(super) const ITEMS_MAX: usize = 100_000;
 /// Overlap of two looks: what was modified is requested from this long before the newest known modification, since a
@@ -41,16 +41,16 @@ pub(super) struct Listing {
     /// Broken entries of the index when everything was last listed.
     unreadable: usize,
     /// Pulls until everything is listed, whether or not the total matches.
-    whole_in: usize,
+    partial_pulls_left: usize,
     /// Items that were read in the second of their last modification, with the time of that read: they are read once
     /// more.
-    fresh: HashMap<String, (Timestamp, Instant)>,
+    recently_modified: HashMap<String, (Timestamp, Instant)>,
 }
 
 impl Listing {
     /// Creates an empty listing; the first refresh lists everything.
     pub(super) fn new(kind: ContentKind, every: Duration) -> Self {
-        Self { kind, every, visible: HashMap::new(), unreadable: 0, whole_in: 0, fresh: HashMap::new() }
+        Self { kind, every, visible: HashMap::new(), unreadable: 0, partial_pulls_left: 0, recently_modified: HashMap::new() }
     }
 
     /// Refreshes the listing; with `whole`, lists everything. Returns true when everything was listed and was readable:
@@ -61,17 +61,17 @@ impl Listing {
         whole: bool,
         found: &mut PullFindings,
     ) -> Result<bool, PullError> {
-        if whole || self.whole_in == 0 || !self.follow(plone).await? {
+        if whole || self.partial_pulls_left == 0 || !self.refresh_modified(plone).await? {
             let began = Instant::now();
-            let all = everything(plone, &Viewer::Visitor, self.kind).await?;
+            let all = list_all(plone, &Viewer::Visitor, self.kind).await?;
             self.unreadable = all.unreadable;
             self.visible = all.by_uid();
-            self.whole_in = pulls_without(self.visible.len(), began.elapsed(), self.every);
-            self.fresh.retain(|uid, _| self.visible.contains_key(uid));
+            self.partial_pulls_left = pulls_between_full(self.visible.len(), began.elapsed(), self.every);
+            self.recently_modified.retain(|uid, _| self.visible.contains_key(uid));
             self.report_unreadable(found);
             return Ok(self.unreadable == 0);
         }
-        self.whole_in -= 1;
+        self.partial_pulls_left -= 1;
         self.report_unreadable(found);
         Ok(false)
     }
@@ -84,10 +84,10 @@ impl Listing {
     }
 
     /// Adds what was modified. Returns false when the total does not match then.
-    async fn follow(&mut self, plone: &Arc<dyn Plone>) -> Result<bool, PullError> {
+    async fn refresh_modified(&mut self, plone: &Arc<dyn Plone>) -> Result<bool, PullError> {
         let newest = self.newest().and_then(|newest| newest.checked_sub(OVERLAP).ok());
         let Some(since) = newest else { return Ok(false) };
-        for hit in pages(plone, &Viewer::Visitor, self.kind, Some(since)).await?.hits {
+        for hit in search_all_pages(plone, &Viewer::Visitor, self.kind, Some(since)).await?.hits {
             self.visible.insert(hit.uid.clone(), hit);
         }
         // The last page is enough to learn the total.
@@ -113,7 +113,7 @@ impl Listing {
     }
 
     /// Returns true when visitors see the item of this UID.
-    pub(super) fn shows(&self, uid: &str) -> bool {
+    pub(super) fn contains(&self, uid: &str) -> bool {
         self.visible.contains_key(uid)
     }
 
@@ -123,15 +123,15 @@ impl Listing {
     }
 
     /// Returns true when an item in this state may have changed after it was read, within the same second.
-    pub(super) fn is_fresh(&self, hit: &Hit) -> bool {
-        self.fresh.get(&hit.uid).is_some_and(|(modified, _)| *modified == hit.modified)
+    pub(super) fn may_have_changed(&self, hit: &Hit) -> bool {
+        self.recently_modified.get(&hit.uid).is_some_and(|(modified, _)| *modified == hit.modified)
     }
 
     /// Records that an item was read now, after it was listed in this state.
     pub(super) fn was_read(&mut self, hit: &Hit) {
         // Once Plone's clock has reached a later second, no further change can have the time of this item.
         let is_over = self.newest().is_some_and(|newest| newest > hit.modified);
-        match self.fresh.entry(hit.uid.clone()) {
+        match self.recently_modified.entry(hit.uid.clone()) {
             Entry::Occupied(known) if known.get().0 == hit.modified => {
                 if is_over || known.get().1.elapsed() > SECOND_IS_OVER {
                     known.remove();
@@ -149,24 +149,24 @@ impl Listing {
 }
 
 /// Returns the number of pulls that do not list everything, after listing `items` took this long.
-fn pulls_without(items: usize, took: Duration, every: Duration) -> usize {
-    if items <= WHOLE_EACH_PULL {
+fn pulls_between_full(items: usize, took: Duration, every: Duration) -> usize {
+    if items <= ALWAYS_FULL_MAX {
         return 0;
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded, and never negative")]
-    let pulls = (took.as_secs_f64() / (every.as_secs_f64().max(0.001) * WHOLE_SHARE)) as usize;
+    let pulls = (took.as_secs_f64() / (every.as_secs_f64().max(0.001) * FULL_SHARE)) as usize;
     pulls
 }
 
 /// Result of a search over all its pages.
 #[derive(Default)]
-pub(super) struct All {
+pub(super) struct SearchResult {
     hits: Vec<Hit>,
     /// Broken entries of the index.
     pub(super) unreadable: usize,
 }
 
-impl All {
+impl SearchResult {
     fn len(&self) -> usize {
         self.hits.len() + self.unreadable
     }
@@ -177,20 +177,20 @@ impl All {
 }
 
 /// Lists everything of a kind that `viewer` sees.
-pub(super) async fn everything(plone: &Arc<dyn Plone>, viewer: &Viewer, kind: ContentKind) -> Result<All, PullError> {
-    pages(plone, viewer, kind, None).await
+pub(super) async fn list_all(plone: &Arc<dyn Plone>, viewer: &Viewer, kind: ContentKind) -> Result<SearchResult, PullError> {
+    search_all_pages(plone, viewer, kind, None).await
 }
 
 /// Reads all pages of a search. An item that is added or removed meanwhile moves others from page to page; then all
 /// pages are read again, so that no item is missed.
-async fn pages(
+async fn search_all_pages(
     plone: &Arc<dyn Plone>,
     viewer: &Viewer,
     kind: ContentKind,
     since: Option<Timestamp>,
-) -> Result<All, PullError> {
+) -> Result<SearchResult, PullError> {
     for _ in 0..ATTEMPTS {
-        let mut all = All::default();
+        let mut all = SearchResult::default();
         let total = loop {
             let start = u32::try_from(all.len()).map_err(|_| PullError::TooMany)?;
             let HitPage { items, unreadable, total } = plone.search(viewer.clone(), kind, since, start).await?;
@@ -211,7 +211,7 @@ async fn pages(
             return Ok(all);
         }
     }
-    Err(PullError::Restless)
+    Err(PullError::ListUnstable)
 }
 
 #[cfg(test)]
@@ -225,7 +225,7 @@ mod tests {
             [(250, 60_000, 0), (296, 200, 0), (3_465, 2_300, 0), (20_000, 13_000, 4), (100_000, 65_000, 21)]
         {
             let took = Duration::from_millis(took_ms);
-            assert_eq!(pulls_without(items, took, half_a_minute), without, "{items} items in {took_ms} ms");
+            assert_eq!(pulls_between_full(items, took, half_a_minute), without, "{items} items in {took_ms} ms");
         }
     }
 }

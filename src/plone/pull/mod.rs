@@ -73,7 +73,7 @@ pub enum PullError {
     Plone(#[from] PloneError),
     /// A list kept changing while it was read.
     #[error("Plone's list kept changing while it was read")]
-    Restless,
+    ListUnstable,
     /// There are more items than the hub accepts.
     #[error("Plone has more than {ITEMS_MAX} items of one kind")]
     TooMany,

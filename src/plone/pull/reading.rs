@@ -37,7 +37,7 @@ impl Unreadable {
 
     /// Removes items that visitors do not see any more.
     pub(super) fn retain_listed(&mut self, listing: &Listing) {
-        self.0.retain(|uid, _| listing.shows(uid));
+        self.0.retain(|uid, _| listing.contains(uid));
     }
 }
 

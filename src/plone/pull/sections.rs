@@ -24,8 +24,8 @@ use crate::registration::registrar::SubmitError;
 use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::compare::compare;
-use crate::plone::pull::items::{KnownItems, left_behind};
-use crate::plone::pull::listing::{Listing, everything};
+use crate::plone::pull::items::{KnownItems, tombstone};
+use crate::plone::pull::listing::{Listing, list_all};
 use crate::plone::pull::reading::{Unreadable, read_all};
 use crate::plone::pull::status::PullFindings;
 use crate::plone::pull::{PullDeps, PullError, PullOptions};
@@ -138,7 +138,7 @@ impl Sections {
         let hits = self.listing.hits();
         let mut to_read = Vec::new();
         for hit in &hits {
-            match self.unreadable.reason(hit).filter(|_| !self.listing.is_fresh(hit)) {
+            match self.unreadable.reason(hit).filter(|_| !self.listing.may_have_changed(hit)) {
                 Some(reason) => found.problem(&hit.path, reason),
                 None if self.must_read(hit, &known, deps) => to_read.push(hit.clone()),
                 None => {}
@@ -165,7 +165,7 @@ impl Sections {
         item.modified != hit.modified
             || item.path != hit.path
             || item.deleted
-            || self.listing.is_fresh(hit)
+            || self.listing.may_have_changed(hit)
             || section.is_none_or(|(row, _)| row.state.section.withdrawn)
     }
 
@@ -190,7 +190,7 @@ impl Sections {
                 Ok((section, _)) if section.id.term.is_sandbox() => {}
                 Ok((section, fields)) => {
                     self.unreadable.remove(&hit);
-                    left.extend(known.release(&hit.uid, &section.id));
+                    left.extend(known.detach(&hit.uid, &section.id));
                     let item = PloneItem {
                         section: section.id.clone(),
                         uid: hit.uid,
@@ -208,14 +208,14 @@ impl Sections {
             }
         }
         for (item, section) in readable {
-            match known.claim(&item.uid, &item.section, &self.listing) {
+            match known.attach(&item.uid, &item.section, &self.listing) {
                 Ok(()) => add_changes(item, section, known, deps, found, &mut changes),
                 Err(other) => found.problem(&item.path, format!("{other} has this term and CRN already")),
             }
         }
         // A section without an item counts as deleted.
         for item in left.iter().filter(|item| !known.has(&item.section)) {
-            changes.before.insert(0, known.pulled(left_behind(item)));
+            changes.before.insert(0, known.pulled(tombstone(item)));
             changes.withdraw(deps, &item.section, found);
         }
         changes
@@ -241,18 +241,18 @@ impl Sections {
         options: PullOptions,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
-        self.hidden.retain(|uid| !self.listing.shows(uid));
+        self.hidden.retain(|uid| !self.listing.contains(uid));
         let is_shown_here =
             |item: &PloneItem| deps.model.section(&item.section).is_some_and(|(row, _)| !row.state.section.withdrawn);
         let gone: Vec<&PloneItem> = known
             .items()
-            .filter(|item| !self.listing.shows(&item.uid))
+            .filter(|item| !self.listing.contains(&item.uid))
             .filter(|item| is_shown_here(item) || !(item.deleted || self.hidden.contains(&item.uid)))
             .collect();
         if gone.is_empty() {
             return Ok(());
         }
-        let all = everything(&deps.plone, &Viewer::Hub, ContentKind::Section).await?;
+        let all = list_all(&deps.plone, &Viewer::Hub, ContentKind::Section).await?;
         if all.unreadable > 0 {
             // A missing item may be one of the broken entries.
             return Ok(());

@@ -42,7 +42,7 @@ pub struct PullCounts {
 impl PullCounts {
     /// Returns the counts that add up over pulls, by name.
     #[must_use]
-    pub const fn happened(&self) -> [(&'static str, u64); 7] {
+    pub const fn cumulative(&self) -> [(&'static str, u64); 7] {
         [
             ("read", self.read),
             ("created", self.created),
@@ -56,7 +56,7 @@ impl PullCounts {
 
     /// Returns the counts that describe the state after a pull, by name.
     #[must_use]
-    pub const fn states(&self) -> [(&'static str, u64); 3] {
+    pub const fn current(&self) -> [(&'static str, u64); 3] {
         [("sections", self.sections), ("unchanged", self.unchanged), ("skipped", self.skipped)]
     }
 

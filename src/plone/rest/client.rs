@@ -124,11 +124,11 @@ impl Inner {
     }
 
     async fn send_once(&self, call: Call, deadline: Instant) -> Result<Verdict, PloneError> {
-        self.send_and_judge(call, deadline).await.map(|(_, verdict)| verdict)
+        self.send_and_interpret(call, deadline).await.map(|(_, verdict)| verdict)
     }
 
     /// Sends a call and tells the limiter whether Plone answered it.
-    async fn send_and_judge(&self, call: Call, deadline: Instant) -> Result<(RawResponse, Verdict), PloneError> {
+    async fn send_and_interpret(&self, call: Call, deadline: Instant) -> Result<(RawResponse, Verdict), PloneError> {
         let mut response = self.transport.send(call, deadline).await?;
         let verdict = Verdict::of(response.status, &response.body);
         match &verdict {
@@ -142,13 +142,13 @@ impl Inner {
     /// keeps that user's rights.
     pub(super) async fn is_valid(&self, token: &Arc<SecretString>, deadline: Instant) -> Result<bool, PloneError> {
         match PloneClaims::of(token.expose_secret()) {
-            Some(claims) => self.stands_for(token, &claims.subject, deadline).await,
+            Some(claims) => self.is_token_of(token, &claims.subject, deadline).await,
             None => Ok(false),
         }
     }
 
     /// Returns true when Plone takes a token for this user: users may read themselves, and visitors may read no user.
-    async fn stands_for(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
+    async fn is_token_of(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
         let call = Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", percent::encode_segment(name))) };
         match self.send(call, deadline).await {
             Ok(Some(body)) => Ok(UserId::read(&body)?.id.0.as_deref() == Some(name)),
@@ -163,7 +163,7 @@ impl Inner {
         deadline: Instant,
         instead_of: Option<&Arc<SecretString>>,
     ) -> Result<Arc<SecretString>, PloneError> {
-        let _place = self.transport.limiter.queue_place()?;
+        let _place = self.transport.limiter.queue_slot()?;
         let late = |_| PloneError::Unavailable("the hub's own login takes too long".to_owned());
         let mut login = timeout_at(deadline, self.login.lock()).await.map_err(late)?;
         if let Some(token) = login.token.clone()
@@ -212,7 +212,7 @@ impl Inner {
     ) -> Result<SecretString, PloneError> {
         let credentials = Credentials { login: username, password: password.expose_secret() };
         let (response, verdict) =
-            self.send_and_judge(Call::json(Method::POST, "/@login", &credentials)?, deadline).await?;
+            self.send_and_interpret(Call::json(Method::POST, "/@login", &credentials)?, deadline).await?;
         if let Some(words) = lockout(response.status, &response.body, response.messages.as_deref()) {
             return Err(PloneError::Locked(words));
         }

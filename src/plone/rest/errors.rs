@@ -11,7 +11,7 @@ use crate::plone::rest::responses::Lenient;
 use crate::text::{base64, percent};
 
 /// Most characters of Plone's own words that are passed on.
-const WORDS_MAX: usize = 200;
+const MESSAGE_CHARS_MAX: usize = 200;
 
 /// What a response means.
 #[derive(Debug, PartialEq)]
@@ -92,18 +92,18 @@ impl ErrorBody {
             // A user edits it in Plone; the lock passes.
             403 | 423 if says("locked") => PloneError::Occupied("it is being edited".to_owned()),
             403 => PloneError::Forbidden,
-            400..500 => PloneError::Refused(self.words(status)),
-            _ => PloneError::Failed(self.words(status)),
+            400..500 => PloneError::Refused(self.summary(status)),
+            _ => PloneError::Failed(self.summary(status)),
         };
         Verdict::Refused(refused)
     }
 
-    fn words(&self, status: u16) -> String {
-        let message = words(&self.message);
+    fn summary(&self, status: u16) -> String {
+        let message = clean_message(&self.message);
         if message.is_empty() {
-            return format!("{status} {}", words(&self.kind));
+            return format!("{status} {}", clean_message(&self.kind));
         }
-        format!("{status} {}: {message}", words(&self.kind))
+        format!("{status} {}: {message}", clean_message(&self.kind))
     }
 }
 
@@ -115,14 +115,14 @@ pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Optio
         return None;
     }
     if let Some(text) = messages.and_then(error_message) {
-        return Some(words(&text));
+        return Some(clean_message(&text));
     }
     let error = ErrorBody::read(body);
     let text = error.as_ref().map(|error| format!("{} {}", error.kind, error.message).to_ascii_lowercase());
     let text = text.unwrap_or_default();
     let says = ["locked", "lockout", "too many"].iter().any(|word| text.contains(word));
     if status == 423 || status == 429 || says {
-        let own = error.map(|error| words(&error.message)).filter(|own| !own.is_empty());
+        let own = error.map(|error| clean_message(&error.message)).filter(|own| !own.is_empty());
         return Some(own.unwrap_or_else(|| "too many failed sign-ins".to_owned()));
     }
     None
@@ -146,7 +146,7 @@ fn error_message(cookie: &str) -> Option<String> {
 }
 
 /// Shortens Plone's words for people: without Python's notation, addresses and objects.
-pub(super) fn words(message: &str) -> String {
+pub(super) fn clean_message(message: &str) -> String {
     if message.contains("Traceback") || message.contains("File \"") {
         return String::new();
     }
@@ -158,7 +158,7 @@ pub(super) fn words(message: &str) -> String {
         }
         words.push_str(word);
     }
-    match words.char_indices().nth(WORDS_MAX) {
+    match words.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &words[..at]),
         None => words,
     }
@@ -292,9 +292,9 @@ mod tests {
             ("", ""),
         ];
         for (message, expected) in table {
-            assert_eq!(words(message), expected, "{message}");
+            assert_eq!(clean_message(message), expected, "{message}");
         }
-        assert_eq!(words(&"x".repeat(1_000)).chars().count(), WORDS_MAX + 1);
+        assert_eq!(clean_message(&"x".repeat(1_000)).chars().count(), MESSAGE_CHARS_MAX + 1);
     }
 
     #[test]

@@ -148,10 +148,10 @@ impl Limiter {
     ///
     /// # Errors
     /// [`PloneError::Busy`] when too many calls wait.
-    pub(super) fn queue_place(&self) -> Result<QueuePlace<'_>, PloneError> {
+    pub(super) fn queue_slot(&self) -> Result<QueueSlot<'_>, PloneError> {
         let more = |waiting| (waiting < self.queue_max).then_some(waiting + 1);
         match self.waiting.fetch_update(Relaxed, Relaxed, more) {
-            Ok(_) => Ok(QueuePlace(self)),
+            Ok(_) => Ok(QueueSlot(self)),
             Err(_) => Err(self.refuse_busy()),
         }
     }
@@ -170,7 +170,7 @@ impl Limiter {
         let permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                let _place = self.queue_place()?;
+                let _place = self.queue_slot()?;
                 tokio::select! {
                     biased;
                     () = &mut opened => return Err(self.refuse_open()),
@@ -190,9 +190,9 @@ impl Limiter {
 }
 
 /// A place among the calls that wait.
-pub(super) struct QueuePlace<'l>(&'l Limiter);
+pub(super) struct QueueSlot<'l>(&'l Limiter);
 
-impl Drop for QueuePlace<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Relaxed);
     }
@@ -232,7 +232,7 @@ impl Permit {
 
     /// Records that a call had no answer in time that may have asked for more than Plone can answer in time. It counts
     /// against Plone only as a probe; otherwise visitors could open the circuit for everybody.
-    pub(super) fn late(&mut self) {
+    pub(super) fn timed_out(&mut self) {
         if self.admission == Admission::Probe {
             self.failed(CallOutcome::TimedOut);
         } else {
@@ -279,7 +279,7 @@ mod tests {
         let stats = limiter.stats(0);
         assert_eq!((stats.in_use, stats.waiting), (2, 1));
         assert!(
-            limiter.queue_place().is_err_and(|error| error == PloneError::Busy),
+            limiter.queue_slot().is_err_and(|error| error == PloneError::Busy),
             "nor is there room to wait for a login"
         );
         assert_eq!(limiter.stats(0).calls[CallOutcome::Busy as usize], 2, "refused calls are counted");

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::plone::port::PloneError;
 use crate::plone::rest::client::PloneClient;
 use crate::plone::rest::limiter::{CallOutcome, Permit};
-use crate::plone::rest::transport::{ClientOptions, Transport, ending, words_of};
+use crate::plone::rest::transport::{ClientOptions, Transport, shutting_down, describe};
 
 /// Most buffered pieces of a body, each way. A piece is the result of one read, 8 to 64 KiB.
 pub const PIECES_MAX: usize = 32;
@@ -63,7 +63,7 @@ pub struct StreamCall {
     /// Body.
     pub body: Option<Upload>,
     /// True when no user is signed in.
-    pub is_visitors: bool,
+    pub is_from_visitor: bool,
 }
 
 /// Plone's response to a forwarded request.
@@ -82,10 +82,10 @@ pub struct StreamResponse {
 pub enum StreamError {
     /// The response did not begin in time.
     #[error("Plone did not begin to answer in time")]
-    Late,
+    Timeout,
     /// The client ended its request before it was complete.
     #[error("the client broke off")]
-    BrokenOff,
+    Aborted,
     /// Plone could not be asked, or did not answer.
     #[error(transparent)]
     Plone(#[from] PloneError),
@@ -106,7 +106,7 @@ impl Pace {
     }
 
     /// Counts a piece. Returns false when the body is too slow.
-    pub fn moves(&mut self, bytes: usize) -> bool {
+    pub fn keeps_up(&mut self, bytes: usize) -> bool {
         self.bytes += bytes as u64;
         let elapsed = self.begun.elapsed();
         elapsed < PACE_AFTER || self.bytes >= elapsed.as_secs() * PACE_MIN
@@ -133,7 +133,7 @@ impl PloneClient {
     pub async fn stream(&self, call: StreamCall) -> Result<StreamResponse, StreamError> {
         let transport = &self.inner.transport;
         let deadline = transport.deadline();
-        let visitors = match call.is_visitors {
+        let visitors = match call.is_from_visitor {
             true => Some(self.visitor_permit(deadline).await?),
             false => None,
         };
@@ -146,7 +146,7 @@ impl PloneClient {
         let clients = transport.client_options();
         let transfer = Transfer { clients, host, patience, permit, _forwarded: forwarded, _visitors: visitors };
         transport.spawn(move || drop(actix_rt::spawn(transfer.run(call, reply))))?;
-        response.await.map_err(|_| ending())?
+        response.await.map_err(|_| shutting_down())?
     }
 
     /// Takes a permit for a request of a visitor.
@@ -170,9 +170,9 @@ impl PloneClient {
 
     async fn wait_for(&self, permits: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
         let limiter = &self.inner.transport.limiter;
-        let _place = limiter.queue_place()?;
+        let _place = limiter.queue_slot()?;
         let permit = timeout_at(deadline, permits.clone().acquire_owned()).await;
-        permit.map_err(|_| limiter.refuse_busy())?.map_err(|_| ending())
+        permit.map_err(|_| limiter.refuse_busy())?.map_err(|_| shutting_down())
     }
 }
 
@@ -205,8 +205,8 @@ impl Transfer {
                     StreamError::Plone(PloneError::Unavailable(_)) if !is_upload => {
                         self.permit.failed(CallOutcome::Failed);
                     }
-                    StreamError::Late | StreamError::Plone(PloneError::Unavailable(_)) => self.permit.late(),
-                    StreamError::Plone(_) | StreamError::BrokenOff => {}
+                    StreamError::Timeout | StreamError::Plone(PloneError::Unavailable(_)) => self.permit.timed_out(),
+                    StreamError::Plone(_) | StreamError::Aborted => {}
                 }
                 // The client may be gone.
                 drop(reply.send(Err(error)));
@@ -264,15 +264,15 @@ impl Transfer {
             let seen = progress.get();
             tokio::select! {
                 answer = &mut sent => return answer.map_err(|error| match error {
-                    SendRequestError::Body(_) => StreamError::BrokenOff,
+                    SendRequestError::Body(_) => StreamError::Aborted,
                     SendRequestError::Url(_) | SendRequestError::Http(_) => {
                         PloneError::Refused("the address cannot be requested".to_owned()).into()
                     }
-                    error => PloneError::Unavailable(words_of(&error)).into(),
+                    error => PloneError::Unavailable(describe(&error)).into(),
                 }),
                 () = sleep_until(seen + self.patience) => {
                     if progress.get() == seen {
-                        return Err(StreamError::Late);
+                        return Err(StreamError::Timeout);
                     }
                 }
             }
@@ -293,7 +293,7 @@ impl Transfer {
                 Ok(Some(Err(_))) | Err(_) => return,
             };
             let is_end = piece.is_none();
-            let moves = pace.moves(piece.as_ref().map_or(0, Bytes::len));
+            let moves = pace.keeps_up(piece.as_ref().map_or(0, Bytes::len));
             if !moves || !matches!(timeout(CLIENT_IDLE, pieces.send(piece)).await, Ok(Ok(()))) || is_end {
                 return;
             }

@@ -88,12 +88,12 @@ type Received = (u16, Option<String>, Bytes);
 pub(super) struct Failure {
     outcome: CallOutcome,
     /// Words for the log, without an address.
-    words: String,
+    reason: String,
 }
 
 impl Failure {
-    fn new(words: impl Into<String>) -> Self {
-        Self { outcome: CallOutcome::Failed, words: words.into() }
+    fn new(reason: impl Into<String>) -> Self {
+        Self { outcome: CallOutcome::Failed, reason: reason.into() }
     }
 }
 
@@ -128,15 +128,15 @@ pub(super) struct Transport {
 impl Transport {
     /// Starts the thread. Needs a running actix system, whose end ends the thread.
     pub(super) fn start(url: &str, pool_size: usize, queue_max: usize, timeout: Duration) -> Self {
-        let forwarded = less_a_quarter(pool_size);
+        let forwarded = three_quarters(pool_size);
         Self {
             limiter: Arc::new(Limiter::new(pool_size, queue_max)),
             url: url.into(),
             pool_size,
             timeout,
             forwarded: Arc::new(Semaphore::new(forwarded)),
-            visitors: Arc::new(Semaphore::new(less_a_quarter(forwarded))),
-            visitors_waiting: Semaphore::new(less_a_quarter(queue_max)),
+            visitors: Arc::new(Semaphore::new(three_quarters(forwarded))),
+            visitors_waiting: Semaphore::new(three_quarters(queue_max)),
             thread: Arbiter::new().handle(),
             connections: Arc::default(),
         }
@@ -169,7 +169,7 @@ impl Transport {
             });
         };
         self.spawn(job)?;
-        response.await.map_err(|_| ending())?.map_err(PloneError::Unavailable)
+        response.await.map_err(|_| shutting_down())?.map_err(PloneError::Unavailable)
     }
 
     /// Runs `job` on the thread of calls.
@@ -177,7 +177,7 @@ impl Transport {
     /// # Errors
     /// When the hub is ending.
     pub(super) fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PloneError> {
-        if self.thread.spawn_fn(job) { Ok(()) } else { Err(ending()) }
+        if self.thread.spawn_fn(job) { Ok(()) } else { Err(shutting_down()) }
     }
 
     pub(super) fn client_options(&self) -> ClientOptions {
@@ -192,12 +192,12 @@ impl Drop for Transport {
 }
 
 /// Returns three quarters of `places`: at least one, and less than all where there are several.
-fn less_a_quarter(places: usize) -> usize {
+fn three_quarters(places: usize) -> usize {
     places.saturating_sub(places.div_ceil(4)).max(1)
 }
 
 /// The error when the thread of calls has ended with the hub.
-pub(super) fn ending() -> PloneError {
+pub(super) fn shutting_down() -> PloneError {
     PloneError::Unavailable("the hub is ending".to_owned())
 }
 
@@ -251,11 +251,11 @@ async fn run(
         Ok(Ok((status, messages, body))) => return Ok(RawResponse { status, body, messages, permit }),
         Ok(Err(failure)) => failure,
         Err(_) => {
-            Failure { outcome: CallOutcome::TimedOut, words: "there was no complete response in time".to_owned() }
+            Failure { outcome: CallOutcome::TimedOut, reason: "there was no complete response in time".to_owned() }
         }
     };
     permit.failed(failed.outcome);
-    Err(failed.words)
+    Err(failed.reason)
 }
 
 async fn exchange(pooled: &Client, fresh: &Client, url: &str, call: &Call) -> Result<Received, Failure> {
@@ -264,7 +264,7 @@ async fn exchange(pooled: &Client, fresh: &Client, url: &str, call: &Call) -> Re
     }
     match attempt(pooled, false, url, call).await {
         Err(failure) => {
-            log::debug!("a call to Plone failed ({}) and is tried once more", failure.words);
+            log::debug!("a call to Plone failed ({}) and is tried once more", failure.reason);
             attempt(fresh, true, url, call).await
         }
         done => done,
@@ -290,7 +290,7 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
         Some(body) => request.insert_header((CONTENT_TYPE, JSON)).send_body(body),
         None => request.send(),
     };
-    let mut response = sent.await.map_err(|error| Failure::new(words_of(&error)))?;
+    let mut response = sent.await.map_err(|error| Failure::new(describe(&error)))?;
     let mut body = BytesMut::new();
     while let Some(chunk) = response.next().await {
         let chunk = chunk.map_err(|error| Failure::new(format!("the response is incomplete: {error}")))?;
@@ -306,7 +306,7 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
 }
 
 /// Describes an error without an address.
-pub(super) fn words_of(error: &SendRequestError) -> String {
+pub(super) fn describe(error: &SendRequestError) -> String {
     match error {
         SendRequestError::Connect(AwcConnectError::Io(error)) => format!("no connection: {error}"),
         SendRequestError::Connect(AwcConnectError::Timeout) => "no connection in time".to_owned(),

@@ -35,7 +35,7 @@ pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
 pub struct PloneSignInOptions {
     /// Roles of the hub for roles and groups of Plone.
     pub roles: RoleMap,
-    /// User name of the hub itself in Plone.
+    /// Username of the hub itself in Plone.
     pub hub_user: UserName,
     /// Longest time that a sign-in waits for Plone in all (`[plone] timeout_ms`).
     pub timeout: Duration,
@@ -51,11 +51,11 @@ pub struct PloneSignIn {
     directory: Arc<dyn Directory>,
     options: PloneSignInOptions,
     /// Turns to ask Plone.
-    turns: Semaphore,
+    permits: Semaphore,
     /// Places of sign-ins that wait for a turn.
-    places: Semaphore,
+    queue_slots: Semaphore,
     /// Number of sign-ins about which Plone has answered.
-    answers: AtomicU64,
+    responses: AtomicU64,
     /// Student who signed in last.
     plain_member: watch::Sender<PlainMember>,
 }
@@ -66,9 +66,9 @@ impl PloneSignIn {
     pub fn new(directory: Arc<dyn Directory>, options: PloneSignInOptions) -> Self {
         Self {
             directory,
-            turns: Semaphore::new(options.in_flight_max.max(1)),
-            places: Semaphore::new(WAITING_MAX),
-            answers: AtomicU64::new(0),
+            permits: Semaphore::new(options.in_flight_max.max(1)),
+            queue_slots: Semaphore::new(WAITING_MAX),
+            responses: AtomicU64::new(0),
             plain_member: watch::Sender::new(None),
             options,
         }
@@ -81,25 +81,25 @@ impl PloneSignIn {
     }
 
     /// Returns how long a sign-in waits for a turn: half of its time, the other half is Plone's.
-    fn turn_wait(&self) -> Duration {
+    fn permit_wait(&self) -> Duration {
         self.options.timeout / 2
     }
 
     /// Waits for a turn to ask Plone.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, PloneError> {
-        let _place = self.places.try_acquire().map_err(|_| PloneError::Busy)?;
-        let turn = timeout(self.turn_wait(), self.turns.acquire()).await;
+    async fn acquire_permit(&self) -> Result<SemaphorePermit<'_>, PloneError> {
+        let _place = self.queue_slots.try_acquire().map_err(|_| PloneError::Busy)?;
+        let turn = timeout(self.permit_wait(), self.permits.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(PloneError::Busy)
     }
 
     /// Asks Plone whether a password is right and then for the profile, both within the configured time.
-    async fn ask(&self, login: &UserName, password: &SecretString) -> Result<Accepted, PloneError> {
+    async fn authenticate(&self, login: &UserName, password: &SecretString) -> Result<Accepted, PloneError> {
         let deadline = Instant::now() + self.options.timeout;
-        let _turn = self.turn().await?;
+        let _turn = self.acquire_permit().await?;
         let late = || PloneError::Unavailable("not in time".to_owned());
         let token = timeout_at(deadline, self.directory.login(login, password)).await.unwrap_or_else(|_| Err(late()));
         if !token.as_ref().is_err_and(|error| error.is_outage() || *error == PloneError::Busy) {
-            self.answers.fetch_add(1, Ordering::Relaxed);
+            self.responses.fetch_add(1, Ordering::Relaxed);
         }
         let Some((user, token)) = read_token(token?) else {
             return Err(PloneError::Failed("the token of a sign-in cannot be read".to_owned()));
@@ -137,7 +137,7 @@ impl PloneSignIn {
 /// A password that Plone accepted.
 enum Accepted {
     User(Verified),
-    /// The user's id in Plone is no user name of the hub.
+    /// The user's id in Plone is no username of the hub.
     UnusableName,
 }
 
@@ -160,8 +160,8 @@ impl SignInProvider for PloneSignIn {
         password: &'a SecretString,
     ) -> BoxFuture<'a, Result<Option<Verified>, SignInError>> {
         async move {
-            let (began, answers) = (Instant::now(), self.answers.load(Ordering::Relaxed));
-            let error = match self.ask(login, password).await {
+            let (began, answers) = (Instant::now(), self.responses.load(Ordering::Relaxed));
+            let error = match self.authenticate(login, password).await {
                 Ok(Accepted::User(verified)) => return Ok(Some(verified)),
                 Ok(Accepted::UnusableName) => {
                     let reason = "Your Plone account's user id cannot be used here: it is too long or has spaces. Please \
@@ -173,13 +173,13 @@ impl SignInProvider for PloneSignIn {
             // When no sign-in was answered while this sign-in waited for a turn, those who have one wait for a Plone
             // that hangs.
             let is_hanging =
-                || began.elapsed() >= self.turn_wait() && self.answers.load(Ordering::Relaxed) == answers;
+                || began.elapsed() >= self.permit_wait() && self.responses.load(Ordering::Relaxed) == answers;
             Err(match error {
                 PloneError::Unauthenticated => SignInError::BadCredentials,
                 PloneError::Locked(reason) => SignInError::Locked { provider: TITLE, reason: one_line(&reason) },
                 PloneError::Busy if is_hanging() => SignInError::Provider(ProviderError::Hanging),
                 error => {
-                    if !error.is_passing() {
+                    if !error.is_transient() {
                         log::error!("Plone does not check sign-ins for the hub: {error}");
                     }
                     SignInError::Provider(provider_error(error))

@@ -130,7 +130,7 @@ async fn a_plone_that_never_answers_is_an_outage() {
 async fn waiting_in_vain_for_a_turn_that_nobody_gets_is_an_outage() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
-    let _taken = hub.provider.turns.acquire().await.unwrap();
+    let _taken = hub.provider.permits.acquire().await.unwrap();
     assert_eq!(hub.sign_in("ann", "good").await.unwrap().check, OFFLINE);
     assert_eq!(hub.sign_in("sam", "good").await.unwrap_err(), SignInError::Provider(ProviderError::Hanging));
 }
@@ -139,13 +139,13 @@ async fn waiting_in_vain_for_a_turn_that_nobody_gets_is_an_outage() {
 async fn waiting_in_vain_while_others_are_answered_is_no_outage() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
-    let _taken = hub.provider.turns.acquire().await.unwrap();
-    let places = hub.provider.places.available_permits();
+    let _taken = hub.provider.permits.acquire().await.unwrap();
+    let places = hub.provider.queue_slots.available_permits();
     let another_is_answered = async {
-        while hub.provider.places.available_permits() == places {
+        while hub.provider.queue_slots.available_permits() == places {
             tokio::task::yield_now().await;
         }
-        hub.provider.answers.fetch_add(1, Ordering::Relaxed);
+        hub.provider.responses.fetch_add(1, Ordering::Relaxed);
     };
     let (ann, ()) = futures_util::future::join(hub.sign_in("ann", "good"), another_is_answered).await;
     assert_eq!(ann.unwrap_err(), SignInError::Provider(ProviderError::Busy));

@@ -162,7 +162,7 @@ async fn written_fields_are_read_back_unchanged() {
     let refused = client.write_section(&path, &bad).await.unwrap_err();
     assert!(matches!(&refused, PloneError::Refused(words) if words.contains("capacity: ")), "{refused}");
     assert!(!refused.to_string().contains("://"), "{refused}");
-    assert_eq!(client.section("/../acl_users").await.map(drop).map_err(|e| e.is_passing()), Err(false));
+    assert_eq!(client.section("/../acl_users").await.map(drop).map_err(|e| e.is_transient()), Err(false));
 }
 
 #[actix_rt::test]
@@ -295,7 +295,7 @@ async fn a_wrong_hub_password_is_tried_once_and_is_a_passing_error() {
     let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();
     for _ in 0..5 {
         let error = client.section("/courses/202701-30001").await.unwrap_err();
-        assert!(error.is_passing(), "waiting work must be retried: {error}");
+        assert!(error.is_transient(), "waiting work must be retried: {error}");
     }
     let attempts = plone.requests().iter().filter(|line| line.contains("login HTTP")).count();
     assert_eq!(attempts, 1);

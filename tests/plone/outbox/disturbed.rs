@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::json;
 
-use super::desk::{Desk, in_plone, no_names, rosters, schedule};
+use super::setup::{Setup, in_plone, no_names, rosters, schedule};
 use crate::support::bridge::{plone_state, sign_in, wait_for_roster_state};
 use crate::support::plone::Plone;
 use crate::support::tcp_relay::{Mode, TcpRelay};
@@ -18,7 +18,7 @@ const WRITERS: usize = 8;
 
 #[test]
 fn counts_arrive_despite_conflicting_writers() {
-    let desk = Desk::with(Plone::start(), |home| home.setting("plone.sync_s", "86400"));
+    let desk = Setup::with(Plone::start(), |home| home.setting("plone.sync_s", "86400"));
     let ids = desk.open(&schedule("203010", 1, 200, 0));
     desk.wait_until_equal(&ids, &no_names());
     let path = format!("/courses/{}", ids[0]);
@@ -62,7 +62,7 @@ fn counts_arrive_despite_conflicting_writers() {
 fn late_writes_and_manual_edits_of_a_roster_are_corrected() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let desk = Desk::with(plone, |home| home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000"));
+    let desk = Setup::with(plone, |home| home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000"));
     let ids = desk.open(&schedule("203011", 1, 10, 0));
     desk.wait_until_equal(&ids, &no_names());
     sign_in(&desk.server, "student1");

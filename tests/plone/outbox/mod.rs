@@ -2,7 +2,7 @@
 //! where others could read them.
 
 #[allow(unreachable_pub)]
-mod desk;
+mod setup;
 mod disturbed;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,11 +17,11 @@ use crate::support::random::{Random, seed};
 use crate::support::schedule::{start_import, wait_for_import};
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
-use desk::{Desk, Semaphore, in_plone, item, no_names, register_and_drop, rosters, schedule};
+use setup::{Setup, Semaphore, in_plone, item, no_names, register_and_drop, rosters, schedule};
 
 #[test]
 fn seats_and_rosters_reach_plone_despite_kills() {
-    let mut desk = Desk::before(Plone::start());
+    let mut desk = Setup::before(Plone::start());
     let ids = desk.open(&schedule("203001", 12, 4, 3));
     let mut random = Random::seeded(seed());
     let tokens = desk.home.tokens("busy", "student", 20);
@@ -53,7 +53,7 @@ fn seats_and_rosters_reach_plone_despite_kills() {
 
 #[test]
 fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
-    let desk = Desk::before(Plone::start());
+    let desk = Setup::before(Plone::start());
     let ids = desk.open(&schedule("203002", 1, 400, 50));
     let id = &ids[0];
     desk.wait_until_equal(&ids, &no_names());
@@ -111,7 +111,7 @@ fn names_are_never_written_where_visitors_can_read_them() {
         let field = json!({"title": title, "factory": factory, "description": "", "required": false});
         plone.change(&root, "POST", "/@types/open_section", Some(&field));
     }
-    let desk = Desk::with(plone, |home| home.setting("plone.type", "open_section"));
+    let desk = Setup::with(plone, |home| home.setting("plone.type", "open_section"));
     let mut random = Random::seeded(seed());
     let mut admin = desk.admin();
     let ids = desk.open(&schedule("203003", 4, 5, 5));
@@ -138,7 +138,7 @@ fn names_are_not_written_while_a_side_door_shows_the_field() {
     let text = plone.call("GET", &format!("{path}/manage_FTPget"), &[("Accept", "*/*")], b"").unwrap();
     assert!(text.status == 200 && text.text().contains("roster:"), "this Plone has closed its doors: {}", text.text());
     assert!(plone.request("GET", &path, None, None).1.get("roster").is_none(), "its API keeps the field back");
-    let desk = Desk::before(plone);
+    let desk = Setup::before(plone);
     let ids = desk.open(&schedule("203009", 3, 5, 5));
     let roster = wait_for_roster_state(&mut desk.admin(), "readable");
     assert_eq!(roster["by"], "visitor");
@@ -156,7 +156,7 @@ fn names_are_not_written_while_a_side_door_shows_the_field() {
 
 #[test]
 fn names_are_removed_while_members_can_read_them() {
-    let desk = Desk::before(Plone::start());
+    let desk = Setup::before(Plone::start());
     let mut admin = desk.admin();
     let ids = desk.open(&schedule("203004", 3, 3, 3));
     sign_in(&desk.server, "student1");
@@ -174,7 +174,7 @@ fn names_are_removed_while_members_can_read_them() {
 
 #[test]
 fn a_refused_write_is_put_aside_and_resent_on_request() {
-    let desk = Desk::before(Plone::start());
+    let desk = Setup::before(Plone::start());
     let mut admin = desk.admin();
     let ids = desk.open(&schedule("203005", 2, 10, 5));
     desk.wait_until_equal(&ids, &no_names());
@@ -205,7 +205,7 @@ fn a_refused_write_is_put_aside_and_resent_on_request() {
 
 #[test]
 fn an_import_creates_and_updates_items_a_cancelled_one_none() {
-    let desk = Desk::before(Plone::start());
+    let desk = Setup::before(Plone::start());
     let mut staff = desk.staff();
 
     // One of 20,000 sections, cancelled while it is read.
@@ -248,7 +248,7 @@ fn an_import_creates_and_updates_items_a_cancelled_one_none() {
 fn changes_during_an_outage_are_sent_once_plone_is_back() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let desk = Desk::with(plone, |home| {
+    let desk = Setup::with(plone, |home| {
         home.setting("plone.url", &relay.url()).setting("plone.timeout_ms", "1000").setting("plone.sync_s", "2")
     });
     let ids = desk.open(&schedule("203007", 10, 10, 5));
@@ -309,7 +309,7 @@ fn a_race_of_200_for_40_seats_fills_exactly_40_in_the_hub() {
     println!("Plone alone: {accepted} of {STUDENTS} accepted, {counted} counted, {SEATS} seats");
     assert!(counted <= accepted as u64, "it counts a student whose request failed");
 
-    let desk = Desk::before(plone);
+    let desk = Setup::before(plone);
     let ids = desk.open(&schedule("203008", 1, SEATS, 0));
     let id = &ids[0];
     let tokens = desk.home.tokens("hot", "student", STUDENTS);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{World, id_at};
+use super::{Setup, id_at};
 use crate::support::bridge::wait_for_sections;
 use crate::support::plone::{PRIVATE_SECTIONS, SECTIONS};
 use crate::support::wait::eventually;
@@ -24,7 +24,7 @@ fn line(meeting: &Value) -> String {
 
 #[test]
 fn every_public_section_arrives_unchanged() {
-    let world = World::with(&[], |_, _| {});
+    let world = Setup::with(&[], |_, _| {});
     wait_for_sections(&world.server);
     let list = world.server.client().get("/api/v1/sections?limit=5000").expect(200).json();
     let mut hub: BTreeMap<String, Value> = BTreeMap::new();
@@ -63,7 +63,7 @@ fn every_public_section_arrives_unchanged() {
 
 #[test]
 fn only_changed_items_are_read_again() {
-    let world = World::settled();
+    let world = Setup::settled();
     let read = |sync: &Value| sync["read"].as_u64().unwrap();
     // Plone's times have a resolution of one second, so items changed in the newest second are read twice.
     eventually("a pull that reads nothing", || (read(&world.sync()) == 0).then_some(()));
@@ -74,10 +74,10 @@ fn only_changed_items_are_read_again() {
     let sync = world.sync();
     assert_eq!((read(&sync), &sync["updated"], &sync["created"]), (1, &json!(1), &json!(0)), "{sync}");
     // After a restart the hub knows what it has pulled.
-    let World { server, home, plone, admin, token } = world;
+    let Setup { server, home, plone, admin, token } = world;
     assert!(server.stop().success());
     let server = home.serve();
-    let world = World { server, home, plone, token, admin };
+    let world = Setup { server, home, plone, token, admin };
     let sync = world.sync();
     assert_eq!((&sync["updated"], &sync["created"]), (&json!(0), &json!(0)), "{sync}");
     assert!(read(&sync) <= 1, "{sync}");
@@ -85,7 +85,7 @@ fn only_changed_items_are_read_again() {
 
 #[test]
 fn periodic_pulls_find_edits_retractions_and_deletions() {
-    let world = World::with(&[("plone.sync_s", "1")], |_, _| {});
+    let world = Setup::with(&[("plone.sync_s", "1")], |_, _| {});
     wait_for_sections(&world.server);
     let [edited, retracted, deleted] = [3, 4, 5].map(|index| world.plone.section(index));
     let made = world.create("/courses", &super::new_section("1", "New"));
@@ -104,7 +104,7 @@ fn periodic_pulls_find_edits_retractions_and_deletions() {
 
 #[test]
 fn serve_demo_opens_plones_term_and_adds_no_demo_college() {
-    let mut world = World::with(&[], |_, _| {});
+    let mut world = Setup::with(&[], |_, _| {});
     world.server.terminate();
     world.home = super::with_plone_at(super::Home::new(), &world.plone.url());
     world.server = world.home.serve_with(&["serve", "--demo"]);

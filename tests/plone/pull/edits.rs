@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{World, id_at};
+use super::{Setup, id_at};
 use crate::support::plone::Plone;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::tcp_relay::{Mode, TcpRelay};
@@ -10,7 +10,7 @@ use crate::support::wait::eventually;
 
 #[test]
 fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
-    let world = World::settled();
+    let world = Setup::settled();
     let (path, other) = (world.plone.section(10), world.plone.section(11));
     let (id, other_id) = (id_at(&path), id_at(&other));
     world.edit(&path, &json!({"instructor": "Grace Hopper", "meetings": "tr 18:00-19:20\r\n\r\nS 9:00-12:00 Lab 4"}));
@@ -39,7 +39,7 @@ fn edits_in_plone_and_in_the_hub_are_merged_by_field() {
 
 #[test]
 fn an_edit_in_the_hub_survives_an_outage() {
-    let world = World::settled();
+    let world = Setup::settled();
     let path = world.plone.section(20);
     let id = id_at(&path);
     world.plone.stop();
@@ -63,7 +63,7 @@ fn an_edit_in_the_hub_survives_an_outage() {
 
 #[test]
 fn seat_counts_edited_in_plone_are_overwritten() {
-    let world = World::settled();
+    let world = Setup::settled();
     let path = world.plone.section(30);
     world.open_terms();
     world.student("ann").put(&format!("/api/v1/me/registrations/{}", id_at(&path))).expect(201);
@@ -84,7 +84,7 @@ fn seat_counts_edited_in_plone_are_overwritten() {
 fn an_edit_survives_an_unacknowledged_creation_in_plone() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let world = World::before(plone, &[("plone.url", &relay.url())], |_, _| {});
+    let world = Setup::before(plone, &[("plone.url", &relay.url())], |_, _| {});
     world.settle();
     let shown = world.sync()["sections"].as_u64().unwrap();
     // Plone creates the item, but the response is lost.

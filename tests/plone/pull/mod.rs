@@ -19,7 +19,7 @@ use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
 /// A Plone, and a hub in front of it that pulls on request only.
-struct World {
+struct Setup {
     server: Server,
     home: Home,
     plone: Plone,
@@ -29,7 +29,7 @@ struct World {
     admin: String,
 }
 
-impl World {
+impl Setup {
     /// Starts a Plone, prepares it with the token of the hub's user, and starts a hub with these settings.
     fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
         Self::before(Plone::start(), settings, prepare)

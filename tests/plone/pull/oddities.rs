@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{World, create, id_at, new_section};
+use super::{Setup, create, id_at, new_section};
 use crate::support::plone::{PRIVATE_SECTIONS, SECTIONS};
 use crate::support::wait::eventually;
 
 /// Returns the problems that admins see, as `path: reason`.
-fn problems(world: &World) -> Vec<String> {
+fn problems(world: &Setup) -> Vec<String> {
     let problems = world.status()["problems"].take();
     let word = |p: &Value| format!("{}: {}", p["path"].as_str().unwrap(), p["reason"].as_str().unwrap());
     problems.as_array().unwrap().iter().map(word).collect()
@@ -15,7 +15,7 @@ fn problems(world: &World) -> Vec<String> {
 
 #[test]
 fn invalid_items_are_reported_and_the_others_imported() {
-    let world = World::settled();
+    let world = Setup::settled();
     let bad = |crn: &str, field: &str, value: Value| {
         let mut item = new_section(crn, "Bad");
         item[field] = value;
@@ -47,7 +47,7 @@ fn invalid_items_are_reported_and_the_others_imported() {
 
 #[test]
 fn a_moved_item_is_followed_and_a_new_crn_is_a_new_section() {
-    let world = World::settled();
+    let world = Setup::settled();
     world.open_terms();
     let folder = json!({"@type": "Folder", "id": "evening", "title": "Evening"});
     let folder = world.create("/courses", &folder);
@@ -86,7 +86,7 @@ fn custom_and_missing_field_names_are_mapped() {
         ("plone.fields.waitlisted", "seats_taken"),
         ("plone.fields.instructor", "lecturer"),
     ];
-    let world = World::with(&settings, |plone, token| {
+    let world = Setup::with(&settings, |plone, token| {
         create(plone, token, "", &json!({"@type": "Folder", "id": "classes", "title": "Classes"}));
         let mut class = new_section("1", "Knots");
         class["instructor"] = json!("Ann");
@@ -109,7 +109,7 @@ fn custom_and_missing_field_names_are_mapped() {
 
 #[test]
 fn a_site_without_sections_still_provides_events() {
-    let world = World::with(&[("plone.sections_path", "/empty")], |plone, token| {
+    let world = Setup::with(&[("plone.sections_path", "/empty")], |plone, token| {
         create(plone, token, "", &json!({"@type": "Folder", "id": "empty", "title": "Empty"}));
     });
     let sync = world.sync();

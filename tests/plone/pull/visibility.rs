@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{World, id_at};
+use super::{Setup, id_at};
 use crate::support::wait::eventually;
 
 #[test]
 fn a_retracted_section_is_withdrawn_until_published_again() {
-    let world = World::settled();
+    let world = Setup::settled();
     let path = world.plone.section(40);
     let id = id_at(&path);
     let seat = format!("/api/v1/me/registrations/{id}");
@@ -41,7 +41,7 @@ fn a_retracted_section_is_withdrawn_until_published_again() {
 
 #[test]
 fn a_deleted_section_keeps_students_and_is_not_recreated() {
-    let world = World::settled();
+    let world = Setup::settled();
     let path = world.plone.section(50);
     let id = id_at(&path);
     world.open_terms();
@@ -72,7 +72,7 @@ fn a_deleted_section_keeps_students_and_is_not_recreated() {
 
 #[test]
 fn an_expired_section_is_withdrawn() {
-    let world = World::settled();
+    let world = Setup::settled();
     let path = world.plone.section(60);
     world.edit(&path, &json!({"effective": "2019-01-01T00:00:00", "expires": "2020-01-01T00:00:00"}));
     world.sync();

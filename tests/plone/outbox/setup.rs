@@ -14,7 +14,7 @@ use crate::support::server::{Home, Server};
 use crate::support::wait::poll_until_deadline;
 
 /// A Plone, a hub in front of it that pulls every second, and tokens for both.
-pub struct Desk {
+pub struct Setup {
     pub server: Server,
     pub home: Home,
     /// Token of a Site Administrator in Plone.
@@ -22,7 +22,7 @@ pub struct Desk {
     pub plone: Plone,
 }
 
-impl Desk {
+impl Setup {
     /// Starts a hub in front of this Plone.
     pub fn before(plone: Plone) -> Self {
         Self::with(plone, |home| home)
