@@ -19,7 +19,7 @@ run: ## builds the hub and serves the demonstration college on http://127.0.0.1:
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-test: components ## everything: formatting, lints, all tests
+test: components ## everything: formatting, lints, documentation, all tests
 	$(CARGO) fmt --all --check
 	@$(MAKE) --no-print-directory -j2 tests-installed tests-built
 	RUST_TEST_THREADS=$(TESTS_AT_ONCE) $(CARGO) test --locked
@@ -29,6 +29,7 @@ test: components ## everything: formatting, lints, all tests
 tests-installed: plone-template chromium
 tests-built:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	$(CARGO) test --locked --no-run
 
 browser-test: chromium ## the pages in a real Chromium: flows, and axe-core on every state

@@ -6,7 +6,7 @@
 //! - [`announcements`]: news items for visitors and members; [`cache`]: cached reads
 //! - [`sign_in`]: Plone as a sign-in provider
 //! - [`proxy`]: forwards browser requests to Plone
-//! - [`format`]: formats in which Plone stores sections and meetings, and the format of its tokens
+//! - [`mod@format`]: formats in which Plone stores sections and meetings, and the format of its tokens
 
 pub mod announcements;
 pub mod bridge;
