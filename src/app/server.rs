@@ -123,6 +123,9 @@ pub(super) fn http_server(
     let charts = Data::from(charts);
     let zone = Data::new(config.college.timezone.clone());
     let dashboard_cache = Data::new(DashboardCache::default());
+    let cached = dashboard_cache.clone();
+    let read = Box::new(move || cached.bytes().map(|(cache, bytes)| (cache, bytes as f64)).to_vec());
+    metrics.watch_values("eduhub_cache_bytes", "Memory of cached copies, by cache", "cache", read)?;
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
