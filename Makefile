@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test faults tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ browser-test: chromium ## the pages in a real Chromium: flows, and axe-core on e
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
+
+# Their short form is part of `make test`. A run is repeated with the seed that it printed: EDUHUB_SEED=… make faults
+faults: ## faults of disk and machine in their long form: 200 images of a power loss, 100 kills, failing disks
+	FAULT_IMAGES=200 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture
+	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
 
 pictures: chromium ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
 	$(BUILD_HUB)

@@ -1,6 +1,7 @@
 //! Faults of the disk and of the machine, on the built program: no acknowledged seat is lost, and damage is noticed.
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
+//! - [`failing_disk`]: errors of the disk while students register
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
 //! - [`disk`]: the disk that fails
 //!
@@ -17,5 +18,6 @@
 mod support;
 
 mod disk;
+mod failing_disk;
 mod power_loss;
 mod store_files;
