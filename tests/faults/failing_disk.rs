@@ -53,9 +53,10 @@ fn register_with(failure: &str) -> (Vec<Answered>, BTreeSet<usize>) {
     home.verify().expect("every count is right");
 
     let server = home.serve();
-    let holders = tokens.iter().enumerate().filter(|(_, token)| {
-        registrations(&mut server.client().signed_in(token), TERM).contains_key(SECTION)
-    });
+    let holders = tokens
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| registrations(&mut server.client().signed_in(token), TERM).contains_key(SECTION));
     (answered, holders.map(|(student, _)| student).collect())
 }
 
