@@ -1,6 +1,6 @@
-//! Forwards browser requests to Plone, with bodies streamed in both directions. Forwarded requests use the same limiter,
-//! thread and connections as the hub's own calls. Buffers and the time without progress are bounded. Bodies are neither
-//! decompressed nor parsed, and redirects are not followed.
+//! Forwards browser requests to Plone, with bodies streamed in both directions. Forwarded requests use the same
+//! limiter, thread and connections as the hub's own calls. Buffers and the time without progress are bounded. Bodies
+//! are neither decompressed nor parsed, and redirects are not followed.
 
 use std::cell::Cell;
 use std::io;
