@@ -289,8 +289,8 @@ impl AnnouncementDeps {
         Ok(Some(News::after(before.as_ref(), items)))
     }
 
-    /// Lists the newest items that `viewer` may see and reads those for which `unchanged` returns `None`. If Plone fails
-    /// to return a single item, its version in `before` is reused.
+    /// Lists the newest items that `viewer` may see and reads those for which `unchanged` returns `None`. If Plone
+    /// fails to return a single item, its version in `before` is reused.
     ///
     /// # Errors
     /// If Plone does not respond, or if reading fails for every item.

@@ -286,8 +286,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
         self.entries.lock()
     }
 
-    /// Returns the entry of a key and marks it as used. If the cache is full, evicts the least recently used key, except
-    /// keys that are being read: their reads would be wasted.
+    /// Returns the entry of a key and marks it as used. If the cache is full, evicts the least recently used key,
+    /// except keys that are being read: their reads would be wasted.
     fn entry<'e>(&self, entries: &'e mut Entries<K, V>, key: &K) -> &'e mut Entry<V> {
         let by_key = &mut entries.by_key;
         if !by_key.contains_key(key) && by_key.len() >= self.limits.keys_max {

@@ -32,8 +32,8 @@ pub enum PloneError {
     /// An internal error of Plone. A retry may succeed.
     #[error("Plone failed: {0}")]
     Failed(String),
-    /// The item is temporarily in use: a write conflict that exhausted its retries, or the lock of a user who edits
-    /// the item.
+    /// The item is temporarily in use: a write conflict that exhausted its retries, or the lock of a user who edits the
+    /// item.
     #[error("the item is in use in Plone: {0}")]
     Occupied(String),
     /// The password or the token is not valid.
@@ -170,8 +170,8 @@ pub struct NewsItem {
     pub title: String,
     /// Summary, as plain text.
     pub description: String,
-    /// Body as sanitised HTML: only formatting, links and images. Links into the site lead to the hub's `/plone/`; links
-    /// to scripts are removed.
+    /// Body as sanitised HTML: only formatting, links and images. Links into the site lead to the hub's `/plone/`;
+    /// links to scripts are removed.
     pub html: String,
     /// Body as plain text.
     pub text: String,

@@ -53,12 +53,7 @@ struct SharedLoad {
 }
 
 impl SharedLoad {
-    fn new(
-        peer: Rc<Peer>,
-        term: String,
-        hot: Vec<HotSection>,
-        deadline: watch::Receiver<Option<Instant>>,
-    ) -> Self {
+    fn new(peer: Rc<Peer>, term: String, hot: Vec<HotSection>, deadline: watch::Receiver<Option<Instant>>) -> Self {
         Self {
             peer,
             term,

@@ -70,7 +70,7 @@ fn assert_nothing_is_lost(failure: &str) {
     let (answered, holders) = register_with(failure);
     let count = |status| answered.iter().filter(|answer| answer.status == status).count();
     assert_eq!(count(201) + count(503), STUDENTS, "{failure}");
-    assert!(count(503) > 0, "{failure}: the disk failed, and a student was told so");
+    assert!(count(503) > 0, "{failure}: the disk failed, and a student's response says so");
     assert!(count(201) > STUDENTS / 2, "{failure}: the hub continued ({} seats)", count(201));
     assert_eq!(lost(&answered, &holders), [0; 0], "{failure}");
 

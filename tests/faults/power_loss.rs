@@ -39,7 +39,7 @@ struct Acknowledged {
     crn: String,
 }
 
-/// A recorded run: the operations on the disk and the acknowledged seats.
+/// A recorded run: the operations on the disk, and the seats that the hub acknowledged.
 struct Run {
     operations: Vec<(usize, Operation)>,
     acknowledged: Vec<Acknowledged>,

@@ -1,5 +1,5 @@
-//! Three-way comparison of a section: Plone's current fields, Plone's fields when the section was last pulled or written,
-//! and the hub's fields. It compares values, so it is idempotent.
+//! Three-way comparison of a section: Plone's current fields, Plone's fields when the section was last pulled or
+//! written, and the hub's fields. It compares values, so it is idempotent.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Pulls Plone's events into the hub's one-off events. A note in the store lists the known events and their times of
-//! modification. It is written before events are stored and after events are removed, so that it always lists all stored
-//! events.
+//! modification. It is written before events are stored and after events are removed, so that it always lists all
+//! stored events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

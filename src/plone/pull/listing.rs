@@ -51,7 +51,14 @@ pub(super) struct Listing {
 impl Listing {
     /// Creates an empty listing. The first refresh is a full one.
     pub(super) fn new(kind: ContentKind, every: Duration) -> Self {
-        Self { kind, every, visible: HashMap::new(), unreadable: 0, partial_pulls_left: 0, recently_modified: HashMap::new() }
+        Self {
+            kind,
+            every,
+            visible: HashMap::new(),
+            unreadable: 0,
+            partial_pulls_left: 0,
+            recently_modified: HashMap::new(),
+        }
     }
 
     /// Refreshes the listing; with `full`, always by a full refresh. Returns true after a full refresh without broken
@@ -179,7 +186,11 @@ impl SearchResult {
 }
 
 /// Lists all content of a kind that `viewer` can see.
-pub(super) async fn list_all(plone: &Arc<dyn Plone>, viewer: &Viewer, kind: ContentKind) -> Result<SearchResult, PullError> {
+pub(super) async fn list_all(
+    plone: &Arc<dyn Plone>,
+    viewer: &Viewer,
+    kind: ContentKind,
+) -> Result<SearchResult, PullError> {
     search_all_pages(plone, viewer, kind, None).await
 }
 

@@ -2,7 +2,8 @@
 //! sections that visitors of Plone can see; a section that they can no longer see is withdrawn.
 //!
 //! - `listing`: lists the visible items; `reading`: reads single items
-//! - `sections`: applies sections; `compare`: three-way comparison of a section; `items`: assignment of items to sections
+//! - `sections`: applies sections; `compare`: three-way comparison of a section; `items`: assignment of items to
+//!   sections
 //! - `events`: applies one-off events
 //! - [`status`]: state for admins and metrics
 
@@ -71,7 +72,7 @@ pub enum PullError {
     /// A call to Plone failed.
     #[error(transparent)]
     Plone(#[from] PloneError),
-    /// A list kept changing while it was read.
+    /// A list changed repeatedly while it was read.
     #[error("the list of items in Plone changed repeatedly while it was read")]
     ListUnstable,
     /// Plone has more items of one kind than the hub accepts.
@@ -120,8 +121,8 @@ impl Puller {
         Self { actor, board }
     }
 
-    /// Pulls the whole catalogue and returns the counts of this pull. Calls during a pull wait for the next one and share
-    /// it, because the running pull may have missed changes that were made just before the call.
+    /// Pulls the whole catalogue and returns the counts of this pull. Calls during a pull wait for the next one and
+    /// share it, because the running pull may have missed changes that were made just before the call.
     ///
     /// # Errors
     /// The reason why the pull ended early.
@@ -200,8 +201,8 @@ impl PullActor {
         let (before, error) = (self.board.read().last_error, ended.outcome.err());
         // An outage is logged when it begins and when it ends, not for each failed pull.
         match &error {
-            Some(error) if before.as_ref() != Some(error) => log::warn!("the pull of Plone's catalogue failed: {error}"),
-            None if before.is_some() => log::info!("the pull of Plone's catalogue succeeds again"),
+            Some(error) if before.as_ref() != Some(error) => log::warn!("could not pull Plone's catalogue: {error}"),
+            None if before.is_some() => log::info!("pulled Plone's catalogue again after failures"),
             _ => {}
         }
         self.board.ended(self.deps.clock.now(), ended.took, ended.found, error);

@@ -6,9 +6,9 @@
 //! - The item of a *new* section is stored before the section is created, so that the outbox knows the item from the
 //!   first commit on and does not create a second one. If the pull is interrupted in between, the next pull creates the
 //!   section.
-//! - The item of a *changed* section is stored after the change is committed. If the pull is interrupted in between, the
-//!   next pull finds equal values. In the opposite order, the hub's old value would look like a change made in the hub,
-//!   and would be written back to Plone.
+//! - The item of a *changed* section is stored after the change is committed. If the pull is interrupted in between,
+//!   the next pull finds equal values. In the opposite order, the hub's old value would look like a change made in the
+//!   hub, and would be written back to Plone.
 //! - An item that the outbox has written since the pull started is not stored. The next pull reads it again.
 
 use std::collections::{BTreeMap, HashSet};
@@ -47,7 +47,8 @@ pub(super) struct Sections {
     missing_fields: Vec<SectionField>,
 }
 
-/// Changes that result from a chunk of items. Each item is paired with the one that the store had when the pull started.
+/// Changes that result from a chunk of items. Each item is paired with the one that the store had when the pull
+/// started.
 #[derive(Default)]
 struct Changes {
     /// Items to store before the edits are applied.

@@ -149,7 +149,8 @@ impl Inner {
 
     /// Returns true if Plone accepts a token as this user's. Users may read their own account, and visitors none.
     async fn is_token_of(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
-        let call = Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", percent::encode_segment(name))) };
+        let path = format!("/@users/{}", percent::encode_segment(name));
+        let call = Call { token: Some(token.clone()), ..Call::get(path) };
         match self.send(call, deadline).await {
             Ok(Some(body)) => Ok(UserId::read(&body)?.id.0.as_deref() == Some(name)),
             Ok(None) | Err(PloneError::NotFound | PloneError::Forbidden) => Ok(false),

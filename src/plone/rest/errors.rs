@@ -1,6 +1,6 @@
 //! Interpretation of Plone's responses. Plone's statuses are ambiguous: 401 also means that a known user lacks a
-//! permission, 503 also means an error in Plone's own code, and 500 also means a write conflict, after which a retry may
-//! succeed. An error body has one of two shapes and may contain a traceback.
+//! permission, 503 also means an error in Plone's own code, and 500 also means a write conflict, after which a retry
+//! may succeed. An error body has one of two shapes and may contain a traceback.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -166,8 +166,8 @@ pub(super) fn clean_message(message: &str) -> String {
     }
 }
 
-/// Converts Plone's validation errors, the text of a Python list such as
-/// `[{'message': "…", 'field': 'capacity', 'error': 'ValidationError'}, …]`, to `capacity: …; …`.
+/// Converts Plone's validation errors to `capacity: …; …`. Plone sends them as the text of a Python list:
+/// `[{'message': "…", 'field': 'capacity', 'error': 'ValidationError'}, …]`.
 fn validation(message: &str) -> Option<String> {
     let mut rest = message.strip_prefix('[')?;
     rest.trim_start().strip_prefix('{')?;

@@ -159,8 +159,8 @@ impl Limiter {
     /// Admits a call, after waiting for capacity until the deadline.
     ///
     /// # Errors
-    /// [`PloneError::Busy`] if there is no capacity in time; [`PloneError::Open`] if the circuit is open, or opens during
-    /// the wait.
+    /// [`PloneError::Busy`] if there is no capacity in time; [`PloneError::Open`] if the circuit is open, or opens
+    /// during the wait.
     pub(super) async fn admit(self: &Arc<Self>, deadline: Instant) -> Result<Permit, PloneError> {
         let opened = self.opened.notified();
         let mut opened = std::pin::pin!(opened);

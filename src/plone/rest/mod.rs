@@ -6,8 +6,8 @@
 //!   `transport`, `connection`: send calls
 //! - `responses`: typed responses; `errors`: interpretation of responses; `values`: values of fields; `paths`: paths of
 //!   content; `html`: safe HTML and plain text
-//! - `people`, `catalogue`, `writing`: the three parts of the port; `exposure`: finds protected fields that are readable
-//!   outside of the API
+//! - `people`, `catalogue`, `writing`: the three parts of the port; `exposure`: finds protected fields that are
+//!   readable outside of the API
 //! - `stream`: forwards browser requests, with bodies streamed in both directions
 
 mod breaker;

@@ -50,7 +50,7 @@ impl PloneOptions {
         let is_good = uri.is_some_and(|uri| {
             uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
         });
-        if is_good { Ok(url.to_owned()) } else { Err(BadPloneUrl(format!("{url:?} is not an http URL without a query"))) }
+        if is_good { Ok(url.to_owned()) } else { Err(BadPloneUrl(format!("{url:?} is not the http URL of a site"))) }
     }
 
     /// Returns the name of a field in the college's section type.

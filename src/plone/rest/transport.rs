@@ -118,7 +118,8 @@ pub(super) struct Transport {
     pub(super) timeout: Duration,
     /// Permits for forwarded requests: three quarters of the pool. The rest is reserved for the hub's own calls.
     pub(super) forwarded: Arc<Semaphore>,
-    /// Permits for visitors' forwarded requests: three quarters of `forwarded`. The rest is reserved for signed-in users.
+    /// Permits for visitors' forwarded requests: three quarters of `forwarded`. The rest is reserved for signed-in
+    /// users.
     pub(super) visitors: Arc<Semaphore>,
     /// Permits for visitors' waiting requests: three quarters of the queue.
     pub(super) visitors_waiting: Semaphore,
@@ -218,8 +219,8 @@ impl ClientOptions {
         })
     }
 
-    /// Creates a client without awc's own timeout, redirects and default headers. Calls have deadlines, and redirects are
-    /// returned like other responses.
+    /// Creates a client without awc's own timeout, redirects and default headers. Calls have deadlines, and redirects
+    /// are returned like other responses.
     fn client(&self) -> Client {
         let open = self.connections.clone();
         let connect = move |info: ConnectInfo<Uri>| {
