@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::plone::port::PloneError;
 use crate::plone::rest::client::PloneClient;
 use crate::plone::rest::limiter::{CallOutcome, Permit};
-use crate::plone::rest::transport::{ClientOptions, Transport, shutting_down, describe};
+use crate::plone::rest::transport::{ClientOptions, Transport, describe, shutting_down};
 
 /// Maximum number of buffered pieces of a body in each direction. A piece is the result of one read, 8 to 64 KiB.
 pub const PIECES_MAX: usize = 32;
