@@ -42,12 +42,12 @@ impl Verdict {
             // The content moved, or a gateway redirects all requests. Neither means that the content was deleted.
             (300..400, _) => Self::Refused(PloneError::Failed("an unexpected redirect".to_owned())),
             (404 | 410, Some(_)) => Self::Refused(PloneError::NotFound),
-            (404 | 410, None) => Self::NotPlone(format!("status {status} that is not from Plone")),
+            (404 | 410, None) => Self::NotPlone(format!("a response with status {status} that is not from Plone")),
             (_, Some(error)) => error.verdict(status),
             (401, None) => Self::Unauthorized,
             (403, None) => Self::Refused(PloneError::Forbidden),
             (400..500, None) => Self::Refused(PloneError::Refused(format!("status {status}"))),
-            _ => Self::NotPlone(format!("status {status} that is not from Plone")),
+            _ => Self::NotPlone(format!("a response with status {status} that is not from Plone")),
         }
     }
 }
@@ -242,7 +242,7 @@ mod tests {
                 Verdict::Refused(PloneError::NotFound),
             ),
             (301, "", failed("an unexpected redirect")),
-            (404, "<html>nginx</html>", Verdict::NotPlone("status 404 that is not from Plone".into())),
+            (404, "<html>nginx</html>", Verdict::NotPlone("a response with status 404 that is not from Plone".into())),
             (
                 400,
                 r#"{"context": "http://127.0.0.1:8080/Plone/courses/202701-30001", "message": "[{'message': \"invalid literal for int() with base 10: 'many'\", 'field': 'capacity', 'error': 'ValidationError'}]", "type": "BadRequest"}"#,
@@ -273,8 +273,12 @@ mod tests {
                 r#"{"type": "Forbidden", "message": "Resource is locked."}"#,
                 Verdict::Refused(PloneError::Occupied("a user is editing it".into())),
             ),
-            (502, "<html><h1>502 Bad Gateway</h1>", Verdict::NotPlone("status 502 that is not from Plone".into())),
-            (503, "", Verdict::NotPlone("status 503 that is not from Plone".into())),
+            (
+                502,
+                "<html><h1>502 Bad Gateway</h1>",
+                Verdict::NotPlone("a response with status 502 that is not from Plone".into()),
+            ),
+            (503, "", Verdict::NotPlone("a response with status 503 that is not from Plone".into())),
         ];
         for (status, body, expected) in table {
             assert_eq!(Verdict::of(status, &Bytes::from_static(body.as_bytes())), expected, "{status} {body}");
