@@ -227,11 +227,13 @@ impl Sections {
     fn record_missing_fields(&mut self, item: &PloneSection, found: &mut PullFindings) {
         let missing: Vec<SectionField> =
             SectionField::ALL.iter().copied().filter(|field| !item.fields.contains_key(field)).collect();
-        if missing != self.missing_fields {
+        if missing != self.missing_fields && missing.is_empty() {
+            log::info!("the section type in Plone has all fields now");
+        } else if missing != self.missing_fields {
             let names: Vec<&str> = missing.iter().map(|field| field.as_str()).collect();
             log::warn!("the section type in Plone lacks these fields: {}", names.join(", "));
-            self.missing_fields.clone_from(&missing);
         }
+        self.missing_fields.clone_from(&missing);
         found.missing_fields = Some(missing);
     }
 
