@@ -263,18 +263,19 @@ fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::SectionCancelled => "This section is cancelled. Choose another section.".into(),
         Refusal::SectionClosed => "This section is closed to new students. Choose another section.".into(),
         Refusal::AlreadyInCourse { conflicts_with, course } => {
-            format!("You already have a {course} section of the same kind: {conflicts_with}. Swap to change it.").into()
+            format!("You already have {course}, in section {conflicts_with}. Swap to replace it.").into()
         }
         Refusal::TimeConflict { conflicts_with } => {
             let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
-            format!("This section meets at the same time as {}. Drop or swap it first.", names.join(", ")).into()
+            let those = if names.len() == 1 { "that section" } else { "those sections" };
+            format!("This section meets at the same time as {}. Drop or swap {those} first.", names.join(", ")).into()
         }
         Refusal::CreditLimit { total, limit, .. } => {
             format!("You would have {} credits, but your limit is {}.", total.as_f64(), limit.as_f64()).into()
         }
         Refusal::SectionFull { waitlist_open: true, .. } => "This section is full. You can join its waitlist.".into(),
         Refusal::SectionFull { waitlist_open: false, .. } | Refusal::WaitlistFull { .. } => {
-            "This section and its waitlist are full. Choose another section.".into()
+            "This section is full, and no waitlist position is available. Choose another section.".into()
         }
     }
 }

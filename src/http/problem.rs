@@ -159,7 +159,9 @@ impl ProblemCode {
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
             Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section that conflicts_with names.",
             Self::Refused(RefusalCode::TimeConflict) => "Swap with or drop the sections that conflicts_with names.",
-            Self::Refused(RefusalCode::CreditLimit) => "Drop a section, or ask the registrar's office to raise it.",
+            Self::Refused(RefusalCode::CreditLimit) => {
+                "Drop a section, or ask the registrar's office to raise your credit limit."
+            }
             Self::Refused(RefusalCode::SectionFull) => "Join the waitlist if waitlist_open is true.",
             Self::Refused(RefusalCode::WaitlistFull) => "Choose another section.",
         }
