@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use crate::domain::refusal::Refusal;
 use crate::http::hot::BuildError;
 use crate::http::problem::{ProblemCode, ProblemDocument};
+use crate::live::ws;
 use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
 use crate::registration::registrar::SubmitError;
@@ -147,6 +148,11 @@ impl ResponseError for Problem {
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
         if self.document.status == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        if self.document.status == 426 {
+            // RFC 9110, section 15.5.22, and RFC 6455, section 4.4.
+            response.insert_header((header::UPGRADE, HeaderValue::from_static("websocket")));
+            response.insert_header((header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(ws::VERSION)));
         }
         if let Some(seconds) = self.document.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));

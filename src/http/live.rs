@@ -9,11 +9,12 @@ use crate::identity::Identity;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::relay::Relay;
-use crate::live::ws::{self, Opening};
+use crate::live::ws::{self, NotOpened, Opening};
 
 use crate::http::auth::{Credentials, client_ip, foreign_origin};
 use crate::http::error::{Problem, method_not_allowed};
-use crate::http::openapi::responses::{BadOrigin, BadQuery};
+use crate::http::openapi::responses::{BadOrigin, BadQuery, UnsupportedVersion};
+use crate::http::problem::ProblemCode;
 use crate::http::query::Query;
 use crate::http::site::{OriginVerdict, Site};
 
@@ -75,7 +76,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         OpenQuery,
         ("Origin" = Option<String>, Header, description = "A page of another site is rejected with 403."),
     ),
-    responses((status = 101, description = "Upgraded. Messages are JSON text frames."), BadOrigin, BadQuery)
+    responses((status = 101, description = "Upgraded. Messages are JSON text frames."), BadOrigin, BadQuery, UnsupportedVersion)
 )]
 pub async fn websocket(
     request: HttpRequest,
@@ -102,6 +103,12 @@ pub async fn websocket(
         address: client_ip(&request),
         since,
     };
-    ws::open(opening, &request, payload)
-        .map_err(|_| Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request."))
+    ws::open(opening, &request, payload).map_err(|why| match why {
+        NotOpened::NoUpgrade => {
+            Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request by HTTP/1.1.")
+        }
+        NotOpened::Version => {
+            Problem::new(ProblemCode::UpgradeRequired, "This address serves version 13 of the WebSocket protocol.")
+        }
+    })
 }

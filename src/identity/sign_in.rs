@@ -128,7 +128,7 @@ impl Identity {
         let outcome = self.check_password(username, password).await;
         match &outcome {
             Err(SignInError::BadCredentials | SignInError::Locked { .. }) => {
-                self.sign_ins.record_failure(address, self.clock.now().as_millisecond());
+                self.sign_ins.record_failure(address, self.clock.monotonic_ms());
             }
             _ => attempt.refund(),
         }

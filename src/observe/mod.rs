@@ -168,6 +168,13 @@ impl Observed {
             "WebSockets closed because their clients stopped responding",
             |presence| presence.reaped.load(Relaxed),
         )?;
+        let presence = self.presence.clone();
+        metrics.watch_counts(
+            "eduhub_sessions_ended_total",
+            "WebSockets that ended, by reason; lost: without a close frame, timed_out: by TCP, the client took nothing",
+            "reason",
+            Box::new(move || presence.ends.counts()),
+        )?;
         let bus = self.bus.clone();
         metrics.watch_count("eduhub_events_lost_total", "Events dropped because the bus was full", move || {
             bus.lost.load(Relaxed)

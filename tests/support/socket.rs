@@ -1,6 +1,6 @@
 //! A WebSocket client that waits for frames, with a deadline.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -112,6 +112,29 @@ impl Socket {
             }
         }
         panic!("timed out waiting for a close; seen: {:#?}", self.seen);
+    }
+
+    /// Waits for a ping of the server, and answers it.
+    pub fn wait_for_ping(&mut self) {
+        let deadline = Instant::now() + WAIT_MAX;
+        while let Some(message) = self.next_until(deadline) {
+            match message {
+                // The next read or write sends the pong.
+                Message::Ping(_) => return,
+                Message::Text(text) => self.seen.extend(serde_json::from_str::<Value>(&text)),
+                other => assert!(!other.is_close(), "expected a ping, received {other:?}"),
+            }
+        }
+        panic!("timed out waiting for a ping; seen: {:#?}", self.seen);
+    }
+
+    /// Answers the server's close frame, waits until the server closes the TCP connection, and returns the number of
+    /// bytes that arrived until then.
+    pub fn wait_for_end(&mut self) -> usize {
+        let _ = self.socket.flush();
+        let stream = self.socket.get_mut();
+        stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
+        stream.read_to_end(&mut Vec::new()).expect("the server closes the connection")
     }
 
     /// Returns the JSON frames received so far.

@@ -1,0 +1,61 @@
+//! How live sessions end, counted for metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use strum::VariantArray as _;
+
+use crate::live::close::Close;
+use crate::live::context::UNACKNOWLEDGED_MAX;
+use crate::live::presence::LiveSession;
+
+/// The numbers of ended sessions, by how they ended.
+#[derive(Debug, Default)]
+pub struct EndCounts {
+    /// By the reason in the close frame that the hub sent.
+    closed: [AtomicU64; Close::VARIANTS.len()],
+    lost: AtomicU64,
+    timed_out: AtomicU64,
+}
+
+impl EndCounts {
+    /// Counts a session to which the hub has sent a close frame.
+    pub(super) fn count_closed(&self, why: Close) {
+        if let Some(count) = self.closed.get(why as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a session whose connection ended without a close frame. A healthy client answers a ping more often than
+    /// TCP times out, so a client that was silent for that long did not close the connection: TCP did, because sent
+    /// bytes stayed unacknowledged or unread.
+    pub(super) fn count_lost(&self, session: &LiveSession) {
+        let timed_out = u128::from(session.silent_ms()) >= UNACKNOWLEDGED_MAX.as_millis();
+        if timed_out { &self.timed_out } else { &self.lost }.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the numbers with their names in metrics.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let closed = Close::VARIANTS.iter().zip(&self.closed).map(|(why, count)| (why.name(), count));
+        let all = closed.chain([("lost", &self.lost), ("timed_out", &self.timed_out)]);
+        all.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_counted_under_its_own_name() {
+        let ends = EndCounts::default();
+        for why in Close::VARIANTS {
+            ends.count_closed(*why);
+        }
+        ends.count_closed(Close::Silent);
+        let counts = ends.counts();
+        let of = |name| counts.iter().find(|(of, _)| *of == name).map(|(_, count)| *count);
+        assert_eq!((of("silent"), of("too_slow"), of("lost"), of("timed_out")), (Some(2), Some(1), Some(0), Some(0)));
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), Close::VARIANTS.len() as u64 + 1);
+    }
+}
