@@ -22,7 +22,7 @@ use crate::http::request_id::request_id;
 use crate::http::routes::routes;
 use crate::http::site::Site;
 use crate::http::terms::CreditLimit;
-use crate::live::context::UNACKNOWLEDGED_MAX;
+use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
 use crate::observe::Observed;
 use crate::plone::proxy::PloneProxy;

@@ -13,11 +13,6 @@ use crate::live::presence::Presence;
 use crate::registration::readmodel::ReadModel;
 use crate::store::alerts::AlertStore;
 
-/// Maximum time that sent bytes may stay unacknowledged, or the client's receive buffer full, before the kernel closes
-/// the connection. The hub cannot close it itself, because actix does not poll a connection whose client does not read.
-/// Longer than the heartbeat, so that a healthy client is never silent for as long.
-pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
-
 /// Options of the live connections.
 #[derive(Debug, Clone)]
 pub struct LiveOptions {

@@ -57,7 +57,7 @@ impl Driver {
     /// Ends the session of a connection that is already closed.
     pub(super) fn end(&mut self) {
         if self.feed.end() {
-            self.live.presence.ends.count_lost(self.session());
+            self.live.presence.ends.count_lost(self.session().silent_ms());
             self.leave(Close::Normal);
         }
     }

@@ -1,12 +1,16 @@
 //! How live sessions end, counted for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use strum::VariantArray as _;
 
 use crate::live::close::Close;
-use crate::live::context::UNACKNOWLEDGED_MAX;
-use crate::live::presence::LiveSession;
+
+/// Maximum time that sent bytes may stay unacknowledged, or the client's receive buffer full, before the kernel closes
+/// the connection. The hub cannot close it itself, because actix does not poll a connection whose client does not read.
+/// Longer than the heartbeat, so that a healthy client is never silent for as long.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 /// The numbers of ended sessions, by how they ended.
 #[derive(Debug, Default)]
@@ -25,11 +29,11 @@ impl EndCounts {
         }
     }
 
-    /// Counts a session whose connection ended without a close frame. A healthy client answers a ping more often than
+    /// Counts a session whose connection ended without a close frame, `silent_ms` after the client sent something. A healthy client answers a ping more often than
     /// TCP times out, so a client that was silent for that long did not close the connection: TCP did, because sent
     /// bytes stayed unacknowledged or unread.
-    pub(super) fn count_lost(&self, session: &LiveSession) {
-        let timed_out = u128::from(session.silent_ms()) >= UNACKNOWLEDGED_MAX.as_millis();
+    pub(super) fn count_lost(&self, silent_ms: u64) {
+        let timed_out = u128::from(silent_ms) >= UNACKNOWLEDGED_MAX.as_millis();
         if timed_out { &self.timed_out } else { &self.lost }.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -53,9 +57,11 @@ mod tests {
             ends.count_closed(*why);
         }
         ends.count_closed(Close::Silent);
+        ends.count_lost(29_999);
+        ends.count_lost(30_000);
         let counts = ends.counts();
         let of = |name| counts.iter().find(|(of, _)| *of == name).map(|(_, count)| *count);
-        assert_eq!((of("silent"), of("too_slow"), of("lost"), of("timed_out")), (Some(2), Some(1), Some(0), Some(0)));
-        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), Close::VARIANTS.len() as u64 + 1);
+        assert_eq!((of("silent"), of("too_slow"), of("lost"), of("timed_out")), (Some(2), Some(1), Some(1), Some(1)));
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), Close::VARIANTS.len() as u64 + 3);
     }
 }

@@ -143,7 +143,7 @@ async fn a_client_is_silent_after_two_heartbeats_of_sweeps() {
         fixture.relay.sweep(at);
         sweeps += 1;
     }
-    // One sweep hears of the joining, 51 exceed the limit of 50 seconds, one more gives time to read.
+    // One sweep finds that the client has joined, 51 exceed the limit of 50 seconds, one more gives time to read.
     assert_eq!(sweeps, 53);
     assert_eq!((silent.requested_close(), alive.requested_close()), (Some(Close::Silent), None));
     assert_eq!(fixture.live.presence.reaped.load(Ordering::Relaxed), 1);
