@@ -1,9 +1,10 @@
 //! Close codes of the WebSocket. Codes below 4000 are those of RFC 6455, section 7.4.1; the others are the contract's.
 
+use enum_map::Enum;
 use strum::{IntoStaticStr, VariantArray};
 
 /// Why the hub closes a connection. The code tells the client whether to reconnect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, VariantArray, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Close {

@@ -65,7 +65,7 @@ impl fmt::Debug for Done {
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(CONNECTION_DONE)
+        fmt::Debug::fmt(self, f)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use strum::VariantArray as _;
+use enum_map::EnumMap;
 
 use crate::live::close::Close;
 
@@ -16,7 +16,7 @@ pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct EndCounts {
     /// By the reason in the close frame that the hub sent.
-    closed: [AtomicU64; Close::VARIANTS.len()],
+    closed: EnumMap<Close, AtomicU64>,
     lost: AtomicU64,
     timed_out: AtomicU64,
 }
@@ -24,14 +24,13 @@ pub struct EndCounts {
 impl EndCounts {
     /// Counts a session to which the hub has sent a close frame.
     pub(super) fn count_closed(&self, why: Close) {
-        if let Some(count) = self.closed.get(why as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        self.closed[why].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a session whose connection ended without a close frame, `silent_ms` after the client sent something. A healthy client answers a ping more often than
-    /// TCP times out, so a client that was silent for that long did not close the connection: TCP did, because sent
-    /// bytes stayed unacknowledged or unread.
+    /// Counts a session whose connection ended without a close frame, `silent_ms` after the client sent something.
+    ///
+    /// A healthy client answers a ping more often than TCP times out. A client that was silent for that long therefore
+    /// did not close the connection: TCP did, because sent bytes stayed unacknowledged or unread.
     pub(super) fn count_lost(&self, silent_ms: u64) {
         let timed_out = u128::from(silent_ms) >= UNACKNOWLEDGED_MAX.as_millis();
         if timed_out { &self.timed_out } else { &self.lost }.fetch_add(1, Ordering::Relaxed);
@@ -40,7 +39,7 @@ impl EndCounts {
     /// Returns the numbers with their names in metrics.
     #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let closed = Close::VARIANTS.iter().zip(&self.closed).map(|(why, count)| (why.name(), count));
+        let closed = self.closed.iter().map(|(why, count)| (why.name(), count));
         let all = closed.chain([("lost", &self.lost), ("timed_out", &self.timed_out)]);
         all.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
     }
@@ -48,6 +47,8 @@ impl EndCounts {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
+
     use super::*;
 
     #[test]

@@ -65,7 +65,7 @@ impl Member {
 
     /// Adds `step` to the client's silence, unless the client has sent something. Returns whether the silence was over
     /// `limit` before that.
-    fn is_silent(&mut self, step: Duration, limit: Duration) -> bool {
+    fn add_silence(&mut self, step: Duration, limit: Duration) -> bool {
         if self.session.take_heard() {
             self.silent = Duration::ZERO;
             return false;
@@ -250,7 +250,7 @@ impl Relay {
                 ended.push(*id);
             } else if member.session.caller.as_ref().is_some_and(|caller| caller.expires_at <= now) {
                 expired.push(*id);
-            } else if member.is_silent(step, 2 * heartbeat) {
+            } else if member.add_silence(step, 2 * heartbeat) {
                 self.live.presence.reaped.fetch_add(1, Ordering::Relaxed);
                 silent.push(*id);
             } else if at.saturating_duration_since(member.pinged) >= heartbeat {
