@@ -63,6 +63,11 @@ impl Socket {
         }
     }
 
+    /// Returns the client's address, as the server sees it.
+    pub fn local_address(&self) -> SocketAddr {
+        self.socket.get_ref().local_addr().expect("a connected socket has an address")
+    }
+
     /// Sends a JSON text frame.
     pub fn send(&mut self, frame: &Value) {
         self.send_raw(Message::text(frame.to_string()));
