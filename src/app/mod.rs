@@ -223,12 +223,36 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
 
 /// Loads the demonstration college into an empty store and returns its accounts. With a Plone nothing is loaded: the
 /// accounts would take precedence over Plone's, and the sections would be written to Plone.
+///
+/// # Errors
+/// For a college: when its store contains demonstration accounts with their public password.
 async fn demo_accounts(config: &Config, purpose: Purpose, opened: &Opened) -> anyhow::Result<Vec<DemoAccount>> {
-    if purpose == Purpose::College || config.plone.url.is_some() {
-        return Ok(Vec::new());
-    }
     let ports = &opened.ports;
-    demo::load_if_empty(&*ports.seed, &*ports.accounts, ports.clock.now(), &config.college.timezone).await
+    match purpose {
+        Purpose::College => {
+            refuse_demo_accounts(config, &demo::unchanged_accounts(&*ports.accounts).await?)?;
+            Ok(Vec::new())
+        }
+        Purpose::Demonstration if config.plone.url.is_some() => Ok(Vec::new()),
+        Purpose::Demonstration => {
+            demo::load_if_empty(&*ports.seed, &*ports.accounts, ports.clock.now(), &config.college.timezone).await
+        }
+    }
+}
+
+/// Refuses to serve a college while anyone can sign in with a public password.
+fn refuse_demo_accounts(config: &Config, accounts: &[DemoAccount]) -> anyhow::Result<()> {
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = accounts.iter().map(|account| account.username.as_str()).collect();
+    anyhow::bail!(
+        "the store {} contains demonstration accounts whose password is public: {}. Start with --demo on a loopback \
+         address, or remove each with `eduhub user remove NAME` or give it another password with `eduhub user passwd \
+         NAME`",
+        config.store.path.display(),
+        names.join(", ")
+    )
 }
 
 /// Creates the demonstrations, which send their load to this hub at an address that is reachable from this machine.

@@ -141,7 +141,14 @@ fn run(arguments: &Arguments) -> CommandResult {
 }
 
 fn load(arguments: &Arguments) -> Result<Config, Failure> {
-    let config = Config::load(arguments.config.as_deref(), std::env::vars_os()).map_err(Failure::usage)?;
+    let mut config = Config::load(arguments.config.as_deref(), std::env::vars_os()).map_err(Failure::usage)?;
+    if !matches!(arguments.command, Command::Serve { .. }) && !config.store.path.exists() {
+        let mut other = config.store.clone();
+        other.prefer_demonstration();
+        if other.path.exists() {
+            config.store = other;
+        }
+    }
     CsvSchedules::new(config.import.extra_names())
         .map_err(|error| Failure::usage(format!("import.columns: {error}")))?;
     Ok(config)

@@ -2,24 +2,48 @@
 
 use std::io::Write as _;
 
+use url::{Host, Url};
+
 use crate::app::{Application, Purpose};
-use crate::config::Config;
+use crate::config::{Config, Server};
 use crate::demo::DemoAccount;
 
 use super::{CommandResult, Failure};
 
 /// `eduhub serve [--demo]`
-pub(super) fn run(config: Config, demo: bool) -> CommandResult {
+pub(super) fn run(mut config: Config, demo: bool) -> CommandResult {
     crate::logging::start(&config.log.filter);
-    if demo && !config.server.bind.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "--demo creates accounts with public passwords, so server.bind must be a loopback address; it is {}",
-            config.server.bind
-        )));
+    if demo {
+        check_loopback(&config.server)?;
+        config.store.prefer_demonstration();
     }
     let purpose = if demo { Purpose::Demonstration } else { Purpose::College };
     let system = actix_rt::System::new();
     system.block_on(serve(config, purpose)).map_err(|error| Failure::failed(format!("{error:#}")))
+}
+
+/// Refuses a demonstration that others than the users of this machine can reach: its passwords are public.
+fn check_loopback(server: &Server) -> CommandResult {
+    let why = "--demo creates accounts with public passwords";
+    if !server.bind.ip().is_loopback() {
+        return Err(Failure::usage(format!("{why}, so server.bind must be a loopback address; it is {}", server.bind)));
+    }
+    match &server.public_url {
+        Some(url) if !is_loopback(url) => Err(Failure::usage(format!(
+            "{why}, so server.public_url must be empty or have a loopback host; it is {url}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether the host of a URL is this machine: `localhost`, or a loopback address.
+fn is_loopback(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 async fn serve(config: Config, purpose: Purpose) -> anyhow::Result<()> {

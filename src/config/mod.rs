@@ -84,6 +84,23 @@ pub struct Server {
 pub struct Store {
     /// The file of `sqlite:PATH`.
     pub path: PathBuf,
+    /// Whether `path` is the default: the settings name no store.
+    pub is_default: bool,
+}
+
+impl Store {
+    /// The default store of a college.
+    pub const COLLEGE: &str = "var/eduhub.db";
+    /// The default store of the demonstration. It is separate, so that its accounts, whose passwords are public, never
+    /// reach the store of a college.
+    pub const DEMONSTRATION: &str = "var/demo.db";
+
+    /// Changes a default store to that of the demonstration.
+    pub fn prefer_demonstration(&mut self) {
+        if self.is_default {
+            self.path = Self::DEMONSTRATION.into();
+        }
+    }
 }
 
 /// `[bus]`: the transport of events between parts of the hub.
@@ -178,7 +195,7 @@ impl Default for Server {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: PathBuf::from("var/eduhub.db") }
+        Self { path: Self::COLLEGE.into(), is_default: true }
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use crate::config::value::{RawValue, ValueResult};
-use crate::config::{BusUrl, Config};
+use crate::config::{BusUrl, Config, Store};
 use crate::domain::ids::UserName;
 
 /// The minimum length of the secret in bytes, as required for HMAC-SHA-256 (RFC 7518, section 3.2).
@@ -152,9 +152,10 @@ pub(super) const SETTINGS: [Setting; 40] = [
     Setting {
         name: "store.url",
         about: "`sqlite:PATH`: a file, created if it does not exist. A relative path starts in the folder in which\n\
-                the hub is started.",
-        show: |c| quoted(&format!("sqlite:{}", c.store.path.display())),
-        set: |c, v| store(v).map(|value| c.store.path = value),
+                the hub is started. Empty: sqlite:var/eduhub.db, and for `serve --demo` sqlite:var/demo.db. Other\n\
+                commands then use the first, or the second if only that exists.",
+        show: |_| quoted(""),
+        set: |c, v| store(v).map(|value| c.store = value),
     },
     Setting {
         name: "bus.url",
@@ -417,13 +418,16 @@ fn folder(value: &RawValue) -> ValueResult<String> {
     }
 }
 
-fn store(value: &RawValue) -> ValueResult<PathBuf> {
+fn store(value: &RawValue) -> ValueResult<Store> {
     let text = value.text()?;
+    if text.is_empty() {
+        return Ok(Store::default());
+    }
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return Err("PostgreSQL is not available in this version: use \"sqlite:PATH\"".to_owned());
     }
     match text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-        Some(path) => Ok(PathBuf::from(path)),
+        Some(path) => Ok(Store { path: PathBuf::from(path), is_default: false }),
         None => Err("must be \"sqlite:PATH\", such as \"sqlite:var/eduhub.db\"".to_owned()),
     }
 }

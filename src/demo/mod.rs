@@ -48,6 +48,14 @@ pub async fn load_if_empty(
     if seeds.seed(seed).await? {
         log::info!("loaded the demonstration college into the empty store");
     }
+    unchanged_accounts(accounts).await
+}
+
+/// Returns the demonstration accounts in the store that still have their public password.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn unchanged_accounts(accounts: &dyn AccountStore) -> anyhow::Result<Vec<DemoAccount>> {
     Ok(accounts::unchanged(&accounts.accounts().await?))
 }
 

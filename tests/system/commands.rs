@@ -111,7 +111,37 @@ fn an_invalid_setting_is_refused_by_its_full_name() {
 fn serve_demo_binds_to_the_loopback_interface_only() {
     let home = Home::new().setting("server.bind", "0.0.0.0:0");
     run(&home, &["serve", "--demo"]).failed_with(2, "loopback");
+    let mut home = home.setting("server.bind", "127.0.0.1:0");
+    for url in ["https://register.college.edu", "http://localhost.college.edu", "http://10.0.0.1:8000"] {
+        home = home.setting("server.public_url", url);
+        run(&home, &["serve", "--demo"]).failed_with(2, "loopback");
+    }
     assert!(!home.folder().join("eduhub.db").exists(), "a refused command creates no store");
+}
+
+#[test]
+fn a_college_is_not_served_with_demonstration_accounts() {
+    let home = Home::new();
+    home.serve_with(&["serve", "--demo"]).stop();
+    run(&home, &["serve"]).failed_with(1, "student, student2, staff, admin");
+    for name in ["student", "student2", "staff", "admin"] {
+        run(&home, &["user", "remove", name]).succeeded();
+    }
+    home.serve();
+}
+
+#[test]
+fn the_demonstration_has_a_default_store_of_its_own() {
+    let home = Home::new().setting("store.url", "");
+    let server = home.serve_with(&["serve", "--demo"]);
+    assert!(home.folder().join("var/demo.db").exists() && !home.folder().join("var/eduhub.db").exists());
+    let listed = run(&home, &["user", "list"]).succeeded();
+    assert!(listed.contains("student2"), "the only store is the default of commands: {listed}");
+    server.stop();
+    home.serve();
+    assert!(home.folder().join("var/eduhub.db").exists());
+    let listed = run(&home, &["user", "list"]).succeeded();
+    assert!(!listed.contains("student2"), "the college's store comes first: {listed}");
 }
 
 #[test]
