@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::config::Config;
+use crate::config::{Config, SESSION_TTL_S_MAX};
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::identity::secret;
@@ -26,8 +26,8 @@ pub(super) struct TokenArguments {
     /// Role: student, staff or admin
     #[arg(long)]
     role: String,
-    /// Lifetime in seconds (default: that of a sign-in)
-    #[arg(long, value_name = "SECONDS")]
+    /// Lifetime in seconds, at most a year (default: that of a sign-in)
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=SESSION_TTL_S_MAX))]
     ttl: Option<u64>,
     /// Mint N tokens, for NAME-00001, NAME-00002 and so on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(COUNT_MAX)))]
@@ -38,9 +38,6 @@ pub(super) struct TokenArguments {
 pub(super) fn run(config: &Config, arguments: &TokenArguments) -> CommandResult {
     let role = role(&arguments.role)?;
     let ttl = arguments.ttl.map_or(config.auth.session_ttl, Duration::from_secs);
-    if ttl.is_zero() {
-        return Err(Failure::usage("--ttl must be at least 1"));
-    }
     let file = secret::path_beside(&config.store.path);
     let secret = secret::load(config.auth.secret.as_ref(), &file).map_err(Failure::failed)?;
     let tokens = Tokens::new(&secret);

@@ -10,6 +10,7 @@ use crate::app::ports::{self, OpenError, Ports};
 use crate::config::Config;
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
+use crate::identity::accounts::is_last_admin;
 use crate::identity::password;
 use crate::store::accounts::{Account, AuditEntry};
 use crate::text::percent;
@@ -136,6 +137,11 @@ fn remove(config: &Config, username: &UserName) -> CommandResult {
                 hub.delete(&path).await
             }
             Access::Store(opened) => {
+                let accounts = opened.ports.accounts.accounts().await.map_err(Failure::failed)?;
+                if is_last_admin(&accounts, username) {
+                    let why = format!("{username} is the last local administrator: create another one first");
+                    return Err(Failure::failed(why));
+                }
                 opened.ports.accounts.remove_account(username, Timestamp::now()).await.map_err(Failure::failed)?;
                 audit(&opened.ports, "user.remove", username, String::new()).await
             }

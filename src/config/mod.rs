@@ -22,7 +22,7 @@ use crate::domain::section::Credits;
 
 pub use load::{DEFAULT_FILE, InvalidSettings};
 pub use plone::Plone;
-pub use settings::{SECRET_LEN_MIN, default_document};
+pub use settings::{SECRET_LEN_MIN, SESSION_TTL_S_MAX, default_document};
 
 /// All settings.
 #[derive(Debug, Clone, Default)]
@@ -117,6 +117,8 @@ pub struct Auth {
     /// The key that signs tokens, of at least [`SECRET_LEN_MIN`] bytes; `None` to generate one and store it beside the
     /// store.
     pub secret: Option<SecretString>,
+    /// The secret before it was changed, whose tokens are still accepted.
+    pub previous_secret: Option<SecretString>,
     /// How long a sign-in lasts.
     pub session_ttl: Duration,
 }
@@ -201,7 +203,7 @@ impl Default for Store {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { secret: None, session_ttl: Duration::from_secs(12 * 3600) }
+        Self { secret: None, previous_secret: None, session_ttl: Duration::from_secs(12 * 3600) }
     }
 }
 

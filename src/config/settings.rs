@@ -15,6 +15,9 @@ use crate::domain::ids::UserName;
 /// The minimum length of the secret in bytes, as required for HMAC-SHA-256 (RFC 7518, section 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
 
+/// The longest lifetime of a token, in seconds: a year. A longer one outlives those who remember that it exists.
+pub const SESSION_TTL_S_MAX: u64 = 31_536_000;
+
 /// One setting.
 pub(super) struct Setting {
     /// The full name, `section.key`.
@@ -170,10 +173,17 @@ pub(super) const SETTINGS: [Setting; 40] = [
         set: |c, v| secret(v).map(|value| c.auth.secret = value),
     },
     Setting {
+        name: "auth.previous_secret",
+        about: "The secret before a change of `secret`: tokens that it signed stay valid until they expire.\n\
+                Remove it after session_ttl_s.",
+        show: |_| quoted(""),
+        set: |c, v| secret(v).map(|value| c.auth.previous_secret = value),
+    },
+    Setting {
         name: "auth.session_ttl_s",
         about: "Seconds for which a sign-in lasts.",
         show: |c| c.auth.session_ttl.as_secs().to_string(),
-        set: |c, v| v.seconds(60..=31_536_000).map(|value| c.auth.session_ttl = value),
+        set: |c, v| v.seconds(60..=SESSION_TTL_S_MAX).map(|value| c.auth.session_ttl = value),
     },
     Setting {
         name: "plone.url",

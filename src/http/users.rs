@@ -16,7 +16,7 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFo
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
 use crate::http::session::UserResponse;
-use crate::identity::accounts::{AccountChange, AccountOutcome};
+use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};
 use crate::store::accounts::{Account, AuditEntry, AuditFilter, User, UserFilter, UserSource};
@@ -32,7 +32,7 @@ const AUDIT_ACTION_CHARS_MAX: usize = 100;
 
 /// The operations of this file.
 #[derive(OpenApi)]
-#[openapi(paths(list, put_user, delete_user, audit_trail))]
+#[openapi(paths(list, put_user, delete_user, sign_out, audit_trail))]
 pub(super) struct Api;
 
 /// A user who has a local account or has used the hub.
@@ -145,6 +145,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
             .default_service(method_not_allowed("PUT, DELETE")),
     )
     .service(
+        web::resource("/api/v1/admin/users/{name}/sign-out")
+            .route(web::post().to(sign_out))
+            .default_service(method_not_allowed("POST")),
+    )
+    .service(
         web::resource("/api/v1/admin/audit")
             .route(get().to(audit_trail))
             .default_service(method_not_allowed("GET, HEAD")),
@@ -200,8 +205,7 @@ pub async fn put_user(
     identity: web::Data<Identity>,
     audit: web::Data<Audit>,
 ) -> Result<HttpResponse, Problem> {
-    let username = UserName::parse(&path_param(&req, "name")?)
-        .map_err(|_| Problem::invalid("name", "A username has 1 to 120 bytes and no spaces."))?;
+    let username = username(&req)?;
     let AccountRequest { role, name, password } = read_body(&req, payload).await?;
 
     let with_password = if password.is_some() { ", with a new password" } else { "" };
@@ -210,6 +214,7 @@ pub async fn put_user(
         AccountOutcome::PasswordNeeded => {
             return Err(Problem::invalid("password", "A new account needs a password."));
         }
+        AccountOutcome::LastAdmin => return Err(last_admin("role")),
         AccountOutcome::Created(account) => ("user.add", account, HttpResponse::Created()),
         AccountOutcome::Changed(account) => ("user.change", account, HttpResponse::Ok()),
     };
@@ -227,7 +232,7 @@ pub async fn put_user(
     tag = "administration",
     params(("name" = UserName, Path, description = "The account.")),
     responses(
-        (status = 204, description = "Removed. The user is signed out everywhere."),
+        (status = 204, description = "Removed. The user is signed out everywhere. The last local admin cannot be removed."),
         BadRole, BadPath, NotFound, StoreFailed,
     )
 )]
@@ -239,11 +244,49 @@ pub async fn delete_user(
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found("There is no local account with this name.");
     let username = UserName::parse(&path_param(&req, "name")?).map_err(|_| not_found())?;
-    if !identity.remove_account(&username).await? {
-        return Err(not_found());
+    match identity.remove_account(&username).await? {
+        Removal::Removed => {}
+        Removal::Absent => return Err(not_found()),
+        Removal::LastAdmin => return Err(last_admin("name")),
     }
     audit.record(&req, Some(&admin), "user.remove", Some(username.as_str()), None, "");
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Ends all sign-ins, tokens and live sessions of a user (admins).
+///
+/// The user need not be known: a token may have been minted for someone who has not used it yet.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/users/{name}/sign-out",
+    operation_id = "signOutUser",
+    tag = "administration",
+    params(("name" = UserName, Path, description = "The user.")),
+    responses(
+        (status = 204, description = "Signed out everywhere. Live sessions are closed with code 4003."),
+        BadRole, BadPath, StoreFailed,
+    )
+)]
+pub async fn sign_out(
+    req: HttpRequest,
+    Admin(admin): Admin,
+    identity: web::Data<Identity>,
+    audit: web::Data<Audit>,
+) -> Result<HttpResponse, Problem> {
+    let username = username(&req)?;
+    identity.sign_out_everywhere(&username).await?;
+    audit.record(&req, Some(&admin), "user.sign_out", Some(username.as_str()), None, "");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn last_admin(field: &'static str) -> Problem {
+    Problem::invalid(field, "This is the last local administrator. Create another one first.")
+}
+
+/// Reads the username in the path.
+fn username(req: &HttpRequest) -> Result<UserName, Problem> {
+    UserName::parse(&path_param(req, "name")?)
+        .map_err(|_| Problem::invalid("name", "A username has 1 to 120 bytes and no spaces."))
 }
 
 /// Lists the audit trail, newest first (admins).

@@ -33,6 +33,27 @@ pub enum AccountOutcome {
     Changed(Account),
     /// A new account needs a password; nothing was changed.
     PasswordNeeded,
+    /// The account is that of the last local admin, who must stay one; nothing was changed.
+    LastAdmin,
+}
+
+/// Result of the removal of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// The account was removed.
+    Removed,
+    /// There is no such account.
+    Absent,
+    /// The account is that of the last local admin; nothing was changed.
+    LastAdmin,
+}
+
+/// Returns whether `username` is the only local account with the role admin. Without one, no one could administer the
+/// hub while the college's sign-in is unavailable.
+#[must_use]
+pub fn is_last_admin(accounts: &[Account], username: &UserName) -> bool {
+    let mut admins = accounts.iter().filter(|account| account.role == Role::Admin);
+    admins.next().is_some_and(|admin| admin.username == *username) && admins.next().is_none()
 }
 
 impl Identity {
@@ -51,6 +72,9 @@ impl Identity {
         let Some(password_hash) = hash.clone().or_else(|| current.as_ref().map(|a| a.password_hash.clone())) else {
             return Ok(AccountOutcome::PasswordNeeded);
         };
+        if change.role != Role::Admin && is_last_admin(&self.store.accounts().await?, &change.username) {
+            return Ok(AccountOutcome::LastAdmin);
+        }
         let name = change.name.or_else(|| current.as_ref().map(|a| a.name.clone()));
         let name = name.unwrap_or_else(|| change.username.as_str().to_owned());
         let account = Account { username: change.username, name, role: change.role, password_hash };
@@ -69,18 +93,21 @@ impl Identity {
         Ok(AccountOutcome::Created(account))
     }
 
-    /// Removes a local account and ends its tokens. Returns false if the account does not exist.
+    /// Removes a local account and ends its tokens.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn remove_account(&self, username: &UserName) -> Result<bool, StoreError> {
+    pub async fn remove_account(&self, username: &UserName) -> Result<Removal, StoreError> {
         let _exclusive = self.accounts_lock.write().await;
-        let now = self.clock.now();
-        let removed = self.store.remove_account(username, now).await?;
-        if removed {
-            self.end_tokens(username, now);
+        if is_last_admin(&self.store.accounts().await?, username) {
+            return Ok(Removal::LastAdmin);
         }
-        Ok(removed)
+        let now = self.clock.now();
+        if !self.store.remove_account(username, now).await? {
+            return Ok(Removal::Absent);
+        }
+        self.end_tokens(username, now);
+        Ok(Removal::Removed)
     }
 
     fn end_tokens(&self, user: &UserName, up_to: Timestamp) {

@@ -34,7 +34,7 @@ const REVOKED_TOKENS_MAX: usize = 500_000;
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// Settings of the identity service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Lifetime of a sign-in (`[auth] session_ttl_s`).
     pub session_ttl: Duration,
@@ -44,6 +44,8 @@ pub struct Settings {
     pub requests_per_second: u32,
     /// Number of threads that hash passwords.
     pub hash_threads: usize,
+    /// The secret before it was changed (`[auth] previous_secret`), whose tokens are still accepted.
+    pub previous_secret: Option<SecretString>,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             login_per_minute: 10,
             requests_per_second: 500,
             hash_threads: (cores / 2).max(1),
+            previous_secret: None,
         }
     }
 }
@@ -128,7 +131,7 @@ impl Identity {
         let revoked = store.revoked_tokens(clock.now()).await?.into_iter().collect();
         let valid_from = store.tokens_valid_from().await?;
         let identity = Arc::new(Self {
-            tokens: Tokens::new(secret),
+            tokens: Tokens::new(secret).accepting(settings.previous_secret.as_ref()),
             people: People::start(store.clone()),
             tickets: Tickets::default(),
             requests: RequestLimits::new(settings.requests_per_second),
@@ -222,14 +225,32 @@ impl Identity {
             members.discard_token(&caller.user).await;
         }
         if self.revoked.len() >= REVOKED_TOKENS_MAX {
-            let now = self.clock.now();
-            self.valid_from_ms.insert(caller.user.clone(), now.as_millisecond());
-            self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: None });
-            return self.store.revoke_tokens(&caller.user, now).await;
+            return self.revoke_all(&caller.user).await;
         }
         self.revoked.insert(caller.token_id, caller.expires_at);
         self.bus.publish(Event::SignedOut { user: caller.user.clone(), token: Some(caller.token_id) });
         self.store.revoke_token(caller.token_id, caller.expires_at).await
+    }
+
+    /// Revokes all tokens of a user that were issued until now, in this process immediately and durably when this
+    /// returns, and closes the user's live sessions. The provider's token of the user is discarded.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn sign_out_everywhere(&self, user: &UserName) -> Result<(), StoreError> {
+        // No sign-in that has verified an old password completes during this.
+        let _exclusive = self.accounts_lock.write().await;
+        for members in &self.members {
+            members.discard_token(user).await;
+        }
+        self.revoke_all(user).await
+    }
+
+    async fn revoke_all(&self, user: &UserName) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.valid_from_ms.insert(user.clone(), now.as_millisecond());
+        self.bus.publish(Event::SignedOut { user: user.clone(), token: None });
+        self.store.revoke_tokens(user, now).await
     }
 
     /// Returns the provider's own token for a caller who signed in by it; `None` after the sign-out or its expiry. The

@@ -2,7 +2,7 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::identity::accounts::{AccountChange, AccountOutcome};
+use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
 use crate::identity::sign_in::{SignIn, SignInError};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
@@ -173,9 +173,42 @@ async fn removing_an_account_ends_its_tokens_and_tickets() {
     hub.put("ann", Role::Student, Some("correct horse")).await;
     let minted = hub.sign_in("ann", "correct horse").await.unwrap();
     let ticket = hub.identity().issue_ticket(&minted.caller).unwrap();
-    assert!(hub.identity().remove_account(&user("ann")).await.unwrap());
-    assert!(!hub.identity().remove_account(&user("ann")).await.unwrap());
+    assert_eq!(hub.identity().remove_account(&user("ann")).await.unwrap(), Removal::Removed);
+    assert_eq!(hub.identity().remove_account(&user("ann")).await.unwrap(), Removal::Absent);
     assert!(hub.identity().verify(&minted.token).is_err());
     assert_eq!(hub.identity().redeem_ticket(&ticket), None);
     assert_eq!(hub.sign_in("ann", "correct horse").await.unwrap_err(), SignInError::BadCredentials);
+}
+
+#[actix_web::test]
+async fn signing_a_user_out_everywhere_ends_all_tokens_also_after_a_restart() {
+    let mut hub = Hub::start().await;
+    hub.put("ann", Role::Student, Some("correct horse")).await;
+    hub.put("bob", Role::Student, Some("correct horse")).await;
+    let (first, second) =
+        (hub.sign_in("ann", "correct horse").await.unwrap(), hub.sign_in("ann", "correct horse").await.unwrap());
+    let bob = hub.sign_in("bob", "correct horse").await.unwrap();
+    hub.identity().sign_out_everywhere(&user("ann")).await.unwrap();
+    let new = hub.sign_in("ann", "correct horse").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(hub.identity().verify(&first.token), Err(TokenError::SignedOut));
+        assert_eq!(hub.identity().verify(&second.token), Err(TokenError::SignedOut));
+        assert!(hub.identity().verify(&bob.token).is_ok(), "other users are not affected");
+        assert!(hub.identity().verify(&new.token).is_ok(), "the user may sign in again");
+        hub.restart().await;
+    }
+    assert_eq!(*hub.bus.0.lock(), [("ann".to_owned(), None)]);
+}
+
+#[actix_web::test]
+async fn the_last_admin_is_neither_demoted_nor_removed() {
+    let hub = Hub::start().await;
+    hub.put("root", Role::Admin, Some("correct horse")).await;
+    hub.put("ann", Role::Staff, Some("correct horse")).await;
+    assert_eq!(hub.put("root", Role::Staff, None).await, AccountOutcome::LastAdmin);
+    assert_eq!(hub.identity().remove_account(&user("root")).await.unwrap(), Removal::LastAdmin);
+    assert!(matches!(hub.put("root", Role::Admin, Some("battery staple")).await, AccountOutcome::Changed(_)));
+    hub.put("ann", Role::Admin, None).await;
+    assert_eq!(hub.identity().remove_account(&user("root")).await.unwrap(), Removal::Removed);
+    assert_eq!(hub.put("ann", Role::Student, None).await, AccountOutcome::LastAdmin);
 }

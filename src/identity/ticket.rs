@@ -6,12 +6,19 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use crate::domain::ids::UserName;
 use crate::identity::Caller;
 
 /// Lifetime of a ticket.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
 /// Maximum number of unused tickets: four times the number of users of a large college who may reconnect at once.
 const TICKETS_MAX: usize = 50_000;
+/// Maximum number of unused tickets of one user, who may have several pages on several devices. One more replaces the
+/// user's oldest, so that nobody can use up [`TICKETS_MAX`].
+const TICKETS_PER_USER_MAX: usize = 16;
+
+/// Maximum number of tickets that were issued within their lifetime, used or not: the size of the list of expiries.
+const ISSUED_MAX: usize = 4 * TICKETS_MAX;
 
 /// Unused tickets.
 #[derive(Debug, Default)]
@@ -22,7 +29,9 @@ pub struct Tickets {
 #[derive(Debug, Default)]
 struct Inner {
     callers: HashMap<String, Caller>,
-    /// Expiry of each ticket. All have the same lifetime, so the oldest expires first.
+    /// The unused tickets of each user, oldest first.
+    of_user: HashMap<UserName, VecDeque<String>>,
+    /// Expiry of each ticket, also of those that are used. All have the same lifetime, so the oldest expires first.
     ends: VecDeque<(Instant, String)>,
 }
 
@@ -37,8 +46,14 @@ impl Tickets {
         }
         let mut inner = self.inner.lock();
         inner.remove_expired(now);
-        if inner.ends.len() >= TICKETS_MAX {
+        if inner.callers.len() >= TICKETS_MAX || inner.ends.len() >= ISSUED_MAX {
             return None;
+        }
+        let own = inner.of_user.entry(caller.user.clone()).or_default();
+        own.push_back(ticket.clone());
+        let replaced = if own.len() > TICKETS_PER_USER_MAX { own.pop_front() } else { None };
+        if let Some(oldest) = replaced {
+            inner.callers.remove(&oldest);
         }
         inner.ends.push_back((now + TICKET_TTL, ticket.clone()));
         inner.callers.insert(ticket.clone(), caller);
@@ -49,15 +64,26 @@ impl Tickets {
     pub fn redeem(&self, ticket: &str, now: Instant) -> Option<Caller> {
         let mut inner = self.inner.lock();
         inner.remove_expired(now);
-        inner.callers.remove(ticket)
+        inner.remove(ticket)
     }
 }
 
 impl Inner {
+    fn remove(&mut self, ticket: &str) -> Option<Caller> {
+        let caller = self.callers.remove(ticket)?;
+        if let Some(own) = self.of_user.get_mut(&caller.user) {
+            own.retain(|other| other != ticket);
+            if own.is_empty() {
+                self.of_user.remove(&caller.user);
+            }
+        }
+        Some(caller)
+    }
+
     fn remove_expired(&mut self, now: Instant) {
         while self.ends.front().is_some_and(|(end, _)| *end <= now) {
             if let Some((_, ticket)) = self.ends.pop_front() {
-                self.callers.remove(&ticket);
+                self.remove(&ticket);
             }
         }
     }
@@ -66,12 +92,15 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::UserName;
     use crate::domain::role::Role;
 
     fn ann() -> Caller {
+        caller("ann")
+    }
+
+    fn caller(user: &str) -> Caller {
         Caller {
-            user: UserName::parse("ann").unwrap(),
+            user: UserName::parse(user).unwrap(),
             name: "Ann".into(),
             role: Role::Student,
             source: crate::identity::Source::Hub,
@@ -96,10 +125,21 @@ mod tests {
     #[test]
     fn the_number_of_tickets_is_bounded_until_some_expire() {
         let (tickets, now) = (Tickets::default(), Instant::now());
-        for _ in 0..TICKETS_MAX {
-            tickets.issue(ann(), now).unwrap();
+        for n in 0..TICKETS_MAX {
+            tickets.issue(caller(&format!("user-{}", n / TICKETS_PER_USER_MAX)), now).unwrap();
         }
         assert_eq!(tickets.issue(ann(), now), None);
         assert!(tickets.issue(ann(), now + TICKET_TTL).is_some());
+    }
+
+    #[test]
+    fn a_users_newest_ticket_replaces_the_oldest_above_the_bound() {
+        let (tickets, now) = (Tickets::default(), Instant::now());
+        let bob = tickets.issue(caller("bob"), now).unwrap();
+        let of_ann: Vec<String> = (0..=TICKETS_PER_USER_MAX).map(|_| tickets.issue(ann(), now).unwrap()).collect();
+        assert_eq!(tickets.redeem(&of_ann[0], now), None);
+        assert!(of_ann[1..].iter().all(|ticket| tickets.redeem(ticket, now).is_some()));
+        assert!(tickets.redeem(&bob, now).is_some(), "other users are not affected");
+        assert!(tickets.inner.lock().of_user.is_empty());
     }
 }

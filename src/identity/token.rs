@@ -68,10 +68,12 @@ pub struct Minted {
     pub caller: Caller,
 }
 
-/// Signs and verifies tokens with one secret.
+/// Signs tokens with one secret, and verifies those of this secret and of the previous one.
 pub struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
+    /// Verifies tokens that were signed before the secret was changed.
+    verifying_previous: Option<DecodingKey>,
     validation: Validation,
 }
 
@@ -85,7 +87,19 @@ impl Tokens {
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        Self { signing: EncodingKey::from_secret(bytes), verifying: DecodingKey::from_secret(bytes), validation }
+        Self {
+            signing: EncodingKey::from_secret(bytes),
+            verifying: DecodingKey::from_secret(bytes),
+            verifying_previous: None,
+            validation,
+        }
+    }
+
+    /// Also accepts tokens that were signed with the previous secret, until they expire.
+    #[must_use]
+    pub fn accepting(mut self, previous: Option<&SecretString>) -> Self {
+        self.verifying_previous = previous.map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()));
+        self
     }
 
     /// Signs a token for `user` that is valid for `ttl` from `now` on; `None` if it cannot be signed, which valid input
@@ -144,9 +158,9 @@ impl Tokens {
         if token.len() > TOKEN_LEN_MAX {
             return Err(TokenError::Foreign);
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
-            .map_err(|_| TokenError::Foreign)?
-            .claims;
+        let decode = |key| jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok();
+        let decoded = decode(&self.verifying).or_else(|| decode(self.verifying_previous.as_ref()?));
+        let claims = decoded.ok_or(TokenError::Foreign)?.claims;
         if claims.exp <= now.as_second() {
             return Err(TokenError::Expired);
         }
@@ -247,6 +261,19 @@ mod tests {
         }
         let other = tokens("another secret of more than thirty-two bytes");
         assert_eq!(other.verify(&good, at(1_000)), Err(TokenError::Foreign));
+    }
+
+    #[test]
+    fn tokens_of_the_previous_secret_are_accepted_during_a_rotation() {
+        let next = || tokens("the next secret of more than thirty-two bytes");
+        let old = minted().token;
+        assert_eq!(next().verify(&old, at(1_000)), Err(TokenError::Foreign));
+        let rotating = next().accepting(Some(&SecretString::from(SECRET)));
+        assert_eq!(rotating.verify(&old, at(1_000)).unwrap().user.as_str(), "josé");
+        assert_eq!(rotating.verify(&old, at(1_060)), Err(TokenError::Expired));
+        let user = UserName::parse("ann").unwrap();
+        let new = rotating.mint(&user, None, Role::Student, Duration::from_secs(60), at(1_000)).unwrap();
+        assert!(next().verify(&new.token, at(1_000)).is_ok(), "new tokens are signed with the new secret");
     }
 
     #[test]

@@ -124,9 +124,12 @@ fn a_college_is_not_served_with_demonstration_accounts() {
     let home = Home::new();
     home.serve_with(&["serve", "--demo"]).stop();
     run(&home, &["serve"]).failed_with(1, "student, student2, staff, admin");
-    for name in ["student", "student2", "staff", "admin"] {
+    for name in ["student", "student2", "staff"] {
         run(&home, &["user", "remove", name]).succeeded();
     }
+    run(&home, &["user", "remove", "admin"]).failed_with(1, "last local administrator");
+    run(&home, &["serve"]).failed_with(1, "admin");
+    run_with_input(&home, &["user", "passwd", "admin"], "battery staple 2\n").succeeded();
     home.serve();
 }
 
@@ -142,6 +145,16 @@ fn the_demonstration_has_a_default_store_of_its_own() {
     assert!(home.folder().join("var/eduhub.db").exists());
     let listed = run(&home, &["user", "list"]).succeeded();
     assert!(!listed.contains("student2"), "the college's store comes first: {listed}");
+}
+
+#[test]
+fn a_token_lives_for_at_most_a_year() {
+    let home = Home::new();
+    let mint = |ttl: &str| run(&home, &["token", "--subject", "robot", "--role", "staff", "--ttl", ttl]);
+    mint("31536000").succeeded();
+    for ttl in ["0", "31536001"] {
+        mint(ttl).failed_with(2, "--ttl");
+    }
 }
 
 #[test]

@@ -50,6 +50,33 @@ fn a_foreign_origin_gets_403_and_a_bad_token_closes_with_4001() {
 }
 
 #[test]
+fn an_admin_signs_a_user_out_everywhere() {
+    let home = Home::new();
+    let server = home.serve();
+    let tokens = [home.token("ann", "student"), home.token("ann", "student")];
+    let mut sockets: Vec<Socket> =
+        tokens.iter().map(|token| live_socket(&server, "/alerts/ws", Some(token))).collect();
+    let mut bob = live_socket(&server, "/alerts/ws", Some(&home.token("bob", "student")));
+    let path = "/api/v1/admin/users/ann/sign-out";
+    server.client().signed_in(&home.token("desk", "staff")).post_json(path, &json!({})).expect(403);
+    let mut root = server.client().signed_in(&home.token("root", "admin"));
+    root.post_json(path, &json!({})).expect(204);
+    for (socket, token) in sockets.iter_mut().zip(&tokens) {
+        assert_eq!(socket.wait_for_close().0, 4003);
+        server.client().signed_in(token).get("/api/v1/me").expect(401);
+    }
+    bob.send(&json!({"type": "ping"}));
+    bob.wait_for("pong", |frame| frame["type"] == "pong");
+    root.post_json("/api/v1/admin/users/no%20such/sign-out", &json!({})).expect(422);
+    let audited = |entry: &Value| entry["action"] == "user.sign_out" && entry["subject"] == "ann";
+    let path = "/api/v1/admin/audit?action=user.sign_out";
+    crate::support::wait::eventually("the sign-out is audited", || {
+        let trail = root.get(path).expect(200).json();
+        trail["items"].as_array()?.iter().any(audited).then_some(())
+    });
+}
+
+#[test]
 fn signing_out_closes_the_live_connection() {
     let home = Home::new();
     let server = home.serve();
