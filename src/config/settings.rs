@@ -300,8 +300,8 @@ pub(super) const SETTINGS: [Setting; 40] = [
     },
     Setting {
         name: "registration.queue_max",
-        about: "The maximum number of requests that wait for a reply, in all terms together. More are asked to try \
-                again.",
+        about: "The maximum number of requests that wait for a reply, in all terms. Further requests receive 503 \
+                `overloaded`.",
         show: |c| c.registration.queue_max.to_string(),
         set: |c, v| v.integer(1..=1_000_000).map(|value| c.registration.queue_max = value),
     },

@@ -9,7 +9,7 @@ use crate::domain::alert::{AlertContent, Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::Section;
 
 /// Why a student is notified.
@@ -53,8 +53,8 @@ pub struct Notice {
     pub student: UserName,
     /// The section.
     pub crn: Crn,
-    /// The student's standing after the decision.
-    pub standing: Standing,
+    /// The student's status after the decision.
+    pub status: RegistrationStatus,
     /// Why the student is notified.
     pub reason: Reason,
     /// The time of the decision.

@@ -37,7 +37,7 @@ pub enum RefusalCode {
     SectionCancelled,
     /// The section is closed to new students.
     SectionClosed,
-    /// The student already holds a section of this course and component.
+    /// The student is already registered for a section of this course and component.
     AlreadyInCourse,
     /// The section meets at the same time as another section of the student.
     TimeConflict,
@@ -79,9 +79,9 @@ pub enum Refusal {
     SectionCancelled,
     /// The section is closed to new students.
     SectionClosed,
-    /// The student already holds a section of this course and component.
+    /// The student is already registered for a section of this course and component.
     AlreadyInCourse {
-        /// The section that the student holds.
+        /// The section for which the student is registered.
         conflicts_with: SectionId,
         /// The course of both sections.
         course: Box<str>,

@@ -102,7 +102,7 @@ fn no_such_alert() -> Problem {
 )]
 pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let ack = Ack { alert: path_param(&request, "id")?, user: caller.user, role: caller.role, at: live.clock.now() };
-    if live.receipts.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
+    if live.acks.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
 /// Lists the users who have and who have not acknowledged an alert (staff).

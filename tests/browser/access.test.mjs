@@ -82,7 +82,7 @@ const noTerm = answering("/api/v1/terms", { items: [], college: { name: "Riversi
 /** Name, address, options of `open`, and what happens before the check. */
 const STATES = [
   ["results for a visitor", "/?term=open", {}, listed],
-  ["planned sections that clash, details open", "/?term=open", student, async (page) => { await listed(page); await page.locator(".row .name").first().click(); await until(page, () => document.querySelector("#clashes li")); }],
+  ["planned sections that overlap, details open", "/?term=open", student, async (page) => { await listed(page); await page.locator(".row .name").first().click(); await until(page, () => document.querySelector("#conflicts li")); }],
   ["a countdown", "/?term=soon", student, listed],
   ["no results", "/?term=open&q=zzz", student, (page) => until(page, () => document.querySelector("#none button"))],
   ["a term without sections", "/?term=empty", student, (page) => until(page, () => document.querySelector("#none p"))],
@@ -113,10 +113,10 @@ const STATES = [
     await page.locator("#archive summary").click();
     await until(page, () => /Parking is free/.test(document.querySelector("#archive-list").textContent));
   }],
-  ["a clashing week in forced colours", "/?term=open", student, async (page) => {
+  ["a week with an overlap in forced colours", "/?term=open", student, async (page) => {
     await page.emulateMedia({ forcedColors: "active" });
     await listed(page);
-    await until(page, () => document.querySelector("#clashes li"));
+    await until(page, () => document.querySelector("#conflicts li"));
   }],
   ["the printed schedule", "/?term=open", student, async (page) => {
     await listed(page);

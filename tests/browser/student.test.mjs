@@ -49,13 +49,13 @@ test("a search is in the address and renders only visible rows", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("a plan shows clashes, and Register appears at the opening", async () => {
+test("a plan shows overlaps, and Register appears at the opening", async () => {
   await hub.term("soon", WEEK, { opensIn: 12 });
   const page = await open(chrome, hub, "/?term=soon", { user: "student" });
   await rows(5)(page);
   for (const crn of ["A01 lectureChemistry", "A01 lectureCalculus", "A01 lecturePhysics", "S01"]) await row(page, crn).getByRole("button", { name: /^Add to plan/ }).click();
   await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 4);
-  assert.match(await page.textContent("#clashes"), /MATH 151.*PHYS 101.*overlap.*9:30/);
+  assert.match(await page.textContent("#conflicts"), /MATH 151.*PHYS 101.*overlap.*9:30/);
   assert.match(await row(page, "A02").locator(".who").textContent(), /You already have CHEM 101/);
   assert.match(await page.textContent("#opening"), /this page updates automatically/);
   // Chemistry loses its only seat before registration opens.

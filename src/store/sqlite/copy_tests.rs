@@ -42,7 +42,7 @@ impl Place {
     fn held(&self, name: &str) -> usize {
         let found = verify(&self.path(name)).unwrap();
         assert_eq!(found.differences, [""; 0], "{name}");
-        found.held
+        found.registered
     }
     fn alter(&self, sql: &str) {
         Connection::open(self.path("hub.db")).unwrap().execute_batch(sql).unwrap();

@@ -5,7 +5,7 @@ import { drawSeats } from "../seat-cell.js";
 import { componentName, count, meetingTexts } from "../words.js";
 import { Roster } from "./roster.js";
 
-const LABELS = { capacity: "Capacity", waitlist_capacity: "Waitlist cap", status: "Status" };
+const LABELS = { capacity: "Capacity", waitlist_capacity: "Waitlist capacity", status: "Status" };
 const FIELDS = Object.keys(LABELS);
 const STATUSES = { open: "Open", closed: "Closed", cancelled: "Cancelled" };
 /** Returns the value of a number field; an empty field is "", not 0. */

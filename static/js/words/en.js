@@ -78,9 +78,9 @@ export default {
   "schedule.none.hint": "Select Add to plan next to a section. It appears here and in your week.",
   "schedule.print": "Print my schedule", "schedule.untimed": "No set time: {list}",
   "schedule.of": "Schedule for {name}, {term}",
-  "week.clash": "{a} and {b} overlap: {when}. You can take only one.",
+  "week.overlap": "{a} and {b} overlap: {when}. You can take only one.",
   "week.same": "{a} and {b} are the same kind of class. You can take only one.",
-  "week.enrolled": "enrolled", "week.planned": "planned", "week.waiting": "waitlisted", "week.clashes": "overlaps another section",
+  "week.enrolled": "enrolled", "week.planned": "planned", "week.waiting": "waitlisted", "week.overlaps": "overlaps another section",
 
   "problem.closed": "Registration closed {at}.", "problem.soon": "Registration opens {at}.", "problem.not_open": "Registration isn't open for this term.",
   "problem.hold": "There's a hold on your account. Contact the registrar's office to have it lifted.",

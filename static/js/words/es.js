@@ -79,9 +79,9 @@ export default {
   "schedule.none.hint": "Seleccione Agregar al plan junto a una sección. Aparecerá aquí y en su semana.",
   "schedule.print": "Imprimir mi horario", "schedule.untimed": "Sin horario fijo: {list}",
   "schedule.of": "Horario de {name}, {term}",
-  "week.clash": "{a} y {b} chocan: {when}. Solo puede tomar una.",
+  "week.overlap": "{a} y {b} chocan: {when}. Solo puede tomar una.",
   "week.same": "{a} y {b} son el mismo tipo de clase. Solo puede tomar una.",
-  "week.enrolled": "inscrita", "week.planned": "en el plan", "week.waiting": "en lista de espera", "week.clashes": "choca con otra sección",
+  "week.enrolled": "inscrita", "week.planned": "en el plan", "week.waiting": "en lista de espera", "week.overlaps": "choca con otra sección",
 
   "problem.closed": "La inscripción cerró el {at}.", "problem.soon": "La inscripción abre el {at}.", "problem.not_open": "La inscripción de este período no está abierta.",
   "problem.hold": "Su cuenta tiene una retención. Comuníquese con la oficina de registro para que la levanten.",

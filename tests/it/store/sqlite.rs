@@ -190,11 +190,11 @@ fn recover_from_a_full_disk() {
         }
         std::thread::yield_now();
     };
-    let holds_seat = |loaded: &PublishedTerm, name: &str| {
-        loaded.students.iter().any(|(student, held)| student.as_str() == name && held[0].is_held())
+    let has_seat = |loaded: &PublishedTerm, name: &str| {
+        loaded.students.iter().any(|(student, registered)| student.as_str() == name && registered[0].is_registered())
     };
-    assert!(acknowledged.iter().all(|student| holds_seat(&loaded, student)), "every acknowledged seat is stored");
-    assert!(!holds_seat(&loaded, "s22"), "the refused command is not applied");
+    assert!(acknowledged.iter().all(|student| has_seat(&loaded, student)), "every acknowledged seat is stored");
+    assert!(!has_seat(&loaded, "s22"), "the refused command is not applied");
     let enrolled = loaded.students.len();
     assert_eq!(loaded.sections[0].state.enrolled as usize, enrolled, "the count equals the number of registrations");
     assert!(enrolled - acknowledged.len() <= 1, "at most one more, whose outcome was unknown");
@@ -204,7 +204,7 @@ fn recover_from_a_full_disk() {
         acknowledged.push(register_one(&mut term).unwrap());
     }
     let term = term.reopen();
-    assert!(acknowledged.iter().all(|student| holds_seat(&term.loaded, student)));
+    assert!(acknowledged.iter().all(|student| has_seat(&term.loaded, student)));
     assert_eq!(term.loaded.sections[0].state.enrolled as usize, term.loaded.students.len());
 }
 
@@ -238,5 +238,5 @@ fn a_panicking_decision_is_refused_alone() {
     assert!(outcomes[2].as_ref().is_some_and(|o| o.contains("SectionFull")), "{outcomes:?}");
     let loaded = term.reopen().loaded;
     let ana = loaded.students.iter().find(|(student, _)| student.as_str() == "ana").unwrap();
-    assert!(ana.1[0].is_held());
+    assert!(ana.1[0].is_registered());
 }

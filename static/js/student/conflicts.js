@@ -30,7 +30,7 @@ export function firstOverlap(one, other) {
 export const sameComponent = (one, other) => one.course === other.course && one.component === other.component;
 
 /** The sections among `others` that cannot be held with `section`: `{kind: "time"|"same", with: [id]}` or null. */
-export function findClash(section, others) {
+export function findConflict(section, others) {
   const known = others.filter((other) => other && other.id !== section.id && other.status !== "cancelled");
   const same = known.filter((other) => sameComponent(section, other));
   if (same.length) return { kind: "same", with: same.map((other) => other.id) };
@@ -39,7 +39,7 @@ export function findClash(section, others) {
 }
 
 /** All pairs that cannot be held together: `{a, b, kind, at?}`. */
-export function clashingPairs(sections) {
+export function conflictingPairs(sections) {
   const found = [];
   sections.forEach((a, i) => sections.slice(i + 1).forEach((b) => {
     const at = firstOverlap(a, b);
