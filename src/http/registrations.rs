@@ -168,7 +168,7 @@ pub(super) struct BatchRefusal {
     tag = "registration",
     params(("section" = SectionId, Path, description = "The section."), Waitlist),
     responses(
-        (status = 200, description = "The caller is already registered for the section. Its current state.", body = RegistrationResponse),
+        (status = 200, description = "Already registered: the current state.", body = RegistrationResponse),
         (status = 201, description = "Enrolled or waitlisted; the change is durable.", body = RegistrationResponse),
         BadPath, BadRole, NotFound, Refused, StoreFailed,
     )

@@ -160,7 +160,7 @@ const STATES = [
   ["administration: now", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
   ["administration: all metrics", "/admin", { user: "admin" }, async (page) => { await page.click("#all-metrics summary"); await until(page, () => document.querySelector("#metrics tr")); }],
   ["administration: sessions", "/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
-  ["administration: before a demonstration", "/admin#demo", { user: "admin", script: NO_DEMO }, (page) => until(page, () => /Who keeps/.test(document.querySelector("#demo-result")?.textContent))],
+  ["administration: before a demonstration", "/admin#demo", { user: "admin", script: NO_DEMO }, (page) => until(page, () => /Is every confirmed seat/.test(document.querySelector("#demo-result")?.textContent))],
   ["administration: a running demonstration", "/admin#demo", { user: "admin" }, demonstrate],
   ["administration: a finished demonstration", "/admin#demo", { user: "admin" }, async (page) => { await until(page, () => document.querySelector("#demo-result .final")); await page.click("#demo-numbers summary"); }],
   ["administration: people, one being edited", "/admin#people", { user: "admin" }, async (page) => { await page.getByRole("button", { name: "Edit student", exact: true }).click(); await page.getByRole("button", { name: "Remove account" }).click(); await page.getByRole("button", { name: "Add account" }).click(); }],

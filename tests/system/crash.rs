@@ -1,5 +1,5 @@
-//! Acknowledged seats survive `kill -9`. Concurrent students send requests to the built program, which is killed at a
-//! random moment and started again. Then every acknowledged seat must exist.
+//! Confirmed seats survive `kill -9`. Concurrent students send requests to the built program, which is killed at a
+//! random moment and started again. Then every confirmed seat must exist.
 
 use std::collections::BTreeMap;
 use std::hint;
@@ -83,7 +83,7 @@ impl Request {
         }
     }
 
-    /// Returns the registrations after this request has succeeded. A seat that was never acknowledged has the status
+    /// Returns the registrations after this request has succeeded. A seat that was never confirmed has the status
     /// `?`.
     fn applied_to(&self, mut registered: Registrations) -> Registrations {
         let (add, drop) = match self {
@@ -145,13 +145,13 @@ impl Request {
     }
 }
 
-/// A student's state when the connection breaks: the acknowledged registrations, and the request without a response.
-struct Acknowledged {
+/// A student's state when the connection breaks: the confirmed registrations, and the request without a response.
+struct Confirmed {
     registered: Registrations,
     pending: Option<Request>,
 }
 
-impl Acknowledged {
+impl Confirmed {
     /// Checks the registrations after the restart. The pending request was applied as a whole or not at all.
     fn check(&self, actual: &Registrations) {
         let without = &self.registered;
@@ -162,7 +162,7 @@ impl Acknowledged {
         };
         assert!(
             matches(without) || with.as_ref().is_some_and(matches),
-            "acknowledged: {without:#?}\npending: {:#?}\nafter the restart: {actual:#?}",
+            "confirmed: {without:#?}\npending: {:#?}\nafter the restart: {actual:#?}",
             self.pending
         );
     }
@@ -177,11 +177,11 @@ fn send_requests(
     responses: &AtomicUsize,
     kill_after: usize,
     kill: &Sender<()>,
-) -> Acknowledged {
+) -> Confirmed {
     loop {
         let request = Request::random(&mut random, &registered, ids);
         let Ok(response) = request.send(&mut student) else {
-            return Acknowledged { registered, pending: Some(request) };
+            return Confirmed { registered, pending: Some(request) };
         };
         registered = request.after_response(registered, &response);
         if responses.fetch_add(1, Ordering::Relaxed) + 1 == kill_after {
@@ -197,7 +197,7 @@ fn run_until_killed(
     registered: Vec<Registrations>,
     ids: &[String],
     random: &mut Random,
-) -> Vec<Acknowledged> {
+) -> Vec<Confirmed> {
     let (kill_after, delay) = (1 + random.below(RESPONSES_MAX), Duration::from_micros(random.next() % 3_000));
     let (responses, start) = (AtomicUsize::new(0), Barrier::new(tokens.len()));
     let (kill, killed) = mpsc::channel();
@@ -229,7 +229,7 @@ fn run_until_killed(
 }
 
 #[test]
-fn every_acknowledged_seat_survives_kills() {
+fn every_confirmed_seat_survives_kills() {
     let mut random = Random::seeded(seed());
     let home = Home::new();
     let schedule = schedule();
@@ -245,9 +245,9 @@ fn every_acknowledged_seat_survives_kills() {
         home.verify().unwrap_or_else(|e| panic!("round {number}: {e}"));
         server = home.serve();
         registered = all_registrations(&server, TERM, &tokens);
-        for (acknowledged, actual) in before.iter().zip(&registered) {
-            acknowledged.check(actual);
-            interrupted += usize::from(acknowledged.pending.is_some());
+        for (confirmed, actual) in before.iter().zip(&registered) {
+            confirmed.check(actual);
+            interrupted += usize::from(confirmed.pending.is_some());
         }
         audit(&server, &schedule, &registered);
     }

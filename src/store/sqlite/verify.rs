@@ -21,7 +21,7 @@ pub struct Verification {
     pub terms: usize,
     /// Number of sections.
     pub sections: usize,
-    /// Number of registrations that hold a seat or a waitlist position.
+    /// Number of seats and waitlist positions.
     pub registered: usize,
     /// Differences between the stored counts and the registrations, one sentence each. Empty if the store is correct.
     pub differences: Vec<String>,
@@ -112,7 +112,7 @@ fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -
     Ok(crns.into_iter().filter(|crn| !sections.contains_key(crn.as_str())).collect())
 }
 
-/// Notes pairs of sections that one student holds and no rule allows together.
+/// Notes pairs of sections that one student has and no rule allows together.
 fn note_conflicts(
     found: &mut Verification,
     term: &TermId,
@@ -135,7 +135,7 @@ fn note_conflicts(
                 continue;
             };
             let (one, other) = (&one.id.crn, &other.id.crn);
-            found.notes.push(format!("{term}: {student} holds {one} and {other}, {why}"));
+            found.notes.push(format!("{term}: {student} has {one} and {other}, {why}"));
         }
     }
 }

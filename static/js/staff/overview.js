@@ -14,7 +14,7 @@ const ACTIVITY_MS = 5_000;
 const DRAW_MS = 1_000;
 /** Length of the list of most requested sections. */
 const HOTTEST_MAX = 10;
-/** Seat changes held in memory. */
+/** Seat changes kept in memory. */
 const CHANGES_MAX = 20_000;
 
 /** Refusal codes as text. */

@@ -37,29 +37,29 @@ export class Actions {
    */
   draw(el, id, view = "row", hasConflict = false) {
     const { registrations, terms, plan, drops, numbers } = this.page;
-    const held = registrations.get(id);
+    const registration = registrations.get(id);
     const [pending, kind, isDropping] = [registrations.pending(id), this.kind(id), drops.left(id) !== undefined];
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
     const waitlist = kind !== "full" ? "" : !places ? "waitlist.none" : waiting >= places ? "waitlist.full" : "open";
-    const key = [id, held?.status, held?.position, held && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
+    const key = [id, registration?.status, registration?.position, registration && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
     // When Register has just become Join waitlist, a press may still be meant for Register.
     if (kind === "open" || !same) el.dataset.fullSince = -Infinity;
     else if (el.dataset.canRegister) el.dataset.fullSince = performance.now();
-    el.dataset.canRegister = kind === "open" && !held && terms.open ? "1" : "";
-    put(el, this.#buttons(id, { held, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
+    el.dataset.canRegister = kind === "open" && !registration && terms.open ? "1" : "";
+    put(el, this.#buttons(id, { registration, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
   }
 
-  #buttons(id, { held, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince }) {
+  #buttons(id, { registration, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince }) {
     const { registrations, terms, plan, drops } = this.page;
     if (pending) return h("span", { class: "pending" }, t(pending));
     const labelled = (verb) => ({ "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
-    if (held && isDropping) return button(t("action.undo"), () => drops.undo(id), labelled("action.undo"));
-    if (held) {
-      const verb = held.status === "enrolled" ? "action.drop" : "action.leave";
-      return [h("span", { class: held.status === "enrolled" ? "tag good" : "tag careful" }, icon(held.status === "enrolled" ? "check" : "clock"), statusText(held, waiting)),
+    if (registration && isDropping) return button(t("action.undo"), () => drops.undo(id), labelled("action.undo"));
+    if (registration) {
+      const verb = registration.status === "enrolled" ? "action.drop" : "action.leave";
+      return [h("span", { class: registration.status === "enrolled" ? "tag good" : "tag careful" }, icon(registration.status === "enrolled" ? "check" : "clock"), statusText(registration, waiting)),
         button(t(verb), () => { registrations.clearResult(id); drops.start(id, view); }, { class: "quiet", ...labelled(verb === "action.leave" ? "action.leave.long" : verb) })];
     }
     if (view === "schedule") return [this.#icon("close", "action.unplan", id, () => { registrations.clearResult(id); plan.remove(id); })];
@@ -102,16 +102,16 @@ export class Actions {
     const result = registrations.result(id);
     const left = drops.left(id, view);
     const shown = result && !registrations.pending(id) && (view === "schedule" || result.view !== "schedule") ? this.result(id) : null;
-    const held = registrations.get(id);
+    const registration = registrations.get(id);
     const counts = shown && [numbers(id).waitlisted, shown.next && catalogue.alternatives(id).length];
     const text = [left, shown?.text, counts, i18n.language].join();
-    const layout = [id, left === undefined, shown?.tone, shown?.next, shown?.with, held?.status, plan.has(id)].join();
+    const layout = [id, left === undefined, shown?.tone, shown?.next, shown?.with, registration?.status, plan.has(id)].join();
     const key = `${layout} ${text}`;
     if (el.dataset.key === key) return;
     const same = el.dataset.layout === layout;
     [el.dataset.key, el.dataset.layout] = [key, layout];
     const drawn = left !== undefined
-      ? [h("p", { class: "careful" }, t(held?.status === "enrolled" ? "drop.grace" : "drop.grace.waitlist", { n: left }))]
+      ? [h("p", { class: "careful" }, t(registration?.status === "enrolled" ? "drop.grace" : "drop.grace.waitlist", { n: left }))]
       : shown ? [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, view))] : [];
     if (same) updateText(el, drawn);
     else put(el, drawn);

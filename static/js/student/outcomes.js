@@ -5,13 +5,13 @@ import { t } from "../i18n.js";
 import { busyText, dateTime, joinList, ordinal, problemText } from "../words.js";
 
 /** A registration's status: `Enrolled`, `3rd of 5 on the waitlist`. `waiting` is the length of the waitlist. */
-export function statusText(held, waiting) {
-  if (!held) return "";
-  if (held.status === "offered") return t("status.offered");
-  if (held.status !== "waitlisted") return t("status.enrolled");
-  if (!held.position) return t("status.waitlisted");
-  const position = { nth: ordinal(held.position), n: waiting };
-  return waiting > 1 && waiting >= held.position ? t("status.position.of", position) : t("status.position", position);
+export function statusText(registration, waiting) {
+  if (!registration) return "";
+  if (registration.status === "offered") return t("status.offered");
+  if (registration.status !== "waitlisted") return t("status.enrolled");
+  if (!registration.position) return t("status.waitlisted");
+  const position = { nth: ordinal(registration.position), n: waiting };
+  return waiting > 1 && waiting >= registration.position ? t("status.position.of", position) : t("status.position", position);
 }
 
 /**

@@ -1,4 +1,4 @@
-// "My schedule": the week, its conflicts, the credits, and a row for each section that is planned or held.
+// "My schedule": the week, its conflicts, the credits, and a row for each section that is planned or registered.
 
 import { $, h, put } from "../dom.js";
 import { i18n, onLanguage, t } from "../i18n.js";
@@ -88,8 +88,8 @@ export class Schedule {
       this.#rows.set(id, row = { ...parts, el, section });
     }
     if (section) drawSeats(row.seats, numbers(id), section.status);
-    const held = this.page.registrations.get(id);
-    row.el.dataset.kind = held?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
+    const registration = this.page.registrations.get(id);
+    row.el.dataset.kind = registration?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
     actions.draw(row.act, id, "schedule");
     actions.drawResult(row.result, id, "schedule");
     return row.el;

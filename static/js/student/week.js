@@ -1,4 +1,4 @@
-// The week as a calendar. Held sections are filled, planned ones outlined, overlapping ones hatched.
+// The week as a calendar. Registered sections are filled, planned ones outlined, overlapping ones hatched.
 
 import { h, put } from "../dom.js";
 import { format, t } from "../i18n.js";
@@ -9,8 +9,11 @@ const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /** The hours that are always shown. */
 const FROM = 9, TO = 16;
 
-/** Draws `sections` into `el`; `held(id)` returns a registration. Returns the pairs that cannot be held together. */
-export function drawWeek(el, sections, held) {
+/**
+ * Draws `sections` into `el`; `registration(id)` returns a registration. Returns the pairs that a student cannot have
+ * together.
+ */
+export function drawWeek(el, sections, registration) {
   const all = weekBlocks(sections);
   const conflicts = conflictingPairs(sections);
   const hatched = new Set(conflicts.filter(({ kind }) => kind === "time").flatMap(({ a, b }) => [a.id, b.id]));
@@ -29,13 +32,13 @@ export function drawWeek(el, sections, held) {
   put(el, h("div", { class: "scale", "aria-hidden": "true" }, scale), days.map((name) => {
     const blocks = all.filter((one) => one.day === name);
     return h("div", { class: "day" }, h("h3", null, h("span", { "aria-hidden": "true" }, weekday(name)), h("span", { class: "unseen" }, weekday(name, "long"))),
-      h("ol", null, blocks.map((one) => block(one, byId.get(one.id), held(one.id), hatched.has(one.id), from))));
+      h("ol", null, blocks.map((one) => block(one, byId.get(one.id), registration(one.id), hatched.has(one.id), from))));
   }));
   return conflicts;
 }
 
-function block({ id, from, to, start, end, lane, lanes }, section, held, overlapping, first) {
-  const kind = !held ? "planned" : held.status === "enrolled" ? "enrolled" : "waiting";
+function block({ id, from, to, start, end, lane, lanes }, section, registration, overlapping, first) {
+  const kind = !registration ? "planned" : registration.status === "enrolled" ? "enrolled" : "waiting";
   const el = h("li", { class: `block ${kind}${overlapping ? " overlapping" : ""}${lanes > 1 ? " narrow" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
     courseName(section.course, lanes), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(`week.${kind}`)}${overlapping ? `, ${t("week.overlaps")}` : ""}`));
   el.style.setProperty("--at", (from - first * 60) / 60);

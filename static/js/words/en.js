@@ -79,7 +79,7 @@ export default {
   "schedule.print": "Print my schedule", "schedule.untimed": "No set time: {list}",
   "schedule.of": "Schedule for {name}, {term}",
   "week.overlap": "{a} and {b} overlap: {when}. You can take only one.",
-  "week.same": "{a} and {b} are the same kind of class. You can take only one.",
+  "week.same": "{a} and {b} are sections of the same class. You can take only one.",
   "week.enrolled": "enrolled", "week.planned": "planned", "week.waiting": "waitlisted", "week.overlaps": "overlaps another section",
 
   "problem.closed": "Registration closed {at}.", "problem.soon": "Registration opens {at}.", "problem.not_open": "Registration isn't open for this term.",
@@ -91,7 +91,7 @@ export default {
   "problem.prerequisite": "Prerequisite: {courses}.", "problem.prerequisite.any": "You haven't met a prerequisite.",
   "problem.linked": "This section must be taken with another one. Add both.", "problem.restricted": "Remaining seats are reserved.",
   "problem.full": { one: "Full, with {n} person on the waitlist.", other: "Full, with {n} people on the waitlist.", zero: "Full. You would be first on the waitlist." },
-  "problem.full.no_waitlist": "Full, with no places on the waitlist.", "problem.waitlist_full": "The section and its waitlist are full.",
+  "problem.full.no_waitlist": "Full, with no room on the waitlist.", "problem.waitlist_full": "The section and its waitlist are full.",
   "problem.swap": "The swap wasn't made. Nothing has changed.",
   "problem.unknown": "We couldn't confirm this. Check before retrying.",
   "problem.no_answer": "No response, so this may or may not have been saved. It's safe to try again.",
@@ -106,7 +106,7 @@ export default {
 
   "alerts.title": "Alerts", "alerts.none": "No active alerts.", "alerts.none.hint": "New alerts from the college appear here immediately.",
   "alerts.archive": "Earlier alerts", "alerts.archive.loading": "Loading earlier alerts…", "alerts.archive.none": "No earlier alerts.", "alerts.archive.failed": "Couldn't load earlier alerts. {why}",
-  "alerts.ack": "I have read this", "alerts.ack.needed": "Please confirm that you have read this.", "alerts.ack.given": "You confirmed that you have read this.",
+  "alerts.ack": "Confirm", "alerts.ack.needed": "Please confirm that you have read this.", "alerts.ack.given": "Confirmed",
   "alerts.until": "until {at}", "alerts.expired": "expired", "alerts.emergency": "Emergency",
   "priority.low": "low", "priority.medium": "medium", "priority.high": "high", "priority.critical": "critical",
   "category.system": "system", "category.workflow": "registration", "category.schedule": "schedule", "category.content": "news",

@@ -73,7 +73,7 @@ fn totals_of_a_new_section_always_count() {
     let mut term = TestTerm::of([]);
     term.import(false, vec![(section("X").seats(9).waitlist(9), Some((4, 1)))]);
     assert_eq!(outside(&term, "X"), (4, 1));
-    assert_eq!(term.numbers("X"), [9, 4, 1, 4], "one of five free seats is promised to a student waitlisted outside");
+    assert_eq!(term.numbers("X"), [9, 4, 1, 4], "one of five free seats is reserved for a student waitlisted outside");
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Naive {
     fn waitlisted(&self, section: &SectionRecord) -> u32 {
         self.waitlist(section.definition.id.crn.as_str()).len() as u32 + section.outside.1
     }
-    /// Returns the number of seats that are neither taken nor promised outside the hub.
+    /// Returns the number of seats that are neither taken nor reserved outside the hub.
     fn free(&self, section: &SectionRecord) -> u32 {
         let taken = self.enrolled(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
         if section.definition.status == SectionStatus::Cancelled || taken > section.definition.capacity {

@@ -40,7 +40,7 @@ fn numbers(loaded: &PublishedTerm, section: &str) -> Option<[u32; 4]> {
     Some([state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open_seats()])
 }
 
-pub(crate) fn acknowledged_commands_survive_reopening<F: StoreFixture>() {
+pub(crate) fn confirmed_commands_survive_reopening<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").waitlist(3), section("Y")]);
     for (command, expected) in [
         (register("ana", "X"), "enrolled, new"),
