@@ -126,7 +126,7 @@ pub(super) const SETTINGS: [Setting; 40] = [
     },
     Setting {
         name: "server.keep_alive_s",
-        about: "Seconds for which idle HTTP connections stay open, so that a reader's next request need not reconnect.",
+        about: "Seconds for which idle HTTP connections stay open, so that the next request needs no new connection.",
         show: |c| c.server.keep_alive.as_secs().to_string(),
         set: |c, v| v.seconds(1..=3_600).map(|value| c.server.keep_alive = value),
     },

@@ -110,7 +110,7 @@ const fn refusal_clause(code: RefusalCode) -> &'static str {
         RefusalCode::SectionCancelled => "the section is cancelled",
         RefusalCode::SectionClosed => "the section is closed to new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
-        RefusalCode::TimeConflict => "it meets at the same time as another of your sections",
+        RefusalCode::TimeConflict => "it overlaps another of your sections",
         RefusalCode::CreditLimit => "it would put you over your credit limit",
         RefusalCode::SectionFull => "the section is full",
         RefusalCode::WaitlistFull => "the waitlist is full",

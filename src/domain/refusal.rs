@@ -39,7 +39,7 @@ pub enum RefusalCode {
     SectionClosed,
     /// The student is already registered for a section of this course and component.
     AlreadyInCourse,
-    /// The section meets at the same time as another section of the student.
+    /// The section overlaps another section of the student.
     TimeConflict,
     /// The student would exceed the credit limit.
     CreditLimit,
@@ -86,7 +86,7 @@ pub enum Refusal {
         /// The course of both sections.
         course: Box<str>,
     },
-    /// The section meets at the same time as other sections of the student.
+    /// The section overlaps other sections of the student.
     TimeConflict {
         /// The other sections, in the order in which the student registered.
         conflicts_with: Vec<SectionId>,

@@ -21,7 +21,7 @@ const CHANGES_MAX = 20_000;
 const REASONS = {
   registration_closed: "Registration not open", hold: "Hold on the account", section_cancelled: "Section cancelled",
   section_closed: "Section closed", already_in_course: "Already in the course", prerequisite: "Missing prerequisite",
-  linked_section_required: "Linked section required", time_conflict: "Time conflict", credit_limit: "Over the credit limit",
+  linked_section_required: "Linked section required", time_conflict: "Overlaps another section", credit_limit: "Over the credit limit",
   restricted: "Seats reserved", section_full: "Section full", waitlist_full: "Waitlist full",
 };
 

@@ -26,7 +26,7 @@ fn in_words(outcome: &Outcome) -> String {
 }
 
 /// Returns a student's status in a section of a loaded term.
-fn status(loaded: &PublishedTerm, student: &str, section: &str) -> &'static str {
+fn registration_status(loaded: &PublishedTerm, student: &str, section: &str) -> &'static str {
     let registrations =
         loaded.students.iter().find(|(name, _)| name.as_str() == student).map(|(_, registrations)| registrations);
     let found = registrations.and_then(|registrations| registrations.iter().find(|r| r.crn.as_str() == section));
@@ -90,9 +90,9 @@ pub(crate) fn a_batch_is_atomic<F: StoreFixture>() {
     assert_eq!(Image::of(&load(&term.store)), before, "nothing of the batch is stored");
     assert_eq!(in_words(&term.run_one(register("bob", "X"))), "enrolled, new");
     let loaded = term.reopen().loaded;
-    assert_eq!(status(&loaded, "bob", "X"), "enrolled");
-    assert_eq!(status(&loaded, "bob", "BAD"), "-");
-    assert_eq!(status(&loaded, "cyd", "X"), "-");
+    assert_eq!(registration_status(&loaded, "bob", "X"), "enrolled");
+    assert_eq!(registration_status(&loaded, "bob", "BAD"), "-");
+    assert_eq!(registration_status(&loaded, "cyd", "X"), "-");
 }
 
 pub(crate) fn a_refused_batch_does_not_affect_another_term<F: StoreFixture>() {
@@ -153,7 +153,7 @@ pub(crate) fn a_batch_decided_on_a_stale_state_is_not_written<F: StoreFixture>()
     }
     let loaded = second.load().unwrap();
     assert_eq!(numbers(&loaded, "X"), Some([1, 1, 0, 0]));
-    assert_eq!((status(&loaded, "ana", "X"), status(&loaded, "bob", "X")), ("enrolled", "-"));
+    assert_eq!((registration_status(&loaded, "ana", "X"), registration_status(&loaded, "bob", "X")), ("enrolled", "-"));
     let committed = second.run(vec![register("bob", "X"), capacity("X", 2), register("bob", "X")], minute(1)).unwrap();
     assert_eq!(
         in_words(committed.outcomes[0].as_ref().unwrap()),
@@ -324,5 +324,5 @@ pub(crate) fn a_refused_batch_stores_no_alert<F: StoreFixture>() {
     assert!(term.run(vec![drop_section("ana", "X"), register("ana", "BAD")]).is_err());
     let term = term.reopen();
     assert_eq!(term.alerts_of("bob"), Vec::<String>::new());
-    assert_eq!(status(&term.loaded, "ana", "X"), "enrolled");
+    assert_eq!(registration_status(&term.loaded, "ana", "X"), "enrolled");
 }
