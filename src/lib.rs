@@ -5,7 +5,7 @@
 //! - [`app`]: builds and runs the application; [`cli`]: the commands; [`config`]: the settings
 //! - [`http`]: routes, one file per resource
 //! - [`registration`]: registrars, their pool, the read model
-//! - [`live`]: WebSocket sessions, relays, the broker; [`alerts`]: receipts
+//! - [`live`]: WebSocket sessions, relays, the broker; [`alerts`]: acknowledgements
 //! - [`imports`]: reads schedule files and applies them to terms
 //! - [`plone`]: the college's Plone: client, pull, outbox, proxy
 //! - [`identity`]: accounts, sign-in, tokens, limits, the audit trail

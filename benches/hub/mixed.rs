@@ -175,7 +175,8 @@ fn with_users<T: Send>(
             let mut users = Vec::with_capacity(tokens.len());
             for (number, token) in tokens.iter().enumerate() {
                 let connection = expect_response("connecting", Connection::open(address)).await;
-                let user = User { connection, token: token.clone(), ids: ids.clone(), etag: None, held: Vec::new() };
+                let user =
+                    User { connection, token: token.clone(), ids: ids.clone(), etag: None, registered: Vec::new() };
                 users.push(tokio::task::spawn_local(user.work(number, count.clone(), over.clone())));
             }
             let stopwatch = Stopwatch::start(server.pid());
@@ -201,7 +202,7 @@ struct User {
     token: String,
     ids: Rc<Vec<String>>,
     etag: Option<String>,
-    held: Vec<String>,
+    registered: Vec<String>,
 }
 
 impl User {
@@ -220,7 +221,7 @@ impl User {
             next += PACE;
         }
         // The next measurement starts with empty schedules.
-        for id in std::mem::take(&mut self.held) {
+        for id in std::mem::take(&mut self.registered) {
             self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), &[200]).await;
         }
     }
@@ -266,17 +267,17 @@ impl User {
     }
 
     /// Takes a seat, or drops the oldest one. Returns 1 if a seat was taken or dropped, 0 if the request was refused or
-    /// the seat already held.
+    /// the seat that the student has.
     async fn register(&mut self, random: &mut Random) -> usize {
-        if self.held.len() >= 4 {
-            let id = self.held.remove(0);
+        if self.registered.len() >= 4 {
+            let id = self.registered.remove(0);
             self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), &[200]).await;
             return 1;
         }
         let id = self.ids[cart(random, &self.ids)[0]].clone();
         let status = self.call("PUT", &format!("/api/v1/me/registrations/{id}"), &[200, 201, 409]).await;
         if status == 201 {
-            self.held.push(id);
+            self.registered.push(id);
         }
         usize::from(status == 201)
     }

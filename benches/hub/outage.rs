@@ -169,7 +169,8 @@ fn measure(server: &Server, crowd: &Crowd, duration: Duration) -> (Times, Throug
         let people = people.chain(crowd.members.iter().map(|token| (token, "dashboard", PACE)));
         for (number, (token, kind, pace)) in people.chain([(&crowd.staff, "alert", ALERT_PACE)]).enumerate() {
             let connection = expect_response("connecting", Connection::open(address)).await;
-            let person = Person { connection, token: token.clone(), kind, pace, ids: crowd.ids.clone(), held: None };
+            let person =
+                Person { connection, token: token.clone(), kind, pace, ids: crowd.ids.clone(), registered: None };
             work.push(tokio::task::spawn_local(person.work(number, count.clone(), over.clone())));
         }
         let stopwatch = Stopwatch::start(server.pid());
@@ -193,7 +194,7 @@ struct Person {
     pace: Duration,
     ids: Rc<Vec<String>>,
     /// The section that the user is registered for.
-    held: Option<String>,
+    registered: Option<String>,
 }
 
 impl Person {
@@ -210,14 +211,14 @@ impl Person {
             count.writes += writes;
             next += self.pace;
         }
-        if let Some(id) = self.held.take() {
+        if let Some(id) = self.registered.take() {
             self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), "", &[200]).await;
         }
     }
 
     /// Sends a request. Returns how many seats it took or dropped.
     async fn send(&mut self, random: &mut Random) -> usize {
-        match (self.kind, self.held.take()) {
+        match (self.kind, self.registered.take()) {
             ("registration", Some(id)) => {
                 self.call("DELETE", &format!("/api/v1/me/registrations/{id}"), "", &[200]).await;
                 return 1;
@@ -226,7 +227,7 @@ impl Person {
                 let id = self.ids[random.below(self.ids.len())].clone();
                 let path = format!("/api/v1/me/registrations/{id}");
                 if self.call("PUT", &path, "", &[200, 201, 409]).await == 201 {
-                    self.held = Some(id);
+                    self.registered = Some(id);
                     return 1;
                 }
             }

@@ -25,7 +25,7 @@ use crate::{block_on, setting, table};
 pub const SECTIONS: usize = 3_465;
 /// The number of time slots in a week. Slots do not overlap.
 const SLOTS: usize = 15;
-/// The number of sections that a student holds: 15 credits, below the limit of 18.
+/// The number of sections of a student: 15 credits, below the limit of 18.
 const CART: usize = 5;
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Measurements of each kind, in turns. The one with the median number of responses is printed.
@@ -216,7 +216,7 @@ impl Student {
     /// Registers for the sections of a cart, then drops them.
     async fn one_cart(&mut self, token: &str, random: &mut Random, count: &RefCell<Count>) {
         let sections = cart(random, &self.ids);
-        let mut held = Vec::with_capacity(CART);
+        let mut registered = Vec::with_capacity(CART);
         for section in sections {
             let id = self.ids[section].clone();
             let put = request("PUT", &format!("/api/v1/me/registrations/{id}"), token, "");
@@ -233,16 +233,16 @@ impl Student {
             }
             count.borrow_mut().responses += usize::from(time.is_some());
             if status == 201 {
-                held.push(id);
+                registered.push(id);
             }
         }
-        let body = json!({"add": [], "drop": held}).to_string();
+        let body = json!({"add": [], "drop": registered}).to_string();
         let (status, time) = self.send(&request("POST", "/api/v1/me/registrations", token, &body)).await;
         assert_eq!(status, 200, "a drop");
         if time.is_some() {
             let mut count = count.borrow_mut();
             count.responses += 1;
-            count.dropped += held.len();
+            count.dropped += registered.len();
         }
     }
 

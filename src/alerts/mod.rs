@@ -1,5 +1,5 @@
-//! Parts of alerts other than their storage and live delivery.
+//! Alerts, apart from their rules (`domain`), storage (`store`) and live delivery (`live`).
 //!
-//! - [`receipts`]: stores acknowledgements of alerts, many in one write
+//! - [`acks`]: stores acknowledgements of alerts, many in one write
 
-pub mod receipts;
+pub mod acks;

@@ -18,7 +18,7 @@ use actix_web::web::Data;
 use anyhow::Context as _;
 use tokio::time::Instant;
 
-use crate::alerts::receipts::ReceiptWriter;
+use crate::alerts::acks::AckQueue;
 use crate::app::core::{Core, Opened};
 use crate::bus::EventStream;
 use crate::config::Config;
@@ -209,7 +209,7 @@ fn live(config: &Config, core: &Core, identity: Arc<Identity>) -> Live {
     Live {
         presence: core.presence.clone(),
         alerts: core.ports.alerts.clone(),
-        receipts: ReceiptWriter::new(core.ports.alerts.clone()),
+        acks: AckQueue::new(core.ports.alerts.clone()),
         model: core.model.clone(),
         clock: core.ports.clock.clone(),
         is_token_valid: Box::new(move |caller| identity.is_alive(caller)),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bus::local::LocalBus;
-use crate::bus::{Bus, BusGauge, EventSource, EventStream};
+use crate::bus::{Bus, BusGauge, EventStream, Subscribe};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::ids::UserName;
@@ -29,13 +29,13 @@ pub struct Ports {
     pub terms: Arc<dyn TermStore>,
     /// Removes sandbox terms.
     pub sandboxes: Arc<dyn SandboxStore>,
-    /// The sequence of alerts and their receipts.
+    /// The sequence of alerts, and their acknowledgements.
     pub alerts: Arc<dyn AlertStore>,
     /// Local accounts and known users.
     pub accounts: Arc<dyn AccountStore>,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
-    /// Users who signed in by Plone.
+    /// Users who signed in through Plone.
     pub members: Arc<dyn MemberStore>,
     /// Import tasks, staged sections, one-off events.
     pub imports: Arc<dyn ImportStore>,
@@ -59,8 +59,8 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Opens the store and the bus according to the settings. `may_be_connected` returns whether a user has a live session.
-    /// Also returns the events of the bus.
+    /// Opens the store and the bus according to the settings. `may_be_connected` returns whether a user has a live
+    /// session. Also returns the events of the bus.
     ///
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use crate::bus::{Bus, BusGauge, Event, EventSource, EventStream};
+use crate::bus::{Bus, BusGauge, Event, EventStream, Subscribe};
 use crate::domain::ids::{TermId, UserName};
 
 /// Timeout for receiving an event, also from another process.
@@ -41,7 +41,7 @@ async fn next_n(events: &mut EventStream, count: usize) -> Vec<Event> {
     received
 }
 
-pub(super) async fn every_subscriber_receives_all_events_in_order<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn every_subscriber_receives_all_events_in_order<B: Bus + Subscribe>(test: BusUnderTest<B>) {
     let mut subscribers = [test.bus.subscribe(), test.bus.subscribe()];
     let published: Vec<Event> = (0..100).map(alerts).collect();
     published.iter().cloned().for_each(|event| test.bus.publish(event));
@@ -50,7 +50,7 @@ pub(super) async fn every_subscriber_receives_all_events_in_order<B: Bus + Event
     }
 }
 
-pub(super) async fn events_are_delivered_unchanged<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn events_are_delivered_unchanged<B: Bus + Subscribe>(test: BusUnderTest<B>) {
     let mut events = test.bus.subscribe();
     let (registrations, positions) = (Vec::new(), Vec::new());
     let term = TermId::parse("202209").unwrap();
@@ -59,14 +59,14 @@ pub(super) async fn events_are_delivered_unchanged<B: Bus + EventSource>(test: B
     assert_eq!(next(&mut events).await, changed);
 }
 
-pub(super) async fn subscribers_receive_only_later_events<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn subscribers_receive_only_later_events<B: Bus + Subscribe>(test: BusUnderTest<B>) {
     test.bus.publish(alerts(1));
     let mut events = test.bus.subscribe();
     test.bus.publish(alerts(2));
     assert_eq!(next(&mut events).await, alerts(2));
 }
 
-pub(super) async fn a_full_queue_drops_and_counts_hints_but_not_sign_outs<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn a_full_queue_drops_and_counts_hints_but_not_sign_outs<B: Bus + Subscribe>(test: BusUnderTest<B>) {
     use std::sync::atomic::Ordering::Relaxed;
     let mut events = test.bus.subscribe();
     for seq in 0..test.queue_len_max as u64 + 5 {
@@ -88,7 +88,7 @@ pub(super) async fn a_full_queue_drops_and_counts_hints_but_not_sign_outs<B: Bus
     assert_eq!(next(&mut events).await, alerts(9), "the queue accepts events again");
 }
 
-pub(super) async fn a_stalled_subscriber_does_not_affect_others<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn a_stalled_subscriber_does_not_affect_others<B: Bus + Subscribe>(test: BusUnderTest<B>) {
     let _stuck = test.bus.subscribe();
     let mut events = test.bus.subscribe();
     for seq in 0..test.queue_len_max as u64 + 5 {
@@ -97,7 +97,7 @@ pub(super) async fn a_stalled_subscriber_does_not_affect_others<B: Bus + EventSo
     }
 }
 
-pub(super) async fn dropping_a_subscription_frees_its_queue<B: Bus + EventSource>(test: BusUnderTest<B>) {
+pub(super) async fn dropping_a_subscription_frees_its_queue<B: Bus + Subscribe>(test: BusUnderTest<B>) {
     let dropped = test.bus.subscribe();
     test.bus.publish(alerts(1));
     drop(dropped);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::bus::metrics::MetricsReading;
+use crate::bus::metrics_reading::MetricsReading;
 use crate::domain::ids::{Crn, TermId, UserName};
 use crate::domain::import::TaskReport;
 use crate::domain::notice::Notice;
@@ -94,12 +94,12 @@ pub struct PositionChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::metrics::{CircuitState, Connections, Latencies, Percentiles, PloneState, Queues};
+    use crate::bus::metrics_reading::{CircuitState, Connections, Latencies, Percentiles, PloneState, Queues};
     use crate::domain::ids::{SectionId, TaskId};
     use crate::domain::import::{Change, ChangeKind, Conflict, ConflictKind, Finding, Phase, TaskState};
     use crate::domain::notice::Reason;
     use crate::domain::refusal::RefusalCode;
-    use crate::domain::registration::Standing;
+    use crate::domain::registration::RegistrationStatus;
 
     fn ann() -> UserName {
         UserName::parse("ann").unwrap()
@@ -107,18 +107,18 @@ mod tests {
 
     fn registrations() -> Event {
         let crn = Crn::parse("10001").unwrap();
-        let change = |standing, reason, position| RegistrationChange {
-            notice: Notice { student: ann(), crn: crn.clone(), standing, reason, at: Timestamp::UNIX_EPOCH },
+        let change = |status, reason, position| RegistrationChange {
+            notice: Notice { student: ann(), crn: crn.clone(), status, reason, at: Timestamp::UNIX_EPOCH },
             position,
         };
         Event::RegistrationsChanged {
             term: TermId::parse("2026-fall").unwrap(),
             seq: 12,
             registrations: vec![
-                change(Standing::Enrolled, Reason::Requested, None),
-                change(Standing::Enrolled, Reason::Promoted, None),
-                change(Standing::Waitlisted, Reason::PassedOver(RefusalCode::TimeConflict), Some(1)),
-                change(Standing::Dropped, Reason::Cancelled, None),
+                change(RegistrationStatus::Enrolled, Reason::Requested, None),
+                change(RegistrationStatus::Enrolled, Reason::Promoted, None),
+                change(RegistrationStatus::Waitlisted, Reason::PassedOver(RefusalCode::TimeConflict), Some(1)),
+                change(RegistrationStatus::Dropped, Reason::Cancelled, None),
             ],
             positions: vec![PositionChange { student: ann(), crn, position: 3, at: Timestamp::UNIX_EPOCH }],
         }
@@ -153,7 +153,7 @@ mod tests {
                 fanout: Percentiles::default(),
             },
             connections: Connections { visitor: 1, student: 2, staff: 3, admin: 4 },
-            queues: Queues { registrar: 1, journal: 2, relay: 3, outbox: 4 },
+            queues: Queues { registrar: 1, writer: 2, relay: 3, outbox: 4 },
             memory_bytes: Some(1 << 30),
             plone: PloneState { ok: Some(false), circuit: Some(CircuitState::HalfOpen) },
             demonstration: true,

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use parking_lot::RwLock;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::bus::{Bus, BusGauge, Event, EventSource, EventStream};
+use crate::bus::{Bus, BusGauge, Event, EventStream, Subscribe};
 use crate::domain::ids::UserName;
 
 /// Maximum number of events in a subscriber's queue. When registration opens, a hub publishes some hundreds per second,
@@ -83,7 +83,7 @@ impl Bus for LocalBus {
     }
 }
 
-impl EventSource for LocalBus {
+impl Subscribe for LocalBus {
     fn subscribe(&self) -> EventStream {
         let (sender, receiver) = unbounded_channel();
         let len: Arc<AtomicUsize> = Arc::default();

@@ -1,16 +1,16 @@
 //! The bus delivers events from the parts of a hub to its broker.
 //!
-//! - [`mod@event`]: the events; [`metrics`]: the reading in [`Event::Metrics`]
+//! - [`mod@event`]: the events; [`metrics_reading`]: the reading in [`Event::Metrics`]
 //! - [`local`]: the bus within one process
 //!
-//! Publishers use [`Bus`], and a broker subscribes with [`EventSource`]. Every implementation passes the contract suite
+//! Publishers use [`Bus`], and a broker subscribes with [`Subscribe`]. Every implementation passes the contract suite
 //! (`contract_tests`). A bus between processes would send the same events as JSON.
 
 #[cfg(test)]
 mod contract_tests;
 pub mod event;
 pub mod local;
-pub mod metrics;
+pub mod metrics_reading;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
@@ -47,7 +47,7 @@ pub trait Bus: Send + Sync {
 }
 
 /// The subscribing half of a bus.
-pub trait EventSource: Send + Sync {
+pub trait Subscribe: Send + Sync {
     /// Subscribes to all events that are published from now on.
     fn subscribe(&self) -> EventStream;
 }

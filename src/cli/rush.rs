@@ -177,7 +177,7 @@ fn ms_of(ms: Option<f64>) -> String {
 
 /// Prints the result as a table.
 fn print_table(task: &Task) -> CommandResult {
-    let header = ["", "students", "requests", "per s", "p50 ms", "p95 ms", "p99 ms", "errors", "confirmed", "held"];
+    let header = ["", "students", "requests", "per s", "p50 ms", "p95 ms", "p99 ms", "errors", "confirmed", "stored"];
     let header: Vec<String> = header.into_iter().chain(["oversold", "lost"]).map(str::to_owned).collect();
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(task.results.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
@@ -216,7 +216,7 @@ fn cells(row: &Row) -> Vec<String> {
         ms_of(latency_ms.p99),
         row.errors.to_string(),
         row.confirmed.to_string(),
-        known(row.held),
+        known(row.stored),
         known(row.oversold),
         known(row.lost),
     ]

@@ -36,8 +36,10 @@ pub(super) fn verify(config: &Config) -> CommandResult {
     for difference in &result.differences {
         print_line(format_args!("difference: {difference}"))?;
     }
-    let checked =
-        format!("{} terms, {} sections, {} seats and waitlist positions", result.terms, result.sections, result.held);
+    let checked = format!(
+        "{} terms, {} sections, {} seats and waitlist positions",
+        result.terms, result.sections, result.registered
+    );
     match result.differences.len() {
         0 => print_line(format_args!("{checked}: all counts are correct")),
         wrong => Err(Failure::failed(format!("{checked}: {wrong} counts are wrong"))),

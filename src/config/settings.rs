@@ -129,7 +129,7 @@ pub(super) const SETTINGS: [Setting; 40] = [
     },
     Setting {
         name: "server.keep_alive_s",
-        about: "Seconds for which idle HTTP connections stay open, so that a reader's next request need not reconnect.",
+        about: "Seconds for which idle HTTP connections stay open, so that the next request needs no new connection.",
         show: |c| c.server.keep_alive.as_secs().to_string(),
         set: |c, v| v.seconds(1..=3_600).map(|value| c.server.keep_alive = value),
     },
@@ -311,8 +311,8 @@ pub(super) const SETTINGS: [Setting; 40] = [
     },
     Setting {
         name: "registration.queue_max",
-        about: "The maximum number of requests that wait for a reply, in all terms together. More are asked to try \
-                again.",
+        about: "The maximum number of requests that wait for a reply, in all terms. Further requests receive 503 \
+                `overloaded`.",
         show: |c| c.registration.queue_max.to_string(),
         set: |c, v| v.integer(1..=1_000_000).map(|value| c.registration.queue_max = value),
     },

@@ -132,7 +132,7 @@ fn section(
     };
     let mut state = SectionState::new(Arc::new(section));
     if is_open {
-        // Seats held outside the hub, as if an import had reported them.
+        // Seats taken outside the hub, as if an import had reported them.
         state.outside_enrolled = seats_taken(timetable, course.seats);
         state.file_totals = Some((state.outside_enrolled, 0));
     }

@@ -4,7 +4,7 @@ use crate::domain::command::{SectionEdit, SectionPatch, StagedSection, TermPatch
 use crate::domain::decide::imported;
 use crate::domain::ids::{SectionId, TermId};
 use crate::domain::outcome::RequestOutcome;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::{Credits, Section, SectionStatus};
 
 const COLLEGE: &str = "2027";
@@ -118,13 +118,13 @@ fn crns<'c>(crns: impl IntoIterator<Item = &'c Crn>) -> String {
 /// Returns the definitions, counts and registrations to write.
 fn written(changes: &BatchChanges) -> [String; 3] {
     let registrations = changes.registrations.iter();
-    let registrations = registrations.map(|((student, crn), r)| format!("{student} {crn} {}", r.standing.as_str()));
+    let registrations = registrations.map(|((student, crn), r)| format!("{student} {crn} {}", r.status.as_str()));
     [crns(&changes.definitions_to_write), crns(&changes.counts_to_write), registrations.collect::<Vec<_>>().join(", ")]
 }
 
-fn standing(outcome: Option<&Outcome>) -> Option<Standing> {
+fn status(outcome: Option<&Outcome>) -> Option<RegistrationStatus> {
     match outcome? {
-        Outcome::Request(RequestOutcome::Done(receipt)) => Some(receipt.standing),
+        Outcome::Request(RequestOutcome::Done(registration)) => Some(registration.status),
         _ => None,
     }
 }
@@ -134,9 +134,14 @@ fn each_command_is_decided_on_the_changes_of_earlier_ones() {
     let mut book = open_term(COLLEGE);
     let batch = [register("ana", "X"), register("bob", "X"), drop_of("ana", "X"), register("bob", "X")];
     let decided = run(&mut book, &batch);
-    let standings: Vec<_> = decided.outcomes.iter().map(|o| standing(o.as_ref())).collect();
-    let expected = [Standing::Enrolled, Standing::Waitlisted, Standing::Dropped, Standing::Enrolled];
-    assert_eq!(standings, expected.map(Some));
+    let statuses: Vec<_> = decided.outcomes.iter().map(|o| status(o.as_ref())).collect();
+    let expected = [
+        RegistrationStatus::Enrolled,
+        RegistrationStatus::Waitlisted,
+        RegistrationStatus::Dropped,
+        RegistrationStatus::Enrolled,
+    ];
+    assert_eq!(statuses, expected.map(Some));
     assert_eq!(book.section(&crn("X")).unwrap().enrolled, 1, "the changes are applied to the book");
 }
 
@@ -209,8 +214,8 @@ fn a_batch_without_effect_has_no_changes() {
     };
     let cases = [
         ("no command", vec![]),
-        ("a registration for a section that is already held", vec![register("ana", "X")]),
-        ("a drop of a section that was never held", vec![drop_of("bob", "X")]),
+        ("a repeated registration", vec![register("ana", "X")]),
+        ("a drop without a registration", vec![drop_of("bob", "X")]),
         ("a swap that fails", vec![Command::Batch(swap)]),
         ("a patch to the same value", vec![capacity("X", 1)]),
         ("waitlists that are already settled", vec![Command::Settle, Command::Settle]),
@@ -242,13 +247,18 @@ fn any_kind_of_change_makes_a_batch_not_empty() {
 fn a_decision_that_panics_has_no_outcome_and_changes_nothing() {
     let mut book = open_term(COLLEGE);
     // The section's counts do not include ana, so her drop would make them negative.
-    let seat =
-        Registration { crn: crn("X"), standing: Standing::Enrolled, queue_number: 0, at: now(), passed_over_for: None };
+    let seat = Registration {
+        crn: crn("X"),
+        status: RegistrationStatus::Enrolled,
+        queue_number: 0,
+        at: now(),
+        passed_over_for: None,
+    };
     book.restore(user("ana"), seat.clone());
     let decided = run(&mut book, &[register("bob", "Y"), drop_of("ana", "X"), register("cyd", "Z")]);
-    assert_eq!(standing(decided.outcomes[0].as_ref()), Some(Standing::Enrolled));
+    assert_eq!(status(decided.outcomes[0].as_ref()), Some(RegistrationStatus::Enrolled));
     assert_eq!(decided.outcomes[1], None);
-    assert_eq!(standing(decided.outcomes[2].as_ref()), Some(Standing::Enrolled));
+    assert_eq!(status(decided.outcomes[2].as_ref()), Some(RegistrationStatus::Enrolled));
     assert_eq!(written(&decided.changes), ["", "Y Z", "bob Y enrolled, cyd Z enrolled"]);
     assert_eq!(book.registrations(&user("ana")), [seat]);
 }
@@ -393,10 +403,15 @@ fn a_term_update_contains_all_that_the_batch_changed() {
         .map(|s| (s.state.section.id.crn.as_str(), s.waitlist.iter().map(|e| e.student.as_str()).collect::<Vec<_>>()))
         .collect();
     assert_eq!(sections, [("X", vec!["cyd"]), ("Z", vec![])]);
-    let students: Vec<_> = update.students.iter().map(|(student, held)| (student.as_str(), held.len())).collect();
+    let students: Vec<_> =
+        update.students.iter().map(|(student, registrations)| (student.as_str(), registrations.len())).collect();
     assert_eq!(students, [("ana", 2), ("bob", 1), ("cyd", 1)], "each student once, with every registration");
-    let notices: Vec<_> = update.notices.iter().map(|n| (n.student.as_str(), n.standing)).collect();
-    let expected = [("cyd", Standing::Waitlisted), ("ana", Standing::Dropped), ("bob", Standing::Enrolled)];
+    let notices: Vec<_> = update.notices.iter().map(|n| (n.student.as_str(), n.status)).collect();
+    let expected = [
+        ("cyd", RegistrationStatus::Waitlisted),
+        ("ana", RegistrationStatus::Dropped),
+        ("bob", RegistrationStatus::Enrolled),
+    ];
     assert_eq!(notices, expected);
 
     let term_only = changes(&mut book, &[Command::PutTerm(TermPatch::default())]).term_update(&book, 8);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Credits, SectionState, WaitlistEntry};
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
@@ -39,7 +39,7 @@ impl TermBook {
     /// Adds a registration that was read from a store. Does not update the counts of its section, because those that
     /// were read from the store already include it.
     pub fn restore(&mut self, student: UserName, registration: Registration) {
-        if registration.standing == Standing::Waitlisted {
+        if registration.status == RegistrationStatus::Waitlisted {
             self.join_waitlist(&student, &registration);
         }
         registration.insert_into(self.students.entry(student).or_default());
@@ -54,15 +54,15 @@ impl TermBook {
             self.sections.insert(state.section.id.crn.clone(), state.clone());
         }
         for (student, registration) in &changes.registrations {
-            let held = self.students.entry(student.clone()).or_default();
-            if let Some(old) = held.iter().find(|r| r.crn == registration.crn)
-                && old.standing == Standing::Waitlisted
+            let registrations = self.students.entry(student.clone()).or_default();
+            if let Some(old) = registrations.iter().find(|r| r.crn == registration.crn)
+                && old.status == RegistrationStatus::Waitlisted
                 && let Some(waitlist) = self.waitlists.get_mut(&old.crn)
             {
                 waitlist.remove(&old.queue_number);
             }
-            registration.clone().insert_into(held);
-            if registration.standing == Standing::Waitlisted {
+            registration.clone().insert_into(registrations);
+            if registration.status == RegistrationStatus::Waitlisted {
                 self.join_waitlist(student, registration);
             }
         }
@@ -87,7 +87,7 @@ impl TermBook {
             term: self.term.clone(),
             seq,
             sections: self.published_sections(self.sections.values()),
-            students: self.students.iter().map(|(student, held)| (student.clone(), held.as_slice().into())).collect(),
+            students: self.students.iter().map(|(student, list)| (student.clone(), list.as_slice().into())).collect(),
         }
     }
 

@@ -14,7 +14,7 @@ pub const BATCH_LEN_MAX: usize = 50;
 /// One command to one term, decided as a unit.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// A student registers in a section.
+    /// A student registers for a section.
     Register {
         /// The student.
         student: UserName,
@@ -30,7 +30,7 @@ pub enum Command {
         /// The section.
         crn: Crn,
     },
-    /// A student registers in and drops several sections.
+    /// A student registers for several sections, and drops others.
     Batch(Batch),
     /// Staff change a section.
     PatchSection {
@@ -54,7 +54,7 @@ pub enum Command {
 pub struct Batch {
     /// The student.
     pub student: UserName,
-    /// Sections to register in, at most [`BATCH_LEN_MAX`].
+    /// Sections to register for, at most [`BATCH_LEN_MAX`].
     pub add: Vec<Crn>,
     /// Sections to drop, at most [`BATCH_LEN_MAX`]; none of them is in `add`.
     pub drop: Vec<Crn>,
@@ -73,7 +73,7 @@ pub struct SectionPatch {
     pub waitlist_capacity: Option<u32>,
     /// Whether the section accepts students.
     pub status: Option<SectionStatus>,
-    /// Number of seats held outside the hub.
+    /// Number of seats taken outside the hub.
     pub outside_enrolled: Option<u32>,
     /// Number of people on a waitlist outside the hub.
     pub outside_waitlisted: Option<u32>,

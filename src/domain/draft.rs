@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::{Notice, Reason};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Section, SectionState, SectionStatus, WaitlistEntry};
 use crate::domain::term::Term;
 use crate::domain::view::TermView;
@@ -103,24 +103,26 @@ impl<'v> Draft<'v> {
         self.registrations(student).iter().find(|r| r.crn == *crn)
     }
 
-    /// Iterates over the sections other than `section` that a student holds and that are not cancelled, in the order in
-    /// which the student registered.
+    /// Iterates over the sections other than `section` for which a student is registered and that are not cancelled, in
+    /// the order of registration.
     pub fn other_sections_of(
         &self,
         student: &UserName,
         section: &Section,
     ) -> impl Iterator<Item = (&Registration, &Section)> {
-        let held = self.registrations(student).iter().filter(|r| r.is_held() && r.crn != section.id.crn);
-        held.filter_map(|r| Some((r, &*self.section(&r.crn)?.section)))
+        let others = self.registrations(student).iter().filter(|r| r.is_registered() && r.crn != section.id.crn);
+        others
+            .filter_map(|r| Some((r, &*self.section(&r.crn)?.section)))
             .filter(|(_, other)| other.status != SectionStatus::Cancelled)
     }
 
-    /// Returns the students who held one of these sections before the decision, sorted by name and CRN, because the
-    /// order of a hash map would make decisions nondeterministic.
-    pub fn holders_of(&self, crns: &HashSet<Crn>) -> Vec<(UserName, Crn, Standing)> {
-        let all = self.view.students().flat_map(|(student, held)| held.iter().map(move |r| (student, r)));
-        let holders = all.filter(|(_, r)| r.is_held() && crns.contains(&r.crn));
-        let mut found: Vec<_> = holders.map(|(student, r)| (student.clone(), r.crn.clone(), r.standing)).collect();
+    /// Returns the students who were registered for one of these sections before the decision, sorted by name and CRN,
+    /// because the order of a hash map would make decisions nondeterministic.
+    pub fn students_in(&self, crns: &HashSet<Crn>) -> Vec<(UserName, Crn, RegistrationStatus)> {
+        let all =
+            self.view.students().flat_map(|(student, registrations)| registrations.iter().map(move |r| (student, r)));
+        let registered = all.filter(|(_, r)| r.is_registered() && crns.contains(&r.crn));
+        let mut found: Vec<_> = registered.map(|(student, r)| (student.clone(), r.crn.clone(), r.status)).collect();
         found.sort_unstable_by(|(a, x, _), (b, y, _)| (a, x).cmp(&(b, y)));
         found
     }
@@ -170,27 +172,34 @@ impl<'v> Draft<'v> {
     pub fn put_registration(&mut self, student: &UserName, registration: Registration, reason: Reason) {
         let crn = registration.crn.clone();
         let before = self.registration(student, &crn).cloned();
-        let was = before.as_ref().map_or(Standing::Dropped, |r| r.standing);
-        let is = registration.standing;
+        let was = before.as_ref().map_or(RegistrationStatus::Dropped, |r| r.status);
+        let is = registration.status;
         if let Some(mut state) = self.section(&crn).cloned() {
-            state.enrolled = count_after_change(state.enrolled, was == Standing::Enrolled, is == Standing::Enrolled);
-            state.waitlisted =
-                count_after_change(state.waitlisted, was == Standing::Waitlisted, is == Standing::Waitlisted);
+            state.enrolled = count_after_change(
+                state.enrolled,
+                was == RegistrationStatus::Enrolled,
+                is == RegistrationStatus::Enrolled,
+            );
+            state.waitlisted = count_after_change(
+                state.waitlisted,
+                was == RegistrationStatus::Waitlisted,
+                is == RegistrationStatus::Waitlisted,
+            );
             self.sections.insert(crn.clone(), state);
         }
-        if was == Standing::Waitlisted
-            && is != Standing::Waitlisted
+        if was == RegistrationStatus::Waitlisted
+            && is != RegistrationStatus::Waitlisted
             && let Some(before) = &before
         {
             self.left_waitlists.insert(before.queue_number);
         }
-        if is == Standing::Waitlisted && was != Standing::Waitlisted {
+        if is == RegistrationStatus::Waitlisted && was != RegistrationStatus::Waitlisted {
             let entry = WaitlistEntry { queue_number: registration.queue_number, student: student.clone() };
             self.joined_waitlists.push((crn.clone(), entry));
         }
-        self.notify(Notice { student: student.clone(), crn: crn.clone(), standing: is, reason, at: registration.at });
+        self.notify(Notice { student: student.clone(), crn: crn.clone(), status: is, reason, at: registration.at });
         self.record(student, registration);
-        if is == Standing::Dropped && was != Standing::Dropped {
+        if is == RegistrationStatus::Dropped && was != RegistrationStatus::Dropped {
             self.unsettle(crn);
             self.unsettle_waitlists_of(student);
         }
@@ -202,7 +211,7 @@ impl<'v> Draft<'v> {
         self.notify(Notice {
             student: student.clone(),
             crn: registration.crn.clone(),
-            standing: registration.standing,
+            status: registration.status,
             reason: Reason::PassedOver(code),
             at: self.now,
         });
@@ -217,8 +226,9 @@ impl<'v> Draft<'v> {
     fn record(&mut self, student: &UserName, registration: Registration) {
         self.changed.insert((student.clone(), registration.crn.clone()));
         let view = self.view;
-        let held = self.students.entry(student.clone()).or_insert_with(|| view.registrations(student).to_vec());
-        registration.insert_into(held);
+        let registrations =
+            self.students.entry(student.clone()).or_insert_with(|| view.registrations(student).to_vec());
+        registration.insert_into(registrations);
     }
 
     /// Unsettles a section.
@@ -230,7 +240,7 @@ impl<'v> Draft<'v> {
 
     /// Unsettles the sections on whose waitlists a student is: a rule that refused the student a seat may now allow it.
     pub fn unsettle_waitlists_of(&mut self, student: &UserName) {
-        let waitlisted = self.registrations(student).iter().filter(|r| r.standing == Standing::Waitlisted);
+        let waitlisted = self.registrations(student).iter().filter(|r| r.status == RegistrationStatus::Waitlisted);
         let crns: Vec<Crn> = waitlisted.map(|r| r.crn.clone()).collect();
         for crn in crns {
             self.unsettle(crn);

@@ -9,7 +9,7 @@ use crate::domain::alert::{AlertContent, Category, Priority};
 use crate::domain::audience::Audience;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::Section;
 
 /// Why a student is notified.
@@ -53,8 +53,8 @@ pub struct Notice {
     pub student: UserName,
     /// The section.
     pub crn: Crn,
-    /// The student's standing after the decision.
-    pub standing: Standing,
+    /// The student's status after the decision.
+    pub status: RegistrationStatus,
     /// Why the student is notified.
     pub reason: Reason,
     /// The time of the decision.
@@ -110,7 +110,7 @@ const fn refusal_clause(code: RefusalCode) -> &'static str {
         RefusalCode::SectionCancelled => "the section is cancelled",
         RefusalCode::SectionClosed => "the section is closed to new students",
         RefusalCode::AlreadyInCourse => "you have another section of this course",
-        RefusalCode::TimeConflict => "it meets at the same time as another of your sections",
+        RefusalCode::TimeConflict => "it overlaps another of your sections",
         RefusalCode::CreditLimit => "it would put you over your credit limit",
         RefusalCode::SectionFull => "the section is full",
         RefusalCode::WaitlistFull => "the waitlist is full",

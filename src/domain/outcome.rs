@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::ids::Crn;
 use crate::domain::refusal::Refusal;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::Credits;
 
 /// A student's registration in a section after a command.
@@ -12,15 +12,15 @@ use crate::domain::section::Credits;
 pub struct CurrentRegistration {
     /// The section.
     pub crn: Crn,
-    /// The standing.
-    pub standing: Standing,
+    /// Whether the student is enrolled, waitlisted or has dropped.
+    pub status: RegistrationStatus,
     /// The waitlist position: 1 is next, and people who wait outside the hub come first. `None` unless waitlisted.
     pub position: Option<u32>,
     /// The section's credits.
     pub credits: Credits,
-    /// When this standing began.
+    /// When this status began.
     pub at: Timestamp,
-    /// Whether this command caused the standing; false if the student already had it.
+    /// Whether this command caused the status; false if the student already had it.
     pub is_new: bool,
 }
 
@@ -31,7 +31,7 @@ pub enum RequestOutcome {
     Done(CurrentRegistration),
     /// A rule refused the request.
     Refused(Refusal),
-    /// The section does not exist, or the student never held the section to drop.
+    /// The section does not exist, or the student never registered for the section to drop.
     NotFound,
     /// The request was allowed, but another request of the same swap was not, so nothing was changed.
     SwapUndone {

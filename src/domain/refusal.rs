@@ -37,9 +37,9 @@ pub enum RefusalCode {
     SectionCancelled,
     /// The section is closed to new students.
     SectionClosed,
-    /// The student already holds a section of this course and component.
+    /// The student is already registered for a section of this course and component.
     AlreadyInCourse,
-    /// The section meets at the same time as another section of the student.
+    /// The section overlaps another section of the student.
     TimeConflict,
     /// The student would exceed the credit limit.
     CreditLimit,
@@ -79,14 +79,14 @@ pub enum Refusal {
     SectionCancelled,
     /// The section is closed to new students.
     SectionClosed,
-    /// The student already holds a section of this course and component.
+    /// The student is already registered for a section of this course and component.
     AlreadyInCourse {
-        /// The section that the student holds.
+        /// The section for which the student is registered.
         conflicts_with: SectionId,
         /// The course of both sections.
         course: Box<str>,
     },
-    /// The section meets at the same time as other sections of the student.
+    /// The section overlaps other sections of the student.
     TimeConflict {
         /// The other sections, in the order in which the student registered.
         conflicts_with: Vec<SectionId>,

@@ -11,7 +11,7 @@ use crate::domain::refusal::RefusalCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
-pub enum Standing {
+pub enum RegistrationStatus {
     /// The student has a seat.
     Enrolled,
     /// The student has a waitlist position.
@@ -20,7 +20,7 @@ pub enum Standing {
     Dropped,
 }
 
-impl Standing {
+impl RegistrationStatus {
     /// Returns the name in tables and JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -40,11 +40,11 @@ pub struct Registration {
     /// The section.
     pub crn: Crn,
     /// Enrolled, waitlisted or dropped.
-    pub standing: Standing,
+    pub status: RegistrationStatus,
     /// While waitlisted, the order in which the student joined the waitlist, see
     /// [`WaitlistEntry`](crate::domain::section::WaitlistEntry); otherwise 0.
     pub queue_number: u64,
-    /// When this standing began.
+    /// When this status began.
     pub at: Timestamp,
     /// The refusal for which the student was last passed over and notified. It prevents repeated notices with the same
     /// reason.
@@ -54,13 +54,13 @@ pub struct Registration {
 impl Registration {
     /// Returns whether the student is enrolled or waitlisted.
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.standing != Standing::Dropped
+    pub fn is_registered(&self) -> bool {
+        self.status != RegistrationStatus::Dropped
     }
 
     /// Inserts the registration into the sorted list of its student, in place of an earlier one for the same section.
     ///
-    /// The list is sorted by the time at which the standing began, then by CRN. The store holds both, so the order, and
+    /// The list is sorted by the time at which the status began, then by CRN. The store holds both, so the order, and
     /// with it every decision, is the same after a term is reloaded.
     pub fn insert_into(self, registrations: &mut Vec<Self>) {
         registrations.retain(|r| r.crn != self.crn);

@@ -80,8 +80,8 @@ impl RoleMap {
     pub fn role(&self, roles: &[String], groups: &[String]) -> Option<Role> {
         let matches = |names: &[String]| {
             names.iter().any(|name| match name.strip_prefix("group:") {
-                Some(group) => groups.iter().any(|held| held == group),
-                None => roles.iter().any(|held| held == name),
+                Some(group) => groups.iter().any(|own| own == group),
+                None => roles.iter().any(|own| own == name),
             })
         };
         [(&self.admin, Role::Admin), (&self.staff, Role::Staff), (&self.student, Role::Student)]

@@ -157,7 +157,7 @@ pub struct SectionState {
     pub enrolled: u32,
     /// Number of students who are on the hub's waitlist.
     pub waitlisted: u32,
-    /// Number of seats held outside the hub, from the totals of an import.
+    /// Number of seats taken outside the hub, from the totals of an import.
     pub outside_enrolled: u32,
     /// Number of people who wait outside the hub. They come before the hub's waitlist.
     pub outside_waitlisted: u32,
@@ -171,7 +171,7 @@ impl SectionState {
     pub const fn new(section: Arc<Section>) -> Self {
         Self { section, enrolled: 0, waitlisted: 0, outside_enrolled: 0, outside_waitlisted: 0, file_totals: None }
     }
-    /// Returns the number of seats that are taken, including those held outside the hub.
+    /// Returns the number of seats that are taken, including those taken outside the hub.
     #[must_use]
     pub const fn enrolled_total(&self) -> u32 {
         self.enrolled + self.outside_enrolled
@@ -181,7 +181,7 @@ impl SectionState {
     pub const fn waitlisted_total(&self) -> u32 {
         self.waitlisted + self.outside_waitlisted
     }
-    /// Returns the number of seats that the hub may assign: those that are neither taken nor promised to people who
+    /// Returns the number of seats that the hub may assign: those that are neither taken nor reserved for people who
     /// wait outside the hub. 0 if the section is cancelled.
     #[must_use]
     pub fn assignable_seats(&self) -> u32 {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
 
 /// Settles every section that the decision has unsettled.
@@ -19,8 +19,9 @@ pub(super) fn settle_unsettled(draft: &mut Draft<'_>) {
 
 /// Unsettles every section with a student on its waitlist.
 pub(super) fn unsettle_all(draft: &mut Draft<'_>) {
-    let held = draft.view().students().flat_map(|(_, held)| held);
-    let crns: BTreeSet<Crn> = held.filter(|r| r.standing == Standing::Waitlisted).map(|r| r.crn.clone()).collect();
+    let registrations = draft.view().students().flat_map(|(_, registrations)| registrations);
+    let crns: BTreeSet<Crn> =
+        registrations.filter(|r| r.status == RegistrationStatus::Waitlisted).map(|r| r.crn.clone()).collect();
     for crn in crns {
         draft.unsettle(crn);
     }
@@ -55,7 +56,7 @@ fn promote_or_pass_over(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) {
             let crn = crn.clone();
             let seat = Registration {
                 crn,
-                standing: Standing::Enrolled,
+                status: RegistrationStatus::Enrolled,
                 queue_number: 0,
                 at: draft.now,
                 passed_over_for: None,

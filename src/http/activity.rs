@@ -63,7 +63,7 @@ struct Window {
 #[derive(Debug, Serialize, ToSchema)]
 struct SectionActivity {
     section: SectionId,
-    /// The sum of the following counts. Drops and repeated requests for a held section are not counted.
+    /// The sum of the following counts. Drops and repeated registrations are not counted.
     asked: u32,
     enrolled: u32,
     waitlisted: u32,
@@ -93,6 +93,6 @@ impl From<RecentActivity> for Window {
     responses((status = 200, description = "The activity up to now.", body = Activity), BadRole)
 )]
 pub async fn now(_: Staff, pool: Data<RegistrarPool>, clock: Data<dyn Clock>) -> HttpResponse {
-    let [Window { hottest, refusals }, hour] = pool.outcomes().recent(HOTTEST_MAX).map(Window::from);
+    let [Window { hottest, refusals }, hour] = pool.request_counts().recent(HOTTEST_MAX).map(Window::from);
     HttpResponse::Ok().insert_header(PRIVATE).json(Activity { hottest, refusals, at: clock.now(), hour })
 }

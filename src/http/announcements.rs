@@ -90,9 +90,10 @@ struct AnnouncementList<'a> {
 
 /// Lists the college's announcements, newest first.
 ///
-/// The newest Plone news items, at most 100. A caller who signed in by Plone gets the items that this member may see;
-/// other callers get the public ones. Changes in Plone appear within `[plone] sync_s`. Once there is a copy, no request
-/// waits for Plone: the copy is returned while it is renewed, and `Age` is its age. Without Plone the list is empty.
+/// The newest Plone news items, at most 100. A caller who signed in through Plone gets the items that this member may
+/// see; other callers get the public ones. Changes in Plone appear within `[plone] sync_s`. Once there is a copy, no
+/// request waits for Plone: the copy is returned while it is renewed, and `Age` is its age. Without Plone the list is
+/// empty.
 #[utoipa::path(
     get,
     path = "/api/v1/announcements",

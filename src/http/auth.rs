@@ -227,7 +227,7 @@ extractor! {
     SignedIn(Caller), signed_in
 }
 extractor! {
-    /// A student. Staff and admins cannot hold seats.
+    /// A student. Staff and admins cannot register.
     Student(Caller), student
 }
 extractor! {

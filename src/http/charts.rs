@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::bus::metrics::MetricsReading;
+use crate::bus::metrics_reading::MetricsReading;
 use crate::observe::series::Charts;
 
 use crate::http::auth::Admin;

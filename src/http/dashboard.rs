@@ -32,8 +32,8 @@ use crate::http::last_good::{ByteSize, LastGood};
 use crate::http::openapi::responses::BadToken;
 use crate::http::registrations::{RegistrationResponse, Registrations};
 use crate::http::request_id::PRIVATE;
-use crate::http::session::UserResponse;
 use crate::http::shared_alerts::SharedAlerts;
+use crate::http::sign_in::UserResponse;
 
 /// The longest wait for announcements while there is no copy of them: too short to be noticed.
 const PLONE_PART_WAIT: Duration = Duration::from_millis(40);
@@ -178,8 +178,8 @@ pub async fn show(
 
     let registrations =
         if is_student { Registrations::of(&model, &caller.realm, &caller.user, None).items } else { Vec::new() };
-    let held = registrations.iter().map(|held| &held.section);
-    let ids: BTreeSet<&SectionId> = held.chain(&plan.value).collect();
+    let registered = registrations.iter().map(|registration| &registration.section);
+    let ids: BTreeSet<&SectionId> = registered.chain(&plan.value).collect();
     let rows = ids.iter().filter_map(|id| model.section_for(id, Some((&caller.user, caller.role))));
     let rows: Vec<Row> = rows.map(|(row, _)| row).collect();
     HttpResponse::Ok().insert_header(PRIVATE).json(Dashboard {

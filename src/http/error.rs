@@ -274,7 +274,7 @@ fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::TimeConflict { conflicts_with } => {
             let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
             let those = if names.len() == 1 { "that section" } else { "those sections" };
-            format!("This section meets at the same time as {}. Drop or swap {those} first.", names.join(", ")).into()
+            format!("This section overlaps {}. Drop or swap {those} first.", names.join(", ")).into()
         }
         Refusal::CreditLimit { total, limit, .. } => {
             format!("You would have {} credits, but your limit is {}.", total.as_f64(), limit.as_f64()).into()

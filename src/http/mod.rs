@@ -15,11 +15,11 @@
 //!   students in a section; [`activity`]: current activity
 //! - [`imports`]: schedule imports; [`events`]: one-off events
 //! - [`alerts`]: alerts; [`receipts`]: acknowledgements; [`live`]: the WebSocket upgrade; [`sessions`]: live sessions
-//! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_desk`]: the
+//! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
 //! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]
-//! - [`session`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
+//! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
 
@@ -42,7 +42,7 @@ mod last_good;
 pub mod live;
 pub mod openapi;
 pub mod plan;
-pub mod plone_desk;
+pub mod plone_admin;
 pub mod problem;
 pub mod proxy;
 pub mod query;
@@ -52,9 +52,9 @@ pub mod request_id;
 pub mod roster;
 pub mod routes;
 pub mod sections;
-pub mod session;
 pub mod sessions;
 mod shared_alerts;
+pub mod sign_in;
 pub mod site;
 pub mod terms;
 pub mod users;

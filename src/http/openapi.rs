@@ -36,7 +36,7 @@ use responses::{NotModified, Other, RateLimited};
 
 /// The operations of each resource.
 const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
-    super::session::Api::openapi,
+    super::sign_in::Api::openapi,
     super::terms::Api::openapi,
     super::sections::Api::openapi,
     super::roster::Api::openapi,
@@ -51,7 +51,7 @@ const RESOURCES: &[fn() -> utoipa::openapi::OpenApi] = &[
     super::sessions::Api::openapi,
     super::announcements::Api::openapi,
     super::dashboard::Api::openapi,
-    super::plone_desk::Api::openapi,
+    super::plone_admin::Api::openapi,
     super::proxy::Api::openapi,
     super::demo::Api::openapi,
     super::users::Api::openapi,

@@ -132,7 +132,7 @@ impl ProblemCode {
             Self::Refused(RefusalCode::SectionCancelled) => "The section is cancelled",
             Self::Refused(RefusalCode::SectionClosed) => "The section is closed",
             Self::Refused(RefusalCode::AlreadyInCourse) => "You are already in this course",
-            Self::Refused(RefusalCode::TimeConflict) => "Time conflict",
+            Self::Refused(RefusalCode::TimeConflict) => "The section overlaps another one",
             Self::Refused(RefusalCode::CreditLimit) => "Credit limit exceeded",
             Self::Refused(RefusalCode::SectionFull) => "The section is full",
             Self::Refused(RefusalCode::WaitlistFull) => "The waitlist is full",

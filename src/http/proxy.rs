@@ -51,9 +51,9 @@ pub fn routes(app: &mut ServiceConfig) {
 
 /// Reads content of Plone, through the hub.
 ///
-/// The hub streams the request to Plone as the member who signed in by Plone, or else as a visitor, and streams the
-/// response back. It rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST API
-/// are supported, too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.
+/// The hub streams the request to Plone as the member who signed in through Plone, or else as a visitor, and streams
+/// the response back. It rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST
+/// API are supported, too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.
 /// Paths outside the site, `@login` and browser forms are rejected; all of Plone is available at the origin in
 /// `[plone] proxy_url`.
 #[utoipa::path(

@@ -102,7 +102,7 @@ fn no_such_alert() -> Problem {
 )]
 pub async fn ack(request: HttpRequest, SignedIn(caller): SignedIn, live: Data<Live>) -> Result<HttpResponse, Problem> {
     let ack = Ack { alert: path_param(&request, "id")?, user: caller.user, role: caller.role, at: live.clock.now() };
-    if live.receipts.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
+    if live.acks.clone().store(ack).await? { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_alert()) }
 }
 
 /// Lists the users who have and who have not acknowledged an alert (staff).
@@ -128,16 +128,20 @@ pub async fn receipts(request: HttpRequest, _: Staff, live: Data<Live>) -> Resul
     let receipts =
         live.alerts.receipts(&path_param(&request, "id")?, limit as usize).await?.ok_or_else(no_such_alert)?;
     let body = ReceiptList {
-        recipients: receipts.seen_total + receipts.unseen_total,
+        recipients: receipts.acknowledged_total + receipts.unacknowledged_total,
         recipients_online: live.presence.count_people(|caller| receipts.recipients.includes(caller)),
-        seen_total: receipts.seen_total,
-        unseen_total: receipts.unseen_total,
-        seen: receipts.seen.into_iter().filter_map(acknowledgement).collect(),
-        unseen: receipts.unseen.into_iter().map(|Receipt { user, name, .. }| Recipient { user, name }).collect(),
+        seen_total: receipts.acknowledged_total,
+        unseen_total: receipts.unacknowledged_total,
+        seen: receipts.acknowledged.into_iter().filter_map(acknowledgement).collect(),
+        unseen: receipts
+            .unacknowledged
+            .into_iter()
+            .map(|Receipt { user, name, .. }| Recipient { user, name })
+            .collect(),
     };
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(body))
 }
 
-fn acknowledgement(Receipt { user, name, seen_at }: Receipt) -> Option<Acknowledgement> {
-    Some(Acknowledgement { user, name, at: seen_at? })
+fn acknowledgement(Receipt { user, name, acknowledged_at }: Receipt) -> Option<Acknowledgement> {
+    Some(Acknowledgement { user, name, at: acknowledged_at? })
 }

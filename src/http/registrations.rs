@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::command::{BATCH_LEN_MAX, Batch, Command};
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId, UserName};
 use crate::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
 use crate::domain::realm::Realm;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::Credits;
 use crate::identity::Caller;
 use crate::registration::pool::RegistrarPool;
@@ -41,8 +41,7 @@ pub(super) struct Api;
 #[schema(as = Registration)]
 pub(super) struct RegistrationResponse {
     pub(super) section: SectionId,
-    #[serde(serialize_with = "standing_name")]
-    status: Standing,
+    status: RegistrationStatus,
     /// The position on the waitlist, starting at 1; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
@@ -56,16 +55,11 @@ pub(super) struct RegistrationResponse {
 }
 
 impl RegistrationResponse {
-    fn new(term: &TermId, receipt: CurrentRegistration) -> Self {
-        let CurrentRegistration { crn, standing, position, credits, at, is_new: _ } = receipt;
-        let credits = (standing != Standing::Dropped).then_some(credits);
-        Self { section: SectionId { term: term.clone(), crn }, status: standing, position, credits, at }
+    fn new(term: &TermId, current: CurrentRegistration) -> Self {
+        let CurrentRegistration { crn, status, position, credits, at, is_new: _ } = current;
+        let credits = (status != RegistrationStatus::Dropped).then_some(credits);
+        Self { section: SectionId { term: term.clone(), crn }, status, position, credits, at }
     }
-}
-
-/// Serializes a standing as its name.
-pub(super) fn standing_name<S: Serializer>(standing: &Standing, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(standing.as_str())
 }
 
 /// A student's registrations and credits.
@@ -82,11 +76,11 @@ impl Registrations {
     pub(super) fn of(model: &ReadModel, realm: &Realm, student: &UserName, only: Option<&TermId>) -> Self {
         let mut registrations = Self::default();
         for (id, term) in model.terms_in(realm).iter().filter(|(id, _)| only.is_none_or(|only| only == *id)) {
-            let held = held_in(id, term, student);
-            if !held.is_empty() || only.is_some() {
+            let registered = registrations_in(id, term, student);
+            if !registered.is_empty() || only.is_some() {
                 registrations.credits.insert(id.clone(), term.enrolled_credits(student));
             }
-            registrations.items.extend(held);
+            registrations.items.extend(registered);
         }
         registrations
     }
@@ -165,7 +159,7 @@ pub(super) struct BatchRefusal {
 
 /// Registers the caller for a section (students).
 ///
-/// With `waitlist=true`, the caller joins the waitlist if the section is full. Registering again for a held section
+/// With `waitlist=true`, the caller joins the waitlist if the section is full. Registering again for the same section
 /// returns its current state and never takes a second seat.
 #[utoipa::path(
     put,
@@ -174,7 +168,7 @@ pub(super) struct BatchRefusal {
     tag = "registration",
     params(("section" = SectionId, Path, description = "The section."), Waitlist),
     responses(
-        (status = 200, description = "The section is already held. Its current state.", body = RegistrationResponse),
+        (status = 200, description = "Already registered: the current state.", body = RegistrationResponse),
         (status = 201, description = "Enrolled or waitlisted; the change is durable.", body = RegistrationResponse),
         BadPath, BadRole, NotFound, Refused, StoreFailed,
     )
@@ -207,13 +201,13 @@ pub async fn drop_one(
     student: Student,
     pool: Data<RegistrarPool>,
 ) -> Result<HttpResponse, Problem> {
-    let never_held = || Problem::not_found(NEVER_HELD);
-    let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_held())?;
+    let never_registered = || Problem::not_found(NEVER_REGISTERED);
+    let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_registered())?;
     let command = Command::Drop { student: student.0.user, crn: id.crn };
-    submit_one(&pool, &student.0.realm, &id.term, command, NEVER_HELD).await
+    submit_one(&pool, &student.0.realm, &id.term, command, NEVER_REGISTERED).await
 }
 
-const NEVER_HELD: &str = "You have never been enrolled or waitlisted in this section.";
+const NEVER_REGISTERED: &str = "You have never been enrolled or waitlisted in this section.";
 
 async fn submit_one(
     pool: &RegistrarPool,
@@ -224,10 +218,10 @@ async fn submit_one(
 ) -> Result<HttpResponse, Problem> {
     let not_found = || Problem::not_found(not_found);
     match pool.submit_in(realm, term, command).await.ok_or_else(not_found)?? {
-        Outcome::Request(RequestOutcome::Done(receipt)) => {
-            let created = receipt.is_new && receipt.standing != Standing::Dropped;
+        Outcome::Request(RequestOutcome::Done(current)) => {
+            let created = current.is_new && current.status != RegistrationStatus::Dropped;
             let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
-            Ok(response.insert_header(PRIVATE).json(RegistrationResponse::new(term, receipt)))
+            Ok(response.insert_header(PRIVATE).json(RegistrationResponse::new(term, current)))
         }
         Outcome::Request(RequestOutcome::Refused(refusal)) => Err(refusal.into()),
         Outcome::Request(RequestOutcome::NotFound) => Err(not_found()),
@@ -258,21 +252,22 @@ pub async fn list(request: HttpRequest, student: Student, model: Data<ReadModel>
 }
 
 /// Returns a student's registrations in one term, in the order of registration.
-fn held_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<RegistrationResponse> {
-    let (Some(held), snapshot) = (term.registrations(student), term.snapshot()) else { return Vec::new() };
-    let held = held.iter().filter(|r| r.is_held());
-    held.filter_map(|registration| {
-        let row = snapshot.row(&registration.crn)?;
-        let is_waitlisted = registration.standing == Standing::Waitlisted;
-        Some(RegistrationResponse {
-            section: SectionId { term: id.clone(), crn: registration.crn.clone() },
-            status: registration.standing,
-            position: is_waitlisted.then(|| row.position(registration.queue_number)),
-            credits: Some(row.state.section.credits),
-            at: registration.at,
+fn registrations_in(id: &TermId, term: &TermModel, student: &UserName) -> Vec<RegistrationResponse> {
+    let (Some(registrations), snapshot) = (term.registrations(student), term.snapshot()) else { return Vec::new() };
+    let registered = registrations.iter().filter(|r| r.is_registered());
+    registered
+        .filter_map(|registration| {
+            let row = snapshot.row(&registration.crn)?;
+            let is_waitlisted = registration.status == RegistrationStatus::Waitlisted;
+            Some(RegistrationResponse {
+                section: SectionId { term: id.clone(), crn: registration.crn.clone() },
+                status: registration.status,
+                position: is_waitlisted.then(|| row.position(registration.queue_number)),
+                credits: Some(row.state.section.credits),
+                at: registration.at,
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 /// Adds, drops or swaps several sections (students).
@@ -364,7 +359,7 @@ pub(super) async fn run_batch(
 impl BatchResult {
     fn new(section: SectionId, outcome: RequestOutcome) -> Self {
         let problem = match outcome {
-            RequestOutcome::Done(receipt) => return Self::Done(RegistrationResponse::new(&section.term, receipt)),
+            RequestOutcome::Done(current) => return Self::Done(RegistrationResponse::new(&section.term, current)),
             RequestOutcome::Refused(refusal) => Problem::from(refusal),
             RequestOutcome::NotFound => Problem::not_found("There is no such section, or you were never in it."),
             RequestOutcome::SwapUndone { because_of } => {

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::ids::{SectionId, UserName};
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::registration::readmodel::ReadModel;
 use crate::store::rosters::{RosterEntry, RosterStore};
 use crate::text::csv_text::escape_cell;
@@ -18,7 +18,6 @@ use crate::http::auth::Staff;
 use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::openapi::responses::{BadPath, BadRole, NotFound, StoreFailed};
 use crate::http::query::path_param;
-use crate::http::registrations::standing_name;
 use crate::http::request_id::PRIVATE;
 use crate::http::sections::no_such_section;
 
@@ -52,9 +51,8 @@ struct RosterLine<'a> {
     user: &'a UserName,
     /// The display name; the username if there is none.
     name: &'a str,
-    #[serde(serialize_with = "standing_name")]
-    #[schema(schema_with = held)]
-    status: Standing,
+    #[schema(schema_with = roster_status)]
+    status: RegistrationStatus,
     /// The position on the waitlist, starting at 1, after people who wait outside the hub; only while waitlisted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
@@ -63,16 +61,16 @@ struct RosterLine<'a> {
     since: Timestamp,
 }
 
-/// The schema of the standings in a roster: enrolled and waitlisted.
-fn held() -> ObjectBuilder {
-    let names = [Standing::Enrolled, Standing::Waitlisted].map(Standing::as_str);
+/// The schema of the statuses in a roster: enrolled and waitlisted.
+fn roster_status() -> ObjectBuilder {
+    let names = [RegistrationStatus::Enrolled, RegistrationStatus::Waitlisted].map(RegistrationStatus::as_str);
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
 }
 
 impl<'a> RosterLine<'a> {
     fn new(entry: &'a RosterEntry) -> Self {
-        let RosterEntry { user, standing, position, since, .. } = entry;
-        Self { user, name: name_of(entry), status: *standing, position: *position, since: *since }
+        let RosterEntry { user, status, position, since, .. } = entry;
+        Self { user, name: name_of(entry), status: *status, position: *position, since: *since }
     }
 }
 
@@ -139,7 +137,7 @@ fn csv_of(entries: &[RosterEntry]) -> Result<Vec<u8>, csv::Error> {
     for entry in entries {
         let position = entry.position.map(|position| position.to_string()).unwrap_or_default();
         let since = entry.since.to_string();
-        let cells = [entry.user.as_str(), name_of(entry), entry.standing.as_str(), &position, &since];
+        let cells = [entry.user.as_str(), name_of(entry), entry.status.as_str(), &position, &since];
         out.write_record(cells.map(|cell| escape_cell(cell).into_owned()))?;
     }
     out.into_inner().map_err(|error| error.into_error().into())

@@ -6,7 +6,7 @@ use actix_web::web::{ServiceConfig, delete, patch, post, put, resource, to};
 use crate::http::error::{get, method_not_allowed, not_found};
 use crate::http::{
     activity, alerts, announcements, assets, charts, dashboard, demo, events, health, imports, live, openapi, plan,
-    plone_desk, proxy, receipts, registrations, roster, sections, session, sessions, terms, users,
+    plone_admin, proxy, receipts, registrations, roster, sections, sessions, sign_in, terms, users,
 };
 
 const READ: &str = "GET, HEAD";
@@ -18,7 +18,7 @@ fn path(path: &str, allow: &'static str) -> Resource {
 
 /// Registers every route of the hub.
 pub fn routes(app: &mut ServiceConfig) {
-    app.configure(session::routes)
+    app.configure(sign_in::routes)
         .configure(own)
         .configure(catalogue)
         .configure(roster::routes)
@@ -30,7 +30,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .configure(announcements::routes)
         .configure(dashboard::routes)
         .configure(demo::routes)
-        .configure(plone_desk::routes)
+        .configure(plone_admin::routes)
         .configure(live::routes)
         .configure(sessions::routes)
         .configure(users::routes)

@@ -181,7 +181,7 @@ struct SectionRequest {
     /// `closed` rejects new students but keeps those enrolled. `cancelled` alerts everyone enrolled; the section no
     /// longer counts toward their schedules and credits.
     status: Option<SectionStatus>,
-    /// Seats held outside the hub, as counted by an import.
+    /// Seats taken outside the hub, as counted by an import.
     #[schema(maximum = 100_000)]
     outside_enrolled: Option<u32>,
     /// People who wait outside the hub, ahead of those on the hub's waitlist.

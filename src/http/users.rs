@@ -15,7 +15,7 @@ use crate::http::openapi::params::Limit;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, StoreFailed};
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
-use crate::http::session::UserResponse;
+use crate::http::sign_in::UserResponse;
 use crate::identity::accounts::{AccountChange, AccountOutcome, Removal};
 use crate::identity::password::PASSWORD_CHARS;
 use crate::identity::{Audit, Identity};

@@ -1,4 +1,4 @@
-//! Members: users who signed in by a provider other than local accounts. For each provider, [`Members`] holds the
+//! Members: users who signed in through a provider other than local accounts. For each provider, [`Members`] holds the
 //! active members, their tokens from the provider, and the times up to which sign-ins have ended.
 
 use std::sync::Arc;

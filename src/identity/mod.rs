@@ -4,8 +4,8 @@
 //! - [`service`]: [`Identity`], which issues, verifies and ends tokens; [`accounts`]: management of local accounts
 //! - [`sign_in`]: sign-in with the first provider that has the user; [`provider`]: the port for providers; `local`: the
 //!   provider of local accounts, which comes first
-//! - `members`: users who signed in by another provider; `recheck`: regular checks that they still exist there with the
-//!   same role; `password_queue`: hashes of accepted passwords, for outages of the provider
+//! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
+//!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on dedicated threads; [`limits`]: limits on requests and failed sign-ins
 //! - [`audit`]: the audit trail; [`people`]: when users were last seen

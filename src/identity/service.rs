@@ -253,8 +253,8 @@ impl Identity {
         self.store.revoke_tokens(user, now).await
     }
 
-    /// Returns the provider's own token for a caller who signed in by it; `None` after the sign-out or its expiry. The
-    /// token must never leave the server.
+    /// Returns the provider's own token for a caller who signed in through it; `None` after the sign-out or its expiry.
+    /// The token must never leave the server.
     pub async fn member_token(&self, caller: &Caller) -> Option<Arc<SecretString>> {
         let members = self.members_of(caller.source).filter(|_| self.is_alive(caller))?;
         members.token_of(&caller.user).await

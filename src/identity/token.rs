@@ -129,7 +129,7 @@ impl Tokens {
         self.sign(Claims { sandbox: Some(sandbox.to_string()), ..claims(Source::Hub, user, None, role, ttl, now)? })
     }
 
-    /// Signs a token like [`Tokens::mint`] for a user who signed in by `source`.
+    /// Signs a token like [`Tokens::mint`] for a user who signed in through `source`.
     #[must_use]
     pub fn mint_with_source(
         &self,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
-use crate::alerts::receipts::ReceiptWriter;
+use crate::alerts::acks::AckQueue;
 use crate::clock::Clock;
 use crate::identity::Caller;
 use crate::live::presence::Presence;
@@ -44,7 +44,7 @@ pub struct Live {
     /// The stored alerts.
     pub alerts: Arc<dyn AlertStore>,
     /// The queue of acknowledgements.
-    pub receipts: Arc<ReceiptWriter>,
+    pub acks: Arc<AckQueue>,
     /// The published seats.
     pub model: Arc<ReadModel>,
     /// The clock for everything that a client, an admin or the store sees. Timers and latencies inside this process use

@@ -141,7 +141,7 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
         }
         FeedOutput::Acknowledge { alert, user, role } => {
             let ack = Ack { alert, user, role, at: driver.live.clock.now() };
-            answer::<T, _>(driver.live.receipts.clone().store(ack), FeedInput::Acknowledged, ctx);
+            answer::<T, _>(driver.live.acks.clone().store(ack), FeedInput::Acknowledged, ctx);
         }
         FeedOutput::Subscribe { channels, since, seats_since } => {
             let request = Subscribe { session: session.id, channels, since, seats_since };

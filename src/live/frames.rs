@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::bus::metrics::MetricsReading;
+use crate::bus::metrics_reading::MetricsReading;
 use crate::bus::{PositionChange, RegistrationChange};
 use crate::domain::alert::Alert;
 use crate::domain::channel::Channel;
@@ -18,7 +18,7 @@ use crate::domain::ids::{SectionId, TermId, UserName};
 use crate::domain::import::TaskReport;
 use crate::domain::notice::Reason;
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::role::Role;
 use crate::domain::section::SectionState;
 use crate::registration::section_json::{SeatRow, push_seat_row};
@@ -215,8 +215,8 @@ pub enum ServerFrame<'a> {
     Registration {
         /// The section.
         section: &'a SectionId,
-        /// The standing after the change.
-        status: Standing,
+        /// The status after the change.
+        status: RegistrationStatus,
         /// The waitlist position, while waitlisted.
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<u32>,
@@ -299,7 +299,7 @@ pub fn registration(term: &TermId, change: &RegistrationChange) -> ByteString {
     let notice = &change.notice;
     ServerFrame::Registration {
         section: &SectionId { term: term.clone(), crn: notice.crn.clone() },
-        status: notice.standing,
+        status: notice.status,
         position: change.position,
         reason: notice.reason.into(),
         code: notice.reason.code(),
@@ -313,7 +313,7 @@ pub fn registration(term: &TermId, change: &RegistrationChange) -> ByteString {
 pub fn position(term: &TermId, change: &PositionChange) -> ByteString {
     ServerFrame::Registration {
         section: &SectionId { term: term.clone(), crn: change.crn.clone() },
-        status: Standing::Waitlisted,
+        status: RegistrationStatus::Waitlisted,
         position: Some(change.position),
         reason: RegistrationReason::Moved,
         code: None,

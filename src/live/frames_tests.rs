@@ -11,7 +11,7 @@ use crate::domain::ids::{Crn, SectionId, TaskId, TermId, UserName};
 use crate::domain::import::TaskReport;
 use crate::domain::notice::{Notice, Reason};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::role::Role;
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::live::frames::{
@@ -91,14 +91,14 @@ fn server_frames_start_with_their_type() {
 fn registration_frames_state_why_a_registration_changed() {
     let (term, crn) = (TermId::parse("202209").unwrap(), Crn::parse("1").unwrap());
     let (student, at) = (UserName::parse("ann").unwrap(), Timestamp::UNIX_EPOCH);
-    let encoded = |standing, reason, position| {
-        let notice = Notice { student: student.clone(), crn: crn.clone(), standing, reason, at };
+    let encoded = |status, reason, position| {
+        let notice = Notice { student: student.clone(), crn: crn.clone(), status, reason, at };
         registration(&term, &RegistrationChange { notice, position })
     };
     let frame = |rest| format!(r#"{{"type":"registration","section":"202209-1",{rest},"at":"1970-01-01T00:00:00Z"}}"#);
-    let own = encoded(Standing::Enrolled, Reason::Requested, None);
+    let own = encoded(RegistrationStatus::Enrolled, Reason::Requested, None);
     assert_eq!(own, frame(r#""status":"enrolled","reason":"self""#));
-    let passed = encoded(Standing::Waitlisted, Reason::PassedOver(RefusalCode::CreditLimit), Some(1));
+    let passed = encoded(RegistrationStatus::Waitlisted, Reason::PassedOver(RefusalCode::CreditLimit), Some(1));
     let expected = r#""status":"waitlisted","position":1,"reason":"passed_over","code":"credit_limit""#;
     assert_eq!(passed, frame(expected));
     let moved = position(&term, &PositionChange { student: student.clone(), crn: crn.clone(), position: 2, at });

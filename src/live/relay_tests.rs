@@ -9,7 +9,7 @@ use actix::prelude::*;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::alerts::receipts::ReceiptWriter;
+use crate::alerts::acks::AckQueue;
 use crate::clock::SystemClock;
 use crate::domain::ids::UserName;
 use crate::domain::realm::Realm;
@@ -60,7 +60,7 @@ impl Fixture {
         let live = Arc::new(Live {
             presence: Arc::new(Presence::new(ConnectionLimits::default())),
             alerts: Arc::new(store.clone()),
-            receipts: ReceiptWriter::new(Arc::new(store)),
+            acks: AckQueue::new(Arc::new(store)),
             model: Arc::new(ReadModel::new()),
             clock: Arc::new(SystemClock),
             is_token_valid: Box::new(|_| true),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::bus::metrics::{CircuitState, Connections, PloneState, Queues};
+use crate::bus::metrics_reading::{CircuitState, Connections, PloneState, Queues};
 use crate::bus::{Bus, Event};
 use crate::clock::Clock;
 use crate::domain::role::Role;
@@ -32,7 +32,7 @@ impl Observed {
             loop {
                 ticks.tick().await;
                 let now = Instant::now();
-                observed.pool.outcomes().roll_windows(now);
+                observed.pool.request_counts().roll_windows(now);
                 bus.publish(Event::Metrics(published.add(clock.now(), now, observed.reading(&metrics))));
             }
         });
@@ -40,14 +40,14 @@ impl Observed {
     }
 
     fn reading(&self, metrics: &Metrics) -> Reading {
-        let outcomes = self.pool.outcomes();
+        let counts = self.pool.request_counts();
         Reading {
             request: metrics.request_took(),
-            registration: outcomes.took(),
+            registration: counts.took(),
             commit: self.writer.commit_took.counts(),
             fanout: self.presence.fanout.counts(),
-            registrations: outcomes.given(),
-            refusals: outcomes.refusals().values().sum(),
+            registrations: counts.given(),
+            refusals: counts.refusals().values().sum(),
             current: self.current_values(),
         }
     }
@@ -67,7 +67,7 @@ impl Observed {
             connections,
             queues: Queues {
                 registrar: self.pool.accepted(),
-                journal: self.writer.queued.load(Relaxed),
+                writer: self.writer.queued.load(Relaxed),
                 relay: self.presence.relay_queue.load(Relaxed),
                 outbox: plone.map_or(0, |bridge| bridge.outbox_status().depth),
             },

@@ -121,7 +121,7 @@ impl Observed {
 
     fn watch_registrations(&self, metrics: &Metrics) -> prometheus::Result<()> {
         let pool = self.pool.clone();
-        let read = Box::new(move || pool.outcomes().counts().collect());
+        let read = Box::new(move || pool.request_counts().counts().collect());
         metrics.watch_counts(
             "eduhub_registrations_total",
             "Registration requests of students, by outcome",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::bus::metrics::{Connections, Latencies, MetricsReading, Percentiles, PloneState, Queues};
+use crate::bus::metrics_reading::{Connections, Latencies, MetricsReading, Percentiles, PloneState, Queues};
 use crate::histogram::Counts;
 
 /// Time between two readings.

@@ -40,14 +40,14 @@ const NOTE: &str = "announcements";
 /// Name of the note in the store with the time at which these announcements were read.
 const NOTE_AT: &str = "announcements_at";
 
-/// A cache key: one sign-in of a member by Plone. Each sign-in of a member has its own key, so that the cached
+/// A cache key: one sign-in of a member through Plone. Each sign-in of a member has its own key, so that the cached
 /// announcements are not used after the member has signed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberKey(Caller);
 
 impl MemberKey {
-    /// Returns the key of a caller; `None` if the caller did not sign in by Plone. A caller with a token that the hub
-    /// minted is a visitor in Plone, even if Plone has a user of the same name.
+    /// Returns the key of a caller; `None` if the caller did not sign in through Plone. A caller with a token that the
+    /// hub minted is a visitor in Plone, even if Plone has a user of the same name.
     #[must_use]
     pub fn of(caller: &Caller) -> Option<Self> {
         (caller.source == Source::Plone).then(|| Self(caller.clone()))
@@ -122,7 +122,7 @@ impl News {
 pub struct AnnouncementDeps {
     /// Plone.
     pub plone: Arc<dyn Catalogue>,
-    /// Tokens of members who signed in by Plone.
+    /// Tokens of members who signed in through Plone.
     pub identity: Arc<Identity>,
     /// Store for the visitors' announcements.
     pub store: Arc<dyn OutboxStore>,

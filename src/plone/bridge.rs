@@ -37,7 +37,7 @@ use crate::domain::ids::{SectionId, UserName};
 pub struct BridgeDeps {
     /// Tokens of signed-in members, for reading the announcements that they may see.
     pub identity: Arc<Identity>,
-    /// The student who signed in by Plone most recently. With this member's token, the outbox checks who can read
+    /// The student who signed in through Plone most recently. With this member's token, the outbox checks who can read
     /// rosters.
     pub plain_member: watch::Receiver<PlainMember>,
     /// Audit trail.

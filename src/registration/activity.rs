@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::domain::ids::{Crn, SectionId, TermId};
 use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 
 /// The length of each window, and the interval of its samples. A window is longer than its length by less than the
 /// interval.
@@ -109,7 +109,7 @@ impl Activity {
     }
 
     /// Counts the requests of a command. `section` is the section of a single registration. Not counted are drops,
-    /// requests for a section that the student holds already, and requests that were undone with their swap.
+    /// repeated registrations, and requests that were undone with their swap.
     pub(super) fn count(&self, term: &TermId, section: Option<&Crn>, outcome: &Outcome) {
         match (outcome, section) {
             (Outcome::Request(outcome), Some(crn)) => self.count_request(term, crn, outcome),
@@ -123,10 +123,10 @@ impl Activity {
     fn count_request(&self, term: &TermId, crn: &Crn, outcome: &RequestOutcome) {
         let counter: fn(&SectionCounters) -> &AtomicU32 = match outcome {
             RequestOutcome::Refused(_) => |section| &section.refused,
-            RequestOutcome::Done(current) if current.is_new => match current.standing {
-                Standing::Enrolled => |section| &section.enrolled,
-                Standing::Waitlisted => |section| &section.waitlisted,
-                Standing::Dropped => return,
+            RequestOutcome::Done(current) if current.is_new => match current.status {
+                RegistrationStatus::Enrolled => |section| &section.enrolled,
+                RegistrationStatus::Waitlisted => |section| &section.waitlisted,
+                RegistrationStatus::Dropped => return,
             },
             RequestOutcome::Done(_) | RequestOutcome::NotFound | RequestOutcome::SwapUndone { .. } => return,
         };
@@ -228,20 +228,20 @@ mod tests {
         }
     }
 
-    fn done(crn: &str, standing: Standing, is_new: bool) -> RequestOutcome {
+    fn done(crn: &str, status: RegistrationStatus, is_new: bool) -> RequestOutcome {
         let at = jiff::Timestamp::UNIX_EPOCH;
         let (crn, credits) = (Crn::parse(crn).unwrap(), crate::domain::section::Credits::default());
-        RequestOutcome::Done(CurrentRegistration { crn, standing, position: None, credits, at, is_new })
+        RequestOutcome::Done(CurrentRegistration { crn, status, position: None, credits, at, is_new })
     }
 
     #[test]
     fn new_requests_for_seats_are_counted_by_outcome() {
         let setup = Setup::new();
-        setup.count("1", done("1", Standing::Enrolled, true));
-        setup.count("1", done("1", Standing::Waitlisted, true));
+        setup.count("1", done("1", RegistrationStatus::Enrolled, true));
+        setup.count("1", done("1", RegistrationStatus::Waitlisted, true));
         setup.count("1", RequestOutcome::Refused(Refusal::SectionClosed));
-        setup.count("1", done("1", Standing::Enrolled, false));
-        setup.count("1", done("1", Standing::Dropped, true));
+        setup.count("1", done("1", RegistrationStatus::Enrolled, false));
+        setup.count("1", done("1", RegistrationStatus::Dropped, true));
         setup.count("9", RequestOutcome::NotFound);
         let crn = |text: &str| Crn::parse(text).unwrap();
         let batch = Outcome::Batch(vec![

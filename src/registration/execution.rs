@@ -76,8 +76,8 @@ impl BatchExecutor {
     /// shared store inside its transaction.
     ///
     /// # Errors
-    /// See [`TermStore::commit`]; [`StoreError::Refused`] when the batch could not be decided as a whole. The state is
-    /// dropped, so the term has to be loaded again.
+    /// See [`TermStore::run_batch`]; [`StoreError::Refused`] when the batch could not be decided as a whole. The state
+    /// is dropped, so the term has to be loaded again.
     pub fn run(&self, state: Box<TermState>, commands: Vec<Command>, now: Timestamp) -> StoreFuture<CommittedBatch> {
         let (term, since) = (state.book.term().id.clone(), state.seq);
         let (decided, result) = oneshot::channel();
@@ -89,7 +89,7 @@ impl BatchExecutor {
             let _ = decided.send(batch);
             record
         });
-        let committed = self.store.commit(&term, since, decide);
+        let committed = self.store.run_batch(&term, since, decide);
         async move {
             committed.await?;
             result.await.map_err(|_| StoreError::Refused("the batch was not decided".to_owned()))

@@ -12,7 +12,7 @@ use crate::domain::draft::Changes;
 use crate::domain::ids::{Crn, SectionId, UserName};
 use crate::domain::outcome::RequestOutcome;
 use crate::domain::refusal::Refusal;
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 
@@ -112,7 +112,7 @@ impl TermStore for SharedStore {
         };
         ready(Ok(rows)).boxed()
     }
-    fn commit(&self, _: &TermId, since: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _: &TermId, since: u64, decide: DecideBatch) -> StoreFuture<()> {
         let mut rows = self.rows.lock();
         let others = (rows.seq > since).then(|| rows.since(since));
         let record = decide(others);
@@ -210,8 +210,8 @@ struct BatchResult {
     updates: Vec<TermUpdate>,
 }
 
-fn is_standing(outcome: &RequestOutcome, standing: Standing) -> bool {
-    matches!(outcome, RequestOutcome::Done(current) if current.standing == standing)
+fn has_status(outcome: &RequestOutcome, status: RegistrationStatus) -> bool {
+    matches!(outcome, RequestOutcome::Done(current) if current.status == status)
 }
 
 /// Describes each update: its sequence, sections and students.
@@ -228,7 +228,7 @@ fn published(updates: &[TermUpdate]) -> Vec<String> {
 async fn the_last_seat_goes_to_one_of_two_hubs() {
     let store = SharedStore::with(&["X"]);
     let (mut one, mut two) = (Hub::on(&store).await, Hub::on(&store).await);
-    assert!(is_standing(&one.request(take_seat("ana", "X")).await, Standing::Enrolled));
+    assert!(has_status(&one.request(take_seat("ana", "X")).await, RegistrationStatus::Enrolled));
     let outcome = two.request(take_seat("bob", "X")).await;
     assert!(matches!(outcome, RequestOutcome::Refused(Refusal::SectionFull { .. })), "{outcome:?}");
 }
@@ -262,7 +262,7 @@ async fn a_waitlist_keeps_its_order_across_hubs() {
     assert_eq!(one.waitlist("X"), ["cyd", "dan"], "the head of the waitlist has the seat");
     two.request(drop_of("bob", "X")).await;
     assert_eq!(two.waitlist("X"), ["dan"]);
-    assert!(is_standing(&one.request(register("cyd", "X")).await, Standing::Enrolled));
+    assert!(has_status(&one.request(register("cyd", "X")).await, RegistrationStatus::Enrolled));
 }
 
 #[actix::test]
@@ -316,7 +316,7 @@ async fn a_failed_commit_drops_the_term_and_a_reload_recovers() {
     assert!(matches!(failed, Err(StoreError::CommitFailed(_))));
     assert!(hub.state.is_none(), "a term that is ahead of the store must not be used again");
     let mut hub = Hub::on(&store).await;
-    assert!(is_standing(&hub.request(register("bob", "X")).await, Standing::Enrolled));
+    assert!(has_status(&hub.request(register("bob", "X")).await, RegistrationStatus::Enrolled));
 }
 
 /// A store that resolves to success without running the batch.
@@ -329,7 +329,7 @@ impl TermStore for IdleStore {
     fn load(&self, term: &TermId) -> StoreFuture<TermRows> {
         self.0.load(term)
     }
-    fn commit(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
         drop(decide);
         ready(Ok(())).boxed()
     }
@@ -353,7 +353,7 @@ async fn a_panic_outside_a_decision_writes_nothing_and_drops_the_term() {
     // Another hub assigned the greatest queue number, so the next one overflows.
     let last = Registration {
         crn: crn("X"),
-        standing: Standing::Waitlisted,
+        status: RegistrationStatus::Waitlisted,
         queue_number: u64::MAX,
         at: now(),
         passed_over_for: None,

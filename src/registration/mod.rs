@@ -4,12 +4,13 @@
 //! - [`execution`]: decides a batch against the term in memory, and commits its changes
 //! - [`pool`]: finds a term's registrar, and bounds how many commands are accepted
 //! - [`readmodel`]: published snapshots, which handlers read; [`section_json`]: a section as JSON
-//! - [`outcomes`]: counts outcomes and measures reply times; [`activity`]: the activity of the last minute and hour
+//! - [`request_counts`]: counts requests by their outcome, and measures reply times; [`activity`]: the activity of the
+//!   last minute and hour
 
 pub mod activity;
 pub mod execution;
-pub mod outcomes;
 pub mod pool;
 pub mod readmodel;
 pub mod registrar;
+pub mod request_counts;
 pub mod section_json;

@@ -11,11 +11,11 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::domain::command::Command;
 use crate::domain::ids::TermId;
 use crate::domain::realm::Realm;
-use crate::registration::outcomes::{Outcomes, Sent};
 use crate::registration::readmodel::TermModel;
 use crate::registration::registrar::{
     COMMAND_WAIT_MAX, Caller, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError,
 };
+use crate::registration::request_counts::{RequestCounts, Sent};
 
 /// The registrars of all terms, distributed over a few threads of their own.
 pub struct RegistrarPool {
@@ -29,7 +29,7 @@ pub struct RegistrarPool {
     /// of its address adds a slot.
     accepted: Arc<Semaphore>,
     accepted_max: usize,
-    outcomes: Outcomes,
+    request_counts: RequestCounts,
     wait_max: Duration,
 }
 
@@ -45,7 +45,7 @@ impl RegistrarPool {
             next_arbiter: Mutex::new(0),
             accepted: Arc::new(Semaphore::new(accepted_max)),
             accepted_max,
-            outcomes: Outcomes::default(),
+            request_counts: RequestCounts::default(),
             wait_max: COMMAND_WAIT_MAX,
         }
     }
@@ -71,8 +71,8 @@ impl RegistrarPool {
 
     /// Returns the counters of how commands ended.
     #[must_use]
-    pub fn outcomes(&self) -> &Outcomes {
-        &self.outcomes
+    pub fn request_counts(&self) -> &RequestCounts {
+        &self.request_counts
     }
 
     /// Starts a registrar for each of these terms, and waits until all of the terms are published.
@@ -112,7 +112,7 @@ impl RegistrarPool {
     }
 
     /// Submits a command to a term of the caller's realm; returns `None` when the realm has no such term. Commands of a
-    /// sandbox are not counted in [`RegistrarPool::outcomes`].
+    /// sandbox are not counted in [`RegistrarPool::request_counts`].
     pub async fn submit_in(&self, realm: &Realm, term: &TermId, command: Command) -> Option<Reply> {
         match realm {
             Realm::College => self.submit(term, command).await,
@@ -154,7 +154,7 @@ impl RegistrarPool {
     async fn send(&self, registrar: &Addr<Registrar>, term: &TermId, command: Command) -> Reply {
         let sent = Sent::new(term, &command);
         let reply = self.send_uncounted(registrar, command).await;
-        self.outcomes.count(&sent, &reply);
+        self.request_counts.count(&sent, &reply);
         reply
     }
 

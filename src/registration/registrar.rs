@@ -152,7 +152,7 @@ impl Registrar {
                 act.published = Some(act.deps.model.publish_loaded(term));
                 // All waitlists are settled, because a setting such as the credit limit may have changed since the
                 // last run.
-                act.commit(state, vec![Command::Settle], Vec::new(), ctx);
+                act.execute(state, vec![Command::Settle], Vec::new(), ctx);
             }
             Err(error) => {
                 log::error!("term {} cannot be loaded yet: {error}", act.term);
@@ -188,7 +188,7 @@ impl Registrar {
             return;
         }
         if let Phase::Idle(state) = std::mem::replace(&mut self.phase, Phase::Committing) {
-            self.commit(state, commands, callers, ctx);
+            self.execute(state, commands, callers, ctx);
         }
     }
 
@@ -209,7 +209,13 @@ impl Registrar {
         (commands, callers)
     }
 
-    fn commit(&mut self, state: Box<TermState>, commands: Vec<Command>, callers: Vec<Caller>, ctx: &mut Context<Self>) {
+    fn execute(
+        &mut self,
+        state: Box<TermState>,
+        commands: Vec<Command>,
+        callers: Vec<Caller>,
+        ctx: &mut Context<Self>,
+    ) {
         self.phase = Phase::Committing;
         let running = self.executor.run(state, commands, self.deps.clock.now()).into_actor(self);
         ctx.spawn(running.map(move |result, act, ctx| match result {

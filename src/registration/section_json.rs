@@ -36,9 +36,9 @@ pub struct SectionView<'a> {
     meetings: &'a [Meeting],
     /// Maximum number of enrolled students.
     capacity: u32,
-    /// Number of taken seats, including those held outside the hub.
+    /// Number of taken seats, including those taken outside the hub.
     enrolled: u32,
-    /// Number of seats that a new student can take now. Seats promised to the waitlist are not open.
+    /// Number of seats that a new student can take now. Seats reserved for the waitlist are not open.
     open: u32,
     /// Maximum number of students on the waitlist.
     waitlist_capacity: u32,

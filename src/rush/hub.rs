@@ -42,7 +42,7 @@ struct SharedLoad {
     /// The same latencies, divided into those without and those with a concurrent import.
     latencies_by_import: [Histogram; 2],
     errors: Cell<u64>,
-    /// Seats that students currently expect to hold.
+    /// Seats that students currently expect to have.
     confirmed: Cell<i64>,
     /// Whether an import is running.
     importing: Cell<bool>,
@@ -226,7 +226,7 @@ async fn run_students(
     let totals = reconcile_with_hub(&load, finished).await?;
     let row = Row {
         confirmed: totals.confirmed,
-        held: Some(totals.held),
+        stored: Some(totals.stored),
         oversold: Some(totals.oversold),
         lost: Some(totals.lost),
         ..load.row(users, elapsed.as_secs_f64())
@@ -235,25 +235,25 @@ async fn run_students(
     Ok(())
 }
 
-/// Reads from the hub which seats each student holds and how many students are enrolled in each section, and compares
+/// Reads from the hub which seats each student has and how many students are enrolled in each section, and compares
 /// them with the expected seats.
 async fn reconcile_with_hub(
     load: &SharedLoad,
     students: Vec<(Student, ExpectedSeats)>,
 ) -> Result<Reconciliation, String> {
-    let mut held_by_student = Vec::with_capacity(students.len());
+    let mut stored_by_student = Vec::with_capacity(students.len());
     let mut enrolled = None;
     for (mut student, expected) in students {
         let path = format!("/api/v1/me/registrations?term={}", load.term);
         let body = student.get_with_retries(&path).await?;
-        let held = parse_enrolled(&body, &load.hot).ok_or("malformed list of a student's registrations")?;
+        let stored = parse_enrolled(&body, &load.hot).ok_or("malformed list of a student's registrations")?;
         if enrolled.is_none() {
             let body = student.get_with_retries(&format!("/api/v1/seats?term={}", load.term)).await?;
             enrolled = Some(parse_enrolled_counts(&body, &load.hot).ok_or("malformed list of seats")?);
         }
-        held_by_student.push((expected, held));
+        stored_by_student.push((expected, stored));
     }
-    Ok(reconcile(&load.hot, &held_by_student, &enrolled.unwrap_or_default()))
+    Ok(reconcile(&load.hot, &stored_by_student, &enrolled.unwrap_or_default()))
 }
 
 /// A simulated student.
@@ -333,13 +333,13 @@ impl Student {
         }
     }
 
-    /// Registers for a random hot section, or drops it if the student expects to hold it.
+    /// Registers for a random hot section, or drops it if the student expects to have a seat in it.
     async fn register_or_drop(&mut self, expected: &mut ExpectedSeats) {
         let index = self.random_below(self.load.hot.len());
         let path = format!("/api/v1/me/registrations/{}", self.load.hot[index].id);
-        if expected.held.contains(&index) {
+        if expected.confirmed.contains(&index) {
             // Before the request is sent, so that a lost response cannot make the seat count as lost.
-            expected.held.remove(&index);
+            expected.confirmed.remove(&index);
             self.load.add_confirmed(-1);
             if self.timed_request("DELETE", &path, &[], &[200]).await.is_none() {
                 expected.uncertain.insert(index);
@@ -349,7 +349,7 @@ impl Student {
         match self.timed_request("PUT", &path, &[], &[200, 201, 409]).await {
             // A 200 means that an earlier request, whose response was lost, got the seat.
             Some(Reply { status: 200 | 201, .. }) => {
-                expected.held.insert(index);
+                expected.confirmed.insert(index);
                 expected.uncertain.remove(&index);
                 self.load.add_confirmed(1);
             }
@@ -368,7 +368,7 @@ impl Student {
                 _ => sleep(BUSY_PAUSE).await,
             }
         }
-        Err("the hub did not return the seats that students hold".to_owned())
+        Err("the hub did not return the students' seats".to_owned())
     }
 
     /// Returns a pseudorandom number below `end` (Marsaglia's xorshift). The sequence is the same in each run.

@@ -3,7 +3,7 @@
 //!
 //! - [`report`]: the progress and the results of a run
 //! - `hub`: load on a sandbox term of the hub, with imports running half of the time
-//! - `reconciliation`: compares the seats confirmed to students with those that the hub holds
+//! - `reconciliation`: compares the seats confirmed to students with those that the hub stored
 //! - `plone`: load on one item of a real Plone, without the hub
 //! - `wire`: the HTTP client
 //! - [`runner`]: runs a job in a child process

@@ -123,13 +123,14 @@ pub(super) async fn run(job: &PloneJob, users: u32, seconds: u32, control: &RunC
         deadline: Cell::new(Instant::now() + Duration::from_secs(seconds.into())),
     });
     let outcome = LocalSet::new().run_until(run_students(&load, users, control)).await;
-    let held = seats_taken(&mut connection, &load).await;
+    let stored = seats_taken(&mut connection, &load).await;
     delete(&mut connection, &path, &token).await?;
     let row = outcome?;
-    let held = held.ok_or("Plone did not return the number of seats taken")?;
+    let stored = stored.ok_or("Plone did not return the number of seats taken")?;
     let (confirmed, capacity) = (load.confirmed.get(), load.capacity);
-    let oversold = confirmed.max(held).saturating_sub(capacity);
-    let row = Row { held: Some(held), oversold: Some(oversold), lost: Some(confirmed.saturating_sub(held)), ..row };
+    let oversold = confirmed.max(stored).saturating_sub(capacity);
+    let row =
+        Row { stored: Some(stored), oversold: Some(oversold), lost: Some(confirmed.saturating_sub(stored)), ..row };
     control.update(|task| task.put_row(row));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Compares the seats that the hub confirmed to students during a run with the seats that they hold at its end.
+//! Compares the seats that the hub confirmed to students during a run with those that it has stored at its end.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use crate::rush::report::HotSection;
 
-/// The seats that one student expects to hold, as indexes into the hot sections.
+/// The seats that one student expects to have, as indexes into the hot sections.
 #[derive(Debug, Default)]
 pub(super) struct ExpectedSeats {
     /// Seats that the hub confirmed and that the student has not dropped since.
-    pub(super) held: BTreeSet<usize>,
-    /// Sections for which a response was lost: the student may hold a seat or not.
+    pub(super) confirmed: BTreeSet<usize>,
+    /// Sections for which a response was lost: the student may have a seat or not.
     pub(super) uncertain: BTreeSet<usize>,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct ExpectedSeats {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reconciliation {
     pub(super) confirmed: u64,
-    pub(super) held: u64,
+    pub(super) stored: u64,
     pub(super) oversold: u64,
     pub(super) lost: u64,
 }
@@ -67,16 +67,16 @@ pub(super) fn reconcile(
 ) -> Reconciliation {
     let mut totals = Reconciliation::default();
     let mut confirmed = vec![0_u64; hot.len()];
-    let mut held = vec![0_u64; hot.len()];
+    let mut stored = vec![0_u64; hot.len()];
     for (expected, actual) in students {
-        expected.held.iter().for_each(|index| confirmed[*index] += 1);
-        actual.iter().for_each(|index| held[*index] += 1);
-        let lost = expected.held.difference(actual).filter(|index| !expected.uncertain.contains(index)).count();
+        expected.confirmed.iter().for_each(|index| confirmed[*index] += 1);
+        actual.iter().for_each(|index| stored[*index] += 1);
+        let lost = expected.confirmed.difference(actual).filter(|index| !expected.uncertain.contains(index)).count();
         totals.lost += lost as u64;
     }
-    (totals.confirmed, totals.held) = (confirmed.iter().sum(), held.iter().sum());
+    (totals.confirmed, totals.stored) = (confirmed.iter().sum(), stored.iter().sum());
     for (index, section) in hot.iter().enumerate() {
-        let highest = confirmed[index].max(held[index]).max(enrolled.get(index).copied().unwrap_or(0));
+        let highest = confirmed[index].max(stored[index]).max(enrolled.get(index).copied().unwrap_or(0));
         totals.oversold += highest.saturating_sub(section.capacity.into());
     }
     totals
@@ -90,22 +90,22 @@ mod tests {
         ["t-1", "t-2"].map(|id| HotSection { id: id.to_owned(), capacity: 1 }).into()
     }
 
-    /// Returns a student's expected seats, and the seats that the student holds.
-    fn student(expected: &[usize], uncertain: &[usize], held: &[usize]) -> (ExpectedSeats, BTreeSet<usize>) {
+    /// Returns a student's expected seats, and the stored ones.
+    fn student(expected: &[usize], uncertain: &[usize], stored: &[usize]) -> (ExpectedSeats, BTreeSet<usize>) {
         let set = |indexes: &[usize]| indexes.iter().copied().collect();
-        (ExpectedSeats { held: set(expected), uncertain: set(uncertain) }, set(held))
+        (ExpectedSeats { confirmed: set(expected), uncertain: set(uncertain) }, set(stored))
     }
 
     #[test]
-    fn a_confirmed_seat_that_is_not_held_is_lost() {
+    fn a_confirmed_seat_that_is_not_stored_is_lost() {
         let totals = reconcile(&hot(), &[student(&[0, 1], &[], &[1])], &[0, 1]);
-        assert_eq!(totals, Reconciliation { confirmed: 2, held: 1, oversold: 0, lost: 1 });
+        assert_eq!(totals, Reconciliation { confirmed: 2, stored: 1, oversold: 0, lost: 1 });
     }
 
     #[test]
     fn a_seat_of_another_student_does_not_offset_a_lost_one() {
         let totals = reconcile(&hot(), &[student(&[0], &[], &[]), student(&[], &[], &[0])], &[1, 0]);
-        assert_eq!(totals, Reconciliation { confirmed: 1, held: 1, oversold: 0, lost: 1 });
+        assert_eq!(totals, Reconciliation { confirmed: 1, stored: 1, oversold: 0, lost: 1 });
     }
 
     #[test]

@@ -138,13 +138,14 @@ pub struct Row {
     /// Seats that the server confirmed to students.
     #[serde(rename = "told")]
     pub confirmed: u64,
-    /// Seats that are taken on the server at the end; null before that.
+    /// Seats that the server has stored at the end; null before that.
+    #[serde(rename = "held")]
     #[schema(required)]
-    pub held: Option<u64>,
-    /// Confirmed or held seats in excess of the capacity; null before the end.
+    pub stored: Option<u64>,
+    /// Confirmed or stored seats in excess of the capacity; null before the end.
     #[schema(required)]
     pub oversold: Option<u64>,
-    /// Seats that were confirmed to a student who does not hold them; null before the end.
+    /// Seats that were confirmed to a student but are not stored; null before the end.
     #[schema(required)]
     pub lost: Option<u64>,
 }
@@ -215,7 +216,7 @@ impl Row {
             latency_ms: Percentiles::default(),
             errors: 0,
             confirmed: 0,
-            held: None,
+            stored: None,
             oversold: None,
             lost: None,
         }

@@ -33,7 +33,7 @@ pub struct Person {
     pub name: String,
     /// The role in the token.
     pub role: Role,
-    /// Whether the user signed in by Plone. Otherwise the user has a local account or a minted token.
+    /// Whether the user signed in through Plone. Otherwise the user has a local account or a minted token.
     pub by_plone: bool,
     /// When the user was last seen.
     pub last_seen: Timestamp,
@@ -46,7 +46,7 @@ pub struct Person {
 pub enum UserSource {
     /// A local account, or one that existed when the user was last seen.
     Local,
-    /// A sign-in by Plone.
+    /// A sign-in through Plone.
     Plone,
     /// A token that was minted for the user.
     Token,

@@ -139,7 +139,7 @@ pub struct Receipt {
     /// The display name.
     pub name: String,
     /// When the user acknowledged the alert; `None` if the user has not.
-    pub seen_at: Option<Timestamp>,
+    pub acknowledged_at: Option<Timestamp>,
 }
 
 /// The acknowledgements of an alert by the recipients that the hub knows.
@@ -148,13 +148,13 @@ pub struct Receipts {
     /// The recipients.
     pub recipients: Recipients,
     /// Acknowledgements, earliest first, at most the requested number.
-    pub seen: Vec<Receipt>,
+    pub acknowledged: Vec<Receipt>,
     /// Number of all acknowledgements.
-    pub seen_total: u64,
+    pub acknowledged_total: u64,
     /// Recipients who have not acknowledged it, by username, at most the requested number.
-    pub unseen: Vec<Receipt>,
+    pub unacknowledged: Vec<Receipt>,
     /// Number of all recipients who have not acknowledged it.
-    pub unseen_total: u64,
+    pub unacknowledged_total: u64,
 }
 
 /// A store of alerts.

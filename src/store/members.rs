@@ -1,4 +1,4 @@
-//! Port for members: users who signed in by a provider. Tokens and password hashes never leave the server.
+//! Port for members: users who signed in through a provider. Tokens and password hashes never leave the server.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -8,7 +8,7 @@ use crate::domain::role::Role;
 
 use crate::store::StoreFuture;
 
-/// A user who signed in by a provider.
+/// A user who signed in through a provider.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Username: the provider's id of the user.

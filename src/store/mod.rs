@@ -4,8 +4,8 @@
 //!   sections that students plan
 //! - [`alerts`]: the sequence of alerts
 //! - [`imports`]: staged sections, import tasks, one-off events
-//! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in by
-//!   Plone
+//! - [`accounts`]: local accounts, known users, revoked tokens, the audit trail; [`members`]: users who signed in
+//!   through Plone
 //! - [`outbox`]: what is still to be written to Plone, and what Plone last contained
 //! - [`seed`]: the first contents of an empty store; [`gauge`]: counters of the writer
 //! - [`sqlite`]: the embedded store

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::domain::fields::Fields;
 use crate::domain::ids::{SectionId, UserName};
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::section::SectionState;
 
 use crate::store::StoreFuture;
@@ -44,9 +44,9 @@ pub struct PloneItem {
 pub struct RosterLine {
     /// Student.
     pub user: UserName,
-    /// [`Standing::Enrolled`] or [`Standing::Waitlisted`].
-    pub standing: Standing,
-    /// When this standing began.
+    /// [`RegistrationStatus::Enrolled`] or [`RegistrationStatus::Waitlisted`].
+    pub status: RegistrationStatus,
+    /// When this status began.
     pub since: Timestamp,
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::ids::{SectionId, UserName};
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 
 use crate::store::StoreFuture;
 
@@ -14,11 +14,11 @@ pub struct RosterEntry {
     pub user: UserName,
     /// The display name, if the hub knows it.
     pub name: Option<String>,
-    /// [`Standing::Enrolled`] or [`Standing::Waitlisted`].
-    pub standing: Standing,
+    /// [`RegistrationStatus::Enrolled`] or [`RegistrationStatus::Waitlisted`].
+    pub status: RegistrationStatus,
     /// The waitlist position, 1 for the head, counting people who wait outside the hub; `None` unless waitlisted.
     pub position: Option<u32>,
-    /// When this standing began.
+    /// When this status began.
     pub since: Timestamp,
 }
 

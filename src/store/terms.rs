@@ -9,8 +9,8 @@
 //! sequence can read what has changed since ([`TermStore::changes_since`]).
 //!
 //! # One hub or several
-//! The registrar calls [`TermStore::commit`] with the sequence of its book and a function that decides. The store calls
-//! that function once, with what other hubs committed after that sequence:
+//! The registrar calls [`TermStore::run_batch`] with the sequence of its book and a function that decides. The store
+//! calls that function once, with what other hubs committed after that sequence:
 //!
 //! - The embedded store (`store::sqlite`) is locked exclusively by one process, so no other hub commits. It calls the
 //!   function at once, on the caller's thread and outside any transaction, and passes only the record to its writer
@@ -67,8 +67,8 @@ pub struct TermRecord {
 }
 
 /// A function that decides a batch. Its argument is what other hubs committed since the sequence given to
-/// [`TermStore::commit`]; `None` when there was no such commit. It returns the record to write; `None` when the batch
-/// changes nothing.
+/// [`TermStore::run_batch`]; `None` when there was no such commit. It returns the record to write; `None` when the
+/// batch changes nothing.
 pub type DecideBatch = Box<dyn FnOnce(Option<TermChanges>) -> Option<TermRecord> + Send>;
 
 /// A store of terms. The only caller for a term in a hub is its registrar, which has at most one call in progress.
@@ -91,12 +91,12 @@ pub trait TermStore: Send + Sync {
     /// # Errors
     /// After any error the caller's book may contain changes that the store does not have, and must be loaded again
     /// before the next batch. After [`CommitFailed`] and [`Corrupt`] it is not known whether the record was
-    /// written; every other error means that it was not. A store whose connection is lost during a commit can distinguish the two by a
-    /// unique id that it writes with each record and looks up after it has reconnected.
+    /// written; every other error means that it was not. A store whose connection is lost during a commit can
+    /// distinguish the two by a unique id that it writes with each record and looks up after it has reconnected.
     ///
     /// [`CommitFailed`]: crate::store::StoreError::CommitFailed
     /// [`Corrupt`]: crate::store::StoreError::Corrupt
-    fn commit(&self, term: &TermId, since: u64, decide: DecideBatch) -> StoreFuture<()>;
+    fn run_batch(&self, term: &TermId, since: u64, decide: DecideBatch) -> StoreFuture<()>;
 
     /// Returns the final values of everything that was committed after `since`, at the sequence of the last commit.
     /// `since` must be a sequence that the store returned to this process, or 0.

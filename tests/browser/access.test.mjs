@@ -82,7 +82,7 @@ const noTerm = answering("/api/v1/terms", { items: [], college: { name: "Riversi
 /** Name, address, options of `open`, and what happens before the check. */
 const STATES = [
   ["results for a visitor", "/?term=open", {}, listed],
-  ["planned sections that clash, details open", "/?term=open", student, async (page) => { await listed(page); await page.locator(".row .name").first().click(); await until(page, () => document.querySelector("#clashes li")); }],
+  ["planned sections that overlap, details open", "/?term=open", student, async (page) => { await listed(page); await page.locator(".row .name").first().click(); await until(page, () => document.querySelector("#conflicts li")); }],
   ["a countdown", "/?term=soon", student, listed],
   ["no results", "/?term=open&q=zzz", student, (page) => until(page, () => document.querySelector("#none button"))],
   ["a term without sections", "/?term=empty", student, (page) => until(page, () => document.querySelector("#none p"))],
@@ -113,10 +113,10 @@ const STATES = [
     await page.locator("#archive summary").click();
     await until(page, () => /Parking is free/.test(document.querySelector("#archive-list").textContent));
   }],
-  ["a clashing week in forced colours", "/?term=open", student, async (page) => {
+  ["a week with an overlap in forced colours", "/?term=open", student, async (page) => {
     await page.emulateMedia({ forcedColors: "active" });
     await listed(page);
-    await until(page, () => document.querySelector("#clashes li"));
+    await until(page, () => document.querySelector("#conflicts li"));
   }],
   ["the printed schedule", "/?term=open", student, async (page) => {
     await listed(page);
@@ -160,7 +160,7 @@ const STATES = [
   ["administration: now", "/admin", { user: "admin" }, (page) => until(page, () => document.querySelector(".line")?.getAttribute("d"))],
   ["administration: all metrics", "/admin", { user: "admin" }, async (page) => { await page.click("#all-metrics summary"); await until(page, () => document.querySelector("#metrics tr")); }],
   ["administration: sessions", "/admin#sessions", { user: "admin" }, (page) => until(page, () => document.querySelector("#session-rows tr"))],
-  ["administration: before a demonstration", "/admin#demo", { user: "admin", script: NO_DEMO }, (page) => until(page, () => /Who keeps/.test(document.querySelector("#demo-result")?.textContent))],
+  ["administration: before a demonstration", "/admin#demo", { user: "admin", script: NO_DEMO }, (page) => until(page, () => /Is every confirmed seat/.test(document.querySelector("#demo-result")?.textContent))],
   ["administration: a running demonstration", "/admin#demo", { user: "admin" }, demonstrate],
   ["administration: a finished demonstration", "/admin#demo", { user: "admin" }, async (page) => { await until(page, () => document.querySelector("#demo-result .final")); await page.click("#demo-numbers summary"); }],
   ["administration: people, one being edited", "/admin#people", { user: "admin" }, async (page) => { await page.getByRole("button", { name: "Edit student", exact: true }).click(); await page.getByRole("button", { name: "Remove account" }).click(); await page.getByRole("button", { name: "Add account" }).click(); }],

@@ -21,13 +21,13 @@ const number = (n) => n.toLocaleString("en-US");
 
 test("a demonstration is drawn live and its figures match the API", async () => {
   const page = await openAdmin("#demo");
-  await until(page, () => /Who keeps theirs/.test(document.querySelector("#demo-result")?.textContent));
+  await until(page, () => /Is every confirmed seat stored/.test(document.querySelector("#demo-result")?.textContent));
   await page.getByLabel("Students (up to").fill("40");
   await page.getByLabel("Seconds (up to").fill("2");
   await page.getByRole("button", { name: "Run test" }).click();
   await until(page, () => /40 students registering in EduHub/.test(document.querySelector("#demo-result")?.textContent));
   assert.equal(await page.isVisible("#demo > form"), false);
-  await until(page, () => Number(document.querySelector(".target.hub svg")?.dataset.end) > 0 && document.querySelectorAll(".target.hub .squares .promised").length > 0
+  await until(page, () => Number(document.querySelector(".target.hub svg")?.dataset.end) > 0 && document.querySelectorAll(".target.hub .squares .confirmed").length > 0
     && document.querySelector("#demo progress")?.value > 0);
   await waitForResult(page);
   const task = await newestRun();
@@ -35,17 +35,17 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   const [plone, eduhub] = [row("plone"), row("hub")];
   assert.equal(task.state, "done");
   assert.equal((await page.textContent("#demo-result")).trim(),
-    [["Plone", plone], ["EduHub", eduhub]].map(([name, { told, held, lost, oversold }]) => `${name} said yes to ${told} seats and kept ${held}: ${lost || "none"} lost, ${oversold || "none"} oversold.`).join(" "));
+    [["Plone", plone], ["EduHub", eduhub]].map(([name, { told, held, lost, oversold }]) => `${name} confirmed ${told} seats and stored ${held}: ${lost || "none"} lost, ${oversold || "none"} oversold.`).join(" "));
   for (const [target, { told, held, lost, per_s }] of [["plone", plone], ["hub", eduhub]]) {
-    assert.equal(await page.locator(`.target.${target} .squares .kept`).count(), held);
+    assert.equal(await page.locator(`.target.${target} .squares .stored`).count(), held);
     assert.equal(await page.locator(`.target.${target} .squares .lost`).count(), lost);
     const legend = await page.locator(`.target.${target} .seat-summary li`).allTextContents();
-    const [total, kept, gone] = legend.map((text) => parseInt(text, 10) || 0);
-    assert.match(legend[0], /^\d+ seats promised:$/);
-    assert.deepEqual([total, kept, gone, kept + gone], [told, told - lost, lost, total], legend.join());
+    const [total, stored, gone] = legend.map((text) => parseInt(text, 10) || 0);
+    assert.match(legend[0], /^\d+ seats confirmed:$/);
+    assert.deepEqual([total, stored, gone, stored + gone], [told, told - lost, lost, total], legend.join());
     assert.match(await page.textContent(`.target.${target} .rate`), new RegExp(`^${number(Math.round(per_s))} responses per second on average`));
     await page.locator("#demo-numbers").evaluate((el) => { el.open = true; });
-    const cells = await page.getByRole("row", { name: "Seats promised to students" }).getByRole("cell").allTextContents();
+    const cells = await page.getByRole("row", { name: "Seats confirmed to students" }).getByRole("cell").allTextContents();
     assert.equal(cells[target === "plone" ? 0 : 1], number(told));
   }
   const scales = await page.locator(".throughput").evaluateAll((all) => all.map((one) => [...one.querySelectorAll("span")].map((mark) => mark.textContent).join()));
@@ -76,7 +76,7 @@ test("a run is shown after a reload, in another view, to another admin", async (
   assert.equal(await page.isVisible("#demo-result"), false);
   await page.click("#views [href='#demo']");
   await waitForResult(other);
-  assert.match(await page.textContent("#demo-result"), /^EduHub said yes to \d+ seats and kept \d+: none lost, none oversold\. $/);
+  assert.match(await page.textContent("#demo-result"), /^EduHub confirmed \d+ seats and stored \d+: none lost, none oversold\. $/);
   assert.equal(await page.locator(".target").count(), 1);
 });
 

@@ -74,7 +74,7 @@ test("read alerts are per user; polling removes cancelled ones", async () => {
   const page = await openWith("/", { user: "student" }, (page) => page.routeWebSocket(/alerts\/ws/, (socket) => socket.close()));
   const banner = page.locator("#banners .alert", { hasText: "Snow today" });
   await banner.waitFor();
-  await banner.getByRole("button", { name: "I have read this" }).click();
+  await banner.getByRole("button", { name: "Confirm" }).click();
   await banner.waitFor({ state: "detached" });
   await page.context().addCookies([{ name: "eduhub_session", value: await hub.token("student2"), url: hub.url, httpOnly: true, sameSite: "Lax" }]);
   await page.reload();
@@ -144,7 +144,7 @@ test("a drop that failed as the page closed is reported later", async () => {
   await hub.run();
   await page.goto(`${hub.url}/?term=unconfirmed`);
   await until(page, () => /Your drop didn't go through.*You still have this section/.test(document.querySelector("#schedule-rows").textContent));
-  assert.deepEqual(await hub.held("student", "unconfirmed"), ["1 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "unconfirmed"), ["1 enrolled"]);
 });
 
 test("times are in the college's zone, across clock changes too", async () => {

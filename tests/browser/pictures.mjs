@@ -26,7 +26,7 @@ for (const section of items) {
   if (week.length < 3 && fits && !week.some((other) => other.course.split(" ")[0] === section.course.split(" ")[0] || overlap(other, section))) week.push(section);
 }
 const full = items.find((one) => one.open === 0 && one.meetings[0]?.start > "10" && !week.some((other) => other.course === one.course) && one.waitlist_capacity > 3 && !week.some((other) => overlap(other, one)));
-const clashing = items.find((one) => one.open > 5 && one.credits < 5 && !week.some((other) => other.course === one.course) && one.course !== week[1].course && overlap(one, week[1]));
+const overlapping = items.find((one) => one.open > 5 && one.credits < 5 && !week.some((other) => other.course === one.course) && one.course !== week[1].course && overlap(one, week[1]));
 const planned = (list) => hub.ask("student", "PUT", "/api/v1/me/plan", { sections: list.map(({ id }) => id) });
 const later = (await hub.ask("student", "GET", `/api/v1/sections?term=${soon}&limit=5000`)).items;
 
@@ -49,7 +49,7 @@ async function shoot(name, where, how, ready = async () => {}, { forReadme } = {
 }
 
 const student = { user: "student" };
-await planned([...week, full, clashing, ...later.filter((_, i) => i % 70 === 5).slice(0, 4)]);
+await planned([...week, full, overlapping, ...later.filter((_, i) => i % 70 === 5).slice(0, 4)]);
 await shoot("before", `/?term=${soon}`, student);
 await shoot("visitor", `/?term=${term}`, {});
 await shoot("ready", `/?term=${term}`, student);

@@ -39,7 +39,7 @@ test("the reach is shown before sending; students get the alert at once", async 
   await compose(page, "Payment is due", "By Friday.");
   await page.selectOption("#alert-form [name=priority]", "high");
   await shows(page, "#reach", "Reaches 4 people and all visitors, \\d+ of them connected now\\.");
-  assert.match(await page.textContent("#preview"), /Payment is due.*I have read this/);
+  assert.match(await page.textContent("#preview"), /Payment is due.*Confirm/);
   await send(page);
   await shows(reader, "#banners", "Payment is due");
   await shows(page, "#send-status", "Sent to \\d+ connected");
@@ -61,7 +61,7 @@ test("an emergency needs confirmation; receipts then update live", async () => {
   await page.getByRole("button", { name: "Send now to 4 people and all visitors" }).click();
   await shows(reader, "#urgent", "Leave now.*Please confirm");
   await shows(page, "#sent-list", "0 of 4 people confirmed");
-  await reader.locator("#urgent").getByRole("button", { name: "I have read this" }).click();
+  await reader.locator("#urgent").getByRole("button", { name: "Confirm" }).click();
   await shows(page, "#sent-list", "1 of 4 people confirmed");
   await page.getByText("Who has confirmed").first().click();
   await shows(page, "#sent-list .names", "Not confirmed \\(3\\).*Confirmed \\(1\\).*Sam Student");
@@ -97,12 +97,12 @@ test("a confirmation counts on all devices of a student", async () => {
   await reader.click("#views a[href='#find']");
   await shows(reader, "#alert-count", "1");
   await reader.click("#views a[href='#alerts']");
-  await reader.locator("#alert-list").getByRole("button", { name: "I have read this" }).click();
-  await shows(reader, "#alert-list", "You confirmed");
+  await reader.locator("#alert-list").getByRole("button", { name: "Confirm" }).click();
+  await shows(reader, "#alert-list", "Confirmed");
   const page = await openStaff();
   await shows(page, "#sent-list", "New rules.*1 of 2 people confirmed");
   const phone = await openStudent();
-  await shows(phone, "#alert-list", "New rules.*You confirmed");
+  await shows(phone, "#alert-list", "New rules.*Confirmed");
   await shows(await openStudent("student2"), "#alert-list", "New rules.*Please confirm");
   await withdraw(page, "New rules");
 });
@@ -111,7 +111,7 @@ test("a failed confirmation is sent again after a reload", async () => {
   await hub.ask("staff", "POST", "/api/v1/alerts", { title: "Exam rules", message: "Read them.", priority: "high", audience: { users: ["student"] }, requires_ack: true });
   const reader = await openStudent();
   await reader.context().route("**/ack", (route) => route.abort());
-  await reader.locator("#banners").getByRole("button", { name: "I have read this" }).click();
+  await reader.locator("#banners").getByRole("button", { name: "Confirm" }).click();
   await until(reader, () => !document.querySelector("#banners article"));
   await reader.context().unroute("**/ack");
   await reader.reload();

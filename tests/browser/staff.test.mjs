@@ -73,7 +73,7 @@ test("an empty field is rejected and nothing is sent", async () => {
   await page.fill("#section-search [name=q]", "calculus");
   await until(page, () => document.querySelectorAll(".srow").length === 1);
   const { capacity, waitlist_capacity } = await hub.ask("staff", "GET", "/api/v1/sections/desk-1");
-  for (const [name, text] of [["capacity", "Nothing was saved. Enter a capacity"], ["waitlist_capacity", "Nothing was saved. Enter a waitlist cap"]]) {
+  for (const [name, text] of [["capacity", "Nothing was saved. Enter a capacity"], ["waitlist_capacity", "Nothing was saved. Enter a waitlist capacity"]]) {
     await page.fill(`.srow [name=${name}]`, "");
     await page.keyboard.press("Enter");
     await until(page, (text) => document.querySelector(".srow .stop")?.textContent.startsWith(text), text);

@@ -49,13 +49,13 @@ test("a search is in the address and renders only visible rows", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
-test("a plan shows clashes, and Register appears at the opening", async () => {
+test("a plan shows overlaps, and Register appears at the opening", async () => {
   await hub.term("soon", WEEK, { opensIn: 12 });
   const page = await open(chrome, hub, "/?term=soon", { user: "student" });
   await rows(5)(page);
   for (const crn of ["A01 lectureChemistry", "A01 lectureCalculus", "A01 lecturePhysics", "S01"]) await row(page, crn).getByRole("button", { name: /^Add to plan/ }).click();
   await until(page, () => document.querySelectorAll("#schedule-rows > li").length === 4);
-  assert.match(await page.textContent("#clashes"), /MATH 151.*PHYS 101.*overlap.*9:30/);
+  assert.match(await page.textContent("#conflicts"), /MATH 151.*PHYS 101.*overlap.*9:30/);
   assert.match(await row(page, "A02").locator(".who").textContent(), /You already have CHEM 101/);
   assert.match(await page.textContent("#opening"), /this page updates automatically/);
   // Chemistry loses its only seat before registration opens.
@@ -63,7 +63,7 @@ test("a plan shows clashes, and Register appears at the opening", async () => {
   await page.getByRole("button", { name: "Register for 4 sections" }).click();
   await until(page, () => document.querySelectorAll("#schedule-rows [data-kind=enrolled]").length === 2 && document.querySelectorAll("#schedule-rows .result p.stop").length === 2);
   assert.match(await scheduleRow(page, "PHYS 101").textContent(), /Overlaps MATH 151/);
-  assert.deepEqual(await hub.held("student", "soon"), ["1 enrolled", "5 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "soon"), ["1 enrolled", "5 enrolled"]);
 
   // Every remaining section would be refused, so the button is not the primary one.
   await until(page, () => /All of these are full, closed, or overlap another/.test(document.querySelector("#opening").textContent));
@@ -73,7 +73,7 @@ test("a plan shows clashes, and Register appears at the opening", async () => {
   await until(page, () => /1st on the waitlist/.test(document.querySelector("#schedule-rows").textContent));
   await scheduleRow(page, "PHYS 101").getByRole("button", { name: /Swap with MATH 151/ }).click();
   await until(page, () => /Dropped/.test(document.querySelector("#schedule-rows").textContent));
-  assert.deepEqual(await hub.held("student", "soon"), ["2 enrolled", "3 waitlisted", "5 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "soon"), ["2 enrolled", "3 waitlisted", "5 enrolled"]);
   assert.deepEqual(page.wrong, []);
 });
 
@@ -89,7 +89,7 @@ test("a waitlisted student is enrolled when a seat opens", async () => {
   await until(page, () => /A seat opened up and you're enrolled/.test(document.querySelector("#schedule-rows").textContent));
   assert.match(await page.textContent("#spoken"), /CHEM 101.*you're enrolled/);
   assert.equal(await page.evaluate(() => document.activeElement.id), "q", "the focus stays in the search field");
-  assert.deepEqual(await hub.held("student", "line"), ["3 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "line"), ["3 enrolled"]);
 });
 
 test("two students want the last seat: one gets it, one may wait", async () => {
@@ -115,12 +115,12 @@ test("a drop can be undone until the page closes", async () => {
   await scheduleRow(page, "MATH 151").getByRole("button", { name: /^Drop/ }).click();
   await until(page, () => /Undo keeps your seat/.test(document.querySelector("#schedule-rows").textContent));
   await scheduleRow(page, "MATH 151").getByRole("button", { name: /^Undo/ }).click();
-  assert.deepEqual(await hub.held("student", "drop"), ["1 enrolled", "5 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "drop"), ["1 enrolled", "5 enrolled"]);
   await scheduleRow(page, "ARTS 105").getByRole("button", { name: /^Drop/ }).click();
   await until(page, () => /Undo keeps your seat/.test(document.querySelector("#schedule-rows").textContent));
   await page.close();
-  for (let held = []; held.length !== 1; held = await hub.held("student", "drop")) await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual(await hub.held("student", "drop"), ["1 enrolled"]);
+  for (let found = []; found.length !== 1; found = await hub.registrations("student", "drop")) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(await hub.registrations("student", "drop"), ["1 enrolled"]);
 });
 
 test("the page reconnects after a restart and loses nothing", async () => {
@@ -141,7 +141,7 @@ test("the page reconnects after a restart and loses nothing", async () => {
   await page.fill("#q", "art");
   await row(page, "Dibujo").getByRole("button", { name: /^Register/ }).click();
   await until(page, () => document.querySelectorAll("#schedule-rows [data-kind=enrolled]").length === 2);
-  assert.deepEqual(await hub.held("student", "again"), ["1 enrolled", "5 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "again"), ["1 enrolled", "5 enrolled"]);
 });
 
 test("a hub that is killed in a rush loses no seat", async () => {
@@ -180,7 +180,7 @@ test("a hub that is killed in a rush loses no seat", async () => {
   assert.deepEqual([enrolled.length, refused.length], [29, 31]);
 
   // The page shows what the hub has.
-  assert.deepEqual(await hub.held("student", "rush"), ["1 enrolled", "2 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "rush"), ["1 enrolled", "2 enrolled"]);
   const { items } = await hub.ask("staff", "GET", "/api/v1/sections/rush-1/roster");
   assert.equal(items.filter(({ status }) => status === "enrolled").length, 30);
   const { seats } = await hub.ask("student", "GET", "/api/v1/seats?term=rush");
@@ -238,7 +238,7 @@ test("a student can register, drop and swap by keyboard", async () => {
   assert.match(await focused(), /^Swap with MATH 151/);
   await page.keyboard.press("Enter");
   await until(page, () => /Enrolled/.test(document.querySelector(".row .act").textContent));
-  assert.deepEqual(await hub.held("student", "keys"), ["2 enrolled"]);
+  assert.deepEqual(await hub.registrations("student", "keys"), ["2 enrolled"]);
 });
 
 test("on a phone, registering for the plan scrolls to the results", async () => {
@@ -325,7 +325,7 @@ test("an emergency is an ARIA alert above all and takes no focus", async () => {
   await until(page, () => /Leave the Science building now/.test(document.querySelector("#urgent[role=alert]").textContent));
   assert.equal(await page.evaluate(() => document.activeElement.id), "q");
   assert.equal(await page.evaluate(() => document.elementFromPoint(20, 20).closest("#urgent") !== null), true);
-  await page.locator("#urgent").getByRole("button", { name: "I have read this" }).click();
+  await page.locator("#urgent").getByRole("button", { name: "Confirm" }).click();
   await until(page, () => !document.querySelector("#urgent").textContent);
   await page.locator("#views a", { hasText: "Alerts" }).click();
   await until(page, () => /Leave the Science/.test(document.querySelector("#alert-list").textContent));
@@ -346,7 +346,7 @@ test("a module that fails to load at sign-in is loaded again", async () => {
   await page.unroute("**/student/workspace.js");
   await row(page, "Calculus").getByRole("button", { name: /^Register/ }).click();
   await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]"));
-  assert.deepEqual(await hub.held("student2", "part"), ["1 enrolled"]);
+  assert.deepEqual(await hub.registrations("student2", "part"), ["1 enrolled"]);
 });
 
 test("a section that a visitor chose is planned after the sign-in", async () => {
@@ -364,5 +364,5 @@ test("a section that a visitor chose is planned after the sign-in", async () => 
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Register for 1 section" }).click();
   await until(page, () => document.querySelector("#schedule-rows [data-kind=enrolled]"));
-  assert.deepEqual(await hub.held("student2", "in"), ["1 enrolled"]);
+  assert.deepEqual(await hub.registrations("student2", "in"), ["1 enrolled"]);
 });

@@ -110,7 +110,7 @@ export class Hub {
   }
 
   /** The registrations of a student in a term, as `CRN status`, sorted. */
-  async held(user, term) {
+  async registrations(user, term) {
     const { items } = await this.ask(user, "GET", `/api/v1/me/registrations?term=${term}`);
     return items.map(({ section, status }) => `${section.slice(term.length + 1)} ${status}`).sort();
   }

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use eduhub::domain::ids::TermId;
-use eduhub::domain::registration::Standing;
+use eduhub::domain::registration::RegistrationStatus;
 use eduhub::store::sqlite::{SqliteOptions, SqliteStore, verify};
 use eduhub::store::terms::TermStore;
 
@@ -195,7 +195,7 @@ fn for_each_image(run: &Run, count: usize, random: &mut Random, mut check: impl 
 /// Returns the students enrolled in each section of an image, as a hub reads them.
 async fn seats(store: &SqliteStore) -> BTreeSet<(String, String)> {
     let rows = store.load(&TermId::parse(TERM).unwrap()).await.expect("the term is read");
-    let enrolled = rows.registrations.iter().filter(|(_, held)| held.standing == Standing::Enrolled);
+    let enrolled = rows.registrations.iter().filter(|(_, held)| held.status == RegistrationStatus::Enrolled);
     enrolled.map(|(student, held)| (student.to_string(), held.crn.to_string())).collect()
 }
 

@@ -14,7 +14,7 @@ use eduhub::domain::meeting::{Days, Meeting};
 use eduhub::domain::notice::Notice;
 use eduhub::domain::outcome::{CurrentRegistration, Outcome, RequestOutcome};
 use eduhub::domain::refusal::Refusal;
-use eduhub::domain::registration::{Registration, Standing};
+use eduhub::domain::registration::{Registration, RegistrationStatus};
 use eduhub::domain::section::{Credits, Section, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
@@ -255,9 +255,9 @@ impl TestTerm {
         reply_in_words(&self.request(command))
     }
 
-    /// Returns a student's standing in a section: `enrolled`, `waitlisted`, `dropped` or `-`.
-    pub fn standing(&self, student: &str, section: &str) -> &'static str {
-        self.registration(student, section).map_or("-", |r| r.standing.as_str())
+    /// Returns a student's status in a section: `enrolled`, `waitlisted`, `dropped` or `-`.
+    pub fn status(&self, student: &str, section: &str) -> &'static str {
+        self.registration(student, section).map_or("-", |r| r.status.as_str())
     }
 
     pub fn registration(&self, student: &str, section: &str) -> Option<&Registration> {
@@ -325,9 +325,9 @@ pub fn window(opens: Option<i64>, closes: Option<i64>) -> Command {
 /// code.
 pub fn reply_in_words(outcome: &RequestOutcome) -> String {
     match outcome {
-        RequestOutcome::Done(CurrentRegistration { standing, position, is_new, .. }) => {
+        RequestOutcome::Done(CurrentRegistration { status, position, is_new, .. }) => {
             let position = position.map(|p| format!(" {p}")).unwrap_or_default();
-            format!("{}{position}, {}", standing.as_str(), if *is_new { "new" } else { "as before" })
+            format!("{}{position}, {}", status.as_str(), if *is_new { "new" } else { "as before" })
         }
         RequestOutcome::Refused(refusal) => refusal.code().as_str().to_owned(),
         RequestOutcome::NotFound => "not found".to_owned(),
@@ -349,7 +349,7 @@ pub fn replies_in_words(outcome: &Outcome) -> Vec<String> {
 pub fn notices_in_words(notices: &[Notice]) -> Vec<String> {
     let in_words = |n: &Notice| {
         let code = n.reason.code().map(|c| format!(" {}", c.as_str())).unwrap_or_default();
-        format!("{} {} {} {}{code}", n.student, n.crn, n.standing.as_str(), n.reason.as_str())
+        format!("{} {} {} {}{code}", n.student, n.crn, n.status.as_str(), n.reason.as_str())
     };
     notices.iter().map(in_words).collect()
 }
@@ -375,7 +375,8 @@ pub fn assert_no_duplicates(changes: &Changes) {
 pub fn contents(book: &TermBook) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut sections: Vec<_> = book.sections().cloned().collect();
     sections.sort_by(|a, b| a.section.id.cmp(&b.section.id));
-    let mut students: Vec<_> = book.students().map(|(student, held)| (student.clone(), held.to_vec())).collect();
+    let mut students: Vec<_> =
+        book.students().map(|(student, registrations)| (student.clone(), registrations.to_vec())).collect();
     students.sort_by(|a, b| a.0.cmp(&b.0));
     let waitlists: Vec<Vec<_>> =
         sections.iter().map(|s| book.waitlist(&s.section.id.crn).cloned().collect::<Vec<_>>()).collect();
@@ -385,10 +386,10 @@ pub fn contents(book: &TermBook) -> impl PartialEq + std::fmt::Debug + use<> {
 /// Returns the numbers of enrolled and waitlisted registrations of a section.
 pub fn counts_of(book: &TermBook, of: &Crn) -> (u32, u32) {
     let (mut enrolled, mut waiting) = (0, 0);
-    for (_, held) in book.students() {
-        for r in held.iter().filter(|r| r.crn == *of) {
-            enrolled += u32::from(r.standing == Standing::Enrolled);
-            waiting += u32::from(r.standing == Standing::Waitlisted);
+    for (_, registrations) in book.students() {
+        for r in registrations.iter().filter(|r| r.crn == *of) {
+            enrolled += u32::from(r.status == RegistrationStatus::Enrolled);
+            waiting += u32::from(r.status == RegistrationStatus::Waitlisted);
         }
     }
     (enrolled, waiting)

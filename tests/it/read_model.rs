@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use eduhub::domain::published::{PublishedSection, PublishedTerm, TermUpdate};
-use eduhub::domain::registration::{Registration, Standing};
+use eduhub::domain::registration::{Registration, RegistrationStatus};
 use eduhub::domain::role::Role;
 use eduhub::domain::section::{SectionState, SectionStatus};
 use eduhub::registration::readmodel::{ReadModel, Snapshot};
@@ -92,8 +92,8 @@ fn readers_never_see_a_partly_published_commit() {
                     assert!(snapshot.seq >= last, "the sequence never decreases");
                     last = snapshot.seq;
                     if last > 0 {
-                        let held = term.registrations(&user("ana")).expect("the seat has a student");
-                        assert!(held[0].at >= minute(i64::try_from(last).unwrap()));
+                        let registered = term.registrations(&user("ana")).expect("the seat has a student");
+                        assert!(registered[0].at >= minute(i64::try_from(last).unwrap()));
                     }
                 }
             });
@@ -107,7 +107,7 @@ fn readers_never_see_a_partly_published_commit() {
             let at = minute(i64::from(seq));
             let seat = Registration {
                 crn: crn("A"),
-                standing: Standing::Enrolled,
+                status: RegistrationStatus::Enrolled,
                 queue_number: 0,
                 at,
                 passed_over_for: None,
@@ -124,13 +124,8 @@ fn readers_never_see_a_partly_published_commit() {
 
 #[test]
 fn credits_count_enrolled_sections_that_are_not_cancelled() {
-    let seat = |of: &str, standing| Registration {
-        crn: crn(of),
-        standing,
-        queue_number: 1,
-        at: minute(1),
-        passed_over_for: None,
-    };
+    let seat =
+        |of: &str, status| Registration { crn: crn(of), status, queue_number: 1, at: minute(1), passed_over_for: None };
     let sections = [
         section("A").credits(1_500),
         section("B").credits(3_000),
@@ -138,18 +133,18 @@ fn credits_count_enrolled_sections_that_are_not_cancelled() {
         section("WAIT").credits(9_000),
         section("LEFT").credits(9_000),
     ];
-    let held = [
-        seat("A", Standing::Enrolled),
-        seat("B", Standing::Enrolled),
-        seat("GONE", Standing::Enrolled),
-        seat("WAIT", Standing::Waitlisted),
-        seat("LEFT", Standing::Dropped),
+    let registered = [
+        seat("A", RegistrationStatus::Enrolled),
+        seat("B", RegistrationStatus::Enrolled),
+        seat("GONE", RegistrationStatus::Enrolled),
+        seat("WAIT", RegistrationStatus::Waitlisted),
+        seat("LEFT", RegistrationStatus::Dropped),
     ];
     let loaded = PublishedTerm {
         term: term(),
         seq: 1,
         sections: sections.into_iter().map(published).collect(),
-        students: vec![(user("ana"), held.into())],
+        students: vec![(user("ana"), registered.into())],
     };
     let term = ReadModel::new().publish_loaded(loaded);
     assert_eq!(term.enrolled_credits(&user("ana")).0, 4_500);
@@ -159,19 +154,19 @@ fn credits_count_enrolled_sections_that_are_not_cancelled() {
 #[test]
 fn a_withdrawn_section_is_visible_to_staff_and_its_students() {
     let model = ReadModel::new();
-    let held = Registration {
+    let registered = Registration {
         crn: crn("GONE"),
-        standing: Standing::Waitlisted,
+        status: RegistrationStatus::Waitlisted,
         queue_number: 1,
         at: minute(1),
         passed_over_for: None,
     };
-    let dropped = Registration { standing: Standing::Dropped, queue_number: 0, ..held.clone() };
+    let dropped = Registration { status: RegistrationStatus::Dropped, queue_number: 0, ..registered.clone() };
     model.publish_loaded(PublishedTerm {
         term: term(),
         seq: 1,
         sections: vec![published(section("GONE").with(|s| s.withdrawn = true)), published(section("HERE"))],
-        students: vec![(user("ann"), [held].into()), (user("bob"), [dropped].into())],
+        students: vec![(user("ann"), [registered].into()), (user("bob"), [dropped].into())],
     });
     let is_found = |of: &str, reader: Option<(&str, Role)>| {
         let reader = reader.map(|(name, role)| (user(name), role));

@@ -13,7 +13,7 @@ use eduhub::domain::command::Command;
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{TermId, UserName};
 use eduhub::domain::outcome::Outcome;
-use eduhub::domain::registration::{Registration, Standing};
+use eduhub::domain::registration::{Registration, RegistrationStatus};
 use eduhub::domain::section::Credits;
 use eduhub::domain::view::TermView;
 use eduhub::registration::pool::RegistrarPool;
@@ -57,7 +57,7 @@ impl TermStore for ScriptedStore {
         let _ = self.0.send(Call::Load(sender));
         answered_by_test(receiver)
     }
-    fn commit(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _: &TermId, _: u64, decide: DecideBatch) -> StoreFuture<()> {
         let (sender, receiver) = oneshot::channel();
         let _ = self.0.send(Call::Commit(decide(None).map(Box::new), sender));
         answered_by_test(receiver)
@@ -194,13 +194,16 @@ impl Harness {
     }
 
     fn rows(&self) -> TermRows {
-        let held = self.book.students().flat_map(|(student, held)| held.iter().map(|r| (student.clone(), r.clone())));
+        let registrations = self
+            .book
+            .students()
+            .flat_map(|(student, registrations)| registrations.iter().map(|r| (student.clone(), r.clone())));
         TermRows {
             term: self.book.term().clone(),
             seq: self.seq,
             generation: 0,
             sections: self.book.sections().cloned().collect(),
-            registrations: held.collect(),
+            registrations: registrations.collect(),
         }
     }
 
@@ -225,11 +228,12 @@ impl Harness {
         timeout(WAIT_MAX, answered).await.expect("every accepted command is answered");
     }
 
-    /// Returns the published standing of a student in a section.
-    fn published_standing(&self, student: &str, section: &str) -> &'static str {
-        let held = self.model.term(&term_id()).and_then(|model| model.registrations(&user(student)));
-        let found = held.as_ref().and_then(|held| held.iter().find(|r| r.crn == crn(section)));
-        found.map_or("-", |r| r.standing.as_str())
+    /// Returns the published status of a student in a section.
+    fn published_status(&self, student: &str, section: &str) -> &'static str {
+        let registrations = self.model.term(&term_id()).and_then(|model| model.registrations(&user(student)));
+        let found =
+            registrations.as_ref().and_then(|registrations| registrations.iter().find(|r| r.crn == crn(section)));
+        found.map_or("-", |r| r.status.as_str())
     }
 
     fn published_seq(&self) -> u64 {
@@ -262,10 +266,10 @@ async fn replies_and_snapshots_wait_for_the_commit() {
     let batch = harness.next_batch().await;
     let seq = harness.published_seq();
     assert!(!pending.is_finished(), "the reply waits for the commit");
-    assert_eq!(harness.published_standing("ana", "X"), "-");
+    assert_eq!(harness.published_status("ana", "X"), "-");
     harness.commit(batch);
     assert_eq!(reply_to(pending).await, Ok("enrolled, new".to_owned()));
-    assert_eq!(harness.published_standing("ana", "X"), "enrolled", "published before the reply");
+    assert_eq!(harness.published_status("ana", "X"), "enrolled", "published before the reply");
     assert_eq!(harness.published_seq(), seq + 1);
 }
 
@@ -313,7 +317,7 @@ async fn after_a_failed_commit_the_term_is_reloaded_first() {
     let next = harness.submit(register("bob", "X")).await;
     reply.send(Err(StoreError::CommitFailed("the disk is gone".to_owned()))).unwrap();
     assert_eq!(reply_to(lost).await, Err(SubmitError::OutcomeUnknown));
-    assert_eq!(harness.published_standing("ana", "X"), "-", "an unknown outcome is not published");
+    assert_eq!(harness.published_status("ana", "X"), "-", "an unknown outcome is not published");
     let reply = harness.next_load().await;
     harness.assert_store_is_idle();
     // The store did commit the batch although it reported a failure.
@@ -324,7 +328,7 @@ async fn after_a_failed_commit_the_term_is_reloaded_first() {
     assert_eq!(students_of(&batch), ["bob"], "the waiting command runs once, and the failed one is not repeated");
     harness.commit(batch);
     assert_eq!(reply_to(next).await, Ok("enrolled, new".to_owned()));
-    assert_eq!(harness.published_standing("ana", "X"), "enrolled");
+    assert_eq!(harness.published_status("ana", "X"), "enrolled");
 }
 
 #[actix::test]
@@ -339,7 +343,7 @@ async fn a_seat_that_was_not_committed_is_free_after_the_reload() {
     let batch = harness.next_batch().await;
     harness.commit(batch);
     assert_eq!(reply_to(next).await, Ok("enrolled, new".to_owned()), "decided on the contents of the store");
-    assert_eq!(harness.published_standing("ana", "X"), "-");
+    assert_eq!(harness.published_status("ana", "X"), "-");
 }
 
 #[actix::test]
@@ -471,7 +475,7 @@ async fn waitlists_are_settled_before_the_first_command() {
     let mut rows = harness.rows();
     let registration = Registration {
         crn: crn("X"),
-        standing: Standing::Waitlisted,
+        status: RegistrationStatus::Waitlisted,
         queue_number: 1,
         at: minute(0),
         passed_over_for: None,
@@ -485,7 +489,7 @@ async fn waitlists_are_settled_before_the_first_command() {
     let batch = harness.next_batch().await;
     harness.commit(batch);
     assert_eq!(reply_to(pending).await, Ok("section_full".to_owned()));
-    assert_eq!(harness.published_standing("bob", "X"), "enrolled");
+    assert_eq!(harness.published_status("bob", "X"), "enrolled");
 }
 
 #[actix::test]
@@ -513,8 +517,8 @@ async fn events_name_everyone_who_was_promoted_or_moved_up() {
         match event {
             Event::RegistrationsChanged { registrations, positions, .. } => {
                 published.extend(registrations.iter().map(|change| {
-                    let (student, standing) = (&change.notice.student, change.notice.standing.as_str());
-                    format!("{student} {standing} {:?}", change.position)
+                    let (student, status) = (&change.notice.student, change.notice.status.as_str());
+                    format!("{student} {status} {:?}", change.position)
                 }));
                 published
                     .extend(positions.iter().map(|moved| format!("{} moved to {}", moved.student, moved.position)));

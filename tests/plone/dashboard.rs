@@ -34,8 +34,8 @@ const PRIVATE: &str = "Budget, not to be published yet";
 /// Concurrent requests for a dashboard.
 const AT_ONCE: usize = 200;
 
-fn titles(answer: &Value) -> Vec<String> {
-    let items = answer.as_array().expect("a list");
+fn titles(response: &Value) -> Vec<String> {
+    let items = response.as_array().expect("a list");
     items.iter().map(|item| item["title"].as_str().expect("a title").to_owned()).collect()
 }
 
@@ -47,8 +47,8 @@ fn news(client: &mut Client) -> Response {
 fn wait_for_news(client: &mut Client, expected: &[&str]) {
     eventually(&format!("the announcements {expected:?}"), || {
         // During the first pull, Plone may be too slow to respond in time.
-        let answer = client.get(NEWS);
-        (answer.status == 200 && titles(&answer.json()["items"]) == expected).then_some(())
+        let response = client.get(NEWS);
+        (response.status == 200 && titles(&response.json()["items"]) == expected).then_some(())
     });
 }
 
@@ -62,10 +62,10 @@ fn announcements_are_sanitised_and_newest_first() {
     let home = with_plone_at(Home::new(), &Plone::shared().url());
     let server = home.serve();
     let mut visitor = server.client();
-    let answer = news(&mut visitor);
-    assert_eq!(answer.header("cache-control"), Some("no-cache"));
-    assert!(answer.header("age").is_some());
-    let list = answer.json();
+    let response = news(&mut visitor);
+    assert_eq!(response.header("cache-control"), Some("no-cache"));
+    assert!(response.header("age").is_some());
+    let list = response.json();
     assert_has_schema("AnnouncementList", &list);
     assert_eq!((titles(&list["items"]), &list["total"]), (PUBLIC.map(str::to_owned).to_vec(), &json!(5)));
     let pasted = &list["items"][4];
@@ -76,7 +76,7 @@ fn announcements_are_sanitised_and_newest_first() {
     }
     assert_eq!(list["items"][3]["text"], "Lot C is closed for repairs. Please use lots A & B.");
     assert_eq!(list["items"][3]["url"], "/plone/news/parking");
-    let etag = answer.header("etag").unwrap().to_owned();
+    let etag = response.header("etag").unwrap().to_owned();
     let again = visitor.call("GET", NEWS, &[("If-None-Match", &etag)], b"").unwrap().expect(304);
     assert!(again.header("age").is_some());
     assert_eq!(visitor.call("POST", NEWS, &[], b"").unwrap().expect(405).code(), "method_not_allowed");
@@ -96,7 +96,7 @@ fn private_news_are_shown_only_to_members_who_may_see_them() {
     let dashboard = editor.get(DASHBOARD).expect(200).json();
     assert!(titles(&dashboard["announcements"]).contains(&PRIVATE.to_owned()), "{dashboard:#}");
 
-    // A token from the command line is not a sign-in by Plone, even with a member's username.
+    // A token from the command line is not a sign-in through Plone, even with a member's username.
     let others = [
         server.client(),
         server.client().signed_in(&sign_in(&server, "student1")),
@@ -144,8 +144,8 @@ fn a_sync_reads_only_edited_news_again() {
 }
 
 /// Asserts that a response contains no internals of Plone.
-fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Response) {
-    let text = answer.text();
+fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, response: &Response) {
+    let text = response.text();
     let (behind, before) = (plone.address().to_string(), relay.address().to_string());
     for secret in ["Traceback", "traceback", "File \\\"", "127.0.0.1", PASSWORD, behind.as_str(), before.as_str()] {
         assert!(!text.contains(secret), "{secret} in {text}");
@@ -182,11 +182,11 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         let mut slowest = Duration::ZERO;
         let dashboard = eventually(&format!("a dashboard that reports {mode:?}"), || {
             let began = Instant::now();
-            let answer = student.get(DASHBOARD).expect(200);
+            let response = student.get(DASHBOARD).expect(200);
             slowest = slowest.max(began.elapsed());
-            assert_nothing_leaks(&plone, &relay, &answer);
-            assert_eq!(titles(&answer.json()["announcements"]), PUBLIC, "{mode:?}");
-            (answer.json()["sources"]["plone"]["ok"] == false).then(|| answer.json())
+            assert_nothing_leaks(&plone, &relay, &response);
+            assert_eq!(titles(&response.json()["announcements"]), PUBLIC, "{mode:?}");
+            (response.json()["sources"]["plone"]["ok"] == false).then(|| response.json())
         });
         println!("{mode:?}: the slowest dashboard took {slowest:?}");
         assert_has_schema("Dashboard", &dashboard);
@@ -204,8 +204,8 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         let pulled = admin.post_json(SYNC, &json!({}));
         assert!([502, 504].contains(&pulled.status), "{mode:?}: {} {}", pulled.status, pulled.text());
         assert_eq!(pulled.code(), "plone_unavailable");
-        for answer in [&ready, &state, &pulled, &news(student)] {
-            assert_nothing_leaks(&plone, &relay, answer);
+        for response in [&ready, &state, &pulled, &news(student)] {
+            assert_nothing_leaks(&plone, &relay, response);
         }
         relay.set(Mode::Pass);
     }
@@ -239,15 +239,15 @@ fn without_a_copy_announcements_fail_until_plone_responds() {
     let home = with_plone_at(Home::new(), &relay.url());
     let server = home.serve();
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
-    let answer = ann.get(NEWS);
-    assert!([502, 504].contains(&answer.status), "{}", answer.text());
-    assert_eq!(answer.code(), "plone_unavailable");
+    let response = ann.get(NEWS);
+    assert!([502, 504].contains(&response.status), "{}", response.text());
+    assert_eq!(response.code(), "plone_unavailable");
     let dashboard = ann.get(DASHBOARD).expect(200).json();
     assert_has_schema("Dashboard", &dashboard);
     assert_eq!((&dashboard["announcements"], &dashboard["sources"]["plone"]["ok"]), (&json!([]), &json!(false)));
     assert_eq!(dashboard["sources"]["plone"]["age_s"], Value::Null);
     relay.set(Mode::Pass);
-    let list = eventually("the announcements", || Some(ann.get(NEWS)).filter(|answer| answer.status == 200)).json();
+    let list = eventually("the announcements", || Some(ann.get(NEWS)).filter(|response| response.status == 200)).json();
     assert_eq!(titles(&list["items"]), PUBLIC);
 }
 

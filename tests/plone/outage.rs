@@ -49,24 +49,24 @@ fn wait_for_an_empty_outbox(admin: &mut Client) {
 /// Registers and drops at random until at least this many changes were made. Returns their number.
 fn register_and_drop(server: &Server, tokens: &[String], ids: &[String], changes: usize, seed: u64) -> usize {
     let mut random = Random::seeded(seed);
-    let mut held: Vec<Vec<String>> = vec![Vec::new(); tokens.len()];
+    let mut registered: Vec<Vec<String>> = vec![Vec::new(); tokens.len()];
     let mut clients: Vec<_> = tokens.iter().map(|token| server.client().signed_in(token)).collect();
     let mut changed = 0;
     while changed < changes {
         let student = random.below(tokens.len());
         let client = &mut clients[student];
-        if held[student].len() > 3 || (!held[student].is_empty() && random.below(3) == 0) {
-            let at = random.below(held[student].len());
-            let id = held[student].swap_remove(at);
+        if registered[student].len() > 3 || (!registered[student].is_empty() && random.below(3) == 0) {
+            let at = random.below(registered[student].len());
+            let id = registered[student].swap_remove(at);
             client.delete(&format!("/api/v1/me/registrations/{id}")).expect(200);
             changed += 1;
             continue;
         }
         let id = ids[random.below(ids.len())].clone();
-        let answer = client.put(&format!("/api/v1/me/registrations/{id}?waitlist=true"));
-        assert!([200, 201, 409].contains(&answer.status), "{}", answer.text());
-        if answer.status == 201 {
-            held[student].push(id);
+        let response = client.put(&format!("/api/v1/me/registrations/{id}?waitlist=true"));
+        assert!([200, 201, 409].contains(&response.status), "{}", response.text());
+        if response.status == 201 {
+            registered[student].push(id);
             changed += 1;
         }
     }
@@ -74,12 +74,12 @@ fn register_and_drop(server: &Server, tokens: &[String], ids: &[String], changes
 }
 
 /// A section's enrolled and waitlisted counts, and the lines of its roster without their times.
-type Held = (u64, u64, BTreeSet<String>);
+type Registered = (u64, u64, BTreeSet<String>);
 
 /// Returns the hub's state of all sections, with rosters from the registrations of these students.
-fn in_hub(server: &Server, tokens: &[String]) -> BTreeMap<String, Held> {
+fn in_hub(server: &Server, tokens: &[String]) -> BTreeMap<String, Registered> {
     let list = server.client().get("/api/v1/sections?limit=5000").expect(200).json();
-    let mut all: BTreeMap<String, Held> = BTreeMap::new();
+    let mut all: BTreeMap<String, Registered> = BTreeMap::new();
     for section in list["items"].as_array().unwrap() {
         let count = |name: &str| section[name].as_u64().unwrap();
         let id = section["id"].as_str().unwrap().to_owned();
@@ -88,8 +88,8 @@ fn in_hub(server: &Server, tokens: &[String]) -> BTreeMap<String, Held> {
     for token in tokens {
         let mut client = server.client().signed_in(token);
         let user = client.get("/api/v1/me").expect(200).json()["username"].as_str().unwrap().to_owned();
-        let held = client.get("/api/v1/me/registrations").expect(200).json();
-        for item in held["items"].as_array().unwrap() {
+        let registered = client.get("/api/v1/me/registrations").expect(200).json();
+        for item in registered["items"].as_array().unwrap() {
             let line = format!("{user} {}", item["status"].as_str().unwrap());
             all.get_mut(item["section"].as_str().unwrap()).unwrap().2.insert(line);
         }
@@ -98,7 +98,7 @@ fn in_hub(server: &Server, tokens: &[String]) -> BTreeMap<String, Held> {
 }
 
 /// Returns Plone's state of these sections.
-fn in_plone(plone: &Plone, ids: &[String]) -> BTreeMap<String, Held> {
+fn in_plone(plone: &Plone, ids: &[String]) -> BTreeMap<String, Registered> {
     let token = plone.login(HUB, PASSWORD);
     let mut all = BTreeMap::new();
     for id in ids {
@@ -151,8 +151,8 @@ fn plone_receives_10_000_changes_after_an_outage() {
     wait_for_an_empty_outbox(&mut admin_client());
     let (hub, there) = (in_hub(&server, &tokens), in_plone(&plone, &ids));
     assert!(hub.values().any(|(_, waiting, _)| *waiting > 0), "no student is waitlisted");
-    for (id, held) in &hub {
-        assert_eq!(&there[id], held, "{id}");
+    for (id, registered) in &hub {
+        assert_eq!(&there[id], registered, "{id}");
     }
     drop(server);
     home.verify().unwrap();
@@ -199,11 +199,11 @@ fn in_every_outage_the_hub_works_and_does_not_grow() {
         let alert = json!({"title": "Snow", "message": "Classes begin at ten.", "audience": {"all": true}});
         server.client().signed_in(&admin).post_json("/api/v1/alerts", &alert).expect(201);
         let board = eventually("a dashboard that reports that Plone does not respond", || {
-            let answer = member.get("/api/v1/dashboard").expect(200);
+            let response = member.get("/api/v1/dashboard").expect(200);
             for word in INTERNALS {
-                assert!(!answer.text().contains(word), "{mode:?}: {word} in {}", answer.text());
+                assert!(!response.text().contains(word), "{mode:?}: {word} in {}", response.text());
             }
-            let board = answer.json();
+            let board = response.json();
             (board["sources"]["plone"]["ok"] == false).then_some(board)
         });
         assert_eq!(board["announcements"], news, "{mode:?}: the dashboard must show the last good copy");

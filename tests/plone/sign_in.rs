@@ -73,12 +73,12 @@ fn roles_follow_plones_roles_and_groups() {
         ("admin", "admin"), // Zope's root user
     ];
     for (user, role) in kinds {
-        let answer = login(&server, user, PASSWORD).expect(200).json();
-        let names: Vec<_> = answer.as_object().unwrap().keys().collect();
+        let response = login(&server, user, PASSWORD).expect(200).json();
+        let names: Vec<_> = response.as_object().unwrap().keys().collect();
         assert_eq!(names, ["expires_at", "token", "user"], "the response contains nothing from Plone");
-        assert_eq!((&answer["user"]["username"], &answer["user"]["role"]), (&json!(user), &json!(role)));
-        let me = me(&server, answer["token"].as_str().unwrap()).expect(200).json();
-        assert_eq!(me, answer["user"]);
+        assert_eq!((&response["user"]["username"], &response["user"]["role"]), (&json!(user), &json!(role)));
+        let me = me(&server, response["token"].as_str().unwrap()).expect(200).json();
+        assert_eq!(me, response["user"]);
     }
     wait_for_audit(&home, &server, CLERK, "login", "Plone");
     for (user, password) in [("student1", "wrong"), ("unknown", PASSWORD), ("STUDENT1", PASSWORD)] {
@@ -143,9 +143,9 @@ fn a_changed_role_ends_sign_ins_and_applies_to_the_next() {
         |member: bool| plone.change_as_hub("PATCH", "/@groups/registrars", Some(&json!({"users": {"mover": member}})));
     for (member, role) in [(false, "student"), (true, "staff"), (false, "student")] {
         in_group(member);
-        let answer = login(&server, "mover", PASSWORD).expect(200).json();
-        assert_eq!((&answer["user"]["role"], &answer["user"]["name"]), (&json!(role), &json!("Zoë Zimmer")));
-        let token = answer["token"].as_str().unwrap().to_owned();
+        let response = login(&server, "mover", PASSWORD).expect(200).json();
+        assert_eq!((&response["user"]["role"], &response["user"]["name"]), (&json!(role), &json!("Zoë Zimmer")));
+        let token = response["token"].as_str().unwrap().to_owned();
         let mut socket = live_socket(&server, &token);
         in_group(!member);
         assert_eq!(socket.wait_for_close().0, 4001, "{role}");
@@ -241,7 +241,7 @@ fn known_passwords_and_sign_ins_survive_an_outage() {
     login(&server, "desk", "a local password").expect(200);
 
     plone.start_again();
-    eventually("a sign-in by Plone", || (login(&server, "student2", PASSWORD).status == 200).then_some(()));
+    eventually("a sign-in through Plone", || (login(&server, "student2", PASSWORD).status == 200).then_some(()));
     me(&server, &before).expect(200);
 }
 
@@ -256,12 +256,12 @@ fn bursts_of_sign_ins_are_throttled_not_rejected() {
                 let user = format!("student{}", n % STUDENTS + 1);
                 start.wait();
                 eventually(&format!("{user} is signed in"), || {
-                    let answer = login(server, &user, PASSWORD);
-                    if answer.status == 200 {
+                    let response = login(server, &user, PASSWORD);
+                    if response.status == 200 {
                         return Some(());
                     }
-                    assert!(matches!(answer.status, 502..=504), "{user}: {}", answer.text());
-                    assert!(answer.header("retry-after").is_some(), "{user}: {}", answer.text());
+                    assert!(matches!(response.status, 502..=504), "{user}: {}", response.text());
+                    assert!(response.header("retry-after").is_some(), "{user}: {}", response.text());
                     throttled.fetch_add(1, Ordering::Relaxed);
                     None
                 });

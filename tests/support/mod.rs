@@ -9,7 +9,8 @@
 //! - [`plone`]: a real Plone; [`tcp_relay`]: a switchable relay between the hub and Plone
 //! - [`bridge`]: a hub in front of Plone
 //! - [`barrier`]: a barrier for threads, with a deadline
-//! - [`audit`]: the invariants of a term: no section oversold, all counts correct, no student with a clash
+//! - [`audit`]: the invariants of a term: no section oversold, all counts correct, no student with conflicting
+//!   registrations
 //! - [`demonstration`]: the performance demonstration
 //! - [`openapi`]: the OpenAPI document, and checks of responses against it
 //! - [`wait`]: waiting for a condition, with a deadline

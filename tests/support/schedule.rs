@@ -73,8 +73,8 @@ impl Row {
         }
     }
 
-    /// Returns whether no student may hold both. This is independent of the rules of the program.
-    pub fn clashes(&self, other: &Self) -> bool {
+    /// Returns whether no student may register for both. This is independent of the rules of the program.
+    pub fn conflicts_with(&self, other: &Self) -> bool {
         self.same_course(other) || self.overlaps(other)
     }
 

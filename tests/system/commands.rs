@@ -186,8 +186,8 @@ fn a_backup_of_a_running_store_restores_every_seat() {
     run(&home, &["restore", "copy.db"]).failed_with(1, "--replace");
     run(&home, &["restore", "copy.db", "--replace"]).succeeded();
     let server = home.serve();
-    let held = server.client().signed_in(&ann).get("/api/v1/me/registrations").expect(200).json();
-    assert_eq!(held["items"][0]["section"], "203001-10001", "{held}");
+    let registered = server.client().signed_in(&ann).get("/api/v1/me/registrations").expect(200).json();
+    assert_eq!(registered["items"][0]["section"], "203001-10001", "{registered}");
 }
 
 #[test]

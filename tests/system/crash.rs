@@ -1,5 +1,5 @@
-//! Acknowledged seats survive `kill -9`. Concurrent students send requests to the built program, which is killed at a
-//! random moment and started again. Then every acknowledged seat must exist.
+//! Confirmed seats survive `kill -9`. Concurrent students send requests to the built program, which is killed at a
+//! random moment and started again. Then every confirmed seat must exist.
 
 use std::collections::BTreeMap;
 use std::hint;
@@ -56,9 +56,10 @@ enum Request {
 
 impl Request {
     /// Returns a random request that is likely to succeed.
-    fn random(random: &mut Random, held: &Registrations, ids: &[String]) -> Self {
+    fn random(random: &mut Random, registered: &Registrations, ids: &[String]) -> Self {
         let add = random.pick(ids).clone();
-        let mine = if held.is_empty() { None } else { held.keys().nth(random.below(held.len())).cloned() };
+        let mine =
+            if registered.is_empty() { None } else { registered.keys().nth(random.below(registered.len())).cloned() };
         match (random.below(100), mine) {
             (60..80, Some(section)) => Self::Drop { section },
             (80..95, Some(drop)) if drop != add => Self::Swap { drop, add },
@@ -82,44 +83,47 @@ impl Request {
         }
     }
 
-    /// Returns the registrations after this request has succeeded. A seat that was never acknowledged has the status
+    /// Returns the registrations after this request has succeeded. A seat that was never confirmed has the status
     /// `?`.
-    fn applied_to(&self, mut held: Registrations) -> Registrations {
+    fn applied_to(&self, mut registered: Registrations) -> Registrations {
         let (add, drop) = match self {
             Self::Add { section, .. } => (Some(section), None),
             Self::Drop { section } => (None, Some(section)),
             Self::Swap { drop, add } => (Some(add), Some(drop)),
         };
         if let Some(drop) = drop {
-            held.remove(drop);
+            registered.remove(drop);
         }
         if let Some(add) = add {
-            held.entry(add.clone()).or_insert_with(|| ("?".into(), None));
+            registered.entry(add.clone()).or_insert_with(|| ("?".into(), None));
         }
-        held
+        registered
     }
 
     /// Checks the response and returns the registrations after it.
-    fn after_response(&self, held: Registrations, response: &Response) -> Registrations {
+    fn after_response(&self, registered: Registrations, response: &Response) -> Registrations {
         let text = response.text();
         let seat_in = |body: &Value| (body["status"].as_str().expect(&text).to_owned(), body["position"].as_u64());
         match (self, response.status) {
             (Self::Add { section, .. }, 201) => {
                 assert!(
-                    !held.contains_key(section),
-                    "201 only for a section that was not held, not for {section}: {text}"
+                    !registered.contains_key(section),
+                    "201 only for a new registration, not for {section}: {text}"
                 );
-                let mut held = self.applied_to(held);
-                held.insert(section.clone(), seat_in(&response.json()));
-                held
+                let mut registered = self.applied_to(registered);
+                registered.insert(section.clone(), seat_in(&response.json()));
+                registered
             }
             (Self::Add { section, .. }, 200) => {
-                assert!(held.contains_key(section), "200 only for a section that was held, not for {section}: {text}");
-                held
+                assert!(
+                    registered.contains_key(section),
+                    "200 only for an existing registration, not for {section}: {text}"
+                );
+                registered
             }
             (Self::Drop { section }, 200) => {
                 assert_eq!(response.json()["status"], "dropped", "{section}");
-                self.applied_to(held)
+                self.applied_to(registered)
             }
             (Self::Swap { add, .. }, 200) => {
                 let body = response.json();
@@ -127,30 +131,30 @@ impl Request {
                 let refused = results.iter().filter(|part| !part["problem"].is_null()).count();
                 assert!(refused == 0 || refused == results.len(), "a swap succeeds or fails as a whole: {text}");
                 if refused > 0 {
-                    return held;
+                    return registered;
                 }
                 let seat = seat_in(results.iter().find(|part| part["section"] == **add).expect(&text));
-                let mut held = self.applied_to(held);
-                // A swap that adds a section already held only drops the other one.
-                held.insert(add.clone(), seat);
-                held
+                let mut registered = self.applied_to(registered);
+                // A swap that adds a section that the student already has only drops the other one.
+                registered.insert(add.clone(), seat);
+                registered
             }
-            (_, 409) => held,
+            (_, 409) => registered,
             _ => panic!("unexpected response {} to {self:?}: {text}", response.status),
         }
     }
 }
 
-/// A student's state when the connection breaks: the acknowledged registrations, and the request without a response.
-struct Acknowledged {
-    held: Registrations,
+/// A student's state when the connection breaks: the confirmed registrations, and the request without a response.
+struct Confirmed {
+    registered: Registrations,
     pending: Option<Request>,
 }
 
-impl Acknowledged {
+impl Confirmed {
     /// Checks the registrations after the restart. The pending request was applied as a whole or not at all.
     fn check(&self, actual: &Registrations) {
-        let without = &self.held;
+        let without = &self.registered;
         let with = self.pending.as_ref().map(|request| request.applied_to(without.clone()));
         let matches = |expected: &Registrations| {
             expected.keys().eq(actual.keys())
@@ -158,7 +162,7 @@ impl Acknowledged {
         };
         assert!(
             matches(without) || with.as_ref().is_some_and(matches),
-            "acknowledged: {without:#?}\npending: {:#?}\nafter the restart: {actual:#?}",
+            "confirmed: {without:#?}\npending: {:#?}\nafter the restart: {actual:#?}",
             self.pending
         );
     }
@@ -167,19 +171,19 @@ impl Acknowledged {
 /// Sends requests of one student until the connection breaks.
 fn send_requests(
     mut student: Client,
-    mut held: Registrations,
+    mut registered: Registrations,
     ids: &[String],
     mut random: Random,
     responses: &AtomicUsize,
     kill_after: usize,
     kill: &Sender<()>,
-) -> Acknowledged {
+) -> Confirmed {
     loop {
-        let request = Request::random(&mut random, &held, ids);
+        let request = Request::random(&mut random, &registered, ids);
         let Ok(response) = request.send(&mut student) else {
-            return Acknowledged { held, pending: Some(request) };
+            return Confirmed { registered, pending: Some(request) };
         };
-        held = request.after_response(held, &response);
+        registered = request.after_response(registered, &response);
         if responses.fetch_add(1, Ordering::Relaxed) + 1 == kill_after {
             let _ = kill.send(());
         }
@@ -190,24 +194,24 @@ fn send_requests(
 fn run_until_killed(
     server: Server,
     tokens: &[String],
-    held: Vec<Registrations>,
+    registered: Vec<Registrations>,
     ids: &[String],
     random: &mut Random,
-) -> Vec<Acknowledged> {
+) -> Vec<Confirmed> {
     let (kill_after, delay) = (1 + random.below(RESPONSES_MAX), Duration::from_micros(random.next() % 3_000));
     let (responses, start) = (AtomicUsize::new(0), Barrier::new(tokens.len()));
     let (kill, killed) = mpsc::channel();
     thread::scope(|scope| {
         let students: Vec<_> = tokens
             .iter()
-            .zip(held)
-            .map(|(token, held)| {
+            .zip(registered)
+            .map(|(token, registered)| {
                 let student = server.client().signed_in(token);
                 let (random, kill) = (Random::seeded(random.next()), kill.clone());
                 let (responses, start) = (&responses, &start);
                 scope.spawn(move || {
                     start.wait();
-                    send_requests(student, held, ids, random, responses, kill_after, &kill)
+                    send_requests(student, registered, ids, random, responses, kill_after, &kill)
                 })
             })
             .collect();
@@ -225,7 +229,7 @@ fn run_until_killed(
 }
 
 #[test]
-fn every_acknowledged_seat_survives_kills() {
+fn every_confirmed_seat_survives_kills() {
     let mut random = Random::seeded(seed());
     let home = Home::new();
     let schedule = schedule();
@@ -233,22 +237,22 @@ fn every_acknowledged_seat_survives_kills() {
     let tokens = home.tokens("crash", "student", STUDENTS);
     let mut server = home.serve();
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
-    let mut held: Vec<Registrations> = vec![BTreeMap::new(); STUDENTS];
+    let mut registered: Vec<Registrations> = vec![BTreeMap::new(); STUDENTS];
     let mut interrupted = 0;
     let rounds = std::env::var("FAULT_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("FAULT_ROUNDS is a number"));
     for number in 1..=rounds {
-        let before = run_until_killed(server, &tokens, held, &ids, &mut random);
+        let before = run_until_killed(server, &tokens, registered, &ids, &mut random);
         home.verify().unwrap_or_else(|e| panic!("round {number}: {e}"));
         server = home.serve();
-        held = all_registrations(&server, TERM, &tokens);
-        for (acknowledged, actual) in before.iter().zip(&held) {
-            acknowledged.check(actual);
-            interrupted += usize::from(acknowledged.pending.is_some());
+        registered = all_registrations(&server, TERM, &tokens);
+        for (confirmed, actual) in before.iter().zip(&registered) {
+            confirmed.check(actual);
+            interrupted += usize::from(confirmed.pending.is_some());
         }
-        audit(&server, &schedule, &held);
+        audit(&server, &schedule, &registered);
     }
     assert!(interrupted > 0, "at least one kill interrupts a request");
-    let seats: usize = held.iter().map(BTreeMap::len).sum();
+    let seats: usize = registered.iter().map(BTreeMap::len).sum();
     println!("{rounds} kills, {interrupted} interrupted requests, {seats} seats and waitlist positions at the end");
     assert!(seats > STUDENTS, "there are enough seats for a meaningful test");
 }

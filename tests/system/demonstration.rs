@@ -149,7 +149,7 @@ fn an_admin_follows_a_demonstration_in_a_hidden_sandbox() {
         let live = state["results"].as_array()?.iter().find(|row| row["target"] == "hub")?.clone();
         live["requests"].as_u64().is_some_and(|requests| requests > 0).then_some(live)
     });
-    assert_eq!(running["held"], Value::Null, "held seats are counted at the end: {running}");
+    assert_eq!(running["held"], Value::Null, "stored seats are counted at the end: {running}");
     assert_hub_lost_nothing(&wait_for_end(&mut admin, &task), 60);
     let newest = admin.get("/api/v1/admin/demo").expect(200).json();
     assert_eq!(newest["task"], json!(task));

@@ -185,8 +185,8 @@ fn an_import_removes_no_seat_and_no_section() {
     let task = hub.import("?term=T1", b"crn,course,title,cap,days,time\n2,MATH 152,Two,0,F,9:00-10:00\n");
     assert_eq!((&task["state"], &task["missing"]), (&json!("done"), &json!(["T1-1"])), "{task:#}");
     assert_eq!(task["changes"][0]["fields"]["capacity"], json!([20, 0]));
-    let held = ann.get("/api/v1/me/registrations").expect(200).json();
-    assert_eq!(held["items"][0]["section"], "T1-2");
+    let registered = ann.get("/api/v1/me/registrations").expect(200).json();
+    assert_eq!(registered["items"][0]["section"], "T1-2");
     let section = hub.section("T1-2").unwrap();
     assert_eq!((&section["enrolled"], &section["open"]), (&json!(1), &json!(0)));
     assert!(hub.section("T1-1").is_some());

@@ -7,7 +7,7 @@
 //! - [`staff_views`]: metrics, activity, rosters, users and receipts
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
-//! - [`crash`]: acknowledged seats survive `kill -9`
+//! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`rush`]: 1,000 students at once
 //!
 //! The tests share one process, because none of them reads or changes its environment, working directory or limits.

@@ -1,5 +1,5 @@
 //! The registration rush: 1,000 students compete for 20 sections. Each has two connections that send conflicting
-//! requests at the same time. Afterwards no section is oversold and no student has a clash.
+//! requests at the same time. Afterwards no section is oversold and no student has two conflicting registrations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -70,34 +70,39 @@ impl Request {
     }
 }
 
-/// Returns a section that clashes with section number `this`; any section when none does.
-fn clashing(random: &mut Random, schedule: &Schedule, this: usize, clash: fn(&Row, &Row) -> bool) -> String {
+/// Returns a section for which `conflicts` is true with section number `this`; any section when there is none.
+fn conflicting_section(
+    random: &mut Random,
+    schedule: &Schedule,
+    this: usize,
+    conflicts: fn(&Row, &Row) -> bool,
+) -> String {
     let others = schedule.rows.iter().enumerate();
-    let clashing: Vec<_> = others.filter(|(i, row)| *i != this && clash(&schedule.rows[this], row)).collect();
-    let row = if clashing.is_empty() { random.pick(&schedule.rows) } else { random.pick(&clashing).1 };
+    let found: Vec<_> = others.filter(|(i, row)| *i != this && conflicts(&schedule.rows[this], row)).collect();
+    let row = if found.is_empty() { random.pick(&schedule.rows) } else { random.pick(&found).1 };
     schedule.id(row)
 }
 
 /// Returns two requests that conflict, and whether they are a double click.
-fn conflicting(random: &mut Random, schedule: &Schedule, held: &[String]) -> (Request, Request, bool) {
+fn conflicting_requests(random: &mut Random, schedule: &Schedule, registered: &[String]) -> (Request, Request, bool) {
     let ids = schedule.ids();
     let any = random.below(ids.len());
     let waitlist = random.percent(50);
     let one = Request::add(&ids[any], waitlist);
-    match (random.below(9), held) {
+    match (random.below(9), registered) {
         // Two sections of one course and component.
-        (0, _) => (one, Request::add(&clashing(random, schedule, any, Row::same_course), waitlist), false),
+        (0, _) => (one, Request::add(&conflicting_section(random, schedule, any, Row::same_course), waitlist), false),
         // Two sections that meet at the same time.
-        (1, _) => (one, Request::add(&clashing(random, schedule, any, Row::overlaps), waitlist), false),
-        // Two swaps that drop the same seat for two sections that clash with it.
+        (1, _) => (one, Request::add(&conflicting_section(random, schedule, any, Row::overlaps), waitlist), false),
+        // Two swaps that drop the same seat for two sections that conflict with it.
         (2, [_, ..]) => {
-            let mine = random.pick(held);
+            let mine = random.pick(registered);
             let at = ids.iter().position(|id| id == mine).expect("a section of the schedule");
-            let [one, other] = [(); 2].map(|()| clashing(random, schedule, at, Row::clashes));
+            let [one, other] = [(); 2].map(|()| conflicting_section(random, schedule, at, Row::conflicts_with));
             (Request::batch(&[&one], &[mine], true), Request::batch(&[&other], &[mine], true), false)
         }
         // A drop and an add that may depend on it.
-        (3..=6, [_, ..]) => (Request::drop(&held[random.below(held.len())]), one, false),
+        (3..=6, [_, ..]) => (Request::drop(&registered[random.below(registered.len())]), one, false),
         // Two overlapping batches of four sections.
         (7, _) => {
             let [a, b, c, d] = [(); 4].map(|()| random.pick(&ids));
@@ -126,8 +131,8 @@ fn run_student(connections: [Client; 2], schedule: &Schedule, mut random: Random
     let [mut left, mut right] = connections;
     let mut tally = Tally::new();
     for _ in 0..ROUNDS {
-        let held: Vec<_> = registrations(&mut left, TERM).into_keys().collect();
-        let (one, other, double_click) = conflicting(&mut random, schedule, &held);
+        let registered: Vec<_> = registrations(&mut left, TERM).into_keys().collect();
+        let (one, other, double_click) = conflicting_requests(&mut random, schedule, &registered);
         start.wait();
         one.send(&mut left);
         other.send(&mut right);
@@ -174,12 +179,12 @@ fn a_thousand_students_on_two_connections_never_oversell() {
     for expected in ["201", "already_in_course", "time_conflict", "section_full", "waitlist_full"] {
         assert!(total.contains_key(expected), "some responses are `{expected}`: {total:?}");
     }
-    let held = all_registrations(&server, TERM, &tokens);
-    audit(&server, &schedule, &held);
+    let registered = all_registrations(&server, TERM, &tokens);
+    audit(&server, &schedule, &registered);
     // A restart changes nothing.
     assert_eq!(server.stop().code(), Some(0));
     home.verify().unwrap();
     let server = home.serve();
-    assert_eq!(all_registrations(&server, TERM, &tokens), held, "registrations are the same after the restart");
-    audit(&server, &schedule, &held);
+    assert_eq!(all_registrations(&server, TERM, &tokens), registered, "registrations are the same after the restart");
+    audit(&server, &schedule, &registered);
 }

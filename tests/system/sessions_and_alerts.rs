@@ -54,8 +54,7 @@ fn an_admin_signs_a_user_out_everywhere() {
     let home = Home::new();
     let server = home.serve();
     let tokens = [home.token("ann", "student"), home.token("ann", "student")];
-    let mut sockets: Vec<Socket> =
-        tokens.iter().map(|token| live_socket(&server, "/alerts/ws", Some(token))).collect();
+    let mut sockets: Vec<Socket> = tokens.iter().map(|token| live_socket(&server, "/alerts/ws", Some(token))).collect();
     let mut bob = live_socket(&server, "/alerts/ws", Some(&home.token("bob", "student")));
     let path = "/api/v1/admin/users/ann/sign-out";
     server.client().signed_in(&home.token("desk", "staff")).post_json(path, &json!({})).expect(403);

@@ -27,7 +27,7 @@ pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outc
 }
 
 /// Puts the definitions that `after` returns. If the meetings, course or credits of a section change, unsettles the
-/// waitlists of the students who hold it, because the change may make room for a promotion.
+/// waitlists of the students who are registered for it, because the change may make room for a promotion.
 fn put_definitions<'n, N: 'n>(
     draft: &mut Draft<'_>,
     sections: impl Iterator<Item = (&'n Crn, &'n N)>,
@@ -54,7 +54,7 @@ fn put_definitions<'n, N: 'n>(
         draft.put_section(after);
     }
     if !rule_inputs_changed.is_empty() {
-        for (student, _, _) in draft.holders_of(&rule_inputs_changed) {
+        for (student, _, _) in draft.students_in(&rule_inputs_changed) {
             draft.unsettle_waitlists_of(&student);
         }
     }

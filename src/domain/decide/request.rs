@@ -5,7 +5,7 @@ use crate::domain::draft::Draft;
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::notice::Reason;
 use crate::domain::outcome::{CurrentRegistration, RequestOutcome};
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::rules::{Goal, LiftedCodes, Request, first_refusal};
 use crate::domain::waitlist::settle_unsettled;
 
@@ -14,21 +14,21 @@ type Results = Vec<(Crn, RequestOutcome)>;
 
 /// Registers a student in a section: in a seat if one is open, otherwise on the waitlist if `waitlist` is set.
 ///
-/// Registering again for a section that the student already holds returns its current state; no rule is evaluated.
+/// Registering again for the same section returns its current state; no rule is evaluated.
 pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, waitlist: bool) -> RequestOutcome {
     let Some(section) = draft.section(crn) else { return RequestOutcome::NotFound };
-    if let Some(held) = draft.registration(student, crn).filter(|r| r.is_held()) {
-        return granted(draft, held, false);
+    if let Some(current) = draft.registration(student, crn).filter(|r| r.is_registered()) {
+        return granted(draft, current, false);
     }
     let goal = if waitlist && section.assignable_seats() == 0 { Goal::Position } else { Goal::Seat };
     if let Some(refusal) = first_refusal(draft, &Request { student, section, goal }, &LiftedCodes::NONE) {
         return RequestOutcome::Refused(refusal);
     }
-    let (standing, queue_number) = match goal {
-        Goal::Seat | Goal::Promotion => (Standing::Enrolled, 0),
-        Goal::Position => (Standing::Waitlisted, draft.take_queue_number()),
+    let (status, queue_number) = match goal {
+        Goal::Seat | Goal::Promotion => (RegistrationStatus::Enrolled, 0),
+        Goal::Position => (RegistrationStatus::Waitlisted, draft.take_queue_number()),
     };
-    let registration = Registration { crn: crn.clone(), standing, queue_number, at: draft.now, passed_over_for: None };
+    let registration = Registration { crn: crn.clone(), status, queue_number, at: draft.now, passed_over_for: None };
     draft.put_registration(student, registration.clone(), Reason::Requested);
     granted(draft, &registration, true)
 }
@@ -36,15 +36,15 @@ pub(super) fn register(draft: &mut Draft<'_>, student: &UserName, crn: &Crn, wai
 /// Drops a seat or a waitlist position.
 ///
 /// No rule applies to a drop, so it is also possible outside the registration window. A repeated drop returns the state
-/// of the first; dropping a section that the student never held returns [`RequestOutcome::NotFound`].
+/// of the first; dropping a section for which the student never registered returns [`RequestOutcome::NotFound`].
 pub(super) fn drop_section(draft: &mut Draft<'_>, student: &UserName, crn: &Crn) -> RequestOutcome {
     let Some(before) = draft.registration(student, crn).cloned() else { return RequestOutcome::NotFound };
-    if !before.is_held() {
+    if !before.is_registered() {
         return granted(draft, &before, false);
     }
     let after = Registration {
         crn: crn.clone(),
-        standing: Standing::Dropped,
+        status: RegistrationStatus::Dropped,
         queue_number: 0,
         at: draft.now,
         passed_over_for: None,
@@ -99,7 +99,7 @@ pub(super) fn swap(draft: &mut Draft<'_>, batch: &Batch) -> Result<Results, Resu
 fn update_if_promoted(draft: &Draft<'_>, student: &UserName, outcome: &mut RequestOutcome) {
     let RequestOutcome::Done(earlier) = outcome else { return };
     let Some(current) = draft.registration(student, &earlier.crn) else { return };
-    if current.standing != earlier.standing {
+    if current.status != earlier.status {
         *outcome = granted(draft, current, true);
     }
 }
@@ -107,12 +107,12 @@ fn update_if_promoted(draft: &Draft<'_>, student: &UserName, outcome: &mut Reque
 /// Returns the outcome of a granted request whose registration is now `registration`.
 fn granted(draft: &Draft<'_>, registration: &Registration, is_new: bool) -> RequestOutcome {
     let crn = registration.crn.clone();
-    let position =
-        (registration.standing == Standing::Waitlisted).then(|| draft.position(&crn, registration.queue_number));
+    let position = (registration.status == RegistrationStatus::Waitlisted)
+        .then(|| draft.position(&crn, registration.queue_number));
     let credits = draft.section(&crn).map_or_else(Default::default, |s| s.section.credits);
     RequestOutcome::Done(CurrentRegistration {
         crn,
-        standing: registration.standing,
+        status: registration.status,
         position,
         credits,
         at: registration.at,

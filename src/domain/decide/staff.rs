@@ -35,13 +35,13 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
     Outcome::SectionChanged
 }
 
-/// Notifies the students who hold a section that was cancelled, and unsettles the waitlists of everyone who holds the
-/// section: a cancelled section no longer counts in a student's schedule or credits.
+/// Unsettles the waitlists of the students who are registered for a section, because a cancelled section no longer
+/// counts in a student's schedule or credits. Notifies these students if the section was cancelled.
 fn handle_status_change(draft: &mut Draft<'_>, crn: &Crn, status: SectionStatus) {
-    for (student, crn, standing) in draft.holders_of(&HashSet::from([crn.clone()])) {
+    for (student, crn, registration_status) in draft.students_in(&HashSet::from([crn.clone()])) {
         if status == SectionStatus::Cancelled {
             let (student, at) = (student.clone(), draft.now);
-            draft.notify(Notice { student, crn, standing, reason: Reason::Cancelled, at });
+            draft.notify(Notice { student, crn, status: registration_status, reason: Reason::Cancelled, at });
         }
         draft.unsettle_waitlists_of(&student);
     }

@@ -1,4 +1,5 @@
-//! `already_in_course`: a student holds at most one section of each course and component. Waitlist positions count.
+//! `already_in_course`: a student registers for at most one section of each course and component. Waitlist positions
+//! count.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
 use crate::domain::rules::{Goal, Rule, RuleContext};

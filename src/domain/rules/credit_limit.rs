@@ -4,7 +4,7 @@
 //! refused.
 
 use crate::domain::refusal::{Refusal, RefusalCode};
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::rules::{Goal, Rule, RuleContext};
 use crate::domain::section::Credits;
 
@@ -16,7 +16,7 @@ fn refusal(case: &RuleContext<'_>) -> Option<Refusal> {
     if limit.0 == 0 || section.credits.0 == 0 {
         return None;
     }
-    let enrolled = case.others().iter().filter(|(held, _)| held.standing == Standing::Enrolled);
+    let enrolled = case.others().iter().filter(|(registration, _)| registration.status == RegistrationStatus::Enrolled);
     let credits = enrolled.fold(0, |sum: u32, (_, other)| sum.saturating_add(other.credits.0));
     let total = Credits(credits.saturating_add(section.credits.0));
     (total > limit).then_some(Refusal::CreditLimit { credits: Credits(credits), total, limit })

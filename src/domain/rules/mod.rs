@@ -84,7 +84,7 @@ struct RuleContext<'a> {
     others: OnceCell<Others<'a>>,
 }
 
-/// The other sections that a student holds. Few students hold more than eight, so they usually fit on the stack.
+/// The other sections of a student. Few students have more than eight, so they usually fit on the stack.
 type Others<'a> = SmallVec<[(&'a Registration, &'a Section); 8]>;
 
 impl RuleContext<'_> {
@@ -93,8 +93,8 @@ impl RuleContext<'_> {
         &self.request.section.section
     }
 
-    /// Returns the other sections that the student holds and that are not cancelled, in the order in which the student
-    /// registered. Several rules read them, so they are collected once.
+    /// Returns the other sections for which the student is registered and that are not cancelled, in the order of
+    /// registration. Several rules read them, so they are collected once.
     fn others(&self) -> &[(&Registration, &Section)] {
         self.others.get_or_init(|| self.draft.other_sections_of(self.request.student, self.section()).collect())
     }

@@ -1,4 +1,4 @@
-//! `section_full`: a new student needs a seat that is neither taken nor promised to the waitlist.
+//! `section_full`: a new student needs a seat that is neither taken nor reserved for the waitlist.
 //!
 //! The rule does not apply to promotions, which are evaluated only while the section has an assignable seat.
 

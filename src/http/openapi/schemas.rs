@@ -14,7 +14,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TaskId, TermId, USER_LEN_MAX, UserName};
 use crate::domain::meeting::{Days, Meeting};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::domain::role::Role;
 use crate::domain::section::{Credits, SectionStatus};
 use crate::registration::section_json::SeatRow;
@@ -62,14 +62,14 @@ schemas! {
         .min_length(Some(1)).max_length(Some(USER_LEN_MAX));
     Credits => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).description(Some("A number of credits."));
     Role => one_of(Role::VARIANTS, "The role of a user. Each role includes the permissions of the previous one, except \
-        that only a `student` can hold seats.");
+        that only a `student` can register.");
     SectionStatus => one_of(
         SectionStatus::VARIANTS,
         "`closed` accepts no new students but keeps those enrolled; `cancelled` will not be taught.",
     );
-    Standing => names(
-        Standing::VARIANTS.iter().map(|standing| standing.as_str()),
-        "A student's standing in a section.",
+    RegistrationStatus => names(
+        RegistrationStatus::VARIANTS.iter().map(|status| status.as_str()),
+        "A student's status in a section.",
     );
     RefusalCode => names(
         RefusalCode::VARIANTS.iter().map(|code| code.as_str()),

@@ -55,7 +55,7 @@ pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) ->
 /// Formats a line of a roster: `USER enrolled|waitlisted SINCE`. The time is in UTC with whole seconds (RFC 3339).
 fn roster_line(line: &RosterLine) -> String {
     let since = Timestamp::from_second(line.since.as_second()).unwrap_or(line.since);
-    format!("{} {} {since}", line.user, line.standing.as_str())
+    format!("{} {} {since}", line.user, line.status.as_str())
 }
 
 /// Returns all desired fields of a section's item.
@@ -140,7 +140,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::domain::ids::{SectionId, UserName};
-    use crate::domain::registration::Standing;
+    use crate::domain::registration::RegistrationStatus;
     use crate::domain::section::Section;
     use crate::plone::format::section::read;
 
@@ -165,7 +165,7 @@ mod tests {
         let now = Timestamp::from_millisecond(1_800_000_000_750).unwrap();
         let state =
             SectionState { enrolled: 1, waitlisted: 1, outside_enrolled: 4, ..SectionState::new(Arc::new(section())) };
-        let line = |user: &str, standing| RosterLine { user: UserName::parse(user).unwrap(), standing, since: now };
+        let line = |user: &str, status| RosterLine { user: UserName::parse(user).unwrap(), status, since: now };
         let mut entry = OutboxEntry {
             section: SectionId::parse("202701-10001").unwrap(),
             version: 1,
@@ -174,7 +174,7 @@ mod tests {
             attempts: 0,
             item: None,
             state,
-            roster: vec![line("ana", Standing::Enrolled), line("bob", Standing::Waitlisted)],
+            roster: vec![line("ana", RegistrationStatus::Enrolled), line("bob", RegistrationStatus::Waitlisted)],
         };
         let item = PloneItem {
             section: entry.section.clone(),

@@ -1,4 +1,4 @@
-//! Sign-in by Plone: checks passwords with `@login`, and reads roles and groups from `@users/{name}`.
+//! Sign-in through Plone: checks passwords with `@login`, and reads roles and groups from `@users/{name}`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,7 @@ const WAITING_MAX: usize = 1_000;
 /// A plain member of Plone (a student) with the member's token; `None` until one has signed in.
 pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
 
-/// Options of sign-in by Plone.
+/// Options of sign-in through Plone.
 #[derive(Debug, Clone)]
 pub struct PloneSignInOptions {
     /// Maps Plone's roles and groups to the hub's roles.

@@ -1,4 +1,4 @@
-//! Tests of sign-in by Plone against a fake directory, with a clock that the tests control.
+//! Tests of sign-in through Plone against a fake directory, with a clock that the tests control.
 
 use std::sync::atomic::Ordering;
 
@@ -69,7 +69,7 @@ async fn a_local_account_takes_precedence_over_a_plone_user() {
     let hub = Hub::start().await;
     let before = hub.sign_in_and_store("ann").await;
     hub.local_account("ann").await;
-    assert_eq!(hub.ended(), ["ann"], "sign-ins by Plone with this name end");
+    assert_eq!(hub.ended(), ["ann"], "sign-ins through Plone with this name end");
     assert_eq!(hub.identity.verify(&before.token), Err(TokenError::SignedOut));
     let local = hub.sign_in("ann", "local").await.unwrap();
     assert_eq!((local.check, local.caller.source), (PasswordCheck::Provider("local account"), Source::Hub));

@@ -99,7 +99,7 @@ impl ReadModel {
         let (row, seq) = self.section(id)?;
         let is_visible = !row.state.section.withdrawn
             || caller.is_some_and(|(user, role)| {
-                role >= Role::Staff || self.term(&id.term).is_some_and(|term| term.holds(user, &id.crn))
+                role >= Role::Staff || self.term(&id.term).is_some_and(|term| term.is_registered(user, &id.crn))
             });
         is_visible.then_some((row, seq))
     }

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 
 use crate::domain::ids::{Crn, UserName};
 use crate::domain::published::{PublishedTerm, TermUpdate};
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::Credits;
 
 use crate::registration::readmodel::Snapshot;
@@ -28,16 +28,16 @@ impl TermModel {
     /// older state.
     pub(super) fn reload(&self, loaded: PublishedTerm) {
         self.snapshot.store(Arc::new(Snapshot::new(loaded.term, loaded.seq, loaded.sections)));
-        for (student, held) in loaded.students {
-            self.students.insert(student, held);
+        for (student, registrations) in loaded.students {
+            self.students.insert(student, registrations);
         }
     }
 
     /// Publishes a commit: first the students' registrations, then the snapshot, so that a reader who sees a seat taken
     /// also finds the registration.
     pub fn publish(&self, update: &TermUpdate) {
-        for (student, held) in &update.students {
-            self.students.insert(student.clone(), held.clone());
+        for (student, registrations) in &update.students {
+            self.students.insert(student.clone(), registrations.clone());
         }
         let next = self.snapshot.load().after(update.seq, update.term.as_ref(), &update.sections);
         self.snapshot.store(Arc::new(next));
@@ -52,20 +52,20 @@ impl TermModel {
     /// Returns a student's registrations, including dropped ones; `None` if the student never registered.
     #[must_use]
     pub fn registrations(&self, student: &UserName) -> Option<Arc<[Registration]>> {
-        self.students.get(student).map(|held| held.value().clone())
+        self.students.get(student).map(|registrations| registrations.value().clone())
     }
 
-    /// Returns whether a student holds a seat or a waitlist position in a section.
+    /// Returns whether a student has a seat or a waitlist position in a section.
     #[must_use]
-    pub fn holds(&self, student: &UserName, crn: &Crn) -> bool {
-        self.registrations(student).is_some_and(|held| held.iter().any(|r| r.is_held() && r.crn == *crn))
+    pub fn is_registered(&self, student: &UserName, crn: &Crn) -> bool {
+        self.registrations(student).is_some_and(|all| all.iter().any(|r| r.is_registered() && r.crn == *crn))
     }
 
     /// Returns the credits in which a student is enrolled. Cancelled sections do not count.
     #[must_use]
     pub fn enrolled_credits(&self, student: &UserName) -> Credits {
-        let (Some(held), snapshot) = (self.registrations(student), self.snapshot()) else { return Credits(0) };
-        let enrolled = held.iter().filter(|r| r.standing == Standing::Enrolled);
+        let (Some(registrations), snapshot) = (self.registrations(student), self.snapshot()) else { return Credits(0) };
+        let enrolled = registrations.iter().filter(|r| r.status == RegistrationStatus::Enrolled);
         Credits(enrolled.filter_map(|r| snapshot.row(&r.crn)).map(|row| row.state.counted_credits().0).sum())
     }
 }

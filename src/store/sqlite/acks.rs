@@ -72,7 +72,7 @@ fn receipt_at(row: &Row<'_>) -> rusqlite::Result<Receipt> {
     Ok(Receipt {
         user: UserName::parse(&user).map_err(|e| unreadable(0, e))?,
         name: row.get(1)?,
-        seen_at: maybe_time_at(row, 2)?,
+        acknowledged_at: maybe_time_at(row, 2)?,
     })
 }
 
@@ -103,9 +103,9 @@ pub(super) fn receipts(connection: &Connection, id: &str, limit: usize) -> rusql
     let mut recipients = tx.prepare_cached(RECIPIENTS)?;
     for receipt in recipients.query_map(params![id, everyone, first, second, third], receipt_at)? {
         let receipt = receipt?;
-        let (list, total) = match receipt.seen_at {
-            Some(_) => (&mut receipts.seen, &mut receipts.seen_total),
-            None => (&mut receipts.unseen, &mut receipts.unseen_total),
+        let (list, total) = match receipt.acknowledged_at {
+            Some(_) => (&mut receipts.acknowledged, &mut receipts.acknowledged_total),
+            None => (&mut receipts.unacknowledged, &mut receipts.unacknowledged_total),
         };
         *total += 1;
         if list.len() < limit {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, ToSql, params};
 use crate::domain::alert::{Alert, AlertContent};
 use crate::domain::audience::Audience;
 use crate::domain::ids::UserName;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::store::StoreFuture;
 use crate::store::alerts::{
     Ack, AlertStore, CancelOutcome, Entry, LogEntry, Page, Reader, Receipts, Recipients, Span, StoredRange,
@@ -230,7 +230,7 @@ fn people_in(connection: &Connection, audience: &Audience, now: &ZonedDateTime) 
             params![role.as_str()],
         )?;
     }
-    let enrolled = Standing::Enrolled.as_str();
+    let enrolled = RegistrationStatus::Enrolled.as_str();
     for section in &audience.sections {
         add_users(
             "SELECT user FROM registrations WHERE term = ?1 AND crn = ?2 AND standing = ?3",

@@ -4,12 +4,12 @@ use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::alert::{Alert, AlertContent};
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::store::alerts::CancelOutcome;
 
 use crate::store::sqlite::rows::{maybe_time_at, unreadable};
 
-/// The students with the standing `?2` (enrolled) in visible sections of the course `?1`, in terms that have not ended
+/// The students with the status `?2` (enrolled) in visible sections of the course `?1`, in terms that have not ended
 /// on the date `?3`.
 pub(super) const ENROLLED_IN_COURSE: &str = "
     SELECT r.user AS user FROM sections AS s
@@ -58,13 +58,18 @@ pub(crate) fn send_out(
             "INSERT OR IGNORE INTO alert_recipients (user, alert_id)
              SELECT user, ?1 FROM registrations WHERE term = ?2 AND crn = ?3 AND standing = ?4",
         )?
-        .execute(params![id, section.0.term.as_str(), section.0.crn.as_str(), Standing::Enrolled.as_str()])?;
+        .execute(params![
+            id,
+            section.0.term.as_str(),
+            section.0.crn.as_str(),
+            RegistrationStatus::Enrolled.as_str()
+        ])?;
     }
     for course in &content.audience.courses {
         tx.prepare_cached(&format!(
             "INSERT OR IGNORE INTO alert_recipients (user, alert_id) SELECT user, ?4 FROM ({ENROLLED_IN_COURSE})"
         ))?
-        .execute(params![course, Standing::Enrolled.as_str(), now.date().to_string(), id])?;
+        .execute(params![course, RegistrationStatus::Enrolled.as_str(), now.date().to_string(), id])?;
     }
     tx.prepare_cached("UPDATE alerts SET due_at = NULL WHERE id = ?1")?.execute([id])?;
     tx.prepare_cached("INSERT INTO alert_log (alert_id, kind, at, broad) VALUES (?1, 'alert', ?2, ?3)")?.execute(

@@ -42,7 +42,7 @@ impl Place {
     fn held(&self, name: &str) -> usize {
         let found = verify(&self.path(name)).unwrap();
         assert_eq!(found.differences, [""; 0], "{name}");
-        found.held
+        found.registered
     }
     fn alter(&self, sql: &str) {
         Connection::open(self.path("hub.db")).unwrap().execute_batch(sql).unwrap();
@@ -131,6 +131,6 @@ async fn verify_finds_a_wrong_count_a_lost_section_and_a_week_that_does_not_fit(
          INSERT INTO seats VALUES ('202609', '{one}', 1, 0, 1), ('202609', '{other}', 1, 0, 1);"
     ));
     let found = verify(&place.path("hub.db")).unwrap();
-    let note = "202609: ann holds 10001 and 10002, two sections of one course and component".to_owned();
+    let note = "202609: ann has 10001 and 10002, two sections of one course and component".to_owned();
     assert!(found.differences.is_empty() && found.notes.contains(&note), "{found:?}");
 }

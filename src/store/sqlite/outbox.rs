@@ -75,8 +75,8 @@ fn section_state(connection: &Connection, id: &SectionId) -> rusqlite::Result<Op
 fn roster_lines(connection: &Connection, id: &SectionId) -> rusqlite::Result<Vec<RosterLine>> {
     let rows = rosters::roster_rows(connection, id)?.into_iter();
     let line = |row: rosters::RosterRow| {
-        let Registration { standing, at, .. } = row.registration;
-        RosterLine { user: row.user, standing, since: at }
+        let Registration { status, at, .. } = row.registration;
+        RosterLine { user: row.user, status, since: at }
     };
     Ok(rows.map(line).collect())
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::ids::{SectionId, UserName};
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::store::StoreFuture;
 use crate::store::rosters::{RosterEntry, RosterStore};
 
@@ -35,8 +35,8 @@ pub(super) fn roster_rows(connection: &Connection, id: &SectionId) -> rusqlite::
             Ok(RosterRow { user, name: row.get(6)?, registration })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    found.sort_by_cached_key(|row| match row.registration.standing {
-        Standing::Enrolled => (0, row.registration.at.as_millisecond(), row.user.clone()),
+    found.sort_by_cached_key(|row| match row.registration.status {
+        RegistrationStatus::Enrolled => (0, row.registration.at.as_millisecond(), row.user.clone()),
         _ => (1, i64::try_from(row.registration.queue_number).unwrap_or(i64::MAX), row.user.clone()),
     });
     Ok(found)
@@ -61,10 +61,10 @@ fn roster(connection: &Connection, id: &SectionId) -> rusqlite::Result<Option<Ve
     let tx = connection.unchecked_transaction()?;
     let Some(mut last_position) = outside_waitlisted(&tx, id)? else { return Ok(None) };
     let entries = roster_rows(&tx, id)?.into_iter().map(|RosterRow { user, name, registration }| {
-        let is_waitlisted = registration.standing == Standing::Waitlisted;
+        let is_waitlisted = registration.status == RegistrationStatus::Waitlisted;
         last_position = last_position.saturating_add(u32::from(is_waitlisted));
         let position = is_waitlisted.then_some(last_position);
-        RosterEntry { user, name, standing: registration.standing, position, since: registration.at }
+        RosterEntry { user, name, status: registration.status, position, since: registration.at }
     });
     let entries = entries.collect();
     tx.commit()?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::meeting::{Days, Meeting};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
 
@@ -280,11 +280,11 @@ pub(super) const REGISTRATION_COLUMNS: &str = "user, crn, standing, place, at, p
 
 /// Reads a registration with its student.
 pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Registration)> {
-    let (user, crn, standing): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let (user, crn, status): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let passed: Option<String> = row.get(5)?;
     let registration = Registration {
         crn: Crn::parse(&crn).map_err(|e| unreadable(1, e))?,
-        standing: Standing::parse(&standing).ok_or_else(|| unreadable(2, "unknown standing"))?,
+        status: RegistrationStatus::parse(&status).ok_or_else(|| unreadable(2, "unknown status"))?,
         queue_number: row.get(3)?,
         at: time_at(row, 4)?,
         passed_over_for: passed.and_then(|code| RefusalCode::parse(&code)),
@@ -309,7 +309,7 @@ pub(super) fn put_registration(
         term.as_str(),
         student.as_str(),
         registration.crn.as_str(),
-        registration.standing.as_str(),
+        registration.status.as_str(),
         registration.queue_number,
         registration.at.as_millisecond(),
         registration.passed_over_for.map(RefusalCode::as_str),

@@ -168,7 +168,7 @@ impl TermStore for SqliteStore {
         self.write(move |tx| read_term(tx, &id))
     }
 
-    fn commit(&self, _term: &TermId, _since: u64, decide: DecideBatch) -> StoreFuture<()> {
+    fn run_batch(&self, _term: &TermId, _since: u64, decide: DecideBatch) -> StoreFuture<()> {
         // This process holds the store's lock, so no other hub can have committed.
         let Some(record) = decide(None) else {
             // Nothing to commit. The outcomes depend only on committed changes, because a term has one batch in flight.

@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
-use crate::domain::registration::{Registration, Standing};
+use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{SectionState, SectionStatus};
 
 use crate::store::sqlite::open::{OpenError, open_existing, require_one_name};
@@ -21,8 +21,8 @@ pub struct Verification {
     pub terms: usize,
     /// Number of sections.
     pub sections: usize,
-    /// Number of registrations that hold a seat or a waitlist position.
-    pub held: usize,
+    /// Number of seats and waitlist positions.
+    pub registered: usize,
     /// Differences between the stored counts and the registrations, one sentence each. Empty if the store is correct.
     pub differences: Vec<String>,
     /// What is unusual but may be correct, because staff and imports may change a section that has students.
@@ -62,13 +62,13 @@ fn verify_term(connection: &Connection, id: &TermId, found: &mut Verification) -
     let term = read_term(connection, id)?;
     // Enrolled and waitlisted students of each section.
     let mut counted: BTreeMap<Crn, (u32, u32)> = BTreeMap::new();
-    for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_held()) {
+    for (_, registration) in term.registrations.iter().filter(|(_, r)| r.is_registered()) {
         let (enrolled, waitlisted) = counted.entry(registration.crn.clone()).or_default();
-        match registration.standing {
-            Standing::Enrolled => *enrolled += 1,
+        match registration.status {
+            RegistrationStatus::Enrolled => *enrolled += 1,
             _ => *waitlisted += 1,
         }
-        found.held += 1;
+        found.registered += 1;
     }
     found.terms += 1;
     found.sections += term.sections.len();
@@ -112,7 +112,7 @@ fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -
     Ok(crns.into_iter().filter(|crn| !sections.contains_key(crn.as_str())).collect())
 }
 
-/// Notes pairs of sections that one student holds and no rule allows together.
+/// Notes pairs of sections that one student has and no rule allows together.
 fn note_conflicts(
     found: &mut Verification,
     term: &TermId,
@@ -121,7 +121,7 @@ fn note_conflicts(
 ) {
     let held: Vec<_> = registrations
         .iter()
-        .filter(|(_, r)| r.is_held())
+        .filter(|(_, r)| r.is_registered())
         .filter_map(|(student, r)| Some((student, &sections.get(&r.crn)?.section)))
         .filter(|(_, section)| section.status != SectionStatus::Cancelled)
         .collect();
@@ -135,7 +135,7 @@ fn note_conflicts(
                 continue;
             };
             let (one, other) = (&one.id.crn, &other.id.crn);
-            found.notes.push(format!("{term}: {student} holds {one} and {other}, {why}"));
+            found.notes.push(format!("{term}: {student} has {one} and {other}, {why}"));
         }
     }
 }

@@ -15,7 +15,7 @@ const USERS_MAX = 10_000;
 const SECONDS_MAX = 60;
 
 const INTRODUCTION = "Simulated students register over real connections in a temporary term. Afterwards each one checks which "
-  + "seats it holds. Real students, alerts, and the sections in Plone are not affected. Where load on Plone is not allowed, "
+  + "seats it has. Real students, alerts, and the sections in Plone are not affected. Where load on Plone is not allowed, "
   + "an earlier measurement is shown instead.";
 
 export class Demo {
@@ -109,7 +109,7 @@ export class Demo {
     this.progress.hidden = true;
     this.charts.hidden = true;
     this.form.hidden = false;
-    this.#show("introduction", h("p", { class: "result" }, "Everyone registers at once for too few seats. Who keeps theirs?"));
+    this.#show("introduction", h("p", { class: "result" }, "Everyone registers at once for too few seats. Is every confirmed seat stored?"));
     put(this.about, INTRODUCTION);
     this.about.className = "";
   }
@@ -160,9 +160,9 @@ export class Demo {
   }
 
   #showResult(task) {
-    const sentences = outcomes(task).map(({ target, promised, kept, harm, isBad }) => h("span", null,
-      `${TARGET_NAMES[target]} said yes to `, h("strong", null, promised.toLocaleString()), ` ${promised === 1 ? "seat" : "seats"} and kept `,
-      h("strong", { class: isBad ? "stop" : "good" }, kept.toLocaleString()), `: ${harm}. `));
+    const sentences = outcomes(task).map(({ target, confirmed, stored, harm, isBad }) => h("span", null,
+      `${TARGET_NAMES[target]} confirmed `, h("strong", null, confirmed.toLocaleString()), ` ${confirmed === 1 ? "seat" : "seats"} and stored `,
+      h("strong", { class: isBad ? "stop" : "good" }, stored.toLocaleString()), `: ${harm}. `));
     this.#show(`${task.task} done`, h("p", { class: "result final" }, sentences.length ? sentences : "Nothing was measured."));
   }
 

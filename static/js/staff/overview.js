@@ -14,14 +14,14 @@ const ACTIVITY_MS = 5_000;
 const DRAW_MS = 1_000;
 /** Length of the list of most requested sections. */
 const HOTTEST_MAX = 10;
-/** Seat changes held in memory. */
+/** Seat changes kept in memory. */
 const CHANGES_MAX = 20_000;
 
 /** Refusal codes as text. */
 const REASONS = {
   registration_closed: "Registration not open", hold: "Hold on the account", section_cancelled: "Section cancelled",
   section_closed: "Section closed", already_in_course: "Already in the course", prerequisite: "Missing prerequisite",
-  linked_section_required: "Linked section required", time_conflict: "Time conflict", credit_limit: "Over the credit limit",
+  linked_section_required: "Linked section required", time_conflict: "Overlaps another section", credit_limit: "Over the credit limit",
   restricted: "Seats reserved", section_full: "Section full", waitlist_full: "Waitlist full",
 };
 

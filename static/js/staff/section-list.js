@@ -16,7 +16,7 @@ const SORT_KEYS = {
 /** An empty field is rejected, because it could mean both 0 and "unchanged". */
 const EMPTY_FIELDS = {
   capacity: "Nothing was saved. Enter a capacity.",
-  waitlist_capacity: "Nothing was saved. Enter a waitlist cap, or 0 for no waitlist.",
+  waitlist_capacity: "Nothing was saved. Enter a waitlist capacity, or 0 for no waitlist.",
 };
 
 export class SectionList {

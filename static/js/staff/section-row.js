@@ -5,7 +5,7 @@ import { drawSeats } from "../seat-cell.js";
 import { componentName, count, meetingTexts } from "../words.js";
 import { Roster } from "./roster.js";
 
-const LABELS = { capacity: "Capacity", waitlist_capacity: "Waitlist cap", status: "Status" };
+const LABELS = { capacity: "Capacity", waitlist_capacity: "Waitlist capacity", status: "Status" };
 const FIELDS = Object.keys(LABELS);
 const STATUSES = { open: "Open", closed: "Closed", cancelled: "Cancelled" };
 /** Returns the value of a number field; an empty field is "", not 0. */
@@ -120,7 +120,7 @@ export class SectionRow {
     const facts = [
       enrolled > capacity && `${enrolled} enrolled, capacity ${capacity}: no student loses a seat`,
       meetingTexts(section).join("; "), section.instructor ?? "Instructor TBA", count(section.credits ?? 0, "credit"),
-      section.outside_enrolled && `${count(section.outside_enrolled, "seat")} held outside EduHub`,
+      section.outside_enrolled && `${count(section.outside_enrolled, "seat")} taken outside EduHub`,
     ].filter(Boolean);
     put(this.more, h("p", null, h("strong", null, section.title ?? ""), " ", facts.join(". "), "."), this.roster.el);
     this.roster.load();

@@ -5,7 +5,7 @@ import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { showNote } from "../session.js";
 import { joinList, problemText, seatStatus } from "../words.js";
-import { findClash } from "./clash.js";
+import { findConflict } from "./conflicts.js";
 import { refusal, statusText } from "./outcomes.js";
 
 export class Actions {
@@ -18,48 +18,48 @@ export class Actions {
     return seatStatus(this.page.numbers(id), this.page.catalogue.get(id)?.status).kind;
   }
 
-  /** The clash of a section with the student's week, or null; always null for a held section. */
-  clash(id) {
+  /** The conflict of a section with the student's week, or null; always null for a registered section. */
+  conflict(id) {
     const { catalogue, registrations, workspace } = this.page;
     const section = catalogue.get(id);
     if (!section || registrations.get(id)) return null;
-    return findClash(section, workspace.week().map((other) => catalogue.get(other)));
+    return findConflict(section, workspace.week().map((other) => catalogue.get(other)));
   }
 
-  /** Counts the sections that would probably be refused now: full, closed, or clashing with the week. */
+  /** Counts the sections that would probably be refused now: full, closed, or in conflict with the week. */
   countDoubtful(ids) {
-    return ids.filter((id) => this.kind(id) !== "open" || this.clash(id)).length;
+    return ids.filter((id) => this.kind(id) !== "open" || this.conflict(id)).length;
   }
 
   /**
    * Draws the buttons of a section into `el`. Nothing is redrawn while the buttons stay the same, so that none changes
-   * while it is being pressed. With `clashes`, Register is not emphasised.
+   * while it is being pressed. With `hasConflict`, Register is not emphasised.
    */
-  draw(el, id, view = "row", clashes = false) {
+  draw(el, id, view = "row", hasConflict = false) {
     const { registrations, terms, plan, drops, numbers } = this.page;
-    const held = registrations.get(id);
+    const registration = registrations.get(id);
     const [pending, kind, isDropping] = [registrations.pending(id), this.kind(id), drops.left(id) !== undefined];
     const { waitlisted: waiting, waitlist_capacity: places } = numbers(id);
     const waitlist = kind !== "full" ? "" : !places ? "waitlist.none" : waiting >= places ? "waitlist.full" : "open";
-    const key = [id, held?.status, held?.position, held && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), clashes, i18n.language].join();
+    const key = [id, registration?.status, registration?.position, registration && waiting, pending, kind, waitlist, isDropping, terms.phase(), plan.has(id), hasConflict, i18n.language].join();
     if (el.dataset.key === key) return;
     const same = el.dataset.key?.split(",")[0] === id;
     el.dataset.key = key;
     // When Register has just become Join waitlist, a press may still be meant for Register.
     if (kind === "open" || !same) el.dataset.fullSince = -Infinity;
     else if (el.dataset.canRegister) el.dataset.fullSince = performance.now();
-    el.dataset.canRegister = kind === "open" && !held && terms.open ? "1" : "";
-    put(el, this.#buttons(id, { held, pending, kind, waitlist, isDropping, waiting, view, clashes, fullSince: Number(el.dataset.fullSince) }));
+    el.dataset.canRegister = kind === "open" && !registration && terms.open ? "1" : "";
+    put(el, this.#buttons(id, { registration, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince: Number(el.dataset.fullSince) }));
   }
 
-  #buttons(id, { held, pending, kind, waitlist, isDropping, waiting, view, clashes, fullSince }) {
+  #buttons(id, { registration, pending, kind, waitlist, isDropping, waiting, view, hasConflict, fullSince }) {
     const { registrations, terms, plan, drops } = this.page;
     if (pending) return h("span", { class: "pending" }, t(pending));
     const labelled = (verb) => ({ "aria-label": t("action.for", { verb: t(verb), section: this.page.catalogue.name(id) }) });
-    if (held && isDropping) return button(t("action.undo"), () => drops.undo(id), labelled("action.undo"));
-    if (held) {
-      const verb = held.status === "enrolled" ? "action.drop" : "action.leave";
-      return [h("span", { class: held.status === "enrolled" ? "tag good" : "tag careful" }, icon(held.status === "enrolled" ? "check" : "clock"), statusText(held, waiting)),
+    if (registration && isDropping) return button(t("action.undo"), () => drops.undo(id), labelled("action.undo"));
+    if (registration) {
+      const verb = registration.status === "enrolled" ? "action.drop" : "action.leave";
+      return [h("span", { class: registration.status === "enrolled" ? "tag good" : "tag careful" }, icon(registration.status === "enrolled" ? "check" : "clock"), statusText(registration, waiting)),
         button(t(verb), () => { registrations.clearResult(id); drops.start(id, view); }, { class: "quiet", ...labelled(verb === "action.leave" ? "action.leave.long" : verb) })];
     }
     if (view === "schedule") return [this.#icon("close", "action.unplan", id, () => { registrations.clearResult(id); plan.remove(id); })];
@@ -69,7 +69,7 @@ export class Actions {
       : kind !== "cancelled" && button([icon("plus"), t("action.plan")], () => plan.add(id), { "aria-pressed": "false", ...labelled("action.plan") });
     // A press within SETTLE_MS counts as Register, so that a student does not join a waitlist by accident.
     const settled = () => performance.now() - fullSince > SETTLE_MS;
-    const main = kind === "open" ? button(t("action.register"), () => registrations.register(id), { class: clashes ? "" : "strong", ...labelled("action.register") })
+    const main = kind === "open" ? button(t("action.register"), () => registrations.register(id), { class: hasConflict ? "" : "strong", ...labelled("action.register") })
       : waitlist && waitlist !== "open" ? h("span", { class: "tag none" }, t(waitlist))
       : kind === "full" ? button(t("action.wait"), () => registrations.register(id, { waitlist: settled() }), labelled("action.wait")) : null;
     return [main, kind !== "cancelled" && (plan.has(id)
@@ -102,16 +102,16 @@ export class Actions {
     const result = registrations.result(id);
     const left = drops.left(id, view);
     const shown = result && !registrations.pending(id) && (view === "schedule" || result.view !== "schedule") ? this.result(id) : null;
-    const held = registrations.get(id);
+    const registration = registrations.get(id);
     const counts = shown && [numbers(id).waitlisted, shown.next && catalogue.alternatives(id).length];
     const text = [left, shown?.text, counts, i18n.language].join();
-    const layout = [id, left === undefined, shown?.tone, shown?.next, shown?.with, held?.status, plan.has(id)].join();
+    const layout = [id, left === undefined, shown?.tone, shown?.next, shown?.with, registration?.status, plan.has(id)].join();
     const key = `${layout} ${text}`;
     if (el.dataset.key === key) return;
     const same = el.dataset.layout === layout;
     [el.dataset.key, el.dataset.layout] = [key, layout];
     const drawn = left !== undefined
-      ? [h("p", { class: "careful" }, t(held?.status === "enrolled" ? "drop.grace" : "drop.grace.waitlist", { n: left }))]
+      ? [h("p", { class: "careful" }, t(registration?.status === "enrolled" ? "drop.grace" : "drop.grace.waitlist", { n: left }))]
       : shown ? [h("p", { class: shown.tone }, shown.tone === "good" ? icon("check") : icon("warn"), shown.text), h("p", { class: "next" }, this.#next(id, shown, view))] : [];
     if (same) updateText(el, drawn);
     else put(el, drawn);

@@ -5,13 +5,13 @@ import { t } from "../i18n.js";
 import { busyText, dateTime, joinList, ordinal, problemText } from "../words.js";
 
 /** A registration's status: `Enrolled`, `3rd of 5 on the waitlist`. `waiting` is the length of the waitlist. */
-export function statusText(held, waiting) {
-  if (!held) return "";
-  if (held.status === "offered") return t("status.offered");
-  if (held.status !== "waitlisted") return t("status.enrolled");
-  if (!held.position) return t("status.waitlisted");
-  const position = { nth: ordinal(held.position), n: waiting };
-  return waiting > 1 && waiting >= held.position ? t("status.position.of", position) : t("status.position", position);
+export function statusText(registration, waiting) {
+  if (!registration) return "";
+  if (registration.status === "offered") return t("status.offered");
+  if (registration.status !== "waitlisted") return t("status.enrolled");
+  if (!registration.position) return t("status.waitlisted");
+  const position = { nth: ordinal(registration.position), n: waiting };
+  return waiting > 1 && waiting >= registration.position ? t("status.position.of", position) : t("status.position", position);
 }
 
 /**
@@ -20,9 +20,9 @@ export function statusText(held, waiting) {
  * credits that the request would have come to and those allowed.
  */
 export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
-  const clashing = [problem.conflicts_with ?? []].flat();
-  const sections = clashing.length ? joinList(clashing.map(nameOf)) : "";
-  const swap = clashing.length ? { next: "swap", with: clashing } : {};
+  const conflicting = [problem.conflicts_with ?? []].flat();
+  const sections = conflicting.length ? joinList(conflicting.map(nameOf)) : "";
+  const swap = conflicting.length ? { next: "swap", with: conflicting } : {};
   switch (problem.code) {
     case "registration_closed":
       if (problem.closes_at && Date.parse(problem.closes_at) <= hubNow()) return { text: t("problem.closed", { at: dateTime(problem.closes_at) }) };
@@ -39,7 +39,7 @@ export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
     case "credit_limit":
       return { text: sum && limit ? t("problem.credits", { sum, limit }) : t("problem.credits.any") };
     case "prerequisite":
-      return { text: problem.missing?.length ? t("problem.prerequisite", { courses: joinList(problem.missing) }) : t("problem.prerequisite.any") };
+      return { text: problem.unmet?.length ? t("problem.prerequisite", { courses: joinList([problem.unmet].flat()) }) : t("problem.prerequisite.any") };
     case "linked_section_required":
       return { text: t("problem.linked"), next: "others" };
     case "restricted":

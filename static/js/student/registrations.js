@@ -1,12 +1,12 @@
-// The student's registrations, the requests in progress, and their results. A section counts as held only once the hub
-// has confirmed it.
+// The student's registrations, the requests in progress, and their results. A section counts as registered only
+// once the hub has confirmed it.
 
 import { api, registrationPath } from "../api.js";
 
 const termOf = (id) => id.slice(0, id.lastIndexOf("-"));
 
 export class Registrations {
-  #held = new Map();
+  #registrations = new Map();
   #pending = new Map();
   #results = new Map();
   /** The newest known change of each section: the hub's time of it, and its `version`. */
@@ -28,7 +28,7 @@ export class Registrations {
 
   /** Removes everything when the student signs out. */
   clear() {
-    this.#held.clear();
+    this.#registrations.clear();
     this.#pending.clear();
     this.#results.clear();
     this.#changes.clear();
@@ -44,23 +44,23 @@ export class Registrations {
     const read = new Map(items.map((one) => [one.section, one]));
     for (const [section, change] of this.#changes) {
       if (change.version <= version) continue;
-      if (this.#held.has(section)) read.set(section, this.#held.get(section));
+      if (this.#registrations.has(section)) read.set(section, this.#registrations.get(section));
       else read.delete(section);
     }
-    this.#held = read;
-    await this.page.catalogue.ensure([...this.#held.keys()]);
+    this.#registrations = read;
+    await this.page.catalogue.ensure([...this.#registrations.keys()]);
     this.onchange(null);
   }
 
   /** The registration in a section: `{status, position?, credits, at}` or undefined. */
   get(id) {
-    return this.#held.get(id);
+    return this.#registrations.get(id);
   }
 
   /** The registrations of a term, oldest first. */
   inTerm(term) {
-    const held = [...this.#held.values()].filter(({ section }) => termOf(section) === term);
-    return held.sort((a, b) => String(a.at).localeCompare(String(b.at)) || a.section.localeCompare(b.section));
+    const registered = [...this.#registrations.values()].filter(({ section }) => termOf(section) === term);
+    return registered.sort((a, b) => String(a.at).localeCompare(String(b.at)) || a.section.localeCompare(b.section));
   }
 
   /** The enrolled credits of a term. Cancelled sections do not count. */
@@ -151,9 +151,9 @@ export class Registrations {
   #setStatus(section, { status, position, credits, at }) {
     if (Date.parse(at) < Date.parse(this.#changes.get(section)?.at)) return this.load().catch(() => {});
     this.#changes.set(section, { at, version: this.#version += 1 });
-    if (status === "dropped") return this.#held.delete(section);
-    const known = this.#held.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
-    this.#held.set(section, { section, status, position, credits: credits ?? known, at });
+    if (status === "dropped") return this.#registrations.delete(section);
+    const known = this.#registrations.get(section)?.credits ?? this.page.catalogue.get(section)?.credits ?? 0;
+    this.#registrations.set(section, { section, status, position, credits: credits ?? known, at });
   }
 
   #granted({ section, ...registration }, view) {
@@ -176,7 +176,7 @@ export class Registrations {
 
   /** Another tab, the waitlist or the college changed a registration. */
   #receive({ section, status, position, reason, code, at }) {
-    const previous = this.#held.get(section);
+    const previous = this.#registrations.get(section);
     this.#setStatus(section, { status, position: position ?? (status === previous?.status ? previous.position : undefined), at });
     const tones = { promoted: "good", passed_over: "careful", cancelled: "stop", staff: "careful" };
     if (tones[reason]) {

@@ -48,10 +48,10 @@ export class Row {
       this.#drawFixed(section);
     }
     drawSeats(this.seats, numbers(id), section.status);
-    const clash = workspace && actions.clash(id);
-    this.#drawWho(section, clash);
+    const conflict = workspace && actions.conflict(id);
+    this.#drawWho(section, conflict);
     if (!workspace) return this.#drawForVisitor(section);
-    actions.draw(this.act, id, "row", Boolean(clash));
+    actions.draw(this.act, id, "row", Boolean(conflict));
     actions.drawResult(this.result, id, "row");
   }
 
@@ -68,17 +68,17 @@ export class Row {
     this.#drawDetails(section);
   }
 
-  /** Draws the instructor, or the clash with the student's week in place of the name. */
-  #drawWho(section, clash) {
-    const key = clash ? `${clash.kind} ${clash.with}` : section.instructor ?? "";
+  /** Draws the instructor, or the conflict with the student's week in place of the name. */
+  #drawWho(section, conflict) {
+    const key = conflict ? `${conflict.kind} ${conflict.with}` : section.instructor ?? "";
     if (this.whoKey === key) return;
     this.whoKey = key;
-    this.who.classList.toggle("careful", Boolean(clash));
-    const text = clash && t(clash.kind === "same" ? "section.have" : "section.overlaps", {
-      sections: joinList(clash.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
+    this.who.classList.toggle("careful", Boolean(conflict));
+    const text = conflict && t(conflict.kind === "same" ? "section.have" : "section.overlaps", {
+      sections: joinList(conflict.with.map((id) => this.page.catalogue.get(id)?.course ?? id)),
     });
     this.who.title = text ?? section.instructor ?? "";
-    put(this.who, clash ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
+    put(this.who, conflict ? [icon("warn"), text] : section.instructor ?? t("section.no_instructor"));
   }
 
   /** Draws a plan button that leads a visitor to the sign-in form. Staff get no button. */

@@ -1,11 +1,11 @@
-// "My schedule": the week, its clashes, the credits, and a row for each section that is planned or held.
+// "My schedule": the week, its conflicts, the credits, and a row for each section that is planned or registered.
 
 import { $, h, put } from "../dom.js";
 import { i18n, onLanguage, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
 import { componentName, joinList, meetingTexts } from "../words.js";
-import { clashTexts, drawWeek } from "./week.js";
+import { conflictTexts, drawWeek } from "./week.js";
 
 export class Schedule {
   #rows = new Map();
@@ -57,8 +57,8 @@ export class Schedule {
     const key = `${sections.map(({ id }) => `${id} ${registrations.get(id)?.status}`)} ${i18n.language}`;
     if (this.#week === key) return;
     this.#week = key;
-    const clashes = drawWeek($("week"), sections, (id) => registrations.get(id));
-    put($("clashes"), clashTexts(clashes, catalogue.name).map((text) => h("li", { class: "careful" }, icon("warn"), h("span", null, text))));
+    const conflicts = drawWeek($("week"), sections, (id) => registrations.get(id));
+    put($("conflicts"), conflictTexts(conflicts, catalogue.name).map((text) => h("li", { class: "careful" }, icon("warn"), h("span", null, text))));
     const untimed = sections.filter((one) => !one.meetings?.some((meeting) => meeting.start));
     put($("untimed"), untimed.length > 0 && t("schedule.untimed", { list: joinList(untimed.map((one) => `${one.course} ${componentName(one)}`.trim())) }));
   }
@@ -88,8 +88,8 @@ export class Schedule {
       this.#rows.set(id, row = { ...parts, el, section });
     }
     if (section) drawSeats(row.seats, numbers(id), section.status);
-    const held = this.page.registrations.get(id);
-    row.el.dataset.kind = held?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
+    const registration = this.page.registrations.get(id);
+    row.el.dataset.kind = registration?.status ?? (this.page.plan.has(id) ? "planned" : "dropped");
     actions.draw(row.act, id, "schedule");
     actions.drawResult(row.result, id, "schedule");
     return row.el;

@@ -1,19 +1,22 @@
-// The week as a calendar. Held sections are filled, planned ones outlined, clashing ones hatched.
+// The week as a calendar. Registered sections are filled, planned ones outlined, overlapping ones hatched.
 
 import { h, put } from "../dom.js";
 import { format, t } from "../i18n.js";
 import { componentName, joinList, timeRange, weekday } from "../words.js";
-import { clashingPairs, weekBlocks } from "./clash.js";
+import { conflictingPairs, weekBlocks } from "./conflicts.js";
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /** The hours that are always shown. */
 const FROM = 9, TO = 16;
 
-/** Draws `sections` into `el`; `held(id)` returns a registration. Returns the pairs that cannot be held together. */
-export function drawWeek(el, sections, held) {
+/**
+ * Draws `sections` into `el`; `registration(id)` returns a registration. Returns the pairs that a student cannot have
+ * together.
+ */
+export function drawWeek(el, sections, registration) {
   const all = weekBlocks(sections);
-  const clashes = clashingPairs(sections);
-  const hatched = new Set(clashes.filter(({ kind }) => kind === "time").flatMap(({ a, b }) => [a.id, b.id]));
+  const conflicts = conflictingPairs(sections);
+  const hatched = new Set(conflicts.filter(({ kind }) => kind === "time").flatMap(({ a, b }) => [a.id, b.id]));
   const byId = new Map(sections.map((one) => [one.id, one]));
   const from = Math.min(FROM, ...all.map((one) => Math.floor(one.from / 60)));
   const to = Math.max(TO, ...all.map((one) => Math.ceil(one.to / 60)));
@@ -29,15 +32,15 @@ export function drawWeek(el, sections, held) {
   put(el, h("div", { class: "scale", "aria-hidden": "true" }, scale), days.map((name) => {
     const blocks = all.filter((one) => one.day === name);
     return h("div", { class: "day" }, h("h3", null, h("span", { "aria-hidden": "true" }, weekday(name)), h("span", { class: "unseen" }, weekday(name, "long"))),
-      h("ol", null, blocks.map((one) => block(one, byId.get(one.id), held(one.id), hatched.has(one.id), from))));
+      h("ol", null, blocks.map((one) => block(one, byId.get(one.id), registration(one.id), hatched.has(one.id), from))));
   }));
-  return clashes;
+  return conflicts;
 }
 
-function block({ id, from, to, start, end, lane, lanes }, section, held, clashing, first) {
-  const kind = !held ? "planned" : held.status === "enrolled" ? "enrolled" : "waiting";
-  const el = h("li", { class: `block ${kind}${clashing ? " clashing" : ""}${lanes > 1 ? " narrow" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
-    courseName(section.course, lanes), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(`week.${kind}`)}${clashing ? `, ${t("week.clashes")}` : ""}`));
+function block({ id, from, to, start, end, lane, lanes }, section, registration, overlapping, first) {
+  const kind = !registration ? "planned" : registration.status === "enrolled" ? "enrolled" : "waiting";
+  const el = h("li", { class: `block ${kind}${overlapping ? " overlapping" : ""}${lanes > 1 ? " narrow" : ""}`, title: `${section.course} ${componentName(section)}, ${timeRange(start, end)}`, "data-id": id },
+    courseName(section.course, lanes), h("span", { class: "unseen" }, ` ${componentName(section)}, ${timeRange(start, end)}, ${t(`week.${kind}`)}${overlapping ? `, ${t("week.overlaps")}` : ""}`));
   el.style.setProperty("--at", (from - first * 60) / 60);
   el.style.setProperty("--long", (to - from) / 60);
   el.style.setProperty("--lane", lane);
@@ -52,9 +55,9 @@ function courseName(course, lanes) {
   return h("strong", null, h("span", { class: narrow ? "unseen" : null }, subject), " ", h("span", null, rest.join(" ")));
 }
 
-/** Describes the clashes, one text for each. */
-export function clashTexts(clashes, nameOf) {
-  return clashes.map(({ a, b, kind, at }) => kind === "same"
+/** Describes the conflicts, one text for each. */
+export function conflictTexts(conflicts, nameOf) {
+  return conflicts.map(({ a, b, kind, at }) => kind === "same"
     ? t("week.same", { a: nameOf(a.id), b: nameOf(b.id) })
-    : t("week.clash", { a: nameOf(a.id), b: nameOf(b.id), when: `${joinList(at.days.map((one) => weekday(one)))} ${timeRange(at.start, at.end)}` }));
+    : t("week.overlap", { a: nameOf(a.id), b: nameOf(b.id), when: `${joinList(at.days.map((one) => weekday(one)))} ${timeRange(at.start, at.end)}` }));
 }

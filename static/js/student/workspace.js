@@ -56,20 +56,20 @@ export class Workspace {
     this.#schedule.draw();
   }
 
-  /** Whether a section is planned or held. */
+  /** Whether a section is planned or registered. */
   has(id) {
     return this.page.plan.has(id) || Boolean(this.page.registrations.get(id));
   }
 
-  /** The sections of the current term that are held, then those that are only planned. */
+  /** The sections of the current term for which the student is registered, then those that are only planned. */
   week() {
     const { terms, registrations, plan } = this.page;
     const term = terms.current?.id;
-    const held = registrations.inTerm(term).map(({ section }) => section);
-    return [...held, ...plan.inTerm(term).filter((id) => !held.includes(id))];
+    const registered = registrations.inTerm(term).map(({ section }) => section);
+    return [...registered, ...plan.inTerm(term).filter((id) => !registered.includes(id))];
   }
 
-  /** The sections of the current term that are planned and not held. */
+  /** The sections of the current term that are planned and not registered. */
   planned() {
     const { terms, registrations, plan } = this.page;
     return plan.inTerm(terms.current?.id).filter((id) => !registrations.get(id));

@@ -79,9 +79,9 @@ export default {
   "schedule.none.hint": "Seleccione Agregar al plan junto a una sección. Aparecerá aquí y en su semana.",
   "schedule.print": "Imprimir mi horario", "schedule.untimed": "Sin horario fijo: {list}",
   "schedule.of": "Horario de {name}, {term}",
-  "week.clash": "{a} y {b} chocan: {when}. Solo puede tomar una.",
-  "week.same": "{a} y {b} son el mismo tipo de clase. Solo puede tomar una.",
-  "week.enrolled": "inscrita", "week.planned": "en el plan", "week.waiting": "en lista de espera", "week.clashes": "choca con otra sección",
+  "week.overlap": "{a} y {b} chocan: {when}. Solo puede tomar una.",
+  "week.same": "{a} y {b} son secciones de la misma clase. Solo puede tomar una.",
+  "week.enrolled": "inscrita", "week.planned": "en el plan", "week.waiting": "en lista de espera", "week.overlaps": "choca con otra sección",
 
   "problem.closed": "La inscripción cerró el {at}.", "problem.soon": "La inscripción abre el {at}.", "problem.not_open": "La inscripción de este período no está abierta.",
   "problem.hold": "Su cuenta tiene una retención. Comuníquese con la oficina de registro para que la levanten.",
@@ -107,7 +107,7 @@ export default {
 
   "alerts.title": "Alertas", "alerts.none": "No hay alertas activas.", "alerts.none.hint": "Las alertas nuevas de la institución aparecen aquí de inmediato.",
   "alerts.archive": "Alertas anteriores", "alerts.archive.loading": "Cargando alertas anteriores…", "alerts.archive.none": "No hay alertas anteriores.", "alerts.archive.failed": "No se pudieron cargar las alertas anteriores. {why}",
-  "alerts.ack": "Ya lo leí", "alerts.ack.needed": "Confirme que leyó este mensaje.", "alerts.ack.given": "Usted confirmó que lo leyó.",
+  "alerts.ack": "Confirmar", "alerts.ack.needed": "Confirme que leyó este mensaje.", "alerts.ack.given": "Confirmado",
   "alerts.until": "hasta el {at}", "alerts.expired": "vencida", "alerts.emergency": "Emergencia",
   "priority.low": "baja", "priority.medium": "media", "priority.high": "alta", "priority.critical": "crítica",
   "category.system": "sistema", "category.workflow": "inscripción", "category.schedule": "horario", "category.content": "noticias",

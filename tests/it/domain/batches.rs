@@ -19,18 +19,18 @@ fn parts_are_decided_separately_and_adds_are_listed_first() {
         section("A"),
         section("FULL").seats(0),
         section("B").monday(9, 11),
-        section("CLASH").monday(10, 12),
+        section("OVERLAP").monday(10, 12),
         section("OLD"),
     ]);
     term.enroll("ana", "OLD");
-    let outcome = term.run(&separate_parts("ana", &["A", "FULL", "B", "CLASH", "NONE"], &["OLD", "A"]));
+    let outcome = term.run(&separate_parts("ana", &["A", "FULL", "B", "OVERLAP", "NONE"], &["OLD", "A"]));
     assert_eq!(
         replies_in_words(&outcome),
         [
             "A: enrolled, new",
             "FULL: section_full",
             "B: enrolled, new",
-            "CLASH: time_conflict",
+            "OVERLAP: time_conflict",
             "NONE: not found",
             "OLD: dropped, new",
             "A: not found"
@@ -51,7 +51,7 @@ fn a_batch_drops_even_when_its_adds_are_refused() {
     let mut term = TestTerm::of([section("OLD"), section("FULL").seats(0)]);
     term.enroll("ana", "OLD");
     term.run(&separate_parts("ana", &["FULL"], &["OLD"]));
-    assert_eq!(term.standing("ana", "OLD"), "dropped");
+    assert_eq!(term.status("ana", "OLD"), "dropped");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_swap_that_fails_in_part_changes_nothing() {
         ["A: undone because of NONE", "NONE: not found"],
         "nothing is added when the drop fails"
     );
-    assert_eq!(term.standing("ana", "A"), "-");
+    assert_eq!(term.status("ana", "A"), "-");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_swap_outside_the_window_is_refused_as_a_whole() {
     term.run(&window(None, None));
     let outcome = term.run(&swap("ana", &["NEW"], &["OLD"]));
     assert_eq!(replies_in_words(&outcome), ["NEW: registration_closed", "OLD: undone because of NEW"]);
-    assert_eq!(term.standing("ana", "OLD"), "enrolled");
+    assert_eq!(term.status("ana", "OLD"), "enrolled");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_swap_reports_a_promotion_that_its_own_drop_caused() {
     term.enroll("ana", "OLD");
     term.run(&capacity("NEW", 1));
     let outcome = term.run(&swap("ana", &["NEW"], &["OLD"]));
-    assert_eq!(term.standing("ana", "NEW"), "enrolled");
+    assert_eq!(term.status("ana", "NEW"), "enrolled");
     assert_eq!(
         replies_in_words(&outcome),
         ["NEW: enrolled, new", "OLD: dropped, new"],

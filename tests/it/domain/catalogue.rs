@@ -131,10 +131,10 @@ fn more_seats_or_fewer_credits_promote_waitlisted_students() {
     let more = edit(&term, "FULL", |s| s.capacity = 2);
     assert_eq!(notices_in_words(&term.decide(&put([more])).changes.notices), ["cyd FULL enrolled promoted"]);
     term.run(&capacity("X", 2));
-    assert_eq!(term.standing("ana", "X"), "waitlisted", "the credit limit prevents the promotion");
+    assert_eq!(term.status("ana", "X"), "waitlisted", "the credit limit prevents the promotion");
     let lighter = edit(&term, "HEAVY", |s| s.credits = Credits(1_000));
     term.run(&put([lighter]));
-    assert_eq!(term.standing("ana", "X"), "enrolled");
+    assert_eq!(term.status("ana", "X"), "enrolled");
 }
 
 #[test]

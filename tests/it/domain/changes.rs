@@ -12,8 +12,8 @@ use crate::college::{TestTerm, capacity, drop_section, minute, notices_in_words,
 fn rebuilt(book: &TermBook) -> TermBook {
     let mut copy =
         TermBook::new(book.term().clone(), book.credit_limit(), book.sections().cloned(), book.next_queue_number());
-    for (student, held) in book.students() {
-        held.iter().for_each(|r| copy.restore(student.clone(), r.clone()));
+    for (student, registrations) in book.students() {
+        registrations.iter().for_each(|r| copy.restore(student.clone(), r.clone()));
     }
     copy
 }
@@ -29,8 +29,8 @@ fn deciding_does_not_change_the_book() {
 
 #[test]
 fn decisions_are_deterministic() {
-    // Eight students hold the cancelled section, and each is waitlisted for two sections with five free seats. The
-    // promotions and their order must not depend on the order of a hash map.
+    // Eight students are registered for the cancelled section, and each is waitlisted for two sections with five free
+    // seats. The promotions and their order must not depend on the order of a hash map.
     let mut term = TestTerm::with_credit_limit(
         Credits(6_000),
         [

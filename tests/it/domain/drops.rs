@@ -5,7 +5,7 @@ use eduhub::domain::section::SectionStatus;
 use crate::college::{TestTerm, drop_section, minute, register, section, status, window};
 
 #[test]
-fn dropping_a_section_that_was_never_held_is_not_found() {
+fn dropping_a_section_never_registered_for_is_not_found() {
     let mut term = TestTerm::of([section("X")]);
     assert_eq!(term.reply(&drop_section("ana", "X")), "not found");
     assert_eq!(term.reply(&drop_section("ana", "NONE")), "not found", "an unknown section");

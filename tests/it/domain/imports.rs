@@ -40,7 +40,7 @@ fn students_beyond_those_of_the_hub_count_as_outside() {
         term.run(&window(None, None));
         term.import(false, vec![(section("X").seats(2).waitlist(9), Some(totals))]);
         assert_eq!(outside(&term, "X"), expected, "{why}");
-        assert_eq!(term.standing("ana", "X"), "enrolled");
+        assert_eq!(term.status("ana", "X"), "enrolled");
         assert_eq!(term.waitlist("X"), ["cyd"]);
     }
 }
@@ -73,7 +73,7 @@ fn totals_of_a_new_section_always_count() {
     let mut term = TestTerm::of([]);
     term.import(false, vec![(section("X").seats(9).waitlist(9), Some((4, 1)))]);
     assert_eq!(outside(&term, "X"), (4, 1));
-    assert_eq!(term.numbers("X"), [9, 4, 1, 4], "one of five free seats is promised to a student waitlisted outside");
+    assert_eq!(term.numbers("X"), [9, 4, 1, 4], "one of five free seats is reserved for a student waitlisted outside");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_new_meeting_time_keeps_seats_and_resolves_conflicts() {
         notices_in_words(&decision.changes.notices),
         ["eve X dropped self", "ana X waitlisted passed_over time_conflict"]
     );
-    assert_eq!(term.standing("ana", "MOVES"), "enrolled");
+    assert_eq!(term.status("ana", "MOVES"), "enrolled");
     // MOVES no longer overlaps, and Ana gets the seat.
     let decision = term.import(false, vec![(section("MOVES").with(|s| s.meetings = vec![monday(8, 9)]), None)]);
     assert_eq!(notices_in_words(&decision.changes.notices), ["ana X enrolled promoted"]);
@@ -161,7 +161,7 @@ fn fewer_credits_promote_a_student_over_the_limit() {
     term.join_waitlist("ana", "X");
     term.enroll("ana", "HEAVY");
     term.run(&crate::college::capacity("X", 1));
-    assert_eq!(term.standing("ana", "X"), "waitlisted");
+    assert_eq!(term.status("ana", "X"), "waitlisted");
     term.import(false, vec![(section("HEAVY").credits(1_000), None)]);
-    assert_eq!(term.standing("ana", "X"), "enrolled");
+    assert_eq!(term.status("ana", "X"), "enrolled");
 }

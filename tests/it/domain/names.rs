@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use eduhub::domain::alert::{Category, Priority};
 use eduhub::domain::notice::Reason;
 use eduhub::domain::refusal::RefusalCode;
-use eduhub::domain::registration::Standing;
+use eduhub::domain::registration::RegistrationStatus;
 use eduhub::domain::role::Role;
 use eduhub::domain::section::SectionStatus;
 use serde::Serialize;
@@ -40,11 +40,14 @@ fn role_names_are_stable() {
 }
 
 #[test]
-fn standing_names_are_stable() {
-    let table =
-        [(Standing::Enrolled, "enrolled"), (Standing::Waitlisted, "waitlisted"), (Standing::Dropped, "dropped")];
-    assert_parses(Standing::parse, &table);
-    assert_written_as(Standing::as_str, &table);
+fn registration_status_names_are_stable() {
+    let table = [
+        (RegistrationStatus::Enrolled, "enrolled"),
+        (RegistrationStatus::Waitlisted, "waitlisted"),
+        (RegistrationStatus::Dropped, "dropped"),
+    ];
+    assert_parses(RegistrationStatus::parse, &table);
+    assert_written_as(RegistrationStatus::as_str, &table);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
         [
             section("X").course("MATH 151").monday(9, 11).waitlist(waitlist_capacity),
             section("SAME").course("MATH 151").credits(0),
-            section("CLASH").monday(10, 12).credits(0),
+            section("OVERLAP").monday(10, 12).credits(0),
             section("HEAVY").credits(10_000),
         ],
     );
@@ -32,7 +32,7 @@ pub(crate) fn term_with(reasons: &[Code]) -> TestTerm {
         term.enroll("ana", "SAME");
     }
     if has(Code::TimeConflict) {
-        term.enroll("ana", "CLASH");
+        term.enroll("ana", "OVERLAP");
     }
     if has(Code::CreditLimit) {
         term.enroll("ana", "HEAVY");
@@ -141,7 +141,7 @@ fn registration_closed_says_when_the_window_opens_and_closes() {
 }
 
 #[test]
-fn registering_for_a_held_section_repeats_its_state() {
+fn registering_again_repeats_the_state() {
     let cancel_and_close = |term: &mut TestTerm| {
         term.run(&status("X", SectionStatus::Cancelled));
         term.run(&window(None, None));
@@ -199,8 +199,8 @@ fn a_time_conflict_lists_all_sections_in_registration_order() {
         section("FREE").monday(11, 12),
         section("X").monday(9, 11),
     ]);
-    for held in ["B", "FREE", "A"] {
-        term.enroll("ana", held);
+    for registered in ["B", "FREE", "A"] {
+        term.enroll("ana", registered);
     }
     let refused = refusal(term.request(&register("ana", "X")));
     assert_eq!(refused, Refusal::TimeConflict { conflicts_with: vec![id("B"), id("A")] });
@@ -220,14 +220,14 @@ fn a_waitlist_position_counts_for_conflicts_not_credits() {
             full("WAIT").course("MATH 151").monday(9, 11),
             full("WAIT2"),
             section("SAME").course("MATH 151"),
-            section("CLASH").monday(10, 12),
+            section("OVERLAP").monday(10, 12),
             section("OTHER"),
         ],
     );
     term.join_waitlist("ana", "WAIT");
     term.join_waitlist("ana", "WAIT2");
     assert_eq!(term.reply(&register("ana", "SAME")), "already_in_course");
-    assert_eq!(term.reply(&register("ana", "CLASH")), "time_conflict");
+    assert_eq!(term.reply(&register("ana", "OVERLAP")), "time_conflict");
     assert_eq!(term.reply(&register("ana", "OTHER")), "enrolled, new", "24 waitlisted credits do not count");
 }
 
@@ -239,11 +239,12 @@ fn the_credit_limit_can_be_reached_but_not_exceeded() {
         (0, 90_000, 30_000, None, "no limit"),
         (12_000, 12_000, 0, None, "a section without credits adds none"),
     ];
-    for (limit, held, added, total, why) in table {
-        let sections = [section("H").credits(held.min(12_000)), section("H2").credits(held - held.min(12_000))];
+    for (limit, registered, added, total, why) in table {
+        let sections =
+            [section("H").credits(registered.min(12_000)), section("H2").credits(registered - registered.min(12_000))];
         let mut term =
             TestTerm::with_credit_limit(Credits(limit), sections.into_iter().chain([section("X").credits(added)]));
-        if limit > 0 && held > limit {
+        if limit > 0 && registered > limit {
             continue;
         }
         term.enroll("ana", "H");

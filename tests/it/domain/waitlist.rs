@@ -44,7 +44,7 @@ fn a_new_student_never_overtakes_the_waitlist() {
     term.join_waitlist("bob", "X");
     term.request(&drop_section("ana", "X"));
     assert_eq!(term.reply(&register("eve", "X")), "section_full");
-    assert_eq!(term.standing("bob", "X"), "enrolled");
+    assert_eq!(term.status("bob", "X"), "enrolled");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn promotion_continues_after_the_window_closes() {
     term.join_waitlist("bob", "X");
     term.run(&window(None, None));
     term.request(&drop_section("ana", "X"));
-    assert_eq!(term.standing("bob", "X"), "enrolled");
+    assert_eq!(term.status("bob", "X"), "enrolled");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_closed_section_still_promotes_from_its_waitlist() {
     term.join_waitlist("bob", "X");
     term.run(&status("X", SectionStatus::Closed));
     term.request(&drop_section("ana", "X"));
-    assert_eq!(term.standing("bob", "X"), "enrolled");
+    assert_eq!(term.status("bob", "X"), "enrolled");
     assert_eq!(term.numbers("X"), [1, 1, 0, 0]);
 }
 
@@ -109,7 +109,7 @@ fn a_seat_that_no_waitlisted_student_can_take_is_open() {
 fn a_passed_over_student_is_promoted_once_the_reason_is_gone() {
     let mut term = bob_cannot_be_promoted();
     term.request(&drop_section("ana", "X"));
-    assert_eq!(term.standing("bob", "X"), "waitlisted");
+    assert_eq!(term.status("bob", "X"), "waitlisted");
     let decision = term.decide(&drop_section("bob", "HEAVY"));
     assert_eq!(notices_in_words(&decision.changes.notices), ["bob HEAVY dropped self", "bob X enrolled promoted"]);
     assert_eq!(term.numbers("X"), [1, 1, 0, 0]);
@@ -121,7 +121,7 @@ fn a_drop_that_does_not_resolve_the_reason_promotes_no_one() {
     term.enroll("bob", "LAB");
     term.request(&drop_section("ana", "X"));
     term.request(&drop_section("bob", "LAB"));
-    assert_eq!(term.standing("bob", "X"), "waitlisted");
+    assert_eq!(term.status("bob", "X"), "waitlisted");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn cancelling_a_section_promotes_its_students_in_others() {
         notices_in_words(&decision.changes.notices),
         ["bob HEAVY enrolled cancelled", "bob X enrolled promoted"]
     );
-    assert_eq!(term.standing("bob", "HEAVY"), "enrolled", "no student is dropped");
+    assert_eq!(term.status("bob", "HEAVY"), "enrolled", "no student is dropped");
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn a_cancelled_section_causes_no_conflict_and_no_promotion() {
     assert_eq!(term.numbers("GONE"), [1, 1, 0, 0]);
     term.run(&status("WAIT", SectionStatus::Cancelled));
     term.run(&capacity("WAIT", 5));
-    assert_eq!(term.standing("bob", "WAIT"), "waitlisted", "no student is promoted into a cancelled section");
+    assert_eq!(term.status("bob", "WAIT"), "waitlisted", "no student is promoted into a cancelled section");
     term.run(&status("WAIT", SectionStatus::Open));
-    assert_eq!(term.standing("bob", "WAIT"), "enrolled", "reopening promotes the student");
+    assert_eq!(term.status("bob", "WAIT"), "enrolled", "reopening promotes the student");
 }
 
 #[test]
@@ -181,10 +181,10 @@ fn more_capacity_promotes_in_order_and_less_drops_no_one() {
     term.run(&capacity("X", 1));
     assert_eq!(term.numbers("X"), [1, 3, 1, 0], "over-enrolled, and no seat is open");
     term.request(&drop_section("bob", "X"));
-    assert_eq!(term.standing("dan", "X"), "waitlisted", "a seat freed above the capacity is not open");
+    assert_eq!(term.status("dan", "X"), "waitlisted", "a seat freed above the capacity is not open");
     term.request(&drop_section("cyd", "X"));
     term.request(&drop_section("ana", "X"));
-    assert_eq!(term.standing("dan", "X"), "enrolled");
+    assert_eq!(term.status("dan", "X"), "enrolled");
 }
 
 #[test]
@@ -205,11 +205,11 @@ fn a_closed_section_refuses_new_students_and_drops_no_one() {
     assert_eq!(term.reply(&register("eve", "X")), "section_closed");
     assert_eq!(term.reply(&register_or_wait("eve", "X")), "section_closed");
     assert_eq!(term.numbers("X"), [2, 1, 0, 0], "no seat is open");
-    assert_eq!(term.standing("ana", "X"), "enrolled");
+    assert_eq!(term.status("ana", "X"), "enrolled");
 }
 
 #[test]
-fn seats_promised_outside_the_hub_are_taken_until_cleared() {
+fn seats_reserved_outside_the_hub_are_taken_until_cleared() {
     let mut term = TestTerm::of([section("X").seats(2).waitlist(5).outside(1, 1)]);
     assert_eq!(term.numbers("X"), [2, 1, 1, 0]);
     assert_eq!(term.reply(&register("ana", "X")), "section_full");
@@ -226,7 +226,7 @@ fn settling_promotes_once_and_then_changes_nothing() {
     term.join_waitlist("ana", "X");
     term.enroll("ana", "Y");
     term.run(&capacity("X", 1));
-    assert_eq!(term.standing("ana", "X"), "waitlisted");
+    assert_eq!(term.status("ana", "X"), "waitlisted");
     // The hub restarts with a higher limit.
     let mut restarted = TestTerm::with_credit_limit(Credits(9_000), []);
     restarted.book = {

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use actix_web::{App, HttpRequest, HttpServer, web};
-use eduhub::alerts::receipts::ReceiptWriter;
+use eduhub::alerts::acks::AckQueue;
 use eduhub::bus::local::LocalBus;
-use eduhub::bus::{Bus, Event, EventSource};
+use eduhub::bus::{Bus, Event, Subscribe};
 use eduhub::clock::{Clock, SystemClock};
 use eduhub::domain::alert::{Alert, AlertContent, Category, Priority};
 use eduhub::domain::ids::{Crn, SectionId, TaskId, TermId, UserName};
@@ -75,7 +75,7 @@ impl Hub {
         let live = Arc::new(Live {
             presence: Arc::new(Presence::new(limits)),
             alerts: Arc::new(store.clone()),
-            receipts: ReceiptWriter::new(Arc::new(store.clone())),
+            acks: AckQueue::new(Arc::new(store.clone())),
             model,
             clock: Arc::new(SystemClock),
             is_token_valid: Box::new(|_| true),

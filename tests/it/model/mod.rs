@@ -12,7 +12,7 @@ use eduhub::domain::command::Command;
 use eduhub::domain::decide::{Decision, decide};
 use eduhub::domain::draft::Changes;
 use eduhub::domain::ids::{Crn, UserName};
-use eduhub::domain::registration::{Registration, Standing};
+use eduhub::domain::registration::{Registration, RegistrationStatus};
 use eduhub::domain::section::{Credits, SectionState, SectionStatus};
 use eduhub::domain::term::Term;
 use eduhub::domain::view::TermView;
@@ -94,22 +94,22 @@ fn assert_invariants(before: &TermBook, after: &TermBook, decision: &Decision, c
         assert_eq!(queue_numbers.len(), state.waitlisted as usize);
     }
     for (student, changed) in &decision.changes.registrations {
-        if changed.is_held() && is_new_standing(before, student, changed) {
-            assert_no_clash(after, student, changed);
+        if changed.is_registered() && is_new_status(before, student, changed) {
+            assert_no_conflict(after, student, changed);
         }
     }
 }
 
-/// Returns whether the student did not have this standing before.
-fn is_new_standing(before: &TermBook, student: &UserName, changed: &Registration) -> bool {
-    before.registrations(student).iter().all(|r| r.crn != changed.crn || r.standing != changed.standing)
+/// Returns whether the student did not have this status before.
+fn is_new_status(before: &TermBook, student: &UserName, changed: &Registration) -> bool {
+    before.registrations(student).iter().all(|r| r.crn != changed.crn || r.status != changed.status)
 }
 
-/// Checks that a new seat or waitlist position clashes with no other registration of the student.
-fn assert_no_clash(book: &TermBook, student: &UserName, new: &Registration) {
+/// Checks that a new seat or waitlist position conflicts with no other registration of the student.
+fn assert_no_conflict(book: &TermBook, student: &UserName, new: &Registration) {
     let active_section = |crn: &Crn| book.section(crn).filter(|s| s.section.status != SectionStatus::Cancelled);
     let Some(this) = active_section(&new.crn) else { return };
-    let others = book.registrations(student).iter().filter(|r| r.is_held() && r.crn != new.crn);
+    let others = book.registrations(student).iter().filter(|r| r.is_registered() && r.crn != new.crn);
     for other in others.filter_map(|r| active_section(&r.crn)) {
         assert!(
             !naive::same_course_and_component(&this.section, &other.section),
@@ -168,11 +168,11 @@ fn contents_in_words(book: &TermBook) -> Vec<String> {
     students.sort_by_key(|(student, _)| (*student).clone());
     for (student, registrations) in students {
         for r in registrations {
-            let position = (r.standing == Standing::Waitlisted).then(|| {
+            let position = (r.status == RegistrationStatus::Waitlisted).then(|| {
                 let ahead = book.waitlist(&r.crn).take_while(|entry| entry.queue_number < r.queue_number).count();
                 ahead + 1 + book.section(&r.crn).unwrap().outside_waitlisted as usize
             });
-            lines.push(format!("{student} {} {} {position:?} {}", r.crn, r.standing.as_str(), r.at));
+            lines.push(format!("{student} {} {} {position:?} {}", r.crn, r.status.as_str(), r.at));
         }
     }
     lines

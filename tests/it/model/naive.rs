@@ -29,13 +29,13 @@ struct SectionRecord {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Standing {
+enum Status {
     Enrolled,
     Waitlisted,
     Dropped,
 }
 
-impl Standing {
+impl Status {
     fn word(self) -> &'static str {
         match self {
             Self::Enrolled => "enrolled",
@@ -49,7 +49,7 @@ impl Standing {
 struct Registration {
     student: String,
     crn: String,
-    standing: Standing,
+    status: Status,
     since: Timestamp,
     /// Order of joining the waitlist, a number that only grows.
     queue_number: u64,
@@ -126,18 +126,18 @@ impl Naive {
         self.registrations.iter().find(|r| r.student == student && r.crn == crn)
     }
     fn enrolled(&self, crn: &str) -> u32 {
-        self.registrations.iter().filter(|r| r.crn == crn && r.standing == Standing::Enrolled).count() as u32
+        self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Enrolled).count() as u32
     }
     fn waitlist(&self, crn: &str) -> Vec<Registration> {
         let mut waitlist: Vec<Registration> =
-            self.registrations.iter().filter(|r| r.crn == crn && r.standing == Standing::Waitlisted).cloned().collect();
+            self.registrations.iter().filter(|r| r.crn == crn && r.status == Status::Waitlisted).cloned().collect();
         waitlist.sort_by_key(|r| r.queue_number);
         waitlist
     }
     fn waitlisted(&self, section: &SectionRecord) -> u32 {
         self.waitlist(section.definition.id.crn.as_str()).len() as u32 + section.outside.1
     }
-    /// Returns the number of seats that are neither taken nor promised outside the hub.
+    /// Returns the number of seats that are neither taken nor reserved outside the hub.
     fn free(&self, section: &SectionRecord) -> u32 {
         let taken = self.enrolled(section.definition.id.crn.as_str()) + section.outside.0 + section.outside.1;
         if section.definition.status == SectionStatus::Cancelled || taken > section.definition.capacity {
@@ -150,42 +150,42 @@ impl Naive {
         if open { self.free(section) } else { 0 }
     }
     /// Returns the seats and waitlist positions of a student, in the order of registration.
-    fn held_by(&self, student: &str) -> Vec<Registration> {
+    fn registrations_of(&self, student: &str) -> Vec<Registration> {
         let mut all: Vec<Registration> = self
             .registrations
             .iter()
-            .filter(|r| r.student == student && r.standing != Standing::Dropped)
+            .filter(|r| r.student == student && r.status != Status::Dropped)
             .cloned()
             .collect();
         all.sort_by(|a, b| (a.since, &a.crn).cmp(&(b.since, &b.crn)));
         all
     }
 
-    /// Returns why a student cannot hold a section; only a seat counts for the credit limit.
+    /// Returns why a student cannot register for a section; only a seat counts for the credit limit.
     fn refusal(&self, student: &str, section: &SectionRecord, is_seat: bool) -> Option<String> {
         let crn = section.definition.id.crn.as_str();
-        let held: Vec<(Registration, SectionRecord)> = self
-            .held_by(student)
+        let registered: Vec<(Registration, SectionRecord)> = self
+            .registrations_of(student)
             .into_iter()
             .filter(|r| r.crn != crn)
             .map(|r| (r.clone(), self.section(&r.crn).unwrap().clone()))
             .filter(|(_, s)| s.definition.status != SectionStatus::Cancelled)
             .collect();
         if let Some((same, _)) =
-            held.iter().find(|(_, s)| same_course_and_component(&s.definition, &section.definition))
+            registered.iter().find(|(_, s)| same_course_and_component(&s.definition, &section.definition))
         {
             return Some(format!("already_in_course {}", same.crn));
         }
-        let clashes: Vec<String> = held
+        let overlapping: Vec<String> = registered
             .iter()
             .filter(|(_, s)| overlap(&s.definition, &section.definition))
             .map(|(r, _)| r.crn.clone())
             .collect();
-        if !clashes.is_empty() {
-            return Some(format!("time_conflict {}", clashes.join(",")));
+        if !overlapping.is_empty() {
+            return Some(format!("time_conflict {}", overlapping.join(",")));
         }
         let credits: u32 =
-            held.iter().filter(|(r, _)| r.standing == Standing::Enrolled).map(|(_, s)| s.definition.credits.0).sum();
+            registered.iter().filter(|(r, _)| r.status == Status::Enrolled).map(|(_, s)| s.definition.credits.0).sum();
         let added = section.definition.credits.0;
         if is_seat && self.limit > 0 && added > 0 && credits + added > self.limit {
             return Some(format!("credit_limit {credits} {} {}", credits + added, self.limit));
@@ -195,7 +195,7 @@ impl Naive {
 
     fn register(&mut self, student: &str, crn: &str, waitlist: bool) -> String {
         let Some(section) = self.section(crn).cloned() else { return "not found".to_owned() };
-        if self.registration(student, crn).is_some_and(|r| r.standing != Standing::Dropped) {
+        if self.registration(student, crn).is_some_and(|r| r.status != Status::Dropped) {
             return self.in_words(student, crn, false);
         }
         if !self.is_open() {
@@ -213,22 +213,22 @@ impl Naive {
         }
         let waiting = self.waitlisted(&section);
         let room = waiting < section.definition.waitlist_capacity;
-        let standing = match (seat, waitlist, room) {
-            (true, _, _) => Standing::Enrolled,
+        let status = match (seat, waitlist, room) {
+            (true, _, _) => Status::Enrolled,
             (false, false, _) => return format!("section_full {room} {waiting}"),
-            (false, true, true) => Standing::Waitlisted,
+            (false, true, true) => Status::Waitlisted,
             (false, true, false) => return format!("waitlist_full {waiting}"),
         };
-        self.set_standing(student, crn, standing, "self");
+        self.set_status(student, crn, status, "self");
         self.in_words(student, crn, true)
     }
 
     fn drop_section(&mut self, student: &str, crn: &str) -> String {
-        let Some(held) = self.registration(student, crn) else { return "not found".to_owned() };
-        if held.standing == Standing::Dropped {
+        let Some(current) = self.registration(student, crn) else { return "not found".to_owned() };
+        if current.status == Status::Dropped {
             return self.in_words(student, crn, false);
         }
-        self.set_standing(student, crn, Standing::Dropped, "self");
+        self.set_status(student, crn, Status::Dropped, "self");
         self.affect(crn);
         self.affect_waitlists_of(student);
         self.in_words(student, crn, true)
@@ -276,7 +276,7 @@ impl Naive {
             .iter()
             .map(|(crn, reply)| {
                 let was_promoted = reply.starts_with("waitlisted")
-                    && self.registration(student, crn).unwrap().standing == Standing::Enrolled;
+                    && self.registration(student, crn).unwrap().status == Status::Enrolled;
                 if was_promoted {
                     format!("{crn} {}", self.in_words(student, crn, true))
                 } else {
@@ -305,7 +305,7 @@ impl Naive {
                     self.notices.push(format!(
                         "{} {crn} {} cancelled",
                         registration.student,
-                        registration.standing.word()
+                        registration.status.word()
                     ));
                 }
                 self.affect_waitlists_of(&registration.student);
@@ -410,7 +410,7 @@ impl Naive {
 
     /// Returns all registrations in these sections, by student.
     fn registrations_in(&self, crns: &[String]) -> Vec<Registration> {
-        let holds = |r: &&Registration| r.standing != Standing::Dropped && crns.contains(&r.crn);
+        let holds = |r: &&Registration| r.status != Status::Dropped && crns.contains(&r.crn);
         let mut found: Vec<Registration> = self.registrations.iter().filter(holds).cloned().collect();
         found.sort_by(|a, b| (&a.student, &a.crn).cmp(&(&b.student, &b.crn)));
         found
@@ -421,8 +421,12 @@ impl Naive {
         self.affected.push(crn.to_owned());
     }
     fn affect_waitlists_of(&mut self, student: &str) {
-        let waitlists: Vec<String> =
-            self.held_by(student).into_iter().filter(|r| r.standing == Standing::Waitlisted).map(|r| r.crn).collect();
+        let waitlists: Vec<String> = self
+            .registrations_of(student)
+            .into_iter()
+            .filter(|r| r.status == Status::Waitlisted)
+            .map(|r| r.crn)
+            .collect();
         self.affected.extend(waitlists);
     }
 
@@ -437,17 +441,17 @@ impl Naive {
                     break;
                 }
                 match self.refusal(&waiting.student, &section, true) {
-                    None => self.set_standing(&waiting.student, &crn, Standing::Enrolled, "promoted"),
+                    None => self.set_status(&waiting.student, &crn, Status::Enrolled, "promoted"),
                     Some(refusal) => {
                         let code = refusal.split(' ').next().unwrap().to_owned();
-                        let held = self
+                        let registered = self
                             .registrations
                             .iter_mut()
                             .find(|r| r.student == waiting.student && r.crn == crn)
                             .unwrap();
-                        if held.passed_over_for != code {
+                        if registered.passed_over_for != code {
                             self.notices.push(format!("{} {crn} waitlisted passed_over {code}", waiting.student));
-                            held.passed_over_for = code;
+                            registered.passed_over_for = code;
                         }
                     }
                 }
@@ -455,36 +459,36 @@ impl Naive {
         }
     }
 
-    /// Sets a student's standing and notifies the student.
-    fn set_standing(&mut self, student: &str, crn: &str, standing: Standing, reason: &str) {
+    /// Sets a student's status and notifies the student.
+    fn set_status(&mut self, student: &str, crn: &str, status: Status, reason: &str) {
         self.registrations.retain(|r| !(r.student == student && r.crn == crn));
         self.queue_numbers += 1;
         let (student, crn) = (student.to_owned(), crn.to_owned());
-        self.notices.push(format!("{student} {crn} {} {reason}", standing.word()));
+        self.notices.push(format!("{student} {crn} {} {reason}", status.word()));
         self.registrations.push(Registration {
             student,
             crn,
-            standing,
+            status,
             since: self.now,
             queue_number: self.queue_numbers,
             passed_over_for: String::new(),
         });
     }
 
-    fn position(&self, held: &Registration) -> Option<usize> {
-        let ahead = self.waitlist(&held.crn).iter().position(|r| r.student == held.student)?;
-        Some(ahead + 1 + self.section(&held.crn)?.outside.1 as usize)
+    fn position(&self, waiting: &Registration) -> Option<usize> {
+        let ahead = self.waitlist(&waiting.crn).iter().position(|r| r.student == waiting.student)?;
+        Some(ahead + 1 + self.section(&waiting.crn)?.outside.1 as usize)
     }
 
     /// Returns a registration in the words of a reply.
     fn in_words(&self, student: &str, crn: &str, is_new: bool) -> String {
-        let held = self.registration(student, crn).unwrap();
+        let current = self.registration(student, crn).unwrap();
         let credits = self.section(crn).unwrap().definition.credits.0;
-        let position = self.position(held);
+        let position = self.position(current);
         format!(
             "{} {position:?} {credits} {} {}",
-            held.standing.word(),
-            held.since,
+            current.status.word(),
+            current.since,
             if is_new { "new" } else { "as before" }
         )
     }
@@ -505,7 +509,7 @@ impl Naive {
         let mut registrations: Vec<&Registration> = self.registrations.iter().collect();
         registrations.sort_by(|a, b| (&a.student, a.since, &a.crn).cmp(&(&b.student, b.since, &b.crn)));
         for r in registrations {
-            words.push(format!("{} {} {} {:?} {}", r.student, r.crn, r.standing.word(), self.position(r), r.since));
+            words.push(format!("{} {} {} {:?} {}", r.student, r.crn, r.status.word(), self.position(r), r.since));
         }
         words
     }

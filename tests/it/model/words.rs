@@ -22,7 +22,7 @@ fn outcome_in_words(outcome: &RequestOutcome) -> String {
     match outcome {
         RequestOutcome::Done(r) => {
             let novelty = if r.is_new { "new" } else { "as before" };
-            format!("{} {:?} {} {} {novelty}", r.standing.as_str(), r.position, r.credits.0, r.at)
+            format!("{} {:?} {} {} {novelty}", r.status.as_str(), r.position, r.credits.0, r.at)
         }
         RequestOutcome::NotFound => "not found".to_owned(),
         RequestOutcome::SwapUndone { because_of } => format!("undone {because_of}"),

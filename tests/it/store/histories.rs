@@ -39,7 +39,7 @@ impl Image {
     pub(crate) fn of(loaded: &PublishedTerm) -> Self {
         let sections =
             loaded.sections.iter().map(|s| (s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec())));
-        let students = loaded.students.iter().map(|(student, held)| (student.clone(), held.to_vec()));
+        let students = loaded.students.iter().map(|(student, registrations)| (student.clone(), registrations.to_vec()));
         Self { term: loaded.term.clone(), seq: loaded.seq, sections: sections.collect(), students: students.collect() }
     }
 
@@ -53,8 +53,8 @@ impl Image {
         for s in &update.sections {
             self.sections.insert(s.state.section.id.crn.clone(), (s.state.clone(), s.waitlist.to_vec()));
         }
-        for (student, held) in &update.students {
-            self.students.insert(student.clone(), held.to_vec());
+        for (student, registrations) in &update.students {
+            self.students.insert(student.clone(), registrations.to_vec());
         }
     }
 
@@ -62,8 +62,8 @@ impl Image {
     pub(crate) fn after(&self, changes: &TermChanges) -> Self {
         let mut book =
             TermBook::new(self.term.clone(), Credits(0), self.sections.values().map(|(state, _)| state.clone()), 1);
-        for (student, held) in &self.students {
-            held.iter().for_each(|r| book.restore(student.clone(), r.clone()));
+        for (student, registrations) in &self.students {
+            registrations.iter().for_each(|r| book.restore(student.clone(), r.clone()));
         }
         book.apply(&changes.changes);
         Self::of(&book.published(changes.seq))
@@ -75,8 +75,8 @@ impl Image {
 
     /// Checks that a term in memory has the same contents, except for queue numbers, which the store assigns.
     fn assert_equals(&self, book: &TermBook, when: &str) {
-        let without_queue_numbers = |held: &[Registration]| -> Vec<Registration> {
-            held.iter().map(|r| Registration { queue_number: 0, ..r.clone() }).collect()
+        let without_queue_numbers = |registrations: &[Registration]| -> Vec<Registration> {
+            registrations.iter().map(|r| Registration { queue_number: 0, ..r.clone() }).collect()
         };
         for state in book.sections() {
             let crn = &state.section.id.crn;
@@ -88,8 +88,12 @@ impl Image {
             assert_eq!(stored, decided, "the waitlist of {crn} {when}");
         }
         assert_eq!(self.sections.len(), book.sections().count());
-        for (student, held) in book.students() {
-            assert_eq!(without_queue_numbers(&self.students[student]), without_queue_numbers(held), "{student} {when}");
+        for (student, registrations) in book.students() {
+            assert_eq!(
+                without_queue_numbers(&self.students[student]),
+                without_queue_numbers(registrations),
+                "{student} {when}"
+            );
         }
         assert_eq!(self.students.len(), book.students().count());
         assert_eq!(&self.term, book.term(), "{when}");
@@ -99,8 +103,8 @@ impl Image {
 /// Returns a loaded term as a book.
 pub(crate) fn book_of(loaded: &PublishedTerm, limit: Credits) -> TermBook {
     let mut book = TermBook::new(loaded.term.clone(), limit, loaded.sections.iter().map(|s| s.state.clone()), 1);
-    for (student, held) in &loaded.students {
-        held.iter().for_each(|r| book.restore(student.clone(), r.clone()));
+    for (student, registrations) in &loaded.students {
+        registrations.iter().for_each(|r| book.restore(student.clone(), r.clone()));
     }
     book
 }

@@ -32,7 +32,7 @@ macro_rules! stores {
     ($($name:ident = $fixture:ty),*) => {
         $(store_contract! { $name, $fixture:
             suite:
-            acknowledged_commands_survive_reopening
+            confirmed_commands_survive_reopening
             a_loaded_term_equals_what_was_published
             a_batch_is_atomic
             a_refused_batch_does_not_affect_another_term

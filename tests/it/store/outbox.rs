@@ -109,7 +109,7 @@ pub(crate) fn an_entry_is_read_with_its_section_item_and_roster<F: StoreFixture>
     assert_eq!((entry.state.enrolled_total(), entry.state.waitlisted_total()), (2, 2));
     assert_eq!(entry.item, Some(item(&id("X"))));
     assert_eq!((entry.queued_at, entry.read_at, entry.attempts), (minute(1), minute(LATE), 0));
-    let roster: Vec<_> = entry.roster.iter().map(|l| (l.user.as_str(), l.standing.as_str())).collect();
+    let roster: Vec<_> = entry.roster.iter().map(|l| (l.user.as_str(), l.status.as_str())).collect();
     // Students enrolled at the same time are sorted by name, waitlisted students by position.
     let expected = [("ana", "enrolled"), ("cyd", "enrolled"), ("bob", "waitlisted"), ("abe", "waitlisted")];
     assert_eq!(roster, expected);

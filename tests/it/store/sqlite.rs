@@ -146,20 +146,20 @@ fn an_unwritable_file_or_folder_is_a_clear_error() {
 }
 
 #[test]
-fn a_full_disk_loses_no_acknowledged_seat() {
+fn a_full_disk_loses_no_confirmed_seat() {
     if child_process::path_from_parent().is_some() {
         recover_from_a_full_disk();
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    child_process::run(module_path!(), "a_full_disk_loses_no_acknowledged_seat", folder.path(), RunAs::SameUser);
+    child_process::run(module_path!(), "a_full_disk_loses_no_confirmed_seat", folder.path(), RunAs::SameUser);
 }
 
 /// Limits the size of files, so that writes fail as on a full disk, and lifts the limit again. It runs in a child
 /// process, because the limit holds for a whole process.
 fn recover_from_a_full_disk() {
     let mut term = StoredTerm::<Embedded>::with_sections([section("X").seats(10_000)]);
-    let mut acknowledged = Vec::new();
+    let mut confirmed = Vec::new();
     let mut next = 0;
     let mut register_one = |term: &mut StoredTerm<Embedded>| {
         next += 1;
@@ -167,7 +167,7 @@ fn recover_from_a_full_disk() {
         term.run(vec![register(&student, "X")]).map(|_| student)
     };
     for _ in 0..20 {
-        acknowledged.push(register_one(&mut term).unwrap());
+        confirmed.push(register_one(&mut term).unwrap());
     }
 
     let before = getrlimit(Resource::Fsize);
@@ -190,21 +190,21 @@ fn recover_from_a_full_disk() {
         }
         std::thread::yield_now();
     };
-    let holds_seat = |loaded: &PublishedTerm, name: &str| {
-        loaded.students.iter().any(|(student, held)| student.as_str() == name && held[0].is_held())
+    let has_seat = |loaded: &PublishedTerm, name: &str| {
+        loaded.students.iter().any(|(student, registered)| student.as_str() == name && registered[0].is_registered())
     };
-    assert!(acknowledged.iter().all(|student| holds_seat(&loaded, student)), "every acknowledged seat is stored");
-    assert!(!holds_seat(&loaded, "s22"), "the refused command is not applied");
+    assert!(confirmed.iter().all(|student| has_seat(&loaded, student)), "every confirmed seat is stored");
+    assert!(!has_seat(&loaded, "s22"), "the refused command is not applied");
     let enrolled = loaded.students.len();
     assert_eq!(loaded.sections[0].state.enrolled as usize, enrolled, "the count equals the number of registrations");
-    assert!(enrolled - acknowledged.len() <= 1, "at most one more, whose outcome was unknown");
+    assert!(enrolled - confirmed.len() <= 1, "at most one more, whose outcome was unknown");
 
     // The term continues from the same state.
     for _ in 0..20 {
-        acknowledged.push(register_one(&mut term).unwrap());
+        confirmed.push(register_one(&mut term).unwrap());
     }
     let term = term.reopen();
-    assert!(acknowledged.iter().all(|student| holds_seat(&term.loaded, student)));
+    assert!(confirmed.iter().all(|student| has_seat(&term.loaded, student)));
     assert_eq!(term.loaded.sections[0].state.enrolled as usize, term.loaded.students.len());
 }
 
@@ -238,5 +238,5 @@ fn a_panicking_decision_is_refused_alone() {
     assert!(outcomes[2].as_ref().is_some_and(|o| o.contains("SectionFull")), "{outcomes:?}");
     let loaded = term.reopen().loaded;
     let ana = loaded.students.iter().find(|(student, _)| student.as_str() == "ana").unwrap();
-    assert!(ana.1[0].is_held());
+    assert!(ana.1[0].is_registered());
 }

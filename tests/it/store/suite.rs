@@ -25,11 +25,12 @@ fn in_words(outcome: &Outcome) -> String {
     }
 }
 
-/// Returns a student's standing in a section of a loaded term.
-fn standing(loaded: &PublishedTerm, student: &str, section: &str) -> &'static str {
-    let held = loaded.students.iter().find(|(name, _)| name.as_str() == student).map(|(_, held)| held);
-    let found = held.and_then(|held| held.iter().find(|r| r.crn.as_str() == section));
-    found.map_or("-", |r| r.standing.as_str())
+/// Returns a student's status in a section of a loaded term.
+fn registration_status(loaded: &PublishedTerm, student: &str, section: &str) -> &'static str {
+    let registrations =
+        loaded.students.iter().find(|(name, _)| name.as_str() == student).map(|(_, registrations)| registrations);
+    let found = registrations.and_then(|registrations| registrations.iter().find(|r| r.crn.as_str() == section));
+    found.map_or("-", |r| r.status.as_str())
 }
 
 /// Returns capacity, enrolled, waitlisted and open seats of a section; `None` when it does not exist.
@@ -39,7 +40,7 @@ fn numbers(loaded: &PublishedTerm, section: &str) -> Option<[u32; 4]> {
     Some([state.section.capacity, state.enrolled_total(), state.waitlisted_total(), state.open_seats()])
 }
 
-pub(crate) fn acknowledged_commands_survive_reopening<F: StoreFixture>() {
+pub(crate) fn confirmed_commands_survive_reopening<F: StoreFixture>() {
     let mut term = StoredTerm::<F>::with_sections([section("X").waitlist(3), section("Y")]);
     for (command, expected) in [
         (register("ana", "X"), "enrolled, new"),
@@ -89,9 +90,9 @@ pub(crate) fn a_batch_is_atomic<F: StoreFixture>() {
     assert_eq!(Image::of(&load(&term.store)), before, "nothing of the batch is stored");
     assert_eq!(in_words(&term.run_one(register("bob", "X"))), "enrolled, new");
     let loaded = term.reopen().loaded;
-    assert_eq!(standing(&loaded, "bob", "X"), "enrolled");
-    assert_eq!(standing(&loaded, "bob", "BAD"), "-");
-    assert_eq!(standing(&loaded, "cyd", "X"), "-");
+    assert_eq!(registration_status(&loaded, "bob", "X"), "enrolled");
+    assert_eq!(registration_status(&loaded, "bob", "BAD"), "-");
+    assert_eq!(registration_status(&loaded, "cyd", "X"), "-");
 }
 
 pub(crate) fn a_refused_batch_does_not_affect_another_term<F: StoreFixture>() {
@@ -152,7 +153,7 @@ pub(crate) fn a_batch_decided_on_a_stale_state_is_not_written<F: StoreFixture>()
     }
     let loaded = second.load().unwrap();
     assert_eq!(numbers(&loaded, "X"), Some([1, 1, 0, 0]));
-    assert_eq!((standing(&loaded, "ana", "X"), standing(&loaded, "bob", "X")), ("enrolled", "-"));
+    assert_eq!((registration_status(&loaded, "ana", "X"), registration_status(&loaded, "bob", "X")), ("enrolled", "-"));
     let committed = second.run(vec![register("bob", "X"), capacity("X", 2), register("bob", "X")], minute(1)).unwrap();
     assert_eq!(
         in_words(committed.outcomes[0].as_ref().unwrap()),
@@ -323,5 +324,5 @@ pub(crate) fn a_refused_batch_stores_no_alert<F: StoreFixture>() {
     assert!(term.run(vec![drop_section("ana", "X"), register("ana", "BAD")]).is_err());
     let term = term.reopen();
     assert_eq!(term.alerts_of("bob"), Vec::<String>::new());
-    assert_eq!(standing(&term.loaded, "ana", "X"), "enrolled");
+    assert_eq!(registration_status(&term.loaded, "ana", "X"), "enrolled");
 }

@@ -92,8 +92,8 @@ async fn a_half_open_circuit_passes_one_call() {
     relay.set(Mode::Hang);
     until("the circuit is half-open", || async { client.stats().circuit == Circuit::HalfOpen }).await;
     let before = relay.accepted();
-    let answers = join_all((0..20).map(|_| news(&client))).await;
-    assert_eq!(answers.iter().filter(|answer| **answer == Err(PloneError::Open)).count(), 19, "{answers:?}");
+    let responses = join_all((0..20).map(|_| news(&client))).await;
+    assert_eq!(responses.iter().filter(|response| **response == Err(PloneError::Open)).count(), 19, "{responses:?}");
     assert_eq!(relay.accepted(), before + 1);
 }
 
@@ -114,9 +114,9 @@ async fn calls_to_a_hanging_plone_are_bounded_in_number_and_time() {
     let options = PloneOptions { pool_size: 2, queue_max: 3, timeout: DEADLINE, ..options(&relay.url()) };
     let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();
     relay.set(Mode::Hang);
-    let answers = join_all((0..20).map(|_| news(&client))).await;
-    let busy = answers.iter().filter(|answer| **answer == Err(PloneError::Busy)).count();
-    assert!(busy >= 15, "two calls in flight and three in the queue; the others fail at once: {answers:?}");
+    let responses = join_all((0..20).map(|_| news(&client))).await;
+    let busy = responses.iter().filter(|response| **response == Err(PloneError::Busy)).count();
+    assert!(busy >= 15, "two calls in flight and three in the queue; the others fail at once: {responses:?}");
     assert!(relay.accepted() <= 5, "{}", relay.accepted());
     let stats = client.stats();
     assert_eq!((stats.in_use, stats.waiting), (0, 0));

@@ -67,13 +67,13 @@ async fn a_locked_account_is_distinguished_from_a_wrong_password() {
     plone.install_lockout();
     let client = client(&plone);
     let user = name("student2");
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for attempt in 0..5 {
-        answers.push(client.login(&user, &format!("wrong {attempt}").into()).await.unwrap_err());
+        responses.push(client.login(&user, &format!("wrong {attempt}").into()).await.unwrap_err());
     }
-    assert_eq!(answers[0], PloneError::Unauthenticated);
+    assert_eq!(responses[0], PloneError::Unauthenticated);
     let last = client.login(&user, &PASSWORD.into()).await.unwrap_err();
-    assert!(matches!(&last, PloneError::Locked(words) if words.contains("locked")), "{last:?} after {answers:?}");
+    assert!(matches!(&last, PloneError::Locked(words) if words.contains("locked")), "{last:?} after {responses:?}");
 }
 
 #[actix_rt::test]

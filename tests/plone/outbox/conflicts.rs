@@ -32,13 +32,13 @@ fn counts_arrive_despite_conflicting_writers() {
                         break;
                     }
                     let edit = json!({"description": format!("{writer} {turn}")});
-                    let (status, answer) = setup.plone.request("PATCH", path, Some(&setup.token), Some(&edit));
+                    let (status, response) = setup.plone.request("PATCH", path, Some(&setup.token), Some(&edit));
                     match status {
                         204 => {}
-                        500 if answer["type"] == "ConflictError" => {
+                        500 if response["type"] == "ConflictError" => {
                             conflicts.fetch_add(1, Relaxed);
                         }
-                        _ => panic!("{status} {answer}"),
+                        _ => panic!("{status} {response}"),
                     }
                 }
             });

@@ -71,9 +71,9 @@ fn a_thousand_changes_of_one_section_take_at_most_40_writes() {
                 for (number, token) in tokens.iter().enumerate() {
                     let (mut student, path) =
                         (server.client().signed_in(token), format!("/api/v1/me/registrations/{id}"));
-                    let answer = student.put(&format!("{path}?waitlist=true"));
-                    assert!(matches!(answer.status, 201 | 409), "{}", answer.text());
-                    let is_registered = answer.status == 201;
+                    let response = student.put(&format!("{path}?waitlist=true"));
+                    assert!(matches!(response.status, 201 | 409), "{}", response.text());
+                    let is_registered = response.status == 201;
                     changes.fetch_add(usize::from(is_registered), Relaxed);
                     if is_registered && number % 4 != 0 {
                         student.delete(&path).expect(200);

@@ -79,7 +79,7 @@ impl Setup {
     }
 }
 
-/// Returns a schedule of one term without conflicts, so that a student can hold all of its sections.
+/// Returns a schedule of one term without conflicts, so that a student can register for all of its sections.
 pub fn schedule(term: &str, sections: usize, capacity: u32, waitlist: u32) -> Schedule {
     let row = |index: usize| {
         let start = 60 * u32::try_from(index).unwrap();
@@ -121,8 +121,8 @@ pub fn rosters(server: &Server, tokens: &[String]) -> Rosters {
     for token in tokens {
         let mut student = server.client().signed_in(token);
         let user = student.get("/api/v1/me").expect(200).json()["username"].as_str().expect("a name").to_owned();
-        let held = student.get("/api/v1/me/registrations").expect(200).json();
-        for item in held["items"].as_array().expect("a list") {
+        let registered = student.get("/api/v1/me/registrations").expect(200).json();
+        for item in registered["items"].as_array().expect("a list") {
             let text = |name: &str| item[name].as_str().unwrap_or_else(|| panic!("no {name}: {item}"));
             // Rosters have a resolution of one second.
             let since: jiff::Timestamp = text("at").parse().expect("a time");
@@ -176,12 +176,12 @@ pub fn register_and_drop(server: &Server, tokens: &[String], ids: &[String], ran
     for _ in 0..requests {
         let student = random.below(students.len());
         let path = format!("/api/v1/me/registrations/{}", random.pick(ids));
-        let answer = if random.percent(70) {
+        let response = if random.percent(70) {
             students[student].put(&format!("{path}?waitlist=true"))
         } else {
             students[student].delete(&path)
         };
-        assert!(matches!(answer.status, 200 | 201 | 404 | 409), "{} {}", answer.status, answer.text());
+        assert!(matches!(response.status, 200 | 201 | 404 | 409), "{} {}", response.status, response.text());
     }
 }
 

@@ -27,13 +27,13 @@ fn each_fault_is_a_problem_document_and_the_hub_recovers() {
         let home = with_plone_at(Home::new(), &relay.url()).setting("plone.timeout_ms", "700");
         let server = home.serve();
         relay.set(mode);
-        let answer = get(&mut server.client(), "/plone/news", &[JSON]);
+        let response = get(&mut server.client(), "/plone/news", &[JSON]);
         // The hub's own calls may have opened the circuit already.
-        assert!([status, 502].contains(&answer.status), "{mode:?}: {}", answer.text());
-        assert_eq!(answer.code(), "plone_unavailable", "{mode:?}: {}", answer.text());
-        assert!(is_sandboxed(&answer));
+        assert!([status, 502].contains(&response.status), "{mode:?}: {}", response.text());
+        assert_eq!(response.code(), "plone_unavailable", "{mode:?}: {}", response.text());
+        assert!(is_sandboxed(&response));
         for internal in ["/opt", "broken", "127.0.0.1", "os error"] {
-            assert!(!answer.text().contains(internal), "{mode:?}: {}", answer.text());
+            assert!(!response.text().contains(internal), "{mode:?}: {}", response.text());
         }
         assert_eq!(get(&mut server.client(), "/healthz", &[]).status, 200);
         relay.set(Mode::Pass);
@@ -51,7 +51,7 @@ fn a_truncated_response_is_never_passed_on_as_complete() {
     relay.set(Mode::Cut);
     let cut = server.client().call("GET", "/plone/news", &[], b"");
     // The response is truncated or an error, but never complete.
-    assert!(cut.is_err() || cut.as_ref().is_ok_and(|answer| answer.status == 502), "{cut:?}");
+    assert!(cut.is_err() || cut.as_ref().is_ok_and(|response| response.status == 502), "{cut:?}");
 }
 
 /// Returns the resident memory of the server, in bytes.

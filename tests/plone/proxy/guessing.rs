@@ -63,9 +63,9 @@ fn attempts() -> Vec<Attempt> {
     attempts
 }
 
-fn contains_a_token(answer: &Response) -> bool {
-    let has_cookie = answer.headers.iter().any(|(name, value)| name == "set-cookie" && value.starts_with("__ac"));
-    has_cookie || answer.text().contains("\"token\"")
+fn contains_a_token(response: &Response) -> bool {
+    let has_cookie = response.headers.iter().any(|(name, value)| name == "set-cookie" && value.starts_with("__ac"));
+    has_cookie || response.text().contains("\"token\"")
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn no_password_reaches_plone_through_the_hub() {
             (200..300).contains(&bare.status) || bare.status == 400,
             "Plone does not accept {what} {path}: {bare:?}"
         );
-        let answer = server.client().call(method, &format!("/plone{path}"), &headers, body.as_bytes()).unwrap();
-        assert!([401, 403, 415].contains(&answer.status), "{what} {path}: {} {}", answer.status, answer.text());
-        assert!(!contains_a_token(&answer), "{what} {path}: {answer:?}");
+        let response = server.client().call(method, &format!("/plone{path}"), &headers, body.as_bytes()).unwrap();
+        assert!([401, 403, 415].contains(&response.status), "{what} {path}: {} {}", response.status, response.text());
+        assert!(!contains_a_token(&response), "{what} {path}: {response:?}");
     }
 }
 
@@ -110,7 +110,7 @@ fn members_cannot_try_passwords_by_changing_them() {
     let member = sign_in(&server, "student40");
     for path in [path, "/++api++/@users/student40/reset-password", "/@users/student40/reset%2Dpassword"] {
         let mut client = server.client().signed_in(&member);
-        let answer = client.call("POST", &format!("/plone{path}"), &headers[..2], body.as_bytes()).unwrap();
-        assert_eq!(answer.status, 403, "{path}: {}", answer.text());
+        let response = client.call("POST", &format!("/plone{path}"), &headers[..2], body.as_bytes()).unwrap();
+        assert_eq!(response.status, 403, "{path}: {}", response.text());
     }
 }

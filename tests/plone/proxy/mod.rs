@@ -27,9 +27,9 @@ fn written() -> &'static Plone {
 }
 
 /// Returns whether a response has the headers that all responses from Plone have at the hub's origin.
-fn is_sandboxed(answer: &Response) -> bool {
+fn is_sandboxed(response: &Response) -> bool {
     let has = |name: &str, value: &str| {
-        let values: Vec<&str> = answer.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+        let values: Vec<&str> = response.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
         values == [value]
     };
     has("content-security-policy", "sandbox") && has("x-content-type-options", "nosniff")
@@ -143,7 +143,7 @@ fn the_hubs_cookie_is_accepted_only_from_its_own_pages() {
         assert!(is_sandboxed(&refused));
     }
     assert_eq!(post(Some(&origin)).status, 201);
-    // In Plone, a user without a sign-in by Plone is a visitor, even with the role admin in the hub.
+    // In Plone, a user without a sign-in through Plone is a visitor, even with the role admin in the hub.
     let minted = home.token("ada", "admin");
     let hidden = get(&mut server.client().signed_in(&minted), "/plone/news/by-cookie", &[JSON]);
     assert_eq!(hidden.status, 401);
@@ -183,7 +183,7 @@ fn rate_limited_responses_are_sandboxed() {
     let home = with_plone_at(Home::new(), &Plone::shared().url()).setting("limits.requests_per_second", "1");
     let server = home.serve();
     let mut client = server.client();
-    let refused = (0..500).map(|_| get(&mut client, "/plone/..", &[])).find(|answer| answer.status == 429);
+    let refused = (0..500).map(|_| get(&mut client, "/plone/..", &[])).find(|response| response.status == 429);
     assert!(is_sandboxed(&refused.expect("a request over the limit")));
 }
 

@@ -37,8 +37,8 @@ fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
 
     // The hub's paths do not exist there, and its cookie and tokens grant nothing.
     for path in ["/api/v1/terms", "/healthz", "/metrics", "/static/app.js", "/api/v1/login"] {
-        let answer = call(&server, OWN, "GET", path, &[JSON], "");
-        assert_eq!((answer.status, answer.code()), (404, String::new()), "{path}: {}", answer.text());
+        let response = call(&server, OWN, "GET", path, &[JSON], "");
+        assert_eq!((response.status, response.code()), (404, String::new()), "{path}: {}", response.text());
     }
     let token = sign_in(&server, "registrar");
     let private = "/courses/202701-30038";
@@ -76,8 +76,8 @@ fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
 fn without_plone_the_proxy_paths_are_404() {
     let home = Home::new();
     let server = home.serve();
-    let answer = server.client().get("/plone/news");
-    assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
+    let response = server.client().get("/plone/news");
+    assert_eq!((response.status, response.code().as_str()), (404, "not_found"));
     let (with, _home) = hub(Plone::shared());
     assert_eq!(with.client().get("/plone/").status, 200);
 }

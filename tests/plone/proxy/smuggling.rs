@@ -16,13 +16,13 @@ fn send_bytes(server: &Server, bytes: &str) -> String {
     let mut client = Client::connect(server.address()).unwrap();
     client.stream().write_all(bytes.as_bytes()).unwrap();
     client.stream().shutdown(std::net::Shutdown::Write).unwrap();
-    let mut answer = String::new();
-    client.stream().read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    client.stream().read_to_string(&mut response).unwrap();
+    response
 }
 
-fn statuses(answer: &str) -> Vec<u16> {
-    answer.split("HTTP/1.1 ").skip(1).map(|rest| rest[..3].parse().unwrap()).collect()
+fn statuses(response: &str) -> Vec<u16> {
+    response.split("HTTP/1.1 ").skip(1).map(|rest| rest[..3].parse().unwrap()).collect()
 }
 
 #[test]
@@ -41,8 +41,8 @@ fn ambiguous_framing_is_refused_and_nothing_is_smuggled() {
         ("space before the colon", format!("Content-Length : 44\r\n\r\n{inner}")),
     ];
     for (what, rest) in requests {
-        let answer = send_bytes(&server, &format!("POST /plone/news HTTP/1.1\r\nHost: x\r\n{rest}"));
-        assert_eq!(statuses(&answer).first(), Some(&400), "{what}: {answer}");
+        let response = send_bytes(&server, &format!("POST /plone/news HTTP/1.1\r\nHost: x\r\n{rest}"));
+        assert_eq!(statuses(&response).first(), Some(&400), "{what}: {response}");
     }
     let old = "POST /plone/news HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(statuses(&send_bytes(&server, old)), [400]);
@@ -72,10 +72,10 @@ fn foreign_targets_and_paths_out_of_the_site_are_refused() {
         "/plone/acl_users/manage_users",
     ];
     for target in targets {
-        let answer = send_bytes(&server, &format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
-        let statuses = statuses(&answer);
-        assert!(statuses == [400] || statuses == [403], "{target}: {answer}");
-        assert!(answer.to_ascii_lowercase().contains("content-security-policy: sandbox"), "{target}: {answer}");
+        let response = send_bytes(&server, &format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        let statuses = statuses(&response);
+        assert!(statuses == [400] || statuses == [403], "{target}: {response}");
+        assert!(response.to_ascii_lowercase().contains("content-security-policy: sandbox"), "{target}: {response}");
     }
     let received = UNTOUCHED.requests();
     let forwarded: Vec<_> = received.iter().filter(|line| line.contains("VirtualHostBase")).collect();

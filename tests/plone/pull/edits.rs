@@ -44,15 +44,15 @@ fn an_edit_in_the_hub_survives_an_outage() {
     let id = id_at(&path);
     setup.plone.stop();
     setup.admin().patch_json(&format!("/api/v1/sections/{id}"), &json!({"capacity": 63})).expect(200);
-    let answer = setup.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
-    assert_eq!((answer.status, answer.code().as_str()), (502, "plone_unavailable"), "{}", answer.text());
-    assert!(!answer.text().contains("127.0.0.1"), "{}", answer.text());
+    let response = setup.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
+    assert_eq!((response.status, response.code().as_str()), (502, "plone_unavailable"), "{}", response.text());
+    assert!(!response.text().contains("127.0.0.1"), "{}", response.text());
     assert_eq!(setup.section(id)["capacity"], 63);
     assert!(setup.status()["error"].is_string());
     setup.plone.start_again();
     eventually("a pull after the outage", || {
-        let answer = setup.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
-        (answer.status == 200).then_some(())
+        let response = setup.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
+        (response.status == 200).then_some(())
     });
     assert_eq!(setup.section(id)["capacity"], 63);
     eventually("the edit in Plone", || (setup.item(&path)["capacity"] == 63).then_some(()));
@@ -97,8 +97,8 @@ fn an_edit_survives_an_unacknowledged_creation_in_plone() {
     setup.admin().patch_json(&format!("/api/v1/sections/{id}"), &json!({"capacity": 61})).expect(200);
     setup.transition(path, "publish");
     let sync = eventually("a pull that finds the section", || {
-        let answer = setup.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
-        let sync = (answer.status == 200).then(|| answer.json())?;
+        let response = setup.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
+        let sync = (response.status == 200).then(|| response.json())?;
         (sync["sections"] == shown + 1).then_some(sync)
     });
     assert_eq!(setup.item(path)["capacity"], 5, "the item is unchanged since its creation");

@@ -66,8 +66,8 @@ impl Setup {
 
     /// Pulls now and returns the counts.
     fn sync(&self) -> Value {
-        let answer = self.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
-        answer.expect(200).json()
+        let response = self.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
+        response.expect(200).json()
     }
 
     /// Returns the state of the pull.
@@ -130,14 +130,14 @@ impl Setup {
 
     /// Edits an item in Plone.
     fn edit(&self, path: &str, fields: &Value) {
-        let (status, answer) = self.plone.request("PATCH", path, Some(&self.token), Some(fields));
-        assert_eq!(status, 204, "{answer}");
+        let (status, response) = self.plone.request("PATCH", path, Some(&self.token), Some(fields));
+        assert_eq!(status, 204, "{response}");
     }
 
     fn transition(&self, path: &str, transition: &str) {
         let path = format!("{path}/@workflow/{transition}");
-        let (status, answer) = self.plone.request("POST", &path, Some(&self.token), None);
-        assert_eq!(status, 200, "{answer}");
+        let (status, response) = self.plone.request("POST", &path, Some(&self.token), None);
+        assert_eq!(status, 200, "{response}");
     }
 
     /// Creates an item in a folder, publishes it, and returns its path.
@@ -155,8 +155,8 @@ fn create(plone: &Plone, token: &str, folder: &str, item: &Value) -> String {
     let (status, made) = plone.request("POST", folder, Some(token), Some(item));
     assert_eq!(status, 201, "{made}");
     let path = made["@id"].as_str().unwrap().trim_start_matches(&plone.url()).to_owned();
-    let (status, answer) = plone.request("POST", &format!("{path}/@workflow/publish"), Some(token), None);
-    assert_eq!(status, 200, "{answer}");
+    let (status, response) = plone.request("POST", &format!("{path}/@workflow/publish"), Some(token), None);
+    assert_eq!(status, 200, "{response}");
     path
 }
 

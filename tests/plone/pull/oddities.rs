@@ -53,9 +53,9 @@ fn a_moved_item_is_followed_and_a_new_crn_is_a_new_section() {
     let folder = setup.create("/courses", &folder);
     let path = setup.plone.section(70);
     let id = id_at(&path);
-    let (status, answer) =
+    let (status, response) =
         setup.plone.request("POST", &format!("{folder}/@move"), Some(&setup.token), Some(&json!({"source": path})));
-    assert_eq!(status, 200, "{answer}");
+    assert_eq!(status, 200, "{response}");
     let moved = format!("{folder}/{id}");
     let sync = setup.sync();
     assert_eq!((&sync["created"], &sync["withdrawn"]), (&json!(0), &json!(0)), "{sync}");

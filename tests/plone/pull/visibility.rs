@@ -23,8 +23,8 @@ fn a_retracted_section_is_withdrawn_until_published_again() {
     assert_eq!((refused.status, refused.code().as_str()), (409, "section_closed"));
     let mine = setup.student("ann").get(&format!("/api/v1/sections/{id}")).expect(200).json();
     assert_eq!((&mine["withdrawn"], &mine["enrolled"], &mine["open"]), (&json!(true), &json!(1), &json!(0)));
-    let held = setup.student("ann").get("/api/v1/me/registrations").expect(200).json();
-    assert_eq!(held["items"][0]["section"], id);
+    let registered = setup.student("ann").get("/api/v1/me/registrations").expect(200).json();
+    assert_eq!(registered["items"][0]["section"], id);
     assert_eq!(setup.section(id)["withdrawn"], true, "staff can see it");
     assert_eq!(setup.sync()["withdrawn"], 0, "a section is withdrawn once");
 

@@ -45,8 +45,9 @@ fn a_sign_in_sets_a_cookie_for_the_whole_virtual_host() {
     let body = json!({"login": "student4", "password": PASSWORD}).to_string();
     let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
     let mut client = Client::connect(plone.address()).unwrap();
-    let answer = client.call("POST", &format!("{VIRTUAL_HOST}/@login"), &headers, body.as_bytes()).unwrap().expect(200);
-    let cookie = answer.header("set-cookie").unwrap();
+    let response =
+        client.call("POST", &format!("{VIRTUAL_HOST}/@login"), &headers, body.as_bytes()).unwrap().expect(200);
+    let cookie = response.header("set-cookie").unwrap();
     assert!(cookie.starts_with("__ac=") && cookie.contains("; Path=/;"), "{cookie}");
 }
 

@@ -41,9 +41,9 @@ fn new_section(id: &str) -> Value {
 
 /// Returns the number of items that a search finds.
 fn found(plone: &Plone, query: &str, token: Option<&str>) -> u64 {
-    let (status, answer) = plone.request("GET", &format!("/@search?b_size=1&{query}"), token, None);
-    assert_eq!(status, 200, "{answer}");
-    answer["items_total"].as_u64().expect("a total")
+    let (status, response) = plone.request("GET", &format!("/@search?b_size=1&{query}"), token, None);
+    assert_eq!(status, 200, "{response}");
+    response["items_total"].as_u64().expect("a total")
 }
 
 #[test]

@@ -10,8 +10,8 @@ fn create_user(plone: &Plone, name: &str, role: &str) -> String {
     let hub = plone.login(HUB, PASSWORD);
     let user =
         json!({"username": name, "email": format!("{name}@example.edu"), "password": PASSWORD, "roles": ["Member"]});
-    let (status, answer) = plone.request("POST", "/@users", Some(&hub), Some(&user));
-    assert_eq!(status, 201, "{answer}");
+    let (status, response) = plone.request("POST", "/@users", Some(&hub), Some(&user));
+    assert_eq!(status, 201, "{response}");
     let promoted =
         plone.request("PATCH", &format!("/@users/{name}"), Some(&hub), Some(&json!({"roles": {role: true}})));
     assert_eq!(promoted.0, 204, "{}", promoted.1);
@@ -87,8 +87,8 @@ fn the_token_of_a_deleted_user_keeps_its_rights() {
     let written = plone.request("PATCH", &private, Some(&token), Some(&json!({"seats_taken": 1})));
     assert_eq!(written.0, 204, "{}", written.1);
     for token in [&hub, &token] {
-        let (status, answer) = plone.request("GET", "/@users/orphan", Some(token), None);
-        assert_eq!((status, answer["type"].as_str()), (404, Some("NotFound")), "{answer}");
+        let (status, response) = plone.request("GET", "/@users/orphan", Some(token), None);
+        assert_eq!((status, response["type"].as_str()), (404, Some("NotFound")), "{response}");
     }
 }
 
@@ -135,7 +135,8 @@ fn a_locked_account_differs_only_in_a_status_message_cookie() {
     let right = sign_in(PASSWORD).expect(401);
     assert_eq!(right.json(), plain.json());
     assert_eq!(right.json()["error"]["type"], "Invalid credentials");
-    let message = |answer: &crate::support::http::Response| answer.header("set-cookie").unwrap_or_default().to_owned();
+    let message =
+        |response: &crate::support::http::Response| response.header("set-cookie").unwrap_or_default().to_owned();
     assert!(message(&right).starts_with("statusmessages="), "{right:?}");
     assert_eq!(message(&right), message(&tries[3]));
     assert_ne!(message(&right), message(&tries[0]));

@@ -47,8 +47,8 @@ fn a_roster_is_readable_by_editors_only() {
         for address in ADDRESSES {
             let path = format!("{section}{}", address.replace("ID", id));
             for kind in ["application/json", "*/*"] {
-                let answer = get(plone, &path, token, kind);
-                assert!(!answer.text().contains("zebulon"), "{path} as {kind}: {}", answer.text());
+                let response = get(plone, &path, token, kind);
+                assert!(!response.text().contains("zebulon"), "{path} as {kind}: {}", response.text());
             }
         }
         assert!(get(plone, &section, token, "text/html").expect(200).text().contains("Seats taken"));
@@ -56,8 +56,8 @@ fn a_roster_is_readable_by_editors_only() {
         assert_eq!(plone.request("PATCH", &section, token, Some(&json!({"roster": []}))).0, 401);
     }
     for token in [&hub, &registrar] {
-        let (_, answer) = plone.request("GET", &section, Some(token), None);
-        assert_eq!(answer["roster"], body["roster"]);
+        let (_, response) = plone.request("GET", &section, Some(token), None);
+        assert_eq!(response["roster"], body["roster"]);
         assert!(get(plone, &section, Some(token), "text/html").expect(200).text().contains("zebulon"));
     }
 }

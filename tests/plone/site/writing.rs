@@ -29,9 +29,9 @@ fn concurrent_read_then_write_loses_all_updates_but_one() {
             .collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
-    for (status, answer) in &written {
+    for (status, response) in &written {
         // The only other response is a conflict that exhausted Plone's retries.
-        assert!(*status == 204 || (*status == 500 && answer["type"] == "ConflictError"), "{status} {answer}");
+        assert!(*status == 204 || (*status == 500 && response["type"] == "ConflictError"), "{status} {response}");
     }
     assert!(written.iter().filter(|(status, _)| *status == 204).count() > 1);
     assert_eq!(plone.request("GET", &section, None, None).1["seats_taken"], 1);
@@ -40,8 +40,8 @@ fn concurrent_read_then_write_loses_all_updates_but_one() {
 /// Returns an item's time of modification and workflow state from the catalogue.
 fn catalogued(plone: &Plone, id: &str, token: &str) -> (String, String) {
     let path = format!("/@search?getId={id}&metadata_fields=modified&metadata_fields=review_state");
-    let (_, answer) = plone.request("GET", &path, Some(token), None);
-    let item = &answer["items"][0];
+    let (_, response) = plone.request("GET", &path, Some(token), None);
+    let item = &response["items"][0];
     (item["modified"].as_str().unwrap().to_owned(), item["review_state"].as_str().unwrap().to_owned())
 }
 
@@ -55,8 +55,8 @@ fn transitions_and_empty_patches_leave_modified_unchanged() {
     let (before, _) = catalogued(plone, id, &hub);
     for (transition, state) in [("retract", "private"), ("publish", "published"), ("reject", "private")] {
         let path = format!("{section}/@workflow/{transition}");
-        let (status, answer) = plone.request("POST", &path, Some(&hub), Some(&json!({})));
-        assert_eq!(status, 200, "{answer}");
+        let (status, response) = plone.request("POST", &path, Some(&hub), Some(&json!({})));
+        assert_eq!(status, 200, "{response}");
         assert_eq!(catalogued(plone, id, &hub), (before.clone(), state.to_owned()));
     }
     for (seats, modified) in [(0, false), (1, true)] {
@@ -85,9 +85,9 @@ fn a_taken_id_is_refused_and_a_missing_one_is_generated() {
     let hub = plone.login(HUB, PASSWORD);
     let item = new_section("202701-1");
     assert_eq!(plone.request("POST", "/courses", Some(&hub), Some(&item)).0, 201);
-    let (status, answer) = plone.request("POST", "/courses", Some(&hub), Some(&item));
-    assert_eq!((status, answer["type"].as_str()), (400, Some("BadRequest")));
-    assert!(answer["message"].as_str().is_some_and(|message| message.contains("already in use")), "{answer}");
+    let (status, response) = plone.request("POST", "/courses", Some(&hub), Some(&item));
+    assert_eq!((status, response["type"].as_str()), (400, Some("BadRequest")));
+    assert!(response["message"].as_str().is_some_and(|message| message.contains("already in use")), "{response}");
 
     let mut nameless = item;
     nameless.as_object_mut().unwrap().remove("id");

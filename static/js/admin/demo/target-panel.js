@@ -77,12 +77,12 @@ function aboutText(result, active, task) {
 export const seatsPerSquare = (results) =>
   Math.ceil(Math.max(1, ...results.map((one) => Math.max(one.told, (one.held ?? 0) + (one.lost ?? 0)))) / SQUARES_MAX);
 
-/** Returns the CSS classes of each square: first kept, then lost seats; the last ones are above capacity. */
+/** Returns the CSS classes of each square: first stored, then lost seats; the last ones are above capacity. */
 function squareKinds({ told, held, lost, oversold }, seatsPerSquare) {
   const squares = (seats) => seats > 0 ? Math.max(1, Math.round(seats / seatsPerSquare)) : 0;
-  if (held === null) return Array(squares(told)).fill("promised");
-  const [keptSquares, lostSquares] = [squares(held), squares(lost)];
-  const total = keptSquares + lostSquares;
+  if (held === null) return Array(squares(told)).fill("confirmed");
+  const [storedSquares, lostSquares] = [squares(held), squares(lost)];
+  const total = storedSquares + lostSquares;
   const withinCapacity = total - Math.min(squares(oversold), total);
-  return Array.from({ length: total }, (_, i) => `${i < keptSquares ? "kept" : "lost"}${i >= withinCapacity ? " oversold" : ""}`);
+  return Array.from({ length: total }, (_, i) => `${i < storedSquares ? "stored" : "lost"}${i >= withinCapacity ? " oversold" : ""}`);
 }

@@ -33,11 +33,11 @@ export const startedAt = (task) => parseInt(task.task.replaceAll("-", "").slice(
 
 const numberOrNone = (n) => n ? n.toLocaleString() : "none";
 
-/** Returns the parts of the result sentence for each target whose seats were counted; `promised` and `kept` are seats. */
+/** Returns the parts of the result sentence for each target whose seats were counted. */
 export function outcomes(task) {
   return TARGETS.map((target) => resultOf(task, target)).filter((result) => result && result.held !== null)
     .map(({ target, told, held, lost, oversold }) => ({
-      target, promised: told, kept: held, isBad: lost > 0 || oversold > 0,
+      target, confirmed: told, stored: held, isBad: lost > 0 || oversold > 0,
       harm: `${numberOrNone(lost)} lost, ${numberOrNone(oversold)} oversold`,
     }));
 }
@@ -54,27 +54,27 @@ export function phaseText(task, elapsed) {
   const result = resultOf(task, task.phase);
   if (task.phase === "preparing") return `Creating a sandbox and connecting ${count(task.users, "student")}.`;
   if (!result?.recorded && elapsed >= task.seconds) {
-    return task.phase === "hub" ? "Time is up. Checking which seats each student holds." : "Time is up. Counting the seats taken in Plone.";
+    return task.phase === "hub" ? "Time is up. Checking which seats each student has." : "Time is up. Counting the seats taken in Plone.";
   }
   const target = TARGET_NAMES[task.phase];
   return `${count(result?.users ?? task.users, "student")} registering${target ? ` in ${target}` : ""}.`;
 }
 
 /**
- * Returns what became of the promised seats, as `{kind, tone, text}`: their number, then its parts. Oversold seats are
- * also counted as kept or lost.
+ * Returns what became of the confirmed seats, as `{kind, tone, text}`: their number, then its parts. Oversold seats are
+ * also counted as stored or lost.
  */
 export function seatTexts({ told, held, lost, oversold }, running) {
   if (held === null) {
-    return [{ kind: "promised", tone: "", text: `${count(told, "seat")} promised${running ? " so far" : ", not counted"}` }];
+    return [{ kind: "confirmed", tone: "", text: `${count(told, "seat")} confirmed${running ? " so far" : ", not counted"}` }];
   }
-  const kept = told - lost;
-  const unconfirmed = held - kept;
+  const stored = told - lost;
+  const unconfirmed = held - stored;
   return [
-    { kind: "", tone: "all", text: `${count(told, "seat")} promised:` },
-    { kind: "kept", tone: "good", text: `${kept.toLocaleString()} kept` },
+    { kind: "", tone: "all", text: `${count(told, "seat")} confirmed:` },
+    { kind: "stored", tone: "good", text: `${stored.toLocaleString()} stored` },
     lost ? { kind: "lost", tone: "stop", text: `${lost.toLocaleString()} lost` } : { tone: "good", text: "None lost" },
-    unconfirmed > 0 && { kind: "kept", tone: "", text: `${unconfirmed.toLocaleString()} more kept whose response did not arrive` },
+    unconfirmed > 0 && { kind: "stored", tone: "", text: `${unconfirmed.toLocaleString()} more stored, whose response was lost` },
     oversold ? { kind: "oversold", tone: "stop", text: `${oversold.toLocaleString()} of these oversold (above capacity)` }
       : { tone: "good", text: "None oversold" },
   ].filter(Boolean);
@@ -118,8 +118,8 @@ export const FIGURES = [
   ["Response time, p95", (result) => latencyText(result.latency_ms.p95)],
   ["Response time, p99", (result) => latencyText(result.latency_ms.p99)],
   ["Failed requests", (result) => result.errors.toLocaleString()],
-  ["Seats promised to students", (result) => result.told.toLocaleString()],
-  ["Seats kept", (result) => result.held?.toLocaleString()],
+  ["Seats confirmed to students", (result) => result.told.toLocaleString()],
+  ["Seats stored", (result) => result.held?.toLocaleString()],
   ["Oversold (above capacity)", (result) => result.oversold?.toLocaleString()],
-  ["Lost (promised, not kept)", (result) => result.lost?.toLocaleString()],
+  ["Lost (confirmed, not stored)", (result) => result.lost?.toLocaleString()],
 ];

@@ -84,8 +84,9 @@ pub struct Connections {
 pub struct Queues {
     /// Commands that were accepted and have no reply yet.
     pub registrar: usize,
-    /// Jobs queued for the store's writer.
-    pub journal: usize,
+    /// Jobs queued for the store's writer thread.
+    #[serde(rename = "journal")]
+    pub writer: usize,
     /// Messages that relays have not delivered to their live sessions yet.
     pub relay: usize,
     /// Sections whose current state has not been written to Plone yet.

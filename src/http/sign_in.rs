@@ -295,5 +295,5 @@ pub async fn ws_ticket(SignedIn(caller): SignedIn, identity: web::Data<Identity>
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
+#[path = "sign_in_tests.rs"]
 mod tests;

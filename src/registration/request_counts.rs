@@ -10,7 +10,7 @@ use crate::domain::command::Command;
 use crate::domain::ids::{Crn, TermId};
 use crate::domain::outcome::{Outcome, RequestOutcome};
 use crate::domain::refusal::RefusalCode;
-use crate::domain::registration::Standing;
+use crate::domain::registration::RegistrationStatus;
 use crate::histogram::{Counts, Histogram};
 
 use crate::registration::activity::{Activity, RecentActivity, RefusalCounts};
@@ -26,9 +26,9 @@ enum Ending {
     Waitlisted,
     /// The student gave up a seat or a position.
     Dropped,
-    /// The student's standing was already what the request asks for.
+    /// The student already had the requested status.
     Unchanged,
-    /// There is no such section, or the student never held it.
+    /// There is no such section, or the student never registered for it.
     NotFound,
     /// Another part of the swap failed.
     SwapUndone,
@@ -47,10 +47,10 @@ impl Ending {
     const fn of(outcome: &RequestOutcome) -> Self {
         match outcome {
             RequestOutcome::Done(current) if !current.is_new => Self::Unchanged,
-            RequestOutcome::Done(current) => match current.standing {
-                Standing::Enrolled => Self::Enrolled,
-                Standing::Waitlisted => Self::Waitlisted,
-                Standing::Dropped => Self::Dropped,
+            RequestOutcome::Done(current) => match current.status {
+                RegistrationStatus::Enrolled => Self::Enrolled,
+                RegistrationStatus::Waitlisted => Self::Waitlisted,
+                RegistrationStatus::Dropped => Self::Dropped,
             },
             RequestOutcome::NotFound => Self::NotFound,
             RequestOutcome::SwapUndone { .. } => Self::SwapUndone,
@@ -97,20 +97,20 @@ impl Sent {
 
 /// Counters over all terms. Counting an outcome is one relaxed atomic addition.
 #[derive(Debug)]
-pub struct Outcomes {
+pub struct RequestCounts {
     endings: EnumMap<Ending, AtomicU64>,
     took: Histogram,
     activity: Activity,
 }
 
-impl Default for Outcomes {
+impl Default for RequestCounts {
     fn default() -> Self {
         let activity = Activity::new(Instant::now());
         Self { endings: EnumMap::default(), took: Histogram::default(), activity }
     }
 }
 
-impl Outcomes {
+impl RequestCounts {
     /// Returns every outcome's name with its count so far.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.endings.iter().map(|(ending, count)| (ending.into(), count.load(Ordering::Relaxed)))
@@ -188,25 +188,25 @@ mod tests {
 
     #[test]
     fn each_outcome_is_counted_under_its_own_name() {
-        let outcomes = Outcomes::default();
+        let counts = RequestCounts::default();
         let refused = |refusal| Ok(Outcome::Request(RequestOutcome::Refused(refusal)));
-        outcomes.count_reply(&refused(Refusal::WaitlistFull { waitlisted: 3 }));
-        outcomes.count_reply(&refused(Refusal::SectionCancelled));
-        outcomes.count_reply(&Ok(Outcome::Batch(Vec::new())));
-        outcomes.count_reply(&Ok(Outcome::Request(RequestOutcome::NotFound)));
-        outcomes.count_reply(&Err(SubmitError::OutcomeUnknown));
-        let counted: Vec<_> = outcomes.counts().filter(|(_, count)| *count > 0).collect();
+        counts.count_reply(&refused(Refusal::WaitlistFull { waitlisted: 3 }));
+        counts.count_reply(&refused(Refusal::SectionCancelled));
+        counts.count_reply(&Ok(Outcome::Batch(Vec::new())));
+        counts.count_reply(&Ok(Outcome::Request(RequestOutcome::NotFound)));
+        counts.count_reply(&Err(SubmitError::OutcomeUnknown));
+        let counted: Vec<_> = counts.counts().filter(|(_, count)| *count > 0).collect();
         let expected = [("not_found", 1), ("outcome_unknown", 1), ("section_cancelled", 1), ("waitlist_full", 1)];
         assert_eq!(counted, expected);
     }
 
     #[test]
     fn every_refusal_code_is_counted_by_its_name() {
-        let outcomes = Outcomes::default();
+        let counts = RequestCounts::default();
         for code in RefusalCode::VARIANTS {
-            outcomes.add(Ending::Refused(*code));
-            assert_eq!(outcomes.refusals()[*code], 1, "{code:?}");
-            assert!(outcomes.counts().any(|counted| counted == (code.as_str(), 1)), "{code:?}");
+            counts.add(Ending::Refused(*code));
+            assert_eq!(counts.refusals()[*code], 1, "{code:?}");
+            assert!(counts.counts().any(|counted| counted == (code.as_str(), 1)), "{code:?}");
         }
     }
 }

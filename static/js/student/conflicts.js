@@ -1,4 +1,5 @@
-// Finds sections that cannot be held together, by the hub's rule: weekdays, times and date ranges all intersect.
+// Finds sections that a student cannot have together, by the hub's rules: they have the same course and component, or
+// overlap, which means that their weekdays, times and date ranges all intersect.
 // Pure functions: no page, no network, no clock.
 
 const minutes = (text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
@@ -26,11 +27,11 @@ export function firstOverlap(one, other) {
   return null;
 }
 
-/** Whether two sections have the same course and component, so that a student can hold only one of them. */
+/** Whether two sections have the same course and component, so that a student can have only one of them. */
 export const sameComponent = (one, other) => one.course === other.course && one.component === other.component;
 
-/** The sections among `others` that cannot be held with `section`: `{kind: "time"|"same", with: [id]}` or null. */
-export function findClash(section, others) {
+/** The sections among `others` that a student cannot have with `section`: `{kind: "time"|"same", with: [id]}` or null. */
+export function findConflict(section, others) {
   const known = others.filter((other) => other && other.id !== section.id && other.status !== "cancelled");
   const same = known.filter((other) => sameComponent(section, other));
   if (same.length) return { kind: "same", with: same.map((other) => other.id) };
@@ -38,8 +39,8 @@ export function findClash(section, others) {
   return times.length ? { kind: "time", with: times.map((other) => other.id) } : null;
 }
 
-/** All pairs that cannot be held together: `{a, b, kind, at?}`. */
-export function clashingPairs(sections) {
+/** All pairs that a student cannot have together: `{a, b, kind, at?}`. */
+export function conflictingPairs(sections) {
   const found = [];
   sections.forEach((a, i) => sections.slice(i + 1).forEach((b) => {
     const at = firstOverlap(a, b);

@@ -1,5 +1,5 @@
-//! Receipts: which users have acknowledged an alert. Thousands of users may acknowledge an emergency within a second,
-//! so acknowledgements that arrive during a write are stored together in the next one and do not delay registrations.
+//! Acknowledgements of alerts. Thousands of users may acknowledge an emergency within a second, so acknowledgements
+//! that arrive during a write are stored together in the next one and do not delay registrations.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ struct Queue {
 }
 
 /// A queue of acknowledgements that stores many in one write.
-pub struct ReceiptWriter {
+pub struct AckQueue {
     alerts: Arc<dyn AlertStore>,
     queue: Mutex<Queue>,
 }
 
-impl ReceiptWriter {
-    /// Creates a writer with an empty queue.
+impl AckQueue {
+    /// Creates an empty queue.
     #[must_use]
     pub fn new(alerts: Arc<dyn AlertStore>) -> Arc<Self> {
         Arc::new(Self { alerts, queue: Mutex::default() })
