@@ -27,7 +27,7 @@ pub(super) struct TokenArguments {
     #[arg(long)]
     role: String,
     /// Lifetime in seconds, at most a year (default: that of a sign-in)
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=SESSION_TTL_S_MAX))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=u64::from(SESSION_TTL_S_MAX)))]
     ttl: Option<u64>,
     /// Mint N tokens, for NAME-00001, NAME-00002 and so on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(COUNT_MAX)))]

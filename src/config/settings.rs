@@ -16,7 +16,7 @@ use crate::domain::ids::UserName;
 pub const SECRET_LEN_MIN: usize = 32;
 
 /// The longest lifetime of a token, in seconds: a year. A longer one outlives those who remember that it exists.
-pub const SESSION_TTL_S_MAX: u64 = 31_536_000;
+pub const SESSION_TTL_S_MAX: u32 = 31_536_000;
 
 /// One setting.
 pub(super) struct Setting {
@@ -96,7 +96,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-pub(super) const SETTINGS: [Setting; 40] = [
+pub(super) const SETTINGS: [Setting; 41] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",

@@ -104,13 +104,32 @@ impl BatchChanges {
     }
 
     /// Returns whether there is nothing to write or publish.
+    ///
+    /// Each field is named, so that a new one does not compile until it is considered here: a change that is missing
+    /// here would be confirmed and never stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.term.is_none()
-            && self.generation.is_none()
-            && self.sections.is_empty()
-            && self.registrations.is_empty()
-            && self.notices.is_empty()
+        let Self {
+            term,
+            generation,
+            sections,
+            registrations,
+            notices,
+            alerts,
+            // Parts of `sections`.
+            definitions_to_write: _,
+            counts_to_write: _,
+            staged: _,
+            // About the batch, not changes.
+            at: _,
+            is_sandbox: _,
+        } = self;
+        term.is_none()
+            && generation.is_none()
+            && sections.is_empty()
+            && registrations.is_empty()
+            && notices.is_empty()
+            && alerts.is_empty()
     }
 
     /// Returns the update for readers after the commit `seq`. The changes must already be applied to `book`.

@@ -31,7 +31,9 @@ impl Changes {
     /// Returns whether there is nothing to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.term.is_none() && self.sections.is_empty() && self.registrations.is_empty() && self.generation.is_none()
+        // Notices only report the other changes.
+        let Self { term, sections, registrations, notices: _, generation } = self;
+        term.is_none() && sections.is_empty() && registrations.is_empty() && generation.is_none()
     }
 }
 

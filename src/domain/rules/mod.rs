@@ -1,7 +1,7 @@
 //! The rules of registration: an ordered list of functions, each of which returns a refusal or nothing.
 //!
-//! A new rule is a file in this folder, an entry in `RULES`, and a code in [`RefusalCode`]. Each rule lists the goals
-//! to which it applies.
+//! A new rule is a file in this folder, an entry in `RULES`, a code of the same rank in [`RefusalCode`], and a variant
+//! of [`Refusal`]. Each rule lists the goals to which it applies.
 
 mod already_in_course;
 mod credit_limit;
