@@ -14,7 +14,7 @@ pub const TICKET_TTL: Duration = Duration::from_secs(30);
 /// Maximum number of unused tickets: four times the number of users of a large college who may reconnect at once.
 const TICKETS_MAX: usize = 50_000;
 /// Maximum number of unused tickets of one user, who may have several pages on several devices. One more replaces the
-/// user's oldest, so that nobody can use up [`TICKETS_MAX`].
+/// user's oldest, so that no user can use up [`TICKETS_MAX`].
 const TICKETS_PER_USER_MAX: usize = 16;
 
 /// Maximum number of tickets that were issued within their lifetime, used or not: the size of the list of expiries.

@@ -57,16 +57,16 @@ fn an_admin_signs_a_user_out_everywhere() {
     let mut sockets: Vec<Socket> = tokens.iter().map(|token| live_socket(&server, "/alerts/ws", Some(token))).collect();
     let mut bob = live_socket(&server, "/alerts/ws", Some(&home.token("bob", "student")));
     let path = "/api/v1/admin/users/ann/sign-out";
-    server.client().signed_in(&home.token("desk", "staff")).post_json(path, &json!({})).expect(403);
+    server.client().signed_in(&home.token("desk", "staff")).call("POST", path, &[], b"").unwrap().expect(403);
     let mut root = server.client().signed_in(&home.token("root", "admin"));
-    root.post_json(path, &json!({})).expect(204);
+    root.call("POST", path, &[], b"").unwrap().expect(204);
     for (socket, token) in sockets.iter_mut().zip(&tokens) {
         assert_eq!(socket.wait_for_close().0, 4003);
         server.client().signed_in(token).get("/api/v1/me").expect(401);
     }
     bob.send(&json!({"type": "ping"}));
     bob.wait_for("pong", |frame| frame["type"] == "pong");
-    root.post_json("/api/v1/admin/users/no%20such/sign-out", &json!({})).expect(422);
+    root.call("POST", "/api/v1/admin/users/no%20such/sign-out", &[], b"").unwrap().expect(422);
     let audited = |entry: &Value| entry["action"] == "user.sign_out" && entry["subject"] == "ann";
     let path = "/api/v1/admin/audit?action=user.sign_out";
     crate::support::wait::eventually("the sign-out is audited", || {
