@@ -7,7 +7,8 @@
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id, the log line and the security headers of every response
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
-//! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time
+//! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time; [`uncached`]:
+//!   responses to other questions; [`pieces`]: bodies that are sent in pieces
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
 //!
 //! Resources:
@@ -41,6 +42,7 @@ pub mod imports;
 mod last_good;
 pub mod live;
 pub mod openapi;
+pub mod pieces;
 pub mod plan;
 pub mod plone_desk;
 pub mod problem;
@@ -57,4 +59,5 @@ pub mod sessions;
 mod shared_alerts;
 pub mod site;
 pub mod terms;
+pub mod uncached;
 pub mod users;
