@@ -12,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 
+use crate::http::build_threads;
 use crate::http::pieces::Pieces;
 
 /// The shortest body that is compressed, in bytes: below this, compressing costs more than it saves.
@@ -224,8 +225,7 @@ async fn compress(plain: Bytes, levels: Levels, how: fn(&[u8], Levels) -> Bytes)
         return how(&plain, levels);
     }
     let again = plain.clone();
-    // The blocking pool rejects work only while the process shuts down.
-    actix_web::web::block(move || how(&plain, levels)).await.unwrap_or_else(|_| how(&again, levels))
+    build_threads::run(move || how(&plain, levels)).await.unwrap_or_else(|_| how(&again, levels))
 }
 
 fn gzip(plain: &[u8], levels: Levels) -> Bytes {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::http::build_threads;
 use crate::http::encoded::Encoded;
 
 /// The memory of all cached responses, in bytes: the lists of three large terms (2 MB each in all codings, once for each
@@ -105,7 +106,7 @@ impl HotResponses {
             tokio::time::sleep_until(last + self.tick).await;
         }
         let turn = self.builds.acquire().await.map_err(|_| BuildError)?;
-        let (version, encoded) = actix_web::web::block(build).await.map_err(|_| BuildError)?;
+        let (version, encoded) = build_threads::run(build).await?;
         drop(turn);
         let response = Arc::new(encoded);
         let built = Built { version, at: Instant::now(), response: response.clone() };

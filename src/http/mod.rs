@@ -8,7 +8,8 @@
 //! - [`request_id`]: the request id, the log line and the security headers of every response
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
 //! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time; [`uncached`]:
-//!   responses to other questions; [`pieces`]: bodies that are sent in pieces
+//!   responses to other questions; [`build_threads`]: the threads that build both; [`pieces`]: bodies that are sent in
+//!   pieces
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
 //!
 //! Resources:
@@ -30,6 +31,7 @@ pub mod announcements;
 pub mod assets;
 pub mod auth;
 pub mod body;
+mod build_threads;
 pub mod charts;
 pub mod dashboard;
 pub mod demo;

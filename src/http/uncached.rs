@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use crate::http::build_threads;
 use crate::http::encoded::{Encoded, coding_for};
 use crate::http::error::Problem;
 use crate::http::hot::BuildError;
@@ -59,7 +60,7 @@ impl Default for Builder {
 }
 
 impl UncachedResponses {
-    /// Builds a response on a blocking thread and sends it. Its memory counts until it is sent.
+    /// Builds a response on one of the build threads and sends it. Its memory counts until it is sent.
     ///
     /// # Errors
     /// `overloaded` when too many requests wait, or when there is neither a build nor memory within [`WAIT_MAX`].
@@ -76,7 +77,7 @@ impl UncachedResponses {
         // Held until the response has its memory, so that no more responses are built than fit.
         let _build = timeout_at(until, builder.builds.acquire()).await.map_err(|_| Problem::overloaded())?;
         let coding = coding_for(request);
-        let body = actix_web::web::block(move || build().into_coding(coding)).await.map_err(|_| BuildError)?;
+        let body = build_threads::run(move || build().into_coding(coding)).await?;
         // A response that is longer than the bound takes all of it.
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX).min(BYTES_MAX);
         let memory = timeout_at(until, builder.bytes.clone().acquire_many_owned(len)).await;
