@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test faults faults-soak faults-disks tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,15 @@ browser-test: chromium ## tests the pages in a real Chromium: their functions, a
 	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
 
 # Their short form is part of `make test`. A run is repeated with the seed that it printed: EDUHUB_SEED=… make faults
-faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, failing disks
-	FAULT_IMAGES=200 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture
+# Ten minutes of load run beside the other parts, which mostly wait for the disk.
+faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, failing disks, 10 minutes of load
+	$(CARGO) test --locked --no-run --test faults --test system
+	@$(MAKE) --no-print-directory -j2 faults-soak faults-disks
+
+faults-soak:
+	FAULT_SOAK_SECONDS=600 timeout 900 $(CARGO) test --locked --test faults soak -- --nocapture
+faults-disks:
+	FAULT_IMAGES=200 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
 
 pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/

@@ -17,14 +17,17 @@ use crate::http::auth::identify;
 use crate::http::dashboard::DashboardCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
+use crate::http::pieces::PIECE_LEN_MAX;
 use crate::http::proxy::own_origin;
 use crate::http::request_id::request_id;
 use crate::http::routes::routes;
 use crate::http::site::Site;
 use crate::http::terms::CreditLimit;
+use crate::http::uncached::UncachedResponses;
 use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
 use crate::observe::Observed;
+use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
 
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
@@ -125,9 +128,8 @@ pub(super) fn http_server(
     let charts = Data::from(charts);
     let zone = Data::new(config.college.timezone.clone());
     let dashboard_cache = Data::new(DashboardCache::default());
-    let cached = dashboard_cache.clone();
-    let read = Box::new(move || cached.bytes().map(|(cache, bytes)| (cache, bytes as f64)).to_vec());
-    metrics.watch_values("eduhub_cache_bytes", "Memory of cached copies, by cache", "cache", read)?;
+    let uncached = Data::new(UncachedResponses::default());
+    watch_caches(&metrics, shared, &hot, &uncached, &dashboard_cache)?;
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
     let server = HttpServer::new(move || {
@@ -140,6 +142,7 @@ pub(super) fn http_server(
             .app_data(metrics.clone())
             .app_data(charts.clone())
             .app_data(hot.clone())
+            .app_data(uncached.clone())
             .app_data(site.clone())
             .app_data(credit_limit.clone())
             .app_data(dashboard_cache.clone())
@@ -153,6 +156,7 @@ pub(super) fn http_server(
     .backlog(BACKLOG)
     .max_connection_rate(CONCURRENT_ACCEPTS_MAX)
     .max_connections(config.server.max_connections + HTTP_CONNECTIONS)
+    .h1_write_buffer_size(PIECE_LEN_MAX)
     .keep_alive(config.server.keep_alive)
     .client_request_timeout(FIRST_REQUEST_TIMEOUT)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
@@ -160,6 +164,45 @@ pub(super) fn http_server(
     .disable_signals()
     .on_connect(prepare_connection);
     Ok(server.listen(listener)?.run())
+}
+
+/// Adds the memory of each cache and its bound to the metrics.
+fn watch_caches(
+    metrics: &Metrics,
+    shared: &Shared,
+    hot: &Data<HotResponses>,
+    uncached: &Data<UncachedResponses>,
+    dashboard: &Data<DashboardCache>,
+) -> prometheus::Result<()> {
+    let (hot, uncached, dashboard) = (hot.clone(), uncached.clone(), dashboard.clone());
+    let (presence, bridge) = (shared.core.presence.clone(), shared.bridge.clone());
+    let read = move || {
+        let mut caches = dashboard.bytes().to_vec();
+        let mut add = |name, (bytes, max)| caches.push((name, bytes, max));
+        add("responses", hot.bytes());
+        add("uncached_responses", uncached.bytes());
+        add("seat_snapshots", presence.seat_snapshot_bytes());
+        if let Some(bridge) = &bridge {
+            let [visitors, members] = bridge.announcements().bytes();
+            add("visitors_announcements", visitors);
+            add("members_announcements", members);
+        }
+        caches
+    };
+    let read = Arc::new(read);
+    let maxima = read.clone();
+    metrics.watch_values(
+        "eduhub_cache_bytes",
+        "Memory of caches in bytes, by cache",
+        "cache",
+        Box::new(move || read().into_iter().map(|(cache, bytes, _)| (cache, bytes as f64)).collect()),
+    )?;
+    metrics.watch_values(
+        "eduhub_cache_max_bytes",
+        "Bound of the memory of caches in bytes, by cache",
+        "cache",
+        Box::new(move || maxima().into_iter().map(|(cache, _, max)| (cache, max as f64)).collect()),
+    )
 }
 
 /// Sets the TCP options of a new connection. Without `TCP_NODELAY`, the body of a response that is sent after its head

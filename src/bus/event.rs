@@ -66,6 +66,22 @@ impl Event {
             | Self::Metrics(_) => false,
         }
     }
+
+    /// Returns the memory of the event in bytes, without the names that it shares with the registrar.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        let own = match self {
+            Self::RegistrationsChanged { registrations, positions, .. } => {
+                size_of_val(registrations.as_slice()) + size_of_val(positions.as_slice())
+            }
+            Self::ImportProgress(_)
+            | Self::Metrics(_)
+            | Self::AlertsStored { .. }
+            | Self::SignedOut { .. }
+            | Self::TokensEnded { .. } => 0,
+        };
+        size_of::<Self>() + own
+    }
 }
 
 /// A change of a student's registration.

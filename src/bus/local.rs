@@ -16,6 +16,9 @@ use crate::domain::ids::UserName;
 /// so a full queue means that its subscriber has stopped reading. Events that must be delivered may exceed the limit;
 /// each is caused by a sign-out or a request of an admin, which are rate-limited.
 const QUEUE_LEN_MAX: usize = 4_096;
+/// Maximum memory of the events in a subscriber's queue, in bytes: 150,000 changed registrations or positions. A single
+/// event can have thousands, when the head of a long waitlist changes.
+const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// One in this many lost events is logged.
 const LOST_PER_LOG: u64 = 1_000;
 
@@ -29,17 +32,43 @@ pub struct LocalBus {
     is_connected: Box<IsConnected>,
 }
 
-/// The sending end of a subscriber's queue. The channel is unbounded and `len` is bounded, because some events may
+/// The sending end of a subscriber's queue. The channel is unbounded and its load is bounded, because some events may
 /// exceed the bound.
 struct Subscriber {
     queue: UnboundedSender<Event>,
-    len: Arc<AtomicUsize>,
+    load: Arc<QueueLoad>,
+}
+
+/// The events in a subscriber's queue.
+#[derive(Default)]
+struct QueueLoad {
+    len: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl QueueLoad {
+    /// Counts an event if it fits or must be delivered. An event that is larger than the bound fits into an empty queue.
+    fn add(&self, event: &Event) -> bool {
+        let len = self.len.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.bytes.fetch_add(event.byte_size(), Ordering::Relaxed);
+        let is_full = len >= QUEUE_LEN_MAX || (len > 0 && bytes + event.byte_size() > QUEUE_BYTES_MAX);
+        let is_added = !is_full || event.must_be_delivered();
+        if !is_added {
+            self.remove(event);
+        }
+        is_added
+    }
+
+    fn remove(&self, event: &Event) {
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(event.byte_size(), Ordering::Relaxed);
+    }
 }
 
 /// The receiving end of a subscriber's queue.
 struct Subscription {
     queue: UnboundedReceiver<Event>,
-    len: Arc<AtomicUsize>,
+    load: Arc<QueueLoad>,
     gauge: Arc<BusGauge>,
 }
 
@@ -65,8 +94,7 @@ impl LocalBus {
 impl Bus for LocalBus {
     fn publish(&self, event: Event) {
         for subscriber in self.subscribers.read().iter().filter(|subscriber| !subscriber.queue.is_closed()) {
-            if subscriber.len.fetch_add(1, Ordering::Relaxed) >= QUEUE_LEN_MAX && !event.must_be_delivered() {
-                subscriber.len.fetch_sub(1, Ordering::Relaxed);
+            if !subscriber.load.add(&event) {
                 self.count_lost();
                 continue;
             }
@@ -86,11 +114,11 @@ impl Bus for LocalBus {
 impl Subscribe for LocalBus {
     fn subscribe(&self) -> EventStream {
         let (sender, receiver) = unbounded_channel();
-        let len: Arc<AtomicUsize> = Arc::default();
+        let load: Arc<QueueLoad> = Arc::default();
         let mut subscribers = self.subscribers.write();
         subscribers.retain(|subscriber| !subscriber.queue.is_closed());
-        subscribers.push(Subscriber { queue: sender, len: len.clone() });
-        Box::pin(Subscription { queue: receiver, len, gauge: self.gauge.clone() })
+        subscribers.push(Subscriber { queue: sender, load: load.clone() });
+        Box::pin(Subscription { queue: receiver, load, gauge: self.gauge.clone() })
     }
 }
 
@@ -99,8 +127,8 @@ impl Stream for Subscription {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let polled = self.queue.poll_recv(cx);
-        if let Poll::Ready(Some(_)) = &polled {
-            self.len.fetch_sub(1, Ordering::Relaxed);
+        if let Poll::Ready(Some(event)) = &polled {
+            self.load.remove(event);
             self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
         }
         polled
@@ -119,7 +147,9 @@ impl Drop for Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::PositionChange;
     use crate::bus::contract_tests::{BusUnderTest, bus_contract};
+    use crate::domain::ids::{Crn, TermId};
 
     fn start() -> BusUnderTest<LocalBus> {
         let bus = LocalBus::new(|user| user.as_str() == "ann");
@@ -127,6 +157,30 @@ mod tests {
     }
 
     bus_contract!(start());
+
+    #[test]
+    fn the_memory_of_a_queue_is_bounded() {
+        let bus = start();
+        let events = bus.bus.subscribe();
+        let change = PositionChange {
+            student: UserName::parse("ann").unwrap(),
+            crn: Crn::parse("10001").unwrap(),
+            position: 1,
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let term = TermId::parse("202209").unwrap();
+        let changed = || {
+            let (registrations, positions) = (Vec::new(), vec![change.clone(); 10_000]);
+            Event::RegistrationsChanged { term: term.clone(), seq: 1, registrations, positions }
+        };
+        for _ in 0..100 {
+            bus.bus.publish(changed());
+        }
+        let queued = bus.gauge.queued.load(Ordering::Relaxed);
+        assert!(queued >= 10 && queued * changed().byte_size() <= QUEUE_BYTES_MAX, "{queued} events");
+        assert_eq!(bus.gauge.lost.load(Ordering::Relaxed), 100 - queued as u64);
+        drop(events);
+    }
 
     #[test]
     fn only_users_of_this_process_may_be_connected() {

@@ -30,7 +30,7 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFo
 use crate::http::openapi::schemas::always_true;
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
-use crate::http::shared_alerts::SharedAlerts;
+use crate::http::shared_alerts::{SharedAlerts, alert_byte_size};
 
 /// The maximum number of active alerts on a dashboard: more than a term has at any time.
 const ACTIVE_MAX: usize = 500;
@@ -243,6 +243,17 @@ impl AlertItem {
             Self::Alert(listed) => Self::Alert(Box::new(ListedAlert { alert: shared.share(listed.alert), ..*listed })),
             Self::Cancelled(cancelled) => Self::Cancelled(cancelled),
         }
+    }
+
+    /// Returns the memory of the item in bytes, with its share of an alert that other lists share now.
+    pub(super) fn byte_size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Alert(listed) => {
+                    size_of::<ListedAlert>() + alert_byte_size(&listed.alert).div_ceil(Arc::strong_count(&listed.alert))
+                }
+                Self::Cancelled(cancelled) => cancelled.id.len(),
+            }
     }
 }
 

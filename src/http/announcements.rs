@@ -1,6 +1,5 @@
 //! Announcements: the college's news items, which Plone publishes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{AGE, HeaderValue};
@@ -22,6 +21,7 @@ use crate::http::error::{Problem, get, method_not_allowed};
 use crate::http::hot::HotResponses;
 use crate::http::openapi::params::IfNoneMatch;
 use crate::http::openapi::responses::{BadToken, NotModified, PloneFailed};
+use crate::http::uncached::{Requester, UncachedResponses};
 
 /// The longest wait for the first copy of the visitors' announcements. Once there is a copy, no request waits.
 const FIRST_COPY_WAIT: Duration = Duration::from_secs(10);
@@ -115,6 +115,7 @@ pub async fn list(
     Visitor(caller): Visitor,
     announcements: Option<Data<Announcements>>,
     hot: Data<HotResponses>,
+    uncached: Data<UncachedResponses>,
 ) -> Result<HttpResponse, Problem> {
     let found = match &announcements {
         Some(announcements) => {
@@ -123,13 +124,12 @@ pub async fn list(
         None => NewsView::empty(),
     };
     let news = found.reply.value.clone();
-    let ready = if found.is_personal {
-        Arc::new(encode(&news, PERSONAL))
+    let mut response = if found.is_personal {
+        uncached.respond(&request, Requester::User, move || encode(&news, PERSONAL)).await?
     } else {
         let build = move || (news.version(), encode(&news, REVALIDATE));
-        hot.get("announcements", found.reply.value.version(), build).await?
+        hot.respond(&request, "announcements", found.reply.value.version(), build).await?
     };
-    let mut response = ready.respond(&request).await;
     response.headers_mut().insert(AGE, HeaderValue::from(found.reply.age.as_secs()));
     Ok(response)
 }

@@ -45,14 +45,14 @@ const ANNOUNCEMENTS_MAX: usize = 10;
 const USERS: usize = 5_000;
 /// The memory of cached plans, in bytes: 5,000 plans of 50 sections.
 const PLANS_BYTES_MAX: u64 = 16 << 20;
-/// The memory of cached lists of alerts, in bytes: 5,000 lists of some 160 alerts. The alerts themselves are shared.
+/// The memory of cached lists of alerts, in bytes, with each list's share of its alerts: 5,000 lists of some 50 alerts.
 const ALERTS_BYTES_MAX: u64 = 32 << 20;
 
 /// The last good copies of parts from the store.
 pub struct DashboardCache {
     plans: LastGood<UserName, Vec<SectionId>>,
     /// The key includes the role, so that a former staff member does not see alerts to staff.
-    alerts: LastGood<(UserName, Role), Arc<[AlertItem]>>,
+    alerts: LastGood<(UserName, Role), CachedAlerts>,
     shared_alerts: SharedAlerts,
 }
 
@@ -67,20 +67,30 @@ impl Default for DashboardCache {
 }
 
 impl DashboardCache {
-    /// Returns the memory of each cache, in bytes.
+    /// Returns the memory of each cache and its bound, in bytes. The memory of the alerts themselves is part of the weight
+    /// of the lists that share them.
     #[must_use]
-    pub fn bytes(&self) -> [(&'static str, u64); 3] {
+    pub fn bytes(&self) -> [(&'static str, u64, u64); 3] {
         [
-            ("dashboard_plans", self.plans.bytes()),
-            ("dashboard_alert_lists", self.alerts.bytes()),
-            ("dashboard_alerts", self.shared_alerts.bytes()),
+            ("dashboard_plans", self.plans.bytes(), PLANS_BYTES_MAX),
+            ("dashboard_alert_lists", self.alerts.bytes(), ALERTS_BYTES_MAX),
+            ("dashboard_alerts", self.shared_alerts.bytes(), ALERTS_BYTES_MAX),
         ]
     }
 
     /// Returns the list with alerts that it shares with the lists of other users.
-    fn sharing_alerts(&self, items: Vec<AlertItem>) -> Arc<[AlertItem]> {
-        items.into_iter().map(|item| item.sharing(&self.shared_alerts)).collect()
+    fn sharing_alerts(&self, items: Vec<AlertItem>) -> CachedAlerts {
+        let items: Arc<[AlertItem]> = items.into_iter().map(|item| item.sharing(&self.shared_alerts)).collect();
+        let bytes = items.iter().map(AlertItem::byte_size).sum();
+        CachedAlerts { items, bytes }
     }
+}
+
+/// A list of alerts, and its memory when it was made: the share of an alert changes with the lists that contain it.
+#[derive(Clone, Default)]
+struct CachedAlerts {
+    items: Arc<[AlertItem]>,
+    bytes: usize,
 }
 
 impl ByteSize for Vec<SectionId> {
@@ -89,9 +99,9 @@ impl ByteSize for Vec<SectionId> {
     }
 }
 
-impl ByteSize for Arc<[AlertItem]> {
+impl ByteSize for CachedAlerts {
     fn byte_size(&self) -> usize {
-        self.len() * (size_of::<AlertItem>() + size_of::<ListedAlert>())
+        self.bytes
     }
 }
 
@@ -187,7 +197,7 @@ pub async fn show(
         registrations: &registrations,
         sections: rows.iter().map(|row| SectionView::new(&row.state)).collect(),
         announcements: news.items().take(ANNOUNCEMENTS_MAX).map(AnnouncementResponse::new).collect(),
-        alerts: &alerts.value,
+        alerts: &alerts.value.items,
         sources: Sources { plone, store: store_source(plan.copy_age, alerts.copy_age) },
     })
 }

@@ -8,15 +8,22 @@ use actix_web::http::header::{
     ACCEPT_ENCODING, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, EntityTag, Header,
     HeaderValue, IF_NONE_MATCH, IfNoneMatch, Preference, Quality, VARY,
 };
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
+
+use crate::http::build_threads;
+use crate::http::pieces::Pieces;
 
 /// The shortest body that is compressed, in bytes: below this, compressing costs more than it saves.
 const COMPRESS_FROM_BYTES: usize = 1_024;
 /// The longest body that is compressed on a request thread, in bytes.
 const INLINE_BYTES_MAX: usize = 32 * 1_024;
-const BROTLI_WINDOW: u32 = 20;
+/// The longest brotli window, as a power of two. A shorter body gets a window of its length, because the encoder
+/// allocates twice the window.
+const BROTLI_WINDOW_MAX: u32 = 20;
+/// The shortest brotli window, as a power of two (RFC 7932, section 9.1).
+const BROTLI_WINDOW_MIN: u32 = 10;
 /// Levels for responses that are rebuilt up to twenty times a second; they still reduce JSON to a fifth.
 const FAST: Levels = Levels { gzip: 3, brotli: 3 };
 /// Levels for responses that are encoded once and sent until the hub stops; pages are a fifth smaller than with
@@ -50,11 +57,69 @@ pub struct Encoded {
     brotli: OnceCell<Bytes>,
 }
 
+/// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(super) enum Coding {
     Identity,
     Gzip,
     Brotli,
+}
+
+impl Coding {
+    /// Returns the value of `Content-Encoding`; `None` for a body that is not encoded.
+    const fn header(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Brotli => Some("br"),
+        }
+    }
+}
+
+/// A response with its body in one coding, for one request.
+#[derive(Debug)]
+pub(super) struct EncodedOnce {
+    etag: String,
+    content_type: &'static str,
+    cache_control: &'static str,
+    coding: Coding,
+    body: Bytes,
+}
+
+impl EncodedOnce {
+    /// Returns the length of the body in bytes.
+    pub(super) const fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Responds to the request; `permit` is released when the body is sent.
+    pub(super) fn respond(self, request: &HttpRequest, permit: OwnedSemaphorePermit) -> HttpResponse {
+        let mut response = head(&self.etag, self.cache_control);
+        if has_etag(request, &self.etag) {
+            return response.status(StatusCode::NOT_MODIFIED).finish();
+        }
+        response.insert_header((CONTENT_TYPE, self.content_type));
+        if let Some(name) = self.coding.header() {
+            response.insert_header((CONTENT_ENCODING, name));
+        }
+        response.body(Pieces::new(self.body, Some(permit)))
+    }
+}
+
+/// Returns the response 304 if the client has the response with this tag, see [`Encoded::new`].
+pub(super) fn not_modified(request: &HttpRequest, tag: &str, cache_control: &'static str) -> Option<HttpResponse> {
+    let etag = format!("W/\"{tag}\"");
+    has_etag(request, &etag).then(|| head(&etag, cache_control).status(StatusCode::NOT_MODIFIED).finish())
+}
+
+/// Returns the head of a response.
+fn head(etag: &str, cache_control: &'static str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(StatusCode::OK);
+    response
+        .insert_header((VARY, "Accept-Encoding"))
+        .insert_header((CACHE_CONTROL, cache_control))
+        .insert_header((ETAG, etag));
+    response
 }
 
 impl Encoded {
@@ -74,24 +139,45 @@ impl Encoded {
 
     /// Responds to a request: with 304 if the client's copy is current, else with the body in the best accepted coding.
     pub async fn respond(self: Arc<Self>, request: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::build(StatusCode::OK);
-        response
-            .insert_header((VARY, "Accept-Encoding"))
-            .insert_header((CACHE_CONTROL, self.cache_control))
-            .insert_header((ETAG, self.etag.as_str()));
+        let mut response = head(&self.etag, self.cache_control);
         if has_etag(request, &self.etag) {
             return response.status(StatusCode::NOT_MODIFIED).finish();
         }
         response.insert_header((CONTENT_TYPE, self.content_type));
-        let coding = if self.plain.len() < COMPRESS_FROM_BYTES { Coding::Identity } else { best_coding(request) };
-        let (body, name) = match coding {
-            Coding::Identity => return response.body(self.plain.clone()),
-            Coding::Gzip => (self.gzip.get_or_init(|| compress(self.plain.clone(), self.levels, gzip)).await, "gzip"),
-            Coding::Brotli => {
-                (self.brotli.get_or_init(|| compress(self.plain.clone(), self.levels, brotli)).await, "br")
-            }
+        let coding = self.coding_of(coding_for(request));
+        let body = match coding {
+            Coding::Identity => &self.plain,
+            Coding::Gzip => self.gzip.get_or_init(|| compress(self.plain.clone(), self.levels, gzip)).await,
+            Coding::Brotli => self.brotli.get_or_init(|| compress(self.plain.clone(), self.levels, brotli)).await,
         };
-        response.insert_header((CONTENT_ENCODING, name)).body(body.clone())
+        if let Some(name) = coding.header() {
+            response.insert_header((CONTENT_ENCODING, name));
+        }
+        response.body(body.clone())
+    }
+
+    /// Encodes the body in `coding`, and drops it in the others. This blocks the thread for milliseconds.
+    pub(super) fn into_coding(self, coding: Coding) -> EncodedOnce {
+        let coding = self.coding_of(coding);
+        let body = match coding {
+            Coding::Identity => self.plain,
+            Coding::Gzip => gzip(&self.plain, self.levels),
+            Coding::Brotli => brotli(&self.plain, self.levels),
+        };
+        let Self { etag, content_type, cache_control, .. } = self;
+        EncodedOnce { etag, content_type, cache_control, coding, body }
+    }
+
+    /// Returns the coding in which the body is sent to a client that prefers `coding`.
+    fn coding_of(&self, coding: Coding) -> Coding {
+        if self.plain.len() < COMPRESS_FROM_BYTES { Coding::Identity } else { coding }
+    }
+
+    /// Returns the memory of the bodies in all codings, in bytes.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        let encoded = [&self.gzip, &self.brotli].map(|body| body.get().map_or(0, Bytes::len));
+        self.plain.len() + encoded.iter().sum::<usize>()
     }
 }
 
@@ -110,7 +196,7 @@ fn has_etag(request: &HttpRequest, etag: &str) -> bool {
 }
 
 /// Returns the coding with the highest quality, brotli if several are equal (RFC 9110, 12.5.3).
-fn best_coding(request: &HttpRequest) -> Coding {
+pub(super) fn coding_for(request: &HttpRequest) -> Coding {
     // The values that browsers and common clients send; matching them costs no allocation.
     match request.headers().get(ACCEPT_ENCODING).map(HeaderValue::as_bytes) {
         None => return Coding::Identity,
@@ -139,8 +225,7 @@ async fn compress(plain: Bytes, levels: Levels, how: fn(&[u8], Levels) -> Bytes)
         return how(&plain, levels);
     }
     let again = plain.clone();
-    // The blocking pool rejects work only while the process shuts down.
-    actix_web::web::block(move || how(&plain, levels)).await.unwrap_or_else(|_| how(&again, levels))
+    build_threads::run(move || how(&plain, levels)).await.unwrap_or_else(|_| how(&again, levels))
 }
 
 fn gzip(plain: &[u8], levels: Levels) -> Bytes {
@@ -152,8 +237,9 @@ fn gzip(plain: &[u8], levels: Levels) -> Bytes {
 
 fn brotli(plain: &[u8], levels: Levels) -> Bytes {
     let mut out = Vec::new();
+    let window = plain.len().next_power_of_two().ilog2().clamp(BROTLI_WINDOW_MIN, BROTLI_WINDOW_MAX);
     {
-        let mut encoder = brotli::CompressorWriter::new(&mut out, 16 * 1024, levels.brotli, BROTLI_WINDOW);
+        let mut encoder = brotli::CompressorWriter::new(&mut out, 16 * 1024, levels.brotli, window);
         // Writing to a vector cannot fail; dropping the encoder ends its stream.
         let _ = encoder.write_all(plain);
     }
@@ -172,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_coding_with_the_highest_quality_is_chosen() {
-        assert_eq!(best_coding(&TestRequest::default().to_http_request()), Coding::Identity);
+        assert_eq!(coding_for(&TestRequest::default().to_http_request()), Coding::Identity);
         for (accepted, coding) in [
             ("", Coding::Identity),
             ("gzip", Coding::Gzip),
@@ -187,7 +273,7 @@ mod tests {
             ("*;q=0.1, br;q=0", Coding::Gzip),
             ("identity", Coding::Identity),
         ] {
-            assert_eq!(best_coding(&request((ACCEPT_ENCODING, accepted))), coding, "{accepted:?}");
+            assert_eq!(coding_for(&request((ACCEPT_ENCODING, accepted))), coding, "{accepted:?}");
         }
     }
 
@@ -205,14 +291,16 @@ mod tests {
     #[test]
     fn compressed_bodies_decompress_to_the_original() {
         use std::io::Read;
-        let plain: Vec<u8> = b"[\"202209-10001\",30,12,0,18],".repeat(500);
-        for levels in [FAST, SMALL] {
-            let mut back = Vec::new();
-            flate2::read::GzDecoder::new(&gzip(&plain, levels)[..]).read_to_end(&mut back).unwrap();
-            assert_eq!(back, plain);
-            let mut back = Vec::new();
-            brotli::Decompressor::new(&brotli(&plain, levels)[..], 4096).read_to_end(&mut back).unwrap();
-            assert_eq!(back, plain);
+        for rows in [0, 1, 500, 5_000] {
+            let plain: Vec<u8> = b"[\"202209-10001\",30,12,0,18],".repeat(rows);
+            for levels in [FAST, SMALL] {
+                let mut back = Vec::new();
+                flate2::read::GzDecoder::new(&gzip(&plain, levels)[..]).read_to_end(&mut back).unwrap();
+                assert_eq!(back, plain);
+                let mut back = Vec::new();
+                brotli::Decompressor::new(&brotli(&plain, levels)[..], 4096).read_to_end(&mut back).unwrap();
+                assert_eq!(back, plain);
+            }
         }
     }
 }

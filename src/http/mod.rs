@@ -7,7 +7,9 @@
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id, the log line and the security headers of every response
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
-//! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time
+//! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time; [`uncached`]:
+//!   responses to other questions; [`build_threads`]: the threads that build both; [`pieces`]: bodies that are sent in
+//!   pieces
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
 //!
 //! Resources:
@@ -29,6 +31,7 @@ pub mod announcements;
 pub mod assets;
 pub mod auth;
 pub mod body;
+mod build_threads;
 pub mod charts;
 pub mod dashboard;
 pub mod demo;
@@ -41,6 +44,7 @@ pub mod imports;
 mod last_good;
 pub mod live;
 pub mod openapi;
+pub mod pieces;
 pub mod plan;
 pub mod plone_admin;
 pub mod problem;
@@ -57,4 +61,5 @@ mod shared_alerts;
 pub mod sign_in;
 pub mod site;
 pub mod terms;
+pub mod uncached;
 pub mod users;

@@ -20,7 +20,7 @@ use crate::registration::section_json::{SeatRow, SectionView};
 
 use crate::http::auth::{Staff, Visitor};
 use crate::http::body::{Fields, RequestBody, read_body};
-use crate::http::encoded::Encoded;
+use crate::http::encoded::{Encoded, not_modified};
 use crate::http::error::Problem;
 use crate::http::hot::HotResponses;
 use crate::http::openapi::params::{IfNoneMatch, Limit, Open};
@@ -28,11 +28,17 @@ use crate::http::openapi::responses::{
     BadBody, BadPath, BadQuery, BadRole, BadToken, NotFound, NotModified, StoreFailed,
 };
 use crate::http::query::{Query, path_param};
+use crate::http::uncached::{Requester, UncachedResponses};
 
 /// The longest search, in characters.
 const SEARCH_LEN_MAX: usize = 200;
 /// The largest capacity, or waitlist capacity, that staff may set.
 pub const SEATS_MAX: u32 = 100_000;
+/// The lengths of the pages of a list that are cached: those of the hub's pages (60, then 500), the default, and the
+/// longest. Clients choose other lengths and filters freely, so lists with these are built for each request.
+const CACHED_LIMITS: [usize; 4] = [FIRST_PAGE_LEN, 100, 500, 5_000];
+/// The number of sections that the students' page requests first, which shifts its later pages.
+const FIRST_PAGE_LEN: usize = 60;
 /// Browsers store the response and revalidate it each time.
 const REVALIDATE: &str = "no-cache";
 const JSON: &str = "application/json";
@@ -73,6 +79,20 @@ impl Filter {
             limit: query.limit()? as usize,
             after: query.parsed("cursor", "the `next` of an earlier page", |c| SectionId::parse(c).ok())?,
         })
+    }
+
+    /// Returns whether many clients ask this question: for a whole list, or for the page of it that follows pages of a
+    /// cached length.
+    fn is_canonical(&self, snapshots: &[Arc<Snapshot>]) -> bool {
+        let is_filtered = self.open || self.subject.is_some() || !self.words.is_empty() || !self.days.is_empty();
+        if is_filtered || !CACHED_LIMITS.contains(&self.limit) {
+            return false;
+        }
+        let Some(after) = &self.after else { return true };
+        let [snapshot] = snapshots else { return false };
+        let mut listed = snapshot.rows_in_order().filter(|row| !row.state.section.withdrawn);
+        let before = listed.position(|row| row.state.section.id == *after).map(|index| index + 1);
+        before.is_some_and(|before| [0, FIRST_PAGE_LEN].contains(&(before % self.limit)))
     }
 
     fn matches(&self, row: &Row) -> bool {
@@ -240,9 +260,10 @@ impl From<SectionRequest> for SectionPatch {
 )]
 pub async fn list(
     request: HttpRequest,
-    _visitor: Visitor,
+    visitor: Visitor,
     model: Data<ReadModel>,
     hot: Data<HotResponses>,
+    uncached: Data<UncachedResponses>,
 ) -> Result<HttpResponse, Problem> {
     let filter = Filter::read(&Query::of(&request)?)?;
     let model = model.into_inner();
@@ -252,7 +273,7 @@ pub async fn list(
     {
         return Err(Problem::invalid("cursor", "cursor must be the `next` of an earlier page."));
     }
-    let key = format!("sections {filter:?}");
+    let (is_canonical, key) = (filter.is_canonical(&snapshots), format!("sections {filter:?}"));
     let build = move || {
         let snapshots = match &filter.term {
             Some(term) => model.term(term).map(|t| vec![t.snapshot()]).unwrap_or_default(),
@@ -261,7 +282,14 @@ pub async fn list(
         let json = SectionList::new(&filter, &snapshots).to_json();
         (version(&snapshots), Encoded::new(&tag(&snapshots), JSON, REVALIDATE, json))
     };
-    Ok(hot.get(&key, version(&snapshots), build).await?.respond(&request).await)
+    if is_canonical {
+        return Ok(hot.respond(&request, &key, version(&snapshots), build).await?);
+    }
+    if let Some(unchanged) = not_modified(&request, &tag(&snapshots), REVALIDATE) {
+        return Ok(unchanged);
+    }
+    let by = if visitor.0.is_some() { Requester::User } else { Requester::Visitor };
+    uncached.respond(&request, by, move || build().1).await
 }
 
 /// Returns the snapshot of a term, or those of all terms.
@@ -350,7 +378,7 @@ pub async fn seats(
         (snapshot.seq, Encoded::new(&tag(std::slice::from_ref(&snapshot)), JSON, REVALIDATE, json.into()))
     };
     let key = format!("seats {}", snapshot.term.id);
-    Ok(hot.get(&key, snapshot.seq, build).await?.respond(&request).await)
+    Ok(hot.respond(&request, &key, snapshot.seq, build).await?)
 }
 
 /// Returns the text of a change for the audit trail.

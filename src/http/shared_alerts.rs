@@ -6,7 +6,9 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertContent};
+use crate::domain::audience::Audience;
+use crate::domain::ids::{SectionId, UserName};
 
 /// The number of entries past which alerts that no list contains any more are removed.
 const ENTRIES: usize = 1_000;
@@ -33,16 +35,26 @@ impl SharedAlerts {
     /// Returns the memory of the shared alerts and their texts, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let shared = self.0.lock();
-        let alerts = shared.values().filter_map(Weak::upgrade);
-        alerts.map(|alert| (size_of::<Alert>() + alert.content.title.len() + alert.content.message.len()) as u64).sum()
+        shared.values().filter_map(Weak::upgrade).map(|alert| alert_byte_size(&alert) as u64).sum()
     }
+}
+
+/// Returns the memory of an alert with its texts and audience, in bytes.
+pub(super) fn alert_byte_size(alert: &Alert) -> usize {
+    let AlertContent { title, message, audience, .. } = &alert.content;
+    let Audience { roles, sections, courses, users, .. } = audience;
+    let texts = [&alert.id, &alert.source, &alert.sender, title, message].map(String::len).iter().sum::<usize>();
+    let sections = sections.len() * size_of::<SectionId>()
+        + sections.iter().map(|id| id.0.term.as_str().len() + id.0.crn.as_str().len()).sum::<usize>();
+    let courses = courses.iter().map(|course| size_of::<String>() + course.len()).sum::<usize>();
+    let users = users.iter().map(|user| size_of::<UserName>() + user.0.as_str().len()).sum::<usize>();
+    size_of::<Alert>() + texts + size_of_val(roles.as_slice()) + sections + courses + users
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::alert::{AlertContent, Category, Priority};
-    use crate::domain::audience::Audience;
+    use crate::domain::alert::{Category, Priority};
 
     fn alert(seq: u64, title: &str) -> Arc<Alert> {
         let content = AlertContent {

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -22,7 +22,8 @@ const BURST_FACTOR: u32 = 2;
 const VISITORS_FACTOR: u32 = 20;
 /// Limit on failed sign-ins from one address, as a multiple of an account's limit.
 const ADDRESS_FAILURES_FACTOR: u32 = 30;
-/// Number of keys above which recovered keys are removed at once instead of every minute.
+/// Maximum number of keys of a limit, so that made-up account names and addresses cannot fill the memory: ten times the
+/// users of a large college. With account names of the longest kind, a limit takes 25 MB.
 const KEYS_MAX: usize = 100_000;
 /// Longest wait of a sign-in for other attempts of its account.
 pub const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -50,6 +51,8 @@ impl From<IpAddr> for AddressKey {
 pub struct RequestLimits {
     users: Option<DefaultKeyedRateLimiter<UserName>>,
     visitors: Option<DefaultKeyedRateLimiter<AddressKey>>,
+    /// Requests of visitors. Each adds at most one key, and after each [`KEYS_MAX`] of them, idle keys are removed.
+    visits: AtomicUsize,
     clock: DefaultClock,
 }
 
@@ -64,6 +67,7 @@ impl RequestLimits {
         Self {
             users: quota(per_second).map(RateLimiter::dashmap),
             visitors: quota(per_second.saturating_mul(VISITORS_FACTOR)).map(RateLimiter::dashmap),
+            visits: AtomicUsize::new(0),
             clock: DefaultClock::default(),
         }
     }
@@ -81,7 +85,11 @@ impl RequestLimits {
     /// # Errors
     /// The seconds to wait before the next request, when the limit is exceeded.
     pub fn count_visitor(&self, address: AddressKey) -> Result<(), u32> {
-        self.visitors.as_ref().map_or(Ok(()), |limit| self.count(limit, &address))
+        let Some(limit) = &self.visitors else { return Ok(()) };
+        if self.visits.fetch_add(1, Ordering::Relaxed) % KEYS_MAX == KEYS_MAX - 1 {
+            limit.retain_recent();
+        }
+        self.count(limit, &address)
     }
 
     fn count<K: Hash + Eq + Clone>(&self, limit: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), u32> {
@@ -89,6 +97,12 @@ impl RequestLimits {
             let wait = too_soon.wait_time_from(self.clock.now());
             u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
         })
+    }
+
+    /// Returns the number of addresses of visitors with recent requests.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.visitors.as_ref().map_or(0, |limit| limit.len())
     }
 
     /// Removes keys without recent requests. Must be called regularly.
@@ -134,6 +148,9 @@ impl<K: Hash + Eq + Clone> Failures<K> {
     /// # Errors
     /// The seconds to wait until an attempt is allowed.
     pub fn charge(&self, key: &K, now_ms: i64) -> Result<(), u32> {
+        if self.interval_ms == 0 {
+            return Ok(());
+        }
         self.make_room(now_ms);
         let mut recovered = self.recovered_at_ms.entry(key.clone()).or_insert(now_ms);
         self.check_room(*recovered, now_ms)?;
@@ -158,9 +175,18 @@ impl<K: Hash + Eq + Clone> Failures<K> {
         }
     }
 
+    /// Removes recovered keys when there are too many. If that is not enough, removes those that recover first, which
+    /// have the fewest failures: made-up keys go before an account that is being attacked.
     fn make_room(&self, now_ms: i64) {
-        if self.recovered_at_ms.len() >= KEYS_MAX {
-            self.remove_recovered(now_ms);
+        if self.recovered_at_ms.len() < KEYS_MAX {
+            return;
+        }
+        self.remove_recovered(now_ms);
+        let mut soon_ms = self.interval_ms;
+        // Room for many keys at once, because each removal looks at all of them.
+        while self.recovered_at_ms.len() > KEYS_MAX / 4 * 3 {
+            self.remove_recovered(now_ms + soon_ms);
+            soon_ms *= 2;
         }
     }
 
@@ -308,6 +334,12 @@ impl SignInLimits {
         Queued { limits: self, account: account.to_owned(), queue }
     }
 
+    /// Returns the number of accounts and of addresses with recent failures.
+    #[must_use]
+    pub fn keys(&self) -> [usize; 2] {
+        [self.accounts.recovered_at_ms.len(), self.addresses.recovered_at_ms.len()]
+    }
+
     /// Counts a failed attempt from an address.
     pub fn record_failure(&self, address: AddressKey, now_ms: i64) {
         // The error means that the address is already at its limit.
@@ -323,157 +355,5 @@ impl SignInLimits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(text: &str) -> AddressKey {
-        text.parse::<IpAddr>().unwrap().into()
-    }
-
-    #[test]
-    fn a_limit_of_ten_a_minute_recovers_one_every_six_seconds() {
-        let limits = Failures::new(10);
-        for _ in 0..10 {
-            limits.charge(&"ann", 1_000).unwrap();
-        }
-        assert_eq!(limits.charge(&"ann", 1_000), Err(7));
-        assert_eq!(limits.charge(&"ann", 6_999), Err(1));
-        assert_eq!(limits.charge(&"ann", 7_000), Ok(()));
-        assert!(limits.charge(&"ann", 7_000).is_err());
-        assert!(limits.charge(&"bob", 7_000).is_ok());
-    }
-
-    struct Epoch;
-    impl Clock for Epoch {
-        fn now(&self) -> jiff::Timestamp {
-            jiff::Timestamp::UNIX_EPOCH
-        }
-
-        fn monotonic_ms(&self) -> i64 {
-            0
-        }
-    }
-
-    async fn admit<'a>(limits: &'a SignInLimits, account: &str, from: &str) -> Result<Attempt<'a>, NotAdmitted> {
-        limits.admit(account, address(from), &Epoch).await
-    }
-
-    const HOME: &str = "192.0.2.1";
-
-    #[tokio::test(start_paused = true)]
-    async fn correct_passwords_do_not_count_toward_the_limit() {
-        let limits = SignInLimits::new(2);
-        for _ in 0..50 {
-            admit(&limits, "ann", HOME).await.unwrap().refund();
-        }
-        drop(admit(&limits, "ann", HOME).await.unwrap());
-        drop(admit(&limits, "ann", HOME).await.unwrap());
-        assert_eq!(admit(&limits, "ann", HOME).await.unwrap_err(), NotAdmitted::RateLimited { retry_after_s: 31 });
-        assert!(limits.queues.is_empty(), "queues are removed with their last attempt");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_address_with_many_failures_is_limited_for_all_accounts() {
-        let limits = SignInLimits::new(1);
-        for guess in 0..30 {
-            drop(admit(&limits, &format!("user{guess}"), HOME).await.unwrap());
-            limits.record_failure(address(HOME), 0);
-        }
-        assert!(admit(&limits, "ann", HOME).await.is_err());
-        assert!(admit(&limits, "ann", "192.0.2.2").await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bursts_of_sign_ins_are_throttled_not_rejected() {
-        let limits = SignInLimits::new(2);
-        let attempts = (0..50).map(|_| async {
-            let attempt = admit(&limits, "ann", HOME).await.unwrap();
-            assert!(limits.queues.get("ann").unwrap().in_flight.load(Ordering::Relaxed) <= 2);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            attempt.refund();
-        });
-        let started = Instant::now();
-        futures_util::future::join_all(attempts).await;
-        assert!(started.elapsed() < Duration::from_millis(2_600), "two attempts run concurrently, without pauses");
-        assert!(limits.queues.is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiting_attempts_are_admitted_in_order_of_arrival() {
-        let limits = SignInLimits::new(1);
-        let order = parking_lot::Mutex::new(Vec::new());
-        let first = admit(&limits, "ann", HOME).await.unwrap();
-        let waiting = (0..5).map(|number| {
-            let (limits, order) = (&limits, &order);
-            async move {
-                let attempt = admit(limits, "ann", HOME).await.unwrap();
-                order.lock().push(number);
-                tokio::task::yield_now().await;
-                attempt.refund();
-            }
-        });
-        let ends = async {
-            tokio::task::yield_now().await;
-            first.refund();
-        };
-        futures_util::future::join(futures_util::future::join_all(waiting), ends).await;
-        assert_eq!(order.into_inner(), [0, 1, 2, 3, 4]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiting_attempts_are_rejected_when_no_refund_is_possible() {
-        let limits = SignInLimits::new(1);
-        let failing = admit(&limits, "ann", HOME).await.unwrap();
-        let started = Instant::now();
-        let waiting = (0..3).map(|_| admit(&limits, "ann", HOME));
-        let fails = async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            drop(failing);
-        };
-        let (outcomes, ()) = futures_util::future::join(futures_util::future::join_all(waiting), fails).await;
-        assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
-        assert_eq!(started.elapsed().as_secs(), 1, "the attempts are rejected as soon as the one in flight fails");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiting_attempts_are_bounded_and_have_a_deadline() {
-        let limits = SignInLimits::new(1);
-        let _hangs = admit(&limits, "ann", HOME).await.unwrap();
-        let started = Instant::now();
-        let waiting = (0..=ACCOUNT_WAITING_MAX).map(|_| admit(&limits, "ann", HOME));
-        let outcomes = futures_util::future::join_all(waiting).await;
-        assert_eq!(started.elapsed().as_secs(), ADMISSION_WAIT_MAX.as_secs());
-        let full = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::QueueFull))).count();
-        let limited = outcomes.iter().filter(|outcome| matches!(outcome, Err(NotAdmitted::RateLimited { .. }))).count();
-        assert_eq!((full, limited), (1, ACCOUNT_WAITING_MAX));
-        assert!(admit(&limits, "bob", HOME).await.is_ok(), "other accounts do not wait");
-    }
-
-    #[test]
-    fn zero_disables_the_limit_and_recovered_keys_are_removed() {
-        let off = Failures::new(0);
-        assert!((0..1_000).all(|_| off.charge(&1, 0).is_ok()));
-        let on = Failures::new(10);
-        on.charge(&1, 0).unwrap();
-        on.remove_recovered(60_001);
-        assert!(on.recovered_at_ms.is_empty());
-    }
-
-    #[test]
-    fn an_ipv6_64_network_is_one_key_and_mapped_ipv4_equals_ipv4() {
-        assert_eq!(address("2001:db8::1"), address("2001:db8::2:3"));
-        assert_ne!(address("2001:db8:0:1::1"), address("2001:db8::1"));
-        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
-        assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
-    }
-
-    #[test]
-    fn visitors_from_one_address_share_a_higher_limit_than_a_user() {
-        let limits = RequestLimits::new(1);
-        let (ann, bob) = (UserName::parse("ann").unwrap(), UserName::parse("bob").unwrap());
-        assert!(limits.count_user(&ann).is_ok() && limits.count_user(&ann).is_ok());
-        assert!(limits.count_user(&ann).is_err());
-        assert!(limits.count_user(&bob).is_ok());
-        assert!((0..40).all(|_| limits.count_visitor(address("192.0.2.1")).is_ok()));
-    }
-}
+#[path = "limits_tests.rs"]
+mod tests;

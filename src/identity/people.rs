@@ -54,6 +54,11 @@ impl People {
         }
     }
 
+    /// Returns the number of users who sent requests recently.
+    pub fn count(&self) -> usize {
+        self.recorded_slots.len()
+    }
+
     /// Removes users who sent no request in the current slot.
     pub fn remove_idle(&self, now: Timestamp) {
         let slot = now.as_millisecond() / SLOT_MS;

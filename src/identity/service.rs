@@ -288,6 +288,20 @@ impl Identity {
         self.members.iter().map(|members| members.passwords.waiting()).sum()
     }
 
+    /// Returns the number of entries of each table in memory.
+    #[must_use]
+    pub fn table_sizes(&self) -> [(&'static str, usize); 6] {
+        let [accounts, addresses] = self.sign_ins.keys();
+        [
+            ("tickets", self.tickets.count()),
+            ("revoked_tokens", self.revoked.len()),
+            ("recent_users", self.people.count()),
+            ("failing_accounts", accounts),
+            ("failing_addresses", addresses),
+            ("visitor_addresses", self.requests.addresses()),
+        ]
+    }
+
     /// Returns the number of rechecks of members, by outcome.
     #[must_use]
     pub fn rechecks(&self) -> [(&'static str, u64); 4] {

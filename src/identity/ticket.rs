@@ -36,6 +36,11 @@ struct Inner {
 }
 
 impl Tickets {
+    /// Returns the number of tickets that have not expired, as of the last call that issued or redeemed one.
+    pub fn count(&self) -> usize {
+        self.inner.lock().ends.len()
+    }
+
     /// Issues a ticket for `caller`; `None` if there are too many unused tickets.
     pub fn issue(&self, caller: Caller, now: Instant) -> Option<String> {
         let random: [u8; 24] = rand::random();

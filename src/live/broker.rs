@@ -42,6 +42,8 @@ const DELETED_PER_WRITE: usize = 500;
 /// The longest backlog of frames for a relay that is behind. Frames beyond it are dropped. Nothing important is lost,
 /// because what must reach a student is also stored as an alert.
 const BACKLOG_LEN_MAX: usize = 1_024;
+/// The largest backlog of a relay in bytes. A frame for one user has about 150.
+const BACKLOG_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A relay, and the messages that are still to be sent to it.
 struct RelayLink {
@@ -53,15 +55,22 @@ struct RelayLink {
     /// Messages that are never dropped. The queue needs no bound, because each message takes a user's sign-out or an
     /// admin's request, and the rates of both are limited.
     urgent: VecDeque<FanOut>,
-    /// Frames for one user or channel, at most [`BACKLOG_LEN_MAX`].
+    /// Frames for one user or channel, at most [`BACKLOG_LEN_MAX`] and [`BACKLOG_BYTES_MAX`].
     backlog: VecDeque<FanOut>,
+    backlog_bytes: usize,
 }
 
 impl RelayLink {
+    fn new(relay: Recipient<FanOut>, in_flight: Arc<AtomicUsize>, alerts_to: u64) -> Self {
+        Self { relay, in_flight, alerts_to, urgent: VecDeque::new(), backlog: VecDeque::new(), backlog_bytes: 0 }
+    }
+
     /// Sends a frame for one user or channel, in order. A frame that does not fit waits for a later tick.
     fn send_or_queue(&mut self, message: FanOut) {
-        if self.backlog.len() < BACKLOG_LEN_MAX {
+        let bytes = self.backlog_bytes + message.byte_size();
+        if self.backlog.is_empty() || (self.backlog.len() < BACKLOG_LEN_MAX && bytes <= BACKLOG_BYTES_MAX) {
             self.backlog.push_back(message);
+            self.backlog_bytes = bytes;
             self.flush();
         } else {
             log::warn!("a relay is too far behind; a frame about a registration, an import or metrics was dropped");
@@ -83,6 +92,7 @@ impl RelayLink {
             if !self.try_send(message.clone()) {
                 return;
             }
+            self.backlog_bytes -= message.byte_size();
             self.backlog.pop_front();
         }
     }
@@ -372,8 +382,7 @@ impl Handler<RegisterRelay> for Broker {
 
     fn handle(&mut self, register: RegisterRelay, _: &mut Context<Self>) -> u64 {
         let RegisterRelay { relay, in_flight } = register;
-        let (urgent, backlog) = (VecDeque::new(), VecDeque::new());
-        self.relays.push(RelayLink { relay, in_flight, alerts_to: self.alerts_to, urgent, backlog });
+        self.relays.push(RelayLink::new(relay, in_flight, self.alerts_to));
         self.alerts_to
     }
 }
@@ -437,11 +446,25 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn the_backlog_of_a_relay_is_bounded_in_bytes() {
+        let relay = RecordingRelay(Arc::default()).start().recipient();
+        let mut link = RelayLink::new(relay, Arc::default(), 0);
+        let large = FanOut::Metrics("x".repeat(BACKLOG_BYTES_MAX / 4).into());
+        for _ in 0..100 {
+            link.send_or_queue(large.clone());
+        }
+        let bytes: usize = link.backlog.iter().map(FanOut::byte_size).sum();
+        assert_eq!((bytes, link.backlog.len()), (link.backlog_bytes, 3));
+        link.relay = RecordingRelay(Arc::default()).start().recipient();
+        link.flush();
+        assert_eq!((link.backlog.len(), link.backlog_bytes), (0, 0));
+    }
+
+    #[actix_rt::test]
     async fn urgent_messages_are_sent_before_the_backlog_and_never_lost() {
         let received: Arc<Mutex<Vec<String>>> = Arc::default();
         let relay = RecordingRelay(received.clone()).start().recipient();
-        let (urgent, backlog) = (VecDeque::new(), VecDeque::new());
-        let mut link = RelayLink { relay, in_flight: Arc::default(), alerts_to: 0, urgent, backlog };
+        let mut link = RelayLink::new(relay, Arc::default(), 0);
         // The relay does not run before this test awaits, so its mailbox fills up, and then its backlog.
         for number in 0..2 * BACKLOG_LEN_MAX {
             link.send_or_queue(frame(number));

@@ -71,6 +71,25 @@ pub enum FanOut {
     Drain,
 }
 
+impl FanOut {
+    /// Returns the memory of a message with frames for one user or channel, in bytes.
+    pub(super) fn byte_size(&self) -> usize {
+        let frames = match self {
+            Self::Personal(frames) => {
+                size_of_val(&**frames) + frames.iter().map(|(_, frame)| frame.len()).sum::<usize>()
+            }
+            Self::Import { frame, .. } | Self::Metrics(frame) => frame.len(),
+            Self::Alerts(..)
+            | Self::Seats(..)
+            | Self::SignedOut { .. }
+            | Self::TokensEnded { .. }
+            | Self::Disconnect { .. }
+            | Self::Drain => 0,
+        };
+        size_of::<Self>() + frames
+    }
+}
+
 /// An entry of the sequence of alerts, encoded once for all recipients.
 #[derive(Debug)]
 pub struct AlertFrame {

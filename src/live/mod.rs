@@ -11,10 +11,11 @@
 //!
 //! They share:
 //! - [`context`]: options, ports and services; [`messages`]: the messages between them
-//! - [`presence`]: the list of all connections; [`ends`]: how they ended
+//! - [`presence`]: the list of all connections; [`ends`]: how they ended; [`budget`]: bounds of all of them together
 //! - [`frames`]: the messages of clients and of the hub; [`close`]: close codes
 
 pub mod broker;
+pub mod budget;
 pub mod close;
 pub mod context;
 mod driver;

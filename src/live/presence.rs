@@ -17,6 +17,7 @@ use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::histogram::Histogram;
 use crate::identity::Caller;
+use crate::live::budget::{Budget, Share};
 use crate::live::close::Close;
 use crate::live::ends::EndCounts;
 
@@ -24,6 +25,11 @@ use crate::live::ends::EndCounts;
 const USER_AGENT_LEN_MAX: usize = 160;
 /// Maximum number of user agents of which all sessions share one copy. A campus has a few dozen.
 const USER_AGENTS_MAX: usize = 1_024;
+/// Maximum number of channels of all sessions together, besides `me` and `alerts`: 20 for each of 25,000 sessions. A
+/// channel takes up to 150 bytes in the session and in its relay, 75 MB in all.
+const CHANNELS_MAX: u64 = 500_000;
+/// Maximum memory of cached snapshots of seats, in bytes: those of 40 large terms, once for each of four threads.
+const SEAT_SNAPSHOTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The stored round-trip time before the first pong.
 const RTT_UNKNOWN: u32 = u32::MAX;
 
@@ -51,7 +57,15 @@ pub struct LiveSession {
     rtt_ms: AtomicU32,
     /// The reason for closing, see [`Close::index`]; 0 for none.
     closing: AtomicU8,
-    channels: Mutex<Vec<Channel>>,
+    channels: Mutex<Channels>,
+}
+
+/// The subscribed channels of a session.
+#[derive(Debug)]
+struct Channels {
+    list: Vec<Channel>,
+    /// Those of the list that count toward [`CHANNELS_MAX`].
+    counted: Share,
 }
 
 impl LiveSession {
@@ -136,43 +150,60 @@ impl LiveSession {
     /// Returns the subscribed channels.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
-        self.channels.lock().clone()
+        self.channels.lock().list.clone()
     }
 
     /// Adds a channel. Returns false if it was already subscribed.
     ///
     /// # Errors
-    /// When `limit` channels are subscribed.
+    /// When `limit` channels of the session, or too many of all sessions, are subscribed.
     pub(super) fn add_channel(&self, channel: &Channel, limit: usize) -> Result<bool, TooManyChannels> {
         let mut channels = self.channels.lock();
-        if channels.contains(channel) {
+        if channels.list.contains(channel) {
             return Ok(false);
         }
-        if channels.len() >= limit {
-            return Err(TooManyChannels);
+        if channels.list.len() >= limit {
+            return Err(TooManyChannels::OfSession);
         }
-        channels.push(channel.clone());
+        if is_counted(channel) && !channels.counted.grow() {
+            return Err(TooManyChannels::OfAllSessions);
+        }
+        channels.list.push(channel.clone());
         Ok(true)
     }
 
     /// Removes a channel. Returns whether it was subscribed.
     pub(super) fn remove_channel(&self, channel: &Channel) -> bool {
         let mut channels = self.channels.lock();
-        let before = channels.len();
-        channels.retain(|c| c != channel);
-        before != channels.len()
+        let before = channels.list.len();
+        channels.list.retain(|c| c != channel);
+        let is_removed = channels.list.len() < before;
+        if is_removed && is_counted(channel) {
+            channels.counted.shrink();
+        }
+        is_removed
     }
 
     /// Returns whether a channel is subscribed.
     #[must_use]
     pub fn has_channel(&self, channel: &Channel) -> bool {
-        self.channels.lock().contains(channel)
+        self.channels.lock().list.contains(channel)
     }
 }
 
-/// A session has reached its limit of channels.
+/// Returns whether a channel takes memory that counts toward [`CHANNELS_MAX`].
+fn is_counted(channel: &Channel) -> bool {
+    !matches!(channel, Channel::Me | Channel::Alerts)
+}
+
+/// A limit of channels is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooManyChannels;
+pub(super) enum TooManyChannels {
+    /// The limit of the session.
+    OfSession,
+    /// [`CHANNELS_MAX`].
+    OfAllSessions,
+}
 
 /// Maximum numbers of connections; 0 is no limit.
 #[derive(Debug, Clone, Copy, Default)]
@@ -194,6 +225,10 @@ pub struct Presence {
     count: AtomicUsize,
     by_role: [AtomicUsize; ROLES.len()],
     user_agents: Mutex<HashSet<Arc<str>>>,
+    /// Channels of all sessions.
+    channels: Arc<Budget>,
+    /// Bytes of the cached snapshots of seats of all relays.
+    pub(super) seat_snapshots: Arc<Budget>,
     /// Makes ids ascend within a millisecond, and when the clock is set back.
     ids: Mutex<ContextV7>,
     limits: ConnectionLimits,
@@ -223,6 +258,8 @@ impl Presence {
             count: AtomicUsize::new(0),
             by_role: Default::default(),
             user_agents: Mutex::default(),
+            channels: Arc::new(Budget::new(CHANNELS_MAX)),
+            seat_snapshots: Arc::new(Budget::new(SEAT_SNAPSHOTS_BYTES_MAX)),
             ids: Mutex::new(ContextV7::new()),
             limits,
             draining: AtomicBool::new(false),
@@ -281,7 +318,7 @@ impl Presence {
             queued: AtomicU32::new(0),
             rtt_ms: AtomicU32::new(RTT_UNKNOWN),
             closing: AtomicU8::new(0),
-            channels: Mutex::new(channels),
+            channels: Mutex::new(Channels { list: channels, counted: self.channels.share() }),
         });
         self.by_role[role_index(&session)].fetch_add(1, Ordering::Relaxed);
         self.sessions.insert(session.id, session.clone());
@@ -330,6 +367,18 @@ impl Presence {
             known.insert(shared.clone());
         }
         shared
+    }
+
+    /// Returns the number of subscribed channels of all sessions.
+    #[must_use]
+    pub fn channels(&self) -> u64 {
+        self.channels.used().0
+    }
+
+    /// Returns the memory of the cached snapshots of seats in bytes, and its bound.
+    #[must_use]
+    pub fn seat_snapshot_bytes(&self) -> (u64, u64) {
+        self.seat_snapshots.used()
     }
 
     /// Returns the number of connections.

@@ -71,3 +71,24 @@ fn ids_ascend_even_when_the_clock_is_set_back() {
     let ids = times.map(|now| presence.admit(None, address(1), "a", now).unwrap().id);
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 }
+
+#[test]
+fn channels_of_all_sessions_together_are_bounded() {
+    let mut presence = Presence::new(ConnectionLimits::default());
+    presence.channels = Arc::new(Budget::new(3));
+    let admit = || presence.admit(None, address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
+    let section = |number: u32| Channel::parse(&format!("section:T-{number}")).unwrap();
+    let (first, second) = (admit(), admit());
+    for number in [1, 2] {
+        assert_eq!(first.add_channel(&section(number), 9), Ok(true));
+        assert_eq!(first.add_channel(&section(number), 9), Ok(false), "again");
+    }
+    assert_eq!(second.add_channel(&section(1), 9), Ok(true));
+    assert_eq!(second.add_channel(&section(2), 9), Err(TooManyChannels::OfAllSessions));
+    assert!(first.remove_channel(&section(1)) && !first.remove_channel(&section(1)));
+    assert_eq!(second.add_channel(&section(2), 9), Ok(true));
+    presence.remove(second.id);
+    drop(second);
+    assert_eq!(presence.channels(), 1, "an ended session gives its channels back");
+    assert_eq!(first.add_channel(&section(3), 2), Err(TooManyChannels::OfSession));
+}

@@ -20,7 +20,7 @@ use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ErrorCode, ServerFrame};
 use crate::live::messages::{AlertFrame, FanOut, Join, Leave, Push, RegisterRelay, Subscribe, Subscribed, Unsubscribe};
-use crate::live::presence::LiveSession;
+use crate::live::presence::{LiveSession, TooManyChannels};
 use crate::live::seat_watch::SeatWatch;
 
 /// Capacity of a relay's mailbox for messages of the broker. It is smaller than that of a session's queue, so that a
@@ -100,7 +100,7 @@ impl Relay {
     #[must_use]
     pub fn new(live: Arc<Live>, broker: impl Into<Recipient<RegisterRelay>>) -> Self {
         Self {
-            seats: SeatWatch::new(live.model.clone()),
+            seats: SeatWatch::new(live.model.clone(), live.presence.seat_snapshots.clone()),
             live,
             broker: broker.into(),
             members: BTreeMap::new(),
@@ -281,10 +281,18 @@ impl Relay {
             out.push(frames::error(ErrorCode::NotFound, &format!("there is no channel {channel}")));
             return false;
         }
-        let Ok(is_new) = session.add_channel(channel, CHANNELS_MAX) else {
-            let detail = format!("a connection may have at most {CHANNELS_MAX} channels");
-            out.push(frames::error(ErrorCode::Invalid, &detail));
-            return false;
+        let is_new = match session.add_channel(channel, CHANNELS_MAX) {
+            Ok(is_new) => is_new,
+            Err(TooManyChannels::OfSession) => {
+                let detail = format!("a connection may have at most {CHANNELS_MAX} channels");
+                out.push(frames::error(ErrorCode::Invalid, &detail));
+                return false;
+            }
+            Err(TooManyChannels::OfAllSessions) => {
+                let detail = "too many channels are subscribed; subscribe to a term instead of its sections";
+                out.push(frames::error(ErrorCode::Overloaded, detail));
+                return false;
+            }
         };
         match channel {
             Channel::Seats(_) | Channel::Section(_) => {

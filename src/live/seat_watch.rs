@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::domain::channel::Channel;
 use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::role::Role;
+use crate::live::budget::{Budget, Share};
 use crate::live::frames;
 use crate::live::messages::SeatsTick;
 use crate::registration::readmodel::ReadModel;
@@ -21,21 +22,29 @@ type Watchers = BTreeMap<Uuid, u64>;
 struct TermWatchers {
     term: Watchers,
     sections: HashMap<Crn, Watchers>,
-    /// The encoded snapshot of the whole term with its sequence, shared by all sessions that subscribe before a newer
-    /// tick.
-    snapshot: Option<(u64, Vec<ByteString>)>,
+    /// The encoded snapshot of the whole term, shared by all sessions that subscribe before a newer tick.
+    snapshot: Option<EncodedSnapshot>,
+}
+
+/// A cached snapshot.
+struct EncodedSnapshot {
+    seq: u64,
+    frames: Vec<ByteString>,
+    _bytes: Share,
 }
 
 /// The sessions that watch seats.
 pub(super) struct SeatWatch {
     model: Arc<ReadModel>,
+    /// Bytes of the snapshots of all threads.
+    snapshot_bytes: Arc<Budget>,
     terms: HashMap<TermId, TermWatchers>,
 }
 
 impl SeatWatch {
-    /// Creates an empty list. Snapshots are taken from `model`.
-    pub(super) fn new(model: Arc<ReadModel>) -> Self {
-        Self { model, terms: HashMap::new() }
+    /// Creates an empty list. Snapshots are taken from `model`, and cached within the bound `snapshot_bytes`.
+    pub(super) fn new(model: Arc<ReadModel>, snapshot_bytes: Arc<Budget>) -> Self {
+        Self { model, snapshot_bytes, terms: HashMap::new() }
     }
 
     /// Returns whether a caller (`None`: a visitor) may see the term or section of a channel. Other channels always
@@ -77,12 +86,17 @@ impl SeatWatch {
                 watchers.term.insert(id, snapshot.seq);
             }
             _ => {
-                let (seq, encoded) = watchers.snapshot.get_or_insert_with(|| {
-                    let rows = snapshot.listed_rows().map(|row| &row.state);
-                    (snapshot.seq, frames::snapshot(channel, snapshot.seq, rows))
-                });
-                out.extend(encoded.iter().cloned());
-                watchers.term.insert(id, *seq);
+                if let Some(cached) = &watchers.snapshot {
+                    out.extend(cached.frames.iter().cloned());
+                    watchers.term.insert(id, cached.seq);
+                    return;
+                }
+                let frames = frames::snapshot(channel, snapshot.seq, snapshot.listed_rows().map(|row| &row.state));
+                out.extend(frames.iter().cloned());
+                watchers.term.insert(id, snapshot.seq);
+                let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
+                let share = self.snapshot_bytes.take(bytes);
+                watchers.snapshot = share.map(|_bytes| EncodedSnapshot { seq: snapshot.seq, frames, _bytes });
             }
         }
     }
@@ -110,7 +124,7 @@ impl SeatWatch {
     pub(super) fn frames(&mut self, tick: &SeatsTick) -> Vec<(Uuid, ByteString)> {
         let watchers = self.terms.entry(tick.term.clone()).or_default();
         // An older snapshot is dropped. The next session that subscribes gets a new one.
-        watchers.snapshot = watchers.snapshot.take().filter(|(seq, _)| *seq >= tick.upto);
+        watchers.snapshot = watchers.snapshot.take().filter(|cached| cached.seq >= tick.upto);
         let is_behind = |seq: &u64| *seq < tick.upto;
         let mut out: Vec<(Uuid, ByteString)> = Vec::with_capacity(watchers.term.len());
         out.extend(watchers.term.iter().filter(|(_, seq)| is_behind(seq)).map(|(id, _)| (*id, tick.frame.clone())));

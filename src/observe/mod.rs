@@ -83,6 +83,7 @@ impl Observed {
         self.watch_registrations(&metrics)?;
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
+        self.watch_tables(&metrics)?;
         if let Some(bridge) = &self.plone {
             for measure in &METRIC_DEFS {
                 let bridge = bridge.clone();
@@ -146,6 +147,16 @@ impl Observed {
         metrics.watch_value("eduhub_store_recovering", "1 while the store recovers from a failed commit", move || {
             f64::from(u8::from(writer.recovering.load(Acquire)))
         })
+    }
+
+    fn watch_tables(&self, metrics: &Metrics) -> prometheus::Result<()> {
+        let (identity, presence) = (self.identity.clone(), self.presence.clone());
+        let read = Box::new(move || {
+            let channels = usize::try_from(presence.channels()).unwrap_or(usize::MAX);
+            let tables = identity.table_sizes().into_iter().chain([("channels", channels)]);
+            tables.map(|(table, entries)| (table, number(entries))).collect()
+        });
+        metrics.watch_values("eduhub_table_entries", "Entries of tables in memory, by table", "table", read)
     }
 
     fn watch_connections(&self, metrics: &Metrics) -> prometheus::Result<()> {

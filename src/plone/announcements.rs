@@ -25,6 +25,15 @@ pub const ANNOUNCEMENTS_MAX: usize = 100;
 /// Maximum number of concurrent reads of single items: half of Plone's usual four threads, so that the first read of
 /// all items does not block other calls.
 const ITEMS_IN_FLIGHT_MAX: usize = 2;
+/// Maximum memory of an item, in bytes: several times the longest news item of a college. Of a longer one only title
+/// and summary are kept, and its link leads to the whole of it.
+const ITEM_BYTES_MAX: usize = 128 * 1024;
+/// Maximum length of the title and the summary of an item that is longer than [`ITEM_BYTES_MAX`], in characters.
+const SUMMARY_CHARS_MAX: usize = 1_000;
+/// Maximum memory of the visitors' announcements, in bytes.
+const VISITORS_BYTES_MAX: usize = ANNOUNCEMENTS_MAX * ITEM_BYTES_MAX;
+/// Maximum memory of the items that only members see, in bytes: 30 kB for each of the members.
+const MEMBERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Maximum number of members whose announcements are cached. Beyond it, the least recently used ones are removed.
 const MEMBERS_MAX: usize = 1_000;
 /// Maximum number of members whose announcements are read concurrently: half of the default pool, so that other calls
@@ -69,9 +78,28 @@ struct ReadItem {
 }
 
 impl ReadItem {
+    /// Creates an item with at most [`ITEM_BYTES_MAX`].
+    fn new(mut item: NewsItem, is_settled: bool) -> Self {
+        if item_byte_size(&item) > ITEM_BYTES_MAX {
+            (item.html, item.text) = (String::new(), String::new());
+            for text in [&mut item.title, &mut item.description] {
+                if let Some((end, _)) = text.char_indices().nth(SUMMARY_CHARS_MAX) {
+                    text.truncate(end);
+                }
+            }
+        }
+        Self { item, is_settled }
+    }
+
     fn matches(&self, hit: &Hit) -> bool {
         self.item.id == hit.uid && self.item.modified == hit.modified && self.item.path == hit.path
     }
+}
+
+/// Returns the memory of an item with its texts, in bytes.
+fn item_byte_size(item: &NewsItem) -> usize {
+    let texts = [&item.id, &item.path, &item.title, &item.description, &item.html, &item.text];
+    size_of::<ReadItem>() + texts.map(String::len).iter().sum::<usize>()
 }
 
 /// The announcements that one read returned, newest first.
@@ -79,25 +107,32 @@ impl ReadItem {
 pub struct News {
     items: Vec<Arc<ReadItem>>,
     version: u64,
+    /// The memory of the list and of the items that it does not share with the visitors' list, in bytes.
+    bytes: usize,
 }
 
 impl News {
-    /// Creates a list that replaces `before`. It has the same version as `before` if the items are equal.
-    fn after(before: Option<&Arc<Self>>, items: Vec<Arc<ReadItem>>) -> Arc<Self> {
+    /// Creates a list that replaces `before`. It has the same version as `before` if the items are equal. The memory of
+    /// the items of `public` is counted there.
+    fn after(before: Option<&Arc<Self>>, items: Vec<Arc<ReadItem>>, public: Option<&Self>) -> Arc<Self> {
         static VERSIONS: AtomicU64 = AtomicU64::new(0);
         let is_same = |list: &Arc<Self>| list.items().eq(items.iter().map(|one| &one.item));
         let version = match before.filter(|list| is_same(list)) {
             Some(same) => same.version,
             None => VERSIONS.fetch_add(1, Ordering::Relaxed),
         };
-        Arc::new(Self { items, version })
+        let is_shared =
+            |one: &&Arc<ReadItem>| public.is_some_and(|list| list.items.iter().any(|item| Arc::ptr_eq(item, one)));
+        let own = items.iter().filter(|one| !is_shared(one)).map(|one| item_byte_size(&one.item)).sum::<usize>();
+        let bytes = size_of::<Self>() + size_of_val(items.as_slice()) + own;
+        Arc::new(Self { items, version, bytes })
     }
 
     /// Returns the shared empty list.
     #[must_use]
     pub fn empty() -> Arc<Self> {
         static EMPTY: OnceLock<Arc<News>> = OnceLock::new();
-        EMPTY.get_or_init(|| Self::after(None, Vec::new())).clone()
+        EMPTY.get_or_init(|| Self::after(None, Vec::new(), None)).clone()
     }
 
     /// Returns the items, newest first.
@@ -161,18 +196,21 @@ pub struct Announcements {
 impl Announcements {
     /// Loads the stored announcements and starts a task on the current runtime that renews them regularly.
     pub async fn start(deps: AnnouncementDeps) -> Arc<Self> {
-        let limits = CacheLimits { fresh: deps.sync, keys_max: 1, reads_max: 1 };
+        let limits = CacheLimits { fresh: deps.sync, keys_max: 1, bytes_max: VISITORS_BYTES_MAX, reads_max: 1 };
         let visitor_deps = deps.clone();
-        let visitors = ReadCache::new(limits, move |(), before| {
+        let weigh = |list: &Arc<News>| list.bytes;
+        let visitors = ReadCache::new(limits, weigh, move |(), before| {
             let deps = visitor_deps.clone();
             async move { deps.read_for_visitors(before).await }.boxed()
         });
         if let Some((list, age)) = deps.load().await {
             visitors.put(&(), list, age);
         }
-        let limits = CacheLimits { keys_max: MEMBERS_MAX, reads_max: MEMBER_READS_MAX, ..limits };
+        let limits =
+            CacheLimits { keys_max: MEMBERS_MAX, bytes_max: MEMBERS_BYTES_MAX, reads_max: MEMBER_READS_MAX, ..limits };
+        let weigh = |list: &Option<Arc<News>>| list.as_ref().map_or(0, |list| list.bytes);
         let (public, sync) = (visitors.clone(), deps.sync);
-        let members = ReadCache::new(limits, move |member: MemberKey, before: Option<Option<Arc<News>>>| {
+        let members = ReadCache::new(limits, weigh, move |member: MemberKey, before: Option<Option<Arc<News>>>| {
             let (deps, public) = (deps.clone(), public.peek(&()));
             async move { deps.read_for_member(&member.0, before.flatten(), public.map(|reply| reply.value)).await }
                 .boxed()
@@ -250,6 +288,12 @@ impl Announcements {
         (self.visitors.peek(&()), self.visitors.last_error(&()))
     }
 
+    /// Returns the memory of the visitors' cache and of the members' cache in bytes, each with its bound.
+    #[must_use]
+    pub fn bytes(&self) -> [(u64, u64); 2] {
+        [self.visitors.bytes(), self.members.bytes()]
+    }
+
     /// Returns the counters of the visitors' cache and of the members' cache, in this order.
     #[must_use]
     pub fn counts(&self) -> [CacheCounts; 2] {
@@ -267,7 +311,7 @@ impl AnnouncementDeps {
     async fn read_for_visitors(&self, before: Option<Arc<News>>) -> Result<Arc<News>, PloneError> {
         let unchanged = |hit: &Hit| before.as_ref().and_then(|list| list.unchanged(hit));
         let items = self.read(&Viewer::Visitor, unchanged, before.as_deref()).await?;
-        let list = News::after(before.as_ref(), items);
+        let list = News::after(before.as_ref(), items, None);
         // The announcements are served from the cache even if the store fails.
         if let Err(error) = self.save(&list, before.as_ref()).await {
             log::warn!("could not store the announcements for the next start: {error}");
@@ -286,7 +330,7 @@ impl AnnouncementDeps {
         let Some(token) = self.identity.member_token(caller).await else { return Ok(None) };
         let unchanged = |hit: &Hit| [&before, &public].into_iter().flatten().find_map(|list| list.unchanged(hit));
         let items = self.read(&Viewer::Member(token), unchanged, before.as_deref()).await?;
-        Ok(Some(News::after(before.as_ref(), items)))
+        Ok(Some(News::after(before.as_ref(), items, public.as_deref())))
     }
 
     /// Lists the newest items that `viewer` may see and reads those for which `unchanged` returns `None`. If Plone
@@ -317,7 +361,7 @@ impl AnnouncementDeps {
             match read {
                 Ok(item) => {
                     let is_settled = self.clock.now().as_second() - item.modified.as_second() >= SETTLED_S;
-                    found.insert(uid, Arc::new(ReadItem { item, is_settled }));
+                    found.insert(uid, Arc::new(ReadItem::new(item, is_settled)));
                 }
                 Err(error @ (PloneError::Busy | PloneError::Open | PloneError::Unavailable(_))) => return Err(error),
                 Err(error) => {
@@ -362,6 +406,46 @@ impl AnnouncementDeps {
         let at: Timestamp = at.parse().ok()?;
         let stored: StoredList = serde_json::from_str(&items).ok()?;
         let age = self.clock.now().duration_since(at);
-        Some((News::after(None, stored.items), Duration::try_from(age).unwrap_or_default()))
+        Some((News::after(None, stored.items, None), Duration::try_from(age).unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(id: &str, text_len: usize) -> NewsItem {
+        let at = Timestamp::UNIX_EPOCH;
+        let text = "x".repeat(text_len);
+        NewsItem {
+            id: id.to_owned(),
+            path: format!("/news/{id}"),
+            modified: at,
+            published_at: at,
+            title: "T".to_owned(),
+            description: text.clone(),
+            html: text.clone(),
+            text,
+        }
+    }
+
+    #[test]
+    fn only_the_summary_of_an_oversized_item_is_kept() {
+        let short = ReadItem::new(item("1", 1_000), true);
+        assert_eq!(short.item, item("1", 1_000));
+        let long = ReadItem::new(item("2", 10 * 1024 * 1024), true).item;
+        assert!(item_byte_size(&long) < 2_000);
+        assert_eq!((long.title.as_str(), long.description.len()), ("T", SUMMARY_CHARS_MAX));
+    }
+
+    #[test]
+    fn items_of_the_visitors_list_do_not_count_twice() {
+        let items = |ids: [&str; 2]| ids.map(|id| Arc::new(ReadItem::new(item(id, 10_000), true)));
+        let public = News::after(None, items(["1", "2"]).to_vec(), None);
+        assert!(public.bytes > 60_000);
+        let [own, _] = items(["3", "4"]);
+        let shared = [public.items.clone(), vec![own]].concat();
+        let member = News::after(None, shared, Some(&public));
+        assert!((30_000..31_000).contains(&member.bytes), "{} bytes of its own", member.bytes);
     }
 }

@@ -1,6 +1,6 @@
 //! Cache of values read from Plone: stale-while-revalidate with single-flight reads. A cached value is returned
 //! immediately with its age; a stale one is renewed in the background by one read per key. If a read fails, the last
-//! good value stays. The numbers of keys and of reads in flight are bounded, and no lock is held across an await.
+//! good value stays. The number of keys, their memory, and the reads in flight are bounded, and no lock is held across an await.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -27,6 +27,8 @@ pub struct CacheLimits {
     pub fresh: Duration,
     /// Maximum number of keys. Beyond it, the least recently used key is evicted.
     pub keys_max: usize,
+    /// Maximum memory of all values, in bytes. Beyond it, the values of the least recently used keys are evicted.
+    pub bytes_max: usize,
     /// Maximum number of reads in flight for all keys together. Beyond it, no value is renewed, and a request without a
     /// cached value fails with [`PloneError::Busy`].
     pub reads_max: usize,
@@ -82,6 +84,7 @@ type Load<K, V> = Box<dyn Fn(K, Option<V>) -> BoxFuture<'static, Result<V, Plone
 /// A value, with the age that it had when it was cached.
 struct Stored<V> {
     value: V,
+    bytes: usize,
     cached_at: Instant,
     age: Duration,
 }
@@ -125,8 +128,17 @@ struct Entries<K, V> {
     flights: u64,
 }
 
+impl<K, V> Entries<K, V> {
+    /// Returns the memory of all values, in bytes.
+    fn bytes(&self) -> usize {
+        self.by_key.values().filter_map(|entry| entry.stored.as_ref()).map(|stored| stored.bytes).sum()
+    }
+}
+
 struct Inner<K, V> {
     limits: CacheLimits,
+    /// Returns the memory of a value, in bytes.
+    weigh: fn(&V) -> usize,
     load: Load<K, V>,
     entries: Mutex<Entries<K, V>>,
     counters: Counters,
@@ -148,13 +160,15 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Creates an empty cache; `load` reads the value of a key.
+    /// Creates an empty cache; `load` reads the value of a key, and `weigh` returns the memory of a value in bytes.
     pub fn new(
         limits: CacheLimits,
+        weigh: fn(&V) -> usize,
         load: impl Fn(K, Option<V>) -> BoxFuture<'static, Result<V, PloneError>> + Send + Sync + 'static,
     ) -> Self {
         let entries = Mutex::new(Entries { by_key: HashMap::new(), flights: 0 });
-        Self { inner: Arc::new(Inner { limits, load: Box::new(load), entries, counters: Counters::default() }) }
+        let (load, counters) = (Box::new(load), Counters::default());
+        Self { inner: Arc::new(Inner { limits, weigh, load, entries, counters }) }
     }
 
     /// Returns the cached value, however old, and renews a stale one in the background. Waits, at most for `wait`, only
@@ -230,8 +244,15 @@ where
     pub fn put(&self, key: &K, value: V, age: Duration) {
         let mut entries = self.inner.lock();
         let entry = self.inner.entry(&mut entries, key);
-        entry.stored = Some(Stored { value, cached_at: Instant::now(), age });
+        entry.stored = Some(self.inner.stored(value, age));
         entry.failed = None;
+        self.inner.evict_values(&mut entries);
+    }
+
+    /// Returns the memory of all values in bytes, and its bound.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.inner.lock().bytes() as u64, self.inner.limits.bytes_max as u64)
     }
 
     /// Removes the keys that were last requested longer ago than `within`.
@@ -302,6 +323,20 @@ impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
         entry
     }
 
+    fn stored(&self, value: V, age: Duration) -> Stored<V> {
+        Stored { bytes: (self.weigh)(&value), value, cached_at: Instant::now(), age }
+    }
+
+    /// Evicts the values of the least recently used keys until the others are within the bound.
+    fn evict_values(&self, entries: &mut Entries<K, V>) {
+        let mut bytes = entries.bytes();
+        while bytes > self.limits.bytes_max {
+            let with_value = entries.by_key.values_mut().filter(|entry| entry.stored.is_some());
+            let Some(oldest) = with_value.min_by_key(|entry| entry.used) else { return };
+            bytes -= oldest.stored.take().map_or(0, |stored| stored.bytes);
+        }
+    }
+
     /// Caches the result of read number `number`. A failure is recorded and leaves the previous value. If the key was
     /// removed during the read, nothing is cached.
     fn store(&self, key: &K, number: u64, read: Result<V, PloneError>) -> Outcome<V> {
@@ -312,12 +347,12 @@ impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
             entry.flight = None;
             match &read {
                 Ok(value) => {
-                    entry.stored =
-                        Some(Stored { value: value.clone(), cached_at: Instant::now(), age: Duration::ZERO });
+                    entry.stored = Some(self.stored(value.clone(), Duration::ZERO));
                     entry.failed = None;
                 }
                 Err(error) => entry.failed = Some((error.clone(), Instant::now())),
             }
+            self.evict_values(&mut entries);
         }
         read.map(|value| CachedReply { value, age: Duration::ZERO, error: None })
     }

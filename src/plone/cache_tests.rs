@@ -3,7 +3,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-const LIMITS: CacheLimits = CacheLimits { fresh: Duration::from_secs(30), keys_max: 3, reads_max: 2 };
+const LIMITS: CacheLimits = CacheLimits { fresh: Duration::from_secs(30), keys_max: 3, bytes_max: 1_000, reads_max: 2 };
 const SOON: Duration = Duration::from_secs(5);
 
 /// A fake Plone that returns 1, 2, 3, … With a semaphore, each response needs a permit.
@@ -17,20 +17,24 @@ struct Source {
 impl Source {
     fn cache(self: &Arc<Self>) -> ReadCache<&'static str, u64> {
         let source = self.clone();
-        ReadCache::new(LIMITS, move |_, before| {
-            let source = source.clone();
-            async move {
-                if let Some(permits) = &source.permits {
-                    permits.acquire().await.unwrap().forget();
+        ReadCache::new(
+            LIMITS,
+            |_| 1,
+            move |_, before| {
+                let source = source.clone();
+                async move {
+                    if let Some(permits) = &source.permits {
+                        permits.acquire().await.unwrap().forget();
+                    }
+                    source.reads.fetch_add(1, Ordering::Relaxed);
+                    match source.error.lock().clone() {
+                        Some(error) => Err(error),
+                        None => Ok(before.unwrap_or(0) + 1),
+                    }
                 }
-                source.reads.fetch_add(1, Ordering::Relaxed);
-                match source.error.lock().clone() {
-                    Some(error) => Err(error),
-                    None => Ok(before.unwrap_or(0) + 1),
-                }
-            }
-            .boxed()
-        })
+                .boxed()
+            },
+        )
     }
 
     fn blocked() -> Arc<Self> {
@@ -198,10 +202,14 @@ async fn a_key_removed_during_its_read_stays_removed() {
 async fn after_a_panicking_read_the_next_request_reads_again() {
     let tried = Arc::new(AtomicU64::new(0));
     let counting = tried.clone();
-    let cache: ReadCache<&str, u64> = ReadCache::new(LIMITS, move |_, _| {
-        assert!(counting.fetch_add(1, Ordering::Relaxed) > 0, "the first read panics");
-        async { Ok(5) }.boxed()
-    });
+    let cache: ReadCache<&str, u64> = ReadCache::new(
+        LIMITS,
+        |_| 1,
+        move |_, _| {
+            assert!(counting.fetch_add(1, Ordering::Relaxed) > 0, "the first read panics");
+            async { Ok(5) }.boxed()
+        },
+    );
     assert!(matches!(cache.get(&"news", SOON).await, Err(ReadError::Failed(PloneError::Unavailable(_)))));
     assert_eq!(cache.get(&"news", SOON).await.unwrap().value, 5);
 }
@@ -224,4 +232,22 @@ async fn a_stale_value_reports_why_it_cannot_be_renewed() {
     run_tasks().await;
     let reply = cache.get(&"mine", SOON).await.unwrap();
     assert_eq!((reply.value, reply.age, reply.error), (8, Duration::ZERO, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_past_the_bytes_are_evicted_least_recently_used_first() {
+    let limits = CacheLimits { keys_max: 100, bytes_max: 100, ..LIMITS };
+    let load = |key: usize, _| async move { Ok("x".repeat(key)) }.boxed();
+    let cache = ReadCache::new(limits, String::len, load);
+    for key in [40, 41, 42, 43] {
+        assert_eq!(cache.get(&key, SOON).await.unwrap().value.len(), key);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        cache.get(&40, SOON).await.unwrap();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(cache.bytes().0 <= 100, "{} bytes after {key}", cache.bytes().0);
+    }
+    let cached = [40, 41, 42, 43].map(|key| cache.peek(&key).is_some());
+    assert_eq!(cached, [true, false, false, true]);
+    assert_eq!(cache.get(&101, SOON).await.unwrap().value.len(), 101, "a larger value is returned");
+    assert!(cache.peek(&101).is_none(), "and is not kept");
 }

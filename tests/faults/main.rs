@@ -6,6 +6,7 @@
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
+//! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
 //!
 //! Each test has a negative control: a fault that must be noticed, so that the test is known to look.
 
@@ -23,6 +24,8 @@ mod clock;
 mod disk;
 mod failing_disk;
 mod live;
+mod memory;
 mod power_loss;
 mod sign_in;
+mod soak;
 mod store_files;

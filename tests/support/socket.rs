@@ -78,6 +78,11 @@ impl Socket {
         self.socket.send(message).expect("the frame can be sent");
     }
 
+    /// Sends a close frame, unless the connection is lost.
+    pub fn close(&mut self) {
+        let _ = self.socket.close(None);
+    }
+
     /// Subscribes to channels and waits until each subscription is confirmed.
     pub fn subscribe(&mut self, channels: &[&str]) {
         self.send(&json!({"type": "subscribe", "channels": channels}));

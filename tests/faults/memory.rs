@@ -1,0 +1,147 @@
+//! The hub's memory: what it measures of itself, and floods that must not fill it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::support::http::Client;
+use crate::support::schedule::{Row, Schedule};
+use crate::support::server::{Home, Server};
+use crate::support::wait::eventually;
+
+const MIB: u64 = 1024 * 1024;
+/// The most that a flood may add to the resident memory.
+const GROWTH_MAX: u64 = 64 * MIB;
+/// Sections of the term; a list of them has more than a megabyte.
+const SECTIONS: usize = 2_500;
+/// Distinct questions of the flood.
+const QUESTIONS: usize = 120;
+/// Clients that ask and do not read.
+const DEAF: usize = 100;
+const TERM: &str = "203001";
+
+/// Returns the resident memory of the server, in bytes.
+pub(crate) fn resident(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the server is running");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the resident memory");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+    kib * 1024
+}
+
+/// Returns the bytes of each cache and their bound, as `/metrics` states them. Checks that each is within its bound.
+pub(crate) fn caches(server: &Server) -> BTreeMap<String, (u64, u64)> {
+    let text = server.client().get("/metrics").expect(200).text();
+    let values = |name: &str| -> BTreeMap<String, u64> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix("{cache=\""));
+        lines
+            .map(|line| {
+                let (cache, value) = line.split_once("\"} ").expect("a value");
+                (cache.to_owned(), value.parse::<f64>().expect("a number") as u64)
+            })
+            .collect()
+    };
+    let (bytes, bounds) = (values("eduhub_cache_bytes"), values("eduhub_cache_max_bytes"));
+    assert!(bytes.len() >= 6 && bytes.keys().eq(bounds.keys()), "{bytes:?} {bounds:?}");
+    let caches: BTreeMap<_, _> =
+        bytes.into_iter().map(|(cache, bytes)| (cache.clone(), (bytes, bounds[&cache]))).collect();
+    for (cache, (bytes, bound)) in &caches {
+        assert!(bytes <= bound, "the cache {cache} has {bytes} bytes, more than {bound}");
+    }
+    caches
+}
+
+/// Starts a hub with a large term.
+fn serve_large_term(home: &Home) -> Server {
+    let server = home.serve();
+    let row = |index: usize| Row { ..Row::lecture(&format!("{}", 10_000 + index), &format!("MATH {}", 100 + index)) };
+    let schedule = Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() };
+    schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
+    server
+}
+
+/// Returns a list of all sections whose length was not requested before.
+fn distinct_list(number: usize) -> String {
+    format!("/api/v1/sections?term={TERM}&limit={}", SECTIONS + 1 + number)
+}
+
+/// Reads a list in one coding, and returns its length.
+fn read_list(client: &mut Client, path: &str, coding: &str) -> u64 {
+    let response = client.call("GET", path, &[("Accept-Encoding", coding)], b"").expect("a response").expect(200);
+    response.body.len() as u64
+}
+
+#[test]
+fn a_flood_of_distinct_lists_does_not_fill_the_memory() {
+    let home = Home::new();
+    let server = serve_large_term(&home);
+    let mut visitor = server.client();
+    for coding in ["identity", "gzip", "br"] {
+        read_list(&mut visitor, &format!("/api/v1/sections?term={TERM}&limit=5000"), coding);
+        read_list(&mut visitor, &distinct_list(0), coding);
+    }
+    let (before, mut asked) = (resident(&server), 0);
+    for question in 1..=QUESTIONS {
+        asked += read_list(&mut visitor, &distinct_list(question), "identity");
+        read_list(&mut visitor, &distinct_list(question), if question % 2 == 0 { "br" } else { "gzip" });
+    }
+    assert!(asked > 2 * GROWTH_MAX, "negative control: a cache of all lists has {asked} bytes");
+    let growth = resident(&server).saturating_sub(before);
+    let caches = caches(&server);
+    println!("{QUESTIONS} lists of {} MiB added {} MiB: {caches:?}", asked / MIB, growth / MIB);
+    assert!(growth < GROWTH_MAX, "{} MiB were added: {caches:?}", growth / MIB);
+    // Only what many clients ask is cached.
+    assert!(caches["responses"].0 < 8 * MIB, "{caches:?}");
+    let users = server.client().signed_in(&home.token("ada", "student")).get(&distinct_list(0));
+    assert_eq!(users.expect(200).json()["total"], SECTIONS);
+}
+
+/// Sends a request on each of many connections, and reads none of the responses.
+fn ask_and_do_not_read(server: &Server, path: impl Fn(usize) -> String) -> Vec<Client> {
+    let ask = |number: usize| {
+        let mut client = server.client();
+        client.send("GET", &path(number), &[], b"").expect("the request is sent");
+        client
+    };
+    (0..DEAF).map(ask).collect()
+}
+
+/// Returns the number of responses so far, except those to this question.
+fn responses(server: &Server, class: &str) -> usize {
+    server.metric(&format!("eduhub_http_requests_total{{class=\"{class}\"}}")) as usize
+}
+
+#[test]
+fn a_list_is_in_memory_once_for_all_clients_that_do_not_read_it() {
+    let home = Home::new();
+    let server = serve_large_term(&home);
+    let path = format!("/api/v1/sections?term={TERM}&limit=5000");
+    let length = read_list(&mut server.client(), &path, "identity");
+    let (before, answered) = (resident(&server), responses(&server, "2xx"));
+    let deaf = ask_and_do_not_read(&server, |_| path.clone());
+    eventually("all responses have begun", || (responses(&server, "2xx") >= answered + DEAF).then_some(()));
+    assert!(length * DEAF as u64 > 3 * GROWTH_MAX / 2, "negative control: {length} bytes for each client");
+    let growth = resident(&server).saturating_sub(before);
+    println!("{DEAF} clients that do not read {} KiB added {} MiB", length / 1024, growth / MIB);
+    assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
+    drop(deaf);
+}
+
+#[test]
+fn visitors_who_do_not_read_do_not_block_lists_of_users() {
+    let home = Home::new();
+    let server = serve_large_term(&home);
+    read_list(&mut server.client(), &distinct_list(0), "identity");
+    let (before, refused) = (resident(&server), responses(&server, "5xx"));
+    let deaf = ask_and_do_not_read(&server, distinct_list);
+    eventually("visitors have all memory of uncached lists", || (responses(&server, "5xx") > refused).then_some(()));
+    let length =
+        read_list(&mut server.client().signed_in(&home.token("ada", "student")), &distinct_list(0), "identity");
+    let unsent = caches(&server)["uncached_responses"].0;
+    assert!(unsent > 8 * MIB, "negative control: unsent responses are counted: {unsent} bytes");
+    let growth = resident(&server).saturating_sub(before);
+    println!("{DEAF} visitors who do not read {} KiB each added {} MiB", length / 1024, growth / MIB);
+    assert!(growth < GROWTH_MAX, "{} MiB were added", growth / MIB);
+    drop(deaf);
+    eventually("lost connections give their memory back", || {
+        (caches(&server)["uncached_responses"].0 == 0).then_some(())
+    });
+}
