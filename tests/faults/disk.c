@@ -6,6 +6,7 @@
  *   DISK_FAIL     CALL:ERRNO:FROM:COUNT makes COUNT calls fail from number FROM on; CALL is open, write or sync, ERRNO a
  *                 number; COUNT 0 means all
  *   DISK_FAIL_FROM  a file; calls fail, and are counted for DISK_FAIL, only once it exists
+ *   DISK_SLOW     each sync takes this many microseconds longer
  *   DISK_LIE      when set, a sync returns success and does nothing
  *   DISK_LOG      a file to which every watched call is appended
  *
@@ -45,6 +46,7 @@ static char folder[PATH_MAX];
 static size_t folder_length;
 static long kill_at, calls;
 static int log_file = -1, lies;
+static useconds_t sync_delay;
 static struct { char call[8]; int error; long from, count, seen; const char *armed_by; } failure;
 static uint64_t inodes[DESCRIPTORS]; /* of the watched descriptors; 0 for others */
 
@@ -94,6 +96,7 @@ static void start(void) {
     if ((value = getenv("DISK_FAIL")))
         sscanf(value, "%7[a-z]:%d:%ld:%ld", failure.call, &failure.error, &failure.from, &failure.count);
     failure.armed_by = getenv("DISK_FAIL_FROM");
+    if ((value = getenv("DISK_SLOW"))) sync_delay = (useconds_t)atol(value);
     lies = getenv("DISK_LIE") != NULL;
     if ((value = getenv("DISK_LOG"))) {
         log_file = real_open(value, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -246,6 +249,7 @@ static int sync_watched(int file, int (*real)(int)) {
     if (!is_watched(file)) {
         result = real(file);
     } else if (!count("sync")) {
+        if (sync_delay) usleep(sync_delay);
         result = lies ? 0 : real(file);
         if (result == 0 && !lies) record(SYNC, inodes[file], 0, NULL, 0);
     }

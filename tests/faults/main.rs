@@ -2,6 +2,7 @@
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
 //! - [`failing_disk`]: errors of the disk while students register
+//! - [`history`]: one order of all requests that explains every answer, across kills and faults
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
@@ -23,6 +24,7 @@ mod support;
 mod clock;
 mod disk;
 mod failing_disk;
+mod history;
 mod live;
 mod memory;
 mod power_loss;

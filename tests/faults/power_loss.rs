@@ -113,20 +113,39 @@ fn recorded_run(random: &mut Random, lies: bool) -> Run {
 
 /// A file of the disk: what is synced, and the writes after it.
 #[derive(Default, Clone)]
-struct DiskFile {
+pub(crate) struct DiskFile {
     synced: Vec<u8>,
     pending: Vec<Operation>,
 }
 
 impl DiskFile {
+    /// Creates a file with this content on the disk.
+    pub(crate) fn with_content(synced: Vec<u8>) -> Self {
+        Self { synced, pending: Vec::new() }
+    }
+
+    /// Follows an operation on this file.
+    pub(crate) fn follow(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Write { .. } | Operation::Truncate { .. } => self.pending.push(operation.clone()),
+            Operation::Sync { .. } => self.sync(),
+            Operation::Open { .. } | Operation::Name => {}
+        }
+    }
+
     fn sync(&mut self) {
         for operation in std::mem::take(&mut self.pending) {
             apply(&mut self.synced, &operation, |_| true);
         }
     }
 
+    /// Returns what the disk holds when it loses all that was not synced.
+    pub(crate) fn only_synced(&self) -> &[u8] {
+        &self.synced
+    }
+
     /// Returns what the disk may hold: each pending write is there, missing, or torn.
-    fn after_power_loss(&self, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn after_power_loss(&self, random: &mut Random) -> Vec<u8> {
         let mut content = self.synced.clone();
         for operation in &self.pending {
             match random.below(3) {
@@ -172,13 +191,10 @@ fn for_each_image(run: &Run, count: usize, random: &mut Random, mut check: impl 
     let mut files: BTreeMap<u64, DiskFile> = BTreeMap::new();
     for (index, (end, operation)) in run.operations.iter().enumerate() {
         match operation {
-            Operation::Open { inode, .. } => {
-                files.entry(*inode).or_default();
-            }
-            Operation::Write { inode, .. } | Operation::Truncate { inode, .. } => {
-                files.entry(*inode).or_default().pending.push(operation.clone());
-            }
-            Operation::Sync { inode } => files.entry(*inode).or_default().sync(),
+            Operation::Open { inode, .. }
+            | Operation::Write { inode, .. }
+            | Operation::Truncate { inode, .. }
+            | Operation::Sync { inode } => files.entry(*inode).or_default().follow(operation),
             Operation::Name => {}
         }
         if points.contains(&index) {

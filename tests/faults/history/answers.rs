@@ -1,0 +1,130 @@
+//! Whether an answer is the one that the rules give, and what they would have given, in words.
+
+use super::model::{Outcome, Term};
+use super::record::{Answer, Call, Item, Millisecond, OwnStanding, Request, Section, Standing, Student};
+
+/// Returns whether a read was answered what the term contains.
+pub(crate) fn read_matches(term: &Term, request: &Request, answer: &Answer) -> bool {
+    match (request, answer) {
+        (Request::ReadSection { section }, Answer::Section(view)) => term.view(*section) == *view,
+        (Request::ReadSeats, Answer::Seats { rows, .. }) => {
+            rows.len() == term.sections() && rows.iter().enumerate().all(|(section, row)| term.seats(section) == *row)
+        }
+        (Request::ReadOwn { student }, Answer::Own(items)) => own_matches(term, *student, items),
+        (Request::ReadRoster { section }, Answer::Roster { enrolled, waitlist }) => {
+            let expected = term.roster(*section);
+            expected.0 == *enrolled && expected.1 == waitlist
+        }
+        (Request::ReadPlan { student }, Answer::Plan(plan)) => term.plan(*student) == plan,
+        _ => false,
+    }
+}
+
+fn own_matches(term: &Term, student: Student, items: &[(Section, OwnStanding, Millisecond)]) -> bool {
+    let expected = term.own(student);
+    expected.len() == items.len()
+        && expected.iter().all(|(section, standing, since)| {
+            let Some((_, found, at)) = items.iter().find(|(found, ..)| found == section) else { return false };
+            let same = match (standing, found) {
+                (Standing::Enrolled, OwnStanding::Enrolled) => true,
+                (Standing::Waitlisted(position), OwnStanding::Waitlisted(found)) => {
+                    found.is_none_or(|found| found == *position)
+                }
+                (Standing::Enrolled, OwnStanding::Waitlisted(_)) | (Standing::Waitlisted(_), OwnStanding::Enrolled) => {
+                    false
+                }
+            };
+            same && (!since.is_exact || since.at == *at)
+        })
+}
+
+/// Returns whether a write was answered what the rules gave. `at` is when it was decided, as far as the answer says so.
+pub(crate) fn write_matches(outcomes: &[Outcome], answer: &Answer, at: Option<Millisecond>) -> bool {
+    match answer {
+        Answer::Items(items) => {
+            items.len() == outcomes.len()
+                && items.iter().zip(outcomes).all(|(item, outcome)| item_matches(item, *outcome, at))
+        }
+        Answer::Done => outcomes.is_empty(),
+        Answer::Section(_) | Answer::Seats { .. } | Answer::Own(_) | Answer::Roster { .. } | Answer::Plan(_) => false,
+    }
+}
+
+fn item_matches(item: &Item, outcome: Outcome, decided_at: Option<Millisecond>) -> bool {
+    match (item, outcome) {
+        (
+            Item::Held { is_new: told, standing: found, at },
+            Outcome::Held { is_new, standing, since },
+        ) => {
+            *found == standing
+                && told.is_none_or(|told| told == is_new)
+                && if is_new { Some(*at) == decided_at } else { !since.is_exact || since.at == *at }
+        }
+        (Item::Dropped { at }, Outcome::Dropped { is_new, since }) => {
+            if is_new { Some(*at) == decided_at } else { !since.is_exact || since.at == *at }
+        }
+        (Item::Problem(found), Outcome::Problem(code)) => found == code,
+        _ => false,
+    }
+}
+
+/// Returns whether an answer says that nothing was changed, so that its place in the order affects no other answer.
+pub(crate) fn says_nothing_changed(answer: &Answer) -> bool {
+    match answer {
+        Answer::Items(items) => items.iter().all(|item| match item {
+            Item::Held { is_new, .. } => *is_new == Some(false),
+            Item::Dropped { .. } => false,
+            Item::Problem(_) => true,
+        }),
+        Answer::Done => false,
+        Answer::Section(_) | Answer::Seats { .. } | Answer::Own(_) | Answer::Roster { .. } | Answer::Plan(_) => true,
+    }
+}
+
+/// Describes an answered call, and what the rules give at a place of the order that does not explain it.
+pub(crate) fn describe_contradiction(term: &mut Term, call: &Call) -> String {
+    let Some(answer) = &call.answer else { return format!("{}: without an answer", call.request) };
+    let expected = match &call.request {
+        Request::ReadSection { section } => describe_sections(term, *section),
+        Request::ReadSeats => describe_differing_seats(term, answer),
+        Request::ReadOwn { student } => format!("{:?}", term.own(*student)),
+        Request::ReadRoster { section } => describe_sections(term, *section),
+        Request::ReadPlan { student } => format!("{:?}", term.plan(*student)),
+        write => {
+            let sections: Vec<Section> = match write {
+                Request::Register { section, .. } | Request::Drop { section, .. } | Request::Edit { section, .. } => {
+                    vec![*section]
+                }
+                Request::Batch { add, drop, .. } => add.iter().chain(drop).copied().collect(),
+                _ => Vec::new(),
+            };
+            let before: Vec<_> = sections.iter().map(|section| describe_sections(term, *section)).collect();
+            let mark = term.mark();
+            let outcomes = term.execute(write, call.decided_at());
+            term.undo(mark);
+            format!("{outcomes:?}, because before it: {}", before.join("; "))
+        }
+    };
+    format!(
+        "{} (client {}, moments {} to {})\n    was answered: {answer:?}\n    the order gives: {expected}",
+        call.request, call.client, call.sent, call.ended
+    )
+}
+
+fn describe_sections(term: &Term, section: Section) -> String {
+    let view = term.view(section);
+    let ([capacity, enrolled, ..], (students, waitlist)) = (view.seats, term.roster(section));
+    format!(
+        "section {section} is {:?}, {enrolled} of {capacity} seats are taken by students {students:?}, \
+         students {waitlist:?} wait for {} positions",
+        view.status, view.waitlist_capacity
+    )
+}
+
+fn describe_differing_seats(term: &Term, answer: &Answer) -> String {
+    let Answer::Seats { rows, .. } = answer else { return "seats".to_owned() };
+    let differing = rows.iter().enumerate().filter(|(section, row)| term.seats(*section) != **row);
+    let texts: Vec<_> =
+        differing.map(|(section, row)| format!("{} (not {row:?})", describe_sections(term, section))).collect();
+    texts.join("; ")
+}

@@ -1,0 +1,353 @@
+//! The search for one order that explains a history.
+//!
+//! It follows Wing and Gong (1993) with the memory of Lowe (2017): a call may be next when no other open call had
+//! ended before it was sent. An answer that changed nothing is placed as soon as it fits, which is never wrong. Of the
+//! writes that fit, the one that the hub decided first by the time in its answer is tried first. That time only guides
+//! the search: another order is found when the clock was set. A call without an answer is placed only where it can
+//! explain the answer that has to come next, and is left out once a write of the next server was placed.
+
+use std::collections::HashSet;
+
+use super::answers::{describe_contradiction, read_matches, says_nothing_changed, write_matches};
+use super::model::Term;
+use super::record::{Call, Millisecond, Source};
+
+/// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
+/// calls.
+const PLACES_MAX: usize = 20_000_000;
+/// The most calls in a message.
+const DESCRIBED_MAX: usize = 6;
+
+/// How an order was found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Found {
+    /// Calls without an answer that were executed.
+    pub(crate) executed_without_answer: usize,
+    /// Choices that turned out wrong.
+    pub(crate) undone: usize,
+}
+
+/// A step of the order.
+struct Step {
+    /// The call, and its index in `open`.
+    call: usize,
+    slot: usize,
+    /// Whether the call was left out because its server has ended.
+    is_left_out: bool,
+    /// How far the history was open before this step, and the latest moment at which a placed write was sent.
+    opened: usize,
+    latest_write: u64,
+    mark: usize,
+    /// Other calls to try in this place, the last first.
+    alternatives: Vec<usize>,
+}
+
+/// The state of a search.
+struct Search<'h> {
+    calls: &'h [Call],
+    /// The calls by the moment at which they were sent.
+    by_sent: Vec<usize>,
+    decided_at: Vec<Option<Millisecond>>,
+    changed_nothing: Vec<bool>,
+    term: Term,
+    /// Calls that may be next, as far as answered ones are concerned, and later ones.
+    open: Vec<usize>,
+    opened: usize,
+    latest_write: u64,
+    placed: Vec<bool>,
+    placed_count: usize,
+    steps: Vec<Step>,
+    /// States from which no order was found.
+    failed: HashSet<(u64, u64)>,
+    /// Combines the placed calls.
+    placed_fingerprint: u64,
+    best: usize,
+    contradiction: String,
+    found: Found,
+}
+
+/// Finds an order of the calls that explains every answer, from this state of the term.
+///
+/// # Errors
+/// A text that names the calls that no order explains.
+pub(crate) fn find_order(term: Term, calls: &[Call]) -> Result<Found, String> {
+    let mut by_sent: Vec<usize> = (0..calls.len()).collect();
+    by_sent.sort_by_key(|call| (calls[*call].sent, *call));
+    let mut search = Search {
+        calls,
+        by_sent,
+        decided_at: calls.iter().map(Call::decided_at).collect(),
+        changed_nothing: calls.iter().map(|call| call.answer.as_ref().is_some_and(says_nothing_changed)).collect(),
+        term,
+        open: Vec::new(),
+        opened: 0,
+        latest_write: 0,
+        placed: vec![false; calls.len()],
+        placed_count: 0,
+        steps: Vec::new(),
+        failed: HashSet::new(),
+        placed_fingerprint: 0,
+        best: 0,
+        contradiction: String::new(),
+        found: Found::default(),
+    };
+    search.run()
+}
+
+const fn mix(number: usize) -> u64 {
+    let mut z = (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z ^ (z >> 31)
+}
+
+/// The moments before which the next call must have been sent.
+#[derive(Clone, Copy)]
+struct Limits {
+    writes: u64,
+    all: u64,
+    by_source: [u64; 3],
+}
+
+impl Limits {
+    /// Returns the limit of a write, or of a read of this source.
+    ///
+    /// Reads of different sources may lag behind each other, but every write is sent after what was read before.
+    fn of(&self, source: Option<Source>) -> u64 {
+        source.map_or(self.all, |source| self.writes.min(self.by_source[source as usize]))
+    }
+}
+
+impl Search<'_> {
+    fn run(&mut self) -> Result<Found, String> {
+        let must = self.calls.iter().filter(|call| call.answer.is_some()).count();
+        self.open_more();
+        for _ in 0..PLACES_MAX {
+            let limits = self.limits();
+            if self.place_what_changed_nothing(&limits) {
+                continue;
+            }
+            if self.placed_count == must {
+                let executed = self.steps.iter().filter(|step| self.is_execution_without_answer(step));
+                self.found.executed_without_answer = executed.count();
+                return Ok(self.found);
+            }
+            let mut fitting = self.fitting_writes(&limits);
+            if let Some(slot) = fitting.pop() {
+                self.place(slot, fitting);
+                if self.placed_count > self.best || !self.has_failed() {
+                    continue;
+                }
+            } else {
+                self.note_contradiction(&limits);
+            }
+            if !self.try_alternative() {
+                return Err(format!("no order of the requests explains all answers. {}", self.contradiction));
+            }
+        }
+        Err(format!("no order was found in {PLACES_MAX} places. {}", self.contradiction))
+    }
+
+    fn is_execution_without_answer(&self, step: &Step) -> bool {
+        !step.is_left_out && self.calls[step.call].answer.is_none()
+    }
+
+    fn limits(&self) -> Limits {
+        let mut limits = Limits { writes: u64::MAX, all: u64::MAX, by_source: [u64::MAX; 3] };
+        for call in self.open.iter().map(|call| &self.calls[*call]).filter(|call| call.answer.is_some()) {
+            let limit = match call.request.source() {
+                None => &mut limits.writes,
+                Some(source) => &mut limits.by_source[source as usize],
+            };
+            *limit = call.ended.min(*limit);
+            limits.all = call.ended.min(limits.all);
+        }
+        limits
+    }
+
+    /// Opens the calls that were sent before the first open write ended.
+    fn open_more(&mut self) {
+        let open_writes = self.open.iter().map(|call| &self.calls[*call]);
+        let writes = open_writes.filter(|call| call.answer.is_some() && call.request.source().is_none());
+        let mut limit = writes.map(|call| call.ended).min().unwrap_or(u64::MAX);
+        while let Some(index) = self.by_sent.get(self.opened).copied() {
+            let call = &self.calls[index];
+            if call.sent > limit {
+                break;
+            }
+            if call.answer.is_some() && call.request.source().is_none() {
+                limit = call.ended.min(limit);
+            }
+            self.open.push(index);
+            self.opened += 1;
+        }
+    }
+
+    fn may_be_next(&self, call: usize, limits: &Limits) -> bool {
+        let Call { request, sent, after, .. } = &self.calls[call];
+        *sent < limits.of(request.source()) && after.is_none_or(|before| self.placed[before])
+    }
+
+    /// Places a call that fits and changed nothing, or leaves out one whose server has ended. Returns whether there was
+    /// one.
+    fn place_what_changed_nothing(&mut self, limits: &Limits) -> bool {
+        for slot in 0..self.open.len() {
+            let index = self.open[slot];
+            let call = &self.calls[index];
+            let Some(answer) = &call.answer else {
+                if call.ended < self.latest_write {
+                    self.push_step(slot, true, Vec::new());
+                    return true;
+                }
+                continue;
+            };
+            if !self.changed_nothing[index] || !self.may_be_next(index, limits) {
+                continue;
+            }
+            let fits = if call.request.source().is_some() {
+                read_matches(&self.term, &call.request, answer)
+            } else {
+                let mark = self.term.mark();
+                let outcomes = self.term.execute(&call.request, self.decided_at[index]);
+                let fits = write_matches(&outcomes, answer, self.decided_at[index]);
+                let changes = self.term.has_changed_since(mark);
+                self.term.undo(mark);
+                fits && !changes
+            };
+            if fits {
+                self.push_step(slot, false, Vec::new());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Returns the slots of the open writes that fit here, the best last.
+    fn fitting_writes(&mut self, limits: &Limits) -> Vec<usize> {
+        let mut fitting = Vec::new();
+        for slot in 0..self.open.len() {
+            let index = self.open[slot];
+            let call = &self.calls[index];
+            if self.changed_nothing[index] || !self.may_be_next(index, limits) {
+                continue;
+            }
+            let mark = self.term.mark();
+            let outcomes = self.term.execute(&call.request, self.decided_at[index]);
+            let fits = match &call.answer {
+                Some(answer) => write_matches(&outcomes, answer, self.decided_at[index]),
+                // Without an answer and without an effect, it is as good as not executed.
+                None => self.term.has_changed_since(mark) && self.may_precede_later_reads(call),
+            };
+            let touched = self.term.touched_since(mark);
+            self.term.undo(mark);
+            if fits && (call.answer.is_some() || self.may_explain_an_answer(touched, limits)) {
+                fitting.push((call.answer.is_none(), self.decided_at[index].unwrap_or(0), call.ended, slot));
+            }
+        }
+        fitting.sort_unstable_by(|a, b| b.cmp(a));
+        fitting.into_iter().map(|(.., slot)| slot).collect()
+    }
+
+    /// Returns whether a change of these sections and students can matter to the call that has to come next.
+    fn may_explain_an_answer(&self, (sections, students): (u64, u64), limits: &Limits) -> bool {
+        let blocking = self.open.iter().map(|call| &self.calls[*call]);
+        let mut blocking = blocking.filter(|call| call.answer.is_some() && call.ended == limits.all);
+        blocking.any(|call| call.depends_on(sections, students))
+    }
+
+    /// Returns whether a call without an answer, which was just executed, could have been executed before its server
+    /// ended: what was read of the next server must be the same with it.
+    fn may_precede_later_reads(&self, call: &Call) -> bool {
+        let placed = self.steps.iter().rev().filter(|step| !step.is_left_out).map(|step| &self.calls[step.call]);
+        let mut later = placed.filter(|placed| placed.answer.is_some()).take_while(|placed| placed.sent > call.ended);
+        later.all(|read| {
+            let answer = read.answer.as_ref();
+            read.request.source().is_some() && answer.is_some_and(|it| read_matches(&self.term, &read.request, it))
+        })
+    }
+
+    fn place(&mut self, slot: usize, alternatives: Vec<usize>) {
+        let alternatives = alternatives.into_iter().map(|slot| self.open[slot]).collect();
+        self.push_step(slot, false, alternatives);
+    }
+
+    fn push_step(&mut self, slot: usize, is_left_out: bool, alternatives: Vec<usize>) {
+        let index = self.open.swap_remove(slot);
+        let (opened, latest_write, mark) = (self.opened, self.latest_write, self.term.mark());
+        self.steps.push(Step { call: index, slot, is_left_out, opened, latest_write, mark, alternatives });
+        if is_left_out {
+            return;
+        }
+        let call = &self.calls[index];
+        if call.request.source().is_none() {
+            self.term.execute(&call.request, self.decided_at[index]);
+        }
+        self.placed[index] = true;
+        self.placed_count += usize::from(call.answer.is_some());
+        self.placed_fingerprint ^= mix(index);
+        if call.request.source().is_none() {
+            self.latest_write = call.sent.max(self.latest_write);
+        }
+        self.open_more();
+    }
+
+    fn pop_step(&mut self) -> Option<Step> {
+        let step = self.steps.pop()?;
+        self.open.truncate(self.open.len() - (self.opened - step.opened));
+        self.opened = step.opened;
+        self.latest_write = step.latest_write;
+        self.term.undo(step.mark);
+        if !step.is_left_out {
+            self.placed[step.call] = false;
+            self.placed_count -= usize::from(self.calls[step.call].answer.is_some());
+            self.placed_fingerprint ^= mix(step.call);
+        }
+        self.open.push(step.call);
+        let last = self.open.len() - 1;
+        self.open.swap(step.slot, last);
+        Some(step)
+    }
+
+    /// Returns whether no order was found from this state before. It is too slow to be asked in every place.
+    fn has_failed(&self) -> bool {
+        !self.failed.is_empty() && self.failed.contains(&(self.placed_fingerprint, self.term.fingerprint()))
+    }
+
+    /// Goes back to the last place with another call that was not tried, and places that one. Returns false when there
+    /// is none.
+    fn try_alternative(&mut self) -> bool {
+        loop {
+            self.failed.insert((self.placed_fingerprint, self.term.fingerprint()));
+            let Some(mut step) = self.pop_step() else { return false };
+            self.found.undone += 1;
+            while let Some(call) = step.alternatives.pop() {
+                let slot = self.open.iter().position(|open| *open == call).expect("an open call");
+                self.push_step(slot, false, Vec::new());
+                if self.has_failed() {
+                    self.pop_step();
+                    continue;
+                }
+                self.steps.last_mut().expect("a step").alternatives = std::mem::take(&mut step.alternatives);
+                return true;
+            }
+        }
+    }
+
+    /// Keeps the description of the contradiction that was met after the most calls were explained.
+    fn note_contradiction(&mut self, limits: &Limits) {
+        if self.placed_count < self.best || (self.placed_count == self.best && !self.contradiction.is_empty()) {
+            return;
+        }
+        self.best = self.placed_count;
+        let calls = self.calls;
+        let open = self.open.iter().copied().filter(|call| calls[*call].answer.is_some());
+        let mut blocked: Vec<usize> = open.filter(|call| self.may_be_next(*call, limits)).collect();
+        blocked.sort_by_key(|call| calls[*call].ended);
+        let texts: Vec<String> = blocked
+            .iter()
+            .take(DESCRIBED_MAX)
+            .map(|call| describe_contradiction(&mut self.term, &calls[*call]))
+            .collect();
+        self.contradiction =
+            format!("{} answers are explained; then none of these fits:\n  {}", self.best, texts.join("\n  "));
+    }
+}
