@@ -22,13 +22,15 @@ use crate::domain::published::{PublishedSection, TermUpdate};
 use crate::domain::section::Credits;
 use crate::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use crate::registration::readmodel::{ReadModel, Row, TermModel};
+use crate::registration::shedding::Shedder;
 use crate::store::StoreError;
 use crate::store::terms::TermStore;
 
 /// Maximum number of commands in one batch. The reply to the first waits for the decisions of all, a few microseconds
 /// each.
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// How long a command may wait before it is decided. After that time its caller has given up.
+/// How long a command may wait before it is decided, also while the term is loaded again. After that time its caller
+/// has given up. Under overload [`Shedder`] allows less.
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
@@ -121,7 +123,7 @@ pub struct Registrar {
     published: Option<Arc<TermModel>>,
     phase: Phase,
     queue: VecDeque<Submission>,
-    wait_max: Duration,
+    shedder: Shedder,
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
 }
@@ -138,7 +140,7 @@ impl Registrar {
             published: None,
             phase: Phase::Loading,
             queue: VecDeque::new(),
-            wait_max,
+            shedder: Shedder::new(Instant::now(), wait_max),
             on_loaded: vec![on_loaded],
             retiring: None,
         }
@@ -196,15 +198,19 @@ impl Registrar {
     /// up, before they are decided and never later.
     fn take_batch(&mut self) -> (Vec<Command>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
+        let now = Instant::now();
         while commands.len() < BATCH_COMMANDS_MAX
             && let Some(Submission { command, accepted, caller }) = self.queue.pop_front()
         {
-            if caller.reply.is_closed() || accepted.elapsed() > self.wait_max {
+            if caller.reply.is_closed() || self.shedder.is_too_old(command.is_students(), accepted, now) {
                 caller.send(Err(SubmitError::Overloaded));
                 continue;
             }
             commands.push(command);
             callers.push(caller);
+        }
+        if self.queue.is_empty() {
+            self.shedder.emptied(now);
         }
         (commands, callers)
     }
@@ -325,6 +331,11 @@ impl Handler<Submission> for Registrar {
     type Result = ();
 
     fn handle(&mut self, submission: Submission, ctx: &mut Self::Context) {
+        let oldest = self.queue.front().map(|oldest| oldest.accepted);
+        if submission.command.is_students() && !self.shedder.admits(oldest, Instant::now()) {
+            submission.caller.send(Err(SubmitError::Overloaded));
+            return;
+        }
         self.queue.push_back(submission);
         self.next_batch(ctx);
     }
