@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer};
 
 use crate::app::Shared;
 use crate::config::Config;
+use crate::http::arrival::arrival;
 use crate::http::auth::identify;
 use crate::http::dashboard::DashboardCache;
 use crate::http::demo::Demos;
@@ -141,6 +142,7 @@ pub(super) fn http_server(
             .app_data(demos.clone())
             .wrap(from_fn(identify))
             .wrap(from_fn(own_origin))
+            .wrap(from_fn(arrival))
             .wrap(from_fn(request_id))
             .configure(routes)
     })

@@ -6,6 +6,7 @@
 //! - [`error`], [`problem`]: problem documents, the body of every error response
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id, the log line and the security headers of every response
+//! - [`arrival`]: how long request bodies may take to arrive
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
 //! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
@@ -26,6 +27,7 @@
 pub mod activity;
 pub mod alerts;
 pub mod announcements;
+pub mod arrival;
 pub mod assets;
 pub mod auth;
 pub mod body;

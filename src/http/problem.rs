@@ -18,6 +18,9 @@ use crate::domain::section::Credits;
 pub enum ProblemCode {
     /// The request cannot be parsed, or a field has the wrong type.
     BadRequest,
+    /// The body did not arrive in time.
+    #[strum(disabled)] // shares its name with `BadRequest`
+    BodyLate,
     /// The request needs a signed-in user, or its token is invalid.
     Unauthenticated,
     /// The username or the password is wrong.
@@ -38,6 +41,9 @@ pub enum ProblemCode {
     RateLimited,
     /// The hub failed.
     Internal,
+    /// The disk is full.
+    #[strum(disabled)] // shares its name with `Internal`
+    DiskFull,
     /// The hub has more work than it accepts; the request was not processed.
     Overloaded,
     /// A commit failed, and it is unknown whether the change is durable.
@@ -64,7 +70,7 @@ impl ProblemCode {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::BadRequest => "bad_request",
+            Self::BadRequest | Self::BodyLate => "bad_request",
             Self::Unauthenticated => "unauthenticated",
             Self::BadCredentials => "bad_credentials",
             Self::Forbidden => "forbidden",
@@ -74,7 +80,7 @@ impl ProblemCode {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Invalid => "invalid",
             Self::RateLimited => "rate_limited",
-            Self::Internal => "internal",
+            Self::Internal | Self::DiskFull => "internal",
             Self::Overloaded => "overloaded",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::PloneUnavailable | Self::PloneLate => "plone_unavailable",
@@ -88,6 +94,7 @@ impl ProblemCode {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::BodyLate => 408,
             Self::Unauthenticated | Self::BadCredentials => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
@@ -101,6 +108,7 @@ impl ProblemCode {
             Self::PloneUnavailable => 502,
             Self::Overloaded | Self::OutcomeUnknown => 503,
             Self::PloneLate => 504,
+            Self::DiskFull => 507,
         }
     }
 
@@ -108,7 +116,7 @@ impl ProblemCode {
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Self::BadRequest => "The request could not be read",
+            Self::BadRequest | Self::BodyLate => "The request could not be read",
             Self::Unauthenticated => "Sign-in required",
             Self::BadCredentials => "Incorrect username or password",
             Self::Forbidden => "Not allowed",
@@ -118,7 +126,7 @@ impl ProblemCode {
             Self::UnsupportedMediaType => "Unsupported format",
             Self::Invalid => "A value is invalid",
             Self::RateLimited => "Too many requests",
-            Self::Internal => "Something went wrong",
+            Self::Internal | Self::DiskFull => "Something went wrong",
             Self::Overloaded => "The system is busy",
             Self::OutcomeUnknown => "The outcome is unknown",
             Self::PloneUnavailable | Self::PloneLate => "The college website is not responding",
@@ -138,7 +146,7 @@ impl ProblemCode {
     #[must_use]
     pub const fn what_to_do(self) -> &'static str {
         match self {
-            Self::BadRequest => "Correct the request; field names the member that has the wrong type.",
+            Self::BadRequest | Self::BodyLate => "Correct the request; field names the member that has the wrong type.",
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
             Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
@@ -148,7 +156,7 @@ impl ProblemCode {
             Self::UnsupportedMediaType => "Send a content type that the OpenAPI document describes.",
             Self::Invalid => "Correct the value that field names.",
             Self::RateLimited => "Wait for the number of seconds in Retry-After.",
-            Self::Internal => {
+            Self::Internal | Self::DiskFull => {
                 "Report the request ID to the college's administrators. A change is made completely or not at all."
             }
             Self::Overloaded => "Nothing was changed. Retry after the number of seconds in Retry-After.",

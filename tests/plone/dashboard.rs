@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::barrier::Barrier;
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::{Client, Response};
 use crate::support::openapi::assert_has_schema;
 use crate::support::plone::{PASSWORD, Plone, REGISTRAR};
@@ -156,7 +156,8 @@ fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Response) {
 fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let home = with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "2000");
+    let home =
+        with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "2000");
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
     eventually("the first pull", || {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{with_plone_at, wait_for_sections};
+use crate::support::bridge::{wait_for_sections, with_plone_at};
 use crate::support::demonstration::{assert_hub_lost_nothing, result_of, start, wait_for_end};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::Home;

@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::support::bridge::{
-    with_plone_at, open_terms, plone_state, sign_in, wait_for_roster_state, wait_for_sections,
+    open_terms, plone_state, sign_in, wait_for_roster_state, wait_for_sections, with_plone_at,
 };
 use crate::support::http::Client;
 use crate::support::plone::{HUB, PASSWORD, Plone};
@@ -116,7 +116,8 @@ fn as_plone_has_it(plone: &Plone, ids: &[String]) -> BTreeMap<String, Held> {
 fn plone_equals_the_hub_after_10_000_changes_without_it() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let home = with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "5").setting("plone.timeout_ms", "2000");
+    let home =
+        with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "5").setting("plone.timeout_ms", "2000");
     let server = home.serve();
     let ids = wait_for_sections(&server);
     let admin = home.token("operator", "admin");
@@ -171,7 +172,8 @@ fn memory_kb(server: &Server) -> u64 {
 fn the_hub_works_and_does_not_grow_in_every_kind_of_outage() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let home = with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "1000");
+    let home =
+        with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "1000");
     let server = home.serve();
     let ids = wait_for_sections(&server);
     let admin = home.token("operator", "admin");

@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::support::barrier::Barrier;
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::Response;
 use crate::support::plone::{CLERK, DEAN, PASSWORD, Plone, REGISTRAR, STUDENTS};
 use crate::support::server::{Home, Server};

@@ -201,7 +201,9 @@ impl Sender {
             // The hub's own login failed, so every section would be refused.
             PloneError::Unauthenticated | PloneError::Locked(_) => {
                 log::error!("the hub's user cannot write to Plone: {error}");
-                store.record_failure(&entry.section, after(now, backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1))).await?;
+                store
+                    .record_failure(&entry.section, after(now, backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1)))
+                    .await?;
                 Ok(SendOutcome::Failed)
             }
             PloneError::Failed(_) if self.is_section_at_fault(entry) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::store::outbox::{RefusedEntry, OutboxSummary};
+use crate::store::outbox::{OutboxSummary, RefusedEntry};
 
 use crate::plone::outbox::desired_state::Names;
 

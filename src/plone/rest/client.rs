@@ -149,7 +149,8 @@ impl Inner {
 
     /// Returns true when Plone takes a token for this user: users may read themselves, and visitors may read no user.
     async fn stands_for(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
-        let call = Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", percent::encode_segment(name))) };
+        let call =
+            Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", percent::encode_segment(name))) };
         match self.send(call, deadline).await {
             Ok(Some(body)) => Ok(UserId::read(&body)?.id.0.as_deref() == Some(name)),
             Ok(None) | Err(PloneError::NotFound | PloneError::Forbidden) => Ok(false),

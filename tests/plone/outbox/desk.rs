@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{with_plone_at, plone_state};
+use crate::support::bridge::{plone_state, with_plone_at};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, PASSWORD, Plone};
 use crate::support::random::Random;

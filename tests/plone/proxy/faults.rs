@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use serde_json::json;
 
 use super::{JSON, get, hub, is_sandboxed, written};
-use crate::support::bridge::{with_plone_at, plone_state, sign_in, wait_for_sections};
+use crate::support::bridge::{plone_state, sign_in, wait_for_sections, with_plone_at};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, Plone};
 use crate::support::server::{Home, Server};

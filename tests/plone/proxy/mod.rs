@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use serde_json::json;
 
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::{Client, Response};
 use crate::support::plone::{DEAN, PASSWORD, Plone, REGISTRAR};
 use crate::support::server::{Home, Server};

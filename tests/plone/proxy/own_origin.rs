@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{JSON, hub, written};
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::Response;
 use crate::support::plone::{PASSWORD, Plone};
 use crate::support::server::{Home, Server};

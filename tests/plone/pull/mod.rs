@@ -12,7 +12,7 @@ mod visibility;
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{with_plone_at, plone_state, wait_for_sections};
+use crate::support::bridge::{plone_state, wait_for_sections, with_plone_at};
 use crate::support::http::{Client, Response};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::{Home, Server};
