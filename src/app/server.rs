@@ -1,20 +1,24 @@
 //! The HTTP server: its limits, and the data of its handlers.
 
-use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Actor;
-use actix_web::dev::{Extensions, Server};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server, fn_service};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 
 use crate::app::Shared;
 use crate::config::Config;
 use crate::http::arrival::arrival;
 use crate::http::auth::identify;
+use crate::http::connection::{Connections, Guarded, Room, track};
 use crate::http::dashboard::DashboardCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
@@ -30,8 +34,6 @@ use crate::plone::proxy::PloneProxy;
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
 const BACKLOG: u32 = 4_096;
-/// The maximum number of connections that a worker accepts concurrently.
-const CONCURRENT_ACCEPTS_MAX: usize = 4_096;
 /// Connections per worker beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many
 /// WebSockets as allowed.
 const HTTP_CONNECTIONS: usize = 10_000;
@@ -126,7 +128,8 @@ pub(super) fn http_server(
     let dashboard_cache = Data::new(DashboardCache::default());
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
-    let server = HttpServer::new(move || {
+    let room = Arc::new(Room::new(crate::machine::connections_max(config.server.max_connections + HTTP_CONNECTIONS)));
+    let app = move || {
         let (shared, proxy) = (shared.clone(), proxy.clone());
         App::new()
             .configure(move |app| shared.configure(app, proxy))
@@ -143,27 +146,50 @@ pub(super) fn http_server(
             .wrap(from_fn(identify))
             .wrap(from_fn(own_origin))
             .wrap(from_fn(arrival))
+            .wrap(from_fn(track))
             .wrap(from_fn(request_id))
             .configure(routes)
-    })
-    .workers(workers)
-    .backlog(BACKLOG)
-    .max_connection_rate(CONCURRENT_ACCEPTS_MAX)
-    .max_connections(config.server.max_connections + HTTP_CONNECTIONS)
-    .keep_alive(config.server.keep_alive)
-    .client_request_timeout(FIRST_REQUEST_TIMEOUT)
-    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .shutdown_timeout(config.server.drain.as_secs())
-    .disable_signals()
-    .on_connect(prepare_connection);
-    Ok(server.listen(listener)?.run())
+    };
+    let keep_alive = config.server.keep_alive;
+    let builder = Server::build()
+        .workers(workers)
+        .backlog(BACKLOG)
+        .max_concurrent_connections(config.server.max_connections + HTTP_CONNECTIONS)
+        .shutdown_timeout(config.server.drain.as_secs())
+        .disable_signals();
+    let drains = builder.graceful_shutdown_signal();
+    let builder = builder.listen("http", listener, move || {
+        let drains = drains.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let drains = drains.clone();
+                async move { drains.notified().await }
+            })
+            .keep_alive(keep_alive)
+            .client_request_timeout(FIRST_REQUEST_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .on_connect_ext(|io: &Guarded, data| {
+                prepare_connection(io.tcp());
+                data.insert(io.connection());
+            })
+            .finish(map_config(app().into_factory().map_err(|error| error.error_response()), |()| {
+                AppConfig::default()
+            }));
+        let connections = Connections::new(room.clone());
+        fn_service(move |io: TcpStream| {
+            let address = io.peer_addr().ok();
+            let accepted = connections.accept(io).map_err(DispatchError::Io);
+            async move { Ok::<_, DispatchError>((accepted?, Protocol::Http1, address)) }
+        })
+        .and_then(http)
+    })?;
+    Ok(builder.run())
 }
 
 /// Sets the TCP options of a new connection. Without `TCP_NODELAY`, the body of a response that is sent after its head
 /// waits for the client's acknowledgement (40 ms, measured on a section of Plone). `TCP_USER_TIMEOUT` closes
 /// connections whose client does not read.
-fn prepare_connection(io: &dyn Any, _: &mut Extensions) {
-    let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+fn prepare_connection(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
     }

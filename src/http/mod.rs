@@ -7,6 +7,7 @@
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id, the log line and the security headers of every response
 //! - [`arrival`]: how long request bodies may take to arrive
+//! - [`connection`]: the connections, and which of them are ended
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
 //! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
@@ -32,6 +33,7 @@ pub mod assets;
 pub mod auth;
 pub mod body;
 pub mod charts;
+pub mod connection;
 pub mod dashboard;
 pub mod demo;
 pub mod encoded;

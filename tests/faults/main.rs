@@ -3,6 +3,7 @@
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
 //! - [`disk`]: the disk that fails
+//! - [`slow_clients`]: clients that say nothing or send a byte at a time
 //!
 //! Each test has a negative control: a fault that must be noticed, so that the test is known to look.
 
@@ -18,4 +19,5 @@ mod support;
 
 mod disk;
 mod power_loss;
+mod slow_clients;
 mod store_files;
