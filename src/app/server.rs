@@ -98,15 +98,14 @@ pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Creates the server on `listener`. It accepts connections as soon as it is polled.
-pub(super) fn http_server(
+/// Returns a function that registers the data of a worker's handlers.
+fn handler_data(
     config: &Config,
     shared: &Arc<Shared>,
     site: &Site,
-    listener: TcpListener,
+    port: u16,
     demos: Data<Demos>,
-) -> anyhow::Result<Server> {
-    let port = listener.local_addr()?.port();
+) -> anyhow::Result<impl Fn(&mut ServiceConfig) + Clone + Send + 'static> {
     let proxy = shared.bridge.as_ref().map(|bridge| {
         let (hub, own) = (config.server.public_url.as_deref(), config.plone.proxy_url.as_deref());
         bridge.proxy(shared.identity.clone(), hub, port, own)
@@ -115,10 +114,6 @@ pub(super) fn http_server(
     let hot = Data::new(HotResponses::new(config.server.seats_tick));
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
-    let workers = match config.server.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
     let observed = shared.observed();
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let ports = &shared.core.ports;
@@ -128,12 +123,9 @@ pub(super) fn http_server(
     let dashboard_cache = Data::new(DashboardCache::default());
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
-    let room = Arc::new(Room::new(crate::machine::connections_max(config.server.max_connections + HTTP_CONNECTIONS)));
-    let app = move || {
-        let (shared, proxy) = (shared.clone(), proxy.clone());
-        App::new()
-            .configure(move |app| shared.configure(app, proxy))
-            .app_data(zone.clone())
+    Ok(move |app: &mut ServiceConfig| {
+        shared.configure(app, proxy.clone());
+        app.app_data(zone.clone())
             .app_data(college.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
@@ -142,7 +134,28 @@ pub(super) fn http_server(
             .app_data(site.clone())
             .app_data(credit_limit.clone())
             .app_data(dashboard_cache.clone())
-            .app_data(demos.clone())
+            .app_data(demos.clone());
+    })
+}
+
+/// Creates the server on `listener`. It accepts connections as soon as it is polled.
+pub(super) fn http_server(
+    config: &Config,
+    shared: &Arc<Shared>,
+    site: &Site,
+    listener: TcpListener,
+    demos: Data<Demos>,
+) -> anyhow::Result<Server> {
+    let port = listener.local_addr()?.port();
+    let data = handler_data(config, shared, site, port, demos)?;
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let room = Arc::new(Room::new(crate::machine::connections_max(config.server.max_connections + HTTP_CONNECTIONS)));
+    let app = move || {
+        App::new()
+            .configure(data.clone())
             .wrap(from_fn(identify))
             .wrap(from_fn(own_origin))
             .wrap(from_fn(arrival))

@@ -240,7 +240,7 @@ impl Guarded {
         self.connection.clone()
     }
 
-    /// Says goodbye to a client whose request did not arrive in time. Nothing else is being sent then.
+    /// Says goodbye to a client whose request took too long. Nothing else is being sent then.
     fn say_late(&mut self, cx: &mut Context<'_>) {
         const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         if self.connection.activity.get() == Activity::Head && !self.is_blocked {

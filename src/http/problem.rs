@@ -18,7 +18,7 @@ use crate::domain::section::Credits;
 pub enum ProblemCode {
     /// The request cannot be parsed, or a field has the wrong type.
     BadRequest,
-    /// The body did not arrive in time.
+    /// The body arrived too slowly.
     #[strum(disabled)] // shares its name with `BadRequest`
     BodyLate,
     /// The request needs a signed-in user, or its token is invalid.
