@@ -3,7 +3,7 @@
 //! - [`open`]: the connections and the migrations; [`lock`]: the exclusive lock; [`files`]: the files of a store
 //! - [`writer`]: the only thread that writes; [`readers`]: connections that only read
 //! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
-//! - [`copy`], [`verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
+//! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in by Plone
