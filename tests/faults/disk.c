@@ -7,6 +7,8 @@
  *                 number; COUNT 0 means all
  *   DISK_FAIL_FROM  a file; calls fail, and are counted for DISK_FAIL, only once it exists
  *   DISK_LIE      when set, a sync returns success and does nothing
+ *   DISK_DELAY    microseconds that each write takes longer
+ *   DISK_HOLD     a file; while it exists, syncs wait
  *   DISK_LOG      a file to which every watched call is appended
  *
  * A record of the log is a header (struct record) and `length` bytes of data. The calls of all threads are made one
@@ -45,6 +47,8 @@ static char folder[PATH_MAX];
 static size_t folder_length;
 static long kill_at, calls;
 static int log_file = -1, lies;
+static unsigned delay;
+static const char *hold;
 static struct { char call[8]; int error; long from, count, seen; const char *armed_by; } failure;
 static uint64_t inodes[DESCRIPTORS]; /* of the watched descriptors; 0 for others */
 
@@ -94,6 +98,8 @@ static void start(void) {
     if ((value = getenv("DISK_FAIL")))
         sscanf(value, "%7[a-z]:%d:%ld:%ld", failure.call, &failure.error, &failure.from, &failure.count);
     failure.armed_by = getenv("DISK_FAIL_FROM");
+    if ((value = getenv("DISK_DELAY"))) delay = (unsigned)atol(value);
+    hold = getenv("DISK_HOLD");
     lies = getenv("DISK_LIE") != NULL;
     if ((value = getenv("DISK_LOG"))) {
         log_file = real_open(value, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -126,6 +132,17 @@ static int is_watched(int file) {
     struct stat found;
     return file >= 0 && file < DESCRIPTORS && inodes[file] != 0 && fstat(file, &found) == 0 &&
            inodes[file] == found.st_ino && (S_ISREG(found.st_mode) || S_ISDIR(found.st_mode));
+}
+
+/* Waits as a slow disk does. Other threads go on meanwhile. */
+static void slow_down(int file, unsigned microseconds, const char *while_exists) {
+    if (!microseconds && !while_exists) return;
+    begin();
+    int watched = is_watched(file);
+    end();
+    if (!watched) return;
+    if (microseconds) usleep(microseconds);
+    while (while_exists && access(while_exists, F_OK) == 0) usleep(1000);
 }
 
 static void append(const void *data, size_t length) {
@@ -226,6 +243,8 @@ ssize_t write(int file, const void *data, size_t length) {
 }
 
 ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset) {
+    pthread_once(&once, start);
+    slow_down(file, delay, NULL);
     begin();
     ssize_t result = -1;
     if (!is_watched(file)) {
@@ -241,6 +260,7 @@ ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset) {
 ssize_t pwrite(int file, const void *data, size_t length, off_t offset) { return pwrite64(file, data, length, offset); }
 
 static int sync_watched(int file, int (*real)(int)) {
+    slow_down(file, 0, hold);
     begin();
     int result = -1;
     if (!is_watched(file)) {
