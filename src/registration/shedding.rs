@@ -13,26 +13,35 @@ const STANDING_MIN: Duration = Duration::from_millis(500);
 const FIXED_COST_MAX: f64 = 0.5;
 /// The fewest commands in a batch, so that an estimate that is too high is corrected by the next batches.
 const BATCH_MIN: usize = 32;
-/// The number of commands up to which the time of a batch is mostly taken for its fixed cost, and above which mostly for
-/// the cost of its commands.
-const SMALL_BATCH: f64 = 32.0;
-/// The part of an estimate's error that the next batch corrects: a stall of the disk is forgotten after a few batches.
-const CORRECTION: f64 = 0.5;
+/// Each batch of this number has at most half of the commands, because batches of one size do not show how much of their
+/// time is fixed.
+const PROBE_INTERVAL: u32 = 4;
+/// The weight that a batch keeps in the estimate with each later batch: a stall of the disk is forgotten after some ten
+/// batches.
+const MEMORY: f64 = 0.9;
 
-/// An estimate of the time that a batch takes, in seconds: normalized least mean squares over the batches so far.
+/// An estimate of the time that a batch takes, in seconds: a line that is fitted to the batches so far (least squares,
+/// weighted by [`MEMORY`]).
 #[derive(Debug, Default)]
 struct BatchCost {
     fixed: f64,
     per_command: f64,
+    /// Weighted sums over the batches: of 1, the size, its square, the time, and the product of size and time.
+    sums: [f64; 5],
 }
 
 impl BatchCost {
     fn record(&mut self, commands: usize, took: Duration) {
-        let size = commands as f64 / SMALL_BATCH;
-        let error = took.as_secs_f64() - (self.fixed + self.per_command * commands as f64);
-        let step = CORRECTION * error / (1.0 + size * size);
-        self.fixed = (self.fixed + step).clamp(0.0, FIXED_COST_MAX);
-        self.per_command = (self.per_command + step * size / SMALL_BATCH).max(0.0);
+        let (size, time) = (commands as f64, took.as_secs_f64());
+        for (sum, new) in self.sums.iter_mut().zip([1.0, size, size * size, time, size * time]) {
+            *sum = *sum * MEMORY + new;
+        }
+        let [batches, sizes, squares, times, products] = self.sums;
+        let spread = batches * squares - sizes * sizes;
+        // Batches of one size show only the sum of both costs. The size is at most 1,024, so that rounding is far below.
+        let slope = if spread > 1e-6 * batches * squares { (batches * products - sizes * times) / spread } else { 0.0 };
+        self.per_command = slope.clamp(0.0, times / sizes.max(1.0));
+        self.fixed = ((times - self.per_command * sizes) / batches).clamp(0.0, FIXED_COST_MAX);
     }
 }
 
@@ -40,6 +49,7 @@ impl BatchCost {
 #[derive(Debug)]
 pub struct Shedder {
     cost: BatchCost,
+    batches: u32,
     /// Since when each batch found a command that had waited long.
     long_since: Option<Instant>,
     overload_wait: Duration,
@@ -51,28 +61,35 @@ impl Shedder {
     /// unless the disk is slow; no command waits longer than `patience` in any state.
     #[must_use]
     pub const fn new(overload_wait: Duration, patience: Duration) -> Self {
-        let cost = BatchCost { fixed: 0.0, per_command: 0.0 };
-        Self { cost, long_since: None, overload_wait, patience }
+        let cost = BatchCost { fixed: 0.0, per_command: 0.0, sums: [0.0; 5] };
+        Self { cost, batches: 0, long_since: None, overload_wait, patience }
     }
 
     /// Records that a batch of students' commands was committed.
     pub fn committed(&mut self, commands: usize, took: Duration) {
         self.cost.record(commands, took);
+        self.batches = self.batches.wrapping_add(1);
     }
 
     /// Records that a batch is about to be taken from a queue whose oldest command was accepted at `oldest`.
     pub fn taking(&mut self, oldest: Option<Instant>, now: Instant) {
         let waited = oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest));
-        if waited < self.batch_time() / 2 {
+        if waited < self.batch_time() / 4 {
             self.long_since = None;
         } else {
             self.long_since.get_or_insert(now);
         }
     }
 
-    /// Returns the largest batch that is committed in time.
+    /// Returns the most commands that the next batch may have.
     #[must_use]
     pub fn batch_max(&self) -> usize {
+        let is_probe = self.batches % PROBE_INTERVAL == 0;
+        if is_probe { self.in_time() / 2 } else { self.in_time() }
+    }
+
+    /// Returns how many commands are committed within [`Shedder::batch_time`].
+    fn in_time(&self) -> usize {
         let room = (self.batch_time().as_secs_f64() - self.cost.fixed) / self.cost.per_command.max(f64::MIN_POSITIVE);
         // A float that is too large becomes the largest integer.
         (room as usize).max(BATCH_MIN)
@@ -81,7 +98,7 @@ impl Shedder {
     /// Returns whether a student's command is accepted into a queue of `waiting` commands.
     #[must_use]
     pub fn admits(&self, waiting: usize, now: Instant) -> bool {
-        !self.is_standing(now) || waiting < self.batch_max()
+        !self.is_standing(now) || waiting < self.in_time()
     }
 
     /// Returns whether a command that was accepted at `accepted` has waited too long to be decided. `may_be_shed` is
