@@ -208,8 +208,8 @@ pub(super) fn http_server(
         let connections = Connections::new(room.clone());
         fn_service(move |io: TcpStream| {
             let address = io.peer_addr().ok();
-            let accepted = connections.accept(io).map_err(DispatchError::Io);
-            async move { Ok::<_, DispatchError>((accepted?, Protocol::Http1, address)) }
+            let accepted = connections.clone().accept(io);
+            async move { Ok((accepted.await.map_err(DispatchError::Io)?, Protocol::Http1, address)) }
         })
         .and_then(http)
     })?;

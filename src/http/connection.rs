@@ -39,9 +39,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The most connections that are ended to make room for a new one. More than one, so that a flood is not followed by
 /// as many searches.
 const EVICTED_AT_ONCE: usize = 32;
-/// The shortest time between two searches for connections to end, which examine all of a worker's connections (about
-/// 0.1 ms for 10,000): a flood of connections costs at most a hundredth of a worker's time.
-const SEARCH_INTERVAL: Duration = Duration::from_millis(10);
+/// The shortest time between two searches for connections to end, for each connection that a search examines (about 10
+/// ns): a flood of connections costs about a hundredth of a worker's time.
+const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
+/// How often a new connection that has no room waits for others to end before it is refused.
+const ROOM_TRIES: usize = 8;
 /// Connections beyond the limit on which health checks are answered and everything else is refused.
 pub const RESERVED: usize = 32;
 /// How long a request goes on after its client has closed its end. A client that only closes its sending side, which
@@ -128,25 +130,25 @@ impl Room {
         self.open() > self.limits.connections - self.limits.connections / 4
     }
 
-    /// Counts a connection of a client at `peer`. Returns the client's address, unless its connections are not limited,
-    /// and the number of its connections.
-    fn enter(&self, peer: Option<IpAddr>) -> (Option<AddressKey>, usize) {
-        let limited = peer.filter(|peer| !self.site.is_trusted_proxy(*peer));
-        match limited.map(AddressKey::from).filter(|_| self.limits.visitors_per_address < usize::MAX) {
-            None => (None, 0),
-            Some(address) => {
-                let mut count = self.visitors.entry(address).or_default();
-                *count += 1;
-                (Some(address), *count)
-            }
-        }
+    /// Counts a connection of a client at `peer`. Returns the client's address, unless its connections are not limited.
+    fn enter(&self, peer: Option<IpAddr>) -> Option<AddressKey> {
+        let peer =
+            peer.filter(|peer| self.limits.visitors_per_address < usize::MAX && !self.site.is_trusted_proxy(*peer));
+        let address = peer.map(AddressKey::from)?;
+        *self.visitors.entry(address).or_default() += 1;
+        Some(address)
     }
 
-    fn leave(&self, address: &AddressKey) {
-        if let Some(mut count) = self.visitors.get_mut(address) {
+    /// Returns the number of visitors' connections from an address.
+    fn visitors_at(&self, address: AddressKey) -> usize {
+        self.visitors.get(&address).map_or(0, |count| *count)
+    }
+
+    fn leave(&self, address: AddressKey) {
+        if let Some(mut count) = self.visitors.get_mut(&address) {
             *count = count.saturating_sub(1);
         }
-        self.visitors.remove_if(address, |_, count| *count == 0);
+        self.visitors.remove_if(&address, |_, count| *count == 0);
     }
 }
 
@@ -178,35 +180,42 @@ impl Connections {
     ///
     /// # Errors
     /// When there is no room, and every connection is busy. The connection is closed.
-    pub fn accept(&self, io: TcpStream) -> io::Result<Guarded> {
-        let now = Instant::now();
-        let (room, limits) = (&self.room, &self.room.limits);
-        let open = room.open.fetch_add(1, Relaxed);
-        let (address, visitors) = room.enter(io.peer_addr().ok().map(|peer| peer.ip()));
+    pub async fn accept(self: Rc<Self>, io: TcpStream) -> io::Result<Guarded> {
         let connection = Rc::new(Connection {
             activity: Cell::new(Activity::Silent),
-            since: Cell::new(now),
+            since: Cell::new(Instant::now()),
             is_ended: Cell::new(false),
             is_gone: Cell::new(false),
-            is_reserved: open >= limits.connections,
-            address: RefCell::new(address),
+            is_reserved: self.room.open.fetch_add(1, Relaxed) >= self.room.limits.connections,
+            address: Cell::new(self.room.enter(io.peer_addr().ok().map(|peer| peer.ip()))),
             waker: RefCell::default(),
-            room: room.clone(),
+            room: self.room.clone(),
         });
-        if open >= limits.connections {
-            self.evict(now, |_| true);
+        for _ in 0..ROOM_TRIES {
+            if self.make_room(&connection) {
+                self.all.borrow_mut().push(Rc::downgrade(&connection));
+                return Ok(Guarded { io, connection, is_blocked: false });
+            }
+            // The tasks of the connections that were ended close them.
+            tokio::task::yield_now().await;
         }
+        self.room.refused.fetch_add(1, Relaxed);
+        Err(io::Error::other("too many connections"))
+    }
+
+    /// Returns whether a new connection has room. Ends others if all room is taken.
+    fn make_room(&self, new: &Connection) -> bool {
+        let (open, limits) = (self.room.open(), &self.room.limits);
+        if open > limits.connections {
+            self.evict(|_| true);
+        }
+        let visitors = new.address.get().map_or(0, |address| self.room.visitors_at(address));
         if visitors > limits.visitors_per_address {
-            self.evict(now, |other| *other.address.borrow() == *connection.address.borrow());
+            self.evict(|other| other.address.get() == new.address.get());
         }
         // The connections that were ended just now are still counted.
         let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
-        if is_crowded || open >= limits.connections + RESERVED {
-            room.refused.fetch_add(1, Relaxed);
-            return Err(io::Error::other("too many connections"));
-        }
-        self.all.borrow_mut().push(Rc::downgrade(&connection));
-        Ok(Guarded { io, connection, is_blocked: false })
+        open <= limits.connections + RESERVED && !is_crowded
     }
 
     fn sweep(&self, now: Instant) {
@@ -222,12 +231,13 @@ impl Connections {
     }
 
     /// Ends those of the `eligible` connections that have done nothing for the longest time.
-    fn evict(&self, now: Instant, eligible: impl Fn(&Connection) -> bool) {
-        if self.searched_at.get().is_some_and(|at| now.saturating_duration_since(at) < SEARCH_INTERVAL) {
+    fn evict(&self, eligible: impl Fn(&Connection) -> bool) {
+        let (all, now) = (self.all.borrow(), Instant::now());
+        let interval = SEARCH_INTERVAL * u32::try_from(all.len()).unwrap_or(u32::MAX);
+        if self.searched_at.get().is_some_and(|at| now.saturating_duration_since(at) < interval) {
             return;
         }
         self.searched_at.set(Some(now));
-        let all = self.all.borrow();
         let live = all.iter().filter_map(Weak::upgrade);
         let mut idle: Vec<_> = live.filter(|connection| connection.may_be_evicted() && eligible(connection)).collect();
         if idle.len() > EVICTED_AT_ONCE {
@@ -247,7 +257,7 @@ pub struct Connection {
     /// Accepted beyond the limit: for health checks only.
     is_reserved: bool,
     /// The address among whose visitors the connection counts; `None` once a signed-in user has sent a request.
-    address: RefCell<Option<AddressKey>>,
+    address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
     room: Arc<Room>,
 }
@@ -261,7 +271,7 @@ impl Connection {
     /// Records that a signed-in user sent a request, so that the connection no longer counts as a visitor's.
     pub fn signed_in(&self) {
         if let Some(address) = self.address.take() {
-            self.room.leave(&address);
+            self.room.leave(address);
         }
     }
 
@@ -440,16 +450,15 @@ mod tests {
 
     #[test]
     fn visitors_are_counted_by_address_except_behind_a_trusted_proxy() {
-        let visit = |room: &Room, peer: &str| room.enter(Some(peer.parse().unwrap()));
         let limited = room(10);
-        let (address, _) = visit(&limited, "192.0.2.7");
-        assert_eq!(visit(&limited, "192.0.2.7").1, 2);
-        assert_eq!(visit(&limited, "192.0.2.8").1, 1);
-        assert_eq!((visit(&limited, "2001:db8::1").1, visit(&limited, "2001:db8::2").1), (1, 2), "one network");
-        assert_eq!(visit(&limited, "127.0.0.1"), (None, 0));
-        limited.leave(&address.unwrap());
-        assert_eq!(visit(&limited, "192.0.2.7").1, 2);
-        assert_eq!(visit(&room(0), "192.0.2.7"), (None, 0));
+        let visit = |room: &Room, peer: &str| room.enter(Some(peer.parse().unwrap()));
+        let visits = |peer: &str| visit(&limited, peer).map(|address| limited.visitors_at(address));
+        assert_eq!((visits("192.0.2.7"), visits("192.0.2.7"), visits("192.0.2.8")), (Some(1), Some(2), Some(1)));
+        assert_eq!((visits("2001:db8::1"), visits("2001:db8::2")), (Some(1), Some(2)), "one network");
+        assert_eq!(visits("127.0.0.1"), None, "a reverse proxy");
+        limited.leave(AddressKey::from("192.0.2.7".parse::<IpAddr>().unwrap()));
+        assert_eq!(visits("192.0.2.7"), Some(2));
+        assert_eq!(visit(&room(0), "192.0.2.7"), None, "no limit");
     }
 
     #[test]

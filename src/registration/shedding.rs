@@ -84,7 +84,7 @@ impl Shedder {
     /// Returns the most commands that the next batch may have.
     #[must_use]
     pub fn batch_max(&self) -> usize {
-        let is_probe = self.batches % PROBE_INTERVAL == 0;
+        let is_probe = self.batches.is_multiple_of(PROBE_INTERVAL);
         if is_probe { self.in_time() / 2 } else { self.in_time() }
     }
 

@@ -69,8 +69,12 @@ fn silent_visitors_of_one_address_displace_each_other_and_no_student() {
         let home = Home::new().setting("limits.visitor_connections_per_address", &limit.to_string());
         let server = home.serve();
         let tokens = home.tokens("student", "student", VISITORS_MAX * 2);
-        let mut students: Vec<_> = tokens.iter().map(|token| server.client().signed_in(token)).collect();
-        students.iter_mut().for_each(|student| drop(student.get("/api/v1/me").expect(200)));
+        let sign_in = |token: &String| {
+            let mut student = server.client().signed_in(token);
+            student.get("/api/v1/me").expect(200);
+            student
+        };
+        let mut students: Vec<_> = tokens.iter().map(sign_in).collect();
         let silent: Vec<TcpStream> = (0..VISITORS).map(|_| connect(&server)).collect();
         if limit == 0 {
             // Control: without the limit, all are still open after a later connection was served.
