@@ -1,19 +1,24 @@
 //! The HTTP server: its limits, and the data of its handlers.
 
-use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Actor;
-use actix_web::dev::{Extensions, Server};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server, fn_service};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 
 use crate::app::Shared;
 use crate::config::Config;
+use crate::http::arrival::arrival;
 use crate::http::auth::identify;
+use crate::http::connection::{Connections, Guarded, RESERVED, Room, RoomLimits, track};
 use crate::http::dashboard::DashboardCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
@@ -33,8 +38,6 @@ use crate::plone::proxy::PloneProxy;
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
 const BACKLOG: u32 = 4_096;
-/// The maximum number of connections that a worker accepts concurrently.
-const CONCURRENT_ACCEPTS_MAX: usize = 4_096;
 /// Connections per worker beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many
 /// WebSockets as allowed.
 const HTTP_CONNECTIONS: usize = 10_000;
@@ -100,15 +103,15 @@ pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Creates the server on `listener`. It accepts connections as soon as it is polled.
-pub(super) fn http_server(
+/// Returns a function that registers the data of a worker's handlers.
+fn handler_data(
     config: &Config,
     shared: &Arc<Shared>,
     site: &Site,
-    listener: TcpListener,
+    port: u16,
     demos: Data<Demos>,
-) -> anyhow::Result<Server> {
-    let port = listener.local_addr()?.port();
+    room: &Arc<Room>,
+) -> anyhow::Result<impl Fn(&mut ServiceConfig) + Clone + Send + 'static> {
     let proxy = shared.bridge.as_ref().map(|bridge| {
         let (hub, own) = (config.server.public_url.as_deref(), config.plone.proxy_url.as_deref());
         bridge.proxy(shared.identity.clone(), hub, port, own)
@@ -117,10 +120,6 @@ pub(super) fn http_server(
     let hot = Data::new(HotResponses::new(config.server.seats_tick));
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
-    let workers = match config.server.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
     let observed = shared.observed();
     let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
     let ports = &shared.core.ports;
@@ -130,13 +129,16 @@ pub(super) fn http_server(
     let dashboard_cache = Data::new(DashboardCache::default());
     let uncached = Data::new(UncachedResponses::default());
     watch_caches(&metrics, shared, &hot, &uncached, &dashboard_cache)?;
+    let connections = room.clone();
+    metrics.watch_value("eduhub_http_connections", "Open connections", move || connections.open() as f64)?;
+    let connections = room.clone();
+    let read = Box::new(move || connections.ended().to_vec());
+    metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
-    let server = HttpServer::new(move || {
-        let (shared, proxy) = (shared.clone(), proxy.clone());
-        App::new()
-            .configure(move |app| shared.configure(app, proxy))
-            .app_data(zone.clone())
+    Ok(move |app: &mut ServiceConfig| {
+        shared.configure(app, proxy.clone());
+        app.app_data(zone.clone())
             .app_data(college.clone())
             .app_data(readiness.clone())
             .app_data(metrics.clone())
@@ -146,24 +148,76 @@ pub(super) fn http_server(
             .app_data(site.clone())
             .app_data(credit_limit.clone())
             .app_data(dashboard_cache.clone())
-            .app_data(demos.clone())
+            .app_data(demos.clone());
+    })
+}
+
+/// Creates the server on `listener`. It accepts connections as soon as it is polled.
+pub(super) fn http_server(
+    config: &Config,
+    shared: &Arc<Shared>,
+    site: &Site,
+    listener: TcpListener,
+    demos: Data<Demos>,
+) -> anyhow::Result<Server> {
+    let port = listener.local_addr()?.port();
+    let connections = config.server.max_connections + HTTP_CONNECTIONS;
+    let limits = RoomLimits {
+        connections: crate::machine::connections_max(connections),
+        visitors_per_address: config.limits.visitor_connections_per_address,
+        silent_max: config.server.keep_alive.max(FIRST_REQUEST_TIMEOUT),
+    };
+    let room = Arc::new(Room::new(limits, site.clone()));
+    let data = handler_data(config, shared, site, port, demos, &room)?;
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let app = move || {
+        App::new()
+            .configure(data.clone())
             .wrap(from_fn(identify))
             .wrap(from_fn(own_origin))
+            .wrap(from_fn(arrival))
+            .wrap(from_fn(track))
             .wrap(from_fn(request_id))
             .configure(routes)
-    })
-    .workers(workers)
-    .backlog(BACKLOG)
-    .max_connection_rate(CONCURRENT_ACCEPTS_MAX)
-    .max_connections(config.server.max_connections + HTTP_CONNECTIONS)
-    .h1_write_buffer_size(PIECE_LEN_MAX)
-    .keep_alive(config.server.keep_alive)
-    .client_request_timeout(FIRST_REQUEST_TIMEOUT)
-    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .shutdown_timeout(config.server.drain.as_secs())
-    .disable_signals()
-    .on_connect(prepare_connection);
-    Ok(server.listen(listener)?.run())
+    };
+    let keep_alive = config.server.keep_alive;
+    let builder = Server::build()
+        .workers(workers)
+        .backlog(BACKLOG)
+        .max_concurrent_connections(connections + RESERVED)
+        .shutdown_timeout(config.server.drain.as_secs())
+        .disable_signals();
+    let drains = builder.graceful_shutdown_signal();
+    let builder = builder.listen("http", listener, move || {
+        let drains = drains.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let drains = drains.clone();
+                async move { drains.notified().await }
+            })
+            .keep_alive(keep_alive)
+            .h1_write_buffer_size(PIECE_LEN_MAX)
+            .client_request_timeout(FIRST_REQUEST_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .on_connect_ext(|io: &Guarded, data| {
+                prepare_connection(io.tcp());
+                data.insert(io.connection());
+            })
+            .finish(map_config(app().into_factory().map_err(|error| error.error_response()), |()| {
+                AppConfig::default()
+            }));
+        let connections = Connections::new(room.clone());
+        fn_service(move |io: TcpStream| {
+            let address = io.peer_addr().ok();
+            let accepted = connections.clone().accept(io);
+            async move { Ok((accepted.await.map_err(DispatchError::Io)?, Protocol::Http1, address)) }
+        })
+        .and_then(http)
+    })?;
+    Ok(builder.run())
 }
 
 /// Adds the memory of each cache and its bound to the metrics.
@@ -208,8 +262,7 @@ fn watch_caches(
 /// Sets the TCP options of a new connection. Without `TCP_NODELAY`, the body of a response that is sent after its head
 /// waits for the client's acknowledgement (40 ms, measured on a section of Plone). `TCP_USER_TIMEOUT` closes
 /// connections whose client does not read, and `TCP_NOTSENT_LOWAT` bounds the memory that they take until then.
-fn prepare_connection(io: &dyn Any, _: &mut Extensions) {
-    let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+fn prepare_connection(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
     }

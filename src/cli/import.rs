@@ -141,7 +141,7 @@ async fn read_response<T: DeserializeOwned>(hub: &Hub, sent: SendClientRequest) 
     let mut response = sent.await.map_err(|error| hub.unreachable(&error))?;
     let bytes = response.body().limit(RESPONSE_LEN_MAX).await.map_err(|error| hub.unreachable(&error))?;
     if !response.status().is_success() {
-        return Err(problem_failure(response.status(), &bytes));
+        return Err(problem_failure(response.status(), response.headers(), &bytes));
     }
     serde_json::from_slice(&bytes).map_err(|error| Failure::failed(format!("cannot read the hub's response: {error}")))
 }

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use awc::http::header::HeaderMap;
 use awc::http::{Method, StatusCode};
 use awc::{ClientRequest, SendClientRequest};
 use jiff::Timestamp;
@@ -81,7 +82,10 @@ impl Hub {
     async fn check(&self, sent: SendClientRequest) -> Result<(), Failure> {
         let mut response = sent.await.map_err(|error| self.unreachable(&error))?;
         let bytes = response.body().await.map_err(|error| self.unreachable(&error))?;
-        if response.status().is_success() { Ok(()) } else { Err(problem_failure(response.status(), &bytes)) }
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(problem_failure(response.status(), response.headers(), &bytes))
     }
 
     /// Returns the failure for a request that got no response.
@@ -97,11 +101,32 @@ struct Problem {
     field: Option<String>,
 }
 
-/// Returns the failure for an error response.
-pub(super) fn problem_failure(status: StatusCode, body: &[u8]) -> Failure {
+/// Returns the failure for an error response. For an error of the hub it contains the request id, by which an
+/// administrator finds the cause in the hub's log.
+pub(super) fn problem_failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(|_| status.is_server_error());
+    let id = id.map(|id| format!(" [X-Request-Id: {id}]")).unwrap_or_default();
     let Ok(Problem { detail, field }) = serde_json::from_slice(body) else {
-        return Failure::failed(format!("the hub responded with {status}"));
+        return Failure::failed(format!("the hub responded with {status}{id}"));
     };
     let field = field.map(|field| format!(" ({field})")).unwrap_or_default();
-    Failure::failed(format!("{}{field}", detail.trim_end_matches('.')))
+    Failure::failed(format!("{}{field}{id}", detail.trim_end_matches('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use awc::http::header::{HeaderName, HeaderValue};
+
+    #[test]
+    fn an_error_of_the_hub_is_printed_with_its_request_id() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("x-request-id"), HeaderValue::from_static("0193"));
+        let failure =
+            |status: u16, body: &[u8]| problem_failure(StatusCode::from_u16(status).unwrap(), &headers, body).message;
+        let problem = br#"{"detail": "It failed."}"#;
+        assert_eq!(failure(500, problem), "It failed [X-Request-Id: 0193]");
+        assert_eq!(failure(502, b""), "the hub responded with 502 Bad Gateway [X-Request-Id: 0193]");
+        assert_eq!(failure(422, problem), "It failed", "the caller's own mistake needs no id");
+    }
 }

@@ -49,6 +49,21 @@ pub enum Command {
     Settle,
 }
 
+impl Command {
+    /// Returns whether a student sent the command. Staff and the hub itself send few, and nothing resends those.
+    #[must_use]
+    pub const fn is_students(&self) -> bool {
+        match self {
+            Self::Register { .. } | Self::Drop { .. } | Self::Batch(_) => true,
+            Self::PatchSection { .. }
+            | Self::PutTerm(_)
+            | Self::ApplyImport(_)
+            | Self::PutSections(_)
+            | Self::Settle => false,
+        }
+    }
+}
+
 /// Several adds and drops by one student in one term.
 #[derive(Debug, Clone)]
 pub struct Batch {

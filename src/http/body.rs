@@ -3,10 +3,8 @@
 //! line and a column instead and does not distinguish the two cases.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -19,10 +17,6 @@ use crate::http::problem::ProblemCode;
 
 /// The largest JSON body, in bytes. The largest body of the API, an alert with 1,000 names, has about 50 kB.
 pub const JSON_LEN_MAX: usize = 64 * 1024;
-
-/// The longest time that a body may take to arrive: enough for a slow connection, and a bound on bodies that never
-/// complete.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A JSON request body: a typed value with a schema, read field by field.
 pub trait RequestBody: Sized + ToSchema {
@@ -66,7 +60,7 @@ async fn read_json(req: &HttpRequest, payload: web::Payload) -> Result<Fields, P
     Fields::parse(&bytes)
 }
 
-/// Reads a body of at most `len_max` bytes into memory.
+/// Reads a body of at most `len_max` bytes into memory. [`crate::http::arrival`] bounds how long it takes to arrive.
 pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: usize) -> Result<Vec<u8>, Problem> {
     let too_large =
         || Problem::too_large(format!("The request is too large. The limit is {} KiB.", len_max / 1024), len_max);
@@ -74,19 +68,15 @@ pub async fn read_bytes(req: &HttpRequest, mut payload: web::Payload, len_max: u
     if declared.is_some_and(|n| n > len_max as u64) {
         return Err(too_large());
     }
-    let all = async {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Problem::bad_request("The request ended before it was complete."))?;
-            if bytes.len() + chunk.len() > len_max {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&chunk);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::bad_request("The request ended before it was complete."))?;
+        if bytes.len() + chunk.len() > len_max {
+            return Err(too_large());
         }
-        Ok(bytes)
-    };
-    let too_slow = |_| Problem::bad_request("The request took too long to arrive.");
-    timeout(BODY_WAIT_MAX, all).await.map_err(too_slow)?
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 /// Returns whether the content type of a request is `media_type`, with any parameters.

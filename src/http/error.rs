@@ -74,6 +74,11 @@ impl Problem {
         let detail = "Something went wrong on our side. If it happens again, report it with its X-Request-Id.";
         Self::new(ProblemCode::Internal, detail).caused_by(cause)
     }
+    /// 507: the disk is full. `cause` is written to the log with the request id and is never sent to the caller.
+    pub fn disk_full(cause: impl fmt::Display) -> Self {
+        let detail = "The disk of the hub is full and nothing was changed. An administrator has to free space on it.";
+        Self::new(ProblemCode::DiskFull, detail).caused_by(cause)
+    }
     /// 429: the caller may retry after `retry_after_s` seconds.
     pub fn rate_limited(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         Self::new(ProblemCode::RateLimited, detail).retry_after(retry_after_s)

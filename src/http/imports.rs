@@ -1,12 +1,10 @@
 //! Schedule imports: an upload is streamed to the disk and then becomes a task.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::time::Duration;
+use std::io::{ErrorKind, Read, Write};
 
 use actix_multipart::{Field, Multipart};
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::rt::time::timeout;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
@@ -30,8 +28,6 @@ use crate::http::query::{Query, path_param};
 pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// The maximum size of a form besides its file, in bytes: other fields, boundaries and headers.
 const FORM_EXTRA_MAX: u64 = 64 * 1024;
-/// The longest wait for the next chunk of an upload.
-const CHUNK_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The number of bytes in one write to or read from the disk.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The longest `map` parameter, in characters.
@@ -317,16 +313,17 @@ fn too_large() -> Problem {
     Problem::too_large(format!("The file is too large. The limit is {mib} MiB."), FILE_LEN_MAX as usize)
 }
 
+/// Returns whether the file system has no room, for this user or at all.
+fn is_disk_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 fn no_such_task() -> Problem {
     Problem::not_found("This import does not exist, or its report has been deleted.")
 }
 
 fn incomplete_upload() -> Problem {
     Problem::bad_request("The upload was incomplete and nothing was imported. Please try again.")
-}
-
-fn stalled_upload() -> Problem {
-    Problem::bad_request("The upload stalled and nothing was imported. Please try again.")
 }
 
 fn problem(error: ImportError) -> Problem {
@@ -338,6 +335,7 @@ fn problem(error: ImportError) -> Problem {
         ImportError::Empty => Problem::invalid("file", "The file is empty."),
         ImportError::Map(wrong) => Problem::invalid("map", format!("In map: {wrong}.")),
         ImportError::Store(error) => error.into(),
+        ImportError::Io(error) if is_disk_full(&error) => Problem::disk_full(error),
         ImportError::Io(error) => Problem::internal(error),
     }
 }
@@ -362,7 +360,7 @@ impl Spool {
     where
         S: Stream<Item = Result<Bytes, Problem>> + Unpin,
     {
-        while let Some(chunk) = timeout(CHUNK_WAIT_MAX, chunks.next()).await.map_err(|_| stalled_upload())? {
+        while let Some(chunk) = chunks.next().await {
             self.push(&chunk?).await?;
         }
         Ok(())
@@ -372,14 +370,14 @@ impl Spool {
     async fn write_form(&mut self, mut form: Multipart) -> Result<(), Problem> {
         let malformed = |_| Problem::bad_request("The form is incomplete or its boundary is missing.");
         let (mut found, mut extra) = (false, 0_u64);
-        while let Some(field) = timeout(CHUNK_WAIT_MAX, form.next()).await.map_err(|_| stalled_upload())? {
+        while let Some(field) = form.next().await {
             let mut field: Field = field.map_err(malformed)?;
             let is_file = field.name() == Some("file");
             if is_file && found {
                 return Err(Problem::bad_request("The form must have only one field `file`.").field("file"));
             }
             found |= is_file;
-            while let Some(chunk) = timeout(CHUNK_WAIT_MAX, field.next()).await.map_err(|_| stalled_upload())? {
+            while let Some(chunk) = field.next().await {
                 let chunk = chunk.map_err(malformed)?;
                 if is_file {
                     self.push(&chunk).await?;

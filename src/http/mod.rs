@@ -6,6 +6,8 @@
 //! - [`error`], [`problem`]: problem documents, the body of every error response
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
 //! - [`request_id`]: the request id, the log line and the security headers of every response
+//! - [`arrival`]: how long request bodies may take to arrive
+//! - [`connection`]: the connections, and which of them are ended
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
 //! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time; [`uncached`]:
 //!   responses to other questions; [`build_threads`]: the threads that build both; [`pieces`]: bodies that are sent in
@@ -28,11 +30,13 @@
 pub mod activity;
 pub mod alerts;
 pub mod announcements;
+pub mod arrival;
 pub mod assets;
 pub mod auth;
 pub mod body;
 mod build_threads;
 pub mod charts;
+pub mod connection;
 pub mod dashboard;
 pub mod demo;
 pub mod encoded;

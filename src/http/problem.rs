@@ -18,6 +18,9 @@ use crate::domain::section::Credits;
 pub enum ProblemCode {
     /// The request cannot be parsed, or a field has the wrong type.
     BadRequest,
+    /// The body arrived too slowly.
+    #[strum(disabled)] // shares its name with `BadRequest`
+    BodyLate,
     /// The request needs a signed-in user, or its token is invalid.
     Unauthenticated,
     /// The username or the password is wrong.
@@ -40,6 +43,9 @@ pub enum ProblemCode {
     RateLimited,
     /// The hub failed.
     Internal,
+    /// The disk is full.
+    #[strum(disabled)] // shares its name with `Internal`
+    DiskFull,
     /// The hub has more work than it accepts; the request was not processed.
     Overloaded,
     /// A commit failed, and it is unknown whether the change is durable.
@@ -66,7 +72,7 @@ impl ProblemCode {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::BadRequest => "bad_request",
+            Self::BadRequest | Self::BodyLate => "bad_request",
             Self::Unauthenticated => "unauthenticated",
             Self::BadCredentials => "bad_credentials",
             Self::Forbidden => "forbidden",
@@ -77,7 +83,7 @@ impl ProblemCode {
             Self::UpgradeRequired => "upgrade_required",
             Self::Invalid => "invalid",
             Self::RateLimited => "rate_limited",
-            Self::Internal => "internal",
+            Self::Internal | Self::DiskFull => "internal",
             Self::Overloaded => "overloaded",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::PloneUnavailable | Self::PloneLate => "plone_unavailable",
@@ -91,6 +97,7 @@ impl ProblemCode {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::BodyLate => 408,
             Self::Unauthenticated | Self::BadCredentials => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
@@ -105,6 +112,7 @@ impl ProblemCode {
             Self::PloneUnavailable => 502,
             Self::Overloaded | Self::OutcomeUnknown => 503,
             Self::PloneLate => 504,
+            Self::DiskFull => 507,
         }
     }
 
@@ -112,7 +120,7 @@ impl ProblemCode {
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Self::BadRequest => "The request could not be read",
+            Self::BadRequest | Self::BodyLate => "The request could not be read",
             Self::Unauthenticated => "Sign-in required",
             Self::BadCredentials => "Incorrect username or password",
             Self::Forbidden => "Not allowed",
@@ -123,7 +131,7 @@ impl ProblemCode {
             Self::UpgradeRequired => "Unsupported WebSocket version",
             Self::Invalid => "A value is invalid",
             Self::RateLimited => "Too many requests",
-            Self::Internal => "Something went wrong",
+            Self::Internal | Self::DiskFull => "Something went wrong",
             Self::Overloaded => "The system is busy",
             Self::OutcomeUnknown => "The outcome is unknown",
             Self::PloneUnavailable | Self::PloneLate => "The college website is not responding",
@@ -143,7 +151,7 @@ impl ProblemCode {
     #[must_use]
     pub const fn what_to_do(self) -> &'static str {
         match self {
-            Self::BadRequest => "Correct the request; field names the member that has the wrong type.",
+            Self::BadRequest | Self::BodyLate => "Correct the request; field names the member that has the wrong type.",
             Self::Unauthenticated => "Sign in again, or send a valid token.",
             Self::BadCredentials => "Check the username and the password.",
             Self::Forbidden => "Use an account with the required role, or send the request from the hub's own pages.",
@@ -154,7 +162,7 @@ impl ProblemCode {
             Self::UpgradeRequired => "Use the version of the WebSocket protocol in Sec-WebSocket-Version.",
             Self::Invalid => "Correct the value that field names.",
             Self::RateLimited => "Wait for the number of seconds in Retry-After.",
-            Self::Internal => {
+            Self::Internal | Self::DiskFull => {
                 "Report the request ID to the college's administrators. A change is made completely or not at all."
             }
             Self::Overloaded => "Nothing was changed. Retry after the number of seconds in Retry-After.",

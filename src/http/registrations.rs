@@ -20,6 +20,7 @@ use crate::registration::readmodel::{ReadModel, TermModel};
 
 use crate::http::auth::Student;
 use crate::http::body::{Fields, RequestBody, read_body};
+use crate::http::connection::gone;
 use crate::http::error::Problem;
 use crate::http::openapi::params::Waitlist;
 use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFound, Refused, StoreFailed};
@@ -181,7 +182,8 @@ pub async fn register(
     let waitlist = Query::of(&request)?.bool("waitlist")?.unwrap_or(false);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| no_such_section())?;
     let command = Command::Register { student: student.0.user, crn: id.crn, waitlist };
-    submit_one(&pool, &student.0.realm, &id.term, command, "There is no such section.").await
+    let submitted = submit_one(&pool, &student.0.realm, &id.term, command, "There is no such section.");
+    unless_gone(&request, submitted).await
 }
 
 /// Drops the caller from a section or its waitlist (students).
@@ -204,7 +206,19 @@ pub async fn drop_one(
     let never_registered = || Problem::not_found(NEVER_REGISTERED);
     let id = SectionId::parse(&path_param(&request, "section")?).map_err(|_| never_registered())?;
     let command = Command::Drop { student: student.0.user, crn: id.crn };
-    submit_one(&pool, &student.0.realm, &id.term, command, NEVER_REGISTERED).await
+    unless_gone(&request, submit_one(&pool, &student.0.realm, &id.term, command, NEVER_REGISTERED)).await
+}
+
+/// Waits for a submitted command, and abandons it when the client has gone: if it has not been decided yet, it is not.
+pub(super) async fn unless_gone<T>(
+    request: &HttpRequest,
+    submitted: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    tokio::select! {
+        biased;
+        response = submitted => response,
+        () = gone(request) => Err(Problem::outcome_unknown()),
+    }
 }
 
 const NEVER_REGISTERED: &str = "You have never been enrolled or waitlisted in this section.";
@@ -295,7 +309,8 @@ pub async fn batch(
     let batch: BatchRequest = read_body(&request, payload).await?;
     batch.check()?;
     let BatchRequest { add, drop, swap, waitlist } = batch;
-    let results = run_batch(&pool, &student.0.user, &add, &drop, swap, waitlist).await?;
+    let results = run_batch(&pool, &student.0.user, &add, &drop, swap, waitlist);
+    let results = unless_gone(&request, results).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
 

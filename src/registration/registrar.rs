@@ -22,13 +22,15 @@ use crate::domain::published::{PublishedSection, TermUpdate};
 use crate::domain::section::Credits;
 use crate::registration::execution::{BatchExecutor, CommittedBatch, TermState};
 use crate::registration::readmodel::{ReadModel, Row, TermModel};
+use crate::registration::shedding::Shedder;
 use crate::store::StoreError;
 use crate::store::terms::TermStore;
 
 /// Maximum number of commands in one batch. The reply to the first waits for the decisions of all, a few microseconds
 /// each.
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// How long a command may wait before it is decided. After that time its caller has given up.
+/// How long a command may wait before it is decided, also while the term is loaded again. After that time its caller
+/// has given up. Under overload [`Shedder`] allows less.
 pub const COMMAND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The capacity of a registrar's mailbox. The pool bounds how many commands are accepted in all.
 const MAILBOX_MAX: usize = 65_536;
@@ -113,6 +115,15 @@ enum Phase {
     Committing,
 }
 
+/// How long commands may wait before they are decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// The longest wait in any state.
+    pub max: Duration,
+    /// The longest wait of a student's command under overload, see [`Shedder`].
+    pub overload: Duration,
+}
+
 /// The actor that owns a term.
 pub struct Registrar {
     term: TermId,
@@ -121,16 +132,16 @@ pub struct Registrar {
     published: Option<Arc<TermModel>>,
     phase: Phase,
     queue: VecDeque<Submission>,
-    wait_max: Duration,
+    shedder: Shedder,
     on_loaded: Vec<Loaded>,
     retiring: Option<oneshot::Sender<()>>,
 }
 
 impl Registrar {
     /// Creates a registrar for `term`, which loads the term when it is started and then notifies `on_loaded`. A command
-    /// that has waited longer than `wait_max` is rejected before it is decided.
+    /// that has waited longer than `waits` allow is rejected before it is decided.
     #[must_use]
-    pub fn new(term: TermId, deps: RegistrarDeps, wait_max: Duration, on_loaded: Loaded) -> Self {
+    pub fn new(term: TermId, deps: RegistrarDeps, waits: Waits, on_loaded: Loaded) -> Self {
         Self {
             term,
             executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit),
@@ -138,7 +149,7 @@ impl Registrar {
             published: None,
             phase: Phase::Loading,
             queue: VecDeque::new(),
-            wait_max,
+            shedder: Shedder::new(waits.overload, waits.max),
             on_loaded: vec![on_loaded],
             retiring: None,
         }
@@ -196,10 +207,13 @@ impl Registrar {
     /// up, before they are decided and never later.
     fn take_batch(&mut self) -> (Vec<Command>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
-        while commands.len() < BATCH_COMMANDS_MAX
+        let now = Instant::now();
+        self.shedder.taking(self.queue.front().map(|oldest| oldest.accepted), now);
+        let commands_max = self.shedder.batch_max().min(BATCH_COMMANDS_MAX);
+        while commands.len() < commands_max
             && let Some(Submission { command, accepted, caller }) = self.queue.pop_front()
         {
-            if caller.reply.is_closed() || accepted.elapsed() > self.wait_max {
+            if caller.reply.is_closed() || self.shedder.is_too_old(command.is_students(), accepted, now) {
                 caller.send(Err(SubmitError::Overloaded));
                 continue;
             }
@@ -217,9 +231,17 @@ impl Registrar {
         ctx: &mut Context<Self>,
     ) {
         self.phase = Phase::Committing;
+        let (began, count) = (Instant::now(), commands.len());
+        let are_students = commands.iter().all(Command::is_students);
         let running = self.executor.run(state, commands, self.deps.clock.now()).into_actor(self);
         ctx.spawn(running.map(move |result, act, ctx| match result {
-            Ok(batch) => act.committed(batch, callers, ctx),
+            Ok(batch) => {
+                // The time of an import says nothing about the time of registrations.
+                if are_students {
+                    act.shedder.committed(count, began.elapsed());
+                }
+                act.committed(batch, callers, ctx);
+            }
             Err(error) => act.failed(&error, callers, ctx),
         }));
     }
@@ -331,6 +353,10 @@ impl Handler<Submission> for Registrar {
     type Result = ();
 
     fn handle(&mut self, submission: Submission, ctx: &mut Self::Context) {
+        if submission.command.is_students() && !self.shedder.admits(self.queue.len(), Instant::now()) {
+            submission.caller.send(Err(SubmitError::Overloaded));
+            return;
+        }
         self.queue.push_back(submission);
         self.next_batch(ctx);
     }

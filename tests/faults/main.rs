@@ -6,6 +6,8 @@
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
+//! - [`overload`]: more requests than the disk can store, and clients that give up
+//! - [`slow_clients`]: clients that send nothing, or a byte at a time
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
 //!
@@ -27,7 +29,9 @@ mod failing_disk;
 mod history;
 mod live;
 mod memory;
+mod overload;
 mod power_loss;
 mod sign_in;
+mod slow_clients;
 mod soak;
 mod store_files;

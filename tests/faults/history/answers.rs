@@ -52,16 +52,17 @@ pub(crate) fn write_matches(outcomes: &[Outcome], answer: &Answer, at: Option<Mi
 
 fn item_matches(item: &Item, outcome: Outcome, decided_at: Option<Millisecond>) -> bool {
     match (item, outcome) {
-        (
-            Item::Held { is_new: told, standing: found, at },
-            Outcome::Held { is_new, standing, since },
-        ) => {
+        (Item::Held { is_new: told, standing: found, at }, Outcome::Held { is_new, standing, since }) => {
             *found == standing
                 && told.is_none_or(|told| told == is_new)
                 && if is_new { Some(*at) == decided_at } else { !since.is_exact || since.at == *at }
         }
         (Item::Dropped { at }, Outcome::Dropped { is_new, since }) => {
-            if is_new { Some(*at) == decided_at } else { !since.is_exact || since.at == *at }
+            if is_new {
+                Some(*at) == decided_at
+            } else {
+                !since.is_exact || since.at == *at
+            }
         }
         (Item::Problem(found), Outcome::Problem(code)) => found == code,
         _ => false,

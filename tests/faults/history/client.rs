@@ -101,9 +101,7 @@ impl World {
             Request::ReadSection { section } => ("GET", format!("/api/v1/sections/{}", self.ids[*section]), None),
             Request::ReadSeats => ("GET", format!("/api/v1/seats?term={}", self.term), None),
             Request::ReadOwn { .. } => ("GET", format!("{own}?term={}", self.term), None),
-            Request::ReadRoster { section } => {
-                ("GET", format!("/api/v1/sections/{}/roster", self.ids[*section]), None)
-            }
+            Request::ReadRoster { section } => ("GET", format!("/api/v1/sections/{}/roster", self.ids[*section]), None),
             Request::ReadPlan { .. } => ("GET", "/api/v1/me/plan".to_owned(), None),
         }
     }
@@ -111,9 +109,7 @@ impl World {
     /// Reads the answer to a request; `exact` says whether positions on a waitlist are of the same commit as the rest.
     fn read(&self, request: &Request, body: &Value, status: u16, exact: bool) -> Answer {
         match request {
-            Request::Register { .. } | Request::Drop { .. } => {
-                Answer::Items(vec![item(body, Some(status == 201))])
-            }
+            Request::Register { .. } | Request::Drop { .. } => Answer::Items(vec![item(body, Some(status == 201))]),
             Request::Batch { .. } | Request::RegisterPlan { .. } => {
                 Answer::Items(list(body, "results").iter().map(|result| item(result, None)).collect())
             }
@@ -183,9 +179,7 @@ fn item(body: &Value, is_new: Option<bool>) -> Item {
     let at = time(&body["at"]);
     match body["status"].as_str() {
         Some("enrolled") => Item::Held { is_new, standing: Standing::Enrolled, at },
-        Some("waitlisted") => {
-            Item::Held { is_new, standing: Standing::Waitlisted(number(&body["position"])), at }
-        }
+        Some("waitlisted") => Item::Held { is_new, standing: Standing::Waitlisted(number(&body["position"])), at },
         Some("dropped") => Item::Dropped { at },
         other => panic!("an unknown status {other:?}: {body}"),
     }
@@ -298,9 +292,7 @@ impl<'w> Recorder<'w> {
     fn note_held(&self, request: &Request, body: &Value) {
         let (student, results) = match request {
             Request::Register { student, .. } | Request::Drop { student, .. } => (*student, std::slice::from_ref(body)),
-            Request::Batch { student, .. } | Request::RegisterPlan { student, .. } => {
-                (*student, list(body, "results"))
-            }
+            Request::Batch { student, .. } | Request::RegisterPlan { student, .. } => (*student, list(body, "results")),
             _ => return,
         };
         for result in results {

@@ -86,7 +86,8 @@ fn schedule() -> Schedule {
 fn empty_term(schedule: &Schedule) -> Term {
     let others = |row: &Row, is_related: fn(&Row, &Row) -> bool| {
         let rows = schedule.rows.iter().enumerate();
-        rows.filter(|(_, other)| other.crn != row.crn && is_related(row, other)).fold(0, |set, (index, _)| set | 1 << index)
+        rows.filter(|(_, other)| other.crn != row.crn && is_related(row, other))
+            .fold(0, |set, (index, _)| set | 1 << index)
     };
     let definition = |row: &Row| Definition {
         capacity: row.capacity as usize,

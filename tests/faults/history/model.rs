@@ -462,11 +462,7 @@ impl Term {
     /// Returns the public state of a section.
     pub(crate) fn view(&self, section: Section) -> SectionView {
         let state = &self.sections[section];
-        SectionView {
-            seats: self.seats(section),
-            waitlist_capacity: state.waitlist_capacity,
-            status: state.status,
-        }
+        SectionView { seats: self.seats(section), waitlist_capacity: state.waitlist_capacity, status: state.status }
     }
 
     /// Returns the number of sections.

@@ -255,16 +255,14 @@ impl Call {
             Request::Register { student, section, .. } | Request::Drop { student, section } => {
                 on_section(section) || on_student(student)
             }
-            Request::Batch { student, add, drop, .. } => {
-                on_student(student) || add.iter().chain(drop).any(on_section)
-            }
+            Request::Batch { student, add, drop, .. } => on_student(student) || add.iter().chain(drop).any(on_section),
             Request::ReadOwn { student } => {
                 let Some(Answer::Own(items)) = &self.answer else { return on_student(student) };
                 on_student(student) || items.iter().any(|(section, ..)| on_section(section))
             }
-            Request::PutPlan { student, .. } | Request::RegisterPlan { student, .. } | Request::ReadPlan { student } => {
-                on_student(student)
-            }
+            Request::PutPlan { student, .. }
+            | Request::RegisterPlan { student, .. }
+            | Request::ReadPlan { student } => on_student(student),
             Request::Edit { section, .. } | Request::ReadSection { section } | Request::ReadRoster { section } => {
                 on_section(section)
             }

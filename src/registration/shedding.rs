@@ -1,0 +1,126 @@
+//! Decides which commands a registrar rejects when it gets more than it can commit. After CoDel (RFC 8289), what counts
+//! is how long commands wait, not how many do, so the same rule suits a fast and a slow machine. A queue whose wait falls
+//! again absorbs a burst. A queue whose wait stays long has more load than the registrar can commit. Then the registrar
+//! accepts only what the next batch can hold, because a reply that comes after its caller has given up is wasted work.
+
+use std::time::{Duration, Instant};
+
+/// How long the wait must stay long before commands are rejected. The burst of an opening, 9,000 students at once, is
+/// decided within this time on two cores.
+const STANDING_MIN: Duration = Duration::from_millis(500);
+/// The largest part of a batch's time that is taken for its fixed cost. A disk that takes longer to sync cannot reply
+/// within a second; its batches take twice this time, so that a reply comes before clients give up after 3 s.
+const FIXED_COST_MAX: f64 = 0.5;
+/// The fewest commands in a batch, so that an estimate that is too high is corrected by the next batches.
+const BATCH_MIN: usize = 32;
+/// Each batch of this number has at most half of the commands, because batches of one size do not show how much of their
+/// time is fixed.
+const PROBE_INTERVAL: u32 = 4;
+/// The weight that a batch keeps in the estimate with each later batch: a stall of the disk is forgotten after some ten
+/// batches.
+const MEMORY: f64 = 0.9;
+
+/// An estimate of the time that a batch takes, in seconds: a line that is fitted to the batches so far (least squares,
+/// weighted by [`MEMORY`]).
+#[derive(Debug, Default)]
+struct BatchCost {
+    fixed: f64,
+    per_command: f64,
+    /// Weighted sums over the batches: of 1, the size, its square, the time, and the product of size and time.
+    sums: [f64; 5],
+}
+
+impl BatchCost {
+    fn record(&mut self, commands: usize, took: Duration) {
+        let (size, time) = (commands as f64, took.as_secs_f64());
+        for (sum, new) in self.sums.iter_mut().zip([1.0, size, size * size, time, size * time]) {
+            *sum = *sum * MEMORY + new;
+        }
+        let [batches, sizes, squares, times, products] = self.sums;
+        let spread = batches * squares - sizes * sizes;
+        // Batches of one size show only the sum of both costs. The size is at most 1,024, so that rounding is far below.
+        let slope = if spread > 1e-6 * batches * squares { (batches * products - sizes * times) / spread } else { 0.0 };
+        self.per_command = slope.clamp(0.0, times / sizes.max(1.0));
+        self.fixed = ((times - self.per_command * sizes) / batches).clamp(0.0, FIXED_COST_MAX);
+    }
+}
+
+/// The state of one queue. Time is an argument, in order.
+#[derive(Debug)]
+pub struct Shedder {
+    cost: BatchCost,
+    batches: u32,
+    /// Since when each batch found a command that had waited long.
+    long_since: Option<Instant>,
+    overload_wait: Duration,
+    patience: Duration,
+}
+
+impl Shedder {
+    /// Creates the state of an empty queue. Under overload a student's command waits no longer than `overload_wait`,
+    /// unless the disk is slow; no command waits longer than `patience` in any state.
+    #[must_use]
+    pub const fn new(overload_wait: Duration, patience: Duration) -> Self {
+        let cost = BatchCost { fixed: 0.0, per_command: 0.0, sums: [0.0; 5] };
+        Self { cost, batches: 0, long_since: None, overload_wait, patience }
+    }
+
+    /// Records that a batch of students' commands was committed.
+    pub fn committed(&mut self, commands: usize, took: Duration) {
+        self.cost.record(commands, took);
+        self.batches = self.batches.wrapping_add(1);
+    }
+
+    /// Records that a batch is about to be taken from a queue whose oldest command was accepted at `oldest`.
+    pub fn taking(&mut self, oldest: Option<Instant>, now: Instant) {
+        let waited = oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest));
+        if waited < self.batch_time() / 4 {
+            self.long_since = None;
+        } else {
+            self.long_since.get_or_insert(now);
+        }
+    }
+
+    /// Returns the most commands that the next batch may have.
+    #[must_use]
+    pub fn batch_max(&self) -> usize {
+        let is_probe = self.batches.is_multiple_of(PROBE_INTERVAL);
+        if is_probe { self.in_time() / 2 } else { self.in_time() }
+    }
+
+    /// Returns how many commands are committed within [`Shedder::batch_time`].
+    fn in_time(&self) -> usize {
+        let room = (self.batch_time().as_secs_f64() - self.cost.fixed) / self.cost.per_command.max(f64::MIN_POSITIVE);
+        // A float that is too large becomes the largest integer.
+        (room as usize).max(BATCH_MIN)
+    }
+
+    /// Returns whether a student's command is accepted into a queue of `waiting` commands.
+    #[must_use]
+    pub fn admits(&self, waiting: usize, now: Instant) -> bool {
+        !self.is_standing(now) || waiting < self.in_time()
+    }
+
+    /// Returns whether a command that was accepted at `accepted` has waited too long to be decided. `may_be_shed` is
+    /// true for students' commands: those of staff and of the hub are few, and wait as long as the patience allows.
+    #[must_use]
+    pub fn is_too_old(&self, may_be_shed: bool, accepted: Instant, now: Instant) -> bool {
+        let is_short = may_be_shed && self.is_standing(now);
+        let wait_max = if is_short { (self.batch_time() * 2).min(self.patience) } else { self.patience };
+        now.saturating_duration_since(accepted) > wait_max
+    }
+
+    /// Returns the longest time that a batch should take. A command waits at most for the batch before its own, so this
+    /// is half of the wait. It is at least twice the fixed cost, because smaller batches would halve the throughput.
+    fn batch_time(&self) -> Duration {
+        Duration::from_secs_f64(2.0 * self.cost.fixed).max(self.overload_wait / 2)
+    }
+
+    fn is_standing(&self, now: Instant) -> bool {
+        self.long_since.is_some_and(|since| now.saturating_duration_since(since) > STANDING_MIN)
+    }
+}
+
+#[cfg(test)]
+#[path = "shedding_tests.rs"]
+mod tests;
