@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::bus::{Event, EventStream};
 use crate::domain::ids::{Crn, TermId, UserName};
+use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ServerFrame};
 use crate::live::messages::{AlertFrame, FanOut, RegisterRelay, SeatsTick};
@@ -399,6 +400,11 @@ impl Handler<Disconnect> for Broker {
     type Result = ();
 
     fn handle(&mut self, request: Disconnect, _: &mut Context<Self>) {
+        // The relays do not know a session that waits to join. It closes when it has joined.
+        let session = self.live.presence.session(request.session);
+        if let Some(session) = session.filter(|session| !session.is_joined()) {
+            session.request_close(Close::SignedOut);
+        }
         self.send_urgent_to_all(&FanOut::Disconnect { session: request.session });
     }
 }

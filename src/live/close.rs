@@ -20,6 +20,9 @@ pub enum Close {
     TooBig,
     /// The hub restarts. The client reconnects after the time in the reason.
     Restarting,
+    /// Too many clients reconnect at the same moment. It has the code of [`Close::Restarting`], because the client does
+    /// the same: it reconnects after the time in the reason.
+    Busy,
     /// The ticket or token is invalid or has expired, or the user's role has changed. The client signs in again.
     Unauthenticated,
     /// The user signed out, or an admin disconnected the session. The client does not reconnect.
@@ -43,7 +46,7 @@ impl Close {
             Self::Binary => 1003,
             Self::NotUtf8 => 1007,
             Self::TooBig => 1009,
-            Self::Restarting => 1012,
+            Self::Restarting | Self::Busy => 1012,
             Self::Unauthenticated => 4001,
             Self::SignedOut => 4003,
             Self::TooSlow | Self::Silent => 4008,
@@ -51,7 +54,7 @@ impl Close {
         }
     }
 
-    /// Returns a number from 1 on that identifies the variant. Two variants share a code.
+    /// Returns a number from 1 on that identifies the variant. Some variants share a code.
     pub(super) const fn index(self) -> u8 {
         self as u8 + 1
     }
@@ -77,6 +80,7 @@ impl Close {
             Self::NotUtf8 => "text must be UTF-8",
             Self::TooBig => "a message may have at most 64 KiB",
             Self::Restarting => "the hub is restarting",
+            Self::Busy => "too many clients are reconnecting",
             Self::Unauthenticated => "sign in again",
             Self::SignedOut => "signed out",
             Self::TooSlow => "too slow: reconnect and resume",

@@ -1,7 +1,8 @@
 //! Runs a [`Feed`] inside an actor: carries out its outputs, and inputs the answers.
 //!
 //! An output that needs an answer is carried out in `ctx.wait`: until the answer has arrived, the actor handles neither
-//! its client's messages nor its relay's pushes. The pushes wait in the actor's mailbox, which is bounded.
+//! its client's messages nor its relay's pushes. The first pushes wait in the actor's mailbox, which is bounded. The
+//! relay holds the others back, and the session asks for them when it has handled its mailbox.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use actix::prelude::*;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
-use crate::live::messages::{Join, Leave, Push, Subscribe, Unsubscribe};
+use crate::live::joins::Turn;
+use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
 use crate::live::presence::LiveSession;
 use crate::live::relay::Relay;
 use crate::store::alerts::{Ack, Reader};
@@ -41,12 +43,14 @@ pub(super) struct Driver {
     live: Arc<Live>,
     relay: Addr<Relay>,
     feed: Feed,
+    /// The turn in the queue of joins, until the session is live.
+    turn: Option<Turn>,
 }
 
 impl Driver {
     /// Creates the driver of an admitted session.
     pub(super) const fn new(live: Arc<Live>, relay: Addr<Relay>, feed: Feed) -> Self {
-        Self { live, relay, feed }
+        Self { live, relay, feed, turn: None }
     }
 
     /// Returns the session.
@@ -76,9 +80,21 @@ impl Driver {
 pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     let queue = ctx.address().recipient();
     let Some(driver) = actor.driver() else { return };
-    let request = driver.relay.send(Join { queue, session: driver.session().clone() });
+    let (relay, session) = (driver.relay.clone(), driver.session().clone());
+    let joins = driver.live.presence.joins.clone();
+    session.set_waiting(true);
+    let request = async move {
+        let turn = joins.turn().await?;
+        let seq = relay.send(Join { queue, session }).await.map_err(|_| Close::Restarting)?;
+        Ok((turn, seq))
+    };
     let joined = wrap_future::<_, T>(request).map(|joined, actor: &mut T, ctx: &mut T::Context| {
         let Some(driver) = actor.driver() else { return };
+        let (turn, joined) = match joined {
+            Ok((turn, seq)) => (Some(turn), Ok(seq)),
+            Err(why) => (None, Err(why)),
+        };
+        driver.turn = turn;
         let live = &driver.live;
         let input = match joined {
             Ok(seq) => FeedInput::Joined(Joined {
@@ -88,11 +104,34 @@ pub(super) fn join<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
                 is_token_valid: driver.session().caller.as_ref().is_none_or(|caller| (live.is_token_valid)(caller)),
                 is_draining: live.presence.is_draining(),
             }),
-            Err(_) => FeedInput::RelayGone,
+            Err(why) => FeedInput::Ended(why),
         };
-        handle(actor, input, ctx);
+        answered(actor, input, ctx);
     });
     ctx.wait(joined);
+}
+
+/// Inputs the answer to an output.
+fn answered<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mut T::Context) {
+    if let Some(driver) = actor.driver() {
+        driver.session().set_waiting(false);
+    }
+    handle(actor, input, ctx);
+    catch_up(actor, ctx);
+}
+
+/// Asks the relay for what it has held back, once the session waits for no answer and has handled its queue.
+fn catch_up<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
+    let Some(driver) = actor.driver() else { return };
+    let session = driver.feed.session();
+    if session.is_waiting() {
+        return;
+    }
+    driver.turn = None;
+    if session.queued() == 0 && session.take_behind() {
+        session.set_waiting(true);
+        answer::<T, _>(driver.relay.send(CatchUp(session.id)), accepted, ctx);
+    }
 }
 
 /// Inputs `input` to the feed, and carries out its outputs.
@@ -116,12 +155,16 @@ pub(super) fn pushed<T: Transport>(actor: &mut T, push: Push, ctx: &mut T::Conte
     if let Some(driver) = actor.driver() {
         driver.session().dequeue();
         handle(actor, FeedInput::Push(push), ctx);
+        catch_up(actor, ctx);
     }
 }
 
 fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Context) {
     let Some(driver) = actor.driver() else { return };
     let session = driver.session();
+    if output.needs_answer() {
+        session.set_waiting(true);
+    }
     match output {
         FeedOutput::Send(frame) => {
             session.count_sent(1);
@@ -160,8 +203,8 @@ where
     T: Transport,
     F: Future + 'static,
 {
-    let answered = wrap_future::<_, T>(output);
-    ctx.wait(answered.map(move |answer, actor: &mut T, ctx: &mut T::Context| handle(actor, input(answer), ctx)));
+    let output = wrap_future::<_, T>(output);
+    ctx.wait(output.map(move |answer, actor: &mut T, ctx: &mut T::Context| answered(actor, input(answer), ctx)));
 }
 
 fn accepted(request: Result<(), MailboxError>) -> FeedInput<'static> {

@@ -5,7 +5,8 @@
 //!
 //! 1. Outputs are carried out in their order. At most the last one needs an answer ([`FeedOutput::needs_answer`]).
 //! 2. Until that answer has arrived, the feed gets no other input. The relay's pushes meanwhile wait in the session's
-//!    bounded queue, which is all the flow control there is: a session whose queue is full is evicted by its relay.
+//!    bounded queue, and those beyond its first part are held back by the relay ([`Push::CaughtUp`] follows). A session
+//!    that does not wait for an answer and whose queue is full is evicted by its relay.
 //! 3. After [`FeedOutput::Close`] there are no outputs.
 //!
 //! # Replay without gaps
@@ -32,7 +33,7 @@ use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::live::close::Close;
 use crate::live::frames::{self, ClientFrame, ErrorCode, SNAPSHOT_FRAME_LEN_MAX, ServerFrame};
-use crate::live::messages::{AlertFrame, Push, Subscribed, encode_entry};
+use crate::live::messages::{AlertFrame, CaughtUp, Push, Subscribed, encode_entry};
 use crate::live::presence::LiveSession;
 use crate::store::StoreError;
 use crate::store::alerts::{Page, Span, StoredRange};
@@ -200,8 +201,8 @@ enum Replay {
     None,
     /// The stored range is being read, to decide where the replay starts.
     Range { since: u64, retries: u32 },
-    /// Pages of (`after`, `until`] are being read and sent.
-    Pages { after: u64, until: u64, retries: u32 },
+    /// Pages of (`after`, `until`] are being read and sent, then `live` if the client resumes.
+    Pages { after: u64, until: u64, retries: u32, resumes: bool },
 }
 
 impl Feed {
@@ -282,6 +283,7 @@ impl Feed {
             Push::Alerts(batch) => self.alerts(&batch),
             Push::Frame(text) => send(text),
             Push::Subscribed(answer) => self.subscribed(*answer),
+            Push::CaughtUp(missed) => self.caught_up(*missed),
             Push::Ping => smallvec![FeedOutput::Ping],
             Push::Close(why) => self.close(why),
         }
@@ -319,6 +321,17 @@ impl Feed {
         self.advance()
     }
 
+    /// Sends what the relay has held back, and reads the alerts among it from the store.
+    fn caught_up(&mut self, missed: CaughtUp) -> FeedOutputs {
+        let replay = match missed.alerts_to {
+            Some(until) => Replay::Pages { after: self.sent_to, until, retries: READ_RETRIES_MAX, resumes: false },
+            None => Replay::None,
+        };
+        let frames = missed.frames.into_iter().map(FeedFrame::new).collect();
+        self.pending = Some(Box::new(Pending { frames, replay }));
+        self.advance()
+    }
+
     /// Sends the next burst of what is pending, or requests the next read.
     fn advance(&mut self) -> FeedOutputs {
         let mut outputs = FeedOutputs::new();
@@ -339,8 +352,11 @@ impl Feed {
                 let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
                 outputs.push(FeedOutput::ReadPage(span));
             }
-            Replay::Pages { .. } => {
-                outputs.push(FeedOutput::Send(FeedFrame::live(self.sent_to)));
+            Replay::Pages { until, resumes, .. } => {
+                self.sent_to = self.sent_to.max(until);
+                if resumes {
+                    outputs.push(FeedOutput::Send(FeedFrame::live(self.sent_to)));
+                }
                 self.pending = None;
             }
             Replay::None => self.pending = None,
@@ -357,17 +373,18 @@ impl Feed {
         if let Some((from, to)) = resume.gap {
             pending.frames.push_back(FeedFrame::new(ServerFrame::Gap { from, to }.encode()));
         }
-        pending.replay = Replay::Pages { after: resume.after, until: resume.until, retries: READ_RETRIES_MAX };
+        let (after, until) = (resume.after, resume.until);
+        pending.replay = Replay::Pages { after, until, retries: READ_RETRIES_MAX, resumes: true };
         self.advance()
     }
 
     fn replay(&mut self, page: &Page) -> FeedOutputs {
         let Some(pending) = &mut self.pending else { return FeedOutputs::new() };
-        let Replay::Pages { until, .. } = pending.replay else { return FeedOutputs::new() };
+        let Replay::Pages { until, resumes, .. } = pending.replay else { return FeedOutputs::new() };
         // The store contains everything that a relay has pushed. A page that is not full is the last one, regardless of
         // its position, so that every replay ends.
         let after = if page.items.len() < REPLAY_PAGE_LEN { until } else { page.seq };
-        pending.replay = Replay::Pages { after, until, retries: READ_RETRIES_MAX };
+        pending.replay = Replay::Pages { after, until, retries: READ_RETRIES_MAX, resumes };
         let frames = page.items.iter().map(|(seq, entry)| FeedFrame::at(*seq, encode_entry(*seq, entry)));
         pending.frames.extend(frames);
         self.advance()

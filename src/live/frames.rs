@@ -361,6 +361,25 @@ pub fn snapshot<'a>(channel: &Channel, seq: u64, rows: impl Iterator<Item = &'a 
     frames
 }
 
+/// Encodes changes of seats from `from` to `seq`, each frame within [`SNAPSHOT_FRAME_LEN_MAX`]. All frames but the last
+/// state `from`, so that a client that reconnects between them and resumes gets the rest.
+pub fn changes<'a>(from: u64, seq: u64, rows: impl Iterator<Item = &'a SectionState>) -> Vec<ByteString> {
+    let (mut frames, mut out) = (Vec::new(), Vec::new());
+    for state in rows {
+        if out.len() + 2 * ROW_LEN_MAX > SNAPSHOT_FRAME_LEN_MAX {
+            frames.push(seats(from, std::iter::once(std::mem::take(&mut out).as_slice())));
+        }
+        if !out.is_empty() {
+            out.push(b',');
+        }
+        push_seat_row(&mut out, state);
+    }
+    if !out.is_empty() {
+        frames.push(seats(seq, std::iter::once(out.as_slice())));
+    }
+    frames
+}
+
 fn seats_start(seq: u64) -> Vec<u8> {
     format!("{{\"type\":\"seats\",\"seq\":{seq},\"seats\":[").into_bytes()
 }

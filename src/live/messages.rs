@@ -164,6 +164,12 @@ pub struct Subscribe {
     pub seats_since: Option<u64>,
 }
 
+/// Asks a relay for what it has held back from a session. The relay answers with [`Push::CaughtUp`], in order with its
+/// other pushes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CatchUp(pub Uuid);
+
 /// Unsubscribes a session from channels.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -184,10 +190,21 @@ pub enum Push {
     Frame(ByteString),
     /// The answer to [`Subscribe`].
     Subscribed(Box<Subscribed>),
+    /// The answer to [`CatchUp`].
+    CaughtUp(Box<CaughtUp>),
     /// A ping is due.
     Ping,
     /// The session has to close.
     Close(Close),
+}
+
+/// The answer to a [`CatchUp`].
+#[derive(Debug)]
+pub struct CaughtUp {
+    /// The newest state of each section that changed meanwhile.
+    pub frames: Vec<ByteString>,
+    /// Set when alerts were held back: the position after which the session gets every entry again.
+    pub alerts_to: Option<u64>,
 }
 
 /// The answer to a [`Subscribe`].

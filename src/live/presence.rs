@@ -20,6 +20,7 @@ use crate::identity::Caller;
 use crate::live::budget::{Budget, Share};
 use crate::live::close::Close;
 use crate::live::ends::EndCounts;
+use crate::live::joins::JoinQueue;
 
 /// The longest stored user agent, in bytes. Longer ones are truncated.
 const USER_AGENT_LEN_MAX: usize = 160;
@@ -58,6 +59,12 @@ pub struct LiveSession {
     /// The reason for closing, see [`Close::index`]; 0 for none.
     closing: AtomicU8,
     channels: Mutex<Channels>,
+    /// Whether it has joined its relay.
+    is_joined: AtomicBool,
+    /// Whether it waits for an answer of the hub, and handles no pushes meanwhile.
+    is_waiting: AtomicBool,
+    /// Whether its relay has pushes that it holds back.
+    is_behind: AtomicBool,
 }
 
 /// The subscribed channels of a session.
@@ -123,6 +130,36 @@ impl LiveSession {
     #[must_use]
     pub fn queued(&self) -> u32 {
         self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Records that the session has joined its relay.
+    pub(super) fn set_joined(&self) {
+        self.is_joined.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the session has joined its relay.
+    pub(super) fn is_joined(&self) -> bool {
+        self.is_joined.load(Ordering::Relaxed)
+    }
+
+    /// Records whether the session waits for an answer of the hub.
+    pub(super) fn set_waiting(&self, is_waiting: bool) {
+        self.is_waiting.store(is_waiting, Ordering::Relaxed);
+    }
+
+    /// Returns whether the session waits for an answer of the hub.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_waiting.load(Ordering::Relaxed)
+    }
+
+    /// Records that the relay holds pushes back.
+    pub(super) fn set_behind(&self) {
+        self.is_behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the relay has held pushes back since the previous call.
+    pub(super) fn take_behind(&self) -> bool {
+        self.is_behind.swap(false, Ordering::Relaxed)
     }
 
     /// Counts frames that were sent to the client.
@@ -239,6 +276,10 @@ pub struct Presence {
     pub reaped: AtomicU64,
     /// How sessions ended.
     pub ends: EndCounts,
+    /// The sessions that wait to join their relays.
+    pub joins: Arc<JoinQueue>,
+    /// Number of times that sessions got what their relays had held back.
+    pub caught_up: AtomicU64,
     /// Number of frames sent to sessions that have ended.
     frames_of_ended: AtomicU64,
     /// The times that messages took from the broker to the queues of all subscribed sessions of one thread.
@@ -266,6 +307,8 @@ impl Presence {
             evicted: AtomicU64::new(0),
             reaped: AtomicU64::new(0),
             ends: EndCounts::default(),
+            joins: Arc::default(),
+            caught_up: AtomicU64::new(0),
             frames_of_ended: AtomicU64::new(0),
             fanout: Histogram::default(),
             relay_queue: AtomicUsize::new(0),
@@ -319,6 +362,9 @@ impl Presence {
             rtt_ms: AtomicU32::new(RTT_UNKNOWN),
             closing: AtomicU8::new(0),
             channels: Mutex::new(Channels { list: channels, counted: self.channels.share() }),
+            is_joined: AtomicBool::new(false),
+            is_waiting: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
         });
         self.by_role[role_index(&session)].fetch_add(1, Ordering::Relaxed);
         self.sessions.insert(session.id, session.clone());
@@ -451,6 +497,7 @@ impl Presence {
     /// Stops admitting connections, because the hub is stopping.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.joins.close();
     }
 
     /// Returns whether the hub is stopping.

@@ -1,7 +1,9 @@
 //! Passes frames to the sessions of one worker thread, in the order in which the broker sends them.
 //!
 //! A relay runs on the thread of its sessions, so that a frame crosses threads once and not once for each connection.
-//! It never waits for a session: a session whose bounded queue is full is marked for closing and removed.
+//! It never waits for a session: a session whose bounded queue is full is marked for closing and removed. A session that
+//! waits for an answer of the hub cannot handle its queue. Its relay holds seats and alerts back before the queue is
+//! full, and the session gets the newest seats and the stored alerts when it goes on ([`CatchUp`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,18 +16,24 @@ use bytestring::ByteString;
 use uuid::Uuid;
 
 use crate::domain::channel::Channel;
-use crate::domain::ids::{TaskId, UserName};
+use crate::domain::ids::{TaskId, TermId, UserName};
 use crate::identity::Caller;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ErrorCode, ServerFrame};
-use crate::live::messages::{AlertFrame, FanOut, Join, Leave, Push, RegisterRelay, Subscribe, Subscribed, Unsubscribe};
+use crate::live::messages::{
+    AlertFrame, CatchUp, CaughtUp, FanOut, Join, Leave, Push, RegisterRelay, SeatsTick, Subscribe, Subscribed,
+    Unsubscribe,
+};
 use crate::live::presence::{LiveSession, TooManyChannels};
 use crate::live::seat_watch::SeatWatch;
 
 /// Capacity of a relay's mailbox for messages of the broker. It is smaller than that of a session's queue, so that a
 /// relay that catches up does not overflow the queues of sessions that merely wait to run on this thread.
 const QUEUE_LEN: usize = 16;
+/// Length of the queue of a waiting session from which on seats and alerts are held back. The rest of the queue is left
+/// for answers and for frames of its user.
+const HOLD_LEN: u32 = 16;
 /// The interval at which pings are sent, and silent, expired and departed sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Maximum number of channels of one session. A page that watches more sections subscribes to the term.
@@ -43,6 +51,22 @@ struct Member {
     pinged: Instant,
     /// How long the client has sent nothing, as far as this thread was running to read it.
     silent: Duration,
+    missed: Missed,
+}
+
+/// What a relay holds back from a session.
+#[derive(Default)]
+struct Missed {
+    /// Whether alerts are among it.
+    alerts: bool,
+    /// The terms whose seats are among it, each with the sequence up to which the session has them.
+    seats: Vec<(TermId, u64)>,
+}
+
+impl Missed {
+    const fn is_empty(&self) -> bool {
+        !self.alerts && self.seats.is_empty()
+    }
 }
 
 impl Member {
@@ -61,6 +85,35 @@ impl Member {
                 false
             }
         }
+    }
+
+    /// Returns whether seats and alerts have to be held back. If they were before, later ones are, too, so that alerts
+    /// stay in order.
+    fn must_hold(&self) -> bool {
+        !self.missed.is_empty() || self.session.is_waiting() && self.session.queued() >= HOLD_LEN
+    }
+
+    /// Pushes alerts like [`Member::push`], or holds them back.
+    fn push_alerts(&mut self, batch: &Arc<[AlertFrame]>, live: &Live) -> bool {
+        if self.must_hold() {
+            self.missed.alerts = true;
+            self.session.set_behind();
+            return true;
+        }
+        self.push(Push::Alerts(batch.clone()), live)
+    }
+
+    /// Pushes seats like [`Member::push`], or holds them back.
+    fn push_seats(&mut self, tick: &SeatsTick, frame: ByteString, live: &Live) -> bool {
+        if !self.must_hold() {
+            return self.push(Push::Frame(frame), live);
+        }
+        match self.missed.seats.iter_mut().find(|(term, _)| *term == tick.term) {
+            Some((_, from)) => *from = tick.from.min(*from),
+            None => self.missed.seats.push((tick.term.clone(), tick.from)),
+        }
+        self.session.set_behind();
+        true
     }
 
     /// Adds `step` to the client's silence, unless the client has sent something. Returns whether the silence was over
@@ -154,7 +207,9 @@ impl Relay {
             Channel::Import(task) => remove_from(&mut self.imports, task, id),
             Channel::Admin => self.admins.retain(|other| *other != id),
             Channel::Me => self.set_flags(id, |member| member.me = false),
-            Channel::Alerts => self.set_flags(id, |member| member.alerts = false),
+            Channel::Alerts => self.set_flags(id, |member| {
+                (member.alerts, member.missed.alerts) = (false, false);
+            }),
         }
     }
 
@@ -185,10 +240,10 @@ impl Relay {
         self.alerts_to = last.seq;
         let is_recipient =
             |member: &Member| member.alerts && batch.iter().any(|f| f.recipients.includes(member.session.identity()));
+        let mut failed = Vec::new();
         if batch.iter().any(|frame| frame.recipients.is_broad()) {
-            let mut failed = Vec::new();
-            for (id, member) in self.members.iter().filter(|(_, member)| is_recipient(member)) {
-                if !member.push(Push::Alerts(batch.clone()), &self.live) {
+            for (id, member) in self.members.iter_mut().filter(|(_, member)| is_recipient(member)) {
+                if !member.push_alerts(batch, &self.live) {
                     failed.push(*id);
                 }
             }
@@ -198,8 +253,25 @@ impl Relay {
         let mut ids: Vec<Uuid> = named.filter_map(|user| self.users.get(user)).flatten().copied().collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| self.members.get(id).is_some_and(is_recipient));
-        self.push_all(ids.into_iter().map(|id| (id, Push::Alerts(batch.clone()))));
+        for id in ids {
+            let Some(member) = self.members.get_mut(&id).filter(|member| is_recipient(member)) else { continue };
+            if !member.push_alerts(batch, &self.live) {
+                failed.push(id);
+            }
+        }
+        self.remove_all(failed);
+    }
+
+    /// Delivers changed seats.
+    fn deliver_seats(&mut self, tick: &SeatsTick) {
+        let mut failed = Vec::new();
+        for (id, frame) in self.seats.frames(tick) {
+            let member = self.members.get_mut(&id);
+            if member.is_some_and(|member| !member.push_seats(tick, frame, &self.live)) {
+                failed.push(id);
+            }
+        }
+        self.remove_all(failed);
     }
 
     /// Delivers frames to the channel `me` of users.
@@ -347,8 +419,7 @@ impl Handler<FanOut> for Relay {
                 self.measure(sent_at);
             }
             FanOut::Seats(tick, sent_at) => {
-                let frames = self.seats.frames(&tick);
-                self.push_all(frames.into_iter().map(|(id, frame)| (id, Push::Frame(frame))));
+                self.deliver_seats(&tick);
                 self.measure(sent_at);
             }
             FanOut::Personal(frames) => self.deliver_personal(&frames),
@@ -383,8 +454,10 @@ impl Handler<Join> for Relay {
         if let Some((user, _)) = session.identity() {
             self.users.entry(user.clone()).or_insert_with(|| Vec::with_capacity(1)).push(id);
         }
-        let (me, pinged) = (session.caller.is_some(), Instant::now());
-        self.members.insert(id, Member { queue, session, alerts: true, me, pinged, silent: Duration::ZERO });
+        session.set_joined();
+        let (me, pinged, silent) = (session.caller.is_some(), Instant::now(), Duration::ZERO);
+        let missed = Missed::default();
+        self.members.insert(id, Member { queue, session, alerts: true, me, pinged, silent, missed });
         self.alerts_to
     }
 }
@@ -410,6 +483,22 @@ impl Handler<Subscribe> for Relay {
         }
         let answer = Subscribed { frames, alerts_from, since: request.since };
         self.push_all([(request.session, Push::Subscribed(Box::new(answer)))]);
+    }
+}
+
+impl Handler<CatchUp> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, request: CatchUp, _: &mut Context<Self>) {
+        let Some(member) = self.members.get_mut(&request.0) else { return };
+        let missed = std::mem::take(&mut member.missed);
+        let mut frames = Vec::new();
+        for (term, since) in missed.seats {
+            self.seats.catch_up(request.0, &term, since, &mut frames);
+        }
+        self.live.presence.caught_up.fetch_add(1, Ordering::Relaxed);
+        let answer = CaughtUp { frames, alerts_to: missed.alerts.then_some(self.alerts_to) };
+        self.push_all([(request.0, Push::CaughtUp(Box::new(answer)))]);
     }
 }
 

@@ -24,6 +24,8 @@ struct TermWatchers {
     sections: HashMap<Crn, Watchers>,
     /// The encoded snapshot of the whole term, shared by all sessions that subscribe before a newer tick.
     snapshot: Option<EncodedSnapshot>,
+    /// The encoded changes of the whole term between two sequences, shared by all sessions that missed the same ticks.
+    missed: Option<(u64, u64, Vec<ByteString>)>,
 }
 
 /// A cached snapshot.
@@ -101,6 +103,28 @@ impl SeatWatch {
         }
     }
 
+    /// Appends the newest state of the sections of `term` that the session watches and that changed after `since` to
+    /// `out`. Ticks that are not newer are not delivered to the session any more.
+    pub(super) fn catch_up(&mut self, id: Uuid, term: &TermId, since: u64, out: &mut Vec<ByteString>) {
+        let (Some(watchers), Some(model)) = (self.terms.get_mut(term), self.model.term(term)) else { return };
+        let snapshot = model.snapshot();
+        if let Some(seq) = watchers.term.get_mut(&id) {
+            *seq = snapshot.seq;
+            if !watchers.missed.as_ref().is_some_and(|missed| (missed.0, missed.1) == (since, snapshot.seq)) {
+                let rows = snapshot.rows_since(since).map(|row| &row.state);
+                watchers.missed = Some((since, snapshot.seq, frames::changes(since, snapshot.seq, rows)));
+            }
+            out.extend(watchers.missed.iter().flat_map(|(_, _, frames)| frames).cloned());
+            return;
+        }
+        let rows: Vec<_> = snapshot.rows_since(since).map(|row| &row.state).collect();
+        let rows = rows.into_iter().filter(|state| {
+            let watched = watchers.sections.get_mut(&state.section.id.crn).and_then(|watchers| watchers.get_mut(&id));
+            watched.map(|seq| *seq = snapshot.seq).is_some()
+        });
+        out.extend(frames::changes(since, snapshot.seq, rows));
+    }
+
     /// Removes a session from the watchers of a term.
     pub(super) fn remove_from_term(&mut self, term: &TermId, id: Uuid) {
         if let Some(watchers) = self.terms.get_mut(term) {
@@ -125,6 +149,7 @@ impl SeatWatch {
         let watchers = self.terms.entry(tick.term.clone()).or_default();
         // An older snapshot is dropped. The next session that subscribes gets a new one.
         watchers.snapshot = watchers.snapshot.take().filter(|cached| cached.seq >= tick.upto);
+        watchers.missed = None;
         let is_behind = |seq: &u64| *seq < tick.upto;
         let mut out: Vec<(Uuid, ByteString)> = Vec::with_capacity(watchers.term.len());
         out.extend(watchers.term.iter().filter(|(_, seq)| is_behind(seq)).map(|(id, _)| (*id, tick.frame.clone())));

@@ -31,6 +31,8 @@ use crate::live::relay::Relay;
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// The range of the random delays after which clients reconnect when the hub restarts, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
+/// The same when too many clients reconnect at once. All that wait to join now have joined within 10 seconds.
+const BUSY_RETRY_MS: std::ops::RangeInclusive<u64> = 10_000..=20_000;
 
 type Ctx = WebsocketContext<WebSocket>;
 
@@ -149,9 +151,14 @@ impl Transport for WebSocket {
     fn close(&mut self, why: Close, ctx: &mut Ctx) {
         self.fragments = BytesMut::new();
         self.status.is_closing.set(true);
-        let reason = match why {
-            Close::Restarting => format!("{{\"retry_ms\":{}}}", rand::rng().random_range(RETRY_MS)),
-            _ => why.reason().to_owned(),
+        let retry_ms = match why {
+            Close::Restarting => Some(RETRY_MS),
+            Close::Busy => Some(BUSY_RETRY_MS),
+            _ => None,
+        };
+        let reason = match retry_ms {
+            Some(range) => format!("{{\"retry_ms\":{}}}", rand::rng().random_range(range)),
+            None => why.reason().to_owned(),
         };
         let description = Some(reason).filter(|reason| !reason.is_empty());
         ctx.close(Some(CloseReason { code: CloseCode::from(why.code()), description }));
