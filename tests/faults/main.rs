@@ -2,6 +2,7 @@
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
+//! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
 //! - [`disk`]: the disk that fails
 //!
 //! Each test has a negative control: a fault that must be noticed, so that the test is known to look.
@@ -16,6 +17,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod damage;
 mod disk;
 mod power_loss;
 mod store_files;

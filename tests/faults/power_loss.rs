@@ -100,7 +100,7 @@ fn recorded_run(random: &mut Random, lies: bool) -> Run {
             });
         }
     });
-    let names = ["eduhub.db", "eduhub.db-wal"].map(|name| {
+    let names = ["eduhub.db", "eduhub.db-wal", "eduhub.db.last-commit"].map(|name| {
         let path = home.folder().join(name);
         (path.metadata().expect("a file of the store").ino(), PathBuf::from(name))
     });
@@ -206,6 +206,7 @@ fn lost(run: &Run, folder: &Path, recorded: usize) -> Vec<String> {
         Err(error) => return vec![format!("the store is not opened: {error}")],
     };
     let verified = verify(&path).expect("the store is read");
+    assert_eq!(verified.damage, [""; 0], "an opened store is whole");
     let missing = due.filter(|seat| !found.contains(&(seat.student.clone(), seat.crn.clone())));
     missing.map(|seat| format!("{} in {}", seat.student, seat.crn)).chain(verified.differences).collect()
 }

@@ -8,7 +8,9 @@ use crate::domain::ids::{SANDBOX_PREFIX, TermId};
 use crate::domain::import::TaskState;
 use crate::domain::section::SectionState;
 use crate::store::StoreFuture;
-use crate::store::imports::{CHUNK_LEN, EventCursor, EventPage, EventTally, FINISHED_TASKS_MAX, ImportStore, StoredTask};
+use crate::store::imports::{
+    CHUNK_LEN, EventCursor, EventPage, EventTally, FINISHED_TASKS_MAX, ImportStore, StoredTask,
+};
 
 use crate::store::sqlite::rows::{STAGED_SEQ, maybe_time_at, put_section, time_at, unreadable};
 use crate::store::sqlite::{SqliteStore, events};
@@ -61,7 +63,7 @@ fn remove(
     })
 }
 
-fn task_at(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
+pub(super) fn task_at(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let state: String = row.get(1)?;
     let all = [TaskState::Running, TaskState::Done, TaskState::Failed, TaskState::Cancelled];
     Ok(StoredTask {

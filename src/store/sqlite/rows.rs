@@ -31,7 +31,7 @@ pub(super) fn maybe_time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Op
     ms.map(|ms| Timestamp::from_millisecond(ms).map_err(|e| unreadable(column, e))).transpose()
 }
 
-fn json_at<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn json_at<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|e| unreadable(column, e))
 }

@@ -1,0 +1,105 @@
+//! Finds out whether a store is as the hub wrote it, and reports each difference in one phrase.
+
+use std::io;
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::store::sqlite::content::{self, Position};
+use crate::store::sqlite::open::{OpenError, connect_checker, is_current};
+use crate::store::sqlite::seal::{self, SealState};
+use crate::store::sqlite::{files, last_commit, log_scan};
+
+/// Maximum number of differences that are taken from SQLite's check. One is enough to refuse a store.
+const SQLITE_REPORTS_MAX: u32 = 10;
+
+/// Refuses a damaged store before it is opened to write. A store of an older schema has no checksum; of it, only what
+/// SQLite can check is checked.
+///
+/// # Errors
+/// [`OpenError::Damaged`]; [`OpenError::Io`] when the files cannot be read.
+pub(super) fn refuse(store: &Path) -> Result<(), OpenError> {
+    let mut found = of_files(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
+    if found.is_empty() {
+        found = at_start(store)?;
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::Damaged { path: store.to_owned(), what: found.join("; ") })
+}
+
+/// Returns the damage of a store's content. Whatever else makes a store unusable is left to the connection that writes.
+fn at_start(store: &Path) -> Result<Vec<String>, OpenError> {
+    let noted = last_commit::noted(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
+    let check = || {
+        // Not a connection that only reads: SQLite may have to undo what an interrupted restore was writing.
+        let connection = connect_checker(store)?;
+        connection.execute_batch("BEGIN")?;
+        if is_current(&connection)? { of_content(&connection, noted.as_ref()) } else { of_pages(&connection) }
+    };
+    match check() {
+        Ok(found) => Ok(found),
+        Err(error) if is_corrupt(&error) => Ok(vec![error.to_string()]),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::CannotOpen) => Ok(Vec::new()),
+            _ => Err(OpenError::Sqlite { path: store.to_owned(), error }),
+        },
+    }
+}
+
+/// Returns the damage of the database file at rest and of the log beside it.
+pub(super) fn of_files(store: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let log = files::log_of(store);
+    if let Some(damage) = log_scan::find_damage(&log)? {
+        let (log, offset) = (log.display(), damage.offset);
+        found.push(format!("the log {log} is damaged from byte {offset} on, before its last commit"));
+    }
+    // A store with a log is in use, or was when its hub was killed: its file is about to change.
+    if !files::has_log(store)? && seal::check(store)? == SealState::Broken {
+        found.push("the file was changed after it was closed".to_owned());
+    }
+    Ok(found)
+}
+
+/// Returns the damage of the content of a store of the current schema: of its pages, of its rows, and of the sequence
+/// of its commits. The connection is in a read transaction; `noted` was read before it began.
+pub(super) fn of_content(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Vec<String>> {
+    let mut found = of_pages(connection)?;
+    // Rows of damaged pages may be missing or repeated, which says nothing new.
+    if found.is_empty() {
+        let (position, is_same) = content::compare(connection)?;
+        if !is_same {
+            found.push("its rows are not those of its last commit (the checksums differ)".to_owned());
+        }
+        if let Some(noted) = noted
+            && noted.store == position.store
+            && noted.commits > position.commits
+        {
+            let (last, noted) = (position.commits, noted.commits);
+            found.push(format!("its last commit is number {last}, but number {noted} was acknowledged"));
+        }
+    }
+    Ok(found)
+}
+
+/// Returns what SQLite finds in the pages: their structure, the indexes, and the constraints of the rows.
+pub(super) fn of_pages(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = format!("PRAGMA integrity_check({SQLITE_REPORTS_MAX})");
+    let found = connection.prepare(&sql).and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
+    match found {
+        Ok(found) => Ok(Vec::into_iter(found).filter(|line: &String| line != "ok").collect()),
+        Err(error) if is_corrupt(&error) => Ok(vec![error.to_string()]),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether an error is about what the store holds, and not about reading it.
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::Unknown),
+        // A value that cannot be converted, a row that should be there, a schema without an expected table.
+        None => true,
+    }
+}
