@@ -125,7 +125,7 @@ fn copy_beside(source: &Connection, path: &Path, place: &Path, noted: Option<&Po
     }
     // The copy is one file, without a log beside it.
     target.pragma_update(None, "journal_mode", "DELETE").map_err(sqlite)?;
-    damaged(path, whole_content(&target, noted).map_err(sqlite)?)?;
+    damaged(path, &whole_content(&target, noted).map_err(sqlite)?)?;
     target.close().map_err(|(_, error)| sqlite(error))?;
     seal::put(file.path()).map_err(|error| CopyError::Io { path: place.to_owned(), error })?;
     Ok(file)
@@ -138,13 +138,13 @@ fn source(path: &Path) -> Result<(Connection, Option<Position>), CopyError> {
         return Err(OpenError::Absent(path.to_owned()).into());
     }
     let io = |error| OpenError::Io { path: path.to_owned(), error };
-    damaged(path, damage::of_files(path).map_err(io)?)?;
+    damaged(path, &damage::of_files(path).map_err(io)?)?;
     // Before the copy, which then holds at least that commit.
     let noted = last_commit::noted(path).map_err(io)?;
     Ok((open_existing(path)?, noted))
 }
 
-fn damaged(path: &Path, found: Vec<String>) -> Result<(), CopyError> {
+fn damaged(path: &Path, found: &[String]) -> Result<(), CopyError> {
     if found.is_empty() { Ok(()) } else { Err(CopyError::Damaged { path: path.to_owned(), what: found.join("; ") }) }
 }
 

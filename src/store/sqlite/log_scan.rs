@@ -110,7 +110,7 @@ impl Frames {
         let mut salts = [0; 8];
         salts.copy_from_slice(&header[16..24]);
         let before = vec![Before { checksum, is_commit: false }];
-        is_whole.then(|| Self { page_size, salts, is_big_endian, before, wrong: None, has_commit: false })
+        is_whole.then_some(Self { page_size, salts, is_big_endian, before, wrong: None, has_commit: false })
     }
 
     /// Reads the frame at `offset`. When it proves that the log is damaged before it, returns where that begins.

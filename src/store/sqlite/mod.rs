@@ -129,7 +129,7 @@ impl SqliteStore {
             marks::prepare(tx, options.outbox)
         };
         connection.transaction(prepare).map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;
-        let writer = writer::Writer::start(connection, path.to_owned())?;
+        let writer = writer::Writer::start(connection, path)?;
         let readers = readers::Readers::new(path.to_owned());
         Ok(Self { inner: Arc::new(Inner { readers, writer, options, lock }) })
     }

@@ -19,6 +19,9 @@ const SEAL_LEN: u64 = 32;
 /// The smallest page of SQLite. A seal is shorter, and no database ends between two multiples of this.
 const PAGE_SIZE_MIN: u64 = 512;
 
+/// The first bytes of an SQLite database.
+const DATABASE_START: &[u8; 16] = b"SQLite format 3\0";
+
 /// What the seal says about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SealState {
@@ -59,11 +62,13 @@ pub(super) fn check(path: &Path) -> io::Result<SealState> {
     Ok(if is_intact { SealState::Intact } else { SealState::Broken })
 }
 
-/// Removes the seal, durably, before the file is written to.
+/// Removes the seal, durably, before the file is written to. Leaves a file that is not a database as it is.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    let file = File::options().write(true).open(path)?;
+    let file = File::options().read(true).write(true).open(path)?;
     let len = database_len(&file)?;
-    if file.metadata()?.len() > len {
+    let mut start = [0; DATABASE_START.len()];
+    let is_database = len > 0 && file.read_exact_at(&mut start, 0).map(|()| &start == DATABASE_START)?;
+    if is_database && file.metadata()?.len() == len + SEAL_LEN {
         file.set_len(len)?;
         file.sync_all()?;
     }

@@ -5,7 +5,7 @@
 //! A job decides nothing about a term: the record of a batch is complete when it is submitted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -83,14 +83,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: WriteConnection, path: PathBuf) -> Result<Self, OpenError> {
-        let io = |error| OpenError::Io { path: path.clone(), error };
-        let mut last_commit = LastCommit::open(&path).map_err(io)?;
+    pub(super) fn start(connection: WriteConnection, path: &Path) -> Result<Self, OpenError> {
+        let io = |error| OpenError::Io { path: path.to_owned(), error };
+        let mut last_commit = LastCommit::open(path).map_err(io)?;
         last_commit.note(connection.position()).map_err(io)?;
         let (jobs, queue) = sync_channel(JOBS_MAX);
         let gauge = Arc::new(StoreGauge::default());
         let mut writer =
-            WriterThread { connection: Some(connection), path: path.clone(), last_commit, gauge: gauge.clone() };
+            WriterThread { connection: Some(connection), path: path.to_owned(), last_commit, gauge: gauge.clone() };
         let thread = std::thread::Builder::new()
             .name("eduhub-writer".to_owned())
             .spawn(move || writer.serve(&queue))
