@@ -302,8 +302,10 @@ pub(super) fn put_registration(
 ) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7, seq = ?8",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,
+             content_row_added('registrations', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8))
+         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7, seq = ?8
+             + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq)",
     )?
     .execute(params![
         term.as_str(),
@@ -321,8 +323,10 @@ pub(super) fn put_registration(
 /// Writes the counts of the hub's own registrations in a section, in the commit `seq`.
 pub(super) fn put_seats(tx: &Connection, state: &SectionState, seq: u64) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, seq = ?5",
+        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq)
+         VALUES (?1, ?2, ?3, ?4, content_row_added('seats', ?1, ?2, ?3, ?4, ?5))
+         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, seq = ?5
+             + 0 * content_row_removed('seats', term, crn, enrolled, waitlisted, seq)",
     )?
     .execute(params![
         state.section.id.term.as_str(),
