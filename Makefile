@@ -1,70 +1,77 @@
-# What can be done with EduHub from a fresh clone. `make` alone lists it.
+# Commands for working with EduHub from a fresh clone. `make` alone lists them.
 
 CARGO ?= cargo
-# The hub that the page tests start. Naming a Rust test (the smallest one) builds it with the features that the Rust
-# tests need; without one, cargo would build most dependencies a second time.
+# Builds the hub for the browser tests. `--test` names the smallest Rust test, so that cargo uses the features that the
+# Rust tests need. Otherwise it would build most dependencies a second time.
 BUILD_HUB = $(CARGO) build --locked --bin eduhub --test tidy
-# Tests wait for Plone and for Chromium half of their time: more of them at once than there are processors.
+# Tests spend half of their time waiting for Plone or Chromium, so more of them run at once than there are processors.
 PROCESSORS := $(shell nproc)
 TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test faults tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
-help: ## lists what can be done
+help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## builds the hub and serves the demonstration college on http://127.0.0.1:8000
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-test: components ## everything: formatting, lints, all tests
+test: components ## checks formatting, lints and documentation, and runs all tests
 	$(CARGO) fmt --all --check
 	@$(MAKE) --no-print-directory -j2 tests-installed tests-built
 	RUST_TEST_THREADS=$(TESTS_AT_ONCE) $(CARGO) test --locked
 	@$(MAKE) --no-print-directory browser-test
 
-# What tests need is installed while they are built: the one waits for the network, the other for the processors.
+# Plone and Chromium are installed while the tests are built, because one waits for the network and the other for the
+# processors.
 tests-installed: plone-template chromium
 tests-built:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	$(CARGO) test --locked --no-run
 
-browser-test: chromium ## the pages in a real Chromium: flows, and axe-core on every state
+browser-test: chromium ## tests the pages in a real Chromium: their functions, and their accessibility (axe-core)
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
 
-pictures: chromium ## pictures of every page in its states, into target/pictures/; those of the README into docs/pictures/
+# Their short form is part of `make test`. A run is repeated with the seed that it printed: EDUHUB_SEED=… make faults
+faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, failing disks
+	FAULT_IMAGES=200 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture
+	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
+
+pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/
 	$(BUILD_HUB)
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node tests/browser/pictures.mjs
 
-plone: plone-template ## installs a real Plone into .plone/, makes its site and serves it on http://127.0.0.1:8080/Plone
+plone: plone-template ## installs a real Plone into .plone/, creates its site and serves it on http://127.0.0.1:8080/Plone
 	@scripts/plone/start.sh
 
 chromium:
 	@scripts/browser/install.sh
 
-plone-template: ## installs Plone and makes the site that tests copy, without starting it
+plone-template: ## installs Plone and creates the site that the tests copy, without starting it
 	@scripts/plone/install.sh
 
-stop-plone: ## stops it; what was done in it stays
+stop-plone: ## stops the Plone that `make plone` started; its content stays
 	@scripts/plone/start.sh stop
 
 run-plone: export EDUHUB_PLONE__URL = http://127.0.0.1:8080/Plone
 run-plone: export EDUHUB_PLONE__USERNAME = eduhub
 run-plone: export EDUHUB_PLONE__PASSWORD = eduhub-plone
 run-plone: export EDUHUB_STORE__URL = sqlite:var/plone.db
-run-plone: plone ## the hub in front of that Plone, on http://127.0.0.1:8000
+run-plone: plone ## runs the hub in front of that Plone, on http://127.0.0.1:8000
 	$(CARGO) build --release --locked
 	target/release/eduhub serve --demo
 
-bench: plone-template ## measures the hub beside what it is compared to (one part: cargo bench --bench hub -- registrations)
+bench: plone-template ## runs the benchmarks, with comparisons (one part: cargo bench --bench hub -- registrations)
 	$(CARGO) bench --locked --bench hub
 
-page-bench: chromium ## measures the student's page while 500 of 3,465 sections change each second, for SECONDS=300
+page-bench: chromium ## measures the students' page while 500 of 3,465 sections change per second, for SECONDS=300
 	$(CARGO) build --release --locked
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	EDUHUB_BIN=$(CURDIR)/target/release/eduhub node tests/browser/page-bench.mjs
@@ -72,7 +79,7 @@ page-bench: chromium ## measures the student's page while 500 of 3,465 sections 
 fmt: ## formats the sources
 	$(CARGO) fmt --all
 
-# A toolchain that was installed in its smallest form lacks these two.
+# A minimal installation of the toolchain lacks these two components.
 components:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy

@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("registration", &["domain", "histogram", "store", "bus", "clock"]),
     ("alerts", &["store"]),
     ("identity", &["domain", "store", "bus", "clock"]),
-    ("live", &["domain", "histogram", "store", "bus", "clock", "registration", "identity", "alerts"]),
+    ("live", &["domain", "histogram", "logging", "store", "bus", "clock", "registration", "identity", "alerts"]),
     ("imports", &["domain", "store", "bus", "clock", "registration", "text"]),
     ("plone", &["domain", "config", "store", "clock", "registration", "identity", "text"]),
     ("rush", &["domain", "config", "histogram", "store", "clock", "registration", "imports"]),

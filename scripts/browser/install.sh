@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the browser tests need: Chromium, Node 20 or newer, and npm. Installed where that can be done without asking
-# (root on Debian); elsewhere it is said what to install.
+# Installs what the browser tests need: Chromium, Node 20 or newer, and npm. Without root rights or apt-get, it only
+# prints what to install.
 set -eu
 
 missing=
@@ -15,9 +15,9 @@ command -v npm >/dev/null || missing="$missing npm"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "browser tests: installing$missing"
     apt-get update -qq
-    # shellcheck disable=SC2086 # the names are words
+    # shellcheck disable=SC2086 # one word per package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null
 else
-    echo "The browser tests need$missing, such as: sudo apt-get install -y$missing" >&2
+    echo "The browser tests need$missing. On Debian or Ubuntu: sudo apt-get install -y$missing" >&2
     exit 1
 fi

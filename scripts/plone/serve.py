@@ -1,6 +1,6 @@
-"""Serves an instance for as long as somebody holds this program's standard input: `serve.py zope.ini`.
+"""Serves an instance until its standard input closes: `serve.py zope.ini`.
 
-The tests start it so. However a test ends, killed ones included, its end of the pipe closes, and no Plone stays behind.
+The tests start Plone with it. When a test ends, even by a signal, its end of the pipe closes, and Plone ends, too.
 """
 
 import gc
@@ -17,7 +17,7 @@ def end_with_standard_input():
     os._exit(0)
 
 
-# A start makes millions of objects, all of which stay: to look for garbage among them is a fifth of it.
+# Starting creates millions of objects, which all stay in use. Searching them for garbage takes a fifth of the start.
 gc.set_threshold(100_000)
 threading.Thread(target=end_with_standard_input, daemon=True).start()
 sys.exit(main(["runwsgi", *sys.argv[1:]]))

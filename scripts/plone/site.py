@@ -1,6 +1,7 @@
-"""Makes the college's Plone in an empty database, in one go: `zconsole run zope.conf site.py`.
+"""Creates the site of an example college in an empty database: `zconsole run zope.conf site.py`.
 
-The same for the same day: a term's sections, news, and people of the three kinds. Run by install.sh.
+Creates the sections of the next term, news items, and users of each role. The result depends only on the date.
+install.sh runs this script.
 """
 
 import struct
@@ -20,15 +21,15 @@ from Testing.makerequest import makerequest
 from zope.component.hooks import setSite
 from zope.globalrequest import setRequest
 
-# Of every account. For development: anybody may read it here.
+# The password of all accounts. It is public: the site is for development only.
 PASSWORD = "eduhub-plone"
 STUDENTS = 40
 SECTIONS = 300
-# Apart from the CRNs of the hub's own demonstration college, which is in the same term.
+# The hub's demonstration college has lower CRNs in the same term.
 FIRST_CRN = 30001
-# Private until somebody publishes them: a visitor must not see these.
+# Indexes of private sections, which visitors cannot see.
 PRIVATE = {37, 112, 205, 280}
-# Days before teaching starts from which on people register for the term after.
+# The term of the site starts more than this number of days from today.
 NOTICE_DAYS = 10
 
 SECTION_TYPE = """\
@@ -48,7 +49,7 @@ SECTION_TYPE = """\
     </field>
     <field name="meetings" type="zope.schema.Text">
       <title>Meetings</title>
-      <description>One a line: MWF 09:30-10:50 2026-01-12..2026-05-08 Room</description>
+      <description>One per line: MWF 09:30-10:50 2026-01-12..2026-05-08 Room</description>
       <required>False</required>
     </field>
     <field name="seats_taken" type="zope.schema.Int"
@@ -62,7 +63,8 @@ SECTION_TYPE = """\
     <field name="roster" type="zope.schema.List"
            security:read-permission="cmf.ModifyPortalContent"
            security:write-permission="cmf.ModifyPortalContent">
-      <title>Roster</title><description>Written by the hub; for those who may edit the section</description>
+      <title>Roster</title>
+      <description>Written by the hub. Only users who may edit the section can read it</description>
       <required>False</required>
       <value_type type="zope.schema.TextLine" />
     </field>
@@ -70,7 +72,7 @@ SECTION_TYPE = """\
 </model>
 """
 
-# Course, title, credits, whether each lecture has a lab of its own, sections, seats.
+# Course, title, credits, whether each lecture has a lab of its own, number of lectures, capacity.
 COURSES = [
     ("ACCT 101", "Financial Accounting", 4, False, 8, 36),
     ("ANTH 110", "Cultural Anthropology", 3, False, 6, 40),
@@ -101,7 +103,7 @@ COURSES = [
     ("SOCI 101", "Introduction to Sociology", 3, False, 10, 40),
     ("SPAN 101", "Elementary Spanish I", 5, False, 12, 26),
 ]
-# So few seats that a handful of students fills them.
+# Capacities of some sections, by index: so low that a few students fill them.
 SMALL = {4: 1, 60: 2, 61: 3, 120: 1, 121: 2, 180: 3}
 FAMILY_NAMES = (
     "Abara Albrecht Almeida Andersen Bajwa Barros Begay Castillo Chen Cohen Dominguez Dubois Eriksen Farah Fischer "
@@ -109,7 +111,7 @@ FAMILY_NAMES = (
     "Nakamura Novak Okafor Olsen Patel Petrov Quinn Ramirez Rossi Santos Schmidt Tanaka Tran Vargas Walker Yilmaz"
 ).split()
 FIRST_NAMES = "Ada Ben Cleo Dana Eli Fay Gus Hana Ivo Jun Kai Lea Max Noa Omar Pia Quin Rosa Sol Tess".split()
-# Three hours a week, then four or five of them, then one long afternoon for a lab.
+# Meetings of courses with fewer than five credits, of the others, and of labs.
 SHORT = [
     ("MWF", "08:00-08:50"), ("TR", "08:00-09:20"), ("MWF", "09:00-09:50"), ("TR", "09:30-10:50"),
     ("MWF", "10:00-10:50"), ("TR", "11:00-12:20"), ("MWF", "11:00-11:50"), ("TR", "12:30-13:50"),
@@ -123,22 +125,25 @@ LAB = [("M", "14:30-17:20"), ("T", "14:30-17:20"), ("W", "14:30-17:20"), ("R", "
 
 
 def monday(year, month, nth):
-    """A Monday of a month that has 31 days, counted from 0, or from the end by -1."""
+    """Returns a Monday of a month with 31 days: 0 is the first one, -1 the last one."""
     days = [date(year, month, day) for day in range(1, 32)]
     return [day for day in days if day.weekday() == 0][nth]
 
 
 def next_term(today):
-    """Sixteen weeks from the second Monday of January, or from the last Monday of August; its id and its days."""
+    """Returns the id, the first day and the last day of the next term.
+
+    A term lasts 16 weeks. It starts on the second Monday of January or on the last Monday of August.
+    """
     for year in (today.year, today.year + 1):
         for month, starts_on in (("01", monday(year, 1, 1)), ("09", monday(year, 8, -1))):
             if starts_on > today + timedelta(days=NOTICE_DAYS):
                 return f"{year}{month}", starts_on, starts_on + timedelta(weeks=15, days=4)
-    raise ValueError(f"there is no term after {today}")
+    raise ValueError(f"no term starts after {today}")
 
 
 def meeting(number, credits, lab, starts_on, ends_on):
-    """The line of when and where; the room follows the hour, so that no room is wanted twice."""
+    """Returns the meeting of a section as text. No two sections of a kind get the same room at the same time."""
     slots = LAB if lab else LONG if credits >= 5 else SHORT
     days, hours = slots[number % len(slots)]
     building = "Science" if lab else "Lincoln" if credits >= 5 else "Main"
@@ -146,7 +151,7 @@ def meeting(number, credits, lab, starts_on, ends_on):
 
 
 def sections(term, starts_on, ends_on):
-    """All sections of the term, as the fields of their items."""
+    """Returns the fields of all sections of a term."""
     made = []
     for course, title, credits, with_lab, count, seats in COURSES:
         for number in range(1, count + 1):
@@ -170,12 +175,12 @@ def sections(term, starts_on, ends_on):
                     "roster": [],
                 })
     if len(made) < SECTIONS:
-        raise ValueError(f"the courses make {len(made)} sections only")
+        raise ValueError(f"the courses have only {len(made)} sections")
     return made[:SECTIONS]
 
 
 def picture():
-    """A small picture, made here: sixteen by nine pixels of one colour, as PNG (RFC 2083)."""
+    """Returns a PNG (RFC 2083) of 16 by 9 pixels in one colour."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     rows = (b"\0" + b"\x1f\x5f\x8b" * 16) * 9
@@ -184,8 +189,8 @@ def picture():
 
 
 NEWS = [
-    ("welcome", "Registration opens on the hub", "Seats are shown live from 8:00 on.",
-     "<p>Registration is on the hub now. <strong>Seats are live</strong>: nobody needs to press refresh.</p>"),
+    ("welcome", "Registration opens on the hub", "Seats are shown live from 8:00.",
+     "<p>Registration is on the hub now. <strong>Seats are live</strong>: you do not need to reload the page.</p>"),
     ("fees", "Fees and deadlines", "What is due, and when.",
      "<h2>Fees</h2><table><thead><tr><th>Item</th><th>Due</th></tr></thead><tbody>"
      "<tr><td>Tuition</td><td>First day of class</td></tr><tr><td>Lab fee</td><td>Second week</td></tr></tbody></table>"
@@ -196,7 +201,7 @@ NEWS = [
      "<li>Reading room</li></ul>"),
     ("parking", "Lot C is closed", "Until the end of the month.",
      "<p>Lot C is closed for repairs. Please use lots A &amp; B.</p>"),
-    ("pasted", "A page pasted from elsewhere", "What came along with it must not run.",
+    ("pasted", "A page pasted from elsewhere", "Its scripts must not run.",
      "<p onclick=\"alert(1)\">Text that was pasted</p><script>alert('news')</script>"
      "<p><a href=\"javascript:alert(2)\">a link</a></p>"),
     ("budget", "Budget, not to be published yet", "For staff.",
@@ -259,7 +264,7 @@ def make_content(site):
     def add(container, kind, publish=True, effective=now, **fields):
         item = createContentInContainer(container, kind, checkConstraints=False, **fields)
         if publish:
-            # As publishing by hand does.
+            # Publishing in the user interface sets this date, too.
             item.setEffectiveDate(effective)
             item.reindexObject(idxs=["effective", "effectiveRange"])
             workflow.doActionFor(item, "publish")
@@ -300,4 +305,4 @@ def main(app):
     transaction.commit()
 
 
-main(app)  # noqa: F821: zconsole gives it
+main(app)  # noqa: F821: zconsole defines `app`

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts the college's Plone on 127.0.0.1:8080 in the background, from a copy of the template that is made once and then
-# keeps what is done in it; says where it is and who can sign in. `stop` as argument stops it.
+# Starts Plone on 127.0.0.1:8080 in the background, from a copy of the template. The copy is made once; later changes
+# stay in it. Prints the address and the accounts. With the argument `stop`, stops Plone.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 home=$(cd "$here/../.." && pwd)/.plone
@@ -9,13 +9,13 @@ port=8080
 url=http://127.0.0.1:$port/Plone
 
 fail() { echo "plone: $*" >&2; exit 1; }
-process() { cat "$instance/pid" 2>/dev/null || true; }
-# A process of this id lives, and it is Plone: ids are given again after a restart of the machine.
+pid() { cat "$instance/pid" 2>/dev/null || true; }
+# Succeeds if the process exists and is Plone. After a restart of the machine, another process may have its id.
 running() {
-    [ -n "$(process)" ] && kill -0 "$(process)" 2>/dev/null || return 1
-    ! command -v ps > /dev/null || ps -p "$(process)" -o args= | grep -qF "$instance/etc/zope.ini"
+    [ -n "$(pid)" ] && kill -0 "$(pid)" 2>/dev/null || return 1
+    ! command -v ps > /dev/null || ps -p "$(pid)" -o args= | grep -qF "$instance/etc/zope.ini"
 }
-answers() {
+responds() {
     "$home/venv/bin/python" - "$url" <<'PYTHON'
 import sys, urllib.request
 try:
@@ -27,7 +27,7 @@ PYTHON
 
 if [ "${1:-}" = stop ]; then
     if running; then
-        kill "$(process)"
+        kill "$(pid)"
         while running; do sleep 0.2; done
         echo "plone: stopped"
     else
@@ -46,14 +46,15 @@ else
         rm "$instance/var/made"
         cp "$home/template/made" "$instance/made"
     elif ! cmp -s "$home/template/made" "$instance/made"; then
-        echo "plone: the site is of an older scripts/plone/site.py; for a new one: make stop-plone, then remove $instance"
+        echo "plone: scripts/plone/site.py has changed since this site was created."
+        echo "plone: for a new site, run make stop-plone and remove $instance"
     fi
     sed -e "s|@INSTANCE@|$instance|" -e "s|@CACHE@|$home/cache|" "$here/zope.conf.in" > "$instance/etc/zope.conf"
     sed -e "s|@INSTANCE@|$instance|" -e "s|@PORT@|$port|" "$here/zope.ini.in" > "$instance/etc/zope.ini"
     cp "$here/site.zcml" "$instance/etc/site.zcml"
     "$home/venv/bin/python" -c "import socket; socket.create_server(('127.0.0.1', $port))" 2>/dev/null \
-        || fail "something else listens on 127.0.0.1:$port"
-    # In a session of its own: what ends this terminal's command does not end Plone.
+        || fail "another program listens on 127.0.0.1:$port"
+    # In a session of its own, so that Ctrl-C in this terminal does not end Plone.
     "$home/venv/bin/python" -c '
 import os, sys
 from Zope2.Startup.serve import main
@@ -62,12 +63,12 @@ sys.exit(main(["runwsgi", sys.argv[1]]))' "$instance/etc/zope.ini" > "$instance/
     echo $! > "$instance/pid"
 fi
 
-# Ready within seconds, on a busy machine within a minute or two.
+# Plone is ready within seconds, on a busy machine within two minutes.
 tries=240
-until answers; do
-    running || { tail -n 30 "$instance/var/log/output.log" >&2; fail "Plone ended; its logs are in $instance/var/log"; }
+until responds; do
+    running || { tail -n 30 "$instance/var/log/output.log" >&2; fail "Plone ended. Its logs are in $instance/var/log"; }
     tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || fail "Plone does not answer; its logs are in $instance/var/log"
+    [ "$tries" -gt 0 ] || fail "Plone does not respond. Its logs are in $instance/var/log"
     sleep 0.5
 done
 
@@ -78,11 +79,11 @@ Plone is ready at $url
   all passwords: eduhub-plone
   student1 … student40   students (Member)
   registrar              staff (Editor)
-  clerk                  staff (Reviewer, by the group registrars)
+  clerk                  staff (Reviewer, through the group registrars)
   dean                   administrator (Site Administrator)
-  eduhub                 what the hub signs in with (Site Administrator)
-  admin                  Zope's own administrator (Manager)
+  eduhub                 the hub's own account (Site Administrator)
+  admin                  Zope's root user (Manager)
 
-  make run-plone    the hub in front of it
+  make run-plone    runs the hub in front of it
   make stop-plone   stops it; its content stays
 ACCOUNTS

@@ -16,6 +16,7 @@ use actix::{Actor, Addr, Arbiter};
 use actix_web::dev::Server;
 use actix_web::web::Data;
 use anyhow::Context as _;
+use tokio::time::Instant;
 
 use crate::alerts::receipts::ReceiptWriter;
 use crate::app::core::{Core, Opened};
@@ -31,6 +32,9 @@ use crate::live::context::{Live, LiveOptions};
 use crate::plone::bridge::{self, Bridge, BridgeDeps};
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
+
+/// The least time to store the last audit entries, when everything else has used up `[server] drain_s`.
+const FLUSH_MIN: Duration = Duration::from_secs(1);
 
 /// The purpose of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,12 +120,14 @@ impl Application {
             ended = &mut running => return Ok(ended.context("the server ended unexpectedly")??),
             () = shutdown => {}
         }
+        let deadline = Instant::now() + config.server.drain;
         log::info!("draining: asking clients to reconnect, finishing accepted work");
         shared.broker.try_send(DrainAll).ok();
         demos.stop();
         tokio::join!(handle.stop(true), shared.stop_background(config.server.drain));
         running.await.context("the server ended unexpectedly")??;
-        if tokio::time::timeout(config.server.drain, shared.audit.flush()).await.is_err() {
+        let flush_until = deadline.max(Instant::now() + FLUSH_MIN);
+        if tokio::time::timeout_at(flush_until, shared.audit.flush()).await.is_err() {
             log::warn!("the last audit entries could not be stored");
         }
         if tokio::time::timeout(config.server.drain, shared.core.ports.close()).await.is_err() {

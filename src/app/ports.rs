@@ -59,20 +59,20 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Opens the store and the bus according to the settings. `is_listening` returns whether a user has a live session.
+    /// Opens the store and the bus according to the settings. `may_be_connected` returns whether a user has a live session.
     /// Also returns the events of the bus.
     ///
     /// # Errors
     /// When another process holds the store, or it cannot be read or written.
     pub fn open(
         config: &Config,
-        is_listening: impl Fn(&UserName) -> bool + Send + Sync + 'static,
+        may_be_connected: impl Fn(&UserName) -> bool + Send + Sync + 'static,
     ) -> Result<(Self, EventStream), OpenError> {
         let store = SqliteStore::open(SqliteOptions {
             path: config.store.path.clone(),
             outbox: config.plone.url.as_ref().map(|_| SystemClock.now()),
         })?;
-        let bus = LocalBus::new(is_listening);
+        let bus = LocalBus::new(may_be_connected);
         let events = bus.subscribe();
         let shared = Arc::new(store.clone());
         let ports = Self {

@@ -183,6 +183,6 @@ mod tests {
     fn malformed_ids_are_rejected_when_an_event_is_deserialized() {
         let text = r#"{"event":"tokens_ended","user":"not a name"}"#;
         let error = serde_json::from_str::<Event>(text).unwrap_err();
-        assert!(error.to_string().contains("user name"), "{error}");
+        assert!(error.to_string().contains("username"), "{error}");
     }
 }

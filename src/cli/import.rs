@@ -37,7 +37,7 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// The maximum number of warnings, conflicts and missing sections that are printed. All errors in the report are
 /// printed.
 const NOTES_MAX: usize = 20;
-/// The user name of an import that does not go through a hub.
+/// The username of an import that does not go through a hub.
 const SUBJECT: &str = "eduhub-cli";
 
 /// Arguments of `import`.

@@ -19,7 +19,7 @@ use crate::identity::token::Tokens;
 
 use crate::cli::Failure;
 
-/// The user name of commands in the audit trail.
+/// The username of commands in the audit trail.
 const SUBJECT: &str = "eduhub-cli";
 /// Lifetime of a command's token: longer than any import takes.
 const TOKEN_TTL: Duration = Duration::from_secs(3_600);

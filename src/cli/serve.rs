@@ -37,7 +37,7 @@ async fn serve(config: Config, purpose: Purpose) -> anyhow::Result<()> {
 fn print_greeting(url: &str, accounts: &[DemoAccount]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if !accounts.is_empty() {
-        writeln!(out, "Demonstration accounts (role: user name / password):")?;
+        writeln!(out, "Demonstration accounts (role: username / password):")?;
         for account in accounts {
             writeln!(out, "  {:8} {} / {}", account.role.to_string() + ":", account.username, account.password)?;
         }

@@ -20,7 +20,7 @@ const COUNT_MAX: u32 = 1_000_000;
 /// Arguments of `token`.
 #[derive(Debug, Args)]
 pub(super) struct TokenArguments {
-    /// User name; need not be a known account
+    /// Username; need not be a known account
     #[arg(long, value_name = "NAME")]
     subject: String,
     /// Role: student, staff or admin
@@ -64,8 +64,8 @@ pub(super) fn role(text: &str) -> Result<Role, Failure> {
     Role::parse(text).ok_or_else(|| Failure::usage(format!("unknown role {text:?}: use student, staff or admin")))
 }
 
-/// Parses a user name.
+/// Parses a username.
 pub(super) fn user_name(text: &str) -> Result<UserName, Failure> {
     UserName::parse(text)
-        .map_err(|_| Failure::usage(format!("invalid user name {text:?}: use 1 to 120 bytes without spaces")))
+        .map_err(|_| Failure::usage(format!("invalid username {text:?}: use 1 to 120 bytes without spaces")))
 }

@@ -23,25 +23,25 @@ use crate::cli::{CommandResult, Failure, print_line};
 pub(super) enum UserCommand {
     /// Add an account; the password is prompted for or read from standard input
     Add {
-        /// User name, without spaces
+        /// Username, without spaces
         name: String,
         /// Role: student, staff or admin
         #[arg(long)]
         role: String,
-        /// Display name (default: the user name)
+        /// Display name (default: the username)
         #[arg(long, value_name = "NAME")]
         full_name: Option<String>,
     },
     /// Change a password and sign the user out everywhere
     Passwd {
-        /// User name
+        /// Username
         name: String,
     },
     /// List all accounts
     List,
     /// Remove an account and sign the user out everywhere
     Remove {
-        /// User name
+        /// Username
         name: String,
     },
 }

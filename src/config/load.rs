@@ -244,8 +244,8 @@ mod tests {
         assert_eq!(read("[plone]\nusername = \"\"\n").unwrap(), "", "no user is needed without Plone");
         for (document, problem) in [
             ("[plone]\nurl = \"http://p\"\n", "plone.username must be set because plone.url is set"),
-            ("[plone]\nurl = \"http://p\"\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a user name"),
-            ("[plone]\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a user name"),
+            ("[plone]\nurl = \"http://p\"\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a username"),
+            ("[plone]\nusername = \"the hub\"\n", "plone.username \"the hub\" is not a username"),
         ] {
             let problems = read(document).unwrap_err();
             assert!(problems.len() == 1 && problems[0].starts_with(problem), "{problems:?}");

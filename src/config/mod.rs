@@ -118,7 +118,7 @@ pub struct Registration {
 /// `[limits]`: limits per caller; 0 for no limit.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Failed sign-ins per minute, for one user name. An address may have thirty times as many.
+    /// Failed sign-ins per minute, for one username. An address may have thirty times as many.
     pub login_per_minute: u32,
     /// Requests per second of a user. The visitors at one address may send twenty times as many.
     pub requests_per_second: u32,

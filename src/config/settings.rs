@@ -307,7 +307,7 @@ pub(super) const SETTINGS: [Setting; 40] = [
     },
     Setting {
         name: "limits.login_per_minute",
-        about: "Failed sign-ins per minute for a user name. An address, which a whole campus may share, may have\n\
+        about: "Failed sign-ins per minute for a username. An address, which a whole campus may share, may have\n\
                 thirty times as many.",
         show: |c| c.limits.login_per_minute.to_string(),
         set: |c, v| v.integer(0..=100_000).map(|value| c.limits.login_per_minute = value),
@@ -356,13 +356,13 @@ fn name(value: &RawValue) -> ValueResult<String> {
     if ok { Ok(text) } else { Err("must be 1 to 200 characters of text".to_owned()) }
 }
 
-/// Parses a user name, which may be empty.
+/// Parses a username, which may be empty.
 fn user(value: &RawValue) -> ValueResult<String> {
     let text = value.text()?;
     if text.is_empty() || UserName::parse(&text).is_ok() {
         Ok(text)
     } else {
-        Err(format!("{text:?} is not a user name"))
+        Err(format!("{text:?} is not a username"))
     }
 }
 

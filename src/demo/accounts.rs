@@ -12,7 +12,7 @@ const PASSWORD: &str = "eduhub-demo";
 const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$56jqVUvnJmbTYu4gGqovnA$maBjyZBD6tZD23NSOUQk9Iu4Y4ta/rApMaKb6Iwt/Yc";
 
-/// User names, display names and roles.
+/// Usernames, display names and roles.
 const ACCOUNTS: [(&str, &str, Role); 4] = [
     ("student", "Sam Student", Role::Student),
     ("student2", "Robin Student", Role::Student),
@@ -20,10 +20,10 @@ const ACCOUNTS: [(&str, &str, Role); 4] = [
     ("admin", "Alex Admin", Role::Admin),
 ];
 
-/// A demonstration account whose user name and password are printed at the start.
+/// A demonstration account whose username and password are printed at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DemoAccount {
-    /// The user name.
+    /// The username.
     pub username: UserName,
     /// The public password.
     pub password: &'static str,

@@ -98,7 +98,7 @@ pub struct Alert {
     pub content: AlertContent,
     /// The origin: `staff` or `registration`.
     pub source: String,
-    /// The user name of the sender, or `eduhub`.
+    /// The username of the sender, or `eduhub`.
     pub sender: String,
     /// When the hub accepted it.
     pub created_at: Timestamp,

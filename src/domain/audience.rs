@@ -37,7 +37,7 @@ fn is_false(value: &bool) -> bool {
 #[serde(try_from = "String", into = "String")]
 pub struct SectionRef(pub SectionId);
 
-/// A user name that is checked when it is deserialized.
+/// A username that is checked when it is deserialized.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserRef(pub UserName);

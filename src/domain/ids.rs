@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub const CODE_LEN_MAX: usize = 24;
 /// Maximum length of the id of an import task, in bytes.
 pub const TASK_ID_LEN_MAX: usize = 64;
-/// Maximum length of a user name, in bytes.
+/// Maximum length of a username, in bytes.
 pub const USER_LEN_MAX: usize = 120;
 
 /// The error for text that is not a well-formed id. Contains the kind of id, such as `CRN`.
@@ -69,7 +69,7 @@ name_type! {
     TaskId
 }
 name_type! {
-    /// A user name: 1 to 120 bytes without white space or control characters.
+    /// A username: 1 to 120 bytes without white space or control characters.
     UserName
 }
 
@@ -129,13 +129,13 @@ impl From<Uuid> for TaskId {
 }
 
 impl UserName {
-    /// Parses a user name. User names are case-sensitive, as in Plone.
+    /// Parses a username. Usernames are case-sensitive, as in Plone.
     ///
     /// # Errors
-    /// If the text is not a well-formed user name.
+    /// If the text is not a well-formed username.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let ok = (1..=USER_LEN_MAX).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if ok { Ok(Self(text.into())) } else { Err(InvalidId("user name")) }
+        if ok { Ok(Self(text.into())) } else { Err(InvalidId("username")) }
     }
 }
 

@@ -71,7 +71,7 @@ impl Notice {
             Reason::Requested => return None,
             Reason::Promoted => (
                 format!("You are enrolled in {course}"),
-                format!("A seat opened in {course} (CRN {crn}), and you got it: you were next on the waitlist."),
+                format!("A seat opened in {course} (CRN {crn}), and you got it from the waitlist."),
                 Priority::High,
             ),
             Reason::PassedOver(code) => (

@@ -1,6 +1,7 @@
 //! Alerts: staff send, schedule and cancel them; every caller lists the alerts that they receive.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -29,6 +30,7 @@ use crate::http::openapi::responses::{BadBody, BadPath, BadQuery, BadRole, NotFo
 use crate::http::openapi::schemas::always_true;
 use crate::http::query::{LIST_LEN_DEFAULT, LIST_LEN_MAX, Query, path_param};
 use crate::http::request_id::PRIVATE;
+use crate::http::shared_alerts::SharedAlerts;
 
 /// The maximum number of active alerts on a dashboard: more than a term has at any time.
 const ACTIVE_MAX: usize = 500;
@@ -142,7 +144,7 @@ fn read_audience(mut fields: Fields) -> Result<Audience, Problem> {
     let sections = fields.maybe_parsed_list("sections", AUDIENCE_LEN_MAX, SECTION_EXPECTED, section)?;
     let courses = fields.maybe_strings("courses", AUDIENCE_LEN_MAX, 1..=COURSE_CHARS_MAX)?;
     let user = |text: &str| UserName::parse(text).ok().map(UserRef);
-    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a user name", user)?;
+    let users = fields.maybe_parsed_list("users", AUDIENCE_LEN_MAX, "a username", user)?;
     fields.finish()?;
     let audience = Audience {
         all,
@@ -205,8 +207,9 @@ struct AlertDryRun {
 /// An alert in a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct ListedAlert {
+    /// Shared with other lists where copies of lists are cached.
     #[serde(flatten)]
-    alert: Alert,
+    alert: Arc<Alert>,
     /// Whether the caller has acknowledged it. Only for signed-in callers and alerts that require acknowledgement.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -231,6 +234,16 @@ pub(super) struct AlertCancelled {
 pub(super) enum AlertItem {
     Alert(Box<ListedAlert>),
     Cancelled(AlertCancelled),
+}
+
+impl AlertItem {
+    /// Returns the same item with an alert of `shared` in place of an equal one of its own.
+    pub(super) fn sharing(self, shared: &SharedAlerts) -> Self {
+        match self {
+            Self::Alert(listed) => Self::Alert(Box::new(ListedAlert { alert: shared.share(listed.alert), ..*listed })),
+            Self::Cancelled(cancelled) => Self::Cancelled(cancelled),
+        }
+    }
 }
 
 /// Alerts and cancellations, oldest first.
@@ -389,7 +402,7 @@ async fn items_for(live: &Live, caller: Option<&Caller>, page: Page) -> Result<V
         Entry::Alert(alert) => {
             let must_ack = caller.is_some() && alert.content.requires_ack;
             let acked = must_ack.then(|| acked.contains(&alert.id));
-            AlertItem::Alert(Box::new(ListedAlert { alert: *alert, acked }))
+            AlertItem::Alert(Box::new(ListedAlert { alert: Arc::new(*alert), acked }))
         }
         Entry::Cancelled(id) => AlertItem::Cancelled(AlertCancelled { id, seq, cancelled: true }),
     };

@@ -119,7 +119,7 @@ pub async fn list(
         Some(announcements) => {
             visible_announcements(announcements, caller.as_ref(), OWN_COPY_WAIT, FIRST_COPY_WAIT).await?
         }
-        None => NewsView::none(),
+        None => NewsView::empty(),
     };
     let news = found.reply.value.clone();
     let ready = if found.is_personal {

@@ -28,11 +28,12 @@ use crate::http::alerts::{AlertItem, ListedAlert, active_alerts};
 use crate::http::announcements::{AnnouncementResponse, visible_announcements};
 use crate::http::auth::SignedIn;
 use crate::http::error::{Problem, get, method_not_allowed, plone_error_text};
-use crate::http::last_good::LastGood;
+use crate::http::last_good::{ByteSize, LastGood};
 use crate::http::openapi::responses::BadToken;
 use crate::http::registrations::{RegistrationResponse, Registrations};
 use crate::http::request_id::PRIVATE;
 use crate::http::session::UserResponse;
+use crate::http::shared_alerts::SharedAlerts;
 
 /// The longest wait for announcements while there is no copy of them: too short to be noticed.
 const PLONE_PART_WAIT: Duration = Duration::from_millis(40);
@@ -40,19 +41,57 @@ const PLONE_PART_WAIT: Duration = Duration::from_millis(40);
 const STORE_PART_WAIT: Duration = Duration::from_secs(1);
 /// The maximum number of announcements on a dashboard.
 const ANNOUNCEMENTS_MAX: usize = 10;
-/// The maximum number of users whose parts from the store are cached.
-const USERS_MAX: usize = 5_000;
+/// The expected number of users whose parts from the store are cached.
+const USERS: usize = 5_000;
+/// The memory of cached plans, in bytes: 5,000 plans of 50 sections.
+const PLANS_BYTES_MAX: u64 = 16 << 20;
+/// The memory of cached lists of alerts, in bytes: 5,000 lists of some 160 alerts. The alerts themselves are shared.
+const ALERTS_BYTES_MAX: u64 = 32 << 20;
 
 /// The last good copies of parts from the store.
 pub struct DashboardCache {
     plans: LastGood<UserName, Vec<SectionId>>,
     /// The key includes the role, so that a former staff member does not see alerts to staff.
     alerts: LastGood<(UserName, Role), Arc<[AlertItem]>>,
+    shared_alerts: SharedAlerts,
 }
 
 impl Default for DashboardCache {
     fn default() -> Self {
-        Self { plans: LastGood::new(USERS_MAX), alerts: LastGood::new(USERS_MAX) }
+        Self {
+            plans: LastGood::new(USERS, PLANS_BYTES_MAX),
+            alerts: LastGood::new(USERS, ALERTS_BYTES_MAX),
+            shared_alerts: SharedAlerts::default(),
+        }
+    }
+}
+
+impl DashboardCache {
+    /// Returns the memory of each cache, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> [(&'static str, u64); 3] {
+        [
+            ("dashboard_plans", self.plans.bytes()),
+            ("dashboard_alert_lists", self.alerts.bytes()),
+            ("dashboard_alerts", self.shared_alerts.bytes()),
+        ]
+    }
+
+    /// Returns the list with alerts that it shares with the lists of other users.
+    fn sharing_alerts(&self, items: Vec<AlertItem>) -> Arc<[AlertItem]> {
+        items.into_iter().map(|item| item.sharing(&self.shared_alerts)).collect()
+    }
+}
+
+impl ByteSize for Vec<SectionId> {
+    fn byte_size(&self) -> usize {
+        self.iter().map(|id| size_of::<SectionId>() + id.to_string().len()).sum()
+    }
+}
+
+impl ByteSize for Arc<[AlertItem]> {
+    fn byte_size(&self) -> usize {
+        self.len() * (size_of::<AlertItem>() + size_of::<ListedAlert>())
     }
 }
 
@@ -131,7 +170,7 @@ pub async fn show(
         store_part(&parts.plans, caller.user.clone(), read).await
     };
     let alerts = async {
-        let read = async { Ok(active_alerts(&live, &caller).await?.into()) };
+        let read = async { Ok(parts.sharing_alerts(active_alerts(&live, &caller).await?)) };
         store_part(&parts.alerts, (caller.user.clone(), caller.role), read).await
     };
     let news = news(announcements.as_ref().map(|data| data.as_ref()), &caller);
@@ -160,7 +199,7 @@ struct Part<T> {
 }
 
 /// Reads a part from the store, or returns its last good copy.
-async fn store_part<K: Eq + Hash + Clone, T: Clone + Default>(
+async fn store_part<K: Eq + Hash + Clone, T: Clone + Default + ByteSize>(
     last: &LastGood<K, T>,
     key: K,
     read: impl Future<Output = Result<T, Problem>>,
@@ -188,15 +227,15 @@ fn store_source(plan: Option<Duration>, alerts: Option<Duration>) -> Source {
 /// Returns the announcements that the caller may see, and the state of their source.
 async fn news(announcements: Option<&Announcements>, caller: &Caller) -> (Arc<News>, Source) {
     let (news, age, error) = match announcements {
-        None => (News::none(), None, Some("Plone is not configured.")),
+        None => (News::empty(), None, Some("Plone is not configured.")),
         Some(announcements) => {
             match visible_announcements(announcements, Some(caller), PLONE_PART_WAIT, PLONE_PART_WAIT).await {
                 Ok(NewsView { reply, .. }) => {
                     (reply.value, Some(reply.age), reply.error.as_ref().map(plone_error_text))
                 }
-                Err(ReadError::Failed(error)) => (News::none(), None, Some(plone_error_text(&error))),
-                Err(ReadError::Late) => {
-                    (News::none(), None, Some("The college website (Plone) has not responded yet."))
+                Err(ReadError::Failed(error)) => (News::empty(), None, Some(plone_error_text(&error))),
+                Err(ReadError::Timeout) => {
+                    (News::empty(), None, Some("The college website (Plone) has not responded yet."))
                 }
             }
         }

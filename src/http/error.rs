@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError, Route, guard, web};
 use crate::domain::refusal::Refusal;
 use crate::http::hot::BuildError;
 use crate::http::problem::{ProblemCode, ProblemDocument};
+use crate::live::ws;
 use crate::plone::cache::ReadError;
 use crate::plone::port::PloneError;
 use crate::registration::registrar::SubmitError;
@@ -148,6 +149,11 @@ impl ResponseError for Problem {
         if self.document.status == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
+        if self.document.status == 426 {
+            // RFC 9110, section 15.5.22, and RFC 6455, section 4.4.
+            response.insert_header((header::UPGRADE, HeaderValue::from_static("websocket")));
+            response.insert_header((header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(ws::VERSION)));
+        }
         if let Some(seconds) = self.document.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
@@ -190,7 +196,7 @@ impl From<PloneError> for Problem {
     fn from(error: PloneError) -> Self {
         let problem = Self::new(ProblemCode::PloneUnavailable, plone_error_text(&error)).retry_after(PLONE_RETRY_S);
         // The Plone client logs an outage once; logging it for each request would flood the log.
-        if error.is_passing() { problem } else { problem.caused_by(error) }
+        if error.is_transient() { problem } else { problem.caused_by(error) }
     }
 }
 
@@ -198,7 +204,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Failed(error) => error.into(),
-            ReadError::Late => {
+            ReadError::Timeout => {
                 let detail = "The college website (Plone) did not respond in time.";
                 Self::new(ProblemCode::PloneLate, detail).retry_after(PLONE_RETRY_S)
             }
@@ -263,18 +269,19 @@ fn detail_of(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::SectionCancelled => "This section is cancelled. Choose another section.".into(),
         Refusal::SectionClosed => "This section is closed to new students. Choose another section.".into(),
         Refusal::AlreadyInCourse { conflicts_with, course } => {
-            format!("You already have a {course} section of the same kind: {conflicts_with}. Swap to change it.").into()
+            format!("You already have {course}, in section {conflicts_with}. Swap to replace it.").into()
         }
         Refusal::TimeConflict { conflicts_with } => {
             let names: Vec<_> = conflicts_with.iter().map(ToString::to_string).collect();
-            format!("This section meets at the same time as {}. Drop or swap it first.", names.join(", ")).into()
+            let those = if names.len() == 1 { "that section" } else { "those sections" };
+            format!("This section meets at the same time as {}. Drop or swap {those} first.", names.join(", ")).into()
         }
         Refusal::CreditLimit { total, limit, .. } => {
             format!("You would have {} credits, but your limit is {}.", total.as_f64(), limit.as_f64()).into()
         }
         Refusal::SectionFull { waitlist_open: true, .. } => "This section is full. You can join its waitlist.".into(),
         Refusal::SectionFull { waitlist_open: false, .. } | Refusal::WaitlistFull { .. } => {
-            "This section and its waitlist are full. Choose another section.".into()
+            "This section is full, and no waitlist position is available. Choose another section.".into()
         }
     }
 }
@@ -372,7 +379,7 @@ mod tests {
         let cases = [
             (Problem::from(PloneError::Failed("Traceback: KeyError at 10.0.0.7".to_owned())), 502),
             (Problem::from(ReadError::Failed(PloneError::Unavailable("10.0.0.7:8080".to_owned()))), 502),
-            (Problem::from(ReadError::Late), 504),
+            (Problem::from(ReadError::Timeout), 504),
         ];
         for (problem, status) in cases {
             let document = written(&problem);

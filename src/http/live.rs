@@ -9,11 +9,12 @@ use crate::identity::Identity;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::relay::Relay;
-use crate::live::ws::{self, Opening};
+use crate::live::ws::{self, NotOpened, Opening};
 
 use crate::http::auth::{Credentials, client_ip, foreign_origin};
 use crate::http::error::{Problem, method_not_allowed};
-use crate::http::openapi::responses::{BadOrigin, BadQuery};
+use crate::http::openapi::responses::{BadOrigin, BadQuery, UnsupportedVersion};
+use crate::http::problem::ProblemCode;
 use crate::http::query::Query;
 use crate::http::site::{OriginVerdict, Site};
 
@@ -62,7 +63,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// Channels: `seats:TERM`, `section:ID`, `alerts`, `me` (signed in), `import:TASK` (staff), `admin` (admins).
 ///
 /// Close codes: 4001 the ticket or token is invalid or has expired, or the role of its user has changed; 4003 signed
-/// out, or disconnected by an admin; 4008 the client reads too slowly; 4009 too many connections; 1009 a message over
+/// out, or disconnected by an admin; 4008 the client reads too slowly or was silent; 4009 too many connections; 1009 a message over
 /// 64 KiB; 1012 the hub restarts (reason `{"retry_ms":N}`); 1002 protocol error; 1003 binary message; 1007 invalid
 /// UTF-8.
 #[utoipa::path(
@@ -75,7 +76,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         OpenQuery,
         ("Origin" = Option<String>, Header, description = "A page of another site is rejected with 403."),
     ),
-    responses((status = 101, description = "Upgraded. Messages are JSON text frames."), BadOrigin, BadQuery)
+    responses((status = 101, description = "Upgraded. Messages are JSON text frames."), BadOrigin, BadQuery, UnsupportedVersion)
 )]
 pub async fn websocket(
     request: HttpRequest,
@@ -102,6 +103,12 @@ pub async fn websocket(
         address: client_ip(&request),
         since,
     };
-    ws::open(opening, &request, payload)
-        .map_err(|_| Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request."))
+    ws::open(opening, &request, payload).map_err(|why| match why {
+        NotOpened::NoUpgrade => {
+            Problem::bad_request("This address serves a WebSocket (RFC 6455). Send an upgrade request by HTTP/1.1.")
+        }
+        NotOpened::Version => {
+            Problem::new(ProblemCode::UpgradeRequired, "This address serves version 13 of the WebSocket protocol.")
+        }
+    })
 }

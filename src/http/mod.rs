@@ -54,6 +54,7 @@ pub mod routes;
 pub mod sections;
 pub mod session;
 pub mod sessions;
+mod shared_alerts;
 pub mod site;
 pub mod terms;
 pub mod users;

@@ -267,7 +267,7 @@ fn pull(status: PullStatus) -> PullState {
 const fn pull_error_text(error: &PullError) -> &'static str {
     match error {
         PullError::Plone(error) => plone_error_text(error),
-        PullError::Restless => "The list of content in Plone changed repeatedly while it was read.",
+        PullError::ListUnstable => "The list of content in Plone changed repeatedly while it was read.",
         PullError::TooMany => "Plone has more items of one type than EduHub accepts.",
         PullError::Store(_) => "The content from Plone could not be stored.",
         PullError::Registrar(_) => "The content from Plone could not be applied.",
@@ -335,7 +335,7 @@ pub async fn sync(
     let bridge = bridge.ok_or_else(no_plone)?;
     audit.record(&request, Some(&caller), "plone.sync", None, None, "");
     let both = async { tokio::join!(bridge.pull_now(), bridge.announcements().renew()) };
-    let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Late)?;
+    let (sections, announcements) = timeout(PULL_WAIT, both).await.map_err(|_| ReadError::Timeout)?;
     let pulled = Pulled { counts: sections?, announcements: announcements? };
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(pulled))
 }
@@ -346,7 +346,7 @@ impl From<PullError> for Problem {
             PullError::Plone(error) => error.into(),
             PullError::Store(error) => error.into(),
             PullError::Registrar(error) => error.into(),
-            PullError::Restless | PullError::TooMany => PloneError::Failed(error.to_string()).into(),
+            PullError::ListUnstable | PullError::TooMany => PloneError::Failed(error.to_string()).into(),
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum ProblemCode {
     TooLarge,
     /// The body has a format that is not accepted here.
     UnsupportedMediaType,
+    /// The request asks for a version of the WebSocket protocol that is not supported.
+    UpgradeRequired,
     /// A value is well-formed, but out of range or unknown.
     Invalid,
     /// Too many requests, or too many failed sign-ins.
@@ -72,6 +74,7 @@ impl ProblemCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UpgradeRequired => "upgrade_required",
             Self::Invalid => "invalid",
             Self::RateLimited => "rate_limited",
             Self::Internal => "internal",
@@ -96,6 +99,7 @@ impl ProblemCode {
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
+            Self::UpgradeRequired => 426,
             Self::RateLimited => 429,
             Self::Internal => 500,
             Self::PloneUnavailable => 502,
@@ -116,6 +120,7 @@ impl ProblemCode {
             Self::MethodNotAllowed => "Method not allowed",
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "Unsupported format",
+            Self::UpgradeRequired => "Unsupported WebSocket version",
             Self::Invalid => "A value is invalid",
             Self::RateLimited => "Too many requests",
             Self::Internal => "Something went wrong",
@@ -146,6 +151,7 @@ impl ProblemCode {
             Self::MethodNotAllowed => "Use one of the methods that Allow lists.",
             Self::TooLarge => "Send a smaller body; bytes_max is the limit.",
             Self::UnsupportedMediaType => "Send a content type that the OpenAPI document describes.",
+            Self::UpgradeRequired => "Use the version of the WebSocket protocol in Sec-WebSocket-Version.",
             Self::Invalid => "Correct the value that field names.",
             Self::RateLimited => "Wait for the number of seconds in Retry-After.",
             Self::Internal => {
@@ -159,7 +165,9 @@ impl ProblemCode {
             Self::Refused(RefusalCode::SectionCancelled | RefusalCode::SectionClosed) => "Choose another section.",
             Self::Refused(RefusalCode::AlreadyInCourse) => "Swap with the section that conflicts_with names.",
             Self::Refused(RefusalCode::TimeConflict) => "Swap with or drop the sections that conflicts_with names.",
-            Self::Refused(RefusalCode::CreditLimit) => "Drop a section, or ask the registrar's office to raise it.",
+            Self::Refused(RefusalCode::CreditLimit) => {
+                "Drop a section, or ask the registrar's office to raise your credit limit."
+            }
             Self::Refused(RefusalCode::SectionFull) => "Join the waitlist if waitlist_open is true.",
             Self::Refused(RefusalCode::WaitlistFull) => "Choose another section.",
         }

@@ -161,8 +161,8 @@ impl From<ProxyError> for Problem {
             ProxyError::RateLimited { retry_after_s } => {
                 Self::rate_limited("Too many requests. Please wait a moment.", retry_after_s)
             }
-            ProxyError::BrokenOff => Self::bad_request("The request ended before it was complete."),
-            ProxyError::Late => {
+            ProxyError::Aborted => Self::bad_request("The request ended before it was complete."),
+            ProxyError::Timeout => {
                 Self::new(ProblemCode::PloneLate, "The college website (Plone) did not respond in time.")
             }
             ProxyError::Plone(PloneError::Busy) => Self::overloaded(),

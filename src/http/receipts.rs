@@ -40,7 +40,7 @@ impl ReceiptQuery {
 #[derive(Serialize, ToSchema)]
 struct Acknowledgement {
     user: UserName,
-    /// The display name; the user name if there is none.
+    /// The display name; the username if there is none.
     name: String,
     at: Timestamp,
 }
@@ -49,7 +49,7 @@ struct Acknowledgement {
 #[derive(Serialize, ToSchema)]
 struct Recipient {
     user: UserName,
-    /// The display name; the user name if there is none.
+    /// The display name; the username if there is none.
     name: String,
 }
 
@@ -68,7 +68,7 @@ struct ReceiptList {
     /// Users who have acknowledged it, earliest first.
     #[schema(max_items = 5_000)]
     seen: Vec<Acknowledgement>,
-    /// Users who have not acknowledged it, by user name.
+    /// Users who have not acknowledged it, by username.
     #[schema(max_items = 5_000)]
     unseen: Vec<Recipient>,
 }

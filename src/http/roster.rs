@@ -50,7 +50,7 @@ struct Roster<'a> {
 #[schema(as = RosterEntry)]
 struct RosterLine<'a> {
     user: &'a UserName,
-    /// The display name; the user name if there is none.
+    /// The display name; the username if there is none.
     name: &'a str,
     #[serde(serialize_with = "standing_name")]
     #[schema(schema_with = held)]
@@ -128,7 +128,7 @@ fn prefers_csv(accept: &Accept) -> bool {
     quality("text/csv") > Quality::ZERO && quality("text/csv") >= quality("application/json")
 }
 
-/// Returns the display name, or the user name if there is none.
+/// Returns the display name, or the username if there is none.
 fn name_of(entry: &RosterEntry) -> &str {
     entry.name.as_deref().unwrap_or(entry.user.as_str())
 }

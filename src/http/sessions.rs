@@ -123,7 +123,7 @@ struct ListQuery {
     /// Only sessions of callers with this role.
     #[param(inline)]
     role: Option<RoleFilter>,
-    /// Text to search for in the user name, the address, the user agent and the id.
+    /// Text to search for in the username, the address, the user agent and the id.
     #[param(max_length = 120)]
     q: Option<String>,
     /// The maximum number of items.
@@ -173,7 +173,7 @@ pub async fn list(request: HttpRequest, _: Admin, live: Data<Live>) -> Result<Ht
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(SessionList { items, total: found.len() }))
 }
 
-/// Returns whether a session's user name, user agent, address or id contains `text`, which is in lower case.
+/// Returns whether a session's username, user agent, address or id contains `text`, which is in lower case.
 fn contains(session: &LiveSession, text: &str) -> bool {
     let user = session.identity().map_or("", |(user, _)| user.as_str());
     user.to_lowercase().contains(text)

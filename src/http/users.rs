@@ -54,7 +54,7 @@ impl From<User> for KnownUser {
     }
 }
 
-/// A page of users, by user name.
+/// A page of users, by username.
 #[derive(Serialize, ToSchema)]
 struct UserList {
     items: Vec<KnownUser>,
@@ -158,12 +158,12 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     operation_id = "listUsers",
     tag = "administration",
     params(
-        ("q" = Option<String>, Query, description = "Part of the user name or display name, without regard to case.",
+        ("q" = Option<String>, Query, description = "Part of the username or display name, without regard to case.",
             max_length = 120),
         Limit,
         ("cursor" = Option<String>, Query, description = "The `next` of an earlier page.", max_length = 120),
     ),
-    responses((status = 200, description = "By user name.", body = UserList), BadRole, BadQuery, StoreFailed)
+    responses((status = 200, description = "By username.", body = UserList), BadRole, BadQuery, StoreFailed)
 )]
 pub async fn list(req: HttpRequest, _: Admin, identity: web::Data<Identity>) -> Result<HttpResponse, Problem> {
     let query = Query::of(&req)?;

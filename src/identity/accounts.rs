@@ -14,11 +14,11 @@ use crate::store::accounts::Account;
 /// A new or changed local account.
 #[derive(Debug)]
 pub struct AccountChange {
-    /// User name.
+    /// Username.
     pub username: UserName,
     /// Role.
     pub role: Role,
-    /// Display name. `None` does not change it; a new account then gets the user name.
+    /// Display name. `None` does not change it; a new account then gets the username.
     pub name: Option<String>,
     /// New password; required for a new account. `None` does not change it.
     pub password: Option<SecretString>,

@@ -102,8 +102,8 @@ impl RequestLimits {
     }
 }
 
-/// Counts the failures of each key with the generic cell rate algorithm. It stores one number for each key: the time at
-/// which the key has recovered from all its failures. `governor`, which limits requests, has no refunds.
+/// Counts the failures of each key with the generic cell rate algorithm. It stores one number for each key: the
+/// monotonic time at which the key has recovered from all its failures. `governor`, which limits requests, has no refunds.
 #[derive(Debug)]
 pub struct Failures<K: Hash + Eq> {
     /// Milliseconds after which one failure recovers; 0 is no limit.
@@ -269,7 +269,7 @@ impl SignInLimits {
         let queue = &queued.queue;
         let deadline = Instant::now() + ADMISSION_WAIT_MAX;
         let take = || {
-            let now_ms = clock.now().as_millisecond();
+            let now_ms = clock.monotonic_ms();
             self.addresses.check(&address, now_ms)?;
             self.accounts.charge(&queued.account, now_ms)
         };
@@ -347,6 +347,10 @@ mod tests {
     impl Clock for Epoch {
         fn now(&self) -> jiff::Timestamp {
             jiff::Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic_ms(&self) -> i64 {
+            0
         }
     }
 

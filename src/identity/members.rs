@@ -78,7 +78,7 @@ impl RecheckCounts {
 pub(super) struct MembersDeps {
     pub(super) identity: IdentityDeps,
     pub(super) hasher: Arc<Hasher>,
-    /// Providers that precede this one. Their user names are not available to members.
+    /// Providers that precede this one. Their usernames are not available to members.
     pub(super) earlier: Vec<Arc<dyn SignInProvider>>,
 }
 
@@ -158,8 +158,8 @@ impl Members {
     }
 
     /// Records a request of a member. If the member is due, a recheck starts soon.
-    pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
-        let now_ms = now.as_millisecond();
+    pub(super) fn record_seen(&self, caller: &Caller) {
+        let now_ms = self.clock.monotonic_ms();
         let resolution_ms = self.recheck_ms() / SEEN_FRACTION;
         if self.active.get(&caller.user).is_some_and(|active| now_ms - active.seen_ms <= resolution_ms) {
             return;
@@ -179,7 +179,7 @@ impl Members {
     /// Records a sign-in. `is_checked` is true if the provider has just returned the profile, and false if the stored
     /// one was used.
     pub(super) fn record_sign_in(&self, user: &UserName, role: Role, token: Option<ProviderToken>, is_checked: bool) {
-        let now_ms = self.clock.now().as_millisecond();
+        let now_ms = self.clock.monotonic_ms();
         if let Some(token) = token.as_ref().filter(|_| is_checked) {
             self.provider.signed_in(user, role, token);
         }
@@ -254,7 +254,7 @@ impl Members {
         self.store.remove_member(user, now).await
     }
 
-    /// Removes the member with this user name, if there is one, because an earlier provider now has it.
+    /// Removes the member with this username, if there is one, because an earlier provider now has it.
     pub(super) async fn remove_if_member(&self, user: &UserName) -> Result<(), StoreError> {
         let is_member = self.active.contains_key(user) || self.store.member(user).await?.is_some();
         if is_member { self.remove(user, "a local account now has this name").await } else { Ok(()) }

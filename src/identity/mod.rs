@@ -58,9 +58,9 @@ pub enum Source {
 /// The sender of a request, as its token identifies it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// User name.
+    /// Username.
     pub user: UserName,
-    /// Display name; the user name if there is none.
+    /// Display name; the username if there is none.
     pub name: Arc<str>,
     /// Role that the token grants.
     pub role: Role,

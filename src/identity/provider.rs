@@ -1,4 +1,4 @@
-//! The port for sign-in providers, which check user names and passwords.
+//! The port for sign-in providers, which check usernames and passwords.
 //!
 //! The service calls its providers in order; the first one that has a user with the name decides. A new way to sign in
 //! implements [`SignInProvider`] and is added to the list that is passed to
@@ -82,7 +82,7 @@ pub struct MemberRules {
 /// A user whose password a provider accepted.
 #[derive(Debug)]
 pub struct Verified {
-    /// The user name: the provider's id of the user, which may differ from the name that the user entered.
+    /// The username: the provider's id of the user, which may differ from the name that the user entered.
     pub user: UserName,
     /// The profile. The password is correct even if the profile could not be read.
     pub profile: Result<Profile, ProviderError>,

@@ -89,7 +89,7 @@ impl Members {
     /// Returns active members who are due, except those in `checked`, and removes members who are no longer active. A
     /// member is active who sent a request within the configured time or has a live session.
     fn due(&self, checked: &HashSet<UserName>) -> Vec<UserName> {
-        let (now_ms, recheck_ms) = (self.clock.now().as_millisecond(), self.recheck_ms());
+        let (now_ms, recheck_ms) = (self.clock.monotonic_ms(), self.recheck_ms());
         let mut due = Vec::new();
         let mut idle = Vec::new();
         for member in &self.active {
@@ -110,7 +110,7 @@ impl Members {
 
     /// Checks one member and applies the changes.
     async fn recheck(&self, user: &UserName) -> Result<(), ProviderError> {
-        let started_ms = self.clock.now().as_millisecond();
+        let started_ms = self.clock.monotonic_ms();
         if self.is_taken(user).await? {
             return Ok(self.remove_if_member(user).await?);
         }

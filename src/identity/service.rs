@@ -178,7 +178,7 @@ impl Identity {
     pub(super) fn record_seen(&self, caller: &Caller, now: Timestamp) {
         self.people.record(caller, now);
         if let Some(members) = self.members_of(caller.source) {
-            members.record_seen(caller, now);
+            members.record_seen(caller);
         }
     }
 
@@ -292,7 +292,7 @@ impl Identity {
     async fn remove_expired(&self) {
         let now = self.clock.now();
         self.requests.remove_idle();
-        self.sign_ins.remove_recovered(now.as_millisecond());
+        self.sign_ins.remove_recovered(self.clock.monotonic_ms());
         self.people.remove_idle(now);
         let before = self.revoked.len();
         self.revoked.retain(|_, expires_at| *expires_at > now);

@@ -20,7 +20,7 @@ use crate::store::members::Member;
 /// Why a sign-in failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignInError {
-    /// The user name or the password is wrong. The error does not disclose which.
+    /// The username or the password is wrong. The error does not disclose which.
     #[error("incorrect username or password")]
     BadCredentials,
     /// Too many sign-ins of this account, or from this address, have failed.
@@ -128,7 +128,7 @@ impl Identity {
         let outcome = self.check_password(username, password).await;
         match &outcome {
             Err(SignInError::BadCredentials | SignInError::Locked { .. }) => {
-                self.sign_ins.record_failure(address, self.clock.now().as_millisecond());
+                self.sign_ins.record_failure(address, self.clock.monotonic_ms());
             }
             _ => attempt.refund(),
         }
@@ -261,7 +261,7 @@ impl Identity {
         }
     }
 
-    /// Rejects a member whose user name belongs to a user of an earlier provider.
+    /// Rejects a member whose username belongs to a user of an earlier provider.
     async fn check_name_available(&self, members: &Members, user: &UserName) -> Result<(), SignInError> {
         if !members.is_taken(user).await? {
             return Ok(());

@@ -1,9 +1,12 @@
 //! Close codes of the WebSocket. Codes below 4000 are those of RFC 6455, section 7.4.1; the others are the contract's.
 
-use strum::VariantArray;
+use enum_map::Enum;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Why the hub closes a connection. The code tells the client whether to reconnect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+#[repr(u8)]
 pub enum Close {
     /// The client closed the connection.
     Normal,
@@ -21,8 +24,11 @@ pub enum Close {
     Unauthenticated,
     /// The user signed out, or an admin disconnected the session. The client does not reconnect.
     SignedOut,
-    /// The session's queue was full, or the client was silent. The client reconnects and resumes.
+    /// The session's queue was full. The client reconnects and resumes.
     TooSlow,
+    /// The client sent nothing and answered no ping. It has the code of [`Close::TooSlow`], because the client does the
+    /// same: it reconnects and resumes.
+    Silent,
     /// Too many connections: of this user, from this address, or in all.
     TooMany,
 }
@@ -40,15 +46,25 @@ impl Close {
             Self::Restarting => 1012,
             Self::Unauthenticated => 4001,
             Self::SignedOut => 4003,
-            Self::TooSlow => 4008,
+            Self::TooSlow | Self::Silent => 4008,
             Self::TooMany => 4009,
         }
     }
 
-    /// Returns the variant with this code; `None` for a code that the hub never sends.
+    /// Returns a number from 1 on that identifies the variant. Two variants share a code.
+    pub(super) const fn index(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Returns the variant with this [`Close::index`]; `None` for 0.
+    pub(super) fn from_index(index: u8) -> Option<Self> {
+        Self::VARIANTS.get(usize::from(index).checked_sub(1)?).copied()
+    }
+
+    /// Returns the name of the variant in metrics.
     #[must_use]
-    pub fn from_code(code: u16) -> Option<Self> {
-        Self::VARIANTS.iter().copied().find(|close| close.code() == code)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Returns the reason for logs, at most 123 bytes: it is part of a control frame.
@@ -64,6 +80,7 @@ impl Close {
             Self::Unauthenticated => "sign in again",
             Self::SignedOut => "signed out",
             Self::TooSlow => "too slow: reconnect and resume",
+            Self::Silent => "no answer to pings: reconnect and resume",
             Self::TooMany => "too many connections",
         }
     }
@@ -74,11 +91,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_parsed_back_and_reasons_fit_a_control_frame() {
+    fn indexes_are_parsed_back_and_reasons_fit_a_control_frame() {
         for close in Close::VARIANTS {
-            assert_eq!(Close::from_code(close.code()), Some(*close));
+            assert_eq!(Close::from_index(close.index()), Some(*close));
             assert!(close.reason().len() <= 123, "{close:?}");
         }
-        assert_eq!(Close::from_code(0), None);
+        assert_eq!(Close::from_index(0), None);
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use actix::dev::ToEnvelope;
 use actix::fut::wrap_future;
 use actix::prelude::*;
-use jiff::Timestamp;
 
 use crate::live::close::Close;
 use crate::live::context::Live;
@@ -55,14 +54,10 @@ impl Driver {
         self.feed.session()
     }
 
-    /// Returns the time.
-    pub(super) fn now(&self) -> Timestamp {
-        self.live.clock.now()
-    }
-
     /// Ends the session of a connection that is already closed.
     pub(super) fn end(&mut self) {
         if self.feed.end() {
+            self.live.presence.ends.count_lost(self.session().silent_ms());
             self.leave(Close::Normal);
         }
     }
@@ -111,7 +106,7 @@ pub(super) fn handle<T: Transport>(actor: &mut T, input: FeedInput<'_>, ctx: &mu
 /// Records that the client has sent something, and closes the session if it was marked for closing.
 pub(super) fn alive<T: Transport>(actor: &mut T, ctx: &mut T::Context) {
     if let Some(driver) = actor.driver() {
-        driver.session().touch(driver.now());
+        driver.session().touch();
         handle(actor, FeedInput::Alive, ctx);
     }
 }
@@ -134,6 +129,7 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
         }
         FeedOutput::Ping => actor.ping(ctx),
         FeedOutput::Close(why) => {
+            driver.live.presence.ends.count_closed(why);
             driver.leave(why);
             actor.close(why, ctx);
         }

@@ -139,6 +139,8 @@ pub(super) struct GuardStatus {
     pub(super) is_broken: Cell<bool>,
     /// Whether the actor has sent its close frame. After that, everything but the client's close frame is discarded.
     pub(super) is_closing: Cell<bool>,
+    /// Whether the client's close frame has arrived.
+    pub(super) is_close_received: Cell<bool>,
 }
 
 /// A stream of the incoming bytes of a connection, which yields at most one frame per poll.
@@ -185,11 +187,15 @@ where
             let is_closing = this.status.is_closing.get();
             match this.guard.scan(&this.chunk) {
                 Scan::Part(len) | Scan::Rejected(len, _) if is_closing => this.chunk.advance(len),
-                Scan::End(_) if is_closing && this.guard.was_close() => return Poll::Ready(None),
+                Scan::End(_) if is_closing && this.guard.was_close() => {
+                    this.status.is_close_received.set(true);
+                    return Poll::Ready(None);
+                }
                 Scan::End(len) if is_closing => this.chunk.advance(len),
                 Scan::Part(len) => return Poll::Ready(Some(Ok(this.chunk.split_to(len)))),
                 Scan::End(len) => {
                     this.pause = true;
+                    this.status.is_close_received.set(this.guard.was_close());
                     return Poll::Ready(Some(Ok(this.chunk.split_to(len))));
                 }
                 Scan::Rejected(len, close) => {

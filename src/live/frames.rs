@@ -259,7 +259,7 @@ pub enum RegistrationReason {
     Requested,
     /// The caller got a seat from the waitlist.
     Promoted,
-    /// A seat went to a later position, because a rule refuses it to the caller.
+    /// A seat became free, but a rule refuses it to the caller.
     PassedOver,
     /// The section was cancelled.
     Cancelled,

@@ -6,17 +6,20 @@
 //!   the sessions that watch seats
 //! - [`feed`]: what one session receives, independent of its transport: join, replay, resume, snapshots. `driver` runs
 //!   it in an actor
-//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: limits of what its client may send
+//! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: limits of what its client may send;
+//!   `ending` closes its TCP connection
 //!
 //! They share:
 //! - [`context`]: options, ports and services; [`messages`]: the messages between them
-//! - [`presence`]: the list of all connections
+//! - [`presence`]: the list of all connections; [`ends`]: how they ended
 //! - [`frames`]: the messages of clients and of the hub; [`close`]: close codes
 
 pub mod broker;
 pub mod close;
 pub mod context;
 mod driver;
+mod ending;
+pub mod ends;
 pub mod feed;
 #[cfg(test)]
 mod feed_replay_tests;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -17,6 +18,7 @@ use crate::domain::role::Role;
 use crate::histogram::Histogram;
 use crate::identity::Caller;
 use crate::live::close::Close;
+use crate::live::ends::EndCounts;
 
 /// The longest stored user agent, in bytes. Longer ones are truncated.
 const USER_AGENT_LEN_MAX: usize = 160;
@@ -38,11 +40,17 @@ pub struct LiveSession {
     pub user_agent: Arc<str>,
     /// When it connected.
     pub connected_at: Timestamp,
-    last_seen_ms: AtomicI64,
+    /// The monotonic time at which it connected. Pings carry the time since then.
+    opened: Instant,
+    /// Whether the client has sent something since the relay's last look.
+    is_heard: AtomicBool,
+    /// The session's age when the client sent something last.
+    heard_ms: AtomicU64,
     sent: AtomicU64,
     queued: AtomicU32,
     rtt_ms: AtomicU32,
-    closing: AtomicU16,
+    /// The reason for closing, see [`Close::index`]; 0 for none.
+    closing: AtomicU8,
     channels: Mutex<Vec<Channel>>,
 }
 
@@ -54,14 +62,26 @@ impl LiveSession {
     }
 
     /// Records that the client has sent something.
-    pub fn touch(&self, now: Timestamp) {
-        self.last_seen_ms.store(now.as_millisecond(), Ordering::Relaxed);
+    pub fn touch(&self) {
+        self.is_heard.store(true, Ordering::Relaxed);
+        self.heard_ms.store(self.age_ms(), Ordering::Relaxed);
     }
 
-    /// Returns the milliseconds since the client last sent something.
+    /// Returns whether the client has sent something since the previous call.
+    pub(super) fn take_heard(&self) -> bool {
+        self.is_heard.swap(false, Ordering::Relaxed)
+    }
+
+    /// Returns the milliseconds since the client sent something last, by the monotonic clock.
     #[must_use]
-    pub fn silent_ms(&self, now: Timestamp) -> i64 {
-        now.as_millisecond().saturating_sub(self.last_seen_ms.load(Ordering::Relaxed))
+    pub fn silent_ms(&self) -> u64 {
+        self.age_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed))
+    }
+
+    /// Returns the milliseconds since the session was opened, by the monotonic clock.
+    #[must_use]
+    pub fn age_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Records the round-trip time of a ping.
@@ -104,13 +124,13 @@ impl LiveSession {
 
     /// Marks the session for closing. A later reason does not replace the first one.
     pub fn request_close(&self, why: Close) {
-        let _ = self.closing.compare_exchange(0, why.code(), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.closing.compare_exchange(0, why.index(), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Returns why the session is marked for closing; `None` when it is not.
     #[must_use]
     pub fn requested_close(&self) -> Option<Close> {
-        Close::from_code(self.closing.load(Ordering::Relaxed))
+        Close::from_index(self.closing.load(Ordering::Relaxed))
     }
 
     /// Returns the subscribed channels.
@@ -182,6 +202,8 @@ pub struct Presence {
     pub evicted: AtomicU64,
     /// Number of sessions that were closed because their client was silent.
     pub reaped: AtomicU64,
+    /// How sessions ended.
+    pub ends: EndCounts,
     /// Number of frames sent to sessions that have ended.
     frames_of_ended: AtomicU64,
     /// The times that messages took from the broker to the queues of all subscribed sessions of one thread.
@@ -206,6 +228,7 @@ impl Presence {
             draining: AtomicBool::new(false),
             evicted: AtomicU64::new(0),
             reaped: AtomicU64::new(0),
+            ends: EndCounts::default(),
             frames_of_ended: AtomicU64::new(0),
             fanout: Histogram::default(),
             relay_queue: AtomicUsize::new(0),
@@ -251,11 +274,13 @@ impl Presence {
             address,
             user_agent: self.intern(user_agent),
             connected_at: now,
-            last_seen_ms: AtomicI64::new(now.as_millisecond()),
+            opened: Instant::now(),
+            is_heard: AtomicBool::new(true),
+            heard_ms: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             queued: AtomicU32::new(0),
             rtt_ms: AtomicU32::new(RTT_UNKNOWN),
-            closing: AtomicU16::new(0),
+            closing: AtomicU8::new(0),
             channels: Mutex::new(channels),
         });
         self.by_role[role_index(&session)].fetch_add(1, Ordering::Relaxed);
@@ -420,76 +445,5 @@ fn uncount_key<K: Eq + std::hash::Hash>(counts: &DashMap<K, u32>, key: K) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn caller(user: &str) -> Option<Caller> {
-        let user = UserName::parse(user).unwrap();
-        let (name, token_id) = (user.as_str().into(), Uuid::nil());
-        let source = crate::identity::Source::Hub;
-        let expires_at = Timestamp::MAX;
-        Some(Caller {
-            user,
-            name,
-            role: Role::Student,
-            source,
-            token_id,
-            issued_ms: 0,
-            expires_at,
-            realm: crate::domain::realm::Realm::College,
-        })
-    }
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([10, 0, 0, last])
-    }
-
-    #[test]
-    fn limits_apply_per_user_per_address_and_in_all() {
-        let presence = Presence::new(ConnectionLimits { all: 4, per_user: 2, per_address: 3 });
-        let now = Timestamp::UNIX_EPOCH;
-        let first = presence.admit(caller("ann"), address(1), "a", now).unwrap();
-        presence.admit(caller("ann"), address(1), "a", now).unwrap();
-        assert_eq!(presence.admit(caller("ann"), address(2), "a", now).unwrap_err(), Close::TooMany, "per user");
-        presence.admit(None, address(1), "a", now).unwrap();
-        assert_eq!(presence.admit(None, address(1), "a", now).unwrap_err(), Close::TooMany, "per address");
-        presence.admit(None, address(2), "a", now).unwrap();
-        assert_eq!(presence.admit(None, address(3), "a", now).unwrap_err(), Close::TooMany, "in all");
-        presence.remove(first.id);
-        presence.remove(first.id);
-        assert_eq!(presence.len(), 3);
-        presence.admit(caller("ann"), address(1), "a", now).unwrap();
-    }
-
-    #[test]
-    fn a_user_is_connected_until_the_last_connection_ends() {
-        let presence = Presence::new(ConnectionLimits::default());
-        let ann = UserName::parse("ann").unwrap();
-        let one = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
-        let two = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
-        assert!(Arc::ptr_eq(&one.user_agent, &two.user_agent));
-        assert_eq!(presence.by_role()[1], (Some(Role::Student), 2));
-        assert_eq!(presence.count_people(|_| true), 1, "one person with two connections");
-        presence.remove(one.id);
-        assert!(presence.is_connected(&ann));
-        presence.remove(two.id);
-        assert!(!presence.is_connected(&ann));
-        assert!(presence.is_empty());
-        assert_eq!(presence.by_role().map(|(_, count)| count), [0; 4]);
-    }
-
-    #[test]
-    fn no_connection_is_admitted_while_the_hub_drains() {
-        let presence = Presence::new(ConnectionLimits::default());
-        presence.drain();
-        assert_eq!(presence.admit(None, address(1), "a", Timestamp::UNIX_EPOCH).unwrap_err(), Close::Restarting);
-    }
-
-    #[test]
-    fn ids_ascend_even_when_the_clock_is_set_back() {
-        let presence = Presence::new(ConnectionLimits::default());
-        let times = [5_000, 5_000, 5_001, 4_000, 4_000, 6_000].map(|ms| Timestamp::from_millisecond(ms).unwrap());
-        let ids = times.map(|now| presence.admit(None, address(1), "a", now).unwrap().id);
-        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
-    }
-}
+#[path = "presence_tests.rs"]
+mod tests;

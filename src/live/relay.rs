@@ -40,7 +40,9 @@ struct Member {
     /// Whether it is subscribed to `me`.
     me: bool,
     /// When it was pinged last.
-    pinged_ms: i64,
+    pinged: Instant,
+    /// How long the client has sent nothing, as far as this thread was running to read it.
+    silent: Duration,
 }
 
 impl Member {
@@ -60,6 +62,18 @@ impl Member {
             }
         }
     }
+
+    /// Adds `step` to the client's silence, unless the client has sent something. Returns whether the silence was over
+    /// `limit` before that.
+    fn add_silence(&mut self, step: Duration, limit: Duration) -> bool {
+        if self.session.take_heard() {
+            self.silent = Duration::ZERO;
+            return false;
+        }
+        let was_silent = self.silent > limit;
+        self.silent += step;
+        was_silent
+    }
 }
 
 /// The relay of one worker thread.
@@ -77,6 +91,8 @@ pub struct Relay {
     pub(super) in_flight: Arc<AtomicUsize>,
     /// The position of the last entry of the sequence of alerts that was delivered.
     alerts_to: u64,
+    /// When the last sweep ran.
+    swept: Instant,
 }
 
 impl Relay {
@@ -93,6 +109,7 @@ impl Relay {
             admins: Vec::new(),
             in_flight: Arc::default(),
             alerts_to: 0,
+            swept: Instant::now(),
         }
     }
 
@@ -215,10 +232,16 @@ impl Relay {
     }
 
     /// Pings sessions that are due, closes those that are silent or whose token has expired, and removes those that
-    /// have ended.
-    pub(super) fn sweep(&mut self) {
+    /// have ended. `at` is the monotonic time.
+    ///
+    /// A sweep that comes late, because the process was stopped or the thread was busy, adds at most [`SWEEP`] to the
+    /// silence of each session: what the clients sent meanwhile is not read yet, and they were not pinged. For the same
+    /// reason a session is closed only when it is over the limit in a second sweep, before which the thread has read
+    /// what had arrived.
+    pub(super) fn sweep(&mut self, at: Instant) {
         let now = self.live.clock.now();
-        let heartbeat_ms = i64::try_from(self.live.options.heartbeat.as_millis()).unwrap_or(i64::MAX / 4);
+        let heartbeat = self.live.options.heartbeat;
+        let step = at.saturating_duration_since(std::mem::replace(&mut self.swept, at)).min(SWEEP);
         let (mut ended, mut expired, mut silent, mut pings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (id, member) in &mut self.members {
             if member.session.requested_close().is_some() {
@@ -227,18 +250,27 @@ impl Relay {
                 ended.push(*id);
             } else if member.session.caller.as_ref().is_some_and(|caller| caller.expires_at <= now) {
                 expired.push(*id);
-            } else if member.session.silent_ms(now) > 2 * heartbeat_ms {
+            } else if member.add_silence(step, 2 * heartbeat) {
                 self.live.presence.reaped.fetch_add(1, Ordering::Relaxed);
                 silent.push(*id);
-            } else if now.as_millisecond() - member.pinged_ms >= heartbeat_ms {
-                member.pinged_ms = now.as_millisecond();
+            } else if at.saturating_duration_since(member.pinged) >= heartbeat {
+                member.pinged = at;
                 pings.push((*id, Push::Ping));
             }
         }
         self.push_all(pings);
         self.remove_all(ended);
         self.close_all(expired, Close::Unauthenticated);
-        self.close_all(silent, Close::TooSlow);
+        self.close_all(silent, Close::Silent);
+    }
+
+    /// Sweeps after [`SWEEP`], and again after that. An interval would catch up on the sweeps that a stopped process
+    /// missed, one right after the other, without a read in between.
+    fn sweep_later(ctx: &mut Context<Self>) {
+        ctx.run_later(SWEEP, |relay, ctx| {
+            relay.sweep(Instant::now());
+            Self::sweep_later(ctx);
+        });
     }
 
     /// Subscribes a session to one channel, and appends the confirmation, the snapshot or an error to `out`. Returns
@@ -285,7 +317,7 @@ impl Actor for Relay {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(QUEUE_LEN);
-        ctx.run_interval(SWEEP, |relay, _| relay.sweep());
+        Self::sweep_later(ctx);
         // Wait, so that no session joins before this relay knows the position after which it gets every alert.
         let relay = ctx.address().recipient();
         let registered = self.broker.send(RegisterRelay { relay, in_flight: self.in_flight.clone() });
@@ -343,8 +375,8 @@ impl Handler<Join> for Relay {
         if let Some((user, _)) = session.identity() {
             self.users.entry(user.clone()).or_insert_with(|| Vec::with_capacity(1)).push(id);
         }
-        let (me, pinged_ms) = (session.caller.is_some(), self.live.clock.now().as_millisecond());
-        self.members.insert(id, Member { queue, session, alerts: true, me, pinged_ms });
+        let (me, pinged) = (session.caller.is_some(), Instant::now());
+        self.members.insert(id, Member { queue, session, alerts: true, me, pinged, silent: Duration::ZERO });
         self.alerts_to
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use jiff::Timestamp;
@@ -123,10 +124,62 @@ async fn the_sweep_removes_a_session_whose_leave_was_lost() {
     let (ended, active) = (fixture.join(1), fixture.join(2));
     // A session does this when its `Leave` does not fit into the relay's mailbox.
     ended.request_close(Close::Normal);
-    fixture.relay.sweep();
+    fixture.relay.sweep(Instant::now());
     fixture.send(personal());
     assert_eq!((ended.queued(), active.queued()), (0, 1));
     assert_eq!(fixture.live.presence.sessions().iter().map(|s| s.id).collect::<Vec<_>>(), [active.id]);
+}
+
+#[actix_rt::test]
+async fn a_client_is_silent_after_two_heartbeats_of_sweeps() {
+    let mut fixture = Fixture::new();
+    let (silent, alive) = (fixture.join(1), fixture.join(2));
+    let mut at = Instant::now();
+    let mut sweeps = 0;
+    while silent.requested_close().is_none() {
+        assert!(sweeps < 100, "the silent client is closed");
+        alive.touch();
+        at += Duration::from_secs(1);
+        fixture.relay.sweep(at);
+        sweeps += 1;
+    }
+    // One sweep finds that the client has joined, 51 exceed the limit of 50 seconds, one more gives time to read.
+    assert_eq!(sweeps, 53);
+    assert_eq!((silent.requested_close(), alive.requested_close()), (Some(Close::Silent), None));
+    assert_eq!(fixture.live.presence.reaped.load(Ordering::Relaxed), 1);
+}
+
+#[actix_rt::test]
+async fn a_late_sweep_is_no_silence_of_the_clients() {
+    let mut fixture = Fixture::new();
+    let session = fixture.join(1);
+    let mut at = Instant::now();
+    for _ in 0..10 {
+        at += Duration::from_secs(3_600);
+        fixture.relay.sweep(at);
+        fixture.relay.sweep(at);
+    }
+    assert_eq!(session.requested_close(), None);
+    assert_eq!(session.queued(), 10, "a ping was due before each late sweep");
+}
+
+#[actix_rt::test]
+async fn what_has_arrived_is_read_before_silence_is_judged() {
+    let mut fixture = Fixture::new();
+    let session = fixture.join(1);
+    let mut at = Instant::now();
+    for _ in 0..52 {
+        at += Duration::from_secs(1);
+        fixture.relay.sweep(at);
+    }
+    session.touch();
+    for _ in 0..52 {
+        at += Duration::from_secs(1);
+        fixture.relay.sweep(at);
+    }
+    assert_eq!(session.requested_close(), None);
+    fixture.relay.sweep(at + Duration::from_secs(1));
+    assert_eq!(session.requested_close(), Some(Close::Silent));
 }
 
 #[actix_rt::test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_http::ws::{Codec, Item};
+use actix_http::ws::{Codec, HandshakeError, Item};
+use actix_web::body::BoxBody;
+use actix_web::http::Version;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{
     CloseCode, CloseReason, Message as Frame, ProtocolError, WebsocketContext, WsResponseBuilder,
@@ -18,6 +20,7 @@ use crate::identity::Caller;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::driver::{self, Driver, QUEUE_LEN, Transport};
+use crate::live::ending::EndingBody;
 use crate::live::feed::{Feed, FeedFrame, FeedInput};
 use crate::live::frame_guard::{GuardStatus, GuardedPayload, MESSAGE_LEN_MAX};
 use crate::live::messages::Push;
@@ -55,22 +58,48 @@ pub struct Opening {
     pub since: Option<u64>,
 }
 
+/// The version of the WebSocket protocol that the hub supports, for the header `Sec-WebSocket-Version`.
+pub const VERSION: &str = "13";
+
+/// Why a request is not upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotOpened {
+    /// It is not an upgrade to a WebSocket by HTTP/1.1.
+    #[error("the request is not a WebSocket upgrade")]
+    NoUpgrade,
+    /// It asks for another version of the protocol than [`VERSION`], or for none.
+    #[error("this version of the WebSocket protocol is not supported")]
+    Version,
+}
+
+impl actix_web::ResponseError for NotOpened {}
+
 /// Upgrades a request. A connection that is not admitted is upgraded, too, and then closed, because a page in a browser
 /// cannot read why an upgrade failed.
 ///
 /// # Errors
-/// When the request is not a WebSocket upgrade (RFC 6455, section 4.2.1).
-pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
+/// When the request is not a WebSocket upgrade that the hub supports (RFC 6455, section 4.2.1).
+pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, NotOpened> {
     let Opening { live, relay, caller, address, since } = opening;
     // Validated before the connection is counted in `presence`.
-    actix_http::ws::handshake(request.head())?;
+    if request.version() < Version::HTTP_11 {
+        return Err(NotOpened::NoUpgrade);
+    }
+    match actix_http::ws::verify_handshake(request.head()) {
+        Ok(()) => {}
+        Err(HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion) => return Err(NotOpened::Version),
+        Err(_) => return Err(NotOpened::NoUpgrade),
+    }
     let user_agent = request.headers().get("user-agent").and_then(|v| v.to_str().ok()).unwrap_or("");
     let session = caller.and_then(|caller| live.presence.admit(caller, address, user_agent, live.clock.now()));
     let driver = session.map(|session| Driver::new(live, relay, Feed::new(session, since)));
     let status: Rc<GuardStatus> = Rc::default();
     let socket = WebSocket { driver, status: status.clone(), fragments: BytesMut::new() };
     let codec = Codec::new().max_size(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX));
-    WsResponseBuilder::new(socket, request, GuardedPayload::new(payload, status)).codec(codec).start()
+    let payload = GuardedPayload::new(payload, status.clone());
+    let response = WsResponseBuilder::new(socket, request, payload).codec(codec).start();
+    let response = response.map_err(|_: Error| NotOpened::NoUpgrade)?;
+    Ok(response.map_body(|_, body| BoxBody::new(EndingBody::new(body, status))))
 }
 
 impl WebSocket {
@@ -111,10 +140,10 @@ impl Transport for WebSocket {
         ctx.text(frame.text);
     }
 
-    /// Sends the time as the payload. The pong returns it, which gives the round-trip time.
+    /// Sends the age of the session as the payload. The pong returns it, which gives the round-trip time.
     fn ping(&mut self, ctx: &mut Ctx) {
         let Ok(driver) = &self.driver else { return };
-        ctx.ping(&driver.now().as_millisecond().to_be_bytes());
+        ctx.ping(&driver.session().age_ms().to_be_bytes());
     }
 
     fn close(&mut self, why: Close, ctx: &mut Ctx) {
@@ -174,8 +203,9 @@ impl StreamHandler<Result<Frame, ProtocolError>> for WebSocket {
             Ok(Frame::Ping(bytes)) => ctx.pong(&bytes),
             Ok(Frame::Pong(bytes)) => {
                 if let (Ok(driver), Ok(sent)) = (&self.driver, <[u8; 8]>::try_from(&bytes[..])) {
-                    let rtt_ms = driver.now().as_millisecond().saturating_sub(i64::from_be_bytes(sent));
-                    driver.session().set_rtt_ms(u32::try_from(rtt_ms).unwrap_or(0));
+                    let session = driver.session();
+                    let rtt_ms = session.age_ms().checked_sub(u64::from_be_bytes(sent));
+                    session.set_rtt_ms(rtt_ms.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0));
                 }
             }
             Ok(Frame::Binary(_)) => driver::handle(self, FeedInput::Ended(Close::Binary), ctx),

@@ -18,7 +18,7 @@ use crate::live::presence::Presence;
 use crate::observe::metrics::Metrics;
 use crate::observe::readiness::{PloneReadiness, Readiness};
 use crate::plone::bridge::Bridge;
-use crate::plone::metrics::MEASURES;
+use crate::plone::metrics::METRIC_DEFS;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::gauge::StoreGauge;
@@ -84,7 +84,7 @@ impl Observed {
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
         if let Some(bridge) = &self.plone {
-            for measure in &MEASURES {
+            for measure in &METRIC_DEFS {
                 let bridge = bridge.clone();
                 let kind = if measure.is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
                 let read = Box::new(move || (measure.read)(&bridge));
@@ -167,6 +167,13 @@ impl Observed {
             "eduhub_sessions_reaped_total",
             "WebSockets closed because their clients stopped responding",
             |presence| presence.reaped.load(Relaxed),
+        )?;
+        let presence = self.presence.clone();
+        metrics.watch_counts(
+            "eduhub_sessions_ended_total",
+            "WebSockets that ended, by reason; lost: without a close frame, timed_out: by TCP, the client took nothing",
+            "reason",
+            Box::new(move || presence.ends.counts()),
         )?;
         let bus = self.bus.clone();
         metrics.watch_count("eduhub_events_lost_total", "Events dropped because the bus was full", move || {

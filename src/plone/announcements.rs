@@ -1,6 +1,6 @@
-//! Announcements: Plone's news items as visitors see them, and as each member of Plone sees them. The two are kept
-//! apart by their types. Only items that changed are read again. The visitors' announcements are stored, too, so that a
-//! hub that starts while Plone is down has them.
+//! Announcements: Plone's news items as visitors see them, and as each member of Plone sees them. Both are cached, in
+//! separate caches. Only changed items are read again. The visitors' announcements are also stored, so that a hub that
+//! starts while Plone is down can show them.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -20,33 +20,34 @@ use crate::plone::port::{Catalogue, ContentKind, Hit, NewsItem, PloneError, View
 use crate::store::StoreError;
 use crate::store::outbox::OutboxStore;
 
-/// Most announcements, the newest ones: one page of a search, and more than a reader looks at.
+/// Maximum number of announcements; older ones are left out. One page of a search has as many.
 pub const ANNOUNCEMENTS_MAX: usize = 100;
-/// Items that are read at once: half of Plone's usual four threads, so that a first read does not delay everything
-/// else.
+/// Maximum number of concurrent reads of single items: half of Plone's usual four threads, so that the first read of
+/// all items does not block other calls.
 const ITEMS_IN_FLIGHT_MAX: usize = 2;
-/// Most members whose own announcements are cached; those of others are read again.
+/// Maximum number of members whose announcements are cached. Beyond it, the least recently used ones are removed.
 const MEMBERS_MAX: usize = 1_000;
-/// Most reads of members' announcements in flight: half of the usual pool is left to everything else. Members beyond it
-/// get the visitors' announcements, and their own at a later request.
+/// Maximum number of members whose announcements are read concurrently: half of the default pool, so that other calls
+/// are not blocked. Further members receive the visitors' announcements, and their own with a later request.
 const MEMBER_READS_MAX: usize = 4;
-/// Time after which a member's unused announcements are removed.
+/// Time after which a member's unused announcements are removed from the cache.
 const MEMBER_IDLE: Duration = Duration::from_secs(30 * 60);
-/// An item that was modified less than this many seconds before it was read is read once more: it may have changed
-/// again within the same second, which is the resolution of Plone's times.
+/// An item that was modified less than this many seconds before it was read is read once more. It may have changed
+/// again within the same second, and Plone's times have a resolution of one second.
 const SETTLED_S: i64 = 3;
-/// Note in the store with the visitors' announcements, and the one with the time at which they were read.
+/// Name of the note in the store with the visitors' announcements.
 const NOTE: &str = "announcements";
+/// Name of the note in the store with the time at which these announcements were read.
 const NOTE_AT: &str = "announcements_at";
 
-/// A member's sign-in by Plone, as the key of a cache. Another sign-in of the same member has a key of its own, so that
-/// cached announcements end with their sign-in.
+/// A cache key: one sign-in of a member by Plone. Each sign-in of a member has its own key, so that the cached
+/// announcements are not used after the member has signed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberKey(Caller);
 
 impl MemberKey {
-    /// Returns the key of a caller; none for one who did not sign in by Plone. A token of the hub itself is a visitor
-    /// in Plone, even under a name that Plone knows.
+    /// Returns the key of a caller; `None` if the caller did not sign in by Plone. A caller with a token that the hub
+    /// minted is a visitor in Plone, even if Plone has a user of the same name.
     #[must_use]
     pub fn of(caller: &Caller) -> Option<Self> {
         (caller.source == Source::Plone).then(|| Self(caller.clone()))
@@ -59,11 +60,11 @@ impl Hash for MemberKey {
     }
 }
 
-/// An item as it was read.
+/// A news item that was read from Plone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct ReadItem {
     item: NewsItem,
-    /// False when the item may have changed again in the second in which it was read, see [`SETTLED_S`].
+    /// False if the item may have changed again within the second of its last modification. See [`SETTLED_S`].
     is_settled: bool,
 }
 
@@ -73,7 +74,7 @@ impl ReadItem {
     }
 }
 
-/// Announcements as of one read, newest first.
+/// The announcements that one read returned, newest first.
 #[derive(Debug)]
 pub struct News {
     items: Vec<Arc<ReadItem>>,
@@ -81,7 +82,7 @@ pub struct News {
 }
 
 impl News {
-    /// Creates a list that replaces `before`. It has the same version when nothing differs.
+    /// Creates a list that replaces `before`. It has the same version as `before` if the items are equal.
     fn after(before: Option<&Arc<Self>>, items: Vec<Arc<ReadItem>>) -> Arc<Self> {
         static VERSIONS: AtomicU64 = AtomicU64::new(0);
         let is_same = |list: &Arc<Self>| list.items().eq(items.iter().map(|one| &one.item));
@@ -92,9 +93,9 @@ impl News {
         Arc::new(Self { items, version })
     }
 
-    /// Returns an empty list, the same each time.
+    /// Returns the shared empty list.
     #[must_use]
-    pub fn none() -> Arc<Self> {
+    pub fn empty() -> Arc<Self> {
         static EMPTY: OnceLock<Arc<News>> = OnceLock::new();
         EMPTY.get_or_init(|| Self::after(None, Vec::new())).clone()
     }
@@ -104,47 +105,47 @@ impl News {
         self.items.iter().map(|one| &one.item)
     }
 
-    /// Returns the version, which differs between different lists of this process.
+    /// Returns the version. Lists with different items have different versions within this process.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// Returns the item of a hit, unless it must be read again.
+    /// Returns the item of a hit; `None` if it must be read again.
     fn unchanged(&self, hit: &Hit) -> Option<Arc<ReadItem>> {
         self.items.iter().find(|one| one.is_settled && one.matches(hit)).cloned()
     }
 }
 
-/// What announcements depend on.
+/// Dependencies of the announcements.
 #[derive(Clone)]
 pub struct AnnouncementDeps {
     /// Plone.
     pub plone: Arc<dyn Catalogue>,
     /// Tokens of members who signed in by Plone.
     pub identity: Arc<Identity>,
-    /// Store of the visitors' announcements.
+    /// Store for the visitors' announcements.
     pub store: Arc<dyn OutboxStore>,
     /// Clock used for ages.
     pub clock: Arc<dyn Clock>,
-    /// Time between two renewals of the visitors' announcements.
+    /// Time between two reads of the visitors' announcements.
     pub sync: Duration,
 }
 
-/// Announcements as one caller sees them.
+/// The announcements that one caller may see.
 #[derive(Debug, Clone)]
 pub struct NewsView {
-    /// The announcements and their age.
+    /// The announcements with their age.
     pub reply: CachedReply<Arc<News>>,
-    /// True when it is what this member alone sees.
+    /// True if these are the member's own announcements, false if they are the visitors'.
     pub is_personal: bool,
 }
 
 impl NewsView {
-    /// Returns the view of a hub without Plone.
+    /// Returns the empty view, for a hub without Plone.
     #[must_use]
-    pub fn none() -> Self {
-        let reply = CachedReply { value: News::none(), age: Duration::ZERO, error: None };
+    pub fn empty() -> Self {
+        let reply = CachedReply { value: News::empty(), age: Duration::ZERO, error: None };
         Self { reply, is_personal: false }
     }
 }
@@ -152,12 +153,13 @@ impl NewsView {
 /// The announcements of visitors and members.
 pub struct Announcements {
     visitors: ReadCache<(), Arc<News>>,
-    /// None for a member whose token Plone does not accept any more: that member sees what visitors see.
+    /// The value is `None` if the hub has no valid token of the member. The member then sees the visitors'
+    /// announcements.
     members: ReadCache<MemberKey, Option<Arc<News>>>,
 }
 
 impl Announcements {
-    /// Loads the stored announcements and renews them from then on, on the current runtime.
+    /// Loads the stored announcements and starts a task on the current runtime that renews them regularly.
     pub async fn start(deps: AnnouncementDeps) -> Arc<Self> {
         let limits = CacheLimits { fresh: deps.sync, keys_max: 1, reads_max: 1 };
         let visitor_deps = deps.clone();
@@ -191,33 +193,33 @@ impl Announcements {
             if let Err(error) = &renewed
                 && !is_failing
             {
-                log::warn!("announcements could not be renewed: {error}");
+                log::warn!("could not read the announcements from Plone: {error}");
             }
             is_failing = renewed.is_err();
         }
     }
 
-    /// Reads the visitors' announcements again. Returns their number.
+    /// Reads the visitors' announcements again and returns their number.
     ///
     /// # Errors
-    /// When Plone does not answer or fails.
+    /// If Plone does not respond or fails.
     pub async fn renew(&self) -> Result<usize, PloneError> {
         self.visitors.renew(&()).await.map(|reply| reply.value.items.len())
     }
 
-    /// Returns what visitors see. Waits only when nothing was ever read, at most `wait`.
+    /// Returns the visitors' announcements. Waits, at most for `wait`, only if none are cached.
     ///
     /// # Errors
-    /// When there is nothing in time.
+    /// If there are none in time.
     pub async fn for_visitors(&self, wait: Duration) -> Result<NewsView, ReadError> {
         self.visitors.get(&(), wait).await.map(|reply| NewsView { reply, is_personal: false })
     }
 
-    /// Returns what a member sees, after waiting at most `own_wait` for it when it was not read yet; otherwise what
-    /// visitors see. Waits at most `wait` in all.
+    /// Returns the announcements that a member may see. Waits for them, at most for `own_wait`, if they are not cached;
+    /// then falls back to the visitors' announcements. Waits at most for `wait` in total.
     ///
     /// # Errors
-    /// When there is neither in time.
+    /// If there are no announcements in time.
     pub async fn for_member(
         &self,
         member: &MemberKey,
@@ -242,20 +244,20 @@ impl Announcements {
         }
     }
 
-    /// Returns the visitors' announcements as they are cached, and the error of the last read.
+    /// Returns the cached announcements for visitors, and the error of the last read if it failed.
     #[must_use]
     pub fn state(&self) -> (Option<CachedReply<Arc<News>>>, Option<PloneError>) {
         (self.visitors.peek(&()), self.visitors.last_error(&()))
     }
 
-    /// Returns the counters of the visitors' cache and of the members'.
+    /// Returns the counters of the visitors' cache and of the members' cache, in this order.
     #[must_use]
     pub fn counts(&self) -> [CacheCounts; 2] {
         [self.visitors.counts(), self.members.counts()]
     }
 }
 
-/// The stored announcements of visitors.
+/// The visitors' announcements in the form in which they are stored.
 #[derive(Serialize, Deserialize)]
 struct StoredList {
     items: Vec<Arc<ReadItem>>,
@@ -266,15 +268,15 @@ impl AnnouncementDeps {
         let unchanged = |hit: &Hit| before.as_ref().and_then(|list| list.unchanged(hit));
         let items = self.read(&Viewer::Visitor, unchanged, before.as_deref()).await?;
         let list = News::after(before.as_ref(), items);
-        // Without the store the announcements are served all the same.
+        // The announcements are served from the cache even if the store fails.
         if let Err(error) = self.save(&list, before.as_ref()).await {
-            log::warn!("announcements are not stored for the next start: {error}");
+            log::warn!("could not store the announcements for the next start: {error}");
         }
         Ok(list)
     }
 
-    /// Reads what a member sees. Items that visitors see, too, are taken from their list, and never the other way
-    /// round.
+    /// Reads the announcements that a member may see. Reuses unchanged items of the visitors' list. (The visitors' list
+    /// never reuses items of a member's list.) Returns `None` if the hub has no valid token of the member.
     async fn read_for_member(
         &self,
         caller: &Caller,
@@ -287,11 +289,11 @@ impl AnnouncementDeps {
         Ok(Some(News::after(before.as_ref(), items)))
     }
 
-    /// Reads the newest items that `viewer` sees, except those that are `unchanged`. An item that Plone fails to return
-    /// stays as it was `before`.
+    /// Lists the newest items that `viewer` may see and reads those for which `unchanged` returns `None`. If Plone
+    /// fails to return a single item, its version in `before` is reused.
     ///
     /// # Errors
-    /// When Plone does not answer at all, or fails at every item.
+    /// If Plone does not respond, or if reading fails for every item.
     async fn read(
         &self,
         viewer: &Viewer,
@@ -334,10 +336,10 @@ impl AnnouncementDeps {
         }
     }
 
-    /// Stores the visitors' announcements: the items when they differ, and each time when they were read.
+    /// Stores the visitors' announcements: the items only if they changed, and always the time at which they were read.
     async fn save(&self, list: &News, before: Option<&Arc<News>>) -> Result<(), StoreError> {
         if before.is_none_or(|before| before.version != list.version) {
-            // Items of text and times always have a JSON.
+            // Serialising text and times never fails.
             let items = serde_json::to_string(&StoredList { items: list.items.clone() }).unwrap_or_default();
             self.store.put_note(NOTE, items).await?;
         }
@@ -353,7 +355,7 @@ impl AnnouncementDeps {
         let (items, at) = match notes.await {
             Ok(notes) => notes?,
             Err(error) => {
-                log::warn!("stored announcements cannot be read: {error}");
+                log::warn!("could not load the stored announcements: {error}");
                 return None;
             }
         };

@@ -1,9 +1,9 @@
-//! The bridge between the hub and the college's Plone: the pull of the catalogue, the outbox, the announcements,
-//! started together and stopped together.
+//! The bridge between the hub and the college's Plone: starts and stops the pull of the catalogue, the outbox and the
+//! announcements.
 //!
-//! The order of construction is that of the arguments. [`connect`] builds the client, from which the sign-in provider
-//! is made; identity is started with that provider; [`Bridge::start`] takes identity and everything else that it needs.
-//! Nothing is sent before a part asks for it, so the hub starts without Plone, too.
+//! Order of construction: [`connect`] builds the client, [`sign_in`] builds the sign-in provider from it, identity
+//! starts with that provider, and [`Bridge::start`] receives identity. No step waits for a response from Plone, so the
+//! hub also starts while Plone is down.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,32 +33,33 @@ use crate::store::outbox::OutboxStore;
 use crate::domain::fields::SectionField;
 use crate::domain::ids::{SectionId, UserName};
 
-/// What the bridge depends on.
+/// Dependencies of the bridge.
 pub struct BridgeDeps {
-    /// Members of Plone who are signed in, for announcements that only they may see.
+    /// Tokens of signed-in members, for reading the announcements that they may see.
     pub identity: Arc<Identity>,
-    /// Student of Plone who signed in last, with whose token the outbox checks who can read rosters.
+    /// The student who signed in by Plone most recently. With this member's token, the outbox checks who can read
+    /// rosters.
     pub plain_member: watch::Receiver<PlainMember>,
     /// Audit trail.
     pub audit: Audit,
-    /// Marks of what is to be written to Plone, and the items that are known there.
+    /// Sections that must be written to Plone, and the known items of Plone.
     pub outbox: Arc<dyn OutboxStore>,
     /// One-off events.
     pub events: Arc<dyn ImportStore>,
-    /// Registrars, which apply what is pulled.
+    /// Registrars, which apply the changes of a pull.
     pub pool: Arc<RegistrarPool>,
     /// Committed terms.
     pub model: Arc<ReadModel>,
     /// Clock used for deadlines and ages.
     pub clock: Arc<dyn Clock>,
-    /// Returns true while an import is becoming visible: nothing of it may reach Plone before it is done.
+    /// Returns true while an import is being applied. Until it is done, none of its changes may be written to Plone.
     pub is_import_applying: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
-/// Creates the client of the Plone that the settings name; none when they name none. Needs a running actix system.
+/// Creates a client for the configured Plone; `None` if no Plone is configured. Requires a running actix system.
 ///
 /// # Errors
-/// When `[plone] url` cannot be used.
+/// If `[plone] url` cannot be used.
 pub fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<PloneClient>, BadPloneUrl> {
     let Some(url) = settings.url.clone() else { return Ok(None) };
     let options = PloneOptions {
@@ -76,10 +77,10 @@ pub fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<Plon
     PloneClient::new(options, clock).map(Some)
 }
 
-/// Creates the provider that signs users in by Plone.
+/// Creates the sign-in provider for members of Plone.
 ///
 /// # Errors
-/// When `[plone] username` is no user name.
+/// If `[plone] username` is not a valid username.
 pub fn sign_in(settings: &Settings, client: &PloneClient) -> anyhow::Result<Arc<PloneSignIn>> {
     let options = PloneSignInOptions {
         roles: settings.roles.clone(),
@@ -102,10 +103,10 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Starts pulling the catalogue, writing what is committed and reading the announcements. With `open_new_terms`,
-    /// terms that a pull creates are open for registration at once.
+    /// Starts the pull, the outbox and the announcements. With `open_new_terms`, terms that a pull creates are
+    /// immediately open for registration.
     pub async fn start(client: PloneClient, settings: &Settings, open_new_terms: bool, deps: BridgeDeps) -> Self {
-        // Set by the first complete pull: before it, a section without an item may have one that is not known yet.
+        // Set by the first complete pull. Before that, the hub does not know which sections have an item in Plone.
         let items_known = Arc::new(AtomicBool::new(false));
         let plone = Arc::new(client.clone());
         let pull = PullDeps {
@@ -147,16 +148,16 @@ impl Bridge {
         Self { client, announcements, puller, outbox, outbox_store: deps.outbox, clock: deps.clock }
     }
 
-    /// Begins no further write to Plone and waits for those in flight. What is not written by then stays marked in the
-    /// store and is written after the next start.
+    /// Starts no further writes to Plone and waits for those in flight. Unwritten sections stay marked in the store and
+    /// are written after the next start.
     pub async fn stop(&self) {
         self.outbox.stop().await;
     }
 
-    /// Creates the reverse proxy to this Plone, see [`PloneProxy::new`].
+    /// Creates the reverse proxy to this Plone. See [`PloneProxy::new`].
     ///
     /// # Errors
-    /// When an address cannot be used.
+    /// If `public_url` or `proxy_url` cannot be used.
     pub fn proxy(
         &self,
         identity: Arc<Identity>,
@@ -173,7 +174,7 @@ impl Bridge {
         &self.announcements
     }
 
-    /// Returns true when the circuit is closed and the announcements were read at the last attempt.
+    /// Returns true if the circuit is closed and the last read of the announcements succeeded.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.pool().circuit == Circuit::Closed && self.announcements.state().1.is_none()
@@ -200,20 +201,20 @@ impl Bridge {
     /// Pulls the whole catalogue now.
     ///
     /// # Errors
-    /// Why the pull ended early.
+    /// The reason why the pull ended early.
     pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
         self.puller.pull_now().await
     }
 
-    /// Queues refused sections again: these, or all. Returns how many.
+    /// Queues refused sections again: the given ones, or all for `None`. Returns their number.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// If the store cannot be written.
     pub async fn resend(&self, sections: Option<Vec<SectionId>>) -> Result<u64, StoreError> {
         self.outbox_store.resend(sections, self.clock.now()).await
     }
 
-    /// Returns the seconds since `at`, at least 0; 0 when there is no such time.
+    /// Returns the seconds since `at`, at least 0; 0 for `None`.
     pub(super) fn seconds_since(&self, at: Option<jiff::Timestamp>) -> f64 {
         at.map_or(0.0, |at| self.clock.now().duration_since(at).as_secs_f64().max(0.0))
     }

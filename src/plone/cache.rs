@@ -1,6 +1,6 @@
-//! Cache of what was read from Plone: stale-while-revalidate with single-flight reads. A cached value is returned at
-//! once with its age, and renewed in the background by one read for each key; when a read fails, the last good value
-//! stays. The number of keys and of reads in flight is bounded, and no lock is held across an await.
+//! Cache of values read from Plone: stale-while-revalidate with single-flight reads. A cached value is returned
+//! immediately with its age; a stale one is renewed in the background by one read per key. If a read fails, the last
+//! good value stays. The numbers of keys and of reads in flight are bounded, and no lock is held across an await.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,40 +15,40 @@ use tokio::time::{Instant, timeout};
 
 use crate::plone::port::PloneError;
 
-/// Longest time of one read with all its calls. Each call has a deadline of its own, but a read may make many.
+/// Maximum duration of one read. Each call to Plone has its own deadline, but a read may make many calls.
 const READ_MAX: Duration = Duration::from_secs(60);
-/// Pause after a failed read, unless a renewal is requested.
+/// Pause after a failed read, which [`ReadCache::renew`] ignores.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Bounds of a cache.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
-    /// Age past which a value is renewed when it is requested.
+    /// Age from which a value is renewed when it is requested.
     pub fresh: Duration,
-    /// Most keys; past this, the least recently used one is evicted.
+    /// Maximum number of keys. Beyond it, the least recently used key is evicted.
     pub keys_max: usize,
-    /// Most reads in flight, over all keys; past this, nothing is renewed, and a request without a cached value fails
-    /// as busy.
+    /// Maximum number of reads in flight for all keys together. Beyond it, no value is renewed, and a request without a
+    /// cached value fails with [`PloneError::Busy`].
     pub reads_max: usize,
 }
 
 /// A cached value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedReply<V> {
-    /// The value as it was read.
+    /// The value.
     pub value: V,
-    /// Time since it was read.
+    /// Time since the value was read.
     pub age: Duration,
-    /// Why it is not newer: the error of the last read, if that failed.
+    /// Why there is no newer value: the error of the last read, if it failed.
     pub error: Option<PloneError>,
 }
 
-/// Why there is no value.
+/// Why a request for a value failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It was not read in time. The read continues.
-    #[error("it was not read in time")]
-    Late,
+    /// The read did not finish in time. It continues in the background.
+    #[error("Plone did not respond in time")]
+    Timeout,
     /// The read failed.
     #[error(transparent)]
     Failed(#[from] PloneError),
@@ -76,10 +76,10 @@ struct Counters {
 }
 
 type Outcome<V> = Result<CachedReply<V>, PloneError>;
-/// Reads the value of a key. It receives the previous value, so that what has not changed need not be read again.
+/// Reads the value of a key. It receives the previous value, so that it can reuse unchanged parts.
 type Load<K, V> = Box<dyn Fn(K, Option<V>) -> BoxFuture<'static, Result<V, PloneError>> + Send + Sync>;
 
-/// A value with its age when it was cached.
+/// A value, with the age that it had when it was cached.
 struct Stored<V> {
     value: V,
     cached_at: Instant,
@@ -89,7 +89,7 @@ struct Stored<V> {
 /// A read in flight.
 struct Flight<V> {
     number: u64,
-    /// Closed without an outcome when the read panicked or its runtime ended.
+    /// Closed without an outcome if the read panicked or its runtime ended.
     outcome: watch::Receiver<Option<Outcome<V>>>,
 }
 
@@ -111,7 +111,8 @@ impl<V: Clone> Entry<V> {
         self.flight.as_ref().filter(|flight| flight.outcome.has_changed().is_ok())
     }
 
-    fn failed_lately(&self) -> Option<PloneError> {
+    /// Returns the error of a read that failed less than [`RETRY_AFTER`] ago.
+    fn recent_failure(&self) -> Option<PloneError> {
         let (error, at) = self.failed.as_ref()?;
         (at.elapsed() < RETRY_AFTER).then(|| error.clone())
     }
@@ -119,7 +120,8 @@ impl<V: Clone> Entry<V> {
 
 struct Entries<K, V> {
     by_key: HashMap<K, Entry<V>>,
-    /// Number of reads so far. It numbers them, so that a read that started before its key was removed is not cached.
+    /// Number of reads so far, and the number of the newest one. [`Inner::store`] compares it, so that the result of a
+    /// read that started before its key was removed is not cached.
     flights: u64,
 }
 
@@ -130,7 +132,7 @@ struct Inner<K, V> {
     counters: Counters,
 }
 
-/// A cache by key. Cheap to clone; clones share their content.
+/// A cache of values by key. Clones share their content.
 pub struct ReadCache<K, V> {
     inner: Arc<Inner<K, V>>,
 }
@@ -155,11 +157,11 @@ where
         Self { inner: Arc::new(Inner { limits, load: Box::new(load), entries, counters: Counters::default() }) }
     }
 
-    /// Returns the cached value, however old, and renews a stale one in the background. Only when there is no value,
-    /// waits for one, at most `wait`.
+    /// Returns the cached value, however old, and renews a stale one in the background. Waits, at most for `wait`, only
+    /// if there is no cached value.
     ///
     /// # Errors
-    /// When there is no value in time.
+    /// If there is no value in time.
     pub async fn get(&self, key: &K, wait: Duration) -> Result<CachedReply<V>, ReadError> {
         let outcome = {
             let mut entries = self.inner.lock();
@@ -167,14 +169,14 @@ where
             if let Some(mut reply) = entry.reply() {
                 let is_fresh = reply.age < self.inner.limits.fresh;
                 self.inner.counters.count(if is_fresh { |c| &c.hits } else { |c| &c.stale });
-                if !is_fresh && entry.in_flight().is_none() && entry.failed_lately().is_none() {
-                    // When too many reads are in flight, a later request renews it, and this one reports the reason.
+                if !is_fresh && entry.in_flight().is_none() && entry.recent_failure().is_none() {
+                    // If too many reads are in flight, this request reports that and a later one renews the value.
                     reply.error = self.start(&mut entries, key).err().or(reply.error);
                 }
                 return Ok(reply);
             }
             self.inner.counters.count(|c| &c.misses);
-            match (entry.in_flight(), entry.failed_lately()) {
+            match (entry.in_flight(), entry.recent_failure()) {
                 (Some(flight), _) => flight.outcome.clone(),
                 (None, Some(error)) => return Err(error.into()),
                 (None, None) => self.start(&mut entries, key)?,
@@ -182,15 +184,15 @@ where
         };
         match timeout(wait, ended(outcome)).await {
             Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(ReadError::Late),
+            Err(_) => Err(ReadError::Timeout),
         }
     }
 
-    /// Reads the value again, fresh or not, and waits for it. Concurrent calls share a read, but never one that started
-    /// before the call: what changed in Plone before the call is in the value.
+    /// Reads the value again, even if it is fresh, and returns the new value. Concurrent calls share a read, but only
+    /// one that started after the call, so that the value includes every change in Plone before the call.
     ///
     /// # Errors
-    /// When the read fails.
+    /// If the read fails.
     pub async fn renew(&self, key: &K) -> Result<CachedReply<V>, PloneError> {
         let before = self.inner.lock().flights;
         loop {
@@ -218,13 +220,13 @@ where
         self.inner.lock().by_key.get(key).and_then(Entry::reply)
     }
 
-    /// Returns the error of the last read, if that failed.
+    /// Returns the error of the last read, if it failed.
     #[must_use]
     pub fn last_error(&self, key: &K) -> Option<PloneError> {
         self.inner.lock().by_key.get(key).and_then(|entry| entry.failed.as_ref()).map(|(error, _)| error.clone())
     }
 
-    /// Caches a value of this age, such as one from the store.
+    /// Caches a value that is already this old, such as one from the store.
     pub fn put(&self, key: &K, value: V, age: Duration) {
         let mut entries = self.inner.lock();
         let entry = self.inner.entry(&mut entries, key);
@@ -232,7 +234,7 @@ where
         entry.failed = None;
     }
 
-    /// Removes values that were not requested within this time.
+    /// Removes the keys that were last requested longer ago than `within`.
     pub fn remove_unused(&self, within: Duration) {
         self.inner.lock().by_key.retain(|_, entry| entry.used.elapsed() < within);
     }
@@ -245,13 +247,13 @@ where
         CacheCounts { hits: of(hits), stale: of(stale), misses: of(misses), reads: of(reads) }
     }
 
-    /// Starts a read in a task of its own, so that it continues when its callers go away.
+    /// Starts a read in its own task, so that it continues if its callers are dropped.
     ///
     /// # Errors
-    /// [`PloneError::Busy`] when too many reads are in flight.
+    /// [`PloneError::Busy`] if too many reads are in flight.
     fn start(&self, entries: &mut Entries<K, V>, key: &K) -> Result<watch::Receiver<Option<Outcome<V>>>, PloneError> {
-        let under_way = entries.by_key.values().filter(|entry| entry.in_flight().is_some()).count();
-        if under_way >= self.inner.limits.reads_max {
+        let in_flight = entries.by_key.values().filter(|entry| entry.in_flight().is_some()).count();
+        if in_flight >= self.inner.limits.reads_max {
             return Err(PloneError::Busy);
         }
         entries.flights += 1;
@@ -264,9 +266,9 @@ where
         let (inner, key) = (self.inner.clone(), key.clone());
         tokio::spawn(async move {
             let read = timeout(READ_MAX, (inner.load)(key.clone(), before)).await;
-            let read = read.unwrap_or_else(|_| Err(PloneError::Unavailable("reading took too long".to_owned())));
+            let read = read.unwrap_or_else(|_| Err(PloneError::Unavailable("the read took too long".to_owned())));
             let outcome = inner.store(&key, number, read);
-            // The callers may be gone.
+            // Sending fails if no caller waits any more.
             let _ = report.send(Some(outcome));
         });
         Ok(outcome)
@@ -276,7 +278,7 @@ where
 /// Waits for the outcome of a read.
 async fn ended<V: Clone>(mut outcome: watch::Receiver<Option<Outcome<V>>>) -> Outcome<V> {
     let found = outcome.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
-    found.unwrap_or_else(|| Err(PloneError::Unavailable("reading broke off".to_owned())))
+    found.unwrap_or_else(|| Err(PloneError::Unavailable("the read was aborted".to_owned())))
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
@@ -284,8 +286,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
         self.entries.lock()
     }
 
-    /// Returns the entry of a key and marks it as used. Without room for another key, the least recently used one is
-    /// evicted, but none that is being read: its read would be wasted.
+    /// Returns the entry of a key and marks it as used. If the cache is full, evicts the least recently used key,
+    /// except keys that are being read: their reads would be wasted.
     fn entry<'e>(&self, entries: &'e mut Entries<K, V>, key: &K) -> &'e mut Entry<V> {
         let by_key = &mut entries.by_key;
         if !by_key.contains_key(key) && by_key.len() >= self.limits.keys_max {
@@ -300,8 +302,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Inner<K, V> {
         entry
     }
 
-    /// Caches the result of a read. A failure is recorded and leaves the value; a key that was removed meanwhile stays
-    /// removed.
+    /// Caches the result of read number `number`. A failure is recorded and leaves the previous value. If the key was
+    /// removed during the read, nothing is cached.
     fn store(&self, key: &K, number: u64, read: Result<V, PloneError>) -> Outcome<V> {
         let mut entries = self.lock();
         let entry =

@@ -6,12 +6,12 @@ use tokio::sync::Semaphore;
 const LIMITS: CacheLimits = CacheLimits { fresh: Duration::from_secs(30), keys_max: 3, reads_max: 2 };
 const SOON: Duration = Duration::from_secs(5);
 
-/// A Plone whose answers are released one by one.
+/// A fake Plone that returns 1, 2, 3, … With a semaphore, each response needs a permit.
 #[derive(Default)]
 struct Source {
-    gate: Option<Semaphore>,
-    fails: Mutex<Option<PloneError>>,
-    seen: AtomicU64,
+    permits: Option<Semaphore>,
+    error: Mutex<Option<PloneError>>,
+    reads: AtomicU64,
 }
 
 impl Source {
@@ -20,11 +20,11 @@ impl Source {
         ReadCache::new(LIMITS, move |_, before| {
             let source = source.clone();
             async move {
-                if let Some(gate) = &source.gate {
-                    gate.acquire().await.unwrap().forget();
+                if let Some(permits) = &source.permits {
+                    permits.acquire().await.unwrap().forget();
                 }
-                source.seen.fetch_add(1, Ordering::Relaxed);
-                match source.fails.lock().clone() {
+                source.reads.fetch_add(1, Ordering::Relaxed);
+                match source.error.lock().clone() {
                     Some(error) => Err(error),
                     None => Ok(before.unwrap_or(0) + 1),
                 }
@@ -33,21 +33,22 @@ impl Source {
         })
     }
 
-    fn gated() -> Arc<Self> {
-        Arc::new(Self { gate: Some(Semaphore::new(0)), ..Self::default() })
+    fn blocked() -> Arc<Self> {
+        Arc::new(Self { permits: Some(Semaphore::new(0)), ..Self::default() })
     }
 
-    fn release(&self, answers: usize) {
-        self.gate.as_ref().unwrap().add_permits(answers);
+    /// Lets this many responses through.
+    fn release(&self, responses: usize) {
+        self.permits.as_ref().unwrap().add_permits(responses);
     }
 
-    fn fail(&self, error: Option<PloneError>) {
-        *self.fails.lock() = error;
+    fn set_error(&self, error: Option<PloneError>) {
+        *self.error.lock() = error;
     }
 }
 
-/// Lets every task run until it waits.
-async fn settle() {
+/// Runs all tasks until each of them waits.
+async fn run_tasks() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
@@ -55,22 +56,22 @@ async fn settle() {
 
 #[tokio::test(start_paused = true)]
 async fn concurrent_requests_share_one_read() {
-    let source = Source::gated();
+    let source = Source::blocked();
     let cache = source.cache();
-    let asking = (0..200).map(|_| {
+    let requests = (0..200).map(|_| {
         let cache = cache.clone();
         async move { cache.get(&"news", SOON).await.unwrap().value }
     });
-    let all = tokio::spawn(join_all(asking.collect::<Vec<_>>()));
-    settle().await;
+    let all = tokio::spawn(join_all(requests.collect::<Vec<_>>()));
+    run_tasks().await;
     source.release(200);
     assert_eq!(all.await.unwrap(), vec![1; 200]);
-    assert_eq!((source.seen.load(Ordering::Relaxed), cache.counts().misses, cache.counts().reads), (1, 200, 1));
+    assert_eq!((source.reads.load(Ordering::Relaxed), cache.counts().misses, cache.counts().reads), (1, 200, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_value_is_returned_at_once_and_renewed_once() {
-    let source = Source::gated();
+    let source = Source::blocked();
     let cache = source.cache();
     cache.put(&"news", 7, Duration::from_secs(3_600));
     for _ in 0..50 {
@@ -78,7 +79,7 @@ async fn a_stale_value_is_returned_at_once_and_renewed_once() {
         assert_eq!((reply.value, reply.age), (7, Duration::from_secs(3_600)));
     }
     source.release(50);
-    settle().await;
+    run_tasks().await;
     assert_eq!(
         cache.get(&"news", Duration::ZERO).await.unwrap(),
         CachedReply { value: 8, age: Duration::ZERO, error: None }
@@ -95,41 +96,41 @@ async fn a_failed_read_keeps_the_last_good_value_and_its_error() {
     let cache = source.cache();
     assert_eq!(cache.get(&"news", SOON).await.unwrap().value, 1);
     let down = PloneError::Unavailable("no connection".to_owned());
-    source.fail(Some(down.clone()));
+    source.set_error(Some(down.clone()));
     tokio::time::advance(Duration::from_secs(40)).await;
     assert_eq!(cache.get(&"news", SOON).await.unwrap().error, None);
-    settle().await;
+    run_tasks().await;
     let reply = cache.get(&"news", SOON).await.unwrap();
     assert_eq!((reply.value, reply.age, reply.error), (1, Duration::from_secs(40), Some(down)));
-    assert_eq!(source.seen.load(Ordering::Relaxed), 2, "a pause follows a failure");
-    source.fail(None);
+    assert_eq!(source.reads.load(Ordering::Relaxed), 2, "no read within the pause after a failure");
+    source.set_error(None);
     tokio::time::advance(RETRY_AFTER).await;
     cache.get(&"news", SOON).await.unwrap();
-    settle().await;
+    run_tasks().await;
     assert_eq!(cache.get(&"news", SOON).await.unwrap(), CachedReply { value: 2, age: Duration::ZERO, error: None });
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_without_value_waits_except_right_after_a_failure() {
-    let source = Source::gated();
+async fn an_uncached_request_waits_except_right_after_a_failure() {
+    let source = Source::blocked();
     let cache = source.cache();
-    assert_eq!(cache.get(&"news", SOON).await, Err(ReadError::Late));
-    source.fail(Some(PloneError::Open));
+    assert_eq!(cache.get(&"news", SOON).await, Err(ReadError::Timeout));
+    source.set_error(Some(PloneError::Open));
     source.release(1);
-    settle().await;
+    run_tasks().await;
     assert_eq!(cache.get(&"news", SOON).await, Err(ReadError::Failed(PloneError::Open)));
     assert_eq!((cache.counts().reads, cache.last_error(&"news")), (1, Some(PloneError::Open)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_returns_what_was_read_after_its_call() {
-    let source = Source::gated();
+async fn renew_returns_a_value_whose_read_started_after_the_call() {
+    let source = Source::blocked();
     let cache = source.cache();
     let first = tokio::spawn({
         let cache = cache.clone();
         async move { cache.get(&"news", SOON).await }
     });
-    settle().await;
+    run_tasks().await;
     let renewals: Vec<_> = (0..10)
         .map(|_| {
             tokio::spawn({
@@ -138,19 +139,19 @@ async fn a_renewal_returns_what_was_read_after_its_call() {
             })
         })
         .collect();
-    settle().await;
+    run_tasks().await;
     source.release(1);
     assert_eq!(first.await.unwrap().unwrap().value, 1);
-    settle().await;
+    run_tasks().await;
     source.release(1);
     for renewal in renewals {
-        assert_eq!(renewal.await.unwrap(), 2, "one read for all ten, started after their calls");
+        assert_eq!(renewal.await.unwrap(), 2, "all ten share one read that started after their calls");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_and_reads_in_flight_are_bounded() {
-    let source = Source::gated();
+    let source = Source::blocked();
     let cache = source.cache();
     for key in ["a", "b", "c"] {
         cache.put(&key, 1, Duration::ZERO);
@@ -161,35 +162,35 @@ async fn keys_and_reads_in_flight_are_bounded() {
     assert_eq!(["a", "b", "c", "d"].map(|key| cache.peek(&key).is_some()), [true, false, true, true]);
     cache.remove_unused(Duration::ZERO);
     for key in ["e", "f"] {
-        assert_eq!(cache.get(&key, Duration::ZERO).await, Err(ReadError::Late));
+        assert_eq!(cache.get(&key, Duration::ZERO).await, Err(ReadError::Timeout));
     }
     assert_eq!(cache.get(&"g", SOON).await, Err(ReadError::Failed(PloneError::Busy)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_are_being_read_are_not_evicted() {
-    let source = Source::gated();
+    let source = Source::blocked();
     let cache = source.cache();
     for key in ["a", "b"] {
-        assert_eq!(cache.get(&key, Duration::ZERO).await, Err(ReadError::Late));
+        assert_eq!(cache.get(&key, Duration::ZERO).await, Err(ReadError::Timeout));
     }
     for key in ["c", "d", "e", "f"] {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(cache.get(&key, SOON).await, Err(ReadError::Failed(PloneError::Busy)), "{key}");
     }
     source.release(2);
-    settle().await;
+    run_tasks().await;
     assert_eq!(["a", "b", "f"].map(|key| cache.peek(&key).is_some()), [true, true, false]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_removed_during_its_read_stays_removed() {
-    let source = Source::gated();
+    let source = Source::blocked();
     let cache = source.cache();
-    assert_eq!(cache.get(&"ann", Duration::ZERO).await, Err(ReadError::Late));
+    assert_eq!(cache.get(&"ann", Duration::ZERO).await, Err(ReadError::Timeout));
     cache.remove_unused(Duration::ZERO);
     source.release(1);
-    settle().await;
+    run_tasks().await;
     assert_eq!(cache.peek(&"ann"), None);
 }
 
@@ -206,21 +207,21 @@ async fn after_a_panicking_read_the_next_request_reads_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_value_that_cannot_be_renewed_now_says_why() {
-    let source = Source::gated();
+async fn a_stale_value_reports_why_it_cannot_be_renewed() {
+    let source = Source::blocked();
     let cache = source.cache();
     let old = Duration::from_secs(300);
     cache.put(&"mine", 7, old);
     for others in ["a", "b"] {
-        assert_eq!(cache.get(&others, Duration::ZERO).await, Err(ReadError::Late));
+        assert_eq!(cache.get(&others, Duration::ZERO).await, Err(ReadError::Timeout));
     }
     let reply = cache.get(&"mine", SOON).await.unwrap();
     assert_eq!((reply.value, reply.age, reply.error), (7, old, Some(PloneError::Busy)));
     source.release(3);
-    settle().await;
-    // There is room again: this request starts the renewal, and the next one has the new value.
+    run_tasks().await;
+    // There is capacity again: this request starts the renewal, and the next one returns the new value.
     assert_eq!(cache.get(&"mine", SOON).await.unwrap().error, None);
-    settle().await;
+    run_tasks().await;
     let reply = cache.get(&"mine", SOON).await.unwrap();
     assert_eq!((reply.value, reply.age, reply.error), (8, Duration::ZERO, None));
 }

@@ -1,12 +1,12 @@
-//! Everything about the college's Plone. No request waits for Plone where the hub has a cached value.
+//! The connection to the college's Plone. A request waits for Plone only if the hub has no cached value.
 //!
 //! - [`bridge`]: builds, starts and stops the parts; [`metrics`]: their metrics
-//! - [`port`]: what the hub asks of Plone; [`rest`]: its implementation over Plone's REST API
+//! - [`port`]: the operations that the hub needs from Plone; [`rest`]: their implementation over Plone's REST API
 //! - [`pull`]: reads Plone's catalogue into the hub; [`outbox`]: writes committed sections to Plone
 //! - [`announcements`]: news items for visitors and members; [`cache`]: cached reads
 //! - [`sign_in`]: Plone as a sign-in provider
-//! - [`proxy`]: requests of browsers, forwarded to Plone
-//! - [`format`]: sections, meetings and tokens in the form in which Plone keeps them
+//! - [`proxy`]: forwards browser requests to Plone
+//! - [`mod@format`]: formats in which Plone stores sections and meetings, and the format of its tokens
 
 pub mod announcements;
 pub mod bridge;

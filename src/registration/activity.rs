@@ -185,9 +185,8 @@ impl Activity {
                 (counts.total() > 0).then(|| (section.key().clone(), counts))
             });
             let mut most_requested: Vec<_> = requested.collect();
-            most_requested.sort_unstable_by(|(a, one), (b, other)| {
-                other.total().cmp(&one.total()).then_with(|| a.cmp(b))
-            });
+            most_requested
+                .sort_unstable_by(|(a, one), (b, other)| other.total().cmp(&one.total()).then_with(|| a.cmp(b)));
             most_requested.truncate(limit);
             let refusals = RefusalCounts::from_fn(|code| refusals[code].saturating_sub(begin.refusals[code]));
             RecentActivity { most_requested, refusals }

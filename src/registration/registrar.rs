@@ -232,9 +232,9 @@ impl Registrar {
         self.next_batch(ctx);
     }
 
-    /// Replies to the callers of a batch that was not committed, and rebuilds the term.
+    /// Replies to the callers of a batch whose commit failed, and rebuilds the term.
     fn failed(&mut self, error: &StoreError, callers: Vec<Caller>, ctx: &mut Context<Self>) {
-        log::error!("a batch of term {} was not committed: {error}", self.term);
+        log::error!("a batch of term {} failed: {error}", self.term);
         let reply = match error {
             StoreError::Overloaded | StoreError::Unavailable(_) => SubmitError::Overloaded,
             StoreError::Refused(_) => SubmitError::Failed,

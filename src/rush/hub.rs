@@ -53,6 +53,21 @@ struct SharedLoad {
 }
 
 impl SharedLoad {
+    fn new(peer: Rc<Peer>, term: String, hot: Vec<HotSection>, deadline: watch::Receiver<Option<Instant>>) -> Self {
+        Self {
+            peer,
+            term,
+            hot,
+            latencies: Histogram::default(),
+            latencies_by_import: Default::default(),
+            errors: Cell::new(0),
+            confirmed: Cell::new(0),
+            importing: Cell::new(false),
+            imports: Cell::new(0),
+            deadline,
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.deadline.borrow().is_none_or(|deadline| Instant::now() >= deadline)
     }
@@ -164,18 +179,7 @@ async fn run_students(
     control: &RunControl<'_>,
 ) -> Result<(), String> {
     let (start, deadline) = watch::channel(None);
-    let load = Rc::new(SharedLoad {
-        peer,
-        term: job.sandbox.clone(),
-        hot,
-        latencies: Histogram::default(),
-        latencies_by_import: Default::default(),
-        errors: Cell::new(0),
-        confirmed: Cell::new(0),
-        importing: Cell::new(false),
-        imports: Cell::new(0),
-        deadline,
-    });
+    let load = Rc::new(SharedLoad::new(peer, job.sandbox.clone(), hot, deadline));
     let connect_permits = Rc::new(Semaphore::new(CONCURRENT_CONNECTS_MAX));
     let connecting = Rc::new(Cell::new(users));
     let mut students = JoinSet::new();

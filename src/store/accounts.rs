@@ -27,7 +27,7 @@ pub struct Account {
 /// A user who sent a request with a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// The user name.
+    /// The username.
     pub username: UserName,
     /// The display name.
     pub name: String,
@@ -55,7 +55,7 @@ pub enum UserSource {
 /// A user who has a local account or has used the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The user name.
+    /// The username.
     pub username: UserName,
     /// The display name.
     pub name: String,
@@ -70,15 +70,15 @@ pub struct User {
 /// Which users a page contains.
 #[derive(Debug, Clone, Default)]
 pub struct UserFilter {
-    /// Text that the user name or the display name contains, ignoring case.
+    /// Text that the username or the display name contains, ignoring case.
     pub text: Option<String>,
-    /// Only users after this user name, the last one of the previous page.
+    /// Only users after this username, the last one of the previous page.
     pub after: Option<String>,
     /// Maximum number of users.
     pub limit: usize,
 }
 
-/// A page of users, ordered by user name.
+/// A page of users, ordered by username.
 #[derive(Debug, Clone, Default)]
 pub struct UserPage {
     /// The users.
@@ -93,7 +93,7 @@ pub struct UserPage {
 pub trait AccountStore: Send + Sync {
     /// Returns the account of a user.
     fn account(&self, username: &UserName) -> StoreFuture<Option<Account>>;
-    /// Returns all accounts, ordered by user name.
+    /// Returns all accounts, ordered by username.
     fn accounts(&self) -> StoreFuture<Vec<Account>>;
     /// Inserts or replaces an account. With `valid_from`, revokes the user's tokens as [`Self::revoke_tokens`] does.
     fn put_account(&self, account: Account, valid_from: Option<Timestamp>) -> StoreFuture<()>;

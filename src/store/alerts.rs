@@ -63,7 +63,7 @@ pub struct LogEntry {
 /// A reader of alerts.
 #[derive(Debug, Clone, Default)]
 pub struct Reader {
-    /// The user name; `None` for a visitor.
+    /// The username; `None` for a visitor.
     pub user: Option<UserName>,
     /// The user's role as a bit ([`Role::bit`]); 0 for a visitor.
     pub role_bits: u8,
@@ -151,7 +151,7 @@ pub struct Receipts {
     pub seen: Vec<Receipt>,
     /// Number of all acknowledgements.
     pub seen_total: u64,
-    /// Recipients who have not acknowledged it, by user name, at most the requested number.
+    /// Recipients who have not acknowledged it, by username, at most the requested number.
     pub unseen: Vec<Receipt>,
     /// Number of all recipients who have not acknowledged it.
     pub unseen_total: u64,

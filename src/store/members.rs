@@ -11,7 +11,7 @@ use crate::store::StoreFuture;
 /// A user who signed in by a provider.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// User name: the provider's id of the user.
+    /// Username: the provider's id of the user.
     pub username: UserName,
     /// Name that the user typed at the last successful sign-in. A provider may accept other names than the id.
     pub login: UserName,
@@ -29,10 +29,10 @@ pub struct Member {
 
 /// Store of members.
 pub trait MemberStore: Send + Sync {
-    /// Returns the member with this user name.
+    /// Returns the member with this username.
     fn member(&self, username: &UserName) -> StoreFuture<Option<Member>>;
     /// Returns the member who signs in with this name: the member who typed it last, otherwise the member with this
-    /// user name.
+    /// username.
     fn member_by_login(&self, login: &UserName) -> StoreFuture<Option<Member>>;
     /// Inserts or replaces a member.
     fn put_member(&self, member: Member) -> StoreFuture<()>;

@@ -113,7 +113,8 @@ pub struct OutboxSummary {
 pub trait OutboxStore: Send + Sync {
     /// Returns at most `limit` entries that are due, except those of `busy` sections: first of sections with an item,
     /// then, with `include_new`, of sections without one. In both groups the entry that has been due longest is first.
-    fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32, include_new: bool) -> StoreFuture<Vec<OutboxEntry>>;
+    fn due(&self, now: Timestamp, busy: Vec<SectionId>, limit: u32, include_new: bool)
+    -> StoreFuture<Vec<OutboxEntry>>;
     /// Records a successful write: updates the written fields of the stored item, and deletes the entry unless it has a
     /// newer version, which is due at `next_at`.
     fn record_sent(&self, written: SuccessfulWrite, next_at: Timestamp) -> StoreFuture<()>;

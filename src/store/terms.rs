@@ -90,11 +90,12 @@ pub trait TermStore: Send + Sync {
     ///
     /// # Errors
     /// After any error the caller's book may contain changes that the store does not have, and must be loaded again
-    /// before the next batch. [`CommitFailed`] means that it is not known whether the record was written; every other
-    /// error means that it was not. A store whose connection is lost during a commit can distinguish the two by a
+    /// before the next batch. After [`CommitFailed`] and [`Corrupt`] it is not known whether the record was
+    /// written; every other error means that it was not. A store whose connection is lost during a commit can distinguish the two by a
     /// unique id that it writes with each record and looks up after it has reconnected.
     ///
     /// [`CommitFailed`]: crate::store::StoreError::CommitFailed
+    /// [`Corrupt`]: crate::store::StoreError::Corrupt
     fn commit(&self, term: &TermId, since: u64, decide: DecideBatch) -> StoreFuture<()>;
 
     /// Returns the final values of everything that was committed after `since`, at the sequence of the last commit.

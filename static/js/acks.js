@@ -17,7 +17,7 @@ export class Acks {
     live.on("live", () => this.#send());
   }
 
-  /** Sets the reader by user name; null is a visitor, who cannot acknowledge. */
+  /** Sets the reader by username; null is a visitor, who cannot acknowledge. */
   setUser(user) {
     this.#user = user;
     this.#given = new Set(stored()[user] ?? []);

@@ -23,7 +23,7 @@ export class Alerts {
   #all = new Map();
   /** The `seq` of alerts that are no longer active. */
   #gone = new Map();
-  /** The user name of the reader, "" for a visitor, and the alerts read in this browser. */
+  /** The username of the reader, "" for a visitor, and the alerts read in this browser. */
   #reader = "";
   #read = new Set(storedReads()[""]);
   /** Incremented for each reader, so that a response to the previous one is ignored. */

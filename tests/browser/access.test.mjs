@@ -74,7 +74,7 @@ const refusedSignIn = async (page) => {
   await page.fill("#sign-in [name=username]", "admin");
   await page.fill("#sign-in [name=password]", "not this");
   await page.keyboard.press("Enter");
-  await until(page, () => /Incorrect user name or password/.test(document.querySelector("#sign-in").textContent));
+  await until(page, () => /Incorrect username or password/.test(document.querySelector("#sign-in").textContent));
 };
 const says = (selector, pattern) => (page) => until(page, ([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.textContent), [selector, pattern.source]);
 const noTerm = answering("/api/v1/terms", { items: [], college: { name: "Riverside College", timezone: "America/New_York" } });
@@ -96,7 +96,7 @@ const STATES = [
     await page.fill("[name=username]", "student");
     await page.fill("[name=password]", "not this");
     await page.keyboard.press("Enter");
-    await until(page, () => /Incorrect user name or password/.test(document.querySelector("#sign-in").textContent));
+    await until(page, () => /Incorrect username or password/.test(document.querySelector("#sign-in").textContent));
   }],
   ["an offered swap", "/?term=open", { user: "student2" }, async (page) => {
     await listed(page);

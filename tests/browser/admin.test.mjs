@@ -126,11 +126,11 @@ test("an account is added, edited and removed in place", async () => {
   await until(page, () => document.querySelectorAll("#people tbody tr").length > 0);
   await page.getByRole("button", { name: "Add account" }).click();
   const add = page.getByRole("form", { name: "New account" });
-  await add.getByLabel("User name").fill("admin");
+  await add.getByLabel("Username").fill("admin");
   await add.getByLabel("Password").fill("long-enough");
   await add.getByRole("button", { name: "Add account" }).click();
   await until(page, () => /account admin already exists/.test(document.querySelector("#people .account")?.textContent));
-  await add.getByLabel("User name").fill("clerk");
+  await add.getByLabel("Username").fill("clerk");
   await add.getByLabel("Name", { exact: true }).fill("Casey Clerk");
   await add.getByRole("button", { name: "Add account" }).click();
   const row = page.getByRole("row", { name: /Casey Clerk/ });

@@ -359,7 +359,7 @@ test("a section that a visitor chose is planned after the sign-in", async () => 
   await page.fill("[name=username]", "student2");
   await page.fill("[name=password]", "wrong");
   await page.keyboard.press("Enter");
-  await until(page, () => /Incorrect user name or password/.test(document.querySelector("#sign-in").textContent));
+  await until(page, () => /Incorrect username or password/.test(document.querySelector("#sign-in").textContent));
   await page.fill("[name=password]", "eduhub-demo");
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Register for 1 section" }).click();

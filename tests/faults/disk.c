@@ -5,6 +5,7 @@
  *   DISK_KILL_AT  the process kills itself before the call of this number (from 1)
  *   DISK_FAIL     CALL:ERRNO:FROM:COUNT makes COUNT calls fail from number FROM on; CALL is open, write or sync, ERRNO a
  *                 number; COUNT 0 means all
+ *   DISK_FAIL_FROM  a file; calls fail, and are counted for DISK_FAIL, only once it exists
  *   DISK_LIE      when set, a sync returns success and does nothing
  *   DISK_LOG      a file to which every watched call is appended
  *
@@ -44,7 +45,7 @@ static char folder[PATH_MAX];
 static size_t folder_length;
 static long kill_at, calls;
 static int log_file = -1, lies;
-static struct { char call[8]; int error; long from, count, seen; } failure;
+static struct { char call[8]; int error; long from, count, seen; const char *armed_by; } failure;
 static uint64_t inodes[DESCRIPTORS]; /* of the watched descriptors; 0 for others */
 
 static int (*real_open)(const char *, int, ...);
@@ -92,6 +93,7 @@ static void start(void) {
     if ((value = getenv("DISK_KILL_AT"))) kill_at = atol(value);
     if ((value = getenv("DISK_FAIL")))
         sscanf(value, "%7[a-z]:%d:%ld:%ld", failure.call, &failure.error, &failure.from, &failure.count);
+    failure.armed_by = getenv("DISK_FAIL_FROM");
     lies = getenv("DISK_LIE") != NULL;
     if ((value = getenv("DISK_LOG"))) {
         log_file = real_open(value, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -149,7 +151,8 @@ static int count(const char *call) {
         kill(getpid(), SIGKILL);
         for (;;) pause();
     }
-    if (failure.call[0] && strcmp(call, failure.call) == 0) {
+    if (failure.call[0] && failure.armed_by && access(failure.armed_by, F_OK) == 0) failure.armed_by = NULL;
+    if (failure.call[0] && !failure.armed_by && strcmp(call, failure.call) == 0) {
         long number = ++failure.seen;
         if (number >= failure.from && (failure.count == 0 || number < failure.from + failure.count)) {
             errno = failure.error;

@@ -1,9 +1,12 @@
 //! Faults of the disk and of the machine, on the built program: no acknowledged seat is lost, and damage is noticed.
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
+//! - [`failing_disk`]: errors of the disk while students register
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
 //! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
-//! - [`disk`]: the disk that fails
+//! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
+//! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
+//! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //!
 //! Each test has a negative control: a fault that must be noticed, so that the test is known to look.
 
@@ -17,7 +20,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod damage;
 mod disk;
+mod failing_disk;
+mod live;
 mod power_loss;
+mod sign_in;
 mod store_files;

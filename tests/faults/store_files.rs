@@ -7,32 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use crate::disk;
-use crate::support::schedule::{Days, Row, Schedule};
+use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 
 const TERM: &str = "203001";
 const SECTION: &str = "203001-10001";
 const STORE: &str = "eduhub.db";
 
-fn schedule(capacity: u32) -> Schedule {
-    let row = Row {
-        crn: "10001".into(),
-        course: "MATH 101".into(),
-        component: "lecture".into(),
-        credits: "3",
-        days: Days::Mwf,
-        start: 9 * 60,
-        end: 9 * 60 + 50,
-        capacity,
-        waitlist: 0,
-    };
-    Schedule { term: TERM.into(), rows: vec![row] }
-}
-
 /// Starts a hub with one section of 20 seats whose registration is open.
 fn college(home: &Home) -> Server {
     let server = home.serve();
-    schedule(20).load(&mut server.client().signed_in(&home.token("clerk", "staff")));
+    let rows = vec![Row { capacity: 20, ..Row::lecture("10001", "MATH 101") }];
+    Schedule { term: TERM.into(), rows }.load(&mut server.client().signed_in(&home.token("clerk", "staff")));
     server
 }
 
@@ -51,7 +37,7 @@ fn holders(home: &Home) -> BTreeSet<String> {
     }
     let roster = roster.expect(200).json();
     let seats = roster["items"].as_array().expect("items");
-    seats.iter().map(|seat| seat["user"].as_str().expect("a user name").to_owned()).collect()
+    seats.iter().map(|seat| seat["user"].as_str().expect("a username").to_owned()).collect()
 }
 
 fn names(students: &[&str]) -> BTreeSet<String> {

@@ -11,7 +11,7 @@ use std::process::Command;
 const PATH_VARIABLE: &str = "EDUHUB_TEST_CHILD";
 
 /// The user id and group id of `nobody`.
-const NOBODY: u32 = 65_534;
+const UNPRIVILEGED_ID: u32 = 65_534;
 
 /// The user that a child runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +38,12 @@ pub(crate) fn run(module: &str, test: &str, path: &Path, user: RunAs) {
     let (_, module) = module.split_once("::").expect("the test is in a module of this crate");
     let program = std::env::current_exe().unwrap();
     let mut child = Command::new("sh");
-    let run_as_nobody = user == RunAs::Unprivileged && rustix::process::geteuid().is_root();
-    let program = if run_as_nobody {
+    let is_unprivileged = user == RunAs::Unprivileged && rustix::process::geteuid().is_root();
+    let program = if is_unprivileged {
         // `nobody` may not be allowed to read the build folder.
         let copy = std::env::temp_dir().join(format!("eduhub-test-{}-{test}", std::process::id()));
         std::fs::copy(&program, &copy).unwrap();
-        child.uid(NOBODY).gid(NOBODY).current_dir("/");
+        child.uid(UNPRIVILEGED_ID).gid(UNPRIVILEGED_ID).current_dir("/");
         copy
     } else {
         program
@@ -55,7 +55,7 @@ pub(crate) fn run(module: &str, test: &str, path: &Path, user: RunAs) {
         .env(PATH_VARIABLE, path)
         .output()
         .unwrap();
-    if run_as_nobody {
+    if is_unprivileged {
         std::fs::remove_file(&program).unwrap();
     }
     let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! Announcements and dashboards of a hub in front of a real Plone: who sees which, and what they show in an outage.
+//! Announcements and dashboards of a hub in front of a real Plone: who sees which, also while Plone is down.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::barrier::Barrier;
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::{Client, Response};
 use crate::support::openapi::assert_has_schema;
 use crate::support::plone::{PASSWORD, Plone, REGISTRAR};
@@ -16,11 +16,11 @@ use crate::support::wait::eventually;
 
 const NEWS: &str = "/api/v1/announcements";
 const DASHBOARD: &str = "/api/v1/dashboard";
-const DESK: &str = "/api/v1/admin/plone";
+const STATE: &str = "/api/v1/admin/plone";
 const SYNC: &str = "/api/v1/admin/plone/sync";
 const RESEND: &str = "/api/v1/admin/plone/outbox/resend";
 
-/// News that visitors of the site see, newest first, as scripts/plone/site.py creates them.
+/// Titles of the news items that visitors see, newest first, as scripts/plone/site.py creates them.
 const PUBLIC: [&str; 5] = [
     "Registration opens on the hub",
     "Fees and deadlines",
@@ -28,7 +28,7 @@ const PUBLIC: [&str; 5] = [
     "Lot C is closed",
     "A page pasted from elsewhere",
 ];
-/// News that only staff of Plone see.
+/// Title of a news item that only staff of Plone see.
 const PRIVATE: &str = "Budget, not to be published yet";
 
 /// Concurrent requests for a dashboard.
@@ -43,12 +43,12 @@ fn news(client: &mut Client) -> Response {
     client.get(NEWS).expect(200)
 }
 
-/// Waits until exactly these news are announced.
-fn wait_for_news(client: &mut Client, wanted: &[&str]) {
-    eventually(&format!("{wanted:?}"), || {
-        // During the first pull Plone may be too slow to answer in time.
+/// Waits until the hub shows exactly these announcements.
+fn wait_for_news(client: &mut Client, expected: &[&str]) {
+    eventually(&format!("the announcements {expected:?}"), || {
+        // During the first pull, Plone may be too slow to respond in time.
         let answer = client.get(NEWS);
-        (answer.status == 200 && titles(&answer.json()["items"]) == wanted).then_some(())
+        (answer.status == 200 && titles(&answer.json()["items"]) == expected).then_some(())
     });
 }
 
@@ -96,7 +96,7 @@ fn private_news_are_shown_only_to_members_who_may_see_them() {
     let dashboard = editor.get(DASHBOARD).expect(200).json();
     assert!(titles(&dashboard["announcements"]).contains(&PRIVATE.to_owned()), "{dashboard:#}");
 
-    // A token from the command line is no member of Plone, even with the same name.
+    // A token from the command line is not a sign-in by Plone, even with a member's username.
     let others = [
         server.client(),
         server.client().signed_in(&sign_in(&server, "student1")),
@@ -143,7 +143,7 @@ fn a_sync_reads_only_edited_news_again() {
     assert_eq!(titles(&news(&mut visitor).json()["items"]), [PUBLIC[0], "Library opens at night", PUBLIC[4]]);
 }
 
-/// Checks that a response contains no internals of Plone.
+/// Asserts that a response contains no internals of Plone.
 fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Response) {
     let text = answer.text();
     let (behind, before) = (plone.address().to_string(), relay.address().to_string());
@@ -156,12 +156,13 @@ fn assert_nothing_leaks(plone: &Plone, relay: &TcpRelay, answer: &Response) {
 fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
-    let home = with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "1").setting("plone.timeout_ms", "2000");
+    let home = with_plone_at(Home::new(), &relay.url()).setting("plone.sync_s", "1");
+    let home = home.setting("plone.timeout_ms", "2000");
     let server = home.serve();
     wait_for_news(&mut server.client(), &PUBLIC);
     eventually("the first pull", || {
         let mut admin = server.client().signed_in(&home.token("root", "admin"));
-        admin.get(DESK).json()["sync"]["last_at"].is_string().then_some(())
+        admin.get(STATE).json()["sync"]["last_at"].is_string().then_some(())
     });
     let member = sign_in(&server, REGISTRAR);
     let mut clients = [
@@ -174,15 +175,15 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         (titles(&editor.get(DASHBOARD).json()["announcements"]).len() == 6).then_some(())
     });
     for mode in [Mode::Refuse, Mode::Hang, Mode::Answer500, Mode::Garbage, Mode::Drip, Mode::Cut] {
-        eventually("a dashboard that says that Plone is well", || {
+        eventually("a dashboard that reports that Plone responds", || {
             (student.get(DASHBOARD).json()["sources"]["plone"]["ok"] == true).then_some(())
         });
         relay.set(mode);
         let mut slowest = Duration::ZERO;
         let dashboard = eventually(&format!("a dashboard that reports {mode:?}"), || {
-            let asked = Instant::now();
+            let began = Instant::now();
             let answer = student.get(DASHBOARD).expect(200);
-            slowest = slowest.max(asked.elapsed());
+            slowest = slowest.max(began.elapsed());
             assert_nothing_leaks(&plone, &relay, &answer);
             assert_eq!(titles(&answer.json()["announcements"]), PUBLIC, "{mode:?}");
             (answer.json()["sources"]["plone"]["ok"] == false).then(|| answer.json())
@@ -197,19 +198,19 @@ fn dashboards_show_the_last_copy_and_its_age_in_every_outage() {
         assert_eq!(titles(&editor.get(DASHBOARD).expect(200).json()["announcements"]).len(), 6, "{mode:?}");
         let ready = student.get("/readyz").expect(200);
         assert_eq!((&ready.json()["ready"], &ready.json()["plone"]), (&json!(true), &json!("unavailable")), "{mode:?}");
-        let desk = admin.get(DESK).expect(200);
-        assert_has_schema("PloneState", &desk.json());
-        assert_eq!((&desk.json()["ok"], &desk.json()["announcements"]["count"]), (&json!(false), &json!(5)));
+        let state = admin.get(STATE).expect(200);
+        assert_has_schema("PloneState", &state.json());
+        assert_eq!((&state.json()["ok"], &state.json()["announcements"]["count"]), (&json!(false), &json!(5)));
         let pulled = admin.post_json(SYNC, &json!({}));
         assert!([502, 504].contains(&pulled.status), "{mode:?}: {} {}", pulled.status, pulled.text());
         assert_eq!(pulled.code(), "plone_unavailable");
-        for answer in [&ready, &desk, &pulled, &news(student)] {
+        for answer in [&ready, &state, &pulled, &news(student)] {
             assert_nothing_leaks(&plone, &relay, answer);
         }
         relay.set(Mode::Pass);
     }
-    eventually("Plone is well again", || (student.get("/readyz").json()["plone"] == "ok").then_some(()));
-    assert_eq!(admin.get(DESK).json()["circuit"]["state"], "closed");
+    eventually("Plone is available again", || (student.get("/readyz").json()["plone"] == "ok").then_some(()));
+    assert_eq!(admin.get(STATE).json()["circuit"]["state"], "closed");
 }
 
 #[test]
@@ -224,7 +225,7 @@ fn announcements_survive_a_restart_without_plone() {
     let server = home.serve();
     assert_eq!(news(&mut server.client()).json(), before);
     let mut ann = server.client().signed_in(&home.token("ann", "student"));
-    let dashboard = eventually("a dashboard that says that Plone does not answer", || {
+    let dashboard = eventually("a dashboard that reports that Plone does not respond", || {
         let dashboard = ann.get(DASHBOARD).expect(200).json();
         (dashboard["sources"]["plone"]["ok"] == false).then_some(dashboard)
     });
@@ -232,7 +233,7 @@ fn announcements_survive_a_restart_without_plone() {
 }
 
 #[test]
-fn without_a_copy_announcements_fail_until_plone_answers() {
+fn without_a_copy_announcements_fail_until_plone_responds() {
     let relay = TcpRelay::start(Plone::shared().address());
     relay.set(Mode::Refuse);
     let home = with_plone_at(Home::new(), &relay.url());
@@ -246,7 +247,7 @@ fn without_a_copy_announcements_fail_until_plone_answers() {
     assert_eq!((&dashboard["announcements"], &dashboard["sources"]["plone"]["ok"]), (&json!([]), &json!(false)));
     assert_eq!(dashboard["sources"]["plone"]["age_s"], Value::Null);
     relay.set(Mode::Pass);
-    let list = eventually("the news", || Some(ann.get(NEWS)).filter(|answer| answer.status == 200)).json();
+    let list = eventually("the announcements", || Some(ann.get(NEWS)).filter(|answer| answer.status == 200)).json();
     assert_eq!(titles(&list["items"]), PUBLIC);
 }
 
@@ -278,13 +279,13 @@ fn only_admins_see_the_state_of_plone() {
     let server = home.serve();
     let mut admin = server.client().signed_in(&home.token("root", "admin"));
     wait_for_news(&mut server.client(), &PUBLIC);
-    let desk = eventually("Plone is well", || {
-        let desk = admin.get(DESK).expect(200).json();
-        (desk["ok"] == true).then_some(desk)
+    let state = eventually("Plone is available", || {
+        let state = admin.get(STATE).expect(200).json();
+        (state["ok"] == true).then_some(state)
     });
-    assert_has_schema("PloneState", &desk);
+    assert_has_schema("PloneState", &state);
     assert_eq!(
-        (&desk["configured"], &desk["pool"]["size"], &desk["circuit"]["state"]),
+        (&state["configured"], &state["pool"]["size"], &state["circuit"]["state"]),
         (&json!(true), &json!(8), &json!("closed"))
     );
     assert_eq!(server.client().get("/readyz").expect(200).json()["plone"], "ok");
@@ -298,25 +299,25 @@ fn only_admins_see_the_state_of_plone() {
     );
     assert_eq!(admin.post_json(RESEND, &json!({"sections": ["?"]})).expect(422).json()["field"], "sections[0]");
     assert_eq!(admin.call("POST", RESEND, &[("Content-Type", "text/plain")], b"{}").unwrap().expect(415).status, 415);
-    eventually("two entries in the audit trail", || {
+    eventually("two audit entries", || {
         let trail = admin.get("/api/v1/admin/audit?action=plone.resend").expect(200).json();
         (trail["items"].as_array().unwrap().len() == 2).then_some(())
     });
-    let staff = home.token("desk", "staff");
-    assert_eq!(server.client().signed_in(&staff).get(DESK).expect(403).code(), "forbidden");
+    let staff = home.token("registrar", "staff");
+    assert_eq!(server.client().signed_in(&staff).get(STATE).expect(403).code(), "forbidden");
     for path in [SYNC, RESEND] {
         assert_eq!(server.client().signed_in(&staff).post_json(path, &json!({})).expect(403).code(), "forbidden");
         assert_eq!(server.client().post_json(path, &json!({})).expect(401).code(), "unauthenticated");
     }
 
-    let alone = Home::new();
-    let server = alone.serve();
-    let mut admin = server.client().signed_in(&alone.token("root", "admin"));
-    let desk = admin.get(DESK).expect(200).json();
-    assert_has_schema("PloneState", &desk);
-    assert_eq!((&desk["configured"], &server.client().get("/readyz").json()["plone"]), (&json!(false), &json!("off")));
+    let without_plone = Home::new();
+    let server = without_plone.serve();
+    let mut admin = server.client().signed_in(&without_plone.token("root", "admin"));
+    let state = admin.get(STATE).expect(200).json();
+    assert_has_schema("PloneState", &state);
+    assert_eq!((&state["configured"], &server.client().get("/readyz").json()["plone"]), (&json!(false), &json!("off")));
     for path in [SYNC, RESEND] {
-        let mut admin = server.client().signed_in(&alone.token("root", "admin"));
+        let mut admin = server.client().signed_in(&without_plone.token("root", "admin"));
         assert_eq!(admin.post_json(path, &json!({})).expect(404).code(), "not_found");
     }
 }

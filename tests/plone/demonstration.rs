@@ -1,14 +1,14 @@
-//! The performance demonstration against a real Plone, which loses updates that the hub keeps.
+//! The performance demonstration with a real Plone, which loses updates that the hub does not lose.
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{with_plone_at, wait_for_sections};
+use crate::support::bridge::{wait_for_sections, with_plone_at};
 use crate::support::demonstration::{assert_hub_lost_nothing, result_of, start, wait_for_end};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::Home;
 
 #[test]
-fn plone_loses_updates_that_the_hub_keeps() {
+fn plone_loses_updates_and_the_hub_does_not() {
     let plone = Plone::start();
     let home = with_plone_at(Home::new(), &plone.url()).setting("plone.demo_target", "true");
     let server = home.serve();
@@ -20,9 +20,9 @@ fn plone_loses_updates_that_the_hub_keeps() {
     let row = result_of(&task, "plone");
     println!("{row}");
     assert_eq!((&row["recorded"], &row["users"]), (&Value::Null, &json!(200)));
-    assert!(row["told"].as_u64().unwrap() > row["held"].as_u64().unwrap(), "Plone kept every update: {row}");
+    assert!(row["told"].as_u64().unwrap() > row["held"].as_u64().unwrap(), "Plone lost no update: {row}");
     assert!(row["lost"].as_u64().unwrap() > 0, "{row}");
-    // The item of the demonstration is gone, and no pull took it for a section.
+    // The item of the demonstration is deleted, and no pull imported it as a section.
     let token = plone.login(HUB, PASSWORD);
     assert_eq!(plone.request("GET", "/courses/eduhub-demonstration", Some(&token), None).0, 404);
     admin.post_json("/api/v1/admin/plone/sync", &json!({})).expect(200);

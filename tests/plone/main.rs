@@ -1,10 +1,10 @@
-//! Tests that need a real Plone, which `make plone-template` installs.
+//! Tests with a real Plone, which `make plone-template` installs.
 //!
-//! - [`site`]: what the hub relies on in Plone itself
+//! - [`site`]: the behaviour of Plone that the hub relies on
 //! - [`client`]: the hub's Plone client
-//! - [`pull`]: the catalogue follows Plone
-//! - [`outbox`]: seats and rosters are written back to Plone
-//! - [`proxy`]: Plone behind the hub
+//! - [`pull`]: the pull of Plone's catalogue
+//! - [`outbox`]: writes of seats and rosters to Plone
+//! - [`proxy`]: the proxy to Plone
 //! - [`sign_in`]: members of Plone sign in to the hub
 //! - [`dashboard`]: announcements and dashboards
 //! - [`outage`]: outages of Plone

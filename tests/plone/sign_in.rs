@@ -1,4 +1,4 @@
-//! Members of Plone sign in to the hub: their roles, what ends a sign-in, and signing in while Plone is down.
+//! Members of Plone sign in to the hub: their roles, the end of sign-ins, and signing in while Plone is down.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::support::barrier::Barrier;
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::Response;
 use crate::support::plone::{CLERK, DEAN, PASSWORD, Plone, REGISTRAR, STUDENTS};
 use crate::support::server::{Home, Server};
@@ -16,7 +16,7 @@ use crate::support::wait::eventually;
 /// Concurrent sign-ins.
 const AT_ONCE: usize = 200;
 
-/// Returns the store of a hub in front of this Plone that checks members each second.
+/// Returns the settings and the store of a hub in front of this Plone that rechecks members every second.
 fn hub(plone: &Plone) -> Home {
     with_plone_at(Home::new(), &plone.url()).setting("plone.recheck_s", "1")
 }
@@ -29,27 +29,27 @@ fn me(server: &Server, token: &str) -> Response {
     server.client().signed_in(token).get("/api/v1/me")
 }
 
-/// Connects and waits until the session is live.
+/// Opens a WebSocket and waits until the session is live.
 fn live_socket(server: &Server, token: &str) -> Socket {
     let mut socket = Socket::connect(server.address(), Some(token));
     socket.wait_for("live", |frame| frame["type"] == "live");
     socket
 }
 
-/// Creates a user of Plone.
+/// Creates a user in Plone.
 fn create_user(plone: &Plone, name: &str, roles: &[&str]) {
     let user = json!({"username": name, "email": format!("{name}@college.example"), "password": PASSWORD,
                       "fullname": "Zoë Zimmer", "roles": roles});
     plone.change_as_hub("POST", "/@users", Some(&user));
 }
 
-/// Waits for an entry of the audit trail with this user, action and detail.
+/// Waits for an audit entry with this user, action and detail.
 fn wait_for_audit(home: &Home, server: &Server, user: &str, action: &str, detail: &str) {
     let mut admin = server.client().signed_in(&home.token("auditor", "admin"));
-    eventually(&format!("{action}, {detail}"), || {
+    eventually(&format!("an audit entry: {action}, {detail}"), || {
         let trail = admin.get(&format!("/api/v1/admin/audit?user={user}&action={action}")).expect(200).json();
-        let lines = trail["items"].as_array().unwrap();
-        lines.iter().any(|line| line["detail"] == detail).then_some(())
+        let entries = trail["items"].as_array().unwrap();
+        entries.iter().any(|entry| entry["detail"] == detail).then_some(())
     });
 }
 
@@ -75,16 +75,16 @@ fn roles_follow_plones_roles_and_groups() {
     for (user, role) in kinds {
         let answer = login(&server, user, PASSWORD).expect(200).json();
         let names: Vec<_> = answer.as_object().unwrap().keys().collect();
-        assert_eq!(names, ["expires_at", "token", "user"], "nothing of Plone is passed on");
+        assert_eq!(names, ["expires_at", "token", "user"], "the response contains nothing from Plone");
         assert_eq!((&answer["user"]["username"], &answer["user"]["role"]), (&json!(user), &json!(role)));
         let me = me(&server, answer["token"].as_str().unwrap()).expect(200).json();
         assert_eq!(me, answer["user"]);
     }
     wait_for_audit(&home, &server, CLERK, "login", "Plone");
-    for (user, password) in [("student1", "wrong"), ("nobody", PASSWORD), ("STUDENT1", PASSWORD)] {
+    for (user, password) in [("student1", "wrong"), ("unknown", PASSWORD), ("STUDENT1", PASSWORD)] {
         assert_eq!(login(&server, user, password).expect(401).code(), "bad_credentials", "{user}");
     }
-    wait_for_audit(&home, &server, "nobody", "login.failed", "incorrect username or password");
+    wait_for_audit(&home, &server, "unknown", "login.failed", "incorrect username or password");
 
     create_user(plone, "stranger", &["Member"]);
     plone.change_as_hub("PATCH", "/@users/stranger", Some(&json!({"roles": {"Member": false}})));
@@ -104,12 +104,12 @@ fn plone_tokens_are_not_accepted_as_hub_tokens() {
     plone.change_as_hub("DELETE", "/@users/orphan", None);
     let (_, payload_and_signature) = good.split_once('.').unwrap();
     let (payload, _) = payload_and_signature.split_once('.').unwrap();
-    // {"alg":"none"}, and a payload that expired in 2001
+    // The header {"alg":"none"}, and a payload that expired in 2001.
     let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
     let expired = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZG1pbiIsImV4cCI6MTAwMDAwMDAwMH0.c2lnbmF0dXJl";
     for token in [good.as_str(), &orphaned, &ended, &unsigned, expired] {
         assert_eq!(me(&server, token).expect(401).code(), "unauthenticated", "{token}");
-        assert_eq!(login(&server, "student2", &token[..200.min(token.len())]).status, 401, "it is no password either");
+        assert_eq!(login(&server, "student2", &token[..200.min(token.len())]).status, 401, "a token is not a password");
     }
     assert_eq!(login(&server, "orphan", PASSWORD).expect(401).code(), "bad_credentials");
 }
@@ -128,7 +128,7 @@ fn a_user_deleted_in_plone_is_signed_out() {
     assert_eq!(me(&server, &token).expect(401).code(), "unauthenticated");
     assert_eq!(login(&server, "leaver", PASSWORD).expect(401).code(), "bad_credentials");
     wait_for_audit(&home, &server, "leaver", "login.ended", "Plone no longer has this user");
-    // A token from the command line is never checked with Plone.
+    // The hub never checks a token from the command line with Plone.
     me(&server, &minted).expect(200);
     by_minted.send(&json!({"type": "ping"}));
     by_minted.wait_for("pong", |frame| frame["type"] == "pong");
@@ -179,7 +179,7 @@ fn a_local_account_takes_precedence_over_a_plone_user() {
     assert_eq!(login(&server, "student4", PASSWORD).expect(401).code(), "bad_credentials");
     let local = login(&server, "student4", "a local password").expect(200).json();
     assert_eq!(local["user"]["role"], "staff");
-    // A changed role of a local account ends its tokens, too.
+    // Changing the role of a local account also ends its tokens.
     let mut socket = live_socket(&server, local["token"].as_str().unwrap());
     admin.put_json("/api/v1/admin/users/student4", &json!({"role": "student"})).expect(200);
     assert_eq!(socket.wait_for_close().0, 4001);
@@ -204,7 +204,7 @@ fn a_locked_account_is_refused_with_plones_message() {
     let plone = Plone::start();
     plone.install_lockout();
     let server = hub(&plone).serve();
-    // Repeating the same wrong password would not count. The last attempt already locks the account.
+    // The add-on ignores repetitions of the same wrong password. The third one locks the account.
     for (guess, status) in [("one", 401), ("two", 401), ("three", 403)] {
         assert_eq!(login(&server, "student1", guess).status, status, "{guess}");
     }
@@ -231,17 +231,17 @@ fn known_passwords_and_sign_ins_survive_an_outage() {
     assert!(unknown.header("retry-after").is_some());
     assert!(!unknown.text().contains("127.0.0.1"), "{}", unknown.text());
     let unanswered = || server.metric("eduhub_plone_rechecks_total{outcome=\"unanswered\"}");
-    let so_far = unanswered();
-    eventually("failed checks of members", || {
+    let count_before = unanswered();
+    eventually("failed rechecks of members", || {
         me(&server, &before).expect(200);
-        (unanswered() >= so_far + 3.0).then_some(())
+        (unanswered() >= count_before + 3.0).then_some(())
     });
     let mut local = server.client().signed_in(&home.token("root", "admin"));
     local.put_json("/api/v1/admin/users/desk", &json!({"role": "staff", "password": "a local password"})).expect(201);
     login(&server, "desk", "a local password").expect(200);
 
     plone.start_again();
-    eventually("Plone is asked again", || (login(&server, "student2", PASSWORD).status == 200).then_some(()));
+    eventually("a sign-in by Plone", || (login(&server, "student2", PASSWORD).status == 200).then_some(()));
     me(&server, &before).expect(200);
 }
 

@@ -41,8 +41,8 @@ const PORTS_TRIED: usize = 5;
 pub struct Plone {
     folder: TempDir,
     port: u16,
-    /// Whether the URLs that bypass field permissions in a default Plone stay open.
-    side_doors_open: bool,
+    /// Whether Plone serves fields at the URLs at which it ignores their read permissions by default.
+    exposes_fields: bool,
     /// `None` while Plone is stopped. The lock makes `Plone` shareable between threads.
     process: Mutex<Option<Child>>,
 }
@@ -64,17 +64,17 @@ impl Plone {
     }
 
     /// Starts a Plone that still serves protected fields at the URLs that scripts/plone/site.zcml closes.
-    pub fn start_with_open_side_doors() -> Self {
+    pub fn start_with_exposed_fields() -> Self {
         Self::start_with(true)
     }
 
-    fn start_with(side_doors_open: bool) -> Self {
+    fn start_with(exposes_fields: bool) -> Self {
         assert!(Self::is_installed(), "Plone is not installed: run `make plone-template`");
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for Plone");
         fs::create_dir_all(folder.path().join("etc")).expect("a folder");
         copy(&home().join("template"), &folder.path().join("var")).expect("the template can be copied");
         fs::create_dir(folder.path().join("var/log")).expect("a folder");
-        let mut plone = Self { folder, port: 0, side_doors_open, process: Mutex::new(None) };
+        let mut plone = Self { folder, port: 0, exposes_fields, process: Mutex::new(None) };
         for _ in 0..PORTS_TRIED {
             plone.port = free_port();
             plone.configure();
@@ -97,9 +97,9 @@ impl Plone {
         for (template, name) in [("zope.conf.in", "zope.conf"), ("zope.ini.in", "zope.ini"), ("site.zcml", "site.zcml")]
         {
             let text = fs::read_to_string(scripts.join(template)).expect("the project has the file");
-            // The last part of site.zcml, from the class on, closes the side doors.
-            let side_doors_at = text.find("<class ").filter(|_| self.side_doors_open);
-            let text = side_doors_at.map_or(text.clone(), |at| format!("{}</configure>", &text[..at]));
+            // The last part of site.zcml, from the class on, closes these URLs.
+            let end = text.find("<class ").filter(|_| self.exposes_fields);
+            let text = end.map_or(text.clone(), |at| format!("{}</configure>", &text[..at]));
             let text = text
                 .replace("@INSTANCE@", &self.folder.path().display().to_string())
                 .replace("@CACHE@", &home().join("cache").display().to_string())

@@ -1,6 +1,6 @@
 //! A WebSocket client that waits for frames, with a deadline.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,11 @@ impl Socket {
         }
     }
 
+    /// Returns the client's address, as the server sees it.
+    pub fn local_address(&self) -> SocketAddr {
+        self.socket.get_ref().local_addr().expect("a connected socket has an address")
+    }
+
     /// Sends a JSON text frame.
     pub fn send(&mut self, frame: &Value) {
         self.send_raw(Message::text(frame.to_string()));
@@ -112,6 +117,29 @@ impl Socket {
             }
         }
         panic!("timed out waiting for a close; seen: {:#?}", self.seen);
+    }
+
+    /// Waits for a ping of the server, and answers it.
+    pub fn wait_for_ping(&mut self) {
+        let deadline = Instant::now() + WAIT_MAX;
+        while let Some(message) = self.next_until(deadline) {
+            match message {
+                // The next read or write sends the pong.
+                Message::Ping(_) => return,
+                Message::Text(text) => self.seen.extend(serde_json::from_str::<Value>(&text)),
+                other => assert!(!other.is_close(), "expected a ping, received {other:?}"),
+            }
+        }
+        panic!("timed out waiting for a ping; seen: {:#?}", self.seen);
+    }
+
+    /// Answers the server's close frame, waits until the server closes the TCP connection, and returns the number of
+    /// bytes that arrived until then.
+    pub fn wait_for_end(&mut self) -> usize {
+        let _ = self.socket.flush();
+        let stream = self.socket.get_mut();
+        stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
+        stream.read_to_end(&mut Vec::new()).expect("the server closes the connection")
     }
 
     /// Returns the JSON frames received so far.

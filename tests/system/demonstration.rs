@@ -136,7 +136,10 @@ fn an_admin_follows_a_demonstration_in_a_hidden_sandbox() {
     let refused = admin.post_json("/api/v1/admin/demo", &json!({})).expect(429);
     assert!(refused.code() == "rate_limited" && refused.header("retry-after").is_some(), "{}", refused.text());
     let output = rush(&home, &["--users", "10", "--seconds", "1"]);
-    assert!(output.status.code() == Some(1) && error_of(&output).contains("one runs at a time"), "{output:?}");
+    assert!(
+        output.status.code() == Some(1) && error_of(&output).contains("Another demonstration is running"),
+        "{output:?}"
+    );
 
     assert_sandbox_is_hidden(&home, &server, &sandbox);
 

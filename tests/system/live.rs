@@ -1,7 +1,11 @@
 //! Seats, a student's registrations and alerts over WebSockets of the built program.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
+use crate::support::WAIT_MAX;
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
@@ -107,4 +111,35 @@ fn an_alert_is_delivered_once_and_replayed_on_reconnect() {
     let received: Vec<_> =
         back.seen().iter().filter(|f| f["type"] == "alert").filter_map(|f| f["seq"].as_u64()).collect();
     assert_eq!(received, [missed[0], missed[1], last], "every missed alert once, in order, then the new one");
+}
+
+/// Sends a request for a WebSocket with this protocol and version, and returns the head of the response.
+fn handshake(server: &Server, protocol: &str, version: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).expect("the server accepts connections");
+    stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
+    let request = format!(
+        "GET /alerts/ws {protocol}\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{version}\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = String::new();
+    for line in BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
+        head.push_str(&line.to_lowercase());
+        head.push('\n');
+    }
+    head
+}
+
+#[test]
+fn a_handshake_is_answered_as_rfc_6455_says() {
+    let (_home, server, _) = hub();
+    assert!(handshake(&server, "HTTP/1.1", "Sec-WebSocket-Version: 13\r\n").starts_with("http/1.1 101"));
+    for version in ["Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Version: 14\r\n", ""] {
+        let head = handshake(&server, "HTTP/1.1", version);
+        assert!(head.starts_with("http/1.1 426"), "{version}: {head}");
+        assert!(head.contains("\nsec-websocket-version: 13\n"), "{version}: {head}");
+        assert!(head.contains("\nupgrade: websocket\n"), "{version}: {head}");
+    }
+    let head = handshake(&server, "HTTP/1.0", "Sec-WebSocket-Version: 13\r\n");
+    assert!(head.contains(" 400 "), "HTTP/1.0 has no upgrade: {head}");
 }

@@ -81,6 +81,11 @@ pub(super) fn components() -> BTreeMap<String, RefOr<Response>> {
             "`unsupported_media_type`: this operation does not accept the body's format or compression.",
             Nothing,
         ),
+        (
+            "UpgradeRequired",
+            "`upgrade_required`: another version of the WebSocket protocol than that in `Sec-WebSocket-Version`.",
+            Nothing,
+        ),
         ("Invalid", "`invalid`: `field` is out of range, unknown or missing.", Nothing),
         ("RateLimited", "`rate_limited`: too many requests, or too many failed sign-ins.", RetryAfter),
         (
@@ -123,6 +128,8 @@ shared! {
     NotModified { "304" "NotModified" }
     /// `400` of an operation that reads its path but no other input.
     BadPath { "400" "BadRequest" }
+    /// `426` of the WebSocket.
+    UnsupportedVersion { "426" "UpgradeRequired" }
     /// `400` and `422` of an operation that reads its query.
     BadQuery { "400" "BadRequest", "422" "Invalid" }
     /// `400`, `413`, `415` and `422` of an operation that reads a JSON body.

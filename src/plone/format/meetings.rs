@@ -1,8 +1,8 @@
-//! Meetings as text, one a line: `MWF 09:30-10:50 2026-01-12..2026-05-08 Room`. An unknown part is left out or `TBA`; a
-//! room may have spaces. Days are the letters `M T W R F S U` (`R` is Thursday, `U` Sunday).
+//! Meetings as text, one per line: `MWF 09:30-10:50 2026-01-12..2026-05-08 Room`. An unknown part is omitted or written
+//! as `TBA`. A room may contain spaces. The days are the letters `M T W R F S U` (`R` is Thursday, `U` is Sunday).
 //!
-//! What is written reads back as the same. The reader accepts more: letters of either case, `TTh`, `Mon,Wed`,
-//! `9:30am-10:50am`, one date for a single day.
+//! Written meetings are read back unchanged. The reader also accepts lower-case letters, `TTh`, `Mon,Wed`,
+//! `9:30am-10:50am`, and one date for a single day.
 
 use jiff::civil::{Date, Time};
 
@@ -14,12 +14,12 @@ use crate::plone::format::text::{cut, is_unknown, one_line};
 const LETTERS: [char; 7] = ['M', 'T', 'W', 'R', 'F', 'S', 'U'];
 /// Placeholder of an unknown part.
 const UNKNOWN: &str = "TBA";
-/// Most meetings of a section.
+/// Maximum number of meetings of a section.
 const MEETINGS_MAX: usize = 1_000;
-/// Longest room, in characters.
+/// Maximum length of a room, in characters.
 const ROOM_CHARS_MAX: usize = 1_000;
 
-/// Formats meetings. A meeting without any known part is left out.
+/// Formats meetings. Omits meetings without any known part.
 pub(super) fn write(meetings: &[Meeting]) -> String {
     let lines = meetings.iter().filter(|m| **m != Meeting::default()).map(write_line);
     lines.collect::<Vec<_>>().join("\n")
@@ -46,18 +46,21 @@ fn write_line(meeting: &Meeting) -> String {
     if read_line(&short).as_ref() == Ok(meeting) {
         return short;
     }
-    // A room such as `M 101` would be read as Monday if it were the first part of the line.
+    // Without placeholders, the `M` of a room such as `M 101` would be read as Monday.
     let last = parts.iter().rposition(|part| !part.is_empty()).unwrap_or(0);
     let full = parts[..=last].iter().map(|part| if part.is_empty() { UNKNOWN } else { part });
     full.collect::<Vec<_>>().join(" ")
 }
 
-/// Parses meetings; a repeated meeting counts once.
+/// Parses meetings. Omits repeated meetings and meetings without any known part.
+///
+/// # Errors
+/// A message for the editor of the item about the first unreadable line.
 pub(super) fn read(text: &str) -> Result<Vec<Meeting>, String> {
     let mut meetings: Vec<Meeting> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let meeting = read_line(line).map_err(|why| {
-            format!("{why} in {:?}; a readable line is MWF 09:30-10:50 2026-01-12..2026-05-08 Room", cut(line))
+            format!("{why} in {:?}; a correct line is MWF 09:30-10:50 2026-01-12..2026-05-08 Room", cut(line))
         })?;
         if meeting == Meeting::default() || meetings.contains(&meeting) {
             continue;
@@ -83,16 +86,16 @@ fn read_line(line: &str) -> Result<Meeting, String> {
     }
     match times {
         Part::Known((start, end)) => (meeting.start, meeting.end) = (Some(start), Some(end)),
-        // The line has something before its time that is no day.
-        Part::LeftOut if rest.iter().any(|token| looks_like_times(token)) => {
-            return Err("the days cannot be read".into());
+        // The line has a time, so what precedes the time should have been the days.
+        Part::Absent if rest.iter().any(|token| looks_like_times(token)) => {
+            return Err("the days are not valid".into());
         }
         _ => {}
     }
     match dates {
         Part::Known((first, last)) => (meeting.starts_on, meeting.ends_on) = (first, last),
-        Part::LeftOut if rest.iter().any(|token| looks_like_dates(token)) => {
-            return Err("what stands before the dates cannot be read".into());
+        Part::Absent if rest.iter().any(|token| looks_like_dates(token)) => {
+            return Err("the text before the dates is not valid".into());
         }
         _ => {}
     }
@@ -106,24 +109,24 @@ fn read_line(line: &str) -> Result<Meeting, String> {
 
 enum Part<T> {
     Known(T),
-    /// Another part is in its place.
-    LeftOut,
-    /// The placeholder is in its place.
+    /// The part is omitted: the next token is another part.
+    Absent,
+    /// The part is written as a placeholder.
     Unknown,
 }
 
-/// Parses the next part from the front of the tokens; `read` returns none for a token that is another part.
+/// Parses one part from the front of the tokens. `read` returns `None` for a token that is another part.
 fn part<'l, T>(
     tokens: &'l [&'l str],
     read: fn(&str) -> Option<Result<T, String>>,
 ) -> Result<(Part<T>, &'l [&'l str]), String> {
-    let Some((first, rest)) = tokens.split_first() else { return Ok((Part::LeftOut, tokens)) };
+    let Some((first, rest)) = tokens.split_first() else { return Ok((Part::Absent, tokens)) };
     if first.eq_ignore_ascii_case(UNKNOWN) {
         return Ok((Part::Unknown, rest));
     }
     match read(first) {
         Some(value) => Ok((Part::Known(value?), rest)),
-        None => Ok((Part::LeftOut, tokens)),
+        None => Ok((Part::Absent, tokens)),
     }
 }
 
@@ -132,7 +135,7 @@ fn read_days(token: &str) -> Option<Result<Days, String>> {
     let names = lower.split(',').try_fold(0, |bits, name| Some(bits | Days::parse_one(name)?.bits()));
     let bits = names.or_else(|| {
         let mut bits = 0;
-        // `Th` is Thursday; an `h` elsewhere is no day.
+        // `Th` is Thursday.
         for letter in lower.replace("th", "r").chars() {
             bits |= 1 << LETTERS.iter().position(|day| day.eq_ignore_ascii_case(&letter))?;
         }
@@ -151,7 +154,7 @@ fn read_times(token: &str) -> Option<Result<(Time, Time), String>> {
     }
     let times = token.split_once(['-', '–']).and_then(|(from, to)| Some((read_time(from)?, read_time(to)?)));
     Some(match times {
-        None => Err("the time cannot be read".into()),
+        None => Err("the time is not valid".into()),
         Some((start, end)) if end <= start => Err("the meeting ends before it starts".into()),
         Some(times) => Ok(times),
     })
@@ -195,8 +198,8 @@ fn read_dates(token: &str) -> Option<Result<DateRange, String>> {
         _ => None,
     };
     Some(match (date(first), date(last)) {
-        (Some(Some(first)), Some(Some(last))) if last < first => Err("the range of dates ends before it starts".into()),
-        (Some(None), Some(None)) | (None, _) | (_, None) => Err("the dates cannot be read".into()),
+        (Some(Some(first)), Some(Some(last))) if last < first => Err("the date range ends before it starts".into()),
+        (Some(None), Some(None)) | (None, _) | (_, None) => Err("the dates are not valid".into()),
         (Some(first), Some(last)) => Ok((first, last)),
     })
 }
@@ -208,7 +211,7 @@ mod tests {
 
     use super::*;
 
-    fn words(meeting: &Meeting) -> String {
+    fn summary(meeting: &Meeting) -> String {
         let time = |time: Option<Time>| time.map_or("-".to_owned(), |t| t.strftime("%H:%M").to_string());
         let date = |date: Option<Date>| date.map_or("-".to_owned(), |d| d.to_string());
         let days = meeting.days.names().collect::<Vec<_>>().join("+");
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_read_as_editors_write_them() {
+    fn common_spellings_of_meetings_are_read() {
         let table = [
             ("MWF 09:30-10:50 2026-01-12..2026-05-08 Room", "mon+wed+fri|09:30|10:50|2026-01-12|2026-05-08|Room"),
             ("mwf 9:30-10:50", "mon+wed+fri|09:30|10:50|-|-|-"),
@@ -232,14 +235,14 @@ mod tests {
             ("U", "sun|-|-|-|-|-"),
         ];
         for (line, expected) in table {
-            assert_eq!(read(line).unwrap().iter().map(words).collect::<Vec<_>>(), [expected], "{line}");
+            assert_eq!(read(line).unwrap().iter().map(summary).collect::<Vec<_>>(), [expected], "{line}");
         }
         assert_eq!(read("TBA\n\n  \ntba tba"), Ok(Vec::new()));
         assert_eq!(read("M 09:00-10:00\r\nM 09:00-10:00\r\nT 09:00-10:00").unwrap().len(), 2);
     }
 
     #[test]
-    fn an_unreadable_line_is_not_taken_for_a_room() {
+    fn unreadable_lines_are_not_read_as_rooms() {
         for line in [
             "MXF 09:30-10:50",
             "MWF 25:00-26:00 Room",
@@ -277,7 +280,7 @@ mod tests {
 
     fn meeting() -> impl Strategy<Value = Meeting> {
         let minute = || (0_i16..24 * 60).prop_map(|m| time((m / 60) as i8, (m % 60) as i8, 0, 0));
-        let times = proptest::option::of((minute(), minute()).prop_filter("a length", |(a, b)| a != b));
+        let times = proptest::option::of((minute(), minute()).prop_filter("a duration above 0", |(a, b)| a != b));
         (0_u8..128, times, dates(), room()).prop_map(|(days, times, (starts_on, ends_on), location)| Meeting {
             days: Days::from_bits(days),
             start: times.map(|(a, b)| a.min(b)),
@@ -290,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_meetings_read_back_as_the_same(meetings in proptest::collection::vec(meeting(), 0..4)) {
+        fn written_meetings_are_read_back_unchanged(meetings in proptest::collection::vec(meeting(), 0..4)) {
             let mut expected: Vec<Meeting> = Vec::new();
             for meeting in &meetings {
                 if *meeting != Meeting::default() && !expected.contains(meeting) {

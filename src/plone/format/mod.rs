@@ -1,7 +1,7 @@
-//! Formats in which Plone keeps what the hub has: sections as fields, meetings as lines of text, tokens.
+//! Formats of data in Plone: sections as fields, meetings as lines of text, and tokens.
 //!
-//! - [`section`]: a section as the fields of an item; `meetings`: its meetings as lines; `text`: text as people write
-//!   it
+//! - [`section`]: a section as the fields of an item; `meetings`: meetings as lines of text; `text`: helpers for text
+//!   that editors write
 //! - [`token`]: the claims of Plone's tokens
 
 mod meetings;

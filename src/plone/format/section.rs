@@ -1,8 +1,8 @@
-//! A section as the fields of an item in Plone, both ways: only what the college defines. Counts and rosters are
-//! written by the hub's outbox and never read from here.
+//! Conversion between a section's definition and the fields of an item in Plone. Counts and rosters are not part of the
+//! definition: the hub's outbox writes them.
 //!
-//! Values are compared as [`Fields`] in the one form that [`to_fields`] writes, and [`canonical`] converts any other
-//! spelling to it: an editor who writes `mwf 9:30-10:50` for `MWF 09:30-10:50` has changed nothing.
+//! Values are compared as [`Fields`] in the canonical form that [`to_fields`] writes. [`canonical`] converts other
+//! spellings to it, so that replacing `MWF 09:30-10:50` with `mwf 9:30-10:50` in Plone does not count as a change.
 
 use crate::domain::fields::{FieldValue, Fields, SectionField};
 use crate::domain::ids::{Crn, SectionId, TermId};
@@ -11,13 +11,13 @@ use crate::domain::section::{Credits, Section, SectionStatus};
 use crate::plone::format::meetings;
 use crate::plone::format::text::{cut, is_unknown, one_line};
 
-/// Longest text of a section, in characters, as for imports.
+/// Maximum length of a text field in characters, as for imports.
 const TEXT_CHARS_MAX: usize = 1_000;
-/// Longest course, in characters, as for imports.
+/// Maximum length of a course in characters, as for imports.
 const COURSE_CHARS_MAX: usize = 40;
-/// Largest capacity of a section or its waitlist, as for imports.
+/// Maximum capacity of a section and of its waitlist, as for imports.
 const PEOPLE_MAX: u32 = 100_000;
-/// Component of a section for which Plone has none.
+/// Component of a section without a component in Plone.
 const COMPONENT_DEFAULT: &str = "lecture";
 
 /// An unreadable field of an item.
@@ -26,15 +26,15 @@ const COMPONENT_DEFAULT: &str = "lecture";
 pub struct BadField {
     /// The field.
     pub field: SectionField,
-    /// What is wrong and what would be right, in words for the editor of the item.
+    /// What is wrong and what is expected, for the editor of the item.
     pub message: String,
 }
 
-/// Returns every field of a section's definition as the hub writes it. A section without a title gets its course as the
-/// title, which Plone requires.
+/// Returns all fields of a section's definition in canonical form. A section without a title gets its course as the
+/// title, because Plone requires one.
 #[must_use]
 pub fn to_fields(section: &Section) -> Fields {
-    // Every field is named, so that a new one does not compile until it is decided whether Plone has it.
+    // All fields are listed, so that adding a field to `Section` requires a decision here.
     let Section {
         id,
         course,
@@ -71,8 +71,8 @@ pub fn to_fields(section: &Section) -> Fields {
     ])
 }
 
-/// Parses a section from the fields of an item. Term, CRN and course are required; other absent or empty fields are not
-/// known yet: a lecture, no credits, no seats.
+/// Parses a section from the fields of an item. Term, CRN and course are required. Other absent or empty fields get
+/// defaults, such as the component `lecture`, 0 credits and a capacity of 0.
 ///
 /// # Errors
 /// The first unreadable field.
@@ -102,8 +102,7 @@ pub fn read(fields: &Fields) -> Result<Section, BadField> {
     })
 }
 
-/// Returns the same fields in the form in which the hub would write them. Fields that only the hub writes stay
-/// unchanged.
+/// Converts fields to the canonical form. Counts and rosters are returned unchanged.
 ///
 /// # Errors
 /// The first unreadable field.
@@ -112,8 +111,8 @@ pub fn canonical(fields: &Fields) -> Result<Fields, BadField> {
     Ok(fields.iter().map(|(field, value)| (*field, written.get(field).unwrap_or(value).clone())).collect())
 }
 
-/// Copies one field from another section. Term and CRN identify a section, and counts and rosters are no part of its
-/// definition: these are not copied.
+/// Copies one field from another section. Does nothing for term and CRN, which identify the section, and for counts and
+/// rosters, which are not part of its definition.
 pub fn take_field(section: &mut Section, field: SectionField, from: &Section) {
     match field {
         SectionField::Title => section.title.clone_from(&from.title),
@@ -133,7 +132,7 @@ pub fn take_field(section: &mut Section, field: SectionField, from: &Section) {
 struct Reader<'f>(&'f Fields);
 
 impl Reader<'_> {
-    /// Returns the field as text on one line, whatever kind the college's type uses.
+    /// Returns a field as one line of text, for any type that the field has in Plone.
     fn raw(&self, field: SectionField) -> String {
         match self.0.get(&field) {
             None | Some(FieldValue::Nothing) => String::new(),
@@ -157,23 +156,20 @@ impl Reader<'_> {
     fn code<T>(&self, field: SectionField, parse: fn(&str) -> Option<T>, of: &str) -> Result<T, BadField> {
         let text = self.raw(field);
         if text.is_empty() {
-            return Err(bad(field, "it is missing"));
+            return Err(bad(field, "the field is empty"));
         }
-        parse(&text).ok_or_else(|| bad(field, format!("{:?} is not up to 24 {of}", cut(&text))))
+        parse(&text).ok_or_else(|| bad(field, format!("{:?} does not consist of up to 24 {of}", cut(&text))))
     }
 
     fn course(&self) -> Result<Box<str>, BadField> {
-        // A type without a field for the course names it in the title.
+        // If the type has no field for the course, the title is the course.
         let field = if self.0.contains_key(&SectionField::Course) { SectionField::Course } else { SectionField::Title };
         let course = self.raw(field);
         if is_unknown(&course) {
-            return Err(bad(SectionField::Course, "it is missing"));
+            return Err(bad(SectionField::Course, "the field is empty"));
         }
         if course.chars().count() > COURSE_CHARS_MAX {
-            return Err(bad(
-                SectionField::Course,
-                format!("a course's name has at most {COURSE_CHARS_MAX} characters"),
-            ));
+            return Err(bad(SectionField::Course, format!("the course is longer than {COURSE_CHARS_MAX} characters")));
         }
         Ok(course.into())
     }
@@ -189,7 +185,7 @@ impl Reader<'_> {
                 if is_unknown(&text) { Some(Credits(0)) } else { Credits::parse(&text) }
             }
         };
-        credits.ok_or_else(|| bad(field, "credits are a number such as 3 or 1.5, from 0 to 1,000"))
+        credits.ok_or_else(|| bad(field, "credits must be a number from 0 to 1,000, such as 3 or 1.5"))
     }
 
     fn people(&self, field: SectionField) -> Result<u32, BadField> {
@@ -226,20 +222,21 @@ mod tests {
         of.iter().map(|(field, text)| (*field, FieldValue::Text((*text).to_owned()))).collect()
     }
 
-    fn least() -> Fields {
+    /// Returns the required fields.
+    fn required_fields() -> Fields {
         fields(&[(SectionField::Term, "202701"), (SectionField::Crn, "10001"), (SectionField::Course, "MATH 151")])
     }
 
     #[test]
     fn absent_fields_have_defaults() {
-        let section = read(&least()).unwrap();
+        let section = read(&required_fields()).unwrap();
         assert_eq!((&*section.component, section.credits, section.capacity), ("lecture", Credits(0), 0));
         assert_eq!((section.title, section.instructor, section.meetings.len()), (None, None, 0));
     }
 
     #[test]
-    fn fields_are_read_in_whatever_kind_the_type_uses() {
-        let mut item = least();
+    fn fields_of_other_types_are_converted() {
+        let mut item = required_fields();
         item.insert(SectionField::Crn, FieldValue::Number(10001));
         item.insert(SectionField::Capacity, FieldValue::Text(" 25 ".into()));
         item.insert(SectionField::Credits, FieldValue::Text("1.5".into()));
@@ -251,17 +248,17 @@ mod tests {
         let written = canonical(&item).unwrap();
         assert_eq!(written[&SectionField::Meetings], FieldValue::Text("MW 09:30-10:50 Lab 2".into()));
         assert_eq!(written[&SectionField::Capacity], FieldValue::Number(25));
-        assert!(!written.contains_key(&SectionField::Title), "a field that the type lacks stays absent");
+        assert!(!written.contains_key(&SectionField::Title), "absent fields stay absent");
     }
 
     #[test]
-    fn an_unreadable_field_is_reported_by_its_name() {
+    fn unreadable_fields_are_reported_by_name() {
         let table = [
             (SectionField::Crn, ""),
             (SectionField::Crn, "1 2"),
             (SectionField::Term, "Fall 2026"),
             (SectionField::Course, " "),
-            (SectionField::Course, "a course with a name that is much too long to be one"),
+            (SectionField::Course, "a course that is longer than forty characters"),
             (SectionField::Capacity, "-1"),
             (SectionField::Capacity, "100001"),
             (SectionField::WaitlistCapacity, "many"),
@@ -269,26 +266,26 @@ mod tests {
             (SectionField::Meetings, "MWF 25:00-26:00 Room"),
         ];
         for (field, text) in table {
-            let mut item = least();
+            let mut item = required_fields();
             item.insert(field, FieldValue::Text(text.into()));
             assert_eq!(read(&item).map_err(|bad| bad.field), Err(field), "{field:?} {text:?}");
         }
-        let mut item = least();
+        let mut item = required_fields();
         item.insert(SectionField::Credits, FieldValue::Number(-1));
         assert_eq!(read(&item).unwrap_err().field, SectionField::Credits);
     }
 
     #[test]
     fn a_section_without_a_title_gets_its_course_as_title() {
-        let section = read(&least()).unwrap();
+        let section = read(&required_fields()).unwrap();
         let written = to_fields(&section);
         assert_eq!(written[&SectionField::Title], FieldValue::Text("MATH 151".into()));
         assert_eq!(read(&written), Ok(section));
     }
 
     #[test]
-    fn fields_that_only_the_hub_writes_stay_unchanged() {
-        let mut item = least();
+    fn counts_and_rosters_stay_unchanged() {
+        let mut item = required_fields();
         item.insert(SectionField::SeatsTaken, FieldValue::Nothing);
         item.insert(SectionField::Roster, FieldValue::Lines(vec!["ann enrolled".into()]));
         assert_eq!(canonical(&item).unwrap(), item);

@@ -1,18 +1,18 @@
-//! Tokens of Plone: JSON Web Tokens (RFC 7519), as `@login` returns them.
+//! Tokens of Plone: JSON Web Tokens (RFC 7519) that `@login` returns.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// Claims of a token, unverified: only Plone has the key.
+/// The claims of a token. They are not verified, because only Plone has the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PloneClaims {
     /// Id of the user.
     pub subject: String,
-    /// When the token expires; none when Plone did not say.
+    /// When the token expires; `None` if the token does not contain an expiry.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Claims as they are encoded.
+/// The encoded form of the claims.
 #[derive(Deserialize)]
 struct Encoded {
     sub: String,
@@ -21,7 +21,7 @@ struct Encoded {
 }
 
 impl PloneClaims {
-    /// Reads a token without verifying it; none when it is not a token.
+    /// Reads the claims of a token without verifying it; `None` if the text is not a token.
     #[must_use]
     pub fn of(token: &str) -> Option<Self> {
         let encoded: Encoded = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_names_its_user_and_expiry() {
+    fn claims_contain_the_user_and_the_expiry() {
         let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
             eyJzdWIiOiJlZHVodWIiLCJleHAiOjE3OTU1MjIxMDUsImZ1bGxuYW1lIjoiRWR1SHViIn0.x";
         let claims = PloneClaims::of(token).unwrap();

@@ -1,4 +1,4 @@
-//! Settings and dependencies of the outbox.
+//! Options and dependencies of the outbox.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,35 +9,38 @@ use crate::identity::Audit;
 use crate::plone::port::Plone;
 use crate::store::outbox::OutboxStore;
 
-/// Shortest time between two writes of one section: however many students register, it costs Plone one write a second.
+/// Minimum time between two writes of one section. It limits the load on Plone to one write per second and section, for
+/// any number of registrations.
 pub const SECTION_PAUSE: Duration = Duration::from_secs(1);
 
-/// Settings of the outbox.
+/// Options of the outbox.
 #[derive(Debug, Clone)]
 pub struct OutboxOptions {
-    /// True when imported schedules are written to Plone, too (`[plone] write_schedules`).
+    /// True if imported schedules are also written to Plone (`[plone] write_schedules`).
     pub write_schedules: bool,
-    /// Connections to Plone (`[plone] pool_size`); at most half of them are used.
+    /// Number of connections to Plone (`[plone] pool_size`). The outbox uses at most half of them.
     pub pool_size: usize,
     /// Time between two checks of who can read rosters.
     pub check_every: Duration,
-    /// Identifies the site, the type and the field whose readers are checked. Findings about another one do not apply.
+    /// Identifies the roster field: site, section type and name of the field. Stored findings about another field are
+    /// not used.
     pub roster_field: String,
 }
 
-/// What the outbox depends on.
+/// Dependencies of the outbox.
 #[derive(Clone)]
 pub struct OutboxDeps {
-    /// Marks and items.
+    /// Marked sections, and known items of Plone.
     pub store: Arc<dyn OutboxStore>,
     /// Plone.
     pub plone: Arc<dyn Plone>,
     /// Clock used for due times.
     pub clock: Arc<dyn Clock>,
-    /// Audit trail, for the removal of names.
+    /// Audit trail, which records when names are removed from Plone.
     pub audit: Audit,
-    /// True once all of Plone's sections were pulled: before that it is not known which are missing there.
+    /// True after the first complete pull of sections. Before that, the hub does not know which sections have an item
+    /// in Plone, and creates none.
     pub items_known: Arc<AtomicBool>,
-    /// Returns true while an import is becoming visible: no write may start then.
+    /// Returns true while an import is being applied. No write may start then.
     pub is_import_applying: Arc<dyn Fn() -> bool + Send + Sync>,
 }

@@ -1,4 +1,4 @@
-//! Desired state of a section's item in Plone, and its difference from the state that was last seen there. Pure.
+//! The desired state of a section's item in Plone, and its difference from the last known state. Pure.
 
 use jiff::Timestamp;
 
@@ -7,36 +7,36 @@ use crate::domain::section::SectionState;
 use crate::plone::format::section::{canonical, to_fields};
 use crate::store::outbox::{OutboxEntry, PloneItem, RosterLine};
 
-/// What happens to students' names.
+/// How students' names are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// It is not known who could read them: the field is left unchanged.
+    /// The roster field is left unchanged, because it is not known who can read it.
     Withheld,
-    /// They are written.
+    /// Names are written to the roster field.
     Written,
-    /// Visitors or plain members could read them: the field is emptied.
+    /// The roster field is emptied, because visitors or plain members can read it.
     Removed,
 }
 
 /// The part of a section's definition that the hub writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefinitionScope {
-    /// All of it: schedules that are imported into the hub are written to Plone, too.
+    /// All fields: schedules that are imported into the hub are also written to Plone.
     Whole,
-    /// Only what staff change in the hub.
+    /// Only the fields that staff can change in the hub: the capacities.
     StaffChanges,
 }
 
-/// What must be written to an item.
+/// The difference between the desired and the last known state of an item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Absolute values.
+    /// Fields to write, with absolute values.
     pub fields: Fields,
-    /// Fields that the college's type lacks.
+    /// Fields that cannot be written because the college's type lacks them.
     pub absent: Vec<SectionField>,
 }
 
-/// Returns the counts of a section and its roster.
+/// Returns the desired counts and roster of a section.
 #[must_use]
 pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) -> Fields {
     let mut fields = Fields::from([
@@ -52,13 +52,13 @@ pub fn seat_fields(state: &SectionState, roster: &[RosterLine], names: Names) ->
     fields
 }
 
-/// Formats a line as `USER enrolled|waitlisted SINCE`, with the time in whole seconds of UTC (RFC 3339).
+/// Formats a line of a roster: `USER enrolled|waitlisted SINCE`. The time is in UTC with whole seconds (RFC 3339).
 fn roster_line(line: &RosterLine) -> String {
     let since = Timestamp::from_second(line.since.as_second()).unwrap_or(line.since);
     format!("{} {} {since}", line.user, line.standing.as_str())
 }
 
-/// Returns every field of a section's item.
+/// Returns all desired fields of a section's item.
 #[must_use]
 pub fn all_fields(entry: &OutboxEntry, names: Names) -> Fields {
     let mut fields = to_fields(&entry.state.section);
@@ -66,20 +66,20 @@ pub fn all_fields(entry: &OutboxEntry, names: Names) -> Fields {
     fields
 }
 
-/// Returns what must be written to an item so that it has the desired state. With `in_doubt` the outcome of an earlier
-/// write is not known, so counts and roster are written whatever the item had last.
+/// Returns the fields that must be written to an item. With `is_uncertain`, the outcome of an earlier write is unknown,
+/// so counts and roster are written even if they equal the last known values.
 #[must_use]
 pub fn difference(
     entry: &OutboxEntry,
     item: &PloneItem,
     names: Names,
     scope: DefinitionScope,
-    in_doubt: bool,
+    is_uncertain: bool,
 ) -> Difference {
     let mut found = Difference::default();
-    let mut add = |field: SectionField, value: FieldValue, last: Option<&FieldValue>, anyway: bool| match last {
+    let mut add = |field: SectionField, value: FieldValue, last: Option<&FieldValue>, always: bool| match last {
         None => found.absent.push(field),
-        Some(last) if anyway || !same(last, &value) => {
+        Some(last) if always || !same(last, &value) => {
             found.fields.insert(field, value);
         }
         Some(_) => {}
@@ -92,12 +92,12 @@ pub fn difference(
         }
     }
     for (field, value) in seat_fields(&entry.state, &entry.roster, names) {
-        add(field, value, item.fields.get(&field), in_doubt);
+        add(field, value, item.fields.get(&field), is_uncertain);
     }
     found
 }
 
-/// Compares values; Plone may represent an empty roster as nothing or as a list without lines.
+/// Returns true if two values are equal. Plone may represent an empty roster as null or as an empty list.
 fn same(last: &FieldValue, value: &FieldValue) -> bool {
     let is_empty = |v: &FieldValue| match v {
         FieldValue::Nothing => true,
@@ -107,8 +107,8 @@ fn same(last: &FieldValue, value: &FieldValue) -> bool {
     last == value || (is_empty(last) && is_empty(value))
 }
 
-/// Returns true when the hub writes a field of the definition to an existing item: never the fields that identify the
-/// section, and not the title when a type without a field for the course names the course in it.
+/// Returns true if the hub writes a field of the definition to an existing item. It never writes the fields that
+/// identify the section, nor a title that serves as the course because the type has no field for it.
 fn is_written(field: SectionField, last: &Fields, scope: DefinitionScope) -> bool {
     match field {
         SectionField::Term | SectionField::Crn => false,
@@ -118,8 +118,8 @@ fn is_written(field: SectionField, last: &Fields, scope: DefinitionScope) -> boo
     }
 }
 
-/// Returns the fields of an item in the form in which the hub writes them. An unreadable field counts as equal, so it
-/// is not overwritten; the pull reports it to its editor.
+/// Returns the fields of an item in canonical form. An unreadable field is replaced by the desired value, so that it
+/// counts as equal and is not overwritten. The pull reports it to admins.
 fn readable(last: &Fields, defined: &Fields) -> Fields {
     let mut fields = last.clone();
     for _ in SectionField::ALL {
@@ -160,7 +160,7 @@ mod tests {
         .unwrap()
     }
 
-    /// A section with two students, and its item as it was written with `names`.
+    /// Returns an entry with two students and its item, both in the state after a write with `names`.
     fn entry(names: Names) -> (OutboxEntry, PloneItem) {
         let now = Timestamp::from_millisecond(1_800_000_000_750).unwrap();
         let state =
@@ -194,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn what_plone_already_has_is_not_written() {
+    fn unchanged_values_are_not_written() {
         let (entry, item) = entry(Names::Written);
         assert_eq!(difference(&entry, &item, Names::Written, DefinitionScope::Whole, false), Difference::default());
     }
 
     #[test]
-    fn counts_include_seats_outside_the_hub_and_names_are_lines() {
+    fn counts_include_outside_seats_and_rosters_have_lines() {
         let (entry, _) = entry(Names::Written);
         let fields = seat_fields(&entry.state, &entry.roster, Names::Written);
         assert_eq!(fields[&SectionField::SeatsTaken], FieldValue::Number(5));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_the_type_lacks_are_reported_and_not_written() {
+    fn fields_missing_in_the_type_are_reported_not_written() {
         let (entry, mut item) = entry(Names::Withheld);
         for absent in [SectionField::Waitlisted, SectionField::Instructor] {
             item.fields.remove(&absent);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_are_equal_and_unreadable_fields_are_kept() {
+    fn other_spellings_and_unreadable_fields_are_not_overwritten() {
         let (entry, mut item) = entry(Names::Withheld);
         item.fields.insert(SectionField::Meetings, text("mwf 9:30-10:50"));
         assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0]);
@@ -252,11 +252,11 @@ mod tests {
         item.fields.insert(SectionField::Title, text("Calculus"));
         assert_eq!(differs(&entry, &item, Names::Withheld), ["title"]);
         item.fields.remove(&SectionField::Course);
-        assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0], "there the title is the course");
+        assert_eq!(differs(&entry, &item, Names::Withheld), [""; 0], "without a field for it, the title is the course");
     }
 
     #[test]
-    fn without_schedules_only_staff_changes_are_written() {
+    fn without_schedules_only_capacities_are_written() {
         let (entry, mut item) = entry(Names::Withheld);
         item.fields.insert(SectionField::Instructor, text("Ada"));
         item.fields.insert(SectionField::Capacity, FieldValue::Number(20));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_write_of_unknown_outcome_counts_and_roster_are_repeated() {
+    fn counts_and_roster_are_rewritten_after_an_unknown_outcome() {
         let (entry, item) = entry(Names::Written);
         let found = difference(&entry, &item, Names::Written, DefinitionScope::Whole, true);
         let fields: Vec<_> = found.fields.keys().copied().collect();

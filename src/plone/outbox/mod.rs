@@ -1,12 +1,13 @@
-//! The outbox: writes what is committed in the hub to the college's Plone. No registration waits for it.
+//! The outbox: writes committed changes to the college's Plone. No registration waits for it.
 //!
-//! A task on a thread of its own takes sections that are due: at most [`IN_FLIGHT_MAX`] in flight, and for each section
-//! one write at a time and at most one in [`SECTION_PAUSE`]. It writes absolute values that it reads when it sends
-//! them, so thousands of registrations in one section become a handful of writes. Marks are in the store, and a section
-//! stays marked until its write has succeeded: a crash loses nothing.
+//! A commit marks the changed sections in the store. A task on a dedicated thread writes the marked sections: at most
+//! [`IN_FLIGHT_MAX`] concurrently, and each section at most once per [`SECTION_PAUSE`]. A write contains absolute
+//! values, read from the store immediately before it is sent, so thousands of registrations in one section cause only a
+//! few writes. A section stays marked until its write has succeeded, so a crash loses nothing.
 //!
-//! - [`desired_state`]: what a section's item should contain; `sending`: one write and its outcome
-//! - [`roster_guard`]: who can read rosters in Plone; [`status`]: state for admins and metrics; [`deps`]: dependencies
+//! - [`desired_state`]: the fields that a section's item should have; `sending`: one write and its outcome
+//! - [`roster_guard`]: finds out who can read rosters in Plone; [`status`]: state for admins and metrics; [`deps`]:
+//!   options and dependencies
 
 pub mod deps;
 pub mod desired_state;
@@ -37,21 +38,20 @@ use crate::plone::outbox::roster_guard::RosterGuard;
 use crate::plone::outbox::sending::{SendOutcome, Sender, backoff};
 use crate::plone::outbox::status::{OutboxGauge, PloneOutboxStatus};
 
-/// Most writes in flight: half of the usual pool, so that sign-ins and pulls have room. Plone itself handles two at a
-/// time.
+/// Maximum number of concurrent writes: half of the default pool, so that sign-ins and pulls are not blocked.
 pub const IN_FLIGHT_MAX: usize = 4;
-/// Time between two looks for due sections while no write ends.
+/// Time between two queries for due sections while no write ends.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// Pause before findings are loaded again that the store could not return at the start.
+/// Pause before the findings of the roster guard are loaded again after a failure of the store.
 const LOAD_RETRY: Duration = Duration::from_secs(1);
-/// Time between two counts of the entries that wait.
+/// Time between two counts of the pending entries.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
-/// First and longest pause after consecutive failures of any writes. The longest is also how late the outbox notices
-/// that Plone is back.
-const REST_MIN: Duration = Duration::from_millis(250);
-const REST_MAX: Duration = Duration::from_secs(5);
+/// Maximum pause after the first of consecutive failed writes. It doubles with each further failure.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// Upper bound of that pause, and therefore of the delay with which the outbox detects a recovery of Plone.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Handle on the outbox. Cheap to clone.
+/// Handle to the outbox. Cheap to clone.
 #[derive(Clone)]
 pub struct PloneOutbox {
     gauge: Arc<OutboxGauge>,
@@ -60,8 +60,8 @@ pub struct PloneOutbox {
 }
 
 impl PloneOutbox {
-    /// Starts the outbox on a thread of its own. With the token of `plain_member`, the student who signed in last, it
-    /// checks what members can read.
+    /// Starts the outbox on its own thread. It uses the token of `plain_member`, the student who signed in most
+    /// recently, to check what members can read.
     #[must_use]
     pub fn start(deps: OutboxDeps, options: &OutboxOptions, plain_member: watch::Receiver<PlainMember>) -> Self {
         let gauge = Arc::new(OutboxGauge::default());
@@ -74,7 +74,7 @@ impl PloneOutbox {
                 actix::spawn(guard.clone().run(plain_member, stopping.clone()));
                 Worker::new(deps, &options, shared_gauge, guard).run(stopping).await;
             }
-            // The handle may be gone.
+            // Sending fails if all handles were dropped.
             let _ = report_end.send(());
         });
         Self { gauge, stop, ended: Arc::new(tokio::sync::Mutex::new(Some(ended))) }
@@ -86,19 +86,18 @@ impl PloneOutbox {
         self.gauge.status()
     }
 
-    /// Starts no further write and waits for those in flight. What is not written by then is written after the next
-    /// start.
+    /// Starts no further writes and waits for those in flight. Pending sections are written after the next start.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
         let ended = self.ended.lock().await.take();
         if let Some(ended) = ended {
-            // A dropped sender is an end, too.
+            // A receive error means that the task has ended, too.
             let _ = ended.await;
         }
     }
 }
 
-/// Loads the guard, and retries while the store does not answer. Returns none when the outbox is stopped before.
+/// Loads the roster guard and retries while the store fails. Returns `None` if the outbox is stopped first.
 async fn load_guard(
     deps: &OutboxDeps,
     options: &OutboxOptions,
@@ -108,7 +107,7 @@ async fn load_guard(
     loop {
         match RosterGuard::load(deps, options, gauge).await {
             Ok(guard) => return Some(guard),
-            Err(error) => log::warn!("findings about readers of rosters cannot be loaded: {error}"),
+            Err(error) => log::warn!("could not load the findings about readers of rosters: {error}"),
         }
         tokio::select! {
             () = sleep(LOAD_RETRY) => {}
@@ -117,22 +116,24 @@ async fn load_guard(
     }
 }
 
-/// The sending task.
+/// The task that writes marked sections.
 struct Worker {
     sender: Arc<Sender>,
     deps: OutboxDeps,
     gauge: Arc<OutboxGauge>,
     in_flight_max: usize,
-    /// Sections that are being written, and sections that were written lately with the time until which they pause.
+    /// Sections that must not be written now: `None` for a section that is being written, otherwise the end of the
+    /// pause after its last write.
     busy: HashMap<SectionId, Option<Instant>>,
     /// Consecutive failed writes.
     failures: u32,
-    /// No write starts before.
+    /// Time before which no write starts.
     paused_until: Instant,
+    /// Time of the next count of pending entries.
     count_at: Instant,
-    /// True when sections without an item are not created in Plone.
+    /// True if sections without an item are not created in Plone.
     known_only: bool,
-    /// True when sections of an import remain to be marked.
+    /// True if further sections of an import must be marked.
     more_to_mark: bool,
 }
 
@@ -173,7 +174,7 @@ impl Worker {
                 Some((section, outcome)) = in_flight.next(), if !in_flight.is_empty() => self.end(section, outcome),
                 () = sleep_until(wake) => {}
                 changed = stopping.changed(), if !stop => {
-                    // The handle was dropped.
+                    // All handles were dropped.
                     if changed.is_err() { return; }
                 }
             }
@@ -181,7 +182,7 @@ impl Worker {
         }
     }
 
-    /// Counts the entries that wait, every [`COUNT_INTERVAL`].
+    /// Counts the pending entries, every [`COUNT_INTERVAL`].
     async fn count(&mut self) {
         if Instant::now() < self.count_at {
             return;
@@ -189,24 +190,24 @@ impl Worker {
         self.count_at = Instant::now() + COUNT_INTERVAL;
         match self.deps.store.summary().await {
             Ok(summary) => self.gauge.put_summary(summary),
-            Err(error) => log::warn!("entries of the outbox cannot be counted: {error}"),
+            Err(error) => log::warn!("could not count the entries of the outbox: {error}"),
         }
     }
 
-    /// Marks a part of what an import changed. Registrations are committed between two parts.
+    /// Marks a part of the sections that an import changed. Marking in parts lets registrations commit in between.
     async fn mark_imported(&mut self) {
         let marked = self.deps.store.mark_imported(self.known_only, self.deps.clock.now()).await;
         self.more_to_mark = marked.unwrap_or_else(|error| {
-            log::warn!("sections of an import cannot be marked for Plone: {error}");
+            log::warn!("could not mark the sections of an import for Plone: {error}");
             false
         });
     }
 
-    /// Starts writes, as many as there is room for.
+    /// Starts writes of due sections, as many as the bound allows.
     async fn start_writes(&mut self, in_flight: &mut FuturesUnordered<BoxFuture<'static, (SectionId, SendOutcome)>>) {
         let now = Instant::now();
         self.busy.retain(|_, until| until.is_none_or(|until| until > now));
-        // After a failure one write at a time probes whether writes succeed again.
+        // After a failure, a single write probes whether writes succeed again.
         let in_flight_max = if self.failures > 0 { 1 } else { self.in_flight_max };
         let Some(room) = in_flight_max.checked_sub(in_flight.len()).filter(|room| *room > 0) else { return };
         if now < self.paused_until || (self.deps.is_import_applying)() {
@@ -215,13 +216,13 @@ impl Worker {
         let due = match self.due(room).await {
             Ok(due) => due,
             Err(error) => {
-                log::warn!("due entries of the outbox cannot be read: {error}");
-                self.paused_until = Instant::now() + REST_MAX;
+                log::warn!("could not read the due entries of the outbox: {error}");
+                self.paused_until = Instant::now() + PAUSE_MAX;
                 return;
             }
         };
         if (self.deps.is_import_applying)() {
-            // The entries may contain sections of an import that started meanwhile.
+            // An import started during the read, so the entries may contain its sections.
             return;
         }
         for entry in due {
@@ -250,7 +251,7 @@ impl Worker {
             SendOutcome::Written | SendOutcome::Refused => (self.failures, self.paused_until) = (0, Instant::now()),
             SendOutcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
-                self.paused_until = Instant::now() + backoff(REST_MIN, REST_MAX, self.failures);
+                self.paused_until = Instant::now() + backoff(PAUSE_MIN, PAUSE_MAX, self.failures);
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Roster guard: students' names are written to Plone only where neither a visitor nor a plain member can read them.
-//! The guard finds that out by reading Plone as both: as a visitor at each start and regularly, and as a member
-//! whenever one has just signed in.
+//! The roster guard: students' names are written to Plone only while neither visitors nor plain members can read them.
+//! To find that out, the guard reads rosters in Plone as a visitor and as the plain member who signed in most recently,
+//! at the start of the hub and then regularly.
 
 use std::sync::Arc;
 
@@ -24,33 +24,33 @@ use crate::plone::outbox::status::{OutboxGauge, RosterState};
 
 /// Name of the note with the findings.
 const NOTE: &str = "roster_guard";
-/// Sections that are read as each viewer: the type decides who can read a field, but single items may have other
-/// rights.
+/// Number of sections that are read as each viewer. Read permissions belong to the type, but single items may have
+/// different ones.
 const SAMPLE_LEN: usize = 3;
-/// Sections that are marked in one commit, so that registrations are committed in between.
+/// Number of sections that are marked in one commit, so that registrations can commit in between.
 const MARK_CHUNK: usize = 200;
 
-/// Findings that outlive the process.
+/// Findings that are stored for the next run of the hub.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredFindings {
-    /// Identifies the field, its type and its site.
+    /// Identifies the roster field: site, section type and name of the field.
     field: String,
-    /// The member as whom the field was read last; none yet.
+    /// The member of the last check as a member; `None` before the first one.
     member: Option<String>,
-    /// True when that member could read it.
+    /// True if that member could read the field.
     member_can_read: bool,
-    /// True when names may be missing in Plone because they were withheld.
+    /// True if names may be missing in Plone because they were withheld.
     #[serde(rename = "behind")]
     needs_backfill: bool,
 }
 
-/// What is known about the readers of rosters.
+/// Findings about who can read rosters.
 #[derive(Default)]
 struct Findings {
-    /// True when a visitor can read them; none before that was checked in this run.
+    /// True if visitors can read them; `None` if this is unknown in this run.
     visitor_can_read: Option<bool>,
-    /// True when the last check as a member had no answer, so that an earlier finding may be outdated.
-    is_in_doubt: bool,
+    /// True if the last check as a member failed, so that an earlier finding may be outdated.
+    is_uncertain: bool,
     stored: StoredFindings,
 }
 
@@ -59,7 +59,7 @@ impl Findings {
         match (self.visitor_can_read, &self.stored.member) {
             (Some(true), _) => RosterState::Readable("visitor".to_owned()),
             (_, Some(member)) if self.stored.member_can_read => RosterState::Readable(member.clone()),
-            (Some(false), Some(_)) if !self.is_in_doubt => RosterState::Protected,
+            (Some(false), Some(_)) if !self.is_uncertain => RosterState::Protected,
             _ => RosterState::Unchecked,
         }
     }
@@ -83,7 +83,7 @@ impl RosterGuard {
         let note = deps.store.note(NOTE).await?;
         let stored: Option<StoredFindings> = note.and_then(|note| serde_json::from_str(&note).ok());
         let field = options.roster_field.clone();
-        // Nothing is known about another site, type or field, and its names were not written under this guard.
+        // Findings about another field do not apply, and its rosters may lack names.
         let fresh = StoredFindings { field: field.clone(), needs_backfill: true, ..StoredFindings::default() };
         let stored = stored.filter(|stored| stored.field == field).unwrap_or(fresh);
         let findings = Mutex::new(Findings { stored, ..Findings::default() });
@@ -94,13 +94,12 @@ impl RosterGuard {
         self.findings.lock()
     }
 
-    /// Returns the present state.
+    /// Returns the current state.
     pub(super) fn state(&self) -> RosterState {
         self.gauge.roster()
     }
 
-    /// Records whether names were withheld from a section that was written or needed no write, so that they can be
-    /// backfilled.
+    /// Records how names were handled for a section, so that withheld names can be backfilled.
     pub(super) async fn note_names(&self, names: Names) {
         if names == Names::Written {
             return;
@@ -113,11 +112,11 @@ impl RosterGuard {
             findings.stored.needs_backfill = true;
         }
         if let Err(error) = self.save().await {
-            log::warn!("that names were withheld from Plone cannot be stored: {error}");
+            log::warn!("could not store that names were withheld from Plone: {error}");
         }
     }
 
-    /// Checks at once and regularly until the outbox is stopped.
+    /// Checks immediately and then regularly, until the outbox is stopped.
     pub(super) async fn run(
         self: Arc<Self>,
         mut plain_member: watch::Receiver<PlainMember>,
@@ -126,9 +125,9 @@ impl RosterGuard {
         loop {
             let member = plain_member.borrow_and_update().clone();
             if let Err(error) = self.check(member).await {
-                log::info!("who can read rosters in Plone is not known: {error}");
+                log::info!("could not check who can read rosters in Plone: {error}");
             }
-            // The first member who signs in is checked at once; later ones at the next regular check.
+            // The first member who signs in triggers a check. Later members are used in the next regular check.
             let awaits_member = self.findings().stored.member.is_none();
             tokio::select! {
                 () = sleep(self.options.check_every) => {}
@@ -139,13 +138,13 @@ impl RosterGuard {
     }
 
     async fn save(&self) -> Result<(), StoreError> {
-        // Text and flags always have a JSON.
+        // Serialising text and flags never fails.
         let stored = serde_json::to_string(&self.findings().stored).unwrap_or_default();
         self.deps.store.put_note(NOTE, stored).await
     }
 
-    /// Checks as a visitor and, if there is one, as a member, and applies the findings. Without an answer it is not
-    /// known any more who can read rosters, and names are withheld until a later check has one.
+    /// Checks as a visitor and, if there is one, as a member, and applies the findings. If a check fails, the state
+    /// becomes unknown, and names are withheld until a later check succeeds.
     async fn check(&self, member: PlainMember) -> Result<(), BridgeError> {
         let visitor = self.can_read(&Viewer::Visitor).await;
         {
@@ -168,13 +167,13 @@ impl RosterGuard {
     async fn check_as_member(&self, user: &UserName, token: Arc<SecretString>) -> Result<(), BridgeError> {
         match self.can_read(&Viewer::Member(token)).await {
             Ok(Some(can_read)) => {
-                self.findings().is_in_doubt = false;
+                self.findings().is_uncertain = false;
                 Ok(self.put_member(user, can_read).await?)
             }
-            // An ended token is no finding; the next sign-in brings another.
+            // The token has expired. The next sign-in brings another one.
             Ok(None) | Err(PloneError::Unauthenticated) => Ok(()),
             Err(error) => {
-                self.findings().is_in_doubt = true;
+                self.findings().is_uncertain = true;
                 Err(error.into())
             }
         }
@@ -192,13 +191,13 @@ impl RosterGuard {
         self.save().await
     }
 
-    /// Returns true when `viewer` can read the roster of a section in a sample; none when no section has a roster
-    /// field.
+    /// Returns true if `viewer` can read the roster of any section in a sample; `None` if no section of the sample has
+    /// a roster field.
     async fn can_read(&self, viewer: &Viewer) -> Result<Option<bool>, PloneError> {
         let plone = &self.deps.plone;
         let mut sections = plone.search(viewer.clone(), ContentKind::Section, None, 0).await?.items;
         if sections.is_empty() {
-            // A viewer who finds no section may still know the address of one.
+            // A viewer who cannot find sections may still know the address of one.
             sections = plone.search(Viewer::Hub, ContentKind::Section, None, 0).await?.items;
         }
         let step = (sections.len() / SAMPLE_LEN).max(1);
@@ -224,14 +223,14 @@ impl RosterGuard {
         let before = self.gauge.put_roster(state.clone());
         match &state {
             RosterState::Protected if needs_backfill || matches!(before, RosterState::Readable(_)) => {
-                // Reset before the sections are marked: names that are withheld meanwhile set it again.
+                // Reset before the sections are marked, because withholding names sets it again at any time.
                 self.findings().stored.needs_backfill = false;
                 let marked = self.mark(|_| true).await;
                 if marked.is_err() {
                     self.findings().stored.needs_backfill = true;
                 }
                 self.save().await?;
-                log::info!("rosters in Plone are protected: names are written ({} sections)", marked?);
+                log::info!("the roster field in Plone is protected: writing names to {} sections", marked?);
             }
             RosterState::Readable(by) if before != state => {
                 let marked = self.mark(has_names).await?;
@@ -242,23 +241,23 @@ impl RosterGuard {
         Ok(())
     }
 
-    /// Marks the sections whose item has a roster field and satisfies `which`. Returns their number.
-    async fn mark(&self, which: fn(&PloneItem) -> bool) -> Result<usize, StoreError> {
+    /// Marks the sections whose item has a roster field and satisfies `predicate`. Returns their number.
+    async fn mark(&self, predicate: fn(&PloneItem) -> bool) -> Result<usize, StoreError> {
         let items = self.deps.store.items().await?;
         let has_roster = |item: &PloneItem| !item.deleted && item.fields.contains_key(&SectionField::Roster);
         let sections: Vec<SectionId> =
-            items.into_iter().filter(|item| has_roster(item) && which(item)).map(|item| item.section).collect();
+            items.into_iter().filter(|item| has_roster(item) && predicate(item)).map(|item| item.section).collect();
         for chunk in sections.chunks(MARK_CHUNK) {
             self.deps.store.mark(chunk.to_vec(), self.deps.clock.now()).await?;
         }
         Ok(sections.len())
     }
 
-    /// Logs and audits that names are withheld and removed from `sections` sections.
+    /// Logs and audits that names are removed from this many sections, because `by` can read the field.
     fn report(&self, by: &str, sections: usize) {
         let reader = if by == "visitor" { "every visitor".to_owned() } else { format!("a plain member ({by})") };
         let detail = format!(
-            "The roster field can be read by {reader} in Plone: only counts are written, and names are removed from \
+            "In Plone, {reader} can read the roster field. Only counts are written, and names are removed from \
              {sections} sections. Protect the field with a read permission, such as Modify portal content."
         );
         log::error!("{detail}");
@@ -276,7 +275,7 @@ impl RosterGuard {
     }
 }
 
-/// Returns true when Plone has names of this item, or may have.
+/// Returns true if an item in Plone contains names, or may contain some.
 fn has_names(item: &PloneItem) -> bool {
     match item.fields.get(&SectionField::Roster) {
         Some(FieldValue::Lines(lines)) => !lines.is_empty(),

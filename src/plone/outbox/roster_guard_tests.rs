@@ -34,18 +34,18 @@ impl Clock for FixedClock {
     }
 }
 
-/// A Plone with one section.
+/// A fake Plone with one section.
 #[derive(Clone, Default)]
 struct FakePlone(Arc<FakeState>);
 
-/// Who can read the roster, what is written, and which error writes return.
 struct FakeState {
     member_can_read: Mutex<Result<bool, PloneError>>,
     visitor_can_read: Mutex<Result<bool, PloneError>>,
-    refuses: Mutex<Option<PloneError>>,
-    /// Permits for writes to end.
+    /// The error that writes return.
+    write_error: Mutex<Option<PloneError>>,
+    /// Each write needs a permit to end.
     write_permits: Semaphore,
-    begun: AtomicU32,
+    writes_started: AtomicU32,
     written: Mutex<Vec<Fields>>,
 }
 
@@ -54,9 +54,9 @@ impl Default for FakeState {
         Self {
             member_can_read: Mutex::new(Ok(false)),
             visitor_can_read: Mutex::new(Ok(false)),
-            refuses: Mutex::default(),
+            write_error: Mutex::default(),
             write_permits: Semaphore::new(1_000),
-            begun: AtomicU32::new(0),
+            writes_started: AtomicU32::new(0),
             written: Mutex::default(),
         }
     }
@@ -95,9 +95,9 @@ impl Writer for FakePlone {
     fn write_section(&self, _: &str, fields: &Fields) -> PloneFuture<()> {
         let (fake, fields) = (self.0.clone(), fields.clone());
         async move {
-            fake.begun.fetch_add(1, Ordering::SeqCst);
+            fake.writes_started.fetch_add(1, Ordering::SeqCst);
             fake.write_permits.acquire().await.unwrap().forget();
-            if let Some(error) = fake.refuses.lock().clone() {
+            if let Some(error) = fake.write_error.lock().clone() {
                 return Err(error);
             }
             fake.written.lock().push(fields);
@@ -123,7 +123,7 @@ struct Setup {
     store: SqliteStore,
     guard: Arc<RosterGuard>,
     sender: Arc<Sender>,
-    /// Two sections that have an item in Plone, the first with one student.
+    /// Two sections with an item in Plone. The first has one student.
     sections: [SectionId; 2],
     _folder: tempfile::TempDir,
 }
@@ -131,7 +131,7 @@ struct Setup {
 fn lines(fields: &Fields) -> Option<usize> {
     match fields.get(&SectionField::Roster)? {
         FieldValue::Lines(lines) => Some(lines.len()),
-        other => panic!("a roster is lines: {other:?}"),
+        other => panic!("a roster must consist of lines: {other:?}"),
     }
 }
 
@@ -189,13 +189,13 @@ impl Setup {
         Self { plone, store, guard, sender, sections, _folder: folder }
     }
 
-    /// Loads the guard as the next run of the hub does.
+    /// Loads the guard, as after a restart of the hub.
     async fn next_run(&self) -> Arc<RosterGuard> {
         let gauge = Arc::new(OutboxGauge::default());
         RosterGuard::load(&self.guard.deps, &self.guard.options, &gauge).await.unwrap()
     }
 
-    /// Returns the entry of the section with this index, due or not.
+    /// Returns the outbox entry of the section with this index, even if it is not due.
     async fn entry(&self, at: usize) -> Option<OutboxEntry> {
         let late = "2100-01-01T00:00:00Z".parse().unwrap();
         let due = self.store.due(late, Vec::new(), 10, false).await.unwrap();
@@ -206,7 +206,7 @@ impl Setup {
         self.sender.send(self.entry(at).await.expect("an entry of the section")).await
     }
 
-    /// Returns the length of the roster that was written last.
+    /// Returns the number of lines of the last written roster; `None` if the last write had no roster.
     fn last_roster(&self) -> Option<usize> {
         self.plone.0.written.lock().last().and_then(lines)
     }
@@ -217,7 +217,7 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn without_an_answer_names_are_withheld_until_the_next_check() {
+async fn names_are_withheld_after_a_failed_check() {
     let setup = Setup::new().await;
     let errors = [PloneError::Busy, PloneError::Unavailable("late".to_owned()), failed(), PloneError::Forbidden];
     for error in errors {
@@ -229,7 +229,6 @@ async fn without_an_answer_names_are_withheld_until_the_next_check() {
             assert!(setup.guard.check(member()).await.is_err());
             assert_eq!(setup.guard.state(), RosterState::Unchecked, "{error}");
             *reader.lock() = Ok(false);
-            // The next check has an answer.
             setup.guard.check(member()).await.unwrap();
             assert_eq!(setup.guard.state(), RosterState::Protected);
         }
@@ -237,7 +236,7 @@ async fn without_an_answer_names_are_withheld_until_the_next_check() {
     setup.set_member(Err(failed()));
     assert!(setup.guard.check(member()).await.is_err());
     assert_eq!(setup.send(0).await, SendOutcome::Written);
-    assert_eq!(setup.last_roster(), None, "counts only");
+    assert_eq!(setup.last_roster(), None, "only counts are written");
     setup.set_member(Ok(false));
     setup.guard.check(member()).await.unwrap();
     assert_eq!(setup.send(0).await, SendOutcome::Written);
@@ -245,7 +244,7 @@ async fn without_an_answer_names_are_withheld_until_the_next_check() {
 }
 
 #[tokio::test]
-async fn names_that_could_be_read_stay_removed_without_an_answer() {
+async fn names_stay_removed_after_a_failed_check() {
     let setup = Setup::new().await;
     setup.set_member(Ok(true));
     setup.guard.check(member()).await.unwrap();
@@ -255,14 +254,14 @@ async fn names_that_could_be_read_stay_removed_without_an_answer() {
 }
 
 #[tokio::test]
-async fn names_in_flight_are_removed_when_a_reader_is_found_meanwhile() {
+async fn names_in_flight_are_removed_when_a_reader_is_found() {
     let setup = Setup::new().await;
     setup.guard.check(member()).await.unwrap();
     setup.plone.0.write_permits.forget_permits(1_000);
     let entry = setup.entry(0).await.unwrap();
     let sender = setup.sender.clone();
     let sending = tokio::spawn(async move { sender.send(entry).await });
-    while setup.plone.0.begun.load(Ordering::SeqCst) == 0 {
+    while setup.plone.0.writes_started.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     *setup.plone.0.visitor_can_read.lock() = Ok(true);
@@ -270,46 +269,42 @@ async fn names_in_flight_are_removed_when_a_reader_is_found_meanwhile() {
     assert_eq!(setup.guard.state(), RosterState::Readable("visitor".to_owned()));
     setup.plone.0.write_permits.add_permits(2);
     assert_eq!(sending.await.unwrap(), SendOutcome::Written);
-    assert_eq!(setup.last_roster(), Some(1), "they were in flight");
+    assert_eq!(setup.last_roster(), Some(1), "the write in flight contains the name");
     assert_eq!(setup.send(0).await, SendOutcome::Written);
-    assert_eq!(setup.last_roster(), Some(0), "and are removed again");
+    assert_eq!(setup.last_roster(), Some(0), "the next write removes it");
     assert!(setup.entry(0).await.is_none());
 }
 
 #[tokio::test]
-async fn a_section_at_which_plone_always_fails_is_put_aside_once_others_succeed() {
+async fn a_section_that_always_fails_is_put_aside_if_others_succeed() {
     let setup = Setup::new().await;
-    let fails = |error| *setup.plone.0.refuses.lock() = error;
+    let set_error = |error| *setup.plone.0.write_error.lock() = error;
     let summary = async || setup.store.summary().await.unwrap();
-    fails(Some(failed()));
+    set_error(Some(failed()));
     for _ in 0..20 {
-        assert_eq!(
-            setup.send(0).await,
-            SendOutcome::Failed,
-            "Plone accepts nothing at all: the section is not the cause"
-        );
+        assert_eq!(setup.send(0).await, SendOutcome::Failed, "while all writes fail, the section is not the cause");
     }
-    fails(None);
+    set_error(None);
     assert_eq!(setup.send(1).await, SendOutcome::Written);
-    fails(Some(PloneError::Occupied("it is being edited".to_owned())));
-    assert_eq!(setup.send(0).await, SendOutcome::Failed, "a lock passes");
-    fails(Some(PloneError::Unavailable("no connection".to_owned())));
+    set_error(Some(PloneError::Occupied("a user is editing it".to_owned())));
+    assert_eq!(setup.send(0).await, SendOutcome::Failed, "a lock is transient");
+    set_error(Some(PloneError::Unavailable("no connection".to_owned())));
     assert_eq!(setup.send(0).await, SendOutcome::Failed);
-    fails(Some(failed()));
+    set_error(Some(failed()));
     assert_eq!(setup.send(0).await, SendOutcome::Refused);
     assert_eq!(summary().await.refused_total, 1);
     assert_eq!(summary().await.refused[0].reason, failed().to_string());
 
-    // Resent by an admin, it has as many retries as at first.
+    // After an admin has resent it, its failures are counted from zero again.
     assert_eq!(setup.store.resend(None, NOW.parse().unwrap()).await.unwrap(), 1);
     assert_eq!(setup.send(0).await, SendOutcome::Failed);
-    fails(None);
+    set_error(None);
     assert_eq!(setup.send(0).await, SendOutcome::Written);
     assert_eq!(summary().await.refused_total, 0);
 }
 
 #[tokio::test]
-async fn findings_about_members_survive_a_restart_that_writes_first() {
+async fn findings_about_members_survive_a_restart() {
     let setup = Setup::new().await;
     setup.guard.check(member()).await.unwrap();
     let next = setup.next_run().await;
@@ -317,6 +312,6 @@ async fn findings_about_members_survive_a_restart_that_writes_first() {
     next.note_names(Names::Withheld).await;
     let next = setup.next_run().await;
     next.check(None).await.unwrap();
-    assert_eq!(next.state(), RosterState::Protected, "no further sign-in is needed");
+    assert_eq!(next.state(), RosterState::Protected, "the check needs no new sign-in");
     assert!(setup.entry(1).await.is_some(), "withheld names are backfilled");
 }

@@ -1,4 +1,4 @@
-//! Sends one entry of the outbox to Plone and records its outcome.
+//! Writes one entry of the outbox to Plone and records the outcome.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,56 +19,57 @@ use crate::plone::outbox::desired_state::{DefinitionScope, Names, all_fields, di
 use crate::plone::outbox::roster_guard::RosterGuard;
 use crate::plone::outbox::status::OutboxGauge;
 
-/// First and longest pause before the write of a section is retried.
+/// Maximum pause before the first retry of a section. It doubles with each further failure.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Upper bound of the pause before a retry of a section.
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// Most retries for an item that Plone does not find: some two minutes, in which a pull learns where it was moved or
-/// that it was deleted.
-const LOST_TRIES_MAX: u32 = 8;
-/// Most failures of Plone at one section, while it accepts others, before the section is put aside: some minutes, in
-/// which a fault of Plone as a whole passes.
+/// Number of retries if Plone does not find the item. They take about two minutes, within which a pull finds out
+/// whether the item was moved or deleted.
+const NOT_FOUND_TRIES_MAX: u32 = 8;
+/// Number of failures of one section, while writes of others succeed, after which the section is put aside.
 const FAULTS_MAX: u32 = 8;
-/// Longest stored reason, in characters.
+/// Maximum length of a stored reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
 
 /// Outcome of sending an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendOutcome {
-    /// Plone has the section's state.
+    /// The section's state was written.
     Written,
     /// There was nothing to write.
     Nothing,
-    /// Plone refuses it permanently; it is put aside.
+    /// Plone refused the write permanently. The entry is put aside.
     Refused,
-    /// It failed and is retried.
+    /// The write failed and is retried.
     Failed,
 }
 
-/// Returns a pause with full jitter: from nothing up to `min` doubled with each failure, at most `max`. Sections that
-/// failed together are not retried together.
+/// Returns a random pause (exponential backoff with full jitter) between 0 and a bound. The bound is `min` after the
+/// first failure, doubles with each further one, and is at most `max`. Because of the jitter, sections that failed
+/// together are not retried together.
 pub(super) fn backoff(min: Duration, max: Duration, failures: u32) -> Duration {
     let doubled = min.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(max).mul_f64(rand::random_range(0.0..=1.0))
 }
 
-/// Sends entries.
+/// Writes entries to Plone.
 pub(super) struct Sender {
     deps: OutboxDeps,
     scope: DefinitionScope,
     gauge: Arc<OutboxGauge>,
     guard: Arc<RosterGuard>,
     started_at: Timestamp,
-    /// Fields that were reported as missing in the college's type.
+    /// Missing fields of the college's type that were already logged.
     reported: Mutex<BTreeSet<SectionField>>,
-    /// Failures of Plone by section, since the start.
+    /// Consecutive failures by section.
     faults: Mutex<HashMap<SectionId, Faults>>,
 }
 
-/// Consecutive failures of Plone at a section.
+/// Consecutive failures of one section.
 #[derive(Debug, Clone, Copy)]
 struct Faults {
     count: u32,
-    /// Successful writes of all sections before the first of these failures.
+    /// Number of successful writes of all sections before the first of these failures.
     sent_before: u64,
 }
 
@@ -83,7 +84,7 @@ impl Sender {
         Self { deps, scope, gauge, guard, started_at, reported: Mutex::default(), faults: Mutex::default() }
     }
 
-    /// Sends one entry to Plone.
+    /// Writes one entry to Plone and records the outcome in the store.
     pub(super) async fn send(&self, entry: OutboxEntry) -> SendOutcome {
         let outcome = self.attempt(&entry).await;
         if outcome != SendOutcome::Failed {
@@ -96,13 +97,13 @@ impl Sender {
         match self.deliver(entry).await {
             Ok(outcome) => outcome,
             Err(BridgeError::Store(error)) => {
-                log::warn!("{}: the outcome of its write to Plone cannot be stored: {error}", entry.section);
+                log::warn!("could not store the outcome of writing {} to Plone: {error}", entry.section);
                 SendOutcome::Failed
             }
             Err(BridgeError::Plone(error)) => match self.failed(entry, error).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
-                    log::warn!("{}: the failure of its write to Plone cannot be stored: {error}", entry.section);
+                    log::warn!("could not store that writing {} to Plone failed: {error}", entry.section);
                     SendOutcome::Failed
                 }
             },
@@ -113,16 +114,16 @@ impl Sender {
         let (item, is_new) = match &entry.item {
             Some(item) if item.deleted => return self.nothing(entry).await,
             Some(item) => (item.clone(), false),
-            // A section that was withdrawn in Plone is not created there again.
+            // A withdrawn section must not be created in Plone again.
             None if self.scope == DefinitionScope::StaffChanges || entry.state.section.withdrawn => {
                 return self.nothing(entry).await;
             }
             None => (self.create(entry).await?, true),
         };
         let state = self.guard.state();
-        // A failed write, and one of an earlier run of the hub, may have had an effect or not.
-        let in_doubt = !is_new && (entry.attempts > 0 || entry.queued_at < self.started_at);
-        let found = difference(entry, &item, state.names(), self.scope, in_doubt);
+        // An earlier attempt, or a write of an earlier run of the hub, may or may not have taken effect.
+        let is_uncertain = !is_new && (entry.attempts > 0 || entry.queued_at < self.started_at);
+        let found = difference(entry, &item, state.names(), self.scope, is_uncertain);
         self.report_absent(&found.absent);
         if item.fields.contains_key(&SectionField::Roster) {
             self.guard.note_names(state.names()).await;
@@ -136,18 +137,18 @@ impl Sender {
         self.deps.plone.write_section(&item.path, &found.fields).await?;
         let outcome = self.sent(entry, item, found.fields).await?;
         if state.names() == Names::Written && self.guard.state().names() != Names::Written {
-            // The guard found a reader meanwhile, and marked the sections with names when this one was not among them
-            // yet. The state is read again after the write was stored, so that one of both sees the other.
+            // The guard found a reader during this write. It may have marked the sections with names before this write
+            // was stored, and thereby missed this section. Checking the state after storing the write closes this gap.
             self.deps.store.mark(vec![entry.section.clone()], self.deps.clock.now()).await?;
         }
         Ok(outcome)
     }
 
-    /// Creates the section in Plone. An existing item of this name is returned unchanged.
+    /// Creates the section in Plone. If an item with its short name exists, returns that item unchanged.
     async fn create(&self, entry: &OutboxEntry) -> Result<PloneItem, BridgeError> {
         let id = &entry.section;
         let short_name = format!("{}-{}", id.term, id.crn).to_lowercase();
-        // Names are written once it is known that the item has a field for them.
+        // Names are written later, if the item has a roster field.
         let fields = all_fields(entry, Names::Withheld);
         self.deps.store.record_creation(id, fields.clone()).await?;
         let created = self.deps.plone.create_section(&short_name, &fields).await?;
@@ -156,8 +157,8 @@ impl Sender {
             _ => false,
         };
         if is_another(SectionField::Term, id.term.as_str()) || is_another(SectionField::Crn, id.crn.as_str()) {
-            let words = format!("{} exists already and is another section", created.path);
-            return Err(PloneError::Refused(words).into());
+            let reason = format!("{} already exists and is another section", created.path);
+            return Err(PloneError::Refused(reason).into());
         }
         self.gauge.created.fetch_add(1, Ordering::Relaxed);
         let item = PloneItem {
@@ -186,36 +187,35 @@ impl Sender {
     }
 
     async fn failed(&self, entry: &OutboxEntry, error: PloneError) -> Result<SendOutcome, StoreError> {
-        let (store, now) = (&self.deps.store, self.deps.clock.now());
+        let now = self.deps.clock.now();
         self.gauge.failed.fetch_add(1, Ordering::Relaxed);
         match error {
-            // Nothing was sent, for reasons that do not concern this section.
+            // Nothing was sent, for a reason unrelated to this section.
             PloneError::Busy | PloneError::Open => Ok(SendOutcome::Failed),
-            PloneError::NotFound if entry.attempts < LOST_TRIES_MAX => self.later(entry, now).await,
+            PloneError::NotFound if entry.attempts < NOT_FOUND_TRIES_MAX => self.later(entry, now).await,
             PloneError::NotFound => {
                 let path = entry.item.as_ref().map_or("the folder of the sections", |item| &item.path);
-                let words = format!("Plone has nothing at {path} any more, or does not show it to the hub.");
-                self.put_aside(entry, words, now).await
+                let reason = format!("Plone no longer has an item at {path}, or does not show it to the hub's user.");
+                self.put_aside(entry, reason, now).await
             }
             PloneError::Forbidden | PloneError::Refused(_) => self.put_aside(entry, error.to_string(), now).await,
-            // The hub's own login failed, so every section would be refused.
+            // The hub's own login failed, so the section is not the cause.
             PloneError::Unauthenticated | PloneError::Locked(_) => {
-                log::error!("the hub's user cannot write to Plone: {error}");
-                store.record_failure(&entry.section, after(now, backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1))).await?;
-                Ok(SendOutcome::Failed)
+                log::error!("the hub cannot write to Plone: {error}");
+                self.later(entry, now).await
             }
             PloneError::Failed(_) if self.is_section_at_fault(entry) => {
                 self.put_aside(entry, error.to_string(), now).await
             }
             PloneError::Unavailable(_) | PloneError::Failed(_) | PloneError::Occupied(_) => {
-                log::debug!("{}: retried later: {error}", entry.section);
+                log::debug!("writing {} to Plone is retried later: {error}", entry.section);
                 self.later(entry, now).await
             }
         }
     }
 
-    /// Counts a failure of Plone at this section. Returns true when the section is the cause: Plone accepted others
-    /// meanwhile and failed at this one repeatedly.
+    /// Counts a failure of this section. Returns true if the section is the cause: it failed repeatedly while writes of
+    /// other sections succeeded.
     fn is_section_at_fault(&self, entry: &OutboxEntry) -> bool {
         let sent = self.gauge.sent.load(Ordering::Relaxed);
         let mut faults = self.faults();
@@ -228,6 +228,7 @@ impl Sender {
         self.faults.lock()
     }
 
+    /// Records a failure and schedules a retry.
     async fn later(&self, entry: &OutboxEntry, now: Timestamp) -> Result<SendOutcome, StoreError> {
         let pause = backoff(RETRY_MIN, RETRY_MAX, entry.attempts + 1);
         self.deps.store.record_failure(&entry.section, after(now, pause)).await?;
@@ -236,17 +237,17 @@ impl Sender {
 
     async fn put_aside(&self, entry: &OutboxEntry, reason: String, now: Timestamp) -> Result<SendOutcome, StoreError> {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
-        log::error!("{} is not written to Plone until an admin resends it: {reason}", entry.section);
+        log::error!("Plone refused {}; it is not written until an admin resends it: {reason}", entry.section);
         self.deps.store.record_refusal(&entry.section, entry.version, reason, now).await?;
         Ok(SendOutcome::Refused)
     }
 
-    /// Logs each field that the college's type lacks, once.
+    /// Logs each missing field of the college's type once.
     fn report_absent(&self, absent: &[SectionField]) {
         let mut reported = self.reported.lock();
         for field in absent {
             if reported.insert(*field) {
-                log::warn!("sections in Plone have no field for `{}`: it is not written", field.as_str());
+                log::warn!("`{}` is not written to Plone: sections there have no field for it", field.as_str());
             }
         }
     }

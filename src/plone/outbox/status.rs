@@ -1,10 +1,10 @@
-//! State of the outbox, for admins and metrics.
+//! The state of the outbox, for admins and metrics.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::store::outbox::{RefusedEntry, OutboxSummary};
+use crate::store::outbox::{OutboxSummary, RefusedEntry};
 
 use crate::plone::outbox::desired_state::Names;
 
@@ -12,12 +12,12 @@ use crate::plone::outbox::desired_state::Names;
 #[derive(Debug, Clone, PartialEq, Eq, Default, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum RosterState {
-    /// Not known: it was not checked as a visitor and as a plain member yet. Only counts are written.
+    /// Unknown: the checks as a visitor and as a plain member are not complete. Only counts are written.
     #[default]
     Unchecked,
-    /// Neither visitors nor plain members can. Names are written.
+    /// Neither visitors nor plain members. Names are written.
     Protected,
-    /// A viewer can who must not: `visitor`, or the name of a plain member. Only counts are written.
+    /// A viewer who must not: `visitor`, or the name of a plain member. Only counts are written.
     Readable(String),
 }
 
@@ -28,7 +28,7 @@ impl RosterState {
         self.into()
     }
 
-    /// Returns what happens to names in this state.
+    /// Returns how names are handled in this state.
     #[must_use]
     pub const fn names(&self) -> Names {
         match self {
@@ -39,16 +39,16 @@ impl RosterState {
     }
 }
 
-/// State of the outbox.
+/// The state of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PloneOutboxStatus {
     /// Sections whose newest state is not in Plone yet.
     pub depth: u64,
     /// When the oldest of these changes was committed.
     pub oldest_at: Option<jiff::Timestamp>,
-    /// Sections that Plone refused and that are not retried.
+    /// Sections that Plone refused, which are not retried.
     pub aside_total: u64,
-    /// The newest of these.
+    /// The most recently refused of these.
     pub aside: Vec<RefusedEntry>,
     /// Writes in flight.
     pub in_flight: usize,
@@ -58,11 +58,11 @@ pub struct PloneOutboxStatus {
     pub created_total: u64,
     /// Failed writes since the start.
     pub failed_total: u64,
-    /// Who can read rosters.
+    /// Who can read rosters in Plone.
     pub roster: RosterState,
 }
 
-/// Counters of the running outbox.
+/// State of the running outbox, shared between its tasks.
 #[derive(Debug, Default)]
 pub(super) struct OutboxGauge {
     pub(super) in_flight: AtomicUsize,

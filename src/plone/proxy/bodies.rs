@@ -1,5 +1,5 @@
-//! Bodies that pass through the proxy: streamed in bounded pieces, and error bodies only when they reveal nothing
-//! internal.
+//! Passes bodies through the proxy. Bodies are streamed through bounded buffers. Error bodies are passed on only if
+//! they contain no tracebacks.
 
 use std::io;
 
@@ -15,11 +15,11 @@ use tokio::time::timeout;
 use crate::plone::proxy::error::ProxyError;
 use crate::plone::rest::{CLIENT_IDLE, PIECES_MAX, Pace, Piece, Upload};
 
-/// Longest error body that is examined, in bytes; a longer one is a traceback.
+/// Maximum length of an error body that is passed on, in bytes. Plone's own messages are much shorter.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
-/// Streams the body of a request, piece by piece. When the client breaks off, pauses longer than [`CLIENT_IDLE`] or is
-/// slower than [`Pace`] allows, the stream ends without its end marker, which the reader takes for an error.
+/// Streams the body of a request. If the client aborts it, pauses longer than [`CLIENT_IDLE`], or is slower than
+/// [`Pace`] allows, the stream ends without an end marker, which its reader treats as an error.
 pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
     let (pieces, received) = mpsc::channel::<Piece>(PIECES_MAX);
     actix_web::rt::spawn(async move {
@@ -30,7 +30,7 @@ pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
                 piece = timeout(CLIENT_IDLE, payload.next()) => piece,
             };
             let piece = match piece {
-                Ok(Some(Ok(piece))) if pace.moves(piece.len()) => Some(piece),
+                Ok(Some(Ok(piece))) if pace.keeps_up(piece.len()) => Some(piece),
                 Ok(None) => None,
                 Ok(Some(_)) | Err(_) => return,
             };
@@ -43,20 +43,20 @@ pub(super) fn upload(mut payload: Payload, length: Option<u64>) -> Upload {
     Upload { length, pieces: received }
 }
 
-/// Streams the body of a response. When Plone breaks off, the stream ends with an error, so that the client can tell an
-/// incomplete body from a complete one.
+/// Streams the body of a response. If Plone does not send all of it, the stream ends with an error, so that the client
+/// can detect the incomplete body.
 pub(super) fn download(pieces: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Bytes>> {
     stream::unfold(Some(pieces), async |pieces| {
         let mut pieces = pieces?;
         match pieces.recv().await {
             Some(Some(piece)) => Some((Ok(piece), Some(pieces))),
             Some(None) => None,
-            None => Some((Err(io::Error::new(io::ErrorKind::UnexpectedEof, "Plone broke off")), None)),
+            None => Some((Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the response is incomplete")), None)),
         }
     })
 }
 
-/// An error of Plone's REST API, as far as it may carry a traceback: `{traceback, …}` or `{"error": {traceback, …}}`.
+/// The members of a REST error that may contain a traceback: `{traceback, …}` or `{"error": {traceback, …}}`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ErrorBody {
@@ -84,9 +84,9 @@ impl ErrorBody {
     }
 }
 
-/// Reads a JSON error of Plone completely. Returns none when it is incomplete, too long, no JSON, or contains a
-/// traceback: such a body must not be passed on.
-pub(super) async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
+/// Reads a complete JSON error of Plone. Returns `None` if the body must not be passed on: it is incomplete, too long,
+/// not JSON, or contains a traceback.
+pub(super) async fn read_error_body(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> {
     let mut body = BytesMut::new();
     while let Some(piece) = pieces.recv().await? {
         if body.len() + piece.len() > ERROR_BYTES_MAX {
@@ -99,8 +99,8 @@ pub(super) async fn refusal(mut pieces: mpsc::Receiver<Piece>) -> Option<Bytes> 
     is_clean.then(|| body.freeze())
 }
 
-/// Returns the error that replaces an answer of this status whose body must not be passed on.
-pub(super) fn instead_of(status: StatusCode, method: &Method) -> ProxyError {
+/// Returns the error that replaces a response with this status whose body must not be passed on.
+pub(super) fn replacement_error(status: StatusCode, method: &Method) -> ProxyError {
     if status.is_client_error() {
         ProxyError::Refused(status)
     } else {
@@ -112,20 +112,20 @@ pub(super) fn instead_of(status: StatusCode, method: &Method) -> ProxyError {
 mod tests {
     use super::*;
 
-    async fn passed(pieces: &[&'static str], is_whole: bool) -> Option<Bytes> {
+    async fn passed(pieces: &[&'static str], is_complete: bool) -> Option<Bytes> {
         let (send, receive) = mpsc::channel(8);
         for piece in pieces {
             send.send(Some(Bytes::from_static(piece.as_bytes()))).await.unwrap();
         }
-        if is_whole {
+        if is_complete {
             send.send(None).await.unwrap();
         }
         drop(send);
-        refusal(receive).await
+        read_error_body(receive).await
     }
 
     #[actix_web::test]
-    async fn errors_without_internals_pass_and_tracebacks_do_not() {
+    async fn error_bodies_with_tracebacks_are_not_passed_on() {
         let plain = passed(&["{\"type\": \"NotFound\",", " \"message\": \"m\"}"], true).await;
         assert_eq!(plain.as_deref(), Some(b"{\"type\": \"NotFound\", \"message\": \"m\"}".as_slice()));
         assert!(passed(&["{\"error\": \"text\"}"], true).await.is_some());
@@ -143,16 +143,16 @@ mod tests {
 
     #[actix_web::test]
     async fn only_an_incomplete_response_ends_in_an_error() {
-        for is_whole in [true, false] {
+        for is_complete in [true, false] {
             let (send, receive) = mpsc::channel(8);
             send.send(Some(Bytes::from_static(b"half"))).await.unwrap();
-            if is_whole {
+            if is_complete {
                 send.send(None).await.unwrap();
             }
             drop(send);
             let items: Vec<_> = download(receive).collect().await;
-            assert_eq!(items.last().is_some_and(Result::is_ok), is_whole);
-            assert_eq!(items.len(), if is_whole { 1 } else { 2 });
+            assert_eq!(items.last().is_some_and(Result::is_ok), is_complete);
+            assert_eq!(items.len(), if is_complete { 1 } else { 2 });
         }
     }
 }

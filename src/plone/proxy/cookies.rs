@@ -1,45 +1,45 @@
-//! Cookies that pass through the proxy. Below the hub's origin only Plone's own names pass, in both directions and for
-//! the path of Plone; the hub's own cookie never passes.
+//! Filters the cookies of proxied requests and responses. Below the hub's origin, only cookies with Plone's own names
+//! pass, limited to the path `/plone`. The hub's own cookie never passes.
 
 use crate::identity::SESSION_COOKIE;
 use crate::plone::proxy::credentials;
 use crate::plone::proxy::path::Mount;
 
-/// Names of Plone's cookies: the sign-in, messages to the user, the language, the clipboard, the session of forms.
-const PLONES: [&str; 8] =
+/// Names of Plone's cookies: sign-in, messages to the user, language, clipboard, form sessions, and add-ons.
+const PLONE_COOKIES: [&str; 8] =
     ["__ac", "__ac_persistent", "statusmessages", "I18N_LANGUAGE", "__cp", "_ZopeId", "plone-toolbar", "authomatic"];
 
-/// Prefix of the cookies that sign a user in to Plone itself.
+/// Prefix of the cookies that identify a user to Plone.
 const SIGN_IN: &str = "__ac";
 
-/// Returns true when a cookie of this name passes. At Plone's own origin add-ons may set any name, but hosts that
-/// differ in their port only share their cookies, so the hub's cookie is excluded there, too.
+/// Returns true if a cookie with this name passes. At Plone's own origin, add-ons may use any name. The hub's cookie is
+/// excluded there, too, because origins that differ only in the port share their cookies.
 fn passes(name: &str, mount: Mount, is_member: bool) -> bool {
     name != SESSION_COOKIE
-        && (mount == Mount::OwnOrigin || PLONES.contains(&name))
+        && (mount == Mount::OwnOrigin || PLONE_COOKIES.contains(&name))
         && !(is_member && name.starts_with(SIGN_IN))
 }
 
-/// Returns the cookies of a request that Plone receives; none when no cookie passes. A request that carries a member's
-/// token (`is_member`) brings no other sign-in along.
+/// Returns the `Cookie` field that Plone receives; `None` if no cookie passes. A request that carries a member's token
+/// (`is_member`) must not carry another identity, so its sign-in cookies are removed.
 pub(super) fn to_plone<'c>(headers: impl Iterator<Item = &'c str>, mount: Mount, is_member: bool) -> Option<String> {
     let pairs = headers.flat_map(|header| header.split(';')).map(str::trim);
     let passes = |name: &str, value| {
         passes(name, mount, is_member) && (mount == Mount::OwnOrigin || credentials::is_safe_cookie(name, value))
     };
-    let kept: Vec<&str> = pairs
+    let forwarded: Vec<&str> = pairs
         .filter(|pair| pair.split_once('=').is_some_and(|(name, value)| passes(name.trim(), value.trim())))
         .collect();
-    (!kept.is_empty()).then(|| kept.join("; "))
+    (!forwarded.is_empty()).then(|| forwarded.join("; "))
 }
 
-/// Returns true when cookies for Plone sign a user in.
+/// Returns true if a `Cookie` field for Plone contains a sign-in.
 pub(super) fn has_sign_in(cookies: &str) -> bool {
     cookies.split("; ").any(|pair| pair.starts_with(SIGN_IN))
 }
 
-/// Rewrites a `Set-Cookie` of Plone (RFC 6265) for the browser: limited to the path of Plone and to this host, and
-/// `Secure` when the hub is served over https. Returns none for a name that does not pass.
+/// Rewrites a `Set-Cookie` field of Plone (RFC 6265) for the browser: limits the cookie to Plone's path and to this
+/// host, and makes it `Secure` if the origin is https. Returns `None` for a cookie that does not pass.
 pub(super) fn from_plone(cookie: &str, mount: Mount, is_https: bool, is_member: bool) -> Option<String> {
     let mut parts = cookie.split(';').map(str::trim);
     let pair = parts.next()?;
@@ -47,28 +47,28 @@ pub(super) fn from_plone(cookie: &str, mount: Mount, is_https: bool, is_member: 
     if !passes(name.trim(), mount, is_member) || pair.contains(char::is_control) {
         return None;
     }
-    let mut kept = pair.to_owned();
+    let mut rewritten = pair.to_owned();
     let mut is_secure = is_https;
     for part in parts {
         let attribute = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
         match attribute.as_str() {
             "expires" | "max-age" | "httponly" | "samesite" => {
-                kept.push_str("; ");
-                kept.push_str(part);
+                rewritten.push_str("; ");
+                rewritten.push_str(part);
             }
             "secure" => is_secure = true,
-            // The path is set below; a domain would share the cookie with other hosts.
+            // The path is set below. A domain would share the cookie with other hosts.
             _ => {}
         }
     }
-    kept.push_str(match mount {
+    rewritten.push_str(match mount {
         Mount::Hub => "; Path=/plone",
         Mount::OwnOrigin => "; Path=/",
     });
     if is_secure {
-        kept.push_str("; Secure");
+        rewritten.push_str("; Secure");
     }
-    Some(kept)
+    Some(rewritten)
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plone_receives_only_its_own_cookies() {
+    fn only_plones_cookies_are_forwarded() {
         let sent = ["eduhub_session=secret; __ac=\"YSFi\"; other=1", "statusmessages=abc;eduhub_session=z"];
         assert_eq!(to_plone(sent.into_iter(), Mount::Hub, false).as_deref(), Some("__ac=\"YSFi\"; statusmessages=abc"));
         assert_eq!(to_plone(sent.into_iter(), Mount::Hub, true).as_deref(), Some("statusmessages=abc"));
@@ -99,7 +99,7 @@ mod tests {
             hub("statusmessages=deleted; Max-Age=0; Path=/; Expires=Wed, 31 Dec 1997 23:59:59 GMT").as_deref(),
             Some("statusmessages=deleted; Max-Age=0; Expires=Wed, 31 Dec 1997 23:59:59 GMT; Path=/plone")
         );
-        assert_eq!(hub("eduhub_session=mine; Path=/"), None, "a page of Plone sets no cookie of the hub's");
+        assert_eq!(hub("eduhub_session=mine; Path=/"), None, "Plone must not set the hub's cookie");
         assert_eq!(hub("nothing"), None);
         assert_eq!(from_plone("__ac=x; Path=/", Mount::Hub, false, true), None);
         assert_eq!(

@@ -1,19 +1,20 @@
-//! Credentials in proxied requests: below the hub's origin, Plone never receives a password.
+//! Removes credentials from proxied requests: below the hub's origin, no password reaches Plone.
 //!
-//! The hub limits how often a password may be tried, so a sign-in to Plone that bypasses the hub is refused: Plone is
-//! asked with the token of the hub's user, or as a visitor.
+//! The hub limits the number of attempts to sign in. A sign-in to Plone through the proxy would bypass that limit, so
+//! it is refused. Requests are forwarded with the Plone token of the member who sent them, or as a visitor.
 //!
-//! Plone 6.2 accepts a password in more ways than on its sign-in pages, at any path: in fields of a form, in the query,
-//! in bodies of types that do not look like forms, in the JSON of any request, in its cookie and in two header fields.
-//! The name of a form field can also name the method that is called, whatever the path says. An exclusion list would
-//! miss one of these, so this module lists what Plone may read of a request; everything else is refused or removed.
+//! Plone 6.2 accepts a password not only on its sign-in pages but at any path: in form fields, in the query, in bodies
+//! whose types do not look like forms, in the JSON of any request, in its cookie, and in two header fields. In
+//! addition, the name of a form field can select the method that is called, instead of the path. A deny list would
+//! easily miss one of these ways. Therefore this module lists the media types and cookies that may be forwarded, and
+//! refuses or removes the rest.
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
 use crate::plone::proxy::error::ProxyError;
 use crate::text::{base64, percent};
 
-/// REST services that are refused wherever a segment contains their name: the hub keeps Plone's tokens on the server.
+/// REST services that are refused if any segment of a path contains their name. Plone's tokens must not reach clients.
 const SERVICES: [&str; 2] = ["@login", "@logout"];
 /// Plone's sign-in pages.
 const PAGES: [&str; 8] = [
@@ -26,23 +27,24 @@ const PAGES: [&str; 8] = [
     "failsafe_login",
     "failsafe_login_form",
 ];
-/// REST service below `@users/NAME` that tries the old password before it sets a new one.
+/// REST service below `@users/NAME` that checks the old password before it sets a new one.
 const NEW_PASSWORD: &str = "reset-password";
-/// Prefix of the names of all fields and cookies with which Plone identifies a user.
+/// Prefix of the names of all form fields and cookies that identify a user to Plone.
 const CREDENTIALS: &str = "__ac";
-/// Suffixes of a field's name that call another method than the path says.
+/// Suffixes of field names with which Zope calls the named method instead of the one that the path names.
 const DIRECTIVES: [&str; 4] = [":method", ":action", ":default_method", ":default_action"];
-/// Media types that Zope reads as a form or as a call, and that a browser sends to any site; REST uses none of them.
+/// Media types that Zope reads as a form or as a remote call, and `text/plain`, which browsers send to other sites
+/// without asking these first. REST calls do not use them.
 const FORMS: [&str; 5] =
     ["application/x-www-form-urlencoded", "application/x-url-encoded", "multipart/form-data", "text/plain", "text/xml"];
 const JSON: &str = "application/json";
-/// Media type with which JSON is forwarded. Plone searches a body for a name and a password when the type is exactly
-/// `application/json`; with a parameter it does not, and its REST services read the body all the same.
+/// Media type with which JSON is forwarded. If the type is exactly `application/json`, Plone searches the body for a
+/// name and a password. With a parameter it does not, but its REST services still read the body.
 const JSON_FOR_PLONE: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-/// Media type of a body that came without one (RFC 9110, 8.3), which Zope would take for a form.
+/// Media type with which a body without a type is forwarded (RFC 9110, 8.3). Zope would read it as a form otherwise.
 const UNKNOWN_FOR_PLONE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// Refuses a path, given as its decoded segments, and a query that would sign in to Plone or change a password there.
+/// Refuses a path (its decoded segments) or a query that would sign in to Plone or change a password there.
 pub(super) fn check_address(names: &[String], query: Option<&str>) -> Result<(), ProxyError> {
     let is_sign_in = |name: &str| {
         let view = name.trim_start_matches("++view++").trim_start_matches("@@");
@@ -58,7 +60,7 @@ pub(super) fn check_address(names: &[String], query: Option<&str>) -> Result<(),
     Ok(())
 }
 
-/// Returns true when a field of a query carries credentials or a directive, in any spelling.
+/// Returns true if the name of a query field, decoded, denotes credentials or a directive.
 fn is_risky(field: &str) -> bool {
     let name = percent::decode_lossy(field.split('=').next().unwrap_or_default());
     name.contains(CREDENTIALS) || DIRECTIVES.iter().any(|directive| name.contains(directive))
@@ -67,12 +69,12 @@ fn is_risky(field: &str) -> bool {
 /// Returns the `Content-Type` with which a request is forwarded.
 ///
 /// # Errors
-/// [`ProxyError::MediaType`] for bodies that are not REST, and for a type that two servers could read in two ways.
+/// [`ProxyError::MediaType`] for forms, and for a type that is ambiguous or invalid.
 pub(super) fn content_type(headers: &HeaderMap, has_body: bool) -> Result<Option<HeaderValue>, ProxyError> {
     let mut values = headers.get_all(header::CONTENT_TYPE);
     let Some(first) = values.next() else { return Ok(has_body.then_some(UNKNOWN_FOR_PLONE)) };
     let text = first.to_str().ok().filter(|_| values.next().is_none()).ok_or(ProxyError::MediaType)?;
-    // Parameters are removed: Zope searches them for `text/xml`, too.
+    // Parameters are removed, because Zope also searches them for `text/xml`.
     let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !is_media_type(&media_type) || FORMS.contains(&media_type.as_str()) {
         return Err(ProxyError::MediaType);
@@ -83,7 +85,7 @@ pub(super) fn content_type(headers: &HeaderMap, has_body: bool) -> Result<Option
     HeaderValue::from_str(&media_type).map(Some).map_err(|_| ProxyError::MediaType)
 }
 
-/// Returns true for an unambiguous `TYPE/SUBTYPE` (RFC 9110, 8.3.1).
+/// Returns true for a valid `TYPE/SUBTYPE` (RFC 9110, 8.3.1).
 fn is_media_type(text: &str) -> bool {
     let is_token = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
@@ -91,13 +93,14 @@ fn is_media_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, subkind)| is_token(kind) && is_token(subkind))
 }
 
-/// Returns true when a cookie carries no password and hides no other cookie. Plone reads `__ac` in two forms: as a
+/// Returns true if a cookie contains neither a password nor another cookie. Plone accepts `__ac` in two forms: as a
 /// ticket that it has signed, and as `NAME:PASSWORD`.
 pub(super) fn is_safe_cookie(name: &str, value: &str) -> bool {
     let plain = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
     !plain.contains(['"', ',']) && (name != CREDENTIALS || is_ticket(plain))
 }
 
+/// Returns true for the base64 encoding of a ticket, which contains `!` and no `:`.
 fn is_ticket(value: &str) -> bool {
     let Some(value) = percent::decode(value, |byte| byte != b'%') else { return false };
     let ticket = base64::decode(value.trim_end());
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_forwarded_as_types_without_passwords() {
+    fn media_types_are_replaced_by_safe_ones() {
         let json = Some(Some("application/json; charset=utf-8".to_owned()));
         for value in ["application/json", "Application/JSON", " application/json ;charset=latin-1", "application/json;"]
         {
@@ -153,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn cookies_with_a_password_or_another_cookie_are_removed() {
-        // `0123456789abcdef!dean!` and `6465616e:787878`, in base64.
+    fn cookies_with_a_password_or_another_cookie_are_unsafe() {
+        // The values are the base64 encodings of `0123456789abcdef!dean!` and `6465616e:787878`.
         assert!(is_safe_cookie("__ac", "MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ=="));
         assert!(is_safe_cookie("__ac", "\"MDEyMzQ1Njc4OWFiY2RlZiFkZWFuIQ%3D%3D\""));
         for password in [

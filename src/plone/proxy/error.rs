@@ -1,19 +1,19 @@
-//! Reasons for which the proxy does not forward a request, or has no response for it.
+//! Errors of the proxy.
 
 use actix_web::http::{Method, StatusCode};
 
 use crate::plone::port::PloneError;
 
-/// Why a proxied request fails. HTTP turns each case into a problem document; nothing here carries text of Plone's.
+/// Why a request is not forwarded, or has no response that may be passed on. `http` converts it to a problem document.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
-    /// The framing of the body is ambiguous (RFC 9112, 6.3 and 11.2): two servers could read it in two ways.
+    /// The framing of the body is ambiguous: two servers could parse it differently (RFC 9112, 6.3 and 11.2).
     #[error("ambiguous body framing")]
     AmbiguousFraming,
-    /// The request target names a host, as requests to a forward proxy do.
+    /// The request target contains a host, as in requests to a forward proxy.
     #[error("absolute request target")]
     AbsoluteTarget,
-    /// The request asks for another protocol than HTTP.
+    /// The request asks for an upgrade to another protocol.
     #[error("protocol upgrade")]
     Upgrade,
     /// The method is CONNECT or TRACE.
@@ -22,52 +22,52 @@ pub enum ProxyError {
     /// The path is not below `/plone`.
     #[error("not a path of Plone")]
     NotFound,
-    /// The path could leave the site or be read by Zope as an instruction.
+    /// The path could lead out of the site, or Zope could read it as an instruction.
     #[error("path refused")]
     Path,
     /// The path leads to the management of Plone's users.
     #[error("user folder refused")]
     UserFolder,
-    /// The path or the query would sign in to Plone past the limits of the hub.
-    #[error("sign-in past the hub refused")]
+    /// The path or the query would sign in to Plone and bypass the hub's limit of attempts.
+    #[error("sign-in to Plone refused")]
     SignIn,
-    /// The path changes a password in Plone, and thereby tries the old one.
+    /// The path changes a password in Plone, for which Plone checks the old one.
     #[error("change of password refused")]
     PasswordChange,
-    /// The body has a media type that Zope reads as a form, or one that cannot be read.
+    /// The media type of the body is ambiguous or invalid, or Zope would read it as a form.
     #[error("media type refused")]
     MediaType,
-    /// A page loads it as a script, worker or plug-in, which would run with the rights of the hub's user.
+    /// A page requests the resource as a script, worker or plug-in, which would run with the rights of the hub's user.
     #[error("script refused")]
     Script,
-    /// A page of another site sent it with the cookie of a user of the hub.
+    /// The request could change something with a Plone cookie, but does not come from a page of the hub.
     #[error("foreign origin")]
     ForeignHubPage,
-    /// A page of another site sent it to Plone's own origin.
+    /// The request to Plone's own origin could change something, but comes from a page of another origin.
     #[error("foreign origin at Plone's own origin")]
     ForeignPage,
-    /// The address of the client sends too many requests.
+    /// The client's address sent too many requests.
     #[error("too many requests")]
     RateLimited {
-        /// Seconds after which to try again.
+        /// Number of seconds after which the client may retry.
         retry_after_s: u32,
     },
-    /// The client ended its request before it was complete.
-    #[error("request broken off")]
-    BrokenOff,
-    /// Plone did not begin to answer in time.
-    #[error("no answer in time")]
-    Late,
-    /// Plone could not be reached, or the hub's own bounds are exhausted.
+    /// The client closed the connection before its request was complete.
+    #[error("request aborted by the client")]
+    Aborted,
+    /// Plone did not begin to respond in time.
+    #[error("no response in time")]
+    Timeout,
+    /// Plone could not be reached, or too many calls are in flight.
     #[error(transparent)]
     Plone(#[from] PloneError),
-    /// Plone refused the request in words that must not be passed on, such as a traceback.
-    #[error("Plone answered {0}")]
+    /// Plone refused the request with a body that must not be passed on, such as a traceback.
+    #[error("Plone responded with status {0}")]
     Refused(StatusCode),
-    /// Plone failed while it handled the request.
-    #[error("Plone answered {status} to a proxied {method}")]
+    /// Plone responded with a server error.
+    #[error("Plone responded with status {status} to a proxied {method}")]
     Failed {
-        /// The status of Plone's answer.
+        /// The status of Plone's response.
         status: StatusCode,
         /// The method of the request; an unsafe one may have had an effect.
         method: Method,

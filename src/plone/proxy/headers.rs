@@ -1,5 +1,6 @@
-//! Header fields that pass through the proxy (RFC 9110, 7.6). Fields of one connection are removed, fields that say
-//! where a request comes from are written by the hub, and fields of a response must not take effect outside of Plone.
+//! Filters the header fields of proxied requests and responses (RFC 9110, 7.6). Hop-by-hop fields are removed. The hub
+//! replaces the fields that describe the origin of a request. Response fields that would take effect outside of Plone
+//! are removed.
 
 use std::net::IpAddr;
 
@@ -9,8 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::plone::proxy::cookies;
 use crate::plone::proxy::path::Mount;
 
-/// Fields of one connection, whether or not `Connection` names them (RFC 9110, 7.6.1), and fields of framing, which
-/// each side writes itself.
+/// Hop-by-hop fields, whether or not `Connection` lists them (RFC 9110, 7.6.1), and fields of framing, which both
+/// connections write on their own.
 const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "keep-alive",
@@ -24,8 +25,8 @@ const HOP_BY_HOP: [&str; 11] = [
     "content-length",
     "expect",
 ];
-/// Fields of a request that are not forwarded: the hub writes them itself, they are meant for the hub, or they would
-/// make Plone handle another request than the one that the hub checked.
+/// Request fields that are not forwarded: the hub writes them itself, or servers behind the hub could interpret them in
+/// a way that changes the request that the hub has checked.
 const NOT_TO_PLONE: [&str; 14] = [
     "host",
     "content-type",
@@ -42,8 +43,8 @@ const NOT_TO_PLONE: [&str; 14] = [
     "x-original-host",
     "max-forwards",
 ];
-/// Fields of a response that are not forwarded: they take effect outside of Plone, reveal what runs there, or the hub
-/// writes them itself.
+/// Response fields that are not forwarded: they take effect outside of Plone, disclose its software, or the hub writes
+/// them itself.
 const NOT_TO_CLIENTS: [&str; 17] = [
     "server",
     "x-powered-by",
@@ -63,8 +64,7 @@ const NOT_TO_CLIENTS: [&str; 17] = [
     "content-security-policy-report-only",
     "x-content-type-options",
 ];
-/// Further fields of a response that are not forwarded below the hub's own origin, where a page of Plone sets no
-/// policy.
+/// Further response fields that are not forwarded below the hub's own origin, where Plone must not set policies.
 const NOT_UNDER_THE_HUB: [&str; 3] = ["content-security-policy", "refresh", "sourcemap"];
 
 /// The hub's entry in `Via` (RFC 9110, 7.6.3).
@@ -75,14 +75,14 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The origin at which a browser sees Plone.
+/// An origin at which browsers see Plone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PublicOrigin {
     /// `http` or `https`.
     pub(super) scheme: String,
     /// Host name in lower case.
     pub(super) host: String,
-    /// Port, the scheme's default included.
+    /// Port, also if it is the scheme's default.
     pub(super) port: u16,
 }
 
@@ -95,7 +95,7 @@ impl PublicOrigin {
         Some(Self { host: uri.host()?.to_ascii_lowercase(), port, scheme })
     }
 
-    /// Returns host and port as in `Host`: without the scheme's default port.
+    /// Returns host and port in the form of `Host`: without the scheme's default port.
     pub(super) fn authority(&self) -> String {
         match (self.scheme.as_str(), self.port) {
             ("http", 80) | ("https", 443) => self.host.clone(),
@@ -103,33 +103,33 @@ impl PublicOrigin {
         }
     }
 
-    /// Returns the origin as browsers write it in `Origin` (RFC 6454).
+    /// Returns the origin in the form of `Origin` (RFC 6454).
     pub(super) fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority())
     }
 
-    /// Returns true when a `Host` field names this origin.
+    /// Returns true if the value of a `Host` field is this origin.
     pub(super) fn is_host(&self, host: &str) -> bool {
         let host = host.trim().to_ascii_lowercase();
         host == self.authority() || host == format!("{}:{}", self.host, self.port)
     }
 }
 
-/// What the header fields of a forwarded request are made from.
+/// Input for the header fields of a forwarded request.
 pub(super) struct RequestHeaders<'a> {
-    /// Fields as they arrived.
+    /// Header fields of the client's request.
     pub(super) headers: &'a HeaderMap,
-    /// Where the request reaches Plone.
+    /// Where the client addresses Plone.
     pub(super) mount: Mount,
-    /// Origin at which its sender sees Plone.
+    /// Origin at which the client sees Plone.
     pub(super) origin: &'a PublicOrigin,
     /// Address of the client.
     pub(super) client: IpAddr,
     /// The hub's id of the request.
     pub(super) request_id: &'a str,
-    /// The sender's own token of Plone; none for a visitor of Plone.
+    /// The sender's own Plone token; `None` to forward the request as a visitor.
     pub(super) token: Option<&'a SecretString>,
-    /// Media type under which the body is forwarded.
+    /// Media type with which the body is forwarded.
     pub(super) content_type: Option<HeaderValue>,
 }
 
@@ -143,7 +143,7 @@ impl RequestHeaders<'_> {
             .filter(|(name, _)| {
                 let name = name.as_str();
                 let is_forwarding = name.starts_with("x-forwarded") || NOT_TO_PLONE.contains(&name);
-                // Zope reads `CGI-Authorization`, too.
+                // Zope also reads `CGI-Authorization`.
                 let is_sign_in = name.ends_with("authorization");
                 !HOP_BY_HOP.contains(&name) && !is_forwarding && !is_sign_in && !named.iter().any(|one| one == name)
             })
@@ -161,7 +161,7 @@ impl RequestHeaders<'_> {
             put(header::AUTHORIZATION, &format!("Bearer {}", token.expose_secret()));
         }
         let (authority, scheme) = (self.origin.authority(), self.origin.scheme.as_str());
-        // RFC 7239: an IPv6 address stands in brackets and quotes.
+        // An IPv6 address is written in brackets and quotes (RFC 7239, 6).
         let by = if self.client.is_ipv6() { format!("\"[{}]\"", self.client) } else { self.client.to_string() };
         put(FORWARDED, &format!("for={by};host=\"{authority}\";proto={scheme}"));
         put(X_FORWARDED_FOR, &self.client.to_string());
@@ -186,17 +186,17 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
 }
 
-/// What the header fields of a forwarded response are made from.
+/// Input for the header fields of a forwarded response.
 pub(super) struct ResponseHeaders<'a> {
-    /// Fields as Plone sent them.
+    /// Header fields of Plone's response.
     pub(super) headers: &'a HeaderMap,
-    /// Where the request reached Plone.
+    /// Where the client addressed Plone.
     pub(super) mount: Mount,
     /// Origin at which the client sees Plone.
     pub(super) origin: &'a PublicOrigin,
-    /// Address of the site as the hub knows it.
+    /// Address of the site in the hub's settings.
     pub(super) site_url: &'a str,
-    /// True when the request was sent by a signed-in user.
+    /// True if the sender was signed in, to the hub or to Plone.
     pub(super) is_personal: bool,
 }
 
@@ -206,14 +206,14 @@ impl ResponseHeaders<'_> {
         let named = named_by_connection(self.headers);
         let mut fields = Vec::with_capacity(self.headers.len() + 4);
         for (name, value) in self.headers {
-            let word = name.as_str();
-            let is_ours =
-                self.mount == Mount::Hub && (NOT_UNDER_THE_HUB.contains(&word) || word.starts_with("access-control-"));
-            let is_private = self.is_personal && [header::CACHE_CONTROL, header::EXPIRES].contains(name);
-            if HOP_BY_HOP.contains(&word) || NOT_TO_CLIENTS.contains(&word) || is_ours || is_private {
+            let text = name.as_str();
+            let is_policy =
+                self.mount == Mount::Hub && (NOT_UNDER_THE_HUB.contains(&text) || text.starts_with("access-control-"));
+            let is_caching = self.is_personal && [header::CACHE_CONTROL, header::EXPIRES].contains(name);
+            if HOP_BY_HOP.contains(&text) || NOT_TO_CLIENTS.contains(&text) || is_policy || is_caching {
                 continue;
             }
-            if named.iter().any(|one| one == word) {
+            if named.iter().any(|one| one == text) {
                 continue;
             }
             if [header::LOCATION, header::CONTENT_LOCATION].contains(name) {
@@ -229,15 +229,15 @@ impl ResponseHeaders<'_> {
         if self.is_personal {
             fields.push((header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")));
         } else if self.mount == Mount::Hub {
-            // The same address is answered differently to each member and to visitors.
+            // Members and visitors may receive different responses at the same address.
             fields.push((header::VARY, HeaderValue::from_static("Cookie, Authorization")));
         }
         fields.push((header::VIA, VIA));
         fields
     }
 
-    /// Rewrites the target of a redirect: an address within the site becomes the one at which the client sees it, an
-    /// address elsewhere stays. Returns none for an address of Plone's own host outside of the site.
+    /// Rewrites the target of a redirect. An address within the site becomes its public address; an address on another
+    /// host stays unchanged. Returns `None` for an address on Plone's host outside of the site.
     fn location(&self, value: &HeaderValue) -> Option<HeaderValue> {
         let to = value.to_str().ok()?;
         let root = match self.mount {
@@ -256,7 +256,7 @@ impl ResponseHeaders<'_> {
             let rest = to.strip_prefix(root).filter(|rest| !root.is_empty() && within(rest)).unwrap_or(to);
             return HeaderValue::from_str(&format!("{base}{rest}")).ok();
         }
-        // Plone's own host, outside of the site: clients cannot reach it, and its name must not be revealed.
+        // Clients cannot reach Plone's own host, and its name must not be disclosed.
         let host = self.site_url.find("://").map(|at| {
             let rest = &self.site_url[at + 3..];
             &self.site_url[..at + 3 + rest.find('/').unwrap_or(rest.len())]
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_responses_take_no_effect_outside_of_plone() {
+    fn response_fields_that_affect_the_hub_are_removed() {
         let headers = map(&[
             ("content-type", "text/html"),
             ("server", "waitress"),
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_lead_to_the_public_origin_of_plone() {
+    fn redirects_are_rewritten_to_the_public_origin() {
         let table = [
             ("http://127.0.0.1:8000/plone/x", Some("http://127.0.0.1:8000/plone/x")),
             ("http://10.0.0.7:8080/Plone/x?y#z", Some("http://127.0.0.1:8000/plone/x?y#z")),

@@ -1,11 +1,11 @@
-//! Reverse proxy to the college's Plone: below `/plone/` of the hub's own origin, for REST and reading, and, where
-//! `[plone] proxy_url` names one, at an origin of Plone's own, where the whole site works.
+//! Reverse proxy to the college's Plone. Below `/plone/` of the hub's own origin, it is for REST calls and for reading.
+//! At the separate origin `[plone] proxy_url`, if configured, the whole site works.
 //!
-//! Bodies stream through. This module decides what Plone receives of a request and a client of a response; `http`
-//! identifies the sender and turns [`ProxyError`] into problem documents.
+//! Bodies are streamed. This module decides which parts of a request reach Plone and which parts of a response reach
+//! the client. `http` identifies the sender and converts [`ProxyError`] to problem documents.
 //!
-//! - `path`: paths that may be requested; `credentials`: keeps sign-ins and passwords out
-//! - `headers`, `cookies`: header fields, both ways; `bodies`: bodies, both ways
+//! - `path`: checks paths; `credentials`: keeps sign-ins and passwords away from Plone
+//! - `headers`, `cookies`: filter header fields in both directions; `bodies`: passes bodies in both directions
 //! - [`error`]: why a request is not forwarded
 
 mod bodies;
@@ -34,9 +34,9 @@ use crate::plone::rest::{PloneClient, StreamCall, StreamError, StreamResponse};
 
 /// Methods that are forwarded, as in `Allow`.
 pub const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-/// Values of `Sec-Fetch-Dest` of what a page of the hub would execute: content of Plone must not run with the rights of
-/// the hub's user.
-const EXECUTED: [&str; 9] = [
+/// Values of `Sec-Fetch-Dest` for resources that a page would execute. Such requests are refused below the hub's
+/// origin, because content from Plone must not run with the rights of the hub's user.
+const EXECUTED_DESTINATIONS: [&str; 9] = [
     "script",
     "worker",
     "sharedworker",
@@ -52,11 +52,11 @@ const EXECUTED: [&str; 9] = [
 pub struct PloneProxy {
     client: PloneClient,
     identity: Arc<Identity>,
-    /// Origin at which browsers see the hub; without `[server] public_url` its loopback address.
+    /// The hub's origin: `[server] public_url`, or its loopback address.
     hub: PublicOrigin,
-    /// Other loopback names of the bound port, when the hub has no public URL.
+    /// Further loopback names of the hub. Empty if it has a public URL.
     aliases: Vec<PublicOrigin>,
-    /// Origin of Plone's own.
+    /// Plone's own origin, `[plone] proxy_url`.
     own: Option<PublicOrigin>,
 }
 
@@ -65,20 +65,20 @@ pub struct PloneProxy {
 #[error("[plone] proxy_url {0}")]
 pub struct BadProxyUrl(String);
 
-/// What HTTP knows about the sender of a request.
+/// The sender of a request.
 #[derive(Debug)]
 pub struct Sender {
     /// Address of the client.
     pub address: IpAddr,
     /// The hub's id of the request.
     pub request_id: String,
-    /// The signed-in user; none for a visitor.
+    /// The signed-in user; `None` for a visitor.
     pub caller: Option<Caller>,
-    /// True when `Origin` names a page of the hub.
+    /// True if `Origin` is an origin of the hub.
     pub is_hub_page: bool,
 }
 
-/// A request that passed every check and can be forwarded.
+/// A request that passed all checks and can be forwarded.
 pub struct Accepted {
     mount: Mount,
     origin: PublicOrigin,
@@ -89,11 +89,11 @@ pub struct Accepted {
 }
 
 impl PloneProxy {
-    /// Creates a proxy in front of `client`, for a hub with this `[server] public_url` that is bound to `port`, and
-    /// this `[plone] proxy_url`.
+    /// Creates a proxy. `public_url` is `[server] public_url`, `port` the port that the hub is bound to, and
+    /// `proxy_url` is `[plone] proxy_url`.
     ///
     /// # Errors
-    /// When an address is not an origin, or both are the same.
+    /// If one of the URLs is not an origin, or if both are the same origin.
     pub fn new(
         client: PloneClient,
         identity: Arc<Identity>,
@@ -108,30 +108,30 @@ impl PloneProxy {
         };
         let (hub, aliases) = match public_url {
             Some(url) => (parse(url)?, Vec::new()),
-            // `[::1]` is missing: Zope's virtual host monster cannot read an IPv6 address in a path.
+            // Without `[::1]`: Zope's virtual host monster cannot read an IPv6 address in a path.
             None => (loopback("127.0.0.1"), vec![loopback("localhost")]),
         };
         let own = proxy_url.map(parse).transpose()?;
         if own.as_ref().is_some_and(|own| *own == hub || aliases.contains(own)) {
-            return Err(BadProxyUrl("must be another origin than the hub's own".to_owned()));
+            return Err(BadProxyUrl("must differ from the hub's own origin".to_owned()));
         }
         Ok(Self { client, identity, hub, aliases, own })
     }
 
-    /// Returns true when a request is addressed to Plone's own origin, by its `Host`.
+    /// Returns true if the `Host` of a request is Plone's own origin.
     #[must_use]
     pub fn is_own_origin(&self, headers: &HeaderMap) -> bool {
         self.own.as_ref().is_some_and(|own| host_of(headers).is_some_and(|host| own.is_host(host)))
     }
 
-    /// Accepts a request below `/plone` of the hub's origin, to be asked as the member of Plone who sent it, or as a
-    /// visitor. [`check_framing`] comes first.
+    /// Accepts a request below `/plone` of the hub's origin. It is forwarded with the identity of the member of Plone
+    /// who sent it, or as a visitor. The caller must call [`check_framing`] first.
     ///
     /// # Errors
-    /// Why the request is not forwarded.
+    /// The reason why the request must not be forwarded.
     pub async fn accept_at_hub(&self, req: &HttpRequest, sender: &Sender) -> Result<Accepted, ProxyError> {
         let within = path::checked(req.uri().path(), req.uri().query(), Mount::Hub)?;
-        if EXECUTED.contains(&header_text(req.headers(), "sec-fetch-dest")) {
+        if EXECUTED_DESTINATIONS.contains(&header_text(req.headers(), "sec-fetch-dest")) {
             return Err(ProxyError::Script);
         }
         let content_type = match req.method().is_safe() {
@@ -160,11 +160,11 @@ impl PloneProxy {
         Ok(self.accepted(req, within, &headers, sender.caller.is_none(), is_personal))
     }
 
-    /// Accepts a request to Plone's own origin, where nothing of the hub applies and the request counts for the address
-    /// of its sender. [`check_framing`] comes first.
+    /// Accepts a request to Plone's own origin. The hub's sign-ins have no effect there, and the request counts towards
+    /// the limit for the sender's address. The caller must call [`check_framing`] first.
     ///
     /// # Errors
-    /// Why the request is not forwarded.
+    /// The reason why the request must not be forwarded.
     pub fn accept_at_own_origin(&self, req: &HttpRequest, sender: &Sender) -> Result<Accepted, ProxyError> {
         let own = self.own.as_ref().ok_or(ProxyError::NotFound)?;
         let counted = self.identity.request_limits().count_visitor(AddressKey::from(sender.address));
@@ -192,7 +192,7 @@ impl PloneProxy {
         req: &HttpRequest,
         within: &str,
         headers: &RequestHeaders<'_>,
-        is_visitors: bool,
+        is_from_visitor: bool,
         is_personal: bool,
     ) -> Accepted {
         let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
@@ -204,7 +204,7 @@ impl PloneProxy {
                 target: self.target(headers.mount, headers.origin, within, req.uri().query()),
                 headers: headers.fields(),
                 body: None,
-                is_visitors,
+                is_from_visitor,
             },
             length: length_of(req.headers()).filter(|_| !is_chunked),
             has_body: has_body(req.headers()),
@@ -212,10 +212,10 @@ impl PloneProxy {
         }
     }
 
-    /// Forwards an accepted request with its body, and returns Plone's response as the client receives it.
+    /// Forwards an accepted request with its body. Returns the response for the client.
     ///
     /// # Errors
-    /// Why there is no response that may be passed on.
+    /// The reason why there is no response that may be passed on.
     pub async fn forward(&self, accepted: Accepted, payload: Payload) -> Result<HttpResponse, ProxyError> {
         let Accepted { mount, origin, mut call, length, has_body, is_personal } = accepted;
         call.body = has_body.then(|| bodies::upload(payload, length));
@@ -227,14 +227,14 @@ impl PloneProxy {
         response(&method, answer, fields).await
     }
 
-    /// Returns the origin at which the sender of a request to the hub sees Plone. A foreign `Host` has no influence.
+    /// Returns the hub's origin that the sender of a request uses. An unknown `Host` counts as the configured origin.
     fn origin_for(&self, headers: &HeaderMap) -> &PublicOrigin {
         let host = host_of(headers).unwrap_or_default();
         self.aliases.iter().find(|alias| alias.is_host(host)).unwrap_or(&self.hub)
     }
 
-    /// Returns the request target on Plone's host, as Zope's virtual host monster reads it: the origin at which
-    /// browsers see the site, the path of the site, and the path within it.
+    /// Returns the request target on Plone's host in the notation of Zope's virtual host monster: the public origin,
+    /// the path of the site, and the path within it.
     fn target(&self, mount: Mount, origin: &PublicOrigin, within: &str, query: Option<&str>) -> String {
         let PublicOrigin { scheme, host, port } = origin;
         let site = self.client.site_path();
@@ -252,14 +252,14 @@ impl PloneProxy {
     }
 }
 
-/// Which page sent a request to Plone's own origin, by its `Origin` (RFC 6454).
+/// Origin of the page that sent a request to Plone's own origin, from the `Origin` field (RFC 6454).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PageOrigin {
-    /// None is named: a script, not a page.
+    /// There is no `Origin`: the sender is probably not a page.
     Absent,
-    /// A page of Plone's own origin.
+    /// Plone's own origin.
     Same,
-    /// A page of another origin, or one that hides it (`null`).
+    /// Another origin, or `null`.
     Other,
 }
 
@@ -272,11 +272,11 @@ fn page_origin(headers: &HeaderMap, own: &PublicOrigin) -> PageOrigin {
     }
 }
 
-/// Refuses a request whose framing two servers could read in two ways (RFC 9112, 6.3 and 11.2), and one that is meant
-/// for a proxy of another kind.
+/// Refuses requests with ambiguous framing, which two servers could parse differently (RFC 9112, 6.3 and 11.2), and
+/// requests that only a forward proxy or a tunnel can serve.
 ///
 /// # Errors
-/// Why the request is not forwarded.
+/// The reason why the request must not be forwarded.
 pub fn check_framing(req: &HttpRequest) -> Result<(), ProxyError> {
     let headers = req.headers();
     let codings: Vec<_> = headers.get_all(header::TRANSFER_ENCODING).collect();
@@ -301,7 +301,7 @@ pub fn check_framing(req: &HttpRequest) -> Result<(), ProxyError> {
     Ok(())
 }
 
-/// Returns true when a request announces a body.
+/// Returns true if a request announces a body.
 #[must_use]
 pub fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING) || length_of(headers).is_some_and(|length| length > 0)
@@ -319,7 +319,7 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Builds the response with these fields. A fault of Plone becomes an error of the hub's own.
+/// Builds the response with these header fields. A server error of Plone becomes a [`ProxyError`].
 async fn response(
     method: &Method,
     answer: StreamResponse,
@@ -327,7 +327,7 @@ async fn response(
 ) -> Result<HttpResponse, ProxyError> {
     let StreamResponse { status, headers, body } = answer;
     if status.is_server_error() {
-        return Err(bodies::instead_of(status, method));
+        return Err(bodies::replacement_error(status, method));
     }
     let mut response = HttpResponse::build(status);
     for field in fields {
@@ -336,7 +336,7 @@ async fn response(
     let is_json =
         headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if status.is_client_error() && is_json && method != Method::HEAD {
-        let refusal = bodies::refusal(body).await.ok_or_else(|| bodies::instead_of(status, method))?;
+        let refusal = bodies::read_error_body(body).await.ok_or_else(|| bodies::replacement_error(status, method))?;
         return Ok(response.body(refusal));
     }
     let length = length_of(&headers);
@@ -349,7 +349,7 @@ async fn response(
     })
 }
 
-/// Body of a response to HEAD whose length is not known: it must not announce a length of 0.
+/// Body of a response to HEAD whose length is unknown. It must not announce a length of 0.
 struct UnknownLength;
 
 impl MessageBody for UnknownLength {
@@ -370,9 +370,9 @@ impl MessageBody for UnknownLength {
 impl From<StreamError> for ProxyError {
     fn from(error: StreamError) -> Self {
         match error {
-            StreamError::Late => Self::Late,
-            StreamError::BrokenOff => Self::BrokenOff,
-            // The target passed every check and still is no URI: Plone was not asked.
+            StreamError::Timeout => Self::Timeout,
+            StreamError::Aborted => Self::Aborted,
+            // The target passed all checks but is not a valid URI, so nothing was sent.
             StreamError::Plone(PloneError::Refused(_)) => Self::Path,
             StreamError::Plone(error) => Self::Plone(error),
         }

@@ -1,31 +1,31 @@
-//! Paths of Plone that may be requested through the proxy.
+//! Checks the paths of proxied requests.
 //!
-//! Zope decodes a path once, resolves `..` and `//` in it, reads some segments as instructions, and finds by
-//! acquisition what lies above the site. A path that could leave the site, or that the hub and Plone could read
-//! differently, is refused here, in the form in which it arrived.
+//! Zope decodes a path once, resolves `..` and `//` in it, reads some segments as instructions, and finds objects above
+//! the site by acquisition. A path that could lead out of the site, or that the hub and Plone could parse differently,
+//! is refused. An accepted path is forwarded unchanged.
 
 use crate::plone::proxy::credentials;
 use crate::plone::proxy::error::ProxyError;
 use crate::text::percent;
 
-/// Segments that are instructions to Zope, or its management.
+/// Segments that are instructions to Zope, or that lead to its management pages.
 const NOT_CONTENT: [&str; 6] = [".", "..", "VirtualHostBase", "VirtualHostRoot", "manage", "Control_Panel"];
-/// Prefixes of such segments.
+/// Prefixes of further such segments.
 const NOT_CONTENT_STARTS: [&str; 6] = ["_vh_", "manage_", "++vh++", "++etc++", "++skin++", "++debug++"];
-/// The only path below `acl_users` that is allowed: Plone redirects there when a page requires a sign-in.
+/// The only path below `acl_users` that is allowed. Plone redirects to it if a page requires a sign-in.
 const SIGN_IN_PAGE: [&str; 2] = ["credentials_cookie_auth", "require_login"];
 
-/// Where a request reaches Plone.
+/// Where clients address Plone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mount {
     /// Below `/plone/` of the hub's own origin.
     Hub,
-    /// At the origin that `[plone] proxy_url` gives to Plone alone.
+    /// At Plone's own origin, `[plone] proxy_url`.
     OwnOrigin,
 }
 
-/// Checks the path and the query of a request. Returns the path within the site as it arrived: empty, or starting with
-/// a slash.
+/// Checks the path and the query of a request. Returns the path within the site, still encoded: empty, or with a
+/// leading slash and without a trailing one.
 pub(super) fn checked<'p>(path: &'p str, query: Option<&str>, mount: Mount) -> Result<&'p str, ProxyError> {
     let within = match mount {
         Mount::OwnOrigin => path,
@@ -57,8 +57,8 @@ fn is_instruction(name: &str) -> bool {
     name.is_empty() || NOT_CONTENT.contains(&name) || NOT_CONTENT_STARTS.iter().any(|start| name.starts_with(start))
 }
 
-/// Decodes a segment once, as Zope does. Returns none when the result is not one plain name: when a slash, a dot, a
-/// percent sign or a control character was encoded in it.
+/// Percent-decodes a segment once, as Zope does. Returns `None` if the encoding is invalid, or if a slash, backslash,
+/// dot, percent sign or control character is encoded.
 fn decoded(segment: &str) -> Option<String> {
     percent::decode(segment, |byte| !byte.is_ascii_control() && !b"/\\.%".contains(&byte))
 }
@@ -67,7 +67,7 @@ fn decoded(segment: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The error for `path`, by name; none when it is forwarded.
+    /// Returns the name of the error for `path`; `None` if it is forwarded.
     fn refused(path: &str, mount: Mount) -> Option<String> {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         checked(path, query, mount).err().map(|error| format!("{error:?}"))
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_leave_the_site_are_refused_in_every_spelling() {
+    fn paths_out_of_the_site_are_refused_in_every_spelling() {
         for rest in [
             "/..",
             "/../x",
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn sign_ins_to_plone_past_the_hub_are_refused() {
+    fn sign_ins_to_plone_are_refused() {
         for path in [
             "/plone/@login",
             "/plone/%40login",

@@ -1,5 +1,5 @@
-//! Three-way comparison of a section: what Plone has now, what it had when it was last pulled or written, and what the
-//! hub has. It compares fields by value, so it is idempotent.
+//! Three-way comparison of a section: Plone's current fields, Plone's fields when the section was last pulled or
+//! written, and the hub's fields. It compares values, so it is idempotent.
 
 use std::sync::Arc;
 
@@ -11,22 +11,23 @@ use crate::plone::format::section::{take_field, to_fields};
 /// Result of a comparison.
 #[derive(Debug)]
 pub(super) struct Compared {
-    /// Change that the hub takes over; none when there is none.
+    /// The change to apply in the hub, if any.
     pub(super) edit: Option<SectionEdit>,
-    /// True when Plone differs in a field that belongs to the hub, so that the section must be written again.
+    /// True if the section must be written to Plone: a field that the hub owns, or a change made in the hub, differs
+    /// there.
     pub(super) to_write: bool,
 }
 
-/// Compares a section that the hub has. `now` is what Plone has, in the hub's own form, `read` the same as a section,
-/// and `last` what was last pulled or written.
+/// Compares an item of Plone with the hub's section. `now` contains the item's fields in canonical form, `read` the
+/// section that they describe, and `last` the item's fields when it was last pulled or written.
 ///
-/// A field changed in Plone only when it differs from `last`. It is not taken over while the hub differs from `last`,
-/// too, since that change is on its way to Plone. Plone decides fields that were never pulled or written: a college had
-/// its Plone before it had the hub.
+/// A field counts as changed in Plone only if it differs from `last`. Such a change is applied in the hub unless the
+/// hub's value also differs from `last`: then the hub's change is still being written to Plone and wins. If a field was
+/// never pulled or written, Plone's value wins, because the college's Plone existed before the hub.
 pub(super) fn compare(now: &Fields, read: &Section, last: Option<&Fields>, hub: &SectionState) -> Compared {
     let ours = to_fields(&hub.section);
     let mut desired = (*hub.section).clone();
-    // Visitors of Plone see it.
+    // Pulls read only items that visitors of Plone can see.
     desired.withdrawn = false;
     let mut to_write = false;
     for (field, here) in &ours {
@@ -38,14 +39,15 @@ pub(super) fn compare(now: &Fields, read: &Section, last: Option<&Fields>, hub: 
             to_write = true;
         }
     }
-    to_write |= has_other_counts(now, last, hub);
+    to_write |= has_foreign_counts(now, last, hub);
     let edit =
         (desired != *hub.section).then(|| SectionEdit { base: Some(hub.section.clone()), target: Arc::new(desired) });
     Compared { edit, to_write }
 }
 
-/// Returns true when a field that only the hub writes differs from what was last written, and from what it should be.
-fn has_other_counts(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> bool {
+/// Returns true if a count or the roster in Plone is wrong, and differs from what the hub last wrote: something else
+/// than the hub has changed it.
+fn has_foreign_counts(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> bool {
     let was = |field| last.and_then(|last| last.get(&field));
     let number = |field, should_be: u32| {
         now.get(&field).is_some_and(|there| {
@@ -97,12 +99,12 @@ mod tests {
         SectionState::new(Arc::new(section))
     }
 
-    /// Returns the names of the fields that are taken over, and whether the section must be written.
+    /// Returns the names of the fields that change in the hub, and whether the section must be written to Plone.
     fn compared(now: &Fields, last: Option<&Fields>, hub: &SectionState) -> (String, bool) {
         let compared = compare(now, &read(now).unwrap(), last, hub);
         let taken = compared.edit.map_or_else(String::new, |edit| {
-            let (seen, wanted) = (to_fields(edit.base.as_ref().unwrap()), to_fields(&edit.target));
-            let changed = wanted.iter().filter(|(field, value)| seen[field] != **value);
+            let (before, after) = (to_fields(edit.base.as_ref().unwrap()), to_fields(&edit.target));
+            let changed = after.iter().filter(|(field, value)| before[field] != **value);
             let mut names: Vec<&str> = changed.map(|(field, _)| field.as_str()).collect();
             if edit.base.unwrap().withdrawn != edit.target.withdrawn {
                 names.push("shown");
@@ -113,18 +115,18 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_taken_over_only_when_it_changed_in_plone_alone() {
+    fn fields_changed_only_in_plone_are_applied_in_the_hub() {
         use SectionField::{Capacity, Instructor, Title};
         let seats = |seats| (Capacity, FieldValue::Number(seats));
         let last = item(&[]);
         let table = [
             (vec![], vec![], "", false, "nothing changed"),
             (vec![seats(40)], vec![], "capacity", false, "changed in Plone"),
-            (vec![], vec![seats(40)], "", true, "changed in the hub: its write is on its way"),
-            (vec![seats(40)], vec![seats(50)], "", true, "changed in both: the hub's is on its way"),
-            (vec![seats(40)], vec![seats(40)], "", false, "changed in both alike"),
-            (vec![(Title, text("Calc"))], vec![seats(40)], "title", true, "different fields: both are kept"),
-            (vec![(Instructor, text("Ann")), (Title, text("Calc"))], vec![], "title instructor", false, "several"),
+            (vec![], vec![seats(40)], "", true, "changed in the hub"),
+            (vec![seats(40)], vec![seats(50)], "", true, "changed in both: the hub's change wins"),
+            (vec![seats(40)], vec![seats(40)], "", false, "same change in both"),
+            (vec![(Title, text("Calc"))], vec![seats(40)], "title", true, "changes of different fields are merged"),
+            (vec![(Instructor, text("Ann")), (Title, text("Calc"))], vec![], "title instructor", false, "two fields"),
         ];
         for (there, here, taken, to_write, why) in table {
             assert_eq!(compared(&item(&there), Some(&last), &hub(&here)), (taken.to_owned(), to_write), "{why}");
@@ -132,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn plone_decides_what_was_never_pulled_or_written() {
+    fn plones_value_wins_if_never_pulled_or_written() {
         let here = hub(&[(SectionField::Capacity, FieldValue::Number(50))]);
         assert_eq!(compared(&item(&[]), None, &here), ("capacity".to_owned(), false));
     }
 
     #[test]
-    fn fields_that_the_type_lacks_are_ignored() {
+    fn fields_missing_in_the_type_are_ignored() {
         let (mut now, mut last) = (item(&[]), item(&[]));
         now.remove(&SectionField::Capacity);
         last.remove(&SectionField::Capacity);
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn manual_changes_of_counts_and_rosters_are_overwritten() {
+    fn manual_edits_of_counts_and_rosters_are_overwritten() {
         use SectionField::{Roster, SeatsTaken};
         let lines = |lines: &[&str]| FieldValue::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
         let mut here = hub(&[]);
@@ -163,16 +165,16 @@ mod tests {
         let written = item(&[(SeatsTaken, FieldValue::Number(2)), (Roster, roster.clone())]);
         let table = [
             (FieldValue::Number(2), roster.clone(), false, "as written"),
-            (FieldValue::Number(7), roster.clone(), true, "a count by hand"),
-            (FieldValue::Nothing, roster, true, "a count that was emptied"),
-            (FieldValue::Number(2), lines(&["eve enrolled"]), true, "a roster by hand"),
+            (FieldValue::Number(7), roster.clone(), true, "an edited count"),
+            (FieldValue::Nothing, roster, true, "an emptied count"),
+            (FieldValue::Number(2), lines(&["eve enrolled"]), true, "an edited roster"),
         ];
         for (count, lines, to_write, why) in table {
             let now = item(&[(SeatsTaken, count), (Roster, lines)]);
             assert_eq!(compared(&now, Some(&written), &here).1, to_write, "{why}");
         }
         here.enrolled = 3;
-        assert!(!compared(&written, Some(&written), &here).1, "the third is on its way already");
+        assert!(!compared(&written, Some(&written), &here).1, "the outbox already writes the third student");
         assert!(compared(&item(&[]), None, &here).1, "never written");
         assert!(!compared(&item(&[]), None, &hub(&[])).1, "an empty section has nothing to write");
     }

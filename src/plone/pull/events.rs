@@ -1,5 +1,6 @@
-//! Pull of Plone's events into the hub's one-off events. A note in the store lists the known events and when each was
-//! modified. It is written before events are stored and after they are removed, so that every stored event is known.
+//! Pulls Plone's events into the hub's one-off events. A note in the store lists the known events and their times of
+//! modification. It is written before events are stored and after events are removed, so that it always lists all
+//! stored events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::plone::pull::{PullDeps, PullError};
 
 /// Name of the note.
 const NOTE: &str = "pull_events";
-/// Events that are read before they are stored.
+/// Number of events that are read and stored together.
 const CHUNK_LEN: usize = 100;
 
-/// UIDs with the second in which each event was last modified; none while it is being stored.
+/// The known events by UID, each with the second of its last modification; `None` while the event is being stored.
 type KnownEvents = BTreeMap<String, Option<i64>>;
 
 /// State of the pull of events.
@@ -40,25 +41,25 @@ impl Events {
         Self { listing: Listing::new(ContentKind::Event, every) }
     }
 
-    /// Pulls what changed; with `whole`, lists everything.
+    /// Pulls changed events. With `full`, lists all events first.
     pub(super) async fn pull(
         &mut self,
         deps: &PullDeps,
-        whole: bool,
+        full: bool,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
         let note = deps.items.note(NOTE).await?;
-        // Without a readable note everything is read again.
+        // Without a readable note, all events are read again.
         let mut noted: KnownEvents = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
-        let is_whole = self.listing.refresh(&deps.plone, whole, found).await?;
-        // An event at which Plone failed is not noted, so it is read again: a lasting fault cannot be told apart from
-        // one that passes.
+        let is_complete = self.listing.refresh(&deps.plone, full, found).await?;
+        // An event that Plone failed to return is not noted, so the next pull reads it again: the failure may be
+        // transient.
         let mut to_read = self.listing.hits();
-        to_read.retain(|hit| self.listing.is_fresh(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
+        to_read.retain(|hit| self.listing.may_have_changed(hit) || noted.get(&hit.uid) != Some(&second(hit.modified)));
         for chunk in to_read.chunks(CHUNK_LEN) {
             self.store(chunk, &mut noted, deps, found).await?;
         }
-        if is_whole {
+        if is_complete {
             self.remove_missing(&mut noted, deps, found).await?;
         }
         Ok(())
@@ -95,19 +96,19 @@ impl Events {
         deps: &PullDeps,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
-        let gone: Vec<String> = noted.keys().filter(|uid| !self.listing.shows(uid)).cloned().collect();
+        let gone: Vec<String> = noted.keys().filter(|uid| !self.listing.contains(uid)).cloned().collect();
         if gone.is_empty() {
             return Ok(());
         }
         deps.events.remove_events(gone.iter().map(|uid| id_of(uid)).collect()).await?;
         found.counts.events_removed += gone.len() as u64;
-        noted.retain(|uid, _| self.listing.shows(uid));
+        noted.retain(|uid, _| self.listing.contains(uid));
         put_note(noted, deps).await
     }
 }
 
 async fn put_note(noted: &KnownEvents, deps: &PullDeps) -> Result<(), PullError> {
-    // A map of text and numbers always has a JSON.
+    // Serialising text and numbers never fails.
     let note = serde_json::to_string(noted).unwrap_or_default();
     Ok(deps.items.put_note(NOTE, note).await?)
 }

@@ -1,4 +1,4 @@
-//! Which item of Plone belongs to which section.
+//! Assignment of Plone's items to sections.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::listing::Listing;
 
-/// Known items, by UID and by section.
+/// The known items by UID and by section.
 pub(super) struct KnownItems {
     by_uid: HashMap<String, PloneItem>,
     uid_of: HashMap<SectionId, String>,
-    /// Items as the store had them when the pull started.
+    /// The items in the store when the pull started.
     stored: HashMap<SectionId, PloneItem>,
-    /// Fields with which sections without an item were about to be created in Plone.
+    /// The fields of sections that the outbox is creating in Plone. The outcomes of these creations are not known yet.
     pub(super) creations: HashMap<SectionId, Fields>,
 }
 
@@ -34,13 +34,14 @@ impl KnownItems {
         self.by_uid.values()
     }
 
-    /// Returns an item with what the store had of its section when the pull started.
+    /// Returns an item together with the item that the store had for its section when the pull started.
     pub(super) fn pulled(&self, item: PloneItem) -> (Option<PloneItem>, PloneItem) {
         (self.stored.get(&item.section).cloned(), item)
     }
 
-    /// Returns the fields of the item of this UID, as this section, when it was last pulled or written. For an unknown
-    /// item, returns the fields with which the hub was about to create the section.
+    /// Returns the fields of the item with this UID when it was last pulled or written; `None` if it belonged to
+    /// another section then. For an unknown item, returns the fields with which the outbox is creating the section, if
+    /// it is.
     pub(super) fn last(&self, uid: &str, section: &SectionId) -> Option<&Fields> {
         match self.by_uid.get(uid) {
             Some(item) => (item.section == *section).then_some(&item.fields),
@@ -48,8 +49,8 @@ impl KnownItems {
         }
     }
 
-    /// Detaches an item from its section when it identifies itself as another section now. Returns the item as it was.
-    pub(super) fn release(&mut self, uid: &str, section: &SectionId) -> Option<PloneItem> {
+    /// Detaches an item from its former section if its term or CRN has changed. Returns the former state of the item.
+    pub(super) fn detach(&mut self, uid: &str, section: &SectionId) -> Option<PloneItem> {
         let item = self.by_uid.get(uid).filter(|item| item.section != *section)?.clone();
         if self.uid_of.get(&item.section).is_some_and(|of| of == uid) {
             self.uid_of.remove(&item.section);
@@ -60,33 +61,33 @@ impl KnownItems {
     /// Attaches an item to a section.
     ///
     /// # Errors
-    /// The path of another item that visitors see as this section already.
-    pub(super) fn claim(&mut self, uid: &str, section: &SectionId, listing: &Listing) -> Result<(), String> {
+    /// The path of another visible item that is already attached to this section.
+    pub(super) fn attach(&mut self, uid: &str, section: &SectionId, listing: &Listing) -> Result<(), String> {
         if let Some(other) = self.uid_of.get(section).filter(|of| *of != uid) {
             if let Some(path) = listing.path(other) {
                 return Err(path.to_owned());
             }
-            // The other item is not visible and belongs to no section any more; the section is not withdrawn for it.
+            // The other item is not visible. It loses its section, and the section must not be withdrawn because of it.
             self.by_uid.remove(other);
         }
         self.uid_of.insert(section.clone(), uid.to_owned());
         Ok(())
     }
 
-    /// Returns true when an item belongs to this section.
+    /// Returns true if an item is attached to this section.
     pub(super) fn has(&self, section: &SectionId) -> bool {
         self.uid_of.contains_key(section)
     }
 
-    /// Adds an item as it was stored.
+    /// Adds or replaces an item.
     pub(super) fn put(&mut self, item: PloneItem) {
         self.uid_of.insert(item.section.clone(), item.uid.clone());
         self.by_uid.insert(item.uid.clone(), item);
     }
 }
 
-/// Returns the deleted item that stays at a section after its item became another section. It has a name that no UID
-/// has, since the UID belongs to the other section now.
-pub(super) fn left_behind(item: &PloneItem) -> PloneItem {
+/// Returns a tombstone: a deleted item that represents, for the former section, an item that now belongs to another
+/// section. Its UID is one that Plone never assigns, because the real UID belongs to the other section.
+pub(super) fn tombstone(item: &PloneItem) -> PloneItem {
     PloneItem { uid: format!("{}@{}", item.uid, item.section), deleted: true, ..item.clone() }
 }

@@ -1,10 +1,10 @@
-//! The pull: reads Plone's catalogue into the hub, on a timer and on demand, one pull at a time. The hub shows what
-//! visitors of Plone see; a section that they do not see any more is withdrawn.
+//! The pull: reads Plone's catalogue into the hub, on a timer and on demand. Pulls do not overlap. The hub contains the
+//! sections that visitors of Plone can see; a section that they can no longer see is withdrawn.
 //!
-//! - `listing`: what visitors see; `reading`: reads of single items
-//! - `sections`: applies sections; `compare`: three-way comparison of a section; `items`: which item belongs to which
-//!   section
-//! - `events`: one-off events
+//! - `listing`: lists the visible items; `reading`: reads single items
+//! - `sections`: applies sections; `compare`: three-way comparison of a section; `items`: assignment of items to
+//!   sections
+//! - `events`: applies one-off events
 //! - [`status`]: state for admins and metrics
 
 mod compare;
@@ -36,12 +36,12 @@ use listing::ITEMS_MAX;
 use sections::Sections;
 use status::{PullCounts, PullFindings, PullStatus, StatusBoard};
 
-/// What the pull depends on.
+/// Dependencies of the pull.
 #[derive(Clone)]
 pub struct PullDeps {
     /// Plone.
     pub plone: Arc<dyn Plone>,
-    /// Items of Plone that are known.
+    /// The known items of Plone.
     pub items: Arc<dyn OutboxStore>,
     /// One-off events.
     pub events: Arc<dyn ImportStore>,
@@ -51,7 +51,8 @@ pub struct PullDeps {
     pub model: Arc<ReadModel>,
     /// Clock used for the times of pulls.
     pub clock: Arc<dyn Clock>,
-    /// Set once all of Plone's sections were pulled: before that it is not known which are missing there.
+    /// Set by the first complete pull of sections. Before that, the hub does not know which sections have an item in
+    /// Plone.
     pub items_known: Arc<AtomicBool>,
 }
 
@@ -60,32 +61,32 @@ pub struct PullDeps {
 pub struct PullOptions {
     /// Time between two pulls.
     pub every: Duration,
-    /// True when a term that a pull creates is open for registration at once, for demonstrations. Otherwise it is
-    /// closed until staff open it.
+    /// True if terms that a pull creates are immediately open for registration, for demonstrations. Otherwise they are
+    /// closed until staff open them.
     pub open_new_terms: bool,
 }
 
-/// Why a pull ended early. What it applied by then stays.
+/// Why a pull ended early. Changes that it applied before are not reverted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PullError {
     /// A call to Plone failed.
     #[error(transparent)]
     Plone(#[from] PloneError),
-    /// A list kept changing while it was read.
-    #[error("Plone's list kept changing while it was read")]
-    Restless,
-    /// There are more items than the hub accepts.
+    /// A list changed repeatedly while it was read.
+    #[error("the list of items in Plone changed repeatedly while it was read")]
+    ListUnstable,
+    /// Plone has more items of one kind than the hub accepts.
     #[error("Plone has more than {ITEMS_MAX} items of one kind")]
     TooMany,
     /// The store could not be read or written.
-    #[error("what was pulled cannot be stored: {0}")]
+    #[error("the pulled content could not be stored: {0}")]
     Store(#[from] StoreError),
     /// A registrar did not apply a change.
-    #[error("what was pulled cannot be applied: {0}")]
+    #[error("the pulled content could not be applied: {0}")]
     Registrar(#[from] SubmitError),
 }
 
-/// State from one pull to the next. Without it a pull reads everything again.
+/// State that one pull passes to the next. Without it, a pull lists all items and reads all events again.
 struct PullState {
     sections: Sections,
     events: Events,
@@ -97,7 +98,7 @@ impl PullState {
     }
 }
 
-/// Handle on the pull. Cheap to clone.
+/// Handle to the pull actor. Cheap to clone.
 #[derive(Clone)]
 pub struct Puller {
     actor: Addr<PullActor>,
@@ -105,7 +106,7 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// Starts pulling on a thread of its own, at once and regularly.
+    /// Starts a thread that pulls immediately and then regularly.
     #[must_use]
     pub fn start(deps: PullDeps, options: PullOptions) -> Self {
         let board = Arc::new(StatusBoard::default());
@@ -120,13 +121,13 @@ impl Puller {
         Self { actor, board }
     }
 
-    /// Pulls the whole catalogue and returns its counts. Calls during a pull share the next one, since the present one
-    /// may have passed what was changed just before the call.
+    /// Pulls the whole catalogue and returns the counts of this pull. Calls during a pull wait for the next one and
+    /// share it, because the running pull may have missed changes that were made just before the call.
     ///
     /// # Errors
-    /// Why the pull ended early.
+    /// The reason why the pull ended early.
     pub async fn pull_now(&self) -> Result<PullCounts, PullError> {
-        // The actor has ended with the hub.
+        // The actor ends with the hub.
         let ended = || PullError::Registrar(SubmitError::Overloaded);
         let done = self.actor.send(PullNow).await.map_err(|_| ended())?;
         done.await.unwrap_or_else(|_| Err(ended()))
@@ -142,14 +143,14 @@ impl Puller {
 /// Reply to a requested pull.
 type Reply = Result<PullCounts, PullError>;
 
-/// Actor that runs one pull at a time.
+/// Actor that runs the pulls, one after the other.
 struct PullActor {
     deps: PullDeps,
     options: PullOptions,
     board: Arc<StatusBoard>,
     /// None while a pull runs.
     state: Option<PullState>,
-    /// Callers that wait for a pull that has not started.
+    /// Callers that wait for the next pull.
     waiting: Vec<oneshot::Sender<Reply>>,
 }
 
@@ -178,14 +179,14 @@ impl Handler<PullNow> for PullActor {
 }
 
 impl PullActor {
-    /// Starts a pull unless one runs.
+    /// Starts a pull, unless one is running.
     fn start_pull(&mut self, ctx: &mut Context<Self>) {
         let Some(state) = self.state.take() else { return };
         self.board.started();
-        // A requested pull reads everything and relies on no shortcut.
-        let whole = !self.waiting.is_empty();
+        // A pull on demand always makes full refreshes.
+        let full = !self.waiting.is_empty();
         let waiting = std::mem::take(&mut self.waiting);
-        let pulling = pull(self.deps.clone(), self.options, state, whole);
+        let pulling = pull(self.deps.clone(), self.options, state, full);
         ctx.spawn(pulling.into_actor(self).map(move |ended, act, ctx| {
             let reply = ended.outcome.clone().map(|()| ended.found.counts);
             act.ended(ended);
@@ -198,10 +199,10 @@ impl PullActor {
 
     fn ended(&mut self, ended: Ended) {
         let (before, error) = (self.board.read().last_error, ended.outcome.err());
-        // An outage is logged when it begins and when it ends, not at each pull in between.
+        // An outage is logged when it begins and when it ends, not for each failed pull.
         match &error {
-            Some(error) if before.as_ref() != Some(error) => log::warn!("Plone's catalogue was not pulled: {error}"),
-            None if before.is_some() => log::info!("Plone's catalogue is pulled again"),
+            Some(error) if before.as_ref() != Some(error) => log::warn!("could not pull Plone's catalogue: {error}"),
+            None if before.is_some() => log::info!("pulled Plone's catalogue again after failures"),
             _ => {}
         }
         self.board.ended(self.deps.clock.now(), ended.took, ended.found, error);
@@ -209,7 +210,7 @@ impl PullActor {
     }
 }
 
-/// A pull that has ended.
+/// The result of a pull.
 struct Ended {
     state: PullState,
     found: PullFindings,
@@ -217,14 +218,14 @@ struct Ended {
     took: Duration,
 }
 
-async fn pull(deps: PullDeps, options: PullOptions, mut state: PullState, whole: bool) -> Ended {
+async fn pull(deps: PullDeps, options: PullOptions, mut state: PullState, full: bool) -> Ended {
     let began = Instant::now();
     let mut found = PullFindings::default();
     let outcome = async {
-        state.sections.pull(&deps, options, whole, &mut found).await?;
+        state.sections.pull(&deps, options, full, &mut found).await?;
         // The first pull reads all sections.
         deps.items_known.store(true, Ordering::Release);
-        state.events.pull(&deps, whole, &mut found).await
+        state.events.pull(&deps, full, &mut found).await
     };
     let outcome = outcome.await;
     Ended { state, found, outcome, took: began.elapsed() }

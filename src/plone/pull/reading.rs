@@ -1,5 +1,5 @@
-//! Reads of single items, a few at a time. A bad item is recorded and skipped; a Plone that is out of order ends the
-//! pull.
+//! Reads single items, a few concurrently. An item that cannot be read is recorded and skipped. An outage of Plone ends
+//! the pull.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,17 @@ use crate::plone::pull::PullError;
 use crate::plone::pull::listing::Listing;
 use crate::plone::pull::status::PullFindings;
 
-/// Most reads in flight: half of the connections are left to users.
-const READS_AT_ONCE: usize = 4;
-/// Most items at which Plone may fail in one pull: past this, Plone is broken and not the items.
+/// Maximum number of concurrent reads: half of the default pool, so that users' requests are not blocked.
+const READS_IN_FLIGHT_MAX: usize = 4;
+/// Maximum number of items that may fail in one pull. If more fail, the cause is Plone and not the items.
 const FAILURES_MAX: usize = 20;
 
-/// Items that could not be applied in the state in which they were listed. They are not read again until that state
-/// changes.
+/// Items that could not be applied. They are not read again until their entry in the listing changes.
 #[derive(Default)]
 pub(super) struct Unreadable(HashMap<String, (Hit, String)>);
 
 impl Unreadable {
-    /// Returns why an item cannot be applied, while it is unchanged.
+    /// Returns why an item cannot be applied; `None` if it has changed since, or if it can be applied.
     pub(super) fn reason(&self, hit: &Hit) -> Option<&str> {
         self.0.get(&hit.uid).filter(|(known, _)| known == hit).map(|(_, reason)| reason.as_str())
     }
@@ -35,17 +34,17 @@ impl Unreadable {
         self.0.remove(&hit.uid);
     }
 
-    /// Removes items that visitors do not see any more.
+    /// Removes items that are no longer listed.
     pub(super) fn retain_listed(&mut self, listing: &Listing) {
-        self.0.retain(|uid, _| listing.shows(uid));
+        self.0.retain(|uid, _| listing.contains(uid));
     }
 }
 
-/// Reads items in the order of their hits. An item that was deleted since it was listed is left out, and one at which
-/// Plone fails is recorded as a problem.
+/// Reads items and returns them in the order of their hits. Leaves out items that were deleted after they were listed.
+/// Records items that Plone fails to return as problems.
 ///
 /// # Errors
-/// When Plone is out of order.
+/// If Plone is down, or if more than [`FAILURES_MAX`] items fail.
 pub(super) async fn read_all<T>(
     hits: &[Hit],
     read: impl Fn(&Hit) -> PloneFuture<T>,
@@ -55,15 +54,15 @@ pub(super) async fn read_all<T>(
         let reading = read(hit);
         async move { (hit, reading.await) }
     });
-    let mut all = all.by_ref().buffered(READS_AT_ONCE);
+    let mut all = all.by_ref().buffered(READS_IN_FLIGHT_MAX);
     let (mut items, mut failures) = (Vec::with_capacity(hits.len()), 0);
     while let Some((hit, item)) = all.next().await {
         found.counts.read += 1;
         match item {
             Ok(item) => items.push((hit.clone(), item)),
             Err(PloneError::NotFound) => {}
-            // A single item may have no readable response. When Plone is down, the circuit opens soon and ends the
-            // pull.
+            // The response for a single item may be unreadable. If Plone is down, the circuit opens after a few calls
+            // and ends the pull.
             Err(
                 error @ (PloneError::Unavailable(_)
                 | PloneError::Failed(_)
@@ -110,9 +109,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unreadable_item_is_skipped_counted_and_reported() {
-        let words = || "an answer that is no JSON".to_owned();
-        for error in [PloneError::Unavailable(words()), PloneError::Failed(words()), PloneError::Forbidden] {
+    async fn unreadable_items_are_skipped_counted_and_reported() {
+        let reason = || "a response that is not JSON".to_owned();
+        for error in [PloneError::Unavailable(reason()), PloneError::Failed(reason()), PloneError::Forbidden] {
             let (read, found) = read(30, 1, error.clone()).await;
             assert_eq!(read.unwrap(), 29);
             assert_eq!((found.counts.skipped, found.problems.len()), (1, 1));
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plone_that_is_out_of_order_ends_the_pull() {
+    async fn an_outage_of_plone_ends_the_pull() {
         for error in [PloneError::Open, PloneError::Busy, PloneError::Unauthenticated] {
             assert!(read(30, 1, error).await.0.is_err());
         }

@@ -1,14 +1,15 @@
-//! Pull of Plone's sections into the hub.
+//! Pulls Plone's sections into the hub.
 //!
-//! A pull may end anywhere, by a fault of Plone or by the end of the hub, and nothing is lost or done twice: it
-//! compares values, and stores what it knows in this order:
+//! A pull may be interrupted at any point, by a failure of Plone or the end of the hub. Nothing is lost or done twice,
+//! because it compares values and stores items in this order:
 //!
-//! - The item of a *new* section is stored before its section is created: from the first commit on, the outbox knows
-//!   the item and creates no second one. If the pull ends in between, the next one creates the section.
-//! - The item of a *changed* section is stored after the change is committed: if the pull ends in between, the next one
-//!   finds that Plone and the hub agree. In the other order, the hub's old value would look like a change made in the
-//!   hub and be written back.
-//! - An item that the outbox wrote since the pull started is not stored; the next pull reads it again.
+//! - The item of a *new* section is stored before the section is created, so that the outbox knows the item from the
+//!   first commit on and does not create a second one. If the pull is interrupted in between, the next pull creates the
+//!   section.
+//! - The item of a *changed* section is stored after the change is committed. If the pull is interrupted in between,
+//!   the next pull finds equal values. In the opposite order, the hub's old value would look like a change made in the
+//!   hub, and would be written back to Plone.
+//! - An item that the outbox has written since the pull started is not stored. The next pull reads it again.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -24,33 +25,35 @@ use crate::registration::registrar::SubmitError;
 use crate::store::outbox::PloneItem;
 
 use crate::plone::pull::compare::compare;
-use crate::plone::pull::items::{KnownItems, left_behind};
-use crate::plone::pull::listing::{Listing, everything};
+use crate::plone::pull::items::{KnownItems, tombstone};
+use crate::plone::pull::listing::{Listing, list_all};
 use crate::plone::pull::reading::{Unreadable, read_all};
 use crate::plone::pull::status::PullFindings;
 use crate::plone::pull::{PullDeps, PullError, PullOptions};
 
-/// Items that are read before they are applied.
+/// Number of items that are read and applied together.
 const CHUNK_LEN: usize = 100;
-/// Attempts to send a command to a busy registrar, and the pause between two: students come first.
+/// Number of attempts to send a command to an overloaded registrar. Students' commands have priority.
 const ATTEMPTS_MAX: u32 = 20;
+/// Pause between two of these attempts.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
 
 /// State of the pull of sections.
 pub(super) struct Sections {
     listing: Listing,
     unreadable: Unreadable,
-    /// Items that exist in Plone and that visitors do not see.
+    /// UIDs of items that exist in Plone but are not visible to visitors.
     hidden: HashSet<String>,
     missing_fields: Vec<SectionField>,
 }
 
-/// Changes that follow from some items.
+/// Changes that result from a chunk of items. Each item is paired with the one that the store had when the pull
+/// started.
 #[derive(Default)]
 struct Changes {
-    /// Items that are stored before the hub's sections change.
+    /// Items to store before the edits are applied.
     before: Vec<(Option<PloneItem>, PloneItem)>,
-    /// Items that are stored afterwards.
+    /// Items to store after the edits are applied.
     after: Vec<(Option<PloneItem>, PloneItem)>,
     edits: BTreeMap<TermId, Vec<SectionEdit>>,
     /// Sections that must be written to Plone again.
@@ -62,7 +65,7 @@ impl Changes {
         self.edits.entry(edit.target.id.term.clone()).or_default().push(edit);
     }
 
-    /// Withdraws a section that the hub has and shows.
+    /// Adds the withdrawal of a section, unless the hub does not have it or has already withdrawn it.
     fn withdraw(&mut self, deps: &PullDeps, id: &SectionId, found: &mut PullFindings) {
         let Some((row, _)) = deps.model.section(id) else { return };
         if row.state.section.withdrawn {
@@ -74,7 +77,7 @@ impl Changes {
         found.counts.withdrawn += 1;
     }
 
-    /// Applies the changes in the order that this module describes.
+    /// Applies the changes, in the order described for the [module](self).
     async fn apply(self, deps: &PullDeps, options: PullOptions) -> Result<(), PullError> {
         if !self.before.is_empty() {
             deps.items.put_pulled(self.before).await?;
@@ -99,8 +102,8 @@ impl Changes {
     }
 }
 
-/// Sends a command to a registrar, and retries while it is busy. The next pull finds out whether a command of unknown
-/// outcome was applied.
+/// Sends a command to a registrar and retries while it is overloaded. If the outcome of a command is unknown, the next
+/// pull finds out whether it was applied.
 async fn send(deps: &PullDeps, term: &TermId, command: impl Fn() -> Command) -> Result<(), SubmitError> {
     for _ in 0..ATTEMPTS_MAX {
         match deps.pool.submit_or_create(term.clone(), command()).await {
@@ -122,23 +125,22 @@ impl Sections {
         }
     }
 
-    /// Pulls what changed; with `whole`, lists everything.
+    /// Pulls changed sections. With `full`, lists all sections first.
     pub(super) async fn pull(
         &mut self,
         deps: &PullDeps,
         options: PullOptions,
-        whole: bool,
+        full: bool,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
-        // Items that the hub creates in Plone meanwhile are not among these, so they do not count as missing in the
-        // listing.
+        // Loaded before the listing, so that items that the outbox creates in between do not count as missing in it.
         let mut known = KnownItems::new(deps.items.items().await?);
-        let is_whole = self.listing.refresh(&deps.plone, whole, found).await?;
+        let is_complete = self.listing.refresh(&deps.plone, full, found).await?;
         self.unreadable.retain_listed(&self.listing);
         let hits = self.listing.hits();
         let mut to_read = Vec::new();
         for hit in &hits {
-            match self.unreadable.reason(hit).filter(|_| !self.listing.is_fresh(hit)) {
+            match self.unreadable.reason(hit).filter(|_| !self.listing.may_have_changed(hit)) {
                 Some(reason) => found.problem(&hit.path, reason),
                 None if self.must_read(hit, &known, deps) => to_read.push(hit.clone()),
                 None => {}
@@ -146,10 +148,10 @@ impl Sections {
         }
         for chunk in to_read.chunks(CHUNK_LEN) {
             let read = read_all(chunk, |hit| deps.plone.section(&hit.path), found).await?;
-            let read = without_new_items_of_the_hub(read, &mut known, deps).await?;
+            let read = without_items_created_by_the_hub(read, &mut known, deps).await?;
             self.changes(read, &mut known, deps, found).apply(deps, options).await?;
         }
-        if is_whole {
+        if is_complete {
             self.withdraw_missing(&known, deps, options, found).await?;
         }
         let counts = &mut found.counts;
@@ -158,18 +160,18 @@ impl Sections {
         Ok(())
     }
 
-    /// Returns true when an item may have changed since it was last read.
+    /// Returns true if an item may have changed since it was last read.
     fn must_read(&self, hit: &Hit, known: &KnownItems, deps: &PullDeps) -> bool {
         let Some(item) = known.by_uid(&hit.uid) else { return true };
         let section = deps.model.section(&item.section);
         item.modified != hit.modified
             || item.path != hit.path
             || item.deleted
-            || self.listing.is_fresh(hit)
+            || self.listing.may_have_changed(hit)
             || section.is_none_or(|(row, _)| row.state.section.withdrawn)
     }
 
-    /// Returns the changes that follow from items that were read.
+    /// Returns the changes that result from the items that were read.
     fn changes(
         &mut self,
         read: Vec<(Hit, PloneSection)>,
@@ -179,18 +181,18 @@ impl Sections {
     ) -> Changes {
         let mut changes = Changes::default();
         let mut readable = Vec::with_capacity(read.len());
-        let mut left = Vec::new();
-        // All items leave their former sections first: two items may have exchanged their CRNs.
+        let mut detached = Vec::new();
+        // All items are detached before any is attached, because two items may have exchanged their CRNs.
         for (hit, item) in read.into_iter().filter(|(hit, item)| hit.uid == item.uid) {
             self.listing.was_read(&hit);
-            self.look_for_missing_fields(&item, found);
+            self.record_missing_fields(&item, found);
             let fields = section::canonical(&item.fields);
             match fields.and_then(|fields| Ok((section::read(&fields)?, fields))) {
-                // An item that a demonstration created and removes.
+                // A performance demonstration creates this item and removes it again.
                 Ok((section, _)) if section.id.term.is_sandbox() => {}
                 Ok((section, fields)) => {
                     self.unreadable.remove(&hit);
-                    left.extend(known.release(&hit.uid, &section.id));
+                    detached.extend(known.detach(&hit.uid, &section.id));
                     let item = PloneItem {
                         section: section.id.clone(),
                         uid: hit.uid,
@@ -208,32 +210,34 @@ impl Sections {
             }
         }
         for (item, section) in readable {
-            match known.claim(&item.uid, &item.section, &self.listing) {
+            match known.attach(&item.uid, &item.section, &self.listing) {
                 Ok(()) => add_changes(item, section, known, deps, found, &mut changes),
-                Err(other) => found.problem(&item.path, format!("{other} has this term and CRN already")),
+                Err(other) => found.problem(&item.path, format!("{other} already has this term and CRN")),
             }
         }
-        // A section without an item counts as deleted.
-        for item in left.iter().filter(|item| !known.has(&item.section)) {
-            changes.before.insert(0, known.pulled(left_behind(item)));
+        // A section that lost its item counts as deleted in Plone.
+        for item in detached.iter().filter(|item| !known.has(&item.section)) {
+            changes.before.insert(0, known.pulled(tombstone(item)));
             changes.withdraw(deps, &item.section, found);
         }
         changes
     }
 
-    /// Logs once which fields the college's type lacks.
-    fn look_for_missing_fields(&mut self, item: &PloneSection, found: &mut PullFindings) {
+    /// Records which fields the college's type lacks, and logs them when they change.
+    fn record_missing_fields(&mut self, item: &PloneSection, found: &mut PullFindings) {
         let missing: Vec<SectionField> =
             SectionField::ALL.iter().copied().filter(|field| !item.fields.contains_key(field)).collect();
-        if missing != self.missing_fields {
+        if missing != self.missing_fields && missing.is_empty() {
+            log::info!("the section type in Plone has all fields now");
+        } else if missing != self.missing_fields {
             let names: Vec<&str> = missing.iter().map(|field| field.as_str()).collect();
-            log::warn!("the section type of Plone lacks these fields: {}", names.join(", "));
-            self.missing_fields.clone_from(&missing);
+            log::warn!("the section type in Plone lacks these fields: {}", names.join(", "));
         }
+        self.missing_fields.clone_from(&missing);
         found.missing_fields = Some(missing);
     }
 
-    /// Withdraws the sections of items that visitors do not see any more, and finds out which of these were deleted.
+    /// Withdraws the sections of items that visitors can no longer see, and records which of these items were deleted.
     async fn withdraw_missing(
         &mut self,
         known: &KnownItems,
@@ -241,20 +245,20 @@ impl Sections {
         options: PullOptions,
         found: &mut PullFindings,
     ) -> Result<(), PullError> {
-        self.hidden.retain(|uid| !self.listing.shows(uid));
+        self.hidden.retain(|uid| !self.listing.contains(uid));
         let is_shown_here =
             |item: &PloneItem| deps.model.section(&item.section).is_some_and(|(row, _)| !row.state.section.withdrawn);
         let gone: Vec<&PloneItem> = known
             .items()
-            .filter(|item| !self.listing.shows(&item.uid))
+            .filter(|item| !self.listing.contains(&item.uid))
             .filter(|item| is_shown_here(item) || !(item.deleted || self.hidden.contains(&item.uid)))
             .collect();
         if gone.is_empty() {
             return Ok(());
         }
-        let all = everything(&deps.plone, &Viewer::Hub, ContentKind::Section).await?;
+        let all = list_all(&deps.plone, &Viewer::Hub, ContentKind::Section).await?;
         if all.unreadable > 0 {
-            // A missing item may be one of the broken entries.
+            // An item that seems to be missing may be one of the broken entries.
             return Ok(());
         }
         let all = all.by_uid();
@@ -264,7 +268,7 @@ impl Sections {
             let after = match all.get(&item.uid) {
                 Some(hit) => {
                     self.hidden.insert(item.uid.clone());
-                    // Changes of a hidden item are read when it is visible again.
+                    // Changes of a hidden item are applied when it becomes visible again.
                     PloneItem { path: hit.path.clone(), deleted: false, ..item.clone() }
                 }
                 None => PloneItem { deleted: true, ..item.clone() },
@@ -277,16 +281,16 @@ impl Sections {
     }
 }
 
-/// Removes items that the hub itself has created in Plone since the pull started; the next pull reads them. The fields
-/// that were written to them are not known here and would look like edits made in Plone. Also loads the fields with
-/// which the hub was about to create sections, for items whose creation has no outcome yet.
-async fn without_new_items_of_the_hub(
+/// Removes items that the outbox has created since the pull started. This pull does not know the fields that the outbox
+/// wrote, which would look like edits made in Plone. The next pull reads these items. Also loads the fields of sections
+/// that the outbox is creating, because the created items may already be visible.
+async fn without_items_created_by_the_hub(
     mut read: Vec<(Hit, PloneSection)>,
     known: &mut KnownItems,
     deps: &PullDeps,
 ) -> Result<Vec<(Hit, PloneSection)>, PullError> {
     if read.iter().any(|(hit, _)| known.by_uid(&hit.uid).is_none()) {
-        // In this order: an item that is stored in between is among the created ones.
+        // The order matters: an item that is stored between the two reads must be in one of the results.
         known.creations = deps.items.creations().await?;
         let created: HashSet<String> = deps.items.items().await?.into_iter().map(|item| item.uid).collect();
         read.retain(|(hit, _)| known.by_uid(&hit.uid).is_some() || !created.contains(&hit.uid));
@@ -294,7 +298,7 @@ async fn without_new_items_of_the_hub(
     Ok(read)
 }
 
-/// Adds the changes that follow from one readable item.
+/// Adds the changes that result from one readable item.
 fn add_changes(
     item: PloneItem,
     section: Section,

@@ -1,4 +1,4 @@
-//! State of the pull, for admins and metrics.
+//! The state of the pull, for admins and metrics.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::domain::fields::SectionField;
 
 use crate::plone::pull::PullError;
 
-/// Most problems that are listed; all are counted.
+/// Maximum number of problems that are listed. All problems are counted.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// Counts of one pull, or of all of them.
+/// Counts of one pull or of all pulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct PullCounts {
-    /// Sections that visitors of Plone see.
+    /// Sections that visitors of Plone can see.
     pub sections: u64,
-    /// Items of sections and events that were read.
+    /// Sections and events that were read.
     pub read: u64,
     /// Sections created in the hub.
     pub created: u64,
@@ -27,11 +27,11 @@ pub struct PullCounts {
     pub updated: u64,
     /// Sections without a change.
     pub unchanged: u64,
-    /// Sections withdrawn because visitors of Plone do not see them any more.
+    /// Sections withdrawn because visitors of Plone can no longer see them.
     pub withdrawn: u64,
     /// Items that could not be read or applied.
     pub skipped: u64,
-    /// Sections that are written to Plone again, since a field that belongs to the hub differs there.
+    /// Sections that are written to Plone again because a field that the hub owns differs there.
     pub rewritten: u64,
     /// Events created or changed.
     pub events_changed: u64,
@@ -40,9 +40,9 @@ pub struct PullCounts {
 }
 
 impl PullCounts {
-    /// Returns the counts that add up over pulls, by name.
+    /// Returns the names and values of the counts that add up over pulls.
     #[must_use]
-    pub const fn happened(&self) -> [(&'static str, u64); 7] {
+    pub const fn cumulative(&self) -> [(&'static str, u64); 7] {
         [
             ("read", self.read),
             ("created", self.created),
@@ -54,9 +54,9 @@ impl PullCounts {
         ]
     }
 
-    /// Returns the counts that describe the state after a pull, by name.
+    /// Returns the names and values of the counts that describe the state after a pull.
     #[must_use]
-    pub const fn states(&self) -> [(&'static str, u64); 3] {
+    pub const fn current(&self) -> [(&'static str, u64); 3] {
         [("sections", self.sections), ("unchanged", self.unchanged), ("skipped", self.skipped)]
     }
 
@@ -68,7 +68,7 @@ impl PullCounts {
         self.rewritten += other.rewritten;
         self.events_changed += other.events_changed;
         self.events_removed += other.events_removed;
-        // States do not add up.
+        // These describe a state and do not add up.
         (self.sections, self.unchanged, self.skipped) = (other.sections, other.unchanged, other.skipped);
     }
 }
@@ -78,24 +78,24 @@ impl PullCounts {
 pub struct PullProblem {
     /// Path in Plone, from the site's root.
     pub path: String,
-    /// Why, in words for the editor of the item.
+    /// The reason, for the editor of the item.
     pub reason: String,
 }
 
-/// State of the pull.
+/// The state of the pull.
 #[derive(Debug, Clone, Default)]
 pub struct PullStatus {
     /// True while a pull runs.
     pub running: bool,
     /// When the last complete pull ended.
     pub last_ok_at: Option<Timestamp>,
-    /// Why the last pull ended early; none when it was complete.
+    /// Why the last pull ended early; `None` if it was complete.
     pub last_error: Option<PullError>,
     /// When the last pull ended, complete or not.
     pub ended_at: Option<Timestamp>,
     /// Duration of the last pull, in milliseconds.
     pub duration_ms: Option<u64>,
-    /// Counts of the last pull, as far as it got.
+    /// Counts of the last pull, complete or not.
     pub last: PullCounts,
     /// Counts of all pulls since the hub started.
     pub total: PullCounts,
@@ -107,11 +107,11 @@ pub struct PullStatus {
     pub problems: Vec<PullProblem>,
     /// Number of problems of the last complete pull.
     pub problems_total: u64,
-    /// Fields that the college's section type lacks, by the hub's names.
+    /// The hub's names of fields that the college's section type lacks.
     pub missing_fields: Vec<&'static str>,
 }
 
-/// The state, readable from every thread.
+/// The state of the pull, shared between threads.
 #[derive(Debug, Default)]
 pub(super) struct StatusBoard(Mutex<PullStatus>);
 
@@ -138,7 +138,7 @@ impl StatusBoard {
             None => status.last_ok_at = Some(at),
             Some(_) => status.failed += 1,
         }
-        // A pull that ended early has not seen every problem, so the known ones stay.
+        // A pull that ended early has not found all problems, so the previous ones stay.
         if error.is_none() {
             (status.problems, status.problems_total) = (found.problems, found.counts.skipped);
         }
@@ -151,12 +151,12 @@ impl StatusBoard {
     }
 }
 
-/// Findings of a running pull.
+/// Results that a running pull has collected so far.
 #[derive(Debug, Default)]
 pub(super) struct PullFindings {
     pub(super) counts: PullCounts,
     pub(super) problems: Vec<PullProblem>,
-    /// Fields that the section type lacks; none when no section was read.
+    /// Fields that the section type lacks; `None` if no section was read.
     pub(super) missing_fields: Option<Vec<SectionField>>,
 }
 

@@ -1,13 +1,13 @@
-//! Circuit breaker: stops calls to a Plone that does not answer. Pure, with time and randomness as arguments.
+//! Circuit breaker: stops calls to a Plone that does not respond. Pure: time and randomness are arguments.
 
 use std::time::{Duration, Instant};
 
-/// Consecutive calls without an answer that open the circuit: more than one unlucky connection, and few enough that a
-/// pool of eight notices a Plone that hangs with its first calls.
+/// Number of consecutive calls without a response that open the circuit. A single broken connection must not open it,
+/// and a pool of eight must open it when its first calls hang.
 pub(super) const FAILURES_MAX: u32 = 5;
-/// Pause after the circuit opens for the first time: a restart of Plone takes 3 to 5 s.
+/// First pause after the circuit opens. A restart of Plone takes 3 to 5 s.
 pub(super) const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// Longest pause: the hub notices within it that Plone is back.
+/// Maximum pause. The hub detects a recovery of Plone at most this long after it.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// State of the circuit.
@@ -17,9 +17,9 @@ pub(super) const PAUSE_MAX: Duration = Duration::from_secs(15);
 pub enum Circuit {
     /// Calls are sent.
     Closed,
-    /// Calls fail at once until a pause is over.
+    /// Calls fail immediately until the pause has passed.
     Open,
-    /// The pause is over: one call at a time probes whether Plone is back, other calls fail at once.
+    /// The pause has passed: a single call probes whether Plone responds again. Other calls fail immediately.
     HalfOpen,
 }
 
@@ -34,9 +34,9 @@ impl Circuit {
 /// How the breaker admitted a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// As an ordinary call.
+    /// As an ordinary call, because the circuit is closed.
     Normal,
-    /// As a probe of whether Plone is back.
+    /// As the probe of a half-open circuit.
     Probe,
 }
 
@@ -53,11 +53,11 @@ pub(super) struct Breaker {
     state: State,
     /// Consecutive failures while the circuit is closed.
     failures: u32,
-    /// Consecutive pauses.
+    /// Number of pauses since the last response.
     pauses: u32,
-    /// Calls without an answer since the last answered one.
+    /// Number of calls without a response since the last response.
     unanswered: u32,
-    /// When the circuit first opened since then.
+    /// When the circuit first opened after the last response.
     opened: Option<Instant>,
 }
 
@@ -77,17 +77,17 @@ impl Breaker {
         }
     }
 
-    /// Returns the number of calls without an answer since the last answered one.
+    /// Returns the number of calls without a response since the last response.
     pub(super) const fn unanswered(&self) -> u32 {
         self.unanswered
     }
 
-    /// Returns how long the circuit has not been closed.
+    /// Returns the time since the circuit opened; `None` while it is closed.
     pub(super) fn opened_for(&self, now: Instant) -> Option<Duration> {
         self.opened.map(|opened| now.saturating_duration_since(opened))
     }
 
-    /// Returns true when a call would be admitted now.
+    /// Returns true if a call would be admitted now.
     pub(super) fn would_admit(&self, now: Instant) -> bool {
         match self.state {
             State::Closed => true,
@@ -96,7 +96,7 @@ impl Breaker {
         }
     }
 
-    /// Admits a call; none when it must not be sent.
+    /// Admits a call; `None` if it must not be sent.
     pub(super) fn admit(&mut self, now: Instant) -> Option<Admission> {
         if !self.would_admit(now) {
             return None;
@@ -108,12 +108,12 @@ impl Breaker {
         Some(Admission::Probe)
     }
 
-    /// Records an answer, whenever its call was admitted: Plone is there.
+    /// Records a response and closes the circuit, even if the call was admitted before the circuit opened.
     pub(super) fn answered(&mut self) {
         *self = Self::default();
     }
 
-    /// Records a call without an answer; `random` is in `0.0..1.0`. Returns true when it opened the circuit.
+    /// Records a call without a response; `random` is in `0.0..1.0`. Returns true if it opened the circuit.
     pub(super) fn failed(&mut self, now: Instant, admission: Admission, random: f64) -> bool {
         self.unanswered = self.unanswered.saturating_add(1);
         match (self.state, admission) {
@@ -124,11 +124,11 @@ impl Breaker {
                 }
             }
             (State::Probing, Admission::Probe) => {}
-            // The call was admitted before the circuit opened and is no new information.
+            // The call was admitted before the circuit opened, so its failure is no news.
             (State::Open { .. } | State::Probing, _) => return false,
         }
         let longest = PAUSE_MIN.saturating_mul(1 << self.pauses.min(16)).min(PAUSE_MAX);
-        // Jitter between half of it and all of it, so that several hubs do not probe in step.
+        // Jitter between 50 % and 100 %, so that several hubs do not probe at the same time.
         let pause = longest.mul_f64(f64::midpoint(1.0, random.clamp(0.0, 1.0)));
         self.state = State::Open { until: now + pause };
         self.failures = 0;
@@ -137,7 +137,7 @@ impl Breaker {
         true
     }
 
-    /// Records a call that ended without information about Plone. After a probe, another call may probe.
+    /// Records a call that ended without information about Plone. If it was the probe, the next call becomes the probe.
     pub(super) fn abandoned(&mut self, now: Instant, admission: Admission) {
         if self.state == State::Probing && admission == Admission::Probe {
             self.state = State::Open { until: now };
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     /// Opens the circuit at `now`.
-    fn opened(breaker: &mut Breaker, now: Instant) {
+    fn open(breaker: &mut Breaker, now: Instant) {
         for _ in 0..FAILURES_MAX {
             let admission = breaker.admit(now).expect("closed");
             breaker.failed(now, admission, 1.0);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_consecutive_failures_and_not_before() {
+    fn consecutive_failures_open_the_circuit() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..3 {
@@ -169,33 +169,33 @@ mod tests {
             assert_eq!(breaker.admit(now), Some(Admission::Normal));
             breaker.answered();
         }
-        opened(&mut breaker, now);
+        open(&mut breaker, now);
         assert_eq!(breaker.admit(now), None);
         assert_eq!(breaker.admit(now + PAUSE_MIN - Duration::from_millis(1)), None);
     }
 
     #[test]
-    fn after_the_pause_one_call_at_a_time_probes() {
+    fn after_the_pause_a_single_call_probes() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
-        opened(&mut breaker, now);
+        open(&mut breaker, now);
         let later = now + PAUSE_MIN;
         assert_eq!(breaker.circuit(later), Circuit::HalfOpen);
         assert_eq!(breaker.admit(later), Some(Admission::Probe));
         assert_eq!(breaker.admit(later), None);
         breaker.abandoned(later, Admission::Probe);
-        assert_eq!(breaker.admit(later), Some(Admission::Probe), "an abandoned probe is replaced by another");
+        assert_eq!(breaker.admit(later), Some(Admission::Probe), "another call replaces an abandoned probe");
         breaker.answered();
         assert_eq!(breaker.circuit(later), Circuit::Closed);
         assert_eq!(breaker.admit(later), Some(Admission::Normal));
     }
 
     #[test]
-    fn each_failed_probe_lengthens_the_pause_up_to_a_bound() {
+    fn failed_probes_double_the_pause_up_to_the_maximum() {
         let begun = Instant::now();
         let mut now = begun;
         let mut breaker = Breaker::default();
-        opened(&mut breaker, now);
+        open(&mut breaker, now);
         for seconds in [1, 2, 4, 8, 15, 15, 15] {
             let pause = Duration::from_secs(seconds);
             assert_eq!(breaker.admit(now + pause - Duration::from_millis(1)), None, "{seconds} s");
@@ -206,12 +206,12 @@ mod tests {
         assert_eq!((breaker.unanswered(), breaker.opened_for(now)), (FAILURES_MAX + 7, Some(now - begun)));
         assert_eq!(breaker.admit(now + PAUSE_MAX), Some(Admission::Probe));
         breaker.answered();
-        opened(&mut breaker, now);
-        assert_eq!(breaker.admit(now + PAUSE_MIN), Some(Admission::Probe), "after an answer pauses are short again");
+        open(&mut breaker, now);
+        assert_eq!(breaker.admit(now + PAUSE_MIN), Some(Admission::Probe), "a response resets the pause");
     }
 
     #[test]
-    fn jitter_shortens_a_pause_to_half_at_most() {
+    fn jitter_shortens_a_pause_by_at_most_half() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..FAILURES_MAX {
@@ -222,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn earlier_calls_cannot_prolong_a_pause_but_can_end_it() {
+    fn calls_admitted_earlier_can_end_a_pause_but_not_extend_it() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
-        opened(&mut breaker, now);
+        open(&mut breaker, now);
         assert!(!breaker.failed(now + PAUSE_MIN / 2, Admission::Normal, 1.0));
         breaker.abandoned(now, Admission::Normal);
         assert!(breaker.would_admit(now + PAUSE_MIN));

@@ -1,4 +1,4 @@
-//! Reads of the college's content: searches, sections, events, news items.
+//! Reads the college's content: searches, sections, events and news items.
 
 use jiff::Timestamp;
 
@@ -45,7 +45,7 @@ impl Catalogue for PloneClient {
     }
 }
 
-/// Returns the path of the folder of the sections, encoded.
+/// Returns the encoded path of the folder of the sections.
 pub(super) fn context(options: &PloneOptions) -> Result<String, PloneError> {
     paths::encode(&options.sections_path)
 }
@@ -83,7 +83,7 @@ fn hit_of(options: &PloneOptions, hit: SearchHit) -> Option<Hit> {
     Some(Hit { path: paths::of_id(&options.url, &hit.address)?, uid: hit.uid, modified: hit.modified })
 }
 
-/// Converts the whole representation of a section.
+/// Converts an item to a section.
 pub(super) fn section_of(options: &PloneOptions, item: SectionItem) -> Result<PloneSection, PloneError> {
     Ok(PloneSection {
         path: path(options, &item.address)?,
@@ -112,7 +112,7 @@ fn news_of(options: &PloneOptions, item: NewsPage) -> Result<NewsItem, PloneErro
     let rich = item.text.0.map(|text| text.data).unwrap_or_default();
     let html = html::safe(&rich, &options.url, &path);
     Ok(NewsItem {
-        published_at: item.effective.0.or(item.created.0).ok_or_else(|| unreadable("a news item"))?,
+        published_at: item.effective.0.or(item.created.0).ok_or_else(|| unreadable("the dates of a news item"))?,
         title: item.title.text().unwrap_or_default(),
         description: item.description.text().unwrap_or_default(),
         id: item.uid,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_is_written_with_everything_encoded() {
+    fn search_paths_are_encoded() {
         let options = PloneOptions { sections_path: "/course list".to_owned(), ..PloneOptions::fixture() };
         let since = "2026-11-24T00:12:32Z".parse().ok();
         assert_eq!(
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_hits_of_a_page_are_counted() {
+    fn unreadable_hits_are_counted() {
         let hit = json!({"@id": "http://127.0.0.1:8080/Plone/courses/a", "UID": "u1", "modified": "2026-11-24T00:12:32+00:00"});
         let (mut nameless, mut timeless, mut elsewhere) = (hit.clone(), hit.clone(), hit.clone());
         nameless["UID"] = json!(null);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_read_with_its_first_keyword_as_program() {
+    fn the_first_keyword_of_an_event_is_its_program() {
         let item = json!({
             "UID": "97", "title": "Open day", "start": "2027-01-01T10:00:00+00:00", "end": null, "location": " L1 ",
             "contact_name": "", "subjects": ["Nursing", "b"], "description": "Come."

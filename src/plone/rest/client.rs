@@ -1,4 +1,4 @@
-//! The client that every part of the hub shares: sends a call as a viewer and interprets the response.
+//! The client that all parts of the hub share. It sends calls as a viewer and interprets the responses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::plone::rest::responses::{LoginToken, Response, UserId};
 use crate::plone::rest::transport::{Call, RawResponse, Transport};
 use crate::text::percent;
 
-/// Pause of a write after a conflict, between half of it and all of it, before it is tried once more.
+/// Maximum pause before a write is retried after a conflict. The actual pause is random, at least half as long.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(250);
 
 /// Client of Plone's REST API. Clones share one connection pool, one limiter and one login.
@@ -44,10 +44,10 @@ struct Credentials<'a> {
 }
 
 impl PloneClient {
-    /// Creates a client of the site that the options name. Nothing is sent yet. Needs a running actix system.
+    /// Creates a client for the configured site. Nothing is sent yet. Requires a running actix system.
     ///
     /// # Errors
-    /// When the address cannot be used.
+    /// If the address cannot be used.
     pub fn new(options: PloneOptions, clock: Arc<dyn Clock>) -> Result<Self, BadPloneUrl> {
         let url = options.checked_url()?;
         let options = PloneOptions { url, ..options };
@@ -61,7 +61,7 @@ impl PloneClient {
         self.inner.transport.stats()
     }
 
-    /// Runs an operation of the port with a deadline of its own.
+    /// Runs an operation of the port with its own deadline.
     pub(super) fn run<T, F>(&self, operation: impl FnOnce(Arc<Inner>, Instant) -> F) -> PloneFuture<T>
     where
         F: Future<Output = Result<T, PloneError>> + Send + 'static,
@@ -74,8 +74,8 @@ impl Inner {
     /// Sends a call as `viewer` and reads the response.
     ///
     /// # Errors
-    /// [`PloneError::Forbidden`] when the viewer is not allowed, and [`PloneError::Unauthenticated`] when a member's
-    /// token is not valid. Plone itself ignores an invalid token where visitors may read.
+    /// [`PloneError::Forbidden`] if the viewer lacks the permission, and [`PloneError::Unauthenticated`] if a member's
+    /// token is not valid. Plone itself ignores an invalid token on content that visitors may read.
     pub(super) async fn call<T: Response>(
         &self,
         viewer: &Viewer,
@@ -110,7 +110,7 @@ impl Inner {
         self.send(Call { token: Some(token), ..call }, deadline).await?.ok_or(PloneError::Forbidden)
     }
 
-    /// Sends a call and returns the body of its response; none for 401. A write that met a conflict is tried once more.
+    /// Sends a call and returns the body of its response; `None` for status 401. Retries a write once after a conflict.
     async fn send(&self, call: Call, deadline: Instant) -> Result<Option<Bytes>, PloneError> {
         let is_write = call.method == Method::PATCH;
         match self.send_once(call.clone(), deadline).await? {
@@ -124,11 +124,11 @@ impl Inner {
     }
 
     async fn send_once(&self, call: Call, deadline: Instant) -> Result<Verdict, PloneError> {
-        self.send_and_judge(call, deadline).await.map(|(_, verdict)| verdict)
+        self.send_and_interpret(call, deadline).await.map(|(_, verdict)| verdict)
     }
 
-    /// Sends a call and tells the limiter whether Plone answered it.
-    async fn send_and_judge(&self, call: Call, deadline: Instant) -> Result<(RawResponse, Verdict), PloneError> {
+    /// Sends a call, interprets the response, and records on its permit whether Plone responded.
+    async fn send_and_interpret(&self, call: Call, deadline: Instant) -> Result<(RawResponse, Verdict), PloneError> {
         let mut response = self.transport.send(call, deadline).await?;
         let verdict = Verdict::of(response.status, &response.body);
         match &verdict {
@@ -138,18 +138,19 @@ impl Inner {
         Ok((response, verdict))
     }
 
-    /// Returns true when a token is valid and its user exists. Plone does not end tokens: the token of a deleted user
-    /// keeps that user's rights.
+    /// Returns true if a token is valid and its user exists. Plone does not revoke tokens: the token of a deleted user
+    /// keeps that user's rights until it expires.
     pub(super) async fn is_valid(&self, token: &Arc<SecretString>, deadline: Instant) -> Result<bool, PloneError> {
         match PloneClaims::of(token.expose_secret()) {
-            Some(claims) => self.stands_for(token, &claims.subject, deadline).await,
+            Some(claims) => self.is_token_of(token, &claims.subject, deadline).await,
             None => Ok(false),
         }
     }
 
-    /// Returns true when Plone takes a token for this user: users may read themselves, and visitors may read no user.
-    async fn stands_for(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
-        let call = Call { token: Some(token.clone()), ..Call::get(format!("/@users/{}", percent::encode_segment(name))) };
+    /// Returns true if Plone accepts a token as this user's. Users may read their own account, and visitors none.
+    async fn is_token_of(&self, token: &Arc<SecretString>, name: &str, deadline: Instant) -> Result<bool, PloneError> {
+        let path = format!("/@users/{}", percent::encode_segment(name));
+        let call = Call { token: Some(token.clone()), ..Call::get(path) };
         match self.send(call, deadline).await {
             Ok(Some(body)) => Ok(UserId::read(&body)?.id.0.as_deref() == Some(name)),
             Ok(None) | Err(PloneError::NotFound | PloneError::Forbidden) => Ok(false),
@@ -157,18 +158,19 @@ impl Inner {
         }
     }
 
-    /// Returns the hub's token, and another one than `instead_of`, which is not valid any more.
+    /// Returns a valid token of the hub's user. `rejected` is a token that Plone has just rejected, which must not be
+    /// returned.
     async fn hub_token(
         &self,
         deadline: Instant,
-        instead_of: Option<&Arc<SecretString>>,
+        rejected: Option<&Arc<SecretString>>,
     ) -> Result<Arc<SecretString>, PloneError> {
-        let _place = self.transport.limiter.queue_place()?;
-        let late = |_| PloneError::Unavailable("the hub's own login takes too long".to_owned());
-        let mut login = timeout_at(deadline, self.login.lock()).await.map_err(late)?;
+        let _slot = self.transport.limiter.queue_slot()?;
+        let timed_out = |_| PloneError::Unavailable("the hub's own login took too long".to_owned());
+        let mut login = timeout_at(deadline, self.login.lock()).await.map_err(timed_out)?;
         if let Some(token) = login.token.clone()
             && !token.is_expiring(self.clock.now())
-            && instead_of.is_none_or(|old| !Arc::ptr_eq(old, &token.secret))
+            && rejected.is_none_or(|rejected| !Arc::ptr_eq(rejected, &token.secret))
         {
             if token.verified_at.elapsed() < TRUSTED_FOR {
                 return Ok(token.secret);
@@ -191,10 +193,10 @@ impl Inner {
                 *login = PloneLogin { token: Some(token), rejected: None };
                 Ok(secret)
             }
-            // It passes once the setup is corrected, so what waits for it must not be given up.
+            // `Failed` is a transient error, so that pending writes are retried until the settings are corrected.
             Err(error @ (PloneError::Unauthenticated | PloneError::Locked(_) | PloneError::Forbidden)) => {
                 log::error!("the hub cannot sign in to Plone as {:?}: {error}", self.options.username);
-                let error = PloneError::Failed("the hub's own user cannot sign in".to_owned());
+                let error = PloneError::Failed("the hub's user cannot sign in".to_owned());
                 login.rejected = Some((Instant::now(), error.clone()));
                 Err(error)
             }
@@ -202,8 +204,8 @@ impl Inner {
         }
     }
 
-    /// Checks a password (`@login`) and returns Plone's token. The token names the user: where Plone signs users in by
-    /// another name than their id, that name may be the id of another user.
+    /// Checks a password (`@login`) and returns Plone's token. The user's id is the subject of the token, not
+    /// `username`: if users sign in with another name, such as an email address, that name may be another user's id.
     pub(super) async fn login(
         &self,
         username: &str,
@@ -212,9 +214,9 @@ impl Inner {
     ) -> Result<SecretString, PloneError> {
         let credentials = Credentials { login: username, password: password.expose_secret() };
         let (response, verdict) =
-            self.send_and_judge(Call::json(Method::POST, "/@login", &credentials)?, deadline).await?;
-        if let Some(words) = lockout(response.status, &response.body, response.messages.as_deref()) {
-            return Err(PloneError::Locked(words));
+            self.send_and_interpret(Call::json(Method::POST, "/@login", &credentials)?, deadline).await?;
+        if let Some(message) = lockout(response.status, &response.body, response.messages.as_deref()) {
+            return Err(PloneError::Locked(message));
         }
         let LoginToken { token } = LoginToken::read(&body_of(verdict)?.ok_or(PloneError::Unauthenticated)?)?;
         PloneClaims::of(&token).ok_or_else(|| unreadable("the token of a sign-in"))?;
@@ -222,22 +224,22 @@ impl Inner {
     }
 }
 
-/// Returns the body of a response; none for 401.
+/// Returns the body of a response; `None` for status 401.
 fn body_of(verdict: Verdict) -> Result<Option<Bytes>, PloneError> {
     match verdict {
         Verdict::Done(body) => Ok(Some(body)),
         Verdict::Unauthorized => Ok(None),
         Verdict::Conflict => Err(conflict()),
         Verdict::Refused(error) => Err(error),
-        Verdict::NotPlone(words) => Err(PloneError::Unavailable(words)),
+        Verdict::NotPlone(description) => Err(PloneError::Unavailable(description)),
     }
 }
 
 fn conflict() -> PloneError {
-    PloneError::Occupied("another write was in the way".to_owned())
+    PloneError::Occupied("another write at the same time".to_owned())
 }
 
-/// The error for a response that is not what Plone's API documents.
+/// Returns the error for a response that does not match Plone's API documentation.
 pub(super) fn unreadable(what: &str) -> PloneError {
-    PloneError::Failed(format!("an answer that cannot be read: {what}"))
+    PloneError::Failed(format!("unreadable response: {what}"))
 }

@@ -1,8 +1,8 @@
-//! A TCP connection to Plone on which an unexpected end is an error.
+//! A TCP connection to Plone on which end of file is an error.
 //!
-//! The HTTP parser takes the end of a connection for the end of a body. A response is complete when its own length or
-//! last chunk says so (RFC 9112, 6.3); one that has neither cannot be told apart from one that was cut short, so here
-//! the end of the connection is an error.
+//! The HTTP parser treats the end of a connection as the end of a body. But a response is known to be complete only by
+//! its `Content-Length` or its last chunk (RFC 9112, 6.3). A response without either cannot be distinguished from a
+//! truncated one. So the hub rejects responses that end with the connection.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use actix_rt::net::{ActixStream, Ready, TcpStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection, counted while it is open. See the [module](self).
+/// A connection that is counted while it is open. See the [module](self).
 #[derive(Debug)]
 pub(super) struct PloneConnection {
     stream: TcpStream,
@@ -22,9 +22,9 @@ pub(super) struct PloneConnection {
 }
 
 impl PloneConnection {
-    /// Connects.
+    /// Connects to a host and counts the connection in `open`.
     pub(super) async fn connect(host: &str, port: u16, open: Arc<AtomicUsize>) -> Result<Self> {
-        // A literal IPv6 address has brackets in a URL, and none here.
+        // The host of a URL has brackets around an IPv6 address, which the resolver does not accept.
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
@@ -44,7 +44,7 @@ impl AsyncRead for PloneConnection {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() == before && buf.remaining() > 0 {
-            return Poll::Ready(Err(Error::new(ErrorKind::UnexpectedEof, "the connection ended")));
+            return Poll::Ready(Err(Error::new(ErrorKind::UnexpectedEof, "Plone closed the connection")));
         }
         Poll::Ready(Ok(()))
     }

@@ -1,6 +1,6 @@
-//! Interpretation of Plone's responses. Its statuses are ambiguous: 401 also means "known, but not allowed", 503 also
-//! means a fault in Plone's own code, 500 also means a conflict that may pass. An error body has one of two shapes,
-//! sometimes with a traceback.
+//! Interpretation of Plone's responses. Plone's statuses are ambiguous: 401 also means that a known user lacks a
+//! permission, 503 also means an error in Plone's own code, and 500 also means a write conflict, after which a retry
+//! may succeed. An error body has one of two shapes and may contain a traceback.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -10,21 +10,21 @@ use crate::plone::port::PloneError;
 use crate::plone::rest::responses::Lenient;
 use crate::text::{base64, percent};
 
-/// Most characters of Plone's own words that are passed on.
-const WORDS_MAX: usize = 200;
+/// Maximum length of a message from Plone that is passed on, in characters.
+const MESSAGE_CHARS_MAX: usize = 200;
 
-/// What a response means.
+/// The meaning of a response.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     /// The call succeeded; the body is JSON or empty.
     Done(Bytes),
-    /// 401: the viewer is not known, or not allowed.
+    /// Status 401: the viewer is unknown or lacks the permission.
     Unauthorized,
-    /// Two writes conflicted and Plone's own retries are exhausted; nothing was written.
+    /// A write conflicted with another one and Plone's own retries are exhausted. Nothing was written.
     Conflict,
-    /// Plone refused or failed.
+    /// Plone refused the call or failed.
     Refused(PloneError),
-    /// Not a response of Plone, such as the page of a gateway.
+    /// The response is not from Plone, such as the error page of a gateway. Contains a description.
     NotPlone(String),
 }
 
@@ -35,24 +35,24 @@ impl Verdict {
             let is_readable = body.is_empty() || serde_json::from_slice::<IgnoredAny>(body).is_ok();
             return match is_readable {
                 true => Self::Done(body.clone()),
-                false => Self::NotPlone(format!("an answer {status} that is no JSON")),
+                false => Self::NotPlone(format!("a response with status {status} that is not JSON")),
             };
         }
         match (status, ErrorBody::read(body)) {
-            // Content moved, or a gateway redirects everybody: neither means that the content is gone.
-            (300..400, _) => Self::Refused(PloneError::Failed("it is said to be elsewhere".to_owned())),
+            // The content moved, or a gateway redirects all requests. Neither means that the content was deleted.
+            (300..400, _) => Self::Refused(PloneError::Failed("an unexpected redirect".to_owned())),
             (404 | 410, Some(_)) => Self::Refused(PloneError::NotFound),
-            (404 | 410, None) => Self::NotPlone(format!("status {status} without an answer of Plone")),
+            (404 | 410, None) => Self::NotPlone(format!("a response with status {status} that is not from Plone")),
             (_, Some(error)) => error.verdict(status),
             (401, None) => Self::Unauthorized,
             (403, None) => Self::Refused(PloneError::Forbidden),
             (400..500, None) => Self::Refused(PloneError::Refused(format!("status {status}"))),
-            _ => Self::NotPlone(format!("status {status} without an answer of Plone")),
+            _ => Self::NotPlone(format!("a response with status {status} that is not from Plone")),
         }
     }
 }
 
-/// Type and message of an error, in Plone's own words.
+/// Type and message of an error, as Plone sent them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ErrorBody {
     kind: String,
@@ -65,7 +65,7 @@ struct ErrorShapes {
     #[serde(default)]
     error: Lenient<ErrorShape>,
     #[serde(flatten)]
-    own: ErrorShape,
+    top_level: ErrorShape,
 }
 
 #[derive(Deserialize)]
@@ -77,59 +77,60 @@ struct ErrorShape {
 }
 
 impl ErrorBody {
-    /// Reads the body of an error; none when it has neither shape.
+    /// Reads the body of an error; `None` if it has neither shape.
     fn read(body: &[u8]) -> Option<Self> {
-        let ErrorShapes { error, own } = serde_json::from_slice(body).ok()?;
-        let ErrorShape { kind, message } = error.0.unwrap_or(own);
+        let ErrorShapes { error, top_level } = serde_json::from_slice(body).ok()?;
+        let ErrorShape { kind, message } = error.0.unwrap_or(top_level);
         Some(Self { kind: kind.0?, message: message.0.unwrap_or_default() })
     }
 
     fn verdict(&self, status: u16) -> Verdict {
-        let says = |word: &str| self.message.to_ascii_lowercase().contains(word);
+        let mentions = |word: &str| self.message.to_ascii_lowercase().contains(word);
         let refused = match status {
             401 => return Verdict::Unauthorized,
             500 | 503 if self.kind.ends_with("ConflictError") => return Verdict::Conflict,
-            // A user edits it in Plone; the lock passes.
-            403 | 423 if says("locked") => PloneError::Occupied("it is being edited".to_owned()),
+            // A user is editing the item in Plone, which holds a temporary lock.
+            403 | 423 if mentions("locked") => PloneError::Occupied("a user is editing it".to_owned()),
             403 => PloneError::Forbidden,
-            400..500 => PloneError::Refused(self.words(status)),
-            _ => PloneError::Failed(self.words(status)),
+            400..500 => PloneError::Refused(self.summary(status)),
+            _ => PloneError::Failed(self.summary(status)),
         };
         Verdict::Refused(refused)
     }
 
-    fn words(&self, status: u16) -> String {
-        let message = words(&self.message);
+    fn summary(&self, status: u16) -> String {
+        let message = clean_message(&self.message);
         if message.is_empty() {
-            return format!("{status} {}", words(&self.kind));
+            return format!("{status} {}", clean_message(&self.kind));
         }
-        format!("{status} {}: {message}", words(&self.kind))
+        format!("{status} {}: {message}", clean_message(&self.kind))
     }
 }
 
-/// Returns why an account is locked, in Plone's own words, when a rejected sign-in says so. Plone itself locks no
-/// account. Its add-on Products.LoginLockout rejects the right password like a wrong one and gives the reason only in
-/// the cookie `messages`; other add-ons may give it in the body.
+/// Returns Plone's message about a locked account if the response to a sign-in contains one. Plone itself never locks
+/// an account. Its add-on Products.LoginLockout rejects the correct password like a wrong one and gives the reason only
+/// in a cookie, which is passed as `messages`. Other add-ons may give it in the body.
 pub(super) fn lockout(status: u16, body: &[u8], messages: Option<&str>) -> Option<String> {
     if !(400..500).contains(&status) {
         return None;
     }
     if let Some(text) = messages.and_then(error_message) {
-        return Some(words(&text));
+        return Some(clean_message(&text));
     }
     let error = ErrorBody::read(body);
     let text = error.as_ref().map(|error| format!("{} {}", error.kind, error.message).to_ascii_lowercase());
     let text = text.unwrap_or_default();
-    let says = ["locked", "lockout", "too many"].iter().any(|word| text.contains(word));
-    if status == 423 || status == 429 || says {
-        let own = error.map(|error| words(&error.message)).filter(|own| !own.is_empty());
-        return Some(own.unwrap_or_else(|| "too many failed sign-ins".to_owned()));
+    let is_lockout = ["locked", "lockout", "too many"].iter().any(|word| text.contains(word));
+    if status == 423 || status == 429 || is_lockout {
+        let message = error.map(|error| clean_message(&error.message)).filter(|message| !message.is_empty());
+        return Some(message.unwrap_or_else(|| "too many failed sign-ins".to_owned()));
     }
     None
 }
 
-/// Returns the first message of the type `error` in the cookie `statusmessages` (Products.statusmessages): base64 of
-/// messages, each with two bytes (11 bits for the length of its text, 5 for that of its type), the text and the type.
+/// Returns the first message of type `error` in a `statusmessages` cookie (Products.statusmessages). The cookie is the
+/// base64 encoding of messages. Each message has a header of two bytes (11 bits for the length of its text, 5 bits for
+/// the length of its type), followed by the text and the type.
 fn error_message(cookie: &str) -> Option<String> {
     let bytes = base64::decode(percent::decode(cookie.trim_matches('"'), |_| true)?.trim())?;
     let mut rest = bytes.as_slice();
@@ -145,8 +146,9 @@ fn error_message(cookie: &str) -> Option<String> {
     None
 }
 
-/// Shortens Plone's words for people: without Python's notation, addresses and objects.
-pub(super) fn words(message: &str) -> String {
+/// Makes a message from Plone readable: removes Python notation, addresses and object names, and shortens it. Returns
+/// an empty text for a traceback.
+pub(super) fn clean_message(message: &str) -> String {
     if message.contains("Traceback") || message.contains("File \"") {
         return String::new();
     }
@@ -158,31 +160,32 @@ pub(super) fn words(message: &str) -> String {
         }
         words.push_str(word);
     }
-    match words.char_indices().nth(WORDS_MAX) {
+    match words.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &words[..at]),
         None => words,
     }
 }
 
-/// Converts `[{'message': "…", 'field': 'capacity', 'error': 'ValidationError'}, …]` to `capacity: …; …`.
+/// Converts Plone's validation errors to `capacity: …; …`. Plone sends them as the text of a Python list:
+/// `[{'message': "…", 'field': 'capacity', 'error': 'ValidationError'}, …]`.
 fn validation(message: &str) -> Option<String> {
     let mut rest = message.strip_prefix('[')?;
     rest.trim_start().strip_prefix('{')?;
-    let mut complaints = Vec::new();
+    let mut errors = Vec::new();
     while let Some(start) = rest.find('{') {
         rest = &rest[start..];
-        let says = quoted_after(rest, "'message':").unwrap_or_default();
+        let message = quoted_after(rest, "'message':").unwrap_or_default();
         let field = quoted_after(rest, "'field':");
-        complaints.push(match field {
-            Some(field) => format!("{field}: {says}"),
-            None => says,
+        errors.push(match field {
+            Some(field) => format!("{field}: {message}"),
+            None => message,
         });
         rest = rest.find("},").map_or("", |end| &rest[end + 1..]);
     }
-    Some(complaints.join("; "))
+    Some(errors.join("; "))
 }
 
-/// Returns the Python string that follows `key`.
+/// Returns the Python string literal that follows `key`.
 fn quoted_after(text: &str, key: &str) -> Option<String> {
     let text = text[text.find(key)? + key.len()..].trim_start();
     let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
@@ -198,7 +201,7 @@ fn quoted_after(text: &str, key: &str) -> Option<String> {
     None
 }
 
-/// Removes objects such as `<CourseSection at /Plone/courses/x>`.
+/// Removes object names such as `<CourseSection at /Plone/courses/x>`.
 fn without_objects(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -214,15 +217,15 @@ fn without_objects(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Responses of a real Plone 6.2.2, verbatim.
+    /// The responses are from a real Plone 6.2.2, verbatim.
     #[test]
-    fn responses_of_plone_are_told_apart() {
+    fn responses_of_plone_are_classified() {
         let refused = |text: &str| Verdict::Refused(PloneError::Refused(text.to_owned()));
         let failed = |text: &str| Verdict::Refused(PloneError::Failed(text.to_owned()));
         let table: [(u16, &'static str, Verdict); 16] = [
             (200, r#"{"UID": "x"}"#, Verdict::Done(Bytes::from_static(br#"{"UID": "x"}"#))),
             (204, "", Verdict::Done(Bytes::new())),
-            (200, "<!DOCTYPE html><html>", Verdict::NotPlone("an answer 200 that is no JSON".into())),
+            (200, "<!DOCTYPE html><html>", Verdict::NotPlone("a response with status 200 that is not JSON".into())),
             (
                 401,
                 r#"{"context": "http://127.0.0.1:8080/Plone", "message": "You are not authorized to access this resource.", "type": "Unauthorized"}"#,
@@ -238,8 +241,8 @@ mod tests {
                 r#"{"context": "http://127.0.0.1:8080/Plone", "message": "Resource not found: http://127.0.0.1:8080/Plone/@users/nobody", "type": "NotFound"}"#,
                 Verdict::Refused(PloneError::NotFound),
             ),
-            (301, "", failed("it is said to be elsewhere")),
-            (404, "<html>nginx</html>", Verdict::NotPlone("status 404 without an answer of Plone".into())),
+            (301, "", failed("an unexpected redirect")),
+            (404, "<html>nginx</html>", Verdict::NotPlone("a response with status 404 that is not from Plone".into())),
             (
                 400,
                 r#"{"context": "http://127.0.0.1:8080/Plone/courses/202701-30001", "message": "[{'message': \"invalid literal for int() with base 10: 'many'\", 'field': 'capacity', 'error': 'ValidationError'}]", "type": "BadRequest"}"#,
@@ -268,10 +271,14 @@ mod tests {
             (
                 403,
                 r#"{"type": "Forbidden", "message": "Resource is locked."}"#,
-                Verdict::Refused(PloneError::Occupied("it is being edited".into())),
+                Verdict::Refused(PloneError::Occupied("a user is editing it".into())),
             ),
-            (502, "<html><h1>502 Bad Gateway</h1>", Verdict::NotPlone("status 502 without an answer of Plone".into())),
-            (503, "", Verdict::NotPlone("status 503 without an answer of Plone".into())),
+            (
+                502,
+                "<html><h1>502 Bad Gateway</h1>",
+                Verdict::NotPlone("a response with status 502 that is not from Plone".into()),
+            ),
+            (503, "", Verdict::NotPlone("a response with status 503 that is not from Plone".into())),
         ];
         for (status, body, expected) in table {
             assert_eq!(Verdict::of(status, &Bytes::from_static(body.as_bytes())), expected, "{status} {body}");
@@ -279,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn plones_words_are_passed_on_without_internals() {
+    fn messages_are_passed_on_without_internals() {
         let table = [
             ("Traceback (most recent call last):\n File \"/opt/x.py\"", ""),
             ("Resource not found: http://127.0.0.1:8080/Plone/x", "Resource not found:"),
@@ -292,13 +299,13 @@ mod tests {
             ("", ""),
         ];
         for (message, expected) in table {
-            assert_eq!(words(message), expected, "{message}");
+            assert_eq!(clean_message(message), expected, "{message}");
         }
-        assert_eq!(words(&"x".repeat(1_000)).chars().count(), WORDS_MAX + 1);
+        assert_eq!(clean_message(&"x".repeat(1_000)).chars().count(), MESSAGE_CHARS_MAX + 1);
     }
 
     #[test]
-    fn a_locked_account_is_told_apart_from_a_wrong_password() {
+    fn a_locked_account_is_distinguished_from_a_wrong_password() {
         let wrong = br#"{"error": {"message": "Wrong login and/or password.", "type": "Invalid credentials"}}"#;
         assert_eq!(lockout(401, wrong, None), None);
         // Verbatim cookies of Products.LoginLockout 0.5.0.

@@ -1,4 +1,4 @@
-//! HTML of the college's content: sanitised for pages of the hub, and converted to plain text.
+//! Sanitises HTML from Plone for the hub's pages, and converts it to plain text.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -56,7 +56,7 @@ const TAGS: [&str; 41] = [
 ];
 /// Allowed tags within a table.
 const TABLE_TAGS: [&str; 6] = ["tbody", "td", "tfoot", "th", "thead", "tr"];
-/// Tags that begin and end a line of plain text.
+/// Tags that start a new line in plain text.
 const BLOCKS: [&str; 22] = [
     "p",
     "div",
@@ -82,8 +82,8 @@ const BLOCKS: [&str; 22] = [
     "figcaption",
 ];
 
-/// Sanitises HTML: only formatting, links and images remain. Links and images are resolved against the item at `path`
-/// of the site at `site_url`; those that lead into the site lead to the hub's `/plone/`.
+/// Sanitises HTML: only formatting, links and images remain. Addresses of links and images are resolved relative to the
+/// item at `path` of the site at `site_url`. Addresses within the site become addresses below the hub's `/plone/`.
 pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
     let links = Links::of_item(site_url, path);
     let schemes: HashSet<&str> = ["http", "https", "mailto", "tel"].into();
@@ -109,14 +109,14 @@ pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
         .to_string()
 }
 
-/// Schemes that a link may have besides http and https.
+/// Allowed schemes of links other than http and https.
 const CONTACT_SCHEMES: [&str; 2] = ["mailto", "tel"];
 
-/// Resolves the links of an item.
+/// Resolves the links of one item.
 struct Links {
-    /// The site, with a slash at its end: rooted links are relative to it.
+    /// The site's address, with a trailing slash. The base of links that begin with a slash.
     site: Url,
-    /// The item: other relative links are relative to it.
+    /// The item's address. The base of other relative links.
     item: Url,
 }
 
@@ -127,11 +127,11 @@ impl Links {
         Some(Self { site, item })
     }
 
-    /// Returns where a link leads from a page of the hub; none for a link that must be removed: a script, an address of
-    /// Plone's host outside of the site, or one that cannot be read.
+    /// Returns the address that a link has on a page of the hub. Returns `None` for a link that must be removed: a
+    /// script, an address on Plone's host outside of the site, or an invalid address.
     fn rewrite(&self, link: &str, is_image: bool) -> Option<String> {
         let link = link.trim();
-        // Browsers read a backslash as a slash, `Url` in http addresses only.
+        // Browsers read a backslash as a slash; `Url` does so only in http addresses.
         if link.contains('\\') {
             return None;
         }
@@ -154,13 +154,13 @@ impl Links {
             return Url::parse(&format!("https:{link}")).ok();
         }
         if let Some(rooted) = link.strip_prefix('/') {
-            // Editors write links both with and without the path of the site.
+            // Editors write such links both with and without the path of the site.
             let site_path = self.site.path().trim_matches('/');
             let in_site =
                 rooted.strip_prefix(site_path).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
             return self.site.join(&format!("./{}", in_site.unwrap_or(rooted).trim_start_matches('/'))).ok();
         }
-        // Plone resolves `resolveuid/UID` from every folder of the site.
+        // Plone resolves `resolveuid/UID` in every folder of the site.
         let is_up = |up: &str| up.split('/').all(|segment| segment.is_empty() || segment == "..");
         if let Some(at) = link.find("resolveuid/").filter(|at| is_up(&link[..*at])) {
             return self.site.join(&link[at..]).ok();
@@ -168,7 +168,7 @@ impl Links {
         self.item.join(link).ok()
     }
 
-    /// Returns the address of content of the site below the hub's origin; none outside of the site.
+    /// Returns the address below the hub's `/plone/` for an address within the site; `None` for one outside of it.
     fn within_hub(&self, url: &Url) -> Option<String> {
         let site_path = self.site.path().trim_end_matches('/');
         let within = url.path().strip_prefix(site_path).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
@@ -180,9 +180,9 @@ impl Links {
     }
 }
 
-/// Converts HTML to plain text, one paragraph a line.
+/// Converts HTML to plain text with one line per paragraph.
 pub(super) fn plain(html: &str) -> String {
-    // The sanitiser writes tags and entities in one way, which is all that is parsed below.
+    // The sanitiser normalises tags and entities, so the parser below handles only this form.
     let clean = Builder::empty()
         .tags(BLOCKS.into_iter().chain(["td", "th"]).collect())
         .clean_content_tags(["script", "style", "title", "template", "noscript", "iframe", "object"].into())
@@ -202,7 +202,7 @@ pub(super) fn plain(html: &str) -> String {
     text.lines().map(words).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// Replaces the four entities that the serialiser writes.
+/// Replaces the four entities that the sanitiser writes.
 fn unescaped(text: &str) -> String {
     text.replace("&nbsp;", "\u{a0}").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_to_the_hub_or_out_and_never_to_a_script() {
+    fn links_are_rewritten_and_scripts_removed() {
         let link = |href: &str| {
             let html = news(&format!("<a href=\"{href}\">x</a>"));
             html.split("href=\"").nth(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_has_one_line_for_each_paragraph() {
+    fn plain_text_has_one_line_per_paragraph() {
         let html = "<h2>Seats</h2><p>They are <b>live</b>:&nbsp;no &lt;refresh&gt; &amp;amp; wait.</p>\
                     <ul><li>One</li><li>Two</li></ul><script>x()</script><table><tr><td>a</td><td>b</td></tr></table>";
         assert_eq!(plain(html), "Seats\nThey are live: no <refresh> &amp; wait.\nOne\nTwo\na b");

@@ -1,5 +1,5 @@
-//! Limiter of calls to Plone, shared by all threads: bounds the calls in flight and the calls that wait, and fails
-//! calls at once while the circuit is open.
+//! Limiter of calls to Plone, shared by all threads. It bounds the calls in flight and the waiting calls, and rejects
+//! calls immediately while the circuit is open.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,22 +18,22 @@ use crate::plone::rest::breaker::{Admission, Breaker, Circuit};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum CallOutcome {
-    /// Plone answered, in whatever way.
+    /// Plone responded, with any status.
     Answered,
-    /// No connection, a broken one, or a response that cannot be read.
+    /// There was no connection, the connection broke, or the response was unreadable.
     Failed,
-    /// No complete response in time.
+    /// There was no complete response in time.
     TimedOut,
-    /// Too many calls waited, or the deadline passed before it could be sent: nothing was sent.
+    /// Nothing was sent: too many calls were waiting, or the deadline passed before there was capacity.
     Busy,
-    /// The circuit was open: nothing was sent.
+    /// Nothing was sent: the circuit was open.
     Open,
-    /// The caller went away before the outcome was known.
+    /// The caller was dropped before the outcome was known.
     Left,
 }
 
 impl CallOutcome {
-    /// Every outcome.
+    /// All outcomes.
     pub const ALL: &[Self] = Self::VARIANTS;
     const COUNT: usize = Self::ALL.len();
 
@@ -47,25 +47,25 @@ impl CallOutcome {
 /// State of the limiter and of the connections behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolStats {
-    /// Most calls in flight.
+    /// Maximum number of calls in flight.
     pub size: usize,
-    /// Calls in flight.
+    /// Number of calls in flight.
     pub in_use: usize,
-    /// Most calls that wait.
+    /// Maximum number of waiting calls.
     pub queue_max: usize,
-    /// Calls that wait.
+    /// Number of waiting calls.
     pub waiting: usize,
     /// State of the circuit.
     pub circuit: Circuit,
-    /// How long the circuit has not been closed; none while it is closed.
+    /// Time since the circuit opened; `None` while it is closed.
     pub opened_for: Option<Duration>,
-    /// Calls without an answer since the last answered one.
+    /// Number of calls without a response since the last response.
     pub failures: u32,
-    /// Calls since the start, in the order of [`CallOutcome::ALL`].
+    /// Numbers of calls since the start of the hub, in the order of [`CallOutcome::ALL`].
     pub calls: [u64; CallOutcome::COUNT],
-    /// Time from admission to response, summed over answered calls.
+    /// Sum of the response times of all answered calls, each measured from its admission.
     pub answered_in: Duration,
-    /// Open connections to Plone, idle ones included.
+    /// Number of open connections to Plone, including idle ones.
     pub connections: usize,
 }
 
@@ -112,7 +112,7 @@ impl Limiter {
         self.calls[outcome as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counts a call for which there was no room in time, and returns its error.
+    /// Counts a call for which there was no capacity in time, and returns its error.
     pub(super) fn refuse_busy(&self) -> PloneError {
         self.count(CallOutcome::Busy);
         PloneError::Busy
@@ -144,22 +144,23 @@ impl Limiter {
         }
     }
 
-    /// Takes a place among the calls that wait. A call that waits for something else first takes one, too.
+    /// Takes a slot in the queue. Calls that wait for something else, such as the hub's login, take a slot, too.
     ///
     /// # Errors
-    /// [`PloneError::Busy`] when too many calls wait.
-    pub(super) fn queue_place(&self) -> Result<QueuePlace<'_>, PloneError> {
+    /// [`PloneError::Busy`] if the queue is full.
+    pub(super) fn queue_slot(&self) -> Result<QueueSlot<'_>, PloneError> {
         let more = |waiting| (waiting < self.queue_max).then_some(waiting + 1);
         match self.waiting.fetch_update(Relaxed, Relaxed, more) {
-            Ok(_) => Ok(QueuePlace(self)),
+            Ok(_) => Ok(QueueSlot(self)),
             Err(_) => Err(self.refuse_busy()),
         }
     }
 
-    /// Admits a call, after waiting for room up to the deadline.
+    /// Admits a call, after waiting for capacity until the deadline.
     ///
     /// # Errors
-    /// [`PloneError::Busy`] without room in time, [`PloneError::Open`] when the circuit is open or opens meanwhile.
+    /// [`PloneError::Busy`] if there is no capacity in time; [`PloneError::Open`] if the circuit is open, or opens
+    /// during the wait.
     pub(super) async fn admit(self: &Arc<Self>, deadline: Instant) -> Result<Permit, PloneError> {
         let opened = self.opened.notified();
         let mut opened = std::pin::pin!(opened);
@@ -170,12 +171,12 @@ impl Limiter {
         let permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                let _place = self.queue_place()?;
+                let _slot = self.queue_slot()?;
                 tokio::select! {
                     biased;
                     () = &mut opened => return Err(self.refuse_open()),
                     permit = self.permits.clone().acquire_owned() => {
-                        permit.map_err(|_| PloneError::Unavailable("the hub is ending".to_owned()))?
+                        permit.map_err(|_| PloneError::Unavailable("the hub is shutting down".to_owned()))?
                     }
                     () = tokio::time::sleep_until(deadline) => return Err(self.refuse_busy()),
                 }
@@ -189,16 +190,16 @@ impl Limiter {
     }
 }
 
-/// A place among the calls that wait.
-pub(super) struct QueuePlace<'l>(&'l Limiter);
+/// A slot in the queue, released on drop.
+pub(super) struct QueueSlot<'l>(&'l Limiter);
 
-impl Drop for QueuePlace<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
 
-/// An admitted call. Dropping it makes room for the next.
+/// The permit of an admitted call, released on drop.
 #[derive(Debug)]
 pub(super) struct Permit {
     limiter: Arc<Limiter>,
@@ -209,7 +210,7 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// Records that Plone answered.
+    /// Records that Plone responded.
     pub(super) fn answered(&mut self) {
         if self.end(CallOutcome::Answered) {
             let us = u64::try_from(self.admitted.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -218,21 +219,21 @@ impl Permit {
         }
     }
 
-    /// Records that Plone did not answer, or not in a way that can be read.
+    /// Records that Plone did not respond, or that its response was unreadable.
     pub(super) fn failed(&mut self, outcome: CallOutcome) {
         if self.end(outcome) {
             let now = Instant::now().into_std();
             let opened = self.limiter.breaker().failed(now, self.admission, rand::random());
             if opened {
-                log::warn!("Plone does not answer: the circuit is open");
+                log::warn!("Plone does not respond: calls to it are paused (the circuit is open)");
                 self.limiter.opened.notify_waiters();
             }
         }
     }
 
-    /// Records that a call had no answer in time that may have asked for more than Plone can answer in time. It counts
-    /// against Plone only as a probe; otherwise visitors could open the circuit for everybody.
-    pub(super) fn late(&mut self) {
+    /// Records that a forwarded request timed out. The request itself may be the cause, so the timeout counts as a
+    /// failure of Plone only for a probe. Otherwise visitors could open the circuit with expensive requests.
+    pub(super) fn timed_out(&mut self) {
         if self.admission == Admission::Probe {
             self.failed(CallOutcome::TimedOut);
         } else {
@@ -240,7 +241,7 @@ impl Permit {
         }
     }
 
-    /// Counts the first outcome. Returns false for later ones.
+    /// Counts the first outcome of the call. Returns false for later ones.
     fn end(&mut self, outcome: CallOutcome) -> bool {
         let is_first = !std::mem::replace(&mut self.is_ended, true);
         if is_first {
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn past_the_bounds_a_call_fails_at_once_as_busy() {
+    async fn calls_beyond_the_bounds_fail_immediately_as_busy() {
         let limiter = Arc::new(Limiter::new(2, 1));
         let first = limiter.admit(soon()).await.unwrap();
         let _second = limiter.admit(soon()).await.unwrap();
@@ -279,8 +280,8 @@ mod tests {
         let stats = limiter.stats(0);
         assert_eq!((stats.in_use, stats.waiting), (2, 1));
         assert!(
-            limiter.queue_place().is_err_and(|error| error == PloneError::Busy),
-            "nor is there room to wait for a login"
+            limiter.queue_slot().is_err_and(|error| error == PloneError::Busy),
+            "the queue for the login is full, too"
         );
         assert_eq!(limiter.stats(0).calls[CallOutcome::Busy as usize], 2, "refused calls are counted");
         drop(first);
@@ -291,11 +292,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_counts_towards_the_deadline() {
+    async fn the_deadline_includes_waiting() {
         let limiter = Arc::new(Limiter::new(1, 5));
         let _held = limiter.admit(soon()).await.unwrap();
         assert_eq!(limiter.admit(Instant::now()).await.unwrap_err(), PloneError::Busy);
-        assert_eq!(limiter.stats(0).waiting, 0, "a call that gave up does not wait");
+        assert_eq!(limiter.stats(0).waiting, 0, "a call past its deadline leaves the queue");
     }
 
     #[tokio::test]

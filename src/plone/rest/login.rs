@@ -1,8 +1,8 @@
-//! The hub's own login in Plone: a token of `@login`, kept, verified regularly and replaced before it expires.
+//! The hub's own login in Plone: a token from `@login` that is cached, verified regularly, and replaced before it
+//! expires.
 //!
-//! Plone serves public content to everybody, whatever token a request carries: with a token that is not valid any more,
-//! the hub would quietly become a visitor. So a token is never used for long without asking Plone whether it still
-//! stands for the hub's user.
+//! Plone serves public content even to requests with an invalid token. With an expired token, the hub would therefore
+//! silently become a visitor. So a token that was not verified recently is verified before it is used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use tokio::time::Instant;
 use crate::plone::format::token::PloneClaims;
 use crate::plone::port::PloneError;
 
-/// How long a token is used without verifying it.
+/// Time for which a verified token is used without another check.
 pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(60);
-/// How long before its expiry a token is replaced: longer than any call takes.
+/// Time before its expiry at which a token is replaced. No call takes this long.
 const RENEWED_BEFORE: jiff::SignedDuration = jiff::SignedDuration::from_secs(600);
-/// Pause after a rejected login: a wrong password in the settings must not lock the account.
+/// Pause after a rejected login, so that a wrong password in the settings does not lock the account.
 pub(super) const PAUSE_AFTER_REJECTION: Duration = Duration::from_secs(30);
 
 /// State of the hub's login.
 #[derive(Debug, Default)]
 pub(super) struct PloneLogin {
     pub(super) token: Option<HubToken>,
-    /// When the last login was rejected, and with which error.
+    /// Time and error of the last rejected login.
     pub(super) rejected: Option<(Instant, PloneError)>,
 }
 
@@ -33,9 +33,9 @@ pub(super) struct PloneLogin {
 #[derive(Debug, Clone)]
 pub(super) struct HubToken {
     pub(super) secret: Arc<SecretString>,
-    /// When it is to be replaced; none when it does not expire.
+    /// When the token must be replaced; `None` if it does not expire.
     pub(super) renew_at: Option<Timestamp>,
-    /// When Plone last confirmed that it stands for the hub's user.
+    /// When Plone last confirmed that the token belongs to the hub's user.
     pub(super) verified_at: Instant,
 }
 
@@ -59,7 +59,7 @@ mod tests {
         eyJzdWIiOiJlZHVodWIiLCJleHAiOjE3OTU1MjIxMDUsImZ1bGxuYW1lIjoiRWR1SHViIn0.x";
 
     #[test]
-    fn a_token_is_replaced_before_it_expires() {
+    fn tokens_are_replaced_before_they_expire() {
         let token = HubToken::new(TOKEN.to_owned().into());
         let end = Timestamp::from_second(1_795_522_105).unwrap();
         assert!(!token.is_expiring(end - jiff::SignedDuration::from_secs(601)));

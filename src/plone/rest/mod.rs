@@ -1,12 +1,14 @@
-//! The college's Plone over its REST API (plone.restapi): an implementation of [`crate::plone::port`].
+//! Implementation of [`crate::plone::port`] over Plone's REST API (plone.restapi).
 //!
-//! - `options`: where the site is and what the college calls things
+//! - `options`: address of the site, bounds on calls, names of the section type and its fields
 //! - `client`: [`PloneClient`], which sends calls as a viewer; `login`: the hub's own login
-//! - `breaker`, `limiter`, `transport`, `connection`: whether a call is sent, how many at once, and how
-//! - `responses`: typed responses; `errors`: what a response means; `values`: values of fields; `paths`: paths of
+//! - `breaker`: stops calls to a Plone that does not respond; `limiter`: bounds concurrent and waiting calls;
+//!   `transport`, `connection`: send calls
+//! - `responses`: typed responses; `errors`: interpretation of responses; `values`: values of fields; `paths`: paths of
 //!   content; `html`: safe HTML and plain text
-//! - `people`, `catalogue`, `writing`: the three parts of the port; `exposure`: fields that are readable beside the API
-//! - `stream`: forwarded requests of browsers, streamed both ways
+//! - `people`, `catalogue`, `writing`: the three parts of the port; `exposure`: finds protected fields that are
+//!   readable outside of the API
+//! - `stream`: forwards browser requests, with bodies streamed in both directions
 
 mod breaker;
 mod catalogue;

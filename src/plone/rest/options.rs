@@ -1,4 +1,4 @@
-//! Options of the client: where the site is, the bounds on calls, and what this college calls things.
+//! Options of the client: address of the site, bounds on calls, and names of the section type and its fields.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,19 +21,19 @@ pub struct PloneOptions {
     pub sections_path: String,
     /// Portal type of a section.
     pub section_type: String,
-    /// Workflow transition that makes a new section visible; none leaves it as Plone creates it.
+    /// Workflow transition that publishes a new section; `None` leaves it in its initial state.
     pub publish: Option<String>,
-    /// Most calls in flight.
+    /// Maximum number of calls in flight.
     pub pool_size: usize,
-    /// Most calls that wait.
+    /// Maximum number of waiting calls.
     pub queue_max: usize,
-    /// Longest time of one call, waiting included.
+    /// Maximum duration of one call, including waiting.
     pub timeout: Duration,
-    /// Names of fields in this college's section type, where they differ from the hub's.
+    /// Names of fields in the college's section type that differ from the hub's names.
     pub fields: BTreeMap<SectionField, String>,
 }
 
-/// A `[plone] url` that cannot be used. The text is for the person who wrote it.
+/// A `[plone] url` that cannot be used. The message is for the operator who configured it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("[plone] url: {0}")]
 pub struct BadPloneUrl(pub String);
@@ -43,17 +43,17 @@ impl PloneOptions {
     pub(super) fn checked_url(&self) -> Result<String, BadPloneUrl> {
         let url = self.url.trim_end_matches('/');
         if url.starts_with("https://") {
-            let words = "is https; the hub connects to Plone's own address, which is http";
-            return Err(BadPloneUrl(words.to_owned()));
+            let reason = "https is not supported; use the http address of Plone itself";
+            return Err(BadPloneUrl(reason.to_owned()));
         }
         let uri: Option<Uri> = url.parse().ok();
         let is_good = uri.is_some_and(|uri| {
             uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
         });
-        if is_good { Ok(url.to_owned()) } else { Err(BadPloneUrl(format!("{url:?} is not the address of a site"))) }
+        if is_good { Ok(url.to_owned()) } else { Err(BadPloneUrl(format!("{url:?} is not the http URL of a site"))) }
     }
 
-    /// Returns the name of a field in this college's section type.
+    /// Returns the name of a field in the college's section type.
     #[must_use]
     pub fn field_name(&self, field: SectionField) -> &str {
         self.fields.get(&field).map_or(field.as_str(), String::as_str)

@@ -1,15 +1,16 @@
-//! Paths of content: from the site's root, with a slash before each segment, decoded; and encoded, as in a request.
+//! Paths of content. A path begins at the site's root and has a slash before each segment. It is decoded in the hub and
+//! percent-encoded in requests.
 
 use crate::plone::port::PloneError;
 use crate::text::percent;
 
-/// Segments that Zope reads as something else than the name of content.
+/// Segments that Zope does not read as the name of content.
 const NOT_NAMES: [&str; 6] = ["..", ".", "VirtualHostBase", "VirtualHostRoot", "acl_users", "Control_Panel"];
 
-/// Encodes a path: everything but letters, digits and `-_.~`. An empty path is the site.
+/// Percent-encodes a path: all characters except letters, digits and `-_.~`. An empty path is the site.
 ///
 /// # Errors
-/// [`PloneError::Refused`] for a path that names anything but content.
+/// [`PloneError::Refused`] for a path that is not a path of content.
 pub(super) fn encode(path: &str) -> Result<String, PloneError> {
     let mut encoded = String::with_capacity(path.len() + 8);
     for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -17,7 +18,7 @@ pub(super) fn encode(path: &str) -> Result<String, PloneError> {
             || ["@", "++", "_vh_"].iter().any(|start| name.starts_with(start))
             || name.chars().any(|c| c.is_control() || c == '\\');
         if is_other {
-            return Err(PloneError::Refused(format!("{name:?} is not the name of content")));
+            return Err(PloneError::Refused(format!("{name:?} is not a valid name of an item")));
         }
         encoded.push('/');
         encoded.extend(percent::encode_segment(name));
@@ -25,14 +26,14 @@ pub(super) fn encode(path: &str) -> Result<String, PloneError> {
     Ok(encoded)
 }
 
-/// Returns the path of a site's address: `/Plone` of `http://127.0.0.1:8080/Plone`.
+/// Returns the path of an address: `/Plone` of `http://127.0.0.1:8080/Plone`.
 pub(super) fn path_of_url(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
 }
 
-/// Returns the decoded path within the site of an address that Plone gives for content (`@id`). Its host is ignored,
-/// since Plone may know itself by another name; its path is below the site's.
+/// Returns the decoded path within the site of an item's address (`@id`); `None` for an address outside of the site.
+/// The host is ignored, because Plone may use another name for itself than the hub.
 pub(super) fn of_id(site_url: &str, id: &str) -> Option<String> {
     let path = id.split(['?', '#']).next().map(path_of_url)?;
     let within = path.strip_prefix(path_of_url(site_url))?;
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_encoded_segment_by_segment() {
+    fn paths_are_encoded_segment_by_segment() {
         assert_eq!(encode("/courses/202701-30001").unwrap(), "/courses/202701-30001");
         assert_eq!(encode("/a b/ü/50%?x#y").unwrap(), "/a%20b/%C3%BC/50%25%3Fx%23y");
         assert_eq!(encode("").unwrap(), "");
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_anything_but_content_are_refused() {
+    fn paths_that_are_not_content_are_refused() {
         for path in [
             "/../x",
             "/courses/..",
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_content_becomes_a_path_within_the_site() {
+    fn addresses_of_items_become_paths_within_the_site() {
         let site = "http://127.0.0.1:8080/Plone";
         let table = [
             ("http://127.0.0.1:8080/Plone/courses/a", Some("/courses/a")),

@@ -1,4 +1,4 @@
-//! Users of Plone: `@login` and `@users`.
+//! Plone's users: `@login` and `@users`.
 
 use secrecy::SecretString;
 
@@ -9,7 +9,7 @@ use crate::plone::rest::responses::User;
 use crate::plone::rest::transport::Call;
 use crate::text::percent;
 
-/// Most groups of one user that are read: more than any user is in.
+/// Maximum number of groups that are read for one user, well above any real number.
 const GROUPS_MAX: usize = 1_000;
 
 impl Directory for PloneClient {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_is_read_with_roles_and_groups() {
+    fn users_are_read_with_roles_and_groups() {
         let read = |json: serde_json::Value| person(serde_json::from_value(json).unwrap());
         let clerk = read(serde_json::json!({
             "id": "clerk", "fullname": " Clara Clerk ", "roles": ["Member", "Reviewer"],
@@ -56,7 +56,7 @@ mod tests {
             groups: vec!["AuthenticatedUsers".to_owned(), "registrars".to_owned()],
         };
         assert_eq!(clerk, expected);
-        let nobody = read(serde_json::json!({"fullname": "", "roles": null}));
-        assert_eq!(nobody, PlonePerson { name: None, roles: vec![], groups: vec![] });
+        let empty = read(serde_json::json!({"fullname": "", "roles": null}));
+        assert_eq!(empty, PlonePerson { name: None, roles: vec![], groups: vec![] });
     }
 }

@@ -1,5 +1,5 @@
-//! Responses of Plone's REST API (plone.restapi), as far as the hub reads them. Unknown fields are ignored; a field
-//! that may be missing, null or of another kind is [`Lenient`].
+//! The parts of the responses of Plone's REST API (plone.restapi) that the hub reads. Unknown fields are ignored. A
+//! field that may be missing, null or of another type is [`Lenient`].
 
 use std::collections::HashMap;
 
@@ -11,19 +11,19 @@ use crate::plone::port::PloneError;
 use crate::plone::rest::client::unreadable;
 use crate::plone::rest::values::PloneValue;
 
-/// A response that is read from JSON.
+/// A response whose body is JSON.
 pub(super) trait Response: DeserializeOwned {
-    /// What it is, in the message of an error.
+    /// Description of the response for error messages.
     const WHAT: &'static str;
 
     /// Reads the body of a response.
     fn read(body: &[u8]) -> Result<Self, PloneError> {
-        // The reason of the parser may quote values and addresses, so it is not passed on.
+        // The parser's message may quote values and addresses, so it is not passed on.
         serde_json::from_slice(body).map_err(|_| unreadable(Self::WHAT))
     }
 }
 
-/// A value that is none when it is missing, null or of another kind.
+/// A value that is read as `None` if it is missing, null or of another type.
 #[derive(Debug)]
 pub(super) struct Lenient<T>(pub(super) Option<T>);
 
@@ -49,7 +49,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
 }
 
 impl Lenient<String> {
-    /// Returns the trimmed text; none when it is empty.
+    /// Returns the trimmed text; `None` if it is empty.
     pub(super) fn text(&self) -> Option<String> {
         self.0.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     }
@@ -60,20 +60,20 @@ fn non_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
     if text.is_empty() { Err(D::Error::custom("empty text")) } else { Ok(text) }
 }
 
-/// Token of a sign-in (`POST @login`).
+/// Response to a sign-in (`POST @login`).
 #[derive(Deserialize)]
 pub(super) struct LoginToken {
     pub(super) token: String,
 }
 
-/// Id of a user (`GET @users/NAME`).
+/// The id of a user (`GET @users/NAME`).
 #[derive(Deserialize)]
 pub(super) struct UserId {
     #[serde(default)]
     pub(super) id: Lenient<String>,
 }
 
-/// A user (`GET @users/NAME`). Zope's root users have null for everything but their roles.
+/// A user (`GET @users/NAME`). For Zope's root users, all fields except `roles` are null.
 #[derive(Deserialize)]
 pub(super) struct User {
     #[serde(default)]
@@ -103,7 +103,7 @@ pub(super) struct SearchPage {
     pub(super) items_total: u64,
 }
 
-/// A hit with the columns that the hub asks for.
+/// A search hit with the columns that the hub requests.
 #[derive(Deserialize)]
 pub(super) struct SearchHit {
     #[serde(rename = "UID", deserialize_with = "non_empty")]
@@ -123,12 +123,12 @@ pub(super) struct SectionItem {
     #[serde(rename = "@type", default)]
     pub(super) portal_type: Lenient<String>,
     pub(super) modified: Timestamp,
-    /// When it was published; null before it was for the first time.
+    /// Time of publication; null before the first publication.
     #[serde(default)]
     pub(super) effective: Option<IgnoredAny>,
     #[serde(default)]
     pub(super) review_state: Lenient<String>,
-    /// The fields of the college's type, by its names.
+    /// The fields of the college's type, under their names in Plone.
     #[serde(flatten)]
     pub(super) fields: HashMap<String, PloneValue>,
 }
@@ -186,7 +186,7 @@ pub(super) struct RichText {
     pub(super) content_type: Lenient<String>,
 }
 
-/// A response whose content does not matter.
+/// A response whose body is not read.
 #[derive(Deserialize)]
 pub(super) struct Ignored;
 
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lenient_fields_are_none_for_null_and_other_kinds() {
+    fn lenient_fields_are_none_for_null_and_other_types() {
         let read = |json: &str| serde_json::from_str::<User>(json).unwrap();
         for json in ["{}", r#"{"fullname": null, "roles": null, "groups": null}"#, r#"{"fullname": 7, "groups": []}"#] {
             let user = read(json);
@@ -232,8 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_what_was_read_and_quotes_nothing() {
+    fn read_errors_name_the_response_and_quote_nothing() {
         let error = SearchPage::read(br#"{"items": "http://10.0.0.7/"}"#).err().unwrap();
-        assert_eq!(error, PloneError::Failed("an answer that cannot be read: a page of a search".to_owned()));
+        assert_eq!(error, PloneError::Failed("unreadable response: a page of a search".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
-//! Forwarded requests: sent through the same limiter, on the same thread and connections as the hub's own calls, and
-//! streamed both ways. Buffers are bounded, and so is the time without progress. Nothing is decompressed, redirected or
-//! parsed.
+//! Forwards browser requests to Plone, with bodies streamed in both directions. Forwarded requests use the same
+//! limiter, thread and connections as the hub's own calls. Buffers and the time without progress are bounded. Bodies
+//! are neither decompressed nor parsed, and redirects are not followed.
 
 use std::cell::Cell;
 use std::io;
@@ -23,31 +23,32 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::plone::port::PloneError;
 use crate::plone::rest::client::PloneClient;
 use crate::plone::rest::limiter::{CallOutcome, Permit};
-use crate::plone::rest::transport::{ClientOptions, Transport, ending, words_of};
+use crate::plone::rest::transport::{ClientOptions, Transport, describe, shutting_down};
 
-/// Most buffered pieces of a body, each way. A piece is the result of one read, 8 to 64 KiB.
+/// Maximum number of buffered pieces of a body in each direction. A piece is the result of one read, 8 to 64 KiB.
 pub const PIECES_MAX: usize = 32;
-/// Longest time without a piece from or to a client: longer than a phone is in a tunnel.
+/// Maximum time without a piece from or to a client, such as a phone that loses its connection for a while.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(30);
-/// Time after which a body must have moved at [`PACE_MIN`] on average.
+/// Time after which [`PACE_MIN`] applies to a body.
 const PACE_AFTER: Duration = Duration::from_secs(60);
-/// Slowest body, in bytes a second: with slower ones a few clients could occupy the whole pool.
+/// Minimum average speed of a body, in bytes per second. Without it, a few slow clients could occupy the whole pool.
 const PACE_MIN: u64 = 4 * 1024;
-/// Longest time until a response to a read begins, as a multiple of the timeout of the hub's own calls: the first page
-/// that Plone renders after its start takes several seconds.
+/// Maximum time until the response to a safe request begins, as a multiple of `[plone] timeout_ms`. The first page that
+/// Plone renders after its start takes several seconds.
 const READ_PATIENCE: u32 = 3;
-/// Longest time until a response to a write begins, as the same multiple: Plone processes what was uploaded.
+/// Maximum time until the response to another request begins, as the same multiple. Plone processes uploads before it
+/// responds.
 const WRITE_PATIENCE: u32 = 6;
 
-/// A piece of a body; none marks its end. A body whose channel closes without the end mark is incomplete.
+/// A piece of a body; `None` is the end marker. A body whose channel closes without an end marker is incomplete.
 pub type Piece = Option<Bytes>;
 
 /// The body of a forwarded request.
 #[derive(Debug)]
 pub struct Upload {
-    /// Announced length.
+    /// Announced length in bytes; `None` if it is unknown.
     pub length: Option<u64>,
-    /// Pieces, from a channel of [`PIECES_MAX`].
+    /// Receiver of the pieces; its channel has a capacity of [`PIECES_MAX`].
     pub pieces: mpsc::Receiver<Piece>,
 }
 
@@ -56,14 +57,14 @@ pub struct Upload {
 pub struct StreamCall {
     /// Method.
     pub method: Method,
-    /// Request target on Plone's host, encoded, with its query.
+    /// Encoded request target on Plone's host: path and query.
     pub target: String,
-    /// Header fields, except those of framing.
+    /// Header fields, without `Content-Length` and `Transfer-Encoding`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Body.
     pub body: Option<Upload>,
-    /// True when no user is signed in.
-    pub is_visitors: bool,
+    /// True if the sender is not signed in to the hub.
+    pub is_from_visitor: bool,
 }
 
 /// Plone's response to a forwarded request.
@@ -77,21 +78,21 @@ pub struct StreamResponse {
     pub body: mpsc::Receiver<Piece>,
 }
 
-/// Why there is no response.
+/// Why a forwarded request has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// The response did not begin in time.
-    #[error("Plone did not begin to answer in time")]
-    Late,
-    /// The client ended its request before it was complete.
-    #[error("the client broke off")]
-    BrokenOff,
-    /// Plone could not be asked, or did not answer.
+    #[error("Plone did not begin to respond in time")]
+    Timeout,
+    /// The client closed the connection before its request was complete.
+    #[error("the client aborted the request")]
+    Aborted,
+    /// The request could not be sent, or Plone did not respond.
     #[error(transparent)]
     Plone(#[from] PloneError),
 }
 
-/// Pace of a body.
+/// Measures the speed of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     begun: Instant,
@@ -105,8 +106,8 @@ impl Pace {
         Self { begun: Instant::now(), bytes: 0 }
     }
 
-    /// Counts a piece. Returns false when the body is too slow.
-    pub fn moves(&mut self, bytes: usize) -> bool {
+    /// Counts a piece of this many bytes. Returns false if the body is too slow.
+    pub fn keeps_up(&mut self, bytes: usize) -> bool {
         self.bytes += bytes as u64;
         let elapsed = self.begun.elapsed();
         elapsed < PACE_AFTER || self.bytes >= elapsed.as_secs() * PACE_MIN
@@ -120,20 +121,20 @@ impl PloneClient {
         crate::plone::rest::paths::path_of_url(&self.inner.options.url)
     }
 
-    /// Returns the address of the site as the hub knows it. Clients must not see it.
+    /// Returns the address of the site in the hub's settings. It must not be disclosed to clients.
     #[must_use]
     pub fn site_url(&self) -> &str {
         &self.inner.options.url
     }
 
-    /// Forwards a request to Plone. It occupies its permits until the body of the response has ended, in whatever way.
+    /// Forwards a request to Plone. The request holds its permits until the body of the response ends or fails.
     ///
     /// # Errors
-    /// When there is no response.
+    /// If there is no response.
     pub async fn stream(&self, call: StreamCall) -> Result<StreamResponse, StreamError> {
         let transport = &self.inner.transport;
         let deadline = transport.deadline();
-        let visitors = match call.is_visitors {
+        let visitors = match call.is_from_visitor {
             true => Some(self.visitor_permit(deadline).await?),
             false => None,
         };
@@ -146,10 +147,10 @@ impl PloneClient {
         let clients = transport.client_options();
         let transfer = Transfer { clients, host, patience, permit, _forwarded: forwarded, _visitors: visitors };
         transport.spawn(move || drop(actix_rt::spawn(transfer.run(call, reply))))?;
-        response.await.map_err(|_| ending())?
+        response.await.map_err(|_| shutting_down())?
     }
 
-    /// Takes a permit for a request of a visitor.
+    /// Acquires a permit for a visitor's request.
     async fn visitor_permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
         let Transport { visitors, visitors_waiting, limiter, .. } = &self.inner.transport;
         if let Ok(permit) = visitors.clone().try_acquire_owned() {
@@ -159,7 +160,7 @@ impl PloneClient {
         self.wait_for(visitors, deadline).await
     }
 
-    /// Takes a permit for a forwarded request.
+    /// Acquires a permit for a forwarded request.
     async fn forwarded_permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
         let forwarded = &self.inner.transport.forwarded;
         match forwarded.clone().try_acquire_owned() {
@@ -170,19 +171,19 @@ impl PloneClient {
 
     async fn wait_for(&self, permits: &Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, PloneError> {
         let limiter = &self.inner.transport.limiter;
-        let _place = limiter.queue_place()?;
+        let _slot = limiter.queue_slot()?;
         let permit = timeout_at(deadline, permits.clone().acquire_owned()).await;
-        permit.map_err(|_| limiter.refuse_busy())?.map_err(|_| ending())
+        permit.map_err(|_| limiter.refuse_busy())?.map_err(|_| shutting_down())
     }
 }
 
 type Reply = oneshot::Sender<Result<StreamResponse, StreamError>>;
 
-/// One forwarded request, on the thread of calls.
+/// A forwarded request, run on the transport's thread.
 struct Transfer {
     clients: ClientOptions,
     host: String,
-    /// Longest time without progress.
+    /// Maximum time without progress.
     patience: Duration,
     permit: Permit,
     _forwarded: OwnedSemaphorePermit,
@@ -193,7 +194,7 @@ impl Transfer {
     async fn run(mut self, call: StreamCall, mut reply: Reply) {
         let is_upload = call.body.is_some();
         let response = tokio::select! {
-            // The client went away.
+            // The client closed its connection.
             () = reply.closed() => return,
             response = self.send(call) => response,
         };
@@ -201,14 +202,14 @@ impl Transfer {
             Ok(response) => response,
             Err(error) => {
                 match &error {
-                    // Plone may refuse an upload by ending the connection, which is no fault of Plone's.
+                    // Plone may reject an upload by closing the connection, which is not a failure of Plone.
                     StreamError::Plone(PloneError::Unavailable(_)) if !is_upload => {
                         self.permit.failed(CallOutcome::Failed);
                     }
-                    StreamError::Late | StreamError::Plone(PloneError::Unavailable(_)) => self.permit.late(),
-                    StreamError::Plone(_) | StreamError::BrokenOff => {}
+                    StreamError::Timeout | StreamError::Plone(PloneError::Unavailable(_)) => self.permit.timed_out(),
+                    StreamError::Plone(_) | StreamError::Aborted => {}
                 }
-                // The client may be gone.
+                // Sending fails if the client has closed its connection.
                 drop(reply.send(Err(error)));
                 return;
             }
@@ -225,8 +226,8 @@ impl Transfer {
         }
     }
 
-    /// Sends the request and waits for the head of the response. A safe request is sent once more, on a connection of
-    /// its own, when the first one failed.
+    /// Sends the request and waits for the head of the response. A failed safe request is retried once, on a new
+    /// connection.
     async fn send(&self, call: StreamCall) -> Result<ClientResponse, StreamError> {
         let (pooled, fresh) = self.clients.clients();
         let progress = Rc::new(Cell::new(Instant::now()));
@@ -253,7 +254,7 @@ impl Transfer {
         }
     }
 
-    /// Waits for the head of a response as long as the request makes progress.
+    /// Waits for the head of a response. The timeout restarts whenever the request body makes progress.
     async fn in_time(
         &self,
         sent: impl Future<Output = Result<ClientResponse, SendRequestError>>,
@@ -264,22 +265,23 @@ impl Transfer {
             let seen = progress.get();
             tokio::select! {
                 answer = &mut sent => return answer.map_err(|error| match error {
-                    SendRequestError::Body(_) => StreamError::BrokenOff,
+                    SendRequestError::Body(_) => StreamError::Aborted,
                     SendRequestError::Url(_) | SendRequestError::Http(_) => {
-                        PloneError::Refused("the address cannot be requested".to_owned()).into()
+                        PloneError::Refused("the address is not valid".to_owned()).into()
                     }
-                    error => PloneError::Unavailable(words_of(&error)).into(),
+                    error => PloneError::Unavailable(describe(&error)).into(),
                 }),
                 () = sleep_until(seen + self.patience) => {
                     if progress.get() == seen {
-                        return Err(StreamError::Late);
+                        return Err(StreamError::Timeout);
                     }
                 }
             }
         }
     }
 
-    /// Passes the body on. When it is incomplete, too slow or its reader too slow, the end mark is missing.
+    /// Sends the body of the response to `pieces`. Omits the end marker if the body is incomplete, or if Plone or the
+    /// client is too slow.
     async fn download(&self, response: &mut ClientResponse, pieces: &mpsc::Sender<Piece>) {
         let mut pace = Pace::begin();
         loop {
@@ -293,15 +295,15 @@ impl Transfer {
                 Ok(Some(Err(_))) | Err(_) => return,
             };
             let is_end = piece.is_none();
-            let moves = pace.moves(piece.as_ref().map_or(0, Bytes::len));
-            if !moves || !matches!(timeout(CLIENT_IDLE, pieces.send(piece)).await, Ok(Ok(()))) || is_end {
+            let keeps_up = pace.keeps_up(piece.as_ref().map_or(0, Bytes::len));
+            if !keeps_up || !matches!(timeout(CLIENT_IDLE, pieces.send(piece)).await, Ok(Ok(()))) || is_end {
                 return;
             }
         }
     }
 }
 
-/// The body of a forwarded request, as awc sends it.
+/// The body of a forwarded request, in the form that awc sends.
 struct UploadBody {
     size: BodySize,
     pieces: mpsc::Receiver<Piece>,
@@ -321,7 +323,7 @@ impl MessageBody for UploadBody {
             match piece {
                 Some(Some(piece)) => Some(Ok(piece)),
                 Some(None) => None,
-                None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the upload broke off"))),
+                None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client aborted the upload"))),
             }
         })
     }

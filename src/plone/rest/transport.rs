@@ -1,7 +1,7 @@
-//! Transport of calls to Plone: through the limiter, on one thread of their own, each with one deadline.
+//! Sends calls to Plone: through the limiter, on a dedicated thread, each call with a deadline.
 //!
-//! `awc::Client` is not `Send`. One thread for the whole hub makes its pool the only one; Plone answers a few hundred
-//! requests a second at most, which one thread carries easily.
+//! `awc::Client` is not `Send`. With one thread for the whole hub there is only one connection pool. Plone handles at
+//! most a few hundred requests per second, which is little work for one thread.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -27,21 +27,22 @@ use crate::plone::port::PloneError;
 use crate::plone::rest::connection::PloneConnection;
 use crate::plone::rest::limiter::{CallOutcome, Limiter, Permit, PoolStats};
 
-/// Longest response that is read: a page of [`crate::plone::port::PAGE_LEN`] hits and a roster of 1,000 people are 60
-/// KiB each, and a news item is shorter than this.
+/// Maximum length of a response in bytes. A page of [`crate::plone::port::PAGE_LEN`] hits and a roster of 1,000 people
+/// have 60 KiB each; a news item with embedded images may have a few MiB.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long an idle connection is kept: well below the 120 s of waitress, so that Plone rarely ends it.
+/// Time after which an idle connection is closed: well below the 120 s of waitress, so that Plone rarely closes one
+/// first.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The hub's user agent.
 pub(super) const AGENT: &str = concat!("EduHub/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// A call of Plone's REST API.
+/// A call to Plone's REST API.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
-    /// Path from the site's root, encoded, with its query.
+    /// Encoded path from the site's root, with its query.
     pub(super) path: String,
     /// JSON body.
     pub(super) body: Option<Bytes>,
@@ -58,42 +59,42 @@ impl Call {
     /// Creates a call with a JSON body.
     ///
     /// # Errors
-    /// When the body has no JSON, which the hub's own types never cause.
+    /// If the body cannot be serialised, which does not happen with the hub's own types.
     pub(super) fn json(method: Method, path: impl Into<String>, body: &impl Serialize) -> Result<Self, PloneError> {
         let body = serde_json::to_vec(body).map_err(|error| PloneError::Refused(error.to_string()))?;
         Ok(Self { method, path: path.into(), body: Some(body.into()), token: None, accept: JSON })
     }
 
-    /// Returns true when the call may be sent twice. The hub's PATCHes write absolute values.
+    /// Returns true if the call may be sent twice. A PATCH may, because the hub writes absolute values.
     fn is_idempotent(&self) -> bool {
         [Method::GET, Method::PATCH].contains(&self.method)
     }
 }
 
-/// A complete response. The reader records on the permit whether it could be read.
+/// A complete response. Its reader must record on the permit whether the response was readable.
 #[derive(Debug)]
 pub(super) struct RawResponse {
     pub(super) status: u16,
     pub(super) body: Bytes,
-    /// The cookie in which Plone's pages carry messages to a user who signs in.
+    /// The value of the cookie `statusmessages`, which may contain the reason for a rejected sign-in.
     pub(super) messages: Option<String>,
     pub(super) permit: Permit,
 }
 
-/// Status, messages and body of a response.
+/// Status, `statusmessages` cookie and body of a response.
 type Received = (u16, Option<String>, Bytes);
 
 /// Why there is no response.
 #[derive(Debug)]
 pub(super) struct Failure {
     outcome: CallOutcome,
-    /// Words for the log, without an address.
-    words: String,
+    /// Description for the log, without an address.
+    reason: String,
 }
 
 impl Failure {
-    fn new(words: impl Into<String>) -> Self {
-        Self { outcome: CallOutcome::Failed, words: words.into() }
+    fn new(reason: impl Into<String>) -> Self {
+        Self { outcome: CallOutcome::Failed, reason: reason.into() }
     }
 }
 
@@ -101,7 +102,7 @@ impl Failure {
 struct HttpClients {
     /// Reuses connections.
     pooled: Client,
-    /// Opens a connection for each request, for calls that must not meet a connection that Plone is just closing.
+    /// Opens a new connection for each request, for calls that must not fail because Plone closes an idle connection.
     fresh: Client,
 }
 
@@ -115,28 +116,29 @@ pub(super) struct Transport {
     pub(super) url: Arc<str>,
     pool_size: usize,
     pub(super) timeout: Duration,
-    /// Permits for forwarded requests: part of the pool is always left to the hub itself.
+    /// Permits for forwarded requests: three quarters of the pool. The rest is reserved for the hub's own calls.
     pub(super) forwarded: Arc<Semaphore>,
-    /// Permits for forwarded requests of visitors: part of those is always left to signed-in users.
+    /// Permits for visitors' forwarded requests: three quarters of `forwarded`. The rest is reserved for signed-in
+    /// users.
     pub(super) visitors: Arc<Semaphore>,
-    /// Places for visitors who wait: they never take the whole queue.
+    /// Permits for visitors' waiting requests: three quarters of the queue.
     pub(super) visitors_waiting: Semaphore,
     thread: ArbiterHandle,
     connections: Arc<AtomicUsize>,
 }
 
 impl Transport {
-    /// Starts the thread. Needs a running actix system, whose end ends the thread.
+    /// Starts the thread. Requires a running actix system; the thread ends with it.
     pub(super) fn start(url: &str, pool_size: usize, queue_max: usize, timeout: Duration) -> Self {
-        let forwarded = less_a_quarter(pool_size);
+        let forwarded = three_quarters(pool_size);
         Self {
             limiter: Arc::new(Limiter::new(pool_size, queue_max)),
             url: url.into(),
             pool_size,
             timeout,
             forwarded: Arc::new(Semaphore::new(forwarded)),
-            visitors: Arc::new(Semaphore::new(less_a_quarter(forwarded))),
-            visitors_waiting: Semaphore::new(less_a_quarter(queue_max)),
+            visitors: Arc::new(Semaphore::new(three_quarters(forwarded))),
+            visitors_waiting: Semaphore::new(three_quarters(queue_max)),
             thread: Arbiter::new().handle(),
             connections: Arc::default(),
         }
@@ -151,11 +153,11 @@ impl Transport {
         Instant::now() + self.timeout
     }
 
-    /// Sends a call once it is admitted, and once more on another connection if it is idempotent. A call in flight runs
-    /// to its end even when its caller goes away: Plone works through it anyway, and it occupies its permit as long.
+    /// Sends a call when the limiter admits it. Retries a failed idempotent call once, on a new connection. A call in
+    /// flight continues and holds its permit even if its caller is dropped, because Plone processes it anyway.
     ///
     /// # Errors
-    /// When it is not admitted, or there is no complete response in time.
+    /// If the call is not admitted, or if there is no complete response in time.
     pub(super) async fn send(&self, call: Call, deadline: Instant) -> Result<RawResponse, PloneError> {
         let permit = self.limiter.admit(deadline).await?;
         let (reply, response) = oneshot::channel();
@@ -169,15 +171,15 @@ impl Transport {
             });
         };
         self.spawn(job)?;
-        response.await.map_err(|_| ending())?.map_err(PloneError::Unavailable)
+        response.await.map_err(|_| shutting_down())?.map_err(PloneError::Unavailable)
     }
 
-    /// Runs `job` on the thread of calls.
+    /// Runs `job` on the transport's thread.
     ///
     /// # Errors
-    /// When the hub is ending.
+    /// If the hub is shutting down.
     pub(super) fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PloneError> {
-        if self.thread.spawn_fn(job) { Ok(()) } else { Err(ending()) }
+        if self.thread.spawn_fn(job) { Ok(()) } else { Err(shutting_down()) }
     }
 
     pub(super) fn client_options(&self) -> ClientOptions {
@@ -191,14 +193,14 @@ impl Drop for Transport {
     }
 }
 
-/// Returns three quarters of `places`: at least one, and less than all where there are several.
-fn less_a_quarter(places: usize) -> usize {
-    places.saturating_sub(places.div_ceil(4)).max(1)
+/// Returns three quarters of `count`, rounded down, but at least one.
+fn three_quarters(count: usize) -> usize {
+    count.saturating_sub(count.div_ceil(4)).max(1)
 }
 
-/// The error when the thread of calls has ended with the hub.
-pub(super) fn ending() -> PloneError {
-    PloneError::Unavailable("the hub is ending".to_owned())
+/// Returns the error for a call after the transport's thread has ended with the hub.
+pub(super) fn shutting_down() -> PloneError {
+    PloneError::Unavailable("the hub is shutting down".to_owned())
 }
 
 /// Options of the thread's HTTP clients.
@@ -209,16 +211,16 @@ pub(super) struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// Returns the thread's clients: one that reuses connections, and one that opens a connection for each request.
+    /// Returns the thread's clients: one that reuses connections, and one that opens a new connection for each request.
     pub(super) fn clients(&self) -> (Client, Client) {
-        CLIENTS.with(|made| {
-            let clients = made.get_or_init(|| HttpClients { pooled: self.client(), fresh: self.client() });
+        CLIENTS.with(|cell| {
+            let clients = cell.get_or_init(|| HttpClients { pooled: self.client(), fresh: self.client() });
             (clients.pooled.clone(), clients.fresh.clone())
         })
     }
 
-    /// Creates a client without awc's own timeout, redirects and default headers: calls have deadlines, and a redirect
-    /// is a response.
+    /// Creates a client without awc's own timeout, redirects and default headers. Calls have deadlines, and redirects
+    /// are returned like other responses.
     fn client(&self) -> Client {
         let open = self.connections.clone();
         let connect = move |info: ConnectInfo<Uri>| {
@@ -238,7 +240,7 @@ impl ClientOptions {
     }
 }
 
-/// Performs a call up to its deadline. The error says why there is no response.
+/// Performs a call until its deadline. The error describes why there is no response.
 async fn run(
     options: &ClientOptions,
     url: &str,
@@ -251,11 +253,11 @@ async fn run(
         Ok(Ok((status, messages, body))) => return Ok(RawResponse { status, body, messages, permit }),
         Ok(Err(failure)) => failure,
         Err(_) => {
-            Failure { outcome: CallOutcome::TimedOut, words: "there was no complete response in time".to_owned() }
+            Failure { outcome: CallOutcome::TimedOut, reason: "there was no complete response in time".to_owned() }
         }
     };
     permit.failed(failed.outcome);
-    Err(failed.words)
+    Err(failed.reason)
 }
 
 async fn exchange(pooled: &Client, fresh: &Client, url: &str, call: &Call) -> Result<Received, Failure> {
@@ -264,7 +266,7 @@ async fn exchange(pooled: &Client, fresh: &Client, url: &str, call: &Call) -> Re
     }
     match attempt(pooled, false, url, call).await {
         Err(failure) => {
-            log::debug!("a call to Plone failed ({}) and is tried once more", failure.words);
+            log::debug!("retrying a call to Plone that failed: {}", failure.reason);
             attempt(fresh, true, url, call).await
         }
         done => done,
@@ -280,7 +282,7 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
         request = request.insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
     }
     if call.method == Method::PATCH {
-        // Without it, Plone answers 204 with `Connection: close`.
+        // Without this, Plone responds with status 204 and closes the connection.
         request = request.insert_header((PREFER, "return=representation"));
     }
     if is_last {
@@ -290,7 +292,7 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
         Some(body) => request.insert_header((CONTENT_TYPE, JSON)).send_body(body),
         None => request.send(),
     };
-    let mut response = sent.await.map_err(|error| Failure::new(words_of(&error)))?;
+    let mut response = sent.await.map_err(|error| Failure::new(describe(&error)))?;
     let mut body = BytesMut::new();
     while let Some(chunk) = response.next().await {
         let chunk = chunk.map_err(|error| Failure::new(format!("the response is incomplete: {error}")))?;
@@ -305,15 +307,15 @@ async fn attempt(client: &Client, is_last: bool, url: &str, call: &Call) -> Resu
     Ok((response.status().as_u16(), messages, body.freeze()))
 }
 
-/// Describes an error without an address.
-pub(super) fn words_of(error: &SendRequestError) -> String {
+/// Describes an error without naming an address.
+pub(super) fn describe(error: &SendRequestError) -> String {
     match error {
         SendRequestError::Connect(AwcConnectError::Io(error)) => format!("no connection: {error}"),
         SendRequestError::Connect(AwcConnectError::Timeout) => "no connection in time".to_owned(),
-        SendRequestError::Connect(AwcConnectError::Disconnected) => "the connection ended".to_owned(),
-        SendRequestError::Connect(_) => "no connection: the name is not known".to_owned(),
+        SendRequestError::Connect(AwcConnectError::Disconnected) => "the connection was closed".to_owned(),
+        SendRequestError::Connect(_) => "no connection: the host name is unknown".to_owned(),
         SendRequestError::Send(error) => format!("the connection broke: {error}"),
-        SendRequestError::Response(error) => format!("the response cannot be read: {error}"),
+        SendRequestError::Response(error) => format!("the response is unreadable: {error}"),
         _ => "the request could not be sent".to_owned(),
     }
 }

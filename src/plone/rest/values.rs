@@ -1,4 +1,4 @@
-//! Values of an item's fields: read from Plone's JSON into the form in which the hub compares them, and written back.
+//! Conversion of field values between Plone's JSON and the hub's [`FieldValue`].
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::plone::rest::html;
 use crate::plone::rest::options::PloneOptions;
 use crate::plone::rest::responses::RichText;
 
-/// The value of a field. A college's type may keep a field as any kind, so every kind is read.
+/// The JSON value of a field. A college's type may define a field with any type, so every type is accepted.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum PloneValue {
@@ -21,7 +21,7 @@ pub(super) enum PloneValue {
     Text(String),
     List(Vec<PloneValue>),
     RichText(RichText),
-    /// A choice of a vocabulary.
+    /// A term of a vocabulary.
     Choice {
         token: Option<Box<PloneValue>>,
         title: Option<Box<PloneValue>>,
@@ -29,14 +29,14 @@ pub(super) enum PloneValue {
     Other(IgnoredAny),
 }
 
-/// Reads every mapped field of an item. A field that the type lacks, or that the viewer may not read, is absent.
+/// Reads all mapped fields of an item. Fields that the type lacks or that the viewer may not read are absent.
 pub(super) fn read(options: &PloneOptions, item: &HashMap<String, PloneValue>) -> Fields {
     let read = |field: SectionField| Some((field, value(field, item.get(options.field_name(field))?)));
     SectionField::ALL.iter().copied().filter_map(read).collect()
 }
 
-/// Returns fields in the JSON that Plone accepts, under the names of the college's type.
-pub(super) fn written(options: &PloneOptions, fields: &Fields) -> Map<String, Value> {
+/// Converts fields to JSON for Plone, under the field names of the college's type.
+pub(super) fn write(options: &PloneOptions, fields: &Fields) -> Map<String, Value> {
     fields.iter().map(|(field, value)| (options.field_name(*field).to_owned(), json_of(*field, value))).collect()
 }
 
@@ -54,7 +54,8 @@ fn json_of(field: SectionField, value: &FieldValue) -> Value {
     }
 }
 
-/// Converts a value. What cannot be the field's kind stays text, so that it is compared and shown as what it is.
+/// Converts a value to the type of the field. A value that cannot be converted stays text, so that it is compared and
+/// reported unchanged.
 fn value(field: SectionField, value: &PloneValue) -> FieldValue {
     use SectionField as F;
     match field {
@@ -76,7 +77,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// Converts a number and keeps this many decimals, so that `1.5` with three becomes 1,500.
+/// Converts a number to an integer with this many implied decimals: `1.5` becomes 1,500 with three.
 fn number(value: &PloneValue, decimals: u32) -> FieldValue {
     let text = text(value);
     match decimal(text.trim(), decimals) {
@@ -85,22 +86,22 @@ fn number(value: &PloneValue, decimals: u32) -> FieldValue {
     }
 }
 
-/// Parses `12`, `4.0`, `1.5`; decimals that are not kept must be zero.
+/// Parses a number such as `12`, `4.0` or `1.5`. Further decimals must be zero.
 fn decimal(text: &str, decimals: u32) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let fraction = fraction.trim_end_matches('0');
-    let kept = usize::try_from(decimals).ok()?;
-    if fraction.len() > kept || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+    let digits = usize::try_from(decimals).ok()?;
+    if fraction.len() > digits || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let is_negative = whole.starts_with('-');
     let scale = 10_i64.pow(decimals);
     let whole: i64 = whole.parse::<i64>().ok()?.checked_mul(scale)?;
-    let fraction: i64 = if kept == 0 { 0 } else { format!("{fraction:0<kept$}").parse().ok()? };
+    let fraction: i64 = if digits == 0 { 0 } else { format!("{fraction:0<digits$}").parse().ok()? };
     whole.checked_add(if is_negative { -fraction } else { fraction })
 }
 
-/// Returns the text of a value: the token of a choice, rich text without its HTML, a list with one entry a line.
+/// Returns a value as text: the token of a vocabulary term, rich text without HTML, a list with one entry per line.
 fn text(value: &PloneValue) -> String {
     match value {
         PloneValue::Empty(()) | PloneValue::Other(_) => String::new(),
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_one_form_whatever_kind_the_type_uses() {
+    fn values_are_normalised_from_every_json_type() {
         let rich = json!({"data": "<p>MWF 09:30-10:50<br/>TR 1</p>", "content-type": "text/html", "encoding": "utf-8"});
         let plain = json!({"data": " MWF \r\n\r\n TR ", "content-type": "text/plain"});
         let table = [
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn written_values_read_back_as_the_same() {
+    fn written_values_are_read_back_unchanged() {
         let options = PloneOptions {
             fields: [(SectionField::Capacity, "max_seats".to_owned())].into(),
             ..PloneOptions::fixture()
@@ -179,10 +180,10 @@ mod tests {
             (SectionField::Roster, Lines(vec!["a enrolled x".to_owned()])),
         ]
         .into();
-        let json = Value::Object(written(&options, &fields));
+        let json = Value::Object(write(&options, &fields));
         assert_eq!(json["max_seats"], 30);
         assert_eq!(json["credits"], 1.5);
         assert_eq!(json["instructor"], Value::Null);
-        assert_eq!(read(&options, &serde_json::from_value(json).unwrap()), fields, "and no field that is absent");
+        assert_eq!(read(&options, &serde_json::from_value(json).unwrap()), fields, "absent fields stay absent");
     }
 }

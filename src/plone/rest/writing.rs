@@ -1,4 +1,4 @@
-//! Writes to the college's content.
+//! Writes sections to Plone, and finds out who can read a field.
 
 use actix_web::http::Method;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::plone::rest::transport::Call;
 use crate::plone::rest::values;
 use crate::text::percent;
 
-/// Body of a new section.
+/// Body of the request that creates a section.
 #[derive(Serialize)]
 struct NewSection {
     #[serde(rename = "@type")]
@@ -25,14 +25,14 @@ struct NewSection {
     fields: Map<String, Value>,
 }
 
-/// Body of a workflow transition.
+/// Body of the request for a workflow transition.
 #[derive(Serialize)]
 struct Transition {}
 
 impl Writer for PloneClient {
     fn write_section(&self, path: &str, fields: &Fields) -> PloneFuture<()> {
         let path = paths::encode(path);
-        let body = values::written(&self.inner.options, fields);
+        let body = values::write(&self.inner.options, fields);
         self.run(|inner, deadline| async move {
             let call = Call::json(Method::PATCH, path?, &body)?;
             inner.call::<Ignored>(&Viewer::Hub, call, deadline).await.map(drop)
@@ -44,7 +44,7 @@ impl Writer for PloneClient {
         let section = NewSection {
             portal_type: self.inner.options.section_type.clone(),
             id: short_name.to_owned(),
-            fields: values::written(&self.inner.options, fields),
+            fields: values::write(&self.inner.options, fields),
         };
         self.run(|inner, deadline| async move { inner.create(&path?, &section, deadline).await })
     }
@@ -52,7 +52,7 @@ impl Writer for PloneClient {
     fn can_read(&self, viewer: Viewer, path: &str, field: SectionField) -> PloneFuture<bool> {
         let path = paths::encode(path);
         self.run(|inner, deadline| async move {
-            // Plone would answer a member with an invalid token as a visitor.
+            // Plone would treat a member with an invalid token as a visitor.
             if let Viewer::Member(token) = &viewer
                 && !inner.is_valid(token, deadline).await?
             {
@@ -65,7 +65,7 @@ impl Writer for PloneClient {
                 Err(error) => return Err(error),
             }
             match &viewer {
-                // For the hub itself the question is only whether the type has the field.
+                // For the hub's user, the result only says whether the type has the field.
                 Viewer::Hub => Ok(false),
                 Viewer::Visitor => inner.is_exposed(None, &path, name).await,
                 Viewer::Member(token) => inner.is_exposed(Some(token), &path, name).await,
@@ -79,12 +79,12 @@ impl Inner {
         let create = Call::json(Method::POST, context(&self.options)?, section)?;
         let item: SectionItem = match self.call(&Viewer::Hub, create, deadline).await {
             Ok(item) => item,
-            // Plone reports a taken name in words only, so look whether the item exists.
-            Err(PloneError::Refused(words)) => {
+            // Plone reports a taken name only in the text of the error, so check whether the item exists.
+            Err(PloneError::Refused(reason)) => {
                 match self.call::<SectionItem>(&Viewer::Hub, Call::get(path), self.transport.deadline()).await {
                     Ok(item) if item.portal_type.0.as_deref() == Some(&self.options.section_type) => item,
                     Ok(_) | Err(PloneError::NotFound | PloneError::Forbidden) => {
-                        return Err(PloneError::Refused(words));
+                        return Err(PloneError::Refused(reason));
                     }
                     Err(error) => return Err(error),
                 }
@@ -98,18 +98,18 @@ impl Inner {
         let publish = Call::json(Method::POST, publish, &Transition {})?;
         match self.call::<Ignored>(&Viewer::Hub, publish, self.transport.deadline()).await {
             Ok(_) => {}
-            // A type without this workflow is as visible as the college set it up.
-            Err(PloneError::Refused(words)) => log::warn!("a new section in Plone is not published: {words}"),
+            // The type's workflow may have no such transition. The section then stays in its initial state.
+            Err(PloneError::Refused(reason)) => log::warn!("could not publish a new section in Plone: {reason}"),
             Err(error) => return Err(error),
         }
-        // Publishing changed when the item was modified.
+        // The first publication changes the item's time of modification.
         let item = self.call(&Viewer::Hub, Call::get(path), self.transport.deadline()).await?;
         section_of(&self.options, item)
     }
 }
 
-/// Returns true for an item that was never published: it is new, or its creation was interrupted. An item that was
-/// published and then retracted was retracted on purpose.
+/// Returns true if an item was never published: it is new, or its creation was interrupted. An item that was published
+/// before must not be published again, because an editor has retracted it.
 fn never_published(item: &SectionItem) -> bool {
     item.effective.is_none() && item.review_state.0.as_deref() != Some("published")
 }

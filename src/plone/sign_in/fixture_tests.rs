@@ -1,4 +1,4 @@
-//! A directory of Plone in memory and an identity service in front of it, for the tests of sign-in.
+//! A fake of Plone's directory, and an identity service that uses it, for the tests of sign-in.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -30,15 +30,19 @@ pub(super) const RECHECK_MS: i64 = 60_000;
 /// Lifetime of the tokens of this directory, in seconds.
 pub(super) const TOKEN_S: i64 = 12 * 3_600;
 
-/// A clock that tests move.
+/// A clock that tests advance. Milliseconds since 1970.
 pub(super) struct ManualClock(pub(super) AtomicI64);
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
     }
+
+    fn monotonic_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
-/// A bus that records whose tokens ended, with live sessions of some users.
+/// A bus that records the users whose tokens ended. The users in `connected` have live sessions.
 #[derive(Default)]
 pub(super) struct RecordingBus {
     pub(super) ended: Mutex<Vec<String>>,
@@ -62,13 +66,13 @@ pub(super) struct Entry {
     pub(super) person: Option<PlonePerson>,
 }
 
-/// A directory of users by login name, which can fail and hang.
+/// A directory of users by login name that can fail and hang.
 pub(super) struct FakeDirectory {
     pub(super) clock: Arc<ManualClock>,
     pub(super) entries: Mutex<HashMap<String, Entry>>,
     pub(super) login_error: Mutex<Option<PloneError>>,
     pub(super) person_error: Mutex<Option<PloneError>>,
-    /// Users about whom it fails to answer.
+    /// Users whose profiles cannot be read.
     pub(super) broken: Mutex<Vec<&'static str>>,
     pub(super) hangs: Mutex<bool>,
     pub(super) profiles_read: Mutex<Vec<String>>,
@@ -99,7 +103,7 @@ impl Directory for FakeDirectory {
         let entries = self.entries.lock();
         let person = entries.values().find(|entry| entry.id == username.as_str()).and_then(|e| e.person.clone());
         let is_broken = self.broken.lock().contains(&username.as_str());
-        let broken = is_broken.then(|| PloneError::Failed("a fault of its own".to_owned()));
+        let broken = is_broken.then(|| PloneError::Failed("500 RuntimeError".to_owned()));
         let error = self.person_error.lock().clone().or(broken);
         futures_util::future::ready(error.map_or(Ok(person), Err)).boxed()
     }
@@ -126,7 +130,8 @@ pub(super) fn person(roles: &[&str], groups: &[&str]) -> PlonePerson {
 }
 
 impl Hub {
-    /// With ann (student), sam (staff), ada (admin) and the hub's own user in Plone, all with the password `good`.
+    /// Creates a directory with ann (student), sam (staff), ada (admin) and the hub's own user, all with the password
+    /// `good`, and starts the identity service.
     pub(super) async fn start() -> Self {
         let clock = Arc::new(ManualClock(AtomicI64::new(1_700_000_000_000)));
         let plone = FakeDirectory {

@@ -1,4 +1,4 @@
-//! Sign-in by Plone: checks passwords with `@login` and reads roles and groups from `@users/{name}`.
+//! Sign-in by Plone: checks passwords with `@login`, and reads roles and groups from `@users/{name}`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,43 +20,43 @@ use crate::identity::sign_in::SignInError;
 use crate::plone::format::token::PloneClaims;
 use crate::plone::port::{Directory, PloneError, PlonePerson};
 
-/// Title of the provider in audit entries and messages.
+/// Name of the provider in audit entries and messages.
 const TITLE: &str = "Plone";
-/// Longest reason of Plone's that is passed on to its user, in characters.
+/// Maximum length of a message from Plone that is passed on to the user, in characters.
 const REASON_CHARS_MAX: usize = 200;
-/// Sign-ins that may wait for a turn to ask Plone: more than it answers within the time that a sign-in waits.
+/// Maximum number of waiting sign-ins: more than Plone can handle within the time that a sign-in waits.
 const WAITING_MAX: usize = 1_000;
 
-/// A plain member of Plone, that is a student, with a token of Plone's; none until one has signed in.
+/// A plain member of Plone (a student) with the member's token; `None` until one has signed in.
 pub type PlainMember = Option<(UserName, Arc<SecretString>)>;
 
-/// Settings of sign-in by Plone.
+/// Options of sign-in by Plone.
 #[derive(Debug, Clone)]
 pub struct PloneSignInOptions {
-    /// Roles of the hub for roles and groups of Plone.
+    /// Maps Plone's roles and groups to the hub's roles.
     pub roles: RoleMap,
-    /// User name of the hub itself in Plone.
+    /// Name of the hub's user in Plone.
     pub hub_user: UserName,
-    /// Longest time that a sign-in waits for Plone in all (`[plone] timeout_ms`).
+    /// Maximum total time that a sign-in waits for Plone (`[plone] timeout_ms`).
     pub timeout: Duration,
-    /// Sign-ins about which Plone is asked at once. Fewer than its connections, so that a class that signs in does not
-    /// stop everything else.
+    /// Maximum number of concurrent sign-ins. It is smaller than the number of connections, so that many sign-ins at
+    /// the same time do not block other calls.
     pub in_flight_max: usize,
     /// Rules for members who signed in.
     pub members: MemberRules,
 }
 
-/// The sign-in provider in front of Plone's users.
+/// The sign-in provider for Plone's users.
 pub struct PloneSignIn {
     directory: Arc<dyn Directory>,
     options: PloneSignInOptions,
-    /// Turns to ask Plone.
-    turns: Semaphore,
-    /// Places of sign-ins that wait for a turn.
-    places: Semaphore,
-    /// Number of sign-ins about which Plone has answered.
-    answers: AtomicU64,
-    /// Student who signed in last.
+    /// Permits for concurrent sign-ins.
+    permits: Semaphore,
+    /// Slots for sign-ins that wait for a permit.
+    queue_slots: Semaphore,
+    /// Number of sign-ins to which Plone has responded.
+    responses: AtomicU64,
+    /// The student who signed in most recently.
     plain_member: watch::Sender<PlainMember>,
 }
 
@@ -66,43 +66,43 @@ impl PloneSignIn {
     pub fn new(directory: Arc<dyn Directory>, options: PloneSignInOptions) -> Self {
         Self {
             directory,
-            turns: Semaphore::new(options.in_flight_max.max(1)),
-            places: Semaphore::new(WAITING_MAX),
-            answers: AtomicU64::new(0),
+            permits: Semaphore::new(options.in_flight_max.max(1)),
+            queue_slots: Semaphore::new(WAITING_MAX),
+            responses: AtomicU64::new(0),
             plain_member: watch::Sender::new(None),
             options,
         }
     }
 
-    /// Returns the student who signed in last. With the token of that member the outbox finds out what a plain member
-    /// can read. It is none again once that user is no student any more.
+    /// Returns the student who signed in most recently. The outbox uses this member's token to find out what plain
+    /// members can read. The value becomes `None` when the member's sign-ins end, such as after a change of role.
     pub fn plain_member(&self) -> watch::Receiver<PlainMember> {
         self.plain_member.subscribe()
     }
 
-    /// Returns how long a sign-in waits for a turn: half of its time, the other half is Plone's.
-    fn turn_wait(&self) -> Duration {
+    /// Returns how long a sign-in waits for a permit: half of its timeout. The other half is left for Plone's response.
+    fn permit_wait(&self) -> Duration {
         self.options.timeout / 2
     }
 
-    /// Waits for a turn to ask Plone.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, PloneError> {
-        let _place = self.places.try_acquire().map_err(|_| PloneError::Busy)?;
-        let turn = timeout(self.turn_wait(), self.turns.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or(PloneError::Busy)
+    /// Waits for a permit.
+    async fn acquire_permit(&self) -> Result<SemaphorePermit<'_>, PloneError> {
+        let _slot = self.queue_slots.try_acquire().map_err(|_| PloneError::Busy)?;
+        let permit = timeout(self.permit_wait(), self.permits.acquire()).await;
+        permit.ok().and_then(Result::ok).ok_or(PloneError::Busy)
     }
 
-    /// Asks Plone whether a password is right and then for the profile, both within the configured time.
-    async fn ask(&self, login: &UserName, password: &SecretString) -> Result<Accepted, PloneError> {
+    /// Checks a password and reads the profile, both within the configured timeout.
+    async fn authenticate(&self, login: &UserName, password: &SecretString) -> Result<Accepted, PloneError> {
         let deadline = Instant::now() + self.options.timeout;
-        let _turn = self.turn().await?;
+        let _permit = self.acquire_permit().await?;
         let late = || PloneError::Unavailable("not in time".to_owned());
         let token = timeout_at(deadline, self.directory.login(login, password)).await.unwrap_or_else(|_| Err(late()));
         if !token.as_ref().is_err_and(|error| error.is_outage() || *error == PloneError::Busy) {
-            self.answers.fetch_add(1, Ordering::Relaxed);
+            self.responses.fetch_add(1, Ordering::Relaxed);
         }
         let Some((user, token)) = read_token(token?) else {
-            return Err(PloneError::Failed("the token of a sign-in cannot be read".to_owned()));
+            return Err(PloneError::Failed("the token of a sign-in is unreadable".to_owned()));
         };
         let Ok(user) = UserName::parse(&user) else { return Ok(Accepted::UnusableName) };
         let person = timeout_at(deadline, self.directory.person(&user)).await.unwrap_or_else(|_| Err(late()));
@@ -121,23 +121,23 @@ impl PloneSignIn {
         }
     }
 
-    /// Reads a profile. That Plone knows no such user is also what a web server in front of a Plone under maintenance
-    /// says about everybody, so it counts only when Plone knows the hub's own user at the same time.
+    /// Reads a profile. A web server in front of a Plone under maintenance may respond with "not found" for every user,
+    /// so a missing user counts only if Plone finds the hub's own user.
     async fn read_profile(&self, user: &UserName) -> Result<Profile, PloneError> {
         if let Some(person) = self.directory.person(user).await? {
             return Ok(self.profile_of(user, Some(person)));
         }
         match self.directory.person(&self.options.hub_user).await? {
             Some(_) => Ok(Profile::Unknown),
-            None => Err(PloneError::Unavailable("it does not know the hub's own user either".to_owned())),
+            None => Err(PloneError::Unavailable("it does not find the hub's own user either".to_owned())),
         }
     }
 }
 
-/// A password that Plone accepted.
+/// The outcome of a sign-in whose password Plone accepted.
 enum Accepted {
     User(Verified),
-    /// The user's id in Plone is no user name of the hub.
+    /// The user's id in Plone is not a valid username in the hub.
     UnusableName,
 }
 
@@ -160,27 +160,26 @@ impl SignInProvider for PloneSignIn {
         password: &'a SecretString,
     ) -> BoxFuture<'a, Result<Option<Verified>, SignInError>> {
         async move {
-            let (began, answers) = (Instant::now(), self.answers.load(Ordering::Relaxed));
-            let error = match self.ask(login, password).await {
+            let (began, responses) = (Instant::now(), self.responses.load(Ordering::Relaxed));
+            let error = match self.authenticate(login, password).await {
                 Ok(Accepted::User(verified)) => return Ok(Some(verified)),
                 Ok(Accepted::UnusableName) => {
-                    let reason = "Your Plone account's user id cannot be used here: it is too long or has spaces. Please \
-                                  ask the college's administrators.";
+                    let reason = "Your Plone user id cannot be used here because it is too long or contains spaces. \
+                                  Please ask the college's administrators.";
                     return Err(SignInError::NotAdmitted { provider: TITLE, reason: reason.to_owned() });
                 }
                 Err(error) => error,
             };
-            // When no sign-in was answered while this sign-in waited for a turn, those who have one wait for a Plone
-            // that hangs.
+            // If Plone did not respond to any sign-in while this one waited for a permit, Plone hangs.
             let is_hanging =
-                || began.elapsed() >= self.turn_wait() && self.answers.load(Ordering::Relaxed) == answers;
+                || began.elapsed() >= self.permit_wait() && self.responses.load(Ordering::Relaxed) == responses;
             Err(match error {
                 PloneError::Unauthenticated => SignInError::BadCredentials,
                 PloneError::Locked(reason) => SignInError::Locked { provider: TITLE, reason: one_line(&reason) },
                 PloneError::Busy if is_hanging() => SignInError::Provider(ProviderError::Hanging),
                 error => {
-                    if !error.is_passing() {
-                        log::error!("Plone does not check sign-ins for the hub: {error}");
+                    if !error.is_transient() {
+                        log::error!("Plone does not check passwords for the hub: {error}");
                     }
                     SignInError::Provider(provider_error(error))
                 }
@@ -208,7 +207,7 @@ impl SignInProvider for PloneSignIn {
     }
 }
 
-/// Reads a token of Plone. Returns the id of its user and the token; none when it is no token or has no expiry.
+/// Reads a token of Plone. Returns the id of its user and the token; `None` if the text is not a token with an expiry.
 fn read_token(text: SecretString) -> Option<(String, ProviderToken)> {
     let claims = PloneClaims::of(text.expose_secret())?;
     Some((claims.subject, ProviderToken { expires_at: claims.expires_at?, secret: Arc::new(text) }))
@@ -230,7 +229,7 @@ fn provider_error(error: PloneError) -> ProviderError {
     }
 }
 
-/// Shortens what Plone says to its user to one line.
+/// Shortens a message from Plone to one line.
 fn one_line(reason: &str) -> String {
     let words: Vec<&str> = reason.split_whitespace().collect();
     words.join(" ").chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()

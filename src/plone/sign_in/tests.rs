@@ -1,4 +1,4 @@
-//! Tests of sign-in by Plone: against a scripted Plone, with a clock that stands still.
+//! Tests of sign-in by Plone against a fake directory, with a clock that the tests control.
 
 use std::sync::atomic::Ordering;
 
@@ -13,21 +13,21 @@ use crate::store::members::MemberStore;
 const BY_PLONE: PasswordCheck = PasswordCheck::Provider("Plone");
 const OFFLINE: PasswordCheck = PasswordCheck::LastAccepted("Plone");
 
-/// Asserts that Plone accepted the password and the hub did not admit the user, for a reason with these words.
-fn assert_not_admitted(outcome: Result<impl std::fmt::Debug, SignInError>, words: &str) {
+/// Asserts that the hub did not admit a user whose password Plone accepted, for a reason that contains `text`.
+fn assert_not_admitted(outcome: Result<impl std::fmt::Debug, SignInError>, text: &str) {
     let reason = match outcome {
         Err(SignInError::NotAdmitted { provider: "Plone", reason }) => reason,
         other => panic!("{other:?}"),
     };
-    assert!(reason.contains(words), "{words:?} in {reason:?}");
+    assert!(reason.contains(text), "{text:?} is not in {reason:?}");
 }
 
-fn not_answered(error: PloneError) -> SignInError {
+fn failed_with(error: PloneError) -> SignInError {
     SignInError::Provider(provider_error(error))
 }
 
 #[actix_web::test]
-async fn roles_and_groups_of_plone_decide_the_role_in_the_hub() {
+async fn plones_roles_and_groups_determine_the_role() {
     let hub = Hub::start().await;
     hub.put_user("eve", "eve", Some(person(&["Authenticated"], &["choir"])));
     hub.put_user("may", "may", Some(person(&["Member"], &["desk"])));
@@ -45,7 +45,7 @@ async fn roles_and_groups_of_plone_decide_the_role_in_the_hub() {
 }
 
 #[actix_web::test]
-async fn two_spellings_of_a_login_name_are_one_user_by_plones_id() {
+async fn login_names_of_one_plone_id_are_one_user() {
     let hub = Hub::start().await;
     for login in ["ann@college.edu", "ANN@college.edu"] {
         hub.put_user(login, "ann", Some(person(&["Member"], &[])));
@@ -53,33 +53,33 @@ async fn two_spellings_of_a_login_name_are_one_user_by_plones_id() {
     }
     hub.fail(outage());
     for (login, known) in [("ANN@college.edu", true), ("ann", true), ("ann@college.edu", false)] {
-        assert_eq!(hub.sign_in(login, "good").await.is_ok(), known, "{login}: the last spelling and the id are known");
+        assert_eq!(hub.sign_in(login, "good").await.is_ok(), known, "{login}: the id and the last login name work");
     }
 }
 
 #[actix_web::test]
-async fn a_plone_id_that_is_no_user_name_is_not_admitted() {
+async fn plone_ids_that_are_not_user_names_are_not_admitted() {
     let hub = Hub::start().await;
     hub.put_user("odd", "a name with spaces", Some(person(&["Member"], &[])));
     assert_not_admitted(hub.sign_in("odd", "good").await, "user id cannot be used");
 }
 
 #[actix_web::test]
-async fn a_local_account_wins_over_a_plone_user_of_its_name() {
+async fn a_local_account_takes_precedence_over_a_plone_user() {
     let hub = Hub::start().await;
     let before = hub.sign_in_and_store("ann").await;
     hub.local_account("ann").await;
-    assert_eq!(hub.ended(), ["ann"], "sign-ins by Plone under that name end");
+    assert_eq!(hub.ended(), ["ann"], "sign-ins by Plone with this name end");
     assert_eq!(hub.identity.verify(&before.token), Err(TokenError::SignedOut));
     let local = hub.sign_in("ann", "local").await.unwrap();
     assert_eq!((local.check, local.caller.source), (PasswordCheck::Provider("local account"), Source::Hub));
     assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), SignInError::BadCredentials);
     hub.put_user("ann@college.edu", "ann", Some(person(&["Manager"], &[])));
-    assert_not_admitted(hub.sign_in("ann@college.edu", "good").await, "account of the hub itself");
+    assert_not_admitted(hub.sign_in("ann@college.edu", "good").await, "local EduHub account has this username");
 }
 
 #[actix_web::test]
-async fn during_an_outage_the_last_accepted_password_works_for_some_days() {
+async fn the_last_accepted_password_works_for_7_days_of_an_outage() {
     let failures =
         [PloneError::Open, PloneError::Unavailable("no connection".to_owned()), PloneError::Failed("500".to_owned())];
     for error in failures {
@@ -89,35 +89,35 @@ async fn during_an_outage_the_last_accepted_password_works_for_some_days() {
         let offline = hub.sign_in("ann", "good").await.unwrap();
         assert_eq!((offline.check, offline.caller.source), (OFFLINE, Source::Plone), "{error:?}");
         assert_eq!(hub.sign_in("ann", "wrong").await.unwrap_err(), SignInError::BadCredentials, "{error:?}");
-        assert_eq!(hub.sign_in("sam", "good").await.unwrap_err(), not_answered(error.clone()));
+        assert_eq!(hub.sign_in("sam", "good").await.unwrap_err(), failed_with(error.clone()));
         hub.pass_ms(7 * DAY_MS);
         assert!(hub.sign_in("ann", "good").await.is_ok(), "{error:?}");
         hub.pass_ms(1_000);
-        assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), not_answered(error));
+        assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), failed_with(error));
     }
 }
 
 #[actix_web::test]
-async fn the_last_accepted_password_does_not_work_while_plone_answers() {
-    let answers = [
+async fn the_last_accepted_password_is_not_used_while_plone_responds() {
+    let errors = [
         PloneError::Forbidden,
         PloneError::Refused("400".to_owned()),
         PloneError::NotFound,
-        PloneError::Occupied("another write was in the way".to_owned()),
+        PloneError::Occupied("another write at the same time".to_owned()),
         PloneError::Busy,
     ];
-    for error in answers {
+    for error in errors {
         let hub = Hub::start().await;
         hub.sign_in_and_store("ann").await;
         hub.fail(Some(error.clone()));
-        assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), not_answered(error));
+        assert_eq!(hub.sign_in("ann", "good").await.unwrap_err(), failed_with(error));
         hub.fail(outage());
-        assert!(hub.sign_in("ann", "good").await.is_ok(), "it is kept for an outage");
+        assert!(hub.sign_in("ann", "good").await.is_ok(), "it stays valid for an outage");
     }
 }
 
 #[actix_web::test]
-async fn a_plone_that_never_answers_is_an_outage() {
+async fn a_hanging_plone_is_an_outage() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
     *hub.plone.hangs.lock() = true;
@@ -127,32 +127,32 @@ async fn a_plone_that_never_answers_is_an_outage() {
 }
 
 #[actix_web::test]
-async fn waiting_in_vain_for_a_turn_that_nobody_gets_is_an_outage() {
+async fn a_timeout_in_the_queue_without_any_response_is_an_outage() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
-    let _taken = hub.provider.turns.acquire().await.unwrap();
+    let _taken = hub.provider.permits.acquire().await.unwrap();
     assert_eq!(hub.sign_in("ann", "good").await.unwrap().check, OFFLINE);
     assert_eq!(hub.sign_in("sam", "good").await.unwrap_err(), SignInError::Provider(ProviderError::Hanging));
 }
 
 #[actix_web::test]
-async fn waiting_in_vain_while_others_are_answered_is_no_outage() {
+async fn a_timeout_in_the_queue_after_other_responses_is_no_outage() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
-    let _taken = hub.provider.turns.acquire().await.unwrap();
-    let places = hub.provider.places.available_permits();
-    let another_is_answered = async {
-        while hub.provider.places.available_permits() == places {
+    let _taken = hub.provider.permits.acquire().await.unwrap();
+    let slots = hub.provider.queue_slots.available_permits();
+    let another_response = async {
+        while hub.provider.queue_slots.available_permits() == slots {
             tokio::task::yield_now().await;
         }
-        hub.provider.answers.fetch_add(1, Ordering::Relaxed);
+        hub.provider.responses.fetch_add(1, Ordering::Relaxed);
     };
-    let (ann, ()) = futures_util::future::join(hub.sign_in("ann", "good"), another_is_answered).await;
+    let (ann, ()) = futures_util::future::join(hub.sign_in("ann", "good"), another_response).await;
     assert_eq!(ann.unwrap_err(), SignInError::Provider(ProviderError::Busy));
 }
 
 #[actix_web::test]
-async fn a_right_password_with_an_unreadable_profile_uses_the_last_known_role() {
+async fn with_an_unreadable_profile_the_last_known_role_is_used() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("sam").await;
     hub.change_user("sam", |sam| sam.password = "new");
@@ -160,11 +160,11 @@ async fn a_right_password_with_an_unreadable_profile_uses_the_last_known_role() 
     let again = hub.sign_in("sam", "new").await.unwrap();
     assert_eq!((again.check, again.caller.role), (BY_PLONE, Role::Staff));
     let unknown = hub.sign_in("ann", "good").await;
-    assert!(matches!(unknown, Err(SignInError::Provider(_))), "no role of ann is known");
+    assert!(matches!(unknown, Err(SignInError::Provider(_))), "the hub knows no role of ann");
 }
 
 #[actix_web::test]
-async fn a_rejected_password_is_forgotten_and_a_strangers_guess_is_not() {
+async fn an_outdated_password_is_forgotten_after_plone_rejects_it() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
     assert_eq!(hub.sign_in("ann", "guess").await.unwrap_err(), SignInError::BadCredentials);
@@ -179,7 +179,7 @@ async fn a_rejected_password_is_forgotten_and_a_strangers_guess_is_not() {
 }
 
 #[actix_web::test]
-async fn a_lost_role_or_an_old_password_ends_sign_ins_during_outages() {
+async fn a_lost_role_or_changed_password_ends_offline_sign_in() {
     let hub = Hub::start().await;
     hub.sign_in_and_store("ann").await;
     hub.sign_in_and_store("sam").await;
@@ -193,7 +193,7 @@ async fn a_lost_role_or_an_old_password_ends_sign_ins_during_outages() {
 }
 
 #[actix_web::test]
-async fn wrong_passwords_and_locked_accounts_are_limited_in_every_spelling() {
+async fn failed_sign_ins_are_limited_across_spellings() {
     let hub = Hub::start().await;
     *hub.plone.login_error.lock() = Some(PloneError::Locked("Locked\n for\t24 hours".to_owned()));
     let locked = SignInError::Locked { provider: "Plone", reason: "Locked for 24 hours".to_owned() };
@@ -208,7 +208,7 @@ async fn wrong_passwords_and_locked_accounts_are_limited_in_every_spelling() {
 }
 
 #[actix_web::test]
-async fn a_change_of_role_in_plone_ends_the_sign_ins_of_an_active_member() {
+async fn a_role_change_in_plone_ends_sign_ins_of_active_members() {
     let table: [(&str, Option<PlonePerson>, bool); 5] = [
         ("unchanged", Some(person(&["Member"], &[])), true),
         ("another name", Some(PlonePerson { name: Some("Ann".to_owned()), ..person(&["Member"], &[]) }), true),
@@ -225,7 +225,7 @@ async fn a_change_of_role_in_plone_ends_the_sign_ins_of_an_active_member() {
         hub.identity.verify(&signed_in.token).unwrap();
         assert!(hub.recheck().await);
         assert_eq!(hub.ended().is_empty(), stays, "{what}");
-        assert_eq!(plain_member.borrow().is_some(), stays, "{what}: a user with more rights is no plain member");
+        assert_eq!(plain_member.borrow().is_some(), stays, "{what}: only a student is a plain member");
         hub.restart().await;
         assert_eq!(hub.identity.verify(&signed_in.token).is_ok(), stays, "{what}, after a restart");
     }
@@ -244,25 +244,25 @@ async fn a_new_role_applies_from_the_next_sign_in_even_during_an_outage() {
 }
 
 #[actix_web::test]
-async fn another_role_at_the_next_sign_in_ends_the_earlier_ones() {
+async fn a_sign_in_with_another_role_ends_earlier_sign_ins() {
     let hub = Hub::start().await;
     let before = hub.sign_in_and_store("sam").await;
     hub.change_user("sam", |sam| sam.person = Some(person(&["Member"], &[])));
-    // The clock has not moved: both are of the same millisecond.
+    // The clock has not moved, so both sign-ins have the same millisecond.
     let after = hub.sign_in("sam", "good").await.unwrap();
     assert!(!hub.identity.is_alive(&before.caller));
     assert!(hub.identity.is_alive(&after.caller));
 }
 
 #[actix_web::test]
-async fn nobody_is_signed_out_during_an_outage() {
+async fn sign_ins_stay_valid_during_an_outage() {
     let hub = Hub::start().await;
     let signed_in = hub.sign_in_and_store("ann").await;
     hub.fail(outage());
     hub.pass_ms(RECHECK_MS);
     assert!(!hub.recheck().await);
     assert!(hub.identity.is_alive(&signed_in.caller));
-    // A server in front of Plone may say "not found" about everybody.
+    // A server in front of Plone may respond with "not found" for every user.
     hub.fail(None);
     hub.plone.entries.lock().clear();
     assert!(!hub.recheck().await);
@@ -271,7 +271,7 @@ async fn nobody_is_signed_out_during_an_outage() {
 }
 
 #[actix_web::test]
-async fn a_failure_about_one_member_does_not_stop_rechecks_of_others() {
+async fn a_failure_for_one_member_does_not_stop_other_rechecks() {
     let hub = Hub::start().await;
     for name in ["ann", "sam", "ada"] {
         hub.sign_in_and_store(name).await;
@@ -283,17 +283,17 @@ async fn a_failure_about_one_member_does_not_stop_rechecks_of_others() {
         hub.change_user(name, |entry| entry.person = None);
         hub.pass_ms(RECHECK_MS);
         hub.plone.profiles_read.lock().clear();
-        assert!(hub.recheck().await, "Plone answers about the others");
-        assert_eq!(hub.ended().len(), round + 1, "{name} is gone");
-        let asked = hub.plone.profiles_read.lock().iter().filter(|user| *user == "ann").count();
-        assert_eq!(asked, 1, "a round asks about each member once");
+        assert!(hub.recheck().await, "Plone responds for the other members");
+        assert_eq!(hub.ended().len(), round + 1, "the sign-in of {name} has ended");
+        let reads = hub.plone.profiles_read.lock().iter().filter(|user| *user == "ann").count();
+        assert_eq!(reads, 1, "a round reads each profile once");
     }
     hub.plone.broken.lock().clear();
     hub.change_user("ann", |ann| ann.person = None);
     assert!(hub.recheck().await);
     assert_eq!(hub.ended(), ["sam", "ada", "ann"]);
 
-    // An error that concerns everyone ends the round.
+    // An error that affects all members ends the round.
     hub.sign_in_and_store("hub").await;
     for error in [PloneError::Busy, PloneError::Open, PloneError::Unavailable("no connection".to_owned())] {
         hub.fail(Some(error));
@@ -321,7 +321,7 @@ async fn minted_tokens_are_never_checked_with_plone() {
 }
 
 #[actix_web::test]
-async fn active_members_are_rechecked_once_in_the_configured_time() {
+async fn active_members_are_rechecked_once_per_interval() {
     let hub = Hub::start().await;
     let ann = hub.sign_in_and_store("ann").await;
     hub.sign_in_and_store("sam").await;
@@ -333,17 +333,17 @@ async fn active_members_are_rechecked_once_in_the_configured_time() {
     for _ in 0..3 {
         assert!(hub.recheck().await);
     }
-    let mut asked = hub.plone.profiles_read.lock().clone();
-    asked.sort_unstable();
-    assert_eq!(asked, ["ann", "sam"], "ann sends a request, sam has a live session, ada is not active");
+    let mut read = hub.plone.profiles_read.lock().clone();
+    read.sort_unstable();
+    assert_eq!(read, ["ann", "sam"], "ann sends a request, sam has a live session, ada is not active");
 }
 
 #[actix_web::test]
-async fn a_members_token_is_kept_until_the_sign_out_or_its_expiry() {
+async fn a_members_token_is_stored_until_sign_out_or_expiry() {
     let mut hub = Hub::start().await;
     let plain_member = hub.provider.plain_member();
     hub.sign_in_and_store("ada").await;
-    assert!(plain_member.borrow().is_none(), "an admin is no plain member");
+    assert!(plain_member.borrow().is_none(), "an admin is not a plain member");
     let ann = hub.sign_in_and_store("ann").await;
     let token = hub.identity.member_token(&ann.caller).await.unwrap();
     assert_eq!(plain_member.borrow().as_ref().unwrap().1.expose_secret(), token.expose_secret());
@@ -359,7 +359,7 @@ async fn a_members_token_is_kept_until_the_sign_out_or_its_expiry() {
     assert!(hub.identity.member_token(&again.caller).await.is_some());
     hub.identity.logout(&again.caller).await.unwrap();
     assert!(hub.identity.member_token(&again.caller).await.is_none());
-    assert!(hub.identity.member_token(&caller).await.is_none(), "nor for another sign-in of the same member");
+    assert!(hub.identity.member_token(&caller).await.is_none(), "the earlier sign-in has no token, either");
     assert!(hub.store.member(&user("ann")).await.unwrap().unwrap().token.is_none());
 }
 

@@ -38,7 +38,7 @@ fn revoke_tokens(tx: &Connection, username: &UserName, valid_from: Timestamp) ->
     Ok(())
 }
 
-/// Returns the accounts of a store, ordered by user name. A hub may be using the store.
+/// Returns the accounts of a store, ordered by username. A hub may be using the store.
 ///
 /// # Errors
 /// When there is no store, or it cannot be read.
@@ -53,7 +53,7 @@ fn all_accounts(conn: &Connection) -> rusqlite::Result<Vec<Account>> {
         .collect()
 }
 
-/// All users who have an account or were seen, ordered by user name. The name and role of an account take precedence
+/// All users who have an account or were seen, ordered by username. The name and role of an account take precedence
 /// over those in a token.
 const USERS: &str = "
     SELECT a.username, a.name, a.role, 'local', p.last_seen

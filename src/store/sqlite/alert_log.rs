@@ -22,7 +22,7 @@ use crate::store::sqlite::{acks, alerts};
 /// The columns that [`entry_at`] reads, of `alert_log AS l` joined with `alerts AS a`.
 const ENTRY_COLUMNS: &str = "l.seq, l.kind, a.id, a.content, a.source, a.sender, a.created_at";
 
-/// The positions in (`?3`, `?4`] that a reader may see. `?1` is the user name (null for a visitor), `?2` the role's
+/// The positions in (`?3`, `?4`] that a reader may see. `?1` is the username (null for a visitor), `?2` the role's
 /// bit. The two parts use an index each: alerts for everyone or a role, and alerts for this user.
 const VISIBLE: &str = "
     SELECT l.seq FROM alert_log AS l JOIN alerts AS a ON a.id = l.alert_id

@@ -18,7 +18,7 @@ const UNFINISHED: &str = ".eduhub-copy-";
 const REPLACED: &str = ".replaced-";
 /// End of the name of a write-ahead log.
 const LOG: &str = "-wal";
-/// End of the name of a log's index, which SQLite makes anew when it is missing.
+/// End of the name of a log's index, which SQLite rebuilds when it is missing.
 const LOG_INDEX: &str = "-shm";
 
 /// Returns `path` with `end` added to its name.
@@ -60,7 +60,9 @@ impl NewFile {
     /// Makes an empty file in the folder of `path`.
     pub(super) fn beside(path: &Path) -> io::Result<Self> {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder_of(path))?;
-        flock(file.as_file(), FlockOperation::NonBlockingLockExclusive)?;
+        if !try_lock(file.as_file())? {
+            return Err(ErrorKind::WouldBlock.into());
+        }
         Ok(Self(file))
     }
 
@@ -134,10 +136,8 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => remove_if_present(&path)?,
-            Err(rustix::io::Errno::WOULDBLOCK) => {}
-            Err(errno) => return Err(errno.into()),
+        if try_lock(&file)? {
+            remove_if_present(&path)?;
         }
     }
     Ok(())
@@ -170,6 +170,15 @@ fn files_with_prefix(folder: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// Takes the exclusive lock on a file. Returns false when another process holds it.
+pub(super) fn try_lock(file: &File) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Returns the device and inode of a file; none when there is no such file.

@@ -4,9 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
-use crate::store::sqlite::files::{self, folder_of, named};
+use crate::store::sqlite::files::{self, folder_of, named, try_lock};
 use crate::store::sqlite::open::{OpenError, require_one_name};
 
 /// The exclusive lock on a store. The operating system holds it until the process ends.
@@ -77,15 +75,6 @@ impl StoreLock {
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(address.as_bytes())
-    }
-}
-
-/// Returns false when another process holds a lock on the file.
-fn try_lock(file: &File) -> std::io::Result<bool> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -5,7 +5,7 @@
 //! - [`content`]: the checksum of the content, which every commit stores; [`last_commit`], [`seal`]: what is noted beside
 //!   and behind the store; [`log_scan`], [`damage`]: find damage; [`decode`]: reads every row
 //! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
-//! - [`copy`], [`verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
+//! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
 //! - [`accounts`]: local accounts, known users, revoked tokens; [`audit`]: the audit trail; [`members`]: users who
 //!   signed in by Plone

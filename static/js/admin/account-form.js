@@ -52,7 +52,7 @@ export function accountForm({ user, isSelf, onsave, onremove, oncancel }) {
   showActions();
   return h("form", { class: "account", onsubmit, "aria-label": user ? `Account of ${user.username}` : "New account" },
     h("div", { class: "inline" },
-      !user && field("User name", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
+      !user && field("Username", text("username", { required: true, autocapitalize: "none", spellcheck: "false" })),
       field("Name", text("name", { value: user?.name ?? "" })),
       field("Role", role),
       field(user ? "New password (optional)" : "Password (at least 8 characters)", password)),

@@ -38,7 +38,7 @@ export class Users {
       h("table", null, h("thead", null, h("tr", null, heads, h("td"))), this.rows));
     this.more = h("p");
     put($("people"), h("form", { class: "inline", role: "search", onsubmit: (event) => event.preventDefault() },
-      h("label", { class: "field wide" }, h("span", null, "Name or user name"), this.search), this.add),
+      h("label", { class: "field wide" }, h("span", null, "Name or username"), this.search), this.add),
     this.addForm, this.summary, this.table, this.more);
   }
 

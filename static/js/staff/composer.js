@@ -22,7 +22,7 @@ const APPEARANCE = {
 const FIELD_PROBLEMS = {
   sections: "Unknown section. Enter CRNs in the term above, or IDs such as 202209-10001.",
   courses: "Unrecognized course. Enter courses such as MATH 151, separated by commas.",
-  users: "Unrecognized user name. User names have no spaces; separate them with commas.",
+  users: "Unrecognized username. Usernames have no spaces; separate them with commas.",
   expires_at: "The alert would end before it is sent. Choose a later end.",
   starts_at: "The send time is not valid. Choose it again.",
 };

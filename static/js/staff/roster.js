@@ -38,8 +38,8 @@ export class Roster {
       this.compose.disabled = !enrolled.length;
       const person = (one) => [displayName(one), one.user, dateTime(one.since)];
       put(this.lists,
-        this.#list(`Enrolled: ${enrolled.length.toLocaleString()}`, ["Name", "User name", "Since"], enrolled, person, "No students enrolled yet."),
-        this.#list(`Waiting: ${waiting.length.toLocaleString()}`, ["Position", "Name", "User name", "Since"], waiting,
+        this.#list(`Enrolled: ${enrolled.length.toLocaleString()}`, ["Name", "Username", "Since"], enrolled, person, "No students enrolled yet."),
+        this.#list(`Waiting: ${waiting.length.toLocaleString()}`, ["Position", "Name", "Username", "Since"], waiting,
           (one) => [one.status === "offered" ? "Seat offered" : ordinal(one.position), ...person(one)], "No students waiting."));
     } catch (problem) {
       put(this.lists, h("p", { class: "stop" }, `Couldn't load the roster. ${problemText(problem)} `,

@@ -13,7 +13,7 @@ export default {
   "live.reconnecting": "Reconnecting", "live.offline": "Offline", "live.as_of": "last updated {at}",
   "live.ended": "Disconnected by an administrator", "live.signed_out": "Disconnected", "live.reconnect": "Reconnect",
 
-  "sign.in": "Sign in", "sign.out": "Sign out", "sign.name": "User name", "sign.password": "Password",
+  "sign.in": "Sign in", "sign.out": "Sign out", "sign.name": "Username", "sign.password": "Password",
   "sign.pending": "Signing in…", "sign.expired": "You've been signed out. Sign in again.",
   "sign.for_plan": "Sign in to plan {section}. We'll add it once you sign in.",
   "sign.hint": "Browse freely. Sign in to plan or register.",
@@ -113,7 +113,7 @@ export default {
   "category.security": "security", "category.emergency": "emergency",
   "announcements.title": "College news", "announcements.more": "Read more", "announcements.age": { one: "Updated {n} minute ago.", other: "Updated {n} minutes ago." },
 
-  "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect user name or password.",
+  "error.no_answer": "Couldn't reach the server. Check your connection.", "error.bad_credentials": "Incorrect username or password.",
   "error.plan": "Couldn't save your plan. {why}", "error.other": "The server couldn't complete this ({code}).",
   "time.days": { one: "{n} day", other: "{n} days" },
   "spoken.seats": "Seats changed: {list}.", "spoken.section": "{section}: {text}",

@@ -246,7 +246,7 @@ async fn upgrade(
         address: request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |a| a.ip()),
         since: get("since").map(|s| s.parse().unwrap()),
     };
-    ws::open(opening, &request, payload)
+    Ok(ws::open(opening, &request, payload)?)
 }
 
 fn term() -> PublishedTerm {

@@ -372,6 +372,9 @@ fn a_silent_client_is_reaped() {
         alive.wait_for("pong", |f| f["type"] == "pong");
     }
     assert_eq!(hub.live.presence.reaped.load(Ordering::Relaxed), 1);
+    let (code, reason) = silent.wait_for_close();
+    assert_eq!((code, reason.contains("too slow")), (4008, false), "{reason}");
+    assert!(hub.live.presence.ends.counts().contains(&("silent", 1)));
     assert!(hub.live.presence.sessions()[0].rtt_ms().is_some(), "the other client answers pings");
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn a_member_is_found_by_last_login_and_by_user_name<F: StoreFixture>(
     block_on(store.put_member(member("ann", "mail-2", 2))).unwrap();
     assert_eq!((by_login("mail-1"), by_login("mail-2").as_deref()), (None, Some("ann")));
     assert_eq!(by_login("ann").as_deref(), Some("ann"));
-    // A login name takes precedence over another member's user name.
+    // A login name takes precedence over another member's username.
     block_on(store.put_member(member("bob", "ann", 1))).unwrap();
     assert_eq!(by_login("ann").as_deref(), Some("bob"));
 }

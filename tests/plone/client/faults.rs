@@ -1,4 +1,4 @@
-//! The client behind a relay that fails in each of its modes.
+//! The client behind a relay in each of its failure modes.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use crate::support::WAIT_MAX;
 use crate::support::plone::Plone;
 use crate::support::tcp_relay::{Mode, TcpRelay};
 
-/// Short, because most of these tests wait until it has passed.
+/// A short deadline, because most of these tests wait for it to pass.
 const DEADLINE: Duration = Duration::from_millis(700);
-/// Long enough for Plone to answer on a busy machine.
+/// A deadline that is long enough for Plone to respond on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(20);
 
+/// Returns a client that connects to Plone through this relay.
 fn behind(relay: &TcpRelay, timeout: Duration) -> PloneClient {
     PloneClient::new(PloneOptions { timeout, ..options(&relay.url()) }, Arc::new(SystemClock)).unwrap()
 }
@@ -31,22 +32,23 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
             actix_rt::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    actix_rt::time::timeout(WAIT_MAX, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    actix_rt::time::timeout(WAIT_MAX, waiting).await.unwrap_or_else(|_| panic!("timed out waiting until {what}"));
 }
 
+/// Searches for news items and returns their number.
 async fn news(client: &PloneClient) -> Result<u64, PloneError> {
     client.search(Viewer::Visitor, ContentKind::News, None, 0).await.map(|page| page.total)
 }
 
 #[actix_rt::test]
-async fn each_fault_is_an_error_in_time_and_leaks_no_connection() {
+async fn each_fault_fails_within_the_deadline_and_leaks_no_connection() {
     let plone = Plone::shared();
     for mode in [Mode::Refuse, Mode::Hang, Mode::Garbage, Mode::Drip, Mode::Cut, Mode::Answer500] {
         let relay = TcpRelay::start(plone.address());
         let client = behind(&relay, DEADLINE);
         relay.set(mode);
-        // `Drip` takes an hour, so the deadline ends it.
-        let error = actix_rt::time::timeout(WAIT_MAX, news(&client)).await.expect("in time").unwrap_err();
+        // In mode `Drip`, the response would take an hour, so the deadline ends the call.
+        let error = actix_rt::time::timeout(WAIT_MAX, news(&client)).await.expect("an error in time").unwrap_err();
         match mode {
             Mode::Answer500 => assert!(matches!(error, PloneError::Failed(_)), "{mode:?}: {error:?}"),
             _ => assert!(matches!(error, PloneError::Unavailable(_)), "{mode:?}: {error:?}"),
@@ -68,15 +70,15 @@ async fn the_circuit_opens_on_failures_and_one_probe_closes_it() {
     let client = behind(&relay, GENEROUS);
     let total = news(&client).await.unwrap();
     relay.set(Mode::Refuse);
-    until("it opens", || async { news(&client).await == Err(PloneError::Open) }).await;
+    until("the circuit is open", || async { news(&client).await == Err(PloneError::Open) }).await;
     assert_ne!(client.stats().circuit, Circuit::Closed);
 
     relay.set(Mode::Pass);
     let before = relay.accepted();
     let failed = client.stats().calls[CallOutcome::Failed as usize];
-    until("it is back", || async { news(&client).await == Ok(total) }).await;
+    until("calls succeed again", || async { news(&client).await == Ok(total) }).await;
     assert_eq!(client.stats().circuit, Circuit::Closed);
-    assert_eq!(relay.accepted(), before + 1, "one probe was enough");
+    assert_eq!(relay.accepted(), before + 1, "one probe is sufficient");
     assert_eq!(client.stats().calls[CallOutcome::Failed as usize], failed);
 }
 
@@ -86,9 +88,9 @@ async fn a_half_open_circuit_passes_one_call() {
     let relay = TcpRelay::start(plone.address());
     let client = behind(&relay, DEADLINE);
     relay.set(Mode::Refuse);
-    until("it opens", || async { news(&client).await == Err(PloneError::Open) }).await;
+    until("the circuit is open", || async { news(&client).await == Err(PloneError::Open) }).await;
     relay.set(Mode::Hang);
-    until("it is half open", || async { client.stats().circuit == Circuit::HalfOpen }).await;
+    until("the circuit is half-open", || async { client.stats().circuit == Circuit::HalfOpen }).await;
     let before = relay.accepted();
     let answers = join_all((0..20).map(|_| news(&client))).await;
     assert_eq!(answers.iter().filter(|answer| **answer == Err(PloneError::Open)).count(), 19, "{answers:?}");
@@ -96,7 +98,7 @@ async fn a_half_open_circuit_passes_one_call() {
 }
 
 #[actix_rt::test]
-async fn answers_of_500_keep_the_circuit_closed() {
+async fn responses_with_500_keep_the_circuit_closed() {
     let relay = TcpRelay::start(Plone::shared().address());
     let client = behind(&relay, GENEROUS);
     relay.set(Mode::Answer500);
@@ -114,7 +116,7 @@ async fn calls_to_a_hanging_plone_are_bounded_in_number_and_time() {
     relay.set(Mode::Hang);
     let answers = join_all((0..20).map(|_| news(&client))).await;
     let busy = answers.iter().filter(|answer| **answer == Err(PloneError::Busy)).count();
-    assert!(busy >= 15, "all but two calls in flight and three in the queue fail at once: {answers:?}");
+    assert!(busy >= 15, "two calls in flight and three in the queue; the others fail at once: {answers:?}");
     assert!(relay.accepted() <= 5, "{}", relay.accepted());
     let stats = client.stats();
     assert_eq!((stats.in_use, stats.waiting), (0, 0));
@@ -143,7 +145,7 @@ async fn idempotent_calls_are_retried_once_and_creations_never() {
 
     relay.set(Mode::Pass);
     let made = client.create_section("202701-39997", &fields.into()).await.unwrap();
-    assert_eq!(plone.request("GET", &made.path, None, None).0, 200, "a second call finds and publishes it");
+    assert_eq!(plone.request("GET", &made.path, None, None).0, 200, "the second call finds and publishes the section");
 }
 
 #[actix_rt::test]
@@ -151,7 +153,7 @@ async fn a_connection_closed_while_idle_causes_no_failure() {
     let relay = TcpRelay::start(Plone::shared().address());
     let client = behind(&relay, GENEROUS);
     news(&client).await.unwrap();
-    // Closes the idle connection, whether or not the client notices at once.
+    // Closes the idle connection. The client may not notice it before the next call.
     relay.set(Mode::Refuse);
     relay.set(Mode::Pass);
     assert!(news(&client).await.is_ok());

@@ -1,4 +1,4 @@
-//! The hub's Plone client against a real Plone: what it reads and writes, on whose behalf, and how it reports failures.
+//! The hub's Plone client against a real Plone: what it reads and writes, as which user, and how it reports failures.
 
 mod faults;
 
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::support::plone::{CLERK, HUB, PASSWORD, PRIVATE_SECTIONS, Plone, REGISTRAR, SECTIONS};
 
-/// Returns the Plone that these tests write to. It is shared, so each test writes only what no other one reads.
+/// Returns the Plone that these tests write to. It is shared, so each test writes only items that no other test reads.
 fn written() -> &'static Plone {
     static WRITTEN: OnceLock<Plone> = OnceLock::new();
     WRITTEN.get_or_init(Plone::start)
@@ -55,7 +55,7 @@ async fn plone_checks_the_password() {
     let client = client(Plone::shared());
     let token = client.login(&name("student1"), &PASSWORD.into()).await.unwrap();
     assert_eq!(token.expose_secret().split('.').count(), 3);
-    for (user, password) in [("student1", "wrong"), ("nobody", PASSWORD), ("student1", "")] {
+    for (user, password) in [("student1", "wrong"), ("unknown", PASSWORD), ("student1", "")] {
         let refused = client.login(&name(user), &password.into()).await.unwrap_err();
         assert_eq!(refused, PloneError::Unauthenticated, "{user}");
     }
@@ -77,17 +77,17 @@ async fn a_locked_account_is_distinguished_from_a_wrong_password() {
 }
 
 #[actix_rt::test]
-async fn a_user_is_read_with_the_roles_of_its_groups() {
+async fn users_are_read_with_the_roles_of_their_groups() {
     let client = client(Plone::shared());
     let clerk = client.person(&name(CLERK)).await.unwrap().unwrap();
     assert!(clerk.roles.contains(&"Reviewer".to_owned()), "{clerk:?}");
     assert!(clerk.groups.contains(&"registrars".to_owned()), "{clerk:?}");
     assert!(clerk.name.is_some());
-    assert_eq!(client.person(&name("nobody")).await.unwrap(), None);
+    assert_eq!(client.person(&name("unknown")).await.unwrap(), None);
 }
 
 #[actix_rt::test]
-async fn a_search_pages_through_all_that_its_viewer_may_see() {
+async fn searches_return_all_pages_of_what_the_viewer_may_see() {
     let plone = Plone::shared();
     let client = client(plone);
     for (viewer, expected) in [(Viewer::Hub, SECTIONS), (Viewer::Visitor, SECTIONS - PRIVATE_SECTIONS)] {
@@ -112,13 +112,13 @@ async fn a_search_pages_through_all_that_its_viewer_may_see() {
 }
 
 #[actix_rt::test]
-async fn a_search_finds_what_was_modified_since() {
+async fn searches_find_items_modified_since_a_time() {
     let plone = Plone::start();
     let client = client(&plone);
     let path = plone.section(5);
     let before = client.section(&path).await.unwrap();
     let fields: Fields = [(SectionField::SeatsTaken, FieldValue::Number(3))].into();
-    // `modified` has a resolution of one second: write until the next second has begun.
+    // `modified` has a resolution of one second, so the test writes until the next second has begun.
     let mut after = before.clone();
     let mut seats = 3;
     while after.modified <= before.modified {
@@ -162,7 +162,7 @@ async fn written_fields_are_read_back_unchanged() {
     let refused = client.write_section(&path, &bad).await.unwrap_err();
     assert!(matches!(&refused, PloneError::Refused(words) if words.contains("capacity: ")), "{refused}");
     assert!(!refused.to_string().contains("://"), "{refused}");
-    assert_eq!(client.section("/../acl_users").await.map(drop).map_err(|e| e.is_passing()), Err(false));
+    assert_eq!(client.section("/../acl_users").await.map(drop).map_err(|e| e.is_transient()), Err(false));
 }
 
 #[actix_rt::test]
@@ -175,11 +175,11 @@ async fn concurrent_writes_of_one_section_all_succeed() {
         let roster = FieldValue::Lines((0..seats).map(line).collect());
         [(SectionField::SeatsTaken, FieldValue::Number(seats)), (SectionField::Roster, roster)].into()
     };
-    // The hub writes a section once at a time, but members write it in Plone, too.
+    // The hub has at most one write per section in flight, but members also write in Plone.
     let written = join_all((1..=16).map(|seats| client.write_section(&path, &fields(seats)))).await;
     assert_eq!(written.iter().filter(|done| done.is_ok()).count(), 16, "{written:?}");
     let FieldValue::Number(seats) = client.section(&path).await.unwrap().fields[&SectionField::SeatsTaken] else {
-        panic!("no number");
+        panic!("the count is not a number");
     };
     assert_eq!(
         client.section(&path).await.unwrap().fields[&SectionField::Roster],
@@ -203,7 +203,7 @@ async fn a_section_is_created_once_and_published() {
     };
     let made = client.create_section("202701-39999", &fields("First")).await.unwrap();
     assert_eq!(made.path, "/courses/202701-39999");
-    assert_eq!(plone.request("GET", &made.path, None, None).0, 200, "a visitor sees it");
+    assert_eq!(plone.request("GET", &made.path, None, None).0, 200, "visitors can see it");
     let again = client.create_section("202701-39999", &fields("Second")).await.unwrap();
     assert_eq!((again.uid, &again.fields[&SectionField::Title]), (made.uid, &FieldValue::Text("First".to_owned())));
     let refused = client.create_section("39998", &[].into()).await.unwrap_err();
@@ -212,7 +212,7 @@ async fn a_section_is_created_once_and_published() {
 }
 
 #[actix_rt::test]
-async fn can_read_reports_who_can_read_a_roster() {
+async fn can_read_matches_the_permissions_of_each_viewer() {
     let plone = Plone::shared();
     let client = client(plone);
     let path = plone.section(0);
@@ -229,13 +229,13 @@ async fn can_read_reports_who_can_read_a_roster() {
     }
     assert_eq!(client.can_read(Viewer::Visitor, "/courses/nothing", SectionField::Title).await, Ok(false));
     let forged = Viewer::Member(Arc::new("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkZWFuIn0.AAAA".into()));
-    let judged = client.can_read(forged, &path, SectionField::Roster).await;
-    assert_eq!(judged, Err(PloneError::Unauthenticated), "Plone answers a forged token as a visitor");
+    let result = client.can_read(forged, &path, SectionField::Roster).await;
+    assert_eq!(result, Err(PloneError::Unauthenticated), "Plone handles a forged token like a visitor");
 }
 
 #[actix_rt::test]
-async fn a_roster_hidden_only_by_the_api_counts_as_readable() {
-    let plone = Plone::start_with_open_side_doors();
+async fn a_roster_that_only_the_api_hides_counts_as_readable() {
+    let plone = Plone::start_with_exposed_fields();
     let client = client(&plone);
     let path = plone.section(0);
     for viewer in [Viewer::Visitor, member(&plone, "student1")] {
@@ -258,7 +258,7 @@ async fn a_401_is_classified_as_forbidden_or_unauthenticated() {
     let forged = Viewer::Member(Arc::new("a.b.c".into()));
     assert_eq!(client.news(forged, news).await.map(drop), Err(PloneError::Unauthenticated));
     assert_eq!(plone.request("DELETE", "/@users/student1", Some(&hub), None).0, 204);
-    assert_eq!(client.news(student, news).await.map(drop), Err(PloneError::Unauthenticated), "deleted meanwhile");
+    assert_eq!(client.news(student, news).await.map(drop), Err(PloneError::Unauthenticated), "the user was deleted");
     assert!(client.news(Viewer::Hub, news).await.is_ok());
 }
 
@@ -268,7 +268,8 @@ async fn news_and_events_are_read_and_sanitised() {
     let client = client(plone);
     let hub = plone.login(HUB, PASSWORD);
     let text = "<p onclick=\"x()\">Hi <a href=\"../courses\">all</a><script>alert(1)</script></p>";
-    let news = json!({"@type": "News Item", "id": "unsafe", "title": "T", "text": {"content-type": "text/html", "data": text}});
+    let text = json!({"content-type": "text/html", "data": text});
+    let news = json!({"@type": "News Item", "id": "unsafe", "title": "T", "text": text});
     assert_eq!(plone.request("POST", "/news", Some(&hub), Some(&news)).0, 201);
     assert_eq!(plone.request("POST", "/news/unsafe/@workflow/publish", Some(&hub), None).0, 200);
     let page = client.search(Viewer::Visitor, ContentKind::News, None, 0).await.unwrap();
@@ -278,24 +279,26 @@ async fn news_and_events_are_read_and_sanitised() {
     assert!(item.html.contains("href=\"/plone/courses\"") && !item.html.contains("script"), "{}", item.html);
     assert!(!item.html.contains("onclick"), "{}", item.html);
 
-    let event = json!({"@type": "Event", "id": "open-day", "title": "Open day", "location": "Hall", "subjects": ["Nursing"],
-        "start": "2027-01-01T10:00:00+00:00", "end": "2027-01-01T11:00:00+00:00", "contact_name": "Dean"});
+    let event = json!({
+        "@type": "Event", "id": "open-day", "title": "Open day", "location": "Hall", "subjects": ["Nursing"],
+        "start": "2027-01-01T10:00:00+00:00", "end": "2027-01-01T11:00:00+00:00", "contact_name": "Dean",
+    });
     assert_eq!(plone.request("POST", "", Some(&hub), Some(&event)).0, 201);
     let hits = client.search(Viewer::Hub, ContentKind::Event, None, 0).await.unwrap();
-    let hit = hits.items.iter().find(|hit| hit.path == "/open-day").expect("it is found");
+    let hit = hits.items.iter().find(|hit| hit.path == "/open-day").expect("the search finds the event");
     let event = client.event(&hit.path).await.unwrap();
     assert_eq!((event.id, event.program), (format!("plone-{}", hit.uid), "Nursing".to_owned()));
     assert_eq!(event.starts_at.to_string(), "2027-01-01T10:00:00Z");
 }
 
 #[actix_rt::test]
-async fn a_wrong_hub_password_is_tried_once_and_is_a_passing_error() {
+async fn a_wrong_hub_password_is_not_tried_at_each_call() {
     let plone = Plone::start();
     let options = PloneOptions { password: "wrong".into(), ..options(&plone.url()) };
     let client = PloneClient::new(options, Arc::new(SystemClock)).unwrap();
     for _ in 0..5 {
         let error = client.section("/courses/202701-30001").await.unwrap_err();
-        assert!(error.is_passing(), "waiting work must be retried: {error}");
+        assert!(error.is_transient(), "pending writes must be retried: {error}");
     }
     let attempts = plone.requests().iter().filter(|line| line.contains("login HTTP")).count();
     assert_eq!(attempts, 1);

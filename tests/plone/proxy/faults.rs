@@ -1,20 +1,20 @@
-//! The proxy when Plone fails, with large bodies, and with uploads that stall.
+//! The proxy with a failing Plone, with large bodies, and with stalled uploads.
 
 use std::io::{Read as _, Write as _};
 
 use serde_json::json;
 
 use super::{JSON, get, hub, is_sandboxed, written};
-use crate::support::bridge::{with_plone_at, plone_state, sign_in, wait_for_sections};
+use crate::support::bridge::{plone_state, sign_in, wait_for_sections, with_plone_at};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, Plone};
 use crate::support::server::{Home, Server};
 use crate::support::tcp_relay::{Mode, TcpRelay};
 use crate::support::wait::eventually;
 
-/// Bytes of a body whose copy in memory would be noticed.
+/// Length of a body in bytes. A copy of it in memory would exceed [`GROWTH_MAX`].
 const LARGE: usize = 64 * 1024 * 1024;
-/// Bytes that memory may grow by while the body passes.
+/// Maximum growth of the hub's memory in bytes while the body passes.
 const GROWTH_MAX: usize = 24 * 1024 * 1024;
 
 #[test]
@@ -37,20 +37,20 @@ fn each_fault_is_a_problem_document_and_the_hub_recovers() {
         }
         assert_eq!(get(&mut server.client(), "/healthz", &[]).status, 200);
         relay.set(Mode::Pass);
-        eventually("Plone behind the hub again", || {
+        eventually("a response from Plone", || {
             (get(&mut server.client(), "/plone/news", &[JSON]).status == 200).then_some(())
         });
     }
 }
 
 #[test]
-fn a_truncated_answer_is_never_passed_on_as_complete() {
+fn a_truncated_response_is_never_passed_on_as_complete() {
     let relay = TcpRelay::start(Plone::shared().address());
     let home = with_plone_at(Home::new(), &relay.url());
     let server = home.serve();
     relay.set(Mode::Cut);
     let cut = server.client().call("GET", "/plone/news", &[], b"");
-    // The response broke off, or it was an error: it is never complete.
+    // The response is truncated or an error, but never complete.
     assert!(cut.is_err() || cut.as_ref().is_ok_and(|answer| answer.status == 502), "{cut:?}");
 }
 
@@ -68,11 +68,11 @@ fn large_bodies_stream_both_ways_in_bounded_memory() {
     let server = home.serve();
     let token = sign_in(&server, DEAN);
     let mut client = server.client().signed_in(&token);
-    // What the hub pulls for itself is in memory before anything is measured.
+    // Memory for the hub's own pull must not count as growth.
     wait_for_sections(&server);
     let before = memory(&server);
 
-    // Plone's REST API accepts large files by TUS (https://tus.io), where the body is the file.
+    // Plone's REST API accepts large files by the TUS protocol (https://tus.io).
     let length = LARGE.to_string();
     let meta = "filename bGFyZ2UuYmlu,content-type YXBwbGljYXRpb24vb2N0ZXQtc3RyZWFt,@type RmlsZQ==";
     let creation = [JSON, ("Tus-Resumable", "1.0.0"), ("Upload-Length", length.as_str()), ("Upload-Metadata", meta)];
@@ -144,7 +144,7 @@ fn an_aborted_upload_changes_nothing_and_frees_its_slot() {
     assert_eq!(get(&mut client, "/plone/news/half", &[JSON]).status, 404);
 }
 
-/// Opens uploads of visitors that never continue.
+/// Starts uploads as a visitor that stall after the first byte.
 fn stalled_uploads(server: &Server, count: usize) -> Vec<Client> {
     let upload = |_| {
         let mut client = server.client();
@@ -158,7 +158,7 @@ fn stalled_uploads(server: &Server, count: usize) -> Vec<Client> {
 #[test]
 fn stalled_uploads_never_take_the_whole_pool() {
     let plone = written();
-    // As long a timeout as in the other tests, and no pull that needs the pool as well.
+    // The timeout is as in the other tests. There are no items of this type, so no pull uses connections.
     let home = with_plone_at(Home::new(), &plone.url()).setting("plone.pool_size", "2");
     let home = home.setting("plone.timeout_ms", "60000").setting("plone.type", "none_of_these");
     let server = home.serve();
@@ -171,7 +171,7 @@ fn stalled_uploads_never_take_the_whole_pool() {
     });
     sign_in(&server, DEAN);
     drop(stalled);
-    eventually("an answer of Plone", || {
+    eventually("a response from Plone to a visitor", || {
         (get(&mut server.client(), "/plone/news", &[JSON]).status == 200).then_some(())
     });
 }
@@ -194,7 +194,7 @@ fn slow_visitors_never_take_the_slots_of_members() {
         assert_eq!(get(&mut member, "/plone/news", &[JSON]).status, 200);
     }
     let pool = plone_state(&mut watch)["pool"].clone();
-    assert!(pool["waiting"].as_u64() >= Some(4), "the visitors still wait: {pool}");
+    assert!(pool["waiting"].as_u64() >= Some(4), "the visitors no longer wait: {pool}");
     drop(stalled);
 }
 

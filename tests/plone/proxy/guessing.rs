@@ -1,4 +1,4 @@
-//! No password can be tried on Plone through the hub, in any way that Plone accepts one.
+//! Passwords cannot be tried on Plone through the hub, in any of the ways in which Plone accepts a password.
 
 use serde_json::json;
 
@@ -6,9 +6,9 @@ use super::{JSON, get, hub, sign_in, written};
 use crate::support::http::Response;
 use crate::support::plone::{DEAN, PASSWORD};
 
-/// An item that only members can read.
+/// A private section, which only staff of Plone can read.
 const PRIVATE: &str = "/courses/202701-30038";
-/// `dean:eduhub-plone`, for Basic; `NAME:PASSWORD` in hexadecimal digits, for Plone's cookie.
+/// `dean:eduhub-plone`: for Basic authentication, and in hexadecimal digits for Plone's cookie.
 const BASIC: &str = "Basic ZGVhbjplZHVodWItcGxvbmU=";
 const COOKIE: &str = "NjQ2NTYxNmU6NjU2NDc1Njg3NTYyMmQ3MDZjNmY2ZTY1";
 
@@ -24,8 +24,8 @@ fn attempt(what: &'static str, method: &'static str, path: &str, headers: &[(&'s
     Attempt { what, method, path: path.to_owned(), headers: headers.to_vec(), body: String::new() }
 }
 
-/// Returns every way in which Plone accepts a password, applied to what only members may read or do.
-fn ways_in() -> Vec<Attempt> {
+/// Returns requests that only staff may make, with a password in each of the ways in which Plone accepts one.
+fn attempts() -> Vec<Attempt> {
     let form = format!("__ac_name={DEAN}&__ac_password={PASSWORD}");
     let with = |one: Attempt, body: &str| Attempt { body: body.to_owned(), ..one };
     let posted = |what, headers: &[(&'static str, &'static str)]| {
@@ -34,18 +34,18 @@ fn ways_in() -> Vec<Attempt> {
         with(attempt(what, "PATCH", PRIVATE, &all), &form)
     };
     let json = json!({"login": DEAN, "password": PASSWORD}).to_string();
-    let said = |one| with(one, &json);
+    let with_json = |one| with(one, &json);
     let is_json = ("Content-Type", "application/json");
-    let mut ways = vec![
+    let mut attempts = vec![
         posted("a form without a type", &[]),
         posted("an old form", &[("Content-Type", "application/x-url-encoded")]),
-        posted("a form whose type is empty", &[("Content-Type", "")]),
-        posted("a form of no type but a parameter", &[("Content-Type", ";a=b")]),
+        posted("a form with an empty type", &[("Content-Type", "")]),
+        posted("a form whose type is only a parameter", &[("Content-Type", ";a=b")]),
         posted("a form", &[("Content-Type", "application/x-www-form-urlencoded")]),
-        said(attempt("JSON that changes something", "PATCH", PRIVATE, &[JSON, is_json])),
-        said(attempt("JSON that deletes nothing", "DELETE", &format!("{PRIVATE}/@lock"), &[JSON, is_json])),
+        with_json(attempt("JSON in a PATCH", "PATCH", PRIVATE, &[JSON, is_json])),
+        with_json(attempt("JSON in a DELETE without effect", "DELETE", &format!("{PRIVATE}/@lock"), &[JSON, is_json])),
         attempt("Basic", "GET", PRIVATE, &[JSON, ("Authorization", BASIC)]),
-        attempt("Basic, as Apache hands it on", "GET", PRIVATE, &[JSON, ("CGI-Authorization", BASIC)]),
+        attempt("Basic in the header of Apache's CGI", "GET", PRIVATE, &[JSON, ("CGI-Authorization", BASIC)]),
         attempt("the query", "GET", &format!("{PRIVATE}?{form}"), &[JSON]),
         attempt("the query, encoded", "GET", &format!("{PRIVATE}?{}", form.replace("_ac", "%5f%61c")), &[JSON]),
         attempt("a cookie in the query", "GET", &format!("{PRIVATE}?__ac={COOKIE}"), &[JSON]),
@@ -54,16 +54,16 @@ fn ways_in() -> Vec<Attempt> {
         "__ac=NjQ2NTYxNmU6NjU2NDc1Njg3NTYyMmQ3MDZjNmY2ZTY1",
         "statusmessages=\"a\",__ac=NjQ2NTYxNmU6NjU2NDc1Njg3NTYyMmQ3MDZjNmY2ZTY1",
     ] {
-        ways.push(attempt("a cookie", "GET", PRIVATE, &[JSON, ("Cookie", cookie)]));
+        attempts.push(attempt("a cookie", "GET", PRIVATE, &[JSON, ("Cookie", cookie)]));
     }
     for path in ["/@login", "/++api++/@login", "/POST_application_json_@login", "/@@POST_application_json_@login"] {
-        ways.push(said(attempt("the service", "POST", path, &[JSON, is_json])));
+        attempts.push(with_json(attempt("the service", "POST", path, &[JSON, is_json])));
     }
-    ways.push(said(attempt("the service without a type", "POST", "/@login", &[JSON])));
-    ways
+    attempts.push(with_json(attempt("the service without a type", "POST", "/@login", &[JSON])));
+    attempts
 }
 
-fn gives_a_token(answer: &Response) -> bool {
+fn contains_a_token(answer: &Response) -> bool {
     let has_cookie = answer.headers.iter().any(|(name, value)| name == "set-cookie" && value.starts_with("__ac"));
     has_cookie || answer.text().contains("\"token\"")
 }
@@ -72,8 +72,8 @@ fn gives_a_token(answer: &Response) -> bool {
 fn no_password_reaches_plone_through_the_hub() {
     let plone = written();
     let (server, _home) = hub(plone);
-    for Attempt { what, method, path, headers, body } in ways_in() {
-        // A form that authenticates is refused for not being JSON.
+    for Attempt { what, method, path, headers, body } in attempts() {
+        // After it has accepted the password, Plone may refuse the form with 400, because it is not JSON.
         let bare = plone.call(method, &path, &headers, body.as_bytes()).unwrap();
         assert!(
             (200..300).contains(&bare.status) || bare.status == 400,
@@ -81,7 +81,7 @@ fn no_password_reaches_plone_through_the_hub() {
         );
         let answer = server.client().call(method, &format!("/plone{path}"), &headers, body.as_bytes()).unwrap();
         assert!([401, 403, 415].contains(&answer.status), "{what} {path}: {} {}", answer.status, answer.text());
-        assert!(!gives_a_token(&answer), "{what} {path}: {answer:?}");
+        assert!(!contains_a_token(&answer), "{what} {path}: {answer:?}");
     }
 }
 
@@ -90,7 +90,7 @@ fn zope_method_fields_in_the_query_are_refused() {
     let plone = written();
     let (server, _home) = hub(plone);
     let called = plone.call("GET", "/news?absolute_url:method=", &[JSON], b"").unwrap().expect(200);
-    assert_eq!(called.text(), format!("{}/news", plone.url()), "Plone calls what the field names");
+    assert_eq!(called.text(), format!("{}/news", plone.url()), "Plone calls the method that the field names");
     let mut client = server.client();
     for query in ["absolute_url:method=", "%3adefault_method=absolute_url", "acl_users/manage_main:action=x"] {
         assert_eq!(get(&mut client, &format!("/plone/news?{query}"), &[JSON]).status, 403, "{query}");
@@ -98,7 +98,7 @@ fn zope_method_fields_in_the_query_are_refused() {
 }
 
 #[test]
-fn members_cannot_try_old_passwords() {
+fn members_cannot_try_passwords_by_changing_them() {
     let plone = written();
     let (server, _home) = hub(plone);
     let body = json!({"old_password": PASSWORD, "new_password": PASSWORD}).to_string();
@@ -108,9 +108,9 @@ fn members_cannot_try_old_passwords() {
     let bare = plone.call("POST", path, &headers, body.as_bytes()).unwrap();
     assert!((200..300).contains(&bare.status), "Plone does not accept this: {bare:?}");
     let member = sign_in(&server, "student40");
-    for way in [path, "/++api++/@users/student40/reset-password", "/@users/student40/reset%2Dpassword"] {
+    for path in [path, "/++api++/@users/student40/reset-password", "/@users/student40/reset%2Dpassword"] {
         let mut client = server.client().signed_in(&member);
-        let answer = client.call("POST", &format!("/plone{way}"), &headers[..2], body.as_bytes()).unwrap();
-        assert_eq!(answer.status, 403, "{way}: {}", answer.text());
+        let answer = client.call("POST", &format!("/plone{path}"), &headers[..2], body.as_bytes()).unwrap();
+        assert_eq!(answer.status, 403, "{path}: {}", answer.text());
     }
 }

@@ -1,8 +1,9 @@
-//! Plone behind the hub: which requests are forwarded, on whose behalf, which are refused, and how failures look.
+//! Plone behind the hub: which requests the proxy forwards, as which user, which it refuses, and how it reports
+//! failures.
 //!
 //! - [`faults`]: Plone fails, and large or stalled bodies
-//! - [`guessing`]: no way to try passwords on Plone through the hub
-//! - [`own_origin`]: Plone under an origin of its own
+//! - [`guessing`]: passwords cannot be tried on Plone through the hub
+//! - [`own_origin`]: Plone at an origin of its own
 //! - [`smuggling`]: ambiguous framing and paths out of the site
 
 mod faults;
@@ -14,18 +15,18 @@ use std::sync::OnceLock;
 
 use serde_json::json;
 
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::{Client, Response};
 use crate::support::plone::{DEAN, PASSWORD, Plone, REGISTRAR};
 use crate::support::server::{Home, Server};
 
-/// Returns the Plone that these tests write to. It is shared, so each test writes only what no other one reads.
+/// Returns the Plone that these tests write to. It is shared, so each test writes only items that no other test reads.
 fn written() -> &'static Plone {
     static WRITTEN: OnceLock<Plone> = OnceLock::new();
     WRITTEN.get_or_init(Plone::start)
 }
 
-/// Returns whether a response has the headers of everything from Plone under the hub's origin.
+/// Returns whether a response has the headers that all responses from Plone have at the hub's origin.
 fn is_sandboxed(answer: &Response) -> bool {
     let has = |name: &str, value: &str| {
         let values: Vec<&str> = answer.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
@@ -34,10 +35,10 @@ fn is_sandboxed(answer: &Response) -> bool {
     has("content-security-policy", "sandbox") && has("x-content-type-options", "nosniff")
 }
 
-/// Starts a hub in front of this Plone. Its store is dropped after it.
+/// Starts a hub in front of this Plone. The store must outlive the server.
 fn hub(plone: &Plone) -> (Server, Home) {
-    // The timeout is long enough for pages that Plone renders for the first time on a busy machine. The type has no
-    // items, so the hub pulls nothing meanwhile.
+    // The timeout is long enough for pages that Plone renders for the first time on a busy machine. There are no items
+    // of this type, so the hub pulls none during a test.
     let home = with_plone_at(Home::new(), &plone.url()).setting("plone.timeout_ms", "60000");
     let home = home.setting("plone.type", "none_of_these");
     (home.serve(), home)
@@ -61,7 +62,7 @@ fn visitors_read_public_content_with_links_through_the_hub() {
     assert!(is_sandboxed(&section), "{:?}", section.headers);
     assert_eq!(section.json()["@id"], format!("{origin}/plone{path}"));
     assert!(section.json().get("roster").is_none());
-    assert!(!section.text().contains(&plone.address().to_string()), "no address of Plone's own");
+    assert!(!section.text().contains(&plone.address().to_string()), "Plone's address is not disclosed");
     for header in ["server", "x-powered-by"] {
         assert_eq!(section.header(header), None);
     }
@@ -72,7 +73,7 @@ fn visitors_read_public_content_with_links_through_the_hub() {
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(page.text().contains(&format!("{origin}/plone/")) && !page.text().contains(&plone.address().to_string()));
 
-    // A forged host changes no link.
+    // A forged host does not change links.
     let mut raw = Client::connect(server.address()).unwrap();
     let forged = raw.call("GET", &format!("/plone{path}"), &[JSON, ("X-Forwarded-Host", "evil.example")], b"").unwrap();
     assert_eq!(forged.json()["@id"], format!("{origin}/plone{path}"));
@@ -102,7 +103,7 @@ fn members_write_as_themselves_and_visitors_cannot_write() {
     let student = sign_in(&server, "student1");
     assert_eq!(post(&mut server.client().signed_in(&student)).status, 401);
     let made = post(&mut server.client().signed_in(&dean)).expect(201);
-    assert_eq!(made.json()["creators"], json!([DEAN]), "the member's identity, not the hub's");
+    assert_eq!(made.json()["creators"], json!([DEAN]), "the creator is the member, not the hub");
     assert_eq!(made.header("location"), Some(format!("http://{}/plone/news/by-the-dean", server.address()).as_str()));
     assert_eq!(made.header("cache-control"), Some("private, no-store"));
     assert!(is_sandboxed(&made));
@@ -116,7 +117,7 @@ fn members_write_as_themselves_and_visitors_cannot_write() {
     assert_eq!(client.call("DELETE", path, &[JSON], b"").unwrap().status, 204);
     assert_eq!(get(&mut client, path, &[JSON]).status, 404);
 
-    // An Editor may change what is there.
+    // An Editor may change existing items.
     let mut registrar = server.client().signed_in(&sign_in(&server, REGISTRAR));
     let section = format!("/plone{}", plone.section(4));
     assert_eq!(registrar.call("PATCH", &section, &headers, change.as_bytes()).unwrap().status, 204);
@@ -124,7 +125,7 @@ fn members_write_as_themselves_and_visitors_cannot_write() {
 }
 
 #[test]
-fn the_hubs_cookie_authorises_requests_of_its_own_pages_only() {
+fn the_hubs_cookie_is_accepted_only_from_its_own_pages() {
     let plone = written();
     let (server, home) = hub(plone);
     let token = sign_in(&server, DEAN);
@@ -142,7 +143,7 @@ fn the_hubs_cookie_authorises_requests_of_its_own_pages_only() {
         assert!(is_sandboxed(&refused));
     }
     assert_eq!(post(Some(&origin)).status, 201);
-    // A user whom Plone does not know is a visitor there, whatever the role in the hub.
+    // In Plone, a user without a sign-in by Plone is a visitor, even with the role admin in the hub.
     let minted = home.token("ada", "admin");
     let hidden = get(&mut server.client().signed_in(&minted), "/plone/news/by-cookie", &[JSON]);
     assert_eq!(hidden.status, 401);
@@ -157,7 +158,7 @@ fn sign_ins_to_plone_itself_are_refused() {
     for path in ["/plone/@login", "/plone/%40login", "/plone/courses/@login-renew", "/plone/login?__ac_name=x"] {
         let refused = server.client().call("POST", path, &headers, body.as_bytes()).unwrap();
         assert_eq!(refused.status, 403, "{path}");
-        assert_eq!(refused.header("connection"), Some("close"), "its body was not read");
+        assert_eq!(refused.header("connection"), Some("close"), "the body was not read");
         assert!(refused.header("set-cookie").is_none());
     }
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
@@ -178,7 +179,7 @@ fn sign_ins_to_plone_itself_are_refused() {
 }
 
 #[test]
-fn rate_limited_answers_are_sandboxed_too() {
+fn rate_limited_responses_are_sandboxed() {
     let home = with_plone_at(Home::new(), &Plone::shared().url()).setting("limits.requests_per_second", "1");
     let server = home.serve();
     let mut client = server.client();
@@ -192,7 +193,7 @@ fn a_fault_of_plone_is_502_without_internal_details() {
     let (server, _home) = hub(plone);
     let token = sign_in(&server, "dean");
     let mut client = server.client().signed_in(&token);
-    // Plone answers an internal KeyError with 503, and a query that it cannot parse with 500.
+    // Plone responds with 503 to an internal KeyError, and with 500 to a query that it cannot parse.
     let headers = [JSON, ("Content-Type", "application/json")];
     let fault = client.call("PATCH", "/plone/@types/nope", &headers, b"{}").unwrap();
     assert_eq!((fault.status, fault.code().as_str()), (502, "plone_unavailable"), "{}", fault.text());

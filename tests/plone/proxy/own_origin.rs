@@ -1,14 +1,14 @@
-//! Plone under an origin of its own (`plone.proxy_url`).
+//! Plone at an origin of its own (`plone.proxy_url`).
 
 use serde_json::json;
 
 use super::{JSON, hub, written};
-use crate::support::bridge::{with_plone_at, sign_in};
+use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::Response;
 use crate::support::plone::{PASSWORD, Plone};
 use crate::support::server::{Home, Server};
 
-/// Sends a request with this `Host` on a new connection.
+/// Sends a request with this `Host` header on a new connection.
 fn call(server: &Server, host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     use std::io::Write as _;
     let mut client = server.client();
@@ -32,10 +32,10 @@ fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     let page = call(&server, OWN, "GET", "/news", &[], "").expect(200);
     assert_ne!(page.header("content-security-policy"), Some("sandbox"));
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-    assert!(page.text().contains("http://www.college.test/news"), "links lead to its own origin");
+    assert!(page.text().contains("http://www.college.test/news"), "links lead to Plone's own origin");
     assert!(!page.text().contains(&plone.address().to_string()) && !page.text().contains("/plone/news"));
 
-    // Nothing of the hub is served there, and its cookie and tokens grant nothing.
+    // The hub's paths do not exist there, and its cookie and tokens grant nothing.
     for path in ["/api/v1/terms", "/healthz", "/metrics", "/static/app.js", "/api/v1/login"] {
         let answer = call(&server, OWN, "GET", path, &[JSON], "");
         assert_eq!((answer.status, answer.code()), (404, String::new()), "{path}: {}", answer.text());
@@ -47,7 +47,7 @@ fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     let hidden = call(&server, OWN, "GET", private, &[JSON, ("Cookie", &cookie), ("Authorization", &bearer)], "");
     assert_eq!(hidden.status, 401);
 
-    // Signing in to Plone itself works there.
+    // Users can sign in to Plone itself there.
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     let fields = format!("__ac_name=registrar&__ac_password={PASSWORD}&came_from=&buttons.login=Log+in");
     let origin = ("Origin", "http://www.college.test");
@@ -66,7 +66,7 @@ fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     assert_eq!(write("https://evil.example"), 403);
     assert_eq!(write("http://www.college.test"), 204);
 
-    // The hub is served at its own origin.
+    // All other hosts lead to the hub.
     assert_eq!(server.client().get("/healthz").status, 200);
     assert_eq!(call(&server, "evil.example", "GET", "/healthz", &[], "").status, 200);
     assert_eq!(call(&server, OWN, "GET", "/../acl_users", &[], "").status, 400);

@@ -1,4 +1,4 @@
-//! Requests that two servers could parse differently, byte by byte.
+//! Requests that the hub and Plone could parse differently.
 
 use std::io::{Read as _, Write as _};
 use std::sync::LazyLock;
@@ -8,11 +8,11 @@ use crate::support::http::Client;
 use crate::support::plone::Plone;
 use crate::support::server::Server;
 
-/// A Plone that no other test sends requests to, because these tests check its access log.
+/// A Plone that only these tests use, because they check its access log.
 static UNTOUCHED: LazyLock<Plone> = LazyLock::new(Plone::start);
 
-/// Sends these bytes and returns everything that comes back.
-fn sent(server: &Server, bytes: &str) -> String {
+/// Sends these bytes and returns all bytes of the response.
+fn send_bytes(server: &Server, bytes: &str) -> String {
     let mut client = Client::connect(server.address()).unwrap();
     client.stream().write_all(bytes.as_bytes()).unwrap();
     client.stream().shutdown(std::net::Shutdown::Write).unwrap();
@@ -41,13 +41,13 @@ fn ambiguous_framing_is_refused_and_nothing_is_smuggled() {
         ("space before the colon", format!("Content-Length : 44\r\n\r\n{inner}")),
     ];
     for (what, rest) in requests {
-        let answer = sent(&server, &format!("POST /plone/news HTTP/1.1\r\nHost: x\r\n{rest}"));
+        let answer = send_bytes(&server, &format!("POST /plone/news HTTP/1.1\r\nHost: x\r\n{rest}"));
         assert_eq!(statuses(&answer).first(), Some(&400), "{what}: {answer}");
     }
     let old = "POST /plone/news HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    assert_eq!(statuses(&sent(&server, old)), [400]);
-    let reached = UNTOUCHED.requests();
-    let smuggled: Vec<_> = reached.iter().filter(|line| line.contains("POST /") && line.contains("news")).collect();
+    assert_eq!(statuses(&send_bytes(&server, old)), [400]);
+    let received = UNTOUCHED.requests();
+    let smuggled: Vec<_> = received.iter().filter(|line| line.contains("POST /") && line.contains("news")).collect();
     assert!(smuggled.is_empty(), "{smuggled:?}");
 }
 
@@ -72,14 +72,14 @@ fn foreign_targets_and_paths_out_of_the_site_are_refused() {
         "/plone/acl_users/manage_users",
     ];
     for target in targets {
-        let answer = sent(&server, &format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        let answer = send_bytes(&server, &format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
         let statuses = statuses(&answer);
         assert!(statuses == [400] || statuses == [403], "{target}: {answer}");
         assert!(answer.to_ascii_lowercase().contains("content-security-policy: sandbox"), "{target}: {answer}");
     }
-    let reached = UNTOUCHED.requests();
-    let through: Vec<_> = reached.iter().filter(|line| line.contains("VirtualHostBase")).collect();
-    assert!(through.is_empty(), "{through:?}");
-    let sideways = sent(&server, "GET /plone/x/../../api/v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert_eq!(statuses(&sideways), [400]);
+    let received = UNTOUCHED.requests();
+    let forwarded: Vec<_> = received.iter().filter(|line| line.contains("VirtualHostBase")).collect();
+    assert!(forwarded.is_empty(), "{forwarded:?}");
+    let outside = send_bytes(&server, "GET /plone/x/../../api/v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_eq!(statuses(&outside), [400]);
 }

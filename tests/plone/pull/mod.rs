@@ -1,9 +1,9 @@
-//! The hub's catalogue follows a real Plone.
+//! The pull of a real Plone's catalogue.
 //!
-//! - [`arrival`]: every item arrives unchanged, and only changed ones are read again
-//! - [`edits`]: edits in Plone, in the hub, and in both at once
+//! - [`arrival`]: items are pulled unchanged, and only changed items are read again
+//! - [`edits`]: edits in Plone, in the hub, and in both
 //! - [`visibility`]: sections that visitors of Plone cannot see
-//! - [`oddities`]: invalid and moved items, other field names, events, and a site without sections
+//! - [`oddities`]: invalid and moved items, renamed fields, events, and a site without sections
 
 mod arrival;
 mod edits;
@@ -12,14 +12,14 @@ mod visibility;
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{with_plone_at, plone_state, wait_for_sections};
+use crate::support::bridge::{plone_state, wait_for_sections, with_plone_at};
 use crate::support::http::{Client, Response};
 use crate::support::plone::{HUB, PASSWORD, Plone};
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
 
-/// A Plone, and a hub in front of it that pulls on request only.
-struct World {
+/// A Plone, and a hub in front of it that pulls only on request.
+struct Setup {
     server: Server,
     home: Home,
     plone: Plone,
@@ -29,14 +29,14 @@ struct World {
     admin: String,
 }
 
-impl World {
+impl Setup {
     /// Starts a Plone, prepares it with the token of the hub's user, and starts a hub with these settings.
     fn with(settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
-        Self::before(Plone::start(), settings, prepare)
+        Self::in_front_of(Plone::start(), settings, prepare)
     }
 
-    /// Does the same with a Plone that runs already.
-    fn before(plone: Plone, settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
+    /// Does the same as [`Self::with`] for a running Plone.
+    fn in_front_of(plone: Plone, settings: &[(&str, &str)], prepare: impl FnOnce(&Plone, &str)) -> Self {
         let token = plone.login(HUB, PASSWORD);
         prepare(&plone, &token);
         let home = with_plone_at(Home::new(), &plone.url()).setting("plone.sync_s", "86400");
@@ -46,16 +46,17 @@ impl World {
         Self { server, home, plone, token, admin }
     }
 
-    /// Starts both and waits until the hub has the catalogue and nothing is in transit.
-    fn settled() -> Self {
-        let world = Self::with(&[], |_, _| {});
-        world.settle();
-        world
+    /// Starts both and waits until they have the same sections.
+    fn synchronized() -> Self {
+        let setup = Self::with(&[], |_, _| {});
+        setup.synchronize();
+        setup
     }
 
-    fn settle(&self) {
+    /// Waits until the hub has the catalogue and the outbox is empty.
+    fn synchronize(&self) {
         wait_for_sections(&self.server);
-        self.wait_for_the_outbox();
+        self.wait_for_empty_outbox();
         self.sync();
     }
 
@@ -63,35 +64,35 @@ impl World {
         self.server.client().signed_in(&self.admin)
     }
 
-    /// Pulls now and returns the report.
+    /// Pulls now and returns the counts.
     fn sync(&self) -> Value {
         let answer = self.admin().call("POST", "/api/v1/admin/plone/sync", &[], b"").unwrap();
         answer.expect(200).json()
     }
 
-    /// Returns the state of pulling.
+    /// Returns the state of the pull.
     fn status(&self) -> Value {
         plone_state(&mut self.admin())["sync"].take()
     }
 
-    fn wait_for_the_outbox(&self) {
+    fn wait_for_empty_outbox(&self) {
         eventually("an empty outbox", || {
             let outbox = plone_state(&mut self.admin())["outbox"].take();
             (outbox["depth"] == 0 && outbox["in_flight"] == 0).then_some(())
         });
     }
 
-    /// Returns a section as the hub shows it to staff.
+    /// Returns a section as the hub shows it to an admin.
     fn section(&self, id: &str) -> Value {
         self.admin().get(&format!("/api/v1/sections/{id}")).expect(200).json()
     }
 
-    /// Returns the response for a section to a visitor of the hub.
+    /// Requests a section as a visitor of the hub.
     fn visitor(&self, id: &str) -> Response {
         self.server.client().get(&format!("/api/v1/sections/{id}"))
     }
 
-    /// Returns whether the list of sections and the seats contain a section; both must agree.
+    /// Returns whether a section is in the list of sections and in the seats. Waits until both agree.
     fn is_listed(&self, id: &str) -> bool {
         let mut client = self.server.client();
         let term = id.rsplit_once('-').unwrap().0;
@@ -104,14 +105,14 @@ impl World {
                 seats.status == 200 && seats.json()["seats"].as_array().unwrap().iter().any(|row| row[0] == id);
             (listed, has_seats)
         };
-        // A pull may happen between the two requests.
-        eventually("one answer of lists and seats", || {
+        // A pull may end between the two requests.
+        eventually("agreement of list and seats", || {
             let (listed, has_seats) = listed();
             (listed == has_seats).then_some(listed)
         })
     }
 
-    /// Opens registration for Plone's sections.
+    /// Opens registration in all terms.
     fn open_terms(&self) {
         crate::support::bridge::open_terms(&self.server, &self.admin);
     }
@@ -120,7 +121,7 @@ impl World {
         self.server.client().signed_in(&self.home.token(name, "student"))
     }
 
-    /// Returns an item of Plone as the hub's user sees it.
+    /// Returns an item of Plone, as the hub's user sees it.
     fn item(&self, path: &str) -> Value {
         let (status, item) = self.plone.request("GET", path, Some(&self.token), None);
         assert_eq!(status, 200, "{item}");
@@ -159,7 +160,7 @@ fn create(plone: &Plone, token: &str, folder: &str, item: &Value) -> String {
     path
 }
 
-/// Returns the id of the section at a path of the test site, where the last segment is the id.
+/// Returns the id of the section at a path of the test site: the last segment.
 fn id_at(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }

@@ -1,16 +1,16 @@
-//! What the hub relies on in Plone 6.2, checked on a real one, so that a release that behaves differently fails here.
-//! `docs/PLONE.md` describes the same.
+//! How Plone 6.2 behaves where the hub relies on it. A release that behaves differently fails here.
+//! The appendix of `docs/PLONE.md` describes it.
 //!
-//! - [`tokens`]: what a token of Plone proves, and what it does not
+//! - [`tokens`]: when Plone accepts a token
 //! - [`visibility`]: who can read sections, rosters and news
-//! - [`answers`]: surprising statuses, bodies and uses of connections
-//! - [`writing`]: lost updates, transitions, deletion, ids
+//! - [`responses`]: unexpected statuses, bodies and uses of connections
+//! - [`writing`]: lost updates, transitions, deletions and ids
 //! - [`hosting`]: Plone behind a path of another origin, and paths that lead out of the site
-//! - [`relay`]: each mode of the tests' relay does what it says
+//! - [`relay`]: the modes of the tests' relay
 
-mod answers;
 mod hosting;
 mod relay;
+mod responses;
 mod tokens;
 mod visibility;
 mod writing;
@@ -21,14 +21,14 @@ use serde_json::{Value, json};
 
 use crate::support::plone::{HUB, PASSWORD, PRIVATE_SECTIONS, Plone, SECTIONS, STUDENTS};
 
-/// Returns the Plone on which these tests read, and write only what no other one reads. The tests of the hub have
-/// another: a hub in front of this one would write its own seats over those that are written here.
+/// Returns the Plone that these tests read. Each test writes only items that no other test reads. No hub runs in front
+/// of this Plone, because it would overwrite the seats that these tests write.
 fn shared() -> &'static Plone {
     static SHARED: OnceLock<Plone> = OnceLock::new();
     SHARED.get_or_init(Plone::start)
 }
 
-/// Returns another Plone, for tests that create or delete items and change roles.
+/// Returns another Plone, for tests that create or delete items or change roles.
 fn written() -> &'static Plone {
     static WRITTEN: OnceLock<Plone> = OnceLock::new();
     WRITTEN.get_or_init(Plone::start)

@@ -1,4 +1,4 @@
-//! Each mode of the tests' relay does what it says.
+//! The modes of the tests' relay.
 
 use std::io::Read;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn refuse_resets_new_and_open_connections() {
 }
 
 #[test]
-fn hang_never_forwards_swallowed_requests() {
+fn hang_discards_requests() {
     let plone = Plone::start();
     let relay = TcpRelay::start(plone.address());
     let mut old = Client::connect(relay.address()).unwrap();
@@ -56,13 +56,13 @@ fn hang_never_forwards_swallowed_requests() {
         assert!(matches!(silence.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{silence}");
     }
     relay.set(Mode::Pass);
-    // The hanging connections are closed. A new one is served, and Plone has seen its request only.
+    // The hanging connections are closed. Plone receives only the request of the new connection.
     get(&mut Client::connect(relay.address()).unwrap()).unwrap().expect(200);
     assert_eq!(plone.requests().len(), before + 1);
 }
 
 #[test]
-fn answer500_and_garbage_answer_in_place_of_plone() {
+fn answer500_and_garbage_replace_the_response() {
     let relay = relay();
     let mut old = Client::connect(relay.address()).unwrap();
     get(&mut old).unwrap().expect(200);
@@ -74,7 +74,7 @@ fn answer500_and_garbage_answer_in_place_of_plone() {
 }
 
 #[test]
-fn drip_sends_one_byte_a_second() {
+fn drip_sends_one_byte_per_second() {
     let relay = relay();
     relay.set(Mode::Drip);
     let mut client = Client::connect(relay.address()).unwrap();
@@ -85,7 +85,7 @@ fn drip_sends_one_byte_a_second() {
 }
 
 #[test]
-fn cut_ends_an_answer_in_the_middle_of_its_body() {
+fn cut_ends_a_response_in_the_middle_of_its_body() {
     let relay = relay();
     relay.set(Mode::Cut);
     let mut client = Client::connect(relay.address()).unwrap();

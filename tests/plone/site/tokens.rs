@@ -1,4 +1,4 @@
-//! What a token of Plone proves, and what it does not.
+//! When Plone accepts a token, and what it discloses about users.
 
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn a_forged_token_counts_as_a_visitor() {
         "nonsense".to_owned(),
         format!("{unsigned}."),
         format!("{unsigned}.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-        // {"alg":"none"} {"sub":"dean"}
+        // The header {"alg":"none"} and the payload {"sub":"dean"}.
         "eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZWFuIn0.".to_owned(),
     ];
     let private = plone.section_by("portal_type=course_section&review_state=private");
@@ -49,7 +49,7 @@ fn an_expired_token_counts_as_a_visitor() {
     let text = page.expect(200).text();
     let (_, rest) = text.split_once("_authenticator\" type=\"hidden\" value=\"").expect("a form");
     let (authenticator, _) = rest.split_once('"').unwrap();
-    // From now on tokens expire ten seconds before they are issued.
+    // From now on, tokens expire ten seconds before they are issued.
     let form = format!("token_timeout=-10&use_keyring=1&_authenticator={authenticator}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
     plone.call("POST", "/acl_users/jwt_auth/manage_updateConfig", &headers, form.as_bytes()).unwrap().expect(302);
@@ -86,8 +86,8 @@ fn the_token_of_a_deleted_user_keeps_its_rights() {
     assert_eq!(plone.request("GET", &private, Some(&token), None).0, 200);
     let written = plone.request("PATCH", &private, Some(&token), Some(&json!({"seats_taken": 1})));
     assert_eq!(written.0, 204, "{}", written.1);
-    for asking in [&hub, &token] {
-        let (status, answer) = plone.request("GET", "/@users/orphan", Some(asking), None);
+    for token in [&hub, &token] {
+        let (status, answer) = plone.request("GET", "/@users/orphan", Some(token), None);
         assert_eq!((status, answer["type"].as_str()), (404, Some("NotFound")), "{answer}");
     }
 }

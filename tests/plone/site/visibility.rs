@@ -6,9 +6,9 @@ use super::{found, new_section, shared, written};
 use crate::support::http::Response;
 use crate::support::plone::{HUB, PASSWORD, Plone, REGISTRAR};
 
-/// Every known address at which Plone shows fields of an item, relative to the item's path, with `ID` for its id. From
-/// `manage_FTPget` on, they would show a protected field to everyone if `scripts/plone/site.zcml` did not close them.
-const DOORS: [&str; 22] = [
+/// All known addresses at which Plone shows fields of an item, relative to the item's path, with `ID` for its id. From
+/// `manage_FTPget` on, Plone ignores read permissions of fields, so `scripts/plone/site.zcml` closes these addresses.
+const ADDRESSES: [&str; 22] = [
     "",
     "?expand=types,history",
     "?metadata_fields=roster",
@@ -44,8 +44,8 @@ fn a_roster_is_readable_by_editors_only() {
     assert_eq!(plone.request("PATCH", &section, Some(&hub), Some(&body)).0, 204);
 
     for token in [None, Some(student.as_str())] {
-        for door in DOORS {
-            let path = format!("{section}{}", door.replace("ID", id));
+        for address in ADDRESSES {
+            let path = format!("{section}{}", address.replace("ID", id));
             for kind in ["application/json", "*/*"] {
                 let answer = get(plone, &path, token, kind);
                 assert!(!answer.text().contains("zebulon"), "{path} as {kind}: {}", answer.text());

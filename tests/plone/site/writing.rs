@@ -1,4 +1,4 @@
-//! Lost updates, transitions, deletion, ids.
+//! Lost updates, transitions, deletions and ids.
 
 use std::thread;
 
@@ -8,17 +8,17 @@ use super::{found, new_section, shared, written};
 use crate::support::barrier::Barrier;
 use crate::support::plone::{HUB, PASSWORD, Plone};
 
-/// Students who write at once.
-const RUSH: usize = 8;
+/// Number of concurrent writers.
+const WRITERS: usize = 8;
 
 #[test]
 fn concurrent_read_then_write_loses_all_updates_but_one() {
     let plone = shared();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(20);
-    let all_have_read = Barrier::new(RUSH);
+    let all_have_read = Barrier::new(WRITERS);
     let written: Vec<(u16, Value)> = thread::scope(|scope| {
-        let rush: Vec<_> = (0..RUSH)
+        let writers: Vec<_> = (0..WRITERS)
             .map(|_| {
                 scope.spawn(|| {
                     let seats = plone.request("GET", &section, Some(&hub), None).1["seats_taken"].as_u64().unwrap();
@@ -27,17 +27,17 @@ fn concurrent_read_then_write_loses_all_updates_but_one() {
                 })
             })
             .collect();
-        rush.into_iter().map(|student| student.join().unwrap()).collect()
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     for (status, answer) in &written {
-        // The only other answer is a conflict that exhausted Plone's retries.
+        // The only other response is a conflict that exhausted Plone's retries.
         assert!(*status == 204 || (*status == 500 && answer["type"] == "ConflictError"), "{status} {answer}");
     }
     assert!(written.iter().filter(|(status, _)| *status == 204).count() > 1);
     assert_eq!(plone.request("GET", &section, None, None).1["seats_taken"], 1);
 }
 
-/// Returns an item's time of modification and workflow state, as the catalogue has them.
+/// Returns an item's time of modification and workflow state from the catalogue.
 fn catalogued(plone: &Plone, id: &str, token: &str) -> (String, String) {
     let path = format!("/@search?getId={id}&metadata_fields=modified&metadata_fields=review_state");
     let (_, answer) = plone.request("GET", &path, Some(token), None);
@@ -51,23 +51,23 @@ fn transitions_and_empty_patches_leave_modified_unchanged() {
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(21);
     let id = section.rsplit('/').next().unwrap();
-    // It was created with the site, minutes or months ago.
-    let (made, _) = catalogued(plone, id, &hub);
+    // The item was created with the template, at least some seconds ago.
+    let (before, _) = catalogued(plone, id, &hub);
     for (transition, state) in [("retract", "private"), ("publish", "published"), ("reject", "private")] {
         let path = format!("{section}/@workflow/{transition}");
         let (status, answer) = plone.request("POST", &path, Some(&hub), Some(&json!({})));
         assert_eq!(status, 200, "{answer}");
-        assert_eq!(catalogued(plone, id, &hub), (made.clone(), state.to_owned()));
+        assert_eq!(catalogued(plone, id, &hub), (before.clone(), state.to_owned()));
     }
     for (seats, modified) in [(0, false), (1, true)] {
         let (status, _) = plone.request("PATCH", &section, Some(&hub), Some(&json!({"seats_taken": seats})));
         assert_eq!(status, 204);
-        assert_eq!(catalogued(plone, id, &hub).0 != made, modified, "{seats}");
+        assert_eq!(catalogued(plone, id, &hub).0 != before, modified, "{seats}");
     }
 }
 
 #[test]
-fn a_deleted_item_is_gone_from_the_catalogue() {
+fn a_deleted_item_is_removed_from_the_catalogue() {
     let plone = written();
     let hub = plone.login(HUB, PASSWORD);
     let section = plone.section(22);

@@ -1,4 +1,4 @@
-//! Surprising statuses, bodies and uses of connections.
+//! Unexpected statuses, bodies and uses of connections.
 
 use serde_json::json;
 
@@ -44,7 +44,7 @@ fn errors_have_two_shapes() {
     let hub = plone.login(HUB, PASSWORD);
     let (status, answer) = plone.request("PATCH", &plone.section(11), Some(&hub), Some(&json!({"seats_taken": "x"})));
     assert_eq!((status, answer["type"].as_str()), (400, Some("BadRequest")), "{answer}");
-    // A Python repr, not JSON.
+    // The message is the text of a Python list, not JSON.
     assert!(answer["message"].as_str().is_some_and(|message| message.starts_with("[{'message': ")), "{answer}");
 }
 
@@ -71,7 +71,7 @@ fn unknown_fields_and_preconditions_are_ignored() {
         ("Content-Type", "application/json"),
         ("If-Match", "\"never\""),
     ];
-    plone.call("PATCH", &section, &headers, br#"{"nobody_knows_this": 1}"#).unwrap().expect(204);
+    plone.call("PATCH", &section, &headers, br#"{"no_such_field": 1}"#).unwrap().expect(204);
     let later = [("Accept", "application/json"), ("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT")];
     let answer = plone.call("GET", &section, &later, b"").unwrap().expect(200);
     assert_eq!(answer.header("etag"), None);

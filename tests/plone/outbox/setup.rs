@@ -1,11 +1,11 @@
-//! A hub in front of a real Plone, and comparing what both say of a section.
+//! A hub in front of a real Plone, and a comparison of sections in both.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::{with_plone_at, plone_state};
+use crate::support::bridge::{plone_state, with_plone_at};
 use crate::support::http::Client;
 use crate::support::plone::{DEAN, PASSWORD, Plone};
 use crate::support::random::Random;
@@ -14,7 +14,7 @@ use crate::support::server::{Home, Server};
 use crate::support::wait::poll_until_deadline;
 
 /// A Plone, a hub in front of it that pulls every second, and tokens for both.
-pub struct Desk {
+pub struct Setup {
     pub server: Server,
     pub home: Home,
     /// Token of a Site Administrator in Plone.
@@ -22,9 +22,9 @@ pub struct Desk {
     pub plone: Plone,
 }
 
-impl Desk {
+impl Setup {
     /// Starts a hub in front of this Plone.
-    pub fn before(plone: Plone) -> Self {
+    pub fn in_front_of(plone: Plone) -> Self {
         Self::with(plone, |home| home)
     }
 
@@ -35,14 +35,14 @@ impl Desk {
         Self { server: home.serve(), home, token: plone.login(DEAN, PASSWORD), plone }
     }
 
-    /// Opens a connection to the hub as staff.
+    /// Returns a client of the hub with the role staff.
     pub fn staff(&self) -> Client {
         self.server.client().signed_in(&self.home.token("registrar", "staff"))
     }
 
-    /// Opens a connection to the hub as an admin.
+    /// Returns a client of the hub with the role admin.
     pub fn admin(&self) -> Client {
-        self.server.client().signed_in(&self.home.token("head", "admin"))
+        self.server.client().signed_in(&self.home.token("boss", "admin"))
     }
 
     /// Imports a schedule, opens its term, and returns the ids of its sections.
@@ -51,18 +51,19 @@ impl Desk {
         schedule.ids()
     }
 
-    /// Waits until Plone has the hub's counts for every section, and these rosters; a section without one has no names.
+    /// Waits until Plone has the hub's counts of these sections, and these rosters. A section that is not in `rosters`
+    /// has no names.
     pub fn wait_until_equal(&self, ids: &[String], rosters: &Rosters) {
         let mut staff = self.staff();
         for id in ids {
-            let wanted = in_hub(&mut staff, id, rosters);
+            let expected = in_hub(&mut staff, id, rosters);
             let mut there = None;
             let found = poll_until_deadline(|| {
                 there = in_plone(&self.plone, &self.token, id);
-                (there.as_ref() == Some(&wanted)).then_some(())
+                (there.as_ref() == Some(&expected)).then_some(())
             });
             let state = || plone_state(&mut self.admin());
-            assert!(found.is_some(), "Plone never had {wanted:?} in {id}, but {there:?}\n{:#}", state());
+            assert!(found.is_some(), "{id} in Plone: {there:?}, expected: {expected:?}\n{:#}", state());
         }
     }
 
@@ -72,13 +73,13 @@ impl Desk {
     }
 
     /// Grants this role in the folder of the sections to every signed-in user of Plone, or revokes it.
-    pub fn share_courses(&self, role: &str, given: bool) {
-        let entries = json!({"entries": [{"id": "AuthenticatedUsers", "type": "group", "roles": {role: given}}]});
+    pub fn share_courses(&self, role: &str, is_granted: bool) {
+        let entries = json!({"entries": [{"id": "AuthenticatedUsers", "type": "group", "roles": {role: is_granted}}]});
         self.change("POST", "/courses/@sharing", &entries);
     }
 }
 
-/// Returns sections of one term that a student can hold all at once.
+/// Returns a schedule of one term without conflicts, so that a student can hold all of its sections.
 pub fn schedule(term: &str, sections: usize, capacity: u32, waitlist: u32) -> Schedule {
     let row = |index: usize| {
         let start = 60 * u32::try_from(index).unwrap();
@@ -94,7 +95,7 @@ pub fn schedule(term: &str, sections: usize, capacity: u32, waitlist: u32) -> Sc
             waitlist,
         }
     };
-    assert!(sections <= 23, "a day has no more hours");
+    assert!(sections <= 23, "one hour of the day for each section");
     Schedule { term: term.into(), rows: (0..sections).map(row).collect() }
 }
 
@@ -109,7 +110,7 @@ pub struct People {
     pub roster: Vec<String>,
 }
 
-/// Returns no rosters: no section has names.
+/// Returns empty rosters: no section has names.
 pub fn no_names() -> Rosters {
     Rosters::new()
 }
@@ -134,7 +135,7 @@ pub fn rosters(server: &Server, tokens: &[String]) -> Rosters {
     rosters
 }
 
-/// Returns a section's counts in the hub, with its roster.
+/// Returns a section's counts in the hub, together with its roster.
 fn in_hub(staff: &mut Client, id: &str, rosters: &Rosters) -> People {
     let section = staff.get(&format!("/api/v1/sections/{id}")).expect(200).json();
     let count = |name: &str| section[name].as_u64().expect("a count");
@@ -145,7 +146,7 @@ fn in_hub(staff: &mut Client, id: &str, rosters: &Rosters) -> People {
     }
 }
 
-/// Returns a section's item as Plone shows it to this token; `None` when it does not exist or is hidden.
+/// Returns a section's item as Plone shows it to the user of this token; `None` if it does not exist or is hidden.
 pub fn item(plone: &Plone, token: Option<&str>, id: &str) -> Option<Value> {
     let (status, item) = plone.request("GET", &format!("/courses/{}", id.to_lowercase()), token, None);
     match status {
@@ -155,7 +156,7 @@ pub fn item(plone: &Plone, token: Option<&str>, id: &str) -> Option<Value> {
     }
 }
 
-/// Returns a section's counts and roster in Plone; `None` before its item exists.
+/// Returns a section's counts and roster in Plone; `None` if its item does not exist.
 pub fn in_plone(plone: &Plone, token: &str, id: &str) -> Option<People> {
     let item = item(plone, Some(token), id)?;
     let mut roster: Vec<String> = match &item["roster"] {
@@ -187,7 +188,7 @@ pub fn register_and_drop(server: &Server, tokens: &[String], ids: &[String], ran
 /// A counting semaphore.
 pub struct Semaphore {
     free: Mutex<usize>,
-    given_back: Condvar,
+    returned: Condvar,
 }
 
 /// A permit, which is returned when it is dropped.
@@ -196,12 +197,12 @@ pub struct Permit<'p>(&'p Semaphore);
 impl Semaphore {
     /// Creates a semaphore with this many permits.
     pub fn new(count: usize) -> Self {
-        Self { free: Mutex::new(count), given_back: Condvar::new() }
+        Self { free: Mutex::new(count), returned: Condvar::new() }
     }
 
     /// Waits for a permit.
     pub fn acquire(&self) -> Permit<'_> {
-        let free = self.given_back.wait_while(self.free.lock().unwrap(), |free| *free == 0);
+        let free = self.returned.wait_while(self.free.lock().unwrap(), |free| *free == 0);
         *free.unwrap() -= 1;
         Permit(self)
     }
@@ -210,6 +211,6 @@ impl Semaphore {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap() += 1;
-        self.0.given_back.notify_one();
+        self.0.returned.notify_one();
     }
 }

@@ -1,0 +1,89 @@
+//! Alerts that cached lists share. The lists of two users often differ only in their acknowledgements, so each alert is in
+//! memory once, however many lists contain it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::domain::alert::Alert;
+
+/// The number of entries past which alerts that no list contains any more are removed.
+const ENTRIES: usize = 1_000;
+
+/// The alerts of all lists, by their number in the sequence.
+#[derive(Default)]
+pub(super) struct SharedAlerts(Mutex<HashMap<u64, Weak<Alert>>>);
+
+impl SharedAlerts {
+    /// Returns the shared alert that is equal to `alert`, which becomes the shared one if there is none.
+    pub(super) fn share(&self, alert: Arc<Alert>) -> Arc<Alert> {
+        let Some(seq) = alert.seq else { return alert };
+        let mut shared = self.0.lock();
+        if let Some(known) = shared.get(&seq).and_then(Weak::upgrade).filter(|known| *known == alert) {
+            return known;
+        }
+        if shared.len() >= ENTRIES {
+            shared.retain(|_, alert| alert.strong_count() > 0);
+        }
+        shared.insert(seq, Arc::downgrade(&alert));
+        alert
+    }
+
+    /// Returns the memory of the shared alerts and their texts, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        let shared = self.0.lock();
+        let alerts = shared.values().filter_map(Weak::upgrade);
+        alerts.map(|alert| (size_of::<Alert>() + alert.content.title.len() + alert.content.message.len()) as u64).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::alert::{AlertContent, Category, Priority};
+    use crate::domain::audience::Audience;
+
+    fn alert(seq: u64, title: &str) -> Arc<Alert> {
+        let content = AlertContent {
+            title: title.to_owned(),
+            message: "A message".to_owned(),
+            priority: Priority::Low,
+            category: Category::System,
+            audience: Audience::default(),
+            starts_at: None,
+            expires_at: None,
+            requires_ack: false,
+        };
+        let created_at = "2026-09-01T08:00:00Z".parse().unwrap();
+        Arc::new(Alert {
+            id: seq.to_string(),
+            seq: Some(seq),
+            content,
+            source: "staff".into(),
+            sender: "sam".into(),
+            created_at,
+        })
+    }
+
+    #[test]
+    fn equal_alerts_are_in_memory_once() {
+        let shared = SharedAlerts::default();
+        let first = shared.share(alert(1, "Payment is due"));
+        assert!(Arc::ptr_eq(&shared.share(alert(1, "Payment is due")), &first));
+        let other = shared.share(alert(2, "The library is closed"));
+        assert!(!Arc::ptr_eq(&other, &first));
+        assert_eq!(shared.share(alert(1, "Another text")).content.title, "Another text");
+    }
+
+    #[test]
+    fn alerts_that_no_list_contains_are_removed() {
+        let shared = SharedAlerts::default();
+        let kept = shared.share(alert(0, "kept"));
+        for seq in 1..=3 * ENTRIES as u64 {
+            shared.share(alert(seq, "dropped"));
+        }
+        assert!(shared.0.lock().len() <= ENTRIES + 1);
+        assert!(Arc::ptr_eq(&shared.share(alert(0, "kept")), &kept));
+    }
+}

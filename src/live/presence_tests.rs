@@ -1,0 +1,73 @@
+//! Tests of the list of connections.
+
+use super::*;
+
+fn caller(user: &str) -> Option<Caller> {
+    let user = UserName::parse(user).unwrap();
+    let (name, token_id) = (user.as_str().into(), Uuid::nil());
+    let source = crate::identity::Source::Hub;
+    let expires_at = Timestamp::MAX;
+    Some(Caller {
+        user,
+        name,
+        role: Role::Student,
+        source,
+        token_id,
+        issued_ms: 0,
+        expires_at,
+        realm: crate::domain::realm::Realm::College,
+    })
+}
+
+fn address(last: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, last])
+}
+
+#[test]
+fn limits_apply_per_user_per_address_and_in_all() {
+    let presence = Presence::new(ConnectionLimits { all: 4, per_user: 2, per_address: 3 });
+    let now = Timestamp::UNIX_EPOCH;
+    let first = presence.admit(caller("ann"), address(1), "a", now).unwrap();
+    presence.admit(caller("ann"), address(1), "a", now).unwrap();
+    assert_eq!(presence.admit(caller("ann"), address(2), "a", now).unwrap_err(), Close::TooMany, "per user");
+    presence.admit(None, address(1), "a", now).unwrap();
+    assert_eq!(presence.admit(None, address(1), "a", now).unwrap_err(), Close::TooMany, "per address");
+    presence.admit(None, address(2), "a", now).unwrap();
+    assert_eq!(presence.admit(None, address(3), "a", now).unwrap_err(), Close::TooMany, "in all");
+    presence.remove(first.id);
+    presence.remove(first.id);
+    assert_eq!(presence.len(), 3);
+    presence.admit(caller("ann"), address(1), "a", now).unwrap();
+}
+
+#[test]
+fn a_user_is_connected_until_the_last_connection_ends() {
+    let presence = Presence::new(ConnectionLimits::default());
+    let ann = UserName::parse("ann").unwrap();
+    let one = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
+    let two = presence.admit(caller("ann"), address(1), "a", Timestamp::UNIX_EPOCH).unwrap();
+    assert!(Arc::ptr_eq(&one.user_agent, &two.user_agent));
+    assert_eq!(presence.by_role()[1], (Some(Role::Student), 2));
+    assert_eq!(presence.count_people(|_| true), 1, "one person with two connections");
+    presence.remove(one.id);
+    assert!(presence.is_connected(&ann));
+    presence.remove(two.id);
+    assert!(!presence.is_connected(&ann));
+    assert!(presence.is_empty());
+    assert_eq!(presence.by_role().map(|(_, count)| count), [0; 4]);
+}
+
+#[test]
+fn no_connection_is_admitted_while_the_hub_drains() {
+    let presence = Presence::new(ConnectionLimits::default());
+    presence.drain();
+    assert_eq!(presence.admit(None, address(1), "a", Timestamp::UNIX_EPOCH).unwrap_err(), Close::Restarting);
+}
+
+#[test]
+fn ids_ascend_even_when_the_clock_is_set_back() {
+    let presence = Presence::new(ConnectionLimits::default());
+    let times = [5_000, 5_000, 5_001, 4_000, 4_000, 6_000].map(|ms| Timestamp::from_millisecond(ms).unwrap());
+    let ids = times.map(|now| presence.admit(None, address(1), "a", now).unwrap().id);
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+}
