@@ -5,14 +5,13 @@
 //! new one, so the cost of a commit depends on the rows that it changes and not on the store. The sum has no order, so
 //! it can be recomputed by reading the tables.
 
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 use uuid::Uuid;
 
 use crate::store::sqlite::rows::unreadable;
@@ -27,8 +26,12 @@ pub(super) struct Position {
 }
 
 /// The tables of which a registration writes rows. Triggers doubled the time that SQLite took for one in batches of 500,
-/// also triggers that called no function. The statements in [`super::rows`] call the functions themselves.
+/// also triggers that called no function. The statements in [`super::rows`] subtract the old row themselves, and
+/// [`AddedRows`] adds the new one.
 const WITHOUT_TRIGGERS: [&str; 2] = ["registrations", "seats"];
+
+/// Bytes that the hash of a row allocates at first: more than a registration has.
+const ROW_BYTES: usize = 256;
 
 /// The sum since the last commit.
 #[derive(Debug, Default, Clone, Copy)]
@@ -114,12 +117,37 @@ impl WriteConnection {
     }
 }
 
-/// Installs the function and the triggers that keep the sum.
+/// The sum of new rows of the tables without triggers. It reaches the connection once for a whole batch.
+#[derive(Debug, Default)]
+pub(super) struct AddedRows {
+    sum: u128,
+    hash: RowHash,
+}
+
+impl AddedRows {
+    /// Adds a row: all columns in the order of the table.
+    pub(super) fn add(&mut self, table: &str, values: &[ValueRef<'_>]) {
+        self.hash.begin(table);
+        values.iter().for_each(|value| self.hash.value(*value));
+        self.sum = self.sum.wrapping_add(self.hash.finish());
+    }
+
+    /// Adds the sum to that of the connection.
+    pub(super) fn store(self, tx: &Connection) -> rusqlite::Result<()> {
+        if self.sum == 0 {
+            return Ok(());
+        }
+        let sum = self.sum.to_le_bytes();
+        tx.prepare_cached("SELECT content_rows_added(?1)")?.query_row([&sum[..]], |_| Ok(()))
+    }
+}
+
+/// Installs the functions and the triggers that keep the sum.
 fn follow(connection: &Connection, tally: &Arc<Mutex<Tally>>) -> rusqlite::Result<()> {
     for (name, is_added) in [("content_row_added", true), ("content_row_removed", false)] {
         let tally = tally.clone();
         connection.create_scalar_function(name, -1, FunctionFlags::SQLITE_UTF8, move |row| {
-            let mut hash = RowHash::new(row.get_raw(0).as_bytes()?);
+            let mut hash = RowHash::new(row.get_raw(0).as_str()?);
             for index in 1..row.len() {
                 hash.value(row.get_raw(index));
             }
@@ -131,6 +159,14 @@ fn follow(connection: &Connection, tally: &Arc<Mutex<Tally>>) -> rusqlite::Resul
             Ok(row.get_raw(row.len() - 1).as_i64().unwrap_or(0))
         })?;
     }
+    let added = tally.clone();
+    connection.create_scalar_function("content_rows_added", 1, FunctionFlags::SQLITE_UTF8, move |sum| {
+        let sum: [u8; 16] = sum.get(0)?;
+        let mut tally = added.lock();
+        tally.rows = tally.rows.wrapping_add(u128::from_le_bytes(sum));
+        tally.is_changed = true;
+        Ok(0)
+    })?;
     // Otherwise a row that INSERT OR REPLACE removes would fire no trigger.
     connection.pragma_update(None, "recursive_triggers", true)?;
     for table in tables(connection)? {
@@ -201,7 +237,7 @@ fn computed(connection: &Connection, position: &Position) -> rusqlite::Result<u1
 /// Returns the part of the checksum for which there are no triggers: the position, and the last numbers of
 /// AUTOINCREMENT, which SQLite itself writes.
 fn beside_rows(connection: &Connection, position: &Position) -> rusqlite::Result<u128> {
-    let mut hash = RowHash::new(b"content");
+    let mut hash = RowHash::new("content");
     hash.value(ValueRef::Text(position.store.as_bytes()));
     hash.value(ValueRef::Blob(&position.commits.to_le_bytes()));
     let sequences = sum_of(connection, "sqlite_sequence", "SELECT name, seq FROM sqlite_sequence")?;
@@ -219,9 +255,9 @@ fn sum_of(connection: &Connection, table: &str, sql: &str) -> rusqlite::Result<u
     let mut query = connection.prepare_cached(sql)?;
     let columns = query.column_count();
     let mut rows = query.query([])?;
-    let mut sum = 0_u128;
+    let (mut sum, mut hash) = (0_u128, RowHash::default());
     while let Some(row) = rows.next()? {
-        let mut hash = RowHash::new(table.as_bytes());
+        hash.begin(table);
         for column in 0..columns {
             hash.value(row.get_ref(column)?);
         }
@@ -254,33 +290,45 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
 }
 
 /// The hash of a row. Each value is hashed with its type and length, so that no two rows have the same bytes.
-struct RowHash(SipHasher13);
+#[derive(Debug, Default)]
+struct RowHash(Vec<u8>);
 
 impl RowHash {
-    fn new(table: &[u8]) -> Self {
-        let mut hash = Self(SipHasher13::new());
-        hash.bytes(b't', table);
+    fn new(table: &str) -> Self {
+        let mut hash = Self(Vec::with_capacity(ROW_BYTES));
+        hash.begin(table);
         hash
+    }
+
+    /// Begins another row in the memory of the one before.
+    fn begin(&mut self, table: &str) {
+        self.0.clear();
+        self.bytes(b't', table.as_bytes());
     }
 
     fn value(&mut self, value: ValueRef<'_>) {
         match value {
-            ValueRef::Null => self.bytes(b'n', &[]),
-            ValueRef::Integer(number) => self.bytes(b'i', &number.to_le_bytes()),
-            ValueRef::Real(number) => self.bytes(b'r', &number.to_le_bytes()),
+            ValueRef::Null => self.number(b'n', 0),
+            ValueRef::Integer(number) => self.number(b'i', number.cast_unsigned()),
+            ValueRef::Real(number) => self.number(b'r', number.to_bits()),
             ValueRef::Text(text) => self.bytes(b's', text),
             ValueRef::Blob(bytes) => self.bytes(b'b', bytes),
         }
     }
 
-    fn bytes(&mut self, kind: u8, bytes: &[u8]) {
-        self.0.write_u8(kind);
-        self.0.write(&(bytes.len() as u64).to_le_bytes());
-        self.0.write(bytes);
+    fn number(&mut self, kind: u8, number: u64) {
+        let mut field = [kind; 9];
+        field[1..].copy_from_slice(&number.to_le_bytes());
+        self.0.extend_from_slice(&field);
     }
 
-    fn finish(self) -> u128 {
-        self.0.finish128().as_u128()
+    fn bytes(&mut self, kind: u8, bytes: &[u8]) {
+        self.number(kind, bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u128 {
+        SipHasher13::new().hash(&self.0).as_u128()
     }
 }
 
