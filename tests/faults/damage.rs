@@ -24,6 +24,8 @@ const LOG: &str = "eduhub.db-wal";
 const NOTE: &str = "eduhub.db.last-commit";
 /// Damaged copies of each kind; `FAULT_DAMAGES` sets another number.
 const DAMAGES: usize = 20;
+/// The sector of a disk.
+const SECTOR: usize = 512;
 /// Length of the header of a log, of a frame's header, and of a page.
 const LOG_HEADER_LEN: usize = 32;
 const FRAME_HEADER_LEN: usize = 24;
@@ -131,6 +133,35 @@ fn damages() -> usize {
     std::env::var("FAULT_DAMAGES").map_or(DAMAGES, |text| text.parse().expect("FAULT_DAMAGES is a number"))
 }
 
+/// Damages a file at a random place below `until`, in one of the ways of disks and programs. Returns what it did.
+fn damage(file: &Path, until: usize, random: &mut Random) -> String {
+    let before = fs::read(file).unwrap();
+    let mut content = before.clone();
+    let at = random.below(until);
+    let sector = at / SECTOR * SECTOR..(at / SECTOR * SECTOR + SECTOR).min(until);
+    let what = match random.below(4) {
+        0 | 1 => {
+            content[at] ^= 1 << random.below(8);
+            "a bit flipped"
+        }
+        2 => {
+            content[sector].fill_with(|| u8::try_from(random.below(256)).unwrap());
+            "a sector of other bytes"
+        }
+        _ => {
+            let from = random.below(until / SECTOR) * SECTOR;
+            let other = before[from..from + sector.len()].to_vec();
+            content[sector].copy_from_slice(&other);
+            "a sector that another one replaced"
+        }
+    };
+    if content == before {
+        content[at] ^= 1;
+    }
+    fs::write(file, content).unwrap();
+    format!("{what} at byte {at}")
+}
+
 /// Flips a bit of a file.
 fn flip(file: &Path, byte: usize, bit: usize) {
     let mut content = fs::read(file).unwrap();
@@ -162,21 +193,20 @@ fn undamaged_stores_are_accepted() {
 }
 
 #[test]
-fn any_changed_bit_of_a_closed_store_or_backup_is_noticed() {
+fn any_damage_of_a_closed_store_or_backup_is_noticed() {
     let mut random = Random::seeded(seed());
     for folder in [&FILES.stopped, &FILES.backup] {
         for _ in 0..damages() {
             let copy = copy_of(folder.path());
             let store = copy.path().join(STORE);
-            let (byte, bit) = (random.below(len(&store)), random.below(8));
-            flip(&store, byte, bit);
-            assert_eq!(accepted_by(copy.path()), BTreeSet::new(), "bit {bit} of byte {byte}");
+            let what = damage(&store, len(&store), &mut random);
+            assert_eq!(accepted_by(copy.path()), BTreeSet::new(), "{what}");
         }
     }
 }
 
 #[test]
-fn any_changed_bit_of_a_log_is_noticed() {
+fn any_damage_of_a_log_is_noticed() {
     let mut random = Random::seeded(seed());
     let ends = commit_ends(&FILES.killed.path().join(LOG));
     for round in 0..damages() {
@@ -187,14 +217,13 @@ fn any_changed_bit_of_a_log_is_noticed() {
         if !is_noted {
             fs::remove_file(copy.path().join(NOTE)).unwrap();
         }
-        let (byte, bit) = (random.below(until), random.below(8));
-        flip(&copy.path().join(LOG), byte, bit);
-        assert_eq!(accepted_by(copy.path()), BTreeSet::new(), "bit {bit} of byte {byte}, {is_noted}");
+        let what = damage(&copy.path().join(LOG), until, &mut random);
+        assert_eq!(accepted_by(copy.path()), BTreeSet::new(), "{what}, {is_noted}");
     }
 }
 
 #[test]
-fn a_changed_bit_of_an_open_store_is_noticed_or_changes_no_row() {
+fn damage_of_an_open_store_is_noticed_or_changes_no_row() {
     let mut random = Random::seeded(seed());
     // Without a seal, as after a hub was killed right after it wrote its log back.
     let unsealed = copy_of(FILES.stopped.path());
@@ -206,19 +235,64 @@ fn a_changed_bit_of_an_open_store_is_noticed_or_changes_no_row() {
     for _ in 0..damages() {
         let copy = copy_of(unsealed.path());
         let store = copy.path().join(STORE);
-        let (byte, bit) = (random.below(len(&store)), random.below(8));
-        flip(&store, byte, bit);
+        let what = damage(&store, len(&store), &mut random);
         let accepted = accepted_by(copy.path());
         if accepted.is_empty() {
             noticed += 1;
         } else {
-            assert_eq!(accepted, BTreeSet::from(ALL), "bit {bit} of byte {byte}");
-            assert!(rows(&store) == before, "bit {bit} of byte {byte} changed a row");
+            assert_eq!(accepted, BTreeSet::from(ALL), "{what}");
+            assert!(rows(&store) == before, "{what} changed a row");
             unused += 1;
         }
     }
-    println!("{noticed} changed bits noticed, {unused} in bytes that SQLite does not use");
+    println!("{noticed} damages noticed, {unused} in bytes that SQLite does not use");
     assert!(noticed > 0);
+}
+
+#[test]
+fn an_older_whole_copy_is_accepted_in_the_place_of_a_store() {
+    // As an operator puts it back who copied the file of a stopped hub, or a backup, by hand.
+    for folder in [&FILES.stopped, &FILES.backup] {
+        let (home, _) = killed_home();
+        register_more(&home);
+        assert!(home.serve().stop().success());
+        assert!(home.folder().join(NOTE).exists());
+        fs::copy(folder.path().join(STORE), home.folder().join(STORE)).unwrap();
+        home.verify().unwrap();
+        assert_eq!(seats(&home), STUDENTS);
+
+        // Control: without its seal, an older store is one that lost commits.
+        register_more(&home);
+        assert!(home.serve().stop().success());
+        let content = fs::read(folder.path().join(STORE)).unwrap();
+        fs::write(home.folder().join(STORE), &content[..content.len() / PAGE_LEN * PAGE_LEN]).unwrap();
+        let error = refused(&home, &["serve"]);
+        assert!(error.contains("or it is an older copy"), "{error}");
+    }
+}
+
+#[test]
+fn other_programs_that_only_read_a_closed_store_leave_it_accepted() {
+    let copy = copy_of(FILES.stopped.path());
+    let before = rows(&copy.path().join(STORE));
+    let reader = Connection::open(copy.path().join(STORE)).unwrap();
+    let found: i64 = reader.query_row("SELECT count(*) FROM registrations", [], |row| row.get(0)).unwrap();
+    assert_eq!(usize::try_from(found).unwrap(), STUDENTS);
+    drop(reader);
+    assert_eq!(accepted_by(copy.path()), BTreeSet::from(ALL));
+    // A program that rewrites the file without changing a row.
+    Connection::open(copy.path().join(STORE)).unwrap().execute_batch("VACUUM").unwrap();
+    assert!(rows(&copy.path().join(STORE)) == before);
+    assert_eq!(accepted_by(copy.path()), BTreeSet::from(ALL));
+}
+
+/// Registers another student, so that the store has one more commit.
+fn register_more(home: &Home) {
+    let server = home.serve();
+    let mut student = server.client().signed_in(&home.token("late", "student"));
+    let path = format!("/api/v1/me/registrations/{TERM}-10001");
+    student.put(&path).expect(201);
+    server.kill();
 }
 
 /// Returns the error of a command that has to fail, and what it printed.

@@ -1,6 +1,7 @@
 //! Faults of the disk and of the machine, on the built program: no acknowledged seat is lost, and damage is noticed.
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
+//! - [`interrupted`]: imports, migrations, starts, stops and backups that are killed, fail, or lose power
 //! - [`failing_disk`]: errors of the disk while students register
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
 //! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
@@ -24,6 +25,7 @@ mod clock;
 mod damage;
 mod disk;
 mod failing_disk;
+mod interrupted;
 mod live;
 mod power_loss;
 mod sign_in;

@@ -113,20 +113,30 @@ fn recorded_run(random: &mut Random, lies: bool) -> Run {
 
 /// A file of the disk: what is synced, and the writes after it.
 #[derive(Default, Clone)]
-struct DiskFile {
+pub(crate) struct DiskFile {
     synced: Vec<u8>,
     pending: Vec<Operation>,
 }
 
 impl DiskFile {
-    fn sync(&mut self) {
+    /// A file whose content is on the disk.
+    pub(crate) fn holding(content: Vec<u8>) -> Self {
+        Self { synced: content, pending: Vec::new() }
+    }
+
+    /// Writes to the file, without a sync.
+    pub(crate) fn change(&mut self, operation: &Operation) {
+        self.pending.push(operation.clone());
+    }
+
+    pub(crate) fn sync(&mut self) {
         for operation in std::mem::take(&mut self.pending) {
             apply(&mut self.synced, &operation, |_| true);
         }
     }
 
     /// Returns what the disk may hold: each pending write is there, missing, or torn.
-    fn after_power_loss(&self, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn after_power_loss(&self, random: &mut Random) -> Vec<u8> {
         let mut content = self.synced.clone();
         for operation in &self.pending {
             match random.below(3) {
@@ -158,7 +168,7 @@ fn apply(content: &mut Vec<u8>, operation: &Operation, mut is_written: impl FnMu
             }
         }
         Operation::Truncate { size, .. } => content.resize(usize::try_from(*size).unwrap(), 0),
-        Operation::Open { .. } | Operation::Sync { .. } | Operation::Name => {}
+        Operation::Open { .. } | Operation::Sync { .. } | Operation::Name | Operation::Remove { .. } => {}
     }
 }
 
@@ -176,10 +186,10 @@ fn for_each_image(run: &Run, count: usize, random: &mut Random, mut check: impl 
                 files.entry(*inode).or_default();
             }
             Operation::Write { inode, .. } | Operation::Truncate { inode, .. } => {
-                files.entry(*inode).or_default().pending.push(operation.clone());
+                files.entry(*inode).or_default().change(operation);
             }
             Operation::Sync { inode } => files.entry(*inode).or_default().sync(),
-            Operation::Name => {}
+            Operation::Name | Operation::Remove { .. } => {}
         }
         if points.contains(&index) {
             let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

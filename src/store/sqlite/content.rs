@@ -203,6 +203,12 @@ pub(super) fn initialize(connection: &Connection) -> rusqlite::Result<()> {
         .map(drop)
 }
 
+/// Returns whether a store has a checksum, which stores of earlier versions do not have.
+pub(super) fn is_kept(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'content'";
+    connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(|tables| tables == 1)
+}
+
 fn position_at(row: &rusqlite::Row<'_>) -> rusqlite::Result<Position> {
     Ok(Position { store: row.get(0)?, commits: row.get(1)? })
 }

@@ -138,10 +138,9 @@ fn source(path: &Path) -> Result<(Connection, Option<Position>), CopyError> {
         return Err(OpenError::Absent(path.to_owned()).into());
     }
     let io = |error| OpenError::Io { path: path.to_owned(), error };
-    damaged(path, &damage::of_files(path).map_err(io)?)?;
-    // Before the copy, which then holds at least that commit.
-    let noted = last_commit::noted(path).map_err(io)?;
-    Ok((open_existing(path)?, noted))
+    let at_rest = damage::at_rest(path).map_err(io)?;
+    damaged(path, &at_rest.damage)?;
+    Ok((open_existing(path)?, at_rest.noted))
 }
 
 fn damaged(path: &Path, found: &[String]) -> Result<(), CopyError> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::store::sqlite::content::{self, Position};
-use crate::store::sqlite::open::{OpenError, connect_checker, is_current};
+use crate::store::sqlite::open::{OpenError, connect_checker};
 use crate::store::sqlite::seal::{self, SealState};
 use crate::store::sqlite::{files, last_commit, log_scan};
 
@@ -19,9 +19,10 @@ const SQLITE_REPORTS_MAX: u32 = 10;
 /// # Errors
 /// [`OpenError::Damaged`]; [`OpenError::Io`] when the files cannot be read.
 pub(super) fn refuse(store: &Path) -> Result<(), OpenError> {
-    let mut found = of_files(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
+    let AtRest { damage: mut found, noted } =
+        at_rest(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
     if found.is_empty() {
-        found = at_start(store)?;
+        found = at_start(store, noted.as_ref())?;
     }
     if found.is_empty() {
         return Ok(());
@@ -30,13 +31,12 @@ pub(super) fn refuse(store: &Path) -> Result<(), OpenError> {
 }
 
 /// Returns the damage of a store's content. Whatever else makes a store unusable is left to the connection that writes.
-fn at_start(store: &Path) -> Result<Vec<String>, OpenError> {
-    let noted = last_commit::noted(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
+fn at_start(store: &Path, noted: Option<&Position>) -> Result<Vec<String>, OpenError> {
     let check = || {
         // Not a connection that only reads: SQLite may have to undo what an interrupted restore was writing.
         let connection = connect_checker(store)?;
         connection.execute_batch("BEGIN")?;
-        if is_current(&connection)? { of_content(&connection, noted.as_ref()) } else { of_pages(&connection) }
+        if content::is_kept(&connection)? { of_content(&connection, noted) } else { of_pages(&connection) }
     };
     match check() {
         Ok(found) => Ok(found),
@@ -48,8 +48,17 @@ fn at_start(store: &Path) -> Result<Vec<String>, OpenError> {
     }
 }
 
-/// Returns the damage of the database file at rest and of the log beside it.
-pub(super) fn of_files(store: &Path) -> io::Result<Vec<String>> {
+/// What the files of a store say before SQLite reads them.
+pub(super) struct AtRest {
+    /// The damage of the database file at rest and of the log beside it.
+    pub(super) damage: Vec<String>,
+    /// A commit that the store must hold. None for a store whose seal is intact: it is whole, so when it is older than the
+    /// note, an operator has put an older copy in its place.
+    pub(super) noted: Option<Position>,
+}
+
+/// Reads the files of a store before a connection is opened, so that the connection sees at least the noted commit.
+pub(super) fn at_rest(store: &Path) -> io::Result<AtRest> {
     let mut found = Vec::new();
     let log = files::log_of(store);
     if let Some(damage) = log_scan::find_damage(&log)? {
@@ -57,14 +66,16 @@ pub(super) fn of_files(store: &Path) -> io::Result<Vec<String>> {
         found.push(format!("the log {log} is damaged from byte {offset} on, before its last commit"));
     }
     // A store with a log is in use, or was when its hub was killed: its file is about to change.
-    if !files::has_log(store)? && seal::check(store)? == SealState::Broken {
+    let sealed = if files::has_log(store)? { SealState::Absent } else { seal::check(store)? };
+    if sealed == SealState::Broken {
         found.push("the file was changed after it was closed".to_owned());
     }
-    Ok(found)
+    let noted = if sealed == SealState::Intact { None } else { last_commit::noted(store)? };
+    Ok(AtRest { damage: found, noted })
 }
 
-/// Returns the damage of the content of a store of the current schema: of its pages, of its rows, and of the sequence
-/// of its commits. The connection is in a read transaction; `noted` was read before it began.
+/// Returns the damage of the content of a store that has a checksum: of its pages, of its rows, and of the sequence of
+/// its commits. The connection is in a read transaction; `noted` was read before it began.
 pub(super) fn of_content(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Vec<String>> {
     let mut found = of_pages(connection)?;
     // Rows of damaged pages may be missing or repeated, which says nothing new.
@@ -78,7 +89,10 @@ pub(super) fn of_content(connection: &Connection, noted: Option<&Position>) -> r
             && noted.commits > position.commits
         {
             let (last, noted) = (position.commits, noted.commits);
-            found.push(format!("its last commit is number {last}, but number {noted} was acknowledged"));
+            found.push(format!(
+                "its last commit is number {last}, but number {noted} was acknowledged, so its log is missing or cut off, \
+                 or it is an older copy"
+            ));
         }
     }
     Ok(found)

@@ -208,12 +208,6 @@ pub(super) fn require_one_name(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Returns whether a store has the current schema.
-pub(super) fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
-    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    Ok(found == MIGRATIONS.len())
-}
-
 /// Opens a connection that only reads an existing store of the current schema version. Takes no lock, because a hub may
 /// be using the store.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {

@@ -47,13 +47,11 @@ pub fn verify(store: &Path) -> Result<Verification, OpenError> {
     if !store.is_file() {
         return Err(OpenError::Absent(store.to_owned()));
     }
-    let of_files = damage::of_files(store).map_err(io)?;
-    // Before the snapshot, which then holds at least that commit.
-    let noted = last_commit::noted(store).map_err(io)?;
+    let at_rest = damage::at_rest(store).map_err(io)?;
     let connection = open_existing(store)?;
-    let mut found =
-        verify_all(&connection, noted.as_ref()).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })?;
-    found.damage.splice(..0, of_files);
+    let mut found = verify_all(&connection, at_rest.noted.as_ref())
+        .map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })?;
+    found.damage.splice(..0, at_rest.damage);
     Ok(found)
 }
 
