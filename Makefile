@@ -40,14 +40,14 @@ browser-test: chromium ## tests the pages in a real Chromium: their functions, a
 
 # Their short form is part of `make test`. A run is repeated with the seed that it printed: EDUHUB_SEED=… make faults
 # Ten minutes of load run beside the other parts, which mostly wait for the disk.
-faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, failing disks, 10 minutes of load
+faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, 60 damages of each kind of file, failing disks, 10 minutes of load
 	$(CARGO) test --locked --no-run --test faults --test system
 	@$(MAKE) --no-print-directory -j2 faults-soak faults-disks
 
 faults-soak:
 	FAULT_SOAK_SECONDS=600 timeout 900 $(CARGO) test --locked --test faults soak -- --nocapture
 faults-disks:
-	FAULT_IMAGES=200 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
+	FAULT_IMAGES=200 FAULT_DAMAGES=60 FAULT_CUTS=20 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture --skip soak
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
 
 pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/

@@ -130,6 +130,9 @@ impl Application {
         if tokio::time::timeout_at(flush_until, shared.audit.flush()).await.is_err() {
             log::warn!("the last audit entries could not be stored");
         }
+        if tokio::time::timeout(config.server.drain, shared.core.ports.close()).await.is_err() {
+            log::warn!("the store could not be closed in time; its log is complete");
+        }
         log::info!("stopped");
         Ok(())
     }

@@ -103,6 +103,14 @@ impl Ports {
     pub fn announce(&self, address: &str) -> std::io::Result<()> {
         self.store.lock().announce(address)
     }
+
+    /// Closes the store, so that it is whole in one file.
+    pub async fn close(&self) {
+        let store = self.store.clone();
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            log::error!("closing the store panicked");
+        }
+    }
 }
 
 /// Returns the URL of the hub that holds the store, if any.
@@ -141,7 +149,15 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<Option<Pat
     sqlite::restore(&config.store.path, file, replace)
 }
 
-/// Recomputes every count from the registrations, and returns the differences.
+/// Accepts the content of a damaged store as it is. Returns what was wrong.
+///
+/// # Errors
+/// When a hub holds the store, or it has damage with which it cannot be used.
+pub fn accept(config: &Config) -> Result<Vec<String>, OpenError> {
+    sqlite::accept(&config.store.path)
+}
+
+/// Finds damage, recomputes every count from the registrations, and returns the differences.
 ///
 /// # Errors
 /// When the store cannot be read.

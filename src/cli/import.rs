@@ -167,6 +167,7 @@ async fn import_directly(
         let report = report.ok_or_else(|| Failure::failed("the import's result was deleted"))?;
         // The store is closed only after the result is stored in it.
         if bar.show(&report) && report.phase == Phase::Finished && imports.is_idle() {
+            core.ports.close().await;
             return Ok(report);
         }
         if interrupted_within(POLL_INTERVAL).await {

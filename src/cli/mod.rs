@@ -73,8 +73,12 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
-    /// Recompute every count from the registrations and report differences
-    Verify,
+    /// Report damage of the store, recompute every count from the registrations and report differences
+    Verify {
+        /// Use a damaged store as it is, when there is no backup: what cannot be read is lost. Copy the files first
+        #[arg(long)]
+        accept: bool,
+    },
 }
 
 /// The exit status and the message of a failed command.
@@ -136,7 +140,8 @@ fn run(arguments: &Arguments) -> CommandResult {
         Command::Rush(arguments) => rush::run(&settings()?, arguments),
         Command::Backup { file } => store::backup(&settings()?, file),
         Command::Restore { file, replace } => store::restore(&settings()?, file, *replace),
-        Command::Verify => store::verify(&settings()?),
+        Command::Verify { accept: false } => store::verify(&settings()?),
+        Command::Verify { accept: true } => store::accept(&settings()?),
     }
 }
 

@@ -25,13 +25,16 @@ pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> CommandRes
 
 /// `eduhub verify`
 pub(super) fn verify(config: &Config) -> CommandResult {
-    // Status 1 means that counts are wrong, so an unreadable store has status 2.
+    // Status 1 means that the store is damaged or counts are wrong, so an unreadable store has status 2.
     let result = ports::verify(config).map_err(Failure::usage)?;
     for note in result.notes.iter().take(NOTES_MAX) {
         print_line(format_args!("note: {note}"))?;
     }
     if result.notes.len() > NOTES_MAX {
         print_line(format_args!("note: {} more", result.notes.len() - NOTES_MAX))?;
+    }
+    for damage in &result.damage {
+        print_line(format_args!("damage: {damage}"))?;
     }
     for difference in &result.differences {
         print_line(format_args!("difference: {difference}"))?;
@@ -40,8 +43,24 @@ pub(super) fn verify(config: &Config) -> CommandResult {
         "{} terms, {} sections, {} seats and waitlist positions",
         result.terms, result.sections, result.registered
     );
+    if !result.damage.is_empty() {
+        return Err(Failure::failed(format!(
+            "the store {} is damaged; restore a backup with `eduhub restore --replace FILE`, which keeps the damaged \
+             store beside it, or, without a backup, see `eduhub verify --accept`",
+            config.store.path.display()
+        )));
+    }
     match result.differences.len() {
         0 => print_line(format_args!("{checked}: all counts are correct")),
         wrong => Err(Failure::failed(format!("{checked}: {wrong} counts are wrong"))),
     }
+}
+
+/// `eduhub verify --accept`
+pub(super) fn accept(config: &Config) -> CommandResult {
+    let accepted = ports::accept(config).map_err(Failure::failed)?;
+    for damage in &accepted {
+        print_line(format_args!("accepted: {damage}"))?;
+    }
+    print_line(format_args!("the store {} is used as it is now", config.store.path.display()))
 }

@@ -3,9 +3,10 @@
  *
  *   DISK_FOLDER   the folder, absolute and without symbolic links; nothing outside it is touched
  *   DISK_KILL_AT  the process kills itself before the call of this number (from 1)
+ *   DISK_KILL_CALL  when set, only these calls are counted for DISK_KILL_AT: open, write, sync or name
  *   DISK_FAIL     CALL:ERRNO:FROM:COUNT makes COUNT calls fail from number FROM on; CALL is open, write or sync, ERRNO a
  *                 number; COUNT 0 means all
- *   DISK_FAIL_FROM  a file; calls fail, and are counted for DISK_FAIL, only once it exists
+ *   DISK_FAIL_FROM  a file; calls fail or kill, and are counted, only once it exists
  *   DISK_SLOW     each sync takes this many microseconds longer
  *   DISK_LIE      when set, a sync returns success and does nothing
  *   DISK_DELAY    microseconds that a sync of a write-ahead log takes longer for each write since the last one
@@ -32,13 +33,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum kind { OPEN = 1, WRITE = 2, SYNC = 3, TRUNCATE = 4, NAME = 5 };
+enum kind { OPEN = 1, WRITE = 2, SYNC = 3, TRUNCATE = 4, NAME = 5, REMOVE = 6 };
 
 struct record {
     uint64_t kind;
-    uint64_t inode;  /* 0 for NAME */
+    uint64_t inode;  /* 0 for NAME and REMOVE */
     uint64_t offset; /* of a write; the new size of a truncation */
-    uint64_t length; /* of the data that follow: what was written, or the path that was opened */
+    uint64_t length; /* of the data that follow: what was written, or the path that was opened or removed */
 };
 
 enum { DESCRIPTORS = 4096 };
@@ -53,7 +54,8 @@ static useconds_t sync_delay;
 static unsigned delay, unsynced; /* writes to the log since its last sync */
 static const char *hold, *delay_from;
 static char is_wal[DESCRIPTORS]; /* of the watched descriptors */
-static struct { char call[8]; int error; long from, count, seen; const char *armed_by; } failure;
+static struct { char call[8]; int error; long from, count, seen; } failure;
+static const char *kill_call, *armed_by;
 static uint64_t inodes[DESCRIPTORS]; /* of the watched descriptors; 0 for others */
 
 static int (*real_open)(const char *, int, ...);
@@ -99,9 +101,10 @@ static void start(void) {
         folder_length = strlen(folder);
     }
     if ((value = getenv("DISK_KILL_AT"))) kill_at = atol(value);
+    kill_call = getenv("DISK_KILL_CALL");
     if ((value = getenv("DISK_FAIL")))
         sscanf(value, "%7[a-z]:%d:%ld:%ld", failure.call, &failure.error, &failure.from, &failure.count);
-    failure.armed_by = getenv("DISK_FAIL_FROM");
+    armed_by = getenv("DISK_FAIL_FROM");
     if ((value = getenv("DISK_SLOW"))) sync_delay = (useconds_t)atol(value);
     if ((value = getenv("DISK_DELAY"))) delay = (unsigned)atol(value);
     hold = getenv("DISK_HOLD");
@@ -175,12 +178,13 @@ static void record(enum kind kind, uint64_t inode, uint64_t offset, const void *
 
 /* Counts a call that changes something. Returns 1 when it has to fail, with errno set. */
 static int count(const char *call) {
-    if (++calls == kill_at) {
+    if (armed_by && access(armed_by, F_OK) == 0) armed_by = NULL;
+    if (armed_by) return 0;
+    if ((!kill_call || strcmp(call, kill_call) == 0) && ++calls == kill_at) {
         kill(getpid(), SIGKILL);
         for (;;) pause();
     }
-    if (failure.call[0] && failure.armed_by && access(failure.armed_by, F_OK) == 0) failure.armed_by = NULL;
-    if (failure.call[0] && !failure.armed_by && strcmp(call, failure.call) == 0) {
+    if (strcmp(call, failure.call) == 0) {
         long number = ++failure.seen;
         if (number >= failure.from && (failure.count == 0 || number < failure.from + failure.count)) {
             errno = failure.error;
@@ -311,20 +315,20 @@ int ftruncate64(int file, off64_t size) {
 int ftruncate(int file, off_t size) { return ftruncate64(file, size); }
 
 /* Names change at once in the order of the calls, as on a file system with a journal. */
-#define NAMES(path, call)                                        \
+#define NAMES(path, call, kind)                                  \
     begin();                                                     \
     int result = -1;                                             \
     if (!is_watched_path(path)) {                                \
         result = (call);                                         \
     } else if (!count("name")) {                                 \
         result = (call);                                         \
-        if (result == 0) record(NAME, 0, 0, NULL, 0);            \
+        if (result == 0) record(kind, 0, 0, path, strlen(path)); \
     }                                                            \
     end();                                                       \
     return result;
 
-int rename(const char *from, const char *to) { NAMES(to, real_rename(from, to)) }
-int link(const char *from, const char *to) { NAMES(to, real_link(from, to)) }
-int linkat(int a, const char *from, int b, const char *to, int flags) { NAMES(to, real_linkat(a, from, b, to, flags)) }
-int unlink(const char *path) { NAMES(path, real_unlink(path)) }
-int unlinkat(int at, const char *path, int flags) { NAMES(path, real_unlinkat(at, path, flags)) }
+int rename(const char *from, const char *to) { NAMES(to, real_rename(from, to), NAME) }
+int link(const char *from, const char *to) { NAMES(to, real_link(from, to), NAME) }
+int linkat(int a, const char *from, int b, const char *to, int flags) { NAMES(to, real_linkat(a, from, b, to, flags), NAME) }
+int unlink(const char *path) { NAMES(path, real_unlink(path), REMOVE) }
+int unlinkat(int at, const char *path, int flags) { NAMES(path, real_unlinkat(at, path, flags), REMOVE) }

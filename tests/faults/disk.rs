@@ -34,8 +34,10 @@ pub(crate) enum Operation {
     Sync { inode: u64 },
     /// The file has a new size.
     Truncate { inode: u64, size: u64 },
-    /// A name was changed.
+    /// A file got another name.
     Name,
+    /// A name was removed.
+    Remove { path: PathBuf },
 }
 
 /// Reads the log of `DISK_LOG`: each operation with the length of the log after it.
@@ -51,12 +53,14 @@ pub(crate) fn read_log(log: &[u8]) -> Vec<(usize, Operation)> {
         let length = usize::try_from(number(3)).expect("a length");
         let data = &log[at + 32..at + 32 + length];
         at += 32 + length;
+        let path = || PathBuf::from(std::str::from_utf8(data).expect("a path in UTF-8"));
         let operation = match kind {
-            1 => Operation::Open { inode, path: PathBuf::from(std::str::from_utf8(data).expect("a path in UTF-8")) },
+            1 => Operation::Open { inode, path: path() },
             2 => Operation::Write { inode, offset, data: data.to_vec() },
             3 => Operation::Sync { inode },
             4 => Operation::Truncate { inode, size: offset },
             5 => Operation::Name,
+            6 => Operation::Remove { path: path() },
             other => panic!("disk.c wrote a record of the unknown kind {other}"),
         };
         operations.push((at, operation));

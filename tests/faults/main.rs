@@ -1,9 +1,11 @@
 //! Faults of the disk and of the machine, on the built program: no acknowledged seat is lost, and damage is noticed.
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
+//! - [`interrupted`]: imports, migrations, starts, stops and backups that are killed, fail, or lose power
 //! - [`failing_disk`]: errors of the disk while students register
 //! - [`history`]: one order of all requests that explains every answer, across kills and faults
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
+//! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
 //! - [`overload`]: more requests than the disk can store, and clients that give up
@@ -24,9 +26,11 @@
 mod support;
 
 mod clock;
+mod damage;
 mod disk;
 mod failing_disk;
 mod history;
+mod interrupted;
 mod live;
 mod memory;
 mod overload;

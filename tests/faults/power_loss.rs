@@ -100,7 +100,7 @@ fn recorded_run(random: &mut Random, lies: bool) -> Run {
             });
         }
     });
-    let names = ["eduhub.db", "eduhub.db-wal"].map(|name| {
+    let names = ["eduhub.db", "eduhub.db-wal", "eduhub.db.last-commit"].map(|name| {
         let path = home.folder().join(name);
         (path.metadata().expect("a file of the store").ino(), PathBuf::from(name))
     });
@@ -129,7 +129,7 @@ impl DiskFile {
         match operation {
             Operation::Write { .. } | Operation::Truncate { .. } => self.pending.push(operation.clone()),
             Operation::Sync { .. } => self.sync(),
-            Operation::Open { .. } | Operation::Name => {}
+            Operation::Open { .. } | Operation::Name | Operation::Remove { .. } => {}
         }
     }
 
@@ -177,7 +177,7 @@ fn apply(content: &mut Vec<u8>, operation: &Operation, mut is_written: impl FnMu
             }
         }
         Operation::Truncate { size, .. } => content.resize(usize::try_from(*size).unwrap(), 0),
-        Operation::Open { .. } | Operation::Sync { .. } | Operation::Name => {}
+        Operation::Open { .. } | Operation::Sync { .. } | Operation::Name | Operation::Remove { .. } => {}
     }
 }
 
@@ -195,7 +195,7 @@ fn for_each_image(run: &Run, count: usize, random: &mut Random, mut check: impl 
             | Operation::Write { inode, .. }
             | Operation::Truncate { inode, .. }
             | Operation::Sync { inode } => files.entry(*inode).or_default().follow(operation),
-            Operation::Name => {}
+            Operation::Name | Operation::Remove { .. } => {}
         }
         if points.contains(&index) {
             let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -225,6 +225,7 @@ fn lost(run: &Run, folder: &Path, recorded: usize) -> Vec<String> {
         Err(error) => return vec![format!("the store is not opened: {error}")],
     };
     let verified = verify(&path).expect("the store is read");
+    assert_eq!(verified.damage, [""; 0], "an opened store is whole");
     let missing = due.filter(|seat| !found.contains(&(seat.student.clone(), seat.crn.clone())));
     missing.map(|seat| format!("{} in {}", seat.student, seat.crn)).chain(verified.differences).collect()
 }

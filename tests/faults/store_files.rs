@@ -125,9 +125,12 @@ fn a_restore_cut_at_any_call_leaves_the_old_or_the_new_store_whole() {
     assert!(kept_old > 5 && replaced > 0, "{kept_old} old, {replaced} new");
     assert_eq!(holders(&home), new, "a restore that is not cut");
 
-    // Control: a store that lost its log is neither.
+    // Control: a store that lost its log is neither, and is served only without the note of its last commit.
     copy_folder(prepared.path(), home.folder());
     fs::remove_file(home.folder().join("eduhub.db-wal")).unwrap();
+    let error = refused_start(&home);
+    assert!(error.contains("was acknowledged"), "{error}");
+    fs::remove_file(home.folder().join("eduhub.db.last-commit")).unwrap();
     let found = holders(&home);
     assert!(found != old, "the log held seats: {found:?}");
 }

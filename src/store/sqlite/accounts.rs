@@ -19,7 +19,7 @@ fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
     UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
-fn account_at(row: &Row<'_>) -> rusqlite::Result<Account> {
+pub(super) fn account_at(row: &Row<'_>) -> rusqlite::Result<Account> {
     let role: String = row.get(2)?;
     Ok(Account {
         username: user_name_at(row, 0)?,
@@ -63,7 +63,7 @@ const USERS: &str = "
     WHERE NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.username = p.username)
     ORDER BY 1";
 
-fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
+pub(super) fn user_at(row: &Row<'_>) -> rusqlite::Result<User> {
     let (role, source): (String, String) = (row.get(2)?, row.get(3)?);
     Ok(User {
         username: user_name_at(row, 0)?,

@@ -148,7 +148,7 @@ fn stored_range(connection: &Connection) -> rusqlite::Result<StoredRange> {
 }
 
 /// Reads an alert, whose columns begin at `first`.
-fn alert_at(row: &Row<'_>, first: usize, seq: Option<u64>) -> rusqlite::Result<Alert> {
+pub(super) fn alert_at(row: &Row<'_>, first: usize, seq: Option<u64>) -> rusqlite::Result<Alert> {
     let content: String = row.get(first + 1)?;
     let content: AlertContent = serde_json::from_str(&content).map_err(|e| unreadable(first + 1, e))?;
     Ok(Alert {

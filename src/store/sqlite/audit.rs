@@ -10,7 +10,7 @@ use crate::store::accounts::{AuditEntry, AuditFilter, AuditPage, AuditStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
 
-fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
+pub(super) fn entry_at(row: &Row<'_>) -> rusqlite::Result<(u64, AuditEntry)> {
     let text = |column: usize| row.get::<_, Option<String>>(column);
     let user = text(2)?.map(|t| UserName::parse(&t).map_err(|e| unreadable(2, e))).transpose()?;
     let role = text(3)?.map(|t| Role::parse(&t).ok_or_else(|| unreadable(3, "not a role"))).transpose()?;

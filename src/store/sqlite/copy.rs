@@ -8,9 +8,12 @@ use jiff::Timestamp;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::store::sqlite::content::Position;
 use crate::store::sqlite::files::{self, NewFile};
 use crate::store::sqlite::lock::StoreLock;
 use crate::store::sqlite::open::{OpenError, open_existing, require_one_name};
+use crate::store::sqlite::verify::whole_content;
+use crate::store::sqlite::{damage, last_commit, seal};
 
 /// Why a store was not copied, in words for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +27,12 @@ pub enum CopyError {
     /// The target of a restore exists.
     #[error("the store {0} exists already; --replace puts the copy in its place and keeps the old one beside it")]
     StoreExists(PathBuf),
-    /// The file is damaged.
-    #[error("{path} is damaged: {what}")]
+    /// The file, or the store that is copied, is not as the hub wrote it.
+    #[error("{path} is damaged: {what}; nothing was copied. Use another backup of it")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite found first.
+        /// What was found.
         what: String,
     },
     /// The copy cannot be written.
@@ -60,9 +63,9 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
     }
     let io = |error| CopyError::Io { path: to.to_owned(), error };
     require_one_name(store)?;
-    let source = open_existing(store)?;
+    let (source, noted) = source(store)?;
     files::remove_unfinished(files::folder_of(to)).map_err(io)?;
-    let copy = copy_beside(&source, store, to)?;
+    let copy = copy_beside(&source, store, to, noted.as_ref())?;
     copy.persist_noclobber(to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => CopyError::Exists(to.to_owned()),
         _ => io(error),
@@ -77,8 +80,7 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
 /// # Errors
 /// When a process holds the store, when there is one and `replace` is false, when `from` is not a whole store.
 pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBuf>, CopyError> {
-    let source = open_existing(from)?;
-    check(&source, from)?;
+    let (source, noted) = source(from)?;
     let lock = StoreLock::take(store)?;
     let store = lock.store();
     let io = |error| CopyError::Io { path: store.to_owned(), error };
@@ -87,11 +89,13 @@ pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBu
     if is_there && !replace {
         return Err(CopyError::StoreExists(store.to_owned()));
     }
-    let copy = copy_beside(&source, from, store)?;
+    let copy = copy_beside(&source, from, store, noted.as_ref())?;
+    last_commit::forget(store).map_err(io)?;
     if !is_there {
         copy.persist_noclobber(store).map_err(io)?;
         return Ok(None);
     }
+    seal::remove(store).map_err(io)?;
     if let Err(error) = fold_log(store) {
         log::warn!("the store {} is kept with its log beside it, because it is damaged: {error}", store.display());
     }
@@ -108,8 +112,9 @@ fn fold_log(store: &Path) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Returns a copy of `source` in the folder of `place`, under a temporary name.
-fn copy_beside(source: &Connection, path: &Path, place: &Path) -> Result<NewFile, CopyError> {
+/// Returns a whole, sealed copy of `source` in the folder of `place`, under a temporary name. `noted` is a commit that
+/// it must hold.
+fn copy_beside(source: &Connection, path: &Path, place: &Path, noted: Option<&Position>) -> Result<NewFile, CopyError> {
     let sqlite = |error| CopyError::Sqlite { path: path.to_owned(), error };
     let file = NewFile::beside(place).map_err(|error| CopyError::Io { path: place.to_owned(), error })?;
     let mut target = Connection::open(file.path()).map_err(sqlite)?;
@@ -120,17 +125,26 @@ fn copy_beside(source: &Connection, path: &Path, place: &Path) -> Result<NewFile
     }
     // The copy is one file, without a log beside it.
     target.pragma_update(None, "journal_mode", "DELETE").map_err(sqlite)?;
-    check(&target, path)?;
+    damaged(path, &whole_content(&target, noted).map_err(sqlite)?)?;
     target.close().map_err(|(_, error)| sqlite(error))?;
+    seal::put(file.path()).map_err(|error| CopyError::Io { path: place.to_owned(), error })?;
     Ok(file)
 }
 
-/// Refuses a file in which SQLite finds damage.
-fn check(connection: &Connection, path: &Path) -> Result<(), CopyError> {
-    let what: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| CopyError::Sqlite { path: path.to_owned(), error })?;
-    if what == "ok" { Ok(()) } else { Err(CopyError::Damaged { path: path.to_owned(), what }) }
+/// Opens the file that is copied, and returns the commit that a copy must hold. Refuses a file that was changed at rest,
+/// or whose log is damaged.
+fn source(path: &Path) -> Result<(Connection, Option<Position>), CopyError> {
+    if !path.is_file() {
+        return Err(OpenError::Absent(path.to_owned()).into());
+    }
+    let io = |error| OpenError::Io { path: path.to_owned(), error };
+    let at_rest = damage::at_rest(path).map_err(io)?;
+    damaged(path, &at_rest.damage)?;
+    Ok((open_existing(path)?, at_rest.noted))
+}
+
+fn damaged(path: &Path, found: &[String]) -> Result<(), CopyError> {
+    if found.is_empty() { Ok(()) } else { Err(CopyError::Damaged { path: path.to_owned(), what: found.join("; ") }) }
 }
 
 #[cfg(test)]

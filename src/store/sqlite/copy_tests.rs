@@ -41,7 +41,7 @@ impl Place {
     }
     fn held(&self, name: &str) -> usize {
         let found = verify(&self.path(name)).unwrap();
-        assert_eq!(found.differences, [""; 0], "{name}");
+        assert_eq!((&found.damage, &found.differences), (&Vec::new(), &Vec::new()), "{name}");
         found.registered
     }
     fn alter(&self, sql: &str) {

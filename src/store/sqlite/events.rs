@@ -10,7 +10,7 @@ use crate::store::sqlite::rows::{maybe_time_at, time_at};
 
 const COLUMNS: &str = "id, title, program, starts_at, ends_at, location, instructor, description";
 
-fn event_at(row: &Row<'_>) -> rusqlite::Result<Event> {
+pub(super) fn event_at(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
         id: row.get(0)?,
         title: row.get(1)?,

@@ -1,7 +1,7 @@
 //! The files of a store: its database, what lies beside it, and replacing it without a moment in which there is none.
 //!
 //! Beside the store `NAME` lie its write-ahead log `NAME-wal` and index `NAME-shm` (SQLite), `NAME.lock`
-//! ([`super::lock`]), and stores that a restore replaced, `NAME.replaced-…`. New files are written under a temporary
+//! ([`super::lock`]), `NAME.last-commit` ([`super::last_commit`]), and stores that a restore replaced, `NAME.replaced-…`. New files are written under a temporary
 //! name and renamed when they are whole and on the disk.
 
 use std::fs::{self, File};
@@ -41,6 +41,15 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
 /// Returns the path of a store's write-ahead log.
 pub(super) fn log_of(store: &Path) -> PathBuf {
     named(store, LOG)
+}
+
+/// Returns whether a store has a write-ahead log with content. Readers leave an empty one behind.
+pub(super) fn has_log(store: &Path) -> io::Result<bool> {
+    match fs::metadata(log_of(store)) {
+        Ok(log) => Ok(log.len() > 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A file that is still being written, under a temporary name in the folder of its later name. It is locked, so that
@@ -181,7 +190,7 @@ fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
     }
 }
 
-fn remove_if_present(path: &Path) -> io::Result<()> {
+pub(super) fn remove_if_present(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

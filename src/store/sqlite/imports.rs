@@ -63,7 +63,7 @@ fn remove(
     })
 }
 
-fn task_at(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
+pub(super) fn task_at(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
     let state: String = row.get(1)?;
     let all = [TaskState::Running, TaskState::Done, TaskState::Failed, TaskState::Cancelled];
     Ok(StoredTask {

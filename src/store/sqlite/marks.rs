@@ -57,19 +57,17 @@ pub(super) fn mark_all(tx: &Connection, at: Timestamp) -> rusqlite::Result<()> {
 
 /// Prepares the outbox when a store is opened. If it is used from now on (`outbox` is the time), marks all sections. If
 /// it is no longer used, removes the note of that, because later changes are not marked.
-pub(super) fn prepare(connection: &mut Connection, outbox: Option<Timestamp>) -> rusqlite::Result<()> {
-    let is_marked = note(connection, MARKED_NOTE)?.is_some();
+pub(super) fn prepare(tx: &Connection, outbox: Option<Timestamp>) -> rusqlite::Result<()> {
+    let is_marked = note(tx, MARKED_NOTE)?.is_some();
     if outbox.is_some() == is_marked {
         return Ok(());
     }
-    let tx = connection.transaction()?;
     if let Some(now) = outbox {
-        mark_all(&tx, now)?;
-        put_note(&tx, MARKED_NOTE, "true")?;
+        mark_all(tx, now)?;
+        put_note(tx, MARKED_NOTE, "true")
     } else {
-        tx.execute("DELETE FROM plone_notes WHERE name = ?1", [MARKED_NOTE])?;
+        tx.execute("DELETE FROM plone_notes WHERE name = ?1", [MARKED_NOTE]).map(drop)
     }
-    tx.commit()
 }
 
 /// Returns the note of this name.

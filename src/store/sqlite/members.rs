@@ -16,7 +16,7 @@ fn user_name_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UserName> {
     UserName::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
 }
 
-fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
+pub(super) fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
     let role: String = row.get(3)?;
     let hash: String = row.get(5)?;
     Ok(Member {

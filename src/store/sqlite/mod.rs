@@ -2,6 +2,8 @@
 //!
 //! - [`open`]: the connections and the migrations; [`lock`]: the exclusive lock; [`files`]: the files of a store
 //! - [`writer`]: the only thread that writes; [`readers`]: connections that only read
+//! - [`content`]: the checksum of the content, which every commit stores; [`last_commit`], [`seal`]: what is noted beside
+//!   and behind the store; [`log_scan`], [`damage`]: find damage; [`decode`]: reads every row
 //! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
 //! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan
@@ -20,12 +22,17 @@ mod acks;
 mod alert_log;
 pub(crate) mod alerts;
 mod audit;
+mod content;
 mod copy;
+mod damage;
+mod decode;
 mod events;
 mod files;
 mod imported;
 mod imports;
+mod last_commit;
 mod lock;
+mod log_scan;
 mod marks;
 mod members;
 mod open;
@@ -36,6 +43,7 @@ mod readers;
 mod rosters;
 mod rows;
 mod sandbox;
+mod seal;
 mod seed;
 mod terms;
 mod verify;
@@ -55,7 +63,7 @@ pub use accounts::accounts_of;
 pub use copy::{CopyError, backup, restore};
 pub use lock::StoreLock;
 pub use open::OpenError;
-pub use verify::{Verification, verify};
+pub use verify::{Verification, accept, verify};
 
 /// Settings of the embedded store.
 #[derive(Debug, Clone)]
@@ -74,29 +82,62 @@ pub struct SqliteStore {
 }
 
 struct Inner {
-    // Dropped first, so that the writer thread ends and its connection closes before the lock is released.
-    writer: writer::Writer,
     readers: readers::Readers,
+    writer: writer::Writer,
     options: SqliteOptions,
+    // Released last.
     lock: StoreLock,
+}
+
+impl Inner {
+    fn close(&self) {
+        // The writer's connection is closed last, because only it writes the log back into the store.
+        self.readers.close();
+        if !self.writer.close() {
+            return;
+        }
+        let path = self.lock.store();
+        // With a log that is still there, commits are not in the store yet, or another process is reading.
+        let sealed = files::has_log(path).and_then(|has_log| if has_log { Ok(()) } else { seal::put(path) });
+        if let Err(error) = sealed {
+            log::warn!("the store {} is closed without a seal: {error}", path.display());
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 impl SqliteStore {
     /// Opens the store, and creates the file if there is none.
     ///
     /// # Errors
-    /// When another process has the store's lock, or the file cannot be opened or migrated.
+    /// When another process has the store's lock, when the store is damaged, or when the file cannot be opened or
+    /// migrated.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let lock = StoreLock::take(&options.path)?;
         let path = lock.store();
         open::create_if_absent(path)?;
-        let mut connection = open::connect(path)?;
-        sandbox::remove_all(&mut connection)
-            .and_then(|()| marks::prepare(&mut connection, options.outbox))
-            .map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;
-        let writer = writer::Writer::start(connection, path.to_owned())?;
+        damage::refuse(path)?;
+        seal::remove(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        let connection = open::connect(path)?;
+        let prepare = |tx: &Connection| {
+            sandbox::remove_all(tx)?;
+            marks::prepare(tx, options.outbox)
+        };
+        connection.transaction(prepare).map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;
+        let writer = writer::Writer::start(connection, path)?;
         let readers = readers::Readers::new(path.to_owned());
-        Ok(Self { inner: Arc::new(Inner { writer, readers, options, lock }) })
+        Ok(Self { inner: Arc::new(Inner { readers, writer, options, lock }) })
+    }
+
+    /// Finishes the accepted writes, writes the log back into the store and seals it. Later reads and writes fail.
+    /// Dropping the last clone does the same.
+    pub fn close(&self) {
+        self.inner.close();
     }
 
     /// Returns the path of the database file.

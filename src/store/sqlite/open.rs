@@ -6,15 +6,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::store::sqlite::content::{self, WriteConnection};
 use crate::store::sqlite::files::{self, NewFile};
 
 /// How long SQLite waits for a short write of another process, such as `eduhub backup`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The migrations, in order. `PRAGMA user_version` is the number of migrations that were applied to a file.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../../../migrations/sqlite/0001_terms.sql"),
     include_str!("../../../migrations/sqlite/0002_alerts.sql"),
     include_str!("../../../migrations/sqlite/0003_people.sql"),
@@ -23,6 +25,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/sqlite/0006_acks.sql"),
     include_str!("../../../migrations/sqlite/0007_plone_creations.sql"),
     include_str!("../../../migrations/sqlite/0008_commit_sequences.sql"),
+    include_str!("../../../migrations/sqlite/0009_content.sql"),
 ];
 
 /// Why the store cannot be opened. The messages are for the person who starts the hub.
@@ -91,6 +94,25 @@ pub enum OpenError {
         /// A write-ahead log without its store, or a store that a restore replaced.
         beside: PathBuf,
     },
+    /// The store is not as the hub wrote it.
+    #[error(
+        "the store {path} is damaged: {what}; restore a backup with `eduhub restore --replace FILE`, which keeps the \
+         damaged store beside it, or, without a backup, see `eduhub verify --accept`"
+    )]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// A damaged store has damage with which it cannot be used, so it is not accepted.
+    #[error("the store {path} cannot be used as it is: {what}; restore a backup")]
+    Unusable {
+        /// The store.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
     /// The path is a symbolic link whose target does not exist.
     #[error("the store {0} is a symbolic link to a file that does not exist")]
     DanglingLink(PathBuf),
@@ -129,18 +151,25 @@ pub(super) fn create_if_absent(path: &Path) -> Result<(), OpenError> {
     new.persist_noclobber(path).map_err(io)
 }
 
-/// Applies the migrations that a store of schema version `found` lacks, in one transaction.
+/// Applies the migrations that a store of schema version `found` lacks, and computes the checksum of its content, in one
+/// transaction.
 fn migrate(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
     let tx = connection.transaction()?;
     for migration in &MIGRATIONS[found..] {
         tx.execute_batch(migration)?;
     }
+    content::initialize(&tx)?;
     tx.pragma_update(None, "user_version", MIGRATIONS.len())?;
     tx.commit()
 }
 
 /// Opens a connection that writes, to an existing file, and applies the migrations that the file lacks.
-pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn connect(path: &Path) -> Result<WriteConnection, OpenError> {
+    WriteConnection::new(connect_plain(path)?).map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })
+}
+
+/// Opens a connection like [`connect`] that does not keep the checksum of the content.
+pub(super) fn connect_plain(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::Sqlite { path: path.to_owned(), error };
     let flags = OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
@@ -219,11 +248,20 @@ pub(super) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Opens a connection that only reads.
+/// Opens a connection that only reads and leaves the log as it is, also when it is the last one.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// Opens a connection that checks a store before it is opened to write. It leaves the log as it is.
+pub(super) fn connect_checker(path: &Path) -> rusqlite::Result<Connection> {
+    connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+fn connect_with(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

@@ -21,7 +21,7 @@ fn to_json(fields: &Fields) -> rusqlite::Result<String> {
     serde_json::to_string(fields).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }
 
-fn item_at(row: &Row<'_>) -> rusqlite::Result<PloneItem> {
+pub(super) fn item_at(row: &Row<'_>) -> rusqlite::Result<PloneItem> {
     Ok(PloneItem {
         section: section_id_at(row, 0)?,
         uid: row.get(2)?,

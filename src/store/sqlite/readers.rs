@@ -35,6 +35,12 @@ impl Readers {
         }
     }
 
+    /// Closes the connections. Reads that are running close theirs when they end; later ones fail.
+    pub(super) fn close(&self) {
+        self.permits.close();
+        self.idle.lock().clear();
+    }
+
     /// Runs `work` on an idle connection, or on a new one.
     pub(super) fn read<T, F>(&self, work: F) -> StoreFuture<T>
     where
@@ -46,7 +52,7 @@ impl Readers {
         };
         let (path, idle, permits) = (self.path.clone(), self.idle.clone(), self.permits.clone());
         async move {
-            let permit = permits.acquire_owned().await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
+            let permit = permits.clone().acquire_owned().await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
             let read = move || {
                 // The permits are moved into the work, so that they are released when it ends and not when its caller
                 // is dropped.
@@ -57,7 +63,7 @@ impl Readers {
                     None => connect_reader(&path).map_err(|e| StoreError::Unavailable(e.to_string()))?,
                 };
                 let result = work(&connection).map_err(|e| StoreError::Unavailable(e.to_string()));
-                if result.is_ok() {
+                if result.is_ok() && !permits.is_closed() {
                     idle.lock().push(connection);
                 }
                 result

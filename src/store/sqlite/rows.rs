@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use crate::domain::refusal::RefusalCode;
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{Credits, Section, SectionState, SectionStatus};
 use crate::domain::term::Term;
+use crate::store::sqlite::content::AddedRows;
 
 /// Returns the error for a column whose value cannot be parsed.
 pub(super) fn unreadable(column: usize, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
@@ -31,7 +32,7 @@ pub(super) fn maybe_time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Op
     ms.map(|ms| Timestamp::from_millisecond(ms).map_err(|e| unreadable(column, e))).transpose()
 }
 
-fn json_at<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn json_at<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|e| unreadable(column, e))
 }
@@ -292,46 +293,74 @@ pub(super) fn registration_at(row: &Row<'_>) -> rusqlite::Result<(UserName, Regi
     Ok((UserName::parse(&user).map_err(|e| unreadable(0, e))?, registration))
 }
 
-/// Writes a registration that is new or changed, in the commit `seq`.
+/// Writes a registration that is new or changed, in the commit `seq`, and adds its row to
+/// `added`.
 pub(super) fn put_registration(
     tx: &Connection,
     term: &TermId,
     student: &UserName,
     registration: &Registration,
     seq: u64,
+    added: &mut AddedRows,
 ) -> rusqlite::Result<()> {
+    let (status, queue_number) = (registration.status.as_str(), registration.queue_number);
+    let (at, passed) = (registration.at.as_millisecond(), registration.passed_over_for.map(RefusalCode::as_str));
     tx.prepare_cached(
         "INSERT INTO registrations (term, user, crn, standing, place, at, passed, seq)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7, seq = ?8",
+         ON CONFLICT (term, user, crn) DO UPDATE SET standing = ?4, place = ?5, at = ?6, passed = ?7, seq = ?8
+             + 0 * content_row_removed('registrations', term, user, crn, standing, place, at, passed, seq)",
     )?
     .execute(params![
         term.as_str(),
         student.as_str(),
         registration.crn.as_str(),
-        registration.status.as_str(),
-        registration.queue_number,
-        registration.at.as_millisecond(),
-        registration.passed_over_for.map(RefusalCode::as_str),
+        status,
+        queue_number,
+        at,
+        passed,
         seq,
     ])?;
+    added.add(
+        "registrations",
+        &[
+            term.as_str().into(),
+            student.as_str().into(),
+            registration.crn.as_str().into(),
+            status.into(),
+            integer(queue_number),
+            ValueRef::Integer(at),
+            passed.map_or(ValueRef::Null, ValueRef::from),
+            integer(seq),
+        ],
+    );
     Ok(())
 }
 
-/// Writes the counts of the hub's own registrations in a section, in the commit `seq`.
-pub(super) fn put_seats(tx: &Connection, state: &SectionState, seq: u64) -> rusqlite::Result<()> {
+/// Writes the counts of the hub's own registrations in a section, in the commit `seq`, and adds its row
+/// to `added`.
+pub(super) fn put_seats(
+    tx: &Connection,
+    state: &SectionState,
+    seq: u64,
+    added: &mut AddedRows,
+) -> rusqlite::Result<()> {
+    let id = &state.section.id;
     tx.prepare_cached(
-        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, seq = ?5",
+        "INSERT INTO seats (term, crn, enrolled, waitlisted, seq)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (term, crn) DO UPDATE SET enrolled = ?3, waitlisted = ?4, seq = ?5
+             + 0 * content_row_removed('seats', term, crn, enrolled, waitlisted, seq)",
     )?
-    .execute(params![
-        state.section.id.term.as_str(),
-        state.section.id.crn.as_str(),
-        state.enrolled,
-        state.waitlisted,
-        seq,
-    ])?;
+    .execute(params![id.term.as_str(), id.crn.as_str(), state.enrolled, state.waitlisted, seq])?;
+    let (enrolled, waitlisted) = (integer(state.enrolled.into()), integer(state.waitlisted.into()));
+    added.add("seats", &[id.term.as_str().into(), id.crn.as_str().into(), enrolled, waitlisted, integer(seq)]);
     Ok(())
+}
+
+/// Returns a number as SQLite stores it. A larger one was rejected when it was written.
+fn integer(number: u64) -> ValueRef<'static> {
+    ValueRef::Integer(number.cast_signed())
 }
 
 /// Reads a section's id: the term from `column`, the CRN from the next one.

@@ -27,12 +27,11 @@ const TABLES: [(&str, &str, &str); 8] = [
 ];
 
 /// Removes all sandbox terms. To be called before any term is loaded or marked.
-pub(super) fn remove_all(connection: &mut Connection) -> rusqlite::Result<()> {
-    let tx = connection.transaction()?;
+pub(super) fn remove_all(tx: &Connection) -> rusqlite::Result<()> {
     for (table, term, _) in TABLES {
         tx.execute(&format!("DELETE FROM {table} WHERE {term} GLOB ?1"), [format!("{SANDBOX_PREFIX}*")])?;
     }
-    tx.commit()
+    Ok(())
 }
 
 impl SandboxStore for SqliteStore {

@@ -12,6 +12,7 @@ use crate::domain::term::Term;
 use crate::store::StoreFuture;
 use crate::store::terms::{DecideBatch, TermChanges, TermRecord, TermRows, TermStore};
 
+use crate::store::sqlite::content::AddedRows;
 use crate::store::sqlite::{SqliteStore, alerts, imported, marks, rows};
 
 /// Selects, for each section `s` of a term, the row that is visible at the generation `?2`.
@@ -98,14 +99,16 @@ fn write(tx: &Connection, record: &TermRecord, has_outbox: bool) -> rusqlite::Re
             rows::put_section(tx, state, visible_generation(tx, id, crn, generation)?, seq)?;
         }
     }
+    let mut added = AddedRows::default();
     for crn in &changes.counts_to_write {
         if let Some(state) = changes.sections.get(crn) {
-            rows::put_seats(tx, state, seq)?;
+            rows::put_seats(tx, state, seq, &mut added)?;
         }
     }
     for ((student, _), registration) in &changes.registrations {
-        rows::put_registration(tx, id, student, registration, seq)?;
+        rows::put_registration(tx, id, student, registration, seq, &mut added)?;
     }
+    added.store(tx)?;
     for alert in &changes.alerts {
         alerts::put(tx, alert)?;
         // The audience is one student, which does not depend on the date in the college's time zone.

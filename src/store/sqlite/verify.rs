@@ -1,5 +1,5 @@
-//! Verifies a store: recomputes every seat count from the registrations, and reports differences. Reads one consistent
-//! snapshot and changes nothing, so a hub may be using the store.
+//! Verifies a store: finds damage, recomputes every seat count from the registrations, and reports differences. Reads
+//! one consistent snapshot and changes nothing, so a hub may be using the store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -10,9 +10,12 @@ use crate::domain::ids::{Crn, SectionId, TermId, UserName};
 use crate::domain::registration::{Registration, RegistrationStatus};
 use crate::domain::section::{SectionState, SectionStatus};
 
-use crate::store::sqlite::open::{OpenError, open_existing, require_one_name};
+use crate::store::sqlite::content::{self, Position};
+use crate::store::sqlite::lock::StoreLock;
+use crate::store::sqlite::open::{OpenError, connect_plain, open_existing, require_one_name};
 use crate::store::sqlite::rows::unreadable;
 use crate::store::sqlite::terms::read_term;
+use crate::store::sqlite::{damage, decode, last_commit, seal};
 
 /// The result of verifying a store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +26,8 @@ pub struct Verification {
     pub sections: usize,
     /// Number of seats and waitlist positions.
     pub registered: usize,
+    /// What is not as the hub wrote it, one phrase each. Empty if the store is whole.
+    pub damage: Vec<String>,
     /// Differences between the stored counts and the registrations, one sentence each. Empty if the store is correct.
     pub differences: Vec<String>,
     /// What is unusual but may be correct, because staff and imports may change a section that has students.
@@ -37,25 +42,77 @@ type Sections<'t> = HashMap<Crn, &'t SectionState>;
 /// # Errors
 /// When there is no store, or it cannot be read.
 pub fn verify(store: &Path) -> Result<Verification, OpenError> {
+    let io = |error| OpenError::Io { path: store.to_owned(), error };
     require_one_name(store)?;
+    if !store.is_file() {
+        return Err(OpenError::Absent(store.to_owned()));
+    }
+    let at_rest = damage::at_rest(store).map_err(io)?;
     let connection = open_existing(store)?;
-    verify_all(&connection).map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })
+    let mut found = verify_all(&connection, at_rest.noted.as_ref())
+        .map_err(|error| OpenError::Sqlite { path: store.to_owned(), error })?;
+    found.damage.splice(..0, at_rest.damage);
+    Ok(found)
 }
 
-fn verify_all(connection: &Connection) -> rusqlite::Result<Verification> {
+fn verify_all(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Verification> {
     // One read transaction, so that commits of a running hub are not mixed in.
     connection.execute_batch("BEGIN")?;
+    let mut found = Verification { damage: whole_content(connection, noted)?, ..Verification::default() };
+    let verified = verify_terms(connection, &mut found);
+    connection.execute_batch("COMMIT")?;
+    match verified {
+        // Some counts cannot be recomputed, which the damage explains.
+        Err(error) if found.damage.is_empty() => Err(error),
+        _ => Ok(found),
+    }
+}
+
+/// Returns the damage of the content, and rows that the hub cannot read.
+pub(super) fn whole_content(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Vec<String>> {
+    let mut found = match damage::of_content(connection, noted) {
+        Err(error) if damage::is_corrupt(&error) => vec![error.to_string()],
+        found => found?,
+    };
+    found.extend(decode::unreadable_rows(connection));
+    Ok(found)
+}
+
+/// Accepts the content of a damaged store as it is, when there is no backup: commits that cannot be read are lost.
+/// Returns what was wrong.
+///
+/// # Errors
+/// When another process has the store's lock, and when the store has damage with which it cannot be used.
+pub fn accept(store: &Path) -> Result<Vec<String>, OpenError> {
+    let io = |error| OpenError::Io { path: store.to_owned(), error };
+    let sqlite = |error| OpenError::Sqlite { path: store.to_owned(), error };
+    let lock = StoreLock::take(store)?;
+    let store = lock.store();
+    let accepted = verify(store)?.damage;
+    seal::remove(store).map_err(io)?;
+    let connection = connect_plain(store)?;
+    let mut unusable = damage::of_pages(&connection).map_err(sqlite)?;
+    unusable.extend(decode::unreadable_rows(&connection));
+    if !unusable.is_empty() {
+        return Err(OpenError::Unusable { path: store.to_owned(), what: unusable.join("; ") });
+    }
+    content::initialize(&connection).map_err(sqlite)?;
+    connection.close().map_err(|(_, error)| sqlite(error))?;
+    last_commit::forget(store).map_err(io)?;
+    seal::put(store).map_err(io)?;
+    Ok(accepted)
+}
+
+fn verify_terms(connection: &Connection, found: &mut Verification) -> rusqlite::Result<()> {
     let ids: Vec<String> = connection
         .prepare("SELECT id FROM terms UNION SELECT term FROM registrations UNION SELECT term FROM seats ORDER BY 1")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut found = Verification::default();
     for id in ids {
         let id = TermId::parse(&id).map_err(|e| unreadable(0, e))?;
-        verify_term(connection, &id, &mut found)?;
+        verify_term(connection, &id, found)?;
     }
-    connection.execute_batch("COMMIT")?;
-    Ok(found)
+    Ok(())
 }
 
 fn verify_term(connection: &Connection, id: &TermId, found: &mut Verification) -> rusqlite::Result<()> {

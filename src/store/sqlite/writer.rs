@@ -5,18 +5,21 @@
 //! A job decides nothing about a term: the record of a batch is complete when it is submitted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 use crate::store::gauge::StoreGauge;
+use crate::store::sqlite::content::WriteConnection;
+use crate::store::sqlite::last_commit::LastCommit;
 use crate::store::sqlite::open::{OpenError, connect};
 
 /// Capacity of the queue. A registrar has at most one batch in it, so most of the capacity is for sign-ins, alerts and
@@ -72,23 +75,27 @@ where
     (Box::new(FnJob { work: Some(work), value: None, caller }), reply)
 }
 
-/// The handle of the writer thread. Dropping it waits until the thread has finished every accepted job.
+/// The handle of the writer thread.
 pub(super) struct Writer {
-    jobs: Option<SyncSender<Box<dyn Job>>>,
-    thread: Option<JoinHandle<()>>,
+    jobs: RwLock<Option<SyncSender<Box<dyn Job>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     gauge: Arc<StoreGauge>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: PathBuf) -> Result<Self, OpenError> {
+    pub(super) fn start(connection: WriteConnection, path: &Path) -> Result<Self, OpenError> {
+        let io = |error| OpenError::Io { path: path.to_owned(), error };
+        let mut last_commit = LastCommit::open(path).map_err(io)?;
+        last_commit.note(connection.position()).map_err(io)?;
         let (jobs, queue) = sync_channel(JOBS_MAX);
         let gauge = Arc::new(StoreGauge::default());
-        let mut writer = WriterThread { connection: Some(connection), path: path.clone(), gauge: gauge.clone() };
+        let mut writer =
+            WriterThread { connection: Some(connection), path: path.to_owned(), last_commit, gauge: gauge.clone() };
         let thread = std::thread::Builder::new()
             .name("eduhub-writer".to_owned())
             .spawn(move || writer.serve(&queue))
-            .map_err(|error| OpenError::Io { path, error })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), gauge })
+            .map_err(io)?;
+        Ok(Self { jobs: RwLock::new(Some(jobs)), thread: Mutex::new(Some(thread)), gauge })
     }
 
     pub(super) fn gauge(&self) -> Arc<StoreGauge> {
@@ -103,7 +110,8 @@ impl Writer {
         if self.gauge.recovering.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("it is recovering from a failed commit".to_owned()));
         }
-        let Some(jobs) = &self.jobs else { return Err(StoreError::Unavailable("it is being closed".to_owned())) };
+        let jobs = self.jobs.read();
+        let Some(jobs) = &*jobs else { return Err(StoreError::Unavailable("it is being closed".to_owned())) };
         self.gauge.queued.fetch_add(1, Ordering::Relaxed);
         jobs.try_send(job).map_err(|error| {
             self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
@@ -113,23 +121,24 @@ impl Writer {
             }
         })
     }
-}
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+    /// Waits until the thread has finished every accepted job and closed its connection. Returns false when it was
+    /// closed before.
+    pub(super) fn close(&self) -> bool {
+        drop(self.jobs.write().take());
+        let Some(thread) = self.thread.lock().take() else { return false };
+        if thread.join().is_err() {
             log::error!("the writer thread panicked");
         }
+        true
     }
 }
 
 /// The state of the writer thread.
 struct WriterThread {
-    connection: Option<Connection>,
+    connection: Option<WriteConnection>,
     path: PathBuf,
+    last_commit: LastCommit,
     gauge: Arc<StoreGauge>,
 }
 
@@ -172,14 +181,18 @@ impl WriterThread {
             self.finish(jobs.into_iter().map(|job| (job, Err(unusable()))).collect());
             return;
         };
-        let outcome = connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
+        let outcome = connection.begin().and_then(|()| {
             let results =
                 jobs.iter_mut().map(|job| in_savepoint(&connection, job.as_mut())).collect::<Result<Vec<_>, _>>()?;
-            connection.execute_batch("COMMIT")?;
+            connection.commit()?;
             Ok(results)
         });
         match outcome {
             Ok(results) => {
+                // Before the replies, so that every acknowledged commit is noted.
+                if let Err(error) = self.last_commit.note(connection.position()) {
+                    log::warn!("the last commit is not noted beside the store: {error}");
+                }
                 self.connection = Some(connection);
                 self.gauge.commits.fetch_add(1, Ordering::Relaxed);
                 let took = started.elapsed();
@@ -216,6 +229,7 @@ impl WriterThread {
         let opened = connect(&self.path).map_err(|e| e.to_string()).and_then(|connection| {
             // The pragma returns one row: (busy, pages in the log, pages written back).
             let busy: i64 = connection
+                .connection()
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
                 .map_err(|e| e.to_string())?;
             if busy == 0 { Ok(connection) } else { Err("readers block the checkpoint".to_owned()) }
@@ -237,21 +251,29 @@ fn unusable() -> StoreError {
 
 /// Runs one job in a savepoint, so that its failure rolls back only its own writes. The outer error means that the
 /// whole transaction is lost: a full disk may roll back more than a savepoint.
-fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<Result<(), StoreError>> {
-    connection.execute_batch("SAVEPOINT job")?;
-    let outcome = catch_unwind(AssertUnwindSafe(|| job.run(connection)));
-    let rejected = match outcome {
-        Ok(Ok(())) => {
-            connection.execute_batch("RELEASE job")?;
-            return Ok(Ok(()));
+fn in_savepoint(connection: &WriteConnection, job: &mut dyn Job) -> rusqlite::Result<Result<(), StoreError>> {
+    let outcome = connection.in_savepoint(|tx| match catch_unwind(AssertUnwindSafe(|| job.run(tx))) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if is_fatal(&error) => Err(JobError::Fatal(error)),
+        Ok(Err(error)) => Err(JobError::Rejected(error.to_string())),
+        Err(_) => Err(JobError::Rejected("the job panicked".to_owned())),
+    });
+    match outcome? {
+        Ok(()) => Ok(Ok(())),
+        Err(JobError::Fatal(error)) => Err(error),
+        Err(JobError::Rejected(rejected)) => {
+            log::error!("the store rejected a write: {rejected}");
+            Ok(Err(StoreError::Refused(rejected)))
         }
-        Ok(Err(error)) if is_fatal(&error) => return Err(error),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "the job panicked".to_owned(),
-    };
-    connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
-    log::error!("the store rejected a write: {rejected}");
-    Ok(Err(StoreError::Refused(rejected)))
+    }
+}
+
+/// Why a job failed.
+enum JobError {
+    /// The whole transaction is lost.
+    Fatal(rusqlite::Error),
+    /// Only the job's own writes are undone.
+    Rejected(String),
 }
 
 /// Returns whether an error concerns the database or the disk, and not the data of one write.

@@ -106,7 +106,7 @@ impl Doomed {
                 | Operation::Write { inode, .. }
                 | Operation::Truncate { inode, .. }
                 | Operation::Sync { inode } => files.entry(*inode).or_default().follow(&operation),
-                Operation::Name => {}
+                Operation::Name | Operation::Remove { .. } => {}
             }
         }
         let loses_all = self.faults.lies || random.percent(25);

@@ -1,0 +1,119 @@
+//! Finds out whether a store is as the hub wrote it, and reports each difference in one phrase.
+
+use std::io;
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::store::sqlite::content::{self, Position};
+use crate::store::sqlite::open::{OpenError, connect_checker};
+use crate::store::sqlite::seal::{self, SealState};
+use crate::store::sqlite::{files, last_commit, log_scan};
+
+/// Maximum number of differences that are taken from SQLite's check. One is enough to refuse a store.
+const SQLITE_REPORTS_MAX: u32 = 10;
+
+/// Refuses a damaged store before it is opened to write. A store of an older schema has no checksum; of it, only what
+/// SQLite can check is checked.
+///
+/// # Errors
+/// [`OpenError::Damaged`]; [`OpenError::Io`] when the files cannot be read.
+pub(super) fn refuse(store: &Path) -> Result<(), OpenError> {
+    let AtRest { damage: mut found, noted } =
+        at_rest(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
+    if found.is_empty() {
+        found = at_start(store, noted.as_ref())?;
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::Damaged { path: store.to_owned(), what: found.join("; ") })
+}
+
+/// Returns the damage of a store's content. Whatever else makes a store unusable is left to the connection that writes.
+fn at_start(store: &Path, noted: Option<&Position>) -> Result<Vec<String>, OpenError> {
+    let check = || {
+        // Not a connection that only reads: SQLite may have to undo what an interrupted restore was writing.
+        let connection = connect_checker(store)?;
+        connection.execute_batch("BEGIN")?;
+        if content::is_kept(&connection)? { of_content(&connection, noted) } else { of_pages(&connection) }
+    };
+    match check() {
+        Ok(found) => Ok(found),
+        Err(error) if is_corrupt(&error) => Ok(vec![error.to_string()]),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::CannotOpen) => Ok(Vec::new()),
+            _ => Err(OpenError::Sqlite { path: store.to_owned(), error }),
+        },
+    }
+}
+
+/// What the files of a store say before SQLite reads them.
+pub(super) struct AtRest {
+    /// The damage of the database file at rest and of the log beside it.
+    pub(super) damage: Vec<String>,
+    /// A commit that the store must hold. None for a store whose seal is intact: it is whole, so when it is older than the
+    /// note, an operator has put an older copy in its place.
+    pub(super) noted: Option<Position>,
+}
+
+/// Reads the files of a store before a connection is opened, so that the connection sees at least the noted commit.
+pub(super) fn at_rest(store: &Path) -> io::Result<AtRest> {
+    let mut found = Vec::new();
+    let log = files::log_of(store);
+    if let Some(damage) = log_scan::find_damage(&log)? {
+        let (log, offset) = (log.display(), damage.offset);
+        found.push(format!("the log {log} is damaged from byte {offset} on, before its last commit"));
+    }
+    // A store with a log is in use, or was when its hub was killed: its file is about to change.
+    let sealed = if files::has_log(store)? { SealState::Absent } else { seal::check(store)? };
+    if sealed == SealState::Broken {
+        found.push("the file was changed after it was closed".to_owned());
+    }
+    let noted = if sealed == SealState::Intact { None } else { last_commit::noted(store)? };
+    Ok(AtRest { damage: found, noted })
+}
+
+/// Returns the damage of the content of a store that has a checksum: of its pages, of its rows, and of the sequence of
+/// its commits. The connection is in a read transaction; `noted` was read before it began.
+pub(super) fn of_content(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Vec<String>> {
+    let mut found = of_pages(connection)?;
+    // Rows of damaged pages may be missing or repeated, which says nothing new.
+    if found.is_empty() {
+        let (position, is_same) = content::compare(connection)?;
+        if !is_same {
+            found.push("its rows are not those of its last commit (the checksums differ)".to_owned());
+        }
+        if let Some(noted) = noted
+            && noted.store == position.store
+            && noted.commits > position.commits
+        {
+            let (last, noted) = (position.commits, noted.commits);
+            found.push(format!(
+                "its last commit is number {last}, but number {noted} was acknowledged, so its log is missing or cut off, \
+                 or it is an older copy"
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// Returns what SQLite finds in the pages: their structure, the indexes, and the constraints of the rows.
+pub(super) fn of_pages(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = format!("PRAGMA integrity_check({SQLITE_REPORTS_MAX})");
+    let found = connection.prepare(&sql).and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
+    match found {
+        Ok(found) => Ok(Vec::into_iter(found).filter(|line: &String| line != "ok").collect()),
+        Err(error) if is_corrupt(&error) => Ok(vec![error.to_string()]),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether an error is about what the store holds, and not about reading it.
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::Unknown),
+        // A value that cannot be converted, a row that should be there, a schema without an expected table.
+        None => true,
+    }
+}

@@ -1,0 +1,147 @@
+//! Reads every row of every table as the hub reads it, so that a value that the hub could not read is found before it
+//! is needed.
+
+use std::collections::HashMap;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use crate::domain::ids::{SectionId, TermId, UserName};
+use crate::store::sqlite::rows::{json_at, time_at, unreadable};
+use crate::store::sqlite::{accounts, alert_log, audit, events, imports, members, plone_items, rows};
+
+/// Reads one row of a query.
+type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
+
+/// For each table: its name, the query that reads it, and what each row of the query must hold.
+const TABLES: [(&str, &str, ReadRow); 24] = [
+    (
+        "terms",
+        "SELECT id, title, starts_on, ends_on, opens_at, closes_at, holidays, seats_seq, generation FROM terms",
+        |row| rows::term_at(row).map(drop),
+    ),
+    ("sections", "", |row| rows::section_at(row, &term_at(row, "term")?).map(drop)),
+    ("seats", "SELECT term, crn, enrolled, waitlisted FROM seats", |row| {
+        rows::section_id_at(row, 0)?;
+        row.get::<_, u32>(2).and(row.get::<_, u32>(3)).map(drop)
+    }),
+    ("registrations", "SELECT user, crn, standing, place, at, passed, term FROM registrations", |row| {
+        term_at(row, "term")?;
+        rows::registration_at(row).map(drop)
+    }),
+    ("term_generations", "SELECT term, generation, seq FROM term_generations", |row| {
+        term_at(row, "term")?;
+        row.get::<_, u64>(1).and(row.get::<_, u64>(2)).map(drop)
+    }),
+    ("alerts", "SELECT id, content, source, sender, created_at FROM alerts", |row| {
+        alert_log::alert_at(row, 0, None).map(drop)
+    }),
+    ("alert_log", "SELECT at, alert_id, seq FROM alert_log", time_and_values),
+    ("alert_recipients", "SELECT user, alert_id FROM alert_recipients", user_and_values),
+    ("alert_acks", "SELECT at, user, alert_id FROM alert_acks", time_and_values),
+    ("accounts", "SELECT username, name, role, password_hash FROM accounts", |row| accounts::account_at(row).map(drop)),
+    ("people", "SELECT username, name, role, source, last_seen FROM people", |row| accounts::user_at(row).map(drop)),
+    ("dead_tokens", "SELECT expires_at, id FROM dead_tokens", time_and_values),
+    ("tokens_valid_from", "SELECT valid_from, username FROM tokens_valid_from", time_and_values),
+    ("audit", "SELECT id, at, user, role, ip, action, subject, section, detail, request_id FROM audit", |row| {
+        audit::entry_at(row).map(drop)
+    }),
+    ("plans", "SELECT user, sections FROM plans", |row| {
+        let sections: Vec<String> = json_at(row, 1)?;
+        sections.iter().try_for_each(|id| SectionId::parse(id).map(drop).map_err(|e| unreadable(1, e)))
+    }),
+    ("events", "SELECT id, title, program, starts_at, ends_at, location, instructor, description FROM events", |row| {
+        events::event_at(row).map(drop)
+    }),
+    ("import_tasks", "SELECT id, state, started_at, finished_at, body FROM import_tasks", |row| {
+        imports::task_at(row)?;
+        json_at::<serde::de::IgnoredAny>(row, 4).map(drop)
+    }),
+    ("plone_items", "SELECT term, crn, uid, path, modified, fields, deleted FROM plone_items", |row| {
+        plone_items::item_at(row).map(drop)
+    }),
+    ("plone_outbox", "SELECT queued_at, term, crn, version, attempts, next_at FROM plone_outbox", time_and_values),
+    ("plone_notes", "SELECT name, value FROM plone_notes", values),
+    ("plone_members", "SELECT user, login, name, role, token, password_hash, signed_in_at FROM plone_members", |row| {
+        members::member_at(row).map(drop)
+    }),
+    ("plone_sign_ins_ended", "SELECT at, user FROM plone_sign_ins_ended", time_and_values),
+    ("plone_creations", "SELECT term, crn, fields FROM plone_creations", |row| {
+        rows::section_id_at(row, 0)?;
+        json_at::<serde::de::IgnoredAny>(row, 2).map(drop)
+    }),
+    ("content", "SELECT store, commits FROM content", values),
+];
+
+/// Returns, for each table that has unreadable rows, the first one's error.
+pub(super) fn unreadable_rows(connection: &Connection) -> Vec<String> {
+    let sections = format!(
+        "SELECT {}, s.term AS term FROM sections AS s LEFT JOIN seats AS n ON n.term = s.term AND n.crn = s.crn",
+        rows::SECTION_COLUMNS
+    );
+    let own = HashMap::from([("sections", sections.as_str())]);
+    let mut found = Vec::new();
+    for (table, sql, read) in TABLES {
+        let sql = own.get(table).copied().unwrap_or(sql);
+        let all_read = connection.prepare(sql).and_then(|mut query| {
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                read(row)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = all_read {
+            found.push(format!("a row of the table {table} cannot be read: {error}"));
+        }
+    }
+    found
+}
+
+fn term_at(row: &Row<'_>, column: &str) -> rusqlite::Result<TermId> {
+    TermId::parse(&row.get::<_, String>(column)?).map_err(|e| unreadable(0, e))
+}
+
+/// Reads a row of numbers and text.
+fn values(row: &Row<'_>) -> rusqlite::Result<()> {
+    for column in 0..row.as_ref().column_count() {
+        if let ValueRef::Text(text) = row.get_ref(column)? {
+            std::str::from_utf8(text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a row whose first column is a time.
+fn time_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
+    time_at(row, 0)?;
+    values(row)
+}
+
+/// Reads a row whose first column is a user name.
+fn user_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
+    UserName::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
+    values(row)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::store::sqlite::{SqliteOptions, SqliteStore};
+
+    #[test]
+    fn every_table_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hub.db");
+        drop(SqliteStore::open(SqliteOptions { path: path.clone(), outbox: None }).unwrap());
+        let connection = Connection::open(path).unwrap();
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'sqlite_sequence' ORDER BY name";
+        let names: Vec<String> =
+            connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut read = TABLES.map(|(table, _, _)| table);
+        read.sort_unstable();
+        assert_eq!(names, read);
+        assert_eq!(unreadable_rows(&connection), [""; 0]);
+    }
+}
