@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::app::ports::{OpenError, Ports};
 use crate::bus::EventStream;
-use crate::config::Config;
+use crate::config::{Config, Registration};
 use crate::imports::csv::CsvSchedules;
 use crate::imports::{ImportDeps, Imports};
 use crate::live::presence::{ConnectionLimits, Presence};
@@ -72,7 +72,8 @@ impl Core {
             bus: ports.bus.clone(),
             clock: ports.clock.clone(),
         };
-        let pool = RegistrarPool::new(deps, config.registration.shards, config.registration.queue_max);
+        let Registration { shards, queue_max, overload_wait, .. } = config.registration;
+        let pool = RegistrarPool::new(deps, shards, queue_max, overload_wait);
         let pool = Arc::new(pool);
         pool.start(ports.terms.term_ids().await.context("cannot read the terms")?).await;
         let imports = Imports::start(ImportDeps {

@@ -113,6 +113,8 @@ pub struct Registration {
     pub credit_limit: Credits,
     /// The maximum number of accepted commands without a reply, of all terms. More are rejected with 503 `overloaded`.
     pub queue_max: usize,
+    /// The longest wait of a student's command while more arrive than the hub can commit.
+    pub overload_wait: Duration,
 }
 
 /// `[limits]`: limits per caller; 0 for no limit.
@@ -126,6 +128,8 @@ pub struct Limits {
     pub connections_per_user: usize,
     /// WebSocket connections per address.
     pub connections_per_address: usize,
+    /// Connections per address on which no signed-in user has sent a request.
+    pub visitor_connections_per_address: usize,
 }
 
 /// `[alerts]`: retention of alerts.
@@ -190,13 +194,21 @@ impl Default for Auth {
 
 impl Default for Registration {
     fn default() -> Self {
-        Self { shards: 2, credit_limit: Credits(18_000), queue_max: 20_000 }
+        Self { shards: 2, credit_limit: Credits(18_000), queue_max: 20_000, overload_wait: Duration::from_millis(600) }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { login_per_minute: 10, requests_per_second: 500, connections_per_user: 0, connections_per_address: 0 }
+        Self {
+            login_per_minute: 10,
+            requests_per_second: 500,
+            connections_per_user: 0,
+            connections_per_address: 0,
+            // Two fifths of `[server] max_connections`: more than a campus behind one address opens before its students
+            // have signed in, and too few to displace everyone else.
+            visitor_connections_per_address: 10_000,
+        }
     }
 }
 

@@ -93,7 +93,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Every setting except `import.columns.*` and `plone.fields.*`, whose keys are not fixed.
-pub(super) const SETTINGS: [Setting; 40] = [
+pub(super) const SETTINGS: [Setting; 42] = [
     Setting {
         name: "college.name",
         about: "The name shown on pages.",
@@ -306,6 +306,13 @@ pub(super) const SETTINGS: [Setting; 40] = [
         set: |c, v| v.integer(1..=1_000_000).map(|value| c.registration.queue_max = value),
     },
     Setting {
+        name: "registration.overload_wait_ms",
+        about: "The longest wait of a student's request, in milliseconds, while more arrive than the hub can store.\n\
+                Its reply comes within another half of this time; the rest are asked to try again.",
+        show: |c| c.registration.overload_wait.as_millis().to_string(),
+        set: |c, v| v.milliseconds(50..=60_000).map(|value| c.registration.overload_wait = value),
+    },
+    Setting {
         name: "limits.login_per_minute",
         about: "Failed sign-ins per minute for a username. An address, which a whole campus may share, may have\n\
                 thirty times as many.",
@@ -330,6 +337,13 @@ pub(super) const SETTINGS: [Setting; 40] = [
         about: "WebSocket connections from an address. A whole campus may share one.",
         show: |c| c.limits.connections_per_address.to_string(),
         set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.connections_per_address = value),
+    },
+    Setting {
+        name: "limits.visitor_connections_per_address",
+        about: "Connections from an address on which no signed-in user has sent a request. A whole campus may share\n\
+                one. Connections of a reverse proxy on this machine are not counted.",
+        show: |c| c.limits.visitor_connections_per_address.to_string(),
+        set: |c, v| v.integer(0..=1_000_000).map(|value| c.limits.visitor_connections_per_address = value),
     },
     Setting {
         name: "alerts.retention_days",

@@ -216,10 +216,10 @@ pub async fn drop_one(
 }
 
 /// Waits for a submitted command, and abandons it when the client has gone: if it has not been decided yet, it is not.
-async fn unless_gone(
+pub(super) async fn unless_gone<T>(
     request: &HttpRequest,
-    submitted: impl Future<Output = Result<HttpResponse, Problem>>,
-) -> Result<HttpResponse, Problem> {
+    submitted: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
     tokio::select! {
         biased;
         response = submitted => response,
@@ -314,7 +314,8 @@ pub async fn batch(
     let batch: BatchRequest = read_body(&request, payload).await?;
     batch.check()?;
     let BatchRequest { add, drop, swap, waitlist } = batch;
-    let results = run_batch(&pool, &student.0.user, &add, &drop, swap, waitlist).await?;
+    let results = run_batch(&pool, &student.0.user, &add, &drop, swap, waitlist);
+    let results = unless_gone(&request, results).await?;
     Ok(HttpResponse::Ok().insert_header(PRIVATE).json(BatchResponse { results }))
 }
 

@@ -14,7 +14,7 @@ use crate::domain::realm::Realm;
 use crate::registration::outcomes::{Outcomes, Sent};
 use crate::registration::readmodel::TermModel;
 use crate::registration::registrar::{
-    COMMAND_WAIT_MAX, Caller, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError,
+    COMMAND_WAIT_MAX, Caller, Registrar, RegistrarDeps, Reply, Retire, Submission, SubmitError, Waits,
 };
 
 /// The registrars of all terms, distributed over a few threads of their own.
@@ -30,13 +30,14 @@ pub struct RegistrarPool {
     accepted: Arc<Semaphore>,
     accepted_max: usize,
     outcomes: Outcomes,
-    wait_max: Duration,
+    waits: Waits,
 }
 
 impl RegistrarPool {
     /// Creates a pool with `shards` threads. At most `accepted_max` commands are between acceptance and reply.
+    /// Under overload students' commands wait for `overload_wait`.
     #[must_use]
-    pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize) -> Self {
+    pub fn new(deps: RegistrarDeps, shards: usize, accepted_max: usize, overload_wait: Duration) -> Self {
         Self {
             deps,
             registrars: DashMap::new(),
@@ -46,14 +47,14 @@ impl RegistrarPool {
             accepted: Arc::new(Semaphore::new(accepted_max)),
             accepted_max,
             outcomes: Outcomes::default(),
-            wait_max: COMMAND_WAIT_MAX,
+            waits: Waits { max: COMMAND_WAIT_MAX, overload: overload_wait },
         }
     }
 
     /// Sets how long a command may wait before it is decided; [`COMMAND_WAIT_MAX`] unless set.
     #[must_use]
     pub const fn with_wait_max(mut self, wait_max: Duration) -> Self {
-        self.wait_max = wait_max;
+        self.waits.max = wait_max;
         self
     }
 
@@ -99,7 +100,7 @@ impl RegistrarPool {
         let arbiter = &self.arbiters[*next % self.arbiters.len()];
         *next += 1;
         let (on_loaded, loaded) = oneshot::channel();
-        let registrar = Registrar::new(term.clone(), self.deps.clone(), self.wait_max, on_loaded);
+        let registrar = Registrar::new(term.clone(), self.deps.clone(), self.waits, on_loaded);
         let address = Registrar::start_in_arbiter(&arbiter.handle(), move |_| registrar);
         registrars.insert(term, address.clone());
         (address, Some(loaded))

@@ -115,6 +115,15 @@ enum Phase {
     Committing,
 }
 
+/// How long commands may wait before they are decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// The longest wait in any state.
+    pub max: Duration,
+    /// The longest wait of a student's command under overload, see [`Shedder`].
+    pub overload: Duration,
+}
+
 /// The actor that owns a term.
 pub struct Registrar {
     term: TermId,
@@ -130,9 +139,9 @@ pub struct Registrar {
 
 impl Registrar {
     /// Creates a registrar for `term`, which loads the term when it is started and then notifies `on_loaded`. A command
-    /// that has waited longer than `wait_max` is rejected before it is decided.
+    /// that has waited longer than `waits` allow is rejected before it is decided.
     #[must_use]
-    pub fn new(term: TermId, deps: RegistrarDeps, wait_max: Duration, on_loaded: Loaded) -> Self {
+    pub fn new(term: TermId, deps: RegistrarDeps, waits: Waits, on_loaded: Loaded) -> Self {
         Self {
             term,
             executor: BatchExecutor::new(deps.store.clone(), deps.credit_limit),
@@ -140,7 +149,7 @@ impl Registrar {
             published: None,
             phase: Phase::Loading,
             queue: VecDeque::new(),
-            shedder: Shedder::new(Instant::now(), wait_max),
+            shedder: Shedder::new(waits.overload, waits.max),
             on_loaded: vec![on_loaded],
             retiring: None,
         }
@@ -199,7 +208,9 @@ impl Registrar {
     fn take_batch(&mut self) -> (Vec<Command>, Vec<Caller>) {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         let now = Instant::now();
-        while commands.len() < BATCH_COMMANDS_MAX
+        self.shedder.taking(self.queue.front().map(|oldest| oldest.accepted), now);
+        let commands_max = self.shedder.batch_max().min(BATCH_COMMANDS_MAX);
+        while commands.len() < commands_max
             && let Some(Submission { command, accepted, caller }) = self.queue.pop_front()
         {
             if caller.reply.is_closed() || self.shedder.is_too_old(command.is_students(), accepted, now) {
@@ -209,17 +220,22 @@ impl Registrar {
             commands.push(command);
             callers.push(caller);
         }
-        if self.queue.is_empty() {
-            self.shedder.emptied(now);
-        }
         (commands, callers)
     }
 
     fn commit(&mut self, state: Box<TermState>, commands: Vec<Command>, callers: Vec<Caller>, ctx: &mut Context<Self>) {
         self.phase = Phase::Committing;
+        let (began, count) = (Instant::now(), commands.len());
+        let are_students = commands.iter().all(Command::is_students);
         let running = self.executor.run(state, commands, self.deps.clock.now()).into_actor(self);
         ctx.spawn(running.map(move |result, act, ctx| match result {
-            Ok(batch) => act.committed(batch, callers, ctx),
+            Ok(batch) => {
+                // The time of an import says nothing about the time of registrations.
+                if are_students {
+                    act.shedder.committed(count, began.elapsed());
+                }
+                act.committed(batch, callers, ctx);
+            }
             Err(error) => act.failed(&error, callers, ctx),
         }));
     }
@@ -331,8 +347,7 @@ impl Handler<Submission> for Registrar {
     type Result = ();
 
     fn handle(&mut self, submission: Submission, ctx: &mut Self::Context) {
-        let oldest = self.queue.front().map(|oldest| oldest.accepted);
-        if submission.command.is_students() && !self.shedder.admits(oldest, Instant::now()) {
+        if submission.command.is_students() && !self.shedder.admits(self.queue.len(), Instant::now()) {
             submission.caller.send(Err(SubmitError::Overloaded));
             return;
         }

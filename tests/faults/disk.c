@@ -7,6 +7,9 @@
  *                 number; COUNT 0 means all
  *   DISK_FAIL_FROM  a file; calls fail, and are counted for DISK_FAIL, only once it exists
  *   DISK_LIE      when set, a sync returns success and does nothing
+ *   DISK_DELAY    microseconds that a sync of a write-ahead log takes longer for each write since the last one
+ *   DISK_DELAY_FROM  a file; DISK_DELAY counts only while it exists
+ *   DISK_HOLD     a file; while it exists, syncs wait
  *   DISK_LOG      a file to which every watched call is appended
  *
  * A record of the log is a header (struct record) and `length` bytes of data. The calls of all threads are made one
@@ -45,6 +48,9 @@ static char folder[PATH_MAX];
 static size_t folder_length;
 static long kill_at, calls;
 static int log_file = -1, lies;
+static unsigned delay, unsynced; /* writes to the log since its last sync */
+static const char *hold, *delay_from;
+static char is_wal[DESCRIPTORS]; /* of the watched descriptors */
 static struct { char call[8]; int error; long from, count, seen; const char *armed_by; } failure;
 static uint64_t inodes[DESCRIPTORS]; /* of the watched descriptors; 0 for others */
 
@@ -94,6 +100,9 @@ static void start(void) {
     if ((value = getenv("DISK_FAIL")))
         sscanf(value, "%7[a-z]:%d:%ld:%ld", failure.call, &failure.error, &failure.from, &failure.count);
     failure.armed_by = getenv("DISK_FAIL_FROM");
+    if ((value = getenv("DISK_DELAY"))) delay = (unsigned)atol(value);
+    hold = getenv("DISK_HOLD");
+    delay_from = getenv("DISK_DELAY_FROM");
     lies = getenv("DISK_LIE") != NULL;
     if ((value = getenv("DISK_LOG"))) {
         log_file = real_open(value, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -126,6 +135,22 @@ static int is_watched(int file) {
     struct stat found;
     return file >= 0 && file < DESCRIPTORS && inodes[file] != 0 && fstat(file, &found) == 0 &&
            inodes[file] == found.st_ino && (S_ISREG(found.st_mode) || S_ISDIR(found.st_mode));
+}
+
+/* Waits before a sync as long as a slow disk does. Other threads go on meanwhile. */
+static void slow_down(int file) {
+    if (!delay && !hold) return;
+    begin();
+    unsigned waits = 0;
+    int watched = is_watched(file);
+    if (watched && is_wal[file]) {
+        if (!delay_from || access(delay_from, F_OK) == 0) waits = delay * unsynced;
+        unsynced = 0;
+    }
+    end();
+    if (!watched) return;
+    if (waits) usleep(waits);
+    while (hold && access(hold, F_OK) == 0) usleep(1000);
 }
 
 static void append(const void *data, size_t length) {
@@ -176,6 +201,7 @@ static int opened(int file) {
     strcat(path, S_ISDIR(found.st_mode) ? "/" : "");
     if (folder_length && strncmp(path, folder, folder_length) == 0) {
         inodes[file] = found.st_ino;
+        is_wal[file] = length > 4 && strcmp(path + length - 4, "-wal") == 0;
         if (S_ISREG(found.st_mode)) record(OPEN, found.st_ino, 0, path, strlen(path));
     }
     return file;
@@ -232,6 +258,7 @@ ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset) {
         result = real_pwrite(file, data, length, offset);
     } else if (!count("write")) {
         result = real_pwrite(file, data, length, offset);
+        if (is_wal[file]) unsynced++;
         if (result > 0) record(WRITE, inodes[file], (uint64_t)offset, data, (size_t)result);
     }
     end();
@@ -241,6 +268,7 @@ ssize_t pwrite64(int file, const void *data, size_t length, off64_t offset) {
 ssize_t pwrite(int file, const void *data, size_t length, off_t offset) { return pwrite64(file, data, length, offset); }
 
 static int sync_watched(int file, int (*real)(int)) {
+    slow_down(file);
     begin();
     int result = -1;
     if (!is_watched(file)) {

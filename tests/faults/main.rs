@@ -5,6 +5,7 @@
 //! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
+//! - [`overload`]: more requests than the disk can store, and clients that give up
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //!
@@ -24,6 +25,7 @@ mod clock;
 mod disk;
 mod failing_disk;
 mod live;
+mod overload;
 mod power_loss;
 mod sign_in;
 mod slow_clients;

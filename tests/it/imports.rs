@@ -73,7 +73,7 @@ impl Hub {
             bus: bus.clone(),
             clock: Arc::new(SystemClock),
         };
-        let pool = Arc::new(RegistrarPool::new(deps, 1, 1_000));
+        let pool = Arc::new(RegistrarPool::new(deps, 1, 1_000, Duration::from_millis(600)));
         pool.start(store.term_ids().await.unwrap()).await;
         let imports = Imports::start(ImportDeps {
             reader: Arc::new(CsvSchedules::default()),

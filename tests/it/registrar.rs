@@ -119,7 +119,7 @@ impl Harness {
             bus: events.clone(),
             clock: Arc::new(FixedClock),
         };
-        let pool = RegistrarPool::new(deps, 1, accepted_max);
+        let pool = RegistrarPool::new(deps, 1, accepted_max, Duration::from_millis(600));
         let pool = Arc::new(match wait_max {
             Some(wait_max) => pool.with_wait_max(wait_max),
             None => pool,

@@ -41,6 +41,7 @@ impl Home {
             .setting("auth.secret", SECRET)
             .setting("limits.requests_per_second", "0")
             .setting("limits.login_per_minute", "0")
+            .setting("limits.visitor_connections_per_address", "0")
     }
 
     /// Sets the environment variable for a setting, given by its full name, such as `registration.credit_limit`.

@@ -1,0 +1,162 @@
+use super::*;
+use std::collections::VecDeque;
+
+const OVERLOAD_WAIT: Duration = Duration::from_millis(600);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Returns the state of a queue in which commands have waited long since `start`, with batches of 100 commands that take
+/// 150 ms: 200 commands fill a batch.
+fn waiting_long_since(start: Instant) -> Shedder {
+    let mut shedder = Shedder::new(OVERLOAD_WAIT, PATIENCE);
+    shedder.cost = BatchCost { fixed: 0.0, per_command: 0.0015, ..BatchCost::default() };
+    shedder.taking(Some(start - ms(150)), start);
+    shedder
+}
+
+#[test]
+fn only_a_wait_that_stays_long_sheds_commands() {
+    let start = Instant::now();
+    // Milliseconds since the wait is long, commands in the queue, wait of the command; the expected decisions.
+    let table = [
+        (0, 10_000, 9_000, true, false),
+        (500, 10_000, 9_000, true, false),
+        (501, 199, 600, true, false),
+        (501, 200, 601, false, true),
+        (60_000, 0, 0, true, false),
+    ];
+    for (long, waiting, waited, admits, is_too_old) in table {
+        let (shedder, now) = (waiting_long_since(start), start + ms(long));
+        let decided = (shedder.admits(waiting, now), shedder.is_too_old(true, now - ms(waited), now));
+        assert_eq!(decided, (admits, is_too_old), "long for {long} ms, {waiting} wait, waited {waited} ms");
+    }
+}
+
+#[test]
+fn commands_of_staff_and_of_the_hub_are_not_shed() {
+    let start = Instant::now();
+    let (shedder, now) = (waiting_long_since(start), start + ms(30_000));
+    assert!(!shedder.is_too_old(false, now - PATIENCE, now));
+    assert!(shedder.is_too_old(false, now - PATIENCE - ms(1), now));
+}
+
+#[test]
+fn a_short_wait_ends_the_overload() {
+    let start = Instant::now();
+    let (mut shedder, later) = (waiting_long_since(start), start + ms(5_000));
+    assert!(!shedder.admits(10_000, later));
+    shedder.taking(Some(later - ms(74)), later);
+    assert!(shedder.admits(10_000, later) && !shedder.is_too_old(true, later - ms(5_000), later));
+}
+
+#[test]
+fn one_long_batch_sheds_nothing() {
+    let start = Instant::now();
+    let mut shedder = Shedder::new(OVERLOAD_WAIT, PATIENCE);
+    shedder.taking(Some(start), start);
+    // An import, for example, held the queue for five seconds.
+    let later = start + ms(5_000);
+    shedder.taking(Some(start + ms(1)), later);
+    assert!(shedder.admits(2_000, later) && !shedder.is_too_old(true, start + ms(1), later));
+}
+
+#[test]
+fn no_command_waits_longer_than_the_patience() {
+    let now = Instant::now();
+    for patience in [ms(0), ms(100), PATIENCE] {
+        let shedder = Shedder::new(OVERLOAD_WAIT, patience);
+        let too_old = |waited| shedder.is_too_old(true, now - waited, now);
+        assert_eq!((too_old(patience), too_old(patience + ms(1))), (false, true), "{patience:?}");
+    }
+}
+
+/// A registrar and its disk.
+#[derive(Debug, Clone, Copy)]
+struct Disk {
+    /// Time of a batch besides its commands, in microseconds.
+    fixed: u64,
+    per_command: u64,
+}
+
+/// The result of a simulation.
+#[derive(Debug)]
+struct Simulated {
+    /// Replies to clients that had not given up, a second.
+    goodput: f64,
+    /// The 99th percentile of the time to the reply of a decided command.
+    p99: Duration,
+}
+
+/// Simulates twenty seconds with `load` commands a second, of which the first four are not measured. Clients give
+/// up after three seconds.
+fn simulate(disk: Disk, load: u64, overload_wait: Duration) -> Simulated {
+    let start = Instant::now();
+    let at = |micros: u64| start + Duration::from_micros(micros);
+    let (mut shedder, mut queue) = (Shedder::new(overload_wait, PATIENCE), VecDeque::new());
+    let mut in_flight: Option<(u64, u64, Vec<u64>)> = None;
+    let mut latencies = Vec::new();
+    let gap = 1_000_000 / load;
+    for arrival in (0..20_000_000).step_by(usize::try_from(gap).unwrap()) {
+        while in_flight.as_ref().is_none_or(|(_, ends, _)| *ends <= arrival) {
+            let now = in_flight.as_ref().map_or(arrival, |(_, ends, _)| *ends);
+            if let Some((began, ends, batch)) = in_flight.take() {
+                shedder.committed(batch.len(), Duration::from_micros(ends - began));
+                if ends > 4_000_000 {
+                    latencies.extend(batch.iter().map(|sent| ends - sent));
+                }
+            }
+            shedder.taking(queue.front().map(|sent| at(*sent)), at(now));
+            let mut batch = Vec::new();
+            while batch.len() < shedder.batch_max().min(1_024)
+                && let Some(sent) = queue.pop_front()
+            {
+                if !shedder.is_too_old(true, at(sent), at(now)) {
+                    batch.push(sent);
+                }
+            }
+            if batch.is_empty() {
+                break;
+            }
+            in_flight = Some((now, now + disk.fixed + disk.per_command * batch.len() as u64, batch));
+        }
+        if shedder.admits(queue.len(), at(arrival)) {
+            queue.push_back(arrival);
+        }
+    }
+    latencies.sort_unstable();
+    let in_time = latencies.iter().filter(|latency| **latency < 3_000_000).count();
+    let p99 = latencies.get(latencies.len() * 99 / 100).copied().unwrap_or_default();
+    Simulated { goodput: in_time as f64 / 16.0, p99: Duration::from_micros(p99) }
+}
+
+/// Returns the commands a second that a disk can commit in batches of 1,024.
+fn capacity(disk: Disk) -> f64 {
+    1_024e6 / (disk.fixed + 1_024 * disk.per_command) as f64
+}
+
+#[test]
+fn overload_keeps_the_goodput_and_bounds_the_wait() {
+    let disks = [
+        ("a fast machine", Disk { fixed: 2_000, per_command: 30 }, 0.9, ms(1_000)),
+        ("a slow machine", Disk { fixed: 5_000, per_command: 500 }, 0.9, ms(1_000)),
+        ("a disk of low throughput", Disk { fixed: 20_000, per_command: 2_500 }, 0.9, ms(1_000)),
+        ("a disk that syncs slowly", Disk { fixed: 300_000, per_command: 300 }, 0.8, ms(1_800)),
+    ];
+    for (what, disk, share, p99) in disks {
+        for times in [3, 10] {
+            let simulated = simulate(disk, capacity(disk) as u64 * times, OVERLOAD_WAIT);
+            assert!(simulated.goodput >= share * capacity(disk), "{what}, {times} times: {simulated:?}");
+            assert!(simulated.p99 < p99, "{what}, {times} times: {simulated:?}");
+        }
+    }
+}
+
+#[test]
+fn without_shedding_the_goodput_collapses() {
+    let disk = Disk { fixed: 20_000, per_command: 2_500 };
+    let simulated = simulate(disk, capacity(disk) as u64 * 3, PATIENCE * 100);
+    assert!(simulated.goodput < 0.5 * capacity(disk), "{simulated:?}");
+}

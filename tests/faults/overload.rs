@@ -1,0 +1,341 @@
+//! More registrations than the disk can store: the hub goes on storing as many as it can in time, rejects the others at
+//! once, and does nothing for clients that have given up.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::disk;
+use crate::support::audit::registrations;
+use crate::support::schedule::{Row, Schedule};
+use crate::support::server::{Home, Server};
+use crate::support::wait::eventually;
+
+const TERM: &str = "203001";
+const SECTIONS: usize = 20;
+/// How much longer each write to the disk takes, in microseconds. It makes the disk, and not the processors, the limit:
+/// a few hundred registrations a second.
+const WRITE_DELAY: &str = "1000";
+/// How long a client waits for a response.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(3);
+/// Students who register before the disk is slow: each commit costs more pages until the tables have many.
+const PREPARED: usize = 8_000;
+/// Clients that send one request after another when the capacity is measured.
+const PEAK_CLIENTS: usize = 400;
+/// As many without shedding: larger batches share more pages, so that the capacity is greater.
+const PATIENT_PEAK_CLIENTS: usize = 1_200;
+/// How many times the measured capacity arrives.
+const OVERLOAD: f64 = 3.0;
+/// The beginning of each phase, which is not measured.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// The measured time of a phase in seconds; `FAULT_SECONDS` sets another number.
+const SECONDS: u64 = 4;
+/// Students of a run; each registers once. More than the slowed disk can store in all phases.
+const STUDENTS: usize = 30_000;
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Registered,
+    /// 503 with `Retry-After`.
+    Rejected,
+    GaveUp,
+}
+
+/// The requests of a phase that were sent after its beginning.
+#[derive(Debug, Default)]
+struct Phase {
+    endings: Vec<(Ending, Duration)>,
+    seconds: f64,
+    /// All seats that were acknowledged, also in the beginning.
+    acknowledged: usize,
+}
+
+impl Phase {
+    fn count(&self, ending: Ending) -> usize {
+        self.endings.iter().filter(|(other, _)| *other == ending).count()
+    }
+
+    /// Returns the registrations a second that were acknowledged in time.
+    fn goodput(&self) -> f64 {
+        self.count(Ending::Registered) as f64 / self.seconds
+    }
+
+    /// Returns the 99th percentile of the time to an acknowledgement.
+    fn p99(&self) -> Duration {
+        let registered = self.endings.iter().filter(|(ending, _)| *ending == Ending::Registered);
+        let mut took: Vec<Duration> = registered.map(|(_, took)| *took).collect();
+        took.sort_unstable();
+        took.get(took.len() * 99 / 100).copied().unwrap_or_default()
+    }
+}
+
+/// Students who register, each once, over connections that they share.
+struct Students {
+    address: SocketAddr,
+    tokens: Vec<String>,
+    next: Cell<usize>,
+    rejected: RefCell<Vec<usize>>,
+    idle: RefCell<Vec<TcpStream>>,
+}
+
+impl Students {
+    /// Returns a student who has not registered: one who was rejected, or a new one.
+    fn take(&self) -> usize {
+        self.rejected.borrow_mut().pop().unwrap_or_else(|| self.next.replace(self.next.get() + 1))
+    }
+
+    /// Lets the next student register.
+    async fn register(&self) -> (Ending, Duration) {
+        let student = self.take();
+        // In no order of names, so that each registration is on a page of its own.
+        let (section, token) = (10_001 + student % SECTIONS, &self.tokens[student * 7_919 % STUDENTS]);
+        let request = format!(
+            "PUT /api/v1/me/registrations/{TERM}-{section} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let began = Instant::now();
+        let ending = match tokio::time::timeout(CLIENT_PATIENCE, self.call(&request)).await {
+            Err(_) => Ending::GaveUp,
+            Ok((201, _)) => Ending::Registered,
+            Ok((status, head)) => {
+                assert_eq!(status, 503, "{head}");
+                assert!(head.contains("retry-after: "), "{head}");
+                self.rejected.borrow_mut().push(student);
+                Ending::Rejected
+            }
+        };
+        (ending, began.elapsed())
+    }
+
+    /// Sends a request. Returns the status and the head of the response. A connection whose request was cancelled is
+    /// closed.
+    async fn call(&self, request: &str) -> (u16, String) {
+        let idle = self.idle.borrow_mut().pop();
+        let mut stream = match idle {
+            Some(stream) => stream,
+            None => TcpStream::connect(self.address).await.expect("the hub accepts connections"),
+        };
+        stream.write_all(request.as_bytes()).await.expect("the hub reads");
+        let mut got = Vec::new();
+        loop {
+            let count = stream.read_buf(&mut got).await.expect("a response");
+            assert_ne!(count, 0, "a whole response: {}", String::from_utf8_lossy(&got));
+            let text = String::from_utf8_lossy(&got).to_ascii_lowercase();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+            if body.len() == length.parse::<usize>().expect("a number") {
+                self.idle.borrow_mut().push(stream);
+                return (head[9..12].parse().expect("a status"), head.to_owned());
+            }
+        }
+    }
+
+    /// Lets [`PREPARED`] students register.
+    async fn prepare(self: &Rc<Self>) {
+        let mut tasks = JoinSet::new();
+        for _ in 0..PEAK_CLIENTS {
+            let students = self.clone();
+            tasks.spawn_local(async move {
+                while students.next.get() < PREPARED {
+                    students.register().await;
+                }
+            });
+        }
+        tasks.join_all().await;
+    }
+
+    /// Sends one request after another on `clients` connections: as many as the hub can answer.
+    async fn closed_loop(self: &Rc<Self>, clients: usize, seconds: u64) -> Phase {
+        let (began, ends) = (Instant::now(), WARM_UP + Duration::from_secs(seconds));
+        let mut tasks = JoinSet::new();
+        for _ in 0..clients {
+            let students = self.clone();
+            tasks.spawn_local(async move {
+                let mut endings = Vec::new();
+                while began.elapsed() < ends {
+                    let sent = began.elapsed();
+                    endings.push((sent, students.register().await));
+                    if endings.last().is_some_and(|(_, (ending, _))| *ending == Ending::Rejected) {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+                endings
+            });
+        }
+        collect(tasks.join_all().await.into_iter().flatten(), seconds)
+    }
+
+    /// Sends `per_second` requests a second, whatever becomes of those before.
+    async fn open_loop(self: &Rc<Self>, per_second: f64, seconds: u64) -> Phase {
+        let (began, ends) = (Instant::now(), WARM_UP + Duration::from_secs(seconds));
+        let mut tasks = JoinSet::new();
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        while began.elapsed() < ends {
+            tick.tick().await;
+            while (tasks.len() as f64) < began.elapsed().as_secs_f64() * per_second {
+                let (students, sent) = (self.clone(), began.elapsed());
+                tasks.spawn_local(async move { (sent, students.register().await) });
+            }
+        }
+        collect(tasks.join_all().await, seconds)
+    }
+}
+
+fn collect(endings: impl IntoIterator<Item = (Duration, (Ending, Duration))>, seconds: u64) -> Phase {
+    let mut phase = Phase { seconds: seconds as f64, ..Phase::default() };
+    for (sent, ending) in endings {
+        phase.acknowledged += usize::from(ending.0 == Ending::Registered);
+        if sent >= WARM_UP {
+            phase.endings.push(ending);
+        }
+    }
+    phase
+}
+
+/// The result of a run.
+#[derive(Debug)]
+struct Run {
+    peak: Phase,
+    overload: Phase,
+    /// Responses of `/healthz` during the overload.
+    health_checks: usize,
+    /// Registrations that were stored and whose client had given up.
+    unanswered: usize,
+}
+
+fn serve(home: &Home, settings: &[(&str, &str)]) -> Server {
+    let mut serve = home.command(&["serve"]);
+    disk::watch(&mut serve, home.folder());
+    serve.envs(settings.iter().copied());
+    let server = home.start(serve);
+    let row = |number: usize| Row { capacity: 4_000, ..Row::lecture(&(10_001 + number).to_string(), "MATH 101") };
+    let schedule = Schedule { term: TERM.into(), rows: (0..SECTIONS).map(row).collect() };
+    schedule.load(&mut server.client().signed_in(&home.token("clerk", "staff")));
+    server
+}
+
+/// Measures the capacity, and then what becomes of [`OVERLOAD`] times as many requests.
+fn run(overload_wait_ms: u32, clients: usize) -> Run {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("open files for the clients");
+    let seconds = std::env::var("FAULT_SECONDS").map_or(SECONDS, |text| text.parse().expect("a number"));
+    let home = Home::new().setting("registration.overload_wait_ms", &overload_wait_ms.to_string());
+    let slow = home.folder().join("slow");
+    let delay_from = slow.to_str().expect("a path in UTF-8");
+    let server = serve(&home, &[("DISK_DELAY", WRITE_DELAY), ("DISK_DELAY_FROM", delay_from)]);
+    let tokens = home.tokens("student", "student", STUDENTS);
+    let students = Rc::new(Students {
+        address: server.address(),
+        tokens,
+        next: Cell::new(0),
+        rejected: RefCell::default(),
+        idle: RefCell::default(),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let health_checks = Rc::new(Cell::new(0));
+    let (prepared, peak, overload) = LocalSet::new().block_on(&runtime, async {
+        students.prepare().await;
+        let prepared = seats_taken(&server);
+        fs::write(&slow, "").expect("a file");
+        let peak = students.closed_loop(clients, seconds).await;
+        let (checked, checker) = (health_checks.clone(), students.clone());
+        let checks = tokio::task::spawn_local(async move {
+            loop {
+                let (status, head) = checker.call("GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n").await;
+                assert_eq!(status, 200, "{head}");
+                checked.set(checked.get() + 1);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let overload = students.open_loop(peak.goodput() * OVERLOAD, seconds).await;
+        assert!(!checks.is_finished(), "every health check is answered");
+        checks.abort();
+        (prepared, peak, overload)
+    });
+    let acknowledged = peak.acknowledged + overload.acknowledged;
+    let stored = eventually("the end of the last batch", || {
+        (server.metric("eduhub_queue_length{queue=\"registrars\"}") == 0.0).then(|| seats_taken(&server))
+    });
+    Run { peak, overload, health_checks: health_checks.get(), unanswered: stored - prepared - acknowledged }
+}
+
+fn seats_taken(server: &Server) -> usize {
+    let sections = server.client().get(&format!("/api/v1/sections?term={TERM}&limit=100")).expect(200).json();
+    let taken = sections["items"].as_array().expect("sections").iter().map(|section| section["enrolled"].as_u64());
+    taken.map(|taken| usize::try_from(taken.expect("a count")).expect("a count")).sum()
+}
+
+#[test]
+fn overload_keeps_the_goodput_and_sheds_the_rest() {
+    let shed = run(600, PEAK_CLIENTS);
+    let (peak, goodput) = (shed.peak.goodput(), shed.overload.goodput());
+    let (sent, rejected) = (shed.overload.endings.len(), shed.overload.count(Ending::Rejected));
+    let gave_up = shed.overload.count(Ending::GaveUp);
+    println!(
+        "{OVERLOAD} times the capacity of {peak:.0} registrations a second: {goodput:.0} in time ({:.0} %), p99 {:?}; \
+         of {sent} requests {rejected} rejected ({:.0} %), {gave_up} given up, {} stored without a reader; \
+         {} health checks",
+        goodput / peak * 100.0,
+        shed.overload.p99(),
+        rejected as f64 / sent as f64 * 100.0,
+        shed.unanswered,
+        shed.health_checks
+    );
+    // Far from what is expected (90 %, 0 and 0), because other programs may take the processors for a while.
+    assert!(goodput > 0.6 * peak, "{goodput} of {peak} in time");
+    assert!(gave_up < sent / 10, "{gave_up} of {sent} clients gave up");
+    assert!(shed.unanswered < shed.overload.acknowledged / 4, "{} stored without a reader", shed.unanswered);
+    assert!(rejected > 0 && shed.health_checks > 0, "{rejected} rejected, {} health checks", shed.health_checks);
+
+    // Control: a hub that lets requests wait for as long as their clients cannot keep this up.
+    let patient = run(60_000, PATIENT_PEAK_CLIENTS);
+    let (collapsed, gave_up) = (patient.overload.goodput(), patient.overload.count(Ending::GaveUp));
+    println!(
+        "without shedding: {collapsed:.0} of {:.0} in time, {gave_up} given up, {} stored without a reader",
+        patient.peak.goodput(),
+        patient.unanswered
+    );
+    let peak = patient.peak.goodput();
+    assert!(collapsed < 0.5 * peak, "without shedding, few get a response in time: {collapsed} of {peak}");
+    assert!(gave_up > rejected.min(sent) / 10, "without shedding, clients give up: {gave_up}");
+}
+
+/// Sends a registration without waiting for the response, and waits until `accepted` commands are accepted.
+fn send_registration(server: &Server, token: &str, accepted: f64) -> crate::support::http::Client {
+    let mut client = server.client().signed_in(token);
+    client.send("PUT", &format!("/api/v1/me/registrations/{TERM}-10001"), &[], b"").expect("the hub reads");
+    eventually("the command", || {
+        (server.metric("eduhub_queue_length{queue=\"registrars\"}") == accepted).then_some(())
+    });
+    client
+}
+
+#[test]
+fn commands_of_clients_that_left_are_skipped_unless_decided() {
+    let home = Home::new();
+    let hold = home.folder().join("hold");
+    let server = serve(&home, &[("DISK_HOLD", hold.to_str().expect("a path in UTF-8"))]);
+    let tokens = home.tokens("student", "student", 3);
+    fs::write(&hold, "").expect("a file");
+    // The first is being stored while the others wait.
+    let decided = send_registration(&server, &tokens[0], 1.0);
+    let left = send_registration(&server, &tokens[1], 2.0);
+    let mut stays = send_registration(&server, &tokens[2], 3.0);
+    let failed = server.metric("eduhub_http_requests_total{class=\"5xx\"}");
+    drop((decided, left));
+    eventually("both clients to be missed", || {
+        (server.metric("eduhub_http_requests_total{class=\"5xx\"}") == failed + 2.0).then_some(())
+    });
+    fs::remove_file(&hold).expect("the disk goes on");
+    stays.receive().expect("a response").expect(201);
+    let holds = |token: &String| registrations(&mut server.client().signed_in(token), TERM).len();
+    assert_eq!(tokens.iter().map(holds).collect::<Vec<_>>(), [1, 0, 1]);
+}
