@@ -18,7 +18,7 @@ use crate::app::Shared;
 use crate::config::Config;
 use crate::http::arrival::arrival;
 use crate::http::auth::identify;
-use crate::http::connection::{Connections, Guarded, Room, track};
+use crate::http::connection::{Connections, Guarded, RESERVED, Room, RoomLimits, track};
 use crate::http::dashboard::DashboardCache;
 use crate::http::demo::Demos;
 use crate::http::hot::HotResponses;
@@ -107,6 +107,7 @@ fn handler_data(
     site: &Site,
     port: u16,
     demos: Data<Demos>,
+    room: &Arc<Room>,
 ) -> anyhow::Result<impl Fn(&mut ServiceConfig) + Clone + Send + 'static> {
     let proxy = shared.bridge.as_ref().map(|bridge| {
         let (hub, own) = (config.server.public_url.as_deref(), config.plone.proxy_url.as_deref());
@@ -126,6 +127,11 @@ fn handler_data(
     let cached = dashboard_cache.clone();
     let read = Box::new(move || cached.bytes().map(|(cache, bytes)| (cache, bytes as f64)).to_vec());
     metrics.watch_values("eduhub_cache_bytes", "Memory of cached copies, by cache", "cache", read)?;
+    let connections = room.clone();
+    metrics.watch_value("eduhub_http_connections", "Open connections", move || connections.open() as f64)?;
+    let connections = room.clone();
+    let read = Box::new(move || connections.ended().to_vec());
+    metrics.watch_counts("eduhub_http_connections_ended_total", "Connections that the hub ended", "reason", read)?;
     let college = Data::new(config.college.clone());
     let shared = shared.clone();
     Ok(move |app: &mut ServiceConfig| {
@@ -152,12 +158,18 @@ pub(super) fn http_server(
     demos: Data<Demos>,
 ) -> anyhow::Result<Server> {
     let port = listener.local_addr()?.port();
-    let data = handler_data(config, shared, site, port, demos)?;
+    let connections = config.server.max_connections + HTTP_CONNECTIONS;
+    let limits = RoomLimits {
+        connections: crate::machine::connections_max(connections),
+        visitors_per_address: config.limits.visitor_connections_per_address,
+        silent_max: config.server.keep_alive.max(FIRST_REQUEST_TIMEOUT),
+    };
+    let room = Arc::new(Room::new(limits, site.clone()));
+    let data = handler_data(config, shared, site, port, demos, &room)?;
     let workers = match config.server.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let room = Arc::new(Room::new(crate::machine::connections_max(config.server.max_connections + HTTP_CONNECTIONS)));
     let app = move || {
         App::new()
             .configure(data.clone())
@@ -172,7 +184,7 @@ pub(super) fn http_server(
     let builder = Server::build()
         .workers(workers)
         .backlog(BACKLOG)
-        .max_concurrent_connections(config.server.max_connections + HTTP_CONNECTIONS)
+        .max_concurrent_connections(connections + RESERVED)
         .shutdown_timeout(config.server.drain.as_secs())
         .disable_signals();
     let drains = builder.graceful_shutdown_signal();
@@ -196,8 +208,8 @@ pub(super) fn http_server(
         let connections = Connections::new(room.clone());
         fn_service(move |io: TcpStream| {
             let address = io.peer_addr().ok();
-            let accepted = connections.accept(io).map_err(DispatchError::Io);
-            async move { Ok::<_, DispatchError>((accepted?, Protocol::Http1, address)) }
+            let accepted = connections.clone().accept(io);
+            async move { Ok((accepted.await.map_err(DispatchError::Io)?, Protocol::Http1, address)) }
         })
         .and_then(http)
     })?;

@@ -1,6 +1,8 @@
 //! Authentication of requests: the middleware that verifies a request's token and applies the rate limits, and the
 //! extractors with which a handler states who may call it. A handler without an extractor accepts every caller.
 
+use std::rc::Rc;
+
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
@@ -10,6 +12,7 @@ use futures_util::future::{Ready, ready};
 
 use crate::domain::ids::SectionId;
 use crate::domain::role::Role;
+use crate::http::connection::Connection;
 use crate::http::error::Problem;
 use crate::http::problem::ProblemCode;
 use crate::http::request_id::{LoggedUser, RequestId};
@@ -114,6 +117,9 @@ pub async fn identify<B: MessageBody + 'static>(
         _ if UNLIMITED_PATHS.contains(&req.path()) => Ok(()),
         Credentials::Valid(caller, _) => {
             req.extensions_mut().insert(LoggedUser(caller.user.clone()));
+            if let Some(connection) = req.conn_data::<Rc<Connection>>() {
+                connection.signed_in();
+            }
             limits.count_user(&caller.user)
         }
         _ => limits.count_visitor(AddressKey::from(client_ip(req.request()))),

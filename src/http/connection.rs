@@ -4,10 +4,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -18,25 +19,33 @@ use actix_web::middleware::Next;
 use actix_web::rt::net::TcpStream;
 use actix_web::{Error, HttpRequest, ResponseError as _};
 use bytes::Bytes;
+use dashmap::DashMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::error::Problem;
+use crate::http::site::Site;
+use crate::identity::limits::AddressKey;
 
 /// How long the head of a request may take to arrive: a few kilobytes on a slow mobile connection.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a
 /// request does so at once.
 const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// How long a connection may be silent in any case: longer than the longest `[server] keep_alive_s`, after which actix
-/// closes it. actix forgets a connection that holds a part of the next request when a response ends.
-const SILENT_WAIT_MAX: Duration = Duration::from_secs(3_600 + 60);
+/// How much longer than actix's own deadlines a connection may be silent. actix forgets a connection that holds a part
+/// of the next request when a response ends.
+const SILENT_EXTRA: Duration = Duration::from_secs(10);
 /// How often connections are examined.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The most connections that are ended to make room for a new one. More than one, so that a flood is not followed by
 /// as many searches.
 const EVICTED_AT_ONCE: usize = 32;
+/// The shortest time between two searches for connections to end, for each connection that a search examines (about 10
+/// ns): a flood of connections costs about a hundredth of a worker's time.
+const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
+/// How often a new connection that has no room waits for others to end before it is refused.
+const ROOM_TRIES: usize = 8;
 /// Connections beyond the limit on which health checks are answered and everything else is refused.
-const RESERVED: usize = 32;
+pub const RESERVED: usize = 32;
 /// How long a request goes on after its client has closed its end. A client that only closes its sending side, which
 /// looks the same, gets its response within this time; under overload a client that has given up is not served.
 const GONE_WAIT: Duration = Duration::from_millis(250);
@@ -48,32 +57,60 @@ enum Activity {
     Silent,
     /// The head of a request arrives.
     Head,
-    /// A request is handled, or bytes are still to be sent.
+    /// A request is handled, or its response is being produced.
     Busy,
 }
 
 /// Returns whether a connection is ended that has been in `activity` for `waited`.
-fn is_overdue(activity: Activity, waited: Duration, is_scarce: bool) -> bool {
+fn is_overdue(activity: Activity, waited: Duration, is_scarce: bool, silent_max: Duration) -> bool {
     match activity {
         Activity::Busy => false,
         Activity::Head => waited > if is_scarce { SCARCE_WAIT_MAX } else { HEAD_WAIT_MAX },
-        Activity::Silent => waited > if is_scarce { SCARCE_WAIT_MAX } else { SILENT_WAIT_MAX },
+        Activity::Silent => waited > if is_scarce { SCARCE_WAIT_MAX } else { silent_max },
     }
+}
+
+/// Limits on connections.
+#[derive(Debug, Clone, Copy)]
+pub struct RoomLimits {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address on which no signed-in user has sent a request; 0 for no limit.
+    pub visitors_per_address: usize,
+    /// actix's longest deadline for a connection that is silent.
+    pub silent_max: Duration,
 }
 
 /// The number of connections of all workers, and how many there may be.
 #[derive(Debug)]
 pub struct Room {
+    limits: RoomLimits,
+    /// Knows the addresses of trusted proxies, whose connections carry the requests of many clients.
+    site: Site,
     open: AtomicUsize,
-    limit: usize,
-    ended: AtomicUsize,
+    visitors: DashMap<AddressKey, usize>,
+    ended: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Room {
-    /// Creates room for `limit` connections, and a few beyond it for health checks.
+    /// Creates room within `limits`, and for a few connections beyond it for health checks.
     #[must_use]
-    pub const fn new(limit: usize) -> Self {
-        Self { open: AtomicUsize::new(0), limit, ended: AtomicUsize::new(0) }
+    pub fn new(limits: RoomLimits, site: Site) -> Self {
+        let (open, ended, refused) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        // Without many descriptors, one address may still not take all of them.
+        let visitors_per_address = match limits.visitors_per_address {
+            0 => usize::MAX,
+            most => most.min(limits.connections / 2),
+        };
+        Self {
+            limits: RoomLimits { visitors_per_address, ..limits },
+            site,
+            open,
+            visitors: DashMap::new(),
+            ended,
+            refused,
+        }
     }
 
     /// Returns the number of open connections.
@@ -82,15 +119,36 @@ impl Room {
         self.open.load(Relaxed)
     }
 
-    /// Returns the number of connections that were ended because they were silent, or refused, so far.
+    /// Returns the number of connections that the hub ended because they did nothing, and that it refused.
     #[must_use]
-    pub fn ended(&self) -> usize {
-        self.ended.load(Relaxed)
+    pub fn ended(&self) -> [(&'static str, u64); 2] {
+        [("idle", self.ended.load(Relaxed)), ("refused", self.refused.load(Relaxed))]
     }
 
     /// Returns whether idle connections give way. A quarter of the room is left then.
     fn is_scarce(&self) -> bool {
-        self.open() > self.limit - self.limit / 4
+        self.open() > self.limits.connections - self.limits.connections / 4
+    }
+
+    /// Counts a connection of a client at `peer`. Returns the client's address, unless its connections are not limited.
+    fn enter(&self, peer: Option<IpAddr>) -> Option<AddressKey> {
+        let peer =
+            peer.filter(|peer| self.limits.visitors_per_address < usize::MAX && !self.site.is_trusted_proxy(*peer));
+        let address = peer.map(AddressKey::from)?;
+        *self.visitors.entry(address).or_default() += 1;
+        Some(address)
+    }
+
+    /// Returns the number of visitors' connections from an address.
+    fn visitors_at(&self, address: AddressKey) -> usize {
+        self.visitors.get(&address).map_or(0, |count| *count)
+    }
+
+    fn leave(&self, address: AddressKey) {
+        if let Some(mut count) = self.visitors.get_mut(&address) {
+            *count = count.saturating_sub(1);
+        }
+        self.visitors.remove_if(&address, |_, count| *count == 0);
     }
 }
 
@@ -99,13 +157,14 @@ impl Room {
 pub struct Connections {
     room: Arc<Room>,
     all: RefCell<Vec<Weak<Connection>>>,
+    searched_at: Cell<Option<Instant>>,
 }
 
 impl Connections {
     /// Creates an empty list. Must be called on the worker's thread.
     #[must_use]
     pub fn new(room: Arc<Room>) -> Rc<Self> {
-        let all = Rc::new(Self { room, all: RefCell::default() });
+        let all = Rc::new(Self { room, all: RefCell::default(), searched_at: Cell::default() });
         let weak = Rc::downgrade(&all);
         actix_web::rt::spawn(async move {
             while let Some(all) = weak.upgrade() {
@@ -121,27 +180,42 @@ impl Connections {
     ///
     /// # Errors
     /// When there is no room, and every connection is busy. The connection is closed.
-    pub fn accept(&self, io: TcpStream) -> io::Result<Guarded> {
-        let now = Instant::now();
-        let open = self.room.open.fetch_add(1, Relaxed);
+    pub async fn accept(self: Rc<Self>, io: TcpStream) -> io::Result<Guarded> {
         let connection = Rc::new(Connection {
             activity: Cell::new(Activity::Silent),
-            since: Cell::new(now),
+            since: Cell::new(Instant::now()),
             is_ended: Cell::new(false),
             is_gone: Cell::new(false),
-            is_reserved: open >= self.room.limit,
+            is_reserved: self.room.open.fetch_add(1, Relaxed) >= self.room.limits.connections,
+            address: Cell::new(self.room.enter(io.peer_addr().ok().map(|peer| peer.ip()))),
             waker: RefCell::default(),
             room: self.room.clone(),
         });
-        if open >= self.room.limit {
-            self.evict();
+        for _ in 0..ROOM_TRIES {
+            if self.make_room(&connection) {
+                self.all.borrow_mut().push(Rc::downgrade(&connection));
+                return Ok(Guarded { io, connection, is_blocked: false });
+            }
+            // The tasks of the connections that were ended close them.
+            tokio::task::yield_now().await;
         }
-        if open >= self.room.limit + RESERVED {
-            self.room.ended.fetch_add(1, Relaxed);
-            return Err(io::Error::other("too many connections"));
+        self.room.refused.fetch_add(1, Relaxed);
+        Err(io::Error::other("too many connections"))
+    }
+
+    /// Returns whether a new connection has room. Ends others if all room is taken.
+    fn make_room(&self, new: &Connection) -> bool {
+        let (open, limits) = (self.room.open(), &self.room.limits);
+        if open > limits.connections {
+            self.evict(|_| true);
         }
-        self.all.borrow_mut().push(Rc::downgrade(&connection));
-        Ok(Guarded { io, connection, is_blocked: false })
+        let visitors = new.address.get().map_or(0, |address| self.room.visitors_at(address));
+        if visitors > limits.visitors_per_address {
+            self.evict(|other| other.address.get() == new.address.get());
+        }
+        // The connections that were ended just now are still counted.
+        let is_crowded = visitors > limits.visitors_per_address.saturating_add(EVICTED_AT_ONCE);
+        open <= limits.connections + RESERVED && !is_crowded
     }
 
     fn sweep(&self, now: Instant) {
@@ -149,17 +223,23 @@ impl Connections {
         self.all.borrow_mut().retain(|connection| {
             let Some(connection) = connection.upgrade() else { return false };
             let waited = now.saturating_duration_since(connection.since.get());
-            if is_overdue(connection.activity.get(), waited, is_scarce) {
+            if is_overdue(connection.activity.get(), waited, is_scarce, self.room.limits.silent_max + SILENT_EXTRA) {
                 connection.end();
             }
             true
         });
     }
 
-    /// Ends the connections that have done nothing for the longest time.
-    fn evict(&self) {
-        let all = self.all.borrow();
-        let mut idle: Vec<_> = all.iter().filter_map(Weak::upgrade).filter(|c| c.may_be_evicted()).collect();
+    /// Ends those of the `eligible` connections that have done nothing for the longest time.
+    fn evict(&self, eligible: impl Fn(&Connection) -> bool) {
+        let (all, now) = (self.all.borrow(), Instant::now());
+        let interval = SEARCH_INTERVAL * u32::try_from(all.len()).unwrap_or(u32::MAX);
+        if self.searched_at.get().is_some_and(|at| now.saturating_duration_since(at) < interval) {
+            return;
+        }
+        self.searched_at.set(Some(now));
+        let live = all.iter().filter_map(Weak::upgrade);
+        let mut idle: Vec<_> = live.filter(|connection| connection.may_be_evicted() && eligible(connection)).collect();
         if idle.len() > EVICTED_AT_ONCE {
             idle.select_nth_unstable_by_key(EVICTED_AT_ONCE, |connection| connection.since.get());
         }
@@ -176,6 +256,8 @@ pub struct Connection {
     is_gone: Cell<bool>,
     /// Accepted beyond the limit: for health checks only.
     is_reserved: bool,
+    /// The address among whose visitors the connection counts; `None` once a signed-in user has sent a request.
+    address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
     room: Arc<Room>,
 }
@@ -184,6 +266,13 @@ impl Connection {
     fn set(&self, activity: Activity) {
         self.activity.set(activity);
         self.since.set(Instant::now());
+    }
+
+    /// Records that a signed-in user sent a request, so that the connection no longer counts as a visitor's.
+    pub fn signed_in(&self) {
+        if let Some(address) = self.address.take() {
+            self.room.leave(address);
+        }
     }
 
     fn may_be_evicted(&self) -> bool {
@@ -204,19 +293,18 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.room.open.fetch_sub(1, Relaxed);
+        self.signed_in();
     }
 }
 
-/// Waits until the client has closed its end of a request's connection and [`GONE_WAIT`] has passed. Must be polled by
-/// the task of the connection, which is woken when the client closes.
+/// Waits until the client has closed its end of a request's connection, and until [`GONE_WAIT`] has passed since this
+/// was called. Must be polled by the task of the connection, which is woken when the client closes. Until then this
+/// costs no timer.
 pub async fn gone(request: &HttpRequest) {
+    let Some(connection) = request.conn_data::<Rc<Connection>>().cloned() else { return std::future::pending().await };
     let started = Instant::now();
-    let connection = request.conn_data::<Rc<Connection>>().cloned();
-    std::future::poll_fn(|_| match &connection {
-        Some(connection) if connection.is_gone.get() && started.elapsed() > GONE_WAIT => Poll::Ready(()),
-        Some(_) | None => Poll::Pending,
-    })
-    .await;
+    std::future::poll_fn(|_| if connection.is_gone.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+    actix_web::rt::time::sleep(GONE_WAIT.saturating_sub(started.elapsed())).await;
 }
 
 /// A connection whose reads end when [`Connections`] ends it.
@@ -257,7 +345,7 @@ impl AsyncRead for Guarded {
             self.say_late(cx);
             return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
+        let (before, has_space) = (buf.filled().len(), buf.remaining() > 0);
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
         match &polled {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
@@ -265,7 +353,7 @@ impl AsyncRead for Guarded {
                     connection.set(Activity::Head);
                 }
             }
-            Poll::Ready(_) => connection.is_gone.set(true),
+            Poll::Ready(_) => connection.is_gone.set(has_space),
             Poll::Pending => {
                 let mut waker = connection.waker.borrow_mut();
                 if waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
@@ -281,6 +369,10 @@ impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
         self.is_blocked = polled.is_pending();
+        if polled.is_ready() && self.connection.activity.get() == Activity::Silent {
+            // The client still reads the end of a response.
+            self.connection.since.set(Instant::now());
+        }
         polled
     }
 
@@ -351,6 +443,29 @@ pub async fn track<B: MessageBody + 'static>(
 mod tests {
     use super::*;
 
+    fn room(visitors_per_address: usize) -> Room {
+        let limits = RoomLimits { connections: 100, visitors_per_address, silent_max: Duration::from_secs(75) };
+        Room::new(limits, Site::new(Some("https://hub.college.edu"), 8000).unwrap())
+    }
+
+    #[test]
+    fn visitors_are_counted_by_address_except_behind_a_trusted_proxy() {
+        let limited = room(10);
+        let visit = |room: &Room, peer: &str| room.enter(Some(peer.parse().unwrap()));
+        let visits = |peer: &str| visit(&limited, peer).map(|address| limited.visitors_at(address));
+        assert_eq!((visits("192.0.2.7"), visits("192.0.2.7"), visits("192.0.2.8")), (Some(1), Some(2), Some(1)));
+        assert_eq!((visits("2001:db8::1"), visits("2001:db8::2")), (Some(1), Some(2)), "one network");
+        assert_eq!(visits("127.0.0.1"), None, "a reverse proxy");
+        limited.leave(AddressKey::from("192.0.2.7".parse::<IpAddr>().unwrap()));
+        assert_eq!(visits("192.0.2.7"), Some(2));
+        assert_eq!(visit(&room(0), "192.0.2.7"), None, "no limit");
+    }
+
+    #[test]
+    fn one_address_never_takes_more_than_half_of_the_room() {
+        assert_eq!(room(1_000).limits.visitors_per_address, 50);
+    }
+
     #[test]
     fn only_connections_without_a_request_are_overdue() {
         let s = Duration::from_secs;
@@ -360,15 +475,15 @@ mod tests {
             (Activity::Silent, s(2), false, false),
             (Activity::Silent, s(3), false, true),
             (Activity::Silent, s(3_600), false, true),
-            (Activity::Silent, s(3_661), true, true),
+            (Activity::Silent, s(3_601), true, true),
             (Activity::Head, s(2), false, false),
             (Activity::Head, s(3), false, true),
             (Activity::Head, s(15), false, true),
             (Activity::Head, s(16), true, true),
         ];
         for (activity, waited, enough, scarce) in table {
-            let overdue = (is_overdue(activity, waited, false), is_overdue(activity, waited, true));
-            assert_eq!(overdue, (enough, scarce), "{activity:?} for {waited:?}");
+            let overdue = [false, true].map(|is_scarce| is_overdue(activity, waited, is_scarce, s(3_600)));
+            assert_eq!(overdue, [enough, scarce], "{activity:?} for {waited:?}");
         }
     }
 }

@@ -72,14 +72,20 @@ impl Site {
         self.is_https
     }
 
+    /// Returns whether connections from `peer` may be those of a reverse proxy, which carry requests of many clients.
+    /// With a `public_url`, it may run on this machine.
+    #[must_use]
+    pub const fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        self.is_proxied && peer.to_canonical().is_loopback()
+    }
+
     /// Returns the address of the client that sent a request.
     ///
-    /// With a `public_url`, a reverse proxy may run on this machine. `X-Forwarded-For` counts only when it comes from a
-    /// loopback address, and only its last entry: the proxy adds that one, and the client can forge those before it.
+    /// `X-Forwarded-For` counts only when it comes from a trusted proxy, and only its last entry: the proxy adds that one, and the client can forge those before it.
     #[must_use]
     pub fn client_ip(&self, req: &HttpRequest) -> IpAddr {
         let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
-        if !self.is_proxied || !peer.is_loopback() {
+        if !self.is_trusted_proxy(peer) {
             return peer;
         }
         let forwarded = req.headers().get_all(X_FORWARDED_FOR).last().and_then(|value| value.to_str().ok());

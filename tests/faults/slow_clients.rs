@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::support::WAIT_MAX;
 use crate::support::server::{Home, Server};
+use crate::support::wait::eventually;
 
 /// The limit of open files under which the hub runs: fewer than there are silent clients.
 const FILES_MAX: usize = 256;
@@ -44,11 +45,73 @@ fn silent_connections_do_not_block_health_checks() {
         server.client().get("/healthz").expect(200);
         server.client().get("/readyz").expect(200);
     }
-    let closed = silent.iter().filter(|stream| {
+    eventually("silent connections to give way", || (closed(&silent) >= SILENT - FILES_MAX).then_some(()));
+}
+
+/// Returns how many of these connections the hub has closed.
+fn closed(connections: &[TcpStream]) -> usize {
+    let is_closed = |mut stream: &TcpStream| {
         stream.set_nonblocking(true).expect("non-blocking");
-        !matches!((&**stream).read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
-    });
-    assert!(closed.count() >= SILENT - FILES_MAX, "silent connections gave way");
+        !matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    };
+    connections.iter().filter(|stream| is_closed(stream)).count()
+}
+
+/// The limit of visitors' connections in a test, and how many are opened.
+const VISITORS_MAX: usize = 8;
+const VISITORS: usize = 200;
+/// Connections that the hub may have beyond the limit while it ends others.
+const BEING_ENDED: usize = 32;
+
+#[test]
+fn silent_visitors_of_one_address_displace_each_other_and_no_student() {
+    for limit in [VISITORS_MAX, 0] {
+        let home = Home::new().setting("limits.visitor_connections_per_address", &limit.to_string());
+        let server = home.serve();
+        let tokens = home.tokens("student", "student", VISITORS_MAX * 2);
+        let sign_in = |token: &String| {
+            let mut student = server.client().signed_in(token);
+            student.get("/api/v1/me").expect(200);
+            student
+        };
+        let mut students: Vec<_> = tokens.iter().map(sign_in).collect();
+        let silent: Vec<TcpStream> = (0..VISITORS).map(|_| connect(&server)).collect();
+        if limit == 0 {
+            // Control: without the limit, all are still open after a later connection was served.
+            server.client().get("/healthz").expect(200);
+            assert_eq!(closed(&silent), 0);
+        } else {
+            eventually("silent connections to be closed", || {
+                (closed(&silent) >= VISITORS - VISITORS_MAX - BEING_ENDED).then_some(())
+            });
+        }
+        students.iter_mut().for_each(|student| drop(student.get("/api/v1/me").expect(200)));
+        assert_eq!(server.metric("eduhub_http_connections_ended_total") > 0.0, limit > 0);
+    }
+}
+
+#[test]
+fn pipelined_requests_and_expected_bodies_are_answered() {
+    let home = Home::new();
+    let server = home.serve();
+    let mut client = server.client();
+    let request = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
+    client.stream().write_all(request.repeat(3).as_bytes()).expect("the hub reads");
+    for _ in 0..3 {
+        client.receive().expect("a response").expect(200);
+    }
+    let staff = home.token("staff", "staff");
+    let head = format!(
+        "PUT /api/v1/terms/202701 HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {staff}\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    );
+    client.stream().write_all(head.as_bytes()).expect("the hub reads");
+    let mut interim = [0; 25];
+    client.stream().read_exact(&mut interim).expect("an interim response");
+    assert_eq!(String::from_utf8_lossy(&interim), "HTTP/1.1 100 Continue\r\n\r\n");
+    client.stream().write_all(b"{}").expect("the hub reads");
+    assert!(client.receive().expect("a response").status < 500);
+    client.get("/healthz").expect(200);
 }
 
 /// Sends `begin`, and then `drip` again and again until the hub closes the connection. Returns what the hub sent.
