@@ -40,7 +40,7 @@ browser-test: chromium ## tests the pages in a real Chromium: their functions, a
 
 # Their short form is part of `make test`. A run is repeated with the seed that it printed: EDUHUB_SEED=… make faults
 faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, failing disks
-	FAULT_IMAGES=200 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture
+	FAULT_IMAGES=200 FAULT_SECONDS=20 timeout 1500 $(CARGO) test --locked --test faults -- --nocapture
 	FAULT_ROUNDS=100 timeout 900 $(CARGO) test --locked --test system crash -- --nocapture
 
 pictures: chromium ## takes pictures of all pages into target/pictures/, and those of the README into docs/pictures/
