@@ -289,8 +289,9 @@ fn overload_keeps_the_goodput_and_sheds_the_rest() {
         shed.unanswered,
         shed.health_checks
     );
-    // Far from what is expected (90 %, 0 and 0), because other programs may take the processors for a while.
-    assert!(goodput > 0.6 * peak, "{goodput} of {peak} in time");
+    // Far from what is expected (90 %, 0 and 0), because other programs may take the processors for a while. Without
+    // shedding it is near 0 %.
+    assert!(goodput > 0.4 * peak, "{goodput} of {peak} in time");
     assert!(gave_up < sent / 10, "{gave_up} of {sent} clients gave up");
     assert!(shed.unanswered < shed.overload.acknowledged / 4, "{} stored without a reader", shed.unanswered);
     assert!(rejected > 0 && shed.health_checks > 0, "{rejected} rejected, {} health checks", shed.health_checks);
