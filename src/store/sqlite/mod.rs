@@ -96,6 +96,7 @@ impl SqliteStore {
             .map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;
         let writer = writer::Writer::start(connection, path.to_owned())?;
         let readers = readers::Readers::new(path.to_owned());
+        let readers = readers.map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, options, lock }) })
     }
 
