@@ -131,6 +131,7 @@ impl SqliteStore {
         connection.transaction(prepare).map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;
         let writer = writer::Writer::start(connection, path)?;
         let readers = readers::Readers::new(path.to_owned());
+        let readers = readers.map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self { inner: Arc::new(Inner { readers, writer, options, lock }) })
     }
 

@@ -1,11 +1,13 @@
-//! A pool of connections that only read. They are used on blocking threads, so that no actor waits for the disk.
+//! A pool of connections that only read. They are used on threads of their own, so that no actor waits for the disk.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
 use crate::store::{StoreError, StoreFuture};
@@ -17,22 +19,36 @@ const READERS_MAX: usize = 4;
 /// Maximum number of reads that are waiting or running. Beyond it, [`StoreError::Overloaded`] is returned.
 const WAITING_MAX: usize = 4_096;
 
+/// How long a thread without reads is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(24 * 3_600);
+
 /// The connections that only read.
 pub(super) struct Readers {
     path: PathBuf,
+    /// One thread for each connection. The pools of blocking threads of all runtimes would have many more, and the
+    /// allocator keeps freed memory for each of them. `None` once this is dropped.
+    threads: Option<Runtime>,
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self {
+    /// Creates a pool without connections.
+    ///
+    /// # Errors
+    /// When the threads cannot be created.
+    pub(super) fn new(path: PathBuf) -> std::io::Result<Self> {
+        let mut threads = Builder::new_current_thread();
+        let threads = threads.max_blocking_threads(READERS_MAX).thread_keep_alive(KEEP_ALIVE);
+        let threads = threads.thread_name("eduhub-reader").build()?;
+        Ok(Self {
             path,
+            threads: Some(threads),
             idle: Arc::new(Mutex::new(Vec::with_capacity(READERS_MAX))),
             permits: Arc::new(Semaphore::new(READERS_MAX)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
-        }
+        })
     }
 
     /// Closes the connections. Reads that are running close theirs when they end; later ones fail.
@@ -48,6 +64,9 @@ impl Readers {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let Ok(waiting) = self.waiting.clone().try_acquire_owned() else {
+            return futures_util::future::ready(Err(StoreError::Overloaded)).boxed();
+        };
+        let Some(threads) = self.threads.as_ref().map(|threads| threads.handle().clone()) else {
             return futures_util::future::ready(Err(StoreError::Overloaded)).boxed();
         };
         let (path, idle, permits) = (self.path.clone(), self.idle.clone(), self.permits.clone());
@@ -68,8 +87,17 @@ impl Readers {
                 }
                 result
             };
-            tokio::task::spawn_blocking(read).await.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))
+            threads.spawn_blocking(read).await.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))
         }
         .boxed()
+    }
+}
+
+impl Drop for Readers {
+    /// Does not wait for the threads, because a runtime must not be dropped on an asynchronous thread.
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
     }
 }
