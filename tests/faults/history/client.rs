@@ -54,9 +54,11 @@ impl World {
             | Request::RegisterPlan { student, .. }
             | Request::ReadOwn { student }
             | Request::ReadPlan { student } => &self.tokens[*student],
-            Request::Edit { .. } | Request::ReadSection { .. } | Request::ReadSeats | Request::ReadRoster { .. } => {
-                &self.staff
-            }
+            Request::Edit { .. }
+            | Request::ReadSection { .. }
+            | Request::ReadSeats
+            | Request::ReadRow { .. }
+            | Request::ReadRoster { .. } => &self.staff,
         };
         let authorization = format!("Bearer {token}");
         let mut headers = vec![("Authorization", authorization.as_str())];
@@ -99,11 +101,9 @@ impl World {
                 ("PATCH", format!("/api/v1/sections/{}", self.ids[*section]), Some(body))
             }
             Request::ReadSection { section } => ("GET", format!("/api/v1/sections/{}", self.ids[*section]), None),
-            Request::ReadSeats => ("GET", format!("/api/v1/seats?term={}", self.term), None),
+            Request::ReadSeats | Request::ReadRow { .. } => ("GET", format!("/api/v1/seats?term={}", self.term), None),
             Request::ReadOwn { .. } => ("GET", format!("{own}?term={}", self.term), None),
-            Request::ReadRoster { section } => {
-                ("GET", format!("/api/v1/sections/{}/roster", self.ids[*section]), None)
-            }
+            Request::ReadRoster { section } => ("GET", format!("/api/v1/sections/{}/roster", self.ids[*section]), None),
             Request::ReadPlan { .. } => ("GET", "/api/v1/me/plan".to_owned(), None),
         }
     }
@@ -111,15 +111,13 @@ impl World {
     /// Reads the answer to a request; `exact` says whether positions on a waitlist are of the same commit as the rest.
     fn read(&self, request: &Request, body: &Value, status: u16, exact: bool) -> Answer {
         match request {
-            Request::Register { .. } | Request::Drop { .. } => {
-                Answer::Items(vec![item(body, Some(status == 201))])
-            }
+            Request::Register { .. } | Request::Drop { .. } => Answer::Items(vec![item(body, Some(status == 201))]),
             Request::Batch { .. } | Request::RegisterPlan { .. } => {
                 Answer::Items(list(body, "results").iter().map(|result| item(result, None)).collect())
             }
             Request::PutPlan { .. } => Answer::Done,
             Request::Edit { .. } | Request::ReadSection { .. } => Answer::Section(view(body)),
-            Request::ReadSeats => self.seats(body),
+            Request::ReadSeats | Request::ReadRow { .. } => self.seats(body),
             Request::ReadOwn { .. } => Answer::Own(list(body, "items").iter().map(|it| self.own(it, exact)).collect()),
             Request::ReadRoster { .. } => self.roster(body),
             Request::ReadPlan { .. } => {
@@ -183,9 +181,7 @@ fn item(body: &Value, is_new: Option<bool>) -> Item {
     let at = time(&body["at"]);
     match body["status"].as_str() {
         Some("enrolled") => Item::Held { is_new, standing: Standing::Enrolled, at },
-        Some("waitlisted") => {
-            Item::Held { is_new, standing: Standing::Waitlisted(number(&body["position"])), at }
-        }
+        Some("waitlisted") => Item::Held { is_new, standing: Standing::Waitlisted(number(&body["position"])), at },
         Some("dropped") => Item::Dropped { at },
         other => panic!("an unknown status {other:?}: {body}"),
     }
@@ -298,9 +294,7 @@ impl<'w> Recorder<'w> {
     fn note_held(&self, request: &Request, body: &Value) {
         let (student, results) = match request {
             Request::Register { student, .. } | Request::Drop { student, .. } => (*student, std::slice::from_ref(body)),
-            Request::Batch { student, .. } | Request::RegisterPlan { student, .. } => {
-                (*student, list(body, "results"))
-            }
+            Request::Batch { student, .. } | Request::RegisterPlan { student, .. } => (*student, list(body, "results")),
             _ => return,
         };
         for result in results {

@@ -129,6 +129,8 @@ fn read(path: &Path) -> Vec<u8> {
 fn files_in(folder: &Path) -> impl Iterator<Item = (u64, std::path::PathBuf)> {
     let entries = fs::read_dir(folder).expect("the folder of the store").map(|entry| entry.expect("an entry").path());
     entries
-        .filter(|path| path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("eduhub.db")))
+        .filter(|path| {
+            path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("eduhub.db"))
+        })
         .map(|path| (path.metadata().expect("a file of the store").ino(), path))
 }

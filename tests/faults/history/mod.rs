@@ -19,7 +19,7 @@
 //! It follows that no section is oversold and no student holds two seats, because the rules do not allow it.
 //!
 //! **Why a search.** The hub states no sequence in its answers to writes; only reads of all seats carry one (`seq`),
-//! which is checked apart ([`sequence`]). The order of writes is therefore searched ([`search`]), guided by the time of
+//! which is checked apart ([`sequence`]); the rows of such a read are checked one by one. The order of writes is therefore searched ([`search`]), guided by the time of
 //! the decision that most answers state.
 //!
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
@@ -86,7 +86,8 @@ fn schedule() -> Schedule {
 fn empty_term(schedule: &Schedule) -> Term {
     let others = |row: &Row, is_related: fn(&Row, &Row) -> bool| {
         let rows = schedule.rows.iter().enumerate();
-        rows.filter(|(_, other)| other.crn != row.crn && is_related(row, other)).fold(0, |set, (index, _)| set | 1 << index)
+        rows.filter(|(_, other)| other.crn != row.crn && is_related(row, other))
+            .fold(0, |set, (index, _)| set | 1 << index)
     };
     let definition = |row: &Row| Definition {
         capacity: row.capacity as usize,
@@ -208,7 +209,7 @@ impl Run {
     /// A text that names the answers that no order explains.
     fn check(&self) -> Result<Found, String> {
         sequence::check(&self.calls)?;
-        find_order(empty_term(&self.schedule), &self.calls)
+        find_order(|| empty_term(&self.schedule), &self.calls)
     }
 }
 
@@ -228,7 +229,7 @@ fn one_order_explains_all_answers_across_kills_and_faults() {
     println!(
         "{} operations, {unanswered} without an answer ({} executed), {} rejected, {rounds} kills; recorded in \
          {recorded:.1?}, explained in {:.1?} with {} choices undone",
-        run.calls.len(),
+        run.world.answered.load(Ordering::SeqCst) + unanswered,
         found.executed_without_answer,
         run.world.rejected.load(Ordering::SeqCst),
         began.elapsed() - recorded,

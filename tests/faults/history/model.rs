@@ -238,6 +238,7 @@ impl Term {
             }
             Request::ReadSection { .. }
             | Request::ReadSeats
+            | Request::ReadRow { .. }
             | Request::ReadOwn { .. }
             | Request::ReadRoster { .. }
             | Request::ReadPlan { .. } => unreachable!("a read executes nothing"),
@@ -462,16 +463,7 @@ impl Term {
     /// Returns the public state of a section.
     pub(crate) fn view(&self, section: Section) -> SectionView {
         let state = &self.sections[section];
-        SectionView {
-            seats: self.seats(section),
-            waitlist_capacity: state.waitlist_capacity,
-            status: state.status,
-        }
-    }
-
-    /// Returns the number of sections.
-    pub(crate) fn sections(&self) -> usize {
-        self.sections.len()
+        SectionView { seats: self.seats(section), waitlist_capacity: state.waitlist_capacity, status: state.status }
     }
 
     /// Returns the sections that a student holds, with the state of each, in order of index.
