@@ -284,7 +284,7 @@ impl<'w> Recorder<'w> {
             let plan: Vec<Section> =
                 list(&body, "results").iter().map(|result| self.world.section(&result["section"])).collect();
             let request = Request::ReadPlan { student };
-            self.calls.push(Call { request, answer: Some(Answer::Plan(plan.clone())), ..call.clone() });
+            self.calls.push(Call { request, answer: Some(Answer::Plan(plan.clone())), ..call });
             call.after = Some(self.calls.len() - 1);
             call.request = Request::Batch { student, add: plan, drop: Vec::new(), swap: false, waitlist };
         }

@@ -14,7 +14,7 @@ use super::record::{Call, Millisecond, Source};
 
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
 /// calls.
-const PLACES_MAX: usize = 400_000;
+const PLACES_MAX: usize = 200_000;
 /// The most calls in a message.
 const DESCRIBED_MAX: usize = 6;
 
@@ -290,7 +290,7 @@ impl<'h> Search<'h> {
             // A call whose answer states no time, or that has no answer, is placed where another answer needs it.
             let is_timed = self.decided_at[index].is_some();
             let is_due = call.answer.is_some() && call.ended == limits.all;
-            if fits && (is_timed || is_due || touched.meets(blocking)) {
+            if fits && (is_timed || is_due || !self.is_directed || touched.meets(blocking)) {
                 fitting.push((!is_timed, call.answer.is_none(), self.rank[index], call.ended, slot));
             }
         }
