@@ -214,8 +214,7 @@ impl Run {
 }
 
 #[test]
-#[ignore = "the search does not yet explain every correct history; run it by name with --ignored"]
-fn one_order_explains_all_answers_across_kills_and_faults() {
+fn sequences_never_go_backwards_across_kills_and_faults() {
     let mut random = Random::seeded(seed());
     let rounds = std::env::var("FAULT_HISTORY_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number of rounds"));
     let began = Instant::now();
@@ -225,6 +224,12 @@ fn one_order_explains_all_answers_across_kills_and_faults() {
     }
     run.end();
     let recorded = began.elapsed();
+    sequence::check(&run.calls).unwrap_or_else(|contradiction| panic!("{contradiction}"));
+    // The search does not yet explain every history of a correct hub, so that it runs only on request.
+    if std::env::var_os("FAULT_HISTORY_ROUNDS").is_none() {
+        println!("{} calls, {rounds} kills; the order of writes was not searched", run.calls.len());
+        return;
+    }
     let found = run.check().unwrap_or_else(|contradiction| panic!("{contradiction}"));
     let unanswered = run.calls.iter().filter(|call| call.answer.is_none()).count();
     println!(
