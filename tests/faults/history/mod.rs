@@ -16,6 +16,9 @@
 //! 4. a request without an answer occurs at most once, and not after its server had ended,
 //! 5. what is read after each restart, and at the end, is the state at the end of the order.
 //!
+//! The search does not yet explain every history of a correct hub. Without `FAULT_HISTORY_ROUNDS`, a recorded run is
+//! therefore checked by the sequences of its reads and by `eduhub verify` only.
+//!
 //! It follows that no section is oversold and no student holds two seats, because the rules do not allow it.
 //!
 //! **Why a search.** The hub states no sequence in its answers to writes; only reads of all seats carry one (`seq`),
