@@ -7,9 +7,9 @@ use super::record::{Answer, Call, Item, Millisecond, OwnStanding, Request, Secti
 pub(crate) fn read_matches(term: &Term, request: &Request, answer: &Answer) -> bool {
     match (request, answer) {
         (Request::ReadSection { section }, Answer::Section(view)) => term.view(*section) == *view,
-        (Request::ReadSeats, Answer::Seats { rows, .. }) => {
-            rows.len() == term.sections() && rows.iter().enumerate().all(|(section, row)| term.seats(section) == *row)
-        }
+        (Request::ReadRow { section }, Answer::Row(row)) => term.seats(*section) == *row,
+        // Its rows are calls of their own, and its sequence is checked apart.
+        (Request::ReadSeats, Answer::Seats { .. }) => true,
         (Request::ReadOwn { student }, Answer::Own(items)) => own_matches(term, *student, items),
         (Request::ReadRoster { section }, Answer::Roster { enrolled, waitlist }) => {
             let expected = term.roster(*section);
@@ -46,7 +46,12 @@ pub(crate) fn write_matches(outcomes: &[Outcome], answer: &Answer, at: Option<Mi
                 && items.iter().zip(outcomes).all(|(item, outcome)| item_matches(item, *outcome, at))
         }
         Answer::Done => outcomes.is_empty(),
-        Answer::Section(_) | Answer::Seats { .. } | Answer::Own(_) | Answer::Roster { .. } | Answer::Plan(_) => false,
+        Answer::Section(_)
+        | Answer::Seats { .. }
+        | Answer::Row(_)
+        | Answer::Own(_)
+        | Answer::Roster { .. }
+        | Answer::Plan(_) => false,
     }
 }
 
@@ -78,7 +83,12 @@ pub(crate) fn says_nothing_changed(answer: &Answer) -> bool {
             Item::Problem(_) => true,
         }),
         Answer::Done => false,
-        Answer::Section(_) | Answer::Seats { .. } | Answer::Own(_) | Answer::Roster { .. } | Answer::Plan(_) => true,
+        Answer::Section(_)
+        | Answer::Seats { .. }
+        | Answer::Row(_)
+        | Answer::Own(_)
+        | Answer::Roster { .. }
+        | Answer::Plan(_) => true,
     }
 }
 
@@ -86,8 +96,8 @@ pub(crate) fn says_nothing_changed(answer: &Answer) -> bool {
 pub(crate) fn describe_contradiction(term: &mut Term, call: &Call) -> String {
     let Some(answer) = &call.answer else { return format!("{}: without an answer", call.request) };
     let expected = match &call.request {
-        Request::ReadSection { section } => describe_sections(term, *section),
-        Request::ReadSeats => describe_differing_seats(term, answer),
+        Request::ReadSection { section } | Request::ReadRow { section } => describe_sections(term, *section),
+        Request::ReadSeats => "any".to_owned(),
         Request::ReadOwn { student } => format!("{:?}", term.own(*student)),
         Request::ReadRoster { section } => describe_sections(term, *section),
         Request::ReadPlan { student } => format!("{:?}", term.plan(*student)),
@@ -120,12 +130,4 @@ fn describe_sections(term: &Term, section: Section) -> String {
          students {waitlist:?} wait for {} positions",
         view.status, view.waitlist_capacity
     )
-}
-
-fn describe_differing_seats(term: &Term, answer: &Answer) -> String {
-    let Answer::Seats { rows, .. } = answer else { return "seats".to_owned() };
-    let differing = rows.iter().enumerate().filter(|(section, row)| term.seats(*section) != **row);
-    let texts: Vec<_> =
-        differing.map(|(section, row)| format!("{} (not {row:?})", describe_sections(term, section))).collect();
-    texts.join("; ")
 }

@@ -54,9 +54,11 @@ impl World {
             | Request::RegisterPlan { student, .. }
             | Request::ReadOwn { student }
             | Request::ReadPlan { student } => &self.tokens[*student],
-            Request::Edit { .. } | Request::ReadSection { .. } | Request::ReadSeats | Request::ReadRoster { .. } => {
-                &self.staff
-            }
+            Request::Edit { .. }
+            | Request::ReadSection { .. }
+            | Request::ReadSeats
+            | Request::ReadRow { .. }
+            | Request::ReadRoster { .. } => &self.staff,
         };
         let authorization = format!("Bearer {token}");
         let mut headers = vec![("Authorization", authorization.as_str())];
@@ -99,7 +101,7 @@ impl World {
                 ("PATCH", format!("/api/v1/sections/{}", self.ids[*section]), Some(body))
             }
             Request::ReadSection { section } => ("GET", format!("/api/v1/sections/{}", self.ids[*section]), None),
-            Request::ReadSeats => ("GET", format!("/api/v1/seats?term={}", self.term), None),
+            Request::ReadSeats | Request::ReadRow { .. } => ("GET", format!("/api/v1/seats?term={}", self.term), None),
             Request::ReadOwn { .. } => ("GET", format!("{own}?term={}", self.term), None),
             Request::ReadRoster { section } => ("GET", format!("/api/v1/sections/{}/roster", self.ids[*section]), None),
             Request::ReadPlan { .. } => ("GET", "/api/v1/me/plan".to_owned(), None),
@@ -115,7 +117,7 @@ impl World {
             }
             Request::PutPlan { .. } => Answer::Done,
             Request::Edit { .. } | Request::ReadSection { .. } => Answer::Section(view(body)),
-            Request::ReadSeats => self.seats(body),
+            Request::ReadSeats | Request::ReadRow { .. } => self.seats(body),
             Request::ReadOwn { .. } => Answer::Own(list(body, "items").iter().map(|it| self.own(it, exact)).collect()),
             Request::ReadRoster { .. } => self.roster(body),
             Request::ReadPlan { .. } => {
@@ -282,7 +284,7 @@ impl<'w> Recorder<'w> {
             let plan: Vec<Section> =
                 list(&body, "results").iter().map(|result| self.world.section(&result["section"])).collect();
             let request = Request::ReadPlan { student };
-            self.calls.push(Call { request, answer: Some(Answer::Plan(plan.clone())), ..call.clone() });
+            self.calls.push(Call { request, answer: Some(Answer::Plan(plan.clone())), ..call });
             call.after = Some(self.calls.len() - 1);
             call.request = Request::Batch { student, add: plan, drop: Vec::new(), swap: false, waitlist };
         }

@@ -238,6 +238,7 @@ impl Term {
             }
             Request::ReadSection { .. }
             | Request::ReadSeats
+            | Request::ReadRow { .. }
             | Request::ReadOwn { .. }
             | Request::ReadRoster { .. }
             | Request::ReadPlan { .. } => unreachable!("a read executes nothing"),
@@ -463,11 +464,6 @@ impl Term {
     pub(crate) fn view(&self, section: Section) -> SectionView {
         let state = &self.sections[section];
         SectionView { seats: self.seats(section), waitlist_capacity: state.waitlist_capacity, status: state.status }
-    }
-
-    /// Returns the number of sections.
-    pub(crate) fn sections(&self) -> usize {
-        self.sections.len()
     }
 
     /// Returns the sections that a student holds, with the state of each, in order of index.

@@ -73,6 +73,10 @@ pub(crate) enum Request {
         section: Section,
     },
     ReadSeats,
+    /// One row of a read of all seats.
+    ReadRow {
+        section: Section,
+    },
     ReadOwn {
         student: Student,
     },
@@ -100,7 +104,7 @@ impl Request {
     /// Returns the source of a read; `None` for a write.
     pub(crate) fn source(&self) -> Option<Source> {
         match self {
-            Self::ReadSection { .. } | Self::ReadSeats => Some(Source::Counts),
+            Self::ReadSection { .. } | Self::ReadSeats | Self::ReadRow { .. } => Some(Source::Counts),
             Self::ReadOwn { .. } => Some(Source::Registrations),
             Self::ReadRoster { .. } | Self::ReadPlan { .. } => Some(Source::Store),
             Self::Register { .. }
@@ -160,6 +164,7 @@ pub(crate) enum Answer {
         seq: u64,
         rows: Vec<SeatRow>,
     },
+    Row(SeatRow),
     /// What a student holds, and since when. Positions are `None` when they may be of another commit than the rest.
     Own(Vec<(Section, OwnStanding, Millisecond)>),
     /// Enrolled students in order of index, and the waitlist in its order.
@@ -205,8 +210,16 @@ impl Call {
 }
 
 /// Appends an answered request whose answer says several things, each of which is checked as a call of its own: an edit
-/// is answered with a later read of its section, and registering for a plan reads the plan.
+/// is answered with a later read of its section, and a read of all seats has a row for each section.
 pub(crate) fn append(calls: &mut Vec<Call>, mut call: Call) {
+    if let Some(Answer::Seats { rows, .. }) = &call.answer {
+        let rows = rows.iter().enumerate().map(|(section, row)| Call {
+            request: Request::ReadRow { section },
+            answer: Some(Answer::Row(*row)),
+            ..call.clone()
+        });
+        calls.extend(rows);
+    }
     let read = match (&call.request, &call.answer) {
         (Request::Edit { section, .. }, Some(Answer::Section(_))) => {
             Some(Call { request: Request::ReadSection { section: *section }, after: Some(calls.len()), ..call.clone() })
@@ -239,6 +252,7 @@ impl fmt::Display for Request {
             Self::Edit { section, edit } => write!(f, "staff change section {section}: {edit:?}"),
             Self::ReadSection { section } => write!(f, "a read of section {section}"),
             Self::ReadSeats => write!(f, "a read of the seats of all sections"),
+            Self::ReadRow { section } => write!(f, "a read of the seats of all sections, row {section}"),
             Self::ReadOwn { student } => write!(f, "student {student} reads the own registrations"),
             Self::ReadRoster { section } => write!(f, "staff read the roster of section {section}"),
             Self::ReadPlan { student } => write!(f, "student {student} reads the plan"),
@@ -247,26 +261,27 @@ impl fmt::Display for Request {
 }
 
 impl Call {
-    /// Returns whether the answer can depend on the state of one of these sections or students, given as masks.
-    pub(crate) fn depends_on(&self, sections: u64, students: u64) -> bool {
-        let on_section = |section: &Section| sections & 1 << section != 0;
-        let on_student = |student: &Student| students & 1 << student != 0;
+    /// Returns the sections and the students that the request names, as masks.
+    pub(crate) fn names(&self) -> (u64, u64) {
+        let mask = |sections: &[Section]| sections.iter().fold(0, |set, section| set | 1 << section);
         match &self.request {
             Request::Register { student, section, .. } | Request::Drop { student, section } => {
-                on_section(section) || on_student(student)
+                (1 << section, 1 << student)
             }
-            Request::Batch { student, add, drop, .. } => on_student(student) || add.iter().chain(drop).any(on_section),
-            Request::ReadOwn { student } => {
-                let Some(Answer::Own(items)) = &self.answer else { return on_student(student) };
-                on_student(student) || items.iter().any(|(section, ..)| on_section(section))
-            }
+            Request::Batch { student, add, drop, .. } => (mask(add) | mask(drop), 1 << student),
             Request::PutPlan { student, .. }
             | Request::RegisterPlan { student, .. }
-            | Request::ReadPlan { student } => on_student(student),
-            Request::Edit { section, .. } | Request::ReadSection { section } | Request::ReadRoster { section } => {
-                on_section(section)
+            | Request::ReadPlan { student }
+            | Request::ReadOwn { student } => {
+                let Some(Answer::Own(items)) = &self.answer else { return (0, 1 << student) };
+                (items.iter().fold(0, |set, (section, ..)| set | 1 << section), 1 << student)
             }
-            Request::ReadSeats => sections != 0,
+            Request::Edit { section, .. }
+            | Request::ReadSection { section }
+            | Request::ReadRow { section }
+            | Request::ReadRoster { section } => (1 << section, 0),
+            // Its rows are calls of their own.
+            Request::ReadSeats => (0, 0),
         }
     }
 }

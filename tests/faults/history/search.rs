@@ -14,7 +14,7 @@ use super::record::{Call, Millisecond, Source};
 
 /// Places that are tried before the search gives up. A history of a correct hub needs few more places than it has
 /// calls.
-const PLACES_MAX: usize = 20_000_000;
+const PLACES_MAX: usize = 200_000;
 /// The most calls in a message.
 const DESCRIBED_MAX: usize = 6;
 
@@ -42,12 +42,32 @@ struct Step {
     alternatives: Vec<usize>,
 }
 
+/// Sections and students, as masks.
+#[derive(Clone, Copy)]
+struct Area(u64, u64);
+
+impl Area {
+    const ALL: Self = Self(u64::MAX, u64::MAX);
+
+    const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0 || self.1 & other.1 != 0
+    }
+
+    const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0, self.1 | other.1)
+    }
+}
+
 /// The state of a search.
 struct Search<'h> {
     calls: &'h [Call],
     /// The calls by the moment at which they were sent.
     by_sent: Vec<usize>,
     decided_at: Vec<Option<Millisecond>>,
+    /// When the hub decided each call, estimated where no answer states it.
+    rank: Vec<Millisecond>,
+    /// Whether only choices are changed that can matter to the answer that no choice explained.
+    is_directed: bool,
     changed_nothing: Vec<bool>,
     term: Term,
     /// Calls that may be next, as far as answered ones are concerned, and later ones.
@@ -66,32 +86,34 @@ struct Search<'h> {
     found: Found,
 }
 
-/// Finds an order of the calls that explains every answer, from this state of the term.
+/// Finds an order of the calls that explains every answer, from the state of the term that `term` returns.
+///
+/// A first search changes only choices that can matter to an answer that does not fit; the second, which is needed
+/// rarely, all.
 ///
 /// # Errors
 /// A text that names the calls that no order explains.
-pub(crate) fn find_order(term: Term, calls: &[Call]) -> Result<Found, String> {
-    let mut by_sent: Vec<usize> = (0..calls.len()).collect();
-    by_sent.sort_by_key(|call| (calls[*call].sent, *call));
-    let mut search = Search {
-        calls,
-        by_sent,
-        decided_at: calls.iter().map(Call::decided_at).collect(),
-        changed_nothing: calls.iter().map(|call| call.answer.as_ref().is_some_and(says_nothing_changed)).collect(),
-        term,
-        open: Vec::new(),
-        opened: 0,
-        latest_write: 0,
-        placed: vec![false; calls.len()],
-        placed_count: 0,
-        steps: Vec::new(),
-        failed: HashSet::new(),
-        placed_fingerprint: 0,
-        best: 0,
-        contradiction: String::new(),
-        found: Found::default(),
-    };
-    search.run()
+pub(crate) fn find_order(term: impl Fn() -> Term, calls: &[Call]) -> Result<Found, String> {
+    let directed = Search::new(term(), calls, true).run();
+    directed.or_else(|_| Search::new(term(), calls, false).run())
+}
+
+/// Returns when the hub decided each call: as its answer states, or the latest time stated before it ended.
+fn ranks(calls: &[Call]) -> Vec<Millisecond> {
+    let mut by_end: Vec<usize> = (0..calls.len()).collect();
+    by_end.sort_by_key(|call| calls[*call].ended);
+    let (mut ranks, mut latest) = (vec![0; calls.len()], 0);
+    for call in by_end {
+        let stated = calls[call].decided_at();
+        latest = stated.unwrap_or(latest).max(latest);
+        ranks[call] = stated.unwrap_or(latest);
+    }
+    ranks
+}
+
+fn area_of(call: &Call) -> Area {
+    let (sections, students) = call.names();
+    Area(sections, students)
 }
 
 const fn mix(number: usize) -> u64 {
@@ -117,8 +139,33 @@ impl Limits {
     }
 }
 
-impl Search<'_> {
-    fn run(&mut self) -> Result<Found, String> {
+impl<'h> Search<'h> {
+    fn new(term: Term, calls: &'h [Call], is_directed: bool) -> Self {
+        let mut by_sent: Vec<usize> = (0..calls.len()).collect();
+        by_sent.sort_by_key(|call| (calls[*call].sent, *call));
+        Self {
+            calls,
+            by_sent,
+            decided_at: calls.iter().map(Call::decided_at).collect(),
+            rank: ranks(calls),
+            is_directed,
+            changed_nothing: calls.iter().map(|call| call.answer.as_ref().is_some_and(says_nothing_changed)).collect(),
+            term,
+            open: Vec::new(),
+            opened: 0,
+            latest_write: 0,
+            placed: vec![false; calls.len()],
+            placed_count: 0,
+            steps: Vec::new(),
+            failed: HashSet::new(),
+            placed_fingerprint: 0,
+            best: 0,
+            contradiction: String::new(),
+            found: Found::default(),
+        }
+    }
+
+    fn run(mut self) -> Result<Found, String> {
         let must = self.calls.iter().filter(|call| call.answer.is_some()).count();
         self.open_more();
         for _ in 0..PLACES_MAX {
@@ -140,7 +187,8 @@ impl Search<'_> {
             } else {
                 self.note_contradiction(&limits);
             }
-            if !self.try_alternative() {
+            let area = if self.is_directed { self.blocking_area(&limits) } else { Area::ALL };
+            if !self.try_alternative(area) {
                 return Err(format!("no order of the requests explains all answers. {}", self.contradiction));
             }
         }
@@ -223,7 +271,7 @@ impl Search<'_> {
 
     /// Returns the slots of the open writes that fit here, the best last.
     fn fitting_writes(&mut self, limits: &Limits) -> Vec<usize> {
-        let mut fitting = Vec::new();
+        let (mut fitting, blocking) = (Vec::new(), self.blocking_area(limits));
         for slot in 0..self.open.len() {
             let index = self.open[slot];
             let call = &self.calls[index];
@@ -237,21 +285,24 @@ impl Search<'_> {
                 // Without an answer and without an effect, it is as good as not executed.
                 None => self.term.has_changed_since(mark) && self.may_precede_later_reads(call),
             };
-            let touched = self.term.touched_since(mark);
+            let touched = self.touched_since(mark);
             self.term.undo(mark);
-            if fits && (call.answer.is_some() || self.may_explain_an_answer(touched, limits)) {
-                fitting.push((call.answer.is_none(), self.decided_at[index].unwrap_or(0), call.ended, slot));
+            // A call whose answer states no time, or that has no answer, is placed where another answer needs it.
+            let is_timed = self.decided_at[index].is_some();
+            let is_due = call.answer.is_some() && call.ended == limits.all;
+            if fits && (is_timed || is_due || !self.is_directed || touched.meets(blocking)) {
+                fitting.push((!is_timed, call.answer.is_none(), self.rank[index], call.ended, slot));
             }
         }
         fitting.sort_unstable_by(|a, b| b.cmp(a));
         fitting.into_iter().map(|(.., slot)| slot).collect()
     }
 
-    /// Returns whether a change of these sections and students can matter to the call that has to come next.
-    fn may_explain_an_answer(&self, (sections, students): (u64, u64), limits: &Limits) -> bool {
-        let blocking = self.open.iter().map(|call| &self.calls[*call]);
-        let mut blocking = blocking.filter(|call| call.answer.is_some() && call.ended == limits.all);
-        blocking.any(|call| call.depends_on(sections, students))
+    /// Returns what matters to the calls that have to come next.
+    fn blocking_area(&self, limits: &Limits) -> Area {
+        let open = self.open.iter().map(|call| &self.calls[*call]);
+        let blocking = open.filter(|call| call.answer.is_some() && call.ended == limits.all);
+        blocking.map(area_of).fold(Area(0, 0), Area::with)
     }
 
     /// Returns whether a call without an answer, which was just executed, could have been executed before its server
@@ -312,14 +363,25 @@ impl Search<'_> {
         !self.failed.is_empty() && self.failed.contains(&(self.placed_fingerprint, self.term.fingerprint()))
     }
 
-    /// Goes back to the last place with another call that was not tried, and places that one. Returns false when there
-    /// is none.
-    fn try_alternative(&mut self) -> bool {
+    fn touched_since(&self, mark: usize) -> Area {
+        let (sections, students) = self.term.touched_since(mark);
+        Area(sections, students)
+    }
+
+    /// Goes back to the last place with another call that was not tried and that can matter to `area`, and places that
+    /// one. Returns false when there is none.
+    fn try_alternative(&mut self, mut area: Area) -> bool {
         loop {
             self.failed.insert((self.placed_fingerprint, self.term.fingerprint()));
+            let Some(mark) = self.steps.last().map(|step| step.mark) else { return false };
+            let touched = self.touched_since(mark);
             let Some(mut step) = self.pop_step() else { return false };
             self.found.undone += 1;
+            let matters = !step.is_left_out && touched.meets(area);
             while let Some(call) = step.alternatives.pop() {
+                if !matters && !area_of(&self.calls[call]).meets(area) {
+                    continue;
+                }
                 let slot = self.open.iter().position(|open| *open == call).expect("an open call");
                 self.push_step(slot, false, Vec::new());
                 if self.has_failed() {
@@ -328,6 +390,9 @@ impl Search<'_> {
                 }
                 self.steps.last_mut().expect("a step").alternatives = std::mem::take(&mut step.alternatives);
                 return true;
+            }
+            if matters {
+                area = area.with(touched).with(area_of(&self.calls[step.call]));
             }
         }
     }
