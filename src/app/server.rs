@@ -119,7 +119,7 @@ pub(super) fn http_server(
         workers => workers,
     };
     let observed = shared.observed();
-    let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
+    let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics(port)?));
     let ports = &shared.core.ports;
     let charts = observed.start_charts(metrics.clone().into_inner(), ports.bus.clone(), ports.clock.clone());
     let charts = Data::from(charts);

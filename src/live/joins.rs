@@ -22,7 +22,7 @@ pub const WAITING_MAX: usize = 10_000;
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The time after which the next session is admitted, although one has not finished its replay. Otherwise clients that
 /// do not read would hold up all others.
-const TURN_MAX: Duration = Duration::from_secs(1);
+const TURN_MAX: Duration = Duration::from_secs(5);
 
 /// The queue of the sessions of all worker threads.
 #[derive(Debug)]
