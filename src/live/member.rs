@@ -1,4 +1,4 @@
-//! A session as its relay sees it: its queue, and what is held back from it.
+//! A session as its relay sees it: its queue, and the pushes that the relay holds back.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

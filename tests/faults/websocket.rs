@@ -86,7 +86,7 @@ fn valid_frames_are_accepted_and_answered() {
         chopped.concat()
     };
     let mut cases: Vec<(&str, Vec<u8>, usize)> = vec![
-        ("2.7 a pong that nobody asked for", frame(0x8a, b"x"), 0),
+        ("2.7 an unsolicited pong", frame(0x8a, b"x"), 0),
         ("2.10 ten pings", (0..10).flat_map(|_| frame(0x89, b"x")).collect(), 0),
         ("2.4 a ping of 125 bytes", frame(0x89, &[0xfe; 125]), 0),
         ("5.3 two fragments", [frame(0x01, b"a"), frame(0x80, b"b")].concat(), 1),
