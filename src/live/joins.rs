@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::live::close::Close;
 
 /// Maximum number of sessions that join and replay at once. Each has at most one read of the store open, so that a
-/// quarter of the reads that may wait for the store ([`crate::store::sqlite`]) serves them all, and none fails.
+/// quarter of the reads that may wait for the store serves them all, and none fails.
 const AT_ONCE_MAX: usize = 1_024;
 /// Maximum number of waiting sessions: a college that reconnects at once. It takes a few seconds to serve them.
 pub const WAITING_MAX: usize = 10_000;
