@@ -121,7 +121,7 @@ fn handler_data(
     let site = Data::new(site.clone());
     let credit_limit = Data::new(CreditLimit(config.registration.credit_limit));
     let observed = shared.observed();
-    let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics()?));
+    let (readiness, metrics) = (Data::new(observed.readiness()), Data::new(observed.metrics(port)?));
     let ports = &shared.core.ports;
     let charts = observed.start_charts(metrics.clone().into_inner(), ports.bus.clone(), ports.clock.clone());
     let charts = Data::from(charts);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::live::feed::{Feed, FeedInput, FeedOutput};
 use crate::live::feed_tests::{alerts, joined, page, range, session};
-use crate::live::messages::Push;
+use crate::live::messages::{CaughtUp, Push};
 
 /// A driver, a relay and a store in one: entries are stored and pushed while a feed replays.
 struct Simulation {
@@ -88,4 +88,25 @@ fn alerts_that_arrive_during_a_replay_are_sent_once_and_in_order() {
             assert_eq!(simulation.live.len(), 1, "{what}");
         }
     }
+}
+
+#[test]
+fn alerts_that_were_held_back_are_read_from_the_store_without_another_live() {
+    let mut feed = Feed::new(session(None), None);
+    feed.handle(joined(5));
+    feed.handle(FeedInput::Push(alerts([6, 7])));
+    let missed = CaughtUp { frames: vec![r#"{"type":"seats"}"#.into()], alerts_to: Some(9) };
+    let outputs = feed.handle(FeedInput::Push(Push::CaughtUp(Box::new(missed))));
+    let [FeedOutput::Send(seats), FeedOutput::ReadPage(span)] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!((seats.text.contains("seats"), span.since, span.until), (true, 7, Some(9)));
+    let positions = |outputs: &[FeedOutput]| -> Vec<Option<u64>> {
+        let position = |output: &FeedOutput| match output {
+            FeedOutput::Send(frame) => frame.position,
+            other => panic!("{other:?}"),
+        };
+        outputs.iter().map(position).collect()
+    };
+    assert_eq!(positions(&feed.handle(page([8, 9], 9))), [Some(8), Some(9)]);
+    // A push that was queued before is not sent again.
+    assert_eq!(positions(&feed.handle(FeedInput::Push(alerts([9, 10])))), [Some(10)]);
 }

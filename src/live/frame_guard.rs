@@ -118,6 +118,8 @@ impl FrameGuard {
             return Err(Close::Protocol);
         }
         match opcode {
+            // A close frame has no payload, or at least a code.
+            8 if length == 1 => return Err(Close::Protocol),
             8..=10 if is_final && length <= CONTROL_LEN_MAX => return Ok(()),
             0 if self.message_len.is_some() => {}
             1 if self.message_len.is_none() => {}

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::live::close::Close;
 
 /// Maximum number of sessions that join and replay at once. Each has at most one read of the store open, so that a
-/// quarter of the reads that may wait for the store ([`crate::store::sqlite`]) serves them all, and none fails.
+/// quarter of the reads that may wait for the store serves them all, and none fails.
 const AT_ONCE_MAX: usize = 1_024;
 /// Maximum number of waiting sessions: a college that reconnects at once. It takes a few seconds to serve them.
 pub const WAITING_MAX: usize = 10_000;
@@ -22,7 +22,7 @@ pub const WAITING_MAX: usize = 10_000;
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The time after which the next session is admitted, although one has not finished its replay. Otherwise clients that
 /// do not read would hold up all others.
-const TURN_MAX: Duration = Duration::from_secs(1);
+const TURN_MAX: Duration = Duration::from_secs(5);
 
 /// The queue of the sessions of all worker threads.
 #[derive(Debug)]

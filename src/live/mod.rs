@@ -6,6 +6,7 @@
 //!   the sessions that watch seats
 //! - [`feed`]: what one session receives, independent of its transport: join, replay, resume, snapshots. `driver` runs
 //!   it in an actor
+//! - `member`: a session as its relay sees it
 //! - [`joins`]: the queue in which sessions wait to join their relays
 //! - [`ws`]: a WebSocket, which drives a feed; [`frame_guard`]: limits of what its client may send;
 //!   `ending` closes its TCP connection
@@ -32,6 +33,7 @@ pub mod frames;
 #[cfg(test)]
 mod frames_tests;
 pub mod joins;
+mod member;
 pub mod messages;
 pub mod presence;
 pub mod relay;

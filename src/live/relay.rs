@@ -10,124 +10,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::dev::SendError;
 use actix::prelude::*;
 use bytestring::ByteString;
 use uuid::Uuid;
 
 use crate::domain::channel::Channel;
-use crate::domain::ids::{TaskId, TermId, UserName};
+use crate::domain::ids::{TaskId, UserName};
 use crate::identity::Caller;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ErrorCode, ServerFrame};
+use crate::live::member::{Member, Missed};
 use crate::live::messages::{
     AlertFrame, CatchUp, CaughtUp, FanOut, Join, Leave, Push, RegisterRelay, SeatsTick, Subscribe, Subscribed,
     Unsubscribe,
 };
-use crate::live::presence::{LiveSession, TooManyChannels};
+use crate::live::presence::TooManyChannels;
 use crate::live::seat_watch::SeatWatch;
 
 /// Capacity of a relay's mailbox for messages of the broker. It is smaller than that of a session's queue, so that a
 /// relay that catches up does not overflow the queues of sessions that merely wait to run on this thread.
 const QUEUE_LEN: usize = 16;
-/// Length of the queue of a waiting session from which on seats and alerts are held back. The rest of the queue is left
-/// for answers and for frames of its user.
-const HOLD_LEN: u32 = 16;
 /// The interval at which pings are sent, and silent, expired and departed sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Maximum number of channels of one session. A page that watches more sections subscribes to the term.
 pub const CHANNELS_MAX: usize = 256;
-
-/// A session of this thread.
-struct Member {
-    queue: Recipient<Push>,
-    session: Arc<LiveSession>,
-    /// Whether it is subscribed to `alerts`.
-    alerts: bool,
-    /// Whether it is subscribed to `me`.
-    me: bool,
-    /// When it was pinged last.
-    pinged: Instant,
-    /// How long the client has sent nothing, as far as this thread was running to read it.
-    silent: Duration,
-    missed: Missed,
-}
-
-/// What a relay holds back from a session.
-#[derive(Default)]
-struct Missed {
-    /// Whether alerts are among it.
-    alerts: bool,
-    /// The terms whose seats are among it, each with the sequence up to which the session has them.
-    seats: Vec<(TermId, u64)>,
-}
-
-impl Missed {
-    const fn is_empty(&self) -> bool {
-        !self.alerts && self.seats.is_empty()
-    }
-}
-
-impl Member {
-    /// Puts a push into the session's queue. Returns false when the session has to be removed, because its queue is
-    /// full or its actor has stopped.
-    fn push(&self, push: Push, live: &Live) -> bool {
-        self.session.enqueue();
-        match self.queue.try_send(push) {
-            Ok(()) => true,
-            Err(error) => {
-                self.session.dequeue();
-                if matches!(error, SendError::Full(_)) {
-                    live.presence.evicted.fetch_add(1, Ordering::Relaxed);
-                    self.session.request_close(Close::TooSlow);
-                }
-                false
-            }
-        }
-    }
-
-    /// Returns whether seats and alerts have to be held back. If they were before, later ones are, too, so that alerts
-    /// stay in order.
-    fn must_hold(&self) -> bool {
-        !self.missed.is_empty() || self.session.is_waiting() && self.session.queued() >= HOLD_LEN
-    }
-
-    /// Pushes alerts like [`Member::push`], or holds them back.
-    fn push_alerts(&mut self, batch: &Arc<[AlertFrame]>, live: &Live) -> bool {
-        if self.must_hold() {
-            self.missed.alerts = true;
-            self.session.set_behind();
-            return true;
-        }
-        self.push(Push::Alerts(batch.clone()), live)
-    }
-
-    /// Pushes seats like [`Member::push`], or holds them back.
-    fn push_seats(&mut self, tick: &SeatsTick, frame: ByteString, live: &Live) -> bool {
-        if !self.must_hold() {
-            return self.push(Push::Frame(frame), live);
-        }
-        match self.missed.seats.iter_mut().find(|(term, _)| *term == tick.term) {
-            Some((_, from)) => *from = tick.from.min(*from),
-            None => self.missed.seats.push((tick.term.clone(), tick.from)),
-        }
-        self.session.set_behind();
-        true
-    }
-
-    /// Adds `step` to the client's silence, unless the client has sent something. Returns whether the silence was over
-    /// `limit` before that.
-    fn add_silence(&mut self, step: Duration, limit: Duration) -> bool {
-        if self.session.take_heard() {
-            self.silent = Duration::ZERO;
-            return false;
-        }
-        let was_silent = self.silent > limit;
-        self.silent += step;
-        was_silent
-    }
-}
 
 /// The relay of one worker thread.
 pub struct Relay {

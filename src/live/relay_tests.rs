@@ -17,10 +17,12 @@ use crate::domain::role::Role;
 use crate::identity::{Caller, Source};
 use crate::live::close::Close;
 use crate::live::context::{Live, LiveOptions};
-use crate::live::messages::{FanOut, Join, Push, RegisterRelay};
+use crate::live::driver::QUEUE_LEN;
+use crate::live::messages::{AlertFrame, CatchUp, FanOut, Join, Push, RegisterRelay};
 use crate::live::presence::{ConnectionLimits, LiveSession, Presence};
 use crate::live::relay::Relay;
 use crate::registration::readmodel::ReadModel;
+use crate::store::alerts::Recipients;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 
 /// An actor that acts as a session and as the broker.
@@ -84,7 +86,11 @@ impl Fixture {
         };
         let address = IpAddr::from([127, 0, 0, 1]);
         let session = self.live.presence.admit(Some(caller), address, "test", self.live.clock.now()).unwrap();
-        let join = Join { queue: Peer.start().recipient(), session: session.clone() };
+        let peer = Peer::create(|context| {
+            context.set_mailbox_capacity(QUEUE_LEN);
+            Peer
+        });
+        let join = Join { queue: peer.recipient(), session: session.clone() };
         assert_eq!(self.relay.handle(join, &mut self.context), 0);
         session
     }
@@ -118,6 +124,33 @@ async fn a_session_whose_queue_is_full_is_evicted() {
     assert_eq!(session.queued(), delivered - 1, "an evicted session gets nothing more");
 }
 
+/// Returns an alert to everyone at this position.
+fn alert(seq: u64) -> FanOut {
+    let recipients = Recipients { everyone: true, ..Recipients::default() };
+    let frame = AlertFrame { seq, text: "{}".into(), recipients };
+    FanOut::Alerts(Arc::from([frame]), Instant::now())
+}
+
+#[actix_rt::test]
+async fn alerts_are_held_back_from_a_session_that_waits_for_the_hub() {
+    let mut fixture = Fixture::new();
+    let session = fixture.join(1);
+    session.set_waiting(true);
+    for seq in 1..=1_000 {
+        fixture.send(alert(seq));
+    }
+    assert_eq!((session.requested_close(), session.queued()), (None, 16));
+    assert!(session.take_behind());
+    // The held-back alerts come before later ones, even if the session does not wait any more.
+    session.set_waiting(false);
+    fixture.send(alert(1_001));
+    assert_eq!(session.queued(), 16);
+    fixture.relay.handle(CatchUp(session.id), &mut fixture.context);
+    assert_eq!(session.queued(), 17, "the answer, in order with the other pushes");
+    fixture.send(alert(1_002));
+    assert_eq!(session.queued(), 18);
+}
+
 #[actix_rt::test]
 async fn the_sweep_removes_a_session_whose_leave_was_lost() {
     let mut fixture = Fixture::new();
@@ -147,6 +180,19 @@ async fn a_client_is_silent_after_two_heartbeats_of_sweeps() {
     assert_eq!(sweeps, 53);
     assert_eq!((silent.requested_close(), alive.requested_close()), (Some(Close::Silent), None));
     assert_eq!(fixture.live.presence.reaped.load(Ordering::Relaxed), 1);
+}
+
+#[actix_rt::test]
+async fn a_session_that_waits_for_the_hub_is_not_silent() {
+    let mut fixture = Fixture::new();
+    let session = fixture.join(1);
+    session.set_waiting(true);
+    let mut at = Instant::now();
+    for _ in 0..200 {
+        at += Duration::from_secs(1);
+        fixture.relay.sweep(at);
+    }
+    assert_eq!(session.requested_close(), None);
 }
 
 #[actix_rt::test]

@@ -110,7 +110,7 @@ impl SeatWatch {
         let snapshot = model.snapshot();
         if let Some(seq) = watchers.term.get_mut(&id) {
             *seq = snapshot.seq;
-            if !watchers.missed.as_ref().is_some_and(|missed| (missed.0, missed.1) == (since, snapshot.seq)) {
+            if watchers.missed.as_ref().is_none_or(|missed| (missed.0, missed.1) != (since, snapshot.seq)) {
                 let rows = snapshot.rows_since(since).map(|row| &row.state);
                 watchers.missed = Some((since, snapshot.seq, frames::changes(since, snapshot.seq, rows)));
             }

@@ -44,6 +44,8 @@ struct WebSocket {
     status: Rc<GuardStatus>,
     /// The fragments of a message that is not complete.
     fragments: BytesMut,
+    /// How many bytes of `fragments` are known to be UTF-8.
+    fragments_valid: usize,
 }
 
 /// A request for a WebSocket.
@@ -96,7 +98,7 @@ pub fn open(opening: Opening, request: &HttpRequest, payload: web::Payload) -> R
     let session = caller.and_then(|caller| live.presence.admit(caller, address, user_agent, live.clock.now()));
     let driver = session.map(|session| Driver::new(live, relay, Feed::new(session, since)));
     let status: Rc<GuardStatus> = Rc::default();
-    let socket = WebSocket { driver, status: status.clone(), fragments: BytesMut::new() };
+    let socket = WebSocket { driver, status: status.clone(), fragments: BytesMut::new(), fragments_valid: 0 };
     let codec = Codec::new().max_size(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX));
     let payload = GuardedPayload::new(payload, status.clone());
     let response = WsResponseBuilder::new(socket, request, payload).codec(codec).start();
@@ -108,15 +110,35 @@ impl WebSocket {
     /// Handles a fragment of a message. The guard has bounded the length of all fragments together.
     fn fragment(&mut self, item: Item, ctx: &mut Ctx) {
         match item {
-            Item::FirstText(part) => self.fragments = BytesMut::from(&part[..]),
+            Item::FirstText(part) => {
+                self.fragments = BytesMut::from(&part[..]);
+                self.fragments_valid = 0;
+                self.check_fragments(ctx);
+            }
             Item::FirstBinary(_) => driver::handle(self, FeedInput::Ended(Close::Binary), ctx),
-            Item::Continue(part) => self.fragments.extend_from_slice(&part),
+            Item::Continue(part) => {
+                self.fragments.extend_from_slice(&part);
+                self.check_fragments(ctx);
+            }
             Item::Last(part) => {
                 let mut message = std::mem::take(&mut self.fragments);
+                self.fragments_valid = 0;
                 message.extend_from_slice(&part);
                 let input = std::str::from_utf8(&message).map_or(FeedInput::Ended(Close::NotUtf8), FeedInput::Message);
                 driver::handle(self, input, ctx);
             }
+        }
+    }
+
+    /// Closes the connection as soon as the fragments cannot become UTF-8. Each byte is checked about once.
+    fn check_fragments(&mut self, ctx: &mut Ctx) {
+        let Err(error) = std::str::from_utf8(&self.fragments[self.fragments_valid..]) else {
+            self.fragments_valid = self.fragments.len();
+            return;
+        };
+        self.fragments_valid += error.valid_up_to();
+        if error.error_len().is_some() {
+            driver::handle(self, FeedInput::Ended(Close::NotUtf8), ctx);
         }
     }
 
@@ -130,6 +152,15 @@ impl WebSocket {
             (None, _) => Close::Protocol,
         };
         driver::handle(self, FeedInput::Ended(why), ctx);
+    }
+}
+
+/// Returns the answer to the client's close frame, whose code must be one that an endpoint may send (RFC 6455, section
+/// 7.4). The codec has rejected a reason that is not UTF-8.
+fn answer_to_close(reason: Option<CloseReason>) -> Close {
+    match reason.map(|reason| u16::from(reason.code)) {
+        None | Some(1000..=1003 | 1007..=1014 | 3000..=4999) => Close::Normal,
+        Some(_) => Close::Protocol,
     }
 }
 
@@ -216,8 +247,8 @@ impl StreamHandler<Result<Frame, ProtocolError>> for WebSocket {
                 }
             }
             Ok(Frame::Binary(_)) => driver::handle(self, FeedInput::Ended(Close::Binary), ctx),
-            Ok(Frame::Close(_)) => {
-                driver::handle(self, FeedInput::Ended(Close::Normal), ctx);
+            Ok(Frame::Close(reason)) => {
+                driver::handle(self, FeedInput::Ended(answer_to_close(reason)), ctx);
                 ctx.stop();
             }
             Ok(Frame::Nop) => {}

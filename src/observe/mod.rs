@@ -4,6 +4,7 @@ mod charts;
 pub mod metrics;
 pub mod readiness;
 pub mod series;
+mod unsent;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -74,12 +75,13 @@ impl Observed {
             })
     }
 
-    /// Creates all metrics.
+    /// Creates all metrics of a hub that listens on `port`. Must be called on a tokio runtime.
     ///
     /// # Errors
     /// When two metrics have the same name.
-    pub fn metrics(&self) -> prometheus::Result<Metrics> {
+    pub fn metrics(&self, port: u16) -> prometheus::Result<Metrics> {
         let metrics = Metrics::new()?;
+        unsent::watch(&metrics, port)?;
         self.watch_registrations(&metrics)?;
         self.watch_store(&metrics)?;
         self.watch_connections(&metrics)?;
@@ -112,6 +114,7 @@ impl Observed {
                 ("store", number(writer.queued.load(Relaxed))),
                 ("bus", number(bus.queued.load(Relaxed))),
                 ("relays", number(presence.relay_queue.load(Relaxed))),
+                ("joins", number(presence.joins.waiting())),
                 ("imports", number(imports.under_way())),
                 ("passwords", number(identity.hashes_waiting())),
             ]
@@ -173,6 +176,9 @@ impl Observed {
         count("eduhub_frames_sent_total", "Frames sent over WebSockets", Presence::frames_sent)?;
         count("eduhub_sessions_evicted_total", "WebSockets closed because their clients were too slow", |presence| {
             presence.evicted.load(Relaxed)
+        })?;
+        count("eduhub_sessions_caught_up_total", "Times that sessions got what the hub had held back", |presence| {
+            presence.caught_up.load(Relaxed)
         })?;
         count(
             "eduhub_sessions_reaped_total",

@@ -12,6 +12,8 @@
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
+//! - [`reconnects`]: thousands of clients that reconnect at once
+//! - [`websocket`]: the protocol of the WebSocket, byte by byte
 //!
 //! Each test has a negative control: a fault that must be noticed, so that the test is known to look.
 
@@ -35,7 +37,9 @@ mod live;
 mod memory;
 mod overload;
 mod power_loss;
+mod reconnects;
 mod sign_in;
 mod slow_clients;
 mod soak;
 mod store_files;
+mod websocket;
