@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
@@ -23,6 +23,7 @@ use dashmap::DashMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::error::Problem;
+use crate::http::pieces::in_pieces;
 use crate::http::site::Site;
 use crate::identity::limits::AddressKey;
 
@@ -422,7 +423,7 @@ impl<B: MessageBody + Unpin> MessageBody for Tracked<B> {
 pub async fn track<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<Tracked<EitherBody<BoxBody, BoxBody>>>, Error> {
+) -> Result<ServiceResponse<Tracked<BoxBody>>, Error> {
     let connection = req.conn_data::<Rc<Connection>>().cloned();
     if let Some(connection) = &connection {
         connection.set(Activity::Busy);
@@ -432,11 +433,11 @@ pub async fn track<B: MessageBody + 'static>(
     let response = if is_reserved && !matches!(req.path(), "/healthz" | "/readyz" | "/metrics") {
         let mut refused = Problem::overloaded().error_response();
         refused.head_mut().set_connection_type(ConnectionType::Close);
-        req.into_response(refused).map_into_right_body()
+        req.into_response(refused)
     } else {
-        next.call(req).await?.map_into_boxed_body().map_into_left_body()
+        next.call(req).await?.map_into_boxed_body()
     };
-    Ok(response.map_body(|_, body| Tracked { body, _busy: busy }))
+    Ok(response.map_body(|_, body| Tracked { body: in_pieces(body), _busy: busy }))
 }
 
 #[cfg(test)]

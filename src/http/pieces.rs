@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -43,10 +43,10 @@ impl MessageBody for Pieces {
 }
 
 /// Returns the body, in pieces if it is long and in memory.
-pub(super) fn in_pieces<B: MessageBody + 'static>(body: EitherBody<B>) -> EitherBody<B> {
+pub(super) fn in_pieces(body: BoxBody) -> BoxBody {
     match body.size() {
         BodySize::Sized(len) if len > PIECE_LEN_MAX as u64 => match body.try_into_bytes() {
-            Ok(bytes) => EitherBody::right(BoxBody::new(Pieces::new(bytes, None))),
+            Ok(bytes) => BoxBody::new(Pieces::new(bytes, None)),
             Err(body) => body,
         },
         _ => body,
@@ -59,7 +59,7 @@ mod tests {
     use std::future::poll_fn;
 
     async fn pieces_of(bytes: &Bytes) -> Vec<Bytes> {
-        let mut body = in_pieces(EitherBody::<Bytes>::left(bytes.clone()));
+        let mut body = in_pieces(BoxBody::new(bytes.clone()));
         assert_eq!(body.size(), BodySize::Sized(bytes.len() as u64));
         let mut pieces = Vec::new();
         while let Some(piece) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {

@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use crate::domain::ids::UserName;
 use crate::http::error::{PROBLEM_JSON, Problem, problem_for_status};
-use crate::http::pieces::in_pieces;
 use crate::observe::metrics::Metrics;
 
 /// The header that carries a request's id.
@@ -81,8 +80,7 @@ pub async fn request_id<B: MessageBody + 'static>(
         response.into_response(problem_for_status(status).error_response()).map_into_right_body()
     } else {
         response.map_into_left_body()
-    }
-    .map_body(|_, body| in_pieces(body));
+    };
 
     let mut buffer = Uuid::encode_buffer();
     let id_text: &str = id.0.hyphenated().encode_lower(&mut buffer);

@@ -17,7 +17,7 @@ use crate::domain::role::Role;
 use crate::identity::Audit;
 use crate::live::broker::{Broker, Disconnect};
 use crate::live::context::Live;
-use crate::live::presence::LiveSession;
+use crate::live::live_session::LiveSession;
 
 use crate::http::auth::Admin;
 use crate::http::error::{Problem, get, method_not_allowed};

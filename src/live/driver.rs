@@ -14,8 +14,8 @@ use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
 use crate::live::joins::Turn;
+use crate::live::live_session::LiveSession;
 use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
-use crate::live::presence::LiveSession;
 use crate::live::relay::Relay;
 use crate::store::alerts::{Ack, Reader};
 

@@ -33,8 +33,8 @@ use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::live::close::Close;
 use crate::live::frames::{self, ClientFrame, ErrorCode, SNAPSHOT_FRAME_LEN_MAX, ServerFrame};
+use crate::live::live_session::LiveSession;
 use crate::live::messages::{AlertFrame, CaughtUp, Push, Subscribed, encode_entry};
-use crate::live::presence::LiveSession;
 use crate::store::StoreError;
 use crate::store::alerts::{Page, Span, StoredRange};
 

@@ -19,8 +19,9 @@ use crate::live::feed::{
     Resume,
 };
 use crate::live::frames::{self, ErrorCode, SNAPSHOT_FRAME_LEN_MAX};
+use crate::live::live_session::LiveSession;
 use crate::live::messages::{AlertFrame, Push, Subscribed};
-use crate::live::presence::{ConnectionLimits, LiveSession, Presence};
+use crate::live::presence::{ConnectionLimits, Presence};
 use crate::store::StoreError;
 use crate::store::alerts::{Entry, LogEntry, Page, Recipients, StoredRange};
 

@@ -11,8 +11,8 @@ use bytestring::ByteString;
 use crate::domain::ids::TermId;
 use crate::live::close::Close;
 use crate::live::context::Live;
+use crate::live::live_session::LiveSession;
 use crate::live::messages::{AlertFrame, Push, SeatsTick};
-use crate::live::presence::LiveSession;
 
 /// Length of the queue of a waiting session from which on seats and alerts are held back. The rest of the queue is left
 /// for answers and for frames of its user.

@@ -15,7 +15,7 @@ use crate::domain::channel::Channel;
 use crate::domain::ids::{Crn, TaskId, TermId, UserName};
 use crate::live::close::Close;
 use crate::live::frames::ServerFrame;
-use crate::live::presence::LiveSession;
+use crate::live::live_session::LiveSession;
 use crate::store::alerts::{Entry, LogEntry, Recipients};
 
 /// Registers a relay with the broker. The reply is the position in the sequence of alerts after which the relay gets

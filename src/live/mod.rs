@@ -13,7 +13,7 @@
 //!
 //! They share:
 //! - [`context`]: options, ports and services; [`messages`]: the messages between them
-//! - [`presence`]: the list of all connections; [`ends`]: how they ended; [`budget`]: bounds of all of them together
+//! - [`live_session`]: the state of one connection; [`presence`]: the list of all of them; [`ends`]: how they ended; [`budget`]: bounds of all of them together
 //! - [`frames`]: the messages of clients and of the hub; [`close`]: close codes
 
 pub mod broker;
@@ -33,6 +33,7 @@ pub mod frames;
 #[cfg(test)]
 mod frames_tests;
 pub mod joins;
+pub mod live_session;
 mod member;
 pub mod messages;
 pub mod presence;

@@ -1,6 +1,7 @@
 //! Tests of the list of connections.
 
 use super::*;
+use crate::live::live_session::TooManyChannels;
 
 fn caller(user: &str) -> Option<Caller> {
     let user = UserName::parse(user).unwrap();

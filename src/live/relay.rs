@@ -20,12 +20,12 @@ use crate::identity::Caller;
 use crate::live::close::Close;
 use crate::live::context::Live;
 use crate::live::frames::{self, ErrorCode, ServerFrame};
+use crate::live::live_session::TooManyChannels;
 use crate::live::member::{Member, Missed};
 use crate::live::messages::{
     AlertFrame, CatchUp, CaughtUp, FanOut, Join, Leave, Push, RegisterRelay, SeatsTick, Subscribe, Subscribed,
     Unsubscribe,
 };
-use crate::live::presence::TooManyChannels;
 use crate::live::seat_watch::SeatWatch;
 
 /// Capacity of a relay's mailbox for messages of the broker. It is smaller than that of a session's queue, so that a

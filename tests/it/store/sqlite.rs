@@ -230,13 +230,14 @@ fn a_panicking_decision_is_refused_alone() {
     term.run_one(register("ana", "X"));
     // With a falsified count of 0, the drop of ana panics.
     block_on(term.store.write(|tx| tx.execute_batch("UPDATE seats SET enrolled = 0"))).unwrap();
-    let mut term = term.reopen();
+    // Loaded without closing the store, which would be refused as damaged when it is opened again.
+    let mut term = StoredTerm::open(term.fixture, term.store);
     let committed = term.run(vec![register("bob", "Y"), drop_section("ana", "X"), register("cyd", "Y")]).unwrap();
     let outcomes: Vec<_> = committed.outcomes.iter().map(|o| o.as_ref().map(|o| format!("{o:?}"))).collect();
     assert!(outcomes[0].as_ref().is_some_and(|o| o.contains("Enrolled")), "{outcomes:?}");
     assert_eq!(outcomes[1], None);
     assert!(outcomes[2].as_ref().is_some_and(|o| o.contains("SectionFull")), "{outcomes:?}");
-    let loaded = term.reopen().loaded;
+    let loaded = StoredTerm::open(term.fixture, term.store).loaded;
     let ana = loaded.students.iter().find(|(student, _)| student.as_str() == "ana").unwrap();
     assert!(ana.1[0].is_registered());
 }
