@@ -105,17 +105,22 @@ test("a failed run shows the reason and the next step", async () => {
 });
 
 test("sessions are counted by role, filtered and disconnected in place", async () => {
-  const student = await open(chrome, hub, "/", { user: "student" });
+  hub.mint("guest-student", "student");
+  const student = await open(chrome, hub, "/", { user: "guest-student" });
   await until(student, () => document.querySelector("#live").dataset.state === "live");
   const page = await openAdmin("#sessions");
   await until(page, () => /sessions: .*1 student\b.*administrators?/.test(document.querySelector("#session-count").textContent));
-  await page.fill("#session-filter [name=q]", "stud");
+  await page.fill("#session-filter [name=q]", "guest");
   await until(page, () => document.querySelector("#session-count").textContent === "1 session matches.");
   const sessionRow = await page.locator("#session-rows tr").first().elementHandle();
-  await page.getByRole("button", { name: "Disconnect student" }).click();
+  await page.getByRole("button", { name: "Disconnect guest-student" }).click();
   await until(page, () => /Disconnected/.test(document.querySelector("#session-rows").textContent));
   assert.equal(await sessionRow.evaluate((row) => row.isConnected), true);
   await until(student, () => /Disconnected by an administrator/.test(document.querySelector("#live").textContent));
+  await page.getByRole("button", { name: "Sign guest-student out everywhere" }).click();
+  await until(page, () => /Signed out everywhere/.test(document.querySelector("#session-rows").textContent));
+  const me = await fetch(`${hub.url}/api/v1/me`, { headers: { Authorization: `Bearer ${await hub.token("guest-student")}` } });
+  assert.equal(me.status, 401, "the token is no longer valid");
   await page.mouse.move(0, 0);
   await page.fill("#session-filter [name=q]", "nobody-of-this-name");
   await until(page, () => /No sessions match/.test(document.querySelector("#session-count").textContent) && !document.querySelector("#session-rows tr"));

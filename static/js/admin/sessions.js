@@ -78,7 +78,6 @@ export class Sessions {
     // Screen readers announce the result of a search, but not a count that changes on its own.
     $("session-count").setAttribute("aria-live", filtered ? "polite" : "off");
     this.#setSummary(summary(total, filtered, connections));
-    this.table.hidden = !total;
     this.#drawMore(total - items.length);
     this.#removeEnded(new Set(items.map((session) => session.id)));
     const added = [];
@@ -91,6 +90,8 @@ export class Sessions {
       cells.forEach((text, i) => { if (row.texts[i] !== text) row.liveCells[i].textContent = row.texts[i] = text; });
     }
     this.body.append(...added);
+    // An ended row that is in use stays visible, also when it was the only one.
+    this.table.hidden = !this.#rows.size;
   }
 
   #drawMore(rest) {
@@ -133,16 +134,30 @@ export class Sessions {
     return row;
   }
 
-  async #disconnect({ id }, action) {
+  /** Disconnects a session. A user can connect again, so the row then offers to end all sign-ins of the user. */
+  async #disconnect({ id, user }, action) {
     put(action, "Disconnecting…");
     const row = this.#rows.get(id);
     try {
       await api.delete(`/api/v1/admin/sessions/${encodeURIComponent(id)}`);
       // The row keeps saying "Disconnected", not "Ended".
       if (row) row.ended = true;
-      put(action, "Disconnected");
+      const everywhere = user && button("Sign out everywhere", () => this.#signOut(user, action), { "aria-label": `Sign ${user} out everywhere` });
+      put(action, h("span", null, "Disconnected"), everywhere);
     } catch (problem) {
       put(action, problem.status === 404 ? "Already ended" : problem.message);
+    }
+    this.#refresh();
+  }
+
+  /** Ends all sign-ins and sessions of a user. */
+  async #signOut(user, action) {
+    put(action, "Signing out…");
+    try {
+      await api.post(`/api/v1/admin/users/${encodeURIComponent(user)}/sign-out`);
+      put(action, "Signed out everywhere");
+    } catch (problem) {
+      put(action, problem.message);
     }
     this.#refresh();
   }
