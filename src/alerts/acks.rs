@@ -21,7 +21,7 @@ type StoreResult = Result<bool, StoreError>;
 #[derive(Default)]
 struct Queue {
     acks: VecDeque<(Ack, oneshot::Sender<StoreResult>)>,
-    /// Whether a task is writing; it also writes what is added meanwhile.
+    /// Whether a task is writing; it also writes what is added in the meantime.
     is_writing: bool,
 }
 

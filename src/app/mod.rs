@@ -33,7 +33,7 @@ use crate::plone::bridge::{self, Bridge, BridgeDeps};
 use crate::rush::PloneJob;
 use crate::rush::sandbox::Sandboxes;
 
-/// The least time to store the last audit entries, when everything else has used up `[server] drain_s`.
+/// Minimum time to store the last audit entries, even if everything else has used up `[server] drain_s`.
 const FLUSH_MIN: Duration = Duration::from_secs(1);
 
 /// The purpose of an application.

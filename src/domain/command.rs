@@ -50,7 +50,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Returns whether a student sent the command. Staff and the hub itself send few, and nothing resends those.
+    /// Returns whether a student sent the command. Staff and the hub itself send few commands, and do not repeat them
+    /// automatically.
     #[must_use]
     pub const fn is_students(&self) -> bool {
         match self {
@@ -73,7 +74,7 @@ pub struct Batch {
     pub add: Vec<Crn>,
     /// Sections to drop, at most [`BATCH_LEN_MAX`]; none of them is in `add`.
     pub drop: Vec<Crn>,
-    /// Whether the batch is all or nothing. The rules judge its adds as if its drops had happened.
+    /// Whether the batch is all or nothing. The rules evaluate its adds as if its drops had happened.
     pub swap: bool,
     /// Whether the student accepts waitlist positions.
     pub waitlist: bool,

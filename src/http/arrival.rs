@@ -1,9 +1,9 @@
-//! Middleware that watches how request bodies arrive. actix reads a body only as fast as the handler asks for it, has no
-//! deadline for it, and after a response to a partly read body either closes the connection or, for a chunked body,
-//! reads on without an end. So this middleware
-//! - ends a body that arrives slower than [`Pace`] allows, with 408, and closes its connection;
-//! - reads the rest of a small body that the handler did not read, so that the connection can be used again. Whether the
-//!   body had arrived before the handler finished would otherwise decide that, which a client cannot foresee;
+//! Middleware that watches how request bodies arrive. actix reads a body only as fast as the handler asks for it, has
+//! no deadline for it, and after a response to a partly read body either closes the connection or, for a chunked body,
+//! keeps reading without an end. So this middleware
+//! - rejects a request with 408 if its body arrives slower than [`Pace`] allows, and closes its connection;
+//! - reads the rest of a small body that the handler did not read, so that the connection can be used again. Otherwise
+//!   that would depend on whether the body arrived before the handler finished, which a client cannot foresee;
 //! - closes the connection, and says so in `Connection`, if the rest is large or does not arrive.
 
 use std::cell::{Cell, RefCell};
@@ -29,11 +29,11 @@ use crate::http::problem::ProblemCode;
 use crate::plone::proxy::has_body;
 
 /// How long the hub waits for a body in all, besides the time that [`PACE_MIN`] allows for its bytes: longer than a
-/// phone is in a tunnel.
+/// phone loses its connection in a tunnel.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// The slowest body, in bytes a second. A quarter of a slow mobile connection; slower ones are ended.
+/// The slowest pace of a body, in bytes a second: a quarter of a slow mobile connection.
 const PACE_MIN: u64 = 4 * 1024;
-/// The most bytes that are read and discarded after a handler has finished. The largest JSON body has as many.
+/// The most bytes that are read and discarded after a handler has finished. The largest JSON body has this length.
 const REST_LEN_MAX: u64 = 64 * 1024;
 /// The longest wait for the rest of a body whose handler has finished. The response waits for it, too.
 const REST_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// Records that the next bytes have not arrived yet. Returns when they are too late.
+    /// Records that the next bytes have not arrived yet. Returns the time after which they are too late.
     fn wait(&mut self, now: Instant) -> Instant {
         let since = *self.waiting_since.get_or_insert(now);
         let allowed = WAIT_MAX + Duration::from_millis(self.bytes.saturating_mul(1_000) / PACE_MIN);
@@ -62,7 +62,7 @@ impl Pace {
     }
 }
 
-/// A body that arrives. The handler has one end of it and this middleware the other.
+/// The body of a request, which the handler and this middleware share.
 struct Body {
     payload: RefCell<Payload>,
     declared: Option<u64>,
@@ -115,7 +115,8 @@ impl Body {
         sleep.as_mut().poll(cx)
     }
 
-    /// Returns whether all of the body has been read. A handler that knows the length may not ask for the end.
+    /// Returns whether all of the body has been read. A handler that knows the length may stop reading before the end
+    /// of the stream.
     fn is_complete(&self) -> bool {
         self.is_ended.get() || self.declared == Some(self.pace.get().bytes)
     }
@@ -139,7 +140,7 @@ impl Body {
     }
 }
 
-/// The handler's end of a body.
+/// The handler's side of a body.
 struct Arriving(Rc<Body>);
 
 impl Stream for Arriving {
@@ -169,7 +170,8 @@ impl MessageBody for BeforeClose {
     }
 }
 
-/// Middleware that bounds how long request bodies take to arrive, and leaves none unread.
+/// Middleware that bounds how long request bodies take to arrive. It reads the rest of a body, or closes the
+/// connection.
 ///
 /// # Errors
 /// Those of the inner services.

@@ -1,6 +1,6 @@
-//! The connections of a worker: which of them do something, and which are ended because they do not. actix has a
-//! deadline for the first request of a connection and for idle ones, but none for a later request whose head drips, and
-//! it does not know how few descriptors are left.
+//! Tracks what the connections of a worker are doing, and ends those that are idle or too slow. actix has a deadline
+//! for the first request of a connection and for idle ones, but none for a later request whose head arrives a byte at a
+//! time, and it does not know how few file descriptors are left.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -32,37 +32,37 @@ const HEAD_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a
 /// request does so at once.
 const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// How much longer than actix's own deadlines a connection may be silent. actix forgets a connection that holds a part
-/// of the next request when a response ends.
+/// How much longer than actix's own deadlines a connection may be silent. These connections are those that actix
+/// misses: it sets no deadline if part of the next request has arrived when a response ends.
 const SILENT_EXTRA: Duration = Duration::from_secs(10);
 /// How often connections are examined.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// The most connections that are ended to make room for a new one. More than one, so that a flood is not followed by
-/// as many searches.
+/// The most connections that are ended to make room for a new one. More than one, so that a flood of connections does
+/// not cause as many searches.
 const EVICTED_AT_ONCE: usize = 32;
 /// The shortest time between two searches for connections to end, for each connection that a search examines (about 10
 /// ns): a flood of connections costs about a hundredth of a worker's time.
 const SEARCH_INTERVAL: Duration = Duration::from_micros(1);
-/// How often a new connection that has no room waits for others to end before it is refused.
+/// How many times a new connection without room waits for others to end before it is refused.
 const ROOM_TRIES: usize = 8;
-/// Connections beyond the limit on which health checks are answered and everything else is refused.
+/// Number of connections beyond the limit. On these, only health checks and metrics are served.
 pub const RESERVED: usize = 32;
-/// How long a request goes on after its client has closed its end. A client that only closes its sending side, which
+/// How long a request continues after its client has closed its end. A client that only closes its sending side, which
 /// looks the same, gets its response within this time; under overload a client that has given up is not served.
 const GONE_WAIT: Duration = Duration::from_millis(250);
 
-/// What a client does that has not got its response.
+/// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Activity {
-    /// Nothing: no request has begun.
+    /// No request has begun.
     Silent,
-    /// The head of a request arrives.
+    /// The head of a request is arriving.
     Head,
     /// A request is handled, or its response is being produced.
     Busy,
 }
 
-/// Returns whether a connection is ended that has been in `activity` for `waited`.
+/// Returns whether to end a connection that has been in `activity` for `waited`.
 fn is_overdue(activity: Activity, waited: Duration, is_scarce: bool, silent_max: Duration) -> bool {
     match activity {
         Activity::Busy => false,
@@ -95,11 +95,11 @@ pub struct Room {
 }
 
 impl Room {
-    /// Creates room within `limits`, and for a few connections beyond it for health checks.
+    /// Creates room within `limits`, and for a few connections beyond them, for health checks.
     #[must_use]
     pub fn new(limits: RoomLimits, site: Site) -> Self {
         let (open, ended, refused) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        // Without many descriptors, one address may still not take all of them.
+        // One address must not take all connections, even if the limit is low.
         let visitors_per_address = match limits.visitors_per_address {
             0 => usize::MAX,
             most => most.min(limits.connections / 2),
@@ -120,13 +120,13 @@ impl Room {
         self.open.load(Relaxed)
     }
 
-    /// Returns the number of connections that the hub ended because they did nothing, and that it refused.
+    /// Returns the number of connections that the hub ended because they did nothing, and of those that it refused.
     #[must_use]
     pub fn ended(&self) -> [(&'static str, u64); 2] {
         [("idle", self.ended.load(Relaxed)), ("refused", self.refused.load(Relaxed))]
     }
 
-    /// Returns whether idle connections give way. A quarter of the room is left then.
+    /// Returns whether less than a quarter of the room is left. Idle connections are then ended sooner.
     fn is_scarce(&self) -> bool {
         self.open() > self.limits.connections - self.limits.connections / 4
     }
@@ -197,14 +197,14 @@ impl Connections {
                 self.all.borrow_mut().push(Rc::downgrade(&connection));
                 return Ok(Guarded { io, connection, is_blocked: false });
             }
-            // The tasks of the connections that were ended close them.
+            // Let the tasks of the ended connections close them.
             tokio::task::yield_now().await;
         }
         self.room.refused.fetch_add(1, Relaxed);
         Err(io::Error::other("too many connections"))
     }
 
-    /// Returns whether a new connection has room. Ends others if all room is taken.
+    /// Returns whether there is room for a new connection. Ends others if there is none.
     fn make_room(&self, new: &Connection) -> bool {
         let (open, limits) = (self.room.open(), &self.room.limits);
         if open > limits.connections {
@@ -255,7 +255,7 @@ pub struct Connection {
     since: Cell<Instant>,
     is_ended: Cell<bool>,
     is_gone: Cell<bool>,
-    /// Accepted beyond the limit: for health checks only.
+    /// Whether it was accepted beyond the limit, for health checks and metrics only.
     is_reserved: bool,
     /// The address among whose visitors the connection counts; `None` once a signed-in user has sent a request.
     address: Cell<Option<AddressKey>>,
@@ -329,11 +329,11 @@ impl Guarded {
         self.connection.clone()
     }
 
-    /// Says goodbye to a client whose request took too long. Nothing else is being sent then.
-    fn say_late(&mut self, cx: &mut Context<'_>) {
+    /// Sends 408 to a client whose request head took too long. No response is being sent at that time.
+    fn send_late(&mut self, cx: &mut Context<'_>) {
         const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         if self.connection.activity.get() == Activity::Head && !self.is_blocked {
-            // Best effort: a client whose connection is full does not read.
+            // Best effort: if the connection's send buffer is full, its client is not reading.
             let _ = Pin::new(&mut self.io).poll_write(cx, LATE);
         }
     }
@@ -343,7 +343,7 @@ impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let connection = self.connection.clone();
         if connection.is_ended.get() && connection.activity.get() != Activity::Busy {
-            self.say_late(cx);
+            self.send_late(cx);
             return Poll::Ready(Ok(()));
         }
         let (before, has_space) = (buf.filled().len(), buf.remaining() > 0);
@@ -371,7 +371,7 @@ impl AsyncWrite for Guarded {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
         self.is_blocked = polled.is_pending();
         if polled.is_ready() && self.connection.activity.get() == Activity::Silent {
-            // The client still reads the end of a response.
+            // The client is still reading the end of a response.
             self.connection.since.set(Instant::now());
         }
         polled
@@ -415,8 +415,8 @@ impl<B: MessageBody + Unpin> MessageBody for Tracked<B> {
     }
 }
 
-/// Middleware that marks connections as busy while their requests are handled, and refuses all but health checks on the
-/// connections that are reserved for them.
+/// Middleware that marks connections as busy while their requests are handled, and refuses all but health checks and
+/// metrics on the connections that are reserved for these.
 ///
 /// # Errors
 /// Those of the inner services.
@@ -468,9 +468,9 @@ mod tests {
     }
 
     #[test]
-    fn only_connections_without_a_request_are_overdue() {
+    fn busy_connections_are_never_overdue() {
         let s = Duration::from_secs;
-        // Whether it is overdue with enough descriptors, and when they are scarce.
+        // Whether it is overdue when there are enough descriptors, and when they are scarce.
         let table = [
             (Activity::Busy, s(3_600), false, false),
             (Activity::Silent, s(2), false, false),

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use crate::http::build_threads;
 use crate::http::encoded::Encoded;
 
-/// The memory of all cached responses, in bytes: the lists of three large terms (2 MB each in all codings, once for each
-/// length of a page), and their seats. Past this, the least recently used responses are evicted.
+/// The memory of all cached responses, in bytes: the lists of three large terms (2 MB each in all codings, once for
+/// each page length), and their seats. Past this, the least recently used responses are evicted.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
-/// The maximum number of cached responses. Only canonical questions are cached, so there are a few for each term.
+/// The maximum number of cached responses. Only canonical queries are cached, so there are a few for each term.
 const RESPONSES_MAX: usize = 1_024;
 /// The maximum number of concurrent builds, which bounds their memory: a build needs several times the length of its
 /// response.
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn the_least_recently_used_responses_are_evicted_past_the_bytes() {
+    async fn the_least_recently_used_responses_are_evicted() {
         let cache = cache(100 * KIB);
         for number in 0..50 {
             ask(&cache, "often", 10 * KIB).await;

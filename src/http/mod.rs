@@ -10,7 +10,7 @@
 //! - [`connection`]: the connections, and which of them are ended
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
 //! - [`encoded`], [`hot`]: cached responses for resources that many clients request at the same time; [`uncached`]:
-//!   responses to other questions; [`build_threads`]: the threads that build both; [`pieces`]: bodies that are sent in
+//!   responses to other queries; [`build_threads`]: the threads that build both; [`pieces`]: bodies that are sent in
 //!   pieces
 //! - [`openapi`]: the OpenAPI document, generated from the request and response types
 //!

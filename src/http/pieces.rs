@@ -9,9 +9,9 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The longest piece, and the length at which actix stops to fill the write buffer of a connection, in bytes. The buffer
-/// has at most twice this length, and the connection keeps it while it is idle: with the default of actix, 640 MB for
-/// 10,000 connections.
+/// The longest piece, and the length at which actix stops filling the write buffer of a connection, in bytes. The
+/// buffer has at most twice this length, and the connection keeps it while it is idle: with actix's default length,
+/// 10,000 connections would keep 640 MB.
 pub const PIECE_LEN_MAX: usize = 8 * 1024;
 
 /// A body that is sent in pieces. The pieces share the memory of the body.

@@ -209,7 +209,8 @@ pub async fn drop_one(
     unless_gone(&request, submit_one(&pool, &student.0.realm, &id.term, command, NEVER_REGISTERED)).await
 }
 
-/// Waits for a submitted command, and abandons it when the client has gone: if it has not been decided yet, it is not.
+/// Waits for a submitted command, and abandons it when the client has gone. A command that has not been decided by then
+/// is never decided.
 pub(super) async fn unless_gone<T>(
     request: &HttpRequest,
     submitted: impl Future<Output = Result<T, Problem>>,

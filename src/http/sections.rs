@@ -81,7 +81,7 @@ impl Filter {
         })
     }
 
-    /// Returns whether many clients ask this question: for a whole list, or for the page of it that follows pages of a
+    /// Returns whether many clients send this query: for a whole list, or for the page of it that follows pages of a
     /// cached length.
     fn is_canonical(&self, snapshots: &[Arc<Snapshot>]) -> bool {
         let is_filtered = self.open || self.subject.is_some() || !self.words.is_empty() || !self.days.is_empty();

@@ -1,6 +1,6 @@
-//! Responses that are built for one request and not cached, such as a search. Their number is unbounded, because clients
-//! choose the questions. So the concurrent builds and the memory of the responses are bounded, and each response is
-//! encoded only in the coding in which it is sent.
+//! Responses that are built for one request and not cached, such as a search. Their number is unbounded, because
+//! clients choose the queries. So the concurrent builds and the memory of the responses are bounded, and each response
+//! is encoded only in the coding in which it is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use crate::http::hot::BuildError;
 
 /// Maximum number of concurrent builds: each keeps a processor busy for some milliseconds.
 const BUILDS_MAX: usize = 2;
-/// Maximum number of requests that wait for a build or run one: what is built within [`WAIT_MAX`] at 100 builds per
-/// second.
+/// Maximum number of requests that wait for a build or run one: as many as are built within [`WAIT_MAX`] at 100 builds
+/// per second.
 const WAITING_MAX: usize = 500;
 /// The longest wait for a build, and for memory. After it, the request is rejected.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Memory of responses that are built and not sent yet, in bytes: seven lists of all sections of a large term.
 const BYTES_MAX: u32 = 16 * 1024 * 1024;
 
-/// Who sends requests. Visitors have their own bound, so that they cannot block users who are signed in.
+/// The kind of requester. Visitors have bounds of their own, so that they cannot block users who are signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requester {
     /// A visitor.
@@ -40,7 +40,7 @@ pub struct UncachedResponses {
     users: Builder,
 }
 
-/// The bounds of one kind of requesters.
+/// The bounds of one kind of requester.
 #[derive(Debug)]
 struct Builder {
     waiting: Semaphore,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_response_is_encoded_only_as_it_is_sent() {
+    async fn a_response_is_encoded_only_in_the_coding_that_is_sent() {
         let responses = UncachedResponses::default();
         let request = TestRequest::default().insert_header((ACCEPT_ENCODING, "gzip")).to_http_request();
         let response = responses.respond(&request, Requester::User, || encoded(MIB)).await.unwrap();

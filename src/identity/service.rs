@@ -38,13 +38,13 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// Lifetime of a sign-in (`[auth] session_ttl_s`).
     pub session_ttl: Duration,
-    /// Failed sign-ins a minute of one account; 0 is no limit (`[limits] login_per_minute`).
+    /// Maximum number of failed sign-ins a minute of one account; 0 is no limit (`[limits] login_per_minute`).
     pub login_per_minute: u32,
-    /// Requests a second of one user; 0 is no limit (`[limits] requests_per_second`).
+    /// Maximum number of requests a second of one user; 0 is no limit (`[limits] requests_per_second`).
     pub requests_per_second: u32,
     /// Number of threads that hash passwords.
     pub hash_threads: usize,
-    /// The secret before it was changed (`[auth] previous_secret`), whose tokens are still accepted.
+    /// The former secret (`[auth] previous_secret`), whose tokens are still accepted.
     pub previous_secret: Option<SecretString>,
 }
 
@@ -95,7 +95,7 @@ pub struct Identity {
     pub(super) sign_ins: SignInLimits,
     /// Revoked tokens and the times at which they expire.
     revoked: DashMap<Uuid, Timestamp>,
-    /// Time up to which issued tokens of a user are revoked, in milliseconds since the epoch.
+    /// A user's tokens that were issued up to this time are revoked, in milliseconds since the epoch.
     pub(super) valid_from_ms: DashMap<UserName, i64>,
     /// Held shared while a sign-in completes and exclusively while a local account changes, so that no token issued for
     /// an old password outlives the change.
@@ -238,7 +238,7 @@ impl Identity {
     /// # Errors
     /// When the store cannot be written.
     pub async fn sign_out_everywhere(&self, user: &UserName) -> Result<(), StoreError> {
-        // No sign-in that has verified an old password completes during this.
+        // A sign-in that has verified an old password must not complete in the meantime.
         let _exclusive = self.accounts_lock.write().await;
         for members in &self.members {
             members.discard_token(user).await;

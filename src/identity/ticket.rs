@@ -31,7 +31,7 @@ struct Inner {
     callers: HashMap<String, Caller>,
     /// The unused tickets of each user, oldest first.
     of_user: HashMap<UserName, VecDeque<String>>,
-    /// Expiry of each ticket, also of those that are used. All have the same lifetime, so the oldest expires first.
+    /// Expiry of each ticket, including used ones. All have the same lifetime, so the oldest expires first.
     ends: VecDeque<(Instant, String)>,
 }
 

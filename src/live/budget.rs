@@ -11,24 +11,24 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Creates a bound of which nothing is used.
+    /// Creates an unused budget of `max`.
     #[must_use]
     pub const fn new(max: u64) -> Self {
         Self { used: AtomicU64::new(0), max }
     }
 
-    /// Returns what is used, and the bound.
+    /// Returns the amount in use, and the bound.
     #[must_use]
     pub fn used(&self) -> (u64, u64) {
         (self.used.load(Ordering::Relaxed), self.max)
     }
 
-    /// Returns a share of nothing, to be increased later.
+    /// Returns an empty share, to be increased later.
     pub(super) fn share(self: &Arc<Self>) -> Share {
         Share { budget: self.clone(), amount: 0 }
     }
 
-    /// Takes `amount` of what is left; `None` when less is left.
+    /// Takes `amount`; `None` when less than that is left.
     pub(super) fn take(self: &Arc<Self>, amount: u64) -> Option<Share> {
         let next = |used: u64| used.checked_add(amount).filter(|used| *used <= self.max);
         let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
@@ -36,7 +36,7 @@ impl Budget {
     }
 }
 
-/// A taken part of a [`Budget`], which is given back when this is dropped.
+/// A part of a [`Budget`] that is in use until this is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
@@ -44,7 +44,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Takes one more. Returns whether there was one left.
+    /// Takes one more. Returns false when none is left.
     pub(super) fn grow(&mut self) -> bool {
         let Some(mut more) = self.budget.take(1) else { return false };
         self.amount += std::mem::take(&mut more.amount);
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_never_exceeds_the_bound_and_is_given_back() {
+    fn shares_never_exceed_the_budget_and_are_returned() {
         let budget = Arc::new(Budget::new(3));
         let mut two = budget.take(2).unwrap();
         assert!(budget.take(2).is_none());

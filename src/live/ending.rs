@@ -11,8 +11,8 @@ use bytes::Bytes;
 use crate::live::frame_guard::GuardStatus;
 use crate::logging::CONNECTION_DONE;
 
-/// The body of the response that carries a WebSocket. When both close frames have passed, it fails instead of ending,
-/// and actix closes the TCP connection at once.
+/// The body of the response that carries a WebSocket. When both close frames have been sent, it fails instead of
+/// ending, and actix closes the TCP connection at once.
 ///
 /// After a body that ends, actix keeps a connection open whose incoming stream has no end, to read what the client is
 /// still sending: for a WebSocket until the client closes it, or until the disconnect timeout. A client waits for the
@@ -54,7 +54,7 @@ impl MessageBody for EndingBody {
     }
 }
 
-/// Both close frames have passed.
+/// Both close frames have been sent.
 struct Done;
 
 impl fmt::Debug for Done {

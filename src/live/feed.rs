@@ -4,15 +4,15 @@
 //! the answers of the store) and carries out the outputs that each input yields. A driver obeys three rules:
 //!
 //! 1. Outputs are carried out in their order. At most the last one needs an answer ([`FeedOutput::needs_answer`]).
-//! 2. Until that answer has arrived, the feed gets no other input. The relay's pushes meanwhile wait in the session's
-//!    bounded queue, and those beyond its first part are held back by the relay ([`Push::CaughtUp`] follows). A session
-//!    that does not wait for an answer and whose queue is full is evicted by its relay.
+//! 2. Until that answer has arrived, the feed gets no other input. The relay's pushes wait in the session's bounded
+//!    queue, and those beyond its first part are held back by the relay ([`Push::CaughtUp`] follows). A session that
+//!    does not wait for an answer and whose queue is full is evicted by its relay.
 //! 3. After [`FeedOutput::Close`] there are no outputs.
 //!
 //! # Replay without gaps
 //! A session joins its relay at a position L of the sequence of alerts: the relay pushes every entry after L. A client
-//! that resumes at `since` then gets (`since`, L] from the store, `live`, and the pushes that waited meanwhile. Entries
-//! up to the greatest position sent are skipped, so that each arrives once.
+//! that resumes at `since` then gets (`since`, L] from the store, `live`, and the pushes that have waited. Entries up
+//! to the greatest position sent are skipped, so that each arrives once.
 //!
 //! # Transports
 //! `driver` runs a feed inside an actor, for any implementation of its `Transport`: how to send a frame, ping, and

@@ -13,15 +13,16 @@ use tokio::time::timeout;
 
 use crate::live::close::Close;
 
-/// Maximum number of sessions that join and replay at once. Each has at most one read of the store open, so that a
-/// quarter of the reads that may wait for the store serves them all, and none fails.
+/// Maximum number of sessions that join and replay at once. Each has at most one read of the store in progress.
+/// Together they take at most a quarter of the store's read queue, so none of these reads is rejected.
 const AT_ONCE_MAX: usize = 1_024;
-/// Maximum number of waiting sessions: a college that reconnects at once. It takes a few seconds to serve them.
+/// Maximum number of waiting sessions: all clients of a college, which reconnect at once. Serving them takes a few
+/// seconds.
 pub const WAITING_MAX: usize = 10_000;
 /// Maximum wait of a session. A page gives up after 15 seconds.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// The time after which the next session is admitted, although one has not finished its replay. Otherwise clients that
-/// do not read would hold up all others.
+/// The time after which the next session is admitted, even if this one has not finished its replay. Otherwise clients
+/// that do not read would block all others.
 const TURN_MAX: Duration = Duration::from_secs(5);
 
 /// The queue of the sessions of all worker threads.
@@ -44,7 +45,7 @@ pub(super) struct Turn {
     _end: oneshot::Sender<()>,
 }
 
-/// A session that waits. Dropping it takes it out of the count.
+/// A waiting session. Dropping it decrements the count.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -123,15 +124,15 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_session_that_does_not_finish_holds_up_no_other() {
+    async fn a_session_that_does_not_finish_blocks_no_other() {
         let queue = JoinQueue::new(1);
         tokio::time::pause();
-        let _deaf = queue.turn().await.unwrap();
+        let _unfinished = queue.turn().await.unwrap();
         queue.turn().await.unwrap();
     }
 
     #[actix_rt::test]
-    async fn sessions_over_the_bound_come_back_later() {
+    async fn sessions_beyond_the_bound_are_rejected_as_busy() {
         let queue = JoinQueue::new(0);
         let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(queue.turn())).collect();
         for turn in &mut waiting {

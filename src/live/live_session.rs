@@ -34,9 +34,9 @@ pub struct LiveSession {
     pub connected_at: Timestamp,
     /// The monotonic time at which it connected. Pings carry the time since then.
     opened: Instant,
-    /// Whether the client has sent something since the relay's last look.
+    /// Whether the client has sent something since the relay's last sweep.
     is_heard: AtomicBool,
-    /// The session's age when the client sent something last.
+    /// The session's age when the client last sent something, in milliseconds.
     heard_ms: AtomicU64,
     sent: AtomicU64,
     queued: AtomicU32,
@@ -46,7 +46,7 @@ pub struct LiveSession {
     channels: Mutex<Channels>,
     /// Whether it has joined its relay.
     is_joined: AtomicBool,
-    /// Whether it waits for an answer of the hub, and handles no pushes meanwhile.
+    /// Whether it waits for an answer from the hub. While it waits, it handles no pushes.
     is_waiting: AtomicBool,
     /// Whether its relay has pushes that it holds back.
     is_behind: AtomicBool,
@@ -109,7 +109,7 @@ impl LiveSession {
         self.is_heard.swap(false, Ordering::Relaxed)
     }
 
-    /// Returns the milliseconds since the client sent something last, by the monotonic clock.
+    /// Returns the milliseconds since the client last sent something, by the monotonic clock.
     #[must_use]
     pub fn silent_ms(&self) -> u64 {
         self.age_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed))
@@ -158,12 +158,12 @@ impl LiveSession {
         self.is_joined.load(Ordering::Relaxed)
     }
 
-    /// Records whether the session waits for an answer of the hub.
+    /// Records whether the session waits for an answer from the hub.
     pub(super) fn set_waiting(&self, is_waiting: bool) {
         self.is_waiting.store(is_waiting, Ordering::Relaxed);
     }
 
-    /// Returns whether the session waits for an answer of the hub.
+    /// Returns whether the session waits for an answer from the hub.
     pub(super) fn is_waiting(&self) -> bool {
         self.is_waiting.load(Ordering::Relaxed)
     }
@@ -249,11 +249,11 @@ fn is_counted(channel: &Channel) -> bool {
     !matches!(channel, Channel::Me | Channel::Alerts)
 }
 
-/// A limit of channels is reached.
+/// The error when a limit on channels is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TooManyChannels {
     /// The limit of the session.
     OfSession,
-    /// the bound of all sessions.
+    /// The bound of all sessions.
     OfAllSessions,
 }

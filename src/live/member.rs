@@ -14,10 +14,11 @@ use crate::live::context::Live;
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{AlertFrame, Push, SeatsTick};
 
-/// Length of the queue of a waiting session from which on seats and alerts are held back. The rest of the queue is left
-/// for answers and for frames of its user.
+/// Queue length of a waiting session at which its relay starts to hold back seats and alerts. The rest of the queue is
+/// left for answers and for frames of its user.
 const HOLD_LEN: u32 = 16;
-/// A session of this thread.
+
+/// A session of the relay's thread.
 pub(super) struct Member {
     pub(super) queue: Recipient<Push>,
     pub(super) session: Arc<LiveSession>,
@@ -25,9 +26,9 @@ pub(super) struct Member {
     pub(super) alerts: bool,
     /// Whether it is subscribed to `me`.
     pub(super) me: bool,
-    /// When it was pinged last.
+    /// When it was last pinged.
     pub(super) pinged: Instant,
-    /// How long the client has sent nothing, as far as this thread was running to read it.
+    /// How long the client has sent nothing. Time in which the thread could not read does not count.
     pub(super) silent: Duration,
     pub(super) missed: Missed,
 }
@@ -35,9 +36,9 @@ pub(super) struct Member {
 /// What a relay holds back from a session.
 #[derive(Default)]
 pub(super) struct Missed {
-    /// Whether alerts are among it.
+    /// Whether alerts are held back.
     pub(super) alerts: bool,
-    /// The terms whose seats are among it, each with the sequence up to which the session has them.
+    /// The terms whose seats are held back, each with the sequence up to which the session has them.
     pub(super) seats: Vec<(TermId, u64)>,
 }
 
@@ -65,8 +66,8 @@ impl Member {
         }
     }
 
-    /// Returns whether seats and alerts have to be held back. If they were before, later ones are, too, so that alerts
-    /// stay in order.
+    /// Returns whether seats and alerts have to be held back. While any are, later ones are held back, too, so that
+    /// alerts stay in order.
     fn must_hold(&self) -> bool {
         !self.missed.is_empty() || self.session.is_waiting() && self.session.queued() >= HOLD_LEN
     }
@@ -94,8 +95,8 @@ impl Member {
         true
     }
 
-    /// Adds `step` to the client's silence, unless the client has sent something. Returns whether the silence was over
-    /// `limit` before that.
+    /// Adds `step` to the client's silence, unless the client has sent something. Returns whether the silence was
+    /// already longer than `limit`.
     pub(super) fn add_silence(&mut self, step: Duration, limit: Duration) -> bool {
         if self.session.take_heard() {
             self.silent = Duration::ZERO;

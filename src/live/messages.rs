@@ -201,7 +201,7 @@ pub enum Push {
 /// The answer to a [`CatchUp`].
 #[derive(Debug)]
 pub struct CaughtUp {
-    /// The newest state of each section that changed meanwhile.
+    /// The newest state of each section that has changed in the meantime.
     pub frames: Vec<ByteString>,
     /// Set when alerts were held back: the position after which the session gets every entry again.
     pub alerts_to: Option<u64>,

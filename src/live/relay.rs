@@ -1,9 +1,9 @@
 //! Passes frames to the sessions of one worker thread, in the order in which the broker sends them.
 //!
 //! A relay runs on the thread of its sessions, so that a frame crosses threads once and not once for each connection.
-//! It never waits for a session: a session whose bounded queue is full is marked for closing and removed. A session that
-//! waits for an answer of the hub cannot handle its queue. Its relay holds seats and alerts back before the queue is
-//! full, and the session gets the newest seats and the stored alerts when it goes on ([`CatchUp`]).
+//! It never waits for a session: a session whose bounded queue is full is marked for closing and removed. A session
+//! that waits for an answer from the hub cannot handle its queue. Its relay holds seats and alerts back before the
+//! queue is full, and the session gets the newest seats and the stored alerts when it continues ([`CatchUp`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::live::messages::{
 };
 use crate::live::seat_watch::SeatWatch;
 
-/// Capacity of a relay's mailbox for messages of the broker. It is smaller than that of a session's queue, so that a
+/// Capacity of a relay's mailbox for messages from the broker. It is smaller than that of a session's queue, so that a
 /// relay that catches up does not overflow the queues of sessions that merely wait to run on this thread.
 const QUEUE_LEN: usize = 16;
 /// The interval at which pings are sent, and silent, expired and departed sessions are removed.
@@ -47,7 +47,7 @@ pub struct Relay {
     seats: SeatWatch,
     imports: HashMap<TaskId, Vec<Uuid>>,
     admins: Vec<Uuid>,
-    /// Messages of the broker that are not handled yet.
+    /// Number of messages from the broker that are not handled yet.
     pub(super) in_flight: Arc<AtomicUsize>,
     /// The position of the last entry of the sequence of alerts that was delivered.
     alerts_to: u64,
@@ -73,7 +73,7 @@ impl Relay {
         }
     }
 
-    /// Pushes to sessions, and removes those that cannot take it.
+    /// Pushes to sessions, and removes those whose queue does not accept the push.
     fn push_all(&mut self, pushes: impl IntoIterator<Item = (Uuid, Push)>) {
         let mut failed = Vec::new();
         for (id, push) in pushes {
@@ -214,9 +214,9 @@ impl Relay {
     /// have ended. `at` is the monotonic time.
     ///
     /// A sweep that comes late, because the process was stopped or the thread was busy, adds at most [`SWEEP`] to the
-    /// silence of each session: what the clients sent meanwhile is not read yet, and they were not pinged. For the same
-    /// reason a session is closed only when it is over the limit in a second sweep, before which the thread has read
-    /// what had arrived.
+    /// silence of each session: what the clients sent in the meantime is not read yet, and they were not pinged. For
+    /// the same reason a session is closed only when it is over the limit in a second sweep, before which the thread
+    /// has read what had arrived.
     pub(super) fn sweep(&mut self, at: Instant) {
         let now = self.live.clock.now();
         let heartbeat = self.live.options.heartbeat;

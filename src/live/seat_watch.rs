@@ -62,9 +62,9 @@ impl SeatWatch {
     /// Adds a session, and appends the frames of its snapshot to `out`. With `since`, the snapshot contains only what
     /// changed after that sequence.
     ///
-    /// No tick is delivered between the two steps, because both run on the relay's thread. Ticks that are not newer
-    /// than the snapshot are not delivered to the session. So there is no gap after the snapshot, and an older state
-    /// never follows a newer one.
+    /// No tick is delivered between the subscription and the snapshot, because both are made on the relay's thread.
+    /// Ticks that are not newer than the snapshot are not delivered to the session. So there is no gap after the
+    /// snapshot, and an older state never follows a newer one.
     pub(super) fn add(&mut self, id: Uuid, channel: &Channel, since: Option<u64>, out: &mut Vec<ByteString>) {
         let term = match channel {
             Channel::Seats(term) => term,
@@ -104,7 +104,7 @@ impl SeatWatch {
     }
 
     /// Appends the newest state of the sections of `term` that the session watches and that changed after `since` to
-    /// `out`. Ticks that are not newer are not delivered to the session any more.
+    /// `out`. Ticks that are not newer than this state are no longer delivered to the session.
     pub(super) fn catch_up(&mut self, id: Uuid, term: &TermId, since: u64, out: &mut Vec<ByteString>) {
         let (Some(watchers), Some(model)) = (self.terms.get_mut(term), self.model.term(term)) else { return };
         let snapshot = model.snapshot();

@@ -31,7 +31,8 @@ use crate::live::relay::Relay;
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// The range of the random delays after which clients reconnect when the hub restarts, in milliseconds.
 const RETRY_MS: std::ops::RangeInclusive<u64> = 500..=20_000;
-/// The same when too many clients reconnect at once. All that wait to join now have joined within 10 seconds.
+/// The same when too many clients reconnect at once. All sessions that are waiting to join now have joined within 10
+/// seconds.
 const BUSY_RETRY_MS: std::ops::RangeInclusive<u64> = 10_000..=20_000;
 
 type Ctx = WebsocketContext<WebSocket>;

@@ -1,23 +1,24 @@
-//! Decides which commands a registrar rejects when it gets more than it can commit. After CoDel (RFC 8289), what counts
-//! is how long commands wait, not how many do, so the same rule suits a fast and a slow machine. A queue whose wait falls
-//! again absorbs a burst. A queue whose wait stays long has more load than the registrar can commit. Then the registrar
-//! accepts only what the next batch can hold, because a reply that comes after its caller has given up is wasted work.
+//! Decides which commands a registrar rejects when it receives more than it can commit. After CoDel (RFC 8289), what
+//! counts is how long commands wait, not how many are waiting, so the same rule suits a fast and a slow machine. A
+//! queue whose wait falls again absorbs a burst. A queue whose wait stays long has more load than the registrar can
+//! commit. Then the registrar accepts only what the next batch can hold, because a reply that comes after its caller
+//! has given up is wasted work.
 
 use std::time::{Duration, Instant};
 
-/// How long the wait must stay long before commands are rejected. The burst of an opening, 9,000 students at once, is
-/// decided within this time on two cores.
+/// Commands are rejected once the wait has been long for this time. The burst when registration opens, 9,000 students
+/// at once, is decided within it on two cores.
 const STANDING_MIN: Duration = Duration::from_millis(500);
-/// The largest part of a batch's time that is taken for its fixed cost. A disk that takes longer to sync cannot reply
-/// within a second; its batches take twice this time, so that a reply comes before clients give up after 3 s.
+/// The largest fixed cost of a batch that the estimate assumes, in seconds. A disk that takes longer to sync cannot
+/// reply within a second; its batches take twice this time, so that a reply comes before clients give up after 3 s.
 const FIXED_COST_MAX: f64 = 0.5;
-/// The fewest commands in a batch, so that an estimate that is too high is corrected by the next batches.
+/// The least number of commands that are assumed to fit into a batch, so that the next batches can correct an estimate
+/// that is too high.
 const BATCH_MIN: usize = 32;
-/// Each batch of this number has at most half of the commands, because batches of one size do not show how much of their
-/// time is fixed.
+/// One batch in this many has half the limit, because batches of one size do not show how much of their time is fixed.
 const PROBE_INTERVAL: u32 = 4;
-/// The weight that a batch keeps in the estimate with each later batch: a stall of the disk is forgotten after some ten
-/// batches.
+/// The factor by which each new batch reduces the weight of earlier ones in the estimate: a stall of the disk is
+/// forgotten after about ten batches.
 const MEMORY: f64 = 0.9;
 
 /// An estimate of the time that a batch takes, in seconds: a line that is fitted to the batches so far (least squares,
@@ -38,19 +39,20 @@ impl BatchCost {
         }
         let [batches, sizes, squares, times, products] = self.sums;
         let spread = batches * squares - sizes * sizes;
-        // Batches of one size show only the sum of both costs. The size is at most 1,024, so that rounding is far below.
+        // Batches of one size show only the sum of both costs. The size is at most 1,024, so rounding errors are far
+        // smaller than this limit.
         let slope = if spread > 1e-6 * batches * squares { (batches * products - sizes * times) / spread } else { 0.0 };
         self.per_command = slope.clamp(0.0, times / sizes.max(1.0));
         self.fixed = ((times - self.per_command * sizes) / batches).clamp(0.0, FIXED_COST_MAX);
     }
 }
 
-/// The state of one queue. Time is an argument, in order.
+/// The state of one queue. Callers pass the current time, which must not decrease.
 #[derive(Debug)]
 pub struct Shedder {
     cost: BatchCost,
     batches: u32,
-    /// Since when each batch found a command that had waited long.
+    /// The time since which every batch has found a command that had waited long.
     long_since: Option<Instant>,
     overload_wait: Duration,
     patience: Duration,
@@ -81,7 +83,7 @@ impl Shedder {
         }
     }
 
-    /// Returns the most commands that the next batch may have.
+    /// Returns the maximum number of commands of the next batch.
     #[must_use]
     pub fn batch_max(&self) -> usize {
         let is_probe = self.batches.is_multiple_of(PROBE_INTERVAL);
@@ -102,7 +104,7 @@ impl Shedder {
     }
 
     /// Returns whether a command that was accepted at `accepted` has waited too long to be decided. `may_be_shed` is
-    /// true for students' commands: those of staff and of the hub are few, and wait as long as the patience allows.
+    /// true for students' commands: those of staff and of the hub are few, and may wait for the whole patience.
     #[must_use]
     pub fn is_too_old(&self, may_be_shed: bool, accepted: Instant, now: Instant) -> bool {
         let is_short = may_be_shed && self.is_standing(now);

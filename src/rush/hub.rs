@@ -169,8 +169,8 @@ fn parse_problem(reply: &Reply) -> String {
     }
 }
 
-/// Connects all students, lets them load the hub for the duration of the job while imports run half of the time, and
-/// reconciles their seats.
+/// Connects all students, lets them put load on the hub for the duration of the job while imports run half of the time,
+/// and reconciles their seats.
 async fn run_students(
     job: &Job,
     users: u32,

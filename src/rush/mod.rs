@@ -53,9 +53,9 @@ pub struct Job {
     pub staff: String,
     /// One token with role student in the sandbox for each simulated student.
     pub students: Vec<String>,
-    /// How long each target is loaded, in seconds.
+    /// How long each target is under load, in seconds.
     pub seconds: u32,
-    /// Which targets are loaded.
+    /// The targets to put under load.
     pub target: Target,
     /// The Plone that load may be sent to. If `None`, results of an earlier run are reported instead.
     pub plone: Option<PloneJob>,

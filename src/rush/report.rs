@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::histogram::{Counts, Histogram};
 
-/// Which targets a demonstration loads.
+/// The targets that a demonstration puts under load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, ToSchema)]
 #[schema(as = DemoTarget)]
 #[serde(rename_all = "lowercase")]
@@ -22,13 +22,13 @@ pub enum Target {
 }
 
 impl Target {
-    /// Returns whether the hub is loaded.
+    /// Returns whether the hub is put under load.
     #[must_use]
     pub fn includes_hub(self) -> bool {
         self != Self::Plone
     }
 
-    /// Returns whether Plone is loaded.
+    /// Returns whether Plone is put under load.
     #[must_use]
     pub fn includes_plone(self) -> bool {
         self != Self::Hub
@@ -56,16 +56,16 @@ pub enum State {
 pub enum Phase {
     /// Creating the sandbox and connecting the students.
     Preparing,
-    /// Loading the hub.
+    /// Sending load to the hub.
     Hub,
-    /// Loading Plone.
+    /// Sending load to Plone.
     Plone,
     /// Ended.
     Finished,
 }
 
 impl Phase {
-    /// Returns the server that this phase loads.
+    /// Returns the server that is under load in this phase.
     #[must_use]
     pub fn server(self) -> Option<Server> {
         match self {
@@ -76,7 +76,7 @@ impl Phase {
     }
 }
 
-/// A server that a demonstration loads. The results are in this order.
+/// A server that a demonstration puts under load. The results are in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Display, ToSchema)]
 #[schema(as = DemoServer)]
 #[serde(rename_all = "lowercase")]
@@ -104,9 +104,9 @@ pub struct Task {
     pub message: Option<String>,
     /// The number of simulated students.
     pub users: u32,
-    /// How long each target is loaded, in seconds.
+    /// How long each target is under load, in seconds.
     pub seconds: u32,
-    /// Which targets it loads.
+    /// The targets that it puts under load.
     pub target: Target,
     /// One row for each server, as soon as there is something to report.
     pub results: Vec<Row>,
@@ -119,14 +119,14 @@ pub struct Task {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DemoRow)]
 pub struct Row {
-    /// The server that was loaded.
+    /// The server that was under load.
     pub target: Server,
     /// When and where the row was recorded, if it is from an earlier run; null for a row of this run.
     #[schema(required)]
     pub recorded: Option<String>,
-    /// The number of students that loaded the server.
+    /// The number of students who sent requests to the server.
     pub users: u32,
-    /// Requests with or without a response.
+    /// Requests that were sent, with or without a response.
     pub requests: u64,
     /// Requests per second.
     pub per_s: f64,
@@ -281,7 +281,7 @@ pub struct SandboxRequest {
     /// The number of simulated students.
     #[schema(required = false, minimum = 1, maximum = 10_000, default = 200)]
     pub users: u32,
-    /// How long they load the hub, in seconds.
+    /// How long they send requests, in seconds.
     #[schema(required = false, minimum = 1, maximum = 60, default = 10)]
     pub seconds: u32,
 }

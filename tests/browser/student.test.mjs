@@ -294,10 +294,10 @@ test("the Spanish page has no English text", async () => {
   await rows(1)(page);
   assert.equal(await page.evaluate(() => document.documentElement.lang), "es");
   await page.getByRole("button", { name: /^Inscribirse: ARTS 105/ }).click();
-  await until(page, () => /Inscrito/.test(document.querySelector("#schedule-rows").textContent));
+  await until(page, () => /Inscrita/.test(document.querySelector("#schedule-rows").textContent));
   await page.fill("#q", "");
   await rows(5)(page);
-  await row(page, "Physics").getByRole("button", { name: /^Lista de espera/ }).click();
+  await row(page, "Physics").getByRole("button", { name: /^Entrar en la lista/ }).click();
   await row(page, "Calculus").locator(".name").click();
   await row(page, "Calculus").getByRole("button", { name: /^Inscribirse/ }).click();
   await until(page, () => /Choca con PHYS 101/.test(document.querySelector("#rows .result .stop")?.textContent) && /1\.º en la lista de espera/.test(document.querySelector("#schedule-rows").textContent));

@@ -193,7 +193,7 @@ fn undamaged_stores_are_accepted() {
 }
 
 #[test]
-fn any_damage_of_a_closed_store_or_backup_is_noticed() {
+fn any_damage_of_a_closed_store_or_backup_is_detected() {
     let mut random = Random::seeded(seed());
     for folder in [&FILES.stopped, &FILES.backup] {
         for _ in 0..damages() {
@@ -206,7 +206,7 @@ fn any_damage_of_a_closed_store_or_backup_is_noticed() {
 }
 
 #[test]
-fn any_damage_of_a_log_is_noticed() {
+fn any_damage_of_a_log_is_detected() {
     let mut random = Random::seeded(seed());
     let ends = commit_ends(&FILES.killed.path().join(LOG));
     for round in 0..damages() {
@@ -223,7 +223,7 @@ fn any_damage_of_a_log_is_noticed() {
 }
 
 #[test]
-fn damage_of_an_open_store_is_noticed_or_changes_no_row() {
+fn damage_of_an_open_store_is_detected_or_changes_no_row() {
     let mut random = Random::seeded(seed());
     // Without a seal, as after a hub was killed right after it wrote its log back.
     let unsealed = copy_of(FILES.stopped.path());
@@ -231,22 +231,22 @@ fn damage_of_an_open_store_is_noticed_or_changes_no_row() {
     let content = fs::read(&store).unwrap();
     fs::write(&store, &content[..content.len() / PAGE_LEN * PAGE_LEN]).unwrap();
     let before = rows(&store);
-    let (mut noticed, mut unused) = (0, 0);
+    let (mut detected, mut unused) = (0, 0);
     for _ in 0..damages() {
         let copy = copy_of(unsealed.path());
         let store = copy.path().join(STORE);
         let what = damage(&store, len(&store), &mut random);
         let accepted = accepted_by(copy.path());
         if accepted.is_empty() {
-            noticed += 1;
+            detected += 1;
         } else {
             assert_eq!(accepted, BTreeSet::from(ALL), "{what}");
             assert!(rows(&store) == before, "{what} changed a row");
             unused += 1;
         }
     }
-    println!("{noticed} damages noticed, {unused} in bytes that SQLite does not use");
-    assert!(noticed > 0);
+    println!("{detected} damaged copies detected, {unused} damaged in bytes that SQLite does not use");
+    assert!(detected > 0);
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn one_changed_bit_in_the_middle_of_a_log_stops_every_command() {
 }
 
 #[test]
-fn a_log_that_lost_its_end_is_noticed_by_the_last_commit() {
+fn a_log_that_lost_its_end_is_detected_by_the_last_commit() {
     let (home, log) = killed_home();
     let whole = fs::read(&log).unwrap();
     let ends = commit_ends(&log);

@@ -26,7 +26,7 @@ pub(crate) fn watch(command: &mut Command, folder: &Path) {
 /// A watched call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// A file was opened, perhaps made.
+    /// A file was opened, and created if it did not exist.
     Open { inode: u64, path: PathBuf },
     /// Bytes were written.
     Write { inode: u64, offset: u64, data: Vec<u8> },

@@ -74,7 +74,7 @@ fn assert_nothing_is_lost(failure: &str) {
     assert!(count(201) > STUDENTS / 2, "{failure}: the hub continued ({} seats)", count(201));
     assert_eq!(lost(&answered, &holders), [0; 0], "{failure}");
 
-    // Control: a seat that is missing would be noticed.
+    // Control: a missing seat would be detected.
     let first = *holders.first().expect("a holder");
     let without_first = holders.iter().copied().filter(|student| *student != first).collect();
     assert_eq!(lost(&answered, &without_first), [first]);

@@ -83,7 +83,7 @@ fn a_process_that_was_stopped_closes_no_live_session() {
 
     send_signal(&server, Signal::STOP);
     eventually("the process is stopped", || (state_of(&server) == 'T').then_some(()));
-    // Both clocks go on while a process is stopped.
+    // Both clocks continue while a process is stopped.
     clock.shift_system(LONG.as_secs().cast_signed());
     clock.shift_monotonic(LONG);
     busy.send(&json!({"type": "ping"}));

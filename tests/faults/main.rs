@@ -1,10 +1,10 @@
-//! Faults of the disk and of the machine, on the built program: no acknowledged seat is lost, and damage is noticed.
+//! Faults of the disk and of the machine, on the built program: no acknowledged seat is lost, and damage is detected.
 //!
 //! - [`store_files`]: interrupted restores, a store under several names, files that are missing or empty
 //! - [`interrupted`]: imports, migrations, starts, stops and backups that are killed, fail, or lose power
 //! - [`failing_disk`]: errors of the disk while students register
 //! - [`history`]: one order of all requests that explains every answer, across kills and faults
-//! - [`power_loss`]: what a disk can hold after the power failed, at points all over a run
+//! - [`power_loss`]: what a disk can hold after a power failure, at random moments of a run
 //! - [`damage`]: changed bits of stores, logs and backups, and a log that lost its end
 //! - [`disk`]: the disk that fails; [`clock`]: the clock that is set
 //! - [`live`]: live sessions while the clock is set, the process is stopped, and clients do not read
@@ -12,10 +12,10 @@
 //! - [`slow_clients`]: clients that send nothing, or a byte at a time
 //! - [`sign_in`]: limits on failed sign-ins while the clock is set
 //! - [`memory`]: floods that must not fill the memory; [`soak`]: minutes of mixed load
-//! - [`reconnects`]: thousands of clients that reconnect at once
+//! - [`reconnects`]: all clients of a college reconnect at once
 //! - [`websocket`]: the protocol of the WebSocket, byte by byte
 //!
-//! Each test has a negative control: a fault that must be noticed, so that the test is known to look.
+//! Each test has a negative control: a fault that it must detect, which shows that the test can fail.
 
 #![allow(
     clippy::unwrap_used,

@@ -13,9 +13,9 @@ const MIB: u64 = 1024 * 1024;
 const GROWTH_MAX: u64 = 64 * MIB;
 /// Sections of the term; a list of them has more than a megabyte.
 const SECTIONS: usize = 2_500;
-/// Distinct questions of the flood.
-const QUESTIONS: usize = 120;
-/// Clients that ask and do not read.
+/// Number of distinct queries of the flood.
+const QUERIES: usize = 120;
+/// Number of clients that send a request and do not read the response.
 const DEAF: usize = 100;
 const TERM: &str = "203001";
 
@@ -79,14 +79,14 @@ fn a_flood_of_distinct_lists_does_not_fill_the_memory() {
         read_list(&mut visitor, &distinct_list(0), coding);
     }
     let (before, mut asked) = (resident(&server), 0);
-    for question in 1..=QUESTIONS {
-        asked += read_list(&mut visitor, &distinct_list(question), "identity");
-        read_list(&mut visitor, &distinct_list(question), if question % 2 == 0 { "br" } else { "gzip" });
+    for query in 1..=QUERIES {
+        asked += read_list(&mut visitor, &distinct_list(query), "identity");
+        read_list(&mut visitor, &distinct_list(query), if query % 2 == 0 { "br" } else { "gzip" });
     }
     assert!(asked > 2 * GROWTH_MAX, "negative control: a cache of all lists has {asked} bytes");
     let growth = resident(&server).saturating_sub(before);
     let caches = caches(&server);
-    println!("{QUESTIONS} lists of {} MiB added {} MiB: {caches:?}", asked / MIB, growth / MIB);
+    println!("{QUERIES} lists of {} MiB added {} MiB: {caches:?}", asked / MIB, growth / MIB);
     assert!(growth < GROWTH_MAX, "{} MiB were added: {caches:?}", growth / MIB);
     // Only what many clients ask is cached.
     assert!(caches["responses"].0 < 8 * MIB, "{caches:?}");
@@ -104,7 +104,7 @@ fn ask_and_do_not_read(server: &Server, path: impl Fn(usize) -> String) -> Vec<C
     (0..DEAF).map(ask).collect()
 }
 
-/// Returns the number of responses so far, except those to this question.
+/// Returns the number of responses so far, except those to this request.
 fn responses(server: &Server, class: &str) -> usize {
     server.metric(&format!("eduhub_http_requests_total{{class=\"{class}\"}}")) as usize
 }

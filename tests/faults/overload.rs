@@ -1,5 +1,5 @@
-//! More registrations than the disk can store: the hub goes on storing as many as it can in time, rejects the others at
-//! once, and does nothing for clients that have given up.
+//! More registrations than the disk can store: the hub continues to store as many as it can store in time, rejects the
+//! others early, and does no work for clients that have given up.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -332,10 +332,10 @@ fn commands_of_clients_that_left_are_skipped_unless_decided() {
     let mut stays = send_registration(&server, &tokens[2], 3.0);
     let failed = server.metric("eduhub_http_requests_total{class=\"5xx\"}");
     drop((decided, left));
-    eventually("both clients to be missed", || {
+    eventually("both requests to be cancelled", || {
         (server.metric("eduhub_http_requests_total{class=\"5xx\"}") == failed + 2.0).then_some(())
     });
-    fs::remove_file(&hold).expect("the disk goes on");
+    fs::remove_file(&hold).expect("the disk continues");
     stays.receive().expect("a response").expect(201);
     let holds = |token: &String| registrations(&mut server.client().signed_in(token), TERM).len();
     assert_eq!(tokens.iter().map(holds).collect::<Vec<_>>(), [1, 0, 1]);

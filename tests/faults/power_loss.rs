@@ -1,7 +1,7 @@
-//! What a disk can hold after the power failed.
+//! What a disk can hold after a power failure.
 //!
 //! While students register, every write of the store is recorded. From the record, images of the disk are made as of
-//! points all over the run: what was synced is there, and each later write is there, missing, or torn at the 512-byte
+//! random moments of the run: what was synced is there, and each later write is there, missing, or torn at the 512-byte
 //! sectors of a disk. Every seat that was acknowledged before such a point must be in its image.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -31,7 +31,7 @@ const SECTIONS: u32 = 600;
 const MISSED: usize = 100;
 /// Sections of the student who changes seats: more would exceed the credits.
 const CHANGED: usize = 4;
-/// The buffer of a client, because there are thousands.
+/// Length of the read buffer of a client. It is small, because there are thousands of clients.
 const READ_BUFFER_LEN: usize = 4_096;
 /// One client in so many compares all seats that it received with the hub's.
 const COMPARED_STEP: usize = 20;
@@ -41,7 +41,7 @@ struct Crowd {
     live: Cell<usize>,
     /// The sequence of the last change of seats, once it is known.
     last_seats: Cell<u64>,
-    /// How many clients were asked to come back later.
+    /// How many clients were asked to reconnect later.
     refused: Cell<usize>,
     closed: RefCell<Vec<String>>,
     seats: RefCell<Vec<Value>>,

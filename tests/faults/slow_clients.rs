@@ -1,4 +1,4 @@
-//! Clients that connect and say nothing, or send their requests a byte at a time.
+//! Clients that connect and send nothing, or send their requests a byte at a time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

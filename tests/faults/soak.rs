@@ -1,6 +1,6 @@
-//! Minutes of mixed load, after which the memory must not have grown: visitors read lists with varied questions,
-//! students poll their dashboards and change their registrations, staff publish alerts, edit sections and import files,
-//! and WebSockets come and go.
+//! Minutes of mixed load, after which the memory must not have grown: visitors read lists with varied queries, students
+//! poll their dashboards and change their registrations, staff publish alerts, edit sections and import files, and
+//! WebSockets come and go.
 //!
 //! `FAULT_SOAK_SECONDS` sets the length; from ten minutes on, the resident memory is compared.
 
@@ -40,7 +40,8 @@ const GROWTH_PERCENT_MAX: u64 = 5;
 const PACES: [Duration; 4] =
     [Duration::from_millis(40), Duration::from_millis(40), Duration::from_millis(250), Duration::from_millis(250)];
 
-/// What the clients share: the hub, and how many requests of each kind succeeded, and failed as they may.
+/// What the clients share: the hub, and how many requests of each kind succeeded, and how many failed in an expected
+/// way.
 struct Load<'l> {
     home: &'l Home,
     server: &'l Server,
@@ -59,7 +60,7 @@ impl Load<'_> {
             step(number);
             number += 1;
             let due = started + pace * u32::try_from(number).expect("a run of less than years");
-            // A client that is behind goes on at once.
+            // A client that is behind continues at once.
             thread::sleep(due.saturating_duration_since(Instant::now()));
         }
     }

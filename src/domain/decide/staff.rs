@@ -35,8 +35,8 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
     Outcome::SectionChanged
 }
 
-/// Unsettles the waitlists of the students who are registered for a section, because a cancelled section no longer
-/// counts in a student's schedule or credits. Notifies these students if the section was cancelled.
+/// Marks the waitlists of the students who are registered for a section to be settled again, because a cancelled
+/// section no longer counts in a student's schedule or credits. Notifies these students if the section was cancelled.
 fn handle_status_change(draft: &mut Draft<'_>, crn: &Crn, status: SectionStatus) {
     for (student, crn, registration_status) in draft.students_in(&HashSet::from([crn.clone()])) {
         if status == SectionStatus::Cancelled {

@@ -1,5 +1,5 @@
-//! The checksum of a store's content: the sum of a 128-bit hash of every row. It is stored with each commit, so that a
-//! row that another program or a bad disk changed, added or removed is noticed.
+//! The checksum of a store's content: the sum of a 128-bit hash of every row. It is stored with each commit, so that
+//! the hub detects a row that another program or a bad disk changed, added or removed.
 //!
 //! Temporary triggers on every table of the writer's connection subtract the hash of an old row and add the hash of a
 //! new one, so the cost of a commit depends on the rows that it changes and not on the store. The sum has no order, so
@@ -25,22 +25,23 @@ pub(super) struct Position {
     pub(super) commits: u64,
 }
 
-/// The tables of which a registration writes rows. Triggers doubled the time that SQLite took for one in batches of 500,
-/// also triggers that called no function. The statements in [`super::rows`] subtract the old row themselves, and
+/// The tables to which a registration writes. In batches of 500, triggers doubled SQLite's time for a registration,
+/// even triggers that called no function. The statements in [`super::rows`] subtract the old row themselves, and
 /// [`AddedRows`] adds the new one.
 const WITHOUT_TRIGGERS: [&str; 2] = ["registrations", "seats"];
 
-/// Bytes that the hash of a row allocates at first: more than a registration has.
+/// Bytes that are first allocated to hash a row: more than a registration needs.
 const ROW_BYTES: usize = 256;
 
-/// The sum since the last commit.
+/// The sum over all rows, and whether it has changed since the last commit.
 #[derive(Debug, Default, Clone, Copy)]
 struct Tally {
     rows: u128,
     is_changed: bool,
 }
 
-/// A connection that writes and keeps the checksum. Every change is made between [`Self::begin`] and [`Self::commit`].
+/// A connection that writes, and keeps the checksum up to date. Every change is made between [`Self::begin`] and
+/// [`Self::commit`].
 pub(super) struct WriteConnection {
     connection: Connection,
     tally: Arc<Mutex<Tally>>,
@@ -117,7 +118,7 @@ impl WriteConnection {
     }
 }
 
-/// The sum of new rows of the tables without triggers. It reaches the connection once for a whole batch.
+/// The sum of the new rows of tables without triggers. It is added to that of the connection once for a whole batch.
 #[derive(Debug, Default)]
 pub(super) struct AddedRows {
     sum: u128,

@@ -15,7 +15,7 @@ use crate::store::sqlite::open::{OpenError, open_existing, require_one_name};
 use crate::store::sqlite::verify::whole_content;
 use crate::store::sqlite::{damage, last_commit, seal};
 
-/// Why a store was not copied, in words for the operator.
+/// Why a store was not copied. The messages are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The store, or the file to restore, cannot be opened.
@@ -40,7 +40,7 @@ pub enum CopyError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: std::io::Error,
     },
     /// SQLite cannot copy.
@@ -48,7 +48,7 @@ pub enum CopyError {
     Sqlite {
         /// The file that is copied.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         error: rusqlite::Error,
     },
 }
@@ -72,7 +72,7 @@ pub fn backup(store: &Path, to: &Path) -> Result<(), CopyError> {
     })
 }
 
-/// Replaces the store by a copy, where no hub serves it. Returns the path under which the replaced store is kept.
+/// Replaces a store that no hub serves with a copy. Returns the path under which the replaced store is kept.
 ///
 /// At each moment the store's path leads to the old store or to the new one, whole, whenever the process or the machine
 /// stops.

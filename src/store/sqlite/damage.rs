@@ -1,4 +1,4 @@
-//! Finds out whether a store is as the hub wrote it, and reports each difference in one phrase.
+//! Checks whether a store is as the hub wrote it, and reports each difference in one phrase.
 
 use std::io;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::store::sqlite::{files, last_commit, log_scan};
 /// Maximum number of differences that are taken from SQLite's check. One is enough to refuse a store.
 const SQLITE_REPORTS_MAX: u32 = 10;
 
-/// Refuses a damaged store before it is opened to write. A store of an older schema has no checksum; of it, only what
-/// SQLite can check is checked.
+/// Refuses a damaged store before it is opened to write. A store of an older schema has no checksum; only the checks of
+/// SQLite apply to it.
 ///
 /// # Errors
 /// [`OpenError::Damaged`]; [`OpenError::Io`] when the files cannot be read.
@@ -30,7 +30,8 @@ pub(super) fn refuse(store: &Path) -> Result<(), OpenError> {
     Err(OpenError::Damaged { path: store.to_owned(), what: found.join("; ") })
 }
 
-/// Returns the damage of a store's content. Whatever else makes a store unusable is left to the connection that writes.
+/// Returns the damage of a store's content. Other problems that make a store unusable are reported when it is opened to
+/// write.
 fn at_start(store: &Path, noted: Option<&Position>) -> Result<Vec<String>, OpenError> {
     let check = || {
         // Not a connection that only reads: SQLite may have to undo what an interrupted restore was writing.
@@ -48,12 +49,12 @@ fn at_start(store: &Path, noted: Option<&Position>) -> Result<Vec<String>, OpenE
     }
 }
 
-/// What the files of a store say before SQLite reads them.
+/// The state of the files of a store before SQLite reads them.
 pub(super) struct AtRest {
     /// The damage of the database file at rest and of the log beside it.
     pub(super) damage: Vec<String>,
-    /// A commit that the store must hold. None for a store whose seal is intact: it is whole, so when it is older than the
-    /// note, an operator has put an older copy in its place.
+    /// A commit that the store must hold; `None` for a store whose seal is intact. Such a store is complete, so when it
+    /// is older than the note, an operator has replaced it with an older copy.
     pub(super) noted: Option<Position>,
 }
 
@@ -109,7 +110,7 @@ pub(super) fn of_pages(connection: &Connection) -> rusqlite::Result<Vec<String>>
     }
 }
 
-/// Returns whether an error is about what the store holds, and not about reading it.
+/// Returns whether an error concerns the content of the store, and not reading it.
 pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::Unknown),

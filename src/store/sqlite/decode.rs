@@ -13,7 +13,7 @@ use crate::store::sqlite::{accounts, alert_log, audit, events, imports, members,
 /// Reads one row of a query.
 type ReadRow = fn(&Row<'_>) -> rusqlite::Result<()>;
 
-/// For each table: its name, the query that reads it, and what each row of the query must hold.
+/// For each table: its name, the query that reads it, and the function that must be able to read each row.
 const TABLES: [(&str, &str, ReadRow); 24] = [
     (
         "terms",
@@ -73,7 +73,7 @@ const TABLES: [(&str, &str, ReadRow); 24] = [
     ("content", "SELECT store, commits FROM content", values),
 ];
 
-/// Returns, for each table that has unreadable rows, the first one's error.
+/// Returns the error of the first unreadable row of each table that has one.
 pub(super) fn unreadable_rows(connection: &Connection) -> Vec<String> {
     let sections = format!(
         "SELECT {}, s.term AS term FROM sections AS s LEFT JOIN seats AS n ON n.term = s.term AND n.crn = s.crn",
@@ -117,7 +117,7 @@ fn time_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
     values(row)
 }
 
-/// Reads a row whose first column is a user name.
+/// Reads a row whose first column is a username.
 fn user_and_values(row: &Row<'_>) -> rusqlite::Result<()> {
     UserName::parse(&row.get::<_, String>(0)?).map_err(|e| unreadable(0, e))?;
     values(row)

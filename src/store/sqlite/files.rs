@@ -1,8 +1,8 @@
 //! The files of a store: its database, what lies beside it, and replacing it without a moment in which there is none.
 //!
 //! Beside the store `NAME` lie its write-ahead log `NAME-wal` and index `NAME-shm` (SQLite), `NAME.lock`
-//! ([`super::lock`]), `NAME.last-commit` ([`super::last_commit`]), and stores that a restore replaced, `NAME.replaced-…`. New files are written under a temporary
-//! name and renamed when they are whole and on the disk.
+//! ([`super::lock`]), `NAME.last-commit` ([`super::last_commit`]), and stores that a restore replaced,
+//! `NAME.replaced-…`. New files are written under a temporary name and renamed when they are whole and on the disk.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -57,7 +57,7 @@ pub(super) fn has_log(store: &Path) -> io::Result<bool> {
 pub(super) struct NewFile(NamedTempFile);
 
 impl NewFile {
-    /// Makes an empty file in the folder of `path`.
+    /// Creates an empty file in the folder of `path`.
     pub(super) fn beside(path: &Path) -> io::Result<Self> {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder_of(path))?;
         if !try_lock(file.as_file())? {
@@ -108,7 +108,7 @@ pub(super) fn keep_beside(store: &Path, number: i64) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
-/// Undoes what an interrupted restore did to the store before the step that counts, and removes files that an
+/// Undoes what an interrupted restore did to the store before the rename that completes it, and removes files that an
 /// interrupted command left unfinished. The caller holds the lock of the store.
 pub(super) fn finish_interrupted(store: &Path) -> io::Result<()> {
     if let Some(present) = identity(store)? {
@@ -132,7 +132,7 @@ pub(super) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for path in files_with_prefix(folder, UNFINISHED)? {
         let file = match File::open(&path) {
             Ok(file) => file,
-            // Its process removed or renamed it meanwhile.
+            // Its process removed or renamed it in the meantime.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };

@@ -1,8 +1,8 @@
 //! The note of a store's last commit, in a file beside it: `NAME.last-commit`.
 //!
-//! The writer notes each commit once it is on the disk. The note itself is not synced, so after a power failure it can be
-//! older than the store, but never newer. A store that is older than its note has lost commits, such as when its log
-//! was cut off or removed.
+//! The writer notes each commit once it is on the disk. The note itself is not synced, so after a power failure it can
+//! be older than the store, but never newer. A store that is older than its note has lost commits, for example because
+//! its log was cut off or removed.
 
 use std::fs::{self, File};
 use std::hash::Hasher;
@@ -26,7 +26,7 @@ pub(super) struct LastCommit {
 }
 
 impl LastCommit {
-    /// Opens the note of a store that was checked, and makes one if there is none.
+    /// Opens the note of a store that was checked, and creates one if there is none.
     pub(super) fn open(store: &Path) -> io::Result<Self> {
         let file = File::options().create(true).truncate(false).write(true).open(path_of(store))?;
         Ok(Self { file, noted: None })
@@ -49,7 +49,7 @@ pub(super) fn forget(store: &Path) -> io::Result<()> {
     sync_folder_of(store)
 }
 
-/// Returns the noted commit; `None` without a note, or when it is not whole.
+/// Returns the noted commit; `None` if there is no note, or it is incomplete.
 pub(super) fn noted(store: &Path) -> io::Result<Option<Position>> {
     match fs::read_to_string(path_of(store)) {
         Ok(found) => Ok(position(&found)),

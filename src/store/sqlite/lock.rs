@@ -9,8 +9,8 @@ use crate::store::sqlite::open::{OpenError, require_one_name};
 
 /// The exclusive lock on a store. The operating system holds it until the process ends.
 ///
-/// Two files are locked: `NAME.lock` beside the store, which exists before the store does and says where the hub that
-/// holds it serves; and the database itself, which a symbolic link or a bind mount can reach under another name.
+/// Two files are locked: `NAME.lock` beside the store, which exists before the store does and contains the address of
+/// the hub that holds it; and the database itself, which a symbolic link or a bind mount can reach under another name.
 #[derive(Debug)]
 pub struct StoreLock {
     store: PathBuf,

@@ -1,8 +1,8 @@
 //! Finds damage in a store's write-ahead log, before SQLite reads it.
 //!
-//! SQLite takes the first frame whose checksum is wrong for the end of the log, because that is how a power failure
-//! leaves it, and drops all commits behind it without a message. But each commit is on the disk before the next one
-//! begins. So when a frame was written after a commit that lies at or behind the wrong frame, that commit was whole: the
+//! SQLite treats the first frame with a wrong checksum as the end of the log, because a power failure leaves such a
+//! frame there, and drops all later commits without a message. But each commit is on the disk before the next one
+//! begins. So when a frame was written after a commit that is at or after the wrong frame, that commit was whole: the
 //! log is damaged, not cut off by a power failure. The format is that of
 //! <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
@@ -14,9 +14,9 @@ use std::path::Path;
 const HEADER_LEN: usize = 32;
 /// Length of the header of a frame, which a page follows.
 const FRAME_HEADER_LEN: usize = 24;
-/// The first number of a log; with the lowest bit set, its checksums are of big-endian numbers.
+/// The first number of a log; if its lowest bit is set, the checksums read the log as big-endian numbers.
 const MAGIC: u32 = 0x377f_0682;
-/// The sizes of pages.
+/// Valid page sizes, in bytes.
 const PAGE_SIZES: std::ops::RangeInclusive<usize> = 512..=65_536;
 
 /// Damage of a log.
@@ -34,7 +34,8 @@ type Checksum = (u32, u32);
 /// Returns where a log is damaged. A hub may be writing to it.
 pub(super) fn find_damage(log: &Path) -> io::Result<Option<LogDamage>> {
     let Some(damage) = scan(log)? else { return Ok(None) };
-    // A hub may have written the frame while it was read. Then it is whole now, or the log has started again.
+    // A hub may have been writing the frame while it was read. If so, the frame is whole now, or the log has started
+    // again.
     Ok(scan(log)?.filter(|again| *again == damage))
 }
 
@@ -74,7 +75,7 @@ fn read_whole(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-/// What the checksum of a frame can continue.
+/// A checksum that the next frame can continue.
 #[derive(Debug, Clone, Copy)]
 struct Before {
     checksum: Checksum,
@@ -87,17 +88,17 @@ struct Frames {
     page_size: usize,
     salts: [u8; 8],
     is_big_endian: bool,
-    /// After a whole frame its checksum. After a wrong one the stored checksum, and the one computed from the frame, in
-    /// case that the stored one is damaged.
+    /// After a correct frame: its checksum. After a wrong one: the stored checksum, and the one computed from the
+    /// frame, in case the stored one is damaged.
     before: Vec<Before>,
     /// The byte at which the first wrong frame begins.
     wrong: Option<usize>,
-    /// Whether a commit at or behind the first wrong frame was whole, because a later frame continues it.
+    /// Whether a commit at or after the first wrong frame was whole, because a later frame continues it.
     has_commit: bool,
 }
 
 impl Frames {
-    /// Reads the header of a log; `None` if it is not whole.
+    /// Reads the header of a log; `None` if it is incomplete or wrong.
     fn of(header: &[u8; HEADER_LEN]) -> Option<Self> {
         let magic = number(header, 0);
         let is_big_endian = magic & 1 == 1;
@@ -113,7 +114,7 @@ impl Frames {
         is_whole.then_some(Self { page_size, salts, is_big_endian, before, wrong: None, has_commit: false })
     }
 
-    /// Reads the frame at `offset`. When it proves that the log is damaged before it, returns where that begins.
+    /// Reads the frame at `offset`. If it proves that the log before it is damaged, returns where the damage begins.
     fn next(&mut self, frame: &[u8], offset: usize) -> Option<usize> {
         let stored = (number(frame, 16), number(frame, 20));
         let is_commit = number(frame, 4) != 0;
@@ -136,7 +137,7 @@ impl Frames {
         }
         self.before = vec![Before { checksum: stored, is_commit: is_commit && is_of_this_log }];
         if continued.is_empty() {
-            // Behind a second wrong frame, a computed checksum is worth nothing.
+            // After a second wrong frame, a computed checksum proves nothing.
             self.before.extend(computed.first().map(|&checksum| Before { checksum, is_commit }));
         }
         None

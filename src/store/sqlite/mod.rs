@@ -2,8 +2,9 @@
 //!
 //! - [`open`]: the connections and the migrations; [`lock`]: the exclusive lock; [`files`]: the files of a store
 //! - [`writer`]: the only thread that writes; [`readers`]: connections that only read
-//! - [`content`]: the checksum of the content, which every commit stores; [`last_commit`], [`seal`]: what is noted beside
-//!   and behind the store; [`log_scan`], [`damage`]: find damage; [`decode`]: reads every row
+//! - [`content`]: the checksum of the content, which every commit stores; [`last_commit`], [`seal`]: the last commit in
+//!   a file beside the store, and the checksum at the end of its file; [`log_scan`], [`damage`]: find damage;
+//!   [`decode`]: reads every row
 //! - [`terms`]: loads terms and writes the records of batches; [`rows`]: converts between rows and the domain's values
 //! - [`copy`], [`mod@verify`]: backup, restore and verification of a whole store; [`seed`]: fills an empty one
 //! - [`rosters`]: the students in a section; [`plans`]: the sections that students plan

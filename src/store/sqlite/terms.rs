@@ -141,7 +141,7 @@ fn write_term(tx: &Connection, record: &TermRecord) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Returns the error for a record whose batch was decided on another state than the stored one. Writing the record
+/// Returns the error for a record whose batch was decided on a state other than the stored one. Writing the record
 /// would overwrite seats that the decision did not see.
 fn out_of_sequence(id: &TermId, seq: u64, stored: u64) -> rusqlite::Error {
     let message = format!("record {seq} of term {id} does not follow the stored sequence {stored}");

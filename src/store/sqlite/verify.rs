@@ -68,7 +68,7 @@ fn verify_all(connection: &Connection, noted: Option<&Position>) -> rusqlite::Re
     }
 }
 
-/// Returns the damage of the content, and rows that the hub cannot read.
+/// Returns the damage of the content, including rows that the hub cannot read.
 pub(super) fn whole_content(connection: &Connection, noted: Option<&Position>) -> rusqlite::Result<Vec<String>> {
     let mut found = match damage::of_content(connection, noted) {
         Err(error) if damage::is_corrupt(&error) => vec![error.to_string()],
@@ -82,7 +82,7 @@ pub(super) fn whole_content(connection: &Connection, noted: Option<&Position>) -
 /// Returns what was wrong.
 ///
 /// # Errors
-/// When another process has the store's lock, and when the store has damage with which it cannot be used.
+/// When another process has the store's lock, or when the store is too damaged to be used.
 pub fn accept(store: &Path) -> Result<Vec<String>, OpenError> {
     let io = |error| OpenError::Io { path: store.to_owned(), error };
     let sqlite = |error| OpenError::Sqlite { path: store.to_owned(), error };
@@ -169,7 +169,7 @@ fn stray_counts(connection: &Connection, id: &TermId, sections: &Sections<'_>) -
     Ok(crns.into_iter().filter(|crn| !sections.contains_key(crn.as_str())).collect())
 }
 
-/// Notes pairs of sections that one student has and no rule allows together.
+/// Notes pairs of a student's sections that the rules do not allow together.
 fn note_conflicts(
     found: &mut Verification,
     term: &TermId,

@@ -18,7 +18,7 @@ export default {
   "sign.for_plan": "Sign in to plan {section}. We'll add it once you sign in.",
   "sign.hint": "Browse freely. Sign in to plan or register.",
   "sign.college": "Use your college account.",
-  "sign.not_student": "You're signed in as staff. Only students can register here.",
+  "sign.not_student": "You're not signed in as a student. Only students can register here.",
   "role.student": "student", "role.staff": "staff", "role.admin": "administrator",
 
   "find.title": "Find sections", "find.term": "Term", "find.query": "Course, title, instructor, or CRN",

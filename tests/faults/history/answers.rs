@@ -1,9 +1,9 @@
-//! Whether an answer is the one that the rules give, and what they would have given, in words.
+//! Checks whether an answer is the one that the rules give, and describes the expected one.
 
 use super::model::{Outcome, Term};
 use super::record::{Answer, Call, Item, Millisecond, OwnStanding, Request, Section, Standing, Student};
 
-/// Returns whether a read was answered what the term contains.
+/// Returns whether the answer to a read is what the term contains.
 pub(crate) fn read_matches(term: &Term, request: &Request, answer: &Answer) -> bool {
     match (request, answer) {
         (Request::ReadSection { section }, Answer::Section(view)) => term.view(*section) == *view,
@@ -38,7 +38,8 @@ fn own_matches(term: &Term, student: Student, items: &[(Section, OwnStanding, Mi
         })
 }
 
-/// Returns whether a write was answered what the rules gave. `at` is when it was decided, as far as the answer says so.
+/// Returns whether the answer to a write is the one that the rules give. `at` is when it was decided, if the answer
+/// states it.
 pub(crate) fn write_matches(outcomes: &[Outcome], answer: &Answer, at: Option<Millisecond>) -> bool {
     match answer {
         Answer::Items(items) => {

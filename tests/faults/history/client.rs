@@ -1,4 +1,4 @@
-//! A client that sends random requests and records what it was answered.
+//! A client that sends random requests and records the answers.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! Controls of the checker: a history that is right is accepted, and one that was altered is rejected with a message
-//! that names the contradiction.
+//! Controls of the checker: a correct history is accepted, and one that was altered is rejected with a message that
+//! names the contradiction.
 
 use super::model::{Definition, Term};
 use super::record::{Answer, Call, Edit, Item, Request, SectionView, Standing, Status};
@@ -41,7 +41,7 @@ fn read_roster(section: usize, moment: u64, enrolled: &[usize], waitlist: &[usiz
     call(Request::ReadRoster { section }, moment, moment + 1, roster(enrolled, waitlist))
 }
 
-/// A history that is right. Its calls follow each other, apart from the one without an answer, which was executed.
+/// A correct history. Its calls follow each other, apart from the one without an answer, which was executed.
 fn right() -> Vec<Call> {
     let batch = Request::Batch { student: CAT, add: vec![1], drop: vec![0], swap: false, waitlist: false };
     let results = vec![Item::Held { is_new: None, standing: Standing::Enrolled, at: 7 }, Item::Dropped { at: 7 }];
@@ -68,7 +68,7 @@ fn check(calls: &[Call]) -> Result<(), String> {
     find_order(term, calls).map(drop)
 }
 
-/// Alters the history that is right, and returns the message with which it is rejected.
+/// Alters the correct history, and returns the message with which it is rejected.
 fn rejection(alter: impl FnOnce(&mut Vec<Call>)) -> String {
     let mut calls = right();
     alter(&mut calls);
@@ -78,7 +78,7 @@ fn rejection(alter: impl FnOnce(&mut Vec<Call>)) -> String {
 }
 
 #[test]
-fn a_right_history_is_accepted() {
+fn a_correct_history_is_accepted() {
     check(&right()).unwrap_or_else(|contradiction| panic!("{contradiction}"));
 }
 

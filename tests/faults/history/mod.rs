@@ -22,8 +22,8 @@
 //! It follows that no section is oversold and no student holds two seats, because the rules do not allow it.
 //!
 //! **Why a search.** The hub states no sequence in its answers to writes; only reads of all seats carry one (`seq`),
-//! which is checked apart ([`sequence`]); the rows of such a read are checked one by one. The order of writes is therefore searched ([`search`]), guided by the time of
-//! the decision that most answers state.
+//! which is checked separately ([`sequence`]); the rows of such a read are checked one by one. The order of writes is
+//! therefore searched ([`search`]), guided by the time of the decision that most answers state.
 //!
 //! **Three sources of reads.** Counts of sections, registrations of a student, and rosters are published one after the
 //! other in each commit, and a roster is read from the store before its commit is published. Reads of one source are
@@ -59,11 +59,11 @@ const TERM: &str = "203001";
 const SECTIONS: usize = 16;
 const STUDENTS: usize = 40;
 const CREDIT_LIMIT: u32 = 9;
-/// Clients that send requests at the same time, each for any student.
+/// Number of clients that send requests at the same time, each for any student.
 const CLIENTS: usize = 4;
-/// Kills of one run; `FAULT_HISTORY_ROUNDS` sets another number.
+/// Number of kills in one run; `FAULT_HISTORY_ROUNDS` sets another number.
 const ROUNDS: usize = 2;
-/// Answers before a server is killed.
+/// Number of answers before a server is killed.
 const ANSWERS_PER_ROUND: usize = 1_500;
 
 /// Eight courses of two sections, in six slots.

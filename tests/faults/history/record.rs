@@ -1,4 +1,4 @@
-//! A recorded history: what clients requested, what they were answered, and between which two moments.
+//! A recorded history: the requests of clients, their answers, and the moments before and after each.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -117,7 +117,7 @@ impl TermOwner {
         Ok(Committed { outcomes, update: updates.pop() })
     }
 
-    /// Runs a batch; loads the term before if necessary.
+    /// Runs a batch, and loads the term first if necessary.
     pub(crate) fn run(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Committed, StoreError> {
         if self.state.is_none() {
             self.load()?;
