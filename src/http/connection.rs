@@ -32,6 +32,11 @@ const HEAD_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long a connection may do nothing while descriptors are scarce: a client that connects in order to send a
 /// request does so at once.
 const SCARCE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long a client may take to read a response whose memory is bounded, besides the time that [`SEND_PACE_MIN`] allows
+/// for its bytes: longer than a phone is in a tunnel.
+const SEND_WAIT_MAX: Duration = Duration::from_secs(30);
+/// The slowest reading of such a response, in bytes a second. A quarter of a slow mobile connection.
+const SEND_PACE_MIN: u64 = 4 * 1024;
 /// How much longer than actix's own deadlines a connection may be silent. These connections are those that actix
 /// misses: it sets no deadline if part of the next request has arrived when a response ends.
 const SILENT_EXTRA: Duration = Duration::from_secs(10);
@@ -190,6 +195,7 @@ impl Connections {
             is_reserved: self.room.open.fetch_add(1, Relaxed) >= self.room.limits.connections,
             address: Cell::new(self.room.enter(io.peer_addr().ok().map(|peer| peer.ip()))),
             waker: RefCell::default(),
+            send_by: Cell::default(),
             room: self.room.clone(),
         });
         for _ in 0..ROOM_TRIES {
@@ -224,7 +230,9 @@ impl Connections {
         self.all.borrow_mut().retain(|connection| {
             let Some(connection) = connection.upgrade() else { return false };
             let waited = now.saturating_duration_since(connection.since.get());
-            if is_overdue(connection.activity.get(), waited, is_scarce, self.room.limits.silent_max + SILENT_EXTRA) {
+            let silent_max = self.room.limits.silent_max + SILENT_EXTRA;
+            let is_overdue = is_overdue(connection.activity.get(), waited, is_scarce, silent_max);
+            if is_overdue || connection.is_send_late(now) {
                 connection.end();
             }
             true
@@ -260,13 +268,29 @@ pub struct Connection {
     /// The address among whose visitors the connection counts; `None` once a signed-in user has sent a request.
     address: Cell<Option<AddressKey>>,
     waker: RefCell<Option<Waker>>,
+    /// When the response that is being sent must have been sent.
+    send_by: Cell<Option<Instant>>,
     room: Arc<Room>,
 }
 
 impl Connection {
     fn set(&self, activity: Activity) {
+        if activity != Activity::Busy {
+            self.send_by.set(None);
+        }
         self.activity.set(activity);
         self.since.set(Instant::now());
+    }
+
+    /// Ends the connection when its client does not read a response of this length in time. For responses whose memory
+    /// is bounded: a few clients that read slowly would otherwise keep all of it.
+    pub fn send_within_pace(&self, len: usize) {
+        let pace = Duration::from_millis((len as u64).saturating_mul(1_000) / SEND_PACE_MIN);
+        self.send_by.set(Some(Instant::now() + SEND_WAIT_MAX + pace));
+    }
+
+    fn is_send_late(&self, now: Instant) -> bool {
+        self.send_by.get().is_some_and(|by| by < now)
     }
 
     /// Records that a signed-in user sent a request, so that the connection no longer counts as a visitor's.
@@ -368,6 +392,9 @@ impl AsyncRead for Guarded {
 
 impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.connection.is_ended.get() && self.connection.is_send_late(Instant::now()) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
         self.is_blocked = polled.is_pending();
         if polled.is_ready() && self.connection.activity.get() == Activity::Silent {
@@ -428,7 +455,9 @@ pub async fn track<B: MessageBody + 'static>(
     if let Some(connection) = &connection {
         connection.set(Activity::Busy);
     }
-    let is_reserved = connection.as_ref().is_some_and(|connection| connection.is_reserved);
+    // Places may have become free since the connection was accepted.
+    let is_reserved =
+        connection.as_ref().is_some_and(|it| it.is_reserved && it.room.open() > it.room.limits.connections);
     let busy = Busy(connection);
     let response = if is_reserved && !matches!(req.path(), "/healthz" | "/readyz" | "/metrics") {
         let mut refused = Problem::overloaded().error_response();
@@ -441,50 +470,5 @@ pub async fn track<B: MessageBody + 'static>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn room(visitors_per_address: usize) -> Room {
-        let limits = RoomLimits { connections: 100, visitors_per_address, silent_max: Duration::from_secs(75) };
-        Room::new(limits, Site::new(Some("https://hub.college.edu"), 8000).unwrap())
-    }
-
-    #[test]
-    fn visitors_are_counted_by_address_except_behind_a_trusted_proxy() {
-        let limited = room(10);
-        let visit = |room: &Room, peer: &str| room.enter(Some(peer.parse().unwrap()));
-        let visits = |peer: &str| visit(&limited, peer).map(|address| limited.visitors_at(address));
-        assert_eq!((visits("192.0.2.7"), visits("192.0.2.7"), visits("192.0.2.8")), (Some(1), Some(2), Some(1)));
-        assert_eq!((visits("2001:db8::1"), visits("2001:db8::2")), (Some(1), Some(2)), "one network");
-        assert_eq!(visits("127.0.0.1"), None, "a reverse proxy");
-        limited.leave(AddressKey::from("192.0.2.7".parse::<IpAddr>().unwrap()));
-        assert_eq!(visits("192.0.2.7"), Some(2));
-        assert_eq!(visit(&room(0), "192.0.2.7"), None, "no limit");
-    }
-
-    #[test]
-    fn one_address_never_takes_more_than_half_of_the_room() {
-        assert_eq!(room(1_000).limits.visitors_per_address, 50);
-    }
-
-    #[test]
-    fn busy_connections_are_never_overdue() {
-        let s = Duration::from_secs;
-        // Whether it is overdue when there are enough descriptors, and when they are scarce.
-        let table = [
-            (Activity::Busy, s(3_600), false, false),
-            (Activity::Silent, s(2), false, false),
-            (Activity::Silent, s(3), false, true),
-            (Activity::Silent, s(3_600), false, true),
-            (Activity::Silent, s(3_601), true, true),
-            (Activity::Head, s(2), false, false),
-            (Activity::Head, s(3), false, true),
-            (Activity::Head, s(15), false, true),
-            (Activity::Head, s(16), true, true),
-        ];
-        for (activity, waited, enough, scarce) in table {
-            let overdue = [false, true].map(|is_scarce| is_overdue(activity, waited, is_scarce, s(3_600)));
-            assert_eq!(overdue, [enough, scarce], "{activity:?} for {waited:?}");
-        }
-    }
-}
+#[path = "connection_tests.rs"]
+mod tests;

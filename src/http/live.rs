@@ -1,5 +1,7 @@
 //! The endpoint of the WebSocket.
 
+use std::rc::Rc;
+
 use actix::Addr;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,6 +14,7 @@ use crate::live::relay::Relay;
 use crate::live::ws::{self, NotOpened, Opening};
 
 use crate::http::auth::{Credentials, client_ip, foreign_origin};
+use crate::http::connection::Connection;
 use crate::http::error::{Problem, method_not_allowed};
 use crate::http::openapi::responses::{BadOrigin, BadQuery, UnsupportedVersion};
 use crate::http::problem::ProblemCode;
@@ -97,6 +100,11 @@ pub async fn websocket(
         (None, Credentials::Invalid(..)) => Err(Close::Unauthenticated),
         (None, Credentials::None) => Ok(None),
     };
+    if matches!(caller, Ok(Some(_)))
+        && let Some(connection) = request.conn_data::<Rc<Connection>>()
+    {
+        connection.signed_in();
+    }
     let opening = Opening {
         live: live.into_inner(),
         relay: relay.get_ref().clone(),

@@ -2,6 +2,7 @@
 //! clients choose the queries. So the concurrent builds and the memory of the responses are bounded, and each response
 //! is encoded only in the coding in which it is sent.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::http::build_threads;
+use crate::http::connection::Connection;
 use crate::http::encoded::{Encoded, coding_for};
 use crate::http::error::Problem;
 use crate::http::hot::BuildError;
@@ -82,6 +84,9 @@ impl UncachedResponses {
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX).min(BYTES_MAX);
         let memory = timeout_at(until, builder.bytes.clone().acquire_many_owned(len)).await;
         let permit = memory.map_err(|_| Problem::overloaded())?.map_err(|_| BuildError)?;
+        if let Some(connection) = request.conn_data::<Rc<Connection>>() {
+            connection.send_within_pace(body.len());
+        }
         Ok(body.respond(request, permit))
     }
 

@@ -189,6 +189,43 @@ fn a_store_under_a_second_name_is_refused() {
 }
 
 #[test]
+fn a_backup_is_restored_where_only_the_log_is_left() {
+    let home = Home::new();
+    let server = college(&home);
+    register(&home, &server, "ann");
+    assert!(home.run(&["backup", "backup.db"]).status.success());
+    server.kill();
+    fs::remove_file(home.folder().join(STORE)).unwrap();
+    let restored = home.run(&["restore", "--replace", "backup.db"]);
+    assert!(restored.status.success(), "{}", stderr(&restored));
+    assert_eq!(holders(&home), names(&["ann"]));
+}
+
+#[test]
+fn a_store_that_a_restore_replaced_can_be_put_back() {
+    let home = Home::new();
+    let server = college(&home);
+    register(&home, &server, "ann");
+    assert!(home.run(&["backup", "backup.db"]).status.success());
+    register(&home, &server, "bob");
+    server.kill();
+    let restored = home.run(&["restore", "--replace", "backup.db"]);
+    assert!(restored.status.success(), "{}", stderr(&restored));
+    let server = home.serve();
+    // More commits than the replaced store has.
+    for user in ["cyd", "dan", "eve"] {
+        register(&home, &server, user);
+    }
+    assert!(server.stop().success());
+    let is_replaced = |path: &PathBuf| path.to_string_lossy().contains(".replaced-");
+    let files = fs::read_dir(home.folder()).unwrap().map(|file| file.unwrap().path());
+    let replaced: Vec<PathBuf> = files.filter(is_replaced).collect();
+    assert_eq!(replaced.len(), 1, "{replaced:?}");
+    fs::rename(&replaced[0], home.folder().join(STORE)).unwrap();
+    assert_eq!(holders(&home), names(&["ann", "bob"]));
+}
+
+#[test]
 fn no_new_store_is_made_where_one_is_missing_or_empty() {
     let home = Home::new();
     let server = college(&home);

@@ -95,13 +95,20 @@ pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBu
         copy.persist_noclobber(store).map_err(io)?;
         return Ok(None);
     }
-    seal::remove(store).map_err(io)?;
-    if let Err(error) = fold_log(store) {
+    if let Err(error) = close_whole(store) {
         log::warn!("the store {} is kept with its log beside it, because it is damaged: {error}", store.display());
     }
     let kept = files::keep_beside(store, Timestamp::now().as_millisecond()).map_err(io)?;
     copy.replace(store).map_err(io)?;
     Ok(Some(kept))
+}
+
+/// Writes the log of a store into it and seals it, so that it can be put back.
+fn close_whole(store: &Path) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    seal::remove(store).map_err(text)?;
+    fold_log(store).map_err(|error| error.to_string())?;
+    seal::put(store).map_err(text)
 }
 
 /// Writes what the log of a store holds into the store, and removes the log.
@@ -138,6 +145,8 @@ fn source(path: &Path) -> Result<(Connection, Option<Position>), CopyError> {
         return Err(OpenError::Absent(path.to_owned()).into());
     }
     let io = |error| OpenError::Io { path: path.to_owned(), error };
+    // The log and the note are beside the file, not beside a link to it.
+    let path = &path.canonicalize().map_err(io)?;
     let at_rest = damage::at_rest(path).map_err(io)?;
     damaged(path, &at_rest.damage)?;
     Ok((open_existing(path)?, at_rest.noted))

@@ -16,16 +16,18 @@ const SQLITE_REPORTS_MAX: u32 = 10;
 /// Refuses a damaged store before it is opened to write. A store of an older schema has no checksum; only the checks of
 /// SQLite apply to it.
 ///
+/// Returns whether the seal of the store is intact.
+///
 /// # Errors
 /// [`OpenError::Damaged`]; [`OpenError::Io`] when the files cannot be read.
-pub(super) fn refuse(store: &Path) -> Result<(), OpenError> {
-    let AtRest { damage: mut found, noted } =
+pub(super) fn refuse(store: &Path) -> Result<bool, OpenError> {
+    let AtRest { damage: mut found, is_sealed, noted } =
         at_rest(store).map_err(|error| OpenError::Io { path: store.to_owned(), error })?;
     if found.is_empty() {
         found = at_start(store, noted.as_ref())?;
     }
     if found.is_empty() {
-        return Ok(());
+        return Ok(is_sealed);
     }
     Err(OpenError::Damaged { path: store.to_owned(), what: found.join("; ") })
 }
@@ -53,6 +55,8 @@ fn at_start(store: &Path, noted: Option<&Position>) -> Result<Vec<String>, OpenE
 pub(super) struct AtRest {
     /// The damage of the database file at rest and of the log beside it.
     pub(super) damage: Vec<String>,
+    /// Whether the seal is intact.
+    pub(super) is_sealed: bool,
     /// A commit that the store must hold; `None` for a store whose seal is intact. Such a store is complete, so when it
     /// is older than the note, an operator has replaced it with an older copy.
     pub(super) noted: Option<Position>,
@@ -71,8 +75,9 @@ pub(super) fn at_rest(store: &Path) -> io::Result<AtRest> {
     if sealed == SealState::Broken {
         found.push("the file was changed after it was closed".to_owned());
     }
-    let noted = if sealed == SealState::Intact { None } else { last_commit::noted(store)? };
-    Ok(AtRest { damage: found, noted })
+    let is_sealed = sealed == SealState::Intact;
+    let noted = if is_sealed { None } else { last_commit::noted(store)? };
+    Ok(AtRest { damage: found, is_sealed, noted })
 }
 
 /// Returns the damage of the content of a store that has a checksum: of its pages, of its rows, and of the sequence of

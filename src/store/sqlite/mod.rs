@@ -122,8 +122,12 @@ impl SqliteStore {
         let lock = StoreLock::take(&options.path)?;
         let path = lock.store();
         open::create_if_absent(path)?;
-        damage::refuse(path)?;
-        seal::remove(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        let io = |error| OpenError::Io { path: path.to_owned(), error };
+        if damage::refuse(path)? {
+            // The note may be that of a newer store, in whose place an operator put this copy.
+            last_commit::forget(path).map_err(io)?;
+        }
+        seal::remove(path).map_err(io)?;
         let connection = open::connect(path)?;
         let prepare = |tx: &Connection| {
             sandbox::remove_all(tx)?;
@@ -132,7 +136,7 @@ impl SqliteStore {
         connection.transaction(prepare).map_err(|error| OpenError::Sqlite { path: path.to_owned(), error })?;
         let writer = writer::Writer::start(connection, path)?;
         let readers = readers::Readers::new(path.to_owned());
-        let readers = readers.map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        let readers = readers.map_err(io)?;
         Ok(Self { inner: Arc::new(Inner { readers, writer, options, lock }) })
     }
 

@@ -47,6 +47,8 @@ pub fn verify(store: &Path) -> Result<Verification, OpenError> {
     if !store.is_file() {
         return Err(OpenError::Absent(store.to_owned()));
     }
+    // The log and the note are beside the file, not beside a link to it.
+    let store = &store.canonicalize().map_err(io)?;
     let at_rest = damage::at_rest(store).map_err(io)?;
     let connection = open_existing(store)?;
     let mut found = verify_all(&connection, at_rest.noted.as_ref())
