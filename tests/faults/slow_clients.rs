@@ -45,7 +45,7 @@ fn silent_connections_do_not_block_health_checks() {
         server.client().get("/healthz").expect(200);
         server.client().get("/readyz").expect(200);
     }
-    eventually("silent connections to give way", || (closed(&silent) >= SILENT - FILES_MAX).then_some(()));
+    eventually("silent connections to be closed", || (closed(&silent) >= SILENT - FILES_MAX).then_some(()));
 }
 
 /// Returns how many of these connections the hub has closed.
