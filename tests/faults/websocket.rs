@@ -6,26 +6,7 @@ use std::io::Write as _;
 use serde_json::json;
 
 use crate::support::server::Home;
-use crate::support::socket::Socket;
-
-/// Returns a masked frame. The mask is 0, which leaves the payload unchanged.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..=125 => bytes.push(0x80 | u8::try_from(len).unwrap()),
-        len @ 126..=0xffff => {
-            bytes.push(0xfe);
-            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
-        }
-        len => {
-            bytes.push(0xff);
-            bytes.extend((len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
-}
+use crate::support::socket::{Socket, frame};
 
 /// Returns a close frame.
 fn close(code: u16, reason: &[u8]) -> Vec<u8> {

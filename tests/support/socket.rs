@@ -174,3 +174,22 @@ impl Socket {
         None
     }
 }
+
+/// Returns the bytes of a frame from a client. The masking key is 0, which leaves the payload unchanged.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..=125 => bytes.push(0x80 | u8::try_from(len).unwrap()),
+        len @ 126..=0xffff => {
+            bytes.push(0xfe);
+            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+        len => {
+            bytes.push(0xff);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}

@@ -11,32 +11,13 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::WAIT_MAX;
-use crate::support::socket::Socket;
+use crate::support::socket::{Socket, frame};
 use hub::{Hub, TERM, options};
 
 /// Returns the sequences of the alerts and cancellations among these frames.
 fn alerts(frames: &[Value]) -> Vec<u64> {
     let is_alert = |f: &&Value| f["type"] == "alert" || f["type"] == "alert_cancelled";
     frames.iter().filter(is_alert).filter_map(|f| f["seq"].as_u64()).collect()
-}
-
-/// Returns the bytes of a frame from a client. The masking key is 0, which leaves the payload unchanged.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..=125 => bytes.push(0x80 | u8::try_from(len).unwrap()),
-        len @ 126..=0xffff => {
-            bytes.push(0xfe);
-            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
-        }
-        len => {
-            bytes.push(0xff);
-            bytes.extend((len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
 }
 
 #[test]
