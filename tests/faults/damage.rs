@@ -12,7 +12,7 @@ use eduhub::store::sqlite::{SqliteOptions, SqliteStore, backup, restore, verify}
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::support::random::{Random, seed};
+use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 
@@ -130,7 +130,7 @@ fn accepted_by(folder: &Path) -> BTreeSet<&'static str> {
 const ALL: [&str; 4] = ["backup", "restore", "serve", "verify"];
 
 fn damages() -> usize {
-    std::env::var("FAULT_DAMAGES").map_or(DAMAGES, |text| text.parse().expect("FAULT_DAMAGES is a number"))
+    length_of_run("FAULT_DAMAGES", DAMAGES)
 }
 
 /// Damages a file at a random place below `until`, in one of the ways of disks and programs. Returns what it did.

@@ -21,7 +21,7 @@ use rusqlite::config::DbConfig;
 
 use crate::disk::{self, Operation};
 use crate::power_loss::DiskFile;
-use crate::support::random::{Random, seed};
+use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::Home;
 
@@ -46,7 +46,7 @@ const NO_SPACE: i32 = 28;
 const READ_ONLY: i32 = 30;
 
 fn cuts() -> usize {
-    std::env::var("FAULT_CUTS").map_or(CUTS, |text| text.parse().expect("FAULT_CUTS is a number"))
+    length_of_run("FAULT_CUTS", CUTS)
 }
 
 fn schedule(sections: usize) -> Schedule {

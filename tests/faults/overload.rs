@@ -14,6 +14,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::disk;
 use crate::support::audit::registrations;
+use crate::support::random::length_of_run;
 use crate::support::schedule::{Row, Schedule};
 use crate::support::server::{Home, Server};
 use crate::support::wait::eventually;
@@ -226,7 +227,7 @@ fn serve(home: &Home, settings: &[(&str, &str)]) -> Server {
 fn run(overload_wait_ms: u32, clients: usize) -> Run {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("open files for the clients");
-    let seconds = std::env::var("FAULT_SECONDS").map_or(SECONDS, |text| text.parse().expect("a number"));
+    let seconds = length_of_run("FAULT_SECONDS", SECONDS);
     let home = Home::new().setting("registration.overload_wait_ms", &overload_wait_ms.to_string());
     let slow = home.folder().join("slow");
     let delay_from = slow.to_str().expect("a path in UTF-8");

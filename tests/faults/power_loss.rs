@@ -17,7 +17,7 @@ use eduhub::store::sqlite::{SqliteOptions, SqliteStore, verify};
 use eduhub::store::terms::TermStore;
 
 use crate::disk::{self, Operation};
-use crate::support::random::{Random, seed};
+use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::Home;
 
@@ -233,7 +233,7 @@ fn lost(run: &Run, folder: &Path, recorded: usize) -> Vec<String> {
 #[test]
 fn no_acknowledged_seat_is_lost_when_the_power_fails() {
     let mut random = Random::seeded(seed());
-    let images = std::env::var("FAULT_IMAGES").map_or(IMAGES, |text| text.parse().expect("FAULT_IMAGES is a number"));
+    let images = length_of_run("FAULT_IMAGES", IMAGES);
     let run = recorded_run(&mut random, false);
     let mut checked = 0;
     for_each_image(&run, images, &mut random, |folder, recorded| {

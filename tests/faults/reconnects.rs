@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::support::WAIT_MAX;
 use crate::support::http::Client;
+use crate::support::random::length_of_run;
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
 
@@ -183,7 +184,7 @@ async fn attempt(address: SocketAddr, seats_since: u64, compares: bool, crowd: &
 
 #[test]
 fn all_clients_resume_at_once_and_none_is_too_slow() {
-    let clients = std::env::var("FAULT_CLIENTS").map_or(600, |count| count.parse().expect("a number"));
+    let clients = length_of_run("FAULT_CLIENTS", 600);
     let mut home = Home::new().setting("server.seats_tick_ms", "10");
     if clients < 1_000 {
         home = home.setting("server.workers", "1");

@@ -2,7 +2,7 @@
 //! poll their dashboards and change their registrations, staff publish alerts, edit sections and import files, and
 //! WebSockets come and go.
 //!
-//! `FAULT_SOAK_SECONDS` sets the length; from ten minutes on, the resident memory is compared.
+//! `FAULT_SOAK_SECONDS` sets the length; from five minutes on, the resident memory is compared.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::memory::{caches, resident};
 use crate::support::http::{Client, Response};
-use crate::support::random::{Random, seed};
+use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Row, Schedule, start_import, wait_for_import};
 use crate::support::server::{Home, Server};
 use crate::support::socket::Socket;
@@ -257,7 +257,7 @@ fn assert_flat(samples: &[u64]) {
 
 #[test]
 fn the_memory_stays_flat_under_mixed_load() {
-    let seconds = std::env::var("FAULT_SOAK_SECONDS").map_or(SECONDS, |text| text.parse().expect("a number"));
+    let seconds = length_of_run("FAULT_SOAK_SECONDS", SECONDS);
     let home = Home::new();
     let server = home.serve();
     let row = |index: usize| Row {

@@ -1,5 +1,7 @@
 //! Seeded random numbers that are the same on every machine (SplitMix64 by Steele, Lea and Flood, OOPSLA 2014).
 
+use std::fmt::Debug;
+use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A stream of random numbers, determined by its seed.
@@ -35,6 +37,12 @@ impl Random {
     pub fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
+}
+
+/// Returns the number in an environment variable that makes a run longer, or `default` without it.
+pub fn length_of_run<N: FromStr<Err: Debug>>(variable: &str, default: N) -> N {
+    std::env::var(variable)
+        .map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{variable} is not a number: {error:?}")))
 }
 
 /// Returns the seed of this run and prints it, so that a failure can be reproduced: `EDUHUB_SEED`, or else a new one.

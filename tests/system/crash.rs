@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::audit::{Registrations, all_registrations, audit};
 use crate::support::barrier::Barrier;
 use crate::support::http::{Client, Response};
-use crate::support::random::{Random, seed};
+use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::{Home, Server};
 
@@ -239,7 +239,7 @@ fn every_confirmed_seat_survives_kills() {
     schedule.load(&mut server.client().signed_in(&home.token("registrar", "staff")));
     let mut registered: Vec<Registrations> = vec![BTreeMap::new(); STUDENTS];
     let mut interrupted = 0;
-    let rounds = std::env::var("FAULT_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("FAULT_ROUNDS is a number"));
+    let rounds = length_of_run("FAULT_ROUNDS", ROUNDS);
     for number in 1..=rounds {
         let before = run_until_killed(server, &tokens, registered, &ids, &mut random);
         home.verify().unwrap_or_else(|e| panic!("round {number}: {e}"));

@@ -50,7 +50,7 @@ use self::disaster::{Doomed, Faults};
 use self::model::{Definition, Term};
 use self::record::{Call, Moments, Request};
 use self::search::{Found, find_order};
-use crate::support::random::{Random, seed};
+use crate::support::random::{Random, length_of_run, seed};
 use crate::support::schedule::{Days, Row, Schedule};
 use crate::support::server::Home;
 use crate::support::wait::eventually;
@@ -219,7 +219,7 @@ impl Run {
 #[test]
 fn sequences_never_go_backwards_across_kills_and_faults() {
     let mut random = Random::seeded(seed());
-    let rounds = std::env::var("FAULT_HISTORY_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number of rounds"));
+    let rounds = length_of_run("FAULT_HISTORY_ROUNDS", ROUNDS);
     let began = Instant::now();
     let mut run = Run::new();
     for round in 1..=rounds {
