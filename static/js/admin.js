@@ -21,7 +21,7 @@ const live = startPage({
 });
 const alerts = new Alerts(live);
 const metrics = new Metrics(live);
-const views = [new Health(), metrics, new PloneView(), new Sessions(), new Demo(), new Users(), new Audit()];
+const views = [new Health(live), metrics, new PloneView(), new Sessions(), new Demo(), new Users(), new Audit()];
 pollWhileDisconnected(live, () => Promise.all([metrics.poll(), alerts.refresh()]));
 trackHeaderHeight();
 setUpViews("now");

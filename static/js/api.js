@@ -15,8 +15,11 @@ export class Problem extends Error {
   }
 }
 
-/** Calls the hub. `body` is sent as JSON (files go by staff/upload.js); `ms` is the timeout, 0 for none. */
-export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX } = {}) {
+/**
+ * Calls the hub. `body` is sent as JSON (files go by staff/upload.js); `ms` is the timeout, 0 for none; `onheaders` gets
+ * the headers of the response.
+ */
+export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX, onheaders = () => {} } = {}) {
   const controller = new AbortController();
   const timer = ms > 0 && setTimeout(() => controller.abort(), ms);
   signal?.addEventListener("abort", () => controller.abort(), { once: true });
@@ -31,6 +34,7 @@ export async function call(method, path, { body, signal, ms = RESPONSE_MS_MAX } 
       body: body === undefined ? body : JSON.stringify(body),
       signal: controller.signal,
     });
+    onheaders(response.headers);
     const text = response.status === 204 ? "" : await response.text();
     data = /json/.test(response.headers.get("Content-Type")) && text ? JSON.parse(text) : text;
   } catch (error) {

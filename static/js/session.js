@@ -16,15 +16,15 @@ export const hasRole = (user, role) => (RANK[user?.role] ?? 0) >= RANK[role];
 /**
  * Starts a page: asks the hub for the user, opens the live connection and returns it, and calls `onuser(user | null)`
  * now and after each change of user. `form` holds the sign-in form of a visitor, with the text `introduction()`. A
- * sign-out waits for `before()`. `onstate()` is called for each new state of the connection.
+ * sign-out waits for `before()`.
  */
-export function startPage({ form, onuser, introduction = () => null, before = () => null, onstate = () => null }) {
+export function startPage({ form, onuser, introduction = () => null, before = () => null }) {
   let user, ending = false, cleared = false, shown = ["reconnecting", 0];
   // Screen readers announce only the state, not the time beside it, which changes with each poll.
   const state = { words: h("span", { role: "status" }), asOf: h("span"), more: h("span") };
   $("live").removeAttribute("role");
   put($("live"), state.words, state.asOf, state.more);
-  const live = new Live({ onstate: (name, lastAt) => { showState(name, lastAt); onstate(); } });
+  const live = new Live({ onstate: (name, lastAt) => showState(name, lastAt) });
 
   /** Reads the signed-in user from the hub. For a visitor, the sign-in form shows `message`. */
   async function load(message) {

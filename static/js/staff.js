@@ -73,7 +73,7 @@ async function onUser(user) {
   const signIn = ++signIns;
   const allowed = hasRole(user, "staff");
   alerts.setUser(user);
-  if (!allowed) sentAlerts.run(false);
+  if (!allowed) for (const view of [sentAlerts, overview]) view.run(false);
   $("desk").hidden = !allowed;
   put($("no-access"), user && !allowed && "This page is for college staff. Sign out, then sign in with a staff account.");
   if (!allowed) return;
@@ -85,7 +85,7 @@ async function onUser(user) {
     composer.begin();
     sentAlerts.run(true);
     imports.resume();
-    overview.readActivity();
+    overview.run(true);
     if (currentTerm) onCatalogue();
   } catch (problem) {
     showNote(problemText(problem));

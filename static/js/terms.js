@@ -4,9 +4,10 @@ import { h, put } from "./dom.js";
 import { api } from "./api.js";
 import { hubNow, syncClock } from "./hub-clock.js";
 import { setZone } from "./i18n.js";
+import { Poller } from "./poll.js";
 
 const TERM_KEY = "eduhub.term";
-/** The mean time between checks for a changed window while a term is not open. */
+/** The pause between checks for a changed window while a term is not open. */
 const CHECK_MS = 45_000;
 
 export class Terms {
@@ -31,13 +32,13 @@ export class Terms {
       setTimeout(tickEachSecond, 1000 - hubNow() % 1000);
     };
     tickEachSecond();
-    this.#scheduleCheck();
+    new Poller((signal) => this.load(signal), { ms: CHECK_MS, isNeeded: () => this.loaded && !this.open }).start(CHECK_MS);
   }
 
   /** Reads the terms again. */
-  async load() {
+  async load(signal) {
     const sentAt = Date.now();
-    const { items, college } = await api.get("/api/v1/terms");
+    const { items, college } = await api.get("/api/v1/terms", { signal });
     this.#items = items;
     this.loaded = true;
     this.college = college;
@@ -80,13 +81,6 @@ export class Terms {
     if (!phase || this.#phase === phase) return;
     this.#phase = phase;
     this.onchange();
-  }
-
-  #scheduleCheck() {
-    setTimeout(async () => {
-      if (this.loaded && !this.open && !document.hidden) try { await this.load(); } catch { /* The next check tries again. */ }
-      this.#scheduleCheck();
-    }, CHECK_MS * (0.7 + 0.6 * Math.random()));
   }
 }
 

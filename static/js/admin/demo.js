@@ -2,6 +2,7 @@
 
 import { $, field, h, put } from "../dom.js";
 import { api } from "../api.js";
+import { Poller } from "../poll.js";
 import { count } from "../words.js";
 import { Drawing } from "./demo/drawing.js";
 import { failureText, outcomes, phaseText, resultOf, runningTargets, runText, secondsRun, TARGET_NAMES } from "./demo/text.js";
@@ -19,8 +20,6 @@ const INTRODUCTION = "Simulated students register over real connections in a tem
   + "an earlier measurement is shown instead.";
 
 export class Demo {
-  #timer = 0;
-  #running = false;
   #task = null;
   #drawing = null;
   /** When the current phase began. */
@@ -28,6 +27,12 @@ export class Demo {
   #shown = "";
   /** A start was refused because of a run that this page has not read yet. */
   #otherRun = false;
+  // A run is drawn even while another view is shown. Without one, the page polls only in this view.
+  #poller = new Poller((signal) => this.#read(signal), {
+    ms: () => this.#isRunning || this.#otherRun ? RUNNING_MS : IDLE_MS,
+    isNeeded: () => this.#isRunning || this.#isVisible || !this.#shown,
+    onerror: (problem) => !this.#isRunning && !this.#otherRun && put(this.status, problem.message),
+  });
 
   constructor() {
     this.result = h("div", { id: "demo-result", role: "status" });
@@ -39,7 +44,6 @@ export class Demo {
     this.form = this.#buildForm();
     this.charts = h("div", { id: "demo-charts" });
     put($("demo"), this.result, this.about, this.progress, this.form, this.status, this.charts);
-    addEventListener("hashchange", () => this.#running && this.#isVisible && this.#poll());
   }
 
   #buildForm() {
@@ -57,10 +61,13 @@ export class Demo {
     return document.body.dataset.view === "demo";
   }
 
+  get #isRunning() {
+    return this.#task?.state === "running";
+  }
+
   run(running) {
-    this.#running = running;
-    clearTimeout(this.#timer);
-    if (running) this.#poll();
+    if (running) this.#poller.start();
+    else this.#poller.stop();
   }
 
   async #start(event) {
@@ -76,24 +83,13 @@ export class Demo {
         : `Another test is running, here or from a terminal. Try again in ${count(Number(problem.retry_after ?? 10), "second")}.`);
     }
     this.start.disabled = false;
-    await this.#poll();
+    await this.#poller.now();
   }
 
-  async #poll() {
-    clearTimeout(this.#timer);
-    // A run is drawn even while another view is shown. Without one, the page polls only in this view.
-    if (this.#task?.state === "running" || (this.#isVisible && !document.hidden) || !this.#shown) {
-      try {
-        const newest = await api.get(PATH);
-        if (newest.task === null) this.#showIntroduction();
-        else this.#draw(newest);
-      } catch (problem) {
-        if (this.#task?.state !== "running" && !this.#otherRun) put(this.status, problem.message);
-      }
-    }
-    clearTimeout(this.#timer);
-    const isFast = this.#task?.state === "running" || this.#otherRun;
-    if (this.#running) this.#timer = setTimeout(() => this.#poll(), isFast ? RUNNING_MS : IDLE_MS);
+  async #read(signal) {
+    const newest = await api.get(PATH, { signal });
+    if (newest.task === null) this.#showIntroduction();
+    else this.#draw(newest);
   }
 
   /** Shows `content` unless `key` is shown already, so that a screen reader announces it once and not at each poll. */

@@ -1,7 +1,9 @@
 // The system status: readiness in one sentence, each health check, and all Prometheus metrics on request.
 
 import { $, h, put, table } from "../dom.js";
+import { api } from "../api.js";
 import { icon } from "../icons.js";
+import { Poller } from "../poll.js";
 import { timeOfDay, problemText } from "../words.js";
 
 const REFRESH_MS = 5_000;
@@ -43,25 +45,35 @@ export function assess(status, body) {
 }
 
 export class Health {
-  #timer = 0;
   /** The text that is shown; null before the first check. */
   #shown = null;
-  #running = false;
+  #poller = new Poller((signal) => this.#read(signal), { ms: REFRESH_MS });
 
-  constructor() {
+  constructor(live) {
     $("all-metrics").addEventListener("toggle", () => $("all-metrics").open && this.#loadMetrics());
+    // The hub has just responded again.
+    live.on("live", () => this.#poller.soon());
   }
 
   run(running) {
-    this.#running = running;
-    clearTimeout(this.#timer);
-    if (running) this.#refresh();
+    if (running) this.#poller.start();
+    else this.#poller.stop();
   }
 
-  async #refresh() {
-    clearTimeout(this.#timer);
-    const { status, text: body } = await fetchText("/readyz");
-    const { tone, text, checks } = assess(status, parseJson(body));
+  async #read(signal) {
+    try {
+      this.#draw(200, await api.get("/readyz", { signal, ms: REFRESH_MS }));
+    } catch (problem) {
+      if (signal.aborted) throw problem;
+      this.#draw(problem.status, problem);
+      // A hub that responds with 503 is checked at the usual pace.
+      if (!problem.status) throw problem;
+    }
+    if ($("all-metrics").open) await this.#loadMetrics(signal);
+  }
+
+  #draw(status, body) {
+    const { tone, text, checks } = assess(status, body);
     if (this.#shown !== text) {
       const now = timeOfDay(Date.now());
       // The first check cannot tell how long a problem has lasted.
@@ -72,27 +84,17 @@ export class Health {
     }
     put($("health-checks"), checks.map((check) =>
       h("li", { class: check.tone }, icon(check.tone === "good" ? "check" : "warn"), `${check.name}: ${check.text}`)));
-    if ($("all-metrics").open) await this.#loadMetrics();
-    if (this.#running) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
   }
 
-  async #loadMetrics() {
-    const { status, text } = await fetchText("/metrics");
-    if (status !== 200) return put($("metrics"), h("p", { class: "stop" }, "Couldn't load metrics. They load again automatically."));
+  async #loadMetrics(signal) {
+    let text;
+    try {
+      text = await api.get("/metrics", { signal, ms: REFRESH_MS });
+    } catch (problem) {
+      if (signal?.aborted) throw problem;
+      return put($("metrics"), h("p", { class: "stop" }, "Couldn't load metrics. They load again automatically."));
+    }
     put($("metrics"), table(`As of ${timeOfDay(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "Description"],
       parseMetrics(text).map((one) => [one.name, one.labels, one.value.toLocaleString(undefined, { maximumFractionDigits: 3 }), one.help])));
   }
-}
-
-async function fetchText(path) {
-  try {
-    const response = await fetch(path, { signal: AbortSignal.timeout(REFRESH_MS) });
-    return { status: response.status, text: await response.text() };
-  } catch {
-    return { status: 0, text: "" };
-  }
-}
-
-function parseJson(text) {
-  try { return JSON.parse(text); } catch { return null; }
 }

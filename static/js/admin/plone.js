@@ -2,6 +2,7 @@
 
 import { $, button, h, put, table } from "../dom.js";
 import { api } from "../api.js";
+import { Poller } from "../poll.js";
 import { timeOfDay, count, joinList, dateTime, duration } from "../words.js";
 
 const REFRESH_MS = 5_000;
@@ -34,29 +35,28 @@ export function outboxText({ depth, oldest_age_s, in_flight }) {
 const ageText = ({ age_s }) => age_s === null ? "" : `, as of ${timeOfDay(Date.now() - age_s * 1000)}`;
 
 export class PloneView {
-  #timer = 0;
-  #running = false;
+  /** Whether the hub has said if it is connected to a Plone. Without one, the view has no link. */
+  #isKnown = false;
   /** The rejected sections that are shown, as JSON. */
   #shownRejected = "";
+  #poller = new Poller((signal) => this.#read(signal), {
+    ms: REFRESH_MS,
+    isNeeded: () => !this.#isKnown || document.body.dataset.view === "plone",
+    onerror: (problem) => put($("plone-state"), problem.message),
+  });
 
   constructor() {
     $("plone-pull").addEventListener("click", () => this.#pull());
   }
 
   run(running) {
-    this.#running = running;
-    clearTimeout(this.#timer);
-    if (running) this.#refresh();
+    if (running) this.#poller.start();
+    else this.#poller.stop();
   }
 
-  async #refresh() {
-    clearTimeout(this.#timer);
-    try {
-      this.#draw(await api.get("/api/v1/admin/plone"));
-    } catch (problem) {
-      put($("plone-state"), problem.message);
-    }
-    if (this.#running) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
+  async #read(signal) {
+    this.#draw(await api.get("/api/v1/admin/plone", { signal }));
+    this.#isKnown = true;
   }
 
   #draw(plone) {
@@ -126,6 +126,6 @@ export class PloneView {
       put($("plone-status"), problem.message);
     }
     $("plone-pull").disabled = false;
-    await this.#refresh();
+    await this.#poller.now();
   }
 }

@@ -3,6 +3,7 @@
 import { $, button, h, debounce, put } from "../dom.js";
 import { api, query } from "../api.js";
 import { t } from "../i18n.js";
+import { Poller } from "../poll.js";
 import { timeOfDay, count, joinList, dateTime } from "../words.js";
 
 const REFRESH_MS = 2_000;
@@ -21,14 +22,16 @@ const FIRST_LIVE_COLUMN = COLUMNS.indexOf("Round trip");
 export class Sessions {
   /** The rows by session id. */
   #rows = new Map();
-  #timer = 0;
-  #running = false;
-  #requests = 0;
   #limit = FIRST_ROWS;
+  #poller = new Poller((signal) => this.#read(signal), {
+    ms: REFRESH_MS,
+    isNeeded: () => document.body.dataset.view === "sessions",
+    onerror: (problem) => this.#setSummary(problem.message),
+  });
 
   constructor() {
     this.form = $("session-filter");
-    const onfilter = () => { this.#limit = FIRST_ROWS; this.#refresh(); };
+    const onfilter = () => { this.#limit = FIRST_ROWS; this.#poller.now(); };
     this.form.addEventListener("submit", (event) => { event.preventDefault(); onfilter(); });
     this.form.addEventListener("input", debounce(TYPING_MS, onfilter));
     this.body = h("tbody", { id: "session-rows" });
@@ -36,37 +39,22 @@ export class Sessions {
       h("thead", null, h("tr", null, COLUMNS.map((head) => h("th", { scope: "col" }, head)), h("td"))), this.body));
     this.more = h("p");
     put($("sessions"), this.table, this.more);
-    addEventListener("hashchange", () => this.#running && this.#isVisible && this.#refresh());
-  }
-
-  get #isVisible() {
-    return document.body.dataset.view === "sessions";
   }
 
   run(running) {
-    this.#running = running;
-    clearTimeout(this.#timer);
-    if (running) return this.#refresh();
+    if (running) return this.#poller.start();
+    this.#poller.stop();
     this.#rows.clear();
     put(this.body);
   }
 
-  async #refresh() {
-    clearTimeout(this.#timer);
-    const request = ++this.#requests;
-    try {
-      if (document.hidden || !this.#isVisible) return;
-      const { q, role } = this.form.elements;
-      const filtered = Boolean(q.value.trim() || role.value);
-      const [{ items, total }, { connections }] = await Promise.all([
-        api.get(`/api/v1/admin/sessions${query({ q: q.value.trim(), role: role.value, limit: this.#limit })}`),
-        filtered ? {} : api.get("/api/v1/admin/metrics")]);
-      if (request === this.#requests) this.#draw(items, total, filtered, connections);
-    } catch (problem) {
-      if (request === this.#requests) this.#setSummary(problem.message);
-    } finally {
-      if (this.#running && request === this.#requests) this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
-    }
+  async #read(signal) {
+    const { q, role } = this.form.elements;
+    const filtered = Boolean(q.value.trim() || role.value);
+    const [{ items, total }, { connections }] = await Promise.all([
+      api.get(`/api/v1/admin/sessions${query({ q: q.value.trim(), role: role.value, limit: this.#limit })}`, { signal }),
+      filtered ? {} : api.get("/api/v1/admin/metrics", { signal })]);
+    this.#draw(items, total, filtered, connections);
   }
 
   #setSummary(text) {
@@ -99,7 +87,7 @@ export class Sessions {
     const text = rest <= 0 ? "" : canShowAll ? `Show ${rest.toLocaleString()} more`
       : `${rest.toLocaleString()} more are not shown. Search by name or address to find one.`;
     if (this.more.textContent === text) return;
-    put(this.more, text && canShowAll ? button(text, () => { this.#limit = ROWS_MAX; this.#refresh(); }) : text);
+    put(this.more, text && canShowAll ? button(text, () => { this.#limit = ROWS_MAX; this.#poller.now(); }) : text);
   }
 
   /** Removes ended sessions. While the user points at the table or focuses a row, ended rows stay and say so. */
@@ -147,7 +135,7 @@ export class Sessions {
     } catch (problem) {
       put(action, problem.status === 404 ? "Already ended" : problem.message);
     }
-    this.#refresh();
+    this.#poller.now();
   }
 
   /** Ends all sign-ins and sessions of a user. */
@@ -159,7 +147,7 @@ export class Sessions {
     } catch (problem) {
       put(action, problem.message);
     }
-    this.#refresh();
+    this.#poller.now();
   }
 }
 

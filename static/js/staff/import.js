@@ -4,6 +4,7 @@
 
 import { $, button, h, put } from "../dom.js";
 import { api, query } from "../api.js";
+import { Poller } from "../poll.js";
 import { count, problemText } from "../words.js";
 import { deleteFile, loadFile, storeFile } from "./file-store.js";
 import { fileProblem, fileSize } from "./import-file.js";
@@ -18,7 +19,8 @@ const POLL_MS = 2_000;
 export class ImportView {
   #live;
   #task = null;
-  #timer = 0;
+  /** Reads the whole task while the live connection reports nothing. */
+  #poller = new Poller((signal) => this.#read(signal), { ms: POLL_MS, onerror: (problem) => this.#showStatus(problemText(problem), "stop") });
   /** The query parameters of the import, with its `file` and file `name`. */
   #options = {};
   #uploading = null;
@@ -121,26 +123,23 @@ export class ImportView {
     const { file, ...options } = this.#options;
     rememberImport({ task, ...options });
     this.#live.subscribe(`import:${task}`);
-    this.#read();
+    this.#poller.start();
   }
 
-  /** Reads the whole task, and polls on errors. */
-  async #read() {
-    clearTimeout(this.#timer);
-    const task = this.#task;
+  async #read(signal) {
+    let state;
     try {
-      const state = await api.get(`/api/v1/imports/${encodeURIComponent(task)}`);
-      if (task === this.#task) this.#update(state, true);
+      state = await api.get(`/api/v1/imports/${encodeURIComponent(this.#task)}`, { signal });
     } catch (problem) {
-      if (task !== this.#task) return;
-      if (problem.status === 404) return this.#reset("This import is no longer available. Choose the file again.");
-      this.#showStatus(problemText(problem), "stop");
-      this.#timer = setTimeout(() => this.#read(), POLL_MS);
+      if (problem.status !== 404) throw problem;
+      return this.#reset("This import is no longer available. Choose the file again.");
     }
+    this.#update(state, true);
   }
 
   /** Goes back to the first step, showing `text`. */
   #reset(text) {
+    this.#poller.stop();
     if (this.#task) this.#live.unsubscribe(`import:${this.#task}`);
     this.#task = null;
     this.#options = {};
@@ -155,19 +154,20 @@ export class ImportView {
 
   /** Draws the state of the task. Frames have no lists, so the whole task is read once it has ended. */
   #update(state, whole = false) {
-    clearTimeout(this.#timer);
     if (state.state === "running") {
       this.#showStep(state.dry_run ? 1 : 2);
       this.#showStatus();
       drawProgress($("task"), { ...state, name: this.#options.name }, () => this.#cancel());
-      this.#timer = setTimeout(() => this.#read(), POLL_MS);
-    } else if (whole) this.#showReport(state);
-    else this.#read();
+      this.#poller.postpone();
+    } else if (whole) {
+      this.#poller.stop();
+      this.#showReport(state);
+    } else this.#poller.now();
   }
 
   async #cancel() {
     await this.#cancelTask(this.#task);
-    this.#read();
+    this.#poller.now();
   }
 
   async #cancelTask(task) {

@@ -2,6 +2,7 @@
 
 import { $, button, h, put } from "../dom.js";
 import { api } from "../api.js";
+import { Poller } from "../poll.js";
 import { drawSeats } from "../seat-cell.js";
 import { count, problemText } from "../words.js";
 import { fillLevel, SeatMap } from "./seat-map.js";
@@ -36,13 +37,22 @@ export class Overview {
   #since = Date.now();
   /** Refusals in the last minute by section id. */
   refused = new Map();
+  #poller = new Poller((signal) => this.#readActivity(signal), {
+    ms: ACTIVITY_MS,
+    onerror: (problem) => put($("activity-failed"), `Couldn't load requests and refusals. ${problemText(problem)}`),
+  });
 
   /** `page`: `{catalogue, numbers(id), show(id)}`. */
   constructor(page) {
     this.page = page;
     this.map = new SeatMap(page);
     setInterval(() => this.#draw(), DRAW_MS);
-    setInterval(() => this.readActivity(), ACTIVITY_MS);
+  }
+
+  /** Starts when a staff user has signed in; stops when not. */
+  run(running) {
+    if (running) this.#poller.start();
+    else this.#poller.stop();
   }
 
   /** Builds the view from the sections of the catalogue. */
@@ -73,15 +83,9 @@ export class Overview {
   }
 
   /** Reads requests and refusals, which only the hub can count. */
-  async readActivity() {
-    if (document.hidden || $("desk").hidden) return;
-    try {
-      this.#activity = await api.get("/api/v1/staff/activity");
-      put($("activity-failed"));
-    } catch (problem) {
-      put($("activity-failed"), `Couldn't load requests and refusals. ${problemText(problem)}`);
-      return;
-    }
+  async #readActivity(signal) {
+    this.#activity = await api.get("/api/v1/staff/activity", { signal });
+    put($("activity-failed"));
     this.refused = new Map(this.#activity.hottest.filter((one) => one.refused > 0).map((one) => [one.section, one.refused]));
     this.map.setRefused(this.refused);
     this.map.updateLabels();

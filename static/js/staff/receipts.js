@@ -1,7 +1,7 @@
 // The receipts of one sent alert: how many people it reaches, and who has confirmed it.
 
 import { h, put } from "../dom.js";
-import { api, query } from "../api.js";
+import { api, isTransient, query } from "../api.js";
 import { isUrgent } from "../alerts.js";
 import { timeOfDay, count, problemText } from "../words.js";
 
@@ -37,12 +37,13 @@ export class Receipts {
   }
 
   /** Reads the totals, and the names if they are open and have changed. */
-  async read() {
+  async read(signal) {
     let totals;
     try {
-      totals = await api.get(this.#path(0));
-    } catch {
-      // The shown totals stay until the next read.
+      totals = await api.get(this.#path(0), { signal });
+    } catch (problem) {
+      if (signal.aborted || isTransient(problem)) throw problem;
+      // The alert has been withdrawn. The shown totals stay until its card is removed.
       return;
     }
     const before = this.totals;

@@ -4,6 +4,7 @@ import { $, button, h, put } from "../dom.js";
 import { isUrgent } from "../alerts.js";
 import { api, query } from "../api.js";
 import { icon } from "../icons.js";
+import { Poller } from "../poll.js";
 import { showNote } from "../session.js";
 import { count, dateTime, problemText } from "../words.js";
 import { audienceText } from "./audience.js";
@@ -20,45 +21,46 @@ const NEWEST = 5;
 const path = (id) => `/api/v1/alerts/${encodeURIComponent(id)}`;
 const version = ({ id, seq, starts_at }) => `${id}:${seq}:${starts_at}`;
 
+const isVisible = () => document.body.dataset.view === "alerts";
+
 export class SentAlerts {
   /** Receipts by card, not by alert id: an alert that is just going out has two cards for a moment. */
   #cards = new WeakMap();
-  #running = false;
   #turn = 0;
   #announced = "";
+  #lists = new Poller((signal) => this.#readLists(signal), {
+    ms: LISTS_MS,
+    isNeeded: isVisible,
+    onerror: (problem) => put($("sent-failed"), `Couldn't load alerts. ${problemText(problem)} `, button("Try again", () => this.read(), { class: "plain" })),
+  });
+  #receipts = new Poller((signal) => this.#readReceipts(signal), { ms: RECEIPTS_MS, isNeeded: isVisible });
 
   /** `nameOf(id)` returns the name of a section. */
   constructor(live, nameOf) {
     this.nameOf = nameOf;
     for (const type of ["alert", "alert_cancelled"]) live.on(type, () => this.read());
-    setInterval(() => this.#isVisible() && this.read(), LISTS_MS);
-    setInterval(() => this.#isVisible() && this.#readReceipts(), RECEIPTS_MS);
-    addEventListener("hashchange", () => this.#isVisible() && this.read());
+    addEventListener("hashchange", () => isVisible() && this.read());
   }
 
   /** Starts when a staff user has signed in; stops, and clears the list, when not. */
   run(running) {
-    this.#running = running;
-    return running ? this.read() : this.#show("sent-list", []);
+    for (const poller of [this.#lists, this.#receipts]) running ? poller.start() : poller.stop();
+    if (!running) this.#show("sent-list", []);
   }
 
-  #isVisible() {
-    return this.#running && !document.hidden && document.body.dataset.view === "alerts";
+  /** Reads the lists at once. */
+  read() {
+    return this.#lists.now();
   }
 
-  async read() {
-    if (!this.#running) return;
-    try {
-      const [sent, scheduled] = await Promise.all(["sent", "scheduled"].map((state) => api.get(`/api/v1/alerts${query({ state, limit: LIMIT })}`)));
-      this.#show("sent-list", sent.items.reverse());
-      this.#show("scheduled-list", scheduled.items);
-      $("none-sent").hidden = sent.items.length > 0;
-      $("scheduled").hidden = !scheduled.items.length;
-      put($("sent-failed"));
-      if (this.#isVisible()) this.#readReceipts();
-    } catch (problem) {
-      put($("sent-failed"), `Couldn't load alerts. ${problemText(problem)} `, button("Try again", () => this.read(), { class: "plain" }));
-    }
+  async #readLists(signal) {
+    const [sent, scheduled] = await Promise.all(["sent", "scheduled"].map((state) => api.get(`/api/v1/alerts${query({ state, limit: LIMIT })}`, { signal })));
+    this.#show("sent-list", sent.items.reverse());
+    this.#show("scheduled-list", scheduled.items);
+    $("none-sent").hidden = sent.items.length > 0;
+    $("scheduled").hidden = !scheduled.items.length;
+    put($("sent-failed"));
+    this.#receipts.soon();
   }
 
   /** Draws `alerts`, reusing the cards of unchanged alerts with whatever is open in them. */
@@ -114,11 +116,11 @@ export class SentAlerts {
     $("sent-title").focus();
   }
 
-  async #readReceipts() {
+  async #readReceipts(signal) {
     const cards = [...$("sent-list").children].map((el) => this.#cards.get(el));
     const older = cards.slice(NEWEST);
     const due = [...cards.slice(0, NEWEST), ...(older.length ? [older[this.#turn++ % older.length]] : [])];
-    for (const { receipts } of due) await receipts.read();
+    for (const { receipts } of due) await receipts.read(signal);
     this.#announce(due.find(({ alert, receipts }) => isUrgent(alert) && receipts.totals));
   }
 

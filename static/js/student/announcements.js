@@ -1,23 +1,29 @@
 // The college's announcements, from Plone. No other part of the page waits for them. They are shown as plain text.
 
 import { $, h, put } from "../dom.js";
+import { api } from "../api.js";
 import { onLanguage, t } from "../i18n.js";
+import { Poller } from "../poll.js";
 import { dateTime } from "../words.js";
 
 const REFRESH_MS = 5 * 60_000;
 /** The pause after a failure, and after the first read: the hub may still be fetching the member's own copy. */
 const SOON_MS = 20_000;
-const RESPONSE_MS_MAX = 15_000;
 /** From this age on the page shows how old the announcements are. */
 const OLD_S = 300;
 /** How many are shown. */
 const SHOWN = 20;
 
 export class Announcements {
-  #timer = 0;
-  #reads = 0;
   #items = [];
   #shown = "";
+  /** Successful reads in a row for the present user. */
+  #reads = 0;
+  #poller = new Poller((signal) => this.#read(signal), {
+    ms: () => this.#reads > 1 ? REFRESH_MS : SOON_MS,
+    // The shown announcements stay. Without any, this part of the page stays hidden.
+    onerror: () => { this.#reads = 0; },
+  });
 
   constructor() {
     onLanguage(() => { this.#shown = ""; this.#draw(this.#items, 0); });
@@ -25,19 +31,16 @@ export class Announcements {
   }
 
   /** Reads the announcements; also for each new user, since members may see others. */
-  async load(next = SOON_MS) {
-    clearTimeout(this.#timer);
-    const read = ++this.#reads;
-    try {
-      const response = await fetch("/api/v1/announcements", { signal: AbortSignal.timeout(RESPONSE_MS_MAX) });
-      if (!response.ok) throw new Error(response.status);
-      const { items } = await response.json();
-      if (read === this.#reads) this.#draw(items, Number(response.headers.get("Age") ?? 0));
-    } catch {
-      // The shown announcements stay. Without any, this part of the page stays hidden.
-      next = SOON_MS;
-    }
-    if (read === this.#reads) this.#timer = setTimeout(() => this.load(REFRESH_MS), next);
+  load() {
+    this.#reads = 0;
+    this.#poller.start();
+  }
+
+  async #read(signal) {
+    let age = 0;
+    const { items } = await api.get("/api/v1/announcements", { signal, onheaders: (headers) => { age = Number(headers.get("Age")); } });
+    this.#reads += 1;
+    this.#draw(items, age);
   }
 
   #draw(items, age) {

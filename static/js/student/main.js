@@ -5,6 +5,7 @@ import { Alerts } from "../alerts.js";
 import { isTransient, Problem, waitBeforeRetry } from "../api.js";
 import { onLanguage, t } from "../i18n.js";
 import { drawIcons } from "../icons.js";
+import { pollWhileDisconnected } from "../poll.js";
 import { Seats } from "../seats.js";
 import { clearNote, setUpViews, showNote, startPage, trackHeaderHeight } from "../session.js";
 import { problemText, seatStatus } from "../words.js";
@@ -53,7 +54,6 @@ page.live = startPage({
   onuser: (next) => setUser(next),
   introduction: () => t("sign.hint"),
   before: () => Promise.all([page.drops?.flush(), page.plan?.saved]),
-  onstate: () => startPolling(),
 });
 page.seats = new Seats(page.live, (ids) => {
   if (ids?.some(isOutdated)) page.catalogue.refresh();
@@ -72,6 +72,7 @@ page.terms = new Terms($("which-term"), {
 });
 page.finder = new Finder(page);
 const alerts = new Alerts(page.live);
+pollWhileDisconnected(page.live, () => Promise.all([page.seats.read(), alerts.refresh(), page.workspace && page.registrations.load()]));
 
 // Registrations may have changed while the page was disconnected. Seats and alerts resume on their own.
 page.live.on("welcome", () => page.workspace && page.registrations.load().catch(() => {}));
@@ -88,14 +89,6 @@ const showAnnouncements = () => {
   announcements ??= load("./announcements.js").then(({ Announcements }) => new Announcements()).catch(() => (announcements = null));
 };
 addEventListener("hashchange", showAnnouncements);
-
-/** Polls once the WebSocket has failed to connect, as it does behind some proxies. */
-let polling = null;
-function startPolling() {
-  if (!page.live?.failures) return;
-  polling ??= load("../poll.js").then(({ pollWhileDisconnected }) => pollWhileDisconnected(page.live, () =>
-    Promise.all([page.seats.read(), alerts.refresh(), page.workspace && page.registrations.load()]))).catch(() => (polling = null));
-}
 
 /** Imports a module; a failure is a `no_answer` problem. */
 function load(path) {
