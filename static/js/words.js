@@ -11,9 +11,25 @@ export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n ==
 /** `1st`, `2nd`, `3rd`; `1.º` in Spanish. */
 export const ordinal = (n) => t(`nth.${new Intl.PluralRules(i18n.language, { type: "ordinal" }).select(n)}`, { n });
 
-/** `a`, `a and b`, `a, b, and c`. */
-export function joinList(items) {
-  return new Intl.ListFormat(i18n.locale, { type: "conjunction" }).format([...items].map(String));
+/** `a`, `a and b`, `a, b, and c`; with the type `disjunction`, `a or b`. */
+export function joinList(items, type = "conjunction") {
+  return new Intl.ListFormat(i18n.locale, { type }).format([...items].map(String));
+}
+
+/**
+ * A prerequisite as text: `MATH 141 (grade of C or better) and (PHYS 101 or PHYS 111)`. It is a course, a group
+ * `{text, all}` or `{text, any}`, or a list of which all are required. Without a group, `text` is shown as it is.
+ */
+export function prerequisiteText(one) {
+  if (Array.isArray(one)) return prerequisiteText({ all: one });
+  const { text = "", course, grade, concurrent, any, all = any ?? [] } = typeof one === "string" ? { course: one } : one;
+  if (course) {
+    const remarks = [grade && t("prerequisite.grade", { grade }), concurrent && t("prerequisite.concurrent")].filter(Boolean);
+    return remarks.length ? `${course} (${remarks.join("; ")})` : course;
+  }
+  const isGroup = (part) => (part.all ?? part.any)?.length > 1;
+  const parts = all.map((part) => all.length > 1 && isGroup(part) ? `(${prerequisiteText(part)})` : prerequisiteText(part));
+  return parts.length ? joinList(parts, any ? "disjunction" : "conjunction") : text;
 }
 
 /**

@@ -1,7 +1,7 @@
 // The report of a checked or applied import: the result, the next steps, the rejected lines, and each change.
 
 import { button, h, put, table } from "../dom.js";
-import { count, meetingText, dateTime } from "../words.js";
+import { count, meetingText, dateTime, prerequisiteText } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
 const FIRST_ROWS = 25;
@@ -20,6 +20,7 @@ const NEW_SECTION_FIELDS = ["course", "section", "component", "title", "meetings
 /** Returns a field's value as text. */
 function valueText(name, value) {
   if (value === null || value === undefined || value === "" || value.length === 0) return "none";
+  if (name === "prerequisites") return prerequisiteText(value) || "none";
   if (name === "meetings") return value.map((one) => meetingText(one)).join("; ");
   if (Array.isArray(value)) return value.map((one) => typeof one === "object" ? valueText("", one) : one).join(", ");
   if (typeof value === "object") {

@@ -2,7 +2,7 @@
 
 import { hubNow } from "../hub-clock.js";
 import { t } from "../i18n.js";
-import { busyText, dateTime, joinList, ordinal, problemText } from "../words.js";
+import { busyText, dateTime, joinList, ordinal, prerequisiteText, problemText } from "../words.js";
 
 /** A registration's status: `Enrolled`, `3rd of 5 on the waitlist`. `waiting` is the length of the waitlist. */
 export function statusText(registration, waiting) {
@@ -12,6 +12,12 @@ export function statusText(registration, waiting) {
   if (!registration.position) return t("status.waitlisted");
   const position = { nth: ordinal(registration.position), n: waiting };
   return waiting > 1 && waiting >= registration.position ? t("status.position.of", position) : t("status.position", position);
+}
+
+/** The text for what a student lacks, an expression as in `prerequisiteText`. */
+function prerequisite(unmet) {
+  const courses = unmet && prerequisiteText(unmet);
+  return courses ? t("problem.prerequisite", { courses }) : t("problem.prerequisite.any");
 }
 
 /**
@@ -39,7 +45,7 @@ export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
     case "credit_limit":
       return { text: sum && limit ? t("problem.credits", { sum, limit }) : t("problem.credits.any") };
     case "prerequisite":
-      return { text: problem.unmet?.length ? t("problem.prerequisite", { courses: joinList([problem.unmet].flat()) }) : t("problem.prerequisite.any") };
+      return { text: prerequisite(problem.unmet) };
     case "linked_section_required":
       return { text: t("problem.linked"), next: "others" };
     case "restricted":

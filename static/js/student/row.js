@@ -4,7 +4,7 @@ import { button, h, put } from "../dom.js";
 import { i18n, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { drawSeats } from "../seat-cell.js";
-import { componentName, date, joinList, meetingTexts } from "../words.js";
+import { componentName, date, joinList, meetingTexts, prerequisiteText } from "../words.js";
 
 /** The ids of the rows whose details are open. */
 const opened = new Set();
@@ -119,7 +119,7 @@ function details(section, { catalogue, finder }) {
       pair("section.crn", section.crn),
       pair("section.credits.label", String(section.credits ?? 0)),
       pair("section.format", [section.method, section.campus].filter(Boolean).join(", ")),
-      pair("section.prerequisites", section.prerequisites?.length ? joinList(section.prerequisites) : null),
+      pair("section.prerequisites", section.prerequisites && prerequisiteText(section.prerequisites)),
       pair("section.linked", section.linked?.length ? joinList(section.linked.map((id) => catalogue.name(id))) : null),
       pair("section.seats", `${t("section.taken", { n: section.capacity, taken: catalogue.numbers(section.id).enrolled })}. ${t("section.waitlist", { n: section.waitlist_capacity })}.`)),
     button(t("find.course", { course: section.course }), () => finder.find(section.course), { class: "quiet" }),

@@ -37,6 +37,7 @@ export default {
   "section.more_times": "{first} +{n}",
   "section.crn": "CRN", "section.meets": "Meets", "section.instructor": "Instructor",
   "section.credits.label": "Credits", "section.format": "Format", "section.prerequisites": "Prerequisites",
+  "prerequisite.grade": "grade of {grade} or better", "prerequisite.concurrent": "may be taken concurrently",
   "section.linked": "Must be taken with", "section.dates": "{from} to {to}", "section.seats": "Seats",
   "section.taken": { one: "{taken} of {n} seat taken", other: "{taken} of {n} seats taken" },
   "section.waitlist": { one: "Waitlist: {n} place", other: "Waitlist: {n} places", zero: "No waitlist" },

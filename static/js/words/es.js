@@ -37,6 +37,7 @@ export default {
   "section.more_times": "{first} +{n}",
   "section.crn": "CRN", "section.meets": "Horario", "section.instructor": "Docente",
   "section.credits.label": "Créditos", "section.format": "Modalidad", "section.prerequisites": "Prerrequisitos",
+  "prerequisite.grade": "calificación mínima: {grade}", "prerequisite.concurrent": "puede tomarse al mismo tiempo",
   "section.linked": "Debe tomarse con", "section.dates": "del {from} al {to}", "section.seats": "Cupos",
   "section.taken": { one: "{taken} de {n} cupo ocupado", other: "{taken} de {n} cupos ocupados" },
   "section.waitlist": { one: "Lista de espera: {n} lugar", other: "Lista de espera: {n} lugares", zero: "Sin lista de espera" },
