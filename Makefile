@@ -38,9 +38,10 @@ browser-test: chromium ## tests the pages in a real Chromium: their functions, a
 	npm ci --prefix tests/browser --no-audit --no-fund --silent
 	node --test --test-concurrency=$(PAGE_TESTS_AT_ONCE) tests/browser/*.test.mjs
 
-# Their short form is part of `make test`. A run is repeated with the seed that it printed: EDUHUB_SEED=… make faults
+# The short form of these tests is part of `make test`. To repeat a run, use the seed that it printed:
+# EDUHUB_SEED=… make faults
 # Ten minutes of load run beside the other parts, which mostly wait for the disk.
-faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, 60 damages of each kind of file, failing disks, 10 minutes of load
+faults: ## runs the fault suite in its long form: 200 images of a power failure, 100 kills, 60 damaged copies of each kind of file, failing disks, 10 minutes of load
 	$(CARGO) test --locked --no-run --test faults --test system
 	@$(MAKE) --no-print-directory -j2 faults-soak faults-disks
 

@@ -10,7 +10,7 @@ const PAGE = 500;
 
 /** Removes accents and case. */
 const fold = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-/** The longest delay before the term is read again: an import adds many sections, on every page at once. */
+/** The longest delay before the term is read again. It is random, because an import makes every page read at once. */
 const REFRESH_MS = 20_000;
 const WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 

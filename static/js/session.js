@@ -1,4 +1,4 @@
-// What every page has: the sign-in form, the header with user, language and connection state, notes, and views.
+// What all pages share: the sign-in form, the header with user, language and connection state, notes, and views.
 
 import { $, button, field, h, put } from "./dom.js";
 import { api, isTransient, waitBeforeRetry } from "./api.js";
@@ -100,7 +100,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     if (user && live.state === "signed-out") waitBeforeRetry({}).then(() => live.state === "signed-out" && live.restart());
   }
 
-  /** Has the hub clear a visitor's invalid cookie, which the WebSocket is refused for. Done once. */
+  /** Makes the hub clear a visitor's invalid cookie, with which it refuses the WebSocket. Done once. */
   async function clearCookie() {
     if (cleared) return;
     cleared = true;
@@ -136,7 +136,7 @@ export function startPage({ form, onuser, introduction = () => null, before = ()
     put(state.more, name === "ended" && button(t("live.reconnect"), () => live.restart(), { class: "quiet" }));
     if (repeated) return;
     if (name === "signed-out") user ? signInEnded() : clearCookie();
-    // Either an administrator closed the connection, or the user signed out in another window.
+    // An administrator closed the connection, or the user signed out in another window.
     if (name === "ended" && user) signInEnded();
   }
 

@@ -32,7 +32,7 @@ const demonstrate = async (page) => {
   await until(page, () => Number(document.querySelector(".target.hub svg")?.dataset.end) > 0 && !document.querySelector("#demo-progress").hidden);
 };
 const PHONE = { width: 390, height: 844 };
-/** An import that stays half done. */
+/** An import that never ends. */
 const NEVER_DONE = `const ask = fetch; window.fetch = (where, how) => /imports\\/./.test(where)
   ? Promise.resolve(Response.json({ task: "t", state: "running", phase: "reading", dry_run: true, rows: 1000, sections: 0, refused: 2, bytes: 500000, bytes_total: 1000000 })) : ask(where, how);
   window.WebSocket = class { send() {} close() {} };`;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, open, until, PATIENCE_MS } from "./support.mjs";
+import { browser, Hub, open, until, WAIT_MS_MAX } from "./support.mjs";
 
 let hub, chrome;
 before(async () => { [hub, chrome] = await Promise.all([Hub.start(), browser()]); });
@@ -13,7 +13,7 @@ const newestRun = () => hub.ask("admin", "GET", "/api/v1/admin/demo");
 /** Waits until no demonstration is running: the hub runs one at a time. */
 const waitUntilIdle = async () => {
   for (const begun = Date.now(); (await newestRun()).state === "running"; await new Promise((resolve) => setTimeout(resolve, 100))) {
-    if (Date.now() - begun > PATIENCE_MS) throw new Error("the demonstration did not end");
+    if (Date.now() - begun > WAIT_MS_MAX) throw new Error("the demonstration did not end");
   }
 };
 const waitForResult = (page) => until(page, () => document.querySelector("#demo-result .final"));
@@ -50,7 +50,7 @@ test("a demonstration is drawn live and its figures match the API", async () => 
   }
   const scales = await page.locator(".throughput").evaluateAll((all) => all.map((one) => [...one.querySelectorAll("span")].map((mark) => mark.textContent).join()));
   assert.equal(scales[0], scales[1]);
-  assert.match(await page.textContent(".target.plone .about"), /Not run now: measured on/);
+  assert.match(await page.textContent(".target.plone .about"), /Not part of this run: measured on/);
   const { p99_with_ms: withImport, p99_without_ms: without } = task.background;
   const slowed = withImport - without > 5 && withImport > without * 1.25;
   assert.match(await page.textContent("#demo-background"), withImport === null || without === null ? /No import ran/ : slowed ? /imports slowed students/ : /did not slow students/);
@@ -122,7 +122,7 @@ test("sessions are counted by role, filtered and disconnected in place", async (
   const me = await fetch(`${hub.url}/api/v1/me`, { headers: { Authorization: `Bearer ${await hub.token("guest-student")}` } });
   assert.equal(me.status, 401, "the token is no longer valid");
   await page.mouse.move(0, 0);
-  await page.fill("#session-filter [name=q]", "nobody-of-this-name");
+  await page.fill("#session-filter [name=q]", "no-such-user");
   await until(page, () => /No sessions match/.test(document.querySelector("#session-count").textContent) && !document.querySelector("#session-rows tr"));
 });
 

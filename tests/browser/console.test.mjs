@@ -11,7 +11,7 @@ before(async () => {
 });
 after(async () => { await chrome?.close(); await hub?.end(); });
 
-/** Waits until the page is connected and has received every answer that it asked for. */
+/** Waits until the page is connected and no request is pending. */
 async function settled(page) {
   await until(page, () => document.querySelector("#live").dataset.state === "live");
   await page.waitForLoadState("networkidle");

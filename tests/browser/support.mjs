@@ -14,7 +14,7 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 export const HUB = process.env.EDUHUB_BIN ?? path.join(ROOT, "target/debug/eduhub");
 const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((one) => one && existsSync(one));
 /** The timeout of every wait: generous, since a test machine may be busy. */
-export const PATIENCE_MS = 40_000;
+export const WAIT_MS_MAX = 40_000;
 const PASSWORD = "eduhub-demo";
 
 const freePort = () => new Promise((resolve) => {
@@ -101,7 +101,7 @@ export class Hub {
     const csv = ["crn,course,title,section,component,credits,capacity,waitlist_capacity,days,time,instructor", ...lines, ""].join("\n");
     const { task } = await this.ask("staff", "POST", `/api/v1/imports?term=${id}`, csv, "text/csv");
     for (const begun = Date.now(); ;) {
-      if (Date.now() - begun > PATIENCE_MS) throw new Error("the import of the schedule timed out");
+      if (Date.now() - begun > WAIT_MS_MAX) throw new Error("the import of the schedule timed out");
       const { state, errors } = await this.ask("staff", "GET", `/api/v1/imports/${task}`);
       if (state === "done") return id;
       if (state !== "running") throw new Error(`the import of the schedule is ${state}: ${JSON.stringify(errors)}`);
@@ -139,7 +139,7 @@ export async function open(chrome, hub, where, { user, cookie, width = 1280, hei
   const context = await chrome.newContext({ viewport: { width, height }, locale, colorScheme, bypassCSP, reducedMotion });
   opened.add(context);
   context.on("close", () => opened.delete(context));
-  context.setDefaultTimeout(PATIENCE_MS);
+  context.setDefaultTimeout(WAIT_MS_MAX);
   if (script) await context.addInitScript(script);
   if (user) cookie = await hub.token(user);
   if (cookie) await context.addCookies([{ name: "eduhub_session", value: cookie, url: hub.url, httpOnly: true, sameSite: "Lax" }]);
@@ -165,7 +165,7 @@ export async function open(chrome, hub, where, { user, cookie, width = 1280, hei
 
 /** Waits until `test`, run in the page, returns a true value. Rejects at once if a script of the page fails. */
 export const until = (page, test, argument) =>
-  Promise.race([page.waitForFunction(test, argument, { timeout: PATIENCE_MS }), ...(page.broken ? [page.broken] : [])]);
+  Promise.race([page.waitForFunction(test, argument, { timeout: WAIT_MS_MAX }), ...(page.broken ? [page.broken] : [])]);
 
 /** Waits for this number of search results. */
 export const rows = (n) => (page) => until(page, (n) => document.querySelectorAll(".row").length === n, n);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { browser, Hub, PATIENCE_MS, until } from "./support.mjs";
+import { browser, Hub, WAIT_MS_MAX, until } from "./support.mjs";
 
 /** The bytes of a visit without cache until the first screen is complete: headers and bodies as transferred. */
 const FIRST_VIEW_BYTES_MAX = 60_000;
@@ -13,7 +13,7 @@ const isRestOfTerm = (url) => url.includes("/sections?") && url.includes("cursor
 const finished = (network, pending) => new Promise((resolve, reject) => {
   const check = () => { if (pending.size === 0) resolve(); };
   network.on("Network.loadingFinished", check);
-  AbortSignal.timeout(PATIENCE_MS).addEventListener("abort", () => reject(new Error(`pending: ${[...pending.values()].join(", ")}`)));
+  AbortSignal.timeout(WAIT_MS_MAX).addEventListener("abort", () => reject(new Error(`pending: ${[...pending.values()].join(", ")}`)));
   check();
 });
 

@@ -39,7 +39,7 @@ export function assess(status, body) {
   }
   if (status !== 200) return { tone: "stop", text: `Not ready. ${problemText({ status, ...body })}`, checks };
   if (ploneDown) {
-    return { tone: "careful", text: "Plone is not responding. Registration and alerts continue; changes wait for Plone.", checks };
+    return { tone: "careful", text: "Plone is not responding. Registration and alerts continue; changes are written to Plone when it is back.", checks };
   }
   return { tone: "good", text: "All systems normal.", checks };
 }
@@ -92,7 +92,7 @@ export class Health {
       text = await api.get("/metrics", { signal, ms: REFRESH_MS });
     } catch (problem) {
       if (signal?.aborted) throw problem;
-      return put($("metrics"), h("p", { class: "stop" }, "Couldn't load metrics. They load again automatically."));
+      return put($("metrics"), h("p", { class: "stop" }, "Couldn't load metrics. Retrying automatically."));
     }
     put($("metrics"), table(`As of ${timeOfDay(Date.now())}, from /metrics`, ["Name", "Labels", "Value", "Description"],
       parseMetrics(text).map((one) => [one.name, one.labels, one.value.toLocaleString(undefined, { maximumFractionDigits: 3 }), one.help])));

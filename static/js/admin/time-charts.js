@@ -48,8 +48,8 @@ export class TimeCharts {
 
   /**
    * `charts`: `{name, unit(n), minScale, lines: [{valueOf(sample), tone, text(value, sample)}], isProblem?(sample),
-   * isShown?(sample)}`. A sample is a `metrics` frame of the hub. `minScale` is the least end of the scale, `tone` one or
-   * more CSS classes of the line. The time in which `isProblem` holds is marked.
+   * isShown?(sample)}`. A sample is a `metrics` frame of the hub. `minScale` is the lowest end of the scale, `tone` one or
+   * more CSS classes of the line. Samples for which `isProblem` is true are marked.
    */
   constructor(el, charts) {
     this.charts = charts.map((chart) => this.#build(chart));
@@ -203,7 +203,7 @@ export class TimeCharts {
   }
 }
 
-/** Returns the path that marks problems: each from the sample before until the sample that reports it. */
+/** Returns the path that marks problems: each from the sample before it to the sample that reports it. */
 function problemPath(samples, isProblem, x) {
   return samples.map((sample, i) => {
     if (!isProblem(sample)) return "";

@@ -110,7 +110,7 @@ export class Users {
       onremove: async () => {
         await api.delete(userPath(user.username));
         row.nextElementSibling.remove();
-        put(row, h("td", { colspan: 6 }, `The account ${user.username} was removed and can no longer sign in.`));
+        put(row, h("td", { colspan: 6 }, `The account ${user.username} was removed. No one can sign in with it.`));
         row.tabIndex = -1;
         row.focus();
       },

@@ -23,7 +23,7 @@ const FIELD_PROBLEMS = {
   sections: "Unknown section. Enter CRNs in the term above, or IDs such as 202209-10001.",
   courses: "Unrecognized course. Enter courses such as MATH 151, separated by commas.",
   users: "Unrecognized username. Usernames have no spaces; separate them with commas.",
-  expires_at: "The alert would end before it is sent. Choose a later end.",
+  expires_at: "The alert would end before it is sent. Choose a later end time.",
   starts_at: "The send time is not valid. Choose it again.",
 };
 const NO_RECIPIENTS = "Choose recipients.";
@@ -152,7 +152,7 @@ export class Composer {
     return isUrgent(alert) ? this.#confirm(alert) : this.#send(alert);
   }
 
-  /** Shows whom an urgent alert will interrupt, and sends nothing until the second button is pressed. */
+  /** Shows who receives an urgent alert, and sends nothing until the second button is pressed. */
   async #confirm(alert) {
     const summary = h("p", { tabindex: "-1" }, "Counting recipients…");
     const send = button("Send now", () => this.#send(alert), { class: "primary danger", disabled: true });

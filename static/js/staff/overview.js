@@ -7,7 +7,7 @@ import { drawSeats } from "../seat-cell.js";
 import { count, problemText } from "../words.js";
 import { fillLevel, SeatMap } from "./seat-map.js";
 
-/** Seat changes older than this no longer count as "now". */
+/** Seat changes older than this are not counted. */
 const RECENT_MS = 60_000;
 /** How often the activity is read from the hub. */
 const ACTIVITY_MS = 5_000;

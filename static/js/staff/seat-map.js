@@ -4,7 +4,7 @@
 import { $, h, put } from "../dom.js";
 import { count, FEW_SEATS, seatStatus } from "../words.js";
 
-/** Returns how full a section is: 0 to 3 by thirds, 4 for few seats left, 5 for full, `off` if it admits no one. */
+/** Returns how full a section is: 0 to 3 by thirds, 4 for few seats left, 5 for full, `off` for closed. */
 export function fillLevel({ capacity, enrolled, waitlisted, open }, status) {
   if (status === "cancelled" || status === "closed" || (open <= 0 && enrolled + waitlisted < capacity)) return "off";
   if (open <= 0) return 5;

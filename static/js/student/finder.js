@@ -10,7 +10,7 @@ import { Row } from "./row.js";
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /** The pause after a keystroke before the search runs; a search takes a few milliseconds. */
 const TYPING_MS = 80;
-/** The pause before the address is written. Browsers allow some hundred changes a minute. */
+/** The pause before the address is written. Browsers allow a few hundred changes a minute. */
 const ADDRESS_MS = 400;
 
 export class Finder {

@@ -22,8 +22,8 @@ function prerequisite(unmet) {
 
 /**
  * The reason of a refusal and its next step: `{text, next?}`, where `next` is `waitlist`, `swap` (for the sections
- * `with`), `others`, `plan`, `retry`, `check` or `sign`. `nameOf` returns a section's name; `sum` and `limit` are the
- * credits that the request would have come to and those allowed.
+ * `with`), `others`, `plan`, `retry`, `check` or `sign`. `nameOf` returns a section's name; `sum` is the
+ * number of credits that the request would have led to, `limit` the number allowed.
  */
 export function refusal(problem, { nameOf = (id) => id, sum, limit } = {}) {
   const conflicting = [problem.conflicts_with ?? []].flat();

@@ -1,7 +1,7 @@
 // Textos en español de la página del estudiante. Si un texto tiene varias formas, `n` elige una: `one`, `other` o `zero`.
 
 export default {
-  "page.title": "Inscripción de clases - EduHub",
+  "page.title": "Inscripción a clases - EduHub",
   "page.skip": "Ir a la búsqueda de secciones",
   "page.views": "Vistas",
   "page.pages": "Páginas",
@@ -55,8 +55,8 @@ export default {
   "pending.add": "Inscribiendo…", "pending.wait": "Entrando en la lista…", "pending.drop": "Dando de baja…", "pending.swap": "Cambiando…",
   "status.enrolled": "Inscrita", "status.waitlisted": "En lista de espera", "status.position": "{nth} en la lista de espera",
   "status.position.of": "{nth} de {n} en la lista de espera", "status.offered": "Cupo ofrecido",
-  "drop.grace": { one: "Se dará de baja en {n} segundo. Deshacer conserva su cupo.", other: "Se dará de baja en {n} segundos. Deshacer conserva su cupo." },
-  "drop.grace.waitlist": { one: "Saldrá de la lista en {n} segundo. Deshacer conserva su lugar.", other: "Saldrá de la lista en {n} segundos. Deshacer conserva su lugar." },
+  "drop.grace": { one: "Se dará de baja en {n} segundo. Con Deshacer conserva su cupo.", other: "Se dará de baja en {n} segundos. Con Deshacer conserva su cupo." },
+  "drop.grace.waitlist": { one: "Saldrá de la lista en {n} segundo. Con Deshacer conserva su lugar.", other: "Saldrá de la lista en {n} segundos. Con Deshacer conserva su lugar." },
   "drop.done": "Se dio de baja.", "drop.unconfirmed": "La baja no se completó porque se cerró la página. Aún tiene esta sección.",
 
   "term.none": "Aún no hay períodos.", "term.none.hint": "Aparecerán aquí cuando la institución los abra.", "term.loading": "Cargando el período…",
@@ -66,8 +66,8 @@ export default {
   "term.over": "La inscripción está cerrada", "term.closed": "Cerró el {at}. Conserva las secciones que tiene.",
   "term.unset": "La inscripción no está abierta", "term.unset.hint": "La fecha de apertura aún no está definida. Su plan está guardado.",
   "term.register": { one: "Inscribirse en {n} sección", other: "Inscribirse en {n} secciones" },
-  "term.doubtful.all": { one: "Está llena, cerrada o choca con otra sección. Si se rechaza, el motivo aparecerá abajo.", other: "Todas están llenas, cerradas o chocan con otra sección. Los motivos aparecerán abajo." },
-  "term.doubtful": { one: "{n} de ellas está llena, cerrada o choca con otra sección. Podría rechazarse; el motivo aparecerá abajo.", other: "{n} de ellas están llenas, cerradas o chocan con otra sección. Algunas podrían rechazarse; los motivos aparecerán abajo." },
+  "term.doubtful.all": { one: "Está llena o cerrada, o choca con otra sección. Si se rechaza, el motivo aparecerá abajo.", other: "Todas están llenas o cerradas, o chocan con otra sección. Los motivos aparecerán abajo." },
+  "term.doubtful": { one: "{n} de ellas está llena o cerrada, o choca con otra sección. Podría rechazarse; el motivo aparecerá abajo.", other: "{n} de ellas están llenas o cerradas, o chocan con otra sección. Algunas podrían rechazarse; los motivos aparecerán abajo." },
   "term.registering": { one: "Inscribiendo {n} sección…", other: "Inscribiendo {n} secciones…" },
   "term.done": "Ya se inscribió en todo lo planeado.", "term.nothing": "Busque una sección y seleccione Inscribirse, o planee varias e inscríbase en todas a la vez.",
   "term.ready": { one: "{n} sección planeada y lista.", other: "{n} secciones planeadas y listas." },
@@ -92,7 +92,7 @@ export default {
   "problem.credits": "Llegaría a {sum} créditos y su límite es {limit}. Primero dé de baja alguna sección.", "problem.credits.any": "Superaría su límite de créditos. Primero dé de baja alguna sección.",
   "problem.prerequisite": "Prerrequisito: {courses}.", "problem.prerequisite.any": "Le falta un prerrequisito.",
   "problem.linked": "Esta sección debe tomarse junto con otra. Agregue las dos.", "problem.restricted": "Los cupos restantes están reservados.",
-  "problem.full": { one: "Llena, con {n} persona en la lista de espera.", other: "Llena, con {n} personas en la lista de espera.", zero: "Llena. Sería la primera persona en la lista de espera." },
+  "problem.full": { one: "Llena, con {n} persona en la lista de espera.", other: "Llena, con {n} personas en la lista de espera.", zero: "Llena. Usted sería la primera persona en la lista de espera." },
   "problem.full.no_waitlist": "Llena y sin lugares en la lista de espera.", "problem.waitlist_full": "La sección y su lista de espera están llenas.",
   "problem.swap": "El cambio no se realizó. Todo sigue igual.",
   "problem.unknown": "No pudimos confirmarlo. Verifique antes de intentar de nuevo.",

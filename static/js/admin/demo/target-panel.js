@@ -30,7 +30,7 @@ export class TargetPanel {
       this.chart.el);
   }
 
-  /** `result` is the hub's, or undefined; `active`: the target is under load now; `scale` is the same for all panels. */
+  /** `result` is what the hub has measured, or undefined; `active`: the target is under load now; `scale` is the same for all panels. */
   draw({ result, active, task, points, scale }) {
     const about = aboutText(result, active, task);
     if (this.about.textContent !== about) this.about.textContent = about;
@@ -57,7 +57,7 @@ export class TargetPanel {
     this.#shown = key;
     put(this.seats, texts.map(({ kind, tone, text }) =>
       h("li", { class: tone }, kind ? h("i", { class: kind, "aria-hidden": "true" }) : tone === "good" && icon("check"), text)));
-    put(this.squareNote, seatsPerSquare > 1 && result ? `Each square is ${seatsPerSquare} seats.` : "");
+    put(this.squareNote, seatsPerSquare > 1 && result ? `Each square stands for ${seatsPerSquare} seats.` : "");
   }
 }
 
@@ -65,7 +65,7 @@ function aboutText(result, active, task) {
   if (result?.recorded) {
     // Keeps a number with its unit, and a date, on one line.
     const recorded = result.recorded.replace(/(\d) (?=s\b)/g, "$1\u00a0").replace(/(\d)-(?=\d)/g, "$1\u2011");
-    return `${count(result.users, "student")}. Not run now: ${recorded}.`;
+    return `${count(result.users, "student")}. Not part of this run: ${recorded}.`;
   }
   if (result) return `${count(result.users, "student")}, each with their own connection.`;
   if (task.state !== "running") return "Not run.";
@@ -73,7 +73,7 @@ function aboutText(result, active, task) {
   return task.phase === "preparing" ? "Not started yet." : "Runs next.";
 }
 
-/** Returns how many seats a square is, the same for all panels, so that the largest result fits. */
+/** Returns how many seats each square stands for: the same in all panels, so that the largest result fits. */
 export const seatsPerSquare = (results) =>
   Math.ceil(Math.max(1, ...results.map((one) => Math.max(one.told, (one.held ?? 0) + (one.lost ?? 0)))) / SQUARES_MAX);
 
