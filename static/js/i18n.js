@@ -38,11 +38,17 @@ export async function setLanguage(language, { remember = false } = {}) {
   texts = (await import(`./words/${language}.js`)).default;
   rules = new Intl.PluralRules(language);
   i18n.language = language;
-  i18n.locale = navigator.languages.find((one) => one.split("-")[0] === language) ?? language;
+  i18n.locale = localeFor(language);
   document.documentElement.lang = language;
   if (remember) try { localStorage.setItem(KEY, language); } catch { /* Storage is unavailable. */ }
   translate(document);
   for (const listener of listeners) listener(language);
+}
+
+/** The reader's own locale of `language`; else the language in the reader's region, such as `es-US` beside `en-US`. */
+function localeFor(language) {
+  const region = navigator.languages.map((one) => new Intl.Locale(one).region).find(Boolean);
+  return navigator.languages.find((one) => one.startsWith(`${language}-`)) ?? (region ? `${language}-${region}` : language);
 }
 
 /** Calls `listener` after each change of language. */

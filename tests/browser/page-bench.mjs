@@ -107,7 +107,7 @@ const table = [
   [`tasks over ${LONG_MS} ms while seats changed`, list(long), verdict(!long.length)],
   ["tasks of the measurement itself", list(changing.filter(isOfMeasurement)), ""],
   ["main thread busy", `${(100 * busyFor / made.seconds).toFixed(1)} % of the time`, ""],
-  [`heap, warm against end (+${GROWTH_MAX_MB} MB)`, `${(warm / 1e6).toFixed(2)} MB, ${(last / 1e6).toFixed(2)} MB (${grown < 0 ? "" : "+"}${grown.toFixed(2)} MB)`, verdict(grown <= GROWTH_MAX_MB)],
+  [`heap after warm-up, at the end (+${GROWTH_MAX_MB} MB)`, `${(warm / 1e6).toFixed(2)} MB, ${(last / 1e6).toFixed(2)} MB (${grown < 0 ? "" : "+"}${grown.toFixed(2)} MB)`, verdict(grown <= GROWTH_MAX_MB)],
 ];
 console.log(`\n${SECTIONS} sections, ${SECONDS} seconds`);
 for (const [name, value, good] of table) console.log(`  ${name.padEnd(38)} ${value.padEnd(52)} ${good}`.trimEnd());

@@ -38,7 +38,7 @@ async function shoot(name, where, how, ready = async () => {}, { forReadme } = {
   for (const [width, height] of SIZES) {
     for (const colorScheme of ["light", "dark"]) {
       const page = await open(chrome, hub, where, { ...how, width, height, colorScheme });
-      await until(page, () => document.querySelector("#live").dataset.state === "live" && !document.querySelector("#found, #sections-found")?.textContent.includes("Loading"));
+      await until(page, () => document.querySelector("#live").dataset.state === "live" && !/Loading|Cargando/.test(document.querySelector("#found, #sections-found")?.textContent));
       await ready(page, width);
       await page.mouse.move(0, 0);
       await page.screenshot({ path: path.join(ALL, `${name}-${width}-${colorScheme}.png`) });
@@ -54,18 +54,20 @@ await shoot("before", `/?term=${soon}`, student);
 await shoot("visitor", `/?term=${term}`, {});
 await shoot("ready", `/?term=${term}`, student);
 await hub.ask("student", "POST", "/api/v1/me/registrations", { add: week.map(({ id }) => id), drop: [], swap: false, waitlist: false });
-const answered = async (page) => {
+const answered = async (page, width) => {
   await page.click("#register-all");
   await until(page, () => document.querySelectorAll("#schedule-rows .result button").length > 0 && !document.querySelector(".pending"));
+  // What is above the rows may have grown since the page scrolled to them.
+  if (width < 768) await page.evaluate(() => document.querySelector("#schedule-rows").scrollIntoView());
 };
 await shoot("answers", `/?term=${term}#term`, student, answered, { forReadme: [390, "light"] });
 await hub.ask("student", "PUT", `/api/v1/me/registrations/${full.id}?waitlist=true`);
 await shoot("student", `/?term=${term}`, student, undefined, { forReadme: [1280, "light"] });
-await shoot("student-es", `/?term=${term}&q=math`, { ...student, locale: "es" });
+await shoot("student-es", `/?term=${term}&q=math`, { ...student, locale: "es-US" });
 await shoot("opened", `/?term=${term}`, student, async (page) => page.locator(".row .name").nth(1).click());
 await shoot("nothing", `/?term=${term}&q=zzz`, student);
 const alert = (title, message, priority, category) => hub.ask("staff", "POST", "/api/v1/alerts", { title, message, priority, category, audience: { all: true } });
-await alert("Payment is due on Friday", "Unpaid seats are released on Saturday at 8:00.", "high", "workflow");
+await alert("Payment is due on Friday", "Unpaid seats are released on Saturday at 8 AM.", "high", "workflow");
 await shoot("alerts", `/?term=${term}#alerts`, student, (page) => until(page, () => document.querySelector("#banners article")));
 await alert("Leave the Science building now", "A gas leak was found. Leave by the nearest exit and go to the parking area on 5th Street.", "critical", "emergency");
 await shoot("emergency", `/?term=${term}`, { ...student }, (page) => until(page, () => document.querySelector("#urgent article")), { forReadme: [390, "dark"] });

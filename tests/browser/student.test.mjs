@@ -317,6 +317,15 @@ test("the Spanish page has no English text", async () => {
   await until(page, () => /Registration is open/.test(document.querySelector("#opening").textContent));
 });
 
+test("Spanish uses the time format of the browser's region", async () => {
+  await hub.term("region", WEEK);
+  const page = await open(chrome, hub, "/?term=region", { locale: "en-US" });
+  await rows(5)(page);
+  await page.getByRole("button", { name: "Español" }).click();
+  await until(page, () => document.documentElement.lang === "es" && /teoría/.test(document.querySelector("#rows").textContent));
+  assert.match(await row(page, "Dibujo").locator(".when").textContent(), /\b6:00.+8:50.+p/);
+});
+
 test("an emergency is an ARIA alert above all and takes no focus", async () => {
   const page = await open(chrome, hub, "/?term=many", { user: "student" });
   await until(page, () => document.querySelector("#live").dataset.state === "live");

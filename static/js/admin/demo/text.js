@@ -8,7 +8,7 @@ export const TARGETS = ["plone", "hub"];
 /** The targets in the order in which the hub runs them. */
 const RUN_ORDER = ["hub", "plone"];
 
-/** An import slows students if it raises the p99 by more than both of these. `eduhub rush` has the same limits. */
+/** An import slows students down if it raises the p99 by more than both of these. `eduhub rush` has the same limits. */
 const SLOWED_PERCENT = 25;
 const SLOWED_MS = 5;
 
@@ -74,7 +74,7 @@ export function seatTexts({ told, held, lost, oversold }, running) {
     { kind: "", tone: "all", text: `${count(told, "seat")} confirmed:` },
     { kind: "stored", tone: "good", text: `${stored.toLocaleString()} stored` },
     lost ? { kind: "lost", tone: "stop", text: `${lost.toLocaleString()} lost` } : { tone: "good", text: "None lost" },
-    unconfirmed > 0 && { kind: "stored", tone: "", text: `${unconfirmed.toLocaleString()} more stored, whose response was lost` },
+    unconfirmed > 0 && { kind: "stored", tone: "", text: `${unconfirmed.toLocaleString()} more stored, although their responses were lost` },
     oversold ? { kind: "oversold", tone: "stop", text: `${oversold.toLocaleString()} of these oversold (above capacity)` }
       : { tone: "good", text: "None oversold" },
   ].filter(Boolean);
@@ -83,20 +83,20 @@ export function seatTexts({ told, held, lost, oversold }, running) {
 export const errorText = ({ errors }) =>
   errors ? { tone: "stop", text: `${count(errors, "request")} failed` } : { tone: "", text: "No request failed" };
 
-/** Returns whether imports in the background slowed students, as `{slowed?, verdict?, text}`; null without imports. */
+/** Returns whether imports in the background slowed students down, as `{slowed?, verdict?, text}`; null without imports. */
 export function backgroundText(task) {
   const { background } = task;
   if (!background) return null;
   const { p99_with_ms: withImport, p99_without_ms: without, imports } = background;
   const running = task.state === "running";
   if (withImport === null || without === null) {
-    return { text: running ? "Imports run in the background half of the time, to show whether they slow students."
-      : "No import ran long enough to show whether imports slow students." };
+    return { text: running ? "Imports run in the background half of the time, to show whether they slow students down."
+      : "No import ran long enough to show whether imports slow students down." };
   }
   const slowed = withImport - without > SLOWED_MS && withImport > without * (1 + SLOWED_PERCENT / 100);
   return {
     slowed,
-    verdict: running ? null : slowed ? "Background imports slowed students." : "Background imports did not slow students.",
+    verdict: running ? null : slowed ? "Background imports slowed students down." : "Background imports did not slow students down.",
     text: `${count(imports, "import")} ran in the background${running ? " so far" : ""}. 99% of responses came within `
       + `${latencyText(without)} without an import and within ${latencyText(withImport)} during one.`,
   };
