@@ -67,7 +67,7 @@ await shoot("student-es", `/?term=${term}&q=math`, { ...student, locale: "es-US"
 await shoot("opened", `/?term=${term}`, student, async (page) => page.locator(".row .name").nth(1).click());
 await shoot("nothing", `/?term=${term}&q=zzz`, student);
 const alert = (title, message, priority, category) => hub.ask("staff", "POST", "/api/v1/alerts", { title, message, priority, category, audience: { all: true } });
-await alert("Payment is due on Friday", "Unpaid seats are released on Saturday at 8 AM.", "high", "workflow");
+await alert("Payment is due on Friday", "Unpaid seats are released at 8 AM on Saturday.", "high", "workflow");
 await shoot("alerts", `/?term=${term}#alerts`, student, (page) => until(page, () => document.querySelector("#banners article")));
 await alert("Leave the Science building now", "A gas leak was found. Leave by the nearest exit and go to the parking area on 5th Street.", "critical", "emergency");
 await shoot("emergency", `/?term=${term}`, { ...student }, (page) => until(page, () => document.querySelector("#urgent article")), { forReadme: [390, "dark"] });
