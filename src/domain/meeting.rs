@@ -4,6 +4,9 @@ use jiff::civil::{Date, Time, Weekday};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The end of a meeting that ends at midnight. It is written `24:00`.
+pub const END_OF_DAY: Time = jiff::civil::time(23, 59, 59, 999_999_999);
+
 /// A set of weekdays. The empty set means that the days are not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Days(u8);
@@ -28,6 +31,11 @@ impl Days {
     #[must_use]
     pub fn with(self, day: Weekday) -> Self {
         Self(self.0 | 1 << day.to_monday_zero_offset())
+    }
+    /// Returns the set of the days after those of this set.
+    #[must_use]
+    pub const fn next_day(self) -> Self {
+        Self((self.0 << 1 | self.0 >> 6) & 0x7f)
     }
     /// Returns whether the sets have a day in common.
     #[must_use]
@@ -80,7 +88,7 @@ pub struct Meeting {
     /// The start time.
     #[serde(with = "hour_minute")]
     pub start: Option<Time>,
-    /// The end time, later than `start` on the same day.
+    /// The end time, later than `start` on the same day; [`END_OF_DAY`] for midnight.
     #[serde(with = "hour_minute")]
     pub end: Option<Time>,
     /// The first date of the range in which the section meets.
@@ -111,18 +119,29 @@ impl Meeting {
     }
 }
 
+/// Writes a time of day of a meeting as `09:30`; [`END_OF_DAY`] as `24:00`.
+#[must_use]
+pub fn hour_minute_text(time: Time) -> String {
+    if time == END_OF_DAY { "24:00".to_owned() } else { format!("{:02}:{:02}", time.hour(), time.minute()) }
+}
+
 /// Serializes a time of day as `09:30`.
 mod hour_minute {
+    use super::{END_OF_DAY, hour_minute_text};
     use jiff::civil::Time;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
     pub(super) fn serialize<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
-        time.map(|time| format!("{:02}:{:02}", time.hour(), time.minute())).serialize(serializer)
+        time.map(hour_minute_text).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| Time::strptime("%H:%M", text).map_err(D::Error::custom)).transpose()
+        let parse = |text: String| match text.as_str() {
+            "24:00" => Ok(END_OF_DAY),
+            _ => Time::strptime("%H:%M", text).map_err(D::Error::custom),
+        };
+        text.map(parse).transpose()
     }
 }
 
@@ -148,11 +167,18 @@ mod tests {
             location: Some("Room 1".into()),
             ..meeting(0b101, 9, 11, Some((date(2026, 9, 1), date(2026, 12, 5))))
         };
-        for meeting in [whole, Meeting::default()] {
+        let until_midnight = Meeting { end: Some(END_OF_DAY), ..whole.clone() };
+        assert!(serde_json::to_string(&until_midnight).unwrap().contains(r#""end":"24:00""#));
+        for meeting in [whole, until_midnight, Meeting::default()] {
             let text = serde_json::to_string(&meeting).unwrap();
             assert_eq!(serde_json::from_str::<Meeting>(&text).unwrap(), meeting, "{text}");
         }
         assert!(serde_json::from_str::<Days>(r#"["mon","someday"]"#).is_err());
+    }
+
+    #[test]
+    fn the_day_after_sunday_is_monday() {
+        assert_eq!(Days::from_bits(0b100_0010).next_day(), Days::from_bits(0b000_0101));
     }
 
     #[test]

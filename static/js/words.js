@@ -72,6 +72,8 @@ function formatTimeRange(start, end) {
   const [from, to] = [start, end].map((text) => text && new Date(`2000-01-01T${text}:00Z`));
   if (!from) return "";
   const time = format({ hour: "numeric", minute: "2-digit" }, "UTC");
+  // Across midnight, a range would show both dates.
+  if (end === "24:00") return `${time.format(from)} – ${time.format(to)}`;
   return to && to > from ? time.formatRange(from, to) : time.format(from);
 }
 

@@ -6,7 +6,7 @@
 
 use jiff::civil::{Date, Time};
 
-use crate::domain::meeting::{Days, Meeting};
+use crate::domain::meeting::{Days, END_OF_DAY, Meeting, hour_minute_text};
 
 use crate::plone::format::text::{cut, is_unknown, one_line};
 
@@ -30,7 +30,7 @@ fn write_line(meeting: &Meeting) -> String {
     let days: String = days.map(|(_, letter)| letter).collect();
     let time = match (meeting.start, meeting.end) {
         (Some(start), Some(end)) => {
-            format!("{:02}:{:02}-{:02}:{:02}", start.hour(), start.minute(), end.hour(), end.minute())
+            format!("{}-{}", hour_minute_text(start), hour_minute_text(end))
         }
         _ => String::new(),
     };
@@ -161,6 +161,9 @@ fn read_times(token: &str) -> Option<Result<(Time, Time), String>> {
 }
 
 fn read_time(text: &str) -> Option<Time> {
+    if text == "24:00" {
+        return Some(END_OF_DAY);
+    }
     let lower = text.to_ascii_lowercase();
     let (clock, afternoon) = match (lower.strip_suffix("am"), lower.strip_suffix("pm")) {
         (Some(clock), _) => (clock, Some(false)),
