@@ -129,10 +129,22 @@ pub struct Section {
 }
 
 impl Section {
-    /// Returns the subject of the course, such as `MATH` for `MATH 151`.
+    /// Returns the subject of the course, such as `MATH` for `MATH 151` and `CIV ENGR` for `CIV ENGR 310`.
     #[must_use]
     pub fn subject(&self) -> &str {
-        self.course.split(' ').next().unwrap_or(&self.course)
+        self.subject_and_number().0
+    }
+
+    /// Returns the number of the course, such as `151` for `MATH 151`; empty if it has none.
+    #[must_use]
+    pub fn number(&self) -> &str {
+        self.subject_and_number().1
+    }
+
+    /// Splits the course at its last space, if a number follows.
+    fn subject_and_number(&self) -> (&str, &str) {
+        let is_number = |(_, number): &(&str, &str)| number.contains(|c: char| c.is_ascii_digit());
+        self.course.rsplit_once(' ').filter(is_number).unwrap_or((&self.course, ""))
     }
 
     /// Returns whether a meeting of this section overlaps one of `other`. Ignores the status of both sections.

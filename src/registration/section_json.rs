@@ -18,6 +18,10 @@ pub struct SectionView<'a> {
     crn: &'a Crn,
     /// `SUBJECT NUMBER`, such as `MATH 151`.
     course: &'a str,
+    /// The subject of the course; it may have several words.
+    subject: &'a str,
+    /// The number of the course; empty if it has none.
+    number: &'a str,
     /// The kind of class in lower case: `lecture`, `lab`, `tutorial`…
     component: &'a str,
     /// The college's own label, such as `A01`.
@@ -93,6 +97,8 @@ impl<'a> SectionView<'a> {
             term: &id.term,
             crn: &id.crn,
             course,
+            subject: state.section.subject(),
+            number: state.section.number(),
             component,
             section: section.as_deref(),
             title: title.as_deref(),

@@ -205,7 +205,7 @@ export class Catalogue {
   }
 }
 
-const subject = ({ course }) => course.split(" ")[0];
+const subject = (section) => section.subject;
 
 /** A number that orders sections by their first meeting in a week; sections without a time come last. */
 function firstMeeting({ meetings = [] }) {

@@ -40,7 +40,7 @@ export class SeatMap {
     this.#cells.clear();
     const subjects = new Map();
     for (const id of catalogue.all) {
-      const name = catalogue.get(id).course.split(" ")[0];
+      const name = catalogue.get(id).subject;
       if (!subjects.has(name)) subjects.set(name, []);
       subjects.get(name).push(id);
     }

@@ -50,9 +50,10 @@ function block({ id, from, to, start, end, lane, lanes }, section, registration,
 
 /** `MATH 151`; where blocks share the width of a day, only the number is visible. */
 function courseName(course, lanes) {
-  const [subject, ...rest] = course.split(" ");
-  const narrow = lanes > 1 && rest.length > 0;
-  return h("strong", null, h("span", { class: narrow ? "unseen" : null }, subject), " ", h("span", null, rest.join(" ")));
+  const space = course.lastIndexOf(" ");
+  const [subject, number] = space < 0 ? [course, ""] : [course.slice(0, space), course.slice(space + 1)];
+  const narrow = lanes > 1 && number;
+  return h("strong", null, h("span", { class: narrow ? "unseen" : null }, subject), " ", h("span", null, number));
 }
 
 /** Describes the conflicts, one text for each. */
