@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::command::{SectionEdit, StagedImport, StagedSection};
+use crate::domain::decide::staff::handle_status_changes;
 use crate::domain::draft::Draft;
 use crate::domain::ids::Crn;
 use crate::domain::outcome::{ImportTally, Outcome};
-use crate::domain::section::{Section, SectionState};
+use crate::domain::section::{Section, SectionState, SectionStatus};
 
 /// Makes a staged schedule visible. Compares it again, because sections may have changed since it was staged.
 pub(super) fn apply_import(draft: &mut Draft<'_>, staged: &StagedImport) -> Outcome {
@@ -27,7 +28,8 @@ pub(super) fn put_sections(draft: &mut Draft<'_>, edits: &[SectionEdit]) -> Outc
 }
 
 /// Puts the definitions that `after` returns. If the meetings, course or credits of a section change, unsettles the
-/// waitlists of the students who are registered for it, because the change may make room for a promotion.
+/// waitlists of the students who are registered for it, because the change may make room for a promotion. Notifies the
+/// students of a section that becomes cancelled.
 fn put_definitions<'n, N: 'n>(
     draft: &mut Draft<'_>,
     sections: impl Iterator<Item = (&'n Crn, &'n N)>,
@@ -35,6 +37,7 @@ fn put_definitions<'n, N: 'n>(
 ) -> ImportTally {
     let mut tally = ImportTally::default();
     let mut rule_inputs_changed = HashSet::new();
+    let mut cancelled = HashSet::new();
     for (crn, new) in sections {
         let before = draft.section(crn);
         let after = after(before, new);
@@ -49,6 +52,9 @@ fn put_definitions<'n, N: 'n>(
                 if changes_rule_inputs(&before.section, &after.section) {
                     rule_inputs_changed.insert(crn.clone());
                 }
+                if before.section.status != after.section.status && after.section.status == SectionStatus::Cancelled {
+                    cancelled.insert(crn.clone());
+                }
             }
         }
         draft.put_section(after);
@@ -57,6 +63,9 @@ fn put_definitions<'n, N: 'n>(
         for (student, _, _) in draft.students_in(&rule_inputs_changed) {
             draft.unsettle_waitlists_of(&student);
         }
+    }
+    if !cancelled.is_empty() {
+        handle_status_changes(draft, &cancelled, SectionStatus::Cancelled);
     }
     tally
 }
@@ -97,8 +106,8 @@ fn merge_edit(section: &mut Section, base: &Section, target: &Section) {
 
 /// Returns a section after an import.
 ///
-/// It has the file's definition, but keeps the hub's registrations, the status that staff set, and whether it is
-/// withdrawn. With `apply_totals`, its outside counts become the part of the file's totals that the hub's own
+/// It has the file's definition, but keeps the hub's registrations, the status unless the file cancels it, and whether it
+/// is withdrawn. With `apply_totals`, its outside counts become the part of the file's totals that the hub's own
 /// registrations do not explain.
 #[must_use]
 pub fn imported(before: Option<&SectionState>, new: &StagedSection, apply_totals: bool) -> SectionState {
@@ -124,6 +133,10 @@ pub fn imported(before: Option<&SectionState>, new: &StagedSection, apply_totals
 /// Returns the definition in the file, with the fields that a file does not define taken from `before`.
 fn with_definition_from_file(before: &Section, file: &Section) -> Section {
     let mut section = file.clone();
+    // The order of meetings has no meaning, so another order is no change.
+    if has_same_meetings(before, file) {
+        section.meetings.clone_from(&before.meetings);
+    }
     // Names every field, so that a new field fails to compile until it is decided whether a file defines it.
     let Section {
         id: _,
@@ -143,9 +156,17 @@ fn with_definition_from_file(before: &Section, file: &Section) -> Section {
         status,
         withdrawn,
     } = &mut section;
-    *status = before.status;
+    // A file can cancel a section. It does not reopen one that staff closed or cancelled.
+    if *status != SectionStatus::Cancelled {
+        *status = before.status;
+    }
     *withdrawn = before.withdrawn;
     section
+}
+
+fn has_same_meetings(before: &Section, file: &Section) -> bool {
+    let (before, file) = (&before.meetings, &file.meetings);
+    before.len() == file.len() && before.iter().all(|meeting| file.contains(meeting))
 }
 
 /// Returns whether a field changed that rules read of a student's other sections.

@@ -30,15 +30,15 @@ pub(super) fn patch_section(draft: &mut Draft<'_>, crn: &Crn, patch: &SectionPat
     let status = state.section.status;
     draft.put_section(state);
     if status != before.section.status {
-        handle_status_change(draft, crn, status);
+        handle_status_changes(draft, &HashSet::from([crn.clone()]), status);
     }
     Outcome::SectionChanged
 }
 
-/// Marks the waitlists of the students who are registered for a section to be settled again, because a cancelled
-/// section no longer counts in a student's schedule or credits. Notifies these students if the section was cancelled.
-fn handle_status_change(draft: &mut Draft<'_>, crn: &Crn, status: SectionStatus) {
-    for (student, crn, registration_status) in draft.students_in(&HashSet::from([crn.clone()])) {
+/// Marks the waitlists of the students who are registered for the sections to be settled again, because a cancelled
+/// section no longer counts in a student's schedule or credits. Notifies these students if the sections were cancelled.
+pub(super) fn handle_status_changes(draft: &mut Draft<'_>, sections: &HashSet<Crn>, status: SectionStatus) {
+    for (student, crn, registration_status) in draft.students_in(sections) {
         if status == SectionStatus::Cancelled {
             let (student, at) = (student.clone(), draft.now);
             draft.notify(Notice { student, crn, status: registration_status, reason: Reason::Cancelled, at });
