@@ -20,6 +20,7 @@ use crate::domain::import::{Finding, Phase, TaskReport, TaskState};
 use crate::domain::realm::Realm;
 use crate::domain::role::Role;
 use crate::http::imports::FILE_LEN_MAX;
+use crate::imports::schedule::ClockOption;
 use crate::imports::{ImportOptions, Imports};
 use crate::text::percent;
 
@@ -60,6 +61,12 @@ pub(super) struct ImportArguments {
     /// Map column names of this file, such as seats:capacity
     #[arg(long, value_name = "NAME:COLUMN", value_delimiter = ',')]
     map: Vec<String>,
+    /// Line of the header, if it is not found correctly
+    #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..))]
+    header_line: Option<u64>,
+    /// How times without am and pm are read: 12 (1:00 to 6:59 in the afternoon) or 24 (as written)
+    #[arg(long, value_parser = ["12", "24"])]
+    clock: Option<String>,
 }
 
 /// `eduhub import FILE`
@@ -91,6 +98,11 @@ impl ImportArguments {
             realm: Realm::College,
             term: term.map_err(|_| Failure::usage("--term must be a term's id, such as 202209"))?,
             map: map.collect::<Result<_, _>>()?,
+            header_line: self.header_line,
+            clock: self.clock.as_deref().map(|hours| match hours {
+                "12" => ClockOption::Hours12,
+                _ => ClockOption::Hours24,
+            }),
             dry_run: self.dry_run,
             partial: self.partial,
             totals: self.totals,
@@ -105,6 +117,12 @@ impl ImportArguments {
         }
         if !self.map.is_empty() {
             query += &format!("&map={}", percent::encode_segment(&self.map.join(",")));
+        }
+        if let Some(line) = self.header_line {
+            query += &format!("&header_line={line}");
+        }
+        if let Some(clock) = &self.clock {
+            query += &format!("&clock={clock}");
         }
         query
     }

@@ -68,6 +68,43 @@ pub struct Finding {
     pub message: String,
 }
 
+/// A line of the file that is not a row of the schedule, such as a title or a total.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The line of the file, counted from 1.
+    pub line: u64,
+    /// Why it is not a row, for staff.
+    pub why: String,
+    /// Its text, truncated.
+    pub text: String,
+}
+
+/// A column of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileColumn {
+    /// The number of the column, counted from 1.
+    pub index: u64,
+    /// The name in the header.
+    pub name: String,
+    /// The field as which it is imported; `None` if it is ignored.
+    pub field: Option<String>,
+    /// Some texts of the column, truncated.
+    pub samples: Vec<String>,
+}
+
+/// The table that was found in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The line of the header; 0 if the file has none.
+    pub header_line: u64,
+    /// The character between cells.
+    pub delimiter: String,
+    /// The encoding of the text.
+    pub encoding: String,
+    /// The columns.
+    pub columns: Vec<FileColumn>,
+}
+
 /// The resource that two sections share at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -129,6 +166,24 @@ pub struct TaskReport {
     pub partial: bool,
     /// Whether the file contains one-off events. `sections` then counts events.
     pub events: bool,
+    /// The columns of the file, once it was read.
+    #[serde(default)]
+    pub columns: Vec<FileColumn>,
+    /// The line of the file's header; 0 if the file has none.
+    #[serde(default)]
+    pub header_line: Option<u64>,
+    /// The character between cells of the file.
+    #[serde(default)]
+    pub delimiter: Option<String>,
+    /// The encoding of the file.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// The first lines that are not rows of the schedule, such as titles and totals.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
+    /// The total number of such lines.
+    #[serde(default)]
+    pub skipped_total: u64,
     /// Rows read from the file.
     pub rows: u64,
     /// Sections without errors.
@@ -190,6 +245,12 @@ impl TaskReport {
             dry_run: false,
             partial: false,
             events: false,
+            columns: Vec::new(),
+            header_line: None,
+            delimiter: None,
+            encoding: None,
+            skipped: Vec::new(),
+            skipped_total: 0,
             rows: 0,
             sections: 0,
             created: 0,
@@ -222,6 +283,10 @@ impl TaskReport {
             task: self.task.clone(),
             message: self.message.clone(),
             term: self.term.clone(),
+            columns: first(&self.columns),
+            delimiter: self.delimiter.clone(),
+            encoding: self.encoding.clone(),
+            skipped: first(&self.skipped),
             errors: first(&self.errors),
             warnings: first(&self.warnings),
             conflicts: first(&self.conflicts),

@@ -16,6 +16,7 @@ use crate::domain::import::TaskReport;
 use crate::domain::realm::Realm;
 use crate::http::problem::ProblemCode;
 use crate::identity::Audit;
+use crate::imports::schedule::ClockOption;
 use crate::imports::{ImportError, ImportOptions, Imports, Upload};
 
 use crate::http::auth::Staff;
@@ -46,6 +47,8 @@ pub(super) struct TaskStarted {
     pub(super) task: String,
 }
 
+/// The last line that can be the header. It is read with all lines above it.
+const HEADER_LINE_MAX: u64 = 1_000;
 const NO_STORE: (&str, &str) = ("Cache-Control", "private, no-store");
 
 /// Options of an import.
@@ -64,8 +67,15 @@ struct ImportQuery {
     #[param(required = false, default = false)]
     totals: bool,
     /// Additional column names as pairs of a name in the file and a column, such as `seats:capacity,desc:title`.
+    /// `#4:capacity` maps the fourth column, and `Bldg+Room:location` joins two.
     #[param(max_length = 2_000)]
     map: Option<String>,
+    /// The line of the header, if it is not found correctly.
+    #[param(minimum = 1)]
+    header_line: Option<u64>,
+    /// 12 if 1:00 to 6:59 without am or pm are in the afternoon, 24 if times are as written. If absent, the file decides.
+    #[param(minimum = 12, maximum = 24, multiple_of = 12)]
+    clock: Option<u64>,
 }
 
 impl ImportQuery {
@@ -74,6 +84,8 @@ impl ImportQuery {
             map: query.string("map", 1..=MAP_LEN_MAX)?.map(str::to_owned),
             term: query.parsed("term", "a term's id, such as 202209", |text| TermId::parse(text).ok())?,
             dry_run: query.bool("dry_run")?.unwrap_or(false),
+            header_line: query.u64("header_line", 1..=HEADER_LINE_MAX)?,
+            clock: query.u64("clock", 12..=24)?,
             partial: query.bool("partial")?.unwrap_or(false),
             totals: query.bool("totals")?.unwrap_or(false),
         })
@@ -287,7 +299,8 @@ fn response(task: &TaskReport) -> HttpResponse {
 }
 
 fn read_options(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<ImportOptions, Problem> {
-    let ImportQuery { term, dry_run, partial, totals, map } = ImportQuery::read(&Query::of(request)?)?;
+    let ImportQuery { term, dry_run, partial, totals, map, header_line, clock } =
+        ImportQuery::read(&Query::of(request)?)?;
     let map = match map {
         None => Vec::new(),
         Some(text) => parse_map(&text).ok_or_else(|| {
@@ -295,7 +308,13 @@ fn read_options(request: &HttpRequest, jobs: &Imports, realm: &Realm) -> Result<
         })?,
     };
     jobs.check_map(&map).map_err(|wrong| Problem::invalid("map", format!("In map: {wrong}.")))?;
-    Ok(ImportOptions { realm: realm.clone(), term, map, dry_run, partial, totals })
+    let clock = match clock {
+        None => None,
+        Some(12) => Some(ClockOption::Hours12),
+        Some(24) => Some(ClockOption::Hours24),
+        Some(_) => return Err(Problem::invalid("clock", "clock must be 12 or 24.")),
+    };
+    Ok(ImportOptions { realm: realm.clone(), term, map, header_line, clock, dry_run, partial, totals })
 }
 
 /// Parses `seats:capacity,desc:title`. A name in the file may contain colons; a column does not.

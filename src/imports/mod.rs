@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::domain::ids::{TaskId, TermId, UserName};
 use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::domain::realm::Realm;
-use crate::imports::schedule::ScheduleReader;
+use crate::imports::schedule::{ClockOption, ScheduleReader};
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
@@ -91,6 +91,10 @@ pub struct ImportOptions {
     pub term: Option<TermId>,
     /// Additional column names: the name in the header, and the column that it stands for.
     pub map: Vec<(String, String)>,
+    /// The line of the header; `None` to find it.
+    pub header_line: Option<u64>,
+    /// How the file writes times of day; `None` to decide it from the file.
+    pub clock: Option<ClockOption>,
     /// Whether to check the file without changing anything.
     pub dry_run: bool,
     /// Whether to import the valid rows although others are rejected.

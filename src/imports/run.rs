@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::bus::Event;
 use crate::domain::command::{Command, StagedImport};
-use crate::domain::ids::TermId;
+use crate::domain::ids::{Crn, TermId};
 use crate::domain::import::{Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
@@ -146,6 +146,8 @@ impl Run<'_> {
         let reading = ScheduleOptions {
             term: options.term.clone(),
             map: options.map.clone(),
+            header_line: options.header_line,
+            clock: options.clock,
             zone: self.inner.deps.zone.clone(),
         };
         let (file, folder) = (self.job.upload.path(), self.job.upload.folder.path());
@@ -196,6 +198,13 @@ impl Run<'_> {
         (report.rows, report.refused, report.sections) =
             (schedule.rows(), schedule.rejected_rows(), schedule.sections());
         report.events = schedule.contains_events();
+        if let Some(table) = schedule.table() {
+            report.columns.clone_from(&table.columns);
+            report.header_line = Some(table.header_line);
+            (report.delimiter, report.encoding) = (Some(table.delimiter.clone()), Some(table.encoding.clone()));
+        }
+        let (skipped, skipped_total) = schedule.skipped();
+        (report.skipped, report.skipped_total) = (skipped.to_vec(), skipped_total);
         report.bytes = report.bytes_total;
         if let Some(term) = schedule.term() {
             report.term = Some(term.clone());
@@ -242,7 +251,8 @@ impl Run<'_> {
         // `each_section` can only fail with an error of the reader, so the reason is kept here.
         let mut stopped = None;
         let compared = schedule.each_section(&mut |section| {
-            let chunk = comparison.add(&mut self.job.live.report(), section);
+            let is_in_file = |crn: &Crn| schedule.contains_crn(crn);
+            let chunk = comparison.add(&mut self.job.live.report(), section, &is_in_file)?;
             let staged = chunk.map_or(Ok(()), |chunk| self.stage(generation, &chunk));
             self.publish(false);
             staged.and_then(|()| self.check()).map_err(|stop| {
@@ -255,7 +265,7 @@ impl Run<'_> {
             return Err(stop);
         }
         compared?;
-        self.report_missing(schedule, snapshot.as_deref())?;
+        self.report_missing(schedule, &comparison, snapshot.as_deref())?;
         let Some(chunk) = comparison.finish() else { return Ok(()) };
         let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparison.staged));
         match &applied {
@@ -294,11 +304,16 @@ impl Run<'_> {
     }
 
     /// Reports the sections of the term that the file does not contain.
-    fn report_missing(&mut self, schedule: &dyn Schedule, snapshot: Option<&Snapshot>) -> Result<(), Stop> {
+    fn report_missing(
+        &mut self,
+        schedule: &dyn Schedule,
+        comparison: &Comparison<'_>,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<(), Stop> {
         let (mut missing, mut total) = (Vec::new(), 0);
         for row in snapshot.into_iter().flat_map(Snapshot::rows_in_order) {
             let id = &row.state.section.id;
-            if !schedule.contains_crn(&id.crn)? {
+            if !schedule.contains_crn(&id.crn)? && !comparison.is_matched(&id.crn) {
                 total += 1;
                 if missing.len() < LIST_LEN_MAX {
                     missing.push(id.clone());

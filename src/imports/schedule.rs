@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
-use crate::domain::import::{Conflict, Finding};
+use crate::domain::import::{Conflict, Finding, Skipped, Table};
 use crate::domain::section::Section;
 
 /// The maximum length of a cell's text in a [`Finding`], in characters.
@@ -29,6 +29,17 @@ pub struct FileSection {
     pub section: Arc<Section>,
     /// The totals (enrolled, waitlisted), if the file has them.
     pub totals: Option<(u32, u32)>,
+    /// The line of the section's first row.
+    pub line: u64,
+}
+
+/// How a file writes times of day, if staff decided it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockOption {
+    /// 1:00 to 6:59 without am or pm are in the afternoon.
+    Hours12,
+    /// Times are as written, on a clock of 24 hours.
+    Hours24,
 }
 
 /// How to read a file.
@@ -38,6 +49,10 @@ pub struct ScheduleOptions {
     pub term: Option<TermId>,
     /// Additional column names: the name in the header, and the column that it stands for.
     pub map: Vec<(String, String)>,
+    /// The line of the header; `None` to find it.
+    pub header_line: Option<u64>,
+    /// How the file writes times of day; `None` to decide it from the file.
+    pub clock: Option<ClockOption>,
     /// The college's time zone, for events.
     pub zone: TimeZone,
 }
@@ -97,7 +112,11 @@ pub trait Schedule {
     fn contains_events(&self) -> bool;
     /// Returns whether the whole file is rejected, so that not even its valid rows can be imported.
     fn is_rejected(&self) -> bool;
-    /// Returns the number of rows below the header, not counting blank ones.
+    /// Returns the table that was found in the file; `None` if there is none.
+    fn table(&self) -> Option<&Table>;
+    /// Returns the first lines that are not rows of the schedule, such as titles and totals, and their number.
+    fn skipped(&self) -> (&[Skipped], u64);
+    /// Returns the number of rows below the header, not counting blank and skipped ones.
     fn rows(&self) -> u64;
     /// Returns the number of rejected rows.
     fn rejected_rows(&self) -> u64;

@@ -56,8 +56,13 @@ fn reading_a_large_file_takes_bounded_memory() {
     };
     let (file, small) = (folder.join("upload.csv"), folder.join("small.csv"));
     let rows = write_schedule(&file, FILE_BYTES);
-    let options =
-        ScheduleOptions { term: Some(TermId::parse("T").unwrap()), map: Vec::new(), zone: jiff::tz::TimeZone::UTC };
+    let options = ScheduleOptions {
+        term: Some(TermId::parse("T").unwrap()),
+        map: Vec::new(),
+        header_line: None,
+        clock: None,
+        zone: jiff::tz::TimeZone::UTC,
+    };
     // Reading a small file first loads the code that reading uses, so that it does not count as growth.
     write_schedule(&small, SMALL_BYTES);
     let scratch = folder.join("small");

@@ -52,7 +52,7 @@ async fn open_when_unlocked(options: SqliteOptions) -> SqliteStore {
 }
 
 /// The parts of a hub that imports need.
-struct Hub {
+pub(crate) struct Hub {
     store: SqliteStore,
     model: Arc<ReadModel>,
     pool: Arc<RegistrarPool>,
@@ -61,7 +61,7 @@ struct Hub {
 }
 
 impl Hub {
-    async fn start(folder: &Path) -> Self {
+    pub(crate) async fn start(folder: &Path) -> Self {
         let path = folder.join("hub.sqlite");
         let store = open_when_unlocked(SqliteOptions { path, outbox: None }).await;
         let model = Arc::new(ReadModel::new());
@@ -115,18 +115,18 @@ impl Hub {
     }
 
     /// Imports a file, waits for the end and returns the task.
-    async fn import(&self, csv: &str, options: ImportOptions) -> Value {
+    pub(crate) async fn import(&self, csv: &str, options: ImportOptions) -> Value {
         let id = self.submit(csv, options).await.unwrap();
         self.wait_for_end(&id).await
     }
 
-    fn section(&self, id: &str) -> Option<SectionState> {
+    pub(crate) fn section(&self, id: &str) -> Option<SectionState> {
         self.model.section(&SectionId::parse(id).unwrap()).map(|(row, _)| row.state)
     }
 }
 
 /// Returns options for an import into this term.
-fn options_for(term: &str) -> ImportOptions {
+pub(crate) fn options_for(term: &str) -> ImportOptions {
     ImportOptions { term: Some(TermId::parse(term).unwrap()), ..ImportOptions::default() }
 }
 

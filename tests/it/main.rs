@@ -23,6 +23,7 @@ mod support;
 mod domain;
 mod import_memory;
 mod imports;
+mod imports_again;
 mod live;
 mod model;
 mod openapi;

@@ -40,7 +40,9 @@ described_by! {
     import::TaskReport => ImportTask;
     import::TaskState => ImportState;
     import::Phase => ImportPhase;
+    import::FileColumn => ImportColumn;
     import::Finding => Finding;
+    import::Skipped => SkippedLine;
     import::Conflict => ImportConflict;
     import::ConflictKind => ImportConflictKind;
     import::Change => ImportChange;
@@ -96,6 +98,21 @@ struct ImportTask {
     partial: bool,
     /// Whether the file contains one-off events instead of sections; `sections` then counts events.
     events: bool,
+    /// The columns of the file, once it was read.
+    columns: Vec<import::FileColumn>,
+    /// The line of the file's header; 0 if the file has none.
+    #[schema(required)]
+    header_line: Option<u64>,
+    /// The character between cells of the file.
+    #[schema(required)]
+    delimiter: Option<String>,
+    /// The encoding of the file.
+    #[schema(required)]
+    encoding: Option<String>,
+    /// Lines that are not rows of the schedule, such as titles and totals.
+    #[schema(max_items = 1_000)]
+    skipped: Vec<import::Skipped>,
+    skipped_total: u64,
     /// Rows read from the file.
     rows: u64,
     /// Sections without errors.
@@ -172,6 +189,33 @@ struct Finding {
     value: Option<String>,
     /// What is wrong and what is expected.
     message: String,
+}
+
+/// A column of the file.
+#[derive(ToSchema)]
+struct ImportColumn {
+    /// The number of the column, starting at 1.
+    #[schema(minimum = 1)]
+    index: u64,
+    /// The name in the header.
+    name: String,
+    /// The field as which it is imported; null if it is ignored.
+    #[schema(required)]
+    field: Option<String>,
+    /// Some texts of the column, truncated.
+    samples: Vec<String>,
+}
+
+/// A line of the file that is not a row of the schedule.
+#[derive(ToSchema)]
+struct SkippedLine {
+    /// The line in the file, starting at 1.
+    #[schema(minimum = 1)]
+    line: u64,
+    /// Why it is not a row.
+    why: String,
+    /// Its text, truncated.
+    text: String,
 }
 
 /// Two sections of the file that use one room or one instructor at the same time. Conflicts are reported, not rejected.

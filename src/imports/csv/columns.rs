@@ -1,105 +1,159 @@
-//! Recognizes the columns of a file. Names are compared without case, white space and `_`. Besides the importer's
-//! names, a header may use those of `[import.columns]` and those that the upload maps.
+//! Recognizes the columns of a file. Besides the importer's names, a header may use those of `[import.columns]` and those
+//! that the upload maps.
 
 use std::collections::BTreeMap;
 
-/// A column that the importer knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Column {
-    Term,
-    Crn,
-    Subject,
-    Number,
-    Course,
-    Section,
-    Title,
-    Credits,
-    Instructor,
-    Capacity,
-    Enrolled,
-    WaitlistCapacity,
-    Waitlisted,
-    Days,
-    Time,
-    StartTime,
-    EndTime,
-    DateRange,
-    Start,
-    End,
-    Location,
-    Component,
-    Method,
-    Campus,
-    Linked,
-    Prerequisites,
-    Reserved,
-    Program,
-    Date,
-    Duration,
-    Description,
-}
+pub(super) use crate::imports::csv::names::{Column, normalized};
+use crate::imports::csv::names::{MEETING_COLUMNS, WEAK_NAMES, numbered, weekday};
 
-/// Every column with its names, the preferred one first, in the order of [`Column`].
-const COLUMNS: [(Column, &[&str]); 31] = [
-    (Column::Term, &["term"]),
-    (Column::Crn, &["crn"]),
-    (Column::Subject, &["subject"]),
-    (Column::Number, &["number"]),
-    (Column::Course, &["course", "catalog_id"]),
-    (Column::Section, &["section"]),
-    (Column::Title, &["title", "desc"]),
-    (Column::Credits, &["credits", "units"]),
-    (Column::Instructor, &["instructor", "instructors", "primary_instructor"]),
-    (Column::Capacity, &["capacity", "cap", "seats_cap"]),
-    (Column::Enrolled, &["enrolled", "act", "seats_act"]),
-    (Column::WaitlistCapacity, &["waitlist_capacity", "wait_cap"]),
-    (Column::Waitlisted, &["waitlisted", "wait_act"]),
-    (Column::Days, &["days"]),
-    (Column::Time, &["time"]),
-    (Column::StartTime, &["start_time"]),
-    (Column::EndTime, &["end_time"]),
-    (Column::DateRange, &["date_range"]),
-    (Column::Start, &["start"]),
-    (Column::End, &["end"]),
-    (Column::Location, &["location", "where", "room"]),
-    (Column::Component, &["component", "schedule_type"]),
-    (Column::Method, &["method"]),
-    (Column::Campus, &["campus"]),
-    (Column::Linked, &["linked"]),
-    (Column::Prerequisites, &["prerequisites"]),
-    (Column::Reserved, &["reserved"]),
-    (Column::Program, &["program"]),
-    (Column::Date, &["date"]),
-    (Column::Duration, &["duration"]),
-    (Column::Description, &["description"]),
-];
-
-/// Normalizes a column name for comparison.
-pub(super) fn normalized(name: &str) -> String {
-    name.chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect()
-}
-
-impl Column {
-    /// Returns the names of the column, the preferred one first.
-    pub(super) fn names(self) -> &'static [&'static str] {
-        COLUMNS[self as usize].1
-    }
-
-    /// Returns the column of a built-in name.
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        let name = normalized(name);
-        COLUMNS.iter().find(|(_, names)| names.iter().any(|n| normalized(n) == name)).map(|(column, _)| *column)
-    }
-}
+/// The minimum number of columns for single weekdays: fewer may have another meaning, such as `M` or `S`.
+const WEEKDAY_COLUMNS_MIN: usize = 3;
+/// Columns whose cells are joined, with the column that they form together.
+const JOINED: [(Column, [Column; 3]); 1] = [(Column::Location, [Column::Location, Column::Building, Column::Room])];
 
 /// Additional column names, normalized.
 pub(super) type ExtraNames = BTreeMap<String, Column>;
 
+/// The columns of one meeting, by index.
+#[derive(Debug, Clone, Default)]
+pub(super) struct MeetingColumns(BTreeMap<Column, usize>);
+
+impl MeetingColumns {
+    /// Returns the index of a column.
+    pub(super) fn at(&self, column: Column) -> Option<usize> {
+        self.0.get(&column).copied()
+    }
+}
+
 /// The header of one file.
+///
+/// An index below the number of names is that of a cell of a record; a larger one is that of a joined cell, see
+/// [`Header::joined_cells`].
 #[derive(Debug)]
 pub(super) struct Header {
     names: Vec<String>,
     at: BTreeMap<Column, usize>,
+    joins: Vec<Vec<usize>>,
+    meetings: Vec<MeetingColumns>,
+    /// The columns for single weekdays, each with its weekday, 0 for Monday.
+    weekdays: Vec<(u8, usize)>,
+}
+
+/// Recognition of a header in progress.
+struct Recognition {
+    names: Vec<String>,
+    normalized: Vec<String>,
+    at: BTreeMap<Column, usize>,
+    joins: Vec<Vec<usize>>,
+    /// Which columns have a meaning.
+    used: Vec<bool>,
+}
+
+impl Recognition {
+    /// Returns the index of a name that an upload maps: a name, `#4` for the fourth column, or several with `+`.
+    fn find(&mut self, name: &str) -> Option<usize> {
+        let one = |name: &str| {
+            let by_name = self.normalized.iter().position(|n| !n.is_empty() && *n == normalized(name));
+            let number = name.trim().strip_prefix('#').and_then(|number| number.parse::<usize>().ok());
+            let by_number = number.and_then(|n| n.checked_sub(1)).filter(|index| *index < self.names.len());
+            // `Section #` is a name; `#4` is a number.
+            by_number.or(by_name)
+        };
+        if let Some(index) = one(name) {
+            self.used[index] = true;
+            return Some(index);
+        }
+        let parts: Vec<usize> = name.split('+').map(one).collect::<Option<_>>()?;
+        parts.iter().for_each(|index| self.used[*index] = true);
+        Some(self.join(parts))
+    }
+
+    fn join(&mut self, parts: Vec<usize>) -> usize {
+        self.joins.push(parts);
+        self.names.len() + self.joins.len() - 1
+    }
+
+    /// Gives the columns with weak names the meanings that no other column has.
+    fn assign_weak_names(&mut self) {
+        for (name, column) in WEAK_NAMES {
+            let has_course = self.at.contains_key(&Column::Subject) && self.at.contains_key(&Column::Number);
+            let is_taken = self.at.contains_key(&column) || (column == Column::Course && has_course);
+            let index = self.normalized.iter().position(|n| *n == normalized(name)).filter(|index| !self.used[*index]);
+            if let Some(index) = index.filter(|_| !is_taken) {
+                self.at.insert(column, index);
+                self.used[index] = true;
+            }
+        }
+    }
+
+    /// Joins building and room, and first and last name.
+    fn join_parts(&mut self) {
+        for (whole, parts) in JOINED {
+            let found: Vec<usize> = parts.iter().filter_map(|part| self.at.get(part).copied()).collect();
+            match found[..] {
+                [] => {}
+                [only] => {
+                    self.at.insert(whole, only);
+                }
+                _ => {
+                    let joined = self.join(found);
+                    self.at.insert(whole, joined);
+                }
+            }
+        }
+        if let (None, Some(first), Some(last)) =
+            (self.at.get(&Column::Instructor), self.at.get(&Column::FirstName), self.at.get(&Column::LastName))
+        {
+            let joined = self.join(vec![*first, *last]);
+            self.at.insert(Column::Instructor, joined);
+        }
+    }
+
+    /// Returns the columns of each meeting of a row: those without a number or with the number 1, then further groups.
+    fn meeting_groups(&mut self) -> Vec<MeetingColumns> {
+        let mut groups: BTreeMap<usize, BTreeMap<Column, usize>> = BTreeMap::new();
+        for index in 0..self.names.len() {
+            if self.used[index] {
+                continue;
+            }
+            if let Some((column, number)) = numbered(&self.normalized[index]) {
+                groups.entry(number).or_default().entry(column).or_insert(index);
+                self.used[index] = true;
+            }
+        }
+        let mut first = groups.remove(&1).unwrap_or_default();
+        first.extend(MEETING_COLUMNS.iter().filter_map(|column| Some((*column, *self.at.get(column)?))));
+        let mut all = vec![first];
+        all.extend(groups.into_values());
+        for group in &mut all {
+            let parts = [Column::Location, Column::Building, Column::Room];
+            let found: Vec<usize> = parts.iter().filter_map(|part| group.get(part).copied()).collect();
+            // The first group's location is joined already.
+            let is_joined = group.get(&Column::Location).is_some_and(|index| *index >= self.names.len());
+            if let [only] = found[..] {
+                group.insert(Column::Location, only);
+            } else if found.len() > 1 && !is_joined {
+                let joined = self.join(found);
+                group.insert(Column::Location, joined);
+            }
+        }
+        self.at.extend(all[0].iter().map(|(column, index)| (*column, *index)));
+        all.into_iter().map(MeetingColumns).collect()
+    }
+
+    /// Returns the columns for single weekdays.
+    fn weekday_columns(&mut self) -> Vec<(u8, usize)> {
+        let unused = |index: &usize| !self.used[*index];
+        let days: Vec<(u8, usize)> = (0..self.names.len())
+            .filter(unused)
+            .filter_map(|index| Some((weekday(&self.normalized[index])?, index)))
+            .collect();
+        if days.len() < WEEKDAY_COLUMNS_MIN {
+            return Vec::new();
+        }
+        days.iter().for_each(|(_, index)| self.used[*index] = true);
+        days
+    }
 }
 
 impl Header {
@@ -114,35 +168,42 @@ impl Header {
         extra: &ExtraNames,
         map: &[(String, Column)],
     ) -> Result<(Self, Vec<String>), String> {
-        let names: Vec<String> = names.into_iter().map(|n| n.trim().to_owned()).collect();
+        let names: Vec<String> =
+            names.into_iter().map(|n| n.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let normalized_names: Vec<String> = names.iter().map(|n| normalized(n)).collect();
-        let mut at = BTreeMap::new();
-        let mut mapped = vec![false; names.len()];
+        let used = vec![false; names.len()];
+        let mut found =
+            Recognition { names, normalized: normalized_names, at: BTreeMap::new(), joins: Vec::new(), used };
         for (name, column) in map {
-            let found = normalized_names
-                .iter()
-                .position(|n| *n == normalized(name))
+            let index = found
+                .find(name)
                 .ok_or_else(|| format!("The map contains {name:?}, but the file has no such column"))?;
-            at.insert(*column, found);
-            mapped[found] = true;
+            found.at.insert(*column, index);
         }
         let mut warnings = Vec::new();
-        let built_in = normalized_names.iter().map(|n| Column::parse(n));
-        let configured = normalized_names.iter().map(|n| extra.get(n).copied());
-        for (index, column) in built_in.enumerate().chain(configured.enumerate()) {
+        let built_in: Vec<_> = found.normalized.iter().map(|n| Column::parse(n)).collect();
+        let configured: Vec<_> = found.normalized.iter().map(|n| extra.get(n).copied()).collect();
+        let mapped = found.used.clone();
+        for (index, column) in built_in.into_iter().enumerate().chain(configured.into_iter().enumerate()) {
             let Some(column) = column.filter(|_| !mapped[index]) else { continue };
-            match at.get(&column) {
+            match found.at.get(&column) {
                 None => {
-                    at.insert(column, index);
+                    found.at.insert(column, index);
+                    found.used[index] = true;
                 }
                 Some(first) if *first != index && !map.iter().any(|(_, c)| *c == column) => warnings.push(format!(
                     "Columns {:?} and {:?} have the same meaning: the second is ignored",
-                    names[*first], names[index]
+                    found.names[*first], found.names[index]
                 )),
                 Some(_) => {}
             }
         }
-        Ok((Self { names, at }, warnings))
+        found.assign_weak_names();
+        found.join_parts();
+        let meetings = found.meeting_groups();
+        let weekdays = found.weekday_columns();
+        let Recognition { names, at, joins, .. } = found;
+        Ok((Self { names, at, joins, meetings, weekdays }, warnings))
     }
 
     /// Returns the index of a column.
@@ -150,14 +211,33 @@ impl Header {
         self.at.get(&column).copied()
     }
 
+    /// Returns the column as which a cell is imported; `None` if it is ignored.
+    pub(super) fn field_of(&self, index: usize) -> Option<Column> {
+        let is_source = |at: usize| match at.checked_sub(self.names.len()) {
+            None => at == index,
+            Some(join) => self.joins[join].contains(&index),
+        };
+        let in_groups = self.meetings.iter().flat_map(|group| group.0.iter());
+        let mut all = self.at.iter().chain(in_groups);
+        all.find(|(_, at)| is_source(**at)).map(|(column, _)| *column)
+    }
+
     /// Returns whether the file has a column.
     pub(super) fn has(&self, column: Column) -> bool {
         self.at.contains_key(&column)
     }
 
+    /// Returns a column's name as written in the file; the names of joined columns with `+`.
+    pub(super) fn name_at(&self, index: usize) -> String {
+        match index.checked_sub(self.names.len()) {
+            None => self.names[index].clone(),
+            Some(join) => self.joins[join].iter().map(|part| self.names[*part].as_str()).collect::<Vec<_>>().join("+"),
+        }
+    }
+
     /// Returns a column's name as written in the file.
-    pub(super) fn name(&self, column: Column) -> Option<&str> {
-        self.at(column).map(|i| self.names[i].as_str())
+    pub(super) fn name(&self, column: Column) -> Option<String> {
+        self.at(column).map(|index| self.name_at(index))
     }
 
     /// Returns all names as written in the file.
@@ -165,9 +245,44 @@ impl Header {
         &self.names
     }
 
+    /// Returns the columns of each meeting of a row. The first group may be empty.
+    pub(super) fn meeting_groups(&self) -> &[MeetingColumns] {
+        &self.meetings
+    }
+
+    /// Returns the columns for single weekdays, each with its weekday, 0 for Monday.
+    pub(super) fn weekdays(&self) -> &[(u8, usize)] {
+        &self.weekdays
+    }
+
+    /// Returns the text of each joined cell of a record.
+    pub(super) fn joined_cells(&self, record: &csv::StringRecord) -> Vec<String> {
+        let join = |parts: &Vec<usize>| {
+            let mut texts: Vec<&str> = Vec::new();
+            for text in parts.iter().filter_map(|part| record.get(*part)).map(str::trim).filter(|text| !text.is_empty())
+            {
+                // `Elm Hall 105` beside `Elm Hall` and `105`.
+                if !texts.iter().any(|before| before.contains(text)) {
+                    texts.push(text);
+                }
+            }
+            texts.join(" ")
+        };
+        self.joins.iter().map(join).collect()
+    }
+
     /// Returns the number of recognized columns.
     pub(super) fn known_len(&self) -> usize {
         self.at.len()
+    }
+
+    /// Returns whether a record repeats the header.
+    pub(super) fn is_repeated_by(&self, record: &csv::StringRecord) -> bool {
+        let is_same = |column: &usize| match self.names.get(*column) {
+            Some(name) => record.get(*column).is_some_and(|cell| normalized(cell) == normalized(name)),
+            None => true,
+        };
+        self.at.values().all(is_same)
     }
 
     /// Returns whether the header is that of the earlier EduHub importer, whose rows are events.
@@ -175,20 +290,28 @@ impl Header {
         self.has(Column::Program) && self.has(Column::Date) && self.has(Column::Time) && !self.has(Column::Crn)
     }
 
+    /// Returns whether the file names courses.
+    pub(super) fn has_course(&self) -> bool {
+        self.has(Column::Course) || (self.has(Column::Subject) && self.has(Column::Number))
+    }
+
     /// Returns an error message for each column that a schedule of sections needs and the header does not have.
     pub(super) fn missing_columns(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        if !self.has(Column::Crn) {
-            missing.push("The file has no column `crn`".to_owned());
+        let without_crn = !self.has(Column::Crn);
+        if without_crn && !(self.has_course() && self.has(Column::Section)) {
+            missing.push(
+                "The file has no column `crn`, and no columns `course` and `section` that identify a section"
+                    .to_owned(),
+            );
         }
-        let in_two = self.has(Column::Subject) && self.has(Column::Number);
-        if !self.has(Column::Course) && !in_two {
+        if !self.has_course() {
             missing.push("The file has no column `course` (or `catalog_id`, or `subject` and `number`)".to_owned());
         }
         if !self.has(Column::Capacity) {
             missing.push(format!(
                 "The file has no capacity column: name one {}, or map a column with ?map=seats:capacity",
-                quoted(Column::Capacity.names())
+                quoted(&Column::Capacity.names()[..3])
             ));
         }
         missing
@@ -208,13 +331,6 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_listed_in_order_of_the_enum() {
-        for (index, (column, _)) in COLUMNS.iter().enumerate() {
-            assert_eq!(*column as usize, index, "{column:?}");
-        }
-    }
-
-    #[test]
     fn names_ignore_case_white_space_and_underscores() {
         let (header, warnings) =
             header(" Seats Cap,CRN,Catalog_ID,waitCap,schedule type,nonsense", &ExtraNames::new(), &[]);
@@ -229,15 +345,20 @@ mod tests {
 
     #[test]
     fn mapped_names_precede_built_in_and_extra_names() {
-        let extra = ExtraNames::from([(normalized("Max Enrl"), Column::Capacity)]);
-        let (extra_name, _) = header("crn,course,max_enrl", &extra, &[]);
+        let extra = ExtraNames::from([(normalized("Room Limit"), Column::Capacity)]);
+        let (extra_name, _) = header("crn,course,room_limit", &extra, &[]);
         assert_eq!(extra_name.at(Column::Capacity), Some(2));
-        let (known, warnings) = header("max_enrl,cap", &extra, &[]);
+        let (known, warnings) = header("room_limit,cap", &extra, &[]);
         assert_eq!((known.at(Column::Capacity), warnings.len()), (Some(1), 1));
         let (mapped, warnings) = header("capacity,seats,section", &extra, &[("Seats".into(), Column::Capacity)]);
         assert_eq!((mapped.at(Column::Capacity), warnings.len()), (Some(1), 0));
         let (moved, _) = header("course,title", &extra, &[("course".into(), Column::Title)]);
         assert_eq!((moved.at(Column::Title), moved.at(Column::Course)), (Some(0), None));
+        let numbered = [("#2".into(), Column::Capacity), ("Bldg+Hall".into(), Column::Location)];
+        let (numbered, _) = header("crn,places,Bldg,Hall", &extra, &numbered);
+        assert_eq!(numbered.at(Column::Capacity), Some(1));
+        let record = csv::StringRecord::from(vec!["1", "20", "Elm", "105"]);
+        assert_eq!(numbered.joined_cells(&record), ["Elm 105"]);
         let unknown = Header::read(["crn"], &extra, &[("seats".into(), Column::Capacity)]);
         assert!(unknown.unwrap_err().contains("seats"));
     }

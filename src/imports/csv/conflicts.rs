@@ -14,7 +14,7 @@ use crate::domain::import::{Conflict, ConflictKind};
 use crate::domain::meeting::Days;
 use crate::imports::schedule::ScheduleError;
 
-use crate::imports::csv::row::Row;
+use crate::imports::csv::row::{MeetingRow, Row};
 use crate::imports::csv::scratch::{Scratch, signed, unsigned};
 
 /// The maximum number of conflicts reported for a file.
@@ -60,9 +60,12 @@ fn instructor_key(name: &str) -> Option<String> {
     (!NOT_INSTRUCTORS.contains(&key.as_str()) && !key.is_empty()).then_some(key)
 }
 
-/// Records the room and the instructors that a row's meeting uses.
+/// Records the rooms and the instructors that a row's meetings use.
 pub(super) fn record_uses(scratch: &Scratch, crn: &str, row: &Row) -> Result<(), ScheduleError> {
-    let Some(meeting) = &row.meeting else { return Ok(()) };
+    row.meetings.iter().try_for_each(|meeting| record_use(scratch, crn, row, meeting))
+}
+
+fn record_use(scratch: &Scratch, crn: &str, row: &Row, meeting: &MeetingRow) -> Result<(), ScheduleError> {
     let (Some(start), Some(end)) = (meeting.start, meeting.end) else { return Ok(()) };
     let room = meeting.location.as_deref().and_then(|l| Some((room_key(l)?, l)));
     let mut instructors: Vec<(String, &str)> =

@@ -3,6 +3,9 @@
 /// The maximum length of a course, in characters.
 pub(super) const COURSE_CHARS_MAX: usize = 40;
 
+/// The minimum number of letters of a title after a course.
+const TITLE_LETTERS_MIN: usize = 4;
+
 /// A course, and the section if the cell contains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Course {
@@ -17,33 +20,64 @@ pub(super) fn join(subject: &str, number: &str) -> Result<String, String> {
     bounded(format!("{subject} {number}"))
 }
 
-/// Splits a cell into course and section: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH 151 A01`, and the packed
-/// `ACTG F001A01W` of Californian colleges (the college's letter, four characters of the number, padded with a dot, and
-/// the section). A cell in no such format is taken as the course.
+/// Splits a cell into course and section: `MATH 151`, `MATH151`, `MATH-151-A01`, `MATH*151*01`, `MATH 151 A01`, and the
+/// packed `ACTG F001A01W` of Californian colleges (the college's letter, four characters of the number, padded with a
+/// dot, and the section). A title after the number is removed. A cell in no such format is taken as the course.
 pub(super) fn split(cell: &str) -> Result<Course, String> {
-    let words: Vec<&str> = cell.split(|c: char| c.is_whitespace() || c == '-').filter(|w| !w.is_empty()).collect();
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '*' | '_');
+    let mut words: Vec<&str> = cell.split(is_separator).filter(|w| !w.is_empty()).collect();
     let without_section = |name: String| Ok(Course { name: bounded(name)?, section: None });
+    if let Some((subject, number)) = words.first().and_then(|word| subject_and_number(word)) {
+        words.splice(..1, [subject, number]);
+    }
     match words[..] {
         [] => Err("Course is missing".into()),
-        [word] => match word.find(|c: char| c.is_ascii_digit()) {
-            Some(at) if at >= 2 && word[..at].bytes().all(|b| b.is_ascii_alphabetic()) => {
-                without_section(format!("{} {}", &word[..at], &word[at..]))
-            }
-            _ => without_section(word.to_owned()),
+        [word] => match dotted(word) {
+            Some((name, section)) => Ok(Course { name: bounded(name)?, section }),
+            None => without_section(word.to_owned()),
         },
         [ref subject @ .., number, section] if is_number(number) && !subject.is_empty() && is_section(section) => {
             Ok(Course { name: bounded(format!("{} {number}", subject.join(" ")))?, section: Some(section.to_owned()) })
         }
         [ref subject @ .., last] => {
-            let subject = subject.join(" ");
+            let joined = subject.join(" ");
             match packed(last) {
                 Some((number, section)) => {
-                    Ok(Course { name: bounded(format!("{subject} {number}"))?, section: Some(section.to_owned()) })
+                    Ok(Course { name: bounded(format!("{joined} {number}"))?, section: Some(section.to_owned()) })
                 }
-                None => without_section(format!("{subject} {last}")),
+                None => without_section(without_title(&words).unwrap_or_else(|| format!("{joined} {last}"))),
             }
         }
     }
+}
+
+/// Splits `MATH151`, whose subject has at least two letters.
+fn subject_and_number(word: &str) -> Option<(&str, &str)> {
+    let at = word.find(|c: char| c.is_ascii_digit()).filter(|at| *at >= 2)?;
+    let (subject, number) = word.split_at(at);
+    let is_plain = subject.bytes().all(|b| b.is_ascii_alphabetic()) && !number.contains('.');
+    is_plain.then_some((subject, number))
+}
+
+/// Splits `ACC.101.01` and `ACC.101`.
+fn dotted(word: &str) -> Option<(String, Option<String>)> {
+    let parts: Vec<&str> = word.split('.').collect();
+    let is_subject = |text: &str| text.len() >= 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
+    match parts[..] {
+        [subject, number] if is_subject(subject) && is_number(number) => Some((format!("{subject} {number}"), None)),
+        [subject, number, section] if is_subject(subject) && is_number(number) && is_section(section) => {
+            Some((format!("{subject} {number}"), Some(section.to_owned())))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the course before a title, as in `AB 101: Open Water Ecology`; `None` if no title follows the number.
+fn without_title(words: &[&str]) -> Option<String> {
+    let number = words.iter().position(|word| is_number(word.trim_end_matches(':'))).filter(|at| *at > 0)?;
+    let title = words[number + 1..].join(" ");
+    let is_title = title.chars().filter(|c| c.is_alphabetic()).count() >= TITLE_LETTERS_MIN;
+    is_title.then(|| words[..=number].join(" ").trim_end_matches(':').to_owned())
 }
 
 fn is_number(word: &str) -> bool {
@@ -104,6 +138,12 @@ mod tests {
             ("MATH-151", "MATH 151", None),
             ("MATH 151 A01", "MATH 151", Some("A01")),
             ("MATH-151-01", "MATH 151", Some("01")),
+            ("MATH*151*01", "MATH 151", Some("01")),
+            ("MATH151 01", "MATH 151", Some("01")),
+            ("MATH.151.01", "MATH 151", Some("01")),
+            ("AB 101 - OPEN WATER ECOLOGY", "AB 101", None),
+            ("AB 101: Open Water", "AB 101", None),
+            ("CIV ENGR 310", "CIV ENGR 310", None),
             ("ACTG F001A01W", "ACTG F001A", Some("01W")),
             ("ACTG F052.01W", "ACTG F052", Some("01W")),
             ("D H F304.01", "D H F304", Some("01")),

@@ -42,7 +42,7 @@ pub(super) fn days(cell: &str) -> Result<Days, String> {
     }
     let mut bits = 0;
     for token in cell.split(|c: char| c.is_whitespace() || ",;/&+.".contains(c)).filter(|t| !t.is_empty()) {
-        let found = range(token).or_else(|| names(token)).or_else(|| letters(token));
+        let found = range(token).or_else(|| list(token)).or_else(|| names(token)).or_else(|| letters(token));
         bits |= found.ok_or_else(|| format!("Unrecognized days {token:?}: use MWF, TR, TTh or mon,wed"))?;
     }
     Ok(Days::from_bits(bits))
@@ -55,6 +55,13 @@ fn range(token: &str) -> Option<u8> {
     let one = |part: &str| names(part).or_else(|| letters(part)).filter(|bits| bits.count_ones() == 1);
     let (from, to) = (one(from)?, one(to)?);
     (from == 1 && to >= 1 << 4).then(|| to | (to - 1))
+}
+
+/// Parses at least three days with hyphens between them, such as `M-W-F`. Two could be a range.
+fn list(token: &str) -> Option<u8> {
+    let days: Vec<&str> = token.split('-').collect();
+    let bits = days.iter().try_fold(0, |bits, day| Some(bits | names(day).or_else(|| letters(day))?))?;
+    (days.len() >= 3 && bits != 0).then_some(bits)
 }
 
 /// Parses names without separators: `Mon`, `tuesday`, `MonWedFri`.
@@ -132,6 +139,7 @@ mod tests {
             ("THU", "thu"),
             ("Th", "thu"),
             ("R", "thu"),
+            ("M-W-F", "mon wed fri"),
             ("M-F", "mon tue wed thu fri"),
             ("Mon-Sat", "mon tue wed thu fri sat"),
             ("mwf", "mon wed fri"),

@@ -1,6 +1,8 @@
-//! Detects a file's delimiter (comma, semicolon or tab) from the known column names in its header.
+//! Detects a file's delimiter (comma, semicolon or tab) from the known column names in its header, which may follow some
+//! lines of title.
 
 use crate::imports::csv::columns::{ExtraNames, Header};
+use crate::imports::csv::survey::HEADER_ROWS_MAX;
 
 /// How many bytes of a file are searched for its header.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
@@ -27,14 +29,12 @@ pub(super) fn sniff(head: &[u8], extra: &ExtraNames) -> Dialect {
     for delimiter in [b',', b';', b'\t'] {
         let mut reader =
             csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(head);
-        let mut record = csv::ByteRecord::new();
-        if !reader.read_byte_record(&mut record).unwrap_or(false) {
-            continue;
-        }
-        let names: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
-        let known = Header::read(names.iter().map(AsRef::as_ref), extra, &[]).map_or(0, |(h, _)| h.known_len());
-        if (known, names.len()) > (best.0, best.1) {
-            best = (known, names.len(), delimiter);
+        for record in reader.byte_records().take(HEADER_ROWS_MAX).map_while(Result::ok) {
+            let names: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
+            let known = Header::read(names.iter().map(AsRef::as_ref), extra, &[]).map_or(0, |(h, _)| h.known_len());
+            if (known, names.len()) > (best.0, best.1) {
+                best = (known, names.len(), delimiter);
+            }
         }
     }
     Dialect { delimiter: best.2, sep_line: false }
@@ -46,12 +46,13 @@ mod tests {
 
     #[test]
     fn delimiter_is_the_one_that_yields_known_names() {
-        let table: [(&str, u8, bool); 7] = [
+        let table: [(&str, u8, bool); 8] = [
             ("crn,course,cap\n1,2,3", b',', false),
             ("crn;course;cap\n1;2,5;3", b';', false),
             ("crn\tcourse\tcap", b'\t', false),
             ("\r\n\r\ncrn;\"course, or so\";cap", b';', false),
             ("sep=;\r\ncrn;course", b';', true),
+            ("Spring 2031\nGenerated 5/5/2031, 2:12\ncrn;course;cap", b';', false),
             ("crn", b',', false),
             ("", b',', false),
         ];

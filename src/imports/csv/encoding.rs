@@ -24,6 +24,17 @@ pub(super) enum Encoding {
     Utf16,
 }
 
+impl Encoding {
+    /// Returns the name of the encoding, for staff.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 { .. } => "UTF-8",
+            Self::Windows1252 => "Windows-1252",
+            Self::Utf16 => "UTF-16",
+        }
+    }
+}
+
 /// Detects the encoding from the whole file, then rewinds it.
 pub(super) fn detect(file: &mut File) -> io::Result<Encoding> {
     file.seek(SeekFrom::Start(0))?;

@@ -9,6 +9,7 @@ use crate::domain::event::Event;
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::Column;
+use crate::imports::csv::dates::DayOrder;
 use crate::imports::csv::row::Cells;
 use crate::imports::csv::{dates, text, times};
 
@@ -18,12 +19,12 @@ const DURATION_MINUTES_MAX: i64 = 7 * 24 * 60;
 const DESCRIPTION_CHARS_MAX: usize = 10_000;
 
 /// Parses a row. Returns `None`, and adds findings, if a cell has an error.
-pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone) -> Option<Event> {
+pub(super) fn read(cells: &mut Cells<'_>, zone: &TimeZone, order: DayOrder) -> Option<Event> {
     let program = cells.read(Column::Program, |cell| match text::text(cell)? {
         None => Err("Program is missing".into()),
         some => Ok(some),
     });
-    let date = cells.read(Column::Date, |cell| match dates::single(cell)? {
+    let date = cells.read(Column::Date, |cell| match dates::single(cell, order)? {
         None => Err("Date is missing".into()),
         some => Ok(some),
     });

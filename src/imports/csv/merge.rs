@@ -45,7 +45,7 @@ pub(super) fn merge(
         match &mut current {
             Some((at, merged, importable)) if *at == crn => {
                 warn_about_differences(scratch, header, merged, &row)?;
-                *importable = *importable && add_meeting(scratch, at, merged, row)?;
+                *importable = *importable && add_meetings(scratch, at, merged, row)?;
             }
             _ => {
                 sections += finish(scratch, current.take())?;
@@ -73,10 +73,13 @@ fn begin(
         conflicts::record_uses(scratch, &crn, &row)?;
         if row.capacity.is_none() {
             let message = "The empty capacity is imported as 0".to_owned();
-            scratch.add_finding(Severity::Warning, &finding(&row, header.name(Column::Capacity), None, message))?;
+            scratch.add_finding(
+                Severity::Warning,
+                &finding(&row, header.name(Column::Capacity).as_deref(), None, message),
+            )?;
         }
     }
-    let meetings = row.meeting.take().into_iter().collect();
+    let meetings = std::mem::take(&mut row.meetings);
     Ok((crn, Merged { first: row, meetings }, rejected_line.is_none()))
 }
 
@@ -85,24 +88,27 @@ fn warn_about_differences(scratch: &Scratch, header: &Header, merged: &Merged, r
     for (column, first, later) in differences(&merged.first, row) {
         let line = merged.first.line;
         let message = format!("The rows of this CRN differ: {first:?} from line {line} is imported");
-        let name = header.name(column).unwrap_or(column.names()[0]);
-        scratch.add_finding(Severity::Warning, &finding(row, Some(name), Some(&later), message))?;
+        let name = header.name(column).unwrap_or_else(|| column.names()[0].to_owned());
+        scratch.add_finding(Severity::Warning, &finding(row, Some(&name), Some(&later), message))?;
     }
     Ok(())
 }
 
-/// Adds a later row's meeting unless the section has it already. Returns whether the section can still be imported.
-fn add_meeting(scratch: &Scratch, crn: &str, merged: &mut Merged, mut row: Row) -> Result<bool, ScheduleError> {
-    if row.meeting.as_ref().is_none_or(|m| merged.meetings.contains(m)) {
-        return Ok(true);
-    }
-    if merged.meetings.len() == MEETINGS_MAX {
+/// Adds a later row's meetings that the section does not have. Returns whether the section can still be imported.
+fn add_meetings(scratch: &Scratch, crn: &str, merged: &mut Merged, mut row: Row) -> Result<bool, ScheduleError> {
+    row.meetings.retain(|meeting| !merged.meetings.contains(meeting));
+    if merged.meetings.len() + row.meetings.len() > MEETINGS_MAX {
         let message = format!("A section must have at most {MEETINGS_MAX} different meetings");
         scratch.add_finding(Severity::Error, &finding(&row, None, None, message))?;
         return Ok(false);
     }
+    if row.original_crn != merged.first.original_crn {
+        let message = format!("This CRN and the one in line {} would both become {crn}", merged.first.line);
+        scratch.add_finding(Severity::Error, &finding(&row, None, None, message))?;
+        return Ok(false);
+    }
     conflicts::record_uses(scratch, crn, &row)?;
-    merged.meetings.extend(row.meeting.take());
+    merged.meetings.append(&mut row.meetings);
     Ok(true)
 }
 
@@ -144,9 +150,11 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
         waitlisted,
         linked,
         prerequisites,
+        is_cancelled,
+        original_crn: _,
         line: _,
         instructors: _,
-        meeting: _,
+        meetings: _,
     } = first;
     compare(Column::Course, Some(course.clone()), Some(later.course.clone()));
     compare(Column::Component, Some(component.clone()), Some(later.component.clone()));
@@ -160,6 +168,8 @@ fn differences(first: &Row, later: &Row) -> Vec<(Column, String, String)> {
     compare(Column::WaitlistCapacity, people(*waitlist_capacity), people(later.waitlist_capacity));
     compare(Column::Enrolled, people(*enrolled), people(later.enrolled));
     compare(Column::Waitlisted, people(*waitlisted), people(later.waitlisted));
+    let status = |is_cancelled: bool| is_cancelled.then(|| "cancelled".to_owned());
+    compare(Column::Status, status(*is_cancelled), status(later.is_cancelled));
     compare(Column::Linked, list(linked), list(&later.linked));
     compare(Column::Prerequisites, list(prerequisites), list(&later.prerequisites));
     found
@@ -203,10 +213,10 @@ fn staged(term: &TermId, crn: &str, merged: Merged) -> Result<FileSection, Sched
         meetings: merged.meetings.into_iter().map(MeetingRow::into_domain).collect(),
         capacity: first.capacity.unwrap_or(0),
         waitlist_capacity: first.waitlist_capacity.unwrap_or(0),
-        status: SectionStatus::Open,
+        status: if first.is_cancelled { SectionStatus::Cancelled } else { SectionStatus::Open },
         linked: first.linked.iter().map(|crn| id(crn)).collect::<Result<_, _>>()?,
         prerequisites: first.prerequisites.into_iter().map(Into::into).collect(),
         withdrawn: false,
     };
-    Ok(FileSection { section: Arc::new(section), totals })
+    Ok(FileSection { section: Arc::new(section), totals, line: first.line })
 }

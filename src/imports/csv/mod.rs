@@ -2,12 +2,18 @@
 //!
 //! [`CsvSchedules`] implements [`ScheduleReader`].
 //! - `encoding`, `dialect`, `guard`: turn bytes into records of bounded size, each with its physical line number
-//! - `columns`: recognizes the header; `text`, `days`, `times`, `dates`, `course`: parse one cell
+//! - `survey`: finds the header, and decides how the file writes times and dates; `names`, `columns`: recognize the
+//!   columns
+//! - `text`, `days`, `times`, `dates`, `course`, `component`, `status`: parse one cell; `meetings`: parses the meetings of
+//!   a row
 //! - `row`, `event`: parse one row; `merge`: merges the rows of one CRN into a section; `conflicts`: finds rooms and
-//!   instructors that are double-booked
+//!   instructors that are double-booked; `remarks`: warnings about many rows
 //! - `scratch`: the temporary database that holds everything read; `reading`: reads a file; `parsed`: the result
 
+#[cfg(test)]
+mod cases_tests;
 mod columns;
+mod component;
 mod conflicts;
 mod course;
 mod dates;
@@ -16,11 +22,16 @@ mod dialect;
 mod encoding;
 mod event;
 mod guard;
+mod meetings;
 mod merge;
+mod names;
 mod parsed;
 mod reading;
+mod remarks;
 mod row;
 mod scratch;
+mod status;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod text;

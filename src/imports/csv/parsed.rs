@@ -4,8 +4,9 @@ use rusqlite::params;
 
 use crate::domain::event::Event;
 use crate::domain::ids::{Crn, TermId};
-use crate::domain::import::{Conflict, Finding};
+use crate::domain::import::{Conflict, Finding, Skipped, Table};
 use crate::imports::schedule::{FileSection, Schedule, ScheduleError, Severity};
+use crate::imports::task::LIST_LEN_MAX;
 
 use crate::imports::csv::scratch::{Scratch, signed, unsigned};
 use crate::imports::csv::{conflicts, merge};
@@ -20,9 +21,37 @@ pub(super) struct Parsed {
     pub(super) rejected: u64,
     pub(super) sections: u64,
     pub(super) conflicts: u64,
+    pub(super) table: Option<Table>,
+    skipped: Vec<Skipped>,
+    skipped_total: u64,
 }
 
 impl Parsed {
+    /// Creates an empty result.
+    pub(super) const fn new(scratch: Scratch) -> Self {
+        Self {
+            scratch,
+            term: None,
+            contains_events: false,
+            is_rejected: false,
+            rows: 0,
+            rejected: 0,
+            sections: 0,
+            conflicts: 0,
+            table: None,
+            skipped: Vec::new(),
+            skipped_total: 0,
+        }
+    }
+
+    /// Records a line that is not a row.
+    pub(super) fn add_skipped(&mut self, skipped: Skipped) {
+        self.skipped_total += 1;
+        if self.skipped.len() < LIST_LEN_MAX {
+            self.skipped.push(skipped);
+        }
+    }
+
     /// Adds an event. If an earlier row has the same event, nothing is added; if their details differ, returns the line
     /// number of the earlier row.
     pub(super) fn add_event(&mut self, line: u64, event: &Event) -> Result<Option<u64>, ScheduleError> {
@@ -51,6 +80,12 @@ impl Schedule for Parsed {
     }
     fn is_rejected(&self) -> bool {
         self.is_rejected
+    }
+    fn table(&self) -> Option<&Table> {
+        self.table.as_ref()
+    }
+    fn skipped(&self) -> (&[Skipped], u64) {
+        (&self.skipped, self.skipped_total)
     }
     fn rows(&self) -> u64 {
         self.rows

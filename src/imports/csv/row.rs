@@ -3,16 +3,17 @@
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Crn, SectionId, TermId};
+use crate::domain::ids::{CODE_LEN_MAX, Crn, SectionId, TermId};
 use crate::domain::import::Finding;
 use crate::domain::meeting::{Days, Meeting};
 use crate::imports::schedule::Severity;
 
 use crate::imports::csv::columns::{Column, Header};
-use crate::imports::csv::{course, dates, days, text, times};
-
-/// The component of a row that does not name one.
-const DEFAULT_COMPONENT: &str = "lecture";
+use crate::imports::csv::component::DEFAULT_COMPONENT;
+use crate::imports::csv::meetings::Format;
+use crate::imports::csv::remarks::Remark;
+use crate::imports::csv::status::FileStatus;
+use crate::imports::csv::{component, course, meetings, status, text};
 
 /// A row as stored in the scratch database. Names are short and unknown values are omitted, since a file may have half
 /// a million rows.
@@ -52,8 +53,13 @@ pub(super) struct Row {
     pub(super) linked: Vec<String>,
     #[serde(rename = "q", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) prerequisites: Vec<String>,
-    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
-    pub(super) meeting: Option<MeetingRow>,
+    #[serde(rename = "z", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_cancelled: bool,
+    /// The identifier in the file, if it is not the CRN as which the section is imported.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub(super) original_crn: Option<String>,
+    #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) meetings: Vec<MeetingRow>,
 }
 
 /// A meeting as stored in the scratch database.
@@ -86,45 +92,97 @@ impl MeetingRow {
     }
 }
 
-/// The cells of a record, and the errors and warnings found in them.
+/// The cells of a record, and the errors, warnings and remarks about them.
 pub(super) struct Cells<'r> {
     header: &'r Header,
     record: &'r csv::StringRecord,
+    /// The joined cells of the record, see [`Header::joined_cells`].
+    joined: &'r [String],
     line: u64,
+    report: RowReport,
+}
+
+/// What was found in a row.
+#[derive(Debug, Default)]
+pub(super) struct RowReport {
     /// Errors and warnings, in order of discovery.
     pub(super) findings: Vec<(Severity, Finding)>,
+    /// Remarks, each with the index of its column.
+    pub(super) remarks: Vec<(Remark, Option<usize>)>,
 }
 
 impl<'r> Cells<'r> {
-    pub(super) fn new(header: &'r Header, record: &'r csv::StringRecord, line: u64) -> Self {
-        Self { header, record, line, findings: Vec::new() }
+    pub(super) fn new(header: &'r Header, record: &'r csv::StringRecord, joined: &'r [String], line: u64) -> Self {
+        Self { header, record, joined, line, report: RowReport::default() }
+    }
+
+    pub(super) fn header(&self) -> &'r Header {
+        self.header
+    }
+
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns what was found.
+    pub(super) fn into_report(self) -> RowReport {
+        self.report
+    }
+
+    /// Returns the trimmed cell at an index; empty if the record is shorter.
+    pub(super) fn cell(&self, index: usize) -> &'r str {
+        let joined = index.checked_sub(self.header.names().len()).and_then(|join| self.joined.get(join));
+        joined.map(String::as_str).or_else(|| self.record.get(index)).unwrap_or_default().trim()
     }
 
     /// Returns the trimmed cell; empty if the file has no such column.
     pub(super) fn get(&self, column: Column) -> &'r str {
-        self.header.at(column).and_then(|i| self.record.get(i)).unwrap_or_default().trim()
+        self.header.at(column).map_or("", |index| self.cell(index))
+    }
+
+    /// Returns the weekdays that are marked in the columns for single weekdays.
+    pub(super) fn marked_days(&self) -> u8 {
+        let is_marked =
+            |cell: &str| !text::is_unknown(cell) && !["n", "no", "0", "false"].contains(&&*cell.to_lowercase());
+        let marked = self.header.weekdays().iter().filter(|(_, index)| is_marked(self.cell(*index)));
+        marked.fold(0, |days, (day, _)| days | 1 << day)
     }
 
     /// Adds a finding about a cell, or about the row if `column` is `None`.
     pub(super) fn add_finding(&mut self, severity: Severity, column: Option<Column>, message: impl Into<String>) {
-        let finding = Finding {
-            line: self.line,
-            column: column.map(|c| self.header.name(c).unwrap_or(c.names()[0]).into()),
-            value: column.map(|c| self.get(c).into()),
-            message: message.into(),
-        };
-        self.findings.push((severity, finding));
+        match column.map(|column| (column, self.header.at(column))) {
+            Some((_, Some(index))) => self.add_finding_at(severity, index, message),
+            // The name of the missing column shows what to add.
+            Some((column, None)) => self.push(severity, Some(column.names()[0].into()), Some(""), message.into()),
+            None => self.push(severity, None, None, message.into()),
+        }
+    }
+
+    /// Adds a finding about the cell at an index.
+    pub(super) fn add_finding_at(&mut self, severity: Severity, index: usize, message: impl Into<String>) {
+        let value = self.cell(index);
+        self.push(severity, Some(self.header.name_at(index)), Some(value), message.into());
+    }
+
+    fn push(&mut self, severity: Severity, column: Option<String>, value: Option<&str>, message: String) {
+        let (column, value) = (column.map(Into::into), value.map(Into::into));
+        self.report.findings.push((severity, Finding { line: self.line, column, value, message }));
+    }
+
+    /// Adds a remark about the cell at an index.
+    pub(super) fn add_remark(&mut self, remark: Remark, index: usize) {
+        self.report.remarks.push((remark, Some(index)));
+    }
+
+    /// Adds a remark about the row.
+    pub(super) fn add_row_remark(&mut self, remark: Remark) {
+        self.report.remarks.push((remark, None));
     }
 
     /// Adds an error about a cell whose column may be unknown to the importer.
     pub(super) fn add_error_at(&mut self, name: Option<&String>, value: &str, message: &str) {
-        let finding = Finding {
-            line: self.line,
-            column: name.map(|n| n.as_str().into()),
-            value: Some(value.replace(|c: char| c.is_control(), "\u{fffd}").into()),
-            message: message.to_owned(),
-        };
-        self.findings.push((Severity::Error, finding));
+        let value = value.replace(|c: char| c.is_control(), "\u{fffd}");
+        self.push(Severity::Error, name.cloned(), Some(&value), message.to_owned());
     }
 
     /// Parses a cell. If that fails, adds the error and returns the default, so that all errors of the row are found.
@@ -135,18 +193,65 @@ impl<'r> Cells<'r> {
         })
     }
 
+    /// Parses the cell at an index. If that fails, adds the error and returns the default.
+    pub(super) fn read_at<T: Default>(&mut self, index: usize, read: impl FnOnce(&'r str) -> Result<T, String>) -> T {
+        read(self.cell(index)).unwrap_or_else(|message| {
+            self.add_finding_at(Severity::Error, index, message);
+            T::default()
+        })
+    }
+
     /// Returns whether the row has an error.
     pub(super) fn has_errors(&self) -> bool {
-        self.findings.iter().any(|(severity, _)| *severity == Severity::Error)
+        self.report.findings.iter().any(|(severity, _)| *severity == Severity::Error)
     }
 }
 
-/// Parses the CRN.
+/// Parses the CRN, or forms one from course and section if the file has no such column.
 pub(super) fn crn(cells: &mut Cells<'_>) -> Option<Crn> {
+    if !cells.header.has(Column::Crn) {
+        let (course, section) = course_and_section(cells);
+        let Some(section) = section.filter(|_| !course.is_empty()) else {
+            if !cells.has_errors() {
+                cells.add_finding(Severity::Error, Some(Column::Section), "Section is missing: it identifies the row");
+            }
+            return None;
+        };
+        // `AB 101` and `001` become `AB101.001`.
+        return Crn::parse(&safe_crn(&format!("{}.{section}", course.replace(' ', "")))).ok();
+    }
     cells.read(Column::Crn, |cell| match cell {
         "" => Err("CRN is missing".into()),
-        _ => Crn::parse(cell).map(Some).map_err(|_| "CRN must be at most 24 letters, digits, `.` and `_`".into()),
+        _ => Crn::parse(&safe_crn(cell)).map(Some).map_err(|_| "CRN must be letters, digits, `.` and `_`".into()),
     })
+}
+
+/// Returns the identifier in the file, if [`crn`] does not return it unchanged.
+fn original_crn(cells: &Cells<'_>) -> Option<String> {
+    let cell = cells.get(Column::Crn);
+    (!cell.is_empty() && safe_crn(cell) != cell).then(|| text::one_line(cell).into_owned())
+}
+
+/// Returns an identifier with only letters, digits, `.` and `_`, as a part of a path needs it. Numbers lose what
+/// spreadsheets add to them: `30001.0` and `'30001` become `30001`. A long identifier ends with a hash of it.
+fn safe_crn(cell: &str) -> String {
+    let cell = cell.trim_start_matches(['\'', '#']);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if let Some((whole, fraction)) = cell.split_once('.')
+        && is_number(whole)
+        && fraction.bytes().all(|b| b == b'0')
+    {
+        return whole.to_owned();
+    }
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+    let parts: Vec<&str> = cell.split(|c| !is_safe(c)).filter(|part| !part.is_empty()).collect();
+    let safe = parts.join(".");
+    if safe.len() <= CODE_LEN_MAX {
+        return safe;
+    }
+    // FNV-1a: stable across versions, which the standard library's hash is not.
+    let hash = cell.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{}.{hash:08x}", &safe[..CODE_LEN_MAX - 9])
 }
 
 /// Parses the term.
@@ -160,8 +265,13 @@ pub(super) fn term(cells: &mut Cells<'_>) -> Option<TermId> {
 }
 
 /// Parses all cells but the CRN and the term.
-pub(super) fn read(cells: &mut Cells<'_>) -> Row {
+pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Row {
     let (course, section) = course_and_section(cells);
+    let title = cells.read(Column::Title, text::text);
+    let component = component(cells, section.as_deref(), title.as_deref());
+    if cells.header.has(Column::CrossListed) && !text::is_unknown(cells.get(Column::CrossListed)) {
+        cells.add_row_remark(Remark::CrossListed);
+    }
     let credits = cells.read(Column::Credits, text::credits);
     if let Some((_, Some(warning))) = &credits {
         cells.add_finding(Severity::Warning, Some(Column::Credits), warning);
@@ -169,9 +279,9 @@ pub(super) fn read(cells: &mut Cells<'_>) -> Row {
     Row {
         line: cells.line,
         course,
-        component: cells.read(Column::Component, text::component).unwrap_or_else(|| DEFAULT_COMPONENT.into()),
+        component,
         section,
-        title: cells.read(Column::Title, text::text),
+        title,
         credits: credits.map(|(c, _)| c.0),
         instructor: cells.read(Column::Instructor, text::instructor),
         instructors: text::instructors(cells.get(Column::Instructor)),
@@ -183,8 +293,32 @@ pub(super) fn read(cells: &mut Cells<'_>) -> Row {
         waitlisted: count(cells, Column::Waitlisted, "Waitlisted"),
         linked: cells.read(Column::Linked, linked),
         prerequisites: prerequisites(cells),
-        meeting: meeting(cells),
+        is_cancelled: is_cancelled(cells),
+        original_crn: original_crn(cells),
+        meetings: meetings::read(cells, format),
     }
+}
+
+/// Parses the component. A blank cell is inferred from the label and the title.
+fn component(cells: &mut Cells<'_>, section: Option<&str>, title: Option<&str>) -> String {
+    if let Some(component) = cells.read(Column::Component, component::parse) {
+        return component;
+    }
+    let Some(inferred) = component::infer(section, title) else { return DEFAULT_COMPONENT.to_owned() };
+    cells.add_row_remark(Remark::Inferred(inferred));
+    inferred.to_owned()
+}
+
+/// Returns whether the status says that the section is cancelled. Other statuses are remarked on.
+fn is_cancelled(cells: &mut Cells<'_>) -> bool {
+    let Some(index) = cells.header.at(Column::Status) else { return false };
+    match status::parse(cells.cell(index)) {
+        Ok(Some(FileStatus::Cancelled)) => return true,
+        Ok(Some(FileStatus::Tentative)) => cells.add_remark(Remark::Tentative, index),
+        Ok(Some(FileStatus::Active) | None) => {}
+        Err(()) => cells.add_remark(Remark::UnknownStatus(text::one_line(cells.cell(index)).into_owned()), index),
+    }
+    false
 }
 
 /// Parses a count; `name` begins its error messages.
@@ -243,32 +377,24 @@ fn prerequisites(cells: &mut Cells<'_>) -> Vec<String> {
     })
 }
 
-fn meeting(cells: &mut Cells<'_>) -> Option<MeetingRow> {
-    let days = cells.read(Column::Days, days::days).bits();
-    let separate_cells = cells.header.has(Column::StartTime) && text::is_unknown(cells.get(Column::Time));
-    let ((start, end), warning) = if separate_cells {
-        let end = cells.get(Column::EndTime);
-        cells.read(Column::StartTime, |start| times::pair(start, end))
-    } else {
-        cells.read(Column::Time, times::range)
-    };
-    if let Some(warning) = warning {
-        let column = if separate_cells { Column::EndTime } else { Column::Time };
-        cells.add_finding(Severity::Warning, Some(column), warning);
-    }
-    let (starts_on, ends_on) = if cells.header.has(Column::DateRange) && !cells.get(Column::DateRange).is_empty() {
-        cells.read(Column::DateRange, dates::range)
-    } else {
-        let starts_on = cells.read(Column::Start, dates::single);
-        let ends_on = cells.read(Column::End, dates::single);
-        if let (Some(first), Some(last)) = (starts_on, ends_on)
-            && last < first
-        {
-            cells.add_finding(Severity::Error, Some(Column::End), "The end date is before the start date");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_become_safe_parts_of_a_path() {
+        let table = [
+            ("30001", "30001"),
+            ("30001.0", "30001"),
+            ("'00076", "00076"),
+            ("AB 101-01 SP2031", "AB.101.01.SP2031"),
+            ("ACC*101*01", "ACC.101.01"),
+            ("A.1_x", "A.1_x"),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(safe_crn(cell), expected, "{cell}");
         }
-        (starts_on, ends_on)
-    };
-    let location = cells.read(Column::Location, text::text);
-    let meeting = MeetingRow { days, start, end, starts_on, ends_on, location };
-    (meeting != MeetingRow::default()).then_some(meeting)
+        let long = |last| safe_crn(&format!("DEPARTMENT OF MARINE BIOLOGY 101-0{last}"));
+        assert_eq!((long(1).len(), long(1) == long(2)), (CODE_LEN_MAX, false));
+    }
 }

@@ -12,11 +12,50 @@ pub(super) const COUNT_MAX: u32 = 100_000;
 const LIST_LEN_MAX: usize = 50;
 
 /// Cell contents that mean "not known yet".
-const UNKNOWN: [&str; 8] = ["tba", "tbd", "arr", "arranged", "n/a", "na", "-", "--"];
+const UNKNOWN: [&str; 12] = ["tba", "tbd", "arr", "arranged", "n/a", "na", "-", "--", "---", "–", "—", "."];
+/// Parts of phrases that mean that days or times are not set, such as `Hours Arranged`, `By Appointment`, `Does Not
+/// Meet` and `Online`. A phrase has no digits.
+const UNSCHEDULED: [&str; 25] = [
+    "appt",
+    "appoint",
+    "announc",
+    "arrang",
+    "async",
+    "arr ",
+    "determin",
+    "distance",
+    "flexible",
+    "independent",
+    "internet",
+    "no meet",
+    "no set",
+    "none",
+    "not meet",
+    "not schedul",
+    "online",
+    "on-line",
+    "on line",
+    "see ",
+    "tba",
+    "tbd",
+    "unschedul",
+    "vari",
+    "web",
+];
+/// The maximum length of such a phrase, in characters. Longer text is a remark.
+const PHRASE_CHARS_MAX: usize = 60;
 
 /// Returns whether a trimmed cell means "not known yet".
 pub(super) fn is_unknown(cell: &str) -> bool {
     cell.is_empty() || UNKNOWN.iter().any(|u| cell.eq_ignore_ascii_case(u))
+}
+
+/// Returns whether a cell of days or times is a phrase that means that they are not set.
+pub(super) fn is_unscheduled_phrase(cell: &str) -> bool {
+    let lower = cell.to_lowercase();
+    !cell.contains(|c: char| c.is_ascii_digit())
+        && cell.chars().count() <= PHRASE_CHARS_MAX
+        && UNSCHEDULED.iter().any(|part| lower.contains(part))
 }
 
 /// Replaces each run of white space, line breaks included, with one space.
@@ -37,12 +76,27 @@ pub(super) fn text(cell: &str) -> Result<Option<String>, String> {
     Ok(Some(text.into_owned()))
 }
 
-/// Parses a whole number; `25.0`, as spreadsheets write it, is 25. Errors are worded to follow the name of the column.
+/// Removes the commas or spaces between groups of three digits: `1,200` becomes `1200`.
+fn without_separators(cell: &str) -> Cow<'_, str> {
+    let separator = |c: char| matches!(c, ',' | ' ' | '\u{a0}' | '\u{202f}' | '\'');
+    let (first, rest) = cell.split_at(cell.find(separator).unwrap_or(cell.len()));
+    let whole = rest.split('.').next().unwrap_or_default();
+    let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let is_grouped = (1..=3).contains(&first.len())
+        && is_digits(first)
+        && !rest.is_empty()
+        && whole.split(separator).skip(1).all(|group| group.len() == 3 && is_digits(group));
+    if is_grouped { Cow::Owned(cell.replace(separator, "")) } else { Cow::Borrowed(cell) }
+}
+
+/// Parses a whole number; `25.0` and `1,200`, as spreadsheets write them, are 25 and 1200. Errors are worded to follow
+/// the name of the column.
 pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     if is_unknown(cell) {
         return Ok(None);
     }
-    let (whole, part) = cell.split_once('.').unwrap_or((cell, ""));
+    let number = without_separators(cell);
+    let (whole, part) = number.split_once('.').unwrap_or((&number, ""));
     if cell.starts_with('-') {
         return Err("must not be negative".into());
     }
@@ -55,11 +109,23 @@ pub(super) fn count(cell: &str) -> Result<Option<u32>, String> {
     }
 }
 
-/// Parses credits. A range yields its lower bound and a warning.
+/// Units that may follow a number of credits.
+const CREDIT_UNITS: [&str; 9] = ["credits", "credit", "cr.", "cr", "crs", "units", "unit", "hours", "hrs"];
+
+/// Parses credits, with or without a unit. A range yields its lower bound and a warning; variable credits yield 0 and a
+/// warning.
 pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, String> {
     if is_unknown(cell) {
         return Ok(None);
     }
+    let lower = cell.to_lowercase();
+    if lower.starts_with("var") || lower == "v" {
+        return Ok(Some((
+            Credits(0),
+            Some("Variable credits are imported as 0, which the credit limit counts".into()),
+        )));
+    }
+    let cell = CREDIT_UNITS.iter().find_map(|unit| lower.strip_suffix(unit)).unwrap_or(&lower).trim_end();
     if let Some(credits) = Credits::parse(cell) {
         return Ok(Some((credits, None)));
     }
@@ -77,29 +143,44 @@ pub(super) fn credits(cell: &str) -> Result<Option<(Credits, Option<String>)>, S
     }
 }
 
-/// Parses a component, in lower case.
-pub(super) fn component(cell: &str) -> Result<Option<String>, String> {
-    Ok(text(cell)?.map(|t| t.to_lowercase()))
-}
-
-/// Parses the names of instructors. Removes ` ( P )`, with which Banner marks the primary instructor.
+/// Parses the names of instructors; `None` if no instructor is named.
 pub(super) fn instructor(cell: &str) -> Result<Option<String>, String> {
-    let Some(mut name) = text(cell)? else { return Ok(None) };
-    for mark in ["( P )", "(P)"] {
-        name = name.replace(mark, "");
+    if text(cell)?.is_none() {
+        return Ok(None);
     }
-    let name = one_line(name.trim()).replace(" ,", ",");
-    Ok((!is_unknown(&name)).then_some(name))
+    let names = instructors(cell);
+    let separator = if names.iter().any(|name| name.contains(',')) { "; " } else { ", " };
+    Ok((!names.is_empty()).then(|| names.join(separator)))
 }
 
-/// Splits a cell of instructors. A comma separates names only if Banner's mark shows that the cell is a list; otherwise
-/// it is part of a name (`Smith, Ann`).
+/// Splits a cell of instructors at semicolons and line breaks. A comma separates names only if Banner's mark shows that
+/// the cell is a list; otherwise it is part of a name (`Smith, Ann`). Omits what is not a name, such as numbers and
+/// e-mail addresses, and repeated names.
 pub(super) fn instructors(cell: &str) -> Vec<String> {
-    let marked = cell.contains("( P )") || cell.contains("(P)");
-    cell.split(|c| c == ';' || (marked && c == ','))
-        .filter_map(|part| instructor(part.trim()).ok().flatten())
-        .take(LIST_LEN_MAX)
-        .collect()
+    let is_marked = PRIMARY_MARKS.iter().any(|mark| cell.contains(mark));
+    let mut names: Vec<String> = Vec::new();
+    for part in cell.split(|c| matches!(c, ';' | '\n' | '\r' | '|') || (is_marked && c == ',')) {
+        if let Some(name) = name(part)
+            && !names.contains(&name)
+            && names.len() < LIST_LEN_MAX
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Marks of Banner at the name of the primary instructor.
+const PRIMARY_MARKS: [&str; 2] = ["( P )", "(P)"];
+
+/// Returns the name in a part of a cell of instructors, without marks, numbers and e-mail addresses in it.
+fn name(part: &str) -> Option<String> {
+    let unmarked = PRIMARY_MARKS.iter().fold(part.to_owned(), |part, mark| part.replace(mark, ""));
+    let is_part_of_name = |word: &&str| !word.contains(|c: char| c == '@' || c.is_ascii_digit());
+    let words: Vec<&str> = unmarked.split_whitespace().filter(is_part_of_name).collect();
+    let name = words.join(" ").replace(" ,", ",").replace("()", "").replace("<>", "");
+    let name = name.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '*' | '-' | '/' | '#'));
+    (name.contains(char::is_alphabetic) && !is_unknown(name)).then(|| name.to_owned())
 }
 
 /// Splits a cell that is a list.
@@ -125,10 +206,12 @@ mod tests {
 
     #[test]
     fn counts_are_whole_and_bounded() {
-        for (cell, n) in [("0", 0), ("25", 25), ("25.0", 25), ("100000", 100_000)] {
+        for (cell, n) in [("0", 0), ("25", 25), ("25.0", 25), ("1,200", 1_200), ("100000", 100_000)] {
             assert_eq!(count(cell), Ok(Some(n)), "{cell}");
         }
-        for bad in ["-1", "2.5", "x", "1e3", "100001", "99999999999999", ".0", "1,000"] {
+        for bad in
+            ["-1", "2.5", "x", "1e3", "100001", "99999999999999", ".0", "1,00", "1,2000", ",100", "33 (50)", "12 30"]
+        {
             assert!(count(bad).is_err(), "{bad}");
         }
     }
@@ -140,14 +223,19 @@ mod tests {
             ("10.500 TO 13.000", 10_500, true),
             ("3.750 OR 7.500", 3_750, true),
             ("1-4", 1_000, true),
+            ("3 credits", 3_000, false),
+            ("1 - 4 units", 1_000, true),
             ("4 to 1", 1_000, true),
         ] {
             let (credits, warning) = credits(cell).unwrap().unwrap();
             assert_eq!((credits.0, warning.is_some()), (thousandths, warned), "{cell}");
         }
-        for bad in ["three", "1.5 TO", "-1", "1 TO x"] {
+        for bad in ["three", "1.5 TO", "-1", "1 TO x", "3-0-0-0(9)", "3,5"] {
             assert!(credits(bad).is_err(), "{bad}");
         }
+        let (variable, warning) = credits("VAR").unwrap().unwrap();
+        assert_eq!((variable, warning.is_some()), (Credits(0), true));
+        assert_eq!(credits("TBA"), Ok(None));
     }
 
     #[test]
@@ -159,5 +247,24 @@ mod tests {
         assert_eq!(instructors(both), ["Ann Smith", "Bo Lee"]);
         assert_eq!(instructors("Smith, Ann"), ["Smith, Ann"]);
         assert_eq!(instructors("Smith, Ann; Lee, Bo"), ["Smith, Ann", "Lee, Bo"]);
+    }
+
+    #[test]
+    fn only_names_are_listed_as_instructors_each_once() {
+        assert_eq!(instructors("Ann Smith; 0012345; ann@college.example; Ann Smith"), ["Ann Smith"]);
+        assert_eq!(instructor("Ann Smith (ann@college.example)"), Ok(Some("Ann Smith".into())));
+        assert_eq!(instructor("Ann Smith\nBo Lee"), Ok(Some("Ann Smith, Bo Lee".into())));
+        assert_eq!(instructor("*"), Ok(None));
+        assert_eq!(instructor("4711"), Ok(None));
+    }
+
+    #[test]
+    fn phrases_for_unset_times_are_recognized() {
+        for phrase in ["Hours Arranged", "By Appointment", "To Be Announced", "Does Not Meet", "Online", "Varies"] {
+            assert!(is_unscheduled_phrase(phrase), "{phrase}");
+        }
+        for other in ["MWF", "9:00-10:00", "Monday", "Online 9:00", "Blue"] {
+            assert!(!is_unscheduled_phrase(other), "{other}");
+        }
     }
 }

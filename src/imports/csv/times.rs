@@ -1,43 +1,96 @@
 //! Parses times of day and time ranges: `9:30 am - 10:50 am`, `06:00 PM-07:50 PM`, `08:00-08:50`, `0930-1050`,
-//! `0930am-1045am`.
+//! `0930am-1045am`. Whether 1:00 without am or pm is in the afternoon is decided for a whole file, see [`Clock`].
 
 use jiff::civil::Time;
 
-use crate::imports::csv::text::is_unknown;
+use crate::domain::meeting::END_OF_DAY;
+use crate::imports::csv::text::{is_unknown, is_unscheduled_phrase};
 
-/// Start and end on one day; `None` if not known.
-pub(super) type TimeRange = (Option<Time>, Option<Time>);
+/// The hours that are in the afternoon if a file's times have neither am nor pm: no class starts before 7 in the morning.
+const AFTERNOON_HOURS: std::ops::RangeInclusive<i8> = 1..=6;
+/// The earliest start of a class that ends after midnight.
+const LATE_START: Time = jiff::civil::time(17, 0, 0, 0);
+/// The latest end of such a class.
+const EARLY_END: Time = jiff::civil::time(5, 0, 0, 0);
 
-/// Parses a time range. Returns it with a warning, if any.
-pub(super) fn range(cell: &str) -> Result<(TimeRange, Option<String>), String> {
-    if is_unknown(cell) {
-        return Ok(((None, None), None));
+/// How times without am and pm are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Clock {
+    /// As written, on a clock of 24 hours.
+    #[default]
+    AsWritten,
+    /// 1:00 to 6:59 are in the afternoon.
+    Afternoon,
+}
+
+/// Start and end of a class; `None` if not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct TimeRange {
+    pub(super) start: Option<Time>,
+    pub(super) end: Option<Time>,
+    /// Whether the class ends on the next day.
+    pub(super) past_midnight: bool,
+    /// Whether a time was taken to be in the afternoon because of [`Clock::Afternoon`].
+    pub(super) guessed: bool,
+}
+
+/// A range with a warning about it, if any.
+pub(super) type WarnedRange = (TimeRange, Option<&'static str>);
+
+/// Returns whether a cell shows which clock its file uses: it has am or pm, or an hour above 12.
+pub(super) fn shows_clock(cell: &str) -> bool {
+    let lower = cell.to_ascii_lowercase();
+    let ranges = lower.split([';', '\n', '|', ',']).filter_map(split_range);
+    ranges
+        .flat_map(|(from, to)| [from, to])
+        .chain([lower.as_str()])
+        .filter_map(last_time)
+        .any(|part| part.pm.is_some() || part.hour > 12)
+}
+
+/// Parses the time at the end of a text that may contain days.
+fn last_time(text: &str) -> Option<Part> {
+    let at = text.trim().find(|c: char| c.is_ascii_digit())?;
+    part(&text.trim()[at..])
+}
+
+/// Splits a range into the texts of its two times.
+fn split_range(lower: &str) -> Option<(&str, &str)> {
+    [" - ", " to ", "–", "—", "‐", "‑", "−", "-", "~"].iter().find_map(|separator| lower.split_once(separator))
+}
+
+/// Parses a time range.
+pub(super) fn range(cell: &str, clock: Clock) -> Result<WarnedRange, String> {
+    if is_unknown(cell) || is_unscheduled_phrase(cell) {
+        return Ok(WarnedRange::default());
     }
     let not_a_range = || "Not a time range: use 9:30 am - 10:50 am, 09:30-10:50 or 0930-1050".to_owned();
     let lower = cell.to_ascii_lowercase();
-    let Some((from, to)) = [" - ", " to ", "–", "-"].iter().find_map(|separator| lower.split_once(separator)) else {
-        return Err(not_a_range());
-    };
+    let (from, to) = split_range(&lower).ok_or_else(not_a_range)?;
+    if is_unknown(from.trim()) && is_unknown(to.trim()) {
+        return Ok(WarnedRange::default());
+    }
     match (part(from), part(to)) {
-        (Some(from), Some(to)) => from_to(from, to),
+        (Some(from), Some(to)) => from_to(from, to, clock),
         _ => Err(not_a_range()),
     }
 }
 
-/// Parses a start time and an end time from two cells. Returns them with a warning, if any.
-pub(super) fn pair(start: &str, end: &str) -> Result<(TimeRange, Option<String>), String> {
-    match (is_unknown(start), is_unknown(end)) {
-        (true, true) => return Ok(((None, None), None)),
+/// Parses a start time and an end time from two cells.
+pub(super) fn pair(start: &str, end: &str, clock: Clock) -> Result<WarnedRange, String> {
+    let unset = |cell| is_unknown(cell) || is_unscheduled_phrase(cell);
+    match (unset(start), unset(end)) {
+        (true, true) => return Ok(WarnedRange::default()),
         (true, false) | (false, true) => return Err("Start and end time must both be given, or neither".into()),
         (false, false) => {}
     }
     let read = |cell: &str| {
         part(&cell.to_ascii_lowercase()).ok_or_else(|| format!("{cell:?} is not a time: use 9:30 am, 09:30 or 0930"))
     };
-    from_to(read(start)?, read(end)?)
+    from_to(read(start)?, read(end)?, clock)
 }
 
-/// Parses one time.
+/// Parses one time, as written.
 pub(super) fn single(cell: &str) -> Result<Option<Time>, String> {
     if is_unknown(cell) {
         return Ok(None);
@@ -65,9 +118,21 @@ impl Part {
         };
         Time::new(hour, self.minute, 0, 0).ok()
     }
+
+    /// Returns the part with "pm" if the clock puts it in the afternoon.
+    fn on(self, clock: Clock) -> Self {
+        let is_afternoon = clock == Clock::Afternoon && AFTERNOON_HOURS.contains(&self.hour) && self.pm.is_none();
+        Self { pm: if is_afternoon { Some(true) } else { self.pm }, ..self }
+    }
 }
 
+/// Parses one time, in lower case.
 fn part(text: &str) -> Option<Part> {
+    let text = match text.trim() {
+        "noon" | "12 noon" | "12:00 noon" => "12:00pm",
+        "midnight" | "12 midnight" | "12:00 midnight" => "12:00am",
+        other => other,
+    };
     let text: String = text.chars().filter(|c| !c.is_whitespace() && *c != '.').collect();
     let digits = text.trim_end_matches(['a', 'p', 'm']);
     let pm = match &text[digits.len()..] {
@@ -91,32 +156,44 @@ fn part(text: &str) -> Option<Part> {
     part.time(pm).map(|_| part).or_else(|| (part.hour == 24 && part.minute == 0 && pm.is_none()).then_some(part))
 }
 
-fn from_to(from: Part, to: Part) -> Result<(TimeRange, Option<String>), String> {
-    // In `11:00-12:15 pm` only the end has a suffix. The start gets the same one if it is then before the end, else am.
-    let from_pm = match (from.pm, to.pm) {
-        (None, Some(pm)) => {
-            let end = to.time(Some(pm));
-            [pm, false]
-                .into_iter()
-                .find(|half| from.time(Some(*half)) < end && from.time(Some(*half)).is_some())
-                .map_or(Some(pm), Some)
+/// Returns the half of the day of a start without am and pm, in a range whose end has one. In `11:00-12:15 pm` the start
+/// gets the same half if it is then before the end, else am.
+fn half_of_start(from: Part, to: Part) -> Option<bool> {
+    let Some(pm) = to.pm.filter(|_| from.pm.is_none()) else { return from.pm };
+    let end = to.time(Some(pm));
+    let is_before_end = |half: &bool| from.time(Some(*half)).is_some_and(|start| Some(start) < end);
+    Some([pm, false].into_iter().find(is_before_end).unwrap_or(pm))
+}
+
+fn from_to(from: Part, to: Part, clock: Clock) -> Result<WarnedRange, String> {
+    let (written_from, written_to) = (from.pm, to.pm);
+    let (from, mut to) = (from.on(clock), to.on(clock));
+    let mut guessed = from.pm != written_from || to.pm != written_to;
+    let start = from.time(half_of_start(from, to)).ok_or("The start is not a valid time")?;
+    if to.hour == 24 || to.time(to.pm) == Some(Time::midnight()) {
+        if start == Time::midnight() {
+            let warning = "Start and end time are equal: the time is imported as not known yet";
+            return Ok((TimeRange::default(), Some(warning)));
         }
-        (pm, _) => pm,
-    };
-    let start = from.time(from_pm).ok_or("The start is not a valid time")?;
-    let midnight = (to.hour == 24) || to.time(to.pm) == Some(Time::midnight());
-    if midnight && start != Time::midnight() {
-        let last = Time::constant(23, 59, 0, 0);
-        return Ok(((Some(start), Some(last)), Some("The end at midnight is imported as 23:59".into())));
+        return Ok((TimeRange { start: Some(start), end: Some(END_OF_DAY), past_midnight: false, guessed }, None));
+    }
+    let mut warning = None;
+    let is_before_start = |to: Part| to.time(to.pm).is_some_and(|end| end < start);
+    // `10:00-1:00` ends at 13:00.
+    if to.pm.is_none() && AFTERNOON_HOURS.contains(&to.hour) && start < LATE_START && is_before_start(to) {
+        to.pm = Some(true);
+        guessed = true;
+        warning = Some("The end has neither am nor pm and is before the start: it is imported as afternoon");
     }
     let end = to.time(to.pm).ok_or("The end is not a valid time")?;
     if start == end {
-        return Ok(((None, None), Some("Start and end time are equal: the time is imported as not known yet".into())));
+        return Ok((TimeRange::default(), Some("Start and end time are equal: the time is imported as not known yet")));
     }
-    if end < start {
+    let past_midnight = end < start && start >= LATE_START && end <= EARLY_END;
+    if end < start && !past_midnight {
         return Err("The meeting ends before it starts".into());
     }
-    Ok(((Some(start), Some(end)), None))
+    Ok((TimeRange { start: Some(start), end: Some(end), past_midnight, guessed }, warning))
 }
 
 #[cfg(test)]
@@ -124,9 +201,12 @@ mod tests {
     use super::*;
     use jiff::civil::time;
 
+    fn t(hour: i8, minute: i8) -> Option<Time> {
+        Some(time(hour, minute, 0, 0))
+    }
+
     #[test]
     fn times_are_parsed_as_colleges_write_them() {
-        let t = |h, m| Some(time(h, m, 0, 0));
         let table = [
             ("9:30 am - 10:50 am", t(9, 30), t(10, 50)),
             ("06:00 PM-07:50 PM", t(18, 0), t(19, 50)),
@@ -142,11 +222,16 @@ mod tests {
             ("9:30 a.m. – 10:50 a.m.", t(9, 30), t(10, 50)),
             ("09:30:00 - 10:50:00", t(9, 30), t(10, 50)),
             ("9:30 to 10:50", t(9, 30), t(10, 50)),
+            ("11 am - noon", t(11, 0), t(12, 0)),
+            ("7:00 pm - 12:00 am", t(19, 0), Some(END_OF_DAY)),
             ("TBA", None, None),
+            ("TBA - TBA", None, None),
+            ("Hours Arranged", None, None),
             ("", None, None),
         ];
         for (cell, start, end) in table {
-            assert_eq!(range(cell), Ok(((start, end), None)), "{cell:?}");
+            let expected = TimeRange { start, end, ..TimeRange::default() };
+            assert_eq!(range(cell, Clock::AsWritten), Ok((expected, None)), "{cell:?}");
         }
         for bad in [
             "9:30",
@@ -159,27 +244,52 @@ mod tests {
             "9:5-10:5",
             "é-ü",
         ] {
-            assert!(range(bad).is_err(), "{bad:?}");
+            assert!(range(bad, Clock::AsWritten).is_err(), "{bad:?}");
         }
     }
 
     #[test]
+    fn early_hours_without_am_and_pm_are_in_the_afternoon() {
+        let table = [
+            ("9:00-9:50", Clock::Afternoon, t(9, 0), t(9, 50), false),
+            ("1:00-1:50", Clock::Afternoon, t(13, 0), t(13, 50), true),
+            ("11:30-1:15", Clock::Afternoon, t(11, 30), t(13, 15), true),
+            ("1:00-1:50", Clock::AsWritten, t(1, 0), t(1, 50), false),
+            ("10:00-1:00", Clock::AsWritten, t(10, 0), t(13, 0), true),
+        ];
+        for (cell, clock, start, end, guessed) in table {
+            let (read, _) = range(cell, clock).unwrap();
+            assert_eq!(read, TimeRange { start, end, past_midnight: false, guessed }, "{cell} {clock:?}");
+        }
+        for (cell, shows) in [("9:00-9:50", false), ("MW 9am-10am", true), ("14:00-15:00", true), ("1000-1115", false)]
+        {
+            assert_eq!(shows_clock(cell), shows, "{cell}");
+        }
+    }
+
+    #[test]
+    fn classes_may_end_after_midnight() {
+        let (read, warning) = range("10:00pm-1:00am", Clock::AsWritten).unwrap();
+        let expected = TimeRange { start: t(22, 0), end: t(1, 0), past_midnight: true, guessed: false };
+        assert_eq!((read, warning), (expected, None));
+        assert!(range("10:00 am - 1:00 am", Clock::AsWritten).is_err());
+    }
+
+    #[test]
     fn start_and_end_cells_are_both_required() {
-        let nine = Some(time(9, 0, 0, 0));
-        let ten = Some(time(10, 0, 0, 0));
-        assert_eq!(pair("9:00 am", "10:00"), Ok(((nine, ten), None)));
-        assert_eq!(pair("", "TBA"), Ok(((None, None), None)));
-        assert!(pair("9:00", "").is_err());
-        assert!(pair("9:00", "8:00").is_err());
-        assert_eq!(single("9 am"), Ok(nine));
+        let read = |start, end| pair(start, end, Clock::AsWritten);
+        let nine_to_ten = TimeRange { start: t(9, 0), end: t(10, 0), ..TimeRange::default() };
+        assert_eq!(read("9:00 am", "10:00"), Ok((nine_to_ten, None)));
+        assert_eq!(read("", "TBA"), Ok(WarnedRange::default()));
+        assert!(read("9:00", "").is_err());
+        assert!(read("9:00", "8:00").is_err());
+        assert_eq!(single("9 am"), Ok(t(9, 0)));
         assert!(single("24:00").is_err());
     }
 
     #[test]
-    fn end_at_midnight_and_empty_range_are_warnings() {
-        let ((start, end), warning) = range("7:00 pm - 12:00 am").unwrap();
-        assert_eq!((start, end, warning.is_some()), (Some(time(19, 0, 0, 0)), Some(time(23, 59, 0, 0)), true));
-        let ((start, end), warning) = range("12:00 am - 12:00 am").unwrap();
-        assert_eq!((start, end, warning.is_some()), (None, None, true));
+    fn equal_start_and_end_are_not_a_time() {
+        let (read, warning) = range("12:00 am - 12:00 am", Clock::AsWritten).unwrap();
+        assert_eq!((read, warning.is_some()), (TimeRange::default(), true));
     }
 }

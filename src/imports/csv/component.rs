@@ -1,0 +1,94 @@
+//! Parses the component of a section, the kind of class, from its own column, or infers it from the section's label and
+//! title.
+
+use crate::imports::csv::text;
+
+/// The component of a row from which no other can be inferred.
+pub(super) const DEFAULT_COMPONENT: &str = "lecture";
+
+/// Abbreviations and spellings of components, with the name under which all of them are imported. Sections of one
+/// course and component exclude each other, so two spellings of one component would let a student take two lectures.
+const NAMES: [(&str, &[&str]); 13] = [
+    ("lecture", &["lec", "lect", "lectures", "le", "lecture only"]),
+    ("lab", &["laboratory", "labs", "lb", "laboratories", "lab only"]),
+    ("discussion", &["dis", "disc", "discussion section"]),
+    ("recitation", &["rec", "rct", "recit"]),
+    ("seminar", &["sem", "semr", "sm"]),
+    ("tutorial", &["tut", "tutorials"]),
+    ("studio", &["stu", "std", "studios"]),
+    ("clinical", &["cln", "clin", "clinic"]),
+    ("practicum", &["pra", "prac", "practica"]),
+    ("internship", &["int", "intern", "internships"]),
+    ("independent study", &["ind", "independent", "is", "directed study"]),
+    ("field work", &["fld", "field", "fieldwork", "field studies"]),
+    ("thesis", &["ths", "thesis research"]),
+];
+
+/// Words of a title that show the component of a class beside the lecture.
+const TITLE_WORDS: [(&str, &str); 6] = [
+    ("laboratory", "lab"),
+    ("lab", "lab"),
+    ("discussion", "discussion"),
+    ("recitation", "recitation"),
+    ("tutorial", "tutorial"),
+    ("clinical", "clinical"),
+];
+
+/// Parses a component, in lower case; `None` for a blank cell.
+pub(super) fn parse(cell: &str) -> Result<Option<String>, String> {
+    let Some(text) = text::text(cell)? else { return Ok(None) };
+    let lower = text.to_lowercase();
+    let short = lower.trim_end_matches('.');
+    let known = NAMES.iter().find(|(name, others)| *name == short || others.contains(&short));
+    Ok(Some(known.map_or(lower.clone(), |(name, _)| (*name).to_owned())))
+}
+
+/// Infers the component from a title such as `Shore Life Laboratory`, or a label such as `L01`; `None` if neither shows
+/// one, so that the section is a lecture.
+pub(super) fn infer(section: Option<&str>, title: Option<&str>) -> Option<&'static str> {
+    let title = title.unwrap_or_default().to_lowercase();
+    let words: Vec<&str> = title.split(|c: char| !c.is_alphanumeric()).collect();
+    let by_title = TITLE_WORDS.iter().find(|(word, _)| words.contains(word)).map(|(_, component)| *component);
+    by_title.or_else(|| {
+        let label = section.unwrap_or_default().to_ascii_uppercase();
+        let digits = label.strip_prefix("LAB").or_else(|| label.strip_prefix('L'))?;
+        let is_number = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        is_number.then_some("lab")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_a_component_become_one() {
+        let table = [
+            ("Lec", "lecture"),
+            ("LECTURE ", "lecture"),
+            ("Laboratory", "lab"),
+            ("LAB", "lab"),
+            ("Disc.", "discussion"),
+            ("Private Lesson", "private lesson"),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(parse(cell.trim()), Ok(Some(expected.to_owned())), "{cell}");
+        }
+        assert_eq!(parse(""), Ok(None));
+    }
+
+    #[test]
+    fn labs_are_inferred_from_title_or_label() {
+        let table = [
+            (Some("001"), Some("Shore Life"), None),
+            (Some("L01"), Some("Shore Life"), Some("lab")),
+            (Some("001"), Some("Shore Life Laboratory"), Some("lab")),
+            (Some("01"), Some("Labor Law"), None),
+            (Some("LX1"), None, None),
+            (None, None, None),
+        ];
+        for (section, title, expected) in table {
+            assert_eq!(infer(section, title), expected, "{section:?} {title:?}");
+        }
+    }
+}

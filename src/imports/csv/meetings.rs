@@ -1,0 +1,299 @@
+//! Parses the meetings of a row. A cell may hold several, such as `MW; F` beside `1000-1115; 1000-1050`, or days, time
+//! and room together, such as `MW 9am-9:50am; F 8:30am-10:20am` and `TTH | 10:20 AM - 12:00 PM | 0008 NORTH`.
+
+use jiff::ToSpan;
+use jiff::civil::{Date, Time};
+
+use crate::domain::meeting::{Days, END_OF_DAY};
+use crate::imports::schedule::Severity;
+
+use crate::imports::csv::columns::{Column, MeetingColumns};
+use crate::imports::csv::dates::{self, DateRange, DayOrder};
+use crate::imports::csv::remarks::Remark;
+use crate::imports::csv::row::{Cells, MeetingRow};
+use crate::imports::csv::times::{self, Clock, TimeRange, WarnedRange};
+use crate::imports::csv::{days, text};
+
+/// The maximum number of words of a time range, such as `10:20 AM - 12:00 PM`, in a cell with days and room.
+const TIME_WORDS_MAX: usize = 6;
+
+/// How a file writes times and dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Format {
+    pub(super) clock: Clock,
+    pub(super) order: DayOrder,
+}
+
+/// Days, time and room of one meeting.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Part {
+    days: u8,
+    time: TimeRange,
+    location: Option<String>,
+}
+
+/// Parses the meetings in all columns of a row.
+pub(super) fn read(cells: &mut Cells<'_>, format: Format) -> Vec<MeetingRow> {
+    let header = cells.header();
+    let mut meetings = Vec::new();
+    let mut dates = (None, None);
+    for (group, columns) in header.meeting_groups().iter().enumerate() {
+        let own_dates = read_dates(cells, columns, format.order);
+        if group == 0 || own_dates != (None, None) {
+            dates = own_dates;
+        }
+        let mut parts = read_group(cells, columns, format);
+        if group == 0 {
+            let marked = cells.marked_days();
+            parts.iter_mut().filter(|part| part.days == 0).for_each(|part| part.days = marked);
+        }
+        let has_dates = group == 0 && dates != (None, None);
+        for part in parts.into_iter().filter(|part| *part != Part::default() || has_dates) {
+            for meeting in part.into_meetings(dates) {
+                if !meetings.contains(&meeting) {
+                    meetings.push(meeting);
+                }
+            }
+        }
+    }
+    meetings
+}
+
+impl Part {
+    /// Returns the meeting; two if it ends after midnight, of which the second is on the next day.
+    fn into_meetings(self, (starts_on, ends_on): DateRange) -> Vec<MeetingRow> {
+        let TimeRange { start, end, past_midnight, .. } = self.time;
+        let first = MeetingRow { days: self.days, start, end, starts_on, ends_on, location: self.location };
+        if !past_midnight {
+            return vec![first];
+        }
+        let next_day = |date: Option<Date>| date.and_then(|date| date.checked_add(1.day()).ok());
+        let second = MeetingRow {
+            days: Days::from_bits(first.days).next_day().bits(),
+            start: Some(Time::midnight()),
+            end,
+            starts_on: next_day(starts_on),
+            ends_on: next_day(ends_on),
+            location: first.location.clone(),
+        };
+        vec![MeetingRow { end: Some(END_OF_DAY), ..first }, second]
+    }
+}
+
+fn read_dates(cells: &mut Cells<'_>, columns: &MeetingColumns, order: DayOrder) -> DateRange {
+    if let Some(index) = columns.at(Column::DateRange)
+        && !cells.cell(index).is_empty()
+    {
+        return cells.read_at(index, |cell| dates::range(cell, order));
+    }
+    let mut read = |column| columns.at(column).and_then(|i| cells.read_at(i, |cell| dates::single(cell, order)));
+    let (first, last) = (read(Column::Start), read(Column::End));
+    if let (Some(from), Some(to), Some(end)) = (first, last, columns.at(Column::End))
+        && to < from
+    {
+        cells.add_finding_at(Severity::Error, end, "The end date is before the start date");
+    }
+    (first, last)
+}
+
+/// Parses the meetings of one group of columns. The result is never empty.
+fn read_group(cells: &mut Cells<'_>, columns: &MeetingColumns, format: Format) -> Vec<Part> {
+    let (days, time) = (text_at(cells, columns.at(Column::Days)), text_at(cells, columns.at(Column::Time)));
+    for column in [Column::Days, Column::Time, Column::StartTime, Column::EndTime] {
+        remark_unscheduled(cells, columns.at(column));
+    }
+    let (combined_column, combined_text) = if is_unset(days) { (Column::Time, time) } else { (Column::Days, days) };
+    if (is_unset(days) || is_unset(time))
+        && let Some(index) = columns.at(combined_column)
+        && let Some(parts) = combined(combined_text, format.clock)
+    {
+        let parts = remarked(cells, index, parts);
+        return with_locations(cells, columns, parts);
+    }
+    let separate = columns.at(Column::StartTime).filter(|_| is_unset(time));
+    let mut ranges = Vec::new();
+    if let Some(index) = separate {
+        let ends = text_at(cells, columns.at(Column::EndTime));
+        let (starts, ends) = (pieces(cells.cell(index)), pieces(ends));
+        for at in 0..starts.len().max(ends.len()) {
+            let piece = |of: &[&str]| of.get(at).map_or(String::new(), |piece| (*piece).to_owned());
+            let (start, end) = (piece(&starts), piece(&ends));
+            ranges.push(read_range(cells, index, |_| times::pair(&start, &end, format.clock)));
+        }
+    } else if let Some(index) = columns.at(Column::Time) {
+        for piece in time_pieces(time, format.clock) {
+            ranges.push(read_range(cells, index, |_| times::range(piece, format.clock)));
+        }
+    }
+    if ranges.is_empty() {
+        ranges.push(TimeRange::default());
+    }
+    let day_sets = read_days(cells, columns.at(Column::Days), ranges.len());
+    let parts = ranges.into_iter().zip(day_sets).map(|(time, days)| Part { days, time, location: None }).collect();
+    with_locations(cells, columns, parts)
+}
+
+fn text_at<'r>(cells: &Cells<'r>, index: Option<usize>) -> &'r str {
+    index.map_or("", |index| cells.cell(index))
+}
+
+/// Parses one set of weekdays for each of `times` times.
+fn read_days(cells: &mut Cells<'_>, column: Option<usize>, times: usize) -> Vec<u8> {
+    let Some(index) = column.filter(|index| !is_unset(cells.cell(*index))) else { return vec![0; times] };
+    let sets = pieces(cells.cell(index));
+    if times == 1 || sets.len() == 1 {
+        return vec![cells.read_at(index, days::days).bits(); times];
+    }
+    if sets.len() != times {
+        let message = format!("The cell has {} sets of days, but there are {times} times", sets.len());
+        cells.add_finding_at(Severity::Error, index, message);
+        return vec![0; times];
+    }
+    sets.into_iter().map(|set| cells.read_at(index, |_| days::days(set)).bits()).collect()
+}
+
+/// Parses a time range, and adds its warning and its remark.
+fn read_range<'r>(
+    cells: &mut Cells<'r>,
+    index: usize,
+    read: impl FnOnce(&'r str) -> Result<WarnedRange, String>,
+) -> TimeRange {
+    let (range, warning) = cells.read_at(index, read);
+    if let Some(warning) = warning {
+        cells.add_finding_at(Severity::Warning, index, warning);
+    } else if range.guessed {
+        cells.add_remark(Remark::Afternoon, index);
+    }
+    range
+}
+
+fn remarked(cells: &mut Cells<'_>, index: usize, parts: Vec<(Part, Option<&'static str>)>) -> Vec<Part> {
+    parts
+        .into_iter()
+        .map(|(part, warning)| {
+            if let Some(warning) = warning {
+                cells.add_finding_at(Severity::Warning, index, warning);
+            } else if part.time.guessed {
+                cells.add_remark(Remark::Afternoon, index);
+            }
+            part
+        })
+        .collect()
+}
+
+/// Adds the rooms of the location's cell to meetings that have none: one each, or the same for all.
+fn with_locations(cells: &mut Cells<'_>, columns: &MeetingColumns, mut parts: Vec<Part>) -> Vec<Part> {
+    let Some(index) = columns.at(Column::Location) else { return parts };
+    let whole = cells.read_at(index, text::text);
+    let rooms = pieces(cells.cell(index));
+    let is_paired = rooms.len() == parts.len() && rooms.len() > 1;
+    if rooms.len() > 1 && parts.len() > 1 && !is_paired {
+        let message = format!("The cell has {} rooms, but there are {} meetings", rooms.len(), parts.len());
+        cells.add_finding_at(Severity::Warning, index, message);
+    }
+    for (at, part) in parts.iter_mut().enumerate().filter(|(_, part)| part.location.is_none()) {
+        let own = if is_paired { text::text(rooms[at]).ok().flatten() } else { None };
+        part.location = if is_paired { own } else { whole.clone() };
+    }
+    parts
+}
+
+fn remark_unscheduled(cells: &mut Cells<'_>, column: Option<usize>) {
+    if let Some(index) = column {
+        for piece in pieces(cells.cell(index)) {
+            if text::is_unscheduled_phrase(piece) && !text::is_unknown(piece) && !is_unknown_range(piece) {
+                cells.add_remark(Remark::Unscheduled(text::one_line(piece).into_owned()), index);
+            }
+        }
+    }
+}
+
+/// Returns whether a cell is a range of placeholders such as `TBA - TBA`.
+fn is_unknown_range(cell: &str) -> bool {
+    cell.split([' ', '-', '–']).all(text::is_unknown)
+}
+
+fn is_unset(cell: &str) -> bool {
+    text::is_unknown(cell) || text::is_unscheduled_phrase(cell)
+}
+
+/// Splits a cell of several meetings.
+fn pieces(cell: &str) -> Vec<&str> {
+    cell.split([';', '\n', '\r', '|']).map(str::trim).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Splits a cell of times. A comma separates two times if each part is a time.
+fn time_pieces(cell: &str, clock: Clock) -> Vec<&str> {
+    let by_comma: Vec<&str> = cell.split(',').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    if by_comma.len() > 1 && by_comma.iter().all(|piece| times::range(piece, clock).is_ok()) {
+        return by_comma;
+    }
+    pieces(cell)
+}
+
+/// Parses a cell with days and time, and perhaps the room; `None` if a part of it has another form.
+fn combined(cell: &str, clock: Clock) -> Option<Vec<(Part, Option<&'static str>)>> {
+    let read_all =
+        |parts: Vec<&str>| -> Option<Vec<_>> { parts.into_iter().map(|p| combined_part(p, clock)).collect() };
+    let parts: Vec<&str> = cell.split([';', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    // `MW 9:00-9:50 | F 10:00-10:50` has two meetings, `MW | 9:00-9:50 | Room` one.
+    let found = read_all(pieces(cell)).or_else(|| read_all(parts))?;
+    // A cell with times only is not combined: its days are in another column.
+    found.iter().any(|(part, _)| part.days != 0).then_some(found)
+}
+
+fn combined_part(part: &str, clock: Clock) -> Option<(Part, Option<&'static str>)> {
+    if is_unset(part) {
+        return Some((Part::default(), None));
+    }
+    let digit = part.find(|c: char| c.is_ascii_digit())?;
+    let (before, rest) = part.split_at(digit);
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let (used, (time, warning)) = (1..=words.len().min(TIME_WORDS_MAX)).rev().find_map(|used| {
+        let text = words[..used].join(" ");
+        let range = times::range(text.trim_end_matches([',', '|', ' ']), clock).ok()?;
+        Some((used, range))
+    })?;
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | '|' | ':' | '@' | '(' | ')' | '/');
+    let (days, room) = if before.trim_matches(is_separator).is_empty() {
+        // The days follow the time: `9:00-9:50 MWF Room`.
+        let days = words.get(used).and_then(|word| days::days(word.trim_matches(is_separator)).ok())?;
+        (days, words[used + 1..].join(" "))
+    } else {
+        (days::days(before.trim_matches(is_separator)).ok()?, words[used..].join(" "))
+    };
+    let room = text::text(room.trim_matches(is_separator)).ok()?;
+    Some((Part { days: days.bits(), time, location: room }, warning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_time_in_one_cell_are_parsed() {
+        let table = [
+            ("MW 9am-9:50am; F 8:30am-10:20am", vec!["mon wed 09:00-09:50", "fri 08:30-10:20"]),
+            ("MoWeFr 10:00AM - 10:50AM", vec!["mon wed fri 10:00-10:50"]),
+            ("TTH | 10:20 AM - 12:00 PM | 0008 NORTH", vec!["tue thu 10:20-12:00 0008 NORTH"]),
+            ("MW 9:00-9:50, North 12\nF 0900-0950", vec!["mon wed 09:00-09:50 North 12", "fri 09:00-09:50"]),
+            ("9:00-9:50 MWF North 12", vec!["mon wed fri 09:00-09:50 North 12"]),
+            ("MW 9:00-9:50 | F 10:00-10:50", vec!["mon wed 09:00-09:50", "fri 10:00-10:50"]),
+        ];
+        for (cell, expected) in table {
+            let parts = combined(cell, Clock::AsWritten).unwrap_or_default();
+            let shown: Vec<String> = parts.iter().map(|(part, _)| shown(part)).collect();
+            assert_eq!(shown, expected, "{cell}");
+        }
+        for other in ["9:00-9:50", "MWF", "soon", "North 12", ""] {
+            assert!(combined(other, Clock::AsWritten).is_none(), "{other}");
+        }
+    }
+
+    fn shown(part: &Part) -> String {
+        let days: Vec<&str> = Days::from_bits(part.days).names().collect();
+        let time = |time: Option<Time>| time.map_or_else(String::new, |t| format!("{:02}:{:02}", t.hour(), t.minute()));
+        let range = format!("{}-{}", time(part.time.start), time(part.time.end));
+        [&days.join(" "), &range, part.location.as_deref().unwrap_or_default()].join(" ").trim().to_owned()
+    }
+}

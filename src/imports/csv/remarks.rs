@@ -1,0 +1,126 @@
+//! Warnings that concern many rows. Each is reported once, with the number of rows and the first lines.
+
+use std::collections::BTreeMap;
+
+use crate::domain::import::Finding;
+
+/// The maximum number of different remarks about a file, so that a file of odd cells cannot fill memory.
+const REMARKS_MAX: usize = 500;
+/// The maximum number of lines that a remark cites.
+const LINES_MAX: usize = 10;
+
+/// A warning about many rows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Remark {
+    /// A phrase that means that days or times are not set.
+    Unscheduled(String),
+    /// Times without am and pm were read as afternoon.
+    Afternoon,
+    /// The component was inferred from the section's label or title.
+    Inferred(&'static str),
+    /// The section is only planned.
+    Tentative,
+    /// The status is not known.
+    UnknownStatus(String),
+    /// The section shares its seats with others.
+    CrossListed,
+    /// A row without its own section continues the section above it.
+    Continuation,
+}
+
+impl Remark {
+    fn message(&self, rows: &str) -> String {
+        match self {
+            Self::Unscheduled(phrase) => {
+                format!("\"{phrase}\" is imported as no set time, in {rows}")
+            }
+            Self::Afternoon => format!(
+                "The times have neither am nor pm: 1:00 to 6:59 are imported as afternoon, in {rows}; with ?clock=24 \
+                 they are imported as written"
+            ),
+            Self::Inferred(component) => format!(
+                "No component is given: {component} is imported because of the section's label or title, in {rows}"
+            ),
+            Self::Tentative => format!("Tentative sections are imported as open, in {rows}"),
+            Self::UnknownStatus(status) => {
+                format!("The status \"{status}\" is not known: the section is imported as open, in {rows}")
+            }
+            Self::CrossListed => {
+                format!("Cross-listed sections do not share their seats in the hub: check the capacities of {rows}")
+            }
+            Self::Continuation => {
+                format!("Rows without a section are read as further meetings of the section above, in {rows}")
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Cited {
+    column: Option<String>,
+    count: u64,
+    lines: Vec<u64>,
+    last_line: u64,
+}
+
+/// The remarks about a file.
+#[derive(Debug, Default)]
+pub(super) struct Remarks(BTreeMap<Remark, Cited>);
+
+impl Remarks {
+    /// Adds a remark about a line and a column. Repetitions within a line count once.
+    pub(super) fn add(&mut self, remark: Remark, column: Option<&str>, line: u64) {
+        if self.0.len() >= REMARKS_MAX && !self.0.contains_key(&remark) {
+            return;
+        }
+        let new = || Cited { column: column.map(str::to_owned), count: 0, lines: Vec::new(), last_line: 0 };
+        let cited = self.0.entry(remark).or_insert_with(new);
+        if cited.last_line == line {
+            return;
+        }
+        cited.last_line = line;
+        cited.count += 1;
+        if cited.lines.len() < LINES_MAX {
+            cited.lines.push(line);
+        }
+    }
+
+    /// Returns a warning for each remark.
+    pub(super) fn into_findings(self) -> impl Iterator<Item = Finding> {
+        self.0.into_iter().map(|(remark, cited)| {
+            let lines: Vec<String> = cited.lines.iter().map(u64::to_string).collect();
+            let more = if cited.count > lines.len() as u64 { " …" } else { "" };
+            let rows = match cited.count {
+                1 => format!("line {}", lines.join("")),
+                count => format!("{count} rows (lines {}{more})", lines.join(", ")),
+            };
+            Finding {
+                line: cited.lines.first().copied().unwrap_or(0),
+                column: cited.column.map(Into::into),
+                value: None,
+                message: remark.message(&rows),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_reported_once_with_its_lines() {
+        let mut remarks = Remarks::default();
+        for line in 1..=12 {
+            remarks.add(Remark::Afternoon, Some("time"), line);
+            remarks.add(Remark::Afternoon, Some("time"), line);
+        }
+        remarks.add(Remark::Tentative, None, 7);
+
+        let findings: Vec<Finding> = remarks.into_findings().collect();
+
+        assert_eq!((findings.len(), findings[0].line, findings[1].line), (2, 1, 7));
+        assert!(findings[0].message.contains("12 rows (lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 …)"), "{findings:?}");
+        assert!(findings[1].message.contains("in line 7"), "{findings:?}");
+    }
+}

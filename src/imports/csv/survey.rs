@@ -1,0 +1,235 @@
+//! Surveys a file before it is read: where its header is, and how it writes times and dates.
+
+use crate::domain::import::{FileColumn, Skipped};
+use crate::imports::schedule::{ClockOption, ScheduleError, ScheduleOptions};
+
+use crate::imports::csv::columns::{Column, ExtraNames, Header};
+use crate::imports::csv::dates::{DayOrder, OrderEvidence};
+use crate::imports::csv::meetings::Format;
+use crate::imports::csv::names::normalized;
+use crate::imports::csv::reading::{RecordSource, unreadable};
+use crate::imports::csv::times::{self, Clock};
+
+/// The number of rows among which the header is searched. Real exports have up to a dozen lines above it.
+pub(super) const HEADER_ROWS_MAX: usize = 30;
+/// The minimum number of known columns of a header below the first row. Fewer may be a title that has a known word.
+const HEADER_COLUMNS_MIN: usize = 2;
+/// The maximum length of the text of a skipped line, in characters.
+const SKIPPED_CHARS_MAX: usize = 100;
+/// The maximum number of columns that a task describes. Real exports have up to 120.
+const COLUMNS_MAX: usize = 300;
+/// The maximum number of sample texts of a column.
+const SAMPLES_MAX: usize = 3;
+/// The maximum length of a sample text, in characters.
+const SAMPLE_CHARS_MAX: usize = 60;
+
+/// What is known of a file before its rows are read.
+pub(super) struct Survey {
+    /// The cells of the header; `Column 1`, `Column 2` … if the file has none.
+    pub(super) names: Vec<String>,
+    /// The line of the header; 0 if the file has none.
+    pub(super) header_line: u64,
+    /// The number of records up to and including the header.
+    pub(super) records_before_rows: usize,
+    /// The lines above the header.
+    pub(super) skipped: Vec<Skipped>,
+    /// Some texts of each column.
+    samples: Vec<Vec<String>>,
+    /// How times and dates are written.
+    pub(super) format: Format,
+    /// What the dates show about the order of day and month.
+    pub(super) order: OrderEvidence,
+}
+
+impl Survey {
+    /// Returns the columns for staff.
+    pub(super) fn columns(&self, header: &Header) -> Vec<FileColumn> {
+        let columns = self.names.iter().enumerate().map(|(index, name)| FileColumn {
+            index: index as u64 + 1,
+            name: name.clone(),
+            field: header.field_of(index).map(|column| column.names()[0].to_owned()),
+            samples: self.samples.get(index).cloned().unwrap_or_default(),
+        });
+        columns.take(COLUMNS_MAX).collect()
+    }
+}
+
+/// Returns some texts of each column.
+fn samples(rows: &[(u64, csv::StringRecord)], columns: usize) -> Vec<Vec<String>> {
+    let texts = |column: usize| -> Vec<String> {
+        let cells =
+            rows.iter().filter_map(|(_, record)| record.get(column)).map(str::trim).filter(|cell| !cell.is_empty());
+        let short = |cell: &str| cell.chars().take(SAMPLE_CHARS_MAX).collect();
+        cells.take(SAMPLES_MAX).map(short).collect()
+    };
+    (0..columns.min(COLUMNS_MAX)).map(texts).collect()
+}
+
+/// Returns the text of a record for staff.
+pub(super) fn text_of(record: &csv::StringRecord) -> String {
+    let cells: Vec<&str> = record.iter().map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    cells.join(", ").chars().map(printable).take(SKIPPED_CHARS_MAX).collect()
+}
+
+/// Surveys a file. The error is a message about the file, and the line that it concerns.
+pub(super) fn survey(
+    source: &RecordSource<'_>,
+    options: &ScheduleOptions,
+    extra: &ExtraNames,
+    map: &[(String, Column)],
+) -> Result<Result<Survey, (u64, String)>, ScheduleError> {
+    let (mut records, lines) = source.open()?;
+    let mut first_rows: Vec<(u64, csv::StringRecord)> = Vec::new();
+    let mut record = csv::StringRecord::new();
+    while first_rows.len() < HEADER_ROWS_MAX || options.header_line.is_some_and(|line| line > last_line(&first_rows)) {
+        match records.read_record(&mut record) {
+            Ok(true) => first_rows.push((lines.take(), record.clone())),
+            Ok(false) => break,
+            Err(error) if first_rows.is_empty() => {
+                let error = unreadable(error)?;
+                return Ok(Err((error.line, error.to_string())));
+            }
+            Err(_) => break,
+        }
+        if first_rows.len() >= HEADER_ROWS_MAX.max(options.header_line.unwrap_or(0) as usize) {
+            break;
+        }
+    }
+    if first_rows.is_empty() {
+        return Ok(Err((1, "The file is empty".to_owned())));
+    }
+    let found = match find_header(&first_rows, options, extra, map) {
+        Ok(found) => found,
+        Err(wrong) => return Ok(Err(wrong)),
+    };
+    let header = match Header::read(found.names.iter().map(String::as_str), extra, map) {
+        Ok((header, _)) => header,
+        Err(message) => return Ok(Err((found.line.max(1), message))),
+    };
+    let (format, order) = formats(source, options, &header, found.records)?;
+    let skipped = first_rows[..found.records.saturating_sub(found.header_rows)]
+        .iter()
+        .filter(|(_, record)| record.iter().any(|cell| !cell.trim().is_empty()))
+        .map(|(line, record)| Skipped { line: *line, why: "above the header".to_owned(), text: text_of(record) })
+        .collect();
+    let samples = samples(&first_rows[found.records.min(first_rows.len())..], found.names.len());
+    let Found { names, line: header_line, records: records_before_rows, .. } = found;
+    Ok(Ok(Survey { names, header_line, records_before_rows, skipped, samples, format, order }))
+}
+
+fn last_line(rows: &[(u64, csv::StringRecord)]) -> u64 {
+    rows.last().map_or(0, |(line, _)| *line)
+}
+
+struct Found {
+    names: Vec<String>,
+    line: u64,
+    /// The number of records up to and including the header.
+    records: usize,
+    /// The number of records that form the header: 0, 1 or 2.
+    header_rows: usize,
+}
+
+/// Finds the header among the first rows: the row with the most known columns, together with the row above it if its
+/// names are in two rows. The error is a line and a message.
+fn find_header(
+    rows: &[(u64, csv::StringRecord)],
+    options: &ScheduleOptions,
+    extra: &ExtraNames,
+    map: &[(String, Column)],
+) -> Result<Found, (u64, String)> {
+    let one = |at: usize| -> Vec<String> { rows[at].1.iter().map(str::to_owned).collect() };
+    if let Some(line) = options.header_line {
+        let at = rows.iter().position(|(at, _)| *at == line);
+        let at = at.ok_or_else(|| (line, format!("There is no row in line {line}, which should be the header")))?;
+        return Ok(Found { names: one(at), line, records: at + 1, header_rows: 1 });
+    }
+    let score = |names: &[String]| score(names, extra, map);
+    let best = (0..rows.len()).max_by_key(|at| (score(&one(*at)), rows.len() - at)).unwrap_or(0);
+    let best_score = score(&one(best));
+    let is_numbered =
+        !map.is_empty() && map.iter().all(|(name, _)| name.split('+').all(|part| part.trim().starts_with('#')));
+    if is_numbered && best_score < HEADER_COLUMNS_MIN {
+        let columns = rows.iter().map(|(_, record)| record.len()).max().unwrap_or(0);
+        let names = (1..=columns).map(|number| format!("Column {number}")).collect();
+        return Ok(Found { names, line: 0, records: 0, header_rows: 0 });
+    }
+    // Without a known column in any row, the first row is reported as the header.
+    let best = if best_score < HEADER_COLUMNS_MIN { 0 } else { best };
+    if best > 0 {
+        let both = in_two_rows(&one(best - 1), &one(best), extra);
+        if score(&both) > best_score {
+            return Ok(Found { names: both, line: rows[best].0, records: best + 1, header_rows: 2 });
+        }
+    }
+    if best + 1 < rows.len() {
+        let both = in_two_rows(&one(best), &one(best + 1), extra);
+        if score(&both) > best_score && score(&one(best + 1)) > 0 {
+            return Ok(Found { names: both, line: rows[best + 1].0, records: best + 2, header_rows: 2 });
+        }
+    }
+    Ok(Found { names: one(best), line: rows[best].0, records: best + 1, header_rows: 1 })
+}
+
+/// Returns the number of known columns of a header, and of its names that the upload maps.
+fn score(names: &[String], extra: &ExtraNames, map: &[(String, Column)]) -> usize {
+    let known = Header::read(names.iter().map(String::as_str), extra, &[]).map_or(0, |(header, _)| header.known_len());
+    let is_mapped = |name: &&String| map.iter().any(|(mapped, _)| normalized(mapped) == normalized(name));
+    known + names.iter().filter(is_mapped).count()
+}
+
+/// Joins a header of two rows, such as `Meeting` above `Days`. Of each column, the longest known name counts.
+fn in_two_rows(upper: &[String], lower: &[String], extra: &ExtraNames) -> Vec<String> {
+    let is_known = |name: &str| Column::parse(name).is_some() || extra.contains_key(&normalized(name));
+    (0..upper.len().max(lower.len()))
+        .map(|at| {
+            let (above, below) = (upper.get(at).map_or("", |s| s.trim()), lower.get(at).map_or("", |s| s.trim()));
+            let both = format!("{above} {below}");
+            [both.trim(), below, above].into_iter().find(|name| is_known(name)).unwrap_or(both.trim()).to_owned()
+        })
+        .collect()
+}
+
+/// Reads all rows for how they write times and dates.
+fn formats(
+    source: &RecordSource<'_>,
+    options: &ScheduleOptions,
+    header: &Header,
+    records_before_rows: usize,
+) -> Result<(Format, OrderEvidence), ScheduleError> {
+    let columns = |wanted: &[Column]| -> Vec<usize> {
+        let groups = header.meeting_groups().iter();
+        let mut found: Vec<usize> = groups.flat_map(|group| wanted.iter().filter_map(|c| group.at(*c))).collect();
+        found.extend(wanted.iter().filter_map(|column| header.at(*column)));
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    let times = columns(&[Column::Time, Column::StartTime, Column::EndTime, Column::Days]);
+    let dates = columns(&[Column::DateRange, Column::Start, Column::End, Column::Date]);
+    let mut shows_clock = false;
+    let mut order = OrderEvidence::default();
+    let (mut records, lines) = source.open()?;
+    let mut record = csv::StringRecord::new();
+    let mut at = 0;
+    // An unreadable row ends the survey. The reading that follows reports it.
+    while matches!(records.read_record(&mut record), Ok(true)) {
+        let line = lines.take();
+        at += 1;
+        if at <= records_before_rows {
+            continue;
+        }
+        let cell = |index: &usize| record.get(*index).map_or("", str::trim);
+        shows_clock = shows_clock || times.iter().map(cell).any(times::shows_clock);
+        dates.iter().map(cell).for_each(|cell| order.add(cell, line));
+    }
+    let clock = match options.clock {
+        Some(ClockOption::Hours12) => Clock::Afternoon,
+        Some(ClockOption::Hours24) => Clock::AsWritten,
+        None if shows_clock => Clock::AsWritten,
+        None => Clock::Afternoon,
+    };
+    let order_of_file: DayOrder = order.order();
+    Ok((Format { clock, order: order_of_file }, order))
+}

@@ -1,0 +1,69 @@
+//! Imports of the same schedule in another spelling: they find the sections that they created before.
+
+use eduhub::domain::section::SectionStatus;
+
+use crate::imports::{Hub, options_for};
+
+/// Reads one of the small schedules in `tests/schedules`.
+fn schedule(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schedules").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[actix_web::test]
+async fn sections_without_a_plain_crn_are_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    for (name, term) in [("09a-no-crn-column.csv", "T1"), ("09b-ids-with-spaces.csv", "T2")] {
+        let first = hub.import(&schedule(name), options_for(term)).await;
+        let again = hub.import(&schedule(name), options_for(term)).await;
+        assert_eq!((&first["created"], &again["unchanged"]), (&2.into(), &2.into()), "{name}: {again}");
+    }
+}
+
+#[actix_web::test]
+async fn leading_zeros_that_a_spreadsheet_removed_are_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.import(&schedule("10a-crn-with-zeros.csv"), options_for("T")).await;
+
+    let again = hub.import(&schedule("10a-crn-zeros-eaten.csv"), options_for("T")).await;
+
+    assert_eq!((&again["unchanged"], &again["created"], &again["missing_total"]), (&1.into(), &0.into(), &0.into()));
+    let warnings = again["warnings"].to_string();
+    assert!(warnings.contains("00076"), "{warnings}");
+    assert!(hub.section("T-76").is_none());
+    // Another course with this number is another section.
+    let other = hub.import("crn,course,section,title,capacity\n76,CD 900,001,Other,5\n", options_for("T")).await;
+    assert_eq!(other["created"], 1, "{other}");
+}
+
+#[actix_web::test]
+async fn another_order_of_meetings_is_no_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    let file = schedule("23-meetings-in-another-order.csv");
+    let lines: Vec<&str> = file.lines().collect();
+    let swapped = format!("{}\n{}\n{}\n", lines[0], lines[2], lines[1]);
+    hub.import(&file, options_for("T")).await;
+
+    let again = hub.import(&swapped, options_for("T")).await;
+
+    assert_eq!((&again["unchanged"], &again["updated"]), (&1.into(), &0.into()), "{again}");
+}
+
+#[actix_web::test]
+async fn a_file_cancels_sections_and_reopens_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    let file = schedule("01-status-column.csv");
+    hub.import(&file, options_for("T")).await;
+    let status = |id: &str| hub.section(id).map(|state| state.section.status);
+    assert_eq!(status("T-30001"), Some(SectionStatus::Open));
+    assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled));
+
+    hub.import(&file.replace("Cancelled", "Active").replace("Active,MWF,9", "Cancelled,MWF,9"), options_for("T")).await;
+
+    assert_eq!(status("T-30001"), Some(SectionStatus::Cancelled));
+    assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled));
+}
