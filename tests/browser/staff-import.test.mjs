@@ -55,6 +55,20 @@ test("a check lists changed fields, new sections and missing sections", async ()
   assert.match(await page.textContent("#task [data-part=missing]"), /left unchanged \(1\).*CHEM 101/);
 });
 
+test("columns that were not recognized are chosen in the report", async () => {
+  const page = await openImport();
+  await page.setInputFiles("#import-form [name=file]", csvFile("Spring 2031,,,\nterm,crn,course,Places\nmap,1,MATH 1,10\nmap,2,MATH 2,20\n"));
+  await check(page);
+  await shows(page, "no capacity column");
+  assert.match(await page.textContent("#task [data-part=skipped]"), /Spring 2031/);
+  await page.getByLabel("Import column Places as").selectOption("capacity");
+  await page.getByRole("button", { name: "Check again with these columns" }).click();
+  await shows(page, "2 sections to add");
+  await page.getByRole("button", { name: "Apply 2 changes from schedule.csv" }).click();
+  await shows(page, "Imported");
+  assert.equal((await hub.ask("staff", "GET", "/api/v1/sections/map-2")).capacity, 20);
+});
+
 test("a checked import and its file survive a reload", async () => {
   const page = await openImport();
   await choose(page, "desk,3,CHEM 101,Organic chemistry,9");

@@ -1,6 +1,7 @@
 // The report of a checked or applied import: the result, the next steps, the rejected lines, and each change.
 
 import { button, h, put, table } from "../dom.js";
+import { columnsTable } from "./import-columns.js";
 import { count, meetingText, dateTime, prerequisiteText } from "../words.js";
 
 /** Rows of a list shown at first, and added by each "Show more". */
@@ -72,8 +73,11 @@ function heading({ state, dry_run }) {
   return ["good", dry_run ? "Checked. Nothing has changed yet." : "Imported."];
 }
 
-/** Returns the elements of the report. `nextSteps` is an element; `nameOf(id)` returns the name of a section. */
-export function report(state, nameOf, nextSteps) {
+/**
+ * Returns the elements of the report. `nextSteps` is an element; `nameOf(id)` returns the name of a section;
+ * `onmap(map)`, if the file can be checked again, checks it with other columns.
+ */
+export function report(state, nameOf, nextSteps, onmap) {
   const [tone, title] = heading(state);
   const messageRow = (one) => [[one.line, LABELS[one.column] ?? one.column, one.value, one.message]];
   const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
@@ -90,6 +94,9 @@ export function report(state, nameOf, nextSteps) {
       longTable(caption(state, "errors"), ["Line", "Column", "Value", "Problem"], state.errors, messageRow)]),
     part(state, "changes", applied ? "Changes made" : "Changes to apply", true, () => longTable(caption(state, "changes"),
       ["Section", "Field", ...(applied ? ["Before", "After"] : ["Current", "New"])], state.changes, (one) => changeRows(one, nameOf))),
+    part(state, "columns", "Columns", state.state === "failed", () => columnsTable(state.columns, onmap)),
+    part(state, "skipped", "Skipped lines", false, () =>
+      longTable(caption(state, "skipped"), ["Line", "Text", "Reason"], state.skipped, (one) => [[one.line, one.text, one.why]])),
     part(state, "missing", "In the term but not in this file, left unchanged", false, () =>
       longTable(caption(state, "missing"), ["Section"], state.missing, (id) => [[nameOf(id)]])),
     part(state, "warnings", "Warnings", false, () =>

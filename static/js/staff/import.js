@@ -197,7 +197,9 @@ export class ImportView {
       applicable && !file && h("span", null, "This browser did not save the file. To apply the changes, choose the file again. "),
       !dry_run && done && state.term && button("View sections", () => this.page.showTerm(state.term), { class: "primary" }),
       " ", button("Start over with another file", () => this.#reset(), { class: "quiet" }));
-    put($("task"), report({ ...state, name: this.#options.name }, this.page.nameOf, nextSteps));
+    const onmap = dry_run && file && ((map) =>
+      this.#start({ ...this.#options, map: [this.#options.map, map].filter(Boolean).join(",") }));
+    put($("task"), report({ ...state, name: this.#options.name }, this.page.nameOf, nextSteps, onmap));
   }
 }
 
