@@ -147,6 +147,39 @@ pub struct Change {
     pub fields: SectionChanges,
 }
 
+/// A section with more students than seats after an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverCapacity {
+    /// The section.
+    pub section: SectionId,
+    /// Number of taken seats.
+    pub enrolled: u32,
+    /// The new capacity.
+    pub capacity: u32,
+}
+
+/// A section that an import moved to a time at which some of its students have another class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlaps {
+    /// The section.
+    pub section: SectionId,
+    /// Number of its students whose classes overlap.
+    pub students: u64,
+}
+
+/// What an applied import did to students.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Affected {
+    /// The first changed sections with more students than seats.
+    pub over_capacity: Vec<OverCapacity>,
+    /// The total number of such sections.
+    pub over_capacity_total: u64,
+    /// The first moved sections with students whose classes overlap.
+    pub overlaps: Vec<Overlaps>,
+    /// The total number of such sections.
+    pub overlaps_total: u64,
+}
+
 /// An import: its state, its progress, and what it found so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskReport {
@@ -216,6 +249,9 @@ pub struct TaskReport {
     pub missing: Vec<SectionId>,
     /// The total number of sections of the term that the file does not contain.
     pub missing_total: u64,
+    /// What the import did to students; `None` before it was applied.
+    #[serde(default)]
+    pub affected: Option<Affected>,
     /// Bytes of the file that have been read.
     pub bytes: u64,
     /// The size of the file in bytes.
@@ -267,6 +303,7 @@ impl TaskReport {
             changes_total: 0,
             missing: Vec::new(),
             missing_total: 0,
+            affected: None,
             bytes: 0,
             bytes_total,
             started_by,
@@ -292,6 +329,7 @@ impl TaskReport {
             conflicts: first(&self.conflicts),
             changes: first(&self.changes),
             missing: first(&self.missing),
+            affected: None,
             started_by: self.started_by.clone(),
             applying: None,
             // Copies the other fields. A new field that is not `Copy` fails to compile here.

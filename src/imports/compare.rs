@@ -12,6 +12,7 @@ use crate::domain::ids::Crn;
 use crate::domain::import::{Change, ChangeKind, Finding, TaskReport};
 use crate::domain::section::{Section, SectionState};
 use crate::domain::section_changes::SectionChanges;
+use crate::imports::affected::ChangedSections;
 use crate::imports::schedule::{FileSection, ScheduleError};
 use crate::registration::readmodel::Snapshot;
 use crate::store::imports::CHUNK_LEN;
@@ -66,6 +67,8 @@ pub(super) struct Comparison<'s> {
     by_number: OnceCell<HashMap<String, Vec<Crn>>>,
     /// The CRNs of the term that the file has without their leading zeros.
     matched: HashSet<Crn>,
+    /// The sections whose students may be affected.
+    pub(super) changed: ChangedSections,
 }
 
 impl<'s> Comparison<'s> {
@@ -80,8 +83,8 @@ impl<'s> Comparison<'s> {
         let open = snapshot.is_some_and(|s| s.term.is_open(now));
         let staged = StagedImport { generation, apply_totals_while_open: totals, sections: Vec::new(), unchanged: 0 };
         let apply_totals = totals || !open;
-        let (by_number, matched) = (OnceCell::new(), HashSet::new());
-        Self { snapshot, apply_totals, stage, chunk: Vec::new(), staged, by_number, matched }
+        let (by_number, matched, changed) = (OnceCell::new(), HashSet::new(), ChangedSections::default());
+        Self { snapshot, apply_totals, stage, chunk: Vec::new(), staged, by_number, matched, changed }
     }
 
     /// Compares a section and counts it in the report. Returns a full chunk of [`CHUNK_LEN`] sections to stage, if any.
@@ -110,7 +113,17 @@ impl<'s> Comparison<'s> {
                 self.staged.unchanged += 1;
                 return Ok(None);
             }
-            Some(_) => report.updated += 1,
+            Some(before) => {
+                report.updated += 1;
+                let crn = &after.section.id.crn;
+                if before.section.meetings != after.section.meetings {
+                    self.changed.meetings.insert(crn.clone());
+                }
+                let seats = |state: &SectionState| (state.section.capacity, state.enrolled_total());
+                if seats(before) != seats(&after) {
+                    self.changed.seats.insert(crn.clone());
+                }
+            }
             None => report.created += 1,
         }
         report.changes_total += 1;

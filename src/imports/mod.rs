@@ -2,12 +2,14 @@
 //! requests, and queue up to [`QUEUE_MAX`].
 //!
 //! - [`csv`]: reads files; [`schedule`]: the port that it implements
-//! - `run`: the steps of an import; `compare`: what an import changes; [`task`]: an import that has not ended
+//! - `run`: the steps of an import; `compare`: what an import changes; `affected`: what it did to students;
+//!   [`task`]: an import that has not ended
 //!
 //! A task is stored before its id is returned. If the hub stops during an import, its task is `failed` after the next
 //! start, or `done` if the import had been applied. Staged sections become visible by one command to the registrar, or
 //! are discarded: immediately, or before the next import into the term.
 
+mod affected;
 mod compare;
 pub mod csv;
 mod run;

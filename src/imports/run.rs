@@ -22,6 +22,7 @@ use crate::store::imports::StoredTask;
 use crate::store::{StoreError, StoreFuture};
 use crate::text::csv_text::escape_cell;
 
+use crate::imports::affected::affected;
 use crate::imports::compare::Comparison;
 use crate::imports::task::LIST_LEN_MAX;
 use crate::imports::{Inner, Job};
@@ -267,7 +268,13 @@ impl Run<'_> {
         compared?;
         self.report_missing(schedule, &comparison, snapshot.as_deref())?;
         let Some(chunk) = comparison.finish() else { return Ok(()) };
+        let changed = std::mem::take(&mut comparison.changed);
         let applied = self.stage(generation, &chunk).and_then(|()| self.apply(term, comparison.staged));
+        if applied.is_ok()
+            && let Some(model) = self.inner.deps.model.term_in(realm, term)
+        {
+            self.job.live.report().affected = Some(affected(&model, &changed));
+        }
         match &applied {
             Ok(()) => self.applied = Some(term.clone()),
             // The sections may be visible, so they must not be discarded.

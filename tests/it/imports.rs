@@ -120,6 +120,19 @@ impl Hub {
         self.wait_for_end(&id).await
     }
 
+    /// Opens a term for registration.
+    pub(crate) async fn open_term(&self, term: &str) {
+        let open = TermPatch { opens_at: Some(Some("2020-01-01T00:00:00Z".parse().unwrap())), ..TermPatch::default() };
+        self.pool.submit_or_create(TermId::parse(term).unwrap(), Command::PutTerm(open)).await.unwrap();
+    }
+
+    /// Registers a student for a section.
+    pub(crate) async fn register(&self, term: &str, student: &str, crn: &str) {
+        let (student, crn) = (UserName::parse(student).unwrap(), Crn::parse(crn).unwrap());
+        let register = Command::Register { student, crn, waitlist: false };
+        self.pool.submit(&TermId::parse(term).unwrap(), register).await.unwrap().unwrap();
+    }
+
     pub(crate) fn section(&self, id: &str) -> Option<SectionState> {
         self.model.section(&SectionId::parse(id).unwrap()).map(|(row, _)| row.state)
     }
@@ -395,13 +408,10 @@ async fn an_import_drops_no_student_and_keeps_the_staff_status() {
     let hub = Hub::start(folder.path()).await;
     hub.import(TWO, options_for("T1")).await;
     let term = TermId::parse("T1").unwrap();
-    let open = TermPatch { opens_at: Some(Some("2020-01-01T00:00:00Z".parse().unwrap())), ..TermPatch::default() };
-    hub.pool.submit_or_create(term.clone(), Command::PutTerm(open)).await.unwrap();
+    hub.open_term("T1").await;
     let crn = Crn::parse("2").unwrap();
     for student in ["ann", "bo"] {
-        let student = UserName::parse(student).unwrap();
-        let register = Command::Register { student, crn: crn.clone(), waitlist: false };
-        hub.pool.submit(&term, register).await.unwrap().unwrap();
+        hub.register("T1", student, "2").await;
     }
     let close = SectionPatch { status: Some(SectionStatus::Closed), ..SectionPatch::default() };
     hub.pool.submit(&term, Command::PatchSection { crn, patch: close }).await.unwrap().unwrap();

@@ -67,3 +67,22 @@ async fn a_file_cancels_sections_and_reopens_none() {
     assert_eq!(status("T-30001"), Some(SectionStatus::Cancelled));
     assert_eq!(status("T-30002"), Some(SectionStatus::Cancelled));
 }
+
+#[actix_web::test]
+async fn an_import_reports_the_students_that_it_affects() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path()).await;
+    hub.import(&schedule("20-week-before.csv"), options_for("T")).await;
+    hub.open_term("T").await;
+    for student in ["ann", "bo", "cy"] {
+        for crn in ["30001", "30002"] {
+            hub.register("T", student, crn).await;
+        }
+    }
+
+    let task = hub.import(&schedule("20-week-after.csv"), options_for("T")).await;
+
+    let over = serde_json::json!([{ "section": "T-30001", "enrolled": 3, "capacity": 1 }]);
+    let overlaps = serde_json::json!([{ "section": "T-30002", "students": 3 }]);
+    assert_eq!((&task["affected"]["over_capacity"], &task["affected"]["overlaps"]), (&over, &overlaps), "{task}");
+}

@@ -40,6 +40,9 @@ described_by! {
     import::TaskReport => ImportTask;
     import::TaskState => ImportState;
     import::Phase => ImportPhase;
+    import::Affected => ImportAffected;
+    import::OverCapacity => SectionOverCapacity;
+    import::Overlaps => SectionOverlaps;
     import::FileColumn => ImportColumn;
     import::Finding => Finding;
     import::Skipped => SkippedLine;
@@ -142,6 +145,9 @@ struct ImportTask {
     #[schema(max_items = 1_000)]
     missing: Vec<SectionId>,
     missing_total: u64,
+    /// What the import did to students; null before it was applied.
+    #[schema(required)]
+    affected: Option<import::Affected>,
     /// Bytes of the file that were read.
     bytes: u64,
     /// The size of the file in bytes.
@@ -189,6 +195,35 @@ struct Finding {
     value: Option<String>,
     /// What is wrong and what is expected.
     message: String,
+}
+
+/// What an applied import did to students. Each list has at most the first 1,000 items.
+#[derive(ToSchema)]
+struct ImportAffected {
+    /// Changed sections with more students than seats.
+    #[schema(max_items = 1_000)]
+    over_capacity: Vec<import::OverCapacity>,
+    over_capacity_total: u64,
+    /// Moved sections with students whose classes overlap.
+    #[schema(max_items = 1_000)]
+    overlaps: Vec<import::Overlaps>,
+    overlaps_total: u64,
+}
+
+/// A section with more students than seats.
+#[derive(ToSchema)]
+struct SectionOverCapacity {
+    section: SectionId,
+    enrolled: u32,
+    capacity: u32,
+}
+
+/// A section that was moved to a time at which some of its students have another class.
+#[derive(ToSchema)]
+struct SectionOverlaps {
+    section: SectionId,
+    /// Number of these students.
+    students: u64,
 }
 
 /// A column of the file.

@@ -55,6 +55,11 @@ impl TermModel {
         self.students.get(student).map(|registrations| registrations.value().clone())
     }
 
+    /// Visits the registrations of each student, including dropped ones, in no order. `f` must not use this term.
+    pub fn each_student(&self, mut f: impl FnMut(&[Registration])) {
+        self.students.iter().for_each(|entry| f(entry.value()));
+    }
+
     /// Returns whether a student has a seat or a waitlist position in a section.
     #[must_use]
     pub fn is_registered(&self, student: &UserName, crn: &Crn) -> bool {

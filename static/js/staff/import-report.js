@@ -74,10 +74,11 @@ function heading({ state, dry_run }) {
 }
 
 /**
- * Returns the elements of the report. `nextSteps` is an element; `nameOf(id)` returns the name of a section;
+ * Returns the elements of the report. `page` is `{nameOf(id), show(id), compose(audience)}`; `nextSteps` is an element;
  * `onmap(map)`, if the file can be checked again, checks it with other columns.
  */
-export function report(state, nameOf, nextSteps, onmap) {
+export function report(state, page, nextSteps, onmap) {
+  const { nameOf } = page;
   const [tone, title] = heading(state);
   const messageRow = (one) => [[one.line, LABELS[one.column] ?? one.column, one.value, one.message]];
   const errorsCsv = `/api/v1/imports/${encodeURIComponent(state.task)}/errors.csv`;
@@ -94,6 +95,7 @@ export function report(state, nameOf, nextSteps, onmap) {
       longTable(caption(state, "errors"), ["Line", "Column", "Value", "Problem"], state.errors, messageRow)]),
     part(state, "changes", applied ? "Changes made" : "Changes to apply", true, () => longTable(caption(state, "changes"),
       ["Section", "Field", ...(applied ? ["Before", "After"] : ["Current", "New"])], state.changes, (one) => changeRows(one, nameOf))),
+    ...affectedParts(state.affected, page),
     part(state, "columns", "Columns", state.state === "failed", () => columnsTable(state.columns, onmap)),
     part(state, "skipped", "Skipped lines", false, () =>
       longTable(caption(state, "skipped"), ["Line", "Text", "Reason"], state.skipped, (one) => [[one.line, one.text, one.why]])),
@@ -104,6 +106,21 @@ export function report(state, nameOf, nextSteps, onmap) {
     part(state, "conflicts", "Double-booked rooms and instructors", false, () =>
       longTable(caption(state, "conflicts"), ["Type", "Lines", "Conflict"], state.conflicts,
         (one) => [[one.kind, one.lines?.join(", "), one.message]])),
+  ];
+}
+
+/** Returns what an applied import did to students. */
+function affectedParts(affected, { nameOf, show, compose }) {
+  if (!affected) return [];
+  const link = (id) => button(nameOf(id), () => show(id), { class: "quiet" });
+  const alert = (id) => button("Send alert", () => compose({ sections: [id] }), { "aria-label": `Send an alert to ${nameOf(id)}` });
+  return [
+    part(affected, "over_capacity", "Sections with more students than seats", true, () =>
+      longTable(caption(affected, "over_capacity"), ["Section", "Enrolled", "Capacity", ""], affected.over_capacity,
+        ({ section, enrolled, capacity }) => [[link(section), enrolled, capacity, alert(section)]])),
+    part(affected, "overlaps", "Sections with students whose classes now overlap", true, () =>
+      longTable(caption(affected, "overlaps"), ["Section", "Students", ""], affected.overlaps,
+        ({ section, students }) => [[link(section), students, alert(section)]])),
   ];
 }
 

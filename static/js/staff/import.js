@@ -25,7 +25,7 @@ export class ImportView {
   #options = {};
   #uploading = null;
 
-  /** `page`: `{nameOf(id), showTerm(id)}`. `onapplied()` is called after an import was applied. */
+  /** `page`: `{nameOf(id), show(id), showTerm(id), compose(audience)}`. `onapplied()` is called after an import was applied. */
   constructor(live, page, onapplied = () => {}) {
     this.#live = live;
     Object.assign(this, { page, onapplied });
@@ -199,7 +199,7 @@ export class ImportView {
       " ", button("Start over with another file", () => this.#reset(), { class: "quiet" }));
     const onmap = dry_run && file && ((map) =>
       this.#start({ ...this.#options, map: [this.#options.map, map].filter(Boolean).join(",") }));
-    put($("task"), report({ ...state, name: this.#options.name }, this.page.nameOf, nextSteps, onmap));
+    put($("task"), report({ ...state, name: this.#options.name }, this.page, nextSteps, onmap));
   }
 }
 

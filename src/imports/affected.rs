@@ -1,0 +1,60 @@
+//! What an applied import did to students: sections with more students than seats, and students whose classes overlap.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::domain::ids::Crn;
+use crate::domain::import::{Affected, OverCapacity, Overlaps};
+use crate::domain::section::SectionStatus;
+use crate::imports::task::LIST_LEN_MAX;
+use crate::registration::readmodel::TermModel;
+
+/// The existing sections of a term that an import changes in a way that may affect their students.
+#[derive(Debug, Default)]
+pub(super) struct ChangedSections {
+    /// Sections with another capacity or other counts.
+    pub(super) seats: HashSet<Crn>,
+    /// Sections with other meetings.
+    pub(super) meetings: HashSet<Crn>,
+}
+
+/// Returns the students and sections that an applied import affected.
+pub(super) fn affected(term: &TermModel, changed: &ChangedSections) -> Affected {
+    let snapshot = term.snapshot();
+    let over_capacity: Vec<OverCapacity> = snapshot
+        .rows_in_order()
+        .filter(|row| changed.seats.contains(&row.state.section.id.crn))
+        .filter(|row| row.state.enrolled_total() > row.state.section.capacity)
+        .map(|row| OverCapacity {
+            section: row.state.section.id.clone(),
+            enrolled: row.state.enrolled_total(),
+            capacity: row.state.section.capacity,
+        })
+        .collect();
+    let mut students: BTreeMap<Crn, u64> = BTreeMap::new();
+    if !changed.meetings.is_empty() {
+        term.each_student(|registrations| {
+            let taught: Vec<_> = registrations
+                .iter()
+                .filter(|registration| registration.is_registered())
+                .filter_map(|registration| Some(&snapshot.row(&registration.crn)?.state.section))
+                .filter(|section| section.status != SectionStatus::Cancelled)
+                .collect();
+            for section in taught.iter().filter(|section| changed.meetings.contains(&section.id.crn)) {
+                if taught.iter().any(|other| other.id != section.id && section.overlaps(other)) {
+                    *students.entry(section.id.crn.clone()).or_default() += 1;
+                }
+            }
+        });
+    }
+    let id = |crn: &Crn| snapshot.row(crn).map(|row| row.state.section.id.clone());
+    let overlaps: Vec<Overlaps> = students
+        .iter()
+        .filter_map(|(crn, students)| Some(Overlaps { section: id(crn)?, students: *students }))
+        .collect();
+    Affected {
+        over_capacity_total: over_capacity.len() as u64,
+        overlaps_total: overlaps.len() as u64,
+        over_capacity: over_capacity.into_iter().take(LIST_LEN_MAX).collect(),
+        overlaps: overlaps.into_iter().take(LIST_LEN_MAX).collect(),
+    }
+}
