@@ -5,7 +5,7 @@
 //! - [`routes`]: the table of routes
 //! - [`error`], [`problem`]: problem documents, the body of every error response
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
-//! - [`request_id`]: the request id, the log line and the security headers of every response
+//! - [`request_id`]: the request id and the log line of every response; [`security_headers`]: its security headers
 //! - [`arrival`]: how long request bodies may take to arrive
 //! - [`connection`]: the connections, and which of them are ended
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
@@ -60,6 +60,7 @@ pub mod request_id;
 pub mod roster;
 pub mod routes;
 pub mod sections;
+mod security_headers;
 pub mod sessions;
 mod shared_alerts;
 pub mod sign_in;
