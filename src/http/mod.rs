@@ -22,7 +22,8 @@
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
-//! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]
+//! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
+//!   entries
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
@@ -52,6 +53,7 @@ pub mod pieces;
 pub mod plan;
 pub mod plone_admin;
 pub mod problem;
+mod proxied_writes;
 pub mod proxy;
 pub mod query;
 pub mod receipts;
