@@ -125,8 +125,9 @@ fn every_operation_admits_exactly_the_callers_of_the_table() {
         }
     }
     assert!(wrong.is_empty(), "{} of {cells} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
-    println!("{cells} cells: {} kinds of credentials", kinds.len());
-    assert!(cells > 3_000, "{cells} cells");
+    // 58 operations and HEAD of the 30 that are read, with 57 kinds of credentials: a kind or an operation that is left
+    // out by mistake would pass unnoticed.
+    assert!(cells >= 5_000, "only {cells} cells");
 }
 
 #[test]
