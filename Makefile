@@ -46,7 +46,7 @@ advisories: ## checks the dependencies for known vulnerabilities (RustSec; needs
 # Built without optimization, which takes half as long; it runs for a second.
 sbom: ## writes the list of all dependencies (CycloneDX) to target/eduhub.cdx.json
 	$(CARGO) install --quiet --locked --debug --root target/tools --version 0.5.9 cargo-cyclonedx
-	PATH="target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --spec-version 1.5 --describe crate --no-build-deps --override-filename eduhub.cdx
+	PATH="target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --spec-version 1.5 --no-build-deps --override-filename eduhub.cdx
 	mv eduhub.cdx.json target/
 
 browser-test: chromium ## tests the pages in a real Chromium: their functions, and their accessibility (axe-core)
