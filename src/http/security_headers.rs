@@ -10,9 +10,9 @@ pub(super) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
      manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 );
-/// `Content-Security-Policy` of everything else: a browser that shows it as a document loads and runs nothing.
-const DATA_POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+/// `Content-Security-Policy` of everything else: a browser that shows it as a document loads and runs nothing. Short,
+/// because the first view of a page has thirty such responses.
+const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// `Content-Security-Policy` of Plone's pages under the hub's origin. Without scripts, forms and an origin, a page
 /// cannot act as the signed-in user.
 pub(super) const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
@@ -47,22 +47,25 @@ pub(super) enum Place {
 /// resource policy, with which such a page, whose origin is opaque, could not load its own images.
 pub(super) fn add(headers: &mut HeaderMap, place: Place, is_https: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let is_page = is_html(headers);
+    if is_page && place != Place::PloneOrigin {
+        headers.insert(header::REFERRER_POLICY, SAME_ORIGIN);
+    }
     match place {
         Place::PloneOrigin => return,
         Place::BelowPlone => headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX),
         Place::Hub => {
-            let is_page = is_html(headers);
             if is_page {
+                // These concern documents only.
                 headers.insert(PERMISSIONS_POLICY, PERMISSIONS);
+                headers.insert(OPENER_POLICY, SAME_ORIGIN);
             }
             if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
                 headers.insert(header::CONTENT_SECURITY_POLICY, if is_page { PAGE_POLICY } else { DATA_POLICY });
             }
-            headers.insert(OPENER_POLICY, SAME_ORIGIN);
             headers.insert(RESOURCE_POLICY, SAME_ORIGIN)
         }
     };
-    headers.insert(header::REFERRER_POLICY, SAME_ORIGIN);
     if is_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
     }
@@ -105,6 +108,9 @@ mod tests {
             assert!(policy.split("; ").any(|one| one == directive), "{directive} in {policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");
+        for name in [OPENER_POLICY, RESOURCE_POLICY, header::REFERRER_POLICY] {
+            assert_eq!(header_of(&headers, name), "same-origin");
+        }
         assert!(header_of(&headers, PERMISSIONS_POLICY).contains("camera=()"));
     }
 
@@ -114,9 +120,7 @@ mod tests {
             let headers = added(content_type, Place::Hub, true);
             let policy = header_of(&headers, header::CONTENT_SECURITY_POLICY);
             assert!(policy.starts_with("default-src 'none'; "), "{content_type}: {policy}");
-            for name in [OPENER_POLICY, RESOURCE_POLICY, header::REFERRER_POLICY] {
-                assert_eq!(header_of(&headers, name), "same-origin", "{content_type}");
-            }
+            assert_eq!(header_of(&headers, RESOURCE_POLICY), "same-origin", "{content_type}");
             assert_eq!(header_of(&headers, header::STRICT_TRANSPORT_SECURITY), "max-age=31536000");
         }
         assert!(!added("text/html", Place::Hub, false).contains_key(header::STRICT_TRANSPORT_SECURITY));
