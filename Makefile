@@ -10,7 +10,7 @@ TESTS_AT_ONCE ?= $(shell expr 2 '*' $(PROCESSORS))
 PAGE_TESTS_AT_ONCE ?= $(shell expr 1 + $(PROCESSORS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults faults-soak faults-disks tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
+.PHONY: help run test deny advisories sbom faults faults-soak faults-disks tests-installed tests-built browser-test chromium pictures bench page-bench fmt components plone plone-template stop-plone run-plone
 
 help: ## lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,11 +27,27 @@ test: components ## checks formatting, lints and documentation, and runs all tes
 
 # Plone and Chromium are installed while the tests are built, because one waits for the network and the other for the
 # processors.
-tests-installed: plone-template chromium
+tests-installed: plone-template chromium deny
 tests-built:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	$(CARGO) test --locked --no-run
+
+# Checks that need only the package registries; `make test` includes them.
+deny: ## checks the licences and the sources of the dependencies (deny.toml)
+	@scripts/deny/install.sh
+	target/tools/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
+
+# The database of advisories is in a repository on GitHub, which not every machine that runs `make test` can reach.
+advisories: ## checks the dependencies for known vulnerabilities (RustSec; needs GitHub)
+	@scripts/deny/install.sh
+	target/tools/bin/cargo-deny --locked check advisories
+
+# Built without optimization, which takes half as long; it runs for a second.
+sbom: ## writes the list of all dependencies (CycloneDX) to target/eduhub.cdx.json
+	$(CARGO) install --quiet --locked --debug --root target/tools --version 0.5.9 cargo-cyclonedx
+	PATH="target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --spec-version 1.5 --no-build-deps --override-filename eduhub.cdx
+	mv eduhub.cdx.json target/
 
 browser-test: chromium ## tests the pages in a real Chromium: their functions, and their accessibility (axe-core)
 	$(BUILD_HUB)

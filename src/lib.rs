@@ -12,7 +12,7 @@
 //! - [`store`]: ports to the store and the SQLite implementation; [`bus`]: events inside the hub
 //! - [`domain`]: the rules, as pure functions
 //! - [`observe`]: metrics, charts, health; [`rush`], [`demo`]: the load test and the demonstration college
-//! - [`clock`], [`histogram`], [`text`], [`machine`], [`logging`]: utilities
+//! - [`clock`], [`histogram`], [`text`], [`machine`], [`private_files`], [`logging`]: utilities
 
 pub mod alerts;
 pub mod app;
@@ -31,6 +31,7 @@ pub mod logging;
 pub mod machine;
 pub mod observe;
 pub mod plone;
+pub mod private_files;
 pub mod registration;
 pub mod rush;
 pub mod store;

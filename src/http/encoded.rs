@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, EntityTag, Header,
-    HeaderValue, IF_NONE_MATCH, IfNoneMatch, Preference, Quality, VARY,
+    ACCEPT_ENCODING, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    Encoding, EntityTag, Header, HeaderValue, IF_NONE_MATCH, IfNoneMatch, Preference, Quality, VARY,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 
 use crate::http::build_threads;
 use crate::http::pieces::Pieces;
+use crate::http::security_headers::{PAGE_POLICY, is_page_type};
 
 /// The shortest body that is compressed, in bytes: below this, compressing costs more than it saves.
 const COMPRESS_FROM_BYTES: usize = 1_024;
@@ -140,6 +141,10 @@ impl Encoded {
     /// Responds to a request: with 304 if the client's copy is current, else with the body in the best accepted coding.
     pub async fn respond(self: Arc<Self>, request: &HttpRequest) -> HttpResponse {
         let mut response = head(&self.etag, self.cache_control);
+        if is_page_type(self.content_type.as_bytes()) {
+            // Also in a 304, which has no media type: browsers replace the headers of their copy by those of the 304.
+            response.insert_header((CONTENT_SECURITY_POLICY, PAGE_POLICY));
+        }
         if has_etag(request, &self.etag) {
             return response.status(StatusCode::NOT_MODIFIED).finish();
         }

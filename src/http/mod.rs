@@ -5,7 +5,7 @@
 //! - [`routes`]: the table of routes
 //! - [`error`], [`problem`]: problem documents, the body of every error response
 //! - [`body`]: readers of JSON request bodies; [`query`]: readers of the query string and the path
-//! - [`request_id`]: the request id, the log line and the security headers of every response
+//! - [`request_id`]: the request id and the log line of every response; [`security_headers`]: its security headers
 //! - [`arrival`]: how long request bodies may take to arrive
 //! - [`connection`]: the connections, and which of them are ended
 //! - [`auth`]: authentication and the roles that a handler requires; [`site`]: the hub's own origins
@@ -22,7 +22,8 @@
 //! - [`announcements`]: the college's news; [`dashboard`]: everything that concerns the caller; [`plone_admin`]: the
 //!   connection to Plone, for admins
 //! - [`demo`]: the performance demonstration
-//! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]
+//! - [`proxy`]: the endpoints of the reverse proxy to Plone, [`crate::plone::proxy`]; [`proxied_writes`]: their audit
+//!   entries
 //! - [`sign_in`]: sign-in and sign-out; [`users`]: users, local accounts, the audit trail
 //! - [`health`]: liveness, readiness and metrics; [`charts`]: recent metrics, for admins
 //! - [`assets`]: the pages and their files
@@ -52,6 +53,7 @@ pub mod pieces;
 pub mod plan;
 pub mod plone_admin;
 pub mod problem;
+mod proxied_writes;
 pub mod proxy;
 pub mod query;
 pub mod receipts;
@@ -60,6 +62,7 @@ pub mod request_id;
 pub mod roster;
 pub mod routes;
 pub mod sections;
+mod security_headers;
 pub mod sessions;
 mod shared_alerts;
 pub mod sign_in;

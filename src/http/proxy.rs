@@ -9,11 +9,13 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse};
 use utoipa::{Modify, OpenApi};
 
-use crate::http::auth::{Visitor, client_ip, foreign_origin};
+use crate::http::auth::{Credentials, Visitor, client_ip, foreign_origin};
 use crate::http::error::Problem;
 use crate::http::openapi::responses::{BadRole, NotFound, PloneFailed};
 use crate::http::problem::ProblemCode;
-use crate::http::request_id::{PloneOrigin, RequestId, SANDBOX};
+use crate::http::proxied_writes::{ForwardedWrite, record_refusal};
+use crate::http::request_id::{PloneOrigin, RequestId};
+use crate::http::security_headers::SANDBOX;
 use crate::http::site::{OriginVerdict, Site};
 use crate::identity::Caller;
 use crate::plone::port::PloneError;
@@ -52,7 +54,8 @@ pub fn routes(app: &mut ServiceConfig) {
 /// Reads content of Plone, through the hub.
 ///
 /// The hub streams the request to Plone as the member who signed in through Plone, or else as a visitor, and streams
-/// the response back. It rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST
+/// the response back. The audit trail records every write with Plone's status. Requests that would change Plone's users,
+/// groups, roles, settings or add-ons are rejected, and so are lists of its users and groups, except for an admin. The hub rewrites redirects, cookies and links to paths under `/plone/`. Other methods of Plone's REST
 /// API are supported, too. Every response has `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.
 /// Paths outside the site, `@login` and browser forms are rejected; all of Plone is available at the origin in
 /// `[plone] proxy_url`.
@@ -73,7 +76,10 @@ pub fn routes(app: &mut ServiceConfig) {
 async fn under_hub_origin(req: HttpRequest, payload: web::Payload) -> HttpResponse {
     let mut response = match req.app_data::<Data<PloneProxy>>().cloned() {
         Some(proxy) => match accept_at_hub(&proxy, &req).await {
-            Ok(accepted) => forward(&proxy, accepted, payload.into_inner()).await,
+            Ok(accepted) => {
+                let write = ForwardedWrite::begin(&req, Credentials::of(&req).caller().cloned());
+                forward(&proxy, accepted, payload.into_inner(), write).await
+            }
             Err(problem) => refusal(&req, problem),
         },
         None => refusal(&req, Problem::not_found("There is nothing at this address.")),
@@ -85,7 +91,9 @@ async fn under_hub_origin(req: HttpRequest, payload: web::Payload) -> HttpRespon
 async fn accept_at_hub(proxy: &PloneProxy, req: &HttpRequest) -> Result<Accepted, Problem> {
     check_framing(req)?;
     let Visitor(caller) = Visitor::from_request(req, &mut actix_web::dev::Payload::None).await?;
-    Ok(proxy.accept_at_hub(req, &sender(req, caller)).await?)
+    let sender = sender(req, caller);
+    let accepted = proxy.accept_at_hub(req, &sender).await;
+    accepted.inspect_err(|error| record_refusal(req, sender.caller.as_ref(), error)).map_err(Problem::from)
 }
 
 /// Middleware between [`crate::http::request_id::request_id`] and [`crate::http::auth::identify`]: forwards requests to
@@ -103,7 +111,7 @@ pub async fn own_origin<B: MessageBody + 'static>(
     req.extensions_mut().insert(PloneOrigin);
     let accepted = check_framing(&req).and_then(|()| proxy.accept_at_own_origin(&req, &sender(&req, None)));
     let response = match accepted {
-        Ok(accepted) => forward(&proxy, accepted, payload).await,
+        Ok(accepted) => forward(&proxy, accepted, payload, ForwardedWrite::begin(&req, None)).await,
         Err(error) => refusal(&req, error.into()),
     };
     Ok(ServiceResponse::new(req, response).map_into_right_body())
@@ -119,8 +127,16 @@ fn sender(req: &HttpRequest, caller: Option<Caller>) -> Sender {
     }
 }
 
-async fn forward(proxy: &PloneProxy, accepted: Accepted, payload: actix_web::dev::Payload) -> HttpResponse {
+async fn forward(
+    proxy: &PloneProxy,
+    accepted: Accepted,
+    payload: actix_web::dev::Payload,
+    write: Option<ForwardedWrite>,
+) -> HttpResponse {
     let response = proxy.forward(accepted, payload).await;
+    if let Some(write) = write {
+        write.finish(&response);
+    }
     response.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
 }
 
@@ -154,6 +170,10 @@ impl From<ProxyError> for Problem {
             ProxyError::PasswordChange => {
                 Self::forbidden("Change your Plone password in Plone itself, not through EduHub.")
             }
+            ProxyError::Management => Self::forbidden(
+                "Plone's users, groups, roles, settings and add-ons are managed in Plone itself, not through EduHub.",
+            ),
+            ProxyError::People => Self::forbidden("Only administrators can list Plone's users and groups."),
             ProxyError::MediaType => Self::new(ProblemCode::UnsupportedMediaType, media_type),
             ProxyError::Script => Self::forbidden("Scripts from Plone cannot run on EduHub pages."),
             ProxyError::ForeignHubPage => foreign_origin(),

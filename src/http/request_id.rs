@@ -13,18 +13,13 @@ use uuid::Uuid;
 
 use crate::domain::ids::UserName;
 use crate::http::error::{PROBLEM_JSON, Problem, problem_for_status};
+use crate::http::security_headers::{self, Place};
+use crate::http::site::Site;
 use crate::observe::metrics::Metrics;
 
 /// The header that carries a request's id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// `Content-Security-Policy` of the hub's pages: resources from the hub's origin only, no inline code, no framing.
-const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-);
-/// `Content-Security-Policy` of Plone's pages under the hub's origin. Without scripts, forms and an origin, a page
-/// cannot act as the signed-in user.
-pub const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
 /// `Cache-Control` of personal responses.
 pub const PRIVATE: (&str, &str) = ("Cache-Control", "private, no-store");
 /// `Cache-Control` of responses for which no handler set it: they may be personal.
@@ -87,12 +82,15 @@ pub async fn request_id<B: MessageBody + 'static>(
     if let Ok(value) = HeaderValue::from_str(id_text) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    let is_hub_response = !response.request().extensions().contains::<PloneOrigin>();
-    if is_hub_response && is_under_plone(response.request().path()) {
+    let place = match response.request() {
+        req if req.extensions().contains::<PloneOrigin>() => Place::PloneOrigin,
         // Also for responses of the hub itself, such as a request that was rejected before it reached Plone.
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
-    }
-    add_security_headers(response.headers_mut(), is_hub_response);
+        req if is_under_plone(req.path()) => Place::BelowPlone,
+        _ => Place::Hub,
+    };
+    let is_https = response.request().app_data::<Data<Site>>().is_some_and(|site| site.is_https());
+    security_headers::add(response.headers_mut(), place, is_https);
+    add_caching_headers(response.headers_mut());
     if let Some(cause) = cause {
         log::error!(target: "eduhub::http", "{cause} id={id_text}");
     }
@@ -111,19 +109,11 @@ fn is_problem(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON)
 }
 
-/// Adds security and caching headers. Headers that a handler has set keep their values.
-fn add_security_headers(headers: &mut HeaderMap, is_hub_response: bool) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+/// Adds `Cache-Control`, unless a handler has set it.
+fn add_caching_headers(headers: &mut HeaderMap) {
     if !headers.contains_key(header::CACHE_CONTROL) {
         let value = if headers.contains_key(header::ETAG) { REVALIDATE } else { NO_STORE };
         headers.insert(header::CACHE_CONTROL, value);
-    }
-    let is_html = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    if is_hub_response && is_html {
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-            headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
-        }
     }
 }
 

@@ -29,6 +29,9 @@ const PASSWORD_CHARS_MAX: usize = 1_000;
 /// `Retry-After` while Plone does not respond, in seconds: about as long as Plone takes to start.
 const PLONE_RETRY_S: u32 = 5;
 
+/// The subject of a failed sign-in whose name the hub does not know. Usernames have no spaces.
+const UNKNOWN_USER: &str = "unknown user";
+
 /// The operations of this file.
 #[derive(OpenApi)]
 #[openapi(paths(login, logout, me, browser_session, ws_ticket))]
@@ -184,7 +187,9 @@ pub async fn login(
         Ok(signed_in) => signed_in,
         Err(error) => {
             if is_failed_attempt(&error) {
-                audit.record(&req, None, "login.failed", Some(&username), None, &error.to_string());
+                let name = identity.recorded_name(&username, &error).await;
+                let subject = name.as_deref().unwrap_or(UNKNOWN_USER);
+                audit.record(&req, None, "login.failed", Some(subject), None, &error.to_string());
             }
             return Err(error.into());
         }

@@ -344,3 +344,21 @@ async fn account_changes_by_an_admin_are_audited() {
     assert_eq!(none["items"], json!([]));
     assert_eq!(send(&app, trail("?since=yesterday")).await.0, 422);
 }
+
+#[actix_web::test]
+async fn a_password_typed_as_the_username_is_not_stored() {
+    let hub = Hub::start(Settings::default()).await;
+    let app = hub.app().await;
+    let ada = hub.token("ada").await;
+    for name in ["correct horse battery", "CorrectHorseBattery", "ada", "ADA"] {
+        let body = json!({"username": name, "password": "wrong password"});
+        let request = TestRequest::post().uri("/api/v1/login").set_json(body);
+        assert_eq!(send(&app, request).await.0, 401, "{name}");
+    }
+    hub.audit.flush().await;
+    let request = bearer(TestRequest::with_uri("/api/v1/admin/audit?action=login.failed"), &ada);
+    let (_, trail) = send(&app, request).await;
+    let subjects: Vec<_> = trail["items"].as_array().unwrap().iter().map(|entry| entry["subject"].clone()).collect();
+    assert_eq!(subjects, ["ada", "ada", "unknown user", "unknown user"]);
+    assert!(!trail.to_string().to_lowercase().contains("horse"));
+}

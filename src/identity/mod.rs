@@ -5,7 +5,8 @@
 //! - [`sign_in`]: sign-in with the first provider that has the user; [`provider`]: the port for providers; `local`: the
 //!   provider of local accounts, which comes first
 //! - `members`: users who signed in through another provider; `recheck`: regular checks that they still exist there
-//!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider
+//!   with the same role; `password_queue`: hashes of accepted passwords, for outages of the provider;
+//!   `sealed_tokens`: encrypts the provider's tokens in the store
 //! - [`token`]: signed access tokens; [`secret`]: the key that signs them; [`ticket`]: tickets for WebSockets
 //! - [`password`]: argon2id on dedicated threads; [`limits`]: limits on requests and failed sign-ins
 //! - [`audit`]: the audit trail; [`people`]: when users were last seen
@@ -20,6 +21,7 @@ mod password_queue;
 pub mod people;
 pub mod provider;
 mod recheck;
+mod sealed_tokens;
 pub mod secret;
 pub mod service;
 pub mod sign_in;

@@ -2,12 +2,13 @@
 //! can read.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::private_files;
 
 /// Minimum length of the secret in bytes: the size of the hash output (RFC 7518, 3.2).
 pub const SECRET_LEN_MIN: usize = 32;
@@ -47,6 +48,7 @@ pub fn path_beside(store: &Path) -> PathBuf {
 /// # Errors
 /// When the secret is too short, or the file cannot be read or created.
 pub fn load_or_generate(configured: Option<&SecretString>, file: &Path) -> Result<SecretString, SecretError> {
+    private_files::restrict(file);
     match load(configured, file) {
         Err(SecretError::Absent(_)) => {
             generate(file).map_err(|error| SecretError::Io { path: file.to_owned(), error })?;
@@ -70,7 +72,7 @@ pub fn load(configured: Option<&SecretString>, file: &Path) -> Result<SecretStri
         _ => SecretError::Io { path: file.to_owned(), error },
     };
     let text = fs::read_to_string(file).map_err(io)?;
-    if fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+    if private_files::is_open_to_others(file).is_ok_and(|is_open| is_open) {
         log::warn!("{} can be read by other users; run chmod 600 on it", file.display());
     }
     let text = text.trim();
@@ -89,27 +91,23 @@ fn generate(file: &Path) -> std::io::Result<()> {
         let _ = write!(text, "{byte:02x}");
     }
     text.push('\n');
-    let mut draft = file.as_os_str().to_owned();
-    draft.push(format!(".{}", std::process::id()));
-    let draft = PathBuf::from(draft);
-    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()?;
-    let linked = fs::hard_link(&draft, file);
-    fs::remove_file(&draft)?;
-    match linked {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A temporary file is new and has the mode 0600, also in a folder in which others can create files.
+    let mut draft = tempfile::Builder::new().prefix(".eduhub-secret-").tempfile_in(folder)?;
+    draft.write_all(text.as_bytes())?;
+    draft.as_file().sync_all()?;
+    match draft.persist_noclobber(file) {
         // Another process created the file first; its secret is used.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        },
+        Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(failed) => Err(failed.error),
+        Ok(_) => File::open(folder)?.sync_all(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

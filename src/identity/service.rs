@@ -24,6 +24,7 @@ use crate::identity::members::{Members, MembersDeps};
 use crate::identity::password::Hasher;
 use crate::identity::people::People;
 use crate::identity::provider::SignInProvider;
+use crate::identity::sealed_tokens::SealedTokens;
 use crate::identity::ticket::Tickets;
 use crate::identity::token::{TokenError, Tokens};
 use crate::identity::{Audit, Caller, Source};
@@ -119,6 +120,8 @@ impl Identity {
         let hasher = Arc::new(hasher);
         let local: Arc<dyn SignInProvider> = Arc::new(LocalAccounts::new(deps.accounts.clone(), hasher.clone()));
         let providers: Vec<_> = [local].into_iter().chain(providers).collect();
+        let sealed = SealedTokens::start(deps.members.clone(), secret, settings.previous_secret.as_ref()).await?;
+        let deps = IdentityDeps { members: sealed, ..deps };
         let mut members = Vec::new();
         for (at, provider) in providers.iter().enumerate() {
             if let Some(rules) = provider.member_rules() {

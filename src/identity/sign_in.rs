@@ -135,6 +135,27 @@ impl Identity {
         outcome
     }
 
+    /// Returns the name under which the audit trail records a sign-in that failed with `error`; `None` if the hub does
+    /// not know that the typed name is one. Users sometimes type their password as the username, and the trail is
+    /// append-only.
+    pub async fn recorded_name(&self, typed: &str, error: &SignInError) -> Option<String> {
+        if matches!(error, SignInError::NotAdmitted { .. } | SignInError::Locked { .. }) {
+            // The provider knows the name.
+            return Some(typed.to_owned());
+        }
+        for spelling in [typed.to_owned(), typed.to_lowercase()] {
+            let Ok(name) = UserName::parse(&spelling) else { continue };
+            let mut is_known = matches!(self.store.account(&name).await, Ok(Some(_)));
+            for members in &self.members {
+                is_known = is_known || matches!(members.store.member_by_login(&name).await, Ok(Some(_)));
+            }
+            if is_known {
+                return Some(spelling);
+            }
+        }
+        None
+    }
+
     async fn check_password(&self, username: &str, password: SecretString) -> Result<SignIn, SignInError> {
         if let Ok(login) = UserName::parse(username) {
             for provider in &self.providers {

@@ -37,6 +37,7 @@ use crate::domain::ids::{TaskId, TermId, UserName};
 use crate::domain::import::{Phase, TaskReport, TaskState};
 use crate::domain::realm::Realm;
 use crate::imports::schedule::{ClockOption, ScheduleReader};
+use crate::private_files;
 use crate::registration::pool::RegistrarPool;
 use crate::registration::readmodel::ReadModel;
 use crate::store::StoreError;
@@ -115,7 +116,7 @@ pub struct Upload {
 impl Upload {
     /// Creates the file to which the upload is written.
     pub fn create_file(&self) -> io::Result<File> {
-        File::create(self.path())
+        private_files::options().write(true).create(true).truncate(true).open(self.path())
     }
 
     fn path(&self) -> PathBuf {
@@ -185,9 +186,11 @@ impl Imports {
     /// # Errors
     /// When the folder cannot be written, or the store fails.
     pub async fn start(deps: ImportDeps) -> Result<Self, ImportError> {
-        std::fs::create_dir_all(&deps.folder)?;
+        private_files::create_folder(&deps.folder)?;
+        private_files::restrict(&deps.folder);
         for entry in std::fs::read_dir(&deps.folder)? {
             let entry = entry?;
+            private_files::restrict(&entry.path());
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(UPLOAD_PREFIX) {
                 std::fs::remove_dir_all(entry.path())?;
@@ -277,7 +280,9 @@ impl Imports {
     /// be created.
     pub fn upload(&self) -> Result<Upload, ImportError> {
         let permit = self.inner.uploads.clone().try_acquire_owned().map_err(|_| ImportError::Overloaded)?;
-        let folder = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempdir_in(&self.inner.deps.folder)?;
+        let mut builder = tempfile::Builder::new();
+        let folder = builder.prefix(UPLOAD_PREFIX).permissions(private_files::folder_permissions());
+        let folder = folder.tempdir_in(&self.inner.deps.folder)?;
         Ok(Upload { folder, _permit: permit })
     }
 

@@ -1,6 +1,5 @@
 //! Runs one import: reads, compares, stages and applies the file, or changes nothing.
 
-use std::fs::File;
 use std::io::BufWriter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use crate::domain::import::{Phase, TaskState};
 use crate::domain::outcome::{ImportTally, Outcome};
 use crate::domain::section::SectionState;
 use crate::imports::schedule::{Schedule, ScheduleError, ScheduleOptions, ScheduleProgress, Severity};
+use crate::private_files;
 use crate::registration::readmodel::Snapshot;
 use crate::registration::registrar::SubmitError;
 use crate::store::imports::StoredTask;
@@ -170,7 +170,9 @@ impl Run<'_> {
         let io = |e: std::io::Error| ScheduleError::Scratch(e.to_string());
         let csv_error = |e: csv::Error| ScheduleError::Scratch(e.to_string());
         let task = self.job.live.report().task.clone();
-        let file = File::create(self.inner.errors_path(task.as_str())).map_err(io)?;
+        let mut options = private_files::options();
+        let file = options.write(true).create(true).truncate(true).open(self.inner.errors_path(task.as_str()));
+        let file = file.map_err(io)?;
         let mut csv = csv::Writer::from_writer(BufWriter::new(file));
         csv.write_record(["line", "column", "value", "message"]).map_err(csv_error)?;
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());

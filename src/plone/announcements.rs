@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::identity::{Caller, Identity, Source};
 use crate::plone::cache::{CacheCounts, CacheLimits, CachedReply, ReadCache, ReadError};
 use crate::plone::port::{Catalogue, ContentKind, Hit, NewsItem, PloneError, Viewer};
+use crate::plone::rest::SANITISER_RULES;
 use crate::store::StoreError;
 use crate::store::outbox::OutboxStore;
 
@@ -75,6 +76,9 @@ struct ReadItem {
     item: NewsItem,
     /// False if the item may have changed again within the second of its last modification. See [`SETTLED_S`].
     is_settled: bool,
+    /// Version of the rules by which its HTML was sanitised, see [`SANITISER_RULES`]. Items stored before there were versions have 0.
+    #[serde(default)]
+    rules: u32,
 }
 
 impl ReadItem {
@@ -88,12 +92,16 @@ impl ReadItem {
                 }
             }
         }
-        Self { item, is_settled }
+        Self { item, is_settled, rules: SANITISER_RULES }
     }
 
     fn matches(&self, hit: &Hit) -> bool {
         self.item.id == hit.uid && self.item.modified == hit.modified && self.item.path == hit.path
     }
+}
+
+fn content(one: &Arc<ReadItem>) -> (u32, &NewsItem) {
+    (one.rules, &one.item)
 }
 
 /// Returns the memory of an item with its texts, in bytes.
@@ -116,7 +124,7 @@ impl News {
     /// the items of `public` is counted there.
     fn after(before: Option<&Arc<Self>>, items: Vec<Arc<ReadItem>>, public: Option<&Self>) -> Arc<Self> {
         static VERSIONS: AtomicU64 = AtomicU64::new(0);
-        let is_same = |list: &Arc<Self>| list.items().eq(items.iter().map(|one| &one.item));
+        let is_same = |list: &Arc<Self>| list.items.iter().map(content).eq(items.iter().map(content));
         let version = match before.filter(|list| is_same(list)) {
             Some(same) => same.version,
             None => VERSIONS.fetch_add(1, Ordering::Relaxed),
@@ -148,7 +156,7 @@ impl News {
 
     /// Returns the item of a hit; `None` if it must be read again.
     fn unchanged(&self, hit: &Hit) -> Option<Arc<ReadItem>> {
-        self.items.iter().find(|one| one.is_settled && one.matches(hit)).cloned()
+        self.items.iter().find(|one| one.is_settled && one.rules == SANITISER_RULES && one.matches(hit)).cloned()
     }
 }
 
@@ -436,6 +444,19 @@ mod tests {
         let long = ReadItem::new(item("2", 10 * 1024 * 1024), true).item;
         assert!(item_byte_size(&long) < 2_000);
         assert_eq!((long.title.as_str(), long.description.len()), ("T", SUMMARY_CHARS_MAX));
+    }
+
+    #[test]
+    fn items_that_were_sanitised_by_older_rules_are_read_again() {
+        let item = item("1", 10);
+        let hit = Hit { uid: item.id.clone(), path: item.path.clone(), modified: item.modified };
+        let stored = |json: serde_json::Value| News::after(None, vec![serde_json::from_value(json).unwrap()], None);
+        let mut json = serde_json::to_value(ReadItem::new(item, true)).unwrap();
+        assert!(stored(json.clone()).unchanged(&hit).is_some());
+        json.as_object_mut().unwrap().remove("rules");
+        let old = stored(json);
+        assert!(old.unchanged(&hit).is_none());
+        assert_eq!(old.items().len(), 1, "it is shown until it is read again");
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Member {
     pub signed_in_at: Timestamp,
 }
 
+/// Returns what replaces the stored token of a user; `None` to remove it.
+pub type ReplaceToken = Box<dyn Fn(&UserName, &SecretString) -> Option<SecretString> + Send>;
+
 /// Store of members.
 pub trait MemberStore: Send + Sync {
     /// Returns the member with this username.
@@ -42,6 +45,8 @@ pub trait MemberStore: Send + Sync {
     fn remove_hash(&self, username: &UserName) -> StoreFuture<()>;
     /// Removes the provider's token.
     fn remove_token(&self, username: &UserName) -> StoreFuture<()>;
+    /// Replaces the token of each member who has one, all in one commit.
+    fn replace_tokens(&self, replace: ReplaceToken) -> StoreFuture<()>;
     /// Changes the role of a member and ends the sign-ins up to `ended`.
     fn change_role(&self, username: &UserName, role: Role, ended: Timestamp) -> StoreFuture<()>;
     /// Removes a member and ends the sign-ins up to `ended`.

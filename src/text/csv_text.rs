@@ -3,14 +3,24 @@
 use std::borrow::Cow;
 
 /// Returns a cell that a spreadsheet does not interpret as a formula: puts `'` before a cell that begins with `=`, `+`,
-/// `-` or `@`, or with a tab or a carriage return, which some spreadsheets skip. See OWASP, "CSV Injection".
+/// `-` or `@`, also as the full-width characters that input methods write, and before one that begins with characters
+/// that a spreadsheet may skip: spaces, tabs, line ends, NUL. See OWASP, "CSV Injection".
 #[must_use]
 pub fn escape_cell(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    let visible = cell.trim_start_matches(is_skipped);
+    // Text after spaces alone is common and harmless; control characters at the start of a cell are neither.
+    let is_control = cell.starts_with(|c: char| c.is_control());
+    if is_control || visible.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)
     }
+}
+
+/// Returns whether a program may skip this character at the start of a cell: spaces, control characters, and the byte
+/// order mark.
+fn is_skipped(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '\u{feff}'
 }
 
 #[cfg(test)]
@@ -19,11 +29,32 @@ mod tests {
 
     #[test]
     fn only_cells_that_could_be_formulas_are_escaped() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"] {
-            assert_eq!(escape_cell(formula), format!("'{formula}"));
+        for formula in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "\0=1",
+            "\r\n@x",
+            "\tx",
+            "\nx",
+            "\0x",
+            " =1",
+            "\u{a0}=1",
+            "\u{feff}=1",
+            "＝1+1",
+            "＋1",
+            "－1",
+            "＠SUM(A1)",
+            "\n＝1",
+        ] {
+            assert_eq!(escape_cell(formula), format!("'{formula}"), "{formula:?}");
         }
-        for text in ["", "MATH 151", "a=b", "'x"] {
-            assert_eq!(escape_cell(text), text);
+        for text in ["", " ", "MATH 151", "a=b", "'x", " x", "１", "Ａ＝"] {
+            assert_eq!(escape_cell(text), text, "{text:?}");
         }
     }
 }

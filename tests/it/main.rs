@@ -8,6 +8,7 @@
 //! - [`live`]: WebSocket sessions, relays and the broker over real sockets
 //! - [`imports`]: import tasks on an embedded store
 //! - [`import_memory`]: the memory needed to read a large file
+//! - [`access`]: who may do what: every operation with every kind of credential
 //! - [`openapi`]: the OpenAPI document against the routes
 //!
 //! [`college`] and [`child_process`] are helpers. A test that measures or limits its own process runs in a child
@@ -15,6 +16,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test, which is the intent")]
 
+mod access;
 mod child_process;
 mod college;
 #[path = "../support/mod.rs"]

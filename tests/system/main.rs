@@ -7,6 +7,7 @@
 //! - [`staff_views`]: metrics, activity, rosters, users and receipts
 //! - [`dashboard`]: a student's dashboard
 //! - [`demonstration`]: the performance demonstration and its sandbox
+//! - [`permissions`]: the modes of the files that the program writes
 //! - [`crash`]: confirmed seats survive `kill -9`
 //! - [`rush`]: 1,000 students at once
 //!
@@ -29,6 +30,7 @@ mod dashboard;
 mod demonstration;
 mod imports;
 mod live;
+mod permissions;
 mod rush;
 mod sessions_and_alerts;
 mod staff_views;

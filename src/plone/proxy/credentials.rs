@@ -11,6 +11,7 @@
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
+use crate::domain::ids::UserName;
 use crate::plone::proxy::error::ProxyError;
 use crate::text::{base64, percent};
 
@@ -100,6 +101,19 @@ pub(super) fn is_safe_cookie(name: &str, value: &str) -> bool {
     !plain.contains(['"', ',']) && (name != CREDENTIALS || is_ticket(plain))
 }
 
+/// Length of the start of a ticket, in bytes: an HMAC-SHA-256 and the time in 8 hexadecimal digits.
+const TICKET_HEAD_LEN: usize = 40;
+
+/// Returns the user whom a ticket of Plone in these `Cookie` fields names. The hub cannot verify it; Plone does.
+pub(super) fn user_of_ticket<'c>(headers: impl Iterator<Item = &'c str>) -> Option<String> {
+    let pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = pairs.into_iter().find(|(name, _)| *name == CREDENTIALS)?;
+    let ticket = base64::decode(percent::decode(value.trim_matches('"'), |byte| byte != b'%')?.trim_end())?;
+    let user = ticket.get(TICKET_HEAD_LEN..)?.split(|byte| *byte == b'!').next()?;
+    let user = std::str::from_utf8(user).ok()?;
+    UserName::parse(user).ok().map(|user| user.to_string())
+}
+
 /// Returns true for the base64 encoding of a ticket, which contains `!` and no `:`.
 fn is_ticket(value: &str) -> bool {
     let Some(value) = percent::decode(value, |byte| byte != b'%') else { return false };
@@ -153,6 +167,17 @@ mod tests {
             assert_eq!(forwarded(&[value], true), None, "{value}");
         }
         assert_eq!(forwarded(&["application/json", "application/json"], true), None);
+    }
+
+    #[test]
+    fn the_user_of_a_ticket_is_read_without_verification() {
+        let ticket = "lPrX2dRokbCqaFSxOzpYlvs0C7LmO20vJxN7POt822I2YjBhYmU0ZHJlZ2lzdHJhciE%3D";
+        let user = |cookies: &str| user_of_ticket([cookies].into_iter());
+        assert_eq!(user(&format!("a=b; __ac={ticket}")).as_deref(), Some("registrar"));
+        assert_eq!(user(&format!("__ac=\"{ticket}\"")).as_deref(), Some("registrar"));
+        for cookies in ["", "__ac=", "__ac=NjQ2NTYxNmU6Nzg3ODc4", "__ac=%", "x=y"] {
+            assert_eq!(user(cookies), None, "{cookies}");
+        }
     }
 
     #[test]

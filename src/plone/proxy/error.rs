@@ -34,6 +34,12 @@ pub enum ProxyError {
     /// The path changes a password in Plone, for which Plone checks the old one.
     #[error("change of password refused")]
     PasswordChange,
+    /// The request could change Plone's users, rights, settings or add-ons.
+    #[error("management of Plone refused")]
+    Management,
+    /// The response would list Plone's users or groups, and the sender is not an administrator.
+    #[error("list of people refused")]
+    People,
     /// The media type of the body is ambiguous or invalid, or Zope would read it as a form.
     #[error("media type refused")]
     MediaType,

@@ -8,6 +8,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::plone::proxy::cookies;
+use crate::plone::proxy::management::ForwardAs;
 use crate::plone::proxy::path::Mount;
 
 /// Hop-by-hop fields, whether or not `Connection` lists them (RFC 9110, 7.6.1), and fields of framing, which both
@@ -131,6 +132,8 @@ pub(super) struct RequestHeaders<'a> {
     pub(super) token: Option<&'a SecretString>,
     /// Media type with which the body is forwarded.
     pub(super) content_type: Option<HeaderValue>,
+    /// As whom the request is forwarded. A visitor has no cookies.
+    pub(super) forward_as: ForwardAs,
 }
 
 impl RequestHeaders<'_> {
@@ -175,6 +178,9 @@ impl RequestHeaders<'_> {
 
     /// Returns the cookies that Plone receives.
     pub(super) fn cookies(&self) -> Option<String> {
+        if self.forward_as == ForwardAs::Visitor {
+            return None;
+        }
         let sent = self.headers.get_all(header::COOKIE).filter_map(|cookie| cookie.to_str().ok());
         cookies::to_plone(sent, self.mount, self.token.is_some())
     }
@@ -315,6 +321,7 @@ mod tests {
             request_id: "an-id",
             token: Some(&token),
             content_type: Some(HeaderValue::from_static("application/json; charset=utf-8")),
+            forward_as: ForwardAs::Sender,
         };
         let fields = request.fields();
         let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();

@@ -4,7 +4,8 @@
 //! Bodies are streamed. This module decides which parts of a request reach Plone and which parts of a response reach
 //! the client. `http` identifies the sender and converts [`ProxyError`] to problem documents.
 //!
-//! - `path`: checks paths; `credentials`: keeps sign-ins and passwords away from Plone
+//! - `path`: checks paths; `credentials`: keeps sign-ins and passwords away from Plone; `management`: keeps the
+//!   management of Plone, and lists of its people, out of the proxy
 //! - `headers`, `cookies`: filter header fields in both directions; `bodies`: passes bodies in both directions
 //! - [`error`]: why a request is not forwarded
 
@@ -13,6 +14,7 @@ mod cookies;
 mod credentials;
 pub mod error;
 mod headers;
+mod management;
 mod path;
 
 use std::net::IpAddr;
@@ -26,7 +28,9 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use self::error::ProxyError;
 use self::headers::{PublicOrigin, RequestHeaders, ResponseHeaders};
+use self::management::{ForwardAs, Rights};
 use self::path::Mount;
+use crate::domain::role::Role;
 use crate::identity::limits::AddressKey;
 use crate::identity::{Caller, Identity};
 use crate::plone::port::PloneError;
@@ -138,9 +142,12 @@ impl PloneProxy {
             true => None,
             false => credentials::content_type(req.headers(), has_body(req.headers()))?,
         };
+        let may_list_people = sender.caller.as_ref().is_some_and(|caller| caller.role == Role::Admin);
+        let rights = Rights { is_safe: req.method().is_safe(), may_list_people };
+        let forward_as = management::check(&path::names(within)?, req.uri().query(), rights)?;
         let token = match &sender.caller {
-            Some(caller) => self.identity.member_token(caller).await,
-            None => None,
+            Some(caller) if forward_as == ForwardAs::Sender => self.identity.member_token(caller).await,
+            _ => None,
         };
         let origin = self.origin_for(req.headers());
         let headers = RequestHeaders {
@@ -151,6 +158,7 @@ impl PloneProxy {
             request_id: &sender.request_id,
             token: token.as_deref(),
             content_type,
+            forward_as,
         };
         let has_ticket = headers.cookies().is_some_and(|cookies| cookies::has_sign_in(&cookies));
         if has_ticket && !req.method().is_safe() && !sender.is_hub_page {
@@ -170,6 +178,9 @@ impl PloneProxy {
         let counted = self.identity.request_limits().count_visitor(AddressKey::from(sender.address));
         counted.map_err(|retry_after_s| ProxyError::RateLimited { retry_after_s })?;
         let within = path::checked(req.uri().path(), req.uri().query(), Mount::OwnOrigin)?;
+        // The hub does not know the user of Plone's own sign-in.
+        let rights = Rights { is_safe: req.method().is_safe(), may_list_people: false };
+        let forward_as = management::check(&path::names(within)?, req.uri().query(), rights)?;
         let headers = RequestHeaders {
             headers: req.headers(),
             mount: Mount::OwnOrigin,
@@ -178,6 +189,7 @@ impl PloneProxy {
             request_id: &sender.request_id,
             token: None,
             content_type: req.headers().get(header::CONTENT_TYPE).cloned(),
+            forward_as,
         };
         let is_personal = headers.cookies().is_some_and(|cookies| cookies::has_sign_in(&cookies));
         let page = page_origin(req.headers(), own);
@@ -299,6 +311,12 @@ pub fn check_framing(req: &HttpRequest) -> Result<(), ProxyError> {
         return Err(ProxyError::Method);
     }
     Ok(())
+}
+
+/// Returns the user whom Plone's own sign-in names in a request. It is not verified.
+#[must_use]
+pub fn claimed_user(headers: &HeaderMap) -> Option<String> {
+    credentials::user_of_ticket(headers.get_all(header::COOKIE).filter_map(|cookie| cookie.to_str().ok()))
 }
 
 /// Returns true if a request announces a body.

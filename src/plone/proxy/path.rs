@@ -35,10 +35,7 @@ pub(super) fn checked<'p>(path: &'p str, query: Option<&str>, mount: Mount) -> R
         return Err(ProxyError::Path);
     }
     let within = within.strip_suffix('/').unwrap_or(within);
-    let mut names = Vec::new();
-    for segment in within.split('/').skip(1) {
-        names.push(decoded(segment).ok_or(ProxyError::Path)?);
-    }
+    let names = names(within)?;
     if within.bytes().next().is_some_and(|first| first != b'/') || names.iter().any(|name| is_instruction(name)) {
         return Err(ProxyError::Path);
     }
@@ -50,6 +47,11 @@ pub(super) fn checked<'p>(path: &'p str, query: Option<&str>, mount: Mount) -> R
         credentials::check_address(&names, query)?;
     }
     Ok(within)
+}
+
+/// Returns the decoded segments of a path within the site.
+pub(super) fn names(within: &str) -> Result<Vec<String>, ProxyError> {
+    within.split('/').skip(1).map(|segment| decoded(segment).ok_or(ProxyError::Path)).collect()
 }
 
 fn is_instruction(name: &str) -> bool {

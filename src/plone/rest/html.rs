@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::net::Ipv4Addr;
 
 use ammonia::Builder;
-use url::Url;
+use url::{Host, Url};
 
 use crate::text::percent;
 
@@ -82,8 +83,13 @@ const BLOCKS: [&str; 22] = [
     "figcaption",
 ];
 
+/// Version of the rules by which HTML is sanitised. HTML that was stored under an older version is read again.
+pub(in crate::plone) const RULES: u32 = 1;
+
 /// Sanitises HTML: only formatting, links and images remain. Addresses of links and images are resolved relative to the
 /// item at `path` of the site at `site_url`. Addresses within the site become addresses below the hub's `/plone/`.
+/// Images of other sites are removed, because these sites would learn who reads the hub's pages, and when. Links to
+/// Plone's own network are removed, because they disclose it and lead nowhere.
 pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
     let links = Links::of_item(site_url, path);
     let schemes: HashSet<&str> = ["http", "https", "mailto", "tel"].into();
@@ -112,6 +118,31 @@ pub(super) fn safe(html: &str, site_url: &str, path: &str) -> String {
 /// Allowed schemes of links other than http and https.
 const CONTACT_SCHEMES: [&str; 2] = ["mailto", "tel"];
 
+/// Top-level names that are used in private networks only (RFC 6761, RFC 6762 appendix G, RFC 8375).
+const PRIVATE_NAMES: [&str; 9] =
+    ["localhost", "local", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"];
+
+/// Returns whether a host has an address or a name that exists in private networks only.
+fn is_private(host: &Host<&str>) -> bool {
+    let v4 = |ip: &Ipv4Addr| {
+        let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0b1100_0000 == 64; // RFC 6598
+        ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || is_shared
+    };
+    match host {
+        Host::Ipv4(ip) => v4(ip),
+        Host::Ipv6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => v4(&ip),
+            None => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        },
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let is_below =
+                |top: &str| name.strip_suffix(top).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+            !name.contains('.') || PRIVATE_NAMES.into_iter().any(is_below)
+        }
+    }
+}
+
 /// Resolves the links of one item.
 struct Links {
     /// The site's address, with a trailing slash. The base of links that begin with a slash.
@@ -128,7 +159,7 @@ impl Links {
     }
 
     /// Returns the address that a link has on a page of the hub. Returns `None` for a link that must be removed: a
-    /// script, an address on Plone's host outside of the site, or an invalid address.
+    /// script, an address in Plone's network outside of the site, an image of another site, or an invalid address.
     fn rewrite(&self, link: &str, is_image: bool) -> Option<String> {
         let link = link.trim();
         // Browsers read a backslash as a slash; `Url` does so only in http addresses.
@@ -139,14 +170,29 @@ impl Links {
             return (!is_image).then(|| link.to_owned());
         }
         let url = self.resolve(link)?;
-        if url.origin() == self.site.origin() {
-            return self.within_hub(&url);
-        }
-        let is_allowed = match url.scheme() {
-            "http" | "https" => true,
-            scheme => !is_image && CONTACT_SCHEMES.contains(&scheme),
+        let address = if url.origin() == self.site.origin() {
+            self.within_hub(&url)?
+        } else {
+            let is_allowed = match url.scheme() {
+                "http" | "https" => !self.is_internal(&url),
+                scheme => CONTACT_SCHEMES.contains(&scheme),
+            };
+            (is_allowed && !is_image).then(|| url.into())?
         };
-        is_allowed.then(|| url.into())
+        (!self.discloses_site(&address)).then_some(address)
+    }
+
+    /// Returns whether an address outside of the site is one of Plone's network. The host of a public site has other
+    /// pages, but its other ports are those of its own services.
+    fn is_internal(&self, url: &Url) -> bool {
+        let is_site_host = url.host().is_some() && url.host() == self.site.host();
+        url.host().is_none_or(|host| is_private(&host)) || (is_site_host && url.port().is_some())
+    }
+
+    /// Returns whether an address contains the address of a site in a private network, such as in its query.
+    fn discloses_site(&self, address: &str) -> bool {
+        let is_private = self.site.host().is_some_and(|host| is_private(&host));
+        is_private && percent::decode_lossy(address).contains(&self.site.origin().ascii_serialization())
     }
 
     fn resolve(&self, link: &str) -> Option<Url> {
@@ -281,6 +327,53 @@ mod tests {
         }
         assert_eq!(news("<img src='x.png' alt='A' onerror='y()'>"), "<img src=\"/plone/news/x.png\" alt=\"A\">");
         assert_eq!(news("<img src='data:image/svg+xml,x'>"), "<img>");
+    }
+
+    #[test]
+    fn images_of_other_sites_are_removed() {
+        for src in ["https://tracker.example/pixel.gif?u=1", "//tracker.example/p.gif", "http://10.0.0.7/p.gif"] {
+            assert_eq!(news(&format!("<img src='{src}' alt='A'>")), "<img alt=\"A\">", "{src}");
+        }
+        let own = news("<img src='http://127.0.0.1:8080/Plone/a.png'>");
+        assert_eq!(own, "<img src=\"/plone/a.png\">");
+        let srcset = news("<img src='/a.png' srcset='https://tracker.example/p.gif 2x'>");
+        assert_eq!(srcset, "<img src=\"/plone/a.png\">");
+    }
+
+    #[test]
+    fn links_into_the_network_of_plone_are_removed() {
+        let is_kept = |site: &str, href: &str| {
+            let html = safe(&format!("<a href=\"{href}\">x</a>"), site, "/news/welcome");
+            html.contains("href")
+        };
+        let private = "http://10.0.0.5:8080/Plone";
+        for href in [
+            "http://10.0.0.5:8080/manage",
+            "http://10.0.0.5:9000/",
+            "https://10.0.0.5/",
+            "http://10.0.0.6/wiki",
+            "http://localhost:8080/Plone/a",
+            "http://[::1]:8080/Plone",
+            "http://[::ffff:10.0.0.5]:8080/",
+            "http://[fd00::5]/",
+            "http://169.254.1.1/",
+            "http://100.64.0.9/",
+            "http://167772165:8080/",
+            "http://zeo/",
+            "http://PLONE.internal./x",
+            "http://db.lan/",
+            "/search?came_from=http://10.0.0.5:8080/Plone/a",
+            "https://www.example.edu/?to=http%3A%2F%2F10.0.0.5%3A8080%2FPlone",
+        ] {
+            assert!(!is_kept(private, href), "{href}");
+        }
+        for href in ["https://www.example.edu/", "http://8.8.8.8/", "http://lan.example.edu/", "mailto:a@b.lan", "/a"] {
+            assert!(is_kept(private, href), "{href}");
+        }
+        let public = "https://www.college.edu/Plone";
+        assert!(is_kept(public, "http://www.college.edu/library"));
+        assert!(!is_kept(public, "http://www.college.edu:8080/Plone"));
+        assert!(!is_kept(public, "http://10.0.0.5:8080/Plone"));
     }
 
     #[test]

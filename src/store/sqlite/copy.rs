@@ -100,6 +100,7 @@ pub fn restore(store: &Path, from: &Path, replace: bool) -> Result<Option<PathBu
     }
     let kept = files::keep_beside(store, Timestamp::now().as_millisecond()).map_err(io)?;
     copy.replace(store).map_err(io)?;
+    files::restrict(store);
     Ok(Some(kept))
 }
 

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::NamedTempFile;
 
+use crate::private_files;
+
 /// Start of the names of files that are still being written.
 const UNFINISHED: &str = ".eduhub-copy-";
 /// What a replaced store's name has after the name of the store, before a number.
@@ -170,6 +172,25 @@ fn files_with_prefix(folder: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// Removes the access of others from the files of a store, and warns if its folder is open to others: SQLite gives a new
+/// log the mode of the store.
+pub(super) fn restrict(store: &Path) {
+    let beside = [LOG, LOG_INDEX, ".lock", ".last-commit"].map(|end| named(store, end));
+    let replaced = replaced(store).unwrap_or_default();
+    let logs = replaced.iter().map(|kept| log_of(kept)).collect();
+    for path in [vec![store.to_owned()], beside.to_vec(), replaced, logs].concat() {
+        private_files::restrict(&path);
+    }
+    let folder = folder_of(store);
+    if private_files::is_open_to_others(folder).is_ok_and(|is_open| is_open) {
+        log::warn!(
+            "other users of this machine can look into the folder {} of the store; run chmod 700 on it, or set \
+             StateDirectoryMode=0700 in the systemd unit",
+            folder.display()
+        );
+    }
 }
 
 /// Takes the exclusive lock on a file. Returns false when another process holds it.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::private_files;
 use crate::store::sqlite::content::Position;
 use crate::store::sqlite::files::{named, remove_if_present, sync_folder_of};
 
@@ -28,7 +29,7 @@ pub(super) struct LastCommit {
 impl LastCommit {
     /// Opens the note of a store that was checked, and creates one if there is none.
     pub(super) fn open(store: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).truncate(false).write(true).open(path_of(store))?;
+        let file = private_files::options().create(true).truncate(false).write(true).open(path_of(store))?;
         Ok(Self { file, noted: None })
     }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::private_files;
 use crate::store::sqlite::files::{self, folder_of, named, try_lock};
 use crate::store::sqlite::open::{OpenError, require_one_name};
 
@@ -28,9 +29,9 @@ impl StoreLock {
     /// cannot be read or made.
     pub fn take(store: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { path: store.to_owned(), error };
-        fs::create_dir_all(folder_of(store)).map_err(io)?;
+        private_files::create_folder(folder_of(store)).map_err(io)?;
         let resolved = resolved(store)?;
-        let mut beside = File::options()
+        let mut beside = private_files::options()
             .create(true)
             .truncate(false)
             .read(true)

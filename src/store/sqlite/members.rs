@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::domain::ids::UserName;
 use crate::domain::role::Role;
 use crate::store::StoreFuture;
-use crate::store::members::{Member, MemberStore};
+use crate::store::members::{Member, MemberStore, ReplaceToken};
 
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{time_at, unreadable};
@@ -113,6 +113,23 @@ impl MemberStore for SqliteStore {
 
     fn remove_token(&self, username: &UserName) -> StoreFuture<()> {
         self.change_member(username, "UPDATE plone_members SET token = NULL WHERE user = ?1")
+    }
+
+    fn replace_tokens(&self, replace: ReplaceToken) -> StoreFuture<()> {
+        self.write(move |tx| {
+            let mut read = tx.prepare("SELECT user, token FROM plone_members WHERE token IS NOT NULL")?;
+            let stored = read.query_map([], |row| Ok((user_name_at(row, 0)?, row.get::<_, String>(1)?)))?;
+            let mut write = tx.prepare("UPDATE plone_members SET token = ?2 WHERE user = ?1")?;
+            for (user, token) in stored.collect::<rusqlite::Result<Vec<_>>>()? {
+                let token = SecretString::from(token);
+                let new = replace(&user, &token);
+                let new = new.as_ref().map(ExposeSecret::expose_secret);
+                if new != Some(token.expose_secret()) {
+                    write.execute(params![user.as_str(), new])?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn change_role(&self, username: &UserName, role: Role, ended: Timestamp) -> StoreFuture<()> {

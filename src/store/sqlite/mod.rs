@@ -122,6 +122,7 @@ impl SqliteStore {
         let lock = StoreLock::take(&options.path)?;
         let path = lock.store();
         open::create_if_absent(path)?;
+        files::restrict(path);
         let io = |error| OpenError::Io { path: path.to_owned(), error };
         if damage::refuse(path)? {
             // The note may be that of a newer store, in whose place an operator put this copy.

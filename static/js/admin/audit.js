@@ -15,7 +15,7 @@ const ACTIONS = {
   "import.start": "Started an import", "import.cancel": "Cancelled an import",
   "alert.send": "Sent an alert", "alert.schedule": "Scheduled an alert", "alert.cancel": "Withdrew an alert",
   "session.disconnect": "Disconnected a session", "user.sign_out": "Signed a user out everywhere", "plone.sync": "Pulled from Plone", "plone.resend": "Resent to Plone",
-  "plone.roster": "Withheld names from Plone", "demo.start": "Ran the demonstration", "demo.sandbox": "Opened a sandbox",
+  "plone.write": "Wrote to Plone", "plone.refused": "Refused to manage Plone", "plone.roster": "Withheld names from Plone", "demo.start": "Ran the demonstration", "demo.sandbox": "Opened a sandbox",
 };
 
 export class Audit {

@@ -90,6 +90,25 @@ pub(crate) fn deleted_tokens_and_hashes_are_gone<F: StoreFixture>() {
     assert!(found(&store, "bob").token.is_some() && hash_of(&store, "bob").is_some());
 }
 
+pub(crate) fn tokens_are_replaced_in_one_commit<F: StoreFixture>() {
+    let fixture = F::create();
+    let store = fixture.open();
+    for name in ["ann", "bob", "cid", "dan"] {
+        block_on(store.put_member(member(name, name, 1))).unwrap();
+    }
+    block_on(store.remove_token(&user("dan"))).unwrap();
+    let replace = |user: &UserName, token: &SecretString| match user.as_str() {
+        "ann" => Some(SecretString::from(format!("new {}", token.expose_secret()))),
+        "bob" => Some(token.clone()),
+        _ => None,
+    };
+    block_on(store.replace_tokens(Box::new(replace))).unwrap();
+    let token_of = |name: &str| found(&store, name).token.map(|token| token.expose_secret().to_owned());
+    assert_eq!(token_of("ann").as_deref(), Some("new a.token.of-plone"));
+    assert_eq!(token_of("bob").as_deref(), Some("a.token.of-plone"));
+    assert_eq!((token_of("cid"), token_of("dan")), (None, None));
+}
+
 pub(crate) fn ended_sign_ins_outlive_the_member<F: StoreFixture>() {
     let fixture = F::create();
     let store = fixture.open();

@@ -3,11 +3,13 @@
 //!
 //! - [`faults`]: Plone fails, and large or stalled bodies
 //! - [`guessing`]: passwords cannot be tried on Plone through the hub
+//! - [`management`]: Plone's users and rights cannot be changed through the hub, and every write is audited
 //! - [`own_origin`]: Plone at an origin of its own
 //! - [`smuggling`]: ambiguous framing and paths out of the site
 
 mod faults;
 mod guessing;
+mod management;
 mod own_origin;
 mod smuggling;
 

@@ -7,6 +7,7 @@ use crate::support::bridge::{sign_in, with_plone_at};
 use crate::support::http::Response;
 use crate::support::plone::{PASSWORD, Plone};
 use crate::support::server::{Home, Server};
+use crate::support::wait::eventually;
 
 /// Sends a request with this `Host` header on a new connection.
 fn call(server: &Server, host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
@@ -65,6 +66,23 @@ fn an_own_origin_serves_the_whole_site_and_nothing_of_the_hub() {
     };
     assert_eq!(write("https://evil.example"), 403);
     assert_eq!(write("http://www.college.test"), 204);
+    let mut admin = server.client().signed_in(&home.token("auditor", "admin"));
+    eventually("an audit entry of the write", || {
+        let trail = admin.get("/api/v1/admin/audit?action=plone.write").expect(200).json();
+        let detail = "PATCH: status 204; Plone's own sign-in of registrar";
+        trail["items"]
+            .as_array()?
+            .iter()
+            .any(|entry| entry["detail"] == detail && entry["subject"] == private)
+            .then_some(())
+    });
+    let signed_in = [JSON, ("Cookie", ac), ("Content-Type", "application/json"), origin];
+    for path in ["/@users/student1", "/++api++/@groups/registrars", "/@@usergroup-userprefs"] {
+        let refused = call(&server, OWN, "PATCH", path, &signed_in, "{}");
+        assert_eq!((refused.status, refused.code().as_str()), (403, "forbidden"), "{path}");
+    }
+    let people = "/@@getVocabulary?name=plone.app.vocabularies.Users";
+    assert_eq!(call(&server, OWN, "GET", people, &[("Cookie", ac)], "").status, 403);
 
     // All other hosts lead to the hub.
     assert_eq!(server.client().get("/healthz").status, 200);

@@ -1,0 +1,82 @@
+//! Audit entries of writes to Plone through the proxy: who, the method, the path, and Plone's status.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::identity::{Audit, Caller};
+use crate::plone::proxy::claimed_user;
+use crate::plone::proxy::error::ProxyError;
+
+/// The action of a write that was forwarded.
+const WRITE: &str = "plone.write";
+/// The action of a request that would have changed Plone's users, rights or settings.
+const REFUSED: &str = "plone.refused";
+/// The longest path in an entry, in characters.
+const PATH_CHARS_MAX: usize = 300;
+
+/// A write that was forwarded. Its entry is queued when Plone has responded, or when the request ends without a
+/// response, after which the write may have happened.
+pub(super) struct ForwardedWrite {
+    req: HttpRequest,
+    audit: Data<Audit>,
+    caller: Option<Caller>,
+    /// The user whom Plone's own sign-in names, at Plone's own origin.
+    plone_user: Option<String>,
+    outcome: Option<Result<u16, &'static str>>,
+}
+
+impl ForwardedWrite {
+    /// Begins an entry; `None` if the request only reads. `caller` is the hub's user.
+    pub(super) fn begin(req: &HttpRequest, caller: Option<Caller>) -> Option<Self> {
+        if req.method().is_safe() {
+            return None;
+        }
+        let audit = req.app_data::<Data<Audit>>()?.clone();
+        let plone_user = if caller.is_none() { claimed_user(req.headers()) } else { None };
+        Some(Self { req: req.clone(), audit, caller, plone_user, outcome: None })
+    }
+
+    /// Queues the entry. This does not wait, and comes before the body of the response is streamed.
+    pub(super) fn finish(mut self, response: &Result<HttpResponse, ProxyError>) {
+        self.outcome = Some(match response {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(ProxyError::Refused(status) | ProxyError::Failed { status, .. }) => Ok(status.as_u16()),
+            Err(_) => Err("no response"),
+        });
+    }
+
+    /// Returns whether Plone refused a write of a visitor, who could fill the audit trail with such entries.
+    fn is_refused_visitor(&self) -> bool {
+        let is_visitor = self.caller.is_none() && self.plone_user.is_none();
+        is_visitor && matches!(self.outcome, Some(Ok(status)) if status >= StatusCode::BAD_REQUEST.as_u16())
+    }
+}
+
+impl Drop for ForwardedWrite {
+    fn drop(&mut self) {
+        if self.is_refused_visitor() {
+            return;
+        }
+        let mut detail = match self.outcome {
+            Some(Ok(status)) => format!("{}: status {status}", self.req.method()),
+            Some(Err(why)) => format!("{}: {why}", self.req.method()),
+            None => format!("{}: ended before Plone responded", self.req.method()),
+        };
+        if let Some(user) = &self.plone_user {
+            detail.push_str(&format!("; Plone's own sign-in of {user}"));
+        }
+        self.audit.record(&self.req, self.caller.as_ref(), WRITE, Some(&path_of(&self.req)), None, &detail);
+    }
+}
+
+/// Queues an entry for a signed-in user whose request would have changed Plone's users, rights or settings.
+pub(super) fn record_refusal(req: &HttpRequest, caller: Option<&Caller>, error: &ProxyError) {
+    if let (Some(caller), ProxyError::Management, Some(audit)) = (caller, error, req.app_data::<Data<Audit>>()) {
+        audit.record(req, Some(caller), REFUSED, Some(&path_of(req)), None, req.method().as_str());
+    }
+}
+
+fn path_of(req: &HttpRequest) -> String {
+    req.path().chars().take(PATH_CHARS_MAX).collect()
+}

@@ -1,0 +1,243 @@
+//! Encrypts the providers' tokens of members in the store. A provider's token lets its bearer act as the member in the
+//! provider's system, such as Plone, so a copy of the store must not disclose it.
+//!
+//! A stored token is `1.` and the base64 of a nonce (12 bytes), the token encrypted with AES-256-GCM-SIV (RFC 8452), and
+//! its tag. The username is authenticated with it, so that a token cannot be moved to another member. The key is derived
+//! from the hub's secret with HKDF-SHA256 (RFC 5869).
+
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::ids::UserName;
+use crate::domain::role::Role;
+use crate::store::members::{Member, MemberStore};
+use crate::store::{StoreError, StoreFuture};
+
+/// Start of an encrypted token: the version of its format.
+const VERSION: &str = "1.";
+/// Salt and purpose of the key, so that no other key derived from the secret equals it.
+const SALT: &[u8] = b"eduhub";
+const PURPOSE: &[u8] = b"tokens of providers in the store, version 1";
+
+/// A key that is derived from a secret.
+struct Key(RandomizedNonceKey);
+
+impl Key {
+    fn derive(secret: &SecretString) -> Result<Self, Unspecified> {
+        let mut bytes = [0; 32];
+        let secret = Salt::new(HKDF_SHA256, SALT).extract(secret.expose_secret().as_bytes());
+        secret.expand(&[PURPOSE], &AES_256_GCM_SIV)?.fill(&mut bytes)?;
+        Ok(Self(RandomizedNonceKey::new(&AES_256_GCM_SIV, &bytes)?))
+    }
+
+    fn seal(&self, user: &UserName, token: &SecretString) -> Result<SecretString, Unspecified> {
+        let mut sealed = token.expose_secret().as_bytes().to_vec();
+        let nonce = self.0.seal_in_place_append_tag(Aad::from(user.as_str()), &mut sealed)?;
+        let bytes = [nonce.as_ref().as_slice(), &sealed].concat();
+        Ok(SecretString::from(format!("{VERSION}{}", STANDARD_NO_PAD.encode(bytes))))
+    }
+
+    /// Returns the token; `None` if it was not encrypted with this key for this user.
+    fn open(&self, user: &UserName, stored: &SecretString) -> Option<SecretString> {
+        let encoded = stored.expose_secret().strip_prefix(VERSION)?;
+        let mut bytes = STANDARD_NO_PAD.decode(encoded).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
+        let opened = self.0.open_in_place(Nonce::from(&*nonce), Aad::from(user.as_str()), sealed).ok()?;
+        Some(SecretString::from(std::str::from_utf8(opened).ok()?))
+    }
+}
+
+/// The keys of the current and the previous secret.
+struct Keys {
+    current: Key,
+    previous: Option<Key>,
+}
+
+impl Keys {
+    /// Returns what replaces a stored token at the start: the same token, encrypted with the current key. Tokens that an
+    /// earlier version stored in clear are encrypted. A token that cannot be decrypted is removed.
+    fn renewed(&self, user: &UserName, stored: &SecretString) -> Option<SecretString> {
+        if self.current.open(user, stored).is_some() {
+            return Some(stored.clone());
+        }
+        let token = match stored.expose_secret().starts_with(VERSION) {
+            true => self.previous.as_ref()?.open(user, stored)?,
+            false => stored.clone(),
+        };
+        self.current.seal(user, &token).ok()
+    }
+}
+
+/// A store of members that encrypts their tokens.
+pub(super) struct SealedTokens {
+    store: Arc<dyn MemberStore>,
+    keys: Arc<Keys>,
+}
+
+impl SealedTokens {
+    /// Derives the keys and encrypts the stored tokens with the key of the current secret.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or the cryptographic library fails.
+    pub(super) async fn start(
+        store: Arc<dyn MemberStore>,
+        secret: &SecretString,
+        previous: Option<&SecretString>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let failed = |_| StoreError::Unavailable("the key of the stored tokens could not be derived".to_owned());
+        let previous = previous.map(Key::derive).transpose().map_err(failed)?;
+        let keys = Arc::new(Keys { current: Key::derive(secret).map_err(failed)?, previous });
+        let renewal = keys.clone();
+        store.replace_tokens(Box::new(move |user, stored| renewal.renewed(user, stored))).await?;
+        Ok(Arc::new(Self { store, keys }))
+    }
+}
+
+/// Replaces the encrypted token of a member by the token; by none if it cannot be decrypted.
+fn opened(keys: &Keys, member: Option<Member>) -> Option<Member> {
+    let mut member = member?;
+    member.token = member.token.and_then(|stored| keys.current.open(&member.username, &stored));
+    Some(member)
+}
+
+impl MemberStore for SealedTokens {
+    fn member(&self, username: &UserName) -> StoreFuture<Option<Member>> {
+        let (read, keys) = (self.store.member(username), self.keys.clone());
+        async move { Ok(opened(&keys, read.await?)) }.boxed()
+    }
+
+    fn member_by_login(&self, login: &UserName) -> StoreFuture<Option<Member>> {
+        let (read, keys) = (self.store.member_by_login(login), self.keys.clone());
+        async move { Ok(opened(&keys, read.await?)) }.boxed()
+    }
+
+    fn put_member(&self, mut member: Member) -> StoreFuture<()> {
+        let token = member.token.take();
+        // Encryption does not fail for texts of this length. Without a token, the member acts as a visitor in Plone.
+        member.token = token.and_then(|token| self.keys.current.seal(&member.username, &token).ok());
+        self.store.put_member(member)
+    }
+
+    fn put_hash(&self, username: &UserName, signed_in_at: Timestamp, hash: SecretString) -> StoreFuture<()> {
+        self.store.put_hash(username, signed_in_at, hash)
+    }
+
+    fn remove_hash(&self, username: &UserName) -> StoreFuture<()> {
+        self.store.remove_hash(username)
+    }
+
+    fn remove_token(&self, username: &UserName) -> StoreFuture<()> {
+        self.store.remove_token(username)
+    }
+
+    fn replace_tokens(&self, replace: crate::store::members::ReplaceToken) -> StoreFuture<()> {
+        self.store.replace_tokens(replace)
+    }
+
+    fn change_role(&self, username: &UserName, role: Role, ended: Timestamp) -> StoreFuture<()> {
+        self.store.change_role(username, role, ended)
+    }
+
+    fn remove_member(&self, username: &UserName, ended: Timestamp) -> StoreFuture<()> {
+        self.store.remove_member(username, ended)
+    }
+
+    fn ended_sign_ins(&self) -> StoreFuture<Vec<(UserName, Timestamp)>> {
+        self.store.ended_sign_ins()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::{SqliteOptions, SqliteStore};
+
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.a.token-of-plone";
+
+    fn store() -> (tempfile::TempDir, Arc<dyn MemberStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(SqliteOptions { path: folder.path().join("hub.db"), outbox: None }).unwrap();
+        (folder, Arc::new(store))
+    }
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text).unwrap()
+    }
+
+    fn member(user: &str, token: &str) -> Member {
+        Member {
+            username: name(user),
+            login: name(user),
+            name: user.to_owned(),
+            role: Role::Student,
+            token: Some(SecretString::from(token)),
+            password_hash: None,
+            signed_in_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    async fn sealed(store: &Arc<dyn MemberStore>, secret: &str, previous: Option<&str>) -> Arc<SealedTokens> {
+        let previous = previous.map(SecretString::from);
+        SealedTokens::start(store.clone(), &SecretString::from(secret), previous.as_ref()).await.unwrap()
+    }
+
+    async fn token(store: &dyn MemberStore, user: &str) -> Option<String> {
+        let member = store.member(&name(user)).await.unwrap().expect("the member is stored");
+        let by_login = store.member_by_login(&name(user)).await.unwrap().expect("the member is stored");
+        let text = |member: Member| member.token.map(|token| token.expose_secret().to_owned());
+        let found = text(member);
+        assert_eq!(found, text(by_login));
+        found
+    }
+
+    #[actix_web::test]
+    async fn the_store_contains_no_token_in_clear() {
+        let (_folder, store) = store();
+        // Two tokens are stored in clear, as an earlier version did.
+        for user in ["ann", "bob"] {
+            store.put_member(member(user, TOKEN)).await.unwrap();
+        }
+        let tokens = sealed(&store, "one", None).await;
+        tokens.put_member(member("bob", TOKEN)).await.unwrap();
+        let mut stored = Vec::new();
+        for user in ["ann", "bob"] {
+            assert_eq!(token(&*tokens, user).await.as_deref(), Some(TOKEN));
+            stored.push(token(&*store, user).await.expect("a stored token"));
+        }
+        assert!(stored.iter().all(|text| text.starts_with(VERSION) && !text.contains("eyJ")), "{stored:?}");
+        assert_ne!(stored[0], stored[1], "each has a nonce of its own");
+    }
+
+    #[actix_web::test]
+    async fn tokens_survive_a_change_of_the_secret() {
+        let (_folder, store) = store();
+        sealed(&store, "one", None).await.put_member(member("ann", TOKEN)).await.unwrap();
+        assert_eq!(token(&*sealed(&store, "two", Some("one")).await, "ann").await.as_deref(), Some(TOKEN));
+        let after = token(&*store, "ann").await;
+        assert_eq!(token(&*sealed(&store, "two", None).await, "ann").await.as_deref(), Some(TOKEN));
+        assert_eq!(token(&*store, "ann").await, after, "a token of the current key stays as it is");
+    }
+
+    #[actix_web::test]
+    async fn a_token_that_cannot_be_decrypted_is_absent() {
+        let (_folder, store) = store();
+        let tokens = sealed(&store, "one", None).await;
+        tokens.put_member(member("ann", TOKEN)).await.unwrap();
+        let of_ann = token(&*store, "ann").await.expect("a stored token");
+        for other in [of_ann.as_str(), "1.AAAA", "1.not base64", "1."] {
+            store.put_member(member("bob", other)).await.unwrap();
+            assert_eq!(token(&*tokens, "bob").await, None, "{other}");
+        }
+        let tokens = sealed(&store, "two", Some("three")).await;
+        assert_eq!(token(&*tokens, "ann").await, None);
+        assert_eq!(token(&*store, "ann").await, None, "it is removed from the store");
+    }
+}

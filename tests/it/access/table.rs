@@ -1,0 +1,93 @@
+//! Who may call each operation of the API.
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everyone; the token is not looked at.
+    Open,
+    /// Everyone whose Bearer token, if there is one, is valid.
+    Visitor,
+    /// Everyone; pages of other sites are refused.
+    OwnPage,
+    /// Every signed-in user.
+    SignedIn,
+    /// Students only: staff and admins hold no seats.
+    Student,
+    /// Staff and admins.
+    Staff,
+    /// Admins.
+    Admin,
+    /// Admins of this sandbox.
+    Sandbox,
+}
+
+use Access::{Admin, Open, OwnPage, Sandbox, SignedIn, Staff, Student, Visitor};
+
+/// Every operation of the OpenAPI document. A new operation needs an entry here.
+pub(super) const OPERATIONS: &[(&str, &str, Access)] = &[
+    ("POST", "/api/v1/login", OwnPage),
+    ("POST", "/api/v1/logout", SignedIn),
+    ("GET", "/api/v1/me", SignedIn),
+    ("GET", "/api/v1/session", Visitor),
+    ("POST", "/api/v1/ws-ticket", SignedIn),
+    ("GET", "/alerts/ws", OwnPage),
+    // The catalogue and seats.
+    ("GET", "/api/v1/terms", Visitor),
+    ("PUT", "/api/v1/terms/{id}", Staff),
+    ("GET", "/api/v1/sections", Visitor),
+    ("GET", "/api/v1/sections/{id}", Visitor),
+    ("PATCH", "/api/v1/sections/{id}", Staff),
+    ("GET", "/api/v1/sections/{id}/roster", Staff),
+    ("GET", "/api/v1/seats", Visitor),
+    ("GET", "/api/v1/events", Open),
+    // A student's own registrations and plan.
+    ("GET", "/api/v1/me/registrations", Student),
+    ("POST", "/api/v1/me/registrations", Student),
+    ("PUT", "/api/v1/me/registrations/{section}", Student),
+    ("DELETE", "/api/v1/me/registrations/{section}", Student),
+    ("GET", "/api/v1/me/plan", Student),
+    ("PUT", "/api/v1/me/plan", Student),
+    ("POST", "/api/v1/me/plan/register", Student),
+    ("GET", "/api/v1/dashboard", SignedIn),
+    // Alerts and announcements.
+    ("GET", "/api/v1/alerts", Visitor),
+    ("POST", "/api/v1/alerts", Staff),
+    ("DELETE", "/api/v1/alerts/{id}", Staff),
+    ("POST", "/api/v1/alerts/{id}/ack", SignedIn),
+    ("GET", "/api/v1/alerts/{id}/receipts", Staff),
+    ("GET", "/api/v1/announcements", Visitor),
+    // Work of staff.
+    ("GET", "/api/v1/staff/activity", Staff),
+    ("POST", "/api/v1/imports", Staff),
+    ("GET", "/api/v1/imports/{task}", Staff),
+    ("DELETE", "/api/v1/imports/{task}", Staff),
+    ("GET", "/api/v1/imports/{task}/errors.csv", Staff),
+    // Administration.
+    ("GET", "/api/v1/admin/audit", Admin),
+    ("GET", "/api/v1/admin/metrics", Admin),
+    ("GET", "/api/v1/admin/metrics/history", Admin),
+    ("GET", "/api/v1/admin/sessions", Admin),
+    ("DELETE", "/api/v1/admin/sessions/{id}", Admin),
+    ("GET", "/api/v1/admin/users", Admin),
+    ("PUT", "/api/v1/admin/users/{name}", Admin),
+    ("DELETE", "/api/v1/admin/users/{name}", Admin),
+    ("POST", "/api/v1/admin/users/{name}/sign-out", Admin),
+    ("GET", "/api/v1/admin/demo", Admin),
+    ("POST", "/api/v1/admin/demo", Admin),
+    ("GET", "/api/v1/admin/demo/{task}", Admin),
+    ("PUT", "/api/v1/admin/demo/sandboxes/{term}", Sandbox),
+    ("DELETE", "/api/v1/admin/demo/sandboxes/{term}", Sandbox),
+    ("GET", "/api/v1/admin/plone", Admin),
+    ("POST", "/api/v1/admin/plone/sync", Admin),
+    ("POST", "/api/v1/admin/plone/outbox/resend", Admin),
+    // Plone, as the caller's own member or as a visitor.
+    ("GET", "/plone/{path}", Visitor),
+    ("POST", "/plone/{path}", Visitor),
+    ("PATCH", "/plone/{path}", Visitor),
+    ("DELETE", "/plone/{path}", Visitor),
+    // Operation.
+    ("GET", "/healthz", Open),
+    ("GET", "/readyz", Open),
+    ("GET", "/metrics", Open),
+    ("GET", "/api/v1/openapi.json", Open),
+];
