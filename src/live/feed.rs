@@ -1,12 +1,12 @@
 //! What one live session receives, independent of its transport: join, replay, resume, snapshots and positions.
 //!
 //! A [`Feed`] is a state machine without I/O. Its driver gives it inputs (the relay's pushes, the client's messages,
-//! the answers of the store) and carries out the outputs that each input yields. A driver obeys three rules:
+//! the replies of the store) and carries out the outputs that each input yields. A driver obeys three rules:
 //!
-//! 1. Outputs are carried out in their order. At most the last one needs an answer ([`FeedOutput::needs_answer`]).
-//! 2. Until that answer has arrived, the feed gets no other input. The relay's pushes wait in the session's bounded
+//! 1. Outputs are carried out in their order. At most the last one needs a reply ([`FeedOutput::needs_reply`]).
+//! 2. Until that reply has arrived, the feed gets no other input. The relay's pushes wait in the session's bounded
 //!    queue, and those beyond its first part are held back by the relay ([`Push::CaughtUp`] follows). A session that
-//!    does not wait for an answer and whose queue is full is evicted by its relay.
+//!    does not wait for a reply and whose queue is full is evicted by its relay.
 //! 3. After [`FeedOutput::Close`] there are no outputs.
 //!
 //! # Replay without gaps
@@ -62,13 +62,13 @@ pub enum FeedInput<'a> {
     Alive,
     /// The transport failed, or the client violated its protocol or disconnected.
     Ended(Close),
-    /// The answer to [`FeedOutput::ReadRange`].
+    /// The reply to [`FeedOutput::ReadRange`].
     Range(Result<StoredRange, StoreError>),
-    /// The answer to [`FeedOutput::ReadPage`].
+    /// The reply to [`FeedOutput::ReadPage`].
     Page(Result<Page, StoreError>),
-    /// The answer to [`FeedOutput::Acknowledge`]: whether the alert exists.
+    /// The reply to [`FeedOutput::Acknowledge`]: whether the alert exists.
     Acknowledged(Result<bool, StoreError>),
-    /// The answer to [`FeedOutput::Wait`], [`FeedOutput::Subscribe`] and [`FeedOutput::Unsubscribe`].
+    /// The reply to [`FeedOutput::Wait`], [`FeedOutput::Subscribe`] and [`FeedOutput::Unsubscribe`].
     Done,
     /// The relay has stopped.
     RelayGone,
@@ -114,7 +114,7 @@ pub enum FeedOutput {
         /// The user's role.
         role: Role,
     },
-    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The answer is that the relay
+    /// Ask the relay to subscribe the session to channels, all of them open to its caller. The reply is that the relay
     /// has handled the request, so that a client that sends many requests only delays itself.
     Subscribe {
         /// The channels.
@@ -129,9 +129,9 @@ pub enum FeedOutput {
 }
 
 impl FeedOutput {
-    /// Returns whether the feed must not get other input before the answer to this output.
+    /// Returns whether the feed must not get other input before the reply to this output.
     #[must_use]
-    pub const fn needs_answer(&self) -> bool {
+    pub const fn needs_reply(&self) -> bool {
         match self {
             Self::Send(_) | Self::Ping | Self::Close(_) => false,
             Self::Wait(_)
@@ -282,7 +282,7 @@ impl Feed {
         match push {
             Push::Alerts(batch) => self.alerts(&batch),
             Push::Frame(text) => send(text),
-            Push::Subscribed(answer) => self.subscribed(*answer),
+            Push::Subscribed(reply) => self.subscribed(*reply),
             Push::CaughtUp(missed) => self.caught_up(*missed),
             Push::Ping => smallvec![FeedOutput::Ping],
             Push::Close(why) => self.close(why),
@@ -300,20 +300,20 @@ impl Feed {
         outputs
     }
 
-    fn subscribed(&mut self, answer: Subscribed) -> FeedOutputs {
-        if let Some(from) = answer.alerts_from {
+    fn subscribed(&mut self, reply: Subscribed) -> FeedOutputs {
+        if let Some(from) = reply.alerts_from {
             (self.complete_after, self.sent_to) = (from, from);
         }
         let mut pending =
-            Pending { frames: answer.frames.into_iter().map(FeedFrame::new).collect(), ..Pending::default() };
+            Pending { frames: reply.frames.into_iter().map(FeedFrame::new).collect(), ..Pending::default() };
         if self.session.has_channel(&Channel::Alerts) {
-            match answer.since {
+            match reply.since {
                 Some(since) if since != self.complete_after => {
                     pending.replay = Replay::Range { since, retries: READ_RETRIES_MAX };
                 }
                 // Nothing was missed, so the store is not read.
                 Some(_) => pending.frames.push_back(FeedFrame::live(self.sent_to)),
-                None if answer.alerts_from.is_some() => pending.frames.push_back(FeedFrame::live(self.sent_to)),
+                None if reply.alerts_from.is_some() => pending.frames.push_back(FeedFrame::live(self.sent_to)),
                 None => {}
             }
         }

@@ -13,7 +13,7 @@ struct Simulation {
     stored: u64,
     /// Pushes in the session's queue.
     queue: VecDeque<Push>,
-    /// The output that needs an answer.
+    /// The output that needs a reply.
     open: Option<FeedOutput>,
     /// Positions of the alerts that the client received.
     received: Vec<u64>,
@@ -24,13 +24,13 @@ struct Simulation {
 impl Simulation {
     fn input(&mut self, input: FeedInput<'_>) {
         for output in self.feed.handle(input) {
-            assert!(self.open.is_none(), "an output follows one that needs an answer");
+            assert!(self.open.is_none(), "an output follows one that needs a reply");
             match output {
                 FeedOutput::Send(frame) if frame.text.contains(r#""type":"live""#) => {
                     self.live.extend(frame.position);
                 }
                 FeedOutput::Send(frame) => self.received.extend(frame.position),
-                output if output.needs_answer() => self.open = Some(output),
+                output if output.needs_reply() => self.open = Some(output),
                 other => panic!("{other:?}"),
             }
         }
@@ -44,7 +44,7 @@ impl Simulation {
         self.stored += count;
     }
 
-    /// Answers the open output, or handles a push. Returns false when there is nothing to do.
+    /// Replies to the open output, or handles a push. Returns false when there is nothing to do.
     fn step(&mut self) -> bool {
         match self.open.take() {
             Some(FeedOutput::ReadRange) => self.input(range(1, self.stored)),

@@ -67,12 +67,12 @@ pub(super) fn alerts(seqs: impl IntoIterator<Item = u64>) -> Push {
     Push::Alerts(seqs.into_iter().map(|seq| AlertFrame::from(entry(seq, everyone()))).collect())
 }
 
-/// Returns the answer to a read of the stored range.
+/// Returns the reply to a read of the stored range.
 pub(super) fn range(first: u64, last: u64) -> FeedInput<'static> {
     FeedInput::Range(Ok(StoredRange { first, last }))
 }
 
-/// Returns the answer to a read of a page: entries at `seqs`, and the position `seq`.
+/// Returns the reply to a read of a page: entries at `seqs`, and the position `seq`.
 pub(super) fn page(seqs: impl IntoIterator<Item = u64>, seq: u64) -> FeedInput<'static> {
     let items = seqs.into_iter().map(|seq| (seq, entry(seq, everyone()).entry)).collect();
     FeedInput::Page(Ok(Page { items, seq }))
@@ -126,10 +126,10 @@ fn describe(output: &FeedOutput) -> String {
     }
 }
 
-/// Describes the outputs of one input, and checks that only the last one needs an answer.
+/// Describes the outputs of one input, and checks that only the last one needs a reply.
 fn describe_all(outputs: &FeedOutputs) -> Vec<String> {
     let before_last = outputs.split_last().map_or(&[][..], |(_, before)| before);
-    assert!(!before_last.iter().any(FeedOutput::needs_answer), "{outputs:?}");
+    assert!(!before_last.iter().any(FeedOutput::needs_reply), "{outputs:?}");
     outputs.iter().map(describe).collect()
 }
 
