@@ -31,6 +31,7 @@ use crate::http::terms::CreditLimit;
 use crate::http::uncached::UncachedResponses;
 use crate::live::ends::UNACKNOWLEDGED_MAX;
 use crate::live::relay::Relay;
+use crate::live::tail::AlertTail;
 use crate::observe::Observed;
 use crate::observe::metrics::Metrics;
 use crate::plone::proxy::PloneProxy;
@@ -129,6 +130,7 @@ fn handler_data(
     let dashboard_cache = Data::new(DashboardCache::default());
     let uncached = Data::new(UncachedResponses::default());
     watch_caches(&metrics, shared, &hot, &uncached, &dashboard_cache)?;
+    watch_tail(&metrics, &shared.live.tail)?;
     let connections = room.clone();
     metrics.watch_value("eduhub_http_connections", "Open connections", move || connections.open() as f64)?;
     let connections = room.clone();
@@ -229,13 +231,14 @@ fn watch_caches(
     dashboard: &Data<DashboardCache>,
 ) -> prometheus::Result<()> {
     let (hot, uncached, dashboard) = (hot.clone(), uncached.clone(), dashboard.clone());
-    let (presence, bridge) = (shared.core.presence.clone(), shared.bridge.clone());
+    let (presence, bridge, tail) = (shared.core.presence.clone(), shared.bridge.clone(), shared.live.tail.clone());
     let read = move || {
         let mut caches = dashboard.bytes().to_vec();
         let mut add = |name, (bytes, max)| caches.push((name, bytes, max));
         add("responses", hot.bytes());
         add("uncached_responses", uncached.bytes());
         add("seat_snapshots", presence.seat_snapshot_bytes());
+        add("alert_tail", tail.bytes());
         if let Some(bridge) = &bridge {
             let [visitors, members] = bridge.announcements().bytes();
             add("visitors_announcements", visitors);
@@ -256,6 +259,23 @@ fn watch_caches(
         "Bound of the memory of caches in bytes, by cache",
         "cache",
         Box::new(move || maxima().into_iter().map(|(cache, _, max)| (cache, max as f64)).collect()),
+    )
+}
+
+/// Adds the newest alerts in memory, and the reads for clients that resume, to the metrics.
+fn watch_tail(metrics: &Metrics, tail: &Arc<AlertTail>) -> prometheus::Result<()> {
+    let entries = tail.clone();
+    metrics.watch_value(
+        "eduhub_alert_tail_entries",
+        "Newest alerts in memory, for clients that resume",
+        move || entries.len() as f64,
+    )?;
+    let tail = tail.clone();
+    metrics.watch_counts(
+        "eduhub_replay_reads_total",
+        "Reads of missed alerts for clients that resume, by source",
+        "source",
+        Box::new(move || tail.reads().to_vec()),
     )
 }
 

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use actix::dev::ToEnvelope;
 use actix::fut::wrap_future;
 use actix::prelude::*;
+use futures_util::future::{FutureExt as _, TryFutureExt as _, ready};
 
 use crate::live::close::Close;
 use crate::live::context::Live;
-use crate::live::feed::{Feed, FeedFrame, FeedInput, FeedOutput, Joined};
+use crate::live::feed::{BURST_PAUSE, Feed, FeedFrame, FeedInput, FeedOutput, Joined};
 use crate::live::joins::Turn;
 use crate::live::live_session::LiveSession;
 use crate::live::messages::{CatchUp, Join, Leave, Push, Subscribe, Unsubscribe};
 use crate::live::relay::Relay;
-use crate::store::alerts::{Ack, Reader};
+use crate::live::replay::{REPLAY_PAGE_LEN, ReplayPage};
+use crate::store::StoreFuture;
+use crate::store::alerts::{Ack, Reader, Span};
 
 /// Capacity of a session's queue: a few seconds of ticks. A session that is further behind is evicted, and its client
 /// resumes.
@@ -177,10 +180,15 @@ fn carry_out<T: Transport>(actor: &mut T, output: FeedOutput, ctx: &mut T::Conte
             actor.close(why, ctx);
         }
         FeedOutput::Wait(pause) => await_reply::<T, _>(actix_rt::time::sleep(pause), |()| FeedInput::Done, ctx),
-        FeedOutput::ReadRange => await_reply::<T, _>(driver.live.alerts.stored_range(), FeedInput::Range, ctx),
-        FeedOutput::ReadPage(span) => {
-            let page = driver.live.alerts.visible_to(Reader::new(session.identity()), span);
-            await_reply::<T, _>(page, FeedInput::Page, ctx);
+        FeedOutput::ReadRange { since } => {
+            let range = match driver.live.tail.range(since) {
+                Some(range) => ready(Ok(range)).boxed(),
+                None => driver.live.alerts.stored_range(),
+            };
+            await_reply::<T, _>(range, FeedInput::Range, ctx);
+        }
+        FeedOutput::ReadPage { after, until } => {
+            await_reply::<T, _>(read_page(&driver.live, session, after, until), FeedInput::Page, ctx);
         }
         FeedOutput::Acknowledge { alert, user, role } => {
             let ack = Ack { alert, user, role, at: driver.live.clock.now() };
@@ -205,6 +213,17 @@ where
 {
     let output = wrap_future::<_, T>(output);
     ctx.wait(output.map(move |reply, actor: &mut T, ctx: &mut T::Context| replied(actor, input(reply), ctx)));
+}
+
+/// Reads a page of a replay, from the tail if that contains the rest of the replay, otherwise from the store.
+fn read_page(live: &Live, session: &LiveSession, after: u64, until: u64) -> StoreFuture<ReplayPage> {
+    if let Some(page) = live.tail.page(session.identity(), after, until) {
+        // The burst before this page leaves the write buffer in the meantime.
+        return actix_rt::time::sleep(BURST_PAUSE).map(|()| Ok(page)).boxed();
+    }
+    let span = Span { since: after, until: Some(until), limit: REPLAY_PAGE_LEN };
+    let page = live.alerts.visible_to(Reader::new(session.identity()), span);
+    page.map_ok(move |page| ReplayPage::from_store(&page, until)).boxed()
 }
 
 fn accepted(request: Result<(), MailboxError>) -> FeedInput<'static> {

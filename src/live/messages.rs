@@ -90,8 +90,8 @@ impl FanOut {
     }
 }
 
-/// An entry of the sequence of alerts, encoded once for all recipients.
-#[derive(Debug)]
+/// An entry of the sequence of alerts, encoded once for all recipients. Clones share their memory.
+#[derive(Debug, Clone)]
 pub struct AlertFrame {
     /// Its position in the sequence.
     pub seq: u64,
@@ -99,6 +99,14 @@ pub struct AlertFrame {
     pub text: ByteString,
     /// The recipients.
     pub recipients: Recipients,
+}
+
+impl AlertFrame {
+    /// Returns its memory in bytes, with the names of its recipients.
+    pub(super) fn byte_size(&self) -> usize {
+        let names = self.recipients.users.iter().map(|user| size_of::<UserName>() + user.as_str().len()).sum::<usize>();
+        size_of::<Self>() + self.text.len() + names
+    }
 }
 
 impl From<LogEntry> for AlertFrame {

@@ -63,6 +63,7 @@ impl Fixture {
         let live = Arc::new(Live {
             presence: Arc::new(Presence::new(ConnectionLimits::default())),
             alerts: Arc::new(store.clone()),
+            tail: Arc::default(),
             acks: AckQueue::new(Arc::new(store)),
             model: Arc::new(ReadModel::new()),
             clock: Arc::new(SystemClock),
