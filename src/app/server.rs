@@ -39,9 +39,13 @@ use crate::plone::proxy::PloneProxy;
 /// The maximum number of connections that wait to be accepted. When registration opens, thousands arrive within a
 /// second.
 const BACKLOG: u32 = 4_096;
-/// Connections per worker beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many
-/// WebSockets as allowed.
+/// Connections beyond the maximum of WebSockets, so that pages and `/healthz` respond when there are as many WebSockets
+/// as allowed.
 const HTTP_CONNECTIONS: usize = 10_000;
+/// Connections beyond the limit and [`RESERVED`] that may be accepted before a worker has refused them or ended others.
+/// At this number, accepting pauses until a connection is closed. Without this bound it continues up to the limit of
+/// open files, where actix pauses for half a second after each failure, and health checks wait.
+const ACCEPTED_AHEAD: usize = 64;
 /// Maximum time from opening a connection to its first request. Long, because browsers open connections in advance.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum time that a client may keep a connection open after the hub has closed it.
@@ -154,6 +158,29 @@ fn handler_data(
     })
 }
 
+/// How many connections there may be.
+struct Connectable {
+    /// Connections that are served.
+    limit: usize,
+    /// Connections that are accepted, including those that are refused at once.
+    accepted: usize,
+}
+
+impl Connectable {
+    /// Derives the numbers from the limit of open files. At most `wanted` connections are served.
+    fn new(wanted: usize) -> Self {
+        let beyond = RESERVED + ACCEPTED_AHEAD;
+        let limit = crate::machine::connections_max(wanted + beyond).saturating_sub(beyond).max(1);
+        Self { limit, accepted: limit + beyond }
+    }
+
+    /// Returns how many connections a worker may have, so that all of them together stay within the limit of open files.
+    /// A worker that has as many gets no others until it has closed one.
+    const fn per_worker(&self, workers: usize) -> usize {
+        self.accepted.div_ceil(workers)
+    }
+}
+
 /// Creates the server on `listener`. It accepts connections as soon as it is polled.
 pub(super) fn http_server(
     config: &Config,
@@ -163,9 +190,9 @@ pub(super) fn http_server(
     demos: Data<Demos>,
 ) -> anyhow::Result<Server> {
     let port = listener.local_addr()?.port();
-    let connections = config.server.max_connections + HTTP_CONNECTIONS;
+    let connections = Connectable::new(config.server.max_connections + HTTP_CONNECTIONS);
     let limits = RoomLimits {
-        connections: crate::machine::connections_max(connections),
+        connections: connections.limit,
         visitors_per_address: config.limits.visitor_connections_per_address,
         silent_max: config.server.keep_alive.max(FIRST_REQUEST_TIMEOUT),
     };
@@ -189,7 +216,7 @@ pub(super) fn http_server(
     let builder = Server::build()
         .workers(workers)
         .backlog(BACKLOG)
-        .max_concurrent_connections(connections + RESERVED)
+        .max_concurrent_connections(connections.per_worker(workers))
         .shutdown_timeout(config.server.drain.as_secs())
         .disable_signals();
     let drains = builder.graceful_shutdown_signal();
