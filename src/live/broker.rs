@@ -33,6 +33,10 @@ use crate::store::alerts::LogEntry;
 const ALERTS_PER_MESSAGE: usize = 128;
 /// The longest `seats` frame, in bytes. A larger change, such as an import, takes several ticks.
 const SEATS_FRAME_LEN_MAX: usize = 32 * 1024;
+/// The shortest time between two `seats` frames while sessions wait to join: nothing is lost, because seats are
+/// conflated. At the usual interval, sending seats to the sessions that are live already takes as much of the processors
+/// as thousands of clients need to join after an outage.
+const SEATS_PAUSE_WHILE_JOINING: Duration = Duration::from_millis(500);
 /// The interval at which scheduled alerts are sent, and the store is read in case a hint was lost.
 const POLL: Duration = Duration::from_secs(1);
 /// Maximum number of scheduled alerts that one transaction sends.
@@ -57,6 +61,8 @@ pub struct Broker {
     events: Option<EventStream>,
     relays: Vec<RelayLink>,
     seats: HashMap<TermId, SentSeats>,
+    /// When seats were sent last.
+    seats_sent: Instant,
     /// The position of the last alert that was read.
     alerts_to: u64,
     is_reading: bool,
@@ -73,6 +79,7 @@ impl Broker {
             events: Some(events),
             relays: Vec::new(),
             seats: HashMap::new(),
+            seats_sent: Instant::now(),
             alerts_to: 0,
             is_reading: false,
             read_again: false,
@@ -136,6 +143,14 @@ impl Broker {
         if self.alerts_sent_to_all() < self.alerts_to {
             self.read_alerts(ctx);
         }
+        let now = Instant::now();
+        if are_seats_due(self.live.presence.joins.waiting(), now.saturating_duration_since(self.seats_sent)) {
+            self.send_seats(now);
+        }
+    }
+
+    /// Sends the changed seats of every term, or the next part of a large change.
+    fn send_seats(&mut self, now: Instant) {
         for (id, term) in self.live.model.terms().iter() {
             let sent = self.seats.entry(id.clone()).or_default();
             if sent.parts.is_empty() {
@@ -150,7 +165,8 @@ impl Broker {
             }
             let Some(part) = sent.parts.pop_front() else { continue };
             sent.seq = part.seq;
-            let (mut all_sent, now) = (true, Instant::now());
+            let mut all_sent = true;
+            self.seats_sent = now;
             for link in &mut self.relays {
                 all_sent &= link.offer(FanOut::Seats(part.clone(), now));
             }
@@ -236,6 +252,11 @@ impl Broker {
             link.send_urgent(message.clone());
         }
     }
+}
+
+/// Returns whether changed seats are sent in a tick, `since_last` after they were sent the last time.
+fn are_seats_due(waiting_to_join: usize, since_last: Duration) -> bool {
+    waiting_to_join == 0 || since_last >= SEATS_PAUSE_WHILE_JOINING
 }
 
 /// Encodes what changed in a term after `from`, in parts of bounded length. All parts but the last state the sequence
@@ -352,5 +373,20 @@ impl Handler<DrainAll> for Broker {
     fn handle(&mut self, _: DrainAll, _: &mut Context<Self>) {
         self.live.presence.drain();
         self.send_urgent_to_all(&FanOut::Drain);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_sent_less_often_while_sessions_wait_to_join() {
+        let (tick, pause) = (Duration::from_millis(50), SEATS_PAUSE_WHILE_JOINING);
+        for (waiting, since_last, expected) in
+            [(0, tick, true), (1, tick, false), (9_000, tick, false), (9_000, pause, true)]
+        {
+            assert_eq!(are_seats_due(waiting, since_last), expected, "{waiting} wait, {since_last:?} after the last");
+        }
     }
 }
